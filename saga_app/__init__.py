@@ -1,0 +1,16 @@
+"""A checkout saga on Apache Kafka with Faust: take the payment, reserve the stock, book the shipment, or undo it all."""
+
+from typing import Any
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """`saga_app.app` for `faust -A saga_app`: built on first use and kept, so importing the core imports no Faust."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from saga_app.application import create_app
+    from saga_app.settings import Settings
+
+    globals()["app"] = create_app(Settings.read())
+    return globals()["app"]

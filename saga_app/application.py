@@ -1,0 +1,42 @@
+"""Puts the application together: the only place that knows all rooms."""
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable
+
+import agents
+import tables
+from saga_app.durable.engine import Engine, Service
+from saga_app.durable.overrides.app import SagaApp
+from saga_app.durable.round import Point
+from saga_app.settings import Settings
+
+
+def create_app(settings: Settings) -> SagaApp:
+    """The Faust application with its agents and tables; nothing is started and nothing is connected."""
+    services = [Service(agent.TOPIC, agent.FOLD) for agent in agents.ALL]
+    engine = Engine(settings, services, stop_at(os.environ.get("SAGA_CRASH_AT", "")))
+    keyed_by_order = frozenset(table.name for table in tables.ALL if table.keyed_by_order)
+    app = SagaApp(settings, engine, keyed_by_order)
+    for table in tables.ALL:
+        app.Table(name=table.name, partitions=settings.partitions, help=table.help)
+    for agent in agents.ALL:
+        topic = app.topic(agent.TOPIC, partitions=settings.partitions, value_type=bytes, value_serializer="raw")
+        app.agent(topic, name=agent.TOPIC.removesuffix("_events"))(agent.receive(engine.desks[agent.TOPIC]))
+    return app
+
+
+def stop_at(where: str) -> Callable[[str, Point], None]:
+    """For tests: `TOPIC/POINT:N` ends the process with SIGKILL when that point is passed for the Nth time."""
+    if not where:
+        return lambda topic, point: None
+    place, _, count = where.partition(":")
+    passed: Counter[str] = Counter()
+
+    def passing(topic: str, point: Point) -> None:
+        passed[f"{topic}/{point}"] += 1
+        if passed[place] == int(count or 1) and place == f"{topic}/{point}":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return passing

@@ -1,0 +1,215 @@
+"""Checkout: starts an order, watches its deadline, cancels it, and records how it ended."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from saga_app.core import route
+from saga_app.core.decision import IGNORED, At, Decision, Put, Rows, Verdict, repeated
+from saga_app.core.errors import Fault, Rejected
+from saga_app.core.records import (
+    CancellationRequested,
+    DeadlinePassed,
+    Order,
+    OrderCancelled,
+    OrderCompleted,
+    OrderPlaced,
+    Reason,
+    Record,
+    StepName,
+)
+from saga_app.core.rows import OrderRow, Status
+
+#: Milliseconds until the first nudge; each later try waits twice as long, up to the longest delay.
+FIRST_DELAY: Final = 30_000
+LONGEST_DELAY: Final = 480_000
+#: Tries before the order is given up and undone.
+TRIES: Final = 5
+
+
+class Heard(StrEnum):
+    """What a record means to checkout."""
+
+    PLACED = "OrderPlaced"
+    COMPLETED = "OrderCompleted"
+    CANCELLED = "OrderCancelled"
+    CANCEL = "CancellationRequested"
+    DEADLINE = "DeadlinePassed"
+    LAST_DEADLINE = "DeadlinePassed, last"
+
+
+class Say(StrEnum):
+    """What checkout sends."""
+
+    START = "start"
+    ABORT = "abort"
+    NOTHING = "-"
+
+
+class Cell(NamedTuple):
+    """The next status (None: no change), what is sent, and what people are told."""
+
+    to: Status | None = None
+    say: Say = Say.NOTHING
+    note: str | None = None
+
+
+class Dead(NamedTuple):
+    """The record is set aside and nothing changes."""
+
+    fault: Fault
+
+
+UNKNOWN: Final = Dead(Fault.UNKNOWN_ORDER)
+CONTRADICTION: Final = Dead(Fault.CONTRADICTION)
+STAY: Final = Cell()
+
+MACHINE: Final[Mapping[Status | None, Mapping[Heard, Cell | Dead]]] = {
+    None: {
+        Heard.PLACED: Cell(Status.OPEN, Say.START),
+        Heard.COMPLETED: UNKNOWN,
+        Heard.CANCELLED: UNKNOWN,
+        Heard.CANCEL: UNKNOWN,
+        Heard.DEADLINE: STAY,
+        Heard.LAST_DEADLINE: STAY,
+    },
+    Status.OPEN: {
+        Heard.PLACED: Cell(say=Say.START),
+        Heard.COMPLETED: Cell(Status.COMPLETED),
+        Heard.CANCELLED: Cell(Status.CANCELLED),
+        Heard.CANCEL: Cell(Status.CANCELLING, Say.ABORT),
+        Heard.DEADLINE: Cell(Status.OPEN, Say.START),
+        Heard.LAST_DEADLINE: Cell(Status.CANCELLING, Say.ABORT),
+    },
+    Status.CANCELLING: {
+        Heard.PLACED: Cell(say=Say.ABORT),
+        Heard.COMPLETED: Cell(Status.COMPLETED, note="too late to cancel: the shipment was booked"),
+        Heard.CANCELLED: Cell(Status.CANCELLED),
+        Heard.CANCEL: STAY,
+        Heard.DEADLINE: Cell(Status.CANCELLING, Say.ABORT),
+        Heard.LAST_DEADLINE: Cell(Status.CANCELLING, Say.ABORT),
+    },
+    Status.COMPLETED: {
+        Heard.PLACED: STAY,
+        Heard.COMPLETED: STAY,
+        Heard.CANCELLED: CONTRADICTION,
+        Heard.CANCEL: Cell(note="too late to cancel: the order is completed"),
+        Heard.DEADLINE: STAY,
+        Heard.LAST_DEADLINE: STAY,
+    },
+    Status.CANCELLED: {
+        Heard.PLACED: STAY,
+        Heard.COMPLETED: CONTRADICTION,
+        Heard.CANCELLED: STAY,
+        Heard.CANCEL: STAY,
+        Heard.DEADLINE: STAY,
+        Heard.LAST_DEADLINE: STAY,
+    },
+}
+
+#: What an order in this status waits for is asked again by this.
+OUTCOME: Final[Mapping[Status, Say]] = {
+    Status.OPEN: Say.START,
+    Status.CANCELLING: Say.ABORT,
+    Status.COMPLETED: Say.NOTHING,
+    Status.CANCELLED: Say.NOTHING,
+}
+
+
+def due(row: OrderRow) -> int:
+    """Kafka's time in milliseconds at which an order that has not ended is nudged."""
+    delay: int = min(FIRST_DELAY << min(row.tries, 10), LONGEST_DELAY)
+    return row.since + delay
+
+
+def deadline(order_id: str, row: OrderRow) -> DeadlinePassed:
+    """The nudge for this try."""
+    return DeadlinePassed(order_id=order_id, attempt=row.tries, last=row.tries + 1 >= TRIES)
+
+
+class Checkout:
+    """The fold of the checkout inbox."""
+
+    accepts = (OrderPlaced, CancellationRequested, DeadlinePassed, OrderCompleted, OrderCancelled)
+    journal = "orders"
+    balances = None
+
+    def decide(self, record: Record, at: At, rows: Rows) -> Decision:
+        """See `Fold.decide`; the replay rule stands in `docs/explanation/engine.md`."""
+        assert isinstance(record, self.accepts)
+        row = rows.order(record.order_id)
+        if row is not None:
+            self._check(record, at, row)
+            if row.version >= at.offset:
+                return repeated(_say(OUTCOME[row.status], row))
+            if isinstance(record, DeadlinePassed) and record.attempt != row.tries:
+                return IGNORED
+        cell = MACHINE[row.status if row else None][heard(record)]
+        if isinstance(cell, Dead):
+            raise Rejected(cell.fault, _why(cell.fault, record, row))
+        if row is None:
+            return self._place(record, at) if isinstance(record, OrderPlaced) else IGNORED
+        if cell.to is None:
+            verdict = Verdict.IGNORED if cell.note or cell.say is Say.NOTHING else Verdict.REPEATED
+            return Decision(verdict, sends=_say(cell.say, row), note=cell.note)
+        changed = _changed(row, record, cell.to, at)
+        put = Put(self.journal, record.order_id, changed)
+        return Decision(Verdict.APPLIED, put, sends=_say(cell.say, changed), note=cell.note)
+
+    def _place(self, record: OrderPlaced, at: At) -> Decision:
+        order = record.order
+        row = OrderRow(at.offset, Status.OPEN, at.offset, tries=0, since=at.time, order=order.canonical)
+        put = Put(self.journal, order.order_id, row)
+        return Decision(Verdict.APPLIED, put, sends=(route.start(order),))
+
+    def _check(self, record: Record, at: At, row: OrderRow) -> None:
+        """What needs no decision comes first, on a replay too, so that a dead letter is sent again."""
+        if isinstance(record, OrderPlaced):
+            if record.order.canonical != row.order:
+                raise Rejected(
+                    Fault.DIFFERENT_CONTENT, f"order {record.order_id} was placed before with another content"
+                )
+        elif not isinstance(record, DeadlinePassed) and at.offset < row.placed_at:
+            raise Rejected(Fault.UNKNOWN_ORDER, _why(Fault.UNKNOWN_ORDER, record, None))
+
+
+def heard(record: Record) -> Heard:
+    """The column of the machine that this record selects."""
+    if isinstance(record, DeadlinePassed):
+        return Heard.LAST_DEADLINE if record.last else Heard.DEADLINE
+    return Heard(record.type)
+
+
+def _changed(row: OrderRow, record: Record, to: Status, at: At) -> OrderRow:
+    row = row._replace(version=at.offset, status=to, since=at.time)
+    match record:
+        case DeadlinePassed(last=True) if row.reason is None:
+            return row._replace(tries=row.tries + 1, reason=Reason.TIMED_OUT, step=StepName.CHECKOUT)
+        case DeadlinePassed():
+            return row._replace(tries=row.tries + 1)
+        case CancellationRequested():
+            return row._replace(reason=Reason.REQUESTED, step=StepName.CHECKOUT)
+        case OrderCancelled():
+            return row._replace(ended_at=at.time, reason=record.reason, step=record.step)
+        case _:
+            return row._replace(ended_at=at.time, reason=None, step=None)
+
+
+def _say(say: Say, row: OrderRow) -> tuple[Record, ...]:
+    match say:
+        case Say.START:
+            return (route.start(Order.model_validate_json(row.order)),)
+        case Say.ABORT:
+            assert row.reason is not None
+            return (route.abort(Order.model_validate_json(row.order), row.reason),)
+        case Say.NOTHING:
+            return ()
+
+
+def _why(fault: Fault, record: Record, row: OrderRow | None) -> str:
+    assert isinstance(record, Checkout.accepts)
+    if fault is Fault.UNKNOWN_ORDER or row is None:
+        return f"{record.type} for order {record.order_id}, which was not placed before"
+    return f"{record.type} for order {record.order_id}, which is {row.status}; run `saga doctor` and check the topics"
+
+

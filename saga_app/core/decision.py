@@ -1,0 +1,77 @@
+"""What a fold is given and what it answers: positions in, rows and records out, nothing done."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from saga_app.core.records import Record
+from saga_app.core.rows import Balance, JournalRow, OrderRow, Row
+
+
+class At(NamedTuple):
+    """Where a record stands: its offset in the inbox partition and Kafka's time of it in milliseconds."""
+
+    offset: int
+    time: int
+
+
+class Verdict(StrEnum):
+    """What became of a record; every record gets exactly one."""
+
+    APPLIED = "applied"
+    REPEATED = "repeated"
+    IGNORED = "ignored"
+    SENT_ON = "sent_on"
+    DEAD = "dead"
+
+
+class Put(NamedTuple):
+    """A row to be written."""
+
+    table: str
+    key: str
+    row: Row
+
+
+class Decision(NamedTuple):
+    """Everything that follows from one record."""
+
+    verdict: Verdict
+    journal: Put | None = None
+    balances: tuple[Put, ...] = ()
+    sends: tuple[Record, ...] = ()
+    note: str | None = None
+
+
+class Rows(Protocol):
+    """The state of one partition as a decision sees it."""
+
+    def order(self, key: str) -> OrderRow | None: ...
+
+    def journal(self, key: str) -> JournalRow | None: ...
+
+    def balance(self, key: str) -> Balance | None: ...
+
+    def policy(self) -> JournalRow | None:
+        """The policy in force: the `policy:` row with the highest version."""
+
+
+class Fold(Protocol):
+    """The rules of one inbox: the state of a partition is a fold of its records, and of nothing else."""
+
+    #: Types of record that this inbox takes.
+    accepts: tuple[type[Record], ...]
+    #: The table with one row per order, and the table with what is moved, if any.
+    journal: str
+    balances: str | None
+
+    def decide(self, record: Record, at: At, rows: Rows) -> Decision:
+        """What follows from this record; `Rejected` if it must not be applied, `RowsMissing` on a lost store."""
+
+
+IGNORED = Decision(Verdict.IGNORED)
+
+
+def repeated(sends: Iterable[Record] = (), balances: Iterable[Put] = ()) -> Decision:
+    """The recorded outcome, sent again."""
+    return Decision(Verdict.REPEATED, balances=tuple(balances), sends=tuple(sends))

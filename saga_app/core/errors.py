@@ -1,0 +1,30 @@
+"""Why a record is set aside instead of being applied."""
+
+from enum import StrEnum
+
+
+class Fault(StrEnum):
+    """The reason that a dead letter carries."""
+
+    UNREADABLE = "unreadable"
+    INVALID = "invalid"
+    TOO_LARGE = "too_large"
+    UNEXPECTED_RECORD = "unexpected_record"
+    CARD_NUMBER = "card_number"
+    WRONG_PARTITION = "wrong_partition"
+    DIFFERENT_CONTENT = "different_content"
+    UNKNOWN_ORDER = "unknown_order"
+    CONTRADICTION = "contradiction"
+
+
+class Rejected(Exception):
+    """A record that must not be applied: `fault` for machines, `detail` for people."""
+
+    def __init__(self, fault: Fault, detail: str) -> None:
+        super().__init__(f"{fault}: {detail}")
+        self.fault = fault
+        self.detail = detail
+
+
+class RowsMissing(Exception):
+    """The tripwire: a balance is ahead of the journal, so the local store lost rows and must be rebuilt."""

@@ -1,0 +1,83 @@
+"""Moving money and stock: what a do takes, what an undo gives back, what deposits and deliveries bring."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from saga_app.core.decision import At, Decision, Put, Rows, Verdict, repeated
+from saga_app.core.errors import Fault, Rejected, RowsMissing
+from saga_app.core.rows import Balance, JournalRow, State
+
+#: Balance key to signed amount: units of stock, or money as a decimal string.
+Moves = Mapping[str, str | int]
+
+
+def same_content(row: JournalRow, content: str, what: str) -> None:
+    """`Rejected` if the row was written for another content under the same id."""
+    if row.content != content:
+        raise Rejected(Fault.DIFFERENT_CONTENT, f"{what} is known with another content")
+
+
+def inverse(moves: Moves | None) -> Moves:
+    """An undo moves what the row says was moved, never a new calculation."""
+    return {key: -each if isinstance(each, int) else str(-Decimal(each)) for key, each in (moves or {}).items()}
+
+
+def balance(key: str, at: At, rows: Rows) -> Balance | None:
+    """The balance that a new decision reads; `RowsMissing` if a younger record wrote it already."""
+    found = rows.balance(key)
+    if found is not None and found.version >= at.offset:
+        raise RowsMissing(f"deciding offset {at.offset}, but balance {key} is at version {found.version}")
+    return found
+
+
+def moved(table: str | None, moves: Moves, at: At, rows: Rows, *, replay: bool = False) -> tuple[Put, ...]:
+    """The balances after the moves; on a replay, only those that have not seen this record yet."""
+    puts = []
+    for key, amount in moves.items():
+        found = rows.balance(key) if replay else balance(key, at, rows)
+        if found is None:
+            raise RowsMissing(f"offset {at.offset} moves balance {key}, which is not there")
+        if found.version < at.offset:
+            assert table is not None
+            puts.append(Put(table, key, found.moved(at.offset, amount)))
+    return tuple(puts)
+
+
+class Supply:
+    """Deposits and deliveries: journalled under an id of their own key space, so that twice is once."""
+
+    def __init__(self, journal: str, balances: str, empty: Balance) -> None:
+        self.journal = journal
+        self.balances = balances
+        self.empty = empty
+
+    def decide(self, key: str, content: str, moves: Moves, at: At, rows: Rows) -> Decision:
+        """Adds the moves to the balances, which begin as empty ones."""
+        row = rows.journal(key)
+        if row is None:
+            done = JournalRow(at.offset, State.DONE, content, done_at=at.offset, moves=moves)
+            puts = [self._put(name, amount, balance(name, at, rows), at) for name, amount in moves.items()]
+            return Decision(Verdict.APPLIED, Put(self.journal, key, done), tuple(puts))
+        same_content(row, content, key)
+        if row.done_at != at.offset:
+            return repeated()
+        found = [(name, amount, rows.balance(name)) for name, amount in moves.items()]
+        return repeated(
+            balances=[
+                self._put(name, amount, known, at)
+                for name, amount, known in found
+                if known is None or known.version < at.offset
+            ]
+        )
+
+    def _put(self, name: str, amount: str | int, known: Balance | None, at: At) -> Put:
+        return Put(self.balances, name, (known or self.empty).supplied(at.offset, amount))
+
+
+def policy_changed(journal: str, key: str, row: JournalRow, rows: Rows) -> Decision:
+    """Journals a rule's parameters under their id; the policy row with the highest version is in force."""
+    known = rows.journal(key)
+    if known is None:
+        return Decision(Verdict.APPLIED, Put(journal, key, row))
+    same_content(known, row.content, key)
+    return repeated()

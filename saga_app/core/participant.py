@@ -1,0 +1,156 @@
+"""The participant machine: one for every step of the route.
+
+A repeat never decides again: it sends the recorded outcome again. So a duplicate, a replay after a crash and a
+nudge are one case, and one message causes at most one message.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final, NamedTuple, Protocol
+
+from saga_app.core import route
+from saga_app.core.decision import At, Decision, Put, Rows, Verdict, repeated
+from saga_app.core.moves import Moves, inverse, moved, same_content
+from saga_app.core.records import Order, Reason, Record, Slip, Undo
+from saga_app.core.route import Step
+from saga_app.core.rows import JournalRow, State
+
+
+class Asked(StrEnum):
+    """What a slip means to a step; the rule is asked only where nothing is recorded yet."""
+
+    ACCEPTED = "do, accepted"
+    REFUSED = "do, refused"
+    AGAIN = "do again"
+    UNDO = "undo"
+
+
+class Answer(StrEnum):
+    """Where the order goes from here."""
+
+    SEND_ON = "send on"
+    SEND_BACK = "send back"
+
+
+class Move(NamedTuple):
+    """The next state and the way the order goes."""
+
+    to: State
+    answer: Answer
+
+
+MACHINE: Final[Mapping[State | None, Mapping[Asked, Move]]] = {
+    None: {
+        Asked.ACCEPTED: Move(State.DONE, Answer.SEND_ON),
+        Asked.REFUSED: Move(State.REFUSED, Answer.SEND_BACK),
+        Asked.UNDO: Move(State.VOID, Answer.SEND_BACK),
+    },
+    State.DONE: {
+        Asked.AGAIN: Move(State.DONE, Answer.SEND_ON),
+        Asked.UNDO: Move(State.UNDONE, Answer.SEND_BACK),
+    },
+    State.REFUSED: {
+        Asked.AGAIN: Move(State.REFUSED, Answer.SEND_BACK),
+        Asked.UNDO: Move(State.REFUSED, Answer.SEND_BACK),
+    },
+    State.UNDONE: {
+        Asked.AGAIN: Move(State.UNDONE, Answer.SEND_BACK),
+        Asked.UNDO: Move(State.UNDONE, Answer.SEND_BACK),
+    },
+    State.VOID: {
+        Asked.AGAIN: Move(State.VOID, Answer.SEND_BACK),
+        Asked.UNDO: Move(State.VOID, Answer.SEND_BACK),
+    },
+}
+
+#: Past the pivot nothing is undone: an undo that comes too late is told that the order completed.
+PIVOT_MACHINE: Final[Mapping[State | None, Mapping[Asked, Move]]] = {
+    **MACHINE,
+    State.DONE: {
+        Asked.AGAIN: Move(State.DONE, Answer.SEND_ON),
+        Asked.UNDO: Move(State.DONE, Answer.SEND_ON),
+    },
+}
+
+class Rule(Protocol):
+    """All that makes a service: whether it accepts an order, what it moves then, and what supplies it."""
+
+    step: Step
+    accepts: tuple[type[Record], ...]
+    journal: str
+    balances: str | None
+
+    def judge(self, order: Order, at: At, rows: Rows) -> Reason | Moves:
+        """Why the order must be refused, or what accepting it moves."""
+
+    def supply(self, record: Record, at: At, rows: Rows) -> Decision:
+        """What a deposit, a delivery or a change of policy does."""
+
+
+class Participant:
+    """The fold of one service: the machine, driven by the service's rule."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.step = rule.step
+        self.journal = rule.journal
+        self.balances = rule.balances
+        self.accepts = (self.step.do, self.step.undo, *rule.accepts)
+        self._machine = PIVOT_MACHINE if self.step is route.PIVOT else MACHINE
+
+    def decide(self, record: Record, at: At, rows: Rows) -> Decision:
+        """See `Fold.decide`; the replay rule stands in `docs/explanation/engine.md`."""
+        if not isinstance(record, Slip):
+            return self.rule.supply(record, at, rows)
+        order = record.order
+        row = rows.journal(order.order_id)
+        if row is not None:
+            same_content(row, order.digest, f"order {order.order_id}")
+            if row.version >= at.offset:
+                return repeated([self._answer(order, row)], self._replayed(row, at, rows))
+            asked = Asked.UNDO if isinstance(record, Undo) else Asked.AGAIN
+            move = self._machine[row.state][asked]
+            if move.to is row.state:
+                return repeated([self._answer(order, row)])
+            return self._undo(record, row, move, at, rows)
+        return self._first(record, at, rows)
+
+    def _first(self, record: Slip, at: At, rows: Rows) -> Decision:
+        order = record.order
+        blank = JournalRow(at.offset, State.VOID, order.digest)
+        if isinstance(record, Undo):
+            row = blank._replace(state=self._machine[None][Asked.UNDO].to, reason=record.reason, step=record.step)
+            return self._decided(order, row)
+        verdict = self.rule.judge(order, at, rows)
+        if isinstance(verdict, Reason):
+            to = self._machine[None][Asked.REFUSED].to
+            return self._decided(order, blank._replace(state=to, reason=verdict, step=self.step.name))
+        to = self._machine[None][Asked.ACCEPTED].to
+        row = blank._replace(state=to, done_at=at.offset, moves=verdict or None)
+        return self._decided(order, row, moved(self.balances, verdict, at, rows))
+
+    def _undo(self, record: Slip, row: JournalRow, move: Move, at: At, rows: Rows) -> Decision:
+        assert isinstance(record, Undo)
+        undone = row._replace(
+            version=at.offset, state=move.to, undone_at=at.offset, reason=record.reason, step=record.step
+        )
+        return self._decided(record.order, undone, moved(self.balances, inverse(row.moves), at, rows))
+
+    def _decided(self, order: Order, row: JournalRow, balances: tuple[Put, ...] = ()) -> Decision:
+        put = Put(self.journal, order.order_id, row)
+        return Decision(Verdict.APPLIED, put, balances, (self._answer(order, row),))
+
+    def _answer(self, order: Order, row: JournalRow) -> Record:
+        """The recorded outcome, as a record."""
+        if row.state is State.DONE:
+            return route.send_on(self.step, order)
+        assert row.reason is not None and row.step is not None
+        return route.send_back(self.step, order, row.reason, row.step)
+
+    def _replayed(self, row: JournalRow, at: At, rows: Rows) -> tuple[Put, ...]:
+        """The moves of exactly the record that made them, for each balance that has not seen them yet."""
+        if at.offset == row.done_at:
+            return moved(self.balances, row.moves or {}, at, rows, replay=True)
+        if at.offset == row.undone_at:
+            return moved(self.balances, inverse(row.moves), at, rows, replay=True)
+        return ()

@@ -1,0 +1,65 @@
+"""Payment: takes the order's amount from the customer's account, or gives it back.
+
+A customer without an account in the order's currency pays per order, up to the limit.
+"""
+
+from decimal import Decimal
+from typing import Final
+
+from saga_app.core import money, route
+from saga_app.core.decision import At, Decision, Rows
+from saga_app.core.errors import Fault, Rejected
+from saga_app.core.moves import Moves, Supply, balance, policy_changed
+from saga_app.core.records import FundsDeposited, Order, PolicyChanged, Reason, Record, StepName, digest
+from saga_app.core.rows import Account, JournalRow, State
+
+LIMIT: Final = Decimal("1000.00")
+
+
+def refuse(order: Order, account: Account | None, limit: Decimal) -> Reason | None:
+    """Why this payment must not be taken, or None."""
+    if order.amount >= limit:
+        return Reason.OVER_LIMIT
+    if account is not None and account.balance < order.amount:
+        return Reason.INSUFFICIENT_FUNDS
+    return None
+
+
+class Payment:
+    """The rule of the payment service; see `participant.Rule`."""
+
+    step = route.step(StepName.PAYMENT)
+    accepts = (FundsDeposited, PolicyChanged)
+    journal = "payments"
+    balances = "accounts"
+
+    def __init__(self) -> None:
+        empty = Account(-1, Decimal(0), Decimal(0))
+        self._deposits = Supply(self.journal, self.balances, empty)
+
+    def judge(self, order: Order, at: At, rows: Rows) -> Reason | Moves:
+        key = f"{order.customer_id}:{order.currency}"
+        account = None if order.customer_id is None else balance(key, at, rows)
+        assert account is None or isinstance(account, Account)
+        reason = refuse(order, account, limit_in_force(rows))
+        if reason is not None:
+            return reason
+        return {} if account is None or not order.amount else {key: str(-order.amount)}
+
+    def supply(self, record: Record, at: At, rows: Rows) -> Decision:
+        if isinstance(record, FundsDeposited):
+            amount = money.normal(record.amount, record.currency)
+            account = f"{record.customer_id}:{record.currency}"
+            key = f"deposit:{record.customer_id}:{record.deposit_id}"
+            return self._deposits.decide(key, digest(f"{account} {amount}".encode()), {account: str(amount)}, at, rows)
+        assert isinstance(record, PolicyChanged)
+        if record.limit is None:
+            raise Rejected(Fault.INVALID, "the payment policy has a limit, not countries")
+        row = JournalRow(at.offset, State.DONE, digest(str(record.limit).encode()), limit=str(record.limit))
+        return policy_changed(self.journal, f"policy:{record.policy_id}", row._replace(done_at=at.offset), rows)
+
+
+def limit_in_force(rows: Rows) -> Decimal:
+    """Orders of this amount or more are refused, in units of the order's currency."""
+    policy = rows.policy()
+    return LIMIT if policy is None or policy.limit is None else Decimal(policy.limit)

@@ -1,0 +1,336 @@
+"""The records on the wire: frozen pydantic models, unknown fields refused, `type` is the discriminator.
+
+What each record means and who sends it stands in `docs/reference/records.md`. Models are strict: a number is
+not a string and `true` is not a number. Money is a string of `Decimal` and never a float.
+"""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from enum import StrEnum
+from functools import cached_property
+from hashlib import blake2b
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import model_validator
+from pydantic_core import to_json
+
+from saga_app.core import countries, money
+
+MOST_LINES = 2_000
+LARGEST_QUANTITY = 1_000_000
+LARGEST_STOCK = 10**12
+
+
+class Reason(StrEnum):
+    """Why an order was turned round."""
+
+    OVER_LIMIT = "over_limit"
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    UNKNOWN_SKU = "unknown_sku"
+    OUT_OF_STOCK = "out_of_stock"
+    UNDELIVERABLE = "undeliverable"
+    REQUESTED = "requested"
+    TIMED_OUT = "timed_out"
+
+
+class StepName(StrEnum):
+    """Where an order was turned round."""
+
+    CHECKOUT = "checkout"
+    PAYMENT = "payment"
+    INVENTORY = "inventory"
+    SHIPPING = "shipping"
+
+
+def _currency(code: str) -> str:
+    if code not in money.DIGITS:
+        raise ValueError("not an active ISO 4217 currency code")
+    return code
+
+
+def _country(code: str) -> str:
+    if code not in countries.CODES:
+        raise ValueError("not an ISO 3166 alpha-2 country code")
+    return code
+
+
+def _id_from_number(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _decimal(value: Any) -> Any:
+    """What people write as money: a JSON number (read as Decimal) or a plain decimal string."""
+    if isinstance(value, Decimal) or (isinstance(value, int) and not isinstance(value, bool)):
+        return Decimal(value)
+    if isinstance(value, str) and 0 < len(value) <= 32 and value.lstrip("-").replace(".", "", 1).isdecimal():
+        if value.isascii():
+            return Decimal(value)
+    raise ValueError("an amount is a number or a string of digits, for example 12.50")
+
+
+Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+TypedId = Annotated[Id, BeforeValidator(_id_from_number)]
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), BeforeValidator(_currency)]
+Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$"), BeforeValidator(_country)]
+Money = Annotated[Decimal, BeforeValidator(_decimal), PlainSerializer(str, return_type=str)]
+Quantity = Annotated[int, Field(ge=1, le=LARGEST_QUANTITY)]
+Note = Annotated[str, StringConstraints(max_length=200)]
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+class Model(BaseModel):
+    """What all records share."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Line(Model):
+    """One article of an order in normal form."""
+
+    sku: Id
+    quantity: Quantity
+
+
+class PricedLine(Model):
+    """One article as people write it."""
+
+    sku: TypedId
+    quantity: Quantity
+    unit_price: Money | None = None
+
+
+Lines = Annotated[tuple[Line, ...], BeforeValidator(_as_tuple), Field(max_length=MOST_LINES)]
+PricedLines = Annotated[tuple[PricedLine, ...], BeforeValidator(_as_tuple), Field(max_length=MOST_LINES)]
+
+
+class Order(Model):
+    """An order in normal form: defaults filled in, amount computed, lines merged by SKU and sorted."""
+
+    order_id: Id
+    customer_id: Id | None = None
+    currency: Currency
+    amount: Money
+    country: Country | None = None
+    warehouse: Id
+    lines: Lines
+
+    @model_validator(mode="after")
+    def _is_normal(self) -> Self:
+        if str(money.normal(self.amount, self.currency)) != str(self.amount) or self.amount < 0:
+            raise ValueError("the amount is not in normal form")
+        skus = [line.sku for line in self.lines]
+        if any(a >= b for a, b in zip(skus, skus[1:], strict=False)):
+            raise ValueError("the lines are not merged and sorted")
+        return self
+
+    @cached_property
+    def canonical(self) -> bytes:
+        """The one spelling of this order, as every slip and the `orders` row have it."""
+        return to_json(self.model_dump(exclude_none=True))
+
+    @cached_property
+    def digest(self) -> str:
+        """16 hex digits that tell orders of other content apart."""
+        return digest(self.canonical)
+
+
+def digest(content: bytes) -> str:
+    """16 hex digits of BLAKE2b: rows keep it to tell another content under a known id."""
+    return blake2b(content, digest_size=8).hexdigest()
+
+
+def merged(lines: Iterable[tuple[str, int]]) -> tuple[Line, ...]:
+    """Lines with quantities added up by SKU, sorted by SKU."""
+    totals: dict[str, int] = {}
+    for sku, quantity in lines:
+        totals[sku] = totals.get(sku, 0) + quantity
+    return tuple(Line(sku=sku, quantity=totals[sku]) for sku in sorted(totals))
+
+
+class OrderPlaced(Model):
+    """Start an order. Forgiving: `{"order_id": 1, "amount": 500}` is whole."""
+
+    type: Literal["OrderPlaced"] = "OrderPlaced"
+    order_id: TypedId
+    amount: Money | None = None
+    customer_id: TypedId | None = None
+    currency: Currency = "GBP"
+    lines: PricedLines = ()
+    country: Country | None = None
+    warehouse: TypedId = "main"
+
+    @cached_property
+    def order(self) -> Order:
+        """The normal form; `ValueError` where amount and prices do not agree."""
+        return Order(
+            order_id=self.order_id,
+            customer_id=self.customer_id,
+            currency=self.currency,
+            amount=self._total(),
+            country=self.country,
+            warehouse=self.warehouse,
+            lines=merged((line.sku, line.quantity) for line in self.lines),
+        )
+
+    def _total(self) -> Decimal:
+        stated = None if self.amount is None else money.normal(self.amount, self.currency)
+        for value in (stated, *(line.unit_price for line in self.lines)):
+            if value is not None and value < 0:
+                raise ValueError("amount and prices must not be negative")
+        computed = self._sum_of_lines()
+        if computed is None and stated is None:
+            raise ValueError("amount is required unless every line has a unit_price")
+        if computed is not None and stated is not None and computed != stated:
+            raise ValueError(f"amount {stated} is not the sum of the lines {computed}")
+        return stated if computed is None else computed  # type: ignore[return-value]
+
+    def _sum_of_lines(self) -> Decimal | None:
+        total = Decimal(0)
+        for line in self.lines:
+            if line.unit_price is None:
+                return None
+            price = money.normal(line.unit_price, self.currency)
+            total = money.EXACT.add(total, money.EXACT.multiply(price, Decimal(line.quantity)))
+        return money.normal(total, self.currency) if self.lines else None
+
+
+class CancellationRequested(Model):
+    """Undo an order if it is not too late."""
+
+    type: Literal["CancellationRequested"] = "CancellationRequested"
+    order_id: TypedId
+    note: Note | None = None
+
+
+class DeadlinePassed(Model):
+    """The checkout worker's clock: try number `attempt` (from 0) took too long; `last` if none is left."""
+
+    type: Literal["DeadlinePassed"] = "DeadlinePassed"
+    order_id: Id
+    attempt: Annotated[int, Field(ge=0)]
+    last: bool
+
+
+class OrderCompleted(Model):
+    """The last step is done."""
+
+    type: Literal["OrderCompleted"] = "OrderCompleted"
+    order_id: Id
+
+
+class OrderCancelled(Model):
+    """The first step is undone."""
+
+    type: Literal["OrderCancelled"] = "OrderCancelled"
+    order_id: Id
+    reason: Reason
+    step: StepName
+
+
+class Slip(Model):
+    """A request of one step to the next or to the one before; it carries the order whole."""
+
+    order: Order
+
+    @property
+    def order_id(self) -> str:
+        return self.order.order_id
+
+
+class Do(Slip):
+    """Asks a step to act."""
+
+
+class Undo(Slip):
+    """Asks a step to undo what it did, and says why and where the order was turned round."""
+
+    reason: Annotated[Reason, Field(strict=False)]
+    step: Annotated[StepName, Field(strict=False)]
+
+
+class PaymentRequested(Do):
+    type: Literal["PaymentRequested"] = "PaymentRequested"
+
+
+class RefundRequested(Undo):
+    type: Literal["RefundRequested"] = "RefundRequested"
+
+
+class ReservationRequested(Do):
+    type: Literal["ReservationRequested"] = "ReservationRequested"
+
+
+class ReleaseRequested(Undo):
+    type: Literal["ReleaseRequested"] = "ReleaseRequested"
+
+
+class ShipmentRequested(Do):
+    type: Literal["ShipmentRequested"] = "ShipmentRequested"
+
+
+class ShipmentCancellationRequested(Undo):
+    type: Literal["ShipmentCancellationRequested"] = "ShipmentCancellationRequested"
+
+
+class FundsDeposited(Model):
+    """Money into a customer's account; the id makes twice once."""
+
+    type: Literal["FundsDeposited"] = "FundsDeposited"
+    deposit_id: TypedId
+    customer_id: TypedId
+    currency: Currency = "GBP"
+    amount: Money
+
+    @model_validator(mode="after")
+    def _is_positive(self) -> Self:
+        if money.normal(self.amount, self.currency) <= 0:
+            raise ValueError("a deposit must be more than zero")
+        return self
+
+
+class StockReceived(Model):
+    """Stock into a warehouse; the id makes twice once."""
+
+    type: Literal["StockReceived"] = "StockReceived"
+    delivery_id: TypedId
+    warehouse: TypedId = "main"
+    lines: Annotated[tuple[Line, ...], BeforeValidator(_as_tuple), Field(min_length=1, max_length=MOST_LINES)]
+
+
+class PolicyChanged(Model):
+    """New parameters of a rule: `limit` for payment, `countries` for shipping."""
+
+    type: Literal["PolicyChanged"] = "PolicyChanged"
+    policy_id: TypedId
+    limit: Money | None = None
+    countries: Annotated[tuple[Country, ...], BeforeValidator(_as_tuple)] | None = None
+
+    @model_validator(mode="after")
+    def _has_one_parameter(self) -> Self:
+        if (self.limit is None) == (self.countries is None):
+            raise ValueError("a policy has either a limit (payment) or countries (shipping)")
+        if self.limit is not None and not (0 <= self.limit <= money.LARGEST):
+            raise ValueError(f"a limit is between 0 and {money.LARGEST}")
+        return self
+
+
+Record = (
+    OrderPlaced
+    | CancellationRequested
+    | DeadlinePassed
+    | OrderCompleted
+    | OrderCancelled
+    | PaymentRequested
+    | RefundRequested
+    | ReservationRequested
+    | ReleaseRequested
+    | ShipmentRequested
+    | ShipmentCancellationRequested
+    | FundsDeposited
+    | StockReceived
+    | PolicyChanged
+)

@@ -1,0 +1,1 @@
+"""Real orders to try the checkout with: a year of a gift shop's invoices, and the stock they need."""

@@ -1,0 +1,93 @@
+"""The deadline clock: nudges orders that do not end. It only sends records; decisions never read a clock."""
+
+import asyncio
+import heapq
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from saga_app.core import checkout
+from saga_app.core.rows import OPEN_STATUSES, OrderRow, Row
+from saga_app.durable.ports import Log, Outgoing, Shelf
+from saga_app.durable.round import outgoing
+
+#: Milliseconds after an assignment before old deadlines are sent: what is on its way may end the order first.
+GRACE: Final = 5_000
+#: Nudges sent at once.
+MOST: Final = 500
+
+
+def now() -> int:
+    """This machine's time in milliseconds, which may differ from Kafka's: a nudge may be early or late, never wrong."""
+    return time.time_ns() // 1_000_000
+
+
+class DeadlineClock:
+    """The orders that have not ended, of all checkout partitions of this worker."""
+
+    def __init__(self, log: Log, clock: Callable[[], int] = now, tick: float = 0.5) -> None:
+        self._log = log
+        self._clock = clock
+        self._tick = tick
+        self._generation = -1
+        self._due: list[tuple[int, str]] = []
+        self._open: dict[str, tuple[int, OrderRow]] = {}
+        self._sending = asyncio.Lock()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def start(self, generation: int) -> None:
+        """From now on nudges are sent."""
+        self._generation = generation
+
+    def stop(self) -> None:
+        """Forgets everything; the next assignment loads it again."""
+        self._generation = -1
+        self._due.clear()
+        self._open.clear()
+
+    def load(self, shelf: Shelf) -> None:
+        """One scan of a partition's orders; takes about 2 s for a million rows, so call it off the main loop."""
+        earliest = self._clock() + GRACE
+        for key, data in shelf.scan(b""):
+            if b'"status":"OPEN"' in data[:80] or b'"status":"CANCELLING"' in data[:80]:
+                row = OrderRow.decode(data)
+                self._watch(key.decode(), row, max(checkout.due(row), earliest))
+
+    def changed(self, partition: int, changes: Mapping[tuple[str, str], Row]) -> None:
+        """Orders that a round decided. A record that waited long before it was read starts its deadline now."""
+        waited_since = self._clock()
+        for (_, order_id), row in changes.items():
+            assert isinstance(row, OrderRow)
+            if row.status in OPEN_STATUSES:
+                self._watch(order_id, row, checkout.due(row._replace(since=max(row.since, waited_since))))
+            else:
+                self._open.pop(order_id, None)
+
+    async def run(self) -> None:
+        """Sends what is due, again and again."""
+        while True:
+            await asyncio.sleep(self._tick)
+            async with self._sending:
+                nudges = self._take() if self._generation >= 0 else []
+                if nudges:
+                    await self._log.append(nudges, self._generation)
+
+    async def rested(self) -> None:
+        """Returns when nothing is being sent."""
+        async with self._sending:
+            return
+
+    def _watch(self, order_id: str, row: OrderRow, due: int) -> None:
+        self._open[order_id] = (due, row)
+        heapq.heappush(self._due, (due, order_id))
+
+    def _take(self) -> list[Outgoing]:
+        nudges: list[Outgoing] = []
+        while self._due and self._due[0][0] <= self._clock() and len(nudges) < MOST:
+            due, order_id = heapq.heappop(self._due)
+            watched = self._open.get(order_id)
+            if watched is not None and watched[0] == due:
+                nudges.append(outgoing(checkout.deadline(order_id, watched[1])))
+        return nudges

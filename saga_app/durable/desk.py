@@ -1,0 +1,92 @@
+"""The desk: where an agent puts the batches it receives, and where its round takes them. The inbox port."""
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from typing import Final
+
+from saga_app.durable.fatal import Exit, die
+from saga_app.durable.ports import Batch
+
+#: Records fetched and not yet durable, per inbox: the reader waits above this.
+MOST_WAITING: Final = 8_000
+
+
+class Desk:
+    """Batches of one inbox that wait, and how far each partition is durable. See `ports.Inbox`."""
+
+    def __init__(self, topic: str) -> None:
+        self.topic = topic
+        #: The next offset of each partition that is not durable: exactly this is committed.
+        self.durable: dict[int, int] = {}
+        self._generation = -1
+        self._waiting: list[Batch] = []
+        self._records = 0
+        self._counting = threading.Lock()
+        self._arrived = asyncio.Event()
+        self._resting = asyncio.Event()
+        self._resting.set()
+
+    def open(self, positions: Mapping[int, int], generation: int) -> None:
+        """From now on batches of this generation are taken, each partition from its position on."""
+        self.durable = dict(positions)
+        self._generation = generation
+        with self._counting:
+            self._records = 0
+
+    def close(self) -> None:
+        """What waits undecided is dropped; the round that runs may finish."""
+        self._generation = -1
+        self._waiting.clear()
+        self._arrived.clear()
+
+    async def closed(self) -> None:
+        """Returns when no round runs."""
+        await self._resting.wait()
+
+    def has_room(self) -> bool:
+        """Whether the reader may fetch more; asked from its thread."""
+        return self._records < MOST_WAITING
+
+    def fetched(self, records: int) -> None:
+        """So many records are on their way; told from the reader's thread."""
+        with self._counting:
+            self._records += records
+
+    def is_current(self, generation: int) -> bool:
+        return generation == self._generation
+
+    @property
+    def waiting(self) -> int:
+        """Records fetched and not yet durable."""
+        return self._records
+
+    def deliver(self, batch: Batch) -> None:
+        """A batch has arrived; one of an earlier generation is dropped."""
+        if batch.generation == self._generation:
+            self._waiting.append(batch)
+            self._arrived.set()
+
+    async def take(self) -> list[Batch]:
+        self._resting.set()
+        await self._arrived.wait()
+        self._resting.clear()
+        self._arrived.clear()
+        batches, self._waiting = self._waiting, []
+        return batches
+
+    def done(self, partition: int, start: int, end: int, generation: int) -> None:
+        if generation != self._generation and self._generation != -1:
+            return
+        if self.durable.get(partition) != start:
+            die(
+                Exit.ROUND_FAILED,
+                f"{self.topic}[{partition}] is durable up to {self.durable.get(partition)}, "
+                f"but the round began at {start}; this is a bug, please report it",
+            )
+        self.durable[partition] = end
+
+    def released(self, records: int) -> None:
+        """So many records are durable, and no longer held in memory."""
+        with self._counting:
+            self._records = max(0, self._records - records)

@@ -1,0 +1,279 @@
+"""The engine of one worker: shelves, desks, readers, rounds, lease and clock, put together.
+
+It knows Kafka and RocksDB but not Faust; the overrides in `durable.overrides` tell it when partitions come and go.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from confluent_kafka.admin import AdminClient
+
+from saga_app import topics
+from saga_app.core.decision import Fold
+from saga_app.core.errors import RowsMissing
+from saga_app.durable import changelogs, restore
+from saga_app.durable.changelogs import KafkaChangelog
+from saga_app.durable.clock import DeadlineClock
+from saga_app.durable.desk import Desk
+from saga_app.durable.fatal import Exit, die
+from saga_app.durable.lease import Lease
+from saga_app.durable.ports import Batch
+from saga_app.durable.producer import KafkaLog
+from saga_app.durable.reader import Reader
+from saga_app.durable.restore import Restored
+from saga_app.durable.rocks import Memory, RocksShelf
+from saga_app.durable.round import Point, Round
+from saga_app.durable.view import View
+from saga_app.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that a round may take to finish when partitions are taken away.
+LONGEST_DRAIN: Final = 15.0
+
+
+class Service(NamedTuple):
+    """One inbox and its rules."""
+
+    topic: str
+    fold: Fold
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The journal first: it is restored after the balances' end is known, and read like them."""
+        return (self.fold.journal,) if self.fold.balances is None else (self.fold.journal, self.fold.balances)
+
+
+class Engine:
+    """Everything a worker does between Faust's rebalances."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        services: Sequence[Service],
+        passing: Callable[[str, Point], None] = lambda topic, point: None,
+    ) -> None:
+        self.settings = settings
+        self.services = services
+        self.passing = passing
+        self.shelves: dict[tuple[str, int], RocksShelf] = {}
+        self.generation = -1
+        timeouts = settings.timeouts
+        self.lease = Lease(timeouts.session, timeouts.delivery)
+        self.desks = {service.topic: Desk(service.topic) for service in services}
+        self.views: dict[str, dict[int, View]] = {service.topic: {} for service in services}
+        self._arrive: Callable[[str, Batch], None] = lambda topic, batch: None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._restoring = asyncio.Lock()
+
+    def start(self, arrive: Callable[[str, Batch], None]) -> None:
+        """Starts threads and tasks; fetched batches are handed to `arrive` in the main loop."""
+        self._arrive = arrive
+        self._memory = Memory()
+        self._admin = AdminClient(self.settings.kafka)
+        self.log = KafkaLog(self.settings.kafka, self.settings.timeouts.delivery, self.lease)
+        self.clock = DeadlineClock(self.log)
+        self._loop = asyncio.get_running_loop()
+        self.rounds = {service.topic: self._round(service) for service in self.services}
+        self.readers = {service.topic: self._reader(service.topic) for service in self.services}
+        self._tasks = [
+            *(asyncio.create_task(self._work(topic), name=f"rounds of {topic}") for topic in self.rounds),
+            asyncio.create_task(self._keep_deadlines(), name="deadline clock"),
+        ]
+
+    def stop(self) -> None:
+        """Ends tasks and threads and gives up the files."""
+        for task in self._tasks:
+            task.cancel()
+        for reader in self.readers.values():
+            reader.close()
+        self.log.close()
+        self._close(list(self.shelves))
+
+    async def prepare(self, partitions: Iterable[int], generation: int) -> None:
+        """Opens and restores these partitions and gives up all others. Nothing is decided before this is over."""
+        wanted = sorted(partitions)
+        async with self._restoring:
+            self._close([place for place in self.shelves if place[1] not in wanted])
+            try:
+                restored = await asyncio.to_thread(self._restore, wanted)
+            except Exception as error:
+                die(Exit.RESTORE_FAILED, f"restoring partitions {wanted}: {error!r}")
+            await self._repair(restored, generation)
+            self.views_of(wanted)
+            await asyncio.to_thread(self._load_deadlines, wanted)
+
+    def views_of(self, partitions: Iterable[int]) -> None:
+        """Fresh views, with nothing decided, over the shelves of these partitions."""
+        for service in self.services:
+            views = self.views[service.topic]
+            views.clear()
+            for partition in partitions:
+                shelves = {table: self.shelves[table, partition] for table in service.tables}
+                views[partition] = View(service.fold.journal, service.fold.balances, shelves)
+
+    async def begin(self, committed: Mapping[tuple[str, int], int | None], generation: int) -> None:
+        """Starts to read: from the committed offsets, or from the store's where it knows better."""
+        positions = await asyncio.to_thread(self._positions, committed)
+        self.generation = generation
+        for topic, desk in self.desks.items():
+            own = {partition: at for (name, partition), at in positions.items() if name == topic}
+            desk.open(own, generation)
+            self.readers[topic].assign(own, generation)
+        self.clock.start(generation)
+
+    def suspend(self) -> None:
+        """Reads no more and drops what waits undecided; a round that runs may finish."""
+        self.generation = -1
+        self.clock.stop()
+        for reader in self.readers.values():
+            reader.unassign()
+        for desk in self.desks.values():
+            desk.close()
+
+    async def drained(self) -> None:
+        """Returns when no round runs; ends the process if that takes too long."""
+        try:
+            async with asyncio.timeout(LONGEST_DRAIN):
+                for desk in self.desks.values():
+                    await desk.closed()
+                await self.clock.rested()
+        except TimeoutError:
+            die(Exit.REVOKE_TOO_SLOW, f"a round did not end within {LONGEST_DRAIN:.0f} s of a rebalance or stop")
+
+    @property
+    def durable(self) -> dict[tuple[str, int], int]:
+        """What may be committed: the next offset of each inbox partition."""
+        return {(topic, each): at for topic, desk in self.desks.items() for each, at in desk.durable.items()}
+
+    def _round(self, service: Service) -> Round:
+        desk = self.desks[service.topic]
+        return Round(
+            service.topic,
+            service.fold,
+            self.settings.partitions,
+            lambda table: topics.changelog(self.settings.app_id, table),
+            inbox=desk,
+            journal=self.log,
+            publisher=self.log,
+            views=self.views[service.topic],
+            passing=lambda point: self.passing(service.topic, point),
+            **({"applied": self.clock.changed} if service.topic == topics.CHECKOUT else {}),
+        )
+
+    def _reader(self, topic: str) -> Reader:
+        desk = self.desks[topic]
+
+        def deliver(batches: list[Batch]) -> None:
+            for batch in batches:
+                desk.fetched(len(batch.messages))
+                self._loop.call_soon_threadsafe(self._arrive, topic, batch)
+
+        return Reader(self.settings.kafka, topic, deliver, desk.has_room)
+
+    async def _work(self, topic: str) -> None:
+        """The rounds of one agent; every failure ends the process, so that Faust never acknowledges for us."""
+        desk, round_ = self.desks[topic], self.rounds[topic]
+        try:
+            while True:
+                batches = await desk.take()
+                await round_.run(batches)
+                desk.released(sum(len(batch.messages) for batch in batches))
+                self._tell(topic, round_)
+        except RowsMissing as error:
+            self._condemn(error)
+        except Exception as error:
+            die(Exit.ROUND_FAILED, f"round of {topic}: {error!r}")
+
+    def _tell(self, topic: str, round_: Round) -> None:
+        for note in round_.notes:
+            (logger.error if note.startswith("ALARM") else logger.info)("%s: %s", topic, note)
+        round_.notes.clear()
+
+    async def _keep_deadlines(self) -> None:
+        try:
+            await self.clock.run()
+        except Exception as error:
+            die(Exit.ROUND_FAILED, f"deadline clock: {error!r}")
+
+    def _condemn(self, error: RowsMissing) -> None:
+        """The first time the store is thrown away and comes back from the changelogs; twice means a bug."""
+        mark = self._folder / "condemned"
+        if mark.exists():
+            die(Exit.ROWS_MISSING_AGAIN, f"{error}, although the store was rebuilt; run `saga doctor`")
+        mark.touch()
+        for shelf in self.shelves.values():
+            (shelf.path.with_suffix(".rebuild")).touch()
+        die(Exit.ROWS_MISSING, f"{error}; the store is rebuilt from the changelogs at the next start")
+
+    @property
+    def _folder(self) -> Path:
+        return self.settings.data_dir / "tables"
+
+    def _open(self, table: str, partition: int, topic_id: str) -> RocksShelf:
+        shelf = RocksShelf(self._folder / f"{table}-{partition}.db", self._memory)
+        rebuild = shelf.path.with_suffix(".rebuild")
+        if rebuild.exists():
+            shelf.empty("rows were missing")
+            rebuild.unlink()
+        elif shelf.topic_id not in (None, topic_id):
+            shelf.empty("its changelog topic was deleted and made again")
+        shelf.belong_to(topic_id)
+        return shelf
+
+    def _close(self, places: Iterable[tuple[str, int]]) -> None:
+        for place in places:
+            self.shelves.pop(place).close()
+
+    def _restore(self, partitions: list[int]) -> dict[tuple[str, int], tuple[KafkaChangelog, Restored]]:
+        """In a thread: balances' ends first, journals' ends after them, then every changelog up to its end."""
+        names = {table: topics.changelog(self.settings.app_id, table) for each in self.services for table in each.tables}
+        ids = changelogs.topic_ids(self._admin, names.values())
+        balances = [each.fold.balances for each in self.services if each.fold.balances is not None]
+        journals = [each.fold.journal for each in self.services]
+        ends = {}
+        for tables in (balances, journals):
+            ends.update(changelogs.ends(self._admin, [(names[table], each) for table in tables for each in partitions]))
+        found = {}
+        for table in (*journals, *balances):
+            for partition in partitions:
+                topic = names[table]
+                shelf = self.shelves.get((table, partition)) or self._open(table, partition, ids[topic])
+                self.shelves[table, partition] = shelf
+                end = ends[topic, partition]
+                if shelf.reached > end:
+                    shelf.empty(f"it is ahead of its changelog ({shelf.reached} > {end}): the topic lost records")
+                    shelf.belong_to(ids[topic])
+                changelog = KafkaChangelog(self.settings.kafka, topic, partition, end)
+                found[table, partition] = (changelog, restore.restore(changelog, end, shelf))
+        rows = sum(restored.rows for _, restored in found.values())
+        logger.info("restored %d rows of %d partitions", rows, len(partitions))
+        return found
+
+    async def _repair(
+        self, found: Mapping[tuple[str, int], tuple[KafkaChangelog, Restored]], generation: int
+    ) -> None:
+        """Writes again the rows behind which a worker that had lost its partitions wrote older ones."""
+        for place, (changelog, restored) in found.items():
+            records = restore.repair_records(changelog, restored)
+            if records:
+                logger.warning("%s: %d rows written again behind stale ones", changelog.topic, len(records))
+                offsets = await self.log.append(records, generation)
+                restore.repaired(self.shelves[place], changelog.end(), offsets)
+
+    def _load_deadlines(self, partitions: Iterable[int]) -> None:
+        for service in self.services:
+            if service.topic == topics.CHECKOUT:
+                for partition in partitions:
+                    self.clock.load(self.shelves[service.fold.journal, partition])
+
+    def _positions(self, committed: Mapping[tuple[str, int], int | None]) -> dict[tuple[str, int], int]:
+        first = changelogs.beginnings(self._admin, [place for place, at in committed.items() if at is None])
+        journals = {service.topic: service.fold.journal for service in self.services}
+        return {
+            place: max(first[place] if at is None else at, self.shelves[journals[place[0]], place[1]].inbox or 0)
+            for place, at in committed.items()
+        }

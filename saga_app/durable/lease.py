@@ -1,0 +1,56 @@
+"""The lease: nothing is sent unless this worker certainly still owns its partitions.
+
+A paused worker that wakes up would otherwise publish before anything tells it that it was replaced. The age of the
+last good heartbeat, counted from before its request, plus the time that a delivery may take, must stay below the
+session timeout: then no successor can have been chosen before our records are in the log or are given up.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from saga_app.durable.fatal import Exit, die
+
+
+def uptime() -> float:
+    """Seconds on a clock that goes on while the machine sleeps (CLOCK_BOOTTIME)."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Lease:
+    """Renewed by heartbeats from the consumer's thread, asked for before each send from the main loop."""
+
+    def __init__(
+        self, session_timeout: float, delivery_timeout: float, clock: Callable[[], float] = uptime, poll: float = 0.02
+    ) -> None:
+        if delivery_timeout >= session_timeout:
+            raise ValueError("the delivery timeout must be shorter than the session timeout")
+        self.longest = session_timeout - delivery_timeout
+        self.clock = clock
+        self.poll = poll
+        self._renewed = (-1, float("-inf"))
+        self._current: Callable[[], int] = lambda: -1
+
+    def follow(self, current: Callable[[], int]) -> None:
+        """Tells where the group's present generation can be read."""
+        self._current = current
+
+    def renew(self, generation: int, asked_at: float) -> None:
+        """A heartbeat of this generation, asked at that time of our clock, was answered without error."""
+        self._renewed = (generation, asked_at)
+
+    def holds(self, generation: int) -> bool:
+        """Whether a record sent now is in the log, or given up, before anyone can take over."""
+        renewed, asked_at = self._renewed
+        return renewed == generation == self._current() and self.clock() - asked_at <= self.longest
+
+    async def hold(self, generation: int) -> None:
+        """Waits until the lease holds; ends the process if the group has moved on."""
+        while not self.holds(generation):
+            if self._current() != generation:
+                die(
+                    Exit.LEASE_LOST,
+                    f"the group is at generation {self._current()} and this worker's round at {generation}; "
+                    "its partitions belong to another worker now",
+                )
+            await asyncio.sleep(self.poll)

@@ -1,0 +1,83 @@
+"""The Faust application with our parts in it."""
+
+import asyncio
+from typing import Any
+
+import faust
+from faust.types.transports import TransportT
+
+from saga_app.durable import topic_admin
+from saga_app.durable.engine import Engine
+from saga_app.durable.fatal import Exit, die
+from saga_app.durable.overrides.consumer import SagaTransport
+from saga_app.durable.overrides.recovery import SagaTableManager
+from saga_app.durable.overrides.tables import SagaRouter, SagaTable
+from saga_app.durable.overrides.worker import SagaWorker
+from saga_app.durable.watchdog import Watchdog
+from saga_app.settings import Settings
+from saga_app.topics import wanted
+
+
+class SagaApp(faust.App):  # type: ignore[misc]
+    """A Faust app whose promises are kept by an engine."""
+
+    def __init__(self, settings: Settings, engine: Engine, keyed_by_order: frozenset[str], **options: Any) -> None:
+        self.settings = settings
+        self.engine = engine
+        #: Tables whose partition follows from their own key.
+        self.keyed_by_order = keyed_by_order
+        timeouts = settings.timeouts
+        super().__init__(
+            settings.app_id,
+            broker=[f"kafka://{server.strip()}" for server in settings.broker.split(",")],
+            datadir=str(settings.data_dir),
+            store="memory://",
+            processing_guarantee="at_least_once",
+            topic_partitions=settings.partitions,
+            topic_replication_factor=settings.replication,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            table_standby_replicas=0,
+            stream_wait_empty=True,
+            stream_recovery_delay=0.0,
+            consumer_auto_offset_reset="earliest",
+            broker_session_timeout=timeouts.session,
+            broker_heartbeat_interval=timeouts.heartbeat,
+            broker_rebalance_timeout=timeouts.rebalance,
+            # A JoinGroup is answered after a rebalance, so a request may take longer than that.
+            broker_request_timeout=timeouts.rebalance + 10,
+            broker_max_poll_interval=300.0,
+            broker_commit_interval=timeouts.commit,
+            web_bind=settings.web_bind,
+            web_port=settings.web_port,
+            canonical_url=settings.canonical_url,
+            worker_redirect_stdouts=False,
+            TableManager=SagaTableManager,
+            Table=SagaTable,
+            Router=SagaRouter,
+            Worker=SagaWorker,
+            **options,
+        )
+
+    async def on_first_start(self) -> None:
+        """Topics exist, with the right settings, before anything subscribes."""
+        await super().on_first_start()
+        if self.client_only or self.producer_only:
+            return
+        topics = wanted(self.settings.app_id, tuple(self.tables), self.settings.partitions)
+        try:
+            created = await asyncio.to_thread(topic_admin.ensure, self.settings, topics)
+        except topic_admin.TopicsWrong as error:
+            die(Exit.TOPICS_WRONG, str(error))
+        except topic_admin.BrokerUnreachable as error:
+            die(Exit.BROKER_UNREACHABLE, str(error))
+        if created:
+            self.log.info("created topics %s", ", ".join(created))
+        Watchdog(self).start()
+
+    def _create_directories(self) -> None:
+        self.conf.datadir.mkdir(parents=True, exist_ok=True)
+        super()._create_directories()
+
+    def _new_transport(self) -> TransportT:
+        return SagaTransport(self.conf.broker_consumer, self)

@@ -1,0 +1,92 @@
+"""What a round needs of the world: four small ports. Tests and the simulator bring their own."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+Header = tuple[str, bytes]
+
+
+class Message(NamedTuple):
+    """One record of an inbox; `time` is Kafka's, in milliseconds."""
+
+    offset: int
+    time: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[Header] = ()
+
+
+class Batch(NamedTuple):
+    """What one fetch brought of one partition: everything from `start` up to, not including, `end`.
+
+    `generation` is the consumer group's when the batch was fetched; a batch of an earlier one is dropped.
+    """
+
+    partition: int
+    start: int
+    end: int
+    generation: int
+    messages: Sequence[Message]
+
+
+class Outgoing(NamedTuple):
+    """A record to be written; without a partition, the key's murmur2 hash chooses it."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    partition: int | None = None
+    headers: Sequence[Header] = ()
+
+
+class Inbox(Protocol):
+    """Where batches come from, and where it is said that they are done."""
+
+    async def take(self) -> list[Batch]:
+        """All that waits, at least one batch, in order."""
+
+    def is_current(self, generation: int) -> bool:
+        """Whether batches of this generation are still ours to decide."""
+
+    def done(self, partition: int, start: int, end: int, generation: int) -> None:
+        """Everything from `start` to `end` is durable; the next commit may include it."""
+
+
+class Log(Protocol):
+    """Where rows and records are written; one port for the journal, one for what is published after it."""
+
+    async def append(self, records: Sequence[Outgoing], generation: int) -> list[int]:
+        """Writes all and waits until the broker has them; the offsets, in order. Raises if one fails.
+
+        Nothing is sent unless this worker certainly still belongs to that generation of the group.
+        """
+
+
+class Shelf(Protocol):
+    """The rows of one table in one partition, on this worker's disk."""
+
+    @property
+    def reached(self) -> int:
+        """Every row of the changelog below this offset is here."""
+
+    @property
+    def inbox(self) -> int | None:
+        """The next inbox offset that this store has not seen, if it knows one."""
+
+    def get(self, key: bytes) -> bytes | None: ...
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Rows whose key begins so, in the order of keys."""
+
+    def write(self, rows: Mapping[bytes, bytes], reached: int, inbox: int | None = None) -> None:
+        """Rows and both offsets in one atomic batch."""
+
+
+def contiguous(reached: int, offsets: Sequence[int]) -> int:
+    """How far `reached` may go after rows were written at these offsets: it stops before the first gap."""
+    for offset in offsets:
+        if offset == reached:
+            reached += 1
+        elif offset > reached:
+            break
+    return reached

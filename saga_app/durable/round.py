@@ -1,0 +1,240 @@
+"""The round: decide, journal, publish, apply, acknowledge, over and over.
+
+What has been published follows from a decision that is durable; balances never run ahead of the journal; the disk
+never runs ahead of the changelog; the committed offset never runs ahead of anything. A crash between any two steps
+leaves a prefix, and the replay finds either nothing (and decides the same again, as the fold is pure) or a journal
+row (and sends the recorded outcome again). The round knows nothing of Faust or Kafka.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from itertools import islice
+from typing import Final, NamedTuple
+
+from saga_app import topics, wire
+from saga_app.core.decision import At, Decision, Fold, Verdict
+from saga_app.core.errors import Fault, Rejected
+from saga_app.core.records import PolicyChanged, Record
+from saga_app.core.rows import Row
+from saga_app.durable.dead_letters import dead_letter
+from saga_app.durable.ports import Batch, Inbox, Log, Message, Outgoing, contiguous
+from saga_app.durable.view import View
+
+#: Records decided in one round at most: what is decided and not durable stays bounded.
+MOST_RECORDS: Final = 1_000
+#: Marks a record that was sent on to its right partition once.
+SENT_ON: Final = "saga-sent-on"
+
+
+class Point(StrEnum):
+    """Between the steps; tests stop a worker here."""
+
+    DECIDED = "decided"
+    JOURNALLED = "journalled"
+    PUBLISHED = "published"
+    APPLIED = "applied"
+    ACKNOWLEDGED = "acknowledged"
+
+
+class Span(NamedTuple):
+    """The part of a partition's inbox that this round decided."""
+
+    partition: int
+    start: int
+    end: int
+    generation: int
+
+
+Changed = Mapping[tuple[str, str], Row]
+
+
+class Round:
+    """The rounds of one agent, over all partitions of its inbox that this worker owns."""
+
+    def __init__(
+        self,
+        topic: str,
+        fold: Fold,
+        partitions: int,
+        changelog: Callable[[str], str],
+        *,
+        inbox: Inbox,
+        journal: Log,
+        publisher: Log,
+        views: Mapping[int, View],
+        passing: Callable[[Point], None] = lambda point: None,
+        applied: Callable[[int, Changed], None] = lambda partition, changed: None,
+    ) -> None:
+        self.topic = topic
+        self.fold = fold
+        self.partitions = partitions
+        self.changelog = changelog
+        self.inbox = inbox
+        self.journal = journal
+        self.publisher = publisher
+        self.views = views
+        self.passing = passing
+        self.applied = applied
+        #: How many records met which fate, since the start.
+        self.verdicts: Counter[Verdict] = Counter()
+        #: Records decided in the last round.
+        self.size = 0
+        #: What checkout tells people, and what must not happen: each is logged by the caller.
+        self.notes: list[str] = []
+
+    async def run(self, batches: list[Batch]) -> None:
+        """Decides everything in the batches, in as many rounds as it needs."""
+        waiting = list(batches)
+        while waiting:
+            spans, sends, waiting = self._decide(waiting)
+            await self._make_durable(spans, sends)
+            waiting = [batch for batch in waiting if self.inbox.is_current(batch.generation)]
+
+    def _decide(self, batches: list[Batch]) -> tuple[list[Span], list[Outgoing], list[Batch]]:
+        """What one round may hold: the spans decided, the records to send, and the batches left."""
+        sends: list[Outgoing] = []
+        spans: list[Span] = []
+        left: list[Batch] = []
+        closed: set[int] = set()
+        room = MOST_RECORDS
+        for batch in batches:
+            if batch.partition in closed or room <= 0:
+                closed.add(batch.partition)
+                left.append(batch)
+                continue
+            used, stop = self._decide_batch(batch, room, sends)
+            room -= used
+            if stop:
+                closed.add(batch.partition)
+            whole = used == len(batch.messages)
+            end = batch.end if whole else batch.messages[used].offset
+            if end > batch.start:
+                spans.append(Span(batch.partition, batch.start, end, batch.generation))
+            if not whole:
+                closed.add(batch.partition)
+                left.append(batch._replace(start=end, messages=batch.messages[used:]))
+        self.size = MOST_RECORDS - room
+        return spans, sends, left
+
+    def _decide_batch(self, batch: Batch, room: int, sends: list[Outgoing]) -> tuple[int, bool]:
+        """Decides the batch's messages in order; how many, and whether its partition must wait for the next round."""
+        view = self.views[batch.partition]
+        for used, message in enumerate(islice(batch.messages, room)):
+            try:
+                record = self._read(message)
+                if isinstance(record, PolicyChanged):
+                    # A round of its own: no decision shares a round with a change of rules.
+                    if used or view.dirty:
+                        return used, True
+                    self._decide_one(record, message, batch.partition, view, sends)
+                    return 1, True
+                self._decide_one(record, message, batch.partition, view, sends)
+            except Rejected as rejection:
+                self.verdicts[Verdict.DEAD] += 1
+                if rejection.fault is Fault.CONTRADICTION:
+                    self.notes.append(f"ALARM {rejection} at {self.topic}[{batch.partition}] offset {message.offset}")
+                sends.append(dead_letter(self.topic, batch.partition, message, rejection))
+        return min(room, len(batch.messages)), False
+
+    def _read(self, message: Message) -> Record:
+        record = wire.decode(message.value)
+        if not isinstance(record, self.fold.accepts):
+            raise Rejected(Fault.UNEXPECTED_RECORD, f"{record.type} does not belong into {self.topic}")
+        return record
+
+    def _decide_one(
+        self, record: Record, message: Message, partition: int, view: View, sends: list[Outgoing]
+    ) -> None:
+        if self._is_elsewhere(record, partition):
+            sends.append(self._sent_on(record, message))
+            self.verdicts[Verdict.SENT_ON] += 1
+            return
+        decision = self.fold.decide(record, At(message.offset, message.time), view)
+        self._note(decision)
+        if decision.journal is not None:
+            view.put((decision.journal,))
+        view.put(decision.balances)
+        sends.extend(map(outgoing, decision.sends))
+
+    def _is_elsewhere(self, record: Record, partition: int) -> bool:
+        if isinstance(record, PolicyChanged):
+            return False
+        return topics.partition_of(topics.key_of(record), self.partitions) != partition
+
+    def _sent_on(self, record: Record, message: Message) -> Outgoing:
+        if any(name == SENT_ON for name, _ in message.headers):
+            raise Rejected(Fault.WRONG_PARTITION, "the record was sent on once and is still in the wrong partition")
+        headers = (*message.headers, (SENT_ON, b"1"))
+        return Outgoing(self.topic, topics.key_of(record).encode(), message.value, headers=headers)
+
+    def _note(self, decision: Decision) -> None:
+        self.verdicts[decision.verdict] += 1
+        if decision.note is not None:
+            self.notes.append(decision.note)
+
+    async def _make_durable(self, spans: list[Span], sends: list[Outgoing]) -> None:
+        """Steps 2 to 5, in exactly this order."""
+        if not spans:
+            return
+        generation = spans[0].generation
+        touched = sorted({span.partition for span in spans})
+        self.passing(Point.DECIDED)
+        rows = self._rows(touched, self.fold.journal)
+        reached = await self._write(self.journal, rows, (), generation)
+        self.passing(Point.JOURNALLED)
+        balances = self._rows(touched, self.fold.balances)
+        reached.update(await self._write(self.publisher, balances, sends, generation))
+        self.passing(Point.PUBLISHED)
+        self._apply(spans, rows | balances, reached)
+        self.passing(Point.APPLIED)
+        for span in spans:
+            self.inbox.done(*span)
+        self.passing(Point.ACKNOWLEDGED)
+
+    def _rows(self, partitions: Iterable[int], table: str | None) -> "Rows":
+        if table is None:
+            return {}
+        found = {(table, partition): self.views[partition].decided(table) for partition in partitions}
+        return {place: rows for place, rows in found.items() if rows}
+
+    async def _write(
+        self, log: Log, rows: "Rows", sends: Iterable[Outgoing], generation: int
+    ) -> dict[tuple[str, int], int]:
+        """Writes rows and records; how far the changelog of each place is held afterwards."""
+        records = [
+            Outgoing(self.changelog(table), key, value, partition)
+            for (table, partition), changed in rows.items()
+            for key, value in changed.items()
+        ]
+        records.extend(sends)
+        if not records:
+            return {}
+        offsets = iter(await log.append(records, generation))
+        return {
+            (table, partition): contiguous(
+                self.views[partition].shelves[table].reached, list(islice(offsets, len(changed)))
+            )
+            for (table, partition), changed in rows.items()
+        }
+
+    def _apply(self, spans: list[Span], rows: "Rows", reached: Mapping[tuple[str, int], int]) -> None:
+        ends = {span.partition: span.end for span in spans}
+        for partition, end in ends.items():
+            view = self.views[partition]
+            for table, shelf in view.shelves.items():
+                changed = rows.get((table, partition), {})
+                inbox = end if table == self.fold.journal else None
+                if changed or inbox is not None:
+                    shelf.write(changed, reached.get((table, partition), shelf.reached), inbox)
+            changes = view.changed()
+            view.clear()
+            self.applied(partition, changes)
+
+
+Rows = dict[tuple[str, int], dict[bytes, bytes]]
+
+
+def outgoing(record: Record) -> Outgoing:
+    """The record as bytes, for the topic and key that follow from it."""
+    return Outgoing(topics.topic_of(record), topics.key_of(record).encode(), wire.encode(record))

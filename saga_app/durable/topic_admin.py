@@ -1,0 +1,79 @@
+"""Makes the topics that are missing and compares those that exist."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from saga_app.settings import Settings
+from saga_app.topics import Topic
+
+#: Seconds to wait for the broker's answer.
+PATIENCE = 15.0
+
+
+class TopicsWrong(Exception):
+    """Topics that cannot be used; the message names each and says what to do."""
+
+
+class BrokerUnreachable(Exception):
+    """No answer from the broker."""
+
+
+class Check(NamedTuple):
+    """Topics that are missing, and what is wrong with those that exist."""
+
+    missing: list[Topic]
+    wrong: list[str]
+
+
+def check(settings: Settings, topics: Sequence[Topic]) -> Check:
+    """Compares names and partition counts with the broker's."""
+    existing = _partitions(_admin(settings), settings)
+    missing = [topic for topic in topics if topic.name not in existing]
+    wrong = [
+        f"{topic.name} has {existing[topic.name]} partitions, not {topic.partitions}"
+        for topic in topics
+        if existing.get(topic.name, topic.partitions) != topic.partitions
+    ]
+    return Check(missing, wrong)
+
+
+def ensure(settings: Settings, topics: Sequence[Topic]) -> list[str]:
+    """Creates what is missing; the names created. `TopicsWrong` if a partition count differs."""
+    found = check(settings, topics)
+    if found.wrong:
+        raise TopicsWrong(
+            f"{'; '.join(found.wrong)}. The partition count is fixed for life: set SAGA_PARTITIONS to the topics' "
+            "count, or use another SAGA_APP_ID and other topics"
+        )
+    admin = _admin(settings)
+    new = [
+        NewTopic(each.name, each.partitions, settings.replication, config=each.config) for each in found.missing
+    ]
+    if not new:
+        return []
+    for name, future in admin.create_topics(new, request_timeout=PATIENCE).items():
+        try:
+            future.result()
+        except KafkaException as error:
+            # Another worker, started at the same time, was quicker.
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise TopicsWrong(f"topic {name} could not be created: {error.args[0].str()}") from error
+    return [topic.name for topic in found.missing]
+
+
+def _admin(settings: Settings) -> AdminClient:
+    return AdminClient(settings.kafka)
+
+
+def _partitions(admin: AdminClient, settings: Settings) -> dict[str, int]:
+    try:
+        metadata = admin.list_topics(timeout=PATIENCE)
+    except KafkaException as error:
+        raise BrokerUnreachable(
+            f"no answer from {settings.broker} within {PATIENCE:.0f} s ({error.args[0].str()}); "
+            "is the broker running, and is SAGA_BROKER right?"
+        ) from error
+    return {name: len(topic.partitions) for name, topic in metadata.topics.items()}

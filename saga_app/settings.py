@@ -1,0 +1,126 @@
+"""Settings: read once, from the environment. Every name stands here and nowhere else."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Self
+
+from saga_app.topics import DEFAULT_PARTITIONS
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message names the variable and what it may be."""
+
+
+class Timeouts(NamedTuple):
+    """Seconds. A record is given up before a successor can be chosen: delivery is shorter than session."""
+
+    session: float
+    heartbeat: float
+    delivery: float
+    rebalance: float
+    commit: float
+
+
+#: `local` for a broker on this machine; `cluster` allows for the 9 s and more that a broker's failover takes.
+PROFILES: Final = {
+    "local": Timeouts(session=8.0, heartbeat=1.0, delivery=4.0, rebalance=30.0, commit=1.0),
+    "cluster": Timeouts(session=45.0, heartbeat=3.0, delivery=20.0, rebalance=60.0, commit=2.0),
+}
+
+
+def _setting(name: str, default: str, help: str) -> Any:
+    return field(default=default, metadata={"env": name, "help": help})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The effective settings, as text; the properties below give them their types."""
+
+    broker: str = _setting("SAGA_BROKER", "127.0.0.1:9092", "Kafka brokers, host:port, separated by commas")
+    app_id: str = _setting("SAGA_APP_ID", "saga", "consumer group and prefix of the changelogs")
+    partitions_text: str = _setting(
+        "SAGA_PARTITIONS", str(DEFAULT_PARTITIONS), "partitions of every topic; fixed for their life"
+    )
+    replication_text: str = _setting("SAGA_REPLICATION", "1", "replicas of every topic that is created")
+    data_dir_text: str = _setting("SAGA_DATA_DIR", ".run/data", "this worker's tables; one folder per worker")
+    web_bind: str = _setting("SAGA_WEB_BIND", "127.0.0.1", "address that the worker's web server listens on")
+    web_port_text: str = _setting("SAGA_WEB_PORT", "6066", "port of the worker's web server; one per worker")
+    web_url: str = _setting("SAGA_WEB_URL", "", "address at which other workers reach this one (default: from the port)")
+    profile: str = _setting("SAGA_PROFILE", "", "timeouts: local or cluster (default: by the broker's address)")
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Settings from the environment; `SettingsError` if one cannot be used."""
+        given = {each.name: environment.get(each.metadata["env"], "") for each in fields(cls)}
+        settings = cls(**{name: text.strip() for name, text in given.items() if text.strip()})
+        settings.check()
+        return settings
+
+    def check(self) -> None:
+        """`SettingsError` naming the first setting that cannot be used."""
+        _between("SAGA_PARTITIONS", self.partitions_text, 1, 1000)
+        _between("SAGA_REPLICATION", self.replication_text, 1, 9)
+        _between("SAGA_WEB_PORT", self.web_port_text, 1, 65535)
+        if self.profile not in ("", *PROFILES):
+            raise SettingsError(f"SAGA_PROFILE is {self.profile!r}; it may be {' or '.join(PROFILES)}")
+        for server in self.broker.split(","):
+            host, _, port = server.strip().rpartition(":")
+            if not host or not port.isdigit():
+                raise SettingsError(f"SAGA_BROKER is {self.broker!r}; it is host:port, separated by commas")
+
+    @property
+    def partitions(self) -> int:
+        return int(self.partitions_text)
+
+    @property
+    def replication(self) -> int:
+        return int(self.replication_text)
+
+    @property
+    def data_dir(self) -> Path:
+        return Path(self.data_dir_text)
+
+    @property
+    def web_port(self) -> int:
+        return int(self.web_port_text)
+
+    @property
+    def canonical_url(self) -> str:
+        """Where other workers reach this one's web server."""
+        return self.web_url or f"http://127.0.0.1:{self.web_port}"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether every broker is on this machine."""
+        hosts = {server.strip().rpartition(":")[0].strip("[]") for server in self.broker.split(",")}
+        return hosts <= {"127.0.0.1", "localhost", "::1"}
+
+    @property
+    def timeouts(self) -> Timeouts:
+        return PROFILES[self.profile or ("local" if self.is_local else "cluster")]
+
+    @property
+    def kafka(self) -> dict[str, Any]:
+        """What every librdkafka client of ours is told."""
+        return {"bootstrap.servers": self.broker, "client.id": self.app_id, "log_level": 3}
+
+
+def describe(environment: Mapping[str, str] = os.environ) -> list[dict[str, str]]:
+    """Every setting: name, effective value, where it comes from, and what it is."""
+    settings = Settings.read(environment)
+    return [
+        {
+            "name": each.metadata["env"],
+            "value": getattr(settings, each.name) or "(automatic)",
+            "source": "environment" if environment.get(each.metadata["env"], "").strip() else "default",
+            "help": each.metadata["help"],
+        }
+        for each in fields(Settings)
+    ]
+
+
+def _between(name: str, text: str, least: int, most: int) -> None:
+    if not text.isdigit() or not least <= int(text) <= most:
+        raise SettingsError(f"{name} is {text!r}; it is a whole number from {least} to {most}")

@@ -1,0 +1,107 @@
+"""The topics: their names, their keys, who consumes them. Said once; code, compose file and documents read it here.
+
+Every topic is the inbox of one service. The right partition of a record follows from its payload, never from the
+key that it was sent with.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from confluent_kafka import murmur2
+
+from saga_app.core import records
+from saga_app.core.records import FundsDeposited, PolicyChanged, Record, Slip, StockReceived
+
+CHECKOUT: Final = "checkout_events"
+PAYMENT: Final = "payment_events"
+INVENTORY: Final = "inventory_events"
+SHIPPING: Final = "shipping_events"
+DEAD_LETTERS: Final = "dead_letters"
+INBOXES: Final = (CHECKOUT, PAYMENT, INVENTORY, SHIPPING)
+
+#: Fixed for the life of the topics: the partition of a key depends on it.
+DEFAULT_PARTITIONS: Final = 8
+
+KIBIBYTE: Final = 1024
+#: Largest record in an inbox, and in changelogs and dead letters, in bytes.
+LARGEST_IN_INBOX: Final = 1024 * KIBIBYTE
+LARGEST_IN_LOG: Final = 2048 * KIBIBYTE
+
+_OF_TYPE: Final[dict[type, str]] = {
+    records.OrderPlaced: CHECKOUT,
+    records.CancellationRequested: CHECKOUT,
+    records.DeadlinePassed: CHECKOUT,
+    records.OrderCompleted: CHECKOUT,
+    records.OrderCancelled: CHECKOUT,
+    records.PaymentRequested: PAYMENT,
+    records.RefundRequested: PAYMENT,
+    records.FundsDeposited: PAYMENT,
+    records.ReservationRequested: INVENTORY,
+    records.ReleaseRequested: INVENTORY,
+    records.StockReceived: INVENTORY,
+    records.ShipmentRequested: SHIPPING,
+    records.ShipmentCancellationRequested: SHIPPING,
+}
+
+
+def topic_of(record: Record) -> str:
+    """The inbox of the service that this record is for."""
+    if isinstance(record, PolicyChanged):
+        return PAYMENT if record.limit is not None else SHIPPING
+    return _OF_TYPE[type(record)]
+
+
+def key_of(record: Record) -> str:
+    """What the record's partition is computed from."""
+    match record:
+        case FundsDeposited():
+            return record.customer_id
+        case StockReceived():
+            return record.warehouse
+        case PolicyChanged():
+            return record.policy_id
+        case Slip():
+            return _KEY_OF_SLIP[_OF_TYPE[type(record)]](record.order)
+        case _:
+            return record.order_id
+
+
+_KEY_OF_SLIP: Final[dict[str, Callable[[records.Order], str]]] = {
+    PAYMENT: lambda order: order.customer_id or order.order_id,
+    INVENTORY: lambda order: order.warehouse if order.lines else order.order_id,
+    SHIPPING: lambda order: order.order_id,
+}
+
+
+def partition_of(key: str, partitions: int) -> int:
+    """murmur2, as in Faust, the Java clients and librdkafka's `murmur2_random`."""
+    partition: int = murmur2(key.encode(), partitions)
+    return partition
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic as it must be on the broker."""
+
+    name: str
+    partitions: int
+    config: dict[str, str]
+
+
+def changelog(app_id: str, table: str) -> str:
+    """The changelog topic of a table, named as Faust names it."""
+    return f"{app_id}-{table}-changelog"
+
+
+def wanted(app_id: str, tables: tuple[str, ...], partitions: int) -> list[Topic]:
+    """Every topic of the application."""
+    for_ever = {"retention.ms": "-1", "retention.bytes": "-1"}
+    inbox = {"message.timestamp.type": "LogAppendTime", "max.message.bytes": str(LARGEST_IN_INBOX), **for_ever}
+    log = {"max.message.bytes": str(LARGEST_IN_LOG)}
+    compacted = {"cleanup.policy": "compact", "min.compaction.lag.ms": str(24 * 3600 * 1000), **log}
+    return [
+        *(Topic(name, partitions, inbox) for name in INBOXES),
+        Topic(DEAD_LETTERS, partitions, {**log, **for_ever}),
+        *(Topic(changelog(app_id, table), partitions, compacted) for table in tables),
+    ]

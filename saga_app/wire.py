@@ -1,0 +1,203 @@
+"""Bytes and records. What people send is read with care; slips, which we wrote, are read fast where they look so."""
+
+import json
+import re
+from collections.abc import Iterable
+from decimal import Decimal
+from hashlib import sha256
+from typing import Any, Final, NoReturn
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
+
+from saga_app.core import records
+from saga_app.core.errors import Fault, Rejected
+from saga_app.core.records import Do, OrderPlaced, Record, Slip, Undo
+
+#: Largest record that people may send, and largest slip, in bytes.
+LARGEST_FROM_PEOPLE: Final = 256 * 1024
+LARGEST_SLIP: Final = 1024 * 1024
+#: Characters of a detail.
+LONGEST_DETAIL: Final = 300
+
+_MODELS: Final[dict[str, type[Any]]] = {
+    model.model_fields["type"].default: model for model in records.Record.__args__
+}
+_OUR_OWN: Final = {
+    name: TypeAdapter(model).validator
+    for name, model in _MODELS.items()
+    if issubclass(model, Slip | records.OrderCompleted | records.OrderCancelled | records.DeadlinePassed)
+}
+_TYPE: Final = re.compile(rb'\{"type":"([A-Za-z]{1,40})",')
+_ID: Final = rb"[A-Za-z0-9._-]{1,64}"
+#: The one layout of an order that we write; `Order` checks what is in it.
+_CANONICAL: Final = re.compile(
+    rb'\{"order_id":"%s"(?:,"customer_id":"%s")?,"currency":"[A-Z]{3}","amount":"\d+(?:\.\d+)?"'
+    rb'(?:,"country":"[A-Z]{2}")?,"warehouse":"%s","lines":\[(?:\{"sku":"%s","quantity":\d+\},?)*\]\}'
+    % (_ID, _ID, _ID, _ID)
+)
+_CARD: Final = re.compile(r"(?<![0-9A-Za-z])(?:[0-9][ -]?){12,18}[0-9](?![0-9A-Za-z])")
+_ID_FIELDS: Final = frozenset(
+    {"order_id", "customer_id", "deposit_id", "delivery_id", "policy_id", "sku", "warehouse", "type"}
+)
+
+
+def decode(value: bytes | None) -> Record:
+    """The record in these bytes, or `Rejected` with the reason; never another exception."""
+    if value is None:
+        raise Rejected(Fault.UNREADABLE, "the record has no value")
+    found = _TYPE.match(value)
+    validator = _OUR_OWN.get(found[1].decode()) if found else None
+    try:
+        if validator is not None:
+            record = _decode_ours(value, validator)
+            if record is not None:
+                return record
+        return _decode_theirs(value)
+    except ValidationError as error:
+        raise Rejected(Fault.INVALID, masked(_in_words(error))) from None
+
+
+def _decode_ours(value: bytes, validator: Any) -> Record | None:
+    """A slip in exactly our layout, or None if it needs the careful way."""
+    if len(value) > LARGEST_SLIP:
+        raise Rejected(Fault.TOO_LARGE, f"{len(value)} bytes; a slip has at most {LARGEST_SLIP}")
+    at = value.find(b',"order":')
+    if at < 0:
+        return None
+    canonical = value[at + 9 : -1]
+    if value[-1:] != b"}" or not _CANONICAL.fullmatch(canonical):
+        return None
+    slip: Slip = validator.validate_json(value)
+    slip.order.__dict__["canonical"] = canonical
+    return slip  # type: ignore[return-value]
+
+
+def _decode_theirs(value: bytes) -> Record:
+    fields = parse(value)
+    name = fields.get("type", "OrderPlaced")
+    model = _MODELS.get(name) if isinstance(name, str) else None
+    if model is None:
+        raise Rejected(Fault.INVALID, masked(f"unknown type {name!r}"[:80]))
+    largest = LARGEST_SLIP if issubclass(model, Slip) else LARGEST_FROM_PEOPLE
+    if len(value) > largest:
+        raise Rejected(Fault.TOO_LARGE, f"{len(value)} bytes; a {name} has at most {largest}")
+    if has_card_number(texts(fields)):
+        raise Rejected(Fault.CARD_NUMBER, "a text holds a card number; take it out and send the record again")
+    record: Record = model.model_validate(fields)
+    if isinstance(record, OrderPlaced):
+        try:
+            _ = record.order
+        except ValidationError:
+            raise
+        except ValueError as error:
+            raise Rejected(Fault.INVALID, str(error)) from None
+    return record
+
+
+def parse(value: bytes) -> dict[str, Any]:
+    """JSON as people write it: numbers with a point become Decimal; NaN and repeated names are refused."""
+    if len(value) > LARGEST_SLIP:
+        raise Rejected(Fault.TOO_LARGE, f"{len(value)} bytes; a record has at most {LARGEST_SLIP}")
+    try:
+        fields = json.loads(
+            value.decode("utf-8"), parse_float=_finite, parse_constant=_refuse, object_pairs_hook=_without_repeats
+        )
+    except UnicodeDecodeError as error:
+        raise Rejected(Fault.UNREADABLE, f"not UTF-8 at byte {error.start}") from None
+    except RecursionError:
+        raise Rejected(Fault.UNREADABLE, "nested too deep") from None
+    except (ValueError, ArithmeticError) as error:
+        raise Rejected(Fault.UNREADABLE, masked(f"not JSON: {error}"[:LONGEST_DETAIL])) from None
+    if not isinstance(fields, dict):
+        raise Rejected(Fault.INVALID, "a record is a JSON object")
+    return fields
+
+
+def _finite(text: str) -> Decimal:
+    if len(text) > 40:
+        raise ValueError("a number is too long")
+    return Decimal(text)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not a number")
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise ValueError("a name occurs twice in one object")
+    return fields
+
+
+def encode(record: Record) -> bytes:
+    """The record as compact JSON, `type` first; the order last and exactly as it came."""
+    match record:
+        case Do():
+            return b'{"type":"%s","order":%s}' % (_name(record), record.order.canonical)
+        case Undo():
+            return b'{"type":"%s","reason":"%s","step":"%s","order":%s}' % (
+                _name(record),
+                record.reason.encode(),
+                record.step.encode(),
+                record.order.canonical,
+            )
+        case _:
+            return to_json(record.model_dump(exclude_none=True))
+
+
+def _name(record: Slip) -> bytes:
+    return type(record).__name__.encode()
+
+
+def _in_words(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where}: {first['msg']}"[:LONGEST_DETAIL] if where else str(first["msg"])[:LONGEST_DETAIL]
+
+
+def texts(value: Any, name: str = "") -> Iterable[str]:
+    """Every string in parsed JSON, names of fields too, but for the values of ids."""
+    if isinstance(value, str):
+        if name not in _ID_FIELDS:
+            yield value
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield key
+            yield from texts(each, key)
+    elif isinstance(value, list):
+        for each in value:
+            yield from texts(each, name)
+    elif name not in _ID_FIELDS and isinstance(value, int | Decimal):
+        yield str(value)
+
+
+def has_card_number(strings: Iterable[str]) -> bool:
+    """Whether a text holds a payment card number: issuer prefix, length and Luhn checksum (ISO/IEC 7812)."""
+    return any(_is_card(re.sub("[ -]", "", match)) for text in strings for match in _CARD.findall(text))
+
+
+def _is_card(number: str) -> bool:
+    if number[0] not in "23456" or not 13 <= len(number) <= 19:
+        return False
+    doubled = [int(digit) * (1 + index % 2) for index, digit in enumerate(reversed(number))]
+    return sum(digit - 9 if digit > 9 else digit for digit in doubled) % 10 == 0
+
+
+def masked(text: str) -> str:
+    """A detail that may be shown: without card numbers."""
+    return "(hidden: holds a card number)" if has_card_number([text]) else text
+
+
+def harmless(value: bytes | None) -> bytes | None:
+    """What a dead letter keeps of a value: the bytes, or where they hold a card number their hash."""
+    if value is None:
+        return None
+    try:
+        strings = list(texts(parse(value)))
+    except Rejected:
+        strings = [value.decode("utf-8", errors="replace")]
+    if not has_card_number(strings):
+        return value
+    return b"sha256:" + sha256(value).hexdigest().encode()

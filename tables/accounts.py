@@ -1,0 +1,10 @@
+"""Table `accounts`: customers' money."""
+
+from saga_app.durable.table import TableCard
+
+TABLE = TableCard(
+    name="accounts",
+    key="CUSTOMER:CURRENCY",
+    help="Customers' money, by customer:currency: deposited in all, and the balance now.",
+    keyed_by_order=False,
+)

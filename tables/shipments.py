@@ -1,0 +1,10 @@
+"""Table `shipments`: what was booked."""
+
+from saga_app.durable.table import TableCard
+
+TABLE = TableCard(
+    name="shipments",
+    key="order id, or policy:ID",
+    help="What was booked, by order id: DONE, REFUSED or VOID, with the reason.",
+    keyed_by_order=True,
+)

@@ -1,0 +1,10 @@
+"""Table `stock`: units in the warehouses."""
+
+from saga_app.durable.table import TableCard
+
+TABLE = TableCard(
+    name="stock",
+    key="WAREHOUSE:SKU",
+    help="Units in the warehouses, by warehouse:SKU: received in all, and available now.",
+    keyed_by_order=False,
+)
