@@ -13,8 +13,12 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from saga_app.local.errors import LocalKafkaError
+
+if TYPE_CHECKING:
+    from jgo.maven import MavenContext
 
 #: What to resolve. No log4j-core as a root: jgo would then take kafka-clients 3.9 from its BOM, and the broker
 #: dies with NoSuchMethodError. slf4j-simple so that the broker's log has a writer.
@@ -23,8 +27,6 @@ LOCK = Path(__file__).with_name("kafka.lock.toml")
 #: Downloads at once, and seconds that the registry may keep silent during one.
 CONNECTIONS = 8
 SILENCE = 60
-
-type_fetch = Callable[["Jar", Path], Path]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -45,6 +47,10 @@ class Jar:
     def coordinates(self) -> str:
         """As Maven writes them."""
         return f"{self.group}:{self.name}:{self.version}"
+
+
+#: Puts one jar somewhere below a folder and says where.
+Fetch = Callable[[Jar, Path], Path]
 
 
 def cache_folder() -> Path:
@@ -83,7 +89,7 @@ def sha256_of(file: Path) -> str:
 def locked_jars(
     folder: Path | None = None,
     jars: Iterable[Jar] | None = None,
-    fetch: "type_fetch | None" = None,
+    fetch: Fetch | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Path]:
     """The paths of all jars of the lock, all verified; what is missing or damaged is fetched first.
@@ -103,7 +109,7 @@ def locked_jars(
 
 def fetch_from_maven(jar: Jar, scratch: Path) -> Path:
     """Download one jar below `scratch`, with jgo, from the repository that jgo is set up for."""
-    return _context(scratch).create_dependency(f"{jar.group}:{jar.name}:{jar.version}").artifact.resolve()
+    return _context(scratch).create_dependency(jar.coordinates).artifact.resolve()
 
 
 def resolve(scratch: Path) -> list[Jar]:
@@ -119,7 +125,7 @@ def _is_good(file: Path, jar: Jar) -> bool:
     return file.is_file() and sha256_of(file) == jar.sha256
 
 
-def _bring(jar: Jar, home: Path, fetch: "type_fetch") -> None:
+def _bring(jar: Jar, home: Path, fetch: Fetch) -> None:
     """Fetch beside the cache and move in whole, so that neither a crash nor a second run leaves half a jar."""
     scratch = Path(tempfile.mkdtemp(prefix=".fetching-", dir=home))
     try:
@@ -140,7 +146,7 @@ def _bring(jar: Jar, home: Path, fetch: "type_fetch") -> None:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _context(scratch: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _context(scratch: Path) -> "MavenContext":
     # Here, since only those who start a local Kafka have jgo.
     try:
         from jgo.maven import MavenContext

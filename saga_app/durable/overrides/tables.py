@@ -75,6 +75,12 @@ class ShelfStore(SerializedStore):  # type: ignore[misc]
     async def need_active_standby_for(self, tp: TP) -> bool:
         return False
 
+    async def backup_partition(self, tp: Any, flush: bool = True, purge: bool = False, keep: int = 1) -> None:
+        """Nothing: the changelog is the backup."""
+
+    def restore_backup(self, tp: Any, latest: bool = True, backup_id: int = 0) -> None:
+        """Nothing: the changelog is the backup."""
+
     def apply_changelog_batch(self, *args: Any, **kwargs: Any) -> None:
         """Nothing: changelogs are restored by the engine."""
 

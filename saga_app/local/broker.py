@@ -1,0 +1,293 @@
+"""Start, stop and mistreat one local Kafka broker.
+
+Everything it writes is in one folder, which belongs to one broker at a time: `data`, `tmp`, `broker.log`,
+`server.properties`, and `broker.json` with its process and ports. A broker outlives the program that started it
+if that program is killed; the next `Broker` on the same folder finds it through `broker.json` and goes on with
+it or stops it. Nothing is left behind when it is used with `with`.
+"""
+
+import base64
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from saga_app.local import config, jars, java
+from saga_app.local.errors import LocalKafkaError
+from saga_app.local.process import command_line, until
+
+#: Seconds until a started broker must answer, and until a stopped one must have ended before it is killed.
+START_WITHIN = 90.0
+STOP_WITHIN = 30.0
+HEAP = "512m"
+#: Lines of its log that are shown when a broker dies.
+LAST_WORDS = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What `broker.json` remembers. `pid` is 0 when the broker was stopped."""
+
+    pid: int
+    port: int
+    controller_port: int
+
+
+class Broker:
+    """One broker and its folder. Its port, once chosen, stays the same for as long as the folder exists.
+
+    `port` 0 means any free one; `java` and `jar_folder` default to what `find_java` and `cache_folder` give;
+    `say` is told in plain words what takes long. Every method may be called again when it has already been done.
+    """
+
+    def __init__(
+        self,
+        folder: Path | str,
+        port: int = 0,
+        *,
+        java: Path | None = None,
+        jar_folder: Path | None = None,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.folder = Path(folder).resolve()
+        self.log = self.folder / "broker.log"
+        self._wanted_port = port
+        self._java = java
+        self._jar_folder = jar_folder
+        self._say = say
+        self._child: subprocess.Popen[bytes] | None = None
+
+    # What it is
+
+    @property
+    def address(self) -> str:
+        """Host and port for clients, such as `127.0.0.1:20001`. Raises LocalKafkaError before the first start."""
+        saved = self._saved()
+        if saved is None:
+            raise LocalKafkaError(f"The broker in {self.folder} has no address yet: call start() first.")
+        return f"{config.HOST}:{saved.port}"
+
+    @property
+    def pid(self) -> int | None:
+        """The process of the broker if it is running (or paused), whoever started it; else None."""
+        saved = self._saved()
+        if saved is None or saved.pid == 0:
+            return None
+        if self._child is not None and self._child.pid == saved.pid:
+            return saved.pid if self._child.poll() is None else None
+        # A number is used again when its process has ended, so it counts only with our own file on its command line.
+        return saved.pid if str(self._properties) in (command_line(saved.pid) or "") else None
+
+    # What can be done with it
+
+    def start(self) -> Self:
+        """Start it without waiting, unless it is running: then go on with that one, awake if it was paused.
+
+        Raises LocalKafkaError if there is no Java, if the jars cannot be had, or if the port is taken.
+        """
+        if (pid := self.pid) is not None:
+            os.kill(pid, signal.SIGCONT)
+            if self._wanted_port in (0, self._ports()[0]):
+                return self
+            self.stop()
+        command = [str(self._java or java.find_java()), f"-Djava.io.tmpdir={self._tmp}", "-XX:-UsePerfData"]
+        found = jars.locked_jars(self._jar_folder, say=self._say)
+        classpath = os.pathsep.join(map(str, found))
+        ports = self._ports()
+        self._lay_out(ports)
+        if not (self._data / "meta.properties").exists():
+            self._format([*command, "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-cp", classpath])
+        with self.log.open("ab") as log:
+            self._child = subprocess.Popen(  # noqa: S603 - our own command
+                [*command, f"-Xmx{HEAP}", "-XX:+UseSerialGC", *LOGGING]
+                + ["-cp", classpath, "kafka.Kafka", str(self._properties)],
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # Ctrl-C goes to the parent alone, which stops workers first and the broker last.
+                start_new_session=True,
+            )
+        self._save(Saved(self._child.pid, *ports))
+        return self
+
+    def wait(self, seconds: float = START_WITHIN) -> Self:
+        """Wait until it answers a request for metadata. Raises LocalKafkaError, with its last words, if it does not."""
+        answered = until(lambda: self.pid is None or self.answers(), seconds)
+        if self.pid is None:
+            raise LocalKafkaError(f"The broker in {self.folder} has ended. The end of {self.log}:\n{self._last_words()}")
+        if not answered:
+            raise LocalKafkaError(
+                f"The broker at {self.address} did not answer within {seconds:g} s. The end of {self.log}:\n"
+                f"{self._last_words()}"
+            )
+        return self
+
+    def answers(self) -> bool:
+        """Whether it lists itself as the broker of its cluster, asked once and for at most a second."""
+        from confluent_kafka import KafkaException
+        from confluent_kafka.admin import AdminClient
+
+        host, port = self.address.split(":")
+        try:
+            # Refused at once while the broker is down, where librdkafka would print every attempt.
+            socket.create_connection((host, int(port)), timeout=1).close()
+            asked = AdminClient({"bootstrap.servers": self.address, "log_level": 0}).list_topics(timeout=1)
+        except (OSError, KafkaException):
+            return False
+        return len(asked.brokers) == 1
+
+    def stop(self, seconds: float = STOP_WITHIN) -> None:
+        """End it in order and keep its data; kill it if it has not ended within that many seconds."""
+        if (pid := self.pid) is None:
+            return
+        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGCONT)
+        if not until(lambda: self.pid is None, seconds):
+            self._say(f"The broker (process {pid}) did not stop within {seconds:g} s and is killed.")
+            self.kill()
+        self._forget()
+
+    def kill(self) -> None:
+        """End it at once, as a crash would (SIGKILL); its data stays as it is."""
+        if (pid := self.pid) is None:
+            return
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: self.pid is None, STOP_WITHIN)
+        self._forget()
+
+    def pause(self) -> None:
+        """Freeze it (SIGSTOP): connections stay open and nothing answers. Raises LocalKafkaError if it is not running."""
+        os.kill(self._running(), signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Go on after `pause`. Raises LocalKafkaError if it is not running."""
+        os.kill(self._running(), signal.SIGCONT)
+
+    def restart(self) -> Self:
+        """Stop it if it runs, start it with the same port and data, and wait until it answers."""
+        self.stop()
+        return self.start().wait()
+
+    def remove(self) -> None:
+        """Stop it and delete its folder, data and all."""
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start().wait()
+        except BaseException:
+            self.stop()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    # Its folder
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def _tmp(self) -> Path:
+        return self.folder / "tmp"
+
+    @property
+    def _properties(self) -> Path:
+        return self.folder / "server.properties"
+
+    def _lay_out(self, ports: tuple[int, int]) -> None:
+        self._data.mkdir(parents=True, exist_ok=True)
+        # Native libraries are unpacked here; a broker that was killed could not remove its own.
+        shutil.rmtree(self._tmp, ignore_errors=True)
+        self._tmp.mkdir()
+        self._properties.write_text(config.as_text(config.properties(*ports, self._data)), "utf-8")
+
+    def _format(self, java_command: list[str]) -> None:
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        done = subprocess.run(  # noqa: S603 - our own command
+            [*java_command, "kafka.tools.StorageTool", "format", "--ignore-formatted"]
+            # As one word: an identifier may begin with a dash.
+            + [f"--cluster-id={cluster}", f"--config={self._properties}"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise LocalKafkaError(
+                f"Kafka could not prepare {self._data}: {(done.stderr or done.stdout).strip()[-2000:]}\n"
+                f"If {self.folder} was made by another version, delete it and start again."
+            )
+
+    def _ports(self) -> tuple[int, int]:
+        """The saved ports as long as they fit, else free ones."""
+        saved = self._saved()
+        if saved is not None and self._wanted_port in (0, saved.port):
+            ports = (saved.port, saved.controller_port)
+        elif self._wanted_port:
+            ports = (self._wanted_port, config.free_ports(1)[0])
+        else:
+            first, second = config.free_ports(2)
+            ports = (first, second)
+        if self.pid is None:
+            for port in ports:
+                if not config.is_free(port):
+                    raise LocalKafkaError(
+                        f"Port {port} of {config.HOST} is taken by another program. Stop that one, or name another "
+                        f"port, or delete {self.folder} to have new ports chosen (its topics go with it)."
+                    )
+        return ports
+
+    # Its process
+
+    @property
+    def _state(self) -> Path:
+        return self.folder / "broker.json"
+
+    def _saved(self) -> Saved | None:
+        try:
+            return Saved(**json.loads(self._state.read_text("utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def _save(self, saved: Saved) -> None:
+        beside = self._state.with_suffix(".new")
+        beside.write_text(json.dumps(asdict(saved)) + "\n", "utf-8")
+        beside.replace(self._state)
+
+    def _forget(self) -> None:
+        if (saved := self._saved()) is not None:
+            self._save(Saved(0, saved.port, saved.controller_port))
+        if self._child is not None and self._child.poll() is not None:
+            self._child = None
+
+    def _running(self) -> int:
+        if (pid := self.pid) is None:
+            raise LocalKafkaError(f"The broker in {self.folder} is not running: call start() first.")
+        return pid
+
+    def _last_words(self) -> str:
+        try:
+            lines = self.log.read_text("utf-8", errors="replace").splitlines()
+        except OSError:
+            return "(there is none)"
+        return "\n".join(f"  {line}" for line in lines[-LAST_WORDS:])
+
+
+LOGGING = (
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=info",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
+)

@@ -1,0 +1,81 @@
+"""What a local broker is told: one node that is broker and controller, on loopback, sized for a laptop."""
+
+import socket
+from collections.abc import Iterable
+from pathlib import Path
+from random import SystemRandom
+
+from saga_app.local.errors import LocalKafkaError
+
+HOST = "127.0.0.1"
+#: Largest record in bytes, 2.5 MiB: our largest, of 2 MiB, with its headers and the batch around it.
+LARGEST_RECORD = 5 * 1024 * 1024 // 2
+#: Ports to choose from. Below every system's range for outgoing connections: while the broker is down, a client
+#: that retries from within the same range can be given the broker's own port, and then nothing can bind it.
+PORTS = range(20_000, 30_000)
+
+
+def properties(port: int, controller_port: int, data: Path) -> dict[str, str]:
+    """The server properties of a broker at `HOST:port` that keeps its data in `data`."""
+    return {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "controller.quorum.voters": f"1@{HOST}:{controller_port}",
+        "controller.listener.names": "CONTROLLER",
+        "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller_port}",
+        "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "log.dirs": str(data),
+        "auto.create.topics.enable": "false",
+        "default.replication.factor": "1",
+        "min.insync.replicas": "1",
+        "offsets.topic.replication.factor": "1",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        "message.max.bytes": str(LARGEST_RECORD),
+        "replica.fetch.max.bytes": str(LARGEST_RECORD),
+        # Tests start and stop consumers all the time: no waiting for more of them, few partitions to load.
+        "group.initial.rebalance.delay.ms": "0",
+        "group.min.session.timeout.ms": "6000",
+        "offsets.topic.num.partitions": "4",
+        "transaction.state.log.num.partitions": "4",
+        # A broker that was killed may come back only when its old session has ended: 3 s instead of 9.
+        "broker.session.timeout.ms": "3000",
+        "broker.heartbeat.interval.ms": "500",
+        # The default reserves 128 MiB of a heap of 512.
+        "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
+    }
+
+
+def as_text(settings: dict[str, str]) -> str:
+    """The settings as a Java properties file; a backslash would be an escape there."""
+    return "".join(f"{name}={value.replace(chr(92), chr(92) * 2)}\n" for name, value in settings.items())
+
+
+def free_ports(count: int, ports: Iterable[int] = PORTS) -> list[int]:
+    """That many different ports of `HOST` on which nothing listens. Raises LocalKafkaError if there are too few."""
+    candidates = list(ports)
+    SystemRandom().shuffle(candidates)
+    found: list[int] = []
+    for port in candidates:
+        if len(found) == count:
+            break
+        if is_free(port):
+            found.append(port)
+    if len(found) < count:
+        raise LocalKafkaError(f"No {count} free ports on {HOST} among {len(candidates)} tried. Free some, or name a port.")
+    return found
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on this port of `HOST` now."""
+    with socket.socket() as probe:
+        # As the broker does: a connection of its predecessor that is still closing is no hindrance.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,40 @@
+"""Processes that are known by number only, since another program started them."""
+
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+#: Seconds between two looks.
+PAUSE = 0.05
+
+
+def command_line(pid: int) -> str | None:
+    """The command line of a running process, its words separated by spaces; None if there is no such process.
+
+    A process that has ended but was not collected by its parent has no command line either.
+    """
+    if Path("/proc/self/cmdline").exists():
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return None
+        return words.rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace") or None
+    answer = subprocess.run(  # noqa: S603 - a number is all that goes in
+        ["ps", "-ww", "-o", "args=", "-p", str(pid)],  # noqa: S607
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    text = answer.stdout.strip()
+    return None if not text or text.endswith("<defunct>") else text
+
+
+def until(holds: Callable[[], bool], seconds: float) -> bool:
+    """Look again and again until it holds; False if it did not within that many seconds."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(PAUSE)
+    return True
