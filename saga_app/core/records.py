@@ -227,8 +227,8 @@ class OrderCancelled(Model):
 
     type: Literal["OrderCancelled"] = "OrderCancelled"
     order_id: Id
-    reason: Reason
-    step: StepName
+    reason: Annotated[Reason, Field(strict=False)]
+    step: Annotated[StepName, Field(strict=False)]
 
 
 class Slip(Model):

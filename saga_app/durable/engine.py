@@ -35,6 +35,14 @@ logger = logging.getLogger(__name__)
 LONGEST_DRAIN: Final = 15.0
 
 
+#: In place of a generation: the worker stops.
+STOPPED: Final = -2
+
+
+class Superseded(Exception):
+    """Another rebalance, or a stop, came before the restore was over."""
+
+
 class Service(NamedTuple):
     """One inbox and its rules."""
 
@@ -61,6 +69,7 @@ class Engine:
         self.passing = passing
         self.shelves: dict[tuple[str, int], RocksShelf] = {}
         self.generation = -1
+        self._preparing = -1
         timeouts = settings.timeouts
         self.lease = Lease(timeouts.session, timeouts.delivery)
         self.desks = {service.topic: Desk(service.topic) for service in services}
@@ -84,24 +93,36 @@ class Engine:
             asyncio.create_task(self._keep_deadlines(), name="deadline clock"),
         ]
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Ends tasks and threads and gives up the files."""
+        self._preparing = STOPPED
         for task in self._tasks:
             task.cancel()
         for reader in self.readers.values():
             reader.close()
+        async with self._restoring:
+            self._close(list(self.shelves))
         self.log.close()
-        self._close(list(self.shelves))
 
     async def prepare(self, partitions: Iterable[int], generation: int) -> None:
         """Opens and restores these partitions and gives up all others. Nothing is decided before this is over."""
-        wanted = sorted(partitions)
+        self._preparing = generation
+        # A rebalance that comes meanwhile cancels the caller, but not the thread that writes the files.
+        await asyncio.shield(asyncio.create_task(self._prepare(sorted(partitions), generation)))
+
+    async def _prepare(self, wanted: list[int], generation: int) -> None:
         async with self._restoring:
+            if self._preparing != generation:
+                return
             self._close([place for place in self.shelves if place[1] not in wanted])
             try:
                 restored = await asyncio.to_thread(self._restore, wanted)
+            except Superseded:
+                return
             except Exception as error:
                 die(Exit.RESTORE_FAILED, f"restoring partitions {wanted}: {error!r}")
+            if self._preparing != generation:
+                return
             await self._repair(restored, generation)
             self.views_of(wanted)
             await asyncio.to_thread(self._load_deadlines, wanted)
@@ -238,8 +259,11 @@ class Engine:
         for tables in (balances, journals):
             ends.update(changelogs.ends(self._admin, [(names[table], each) for table in tables for each in partitions]))
         found = {}
+        generation = self._preparing
         for table in (*journals, *balances):
             for partition in partitions:
+                if self._preparing != generation:
+                    raise Superseded
                 topic = names[table]
                 shelf = self.shelves.get((table, partition)) or self._open(table, partition, ids[topic])
                 self.shelves[table, partition] = shelf

@@ -27,7 +27,15 @@ from saga_app.local.process import command_line, until
 #: Seconds until a started broker must answer, and until a stopped one must have ended before it is killed.
 START_WITHIN = 90.0
 STOP_WITHIN = 30.0
-HEAP = "512m"
+SERVER_OPTIONS = (
+    "-Xmx512m",
+    "-XX:+UseSerialGC",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=info",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
+)
+#: For a program that runs for half a second.
+TOOL_OPTIONS = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 #: Lines of its log that are shown when a broker dies.
 LAST_WORDS = 15
 
@@ -104,11 +112,10 @@ class Broker:
         ports = self._ports()
         self._lay_out(ports)
         if not (self._data / "meta.properties").exists():
-            self._format([*command, "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-cp", classpath])
+            self._format([*command, *TOOL_OPTIONS, "-cp", classpath, "kafka.tools.StorageTool"])
         with self.log.open("ab") as log:
             self._child = subprocess.Popen(  # noqa: S603 - our own command
-                [*command, f"-Xmx{HEAP}", "-XX:+UseSerialGC", *LOGGING]
-                + ["-cp", classpath, "kafka.Kafka", str(self._properties)],
+                [*command, *SERVER_OPTIONS, "-cp", classpath, "kafka.Kafka", str(self._properties)],
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -123,7 +130,9 @@ class Broker:
         """Wait until it answers a request for metadata. Raises LocalKafkaError, with its last words, if it does not."""
         answered = until(lambda: self.pid is None or self.answers(), seconds)
         if self.pid is None:
-            raise LocalKafkaError(f"The broker in {self.folder} has ended. The end of {self.log}:\n{self._last_words()}")
+            raise LocalKafkaError(
+                f"The broker in {self.folder} has ended. The end of {self.log}:\n{self._last_words()}"
+            )
         if not answered:
             raise LocalKafkaError(
                 f"The broker at {self.address} did not answer within {seconds:g} s. The end of {self.log}:\n"
@@ -165,7 +174,7 @@ class Broker:
         self._forget()
 
     def pause(self) -> None:
-        """Freeze it (SIGSTOP): connections stay open and nothing answers. Raises LocalKafkaError if it is not running."""
+        """Freeze it (SIGSTOP): connections stay open, nothing answers. Raises LocalKafkaError if it is not running."""
         os.kill(self._running(), signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -215,12 +224,17 @@ class Broker:
         self._tmp.mkdir()
         self._properties.write_text(config.as_text(config.properties(*ports, self._data)), "utf-8")
 
-    def _format(self, java_command: list[str]) -> None:
+    def _format(self, tool: list[str]) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         done = subprocess.run(  # noqa: S603 - our own command
-            [*java_command, "kafka.tools.StorageTool", "format", "--ignore-formatted"]
-            # As one word: an identifier may begin with a dash.
-            + [f"--cluster-id={cluster}", f"--config={self._properties}"],
+            # The identifier in one word with its option, since it may begin with a dash.
+            [
+                *tool,
+                "format",
+                "--ignore-formatted",
+                f"--cluster-id={cluster}",
+                f"--config={self._properties}",
+            ],
             capture_output=True,
             text=True,
             check=False,
@@ -246,7 +260,7 @@ class Broker:
                 if not config.is_free(port):
                     raise LocalKafkaError(
                         f"Port {port} of {config.HOST} is taken by another program. Stop that one, or name another "
-                        f"port, or delete {self.folder} to have new ports chosen (its topics go with it)."
+                        f"port, or delete {self._state} to have others chosen."
                     )
         return ports
 
@@ -284,10 +298,3 @@ class Broker:
         except OSError:
             return "(there is none)"
         return "\n".join(f"  {line}" for line in lines[-LAST_WORDS:])
-
-
-LOGGING = (
-    "-Dorg.slf4j.simpleLogger.defaultLogLevel=info",
-    "-Dorg.slf4j.simpleLogger.showDateTime=true",
-    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
-)

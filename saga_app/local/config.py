@@ -65,7 +65,9 @@ def free_ports(count: int, ports: Iterable[int] = PORTS) -> list[int]:
         if is_free(port):
             found.append(port)
     if len(found) < count:
-        raise LocalKafkaError(f"No {count} free ports on {HOST} among {len(candidates)} tried. Free some, or name a port.")
+        raise LocalKafkaError(
+            f"No {count} free ports on {HOST} among {len(candidates)} tried. Free some, or name a port."
+        )
     return found
 
 

@@ -64,9 +64,13 @@ def read_lock(text: str) -> tuple[Jar, ...]:
     try:
         jars = tuple(Jar(**entry) for entry in tomllib.loads(text)["jar"])
     except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
-        raise LocalKafkaError(f"{LOCK.name} cannot be read ({error}). Restore it from version control.") from error
+        raise LocalKafkaError(
+            f"{LOCK.name} cannot be read ({error}). Restore it from version control."
+        ) from error
     if not jars or len({jar.file for jar in jars}) != len(jars):
-        raise LocalKafkaError(f"{LOCK.name} lists no jars, or one of them twice. Restore it from version control.")
+        raise LocalKafkaError(
+            f"{LOCK.name} lists no jars, or one of them twice. Restore it from version control."
+        )
     return jars
 
 
@@ -160,4 +164,4 @@ def _context(scratch: Path) -> "MavenContext":
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as place:
         LOCK.write_text(write_lock(resolve(Path(place))), "utf-8")
-    print(f"Wrote {LOCK.name}: {len(read_lock(LOCK.read_text('utf-8')))} jars")  # noqa: T201
+    print(f"Wrote {LOCK.name}: {len(read_lock(LOCK.read_text('utf-8')))} jars")

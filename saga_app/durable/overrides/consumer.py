@@ -89,7 +89,7 @@ class SagaConsumer(driver.Consumer):  # type: ignore[misc]
     async def on_stop(self) -> None:
         await super().on_stop()
         if not self.app.client_only:
-            self.app.engine.stop()
+            await self.app.engine.stop()
 
     async def create_topic(self, *args: Any, **kwargs: Any) -> None:
         """Nothing: topics are made with their own settings before the worker subscribes (see `topic_admin`)."""
@@ -100,10 +100,15 @@ class SagaConsumer(driver.Consumer):  # type: ignore[misc]
 
     async def _drain_messages(self, fetcher: Service) -> None:
         """Hands batches to Faust's conductor, which puts them on the agents' streams."""
-        while not (self.should_stop or fetcher.should_stop):
-            topic, batch = await self._arrivals.get()
-            if batch.generation == self.app.engine.generation:
-                await self.callback(self._event(topic, batch))
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                topic, batch = await self._arrivals.get()
+                if batch.generation == self.app.engine.generation:
+                    await self.callback(self._event(topic, batch))
+        except asyncio.CancelledError:
+            # Faust takes a cancelled fetcher during a rebalance for a crash, also when the worker only stops.
+            if not self.app.should_stop:
+                raise
 
     def _event(self, topic: str, batch: Batch) -> ConsumerMessage:
         """One Faust message for a whole batch: Faust spends 50 to 200 us on each."""

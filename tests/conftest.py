@@ -1,0 +1,34 @@
+"""What all tests share: one real broker, started when the first test asks for it and stopped at the end."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from saga_app.local.broker import Broker
+from saga_app.local.process import command_line
+
+#: Below it, one folder per test run, named after the process that runs it.
+BROKERS = Path(__file__).parent.parent / ".run" / "test-kafka"
+
+
+def pytest_sessionstart() -> None:
+    """Stop the brokers of test runs that were killed before they could do it themselves."""
+    for folder in BROKERS.glob("*"):
+        if folder.name.isdigit() and command_line(int(folder.name)) is None:
+            Broker(folder).remove()
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[Broker]:
+    """A running local Kafka, empty at the start of the run; `kafka.address` is for clients.
+
+    All tests of a run share it, so each uses topics and groups of its own. A test that stops or kills it starts
+    it again, or makes its own `Broker(tmp_path)`.
+    """
+    broker = Broker(BROKERS / str(os.getpid()))
+    try:
+        yield broker.start().wait()
+    finally:
+        broker.remove()
