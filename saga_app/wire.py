@@ -12,7 +12,7 @@ from pydantic_core import to_json
 
 from saga_app.core import records
 from saga_app.core.errors import Fault, Rejected
-from saga_app.core.records import Do, OrderPlaced, Record, Slip, Undo
+from saga_app.core.records import Do, OrderCompleted, OrderPlaced, Record, Slip, Undo
 
 #: Largest record that people may send, and largest slip, in bytes.
 LARGEST_FROM_PEOPLE: Final = 256 * 1024
@@ -26,16 +26,19 @@ _MODELS: Final[dict[str, type[Any]]] = {
 _OUR_OWN: Final = {
     name: TypeAdapter(model).validator
     for name, model in _MODELS.items()
-    if issubclass(model, Slip | records.OrderCompleted | records.OrderCancelled | records.DeadlinePassed)
+    if issubclass(model, Slip)
 }
 _TYPE: Final = re.compile(rb'\{"type":"([A-Za-z]{1,40})",')
 _ID: Final = rb"[A-Za-z0-9._-]{1,64}"
 #: The one layout of an order that we write; `Order` checks what is in it.
+_COMPLETED: Final = re.compile(rb'\{"type":"OrderCompleted","order_id":"(%s)"\}' % _ID)
 _CANONICAL: Final = re.compile(
     rb'\{"order_id":"%s"(?:,"customer_id":"%s")?,"currency":"[A-Z]{3}","amount":"\d+(?:\.\d+)?"'
     rb'(?:,"country":"[A-Z]{2}")?,"warehouse":"%s","lines":\[(?:\{"sku":"%s","quantity":\d+\},?)*\]\}'
     % (_ID, _ID, _ID, _ID)
 )
+#: Only bytes with so many digits in a row can hold a card number.
+_DIGITS: Final = re.compile(rb"(?:[0-9][ -]?){13}")
 _CARD: Final = re.compile(r"(?<![0-9A-Za-z])(?:[0-9][ -]?){12,18}[0-9](?![0-9A-Za-z])")
 _ID_FIELDS: Final = frozenset(
     {"order_id", "customer_id", "deposit_id", "delivery_id", "policy_id", "sku", "warehouse", "type"}
@@ -46,6 +49,8 @@ def decode(value: bytes | None) -> Record:
     """The record in these bytes, or `Rejected` with the reason; never another exception."""
     if value is None:
         raise Rejected(Fault.UNREADABLE, "the record has no value")
+    if completed := _COMPLETED.fullmatch(value):
+        return OrderCompleted(order_id=completed[1].decode())
     found = _TYPE.match(value)
     validator = _OUR_OWN.get(found[1].decode()) if found else None
     try:
@@ -82,7 +87,7 @@ def _decode_theirs(value: bytes) -> Record:
     largest = LARGEST_SLIP if issubclass(model, Slip) else LARGEST_FROM_PEOPLE
     if len(value) > largest:
         raise Rejected(Fault.TOO_LARGE, f"{len(value)} bytes; a {name} has at most {largest}")
-    if has_card_number(texts(fields)):
+    if _DIGITS.search(value) and has_card_number(texts(fields)):
         raise Rejected(Fault.CARD_NUMBER, "a text holds a card number; take it out and send the record again")
     record: Record = model.model_validate(fields)
     if isinstance(record, OrderPlaced):

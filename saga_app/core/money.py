@@ -39,3 +39,8 @@ def normal(amount: Decimal, currency: str) -> Decimal:
     except (Inexact, InvalidOperation):
         raise ValueError(f"{currency} has {DIGITS[currency]} digits after the point") from None
     return abs(result) if result.is_zero() else result
+
+
+def is_normal(amount: Decimal, currency: str) -> bool:
+    """Whether the amount is finite, not too large, and has exactly the currency's digits."""
+    return amount.as_tuple().exponent == -DIGITS[currency] and amount.copy_abs() <= LARGEST

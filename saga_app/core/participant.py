@@ -116,17 +116,19 @@ class Participant:
         return self._first(record, at, rows)
 
     def _first(self, record: Slip, at: At, rows: Rows) -> Decision:
-        order = record.order
-        blank = JournalRow(at.offset, State.VOID, order.digest)
+        order, first = record.order, self._machine[None]
         if isinstance(record, Undo):
-            row = blank._replace(state=self._machine[None][Asked.UNDO].to, reason=record.reason, step=record.step)
+            to = first[Asked.UNDO].to
+            row = JournalRow(at.offset, to, order.digest, reason=record.reason, step=record.step)
             return self._decided(order, row)
         verdict = self.rule.judge(order, at, rows)
         if isinstance(verdict, Reason):
-            to = self._machine[None][Asked.REFUSED].to
-            return self._decided(order, blank._replace(state=to, reason=verdict, step=self.step.name))
-        to = self._machine[None][Asked.ACCEPTED].to
-        row = blank._replace(state=to, done_at=at.offset, moves=verdict or None)
+            to = first[Asked.REFUSED].to
+            return self._decided(
+                order, JournalRow(at.offset, to, order.digest, reason=verdict, step=self.step.name)
+            )
+        to = first[Asked.ACCEPTED].to
+        row = JournalRow(at.offset, to, order.digest, done_at=at.offset, moves=verdict or None)
         return self._decided(order, row, moved(self.balances, verdict, at, rows))
 
     def _undo(self, record: Slip, row: JournalRow, move: Move, at: At, rows: Rows) -> Decision:

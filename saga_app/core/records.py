@@ -120,10 +120,10 @@ class Order(Model):
 
     @model_validator(mode="after")
     def _is_normal(self) -> Self:
-        if str(money.normal(self.amount, self.currency)) != str(self.amount) or self.amount < 0:
+        if not money.is_normal(self.amount, self.currency) or self.amount < 0:
             raise ValueError("the amount is not in normal form")
         skus = [line.sku for line in self.lines]
-        if any(a >= b for a, b in zip(skus, skus[1:], strict=False)):
+        if len(skus) > 1 and skus != sorted(set(skus)):
             raise ValueError("the lines are not merged and sorted")
         return self
 

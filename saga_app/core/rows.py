@@ -52,7 +52,7 @@ class OrderRow(NamedTuple):
     step: StepName | None = None
 
     def encode(self) -> bytes:
-        fields = _present(self._asdict())
+        fields = _present(self)
         order = fields.pop("order")
         return to_json(fields)[:-1] + _ORDER + order + b"}"
 
@@ -83,7 +83,7 @@ class JournalRow(NamedTuple):
     countries: list[str] | None = None
 
     def encode(self) -> bytes:
-        return to_json(_present(self._asdict()))
+        return to_json(_present(self))
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -100,7 +100,7 @@ class Account(NamedTuple):
     balance: Decimal
 
     def moved(self, version: int, amount: str | int) -> Self:
-        return self._replace(version=version, balance=self.balance + Decimal(amount))
+        return type(self)(version, self.deposited, self.balance + Decimal(amount))
 
     def supplied(self, version: int, amount: str | int) -> Self:
         return self._replace(version=version, deposited=self.deposited + Decimal(amount)).moved(version, amount)
@@ -122,7 +122,7 @@ class Stock(NamedTuple):
     available: int
 
     def moved(self, version: int, amount: str | int) -> Self:
-        return self._replace(version=version, available=self.available + int(amount))
+        return type(self)(version, self.received, self.available + int(amount))
 
     def supplied(self, version: int, amount: str | int) -> Self:
         return self._replace(version=version, received=self.received + int(amount)).moved(version, amount)
@@ -146,8 +146,8 @@ def version_of(data: bytes) -> int:
     return int(data[len(_VERSION) : data.index(b",", len(_VERSION))])
 
 
-def _present(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
+def _present(row: "OrderRow | JournalRow") -> dict[str, Any]:
+    return {name: value for name, value in zip(row._fields, row, strict=True) if value is not None}
 
 
 def _turned(fields: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,6 @@ it or stops it. Nothing is left behind when it is used with `with`.
 """
 
 import base64
-import json
 import os
 import shutil
 import signal
@@ -15,13 +14,13 @@ import socket
 import subprocess
 import uuid
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from saga_app.local import config, jars, java
 from saga_app.local.errors import LocalKafkaError
+from saga_app.local.home import Home, Saved
 from saga_app.local.process import command_line, until
 
 #: Seconds until a started broker must answer, and until a stopped one must have ended before it is killed.
@@ -36,17 +35,6 @@ SERVER_OPTIONS = (
 )
 #: For a program that runs for half a second.
 TOOL_OPTIONS = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
-#: Lines of its log that are shown when a broker dies.
-LAST_WORDS = 15
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """What `broker.json` remembers. `pid` is 0 when the broker was stopped."""
-
-    pid: int
-    port: int
-    controller_port: int
 
 
 class Broker:
@@ -66,7 +54,8 @@ class Broker:
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.folder = Path(folder).resolve()
-        self.log = self.folder / "broker.log"
+        self._home = Home(self.folder)
+        self.log = self._home.log
         self._wanted_port = port
         self._java = java
         self._jar_folder = jar_folder
@@ -78,7 +67,7 @@ class Broker:
     @property
     def address(self) -> str:
         """Host and port for clients, such as `127.0.0.1:20001`. Raises LocalKafkaError before the first start."""
-        saved = self._saved()
+        saved = self._home.saved()
         if saved is None:
             raise LocalKafkaError(f"The broker in {self.folder} has no address yet: call start() first.")
         return f"{config.HOST}:{saved.port}"
@@ -86,13 +75,13 @@ class Broker:
     @property
     def pid(self) -> int | None:
         """The process of the broker if it is running (or paused), whoever started it; else None."""
-        saved = self._saved()
+        saved = self._home.saved()
         if saved is None or saved.pid == 0:
             return None
         if self._child is not None and self._child.pid == saved.pid:
             return saved.pid if self._child.poll() is None else None
         # A number is used again when its process has ended, so it counts only with our own file on its command line.
-        return saved.pid if str(self._properties) in (command_line(saved.pid) or "") else None
+        return saved.pid if str(self._home.properties) in (command_line(saved.pid) or "") else None
 
     # What can be done with it
 
@@ -106,16 +95,20 @@ class Broker:
             if self._wanted_port in (0, self._ports()[0]):
                 return self
             self.stop()
-        command = [str(self._java or java.find_java()), f"-Djava.io.tmpdir={self._tmp}", "-XX:-UsePerfData"]
+        command = [
+            str(self._java or java.find_java()),
+            f"-Djava.io.tmpdir={self._home.tmp}",
+            "-XX:-UsePerfData",
+        ]
         found = jars.locked_jars(self._jar_folder, say=self._say)
         classpath = os.pathsep.join(map(str, found))
         ports = self._ports()
-        self._lay_out(ports)
-        if not (self._data / "meta.properties").exists():
+        self._home.lay_out(*ports)
+        if not self._home.is_formatted:
             self._format([*command, *TOOL_OPTIONS, "-cp", classpath, "kafka.tools.StorageTool"])
         with self.log.open("ab") as log:
             self._child = subprocess.Popen(  # noqa: S603 - our own command
-                [*command, *SERVER_OPTIONS, "-cp", classpath, "kafka.Kafka", str(self._properties)],
+                [*command, *SERVER_OPTIONS, "-cp", classpath, "kafka.Kafka", str(self._home.properties)],
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -123,7 +116,7 @@ class Broker:
                 # Ctrl-C goes to the parent alone, which stops workers first and the broker last.
                 start_new_session=True,
             )
-        self._save(Saved(self._child.pid, *ports))
+        self._home.save(Saved(self._child.pid, *ports))
         return self
 
     def wait(self, seconds: float = START_WITHIN) -> Self:
@@ -131,12 +124,12 @@ class Broker:
         answered = until(lambda: self.pid is None or self.answers(), seconds)
         if self.pid is None:
             raise LocalKafkaError(
-                f"The broker in {self.folder} has ended. The end of {self.log}:\n{self._last_words()}"
+                f"The broker in {self.folder} has ended. The end of {self.log}:\n{self._home.last_words()}"
             )
         if not answered:
             raise LocalKafkaError(
                 f"The broker at {self.address} did not answer within {seconds:g} s. The end of {self.log}:\n"
-                f"{self._last_words()}"
+                f"{self._home.last_words()}"
             )
         return self
 
@@ -203,26 +196,7 @@ class Broker:
     ) -> None:
         self.stop()
 
-    # Its folder
-
-    @property
-    def _data(self) -> Path:
-        return self.folder / "data"
-
-    @property
-    def _tmp(self) -> Path:
-        return self.folder / "tmp"
-
-    @property
-    def _properties(self) -> Path:
-        return self.folder / "server.properties"
-
-    def _lay_out(self, ports: tuple[int, int]) -> None:
-        self._data.mkdir(parents=True, exist_ok=True)
-        # Native libraries are unpacked here; a broker that was killed could not remove its own.
-        shutil.rmtree(self._tmp, ignore_errors=True)
-        self._tmp.mkdir()
-        self._properties.write_text(config.as_text(config.properties(*ports, self._data)), "utf-8")
+    # How
 
     def _format(self, tool: list[str]) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
@@ -233,7 +207,7 @@ class Broker:
                 "format",
                 "--ignore-formatted",
                 f"--cluster-id={cluster}",
-                f"--config={self._properties}",
+                f"--config={self._home.properties}",
             ],
             capture_output=True,
             text=True,
@@ -241,13 +215,13 @@ class Broker:
         )
         if done.returncode != 0:
             raise LocalKafkaError(
-                f"Kafka could not prepare {self._data}: {(done.stderr or done.stdout).strip()[-2000:]}\n"
+                f"Kafka could not prepare {self._home.data}: {(done.stderr or done.stdout).strip()[-2000:]}\n"
                 f"If {self.folder} was made by another version, delete it and start again."
             )
 
     def _ports(self) -> tuple[int, int]:
         """The saved ports as long as they fit, else free ones."""
-        saved = self._saved()
+        saved = self._home.saved()
         if saved is not None and self._wanted_port in (0, saved.port):
             ports = (saved.port, saved.controller_port)
         elif self._wanted_port:
@@ -260,30 +234,13 @@ class Broker:
                 if not config.is_free(port):
                     raise LocalKafkaError(
                         f"Port {port} of {config.HOST} is taken by another program. Stop that one, or name another "
-                        f"port, or delete {self._state} to have others chosen."
+                        f"port, or delete {self._home.state} to have others chosen."
                     )
         return ports
 
-    # Its process
-
-    @property
-    def _state(self) -> Path:
-        return self.folder / "broker.json"
-
-    def _saved(self) -> Saved | None:
-        try:
-            return Saved(**json.loads(self._state.read_text("utf-8")))
-        except (OSError, ValueError, TypeError):
-            return None
-
-    def _save(self, saved: Saved) -> None:
-        beside = self._state.with_suffix(".new")
-        beside.write_text(json.dumps(asdict(saved)) + "\n", "utf-8")
-        beside.replace(self._state)
-
     def _forget(self) -> None:
-        if (saved := self._saved()) is not None:
-            self._save(Saved(0, saved.port, saved.controller_port))
+        if (saved := self._home.saved()) is not None:
+            self._home.save(Saved(0, saved.port, saved.controller_port))
         if self._child is not None and self._child.poll() is not None:
             self._child = None
 
@@ -291,10 +248,3 @@ class Broker:
         if (pid := self.pid) is None:
             raise LocalKafkaError(f"The broker in {self.folder} is not running: call start() first.")
         return pid
-
-    def _last_words(self) -> str:
-        try:
-            lines = self.log.read_text("utf-8", errors="replace").splitlines()
-        except OSError:
-            return "(there is none)"
-        return "\n".join(f"  {line}" for line in lines[-LAST_WORDS:])

@@ -1,0 +1,68 @@
+"""The folder of one local broker: what lies where in it, and what `broker.json` remembers between programs."""
+
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from saga_app.local import config
+
+#: Lines of its log that are shown when a broker dies.
+LAST_WORDS = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What `broker.json` remembers. `pid` is 0 when the broker was stopped."""
+
+    pid: int
+    port: int
+    controller_port: int
+
+
+class Home:
+    """A broker's folder. Making one touches nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.tmp = folder / "tmp"
+        self.log = folder / "broker.log"
+        self.properties = folder / "server.properties"
+        self.state = folder / "broker.json"
+
+    @property
+    def is_formatted(self) -> bool:
+        """Whether Kafka has prepared the data folder."""
+        return (self.data / "meta.properties").exists()
+
+    def lay_out(self, port: int, controller_port: int) -> None:
+        """Make the folders and write the properties."""
+        self.data.mkdir(parents=True, exist_ok=True)
+        # Native libraries are unpacked here; a broker that was killed could not remove its own.
+        shutil.rmtree(self.tmp, ignore_errors=True)
+        self.tmp.mkdir()
+        self.properties.write_text(
+            config.as_text(config.properties(port, controller_port, self.data)), "utf-8"
+        )
+
+    def saved(self) -> Saved | None:
+        """What is remembered; None at first, or when the file cannot be read."""
+        try:
+            return Saved(**json.loads(self.state.read_text("utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def save(self, saved: Saved) -> None:
+        """Remember it, whole or not at all."""
+        beside = self.state.with_suffix(".new")
+        beside.write_text(json.dumps(asdict(saved)) + "\n", "utf-8")
+        beside.replace(self.state)
+
+    def last_words(self) -> str:
+        """The end of the log, indented."""
+        try:
+            lines = self.log.read_text("utf-8", errors="replace").splitlines()
+        except OSError:
+            return "  (there is none)"
+        return "\n".join(f"  {line}" for line in lines[-LAST_WORDS:])

@@ -1,0 +1,205 @@
+"""`scripts/run`: a broker, workers and real orders on this machine, and what becomes of them."""
+
+import argparse
+import itertools
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from saga_app import topics
+from saga_app.commands.sending import Sender
+from saga_app.demo import retail
+from saga_app.durable import topic_admin
+from saga_app.local.broker import Broker
+from saga_app.local.errors import LocalKafkaError
+from saga_app.local.follow import COMPLETED, Follower
+from saga_app.local.workers import LocalWorker, WorkerFailed
+from saga_app.settings import Settings, SettingsError
+from saga_app.wire import decode
+
+FOLDER: Final = Path(".run")
+#: Seconds without any order ending after which a run with --once gives up.
+PATIENCE: Final = 120.0
+
+
+def say(text: str) -> None:
+    """One line for people, at once."""
+    print(text, flush=True)
+
+
+class Run:
+    """Everything that one run starts; what it started it stops."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.broker: Broker | None = None
+        self.workers: list[LocalWorker] = []
+        self.placed: set[str] = set()
+        self.all_placed = threading.Event()
+
+    def start(self) -> None:
+        """Broker, topics and workers; returns when the workers are ready."""
+        FOLDER.mkdir(exist_ok=True)
+        self.settings = self._find_broker()
+        tables = _tables()
+        made = topic_admin.ensure(
+            self.settings, topics.wanted(self.settings.app_id, tables, self.settings.partitions)
+        )
+        say(f"topics: {len(made)} created" if made else "topics: all there")
+        self.workers = [
+            LocalWorker(FOLDER, number, self.settings.broker, say)
+            for number in range(1, self.options.workers + 1)
+        ]
+        for worker in self.workers:
+            worker.start()
+        self._write_environment()
+        for worker in self.workers:
+            worker.wait()
+            say(f"worker {worker.number}: ready, {worker.url}/table/, log {worker.log}")
+
+    def place(self) -> None:
+        """Delivers stock and places the orders, from a thread of its own."""
+        self.follower = Follower(self.settings.kafka, self.settings.partitions)
+        orders, deliveries = _goods(self.options.orders, _edition())
+        self.placed = {order["order_id"] for order in orders}
+        sender = Sender(self.settings)
+        say(
+            f"stock: {sum(len(each['lines']) for each in deliveries)} articles delivered; placing {len(orders)} orders"
+        )
+        sender.send_all(_records(deliveries))
+
+        def send() -> None:
+            sender.send_all(_records(orders))
+            self.all_placed.set()
+
+        threading.Thread(target=send, name="placing", daemon=True).start()
+
+    def watch(self) -> bool:
+        """Prints endings as they come; with --once returns when all have ended, else on Ctrl-C."""
+        last = time.monotonic()
+        summed_up = False
+        while True:
+            for ending in self.follower.poll(0.2):
+                last = time.monotonic()
+                say(f"  {ending.order_id:<14} {ending.outcome}")
+            for worker in self.workers:
+                worker.look()
+            if not summed_up and self.placed <= self.follower.ended.keys():
+                self.sum_up()
+                summed_up = True
+                if self.options.once:
+                    return True
+                say(f"tables at {self.workers[0].url}/table/orders/ORDER/; to use the tools: . {FOLDER}/env")
+                say("running until Ctrl-C; try: kill -9 $(cat .run/worker-1.pid)")
+            if self.options.once and time.monotonic() - last > PATIENCE:
+                say(f"no order has ended for {PATIENCE:.0f} s; see the logs in {FOLDER}")
+                self.sum_up()
+                return False
+
+    def sum_up(self) -> None:
+        """What became of the orders; the last line is for machines too."""
+        counts = self.follower.counts()
+        for outcome, count in counts.most_common():
+            say(f"{count:>8} {outcome}")
+        own = {order: outcome for order, outcome in self.follower.ended.items() if order in self.placed}
+        completed = sum(outcome == COMPLETED for outcome in own.values())
+        say(
+            f"orders {len(self.placed)} completed {completed} cancelled {len(own) - completed} "
+            f"open {len(self.placed) - len(own)} dead-lettered {self.follower.dead_lettered()}"
+        )
+
+    def stop(self) -> None:
+        """Workers first, the broker last."""
+        for worker in self.workers:
+            worker.stop()
+        if self.broker is not None:
+            self.broker.stop()
+
+    def _find_broker(self) -> Settings:
+        if os.environ.get("SAGA_BROKER"):
+            say(f"broker: {os.environ['SAGA_BROKER']} (from SAGA_BROKER)")
+            return Settings.read()
+        self.broker = Broker(FOLDER / "kafka", say=say)
+        say("broker: starting Apache Kafka ...")
+        began = time.monotonic()
+        self.broker.start().wait()
+        say(f"broker: {self.broker.address}, ready after {time.monotonic() - began:.1f} s")
+        return Settings.read({**os.environ, "SAGA_BROKER": self.broker.address})
+
+    def _write_environment(self) -> None:
+        lines = {"SAGA_BROKER": self.settings.broker, "SAGA_WEB": self.workers[0].url}
+        lines["SAGA_WEB_PORT"] = str(self.workers[0].port)
+        (FOLDER / "env").write_text("".join(f"export {name}={value}\n" for name, value in lines.items()))
+
+
+def _tables() -> tuple[str, ...]:
+    import tables
+
+    return tuple(table.name for table in tables.ALL)
+
+
+def _edition() -> str:
+    """A mark for the ids of this run: a second run places other orders, into another warehouse."""
+    counter = FOLDER / "runs"
+    number = int(counter.read_text()) + 1 if counter.exists() else 1
+    counter.write_text(f"{number}\n")
+    if os.environ.get("SAGA_BROKER"):
+        return f"-{int(time.time())}"
+    return "" if number == 1 else f"-{number}"
+
+
+def _goods(count: int, edition: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The orders and the deliveries that make all four kinds of ending occur."""
+    orders = list(retail.orders(count))
+    deliveries = retail.deliveries(orders)
+    for each in itertools.chain(orders, deliveries):
+        each["warehouse"] = f"main{edition}"
+    for order in orders:
+        order["order_id"] += edition
+    return orders, deliveries
+
+
+def _records(payloads: list[dict[str, Any]]) -> Iterator[Any]:
+    import json
+
+    return (decode(json.dumps(payload).encode()) for payload in payloads)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code 0 if nothing is left open, 1 if something is or could not be started."""
+    parser = argparse.ArgumentParser(prog="scripts/run", description=__doc__)
+    parser.add_argument("--once", action="store_true", help="stop when all orders have ended")
+    parser.add_argument(
+        "--orders", type=int, default=60, metavar="N", help="how many real orders (default: 60)"
+    )
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="how many workers (default: 1)")
+    run = Run(parser.parse_args(arguments))
+    # A supervisor's SIGTERM is a Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    try:
+        run.start()
+        run.place()
+        return 0 if run.watch() else 1
+    except (
+        LocalKafkaError,
+        WorkerFailed,
+        SettingsError,
+        topic_admin.TopicsWrong,
+        topic_admin.BrokerUnreachable,
+    ) as error:
+        print(f"scripts/run: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        say("stopping ...")
+        return 0
+    finally:
+        run.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""Worker processes of this machine: started, watched, started again when they die, and stopped in order."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from saga_app.local.config import free_ports, is_free
+from saga_app.local.process import until
+
+#: Seconds until a worker must be ready, and until a stopped one must have ended before it is killed.
+READY_WITHIN: Final = 90.0
+STOP_WITHIN: Final = 30.0
+#: Where Faust's web server listens if nobody says otherwise.
+FIRST_WEB_PORT: Final = 6066
+#: What a worker logs when its partitions are restored and read.
+READY: Final = "worker ready"
+
+
+class WorkerFailed(Exception):
+    """A worker that does not get ready; the message has the end of its log."""
+
+
+class LocalWorker:
+    """One `faust worker` with its own data directory, web port, log and pid file below the run folder."""
+
+    def __init__(self, folder: Path, number: int, broker: str, say: Callable[[str], None]) -> None:
+        self.number = number
+        self.log = folder / f"worker-{number}.log"
+        self.pid_file = folder / f"worker-{number}.pid"
+        self.port = _web_port(number)
+        self._say = say
+        self._environment = {
+            **os.environ,
+            "SAGA_BROKER": broker,
+            "SAGA_DATA_DIR": str(folder / "data" / f"worker-{number}"),
+            "SAGA_WEB_PORT": str(self.port),
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log_start = 0
+
+    @property
+    def url(self) -> str:
+        """Its web server."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Starts the process without waiting."""
+        command = [str(Path(sys.executable).with_name("faust")), "-A", "saga_app", "worker", "-l", "info"]
+        self._log_start = self.log.stat().st_size if self.log.exists() else 0
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - our own command
+                command,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # Ctrl-C goes to the parent alone, which stops workers first and the broker last.
+                start_new_session=True,
+            )
+        self.pid_file.write_text(f"{self._process.pid}\n")
+
+    def wait(self) -> None:
+        """Until it is ready. Raises WorkerFailed with its last words if it does not get there."""
+        until(lambda: self.ended is not None or READY in self._logged(), READY_WITHIN)
+        if READY not in self._logged():
+            raise WorkerFailed(
+                f"worker {self.number} did not get ready. The end of {self.log}:\n{self._logged()[-2000:]}"
+            )
+
+    @property
+    def ended(self) -> int | None:
+        """Its exit code, or None while it runs."""
+        assert self._process is not None
+        return self._process.poll()
+
+    def look(self) -> None:
+        """Starts it again if it has died, and says so."""
+        code = self.ended
+        if code is None:
+            return
+        assert self._process is not None
+        was = self._process.pid
+        self.start()
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        self._say(f"worker {self.number} (pid {was}) {how}; started again as pid {self._process.pid}")
+
+    def stop(self) -> None:
+        """Ends it in order; kills it if it does not end in time."""
+        if self._process is None:
+            return
+        if self.ended is None:
+            self._process.terminate()
+            if not until(lambda: self.ended is not None, STOP_WITHIN):
+                self._process.kill()
+                self._process.wait()
+        self.pid_file.unlink(missing_ok=True)
+
+    def _logged(self) -> str:
+        with self.log.open("rb") as log:
+            log.seek(self._log_start)
+            return log.read().decode(errors="replace")
+
+
+def _web_port(number: int) -> int:
+    wanted = FIRST_WEB_PORT + number - 1
+    return wanted if is_free(wanted) else free_ports(1)[0]
