@@ -1,10 +1,10 @@
 """Inventory listens: see `saga_app.core.inventory` for what it decides."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from faust import Stream
 
 from saga_app import topics
-from saga_app.core.participant import Participant
 from saga_app.core.inventory import Inventory
+from saga_app.core.participant import Participant
 from saga_app.durable.desk import Desk
 from saga_app.durable.ports import Batch
 
@@ -12,12 +12,6 @@ TOPIC = topics.INVENTORY
 FOLD = Participant(Inventory())
 
 
-def receive(desk: Desk) -> Callable[..., Awaitable[None]]:
-    """The agent, with its desk."""
-
-    async def inventory(batches: AsyncIterator[Batch]) -> None:
-        """Reserves an order's lines, all or none, and asks shipping to book, or puts them back (tables reservations, stock)."""
-        async for batch in batches.noack():  # type: ignore[attr-defined]
-            desk.deliver(batch)
-
-    return inventory
+async def listen(batches: Stream[Batch], desk: Desk) -> None:
+    """Reserves an order's lines, all or none, and asks shipping, or puts them back (tables reservations, stock)."""
+    await desk.serve(batches)

@@ -1,6 +1,6 @@
 """Payment listens: see `saga_app.core.payment` for what it decides."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from faust import Stream
 
 from saga_app import topics
 from saga_app.core.participant import Participant
@@ -12,12 +12,6 @@ TOPIC = topics.PAYMENT
 FOLD = Participant(Payment())
 
 
-def receive(desk: Desk) -> Callable[..., Awaitable[None]]:
-    """The agent, with its desk."""
-
-    async def payment(batches: AsyncIterator[Batch]) -> None:
-        """Takes an order's payment and asks inventory to reserve, or gives it back (tables payments, accounts)."""
-        async for batch in batches.noack():  # type: ignore[attr-defined]
-            desk.deliver(batch)
-
-    return payment
+async def listen(batches: Stream[Batch], desk: Desk) -> None:
+    """Takes an order's payment and asks inventory to reserve, or gives it back (tables payments, accounts)."""
+    await desk.serve(batches)

@@ -1,4 +1,4 @@
-"""A checkout saga on Apache Kafka with Faust: take the payment, reserve the stock, book the shipment, or undo it all."""
+"""A checkout saga on Apache Kafka with Faust: pay, reserve and ship an order, or undo it all."""
 
 from typing import Any
 

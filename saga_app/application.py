@@ -3,10 +3,13 @@
 import os
 import signal
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any
 
 import agents
 import tables
+from saga_app.durable.desk import Desk
 from saga_app.durable.engine import Engine, Service
 from saga_app.durable.overrides.app import SagaApp
 from saga_app.durable.round import Point
@@ -22,9 +25,23 @@ def create_app(settings: Settings) -> SagaApp:
     for table in tables.ALL:
         app.Table(name=table.name, partitions=settings.partitions, help=table.help)
     for agent in agents.ALL:
-        topic = app.topic(agent.TOPIC, partitions=settings.partitions, value_type=bytes, value_serializer="raw")
-        app.agent(topic, name=agent.TOPIC.removesuffix("_events"))(agent.receive(engine.desks[agent.TOPIC]))
+        topic = app.topic(
+            agent.TOPIC, partitions=settings.partitions, value_type=bytes, value_serializer="raw"
+        )
+        app.agent(topic, name=agent.TOPIC.removesuffix("_events"))(
+            _at_desk(agent.listen, engine.desks[agent.TOPIC])
+        )
     return app
+
+
+def _at_desk(listen: Callable[..., Awaitable[None]], desk: Desk) -> Callable[..., Awaitable[None]]:
+    """The agent with its desk; `wraps` keeps the docstring, which `faust agents` shows."""
+
+    @wraps(listen)
+    async def agent(batches: Any) -> None:
+        await listen(batches, desk)
+
+    return agent
 
 
 def stop_at(where: str) -> Callable[[str, Point], None]:

@@ -47,8 +47,12 @@ class Settings:
     data_dir_text: str = _setting("SAGA_DATA_DIR", ".run/data", "this worker's tables; one folder per worker")
     web_bind: str = _setting("SAGA_WEB_BIND", "127.0.0.1", "address that the worker's web server listens on")
     web_port_text: str = _setting("SAGA_WEB_PORT", "6066", "port of the worker's web server; one per worker")
-    web_url: str = _setting("SAGA_WEB_URL", "", "address at which other workers reach this one (default: from the port)")
-    profile: str = _setting("SAGA_PROFILE", "", "timeouts: local or cluster (default: by the broker's address)")
+    web_url: str = _setting(
+        "SAGA_WEB_URL", "", "address at which other workers reach this one (default: from the port)"
+    )
+    profile: str = _setting(
+        "SAGA_PROFILE", "", "timeouts: local or cluster (default: by the broker's address)"
+    )
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Self:

@@ -97,7 +97,11 @@ def changelog(app_id: str, table: str) -> str:
 def wanted(app_id: str, tables: tuple[str, ...], partitions: int) -> list[Topic]:
     """Every topic of the application."""
     for_ever = {"retention.ms": "-1", "retention.bytes": "-1"}
-    inbox = {"message.timestamp.type": "LogAppendTime", "max.message.bytes": str(LARGEST_IN_INBOX), **for_ever}
+    inbox = {
+        "message.timestamp.type": "LogAppendTime",
+        "max.message.bytes": str(LARGEST_IN_INBOX),
+        **for_ever,
+    }
     log = {"max.message.bytes": str(LARGEST_IN_LOG)}
     compacted = {"cleanup.policy": "compact", "min.compaction.lag.ms": str(24 * 3600 * 1000), **log}
     return [

@@ -24,9 +24,7 @@ _MODELS: Final[dict[str, type[Any]]] = {
     model.model_fields["type"].default: model for model in records.Record.__args__
 }
 _OUR_OWN: Final = {
-    name: TypeAdapter(model).validator
-    for name, model in _MODELS.items()
-    if issubclass(model, Slip)
+    name: TypeAdapter(model).validator for name, model in _MODELS.items() if issubclass(model, Slip)
 }
 _TYPE: Final = re.compile(rb'\{"type":"([A-Za-z]{1,40})",')
 _ID: Final = rb"[A-Za-z0-9._-]{1,64}"
@@ -106,7 +104,10 @@ def parse(value: bytes) -> dict[str, Any]:
         raise Rejected(Fault.TOO_LARGE, f"{len(value)} bytes; a record has at most {LARGEST_SLIP}")
     try:
         fields = json.loads(
-            value.decode("utf-8"), parse_float=_finite, parse_constant=_refuse, object_pairs_hook=_without_repeats
+            value.decode("utf-8"),
+            parse_float=_finite,
+            parse_constant=_refuse,
+            object_pairs_hook=_without_repeats,
         )
     except UnicodeDecodeError as error:
         raise Rejected(Fault.UNREADABLE, f"not UTF-8 at byte {error.start}") from None

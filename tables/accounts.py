@@ -6,5 +6,4 @@ TABLE = TableCard(
     name="accounts",
     key="CUSTOMER:CURRENCY",
     help="Customers' money, by customer:currency: deposited in all, and the balance now.",
-    keyed_by_order=False,
 )

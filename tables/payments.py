@@ -5,6 +5,5 @@ from saga_app.durable.table import TableCard
 TABLE = TableCard(
     name="payments",
     key="order id, or deposit:CUSTOMER:ID, or policy:ID",
-    help="What was paid and refunded, by order id: DONE, REFUSED, UNDONE or VOID, with the reason and what was moved.",
-    keyed_by_order=False,
+    help="What was paid and refunded, by order id: with the state, the reason and what was moved.",
 )

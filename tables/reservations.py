@@ -5,6 +5,5 @@ from saga_app.durable.table import TableCard
 TABLE = TableCard(
     name="reservations",
     key="order id, or delivery:WAREHOUSE:ID",
-    help="What was reserved and released, by order id: DONE, REFUSED, UNDONE or VOID, with the reason and what was moved.",
-    keyed_by_order=False,
+    help="What was reserved and released, by order id: with the state, the reason and what was moved.",
 )

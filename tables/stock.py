@@ -6,5 +6,4 @@ TABLE = TableCard(
     name="stock",
     key="WAREHOUSE:SKU",
     help="Units in the warehouses, by warehouse:SKU: received in all, and available now.",
-    keyed_by_order=False,
 )

@@ -211,5 +211,3 @@ def _why(fault: Fault, record: Record, row: OrderRow | None) -> str:
     if fault is Fault.UNKNOWN_ORDER or row is None:
         return f"{record.type} for order {record.order_id}, which was not placed before"
     return f"{record.type} for order {record.order_id}, which is {row.status}; run `saga doctor` and check the topics"
-
-

@@ -59,11 +59,17 @@ class Rows(Protocol):
 class Fold(Protocol):
     """The rules of one inbox: the state of a partition is a fold of its records, and of nothing else."""
 
-    #: Types of record that this inbox takes.
-    accepts: tuple[type[Record], ...]
-    #: The table with one row per order, and the table with what is moved, if any.
-    journal: str
-    balances: str | None
+    @property
+    def accepts(self) -> tuple[type[Record], ...]:
+        """Types of record that this inbox takes."""
+
+    @property
+    def journal(self) -> str:
+        """The table with one row per order."""
+
+    @property
+    def balances(self) -> str | None:
+        """The table with what is moved, if any."""
 
     def decide(self, record: Record, at: At, rows: Rows) -> Decision:
         """What follows from this record; `Rejected` if it must not be applied, `RowsMissing` on a lost store."""

@@ -43,4 +43,6 @@ class Inventory:
         lines = merged((line.sku, line.quantity) for line in record.lines)
         moves: Moves = {f"{record.warehouse}:{line.sku}": line.quantity for line in lines}
         content = digest(repr(sorted(moves.items())).encode())
-        return self._deliveries.decide(f"delivery:{record.warehouse}:{record.delivery_id}", content, moves, at, rows)
+        return self._deliveries.decide(
+            f"delivery:{record.warehouse}:{record.delivery_id}", content, moves, at, rows
+        )

@@ -19,7 +19,9 @@ def same_content(row: JournalRow, content: str, what: str) -> None:
 
 def inverse(moves: Moves | None) -> Moves:
     """An undo moves what the row says was moved, never a new calculation."""
-    return {key: -each if isinstance(each, int) else str(-Decimal(each)) for key, each in (moves or {}).items()}
+    return {
+        key: -each if isinstance(each, int) else str(-Decimal(each)) for key, each in (moves or {}).items()
+    }
 
 
 def balance(key: str, at: At, rows: Rows) -> Balance | None:

@@ -72,13 +72,21 @@ PIVOT_MACHINE: Final[Mapping[State | None, Mapping[Asked, Move]]] = {
     },
 }
 
+
 class Rule(Protocol):
     """All that makes a service: whether it accepts an order, what it moves then, and what supplies it."""
 
-    step: Step
-    accepts: tuple[type[Record], ...]
-    journal: str
-    balances: str | None
+    @property
+    def step(self) -> Step: ...
+
+    @property
+    def accepts(self) -> tuple[type[Record], ...]: ...
+
+    @property
+    def journal(self) -> str: ...
+
+    @property
+    def balances(self) -> str | None: ...
 
     def judge(self, order: Order, at: At, rows: Rows) -> Reason | Moves:
         """Why the order must be refused, or what accepting it moves."""

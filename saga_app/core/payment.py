@@ -51,12 +51,16 @@ class Payment:
             amount = money.normal(record.amount, record.currency)
             account = f"{record.customer_id}:{record.currency}"
             key = f"deposit:{record.customer_id}:{record.deposit_id}"
-            return self._deposits.decide(key, digest(f"{account} {amount}".encode()), {account: str(amount)}, at, rows)
+            return self._deposits.decide(
+                key, digest(f"{account} {amount}".encode()), {account: str(amount)}, at, rows
+            )
         assert isinstance(record, PolicyChanged)
         if record.limit is None:
             raise Rejected(Fault.INVALID, "the payment policy has a limit, not countries")
         row = JournalRow(at.offset, State.DONE, digest(str(record.limit).encode()), limit=str(record.limit))
-        return policy_changed(self.journal, f"policy:{record.policy_id}", row._replace(done_at=at.offset), rows)
+        return policy_changed(
+            self.journal, f"policy:{record.policy_id}", row._replace(done_at=at.offset), rows
+        )
 
 
 def limit_in_force(rows: Rows) -> Decimal:

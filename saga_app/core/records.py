@@ -1,9 +1,10 @@
 """The records on the wire: frozen pydantic models, unknown fields refused, `type` is the discriminator.
 
-What each record means and who sends it stands in `docs/reference/records.md`. Models are strict: a number is
+What each record means and who sends it stands in `docs/reference/wire.md`. Models are strict: a number is
 not a string and `true` is not a number. Money is a string of `Decimal` and never a float.
 """
 
+import re
 from collections.abc import Iterable
 from decimal import Decimal
 from enum import StrEnum
@@ -11,8 +12,15 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
-from pydantic import model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    model_validator,
+)
 from pydantic_core import to_json
 
 from saga_app.core import countries, money
@@ -20,6 +28,9 @@ from saga_app.core import countries, money
 MOST_LINES = 2_000
 LARGEST_QUANTITY = 1_000_000
 LARGEST_STOCK = 10**12
+
+
+_PLAIN = re.compile(r"-?[0-9]{1,16}(\.[0-9]{1,8})?")
 
 
 class Reason(StrEnum):
@@ -63,9 +74,8 @@ def _decimal(value: Any) -> Any:
     """What people write as money: a JSON number (read as Decimal) or a plain decimal string."""
     if isinstance(value, Decimal) or (isinstance(value, int) and not isinstance(value, bool)):
         return Decimal(value)
-    if isinstance(value, str) and 0 < len(value) <= 32 and value.lstrip("-").replace(".", "", 1).isdecimal():
-        if value.isascii():
-            return Decimal(value)
+    if isinstance(value, str) and _PLAIN.fullmatch(value):
+        return Decimal(value)
     raise ValueError("an amount is a number or a string of digits, for example 12.50")
 
 
@@ -253,26 +263,38 @@ class Undo(Slip):
 
 
 class PaymentRequested(Do):
+    """Take the payment."""
+
     type: Literal["PaymentRequested"] = "PaymentRequested"
 
 
 class RefundRequested(Undo):
+    """Give the payment back."""
+
     type: Literal["RefundRequested"] = "RefundRequested"
 
 
 class ReservationRequested(Do):
+    """Reserve the stock."""
+
     type: Literal["ReservationRequested"] = "ReservationRequested"
 
 
 class ReleaseRequested(Undo):
+    """Put the stock back."""
+
     type: Literal["ReleaseRequested"] = "ReleaseRequested"
 
 
 class ShipmentRequested(Do):
+    """Book the shipment."""
+
     type: Literal["ShipmentRequested"] = "ShipmentRequested"
 
 
 class ShipmentCancellationRequested(Undo):
+    """Do not book the shipment; the first record of every cancellation."""
+
     type: Literal["ShipmentCancellationRequested"] = "ShipmentCancellationRequested"
 
 

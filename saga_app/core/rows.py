@@ -53,7 +53,7 @@ class OrderRow(NamedTuple):
 
     def encode(self) -> bytes:
         fields = _present(self)
-        order = fields.pop("order")
+        order: bytes = fields.pop("order")
         return to_json(fields)[:-1] + _ORDER + order + b"}"
 
     @classmethod
@@ -103,7 +103,9 @@ class Account(NamedTuple):
         return type(self)(version, self.deposited, self.balance + Decimal(amount))
 
     def supplied(self, version: int, amount: str | int) -> Self:
-        return self._replace(version=version, deposited=self.deposited + Decimal(amount)).moved(version, amount)
+        return self._replace(version=version, deposited=self.deposited + Decimal(amount)).moved(
+            version, amount
+        )
 
     def encode(self) -> bytes:
         return to_json(self._asdict())

@@ -1,1 +1,1 @@
-"""The engine: how a worker keeps its word. Decide, journal, publish, apply, acknowledge; see `docs/explanation/engine.md`."""
+"""The engine: how a worker keeps its word; see `docs/explanation/engine.md`."""

@@ -69,7 +69,9 @@ class KafkaChangelog:
                 return
             silent = 0.0 if chunk else silent + 0.2
             if silent > PATIENCE:
-                raise TimeoutError(f"no rows of {self.topic}[{self.partition}] for {PATIENCE:.0f} s; is the broker up?")
+                raise TimeoutError(
+                    f"no rows of {self.topic}[{self.partition}] for {PATIENCE:.0f} s; is the broker up?"
+                )
 
 
 def ends(admin: AdminClient, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from saga_app.durable.fatal import Exit, die
 from saga_app.durable.ports import Batch
@@ -60,6 +60,11 @@ class Desk:
     def waiting(self) -> int:
         """Records fetched and not yet durable."""
         return self._records
+
+    async def serve(self, batches: Any) -> None:
+        """What an agent does: every batch on its Faust stream comes to this desk. Acknowledging is the round's work."""
+        async for batch in batches.noack():
+            self.deliver(batch)
 
     def deliver(self, batch: Batch) -> None:
         """A batch has arrived; one of an earlier generation is dropped."""

@@ -163,7 +163,10 @@ class Engine:
                     await desk.closed()
                 await self.clock.rested()
         except TimeoutError:
-            die(Exit.REVOKE_TOO_SLOW, f"a round did not end within {LONGEST_DRAIN:.0f} s of a rebalance or stop")
+            die(
+                Exit.REVOKE_TOO_SLOW,
+                f"a round did not end within {LONGEST_DRAIN:.0f} s of a rebalance or stop",
+            )
 
     @property
     def durable(self) -> dict[tuple[str, int], int]:
@@ -251,13 +254,21 @@ class Engine:
 
     def _restore(self, partitions: list[int]) -> dict[tuple[str, int], tuple[KafkaChangelog, Restored]]:
         """In a thread: balances' ends first, journals' ends after them, then every changelog up to its end."""
-        names = {table: topics.changelog(self.settings.app_id, table) for each in self.services for table in each.tables}
+        names = {
+            table: topics.changelog(self.settings.app_id, table)
+            for each in self.services
+            for table in each.tables
+        }
         ids = changelogs.topic_ids(self._admin, names.values())
         balances = [each.fold.balances for each in self.services if each.fold.balances is not None]
         journals = [each.fold.journal for each in self.services]
         ends = {}
         for tables in (balances, journals):
-            ends.update(changelogs.ends(self._admin, [(names[table], each) for table in tables for each in partitions]))
+            ends.update(
+                changelogs.ends(
+                    self._admin, [(names[table], each) for table in tables for each in partitions]
+                )
+            )
         found = {}
         generation = self._preparing
         for table in (*journals, *balances):
@@ -269,7 +280,9 @@ class Engine:
                 self.shelves[table, partition] = shelf
                 end = ends[topic, partition]
                 if shelf.reached > end:
-                    shelf.empty(f"it is ahead of its changelog ({shelf.reached} > {end}): the topic lost records")
+                    shelf.empty(
+                        f"it is ahead of its changelog ({shelf.reached} > {end}): the topic lost records"
+                    )
                     shelf.belong_to(ids[topic])
                 changelog = KafkaChangelog(self.settings.kafka, topic, partition, end)
                 found[table, partition] = (changelog, restore.restore(changelog, end, shelf))
@@ -298,6 +311,8 @@ class Engine:
         first = changelogs.beginnings(self._admin, [place for place, at in committed.items() if at is None])
         journals = {service.topic: service.fold.journal for service in self.services}
         return {
-            place: max(first[place] if at is None else at, self.shelves[journals[place[0]], place[1]].inbox or 0)
+            place: max(
+                first[place] if at is None else at, self.shelves[journals[place[0]], place[1]].inbox or 0
+            )
             for place, at in committed.items()
         }

@@ -1,4 +1,4 @@
-"""Ending the process: the answer to every failure that could break the promise. Nothing was acknowledged, so nothing is lost."""
+"""Ending the process: the answer to every failure in a round. Nothing was acknowledged, so nothing is lost."""
 
 import os
 import sys

@@ -21,7 +21,11 @@ class Lease:
     """Renewed by heartbeats from the consumer's thread, asked for before each send from the main loop."""
 
     def __init__(
-        self, session_timeout: float, delivery_timeout: float, clock: Callable[[], float] = uptime, poll: float = 0.02
+        self,
+        session_timeout: float,
+        delivery_timeout: float,
+        clock: Callable[[], float] = uptime,
+        poll: float = 0.02,
     ) -> None:
         if delivery_timeout >= session_timeout:
             raise ValueError("the delivery timeout must be shorter than the session timeout")

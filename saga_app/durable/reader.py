@@ -108,7 +108,9 @@ class Reader:
             if error is not None:
                 self._check(error, each)
                 continue
-            message = Message(each.offset(), each.timestamp()[1], each.key(), each.value(), each.headers() or ())
+            message = Message(
+                each.offset(), each.timestamp()[1], each.key(), each.value(), each.headers() or ()
+            )
             found.setdefault(each.partition(), []).append(message)
         batches = []
         for partition, messages in found.items():

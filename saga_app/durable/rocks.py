@@ -36,7 +36,9 @@ class Memory:
 
     def __init__(self, cache_bytes: int = 64 * MEBIBYTE, write_bytes: int = 64 * MEBIBYTE) -> None:
         self._cache = Cache(cache_bytes)
-        self._buffers = WriteBufferManager.new_write_buffer_manager_with_cache(write_bytes, False, self._cache)
+        self._buffers = WriteBufferManager.new_write_buffer_manager_with_cache(
+            write_bytes, False, self._cache
+        )
 
     def options(self) -> Options:
         """Options of one database."""
@@ -62,6 +64,8 @@ class RocksShelf:
     def __init__(self, path: Path, memory: Memory) -> None:
         self.path = path
         self._memory = memory
+        self._reached = 0
+        self._inbox: int | None = None
         self._db = self._open()
         self._load()
 
@@ -133,6 +137,8 @@ class RocksShelf:
             if "lock" in str(error).lower():
                 raise
             aside = self.path.with_name(f"{self.path.name}.damaged-{time.time_ns()}")
-            logger.warning("%s does not open (%s); moved aside to %s and rebuilt", self.path.name, error, aside.name)
+            logger.warning(
+                "%s does not open (%s); moved aside to %s and rebuilt", self.path.name, error, aside.name
+            )
             self.path.rename(aside)
             return Rdict(str(self.path), self._memory.options(), access_type=AccessType.read_write())

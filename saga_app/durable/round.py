@@ -133,7 +133,9 @@ class Round:
             except Rejected as rejection:
                 self.verdicts[Verdict.DEAD] += 1
                 if rejection.fault is Fault.CONTRADICTION:
-                    self.notes.append(f"ALARM {rejection} at {self.topic}[{batch.partition}] offset {message.offset}")
+                    self.notes.append(
+                        f"ALARM {rejection} at {self.topic}[{batch.partition}] offset {message.offset}"
+                    )
                 sends.append(dead_letter(self.topic, batch.partition, message, rejection))
         return min(room, len(batch.messages)), False
 
@@ -164,7 +166,9 @@ class Round:
 
     def _sent_on(self, record: Record, message: Message) -> Outgoing:
         if any(name == SENT_ON for name, _ in message.headers):
-            raise Rejected(Fault.WRONG_PARTITION, "the record was sent on once and is still in the wrong partition")
+            raise Rejected(
+                Fault.WRONG_PARTITION, "the record was sent on once and is still in the wrong partition"
+            )
         headers = (*message.headers, (SENT_ON, b"1"))
         return Outgoing(self.topic, topics.key_of(record).encode(), message.value, headers=headers)
 

@@ -50,7 +50,8 @@ def ensure(settings: Settings, topics: Sequence[Topic]) -> list[str]:
         )
     admin = _admin(settings)
     new = [
-        NewTopic(each.name, each.partitions, settings.replication, config=each.config) for each in found.missing
+        NewTopic(each.name, each.partitions, settings.replication, config=each.config)
+        for each in found.missing
     ]
     if not new:
         return []

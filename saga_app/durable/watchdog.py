@@ -1,7 +1,6 @@
 """The watchdog: ends a process that cannot do its work. Faust workers can sit alive and idle for ever.
 
-Answers faust#434, faust#532, faust#629, aiokafka#1154 (an error of the group coordinator is parked and never raised) and
-faust#323-like stuck rebalances.
+Answers faust#434, faust#532, faust#629 and aiokafka#1154: an error of the group coordinator is parked and never raised.
 """
 
 import threading

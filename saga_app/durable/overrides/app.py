@@ -21,7 +21,9 @@ from saga_app.topics import wanted
 class SagaApp(faust.App):  # type: ignore[misc]
     """A Faust app whose promises are kept by an engine."""
 
-    def __init__(self, settings: Settings, engine: Engine, keyed_by_order: frozenset[str], **options: Any) -> None:
+    def __init__(
+        self, settings: Settings, engine: Engine, keyed_by_order: frozenset[str], **options: Any
+    ) -> None:
         self.settings = settings
         self.engine = engine
         #: Tables whose partition follows from their own key.

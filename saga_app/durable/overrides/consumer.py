@@ -115,7 +115,17 @@ class SagaConsumer(driver.Consumer):  # type: ignore[misc]
         place = TP(topic, batch.partition)
         generation = self.app.consumer_generation_id
         return ConsumerMessage(
-            topic, batch.partition, batch.start, None, None, [], None, batch, None, tp=place, generation_id=generation
+            topic,
+            batch.partition,
+            batch.start,
+            None,
+            None,
+            [],
+            None,
+            batch,
+            None,
+            tp=place,
+            generation_id=generation,
         )
 
     def ack(self, message: Any) -> bool:

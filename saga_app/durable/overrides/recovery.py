@@ -20,7 +20,7 @@ class SagaRecovery(Recovery):  # type: ignore[misc]
 
     app: "SagaApp"
 
-    @Service.task
+    @Service.task  # type: ignore[untyped-decorator]
     async def _restart_recovery(self) -> None:
         while not self.should_stop:
             if await self.wait_for_stopped(self.signal_recovery_start):
@@ -33,14 +33,16 @@ class SagaRecovery(Recovery):  # type: ignore[misc]
             except ServiceStopped:
                 return
 
-    @Service.task
+    @Service.task  # type: ignore[untyped-decorator]
     async def _slurp_changelogs(self) -> None:
         """Nothing: changelogs do not come through Faust's queue."""
 
     async def _recover(self, generation: int) -> None:
         consumer = self.app.consumer
         self._set_recovery_started()
-        partitions = {place.partition for place in consumer.assignment() if place.topic in self.app.engine.desks}
+        partitions = {
+            place.partition for place in consumer.assignment() if place.topic in self.app.engine.desks
+        }
         await self.app.engine.prepare(partitions, generation)
         if self.app.consumer_generation_id != generation:
             return
@@ -63,5 +65,5 @@ class SagaTableManager(TableManager):  # type: ignore[misc]
     @property
     def recovery(self) -> SagaRecovery:
         if self._recovery is None:
-            self._recovery = SagaRecovery(self.app, self, beacon=self.beacon, loop=self.loop)
+            self._recovery: SagaRecovery = SagaRecovery(self.app, self, beacon=self.beacon, loop=self.loop)
         return self._recovery

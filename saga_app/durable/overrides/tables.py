@@ -30,7 +30,9 @@ class ShelfStore(SerializedStore):  # type: ignore[misc]
     app: "SagaApp"
 
     def _shelves(self) -> list[RocksShelf]:
-        return [shelf for (table, _), shelf in list(self.app.engine.shelves.items()) if table == self.table_name]
+        return [
+            shelf for (table, _), shelf in list(self.app.engine.shelves.items()) if table == self.table_name
+        ]
 
     def _get(self, key: bytes) -> bytes | None:
         return next((row for shelf in self._shelves() if (row := shelf.get(key)) is not None), None)
@@ -121,12 +123,12 @@ class SagaRouter(Router):  # type: ignore[misc]
         if table is None:
             raise NotFound(f"there is no table {table_name}; /table/ lists them")
         if table.data._contains(str(key).encode()):
-            return self.app.conf.canonical_url
+            return URL(self.app.conf.canonical_url)
         if table_name not in self.app.keyed_by_order:
             raise NotFound(
                 f"{key} is not in this worker's part of table {table_name}; it may be in another worker's part"
             )
-        return super().key_store(table_name, key)
+        return URL(super().key_store(table_name, key))
 
     @classmethod
     def _get_serialized_key(cls, table: Any, key: Any) -> bytes:
