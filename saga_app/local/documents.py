@@ -95,8 +95,11 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
 
 
 def _fields(model: type[Model]) -> str:
-    names = [name + ("" if field.is_required() else "?") for name, field in model.model_fields.items()]
-    return " ".join(sorted(names, key=lambda name: not name.startswith("type")))
+    given = {name for name, field in model.model_fields.items() if field.is_required()}
+    if model is not records.OrderPlaced:
+        given.add("type")
+    names = sorted(model.model_fields, key=lambda name: name != "type")
+    return " ".join(name if name in given else f"{name}?" for name in names)
 
 
 def _first_line(model: type[Any]) -> str:
