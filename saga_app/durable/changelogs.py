@@ -4,8 +4,9 @@ Stock Faust recovers 9,200 rows a second through its event loop, seeks out of ra
 (faust.md c3) and may apply a row to the wrong table (c5).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
@@ -14,6 +15,16 @@ from saga_app.durable.restore import Logged
 
 #: Seconds to wait for the broker's answer.
 PATIENCE = 30.0
+#: What is answered while a topic is new or its leader moves.
+_PASSING: Final = frozenset(
+    {
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.OFFSET_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+    }
+)
+Answer = TypeVar("Answer")
 
 
 class KafkaChangelog:
@@ -90,11 +101,32 @@ def _offsets(
     asked = {TopicPartition(topic, partition): spec for topic, partition in places}
     if not asked:
         return {}
-    answers = admin.list_offsets(asked, request_timeout=PATIENCE)
-    return {(place.topic, place.partition): future.result().offset for place, future in answers.items()}
+
+    def ask() -> dict[tuple[str, int], int]:
+        answers = admin.list_offsets(asked, request_timeout=PATIENCE)
+        return {(place.topic, place.partition): future.result().offset for place, future in answers.items()}
+
+    return _patiently(ask)
 
 
 def topic_ids(admin: AdminClient, topics: Iterable[str]) -> dict[str, str]:
     """Kafka's id of each topic: it changes when a topic is deleted and made again."""
-    answers = admin.describe_topics(TopicCollection(list(topics)), request_timeout=PATIENCE)
-    return {name: str(future.result().topic_id) for name, future in answers.items()}
+    names = TopicCollection(list(topics))
+
+    def ask() -> dict[str, str]:
+        answers = admin.describe_topics(names, request_timeout=PATIENCE)
+        return {name: str(future.result().topic_id) for name, future in answers.items()}
+
+    return _patiently(ask)
+
+
+def _patiently(ask: Callable[[], Answer]) -> Answer:
+    """Asks again while a topic is new or its leader moves: librdkafka's admin client does not do it by itself."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return ask()
+        except KafkaException as error:
+            if error.args[0].code() not in _PASSING or time.monotonic() > end:
+                raise
+        time.sleep(0.1)

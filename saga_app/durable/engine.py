@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, NoReturn
 
 from confluent_kafka.admin import AdminClient
 
@@ -24,7 +24,7 @@ from saga_app.durable.ports import Batch
 from saga_app.durable.producer import KafkaLog
 from saga_app.durable.reader import Reader
 from saga_app.durable.restore import Restored
-from saga_app.durable.rocks import Memory, RocksShelf
+from saga_app.durable.rocks import Memory, RocksShelf, StoreDamaged
 from saga_app.durable.round import Point, Round
 from saga_app.durable.view import View
 from saga_app.settings import Settings
@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 LONGEST_DRAIN: Final = 15.0
 
 
+#: A file of this suffix beside a database says that it must be rebuilt.
+REBUILD: Final = ".rebuild"
 #: In place of a generation: the worker stops.
 STOPPED: Final = -2
 
@@ -70,6 +72,7 @@ class Engine:
         self.shelves: dict[tuple[str, int], RocksShelf] = {}
         self.generation = -1
         self._preparing = -1
+        self._given_up = -1
         timeouts = settings.timeouts
         self.lease = Lease(timeouts.session, timeouts.delivery)
         self.desks = {service.topic: Desk(service.topic) for service in services}
@@ -106,6 +109,8 @@ class Engine:
 
     async def prepare(self, partitions: Iterable[int], generation: int) -> None:
         """Opens and restores these partitions and gives up all others. Nothing is decided before this is over."""
+        if generation <= self._given_up:
+            return
         self._preparing = generation
         # A rebalance that comes meanwhile cancels the caller, but not the thread that writes the files.
         await asyncio.shield(asyncio.create_task(self._prepare(sorted(partitions), generation)))
@@ -117,15 +122,17 @@ class Engine:
             self._close([place for place in self.shelves if place[1] not in wanted])
             try:
                 restored = await asyncio.to_thread(self._restore, wanted)
+                if self._preparing != generation:
+                    return
+                await self._repair(restored, generation)
+                self.views_of(wanted)
+                await asyncio.to_thread(self._load_deadlines, wanted)
             except Superseded:
                 return
+            except StoreDamaged as error:
+                self._rebuild(error)
             except Exception as error:
                 die(Exit.RESTORE_FAILED, f"restoring partitions {wanted}: {error!r}")
-            if self._preparing != generation:
-                return
-            await self._repair(restored, generation)
-            self.views_of(wanted)
-            await asyncio.to_thread(self._load_deadlines, wanted)
 
     def views_of(self, partitions: Iterable[int]) -> None:
         """Fresh views, with nothing decided, over the shelves of these partitions."""
@@ -139,6 +146,9 @@ class Engine:
     async def begin(self, committed: Mapping[tuple[str, int], int | None], generation: int) -> None:
         """Starts to read: from the committed offsets, or from the store's where it knows better."""
         positions = await asyncio.to_thread(self._positions, committed)
+        if generation <= self._given_up:
+            # The next rebalance was quicker: another worker may already own these partitions.
+            return
         self.generation = generation
         for topic, desk in self.desks.items():
             own = {partition: at for (name, partition), at in positions.items() if name == topic}
@@ -146,8 +156,9 @@ class Engine:
             self.readers[topic].assign(own, generation)
         self.clock.start(generation)
 
-    def suspend(self) -> None:
-        """Reads no more and drops what waits undecided; a round that runs may finish."""
+    def suspend(self, generation: int) -> None:
+        """Gives up this generation's partitions: reads no more, drops what waits undecided; a round may finish."""
+        self._given_up = max(self._given_up, generation)
         self.generation = -1
         self.clock.stop()
         for reader in self.readers.values():
@@ -209,6 +220,8 @@ class Engine:
                 self._tell(topic, round_)
         except RowsMissing as error:
             self._condemn(error)
+        except StoreDamaged as error:
+            self._rebuild(error)
         except Exception as error:
             die(Exit.ROUND_FAILED, f"round of {topic}: {error!r}")
 
@@ -230,8 +243,13 @@ class Engine:
             die(Exit.ROWS_MISSING_AGAIN, f"{error}, although the store was rebuilt; run `saga doctor`")
         mark.touch()
         for shelf in self.shelves.values():
-            (shelf.path.with_suffix(".rebuild")).touch()
+            shelf.path.with_suffix(REBUILD).touch()
         die(Exit.ROWS_MISSING, f"{error}; the store is rebuilt from the changelogs at the next start")
+
+    def _rebuild(self, error: StoreDamaged) -> NoReturn:
+        """Only this database is thrown away; its changelog has every row."""
+        error.path.with_suffix(REBUILD).touch()
+        die(Exit.STORE_DAMAGED, f"{error}; it is rebuilt from its changelog at the next start")
 
     @property
     def _folder(self) -> Path:
@@ -239,9 +257,9 @@ class Engine:
 
     def _open(self, table: str, partition: int, topic_id: str) -> RocksShelf:
         shelf = RocksShelf(self._folder / f"{table}-{partition}.db", self._memory)
-        rebuild = shelf.path.with_suffix(".rebuild")
+        rebuild = shelf.path.with_suffix(REBUILD)
         if rebuild.exists():
-            shelf.empty("rows were missing")
+            shelf.empty("it was damaged, or rows were missing")
             rebuild.unlink()
         elif shelf.topic_id not in (None, topic_id):
             shelf.empty("its changelog topic was deleted and made again")

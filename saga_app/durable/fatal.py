@@ -19,6 +19,7 @@ class Exit(IntEnum):
     STUCK = 75
     STOP_TOO_SLOW = 76
     REVOKE_TOO_SLOW = 77
+    STORE_DAMAGED = 78
 
 
 def die(code: Exit, message: str) -> NoReturn:

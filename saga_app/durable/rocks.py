@@ -28,6 +28,14 @@ _OWN_KEYS: Final = frozenset({OFFSET_KEY, INBOX_KEY, TOPIC_KEY})
 _RAW: Final = Options(raw_mode=True)
 
 
+class StoreDamaged(Exception):
+    """A database opened, but what is in it cannot be read."""
+
+    def __init__(self, path: Path, error: Exception) -> None:
+        super().__init__(f"{path.name} is damaged ({error})")
+        self.path = path
+
+
 class Memory:
     """One block cache and one budget of write buffers, shared by all databases of a worker.
 
@@ -84,15 +92,21 @@ class RocksShelf:
         return None if data is None else data.decode()
 
     def get(self, key: bytes) -> bytes | None:
-        data: bytes | None = self._db.get(key)
+        try:
+            data: bytes | None = self._db.get(key)
+        except Exception as error:
+            raise self._named(error) from error
         return data
 
     def scan(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        for key, value in self._db.items(from_key=prefix or None):
-            if not key.startswith(prefix):
-                return
-            if key not in _OWN_KEYS:
-                yield key, value
+        try:
+            for key, value in self._db.items(from_key=prefix or None):
+                if not key.startswith(prefix):
+                    return
+                if key not in _OWN_KEYS:
+                    yield key, value
+        except Exception as error:
+            raise self._named(error) from error
 
     def write(self, rows: Mapping[bytes, bytes], reached: int, inbox: int | None = None) -> None:
         batch = WriteBatch(raw_mode=True)
@@ -102,7 +116,10 @@ class RocksShelf:
             batch.put(OFFSET_KEY, str(reached - 1).encode())
         if inbox is not None:
             batch.put(INBOX_KEY, str(inbox).encode())
-        self._db.write(batch)
+        try:
+            self._db.write(batch)
+        except Exception as error:
+            raise self._named(error) from error
         self._reached = reached
         self._inbox = self._inbox if inbox is None else inbox
 
@@ -122,6 +139,10 @@ class RocksShelf:
         """Gives up the lock on the files."""
         self._db.close()
 
+    def _named(self, error: Exception) -> Exception:
+        """Damage is told from a full or read-only disk, which a rebuild would not mend."""
+        return StoreDamaged(self.path, error) if "Corruption" in str(error) else error
+
     def _load(self) -> None:
         reached = self._db.get(OFFSET_KEY)
         inbox = self._db.get(INBOX_KEY)
@@ -133,8 +154,10 @@ class RocksShelf:
         try:
             return Rdict(str(self.path), self._memory.options(), access_type=AccessType.read_write())
         except Exception as error:
-            # A lock belongs to somebody alive; anything else is damage, and the changelog has all rows.
-            if "lock" in str(error).lower():
+            if "While lock file" in str(error) or "lock hold by" in str(error):
+                raise RuntimeError(f"{error}; does another worker use this SAGA_DATA_DIR?") from error
+            # A full disk, missing permission or too many open files: a rebuild would not mend it.
+            if "Corruption" not in str(error) and "No such file" not in str(error):
                 raise
             aside = self.path.with_name(f"{self.path.name}.damaged-{time.time_ns()}")
             logger.warning(

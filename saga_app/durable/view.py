@@ -1,6 +1,7 @@
 """The state of one inbox partition as decisions see it: what this round decided, then what the store holds."""
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Final
 
 from saga_app.core.decision import Put
@@ -17,6 +18,9 @@ ROW_TYPES: Final[Mapping[str, type[Row]]] = {
     "stock": Stock,
 }
 
+#: Rows that are kept decoded, per partition of an inbox.
+MOST_RECENT: Final = 2_000
+
 
 class View:
     """Rows of one partition; see `core.decision.Rows`. The overlay holds what is decided and not yet on disk."""
@@ -26,6 +30,7 @@ class View:
         self.balance_table = balances
         self.shelves = shelves
         self._overlay: dict[tuple[str, str], Row] = {}
+        self._recent: dict[tuple[str, str], Row] = {}
         self._policy = self._find_policy()
 
     def order(self, key: str) -> OrderRow | None:
@@ -59,8 +64,11 @@ class View:
         return {key.encode(): row.encode() for (name, key), row in self._overlay.items() if name == table}
 
     def clear(self) -> None:
-        """The overlay is on disk."""
+        """The overlay is on disk. Its rows are kept for a while: an order that is under way is asked for again."""
+        self._recent.update(self._overlay)
         self._overlay.clear()
+        for place in list(islice(self._recent, max(0, len(self._recent) - MOST_RECENT))):
+            del self._recent[place]
 
     @property
     def dirty(self) -> bool:
@@ -72,7 +80,7 @@ class View:
         return dict(self._overlay)
 
     def _row(self, table: str, key: str) -> Row | None:
-        row = self._overlay.get((table, key))
+        row = self._overlay.get((table, key)) or self._recent.get((table, key))
         if row is not None:
             return row
         data = self.shelves[table].get(key.encode())

@@ -71,10 +71,11 @@ class Watchdog:
         if not self._loop_answers():
             doubtful["the main loop does not answer"] = LOOP_SILENT
         engine = self.app.engine
-        waiting = sum(desk.waiting for desk in engine.desks.values())
+        # During a rebalance nothing is decided, and what still waits is of the assignment before it.
+        waiting = engine.generation >= 0 and any(desk.waiting for desk in engine.desks.values())
         progress = (engine.durable, self.app.rebalancing_count)
         if waiting and progress == self._progress:
-            doubtful[f"{waiting} records wait and none becomes durable"] = NO_PROGRESS
+            doubtful["records wait and none becomes durable"] = NO_PROGRESS
         self._progress = progress
         recovering = self.app.tables.recovery.in_recovery
         if self.app.rebalancing and not recovering:

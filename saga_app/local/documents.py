@@ -13,13 +13,20 @@ from saga_app.core.records import Model, PolicyChanged
 from saga_app.durable.fatal import Exit
 from saga_app.settings import PROFILES, Settings
 
-DOCUMENTS: Final = ("README.md", "docs/reference/machines.md", "docs/reference/wire.md", "docs/reference/settings.md")
+DOCUMENTS: Final = (
+    "README.md",
+    "docs/reference/machines.md",
+    "docs/reference/wire.md",
+    "docs/reference/settings.md",
+)
 _BLOCK: Final = re.compile(r"<!-- generated: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
 
 
 def filled(document: str) -> str:
     """The document with every block between `<!-- generated: NAME -->` and `<!-- end -->` made anew."""
-    return _BLOCK.sub(lambda found: f"<!-- generated: {found[1]} -->\n{BLOCKS[found[1]]()}\n<!-- end -->", document)
+    return _BLOCK.sub(
+        lambda found: f"<!-- generated: {found[1]} -->\n{BLOCKS[found[1]]()}\n<!-- end -->", document
+    )
 
 
 def record_table() -> str:
@@ -33,8 +40,13 @@ def record_table() -> str:
 
 def topic_table() -> str:
     """Every topic and how it is made."""
-    wanted = topics.wanted(Settings().app_id, tuple(table.name for table in tables.ALL), topics.DEFAULT_PARTITIONS)
-    rows = [(f"`{each.name}`", ", ".join(f"`{name}={value}`" for name, value in each.config.items())) for each in wanted]
+    wanted = topics.wanted(
+        Settings().app_id, tuple(table.name for table in tables.ALL), topics.DEFAULT_PARTITIONS
+    )
+    rows = [
+        (f"`{each.name}`", ", ".join(f"`{name}={value}`" for name, value in each.config.items()))
+        for each in wanted
+    ]
     return _table(("topic", "settings"), rows)
 
 

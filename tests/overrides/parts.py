@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import faust
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from faust.transport.drivers.aiokafka import Consumer as StockConsumer
 from faust.types import TP
@@ -161,3 +162,21 @@ def script(text: str, *arguments: object) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def write(address: str, topic: str, values: Iterable[bytes | None], **options: Any) -> list[int]:
+    """Writes these values into partition 0; their offsets."""
+    keys = iter(options.pop("keys", ()))
+    offsets: list[int] = []
+    producer = Producer({"bootstrap.servers": address, "log_level": 0, "linger.ms": 5, **options})
+    for value in values:
+        producer.produce(
+            topic,
+            value,
+            next(keys, None),
+            partition=0,
+            on_delivery=lambda error, record: offsets.append(record.offset() if error is None else -1),
+        )
+    assert producer.flush(20) == 0
+    assert -1 not in offsets
+    return offsets

@@ -4,6 +4,8 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from aiokafka.errors import KafkaConnectionError
+from faust.transport.drivers.aiokafka import Consumer as StockConsumer
 from faust.types import TP
 
 from saga_app import topics
@@ -23,7 +25,7 @@ def opened(folder: Path, at: int) -> tuple[SagaConsumer, Commits]:
     return consumer, commits
 
 
-def stock_committed(folder: Path, at: int) -> tuple[object, Commits]:
+def stock_committed(folder: Path, at: int) -> tuple[StockConsumer, Commits]:
     """Faust's consumer, with `at` as the committed offset: the next record to be done."""
     consumer, commits = stock_consumer(stock_app(folder), PLACE)
     consumer._committed_offset[PLACE] = at
@@ -193,6 +195,35 @@ async def test_stock_faust_records_a_refused_commit_as_committed(tmp_path: Path)
     commits.accepts = True
     assert await consumer.commit() is False
     assert commits == [{PLACE: 101}], "it was tried once, refused, and never again"
+
+
+# --- a broker that restarts while offsets are committed
+
+
+class Restarting:
+    """aiokafka's consumer while the coordinator is away."""
+
+    def assignment(self) -> set[TP]:
+        return {PLACE}
+
+    async def commit(self, offsets: object) -> None:
+        raise KafkaConnectionError
+
+
+@in_a_loop
+async def test_a_commit_that_fails_is_refused_and_stops_nothing(tmp_path: Path) -> None:
+    consumer, _ = opened(tmp_path, 100)
+    consumer._thread._consumer = Restarting()
+    assert await consumer._thread._commit({PLACE: 150}) is False
+    assert not consumer._thread.crashed
+
+
+@in_a_loop
+async def test_stock_faust_crashes_the_worker_where_a_commit_fails(tmp_path: Path) -> None:
+    consumer, _ = stock_committed(tmp_path, 100)
+    consumer._thread._consumer = Restarting()
+    await consumer._thread._commit({PLACE: 150})
+    assert consumer._thread.crashed
 
 
 # --- offsets without a record (transaction markers, compaction): faust#596

@@ -9,7 +9,9 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from aiokafka.errors import KafkaError
 from aiokafka.protocol.group import HeartbeatRequest
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 from mode import Service
@@ -65,6 +67,17 @@ class SagaConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     async def _committed(self, places: Iterable[TP]) -> dict[TP, int | None]:
         consumer = self._ensure_consumer()
         return {place: await consumer.committed(place) for place in places}
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """A commit that fails is tried again with the next one; stock Faust stops the worker for a broker's restart."""
+        assigned = self.assignment()
+        wanted = {TopicPartition(*place): OffsetAndMetadata(at, "") for place, at in offsets.items() if place in assigned}
+        try:
+            await self._ensure_consumer().commit(wanted)
+        except KafkaError as error:
+            self.log.warning("offsets were not committed and are tried again: %r", error)
+            return False
+        return True
 
 
 class SagaConsumer(driver.Consumer):  # type: ignore[misc]
@@ -147,9 +160,14 @@ class SagaConsumer(driver.Consumer):  # type: ignore[misc]
         self._last_committed.update(pending)
         return True
 
+    async def verify_all_partitions_active(self) -> None:
+        """Nothing: Faust would report every partition as stuck, as aiokafka fetches none; see `watchdog`."""
+
     async def wait_empty(self) -> None:
         """Before partitions are given up: the rounds that run end, then what is durable is committed."""
-        self.app.engine.suspend()
+        if self.app.client_only:
+            return
+        self.app.engine.suspend(self.app.consumer_generation_id)
         await self.app.engine.drained()
         # `commit` does nothing but wait where another commit is on its way, and that one may be older.
         await self.maybe_wait_for_commit_to_finish()

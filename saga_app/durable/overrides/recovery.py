@@ -43,10 +43,12 @@ class SagaRecovery(Recovery):  # type: ignore[misc]
         partitions = {
             place.partition for place in consumer.assignment() if place.topic in self.app.engine.desks
         }
-        await self.app.engine.prepare(partitions, generation)
+        try:
+            await self.app.engine.prepare(partitions, generation)
+        finally:
+            self._set_recovery_ended()
         if self.app.consumer_generation_id != generation:
             return
-        self._set_recovery_ended()
         await self.app.on_rebalance_complete.send()
         self.completed.set()
         self.app.flow_control.resume()

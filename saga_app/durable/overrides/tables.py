@@ -4,6 +4,7 @@ Answers faust.md a9 and c1 (table writes bypass the order of durability), c7 (da
 cache each) and c14 (keys as JSON make `/table/` ask the wrong worker; faust#514, faust#187).
 """
 
+import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -63,9 +64,9 @@ class ShelfStore(SerializedStore):  # type: ignore[misc]
         self._set(b"", None)
 
     def reset_state(self) -> None:
-        """For `faust reset`: a store that is emptied comes back from its changelog."""
-        for shelf in self._shelves():
-            shelf.empty("faust reset")
+        """For `faust reset`, while no worker runs: the files go, and the rows come back from the changelog."""
+        for path in (self.app.settings.data_dir / "tables").glob(f"{self.table_name}-*.db"):
+            shutil.rmtree(path)
 
     def persisted_offset(self, tp: TP) -> int | None:
         shelf = self.app.engine.shelves.get((self.table_name, tp.partition))
@@ -107,6 +108,19 @@ class SagaTable(Table):  # type: ignore[misc]
             value_serializer="json",
             loop=self.loop,
         )
+
+    def on_key_set(self, key: Any, value: Any) -> NoReturn:
+        """Refused here: Faust would write to the changelog before it asks the store."""
+        self._refuse()
+
+    def on_key_del(self, key: Any) -> NoReturn:
+        self._refuse()
+
+    def on_clear(self) -> NoReturn:
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise ReadOnly(f"table {self.name} is written by rounds; send a record to its inbox instead")
 
     async def on_start(self) -> None:
         """Without declaring the changelog topic; see `topic_admin`."""

@@ -1,0 +1,74 @@
+"""Follows `checkout_events` and collects how orders end."""
+
+import json
+import time
+from typing import Any
+
+from confluent_kafka import Consumer, TopicPartition
+
+from saga_app import topics
+
+
+class Endings:
+    """From now on, or from the beginning of the topic."""
+
+    def __init__(
+        self, broker: str, partitions: int = topics.DEFAULT_PARTITIONS, from_beginning: bool = False
+    ) -> None:
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": broker,
+                "group.id": "tests",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "error",
+                "fetch.wait.max.ms": 20,
+                "log_level": 3,
+            }
+        )
+        places = []
+        for partition in range(partitions):
+            low, high = self._consumer.get_watermark_offsets(
+                TopicPartition(topics.CHECKOUT, partition), timeout=10
+            )
+            places.append(TopicPartition(topics.CHECKOUT, partition, low if from_beginning else high))
+        self._consumer.assign(places)
+        #: Order id to COMPLETED or the reason of the cancellation.
+        self.ended: dict[str, str] = {}
+        #: Order id to Kafka's times in milliseconds of its placing and of its end.
+        self.placed_at: dict[str, int] = {}
+        self.ended_at: dict[str, int] = {}
+        #: Endings sent more than once.
+        self.repeats = 0
+
+    def poll(self, seconds: float) -> int:
+        """Takes what is there; how many orders have ended."""
+        for message in self._consumer.consume(5_000, seconds):
+            if message.error() is None and message.value():
+                self._see(message)
+        return len(self.ended)
+
+    def wait_for(self, count: int, seconds: float) -> None:
+        """Until so many orders have ended; an error that names what is missing."""
+        end = time.monotonic() + seconds
+        while self.poll(0.05) < count:
+            assert time.monotonic() < end, (
+                f"{len(self.ended)} of {count} orders ended within {seconds:.0f} s; "
+                f"open are, for example, {[each for each in self.placed_at if each not in self.ended][:3]}"
+            )
+
+    def close(self) -> None:
+        """Gives up the connection."""
+        self._consumer.close()
+
+    def _see(self, message: Any) -> None:
+        try:
+            fields = json.loads(message.value())
+            kind, order_id = fields.get("type"), str(fields["order_id"])
+        except (ValueError, KeyError, AttributeError, TypeError):
+            return
+        if kind == "OrderPlaced" or kind is None:
+            self.placed_at.setdefault(order_id, message.timestamp()[1])
+        elif kind in ("OrderCompleted", "OrderCancelled"):
+            self.repeats += order_id in self.ended
+            self.ended.setdefault(order_id, fields.get("reason") or "COMPLETED")
+            self.ended_at.setdefault(order_id, message.timestamp()[1])

@@ -1,0 +1,217 @@
+"""The watchdog ends a process that cannot do its work. Answers faust#434, faust#532, faust#629, faust#175, faust#323 and
+aiokafka#1154; that stock Faust never ends is shown in `test_membership`.
+"""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from saga_app.durable.fatal import Exit
+from saga_app.durable.watchdog import LOOP_SILENT, NO_HEARTBEAT, NO_PROGRESS, REBALANCING, Watchdog
+
+
+class Done:
+    """A task or future that has, or has not, ended."""
+
+    def __init__(self, done: bool) -> None:
+        self._done = done
+
+    def done(self) -> bool:
+        return self._done
+
+
+class FakeLoop:
+    """A main loop that answers at once, or not at all."""
+
+    def __init__(self) -> None:
+        self.answers = True
+
+    def call_soon_threadsafe(self, function: Callable[[], None]) -> None:
+        if self.answers:
+            function()
+
+
+class Worker:
+    """A healthy worker, its clock, and how it ended."""
+
+    def __init__(self) -> None:
+        self.coordinator = SimpleNamespace(
+            _pending_exception=None, _coordination_task=Done(False), _closing=Done(False)
+        )
+        self.desk = SimpleNamespace(waiting=0)
+        self.engine = SimpleNamespace(
+            desks={"payment_events": self.desk},
+            durable={("payment_events", 0): 5},
+            generation=3,
+            lease=SimpleNamespace(holds=lambda generation: self.heartbeats),
+        )
+        self.heartbeats = True
+        self.recovery = SimpleNamespace(in_recovery=False)
+        consumer = SimpleNamespace(_thread=SimpleNamespace(_consumer=SimpleNamespace(_coordinator=self.coordinator)))
+        self.app: Any = SimpleNamespace(
+            consumer=consumer,
+            _consumer=consumer,
+            engine=self.engine,
+            loop=FakeLoop(),
+            rebalancing=False,
+            rebalancing_count=1,
+            should_stop=False,
+            tables=SimpleNamespace(recovery=self.recovery),
+        )
+        self.now = 1000.0
+        self.ended: list[tuple[Exit, str]] = []
+        self.watchdog = Watchdog(self.app, lambda code, why: self.ended.append((code, why)), lambda: self.now)
+
+    def passes(self, seconds: float, meanwhile: Callable[[], None] = lambda: None) -> list[str]:
+        """Time passes, with a look every second; why the process ended."""
+        for _ in range(int(seconds)):
+            self.watchdog.look()
+            self.now += 1
+            meanwhile()
+        self.watchdog.look()
+        assert {code for code, _ in self.ended} <= {Exit.STUCK}
+        return [why for _, why in self.ended]
+
+
+def silent(worker: Worker) -> None:
+    worker.app.loop.answers = False
+
+
+def without_progress(worker: Worker) -> None:
+    worker.desk.waiting = 3
+
+
+def rebalancing(worker: Worker) -> None:
+    worker.app.rebalancing = True
+
+
+def without_heartbeat(worker: Worker) -> None:
+    worker.heartbeats = False
+
+
+CONDITIONS = [
+    (silent, LOOP_SILENT, "main loop does not answer"),
+    (without_progress, NO_PROGRESS, "none becomes durable"),
+    (rebalancing, REBALANCING, "rebalance does not end"),
+    (without_heartbeat, NO_HEARTBEAT, "no heartbeat"),
+]
+
+
+@pytest.mark.parametrize(("happens", "limit", "words"), CONDITIONS)
+def test_a_condition_ends_the_process_after_its_limit(
+    happens: Callable[[Worker], None], limit: float, words: str
+) -> None:
+    worker = Worker()
+    worker.watchdog.look()
+    happens(worker)
+    assert words in worker.passes(limit + 3)[0]
+
+
+@pytest.mark.parametrize(("happens", "limit", "words"), CONDITIONS)
+def test_a_condition_does_not_end_the_process_before_its_limit(
+    happens: Callable[[Worker], None], limit: float, words: str
+) -> None:
+    worker = Worker()
+    worker.watchdog.look()
+    happens(worker)
+    assert worker.passes(limit - 1) == []
+
+
+@pytest.mark.parametrize(("happens", "limit", "words"), CONDITIONS)
+def test_a_condition_that_passes_starts_anew(
+    happens: Callable[[Worker], None], limit: float, words: str
+) -> None:
+    worker = Worker()
+    worker.watchdog.look()
+    before = (dict(vars(worker.app)), dict(vars(worker.desk)), worker.heartbeats)
+    for _ in range(2):
+        happens(worker)
+        assert worker.passes(limit - 2) == []
+        vars(worker.app).update(before[0])
+        vars(worker.desk).update(before[1])
+        worker.heartbeats = before[2]
+        worker.app.loop.answers = True
+        worker.watchdog._answer()
+        worker.engine.durable = {("payment_events", 0): worker.now}
+        worker.passes(2)
+    assert worker.ended == []
+
+
+def test_a_healthy_worker_lives() -> None:
+    assert Worker().passes(500) == []
+
+
+def test_records_that_wait_are_no_reason_while_others_become_durable() -> None:
+    worker = Worker()
+    worker.desk.waiting = 8000
+
+    def decided() -> None:
+        worker.engine.durable = {("payment_events", 0): int(worker.now)}
+
+    assert worker.passes(500, decided) == []
+
+
+def test_records_that_keep_arriving_do_not_hide_that_none_becomes_durable() -> None:
+    worker = Worker()
+    worker.desk.waiting = 1
+
+    def arrives() -> None:
+        worker.desk.waiting += 1
+
+    assert "none becomes durable" in worker.passes(NO_PROGRESS + 3, arrives)[0]
+
+
+def test_what_waited_before_a_rebalance_does_not_count_during_it() -> None:
+    worker = Worker()
+    worker.desk.waiting = 100
+    worker.watchdog.look()
+    worker.app.rebalancing = True
+    worker.engine.generation = -1
+    assert worker.passes(REBALANCING - 2) == []
+
+
+def test_a_long_restore_is_not_a_stuck_rebalance() -> None:
+    worker = Worker()
+    worker.app.rebalancing = worker.recovery.in_recovery = True
+    worker.engine.generation = -1
+    assert worker.passes(10 * REBALANCING) == []
+
+
+def test_no_heartbeat_is_expected_where_no_partitions_are_read() -> None:
+    worker = Worker()
+    worker.engine.generation = -1
+    worker.heartbeats = False
+    assert worker.passes(10 * NO_HEARTBEAT) == []
+
+
+def test_an_error_that_aiokafka_has_parked_ends_the_process_at_once() -> None:
+    worker = Worker()
+    worker.coordinator._pending_exception = PermissionError("group")
+    assert "PermissionError" in worker.passes(0)[0]
+
+
+def test_a_coordinator_whose_task_has_ended_ends_the_process_at_once() -> None:
+    worker = Worker()
+    worker.coordinator._coordination_task = Done(True)
+    assert "task has ended" in worker.passes(0)[0]
+
+
+def test_a_coordinator_that_is_being_closed_is_not_dead() -> None:
+    worker = Worker()
+    worker.coordinator._coordination_task = worker.coordinator._closing = Done(True)
+    assert worker.passes(10) == []
+
+
+def test_a_worker_that_stops_is_not_dead() -> None:
+    worker = Worker()
+    worker.coordinator._coordination_task = Done(True)
+    worker.app.should_stop = True
+    assert worker.passes(10) == []
+
+
+def test_a_worker_without_a_consumer_is_not_dead() -> None:
+    worker = Worker()
+    worker.app._consumer = worker.app.consumer = None
+    assert worker.passes(10) == []
