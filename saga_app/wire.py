@@ -28,18 +28,25 @@ _OUR_OWN: Final = {
 }
 _TYPE: Final = re.compile(rb'\{"type":"([A-Za-z]{1,40})",')
 _ID: Final = rb"[A-Za-z0-9._-]{1,64}"
-#: The one layout of an order that we write; `Order` checks what is in it.
+_IS_ID: Final = re.compile(_ID.decode())
 _COMPLETED: Final = re.compile(rb'\{"type":"OrderCompleted","order_id":"(%s)"\}' % _ID)
-_CANONICAL: Final = re.compile(
-    rb'\{"order_id":"%s"(?:,"customer_id":"%s")?,"currency":"[A-Z]{3}","amount":"\d+(?:\.\d+)?"'
-    rb'(?:,"country":"[A-Z]{2}")?,"warehouse":"%s","lines":\[(?:\{"sku":"%s","quantity":\d+\},?)*\]\}'
-    % (_ID, _ID, _ID, _ID)
+#: What stands before the order in a slip that we wrote.
+_HEAD: Final = re.compile(
+    rb'\{"type":"[A-Za-z]{1,40}"(?:,"reason":"[a-z_]{1,40}","step":"[a-z]{1,40}")?,"order":'
 )
-#: Only bytes with so many digits in a row can hold a card number.
-_DIGITS: Final = re.compile(rb"(?:[0-9][ -]?){13}")
-_CARD: Final = re.compile(r"(?<![0-9A-Za-z])(?:[0-9][ -]?){12,18}[0-9](?![0-9A-Za-z])")
+#: The one layout of an order that we write; `Order` checks what is in it.
+_LINE: Final = rb'\{"sku":"%s","quantity":[1-9]\d*\}' % _ID
+_CANONICAL: Final = re.compile(
+    rb'\{"order_id":"%s"(?:,"customer_id":"%s")?,"currency":"[A-Z]{3}","amount":"(?:0|[1-9]\d*)(?:\.\d+)?"'
+    rb'(?:,"country":"[A-Z]{2}")?,"warehouse":"%s","lines":\[(?:%s(?:,%s)*)?\]\}'
+    % (_ID, _ID, _ID, _LINE, _LINE)
+)
+#: Only bytes with so many digits in a row, or with escapes, can hold a card number.
+_DIGITS: Final = re.compile(rb"(?:[0-9][ -]?){13}|\\u")
+#: Wherever a card number may begin, what is written from there, and a letter or digit that follows.
+_CARD: Final = re.compile(r"(?<![0-9A-Za-z])(?=([2-6](?:[ -]?[0-9]){12,18})([0-9A-Za-z]?))")
 _ID_FIELDS: Final = frozenset(
-    {"order_id", "customer_id", "deposit_id", "delivery_id", "policy_id", "sku", "warehouse", "type"}
+    {"order_id", "customer_id", "deposit_id", "delivery_id", "policy_id", "sku", "warehouse"}
 )
 
 
@@ -58,18 +65,18 @@ def decode(value: bytes | None) -> Record:
                 return record
         return _decode_theirs(value)
     except ValidationError as error:
-        raise Rejected(Fault.INVALID, masked(_in_words(error))) from None
+        raise Rejected(Fault.INVALID, masked(_in_words(error))[:LONGEST_DETAIL]) from None
 
 
 def _decode_ours(value: bytes, validator: Any) -> Record | None:
     """A slip in exactly our layout, or None if it needs the careful way."""
     if len(value) > LARGEST_SLIP:
         raise Rejected(Fault.TOO_LARGE, f"{len(value)} bytes; a slip has at most {LARGEST_SLIP}")
-    at = value.find(b',"order":')
-    if at < 0:
+    head = _HEAD.match(value)
+    if head is None or value[-1:] != b"}":
         return None
-    canonical = value[at + 9 : -1]
-    if value[-1:] != b"}" or not _CANONICAL.fullmatch(canonical):
+    canonical = value[head.end() : -1]
+    if not _CANONICAL.fullmatch(canonical):
         return None
     slip: Slip = validator.validate_json(value)
     slip.order.__dict__["canonical"] = canonical
@@ -81,7 +88,7 @@ def _decode_theirs(value: bytes) -> Record:
     name = fields.get("type", "OrderPlaced")
     model = _MODELS.get(name) if isinstance(name, str) else None
     if model is None:
-        raise Rejected(Fault.INVALID, masked(f"unknown type {name!r}"[:80]))
+        raise Rejected(Fault.INVALID, masked(f"unknown type {name!r}")[:80])
     largest = LARGEST_SLIP if issubclass(model, Slip) else LARGEST_FROM_PEOPLE
     if len(value) > largest:
         raise Rejected(Fault.TOO_LARGE, f"{len(value)} bytes; a {name} has at most {largest}")
@@ -114,7 +121,7 @@ def parse(value: bytes) -> dict[str, Any]:
     except RecursionError:
         raise Rejected(Fault.UNREADABLE, "nested too deep") from None
     except (ValueError, ArithmeticError) as error:
-        raise Rejected(Fault.UNREADABLE, masked(f"not JSON: {error}"[:LONGEST_DETAIL])) from None
+        raise Rejected(Fault.UNREADABLE, masked(f"not JSON: {error}")[:LONGEST_DETAIL]) from None
     if not isinstance(fields, dict):
         raise Rejected(Fault.INVALID, "a record is a JSON object")
     return fields
@@ -160,35 +167,44 @@ def _name(record: Slip) -> bytes:
 def _in_words(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     where = ".".join(str(part) for part in first["loc"])
-    return f"{where}: {first['msg']}"[:LONGEST_DETAIL] if where else str(first["msg"])[:LONGEST_DETAIL]
+    return f"{where}: {first['msg']}" if where else str(first["msg"])
 
 
-def texts(value: Any, name: str = "") -> Iterable[str]:
-    """Every string in parsed JSON, names of fields too, but for the values of ids."""
-    if isinstance(value, str):
-        if name not in _ID_FIELDS:
-            yield value
-    elif isinstance(value, dict):
-        for key, each in value.items():
-            yield key
-            yield from texts(each, key)
-    elif isinstance(value, list):
-        for each in value:
-            yield from texts(each, name)
-    elif name not in _ID_FIELDS and isinstance(value, int | Decimal):
-        yield str(value)
+def texts(value: Any) -> Iterable[str]:
+    """Every string and number in parsed JSON, names of fields too, but for ids."""
+    waiting: list[tuple[str, Any]] = [("", value)]
+    while waiting:
+        name, each = waiting.pop()
+        if isinstance(each, dict):
+            yield from each
+            waiting.extend(each.items())
+        elif isinstance(each, list):
+            waiting.extend((name, item) for item in each)
+        elif isinstance(each, str | int | Decimal):
+            text = str(each)
+            if name not in _ID_FIELDS or not _IS_ID.fullmatch(text):
+                yield text
 
 
 def has_card_number(strings: Iterable[str]) -> bool:
-    """Whether a text holds a payment card number: issuer prefix, length and Luhn checksum (ISO/IEC 7812)."""
-    return any(_is_card(re.sub("[ -]", "", match)) for text in strings for match in _CARD.findall(text))
+    """Whether a text holds a payment card number: issuer prefix, length and Luhn checksum (ISO/IEC 7812).
+
+    A card number may have other numbers beside it: an order number before, an expiry date behind.
+    """
+    return any(_is_card(*match.groups()) for text in strings for match in _CARD.finditer(text))
 
 
-def _is_card(number: str) -> bool:
-    if number[0] not in "23456" or not 13 <= len(number) <= 19:
-        return False
-    doubled = [int(digit) * (1 + index % 2) for index, digit in enumerate(reversed(number))]
-    return sum(digit - 9 if digit > 9 else digit for digit in doubled) % 10 == 0
+def _is_card(written: str, behind: str) -> bool:
+    """Whether 13 to 19 of these digits, up to the end of a group, have the right Luhn sum."""
+    count = last_single = last_doubled = 0
+    for each, following in zip(written, written[1:] + (behind or " "), strict=True):
+        if each.isdigit():
+            digit = int(each)
+            last_single, last_doubled = last_doubled + digit, last_single + sum(divmod(2 * digit, 10))
+            count += 1
+            if count >= 13 and last_single % 10 == 0 and not following.isalnum():
+                return True
+    return False
 
 
 def masked(text: str) -> str:

@@ -54,14 +54,14 @@ class StepName(StrEnum):
     SHIPPING = "shipping"
 
 
-def _currency(code: str) -> str:
-    if code not in money.DIGITS:
+def _currency(code: Any) -> Any:
+    if not isinstance(code, str) or code not in money.DIGITS:
         raise ValueError("not an active ISO 4217 currency code")
     return code
 
 
-def _country(code: str) -> str:
-    if code not in countries.CODES:
+def _country(code: Any) -> Any:
+    if not isinstance(code, str) or code not in countries.CODES:
         raise ValueError("not an ISO 3166 alpha-2 country code")
     return code
 
@@ -73,17 +73,24 @@ def _id_from_number(value: Any) -> Any:
 def _decimal(value: Any) -> Any:
     """What people write as money: a JSON number (read as Decimal) or a plain decimal string."""
     if isinstance(value, Decimal) or (isinstance(value, int) and not isinstance(value, bool)):
-        return Decimal(value)
+        number = Decimal(value)
+        if number.adjusted() < 16 and int(number.as_tuple().exponent) >= -8:
+            return number
     if isinstance(value, str) and _PLAIN.fullmatch(value):
         return Decimal(value)
     raise ValueError("an amount is a number or a string of digits, for example 12.50")
+
+
+def _plainly(value: Decimal) -> str:
+    """Money as `_PLAIN` reads it: never with an exponent."""
+    return f"{value:f}"
 
 
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 TypedId = Annotated[Id, BeforeValidator(_id_from_number)]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), BeforeValidator(_currency)]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$"), BeforeValidator(_country)]
-Money = Annotated[Decimal, BeforeValidator(_decimal), PlainSerializer(str, return_type=str)]
+Money = Annotated[Decimal, BeforeValidator(_decimal), PlainSerializer(_plainly, return_type=str)]
 Quantity = Annotated[int, Field(ge=1, le=LARGEST_QUANTITY)]
 Note = Annotated[str, StringConstraints(max_length=200)]
 
@@ -199,13 +206,17 @@ class OrderPlaced(Model):
         return stated if computed is None else computed  # type: ignore[return-value]
 
     def _sum_of_lines(self) -> Decimal | None:
+        priced = [
+            (money.normal(line.unit_price, self.currency), Decimal(line.quantity))
+            for line in self.lines
+            if line.unit_price is not None
+        ]
+        if not self.lines or len(priced) < len(self.lines):
+            return None
         total = Decimal(0)
-        for line in self.lines:
-            if line.unit_price is None:
-                return None
-            price = money.normal(line.unit_price, self.currency)
-            total = money.EXACT.add(total, money.EXACT.multiply(price, Decimal(line.quantity)))
-        return money.normal(total, self.currency) if self.lines else None
+        for price, quantity in priced:
+            total = money.EXACT.add(total, money.EXACT.multiply(price, quantity))
+        return money.normal(total, self.currency)
 
 
 class CancellationRequested(Model):
@@ -321,6 +332,11 @@ class StockReceived(Model):
     delivery_id: TypedId
     warehouse: TypedId = "main"
     lines: Annotated[tuple[Line, ...], BeforeValidator(_as_tuple), Field(min_length=1, max_length=MOST_LINES)]
+
+    @model_validator(mode="after")
+    def _can_be_merged(self) -> Self:
+        merged((line.sku, line.quantity) for line in self.lines)
+        return self
 
 
 class PolicyChanged(Model):

@@ -57,6 +57,9 @@ class DeadlineClock:
 
     def changed(self, partition: int, changes: Mapping[tuple[str, str], Row]) -> None:
         """Orders that a round decided. A record that waited long before it was read starts its deadline now."""
+        if self._generation < 0:
+            # A round that ends after its partitions were taken away: the next assignment loads what is still ours.
+            return
         waited_since = self._clock()
         for (_, order_id), row in changes.items():
             assert isinstance(row, OrderRow)

@@ -4,6 +4,7 @@ It knows Kafka and RocksDB but not Faust; the overrides in `durable.overrides` t
 """
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -84,6 +85,9 @@ class Engine:
     def start(self, arrive: Callable[[str, Batch], None]) -> None:
         """Starts threads and tasks; fetched batches are handed to `arrive` in the main loop."""
         self._arrive = arrive
+        # A round makes and drops many thousands of small objects; what was imported need not be looked at each time.
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
         self._memory = Memory()
         self._admin = AdminClient(self.settings.kafka)
         self.log = KafkaLog(self.settings.kafka, self.settings.timeouts.delivery, self.lease)

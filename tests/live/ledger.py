@@ -2,71 +2,100 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
-import agents
-from saga_app import topics, wire
-from saga_app.core.decision import At
-from saga_app.core.errors import Rejected
-from saga_app.core.records import PolicyChanged
+from saga_app import topics
 from saga_app.core.rows import version_of
-from saga_app.durable.engine import Service
-from saga_app.durable.view import View
-from tests.live.shop import everything
+from saga_app.durable import dead_letters
+from tests.live.log import Place, everything
+from tests.live.refold import Dead, Refold, Tables
 
 Rows = dict[str, dict[str, Any]]
 
+#: The journal of each inbox.
+JOURNALS = {
+    topics.CHECKOUT: "orders",
+    topics.PAYMENT: "payments",
+    topics.INVENTORY: "reservations",
+    topics.SHIPPING: "shipments",
+}
+STEPS = ("payments", "reservations", "shipments")
 
-class DictShelf:
-    """Rows of one table and partition, in memory."""
 
-    reached = 0
-    inbox: int | None = None
+class Slip(NamedTuple):
+    """What one service asks of another, or tells it, about one order."""
 
-    def __init__(self) -> None:
-        self.rows: dict[bytes, bytes] = {}
-
-    def get(self, key: bytes) -> bytes | None:
-        return self.rows.get(key)
-
-    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        return iter(sorted(item for item in self.rows.items() if item[0].startswith(prefix)))
-
-    def write(self, rows: Mapping[bytes, bytes], reached: int, inbox: int | None = None) -> None:
-        self.rows.update(rows)
+    type: str
+    order_id: str
 
 
 class Ledger:
     """The state of the system as its topics tell it."""
 
-    def __init__(self, broker: str, partitions: int, app_id: str = "saga") -> None:
+    def __init__(
+        self, broker: str, partitions: int = topics.DEFAULT_PARTITIONS, app_id: str = "saga"
+    ) -> None:
         self.broker = broker
         self.partitions = partitions
         self.app_id = app_id
-        self.dead: list[tuple[str, int, int, str]] = []
-        self.records = 0
-        self.refolded = self._refold()
+        self.inboxes = {name: everything(broker, name, partitions) for name in topics.INBOXES}
+        self.letters = everything(broker, topics.DEAD_LETTERS, partitions)
+        self.refold = Refold(self.inboxes, partitions)
+        #: The inbox partition whose fold wrote each row.
+        self._written_by: dict[tuple[str, bytes], int] = {}
         self.logged = self._read_changelogs()
+
+    @property
+    def dead(self) -> list[Dead]:
+        """What the inboxes hold that must be a dead letter."""
+        return self.refold.dead
+
+    @property
+    def records(self) -> int:
+        """Records in the four inboxes."""
+        return sum(map(len, self.inboxes.values()))
 
     def check(self, dead_letters: int = 0) -> None:
         """Every rule that must hold when nothing is on its way."""
         assert len(self.dead) == dead_letters, f"dead letters: {self.dead[:5]}"
-        for table in self.refolded:
-            self._same(table, self.refolded[table], self.logged[table])
+        self.dead_letters_are_written()
+        for table in self.refold.tables:
+            self._same(table, self.refold.tables[table], self.logged[table])
         self.ends()
+        self.ends_one_way()
         self.nothing_half_done()
         self.money_and_stock()
 
+    def dead_letters_are_written(self) -> None:
+        """I8: the dead letters are those that the inboxes explain, each with its place and reason."""
+        written = {letter_of(each) for each in self.letters}
+        assert written == set(self.dead), (
+            f"dead letters missing {sorted(set(self.dead) - written)[:3]}, "
+            f"unexplained {sorted(written - set(self.dead))[:3]}"
+        )
+
     def ends(self) -> None:
         """I3: every accepted order has ended."""
-        open_ = [key for key, row in self.rows("orders").items() if row["status"] not in ("COMPLETED", "CANCELLED")]
+        open_ = [
+            key for key, row in self.rows("orders").items() if row["status"] not in ("COMPLETED", "CANCELLED")
+        ]
         assert not open_, f"{len(open_)} orders are open, for example {open_[:3]}"
+
+    def ends_one_way(self) -> None:
+        """I3: no order was told both that it completed and that it is cancelled."""
+        told = set(self.slips())
+        both = [
+            order
+            for kind, order in told
+            if kind == "OrderCompleted" and Slip("OrderCancelled", order) in told
+        ]
+        assert not both, f"{len(both)} orders ended both ways, for example {both[:3]}"
 
     def nothing_half_done(self) -> None:
         """I4: a completed order has all three effects, a cancelled one has none."""
-        steps = [self.rows(table) for table in ("payments", "reservations", "shipments")]
+        steps = [self.rows(table) for table in STEPS]
         for key, row in self.rows("orders").items():
             done = [step.get(key, {}).get("state") == "DONE" for step in steps]
             want = [row["status"] == "COMPLETED"] * 3
@@ -77,6 +106,16 @@ class Ledger:
         self._conserved("payments", "accounts", "deposited", "balance")
         self._conserved("reservations", "stock", "received", "available")
 
+    def committed_is_complete(self, committed: dict[Place, int]) -> None:
+        """After a stop in order: every decision that is in a journal lies below the committed offset."""
+        for topic, table in JOURNALS.items():
+            for key, row in self.logged[table].items():
+                place = (topic, self._written_by[table, key])
+                assert version_of(row) < committed[place], (
+                    f"{table} {key!r} was decided at offset {version_of(row)} of {place}, "
+                    f"but only {committed[place]} is committed"
+                )
+
     def rows(self, table: str) -> Rows:
         """The table's rows, parsed."""
         return {key.decode(): json.loads(row) for key, row in self.logged[table].items()}
@@ -85,9 +124,22 @@ class Ledger:
         """How many orders completed, or were cancelled for which reason."""
         return Counter(row.get("reason", row["status"]) for row in self.rows("orders").values())
 
-    def written(self) -> dict[str, int]:
-        """How many rows each changelog holds: a repeat must not add one."""
-        return {table: len(everything(self.broker, self._changelog(table), self.partitions)) for table in self.logged}
+    def slips(self) -> Counter[Slip]:
+        """How often each order's requests and endings were sent by the services."""
+        return Counter(self._slips())
+
+    def repeats(self) -> dict[Slip, int]:
+        """What was sent more than once: something was decided, or answered, again."""
+        return {slip: count for slip, count in self.slips().items() if count > 1}
+
+    def _slips(self) -> Iterator[Slip]:
+        for messages in self.inboxes.values():
+            for message in messages:
+                fields = parsed(message.value())
+                if "order" in fields:
+                    yield Slip(fields["type"], fields["order"]["order_id"])
+                elif fields.get("type") in ("OrderCompleted", "OrderCancelled"):
+                    yield Slip(fields["type"], fields["order_id"])
 
     def _conserved(self, journal: str, balances: str, came: str, there: str) -> None:
         held: dict[str, Decimal] = defaultdict(Decimal)
@@ -115,54 +167,15 @@ class Ledger:
         for key, row in refolded.items():
             assert row == logged[key], f"{table} {key!r}: changelog {logged[key]!r}, refold {row!r}"
 
-    def _refold(self) -> dict[str, dict[bytes, bytes]]:
-        tables: dict[str, dict[bytes, bytes]] = {}
-        for agent in agents.ALL:
-            service = Service(agent.TOPIC, agent.FOLD)
-            for partition in range(self.partitions):
-                shelves = {table: DictShelf() for table in service.tables}
-                view = View(service.fold.journal, service.fold.balances, shelves)
-                for message in self._inbox(agent.TOPIC, partition):
-                    self._fold_one(service, view, message)
-                for table, shelf in shelves.items():
-                    tables.setdefault(table, {}).update(shelf.rows)
-        return tables
-
-    def _inbox(self, topic: str, partition: int) -> list[Any]:
-        if not hasattr(self, "_inboxes"):
-            self._inboxes: dict[tuple[str, int], list[Any]] = defaultdict(list)
-            for name in topics.INBOXES:
-                for message in everything(self.broker, name, self.partitions):
-                    self._inboxes[name, message.partition()].append(message)
-        return self._inboxes[topic, partition]
-
-    def _fold_one(self, service: Service, view: View, message: Any) -> None:
-        self.records += 1
-        try:
-            record = wire.decode(message.value())
-            if not isinstance(record, service.fold.accepts):
-                raise Rejected("unexpected_record", "")  # type: ignore[arg-type]
-            if not isinstance(record, PolicyChanged):
-                right = topics.partition_of(topics.key_of(record), self.partitions)
-                if right != message.partition():
-                    return
-            decision = service.fold.decide(record, At(message.offset(), message.timestamp()[1]), view)
-        except Rejected as rejected:
-            self.dead.append((service.topic, message.partition(), message.offset(), str(rejected)))
-            return
-        view.put([*([decision.journal] if decision.journal else []), *decision.balances])
-        for table, shelf in view.shelves.items():
-            shelf.write(view.decided(table), 0)
-        view.clear()
-
-    def _read_changelogs(self) -> dict[str, dict[bytes, bytes]]:
+    def _read_changelogs(self) -> Tables:
         """The row with the highest version of each key, which must also be the one written last."""
-        tables: dict[str, dict[bytes, bytes]] = {}
-        for table in self.refolded:
+        tables: Tables = {}
+        for table in self.refold.tables:
             rows: dict[bytes, bytes] = {}
             stale: set[bytes] = set()
-            for message in everything(self.broker, self._changelog(table), self.partitions):
+            for message in everything(self.broker, topics.changelog(self.app_id, table), self.partitions):
                 key, row = message.key(), message.value()
+                self._written_by[table, key] = message.partition()
                 if key in rows and version_of(rows[key]) > version_of(row):
                     stale.add(key)
                     continue
@@ -172,5 +185,22 @@ class Ledger:
             tables[table] = rows
         return tables
 
-    def _changelog(self, table: str) -> str:
-        return topics.changelog(self.app_id, table)
+
+def letter_of(message: Any) -> Dead:
+    """Where a dead letter comes from, and why, as its headers say."""
+    headers = {name: value.decode() for name, value in message.headers() or ()}
+    return Dead(
+        headers[dead_letters.TOPIC],
+        int(headers[dead_letters.PARTITION]),
+        int(headers[dead_letters.OFFSET]),
+        headers[dead_letters.REASON],
+    )
+
+
+def parsed(value: bytes | None) -> dict[str, Any]:
+    """The fields of a record; none where it is no JSON object."""
+    try:
+        fields = json.loads(value or b"")
+    except (ValueError, RecursionError):
+        return {}
+    return fields if isinstance(fields, dict) else {}

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import faust
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from faust.transport.drivers.aiokafka import Consumer as StockConsumer
 from faust.types import TP
@@ -157,7 +157,7 @@ def script(text: str, *arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(text), *map(str, arguments)],
         cwd=ROOT,
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": "/tmp"},
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": "/tmp", "MALLOC_ARENA_MAX": "2"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -180,3 +180,21 @@ def write(address: str, topic: str, values: Iterable[bytes | None], **options: A
     assert producer.flush(20) == 0
     assert -1 not in offsets
     return offsets
+
+
+def everything(address: str, topic: str, partitions: int = 1) -> list[Any]:
+    """All records of a topic, as they are now, partition by partition."""
+    consumer = Consumer({"bootstrap.servers": address, "group.id": "tests", "log_level": 0})
+    found: list[Any] = []
+    try:
+        for partition in range(partitions):
+            at, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+            consumer.assign([TopicPartition(topic, partition, at)])
+            while at < end:
+                for record in consumer.consume(5000, 1.0):
+                    assert record.error() is None
+                    found.append(record)
+                    at = record.offset() + 1
+    finally:
+        consumer.close()
+    return found

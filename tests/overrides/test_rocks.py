@@ -227,11 +227,11 @@ def growth(setup: str, folder: Path) -> int:
 
 
 def test_many_databases_share_one_bounded_memory(tmp_path: Path) -> None:
-    assert growth(OURS, tmp_path / "ours") < 200
+    assert growth(OURS, tmp_path / "ours") < 250
 
 
 def test_stock_faust_needs_memory_for_each_database(tmp_path: Path) -> None:
-    assert growth(STOCK, tmp_path / "stock") > 260, "it keeps all 288 MiB, and would keep 192 MiB of each database"
+    assert growth(STOCK, tmp_path / "stock") > 280, "it keeps all 288 MiB, and would keep 192 MiB of each database"
 
 
 def test_stock_faust_gives_each_database_2_gib_of_cache() -> None:

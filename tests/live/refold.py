@@ -1,0 +1,91 @@
+"""Folds the inboxes once more, record by record, in memory: what the tables must hold."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import agents
+from saga_app import topics, wire
+from saga_app.core.decision import At
+from saga_app.core.errors import Fault, Rejected
+from saga_app.core.records import PolicyChanged, Record
+from saga_app.durable.engine import Service
+from saga_app.durable.round import SENT_ON
+from saga_app.durable.view import View
+
+#: Rows of each table, key and row as bytes.
+Tables = dict[str, dict[bytes, bytes]]
+
+
+class DictShelf:
+    """Rows of one table and partition, in memory."""
+
+    reached = 0
+    inbox: int | None = None
+
+    def __init__(self) -> None:
+        self.rows: dict[bytes, bytes] = {}
+
+    def get(self, key: bytes) -> bytes | None:
+        return self.rows.get(key)
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        return iter(sorted(item for item in self.rows.items() if item[0].startswith(prefix)))
+
+    def write(self, rows: Mapping[bytes, bytes], reached: int, inbox: int | None = None) -> None:
+        self.rows.update(rows)
+
+
+class Dead(NamedTuple):
+    """A record that must be a dead letter, and where it stands."""
+
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+
+
+class Refold:
+    """The tables and the dead letters that follow from the inboxes, `{topic: messages, by partition and offset}`."""
+
+    def __init__(self, inboxes: Mapping[str, list[Any]], partitions: int) -> None:
+        self.partitions = partitions
+        self.tables: Tables = {}
+        self.dead: list[Dead] = []
+        for agent in agents.ALL:
+            self._fold(Service(agent.TOPIC, agent.FOLD), inboxes[agent.TOPIC])
+
+    def _fold(self, service: Service, messages: list[Any]) -> None:
+        shelves = [{table: DictShelf() for table in service.tables} for _ in range(self.partitions)]
+        views = [View(service.fold.journal, service.fold.balances, each) for each in shelves]
+        for message in messages:
+            try:
+                self._decide(service, message, views[message.partition()])
+            except Rejected as why:
+                place = (service.topic, message.partition(), message.offset())
+                self.dead.append(Dead(*place, str(why.fault)))
+        for each in shelves:
+            for table, shelf in each.items():
+                self.tables.setdefault(table, {}).update(shelf.rows)
+
+    def _decide(self, service: Service, message: Any, view: View) -> None:
+        record = wire.decode(message.value())
+        if not isinstance(record, service.fold.accepts):
+            raise Rejected(Fault.UNEXPECTED_RECORD, "")
+        if self._is_elsewhere(record, message):
+            return
+        decision = service.fold.decide(record, At(message.offset(), message.timestamp()[1]), view)
+        view.put([*([decision.journal] if decision.journal else []), *decision.balances])
+        for table, shelf in view.shelves.items():
+            shelf.write(view.decided(table), 0)
+        view.clear()
+
+    def _is_elsewhere(self, record: Record, message: Any) -> bool:
+        """Whether it was sent on; a dead letter if that has already happened once."""
+        if isinstance(record, PolicyChanged):
+            return False
+        right: int = topics.partition_of(topics.key_of(record), self.partitions)
+        if right == message.partition():
+            return False
+        if any(name == SENT_ON for name, _ in message.headers() or ()):
+            raise Rejected(Fault.WRONG_PARTITION, "")
+        return True

@@ -1,0 +1,116 @@
+"""One test's system: fresh topics, workers, a shop that feeds them, and the proof at the end."""
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from confluent_kafka.admin import AdminClient
+
+import tables
+from saga_app import topics
+from saga_app.durable import topic_admin
+from saga_app.settings import Settings
+from tests.live.endings import Endings
+from tests.live.ledger import Ledger
+from tests.live.log import Log, until
+from tests.live.orders import Sent
+from tests.live.shop import Shop
+from tests.live.worker import Worker
+
+TABLES = tuple(table.name for table in tables.ALL)
+
+
+class Scene:
+    """Topics are empty at the start; the group and the changelogs are this test's own."""
+
+    def __init__(self, broker: str, folder: Path, app_id: str) -> None:
+        self.broker = broker
+        self.folder = folder
+        self.app_id = app_id
+        self.workers: list[Worker] = []
+        topic_admin.ensure(
+            Settings(broker=broker, app_id=app_id),
+            topics.wanted(app_id, TABLES, topics.DEFAULT_PARTITIONS),
+        )
+        self.log = Log(broker, app_id)
+        until(self._topics_answer, 30, lambda: "the topics that were made do not answer")
+        self.shop = Shop(broker)
+        self.endings = Endings(broker, from_beginning=True)
+
+    def worker(self, name: str, **settings: str) -> Worker:
+        """A worker of this test; closed at its end."""
+        worker = Worker(self.broker, self.folder, name, SAGA_APP_ID=self.app_id, **settings)
+        self.workers.append(worker)
+        return worker
+
+    def close(self) -> None:
+        """No process is left."""
+        for worker in self.workers:
+            worker.close()
+        self.endings.close()
+
+    def feed(self, orders: Iterable[Sent], until_ended: int, seconds: float = 60) -> int:
+        """Sends a burst of orders and returns as soon as so many more have ended, with the rest under way."""
+        count = self.shop.send(orders)
+        self.endings.wait_for(len(self.endings.ended) + until_ended, seconds)
+        return count
+
+    def under_way(self) -> int:
+        """Orders placed that have not ended, as far as the topic tells now."""
+        self.endings.poll(0)
+        return len(self.endings.placed_at.keys() - self.endings.ended.keys())
+
+    def supervise(self, done: Callable[[], bool], seconds: float) -> list[tuple[str, int]]:
+        """Starts dead workers again until it is done, as a supervisor does; who ended, and how."""
+        ended: list[tuple[str, int]] = []
+        end = time.monotonic() + seconds
+        while not done():
+            for worker in self.workers:
+                if worker.code is not None:
+                    ended.append((worker.name, worker.code))
+                    worker.start()
+            assert time.monotonic() < end, f"not done within {seconds:.0f} s; workers that ended: {ended}"
+            self.endings.poll(0.1)
+        return ended
+
+    def ledger(self) -> Ledger:
+        """The state now; wait until the system is quiet before."""
+        return Ledger(self.broker, app_id=self.app_id)
+
+    def prove(self, dead_letters: int = 0, seconds: float = 60) -> Ledger:
+        """The end of every test: all rules hold, and the whole input sent again changes nothing."""
+        self.log.wait_until_quiet(seconds)
+        ledger = self.ledger()
+        ledger.check(dead_letters)
+        rows = self.log.rows(TABLES)
+        records = self.log.inboxes()
+        sent = self.shop.send_again()
+        assert sent > 0 and self.log.inboxes() >= records + sent
+        self.log.wait_until_quiet(seconds)
+        assert self.log.rows(TABLES) == rows, "the same input again has written rows"
+        again = self.ledger()
+        assert again.logged == ledger.logged == again.refold.tables, "the same input again has changed a table"
+        return ledger
+
+    def _topics_answer(self) -> bool:
+        try:
+            self.log.inboxes(), self.log.rows(TABLES)
+        except Exception:
+            return False
+        return True
+
+
+def fresh(broker: str, folder: Path, app_id: str) -> Scene:
+    """Deletes every topic but Kafka's own, waits until they are gone, and makes those of this test."""
+    admin = AdminClient({"bootstrap.servers": broker, "log_level": 3})
+
+    def there() -> list[str]:
+        return [name for name in admin.list_topics(timeout=15).topics if not name.startswith("__")]
+
+    old = there()
+    for deleted in (admin.delete_topics(old) if old else {}).values():
+        deleted.result()
+    until(lambda: not there(), 30, lambda: f"topics are still there: {there()}")
+    return Scene(broker, folder, app_id)
+
+

@@ -1,0 +1,49 @@
+"""kill -9 of a worker under load: every order ends, and no effect is lost or made, whatever becomes of its disk."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.live.orders import orders, supplies
+from tests.live.scene import Scene
+from tests.live.worker import Worker
+
+#: Longer than a session and a restore.
+TAKEOVER = 60.0
+
+
+def disk_kept(victim: Worker) -> None:
+    """It comes back with what it had stored."""
+    victim.start()
+
+
+def disk_lost(victim: Worker) -> None:
+    """It comes back with nothing and restores everything."""
+    victim.lose_disk()
+    victim.start()
+
+
+def gone_for_good(victim: Worker) -> None:
+    """It does not come back; the other worker takes over."""
+
+
+@pytest.mark.parametrize("afterwards", [disk_kept, disk_lost, gone_for_good])
+def test_kill_9_of_one_of_two_workers_loses_and_repeats_nothing(
+    scene: Scene, afterwards: Callable[[Worker], None]
+) -> None:
+    """Two workers under load, one killed with orders under way: all orders end as they must."""
+    victim, other = scene.worker("victim").start(), scene.worker("other").start()
+    victim.ready(), other.ready()
+    scene.shop.send(supplies())
+    scene.feed(orders(1_000, prefix="before"), until_ended=100)
+    assert victim.assignments and other.assignments
+    assignments = other.assignments
+    victim.kill()
+    under_way, lag = scene.under_way(), scene.log.lag()
+    assert under_way > 0 and lag > 0, f"the kill did not bite: {under_way} orders under way, lag {lag}"
+    afterwards(victim)
+    scene.shop.send(orders(500, seed=2, prefix="after"))
+    scene.endings.wait_for(1_500, TAKEOVER)
+    assert other.assignments > assignments, "no rebalance was seen"
+    assert other.alive
+    scene.prove()

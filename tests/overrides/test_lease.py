@@ -1,0 +1,81 @@
+"""The lease: what is sent while a successor may already have been chosen is not sent at all. Answers faust.md d8; that stock
+Faust asks nobody before it sends is shown in `test_membership`.
+"""
+
+import asyncio
+
+import pytest
+
+from saga_app.durable import lease as module
+from saga_app.durable.fatal import Exit
+from saga_app.durable.lease import Lease, uptime
+from tests.overrides.parts import in_a_loop
+
+SESSION, DELIVERY = 8.0, 4.0
+
+
+class Group:
+    """A lease, the clock that it reads, and the generation that the group is at."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.generation = 3
+        self.lease = Lease(SESSION, DELIVERY, lambda: self.now, poll=0)
+        self.lease.follow(lambda: self.generation)
+
+
+def test_nothing_holds_before_the_first_heartbeat() -> None:
+    assert not Group().lease.holds(3)
+
+
+def test_it_holds_as_long_as_a_record_sent_now_is_given_up_before_a_successor_can_be_chosen() -> None:
+    group = Group()
+    group.lease.renew(3, group.now)
+    group.now += SESSION - DELIVERY
+    assert group.lease.holds(3)
+    group.now += 0.001
+    assert not group.lease.holds(3)
+
+
+@pytest.mark.parametrize(("renewed", "current"), [(2, 3), (3, 4), (3, -1), (4, 3)])
+def test_it_holds_for_the_present_generation_only(renewed: int, current: int) -> None:
+    group = Group()
+    group.lease.renew(renewed, group.now)
+    group.generation = current
+    assert not group.lease.holds(3)
+
+
+@in_a_loop
+async def test_who_may_not_send_waits_for_the_next_heartbeat() -> None:
+    group = Group()
+    waiting = asyncio.ensure_future(group.lease.hold(3))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    group.lease.renew(3, group.now)
+    await waiting
+
+
+@in_a_loop
+async def test_the_process_ends_where_the_group_has_moved_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[Exit] = []
+
+    def die(code: Exit, text: str) -> None:
+        ended.append(code)
+        raise SystemExit(code)
+
+    monkeypatch.setattr(module, "die", die)
+    group = Group()
+    group.generation = 4
+    with pytest.raises(SystemExit):
+        await group.lease.hold(3)
+    assert ended == [Exit.LEASE_LOST]
+
+
+def test_a_delivery_must_be_shorter_than_a_session() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        Lease(SESSION, SESSION)
+
+
+def test_the_clock_goes_on() -> None:
+    assert uptime() <= uptime()

@@ -1,0 +1,88 @@
+"""Orders, slips and supplies for tests: short to write, and every field that matters to a test can be named."""
+
+from decimal import Decimal
+from typing import Any
+
+from saga_app.core import records
+from saga_app.core.records import Line, Order, Reason, StepName
+
+
+def order(order_id: str = "o1", amount: str = "40.00", **fields: Any) -> Order:
+    """An order in normal form; `lines` are pairs of SKU and quantity."""
+    lines = tuple(Line(sku=sku, quantity=quantity) for sku, quantity in fields.pop("lines", ()))
+    defaults = {"currency": "GBP", "warehouse": "main"}
+    return Order(order_id=order_id, amount=Decimal(amount), lines=lines, **{**defaults, **fields})
+
+
+def placed(order_id: str = "o1", amount: str = "40.00", **fields: Any) -> records.OrderPlaced:
+    """What people send."""
+    return records.OrderPlaced(order_id=order_id, amount=Decimal(amount), **fields)
+
+
+def pay(of: Order) -> records.PaymentRequested:
+    return records.PaymentRequested(order=of)
+
+
+def refund(
+    of: Order, reason: Reason = Reason.REQUESTED, step: StepName = StepName.CHECKOUT
+) -> records.RefundRequested:
+    return records.RefundRequested(order=of, reason=reason, step=step)
+
+
+def reserve(of: Order) -> records.ReservationRequested:
+    return records.ReservationRequested(order=of)
+
+
+def release(
+    of: Order, reason: Reason = Reason.REQUESTED, step: StepName = StepName.CHECKOUT
+) -> records.ReleaseRequested:
+    return records.ReleaseRequested(order=of, reason=reason, step=step)
+
+
+def ship(of: Order) -> records.ShipmentRequested:
+    return records.ShipmentRequested(order=of)
+
+
+def call_off(
+    of: Order, reason: Reason = Reason.REQUESTED, step: StepName = StepName.CHECKOUT
+) -> records.ShipmentCancellationRequested:
+    return records.ShipmentCancellationRequested(order=of, reason=reason, step=step)
+
+
+def completed(order_id: str = "o1") -> records.OrderCompleted:
+    return records.OrderCompleted(order_id=order_id)
+
+
+def cancelled(
+    order_id: str = "o1", reason: Reason = Reason.REQUESTED, step: StepName = StepName.CHECKOUT
+) -> records.OrderCancelled:
+    return records.OrderCancelled(order_id=order_id, reason=reason, step=step)
+
+
+def cancel(order_id: str = "o1") -> records.CancellationRequested:
+    return records.CancellationRequested(order_id=order_id)
+
+
+def deadline(order_id: str = "o1", attempt: int = 0, last: bool = False) -> records.DeadlinePassed:
+    return records.DeadlinePassed(order_id=order_id, attempt=attempt, last=last)
+
+
+def deposit(
+    deposit_id: str = "d1", amount: str = "100.00", customer_id: str = "c1", currency: str = "GBP"
+) -> records.FundsDeposited:
+    return records.FundsDeposited(
+        deposit_id=deposit_id, customer_id=customer_id, currency=currency, amount=Decimal(amount)
+    )
+
+
+def delivery(delivery_id: str = "d1", warehouse: str = "main", **quantities: int) -> records.StockReceived:
+    lines = tuple(Line(sku=sku, quantity=quantity) for sku, quantity in quantities.items())
+    return records.StockReceived(delivery_id=delivery_id, warehouse=warehouse, lines=lines)
+
+
+def limit(policy_id: str, amount: str) -> records.PolicyChanged:
+    return records.PolicyChanged(policy_id=policy_id, limit=Decimal(amount))
+
+
+def countries(policy_id: str, *codes: str) -> records.PolicyChanged:
+    return records.PolicyChanged(policy_id=policy_id, countries=codes)
