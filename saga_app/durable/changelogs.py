@@ -22,6 +22,7 @@ _PASSING: Final = frozenset(
         KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.OFFSET_NOT_AVAILABLE,
         KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._NOENT,
     }
 )
 Answer = TypeVar("Answer")
@@ -66,7 +67,8 @@ class KafkaChangelog:
             for message in consumer.consume(5_000, 0.2):
                 error = message.error()
                 if error is not None:
-                    at_end = at_end or error.code() == KafkaError._PARTITION_EOF
+                    # A new leader may know a lower end for a moment; nothing is missing only from `end` on.
+                    at_end = at_end or (error.code() == KafkaError._PARTITION_EOF and message.offset() >= end)
                     if not at_end and error.fatal():
                         raise KafkaException(error)
                 elif message.offset() >= end:

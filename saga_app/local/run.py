@@ -40,7 +40,7 @@ class Run:
         self.broker: Broker | None = None
         self.workers: list[LocalWorker] = []
         self.placed: set[str] = set()
-        self.all_placed = threading.Event()
+        self.follower: Follower | None = None
 
     def start(self) -> None:
         """Broker, topics and workers; returns when the workers are ready."""
@@ -72,15 +72,11 @@ class Run:
             f"stock: {sum(len(each['lines']) for each in deliveries)} articles delivered; placing {len(orders)} orders"
         )
         sender.send_all(_records(deliveries))
-
-        def send() -> None:
-            sender.send_all(_records(orders))
-            self.all_placed.set()
-
-        threading.Thread(target=send, name="placing", daemon=True).start()
+        threading.Thread(target=sender.send_all, args=(_records(orders),), name="placing", daemon=True).start()
 
     def watch(self) -> bool:
         """Prints endings as they come; with --once returns when all have ended, else on Ctrl-C."""
+        assert self.follower is not None
         last = time.monotonic()
         summed_up = False
         while True:
@@ -103,6 +99,7 @@ class Run:
 
     def sum_up(self) -> None:
         """What became of the orders; the last line is for machines too."""
+        assert self.follower is not None
         counts = self.follower.counts()
         for outcome, count in counts.most_common():
             say(f"{count:>8} {outcome}")
@@ -115,6 +112,10 @@ class Run:
 
     def stop(self) -> None:
         """Workers first, the broker last."""
+        if self.follower is not None:
+            self.follower.close()
+        for worker in self.workers:
+            worker.terminate()
         for worker in self.workers:
             worker.stop()
         if self.broker is not None:

@@ -88,12 +88,17 @@ class LocalWorker:
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         self._say(f"worker {self.number} (pid {was}) {how}; started again as pid {self._process.pid}")
 
+    def terminate(self) -> None:
+        """Asks it to end; see `stop`."""
+        if self._process is not None and self.ended is None:
+            self._process.terminate()
+
     def stop(self) -> None:
         """Ends it in order; kills it if it does not end in time."""
         if self._process is None:
             return
         if self.ended is None:
-            self._process.terminate()
+            self.terminate()
             if not until(lambda: self.ended is not None, STOP_WITHIN):
                 self._process.kill()
                 self._process.wait()

@@ -1,0 +1,127 @@
+"""Inventory: all lines of an order or none, in one warehouse."""
+
+import pytest
+from hypothesis import given as for_all
+from hypothesis import strategies as st
+
+from saga_app.core.decision import Verdict
+from saga_app.core.errors import Fault
+from saga_app.core.inventory import refuse
+from saga_app.core.records import Line, Order, Reason, StepName, StockReceived
+from saga_app.core.rows import State, Stock
+from tests.support.examples import delivery, order, refund, release, reserve, ship
+from tests.support.given import INVENTORY, given
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reason"),
+    [
+        ([], None),
+        ([(Stock(0, 2, 2), 2)], None),
+        ([(Stock(0, 2, 1), 2)], Reason.OUT_OF_STOCK),
+        ([(Stock(0, 2, 0), 1)], Reason.OUT_OF_STOCK),
+        ([(None, 1)], Reason.UNKNOWN_SKU),
+        ([(Stock(0, 2, 1), 2), (None, 1)], Reason.UNKNOWN_SKU),
+        ([(Stock(0, 2, 2), 2), (Stock(0, 1, 0), 1)], Reason.OUT_OF_STOCK),
+    ],
+)
+def test_unknown_articles_and_missing_units_are_refused(
+    wanted: list[tuple[Stock | None, int]], reason: Reason | None
+) -> None:
+    assert refuse(wanted) is reason
+
+
+def test_all_lines_are_reserved_by_one_record() -> None:
+    of = order(lines=[("apple", 2), ("pear", 3)])
+    story = given(INVENTORY, delivery(apple=5, pear=3)).when(reserve(of)).then(ship(of))
+    assert (story.stock("apple"), story.stock("pear")) == (Stock(1, 5, 3), Stock(1, 3, 0))
+    assert story.row().moves == {"main:apple": -2, "main:pear": -3}
+
+
+def test_if_one_line_is_missing_none_is_reserved() -> None:
+    of = order(lines=[("apple", 2), ("pear", 4)])
+    story = given(INVENTORY, delivery(apple=5, pear=3)).when(reserve(of))
+    story.then(refund(of, Reason.OUT_OF_STOCK, StepName.INVENTORY))
+    assert (story.stock("apple"), story.stock("pear")) == (Stock(0, 5, 5), Stock(0, 3, 3))
+
+
+def test_a_release_puts_every_line_back() -> None:
+    of = order(lines=[("apple", 2), ("pear", 3)])
+    story = given(INVENTORY, delivery(apple=5, pear=3), reserve(of)).when(release(of)).then(refund(of))
+    assert (story.stock("apple"), story.stock("pear")) == (Stock(2, 5, 5), Stock(2, 3, 3))
+    assert (story.row().state, story.row().undone_at) == (State.UNDONE, 2)
+
+
+def test_an_order_without_lines_needs_no_stock() -> None:
+    of = order()
+    story = given(INVENTORY).when(reserve(of)).then(ship(of))
+    story.when(release(of)).then(refund(of))
+    assert story.row().moves is None
+
+
+def test_stock_is_kept_by_warehouse() -> None:
+    of = order(lines=[("apple", 1)], warehouse="north")
+    given(INVENTORY, delivery(apple=5)).when(reserve(of)).then(
+        refund(of, Reason.UNKNOWN_SKU, StepName.INVENTORY)
+    )
+
+
+def test_a_delivery_adds_to_the_stock_and_sends_nothing() -> None:
+    story = given(INVENTORY, delivery("d1", apple=5), delivery("d2", apple=1, pear=2)).then()
+    assert (story.stock("apple"), story.stock("pear")) == (Stock(1, 6, 6), Stock(1, 2, 2))
+
+
+def test_a_delivery_twice_is_once() -> None:
+    story = given(INVENTORY, delivery(apple=5)).when(delivery(apple=5))
+    story.then().changes_nothing().verdict(Verdict.REPEATED)
+
+
+def test_lines_of_a_delivery_are_merged() -> None:
+    twice = StockReceived(delivery_id="d1", lines=(Line(sku="a", quantity=2), Line(sku="a", quantity=3)))
+    story = given(INVENTORY, twice)
+    assert story.stock("a").available == 5
+    story.when(delivery(a=5)).changes_nothing()
+
+
+def test_another_delivery_under_the_same_id_is_a_dead_letter() -> None:
+    given(INVENTORY, delivery(apple=5)).when(delivery(apple=6)).is_dead(Fault.DIFFERENT_CONTENT)
+
+
+def test_a_delivery_id_is_the_warehouses_own() -> None:
+    story = given(INVENTORY, delivery("d", apple=5), delivery("d", "north", apple=6))
+    assert (story.stock("apple").available, story.stock("apple", "north").available) == (5, 6)
+
+
+def test_ids_of_deliveries_are_not_ids_of_orders() -> None:
+    of = order("d1", lines=[("apple", 1)])
+    given(INVENTORY, delivery("d1", apple=5)).when(reserve(of)).then(ship(of))
+
+
+BASKETS = st.dictionaries(st.sampled_from("abc"), st.integers(1, 4), min_size=1, max_size=3)
+
+
+@for_all(
+    arrived=st.lists(BASKETS, max_size=4),
+    wanted=st.lists(BASKETS, max_size=6),
+    back=st.sets(st.integers(0, 5)),
+)
+def test_stock_is_conserved_and_nothing_is_sold_twice(
+    arrived: list[dict[str, int]], wanted: list[dict[str, int]], back: set[int]
+) -> None:
+    story = given(INVENTORY, *(delivery(f"d{n}", **each) for n, each in enumerate(arrived)))
+    orders: list[Order] = [order(f"o{n}", lines=sorted(each.items())) for n, each in enumerate(wanted)]
+    for number, each in enumerate(orders):
+        story.when(reserve(each))
+        if number in back:
+            story.when(release(each))
+    for sku in {sku for each in arrived for sku in each}:
+        held = sum(
+            line.quantity
+            for each in orders
+            for line in each.lines
+            if line.sku == sku and story.row(each.order_id).state is State.DONE
+        )
+        stock = story.stock(sku)
+        assert stock.received == sum(each.get(sku, 0) for each in arrived)
+        assert stock.received == stock.available + held
+        assert stock.available >= 0

@@ -1,0 +1,217 @@
+"""The readers: from a known position, whole batches without gaps, and nothing of an earlier assignment.
+
+Answers faust#216, faust#221, faust#229 (records fetched before a rebalance are delivered after it) and a14 (faust#596:
+offsets without a record); what stock Faust does with both is in `test_delivery` and `test_commits`.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from saga_app.durable import reader as module
+from saga_app.durable.fatal import Exit
+from saga_app.durable.ports import Batch
+from saga_app.durable.reader import Reader
+from saga_app.local.broker import Broker
+from tests.overrides.parts import in_a_loop, make_topics, stock_app, unique, wait_until, write
+
+pytestmark = pytest.mark.live
+
+
+class Desk:
+    """Keeps what the reader hands over."""
+
+    def __init__(self) -> None:
+        self.batches: list[Batch] = []
+        self.room = True
+
+    def deliver(self, batches: list[Batch]) -> None:
+        self.batches.extend(batches)
+
+    def of(self, generation: int, partition: int = 0) -> list[Batch]:
+        return [each for each in self.batches if (each.generation, each.partition) == (generation, partition)]
+
+    def offsets(self, generation: int, partition: int = 0) -> list[int]:
+        return [message.offset for batch in self.of(generation, partition) for message in batch.messages]
+
+    def end(self, generation: int, partition: int = 0) -> int:
+        return max((batch.end for batch in self.of(generation, partition)), default=-1)
+
+
+@pytest.fixture
+def topic(kafka: Broker) -> str:
+    name = unique("inbox")
+    make_topics(kafka.address, name, partitions=2)
+    return name
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+@pytest.fixture
+def reader(kafka: Broker, topic: str, desk: Desk) -> Iterator[Reader]:
+    reader = Reader(
+        {"bootstrap.servers": kafka.address, "log_level": 0}, topic, desk.deliver, lambda: desk.room
+    )
+    yield reader
+    reader.close()
+    assert not reader._thread.is_alive()
+
+
+def values(count: int) -> list[bytes]:
+    return [b"%d" % at for at in range(count)]
+
+
+def contiguous(batches: list[Batch], start: int) -> bool:
+    """Whether each batch begins where the one before it ended."""
+    ends = [start, *(batch.end for batch in batches)]
+    return all(batch.start == end for batch, end in zip(batches, ends, strict=False))
+
+
+def test_reading_starts_at_the_given_position(kafka: Broker, topic: str, reader: Reader, desk: Desk) -> None:
+    write(kafka.address, topic, values(10))
+    reader.assign({0: 4}, 1)
+    wait_until(lambda: desk.end(1) == 10)
+    assert desk.offsets(1) == [4, 5, 6, 7, 8, 9]
+    assert desk.batches[0].messages[0].value == b"4"
+
+
+def test_batches_follow_each_other_without_a_gap(kafka: Broker, topic: str, reader: Reader, desk: Desk) -> None:
+    reader.assign({0: 0}, 1)
+    for _ in range(3):
+        write(kafka.address, topic, values(2500))
+    wait_until(lambda: desk.end(1) == 7500)
+    assert len(desk.batches) > 1
+    assert contiguous(desk.of(1), 0)
+    assert desk.offsets(1) == list(range(7500))
+
+
+def test_a_partition_that_is_not_assigned_is_not_read(
+    kafka: Broker, topic: str, reader: Reader, desk: Desk
+) -> None:
+    producer = Producer({"bootstrap.servers": kafka.address})
+    producer.produce(topic, b"other", partition=1)
+    assert producer.flush(10) == 0
+    write(kafka.address, topic, values(5))
+    reader.assign({0: 0}, 1)
+    wait_until(lambda: desk.end(1) == 5)
+    assert {batch.partition for batch in desk.batches} == {0}
+    reader.assign({0: 5, 1: 0}, 2)
+    wait_until(lambda: desk.end(2, 1) == 1)
+
+
+def transactions(kafka: Broker, topic: str) -> None:
+    """Offsets 0-2 in a transaction that is committed, 4-6 in one that is aborted, 8 in one that is committed; 3, 7 and 9
+    hold the ends of the transactions."""
+    producer = Producer({"bootstrap.servers": kafka.address, "transactional.id": unique("t"), "log_level": 0})
+    producer.init_transactions(20)
+    for count, end in (
+        (3, producer.commit_transaction),
+        (3, producer.abort_transaction),
+        (1, producer.commit_transaction),
+    ):
+        producer.begin_transaction()
+        for at in range(count):
+            producer.produce(topic, b"%d" % at, partition=0)
+        producer.flush(20)
+        end(20)
+
+
+def test_offsets_without_a_record_belong_to_the_batch_after_them(
+    kafka: Broker, topic: str, reader: Reader, desk: Desk
+) -> None:
+    transactions(kafka, topic)
+    reader.assign({0: 0}, 1)
+    wait_until(lambda: desk.end(1) == 9)
+    assert desk.offsets(1) == [0, 1, 2, 8]
+    assert contiguous(desk.of(1), 0)
+
+
+def test_nothing_is_read_after_the_partitions_were_given_up(
+    kafka: Broker, topic: str, reader: Reader, desk: Desk
+) -> None:
+    write(kafka.address, topic, values(10))
+    reader.assign({0: 0}, 1)
+    wait_until(lambda: desk.end(1) == 10)
+    reader.unassign()
+    wait_until(lambda: not reader._changed.is_set() and not reader._next)
+    write(kafka.address, topic, values(10))
+    reader.assign({0: 15}, 2)
+    wait_until(lambda: desk.end(2) == 20)
+    assert desk.offsets(1) == list(range(10))
+    assert desk.offsets(2) == list(range(15, 20))
+
+
+def test_nothing_is_lost_and_nothing_is_mixed_over_a_new_assignment(
+    kafka: Broker, topic: str, reader: Reader, desk: Desk
+) -> None:
+    write(kafka.address, topic, values(20_000))
+    start, starts = 0, [0]
+    for generation in range(1, 8):
+        reader.assign({0: start}, generation)
+        wait_until(lambda at=generation: desk.of(at))
+        # What is durable when partitions are given up is behind what has been fetched.
+        start = desk.of(generation)[0].end if generation % 2 else max(0, start - 100)
+        starts.append(start)
+    reader.assign({0: start}, 8)
+    wait_until(lambda: desk.end(8) == 20_000)
+    for generation, start in enumerate([starts[0], *starts[1:]], 1):
+        assert contiguous(desk.of(generation), start)
+        found = desk.offsets(generation)
+        assert found == list(range(start, start + len(found)))
+
+
+def test_nothing_is_fetched_while_there_is_no_room(
+    kafka: Broker, topic: str, reader: Reader, desk: Desk
+) -> None:
+    asked = threading.Event()
+    desk.room = False
+    reader._has_room = _asking(asked, desk)
+    write(kafka.address, topic, values(10))
+    reader.assign({0: 0}, 1)
+    assert asked.wait(5)
+    assert desk.batches == []
+    desk.room = True
+    wait_until(lambda: desk.end(1) == 10)
+
+
+def _asking(asked: threading.Event, desk: Desk) -> Callable[[], bool]:
+    def has_room() -> bool:
+        asked.set()
+        return desk.room
+
+    return has_room
+
+
+# --- records that are gone before they were decided
+
+
+def test_records_that_were_deleted_before_they_were_decided_end_the_process(
+    kafka: Broker, topic: str, reader: Reader, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[tuple[Exit, str]] = []
+
+    def die(code: Exit, text: str) -> None:
+        ended.append((code, text))
+        raise SystemExit
+
+    monkeypatch.setattr(module, "die", die)
+    write(kafka.address, topic, values(10))
+    admin = AdminClient({"bootstrap.servers": kafka.address, "log_level": 0})
+    for future in admin.delete_records([TopicPartition(topic, 0, 6)]).values():
+        future.result(20)
+    reader.assign({0: 3}, 1)
+    wait_until(lambda: ended)
+    assert ended[0][0] is Exit.ROUND_FAILED and topic in ended[0][1]
+    assert desk.batches == []
+
+
+@in_a_loop
+async def test_stock_faust_goes_on_where_records_were_deleted_before_they_were_done(tmp_path: Path) -> None:
+    assert stock_app(tmp_path).conf.consumer_auto_offset_reset == "earliest", "the first that is left, silently"
