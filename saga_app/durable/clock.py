@@ -4,10 +4,12 @@ import asyncio
 import heapq
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Final
 
 from saga_app.core import checkout
 from saga_app.core.rows import OPEN_STATUSES, OrderRow, Row
+from saga_app.durable.lease import GivenUp
 from saga_app.durable.ports import Log, Outgoing, Shelf
 from saga_app.durable.round import outgoing
 
@@ -75,7 +77,9 @@ class DeadlineClock:
             async with self._sending:
                 nudges = self._take() if self._generation >= 0 else []
                 if nudges:
-                    await self._log.append(nudges, self._generation)
+                    # Given up: the next owner finds them open.
+                    with suppress(GivenUp):
+                        await self._log.append(nudges, self._generation)
 
     async def rested(self) -> None:
         """Returns when nothing is being sent."""

@@ -20,7 +20,7 @@ from saga_app.durable.changelogs import KafkaChangelog
 from saga_app.durable.clock import DeadlineClock
 from saga_app.durable.desk import Desk
 from saga_app.durable.fatal import Exit, die
-from saga_app.durable.lease import Lease
+from saga_app.durable.lease import GivenUp, Lease
 from saga_app.durable.ports import Batch
 from saga_app.durable.producer import KafkaLog
 from saga_app.durable.reader import Reader
@@ -111,6 +111,11 @@ class Engine:
             self._close(list(self.shelves))
         self.log.close()
 
+    def take(self, generation: int) -> None:
+        """Partitions are assigned. Kafka gives the same generation again to a member that had to ask twice."""
+        self._given_up = min(self._given_up, generation - 1)
+        self.lease.take(generation)
+
     async def prepare(self, partitions: Iterable[int], generation: int) -> None:
         """Opens and restores these partitions and gives up all others. Nothing is decided before this is over."""
         if generation <= self._given_up:
@@ -131,7 +136,7 @@ class Engine:
                 await self._repair(restored, generation)
                 self.views_of(wanted)
                 await asyncio.to_thread(self._load_deadlines, wanted)
-            except Superseded:
+            except (Superseded, GivenUp):
                 return
             except StoreDamaged as error:
                 self._rebuild(error)
@@ -163,6 +168,7 @@ class Engine:
     def suspend(self, generation: int) -> None:
         """Gives up this generation's partitions: reads no more, drops what waits undecided; a round may finish."""
         self._given_up = max(self._given_up, generation)
+        self.lease.give_up(generation)
         self.generation = -1
         self.clock.stop()
         for reader in self.readers.values():
@@ -219,7 +225,11 @@ class Engine:
         try:
             while True:
                 batches = await desk.take()
-                await round_.run(batches)
+                try:
+                    await round_.run(batches)
+                except GivenUp:
+                    # As after a crash: the next assignment restores the rows that are in the changelogs.
+                    logger.info("a round of %s was left to the next owner of its partitions", topic)
                 desk.released(sum(len(batch.messages) for batch in batches))
                 self._tell(topic, round_)
         except RowsMissing as error:

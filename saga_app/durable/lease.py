@@ -17,6 +17,10 @@ def uptime() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+class GivenUp(Exception):
+    """The partitions are given up and the lease does not hold: what was to be sent is left to the next owner."""
+
+
 class Lease:
     """Renewed by heartbeats from the consumer's thread, asked for before each send from the main loop."""
 
@@ -34,6 +38,7 @@ class Lease:
         self.poll = poll
         self._renewed = (-1, float("-inf"))
         self._current: Callable[[], int] = lambda: -1
+        self._given_up: int | None = None
 
     def follow(self, current: Callable[[], int]) -> None:
         """Tells where the group's present generation can be read."""
@@ -43,14 +48,25 @@ class Lease:
         """A heartbeat of this generation, asked at that time of our clock, was answered without error."""
         self._renewed = (generation, asked_at)
 
+    def take(self, generation: int) -> None:
+        """Partitions are assigned; Kafka may give the same generation again after it was given up."""
+        if self._given_up == generation:
+            self._given_up = None
+
+    def give_up(self, generation: int) -> None:
+        """From now on nobody waits for this generation's lease: during a rebalance no heartbeat renews it."""
+        self._given_up = generation
+
     def holds(self, generation: int) -> bool:
         """Whether a record sent now is in the log, or given up, before anyone can take over."""
         renewed, asked_at = self._renewed
         return renewed == generation == self._current() and self.clock() - asked_at <= self.longest
 
     async def hold(self, generation: int) -> None:
-        """Waits until the lease holds; ends the process if the group has moved on."""
+        """Waits until the lease holds; `GivenUp` if it does not and must not; ends the process if the group moved on."""
         while not self.holds(generation):
+            if generation == self._given_up:
+                raise GivenUp(f"generation {generation}")
             if self._current() != generation:
                 die(
                     Exit.LEASE_LOST,

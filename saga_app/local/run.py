@@ -22,7 +22,6 @@ from saga_app.local.workers import LocalWorker, WorkerFailed
 from saga_app.settings import Settings, SettingsError
 from saga_app.wire import decode
 
-FOLDER: Final = Path(".run")
 #: Seconds without any order ending after which a run with --once gives up.
 PATIENCE: Final = 120.0
 
@@ -37,6 +36,7 @@ class Run:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
+        self.folder: Path = options.folder
         self.broker: Broker | None = None
         self.workers: list[LocalWorker] = []
         self.placed: set[str] = set()
@@ -44,7 +44,7 @@ class Run:
 
     def start(self) -> None:
         """Broker, topics and workers; returns when the workers are ready."""
-        FOLDER.mkdir(exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.settings = self._find_broker()
         tables = _tables()
         made = topic_admin.ensure(
@@ -52,7 +52,7 @@ class Run:
         )
         say(f"topics: {len(made)} created" if made else "topics: all there")
         self.workers = [
-            LocalWorker(FOLDER, number, self.settings.broker, say)
+            LocalWorker(self.folder, number, self.settings.broker, say)
             for number in range(1, self.options.workers + 1)
         ]
         for worker in self.workers:
@@ -65,7 +65,7 @@ class Run:
     def place(self) -> None:
         """Delivers stock and places the orders, from a thread of its own."""
         self.follower = Follower(self.settings.kafka, self.settings.partitions)
-        orders, deliveries = _goods(self.options.orders, _edition())
+        orders, deliveries = _goods(self.options.orders, _edition(self.folder))
         self.placed = {order["order_id"] for order in orders}
         sender = Sender(self.settings)
         say(
@@ -90,10 +90,10 @@ class Run:
                 summed_up = True
                 if self.options.once:
                     return True
-                say(f"tables at {self.workers[0].url}/table/orders/ORDER/; to use the tools: . {FOLDER}/env")
-                say("running until Ctrl-C; try: kill -9 $(cat .run/worker-1.pid)")
+                say(f"tables at {self.workers[0].url}/table/orders/ORDER/; to use the tools: . {self.folder}/env")
+                say(f"running until Ctrl-C; try: kill -9 $(cat {self.workers[0].pid_file})")
             if self.options.once and time.monotonic() - last > PATIENCE:
-                say(f"no order has ended for {PATIENCE:.0f} s; see the logs in {FOLDER}")
+                say(f"no order has ended for {PATIENCE:.0f} s; see the logs in {self.folder}")
                 self.sum_up()
                 return False
 
@@ -125,7 +125,7 @@ class Run:
         if os.environ.get("SAGA_BROKER"):
             say(f"broker: {os.environ['SAGA_BROKER']} (from SAGA_BROKER)")
             return Settings.read()
-        self.broker = Broker(FOLDER / "kafka", say=say)
+        self.broker = Broker(self.folder / "kafka", say=say)
         say("broker: starting Apache Kafka ...")
         began = time.monotonic()
         self.broker.start().wait()
@@ -135,7 +135,7 @@ class Run:
     def _write_environment(self) -> None:
         lines = {"SAGA_BROKER": self.settings.broker, "SAGA_WEB": self.workers[0].url}
         lines["SAGA_WEB_PORT"] = str(self.workers[0].port)
-        (FOLDER / "env").write_text("".join(f"export {name}={value}\n" for name, value in lines.items()))
+        (self.folder / "env").write_text("".join(f"export {name}={value}\n" for name, value in lines.items()))
 
 
 def _tables() -> tuple[str, ...]:
@@ -144,9 +144,9 @@ def _tables() -> tuple[str, ...]:
     return tuple(table.name for table in tables.ALL)
 
 
-def _edition() -> str:
+def _edition(folder: Path) -> str:
     """A mark for the ids of this run: a second run places other orders, into another warehouse."""
-    counter = FOLDER / "runs"
+    counter = folder / "runs"
     number = int(counter.read_text()) + 1 if counter.exists() else 1
     counter.write_text(f"{number}\n")
     if os.environ.get("SAGA_BROKER"):
@@ -177,6 +177,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--once", action="store_true", help="stop when all orders have ended")
     parser.add_argument(
         "--orders", type=int, default=60, metavar="N", help="how many real orders (default: 60)"
+    )
+    parser.add_argument(
+        "--folder", type=Path, default=Path(".run"), metavar="DIR", help="where everything is kept (default: .run)"
     )
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="how many workers (default: 1)")
     run = Run(parser.parse_args(arguments))

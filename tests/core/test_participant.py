@@ -1,4 +1,4 @@
-"""The participant machine: every cell on purpose, for every step of the route. The tables are domain.md's, section 3."""
+"""The participant machine: every cell on purpose, for every step of the route (domain.md, section 3)."""
 
 from collections.abc import Callable
 from itertools import product

@@ -144,10 +144,10 @@ def unique(name: str) -> str:
     return f"{name}-{uuid.uuid4().hex[:8]}"
 
 
-def make_topics(address: str, *names: str, partitions: int = 1, **config: str) -> None:
+def make_topics(address: str, *names: str, partitions: int = 1, config: dict[str, str] | None = None) -> None:
     """Creates topics and waits until the broker knows them."""
     admin = AdminClient({"bootstrap.servers": address, "log_level": 0})
-    made = admin.create_topics([NewTopic(name, partitions, 1, config=config) for name in names])
+    made = admin.create_topics([NewTopic(name, partitions, 1, config=config or {}) for name in names])
     for future in made.values():
         future.result(20)
 

@@ -1,8 +1,8 @@
-"""Reading a changelog: exactly from one offset up to another, whatever is missing in between. Answers faust#176, faust#373,
-faust#597 and faust#651 (recovery that waits for ever for rows that are gone); for stock Faust see `test_recovery`.
-"""
+"""Reading a changelog: exactly from one offset up to another, whatever is missing in between.
 
-from typing import Any
+Answers faust#176, faust#373, faust#597 and faust#651 (recovery that waits for ever for rows that are gone); what stock
+Faust does is in `test_recovery`.
+"""
 
 import pytest
 from confluent_kafka import KafkaError, Producer, TopicPartition
@@ -17,7 +17,7 @@ from tests.overrides.parts import make_topics, unique, write
 @pytest.fixture
 def topic(kafka: Broker) -> str:
     name = unique("changelog")
-    make_topics(kafka.address, name, **{"cleanup.policy": "compact,delete"})
+    make_topics(kafka.address, name, config={"cleanup.policy": "compact,delete"})
     return name
 
 
@@ -27,7 +27,9 @@ def admin(kafka: Broker) -> AdminClient:
 
 
 def rows(kafka: Broker, topic: str, count: int) -> None:
-    write(kafka.address, topic, [b"v%d" % at for at in range(count)], keys=[b"k%d" % at for at in range(count)])
+    write(
+        kafka.address, topic, [b"v%d" % at for at in range(count)], keys=[b"k%d" % at for at in range(count)]
+    )
 
 
 def cut(admin: AdminClient, topic: str, before: int) -> None:
@@ -112,15 +114,9 @@ def test_ends_and_beginnings_are_those_of_the_log(kafka: Broker, topic: str, adm
 def test_a_topic_that_was_made_just_now_can_be_asked_about(kafka: Broker, admin: AdminClient) -> None:
     for _ in range(5):
         name = unique("new")
-        admin.create_topics([_new(name)])
+        make_topics(kafka.address, name)
         assert changelogs.ends(admin, [(name, 0)]) == {(name, 0): 0}
         assert changelogs.topic_ids(admin, [name])[name]
-
-
-def _new(name: str) -> Any:
-    from confluent_kafka.admin import NewTopic
-
-    return NewTopic(name, 1, 1)
 
 
 # --- what a broker says while its leader moves
@@ -158,7 +154,7 @@ class Fetching:
 
 def chunks(consumer: Fetching, end: int) -> list[list[int]]:
     changelog = KafkaChangelog({}, "t", 0, end)
-    return [[row.offset for row in chunk] for chunk in changelog._chunks(consumer, end)]  # type: ignore[arg-type]
+    return [[row.offset for row in chunk] for chunk in changelog._chunks(consumer, end)]
 
 
 EOF = KafkaError._PARTITION_EOF

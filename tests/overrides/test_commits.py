@@ -11,7 +11,15 @@ from faust.types import TP
 from saga_app import topics
 from saga_app.durable.overrides.consumer import SagaConsumer
 from saga_app.durable.ports import Batch
-from tests.overrides.parts import Commits, in_a_loop, message, our_app, our_consumer, stock_app, stock_consumer
+from tests.overrides.parts import (
+    Commits,
+    in_a_loop,
+    message,
+    our_app,
+    our_consumer,
+    stock_app,
+    stock_consumer,
+)
 
 PLACE = TP(topics.PAYMENT, 0)
 GENERATION = 3
@@ -265,7 +273,7 @@ async def test_reading_starts_at_the_committed_offset_and_commits_nothing_before
         consumer.app.engine.desks[PLACE.topic].open({0: 42}, generation)
 
     consumer.committed = committed  # type: ignore[method-assign]
-    consumer.app.engine.begin = begin  # type: ignore[method-assign]
+    consumer.app.engine.begin = begin  # type: ignore[method-assign,assignment]
     consumer.app.consumer_generation_id = GENERATION
     await consumer.perform_seek()
     assert begun == [({(PLACE.topic, 0): 42}, GENERATION)]

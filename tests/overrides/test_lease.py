@@ -1,5 +1,6 @@
-"""The lease: what is sent while a successor may already have been chosen is not sent at all. Answers faust.md d8; that stock
-Faust asks nobody before it sends is shown in `test_membership`.
+"""The lease: where a successor may already have been chosen, nothing is sent.
+
+Answers faust.md d8; that stock Faust asks nobody before it sends is shown in `test_membership`.
 """
 
 import asyncio

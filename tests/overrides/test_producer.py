@@ -1,6 +1,7 @@
-"""The log: what a round sends is in the broker's log, or the process ends. Answers faust.md a9, a10 (failed sends are only
-logged and the source offset is committed all the same), a1 (a handler that fails acknowledges its record; faust#189,
-faust#315), a18 (faust#393) and the missing idempotence.
+"""The log: what a round sends is in the broker's log, or the process ends.
+
+Answers faust.md a10 (failed sends are only logged and the source offset is committed all the same), a1 (a handler that
+fails acknowledges its record; faust#189, faust#315), a18 (faust#393) and the missing idempotence.
 """
 
 import asyncio
@@ -98,7 +99,9 @@ async def test_a_record_goes_with_its_headers_to_the_partition_of_its_key(
     log: KafkaLog, topic: str, kafka: Broker
 ) -> None:
     keys = [f"o-{number}" for number in range(40)]
-    await log.append([Outgoing(topic, key.encode(), b"v", headers=(("h", b"1"),)) for key in keys], GENERATION)
+    await log.append(
+        [Outgoing(topic, key.encode(), b"v", headers=(("h", b"1"),)) for key in keys], GENERATION
+    )
     there = await asyncio.to_thread(everything, kafka.address, topic, 2)
     assert {each.key().decode(): each.partition() for each in there} == {
         key: topics.partition_of(key, 2) for key in keys
@@ -120,7 +123,7 @@ async def test_an_append_of_nothing_is_over_at_once() -> None:
 @in_a_loop
 async def test_an_append_fails_where_the_broker_refuses_a_record(log: KafkaLog, kafka: Broker) -> None:
     topic, large = unique("small"), bytes(1_500_000)
-    make_topics(kafka.address, topic, **{"max.message.bytes": str(1024 * 1024)})
+    make_topics(kafka.address, topic, config={"max.message.bytes": str(1024 * 1024)})
     with pytest.raises(DeliveryFailed, match=f"{topic}.*(too large|MSG_SIZE)"):
         await log.append([Outgoing(topic, b"k", b"v", 0), Outgoing(topic, b"k", large, 0)], GENERATION)
 
@@ -285,7 +288,9 @@ def test_a_request_that_is_sent_again_appends_nothing_twice(monkeypatch: pytest.
     assert config["acks"] == "all"
 
 
-def test_a_record_is_given_up_within_the_time_that_the_lease_counts_with(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_is_given_up_within_the_time_that_the_lease_counts_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     config = configured(monkeypatch)
     assert config["delivery.timeout.ms"] == 4000
     assert config["linger.ms"] == 0

@@ -6,6 +6,7 @@ offsets without a record); what stock Faust does with both is in `test_delivery`
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,9 @@ def test_reading_starts_at_the_given_position(kafka: Broker, topic: str, reader:
     assert desk.batches[0].messages[0].value == b"4"
 
 
-def test_batches_follow_each_other_without_a_gap(kafka: Broker, topic: str, reader: Reader, desk: Desk) -> None:
+def test_batches_follow_each_other_without_a_gap(
+    kafka: Broker, topic: str, reader: Reader, desk: Desk
+) -> None:
     reader.assign({0: 0}, 1)
     for _ in range(3):
         write(kafka.address, topic, values(2500))
@@ -107,8 +110,7 @@ def test_a_partition_that_is_not_assigned_is_not_read(
 
 
 def transactions(kafka: Broker, topic: str) -> None:
-    """Offsets 0-2 in a transaction that is committed, 4-6 in one that is aborted, 8 in one that is committed; 3, 7 and 9
-    hold the ends of the transactions."""
+    """Records 0-2 are committed, 4-6 aborted, 8 committed; 3, 7 and 9 hold the ends of the transactions."""
     producer = Producer({"bootstrap.servers": kafka.address, "transactional.id": unique("t"), "log_level": 0})
     producer.init_transactions(20)
     for count, end in (
@@ -155,16 +157,16 @@ def test_nothing_is_lost_and_nothing_is_mixed_over_a_new_assignment(
     start, starts = 0, [0]
     for generation in range(1, 8):
         reader.assign({0: start}, generation)
-        wait_until(lambda at=generation: desk.of(at))
+        wait_until(partial(desk.of, generation))
         # What is durable when partitions are given up is behind what has been fetched.
         start = desk.of(generation)[0].end if generation % 2 else max(0, start - 100)
         starts.append(start)
     reader.assign({0: start}, 8)
     wait_until(lambda: desk.end(8) == 20_000)
-    for generation, start in enumerate([starts[0], *starts[1:]], 1):
-        assert contiguous(desk.of(generation), start)
+    for generation, first in enumerate(starts, 1):
+        assert contiguous(desk.of(generation), first)
         found = desk.offsets(generation)
-        assert found == list(range(start, start + len(found)))
+        assert found == list(range(first, first + len(found)))
 
 
 def test_nothing_is_fetched_while_there_is_no_room(
@@ -192,6 +194,7 @@ def _asking(asked: threading.Event, desk: Desk) -> Callable[[], bool]:
 # --- records that are gone before they were decided
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_records_that_were_deleted_before_they_were_decided_end_the_process(
     kafka: Broker, topic: str, reader: Reader, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,4 +217,6 @@ def test_records_that_were_deleted_before_they_were_decided_end_the_process(
 
 @in_a_loop
 async def test_stock_faust_goes_on_where_records_were_deleted_before_they_were_done(tmp_path: Path) -> None:
-    assert stock_app(tmp_path).conf.consumer_auto_offset_reset == "earliest", "the first that is left, silently"
+    assert stock_app(tmp_path).conf.consumer_auto_offset_reset == "earliest", (
+        "the first that is left, silently"
+    )

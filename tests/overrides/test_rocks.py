@@ -1,7 +1,7 @@
 """Databases: closed when they are given up, bounded in memory, and rebuilt where they are damaged.
 
-Answers faust.md c7 (faust#90 to faust#96, rh#299: locks that are held after a rebalance) and c8 (2 GiB of cache and 192 MiB
-of write buffers for each table and partition).
+Answers faust.md c7 (faust#90 to faust#96, rh#299: locks that are held after a rebalance) and c8 (2 GiB of cache and
+192 MiB of write buffers for each table and partition).
 """
 
 import logging
@@ -109,7 +109,9 @@ def test_a_shelf_that_was_closed_can_be_opened_again_though_somebody_still_holds
 
 
 @in_a_loop
-async def test_stock_faust_keeps_the_lock_of_a_revoked_partition_while_somebody_holds_it(tmp_path: Path) -> None:
+async def test_stock_faust_keeps_the_lock_of_a_revoked_partition_while_somebody_holds_it(
+    tmp_path: Path,
+) -> None:
     app = stock_app(tmp_path, store="rocksdb://")
     store = app.Table("orders", partitions=1).data
     place = TP("stock-orders-changelog", 0)
@@ -158,7 +160,8 @@ def scramble(path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "name"), [(shorten, "CURRENT"), (scramble, "CURRENT"), (shorten, "MANIFEST-*"), (scramble, "MANIFEST-*")]
+    ("damage", "name"),
+    [(shorten, "CURRENT"), (scramble, "CURRENT"), (shorten, "MANIFEST-*"), (scramble, "MANIFEST-*")],
 )
 @pytest.mark.parametrize("folder", ["plain", "blocks-and-locks"])
 def test_a_damaged_database_is_moved_aside_and_made_anew(
@@ -231,7 +234,9 @@ def test_many_databases_share_one_bounded_memory(tmp_path: Path) -> None:
 
 
 def test_stock_faust_needs_memory_for_each_database(tmp_path: Path) -> None:
-    assert growth(STOCK, tmp_path / "stock") > 280, "it keeps all 288 MiB, and would keep 192 MiB of each database"
+    assert growth(STOCK, tmp_path / "stock") > 280, (
+        "it keeps all 288 MiB, and would keep 192 MiB of each database"
+    )
 
 
 def test_stock_faust_gives_each_database_2_gib_of_cache() -> None:

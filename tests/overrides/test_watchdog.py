@@ -1,5 +1,7 @@
-"""The watchdog ends a process that cannot do its work. Answers faust#434, faust#532, faust#629, faust#175, faust#323 and
-aiokafka#1154; that stock Faust never ends is shown in `test_membership`.
+"""The watchdog ends a process that cannot do its work.
+
+Answers faust#434, faust#532, faust#629, faust#175, faust#323 and aiokafka#1154; that stock Faust does not even ask for
+the error is shown in `test_membership`.
 """
 
 from collections.abc import Callable
@@ -41,16 +43,18 @@ class Worker:
             _pending_exception=None, _coordination_task=Done(False), _closing=Done(False)
         )
         self.desk = SimpleNamespace(waiting=0)
+        self.heartbeats = True
         self.engine = SimpleNamespace(
             desks={"payment_events": self.desk},
             durable={("payment_events", 0): 5},
             generation=3,
             lease=SimpleNamespace(holds=lambda generation: self.heartbeats),
         )
-        self.heartbeats = True
         self.recovery = SimpleNamespace(in_recovery=False)
-        consumer = SimpleNamespace(_thread=SimpleNamespace(_consumer=SimpleNamespace(_coordinator=self.coordinator)))
-        self.app: Any = SimpleNamespace(
+        consumer = SimpleNamespace(
+            _thread=SimpleNamespace(_consumer=SimpleNamespace(_coordinator=self.coordinator))
+        )
+        app: Any = SimpleNamespace(
             consumer=consumer,
             _consumer=consumer,
             engine=self.engine,
@@ -60,9 +64,10 @@ class Worker:
             should_stop=False,
             tables=SimpleNamespace(recovery=self.recovery),
         )
+        self.app = app
         self.now = 1000.0
         self.ended: list[tuple[Exit, str]] = []
-        self.watchdog = Watchdog(self.app, lambda code, why: self.ended.append((code, why)), lambda: self.now)
+        self.watchdog = Watchdog(app, lambda code, why: self.ended.append((code, why)), lambda: self.now)
 
     def passes(self, seconds: float, meanwhile: Callable[[], None] = lambda: None) -> list[str]:
         """Time passes, with a look every second; why the process ended."""

@@ -16,7 +16,7 @@ from saga_app.core.inventory import Inventory
 from saga_app.core.participant import Participant
 from saga_app.core.payment import Payment
 from saga_app.core.records import Record
-from saga_app.core.rows import Account, Balance, JournalRow, OrderRow, Row, Stock
+from saga_app.core.rows import Account, Balance, JournalRow, OrderRow, Stock
 from saga_app.core.shipping import Shipping
 
 CHECKOUT: Fold = Checkout()

@@ -71,7 +71,11 @@ class SagaConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         """A commit that fails is tried again with the next one; stock Faust stops the worker for a broker's restart."""
         assigned = self.assignment()
-        wanted = {TopicPartition(*place): OffsetAndMetadata(at, "") for place, at in offsets.items() if place in assigned}
+        wanted = {
+            TopicPartition(*place): OffsetAndMetadata(at, "")
+            for place, at in offsets.items()
+            if place in assigned
+        }
         try:
             await self._ensure_consumer().commit(wanted)
         except KafkaError as error:
@@ -90,6 +94,9 @@ class SagaConsumer(driver.Consumer):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self._arrivals: asyncio.Queue[tuple[str, Batch]] = asyncio.Queue()
         self._last_committed: dict[TP, int] = {}
+        #: Not between giving up partitions and the next assignment: aiokafka answers the refusal of a commit that was
+        #: sent while it joins by forgetting its membership, and an old offset could go back behind a new owner's.
+        self._may_commit = True
 
     def _new_consumer_thread(self) -> SagaConsumerThread:
         return SagaConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -149,6 +156,8 @@ class SagaConsumer(driver.Consumer):  # type: ignore[misc]
 
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """Commits what is durable and not yet committed; what is refused is tried again later (faust#316)."""
+        if not self._may_commit:
+            return False
         assignment = self.assignment()
         pending = {
             place: offset
@@ -172,6 +181,7 @@ class SagaConsumer(driver.Consumer):  # type: ignore[misc]
         # `commit` does nothing but wait where another commit is on its way, and that one may be older.
         await self.maybe_wait_for_commit_to_finish()
         await self.commit()
+        self._may_commit = False
         self._last_committed.clear()
 
     async def perform_seek(self) -> None:
@@ -180,6 +190,7 @@ class SagaConsumer(driver.Consumer):  # type: ignore[misc]
         committed = await self.committed(own)
         self._last_committed = {place: at for place, at in committed.items() if at is not None}
         await self.app.engine.begin(_as_places(committed), self.app.consumer_generation_id)
+        self._may_commit = self.app.engine.generation >= 0
 
 
 def _as_places(committed: Mapping[TP, int | None]) -> dict[tuple[str, int], int | None]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from faust.tables.manager import TableManager
 from faust.tables.recovery import RebalanceAgain, Recovery, ServiceStopped
+from faust.types import TP
 from mode import Service
 
 if TYPE_CHECKING:
@@ -19,6 +20,13 @@ class SagaRecovery(Recovery):  # type: ignore[misc]
     """After each rebalance: restore, then read from the committed offsets."""
 
     app: "SagaApp"
+
+    async def on_rebalance(
+        self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
+    ) -> None:
+        """Partitions are assigned: what was given up under this generation is taken up again."""
+        self.app.engine.take(generation_id)
+        await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _restart_recovery(self) -> None:

@@ -12,9 +12,10 @@ from faust.app.router import Router
 from faust.stores.base import SerializedStore
 from faust.tables.table import Table
 from faust.types import TP
-from faust.web.exceptions import NotFound
+from faust.web.exceptions import NotFound, ServiceUnavailable
 from yarl import URL
 
+from saga_app import topics
 from saga_app.durable.rocks import RocksShelf
 
 if TYPE_CHECKING:
@@ -136,13 +137,17 @@ class SagaRouter(Router):  # type: ignore[misc]
         table = self.app.tables.get(table_name)
         if table is None:
             raise NotFound(f"there is no table {table_name}; /table/ lists them")
+        if self.app.engine.generation < 0:
+            raise ServiceUnavailable("this worker is restoring its tables; ask again in a moment")
         if table.data._contains(str(key).encode()):
             return URL(self.app.conf.canonical_url)
         if table_name not in self.app.keyed_by_order:
             raise NotFound(
                 f"{key} is not in this worker's part of table {table_name}; it may be in another worker's part"
             )
-        return URL(super().key_store(table_name, key))
+        # Faust asks its producer, which knows a changelog's partitions only after it has written to it.
+        partition = topics.partition_of(str(key), self.app.settings.partitions)
+        return URL(self._assignor._tps_url[TP(table.changelog_topic_name, partition)])
 
     @classmethod
     def _get_serialized_key(cls, table: Any, key: Any) -> bytes:

@@ -1,0 +1,82 @@
+"""Rows: one spelling as bytes, which begins with the version."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given as for_all
+from hypothesis import strategies as st
+
+from saga_app.core.records import Reason, StepName
+from saga_app.core.rows import Account, JournalRow, OrderRow, Row, State, Status, Stock, version_of
+from tests.support.examples import order
+
+OFFSETS = st.integers(0, 2**60)
+IDS = st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True)
+MONEY = st.decimals(-(10**12), 10**12, places=2)
+ORDER_ROWS = st.builds(
+    lambda turned, **fields: OrderRow(**fields, reason=turned and turned[0], step=turned and turned[1]),
+    turned=st.none() | st.tuples(st.sampled_from(Reason), st.sampled_from(StepName)),
+    version=OFFSETS,
+    status=st.sampled_from(Status),
+    placed_at=OFFSETS,
+    tries=st.integers(0, 99),
+    since=OFFSETS,
+    order=IDS.map(lambda each: order(each, lines=[("a", 1)]).canonical),
+    ended_at=st.none() | OFFSETS,
+)
+JOURNAL_ROWS = st.builds(
+    lambda turned, **fields: JournalRow(**fields, reason=turned and turned[0], step=turned and turned[1]),
+    turned=st.none() | st.tuples(st.sampled_from(Reason), st.sampled_from(StepName)),
+    version=OFFSETS,
+    state=st.sampled_from(State),
+    content=st.just("0123456789abcdef"),
+    done_at=st.none() | OFFSETS,
+    undone_at=st.none() | OFFSETS,
+    moves=st.none()
+    | st.dictionaries(IDS, MONEY.map(str), min_size=1)
+    | st.dictionaries(IDS, st.integers(), min_size=1),
+    limit=st.none() | MONEY.map(str),
+    countries=st.none() | st.lists(st.sampled_from(["GB", "FR"])),
+)
+ROWS: st.SearchStrategy[Row] = st.one_of(
+    ORDER_ROWS,
+    JOURNAL_ROWS,
+    st.builds(Account, OFFSETS, MONEY, MONEY),
+    st.builds(Stock, OFFSETS, st.integers(0), st.integers(0)),
+)
+
+
+@for_all(ROWS)
+def test_a_row_read_back_is_the_same_row_and_the_same_bytes(row: Row) -> None:
+    data = row.encode()
+    assert type(row).decode(data) == row
+    assert type(row).decode(data).encode() == data
+
+
+@for_all(ROWS)
+def test_a_row_begins_with_its_version(row: Row) -> None:
+    assert row.encode().startswith(b'{"version":%d,' % row.version)
+    assert version_of(row.encode()) == row.version
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b'{ "version":1,', b'{"a":1,"version":2}', b'{"version":1}'])
+def test_what_does_not_begin_so_is_no_row_of_ours(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"version|not found"):
+        version_of(data)
+
+
+def test_absent_fields_are_left_out() -> None:
+    assert JournalRow(7, State.VOID, "c").encode() == b'{"version":7,"state":"VOID","content":"c"}'
+
+
+def test_money_is_a_string_with_its_digits() -> None:
+    row = Account(1, Decimal("9007199254740993.01"), Decimal("0.10"))
+    assert row.encode() == b'{"version":1,"deposited":"9007199254740993.01","balance":"0.10"}'
+
+
+def test_the_row_of_an_order_holds_it_as_it_is_spelled() -> None:
+    canonical = order(lines=[("a", 1)]).canonical
+    row = OrderRow(3, Status.OPEN, 3, 0, 5, canonical)
+    assert row.encode() == (
+        b'{"version":3,"status":"OPEN","placed_at":3,"tries":0,"since":5,"order":%s}' % canonical
+    )

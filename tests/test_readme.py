@@ -1,0 +1,120 @@
+"""The README's commands do what the README says: they are taken from it and run."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from saga_app.local.process import until
+
+ROOT = Path(__file__).parent.parent
+BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+RUN, TEST, FAUST, SAGA = BLOCKS
+
+
+class Running:
+    """`scripts/run`, with a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.output = folder / "output"
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [*RUN.split(), "--folder", str(folder)],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={name: value for name, value in os.environ.items() if not name.startswith("SAGA_")},
+            )
+
+    def said(self) -> str:
+        return self.output.read_text("utf-8")
+
+    def wait_for(self, words: str) -> None:
+        """Until it has said this."""
+        until(lambda: words in self.said() or self.process.poll() is not None, 180)
+        assert words in self.said(), self.said()[-3000:]
+
+    def shell(self, commands: str) -> str:
+        """What a user's second terminal prints; every command must succeed."""
+        commands = commands.replace(". .venv/bin/activate && . .run/env", f". {self.folder}/env")
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", f". {self.folder}/env\n{commands}"],
+            cwd=ROOT,
+            env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, f"{commands}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def row(self, table: str, key: str) -> dict[str, object]:
+        """A row, as the worker's web server shows it; {} if there is none."""
+        text = self.shell(f"curl -s $SAGA_WEB/table/{table}/{key}/")
+        row: dict[str, object] = json.loads(text)
+        assert "version" in row or row.keys() >= {"error"}, row
+        return row if "version" in row else {}
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    started = Running(tmp_path_factory.mktemp("run"))
+    try:
+        yield started
+    finally:
+        started.process.send_signal(signal.SIGINT)
+        started.process.wait(60)
+
+
+def test_scripts_run_places_real_orders_and_says_how_they_ended(running: Running):
+    running.wait_for("running until Ctrl-C")
+    for outcome in ("completed", "payment refused", "out of stock", "undeliverable"):
+        assert outcome in running.said()
+    assert re.search(r"^orders 60 completed 51 cancelled 9 open 0 dead-lettered 0$", running.said(), re.MULTILINE)
+
+
+def test_the_second_test_block_is_this_test():
+    assert TEST.split() == ["scripts/test"]
+
+
+def test_plain_faust_places_orders_and_shows_their_rows(running: Running):
+    running.wait_for("running until Ctrl-C")
+    send, show = FAUST.split("curl", 1)
+    running.shell(send)
+    assert until(lambda: running.row("orders", "2").get("status") == "CANCELLED", 30)
+    assert until(lambda: running.row("orders", "1").get("status") == "COMPLETED", 30)
+    assert running.row("payments", "2")["reason"] == "over_limit"
+    assert '"COMPLETED"' in running.shell("curl" + show)
+
+
+def test_the_saga_commands_send_what_they_say(running: Running):
+    running.wait_for("running until Ctrl-C")
+    running.shell(SAGA.replace("saga doctor", "saga doctor || true"))
+    assert until(lambda: running.row("orders", "3").get("status") in ("CANCELLED", "COMPLETED"), 30)
+    assert running.row("accounts", "ada:GBP")["deposited"] == "250.00"
+    assert running.row("stock", "main:MUG")["received"] == 100
+
+
+def test_a_killed_worker_is_started_again_and_orders_go_on(running: Running):
+    running.wait_for("running until Ctrl-C")
+    running.shell(f"kill -9 $(cat {running.folder}/worker-1.pid)")
+    running.wait_for("was killed by SIGKILL; started again as pid")
+    running.shell("""faust -A saga_app send checkout_events '{"order_id": 4, "amount": 5}'""")
+
+    def is_completed() -> bool:
+        try:
+            return running.row("orders", "4").get("status") == "COMPLETED"
+        except AssertionError:
+            # Its web server is not up yet, and curl fails.
+            return False
+
+    assert until(is_completed, 90)

@@ -1,0 +1,203 @@
+"""Good input: what people may write, and what we write ourselves, comes back as it was."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given as for_all
+from hypothesis import strategies as st
+
+from saga_app import wire
+from saga_app.core import money, records
+from saga_app.core.countries import CODES
+from saga_app.core.records import Line, Order, OrderPlaced, PricedLine, Reason, Record, StepName
+from tests.support.corpus import GOOD, IDS, NOT_CARDS, OPTIONAL, ORDER, OUR_IDS, order_with, spelled
+
+IDENTIFIERS = st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True)
+QUANTITIES = st.integers(1, 1_000_000)
+CURRENCIES = st.sampled_from(sorted(money.DIGITS))
+COUNTRIES = st.sampled_from(sorted(CODES))
+LINES = st.dictionaries(IDENTIFIERS, QUANTITIES, max_size=5).map(
+    lambda found: tuple(Line(sku=sku, quantity=found[sku]) for sku in sorted(found))
+)
+
+
+def amounts(currency: str, least: int = 0) -> st.SearchStrategy[Decimal]:
+    return (
+        st.integers(least, 10**13 - 1)
+        .map(lambda number: Decimal(number).scaleb(-money.DIGITS[currency]))
+        .filter(lambda amount: amount <= money.LARGEST)
+    )
+
+
+@st.composite
+def orders(draw: st.DrawFn) -> Order:
+    currency = draw(CURRENCIES)
+    return Order(
+        order_id=draw(IDENTIFIERS),
+        customer_id=draw(st.none() | IDENTIFIERS),
+        currency=currency,
+        amount=draw(amounts(currency)),
+        country=draw(st.none() | COUNTRIES),
+        warehouse=draw(IDENTIFIERS),
+        lines=draw(LINES),
+    )
+
+
+@st.composite
+def deposits(draw: st.DrawFn) -> records.FundsDeposited:
+    currency = draw(CURRENCIES)
+    return records.FundsDeposited(
+        deposit_id=draw(IDENTIFIERS),
+        customer_id=draw(IDENTIFIERS),
+        currency=currency,
+        amount=draw(amounts(currency, 1)),
+    )
+
+
+@st.composite
+def orders_placed(draw: st.DrawFn) -> OrderPlaced:
+    currency = draw(CURRENCIES)
+    price = amounts(currency)
+    return OrderPlaced(
+        order_id=draw(IDENTIFIERS),
+        amount=draw(price),
+        customer_id=draw(st.none() | IDENTIFIERS),
+        currency=currency,
+        lines=tuple(PricedLine(sku=sku, quantity=1) for sku in draw(st.lists(IDENTIFIERS, max_size=4))),
+        country=draw(st.none() | COUNTRIES),
+        warehouse=draw(IDENTIFIERS),
+    )
+
+
+DOS = (records.PaymentRequested, records.ReservationRequested, records.ShipmentRequested)
+UNDOS = (records.RefundRequested, records.ReleaseRequested, records.ShipmentCancellationRequested)
+TURNED: dict[str, Any] = {"reason": st.sampled_from(Reason), "step": st.sampled_from(StepName)}
+NOTES = st.none() | st.text(st.characters(codec="utf-8", exclude_categories=["Nd"]), max_size=200)
+RECORDS: dict[str, st.SearchStrategy[Any]] = {
+    "OrderPlaced": orders_placed(),
+    "CancellationRequested": st.builds(records.CancellationRequested, order_id=IDENTIFIERS, note=NOTES),
+    "DeadlinePassed": st.builds(
+        records.DeadlinePassed, order_id=IDENTIFIERS, attempt=st.integers(0, 10**9), last=st.booleans()
+    ),
+    "OrderCompleted": st.builds(records.OrderCompleted, order_id=IDENTIFIERS),
+    "OrderCancelled": st.builds(records.OrderCancelled, order_id=IDENTIFIERS, **TURNED),
+    **{model.__name__: st.builds(model, order=orders()) for model in DOS},
+    **{model.__name__: st.builds(model, order=orders(), **TURNED) for model in UNDOS},
+    "FundsDeposited": deposits(),
+    "StockReceived": st.builds(
+        records.StockReceived, delivery_id=IDENTIFIERS, warehouse=IDENTIFIERS, lines=LINES.filter(bool)
+    ),
+    "PolicyChanged": st.builds(
+        records.PolicyChanged, policy_id=IDENTIFIERS, limit=st.decimals(0, 10**12, places=2)
+    )
+    | st.builds(
+        records.PolicyChanged, policy_id=IDENTIFIERS, countries=st.lists(COUNTRIES, max_size=5).map(tuple)
+    ),
+}
+
+
+def test_every_type_of_record_is_tried() -> None:
+    assert set(RECORDS) == {model.__name__ for model in records.Record.__args__} == set(GOOD)
+
+
+@pytest.mark.parametrize("type_", RECORDS)
+@for_all(data=st.data())
+def test_a_record_that_is_written_and_read_is_the_same(type_: str, data: st.DataObject) -> None:
+    record: Record = data.draw(RECORDS[type_])
+    value = wire.encode(record)
+    again = wire.decode(value)
+    assert again == record
+    assert wire.encode(again) == value
+    assert value.startswith(b'{"type":"%s",' % type_.encode())
+
+
+@pytest.mark.parametrize("type_", GOOD)
+def test_a_good_record_is_read(type_: str) -> None:
+    assert wire.decode(spelled(type_, GOOD[type_])).type == type_
+
+
+@pytest.mark.parametrize("type_", GOOD)
+def test_layout_does_not_matter(type_: str) -> None:
+    """Spaces, another sequence of the fields, escapes: a slip that a person wrote is the same slip."""
+    plain = wire.decode(spelled(type_, GOOD[type_]))
+    fields = {"type": type_, **GOOD[type_]}
+    for other in (
+        json.dumps(fields, indent=2),
+        json.dumps(dict(reversed(fields.items()))),
+        json.dumps(fields, sort_keys=True, separators=(" , ", " : ")),
+        json.dumps(fields, separators=(",", ":")) + "\n",
+        json.dumps(fields, separators=(",", ":")).replace('"o1"', '"\\u006f1"'),
+        json.dumps(fields, separators=(",", ":")).replace('"type"', '"\\u0074ype"'),
+    ):
+        again = wire.decode(other.encode())
+        assert again == plain
+        assert wire.encode(again) == wire.encode(plain)
+
+
+@pytest.mark.parametrize("type_", [name for name, fields in GOOD.items() if "order" in fields])
+@for_all(order=orders())
+def test_a_slip_in_another_layout_carries_the_same_order(type_: str, order: Order) -> None:
+    """Read the fast way and read with care: the same bytes of the order, so the same content."""
+    fields = {**GOOD[type_], "order": order.model_dump(exclude_none=True)}
+    ours: Any = wire.decode(spelled(type_, fields))
+    theirs: Any = wire.decode(json.dumps({"type": type_, **fields}, indent=1).encode())
+    assert ours == theirs
+    assert ours.order.canonical == theirs.order.canonical == order.canonical
+    assert ours.order.digest == theirs.order.digest
+
+
+@pytest.mark.parametrize("amount", ["040.00", "0040.00", "00.00"])
+def test_zeros_before_an_amount_are_no_other_content(amount: str) -> None:
+    slip: Any = wire.decode(spelled("PaymentRequested", {"order": {**ORDER, "amount": amount}}))
+    assert slip.order.canonical == Order.model_validate(slip.order.model_dump()).canonical
+
+
+def test_an_order_may_leave_out_its_type() -> None:
+    assert wire.decode(b'{"order_id": 1, "amount": 500}') == OrderPlaced(order_id="1", amount=Decimal(500))
+
+
+@pytest.mark.parametrize(("type_", "field"), [(name, field) for name in OPTIONAL for field in OPTIONAL[name]])
+def test_optional_fields_may_be_left_out(type_: str, field: str) -> None:
+    assert wire.decode(spelled(type_, {name: value for name, value in GOOD[type_].items() if name != field}))
+
+
+@pytest.mark.parametrize(
+    ("type_", "field"),
+    [(name, field) for name in GOOD if name not in OUR_IDS for field in sorted(IDS & GOOD[name].keys())],
+)
+def test_people_may_write_a_number_for_an_id(type_: str, field: str) -> None:
+    assert getattr(wire.decode(spelled(type_, {**GOOD[type_], field: 7})), field) == "7"
+
+
+@pytest.mark.parametrize(
+    ("written", "amount"),
+    [
+        ("500", "500"),
+        ("500.00", "500"),
+        ("1e2", "100"),
+        ("1E+2", "100"),
+        ("0.1", "0.1"),
+        ("-0.0", "0"),
+        ('"12.50"', "12.5"),
+        ('"007"', "7"),
+        ("999999999999.99", "999999999999.99"),
+    ],
+)
+def test_an_amount_is_a_number_or_a_string_of_digits_and_stays_exact(written: str, amount: str) -> None:
+    record = wire.decode(b'{"order_id":1,"amount":%s}' % written.encode())
+    assert isinstance(record, OrderPlaced)
+    assert record.order.amount == Decimal(amount)
+    assert wire.decode(wire.encode(record)) == record
+
+
+@pytest.mark.parametrize("text", NOT_CARDS)
+def test_numbers_that_are_no_card_numbers_may_be_written(text: str) -> None:
+    assert wire.decode(spelled("CancellationRequested", {"order_id": "o1", "note": text}))
+
+
+@pytest.mark.parametrize("field", ["order_id", "customer_id", "warehouse"])
+@pytest.mark.parametrize("value", ["4111111111111111", 4111111111111111, "4111-1111-1111-1111"])
+def test_an_id_may_look_like_a_card_number(field: str, value: str | int) -> None:
+    assert wire.decode(order_with(**{field: value}))
