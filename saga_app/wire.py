@@ -4,15 +4,16 @@ import json
 import re
 from collections.abc import Iterable
 from decimal import Decimal
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final, NoReturn
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from pydantic_core import to_json
 
 from saga_app.core import records
 from saga_app.core.errors import Fault, Rejected
-from saga_app.core.records import Do, OrderCompleted, OrderPlaced, Record, Slip, Undo
+from saga_app.core.records import Do, Order, OrderCompleted, OrderPlaced, Record, Slip, Undo
 
 #: Largest record that people may send, and largest slip, in bytes.
 LARGEST_FROM_PEOPLE: Final = 256 * 1024
@@ -23,16 +24,15 @@ LONGEST_DETAIL: Final = 300
 _MODELS: Final[dict[str, type[Any]]] = {
     model.model_fields["type"].default: model for model in records.Record.__args__
 }
-_OUR_OWN: Final = {
-    name: TypeAdapter(model).validator for name, model in _MODELS.items() if issubclass(model, Slip)
-}
-_TYPE: Final = re.compile(rb'\{"type":"([A-Za-z]{1,40})",')
+_SLIPS: Final = {name.encode(): model for name, model in _MODELS.items() if issubclass(model, Slip)}
+#: Orders kept parsed: the slips of an order follow each other closely.
+_MOST_KEPT: Final = 8_192
 _ID: Final = rb"[A-Za-z0-9._-]{1,64}"
 _IS_ID: Final = re.compile(_ID.decode())
 _COMPLETED: Final = re.compile(rb'\{"type":"OrderCompleted","order_id":"(%s)"\}' % _ID)
 #: What stands before the order in a slip that we wrote.
 _HEAD: Final = re.compile(
-    rb'\{"type":"[A-Za-z]{1,40}"(?:,"reason":"[a-z_]{1,40}","step":"[a-z]{1,40}")?,"order":'
+    rb'\{"type":"([A-Za-z]{1,40})"(?:,"reason":"([a-z_]{1,40})","step":"([a-z]{1,40})")?,"order":'
 )
 #: The one layout of an order that we write; `Order` checks what is in it.
 _LINE: Final = rb'\{"sku":"%s","quantity":[1-9]\d*\}' % _ID
@@ -56,31 +56,36 @@ def decode(value: bytes | None) -> Record:
         raise Rejected(Fault.UNREADABLE, "the record has no value")
     if completed := _COMPLETED.fullmatch(value):
         return OrderCompleted(order_id=completed[1].decode())
-    found = _TYPE.match(value)
-    validator = _OUR_OWN.get(found[1].decode()) if found else None
     try:
-        if validator is not None:
-            record = _decode_ours(value, validator)
-            if record is not None:
-                return record
-        return _decode_theirs(value)
+        return _decode_ours(value) or _decode_theirs(value)
     except ValidationError as error:
         raise Rejected(Fault.INVALID, masked(_in_words(error))[:LONGEST_DETAIL]) from None
 
 
-def _decode_ours(value: bytes, validator: Any) -> Record | None:
+def _decode_ours(value: bytes) -> Record | None:
     """A slip in exactly our layout, or None if it needs the careful way."""
+    head = _HEAD.match(value)
+    model = _SLIPS.get(head[1]) if head else None
+    if head is None or model is None or value[-1:] != b"}" or issubclass(model, Undo) is not bool(head[2]):
+        return None
     if len(value) > LARGEST_SLIP:
         raise Rejected(Fault.TOO_LARGE, f"{len(value)} bytes; a slip has at most {LARGEST_SLIP}")
-    head = _HEAD.match(value)
-    if head is None or value[-1:] != b"}":
+    order = _order(value[head.end() : -1])
+    if order is None:
         return None
-    canonical = value[head.end() : -1]
+    if head[2]:
+        return model(order=order, reason=head[2].decode(), step=head[3].decode())  # type: ignore[no-any-return]
+    return model(order=order)  # type: ignore[no-any-return]
+
+
+@lru_cache(_MOST_KEPT)
+def _order(canonical: bytes) -> Order | None:
+    """The order in these bytes, or None if they are not its one spelling."""
     if not _CANONICAL.fullmatch(canonical):
         return None
-    slip: Slip = validator.validate_json(value)
-    slip.order.__dict__["canonical"] = canonical
-    return slip  # type: ignore[return-value]
+    order = Order.model_validate_json(canonical)
+    order.__dict__["canonical"] = canonical
+    return order
 
 
 def _decode_theirs(value: bytes) -> Record:
@@ -110,12 +115,7 @@ def parse(value: bytes) -> dict[str, Any]:
     if len(value) > LARGEST_SLIP:
         raise Rejected(Fault.TOO_LARGE, f"{len(value)} bytes; a record has at most {LARGEST_SLIP}")
     try:
-        fields = json.loads(
-            value.decode("utf-8"),
-            parse_float=_finite,
-            parse_constant=_refuse,
-            object_pairs_hook=_without_repeats,
-        )
+        fields = _JSON.decode(value.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise Rejected(Fault.UNREADABLE, f"not UTF-8 at byte {error.start}") from None
     except RecursionError:
@@ -142,6 +142,11 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(fields) < len(pairs):
         raise ValueError("a name occurs twice in one object")
     return fields
+
+
+_JSON: Final = json.JSONDecoder(
+    parse_float=_finite, parse_constant=_refuse, object_pairs_hook=_without_repeats
+)
 
 
 def encode(record: Record) -> bytes:

@@ -6,7 +6,7 @@ nudge are one case, and one message causes at most one message.
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from saga_app.core import route
 from saga_app.core.decision import At, Decision, Put, Rows, Verdict, repeated
@@ -103,7 +103,7 @@ class Participant:
         self.step = rule.step
         self.journal = rule.journal
         self.balances = rule.balances
-        self.accepts = (self.step.do, self.step.undo, *rule.accepts)
+        self.accepts: tuple[type[Any], ...] = (self.step.do, self.step.undo, *rule.accepts)
         self._machine = PIVOT_MACHINE if self.step is route.PIVOT else MACHINE
 
     def decide(self, record: Record, at: At, rows: Rows) -> Decision:

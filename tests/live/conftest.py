@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from saga_app.local.broker import Broker
-from tests.live.scene import Scene, fresh
+from tests.live.scene import Scene, clear
 
 HERE = Path(__file__).parent
 _numbers = count(1)
@@ -20,9 +20,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def scene(kafka: Broker, tmp_path: Path) -> Iterator[Scene]:
+def no_topics(kafka: Broker) -> Broker:
+    """A broker without any topic."""
+    clear(kafka.address)
+    return kafka
+
+
+@pytest.fixture
+def scene(no_topics: Broker, tmp_path: Path) -> Iterator[Scene]:
     """Fresh topics, and a group and changelogs of this test's own: no member of an earlier test delays it."""
-    scene = fresh(kafka.address, tmp_path, f"live-{next(_numbers)}")
+    scene = Scene(no_topics.address, tmp_path, f"live-{next(_numbers)}")
     try:
         yield scene
     finally:

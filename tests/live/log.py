@@ -93,7 +93,9 @@ class Log:
     def rows(self, tables: Iterable[str]) -> dict[str, int]:
         """How many rows each changelog holds."""
         places = [
-            (topics.changelog(self.app_id, table), each) for table in tables for each in range(self.partitions)
+            (topics.changelog(self.app_id, table), each)
+            for table in tables
+            for each in range(self.partitions)
         ]
         count: dict[str, int] = {}
         for (topic, _), end in self.ends(places).items():

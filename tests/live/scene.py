@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from confluent_kafka.admin import AdminClient
 
@@ -13,11 +14,19 @@ from saga_app.settings import Settings
 from tests.live.endings import Endings
 from tests.live.ledger import Ledger
 from tests.live.log import Log, until
-from tests.live.orders import Sent
+from tests.live.orders import Sent, orders
 from tests.live.shop import Shop
 from tests.live.worker import Worker
 
 TABLES = tuple(table.name for table in tables.ALL)
+
+
+class Ended(NamedTuple):
+    """A worker that ended by itself: its exit code, and what it said about it."""
+
+    worker: str
+    code: int
+    words: str
 
 
 class Scene:
@@ -49,9 +58,9 @@ class Scene:
             worker.close()
         self.endings.close()
 
-    def feed(self, orders: Iterable[Sent], until_ended: int, seconds: float = 60) -> int:
+    def feed(self, burst: Iterable[Sent], until_ended: int, seconds: float = 60) -> int:
         """Sends a burst of orders and returns as soon as so many more have ended, with the rest under way."""
-        count = self.shop.send(orders)
+        count = self.shop.send(burst)
         self.endings.wait_for(len(self.endings.ended) + until_ended, seconds)
         return count
 
@@ -60,14 +69,24 @@ class Scene:
         self.endings.poll(0)
         return len(self.endings.placed_at.keys() - self.endings.ended.keys())
 
-    def supervise(self, done: Callable[[], bool], seconds: float) -> list[tuple[str, int]]:
+    def pump(self, until_true: Callable[[], bool], prefix: str, seconds: float = 60) -> int:
+        """Sends orders steadily until it holds, so that work is always under way; how many."""
+        count = 0
+        end = time.monotonic() + seconds
+        while not until_true():
+            count += self.shop.send(orders(20, seed=count, prefix=f"{prefix}-{count}"))
+            self.endings.poll(0.1)
+            assert time.monotonic() < end, f"{prefix}: not within {seconds:.0f} s, {count} orders sent"
+        return count
+
+    def supervise(self, done: Callable[[], bool], seconds: float) -> list[Ended]:
         """Starts dead workers again until it is done, as a supervisor does; who ended, and how."""
-        ended: list[tuple[str, int]] = []
+        ended: list[Ended] = []
         end = time.monotonic() + seconds
         while not done():
             for worker in self.workers:
                 if worker.code is not None:
-                    ended.append((worker.name, worker.code))
+                    ended.append(Ended(worker.name, worker.code, worker.last_words()))
                     worker.start()
             assert time.monotonic() < end, f"not done within {seconds:.0f} s; workers that ended: {ended}"
             self.endings.poll(0.1)
@@ -89,7 +108,9 @@ class Scene:
         self.log.wait_until_quiet(seconds)
         assert self.log.rows(TABLES) == rows, "the same input again has written rows"
         again = self.ledger()
-        assert again.logged == ledger.logged == again.refold.tables, "the same input again has changed a table"
+        assert again.logged == ledger.logged == again.refold.tables, (
+            "the same input again has changed a table"
+        )
         return ledger
 
     def _topics_answer(self) -> bool:
@@ -100,8 +121,8 @@ class Scene:
         return True
 
 
-def fresh(broker: str, folder: Path, app_id: str) -> Scene:
-    """Deletes every topic but Kafka's own, waits until they are gone, and makes those of this test."""
+def clear(broker: str) -> None:
+    """Deletes every topic but Kafka's own, and waits until they are gone."""
     admin = AdminClient({"bootstrap.servers": broker, "log_level": 3})
 
     def there() -> list[str]:
@@ -111,6 +132,3 @@ def fresh(broker: str, folder: Path, app_id: str) -> Scene:
     for deleted in (admin.delete_topics(old) if old else {}).values():
         deleted.result()
     until(lambda: not there(), 30, lambda: f"topics are still there: {there()}")
-    return Scene(broker, folder, app_id)
-
-

@@ -69,7 +69,9 @@ class Shop:
     def flush(self) -> None:
         """Waits until the broker has everything."""
         left = self._producer.flush(60)
-        assert left == 0 and not self._refused, f"{left} records were not taken by the broker: {self._refused}"
+        assert left == 0 and not self._refused, (
+            f"{left} records were not taken by the broker: {self._refused}"
+        )
 
     def _produce(self, produced: Produced) -> None:
         topic, value, key, options = produced

@@ -24,7 +24,9 @@ def test_a_worker_may_die_at_every_point_of_the_round_in_every_inbox(scene: Scen
         waiting = set(workers)
         while waiting:
             # Little by little, for as long as one of them has not come to its point.
-            placed += scene.shop.send(orders(20, seed=placed, prefix=f"{point}-{placed}"))
+            placed += scene.shop.send(
+                orders(20, seed=placed, prefix=f"{point}-{placed}", warehouses=WAREHOUSES)
+            )
             scene.endings.poll(0.3)
             for topic in [each for each in waiting if not workers[each].alive]:
                 assert workers[topic].code == -signal.SIGKILL, workers[topic].text()[-3000:]

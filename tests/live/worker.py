@@ -104,6 +104,10 @@ class Worker:
             log.seek(self._read)
             return log.read().decode(errors="replace")
 
+    def last_words(self) -> str:
+        """The line with which it ended itself, empty if there is none."""
+        return next((line for line in self.text().splitlines() if "saga worker ends (" in line), "")
+
     def wait_for(self, line: str, seconds: float = 60, count: int = 1) -> None:
         """Until the log has this text so many times."""
         end = time.monotonic() + seconds

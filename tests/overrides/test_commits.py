@@ -46,10 +46,15 @@ def stock_committed(folder: Path, at: int) -> tuple[StockConsumer, Commits]:
 @in_a_loop
 async def test_acknowledged_events_commit_nothing_by_themselves(tmp_path: Path) -> None:
     consumer, commits = opened(tmp_path, 100)
-    for offset in (101, 102):
-        assert consumer.ack(message(PLACE, offset)) is False
+    consumer.app.topics._acking_topics.add(PLACE.topic)
+    events = [message(PLACE, offset) for offset in (101, 102)]
+    for event in events:
+        consumer.track_message(event)
+        consumer.ack(event)
     assert await consumer.commit() is False
     assert commits == []
+    assert not consumer._acked, "nobody would ever take them out again"
+    assert not consumer.unacked
 
 
 @in_a_loop

@@ -182,6 +182,27 @@ async def test_nothing_is_read_where_another_rebalance_came_during_the_restore(t
 
 
 @in_a_loop
+async def test_another_rebalance_starts_the_restore_again(tmp_path: Path) -> None:
+    app = our_app(tmp_path)
+    our_consumer(app, PLACE)
+    recovery = app.tables.recovery
+    prepared: list[int] = []
+
+    async def prepare(partitions: set[int], generation: int) -> None:
+        prepared.append(generation)
+        await asyncio.sleep(60)
+
+    app.engine.prepare = prepare  # type: ignore[assignment]
+    running = asyncio.ensure_future(recovery._restart_recovery.fun(recovery))
+    for generation in (GENERATION, GENERATION + 1):
+        recovery._generation_id = app.consumer_generation_id = generation
+        recovery.signal_recovery_start.set()
+        await until(lambda at=generation: at in prepared)
+    assert prepared == [GENERATION, GENERATION + 1]
+    running.cancel()
+
+
+@in_a_loop
 async def test_stock_faust_skips_records_that_it_reads_before_the_end_of_recovery(tmp_path: Path) -> None:
     consumer, _ = stock_fetching(tmp_path, records(0, 3))
     app = consumer.app

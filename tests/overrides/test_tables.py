@@ -10,19 +10,21 @@ from typing import Any
 from weakref import ref
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from confluent_kafka import murmur2
 from faust import Event
 from faust.app.router import Router
 from faust.streams import _current_event, current_event
 from faust.types import TP
 from faust.types.tuples import FutureMessage
-from faust.web.exceptions import NotFound
+from faust.web.exceptions import NotFound, ServiceUnavailable
 from yarl import URL
 
+from saga_app import topics
 from saga_app.durable.overrides.app import SagaApp
 from saga_app.durable.overrides.tables import ReadOnly
 from saga_app.durable.rocks import Memory, RocksShelf
-from tests.overrides.parts import in_a_loop, message, our_app, stock_app
+from tests.overrides.parts import NO_BROKER, in_a_loop, message, our_app, stock_app
 
 PARTITIONS = 8
 ROW = b'{"version":7,"status":"OPEN"}'
@@ -51,14 +53,22 @@ class Sent(list[FutureMessage]):
 
 
 class Elsewhere:
-    """Stands for the assignor: every key lies on another worker."""
+    """Stands for the assignor: every partition belongs to another worker."""
 
-    def __init__(self) -> None:
+    def __init__(self, changelog: str = "") -> None:
         self.asked: list[tuple[str, bytes]] = []
+        self._tps_url = {TP(changelog, part): f"{OTHER}/{part}" for part in range(PARTITIONS)}
 
     def key_store(self, topic: str, key: bytes) -> URL:
         self.asked.append((topic, key))
         return OTHER
+
+
+def serving(folder: Path) -> SagaApp:
+    """Our application after a restore."""
+    app = our_app(folder, partitions=PARTITIONS)
+    app.engine.generation = 3
+    return app
 
 
 def holding(app: SagaApp, folder: Path, table: str, key: bytes, partition: int = 0) -> RocksShelf:
@@ -185,11 +195,11 @@ async def test_stock_faust_looks_for_most_keys_in_another_partition_than_their_r
 
 @in_a_loop
 async def test_a_row_that_is_here_is_shown_here(tmp_path: Path) -> None:
-    app = our_app(tmp_path)
-    holding(app, tmp_path, "payments", b"o-1")
-    app.router._assignor = elsewhere = Elsewhere()
-    assert app.router.key_store("payments", "o-1") == app.conf.canonical_url
-    assert elsewhere.asked == []
+    app = serving(tmp_path)
+    for table in ("orders", "payments"):
+        holding(app, tmp_path, table, b"o-1")
+        app.router._assignor = Elsewhere(f"saga-{table}-changelog")
+        assert app.router.key_store(table, "o-1") == URL(app.conf.canonical_url)
 
 
 @in_a_loop
@@ -205,15 +215,33 @@ async def test_stock_faust_sends_people_away_from_a_row_that_is_here(tmp_path: P
 
 @in_a_loop
 async def test_a_row_that_follows_from_its_key_is_asked_for_at_its_worker(tmp_path: Path) -> None:
-    app = our_app(tmp_path)
-    app.router._assignor = elsewhere = Elsewhere()
-    assert app.router.key_store("orders", "o-1") == OTHER
-    assert elsewhere.asked == [("saga-orders-changelog", b"o-1")]
+    app = serving(tmp_path)
+    app.router._assignor = Elsewhere("saga-orders-changelog")
+    for key in ("o-1", "o-2", "o-3"):
+        partition = topics.partition_of(key, PARTITIONS)
+        assert app.router.key_store("orders", key) == URL(f"{OTHER}/{partition}")
+
+
+@in_a_loop
+async def test_stock_faust_cannot_say_where_a_row_is_before_it_has_written_to_the_changelog(
+    tmp_path: Path,
+) -> None:
+    app = stock_app(tmp_path)
+    app.Table("orders", key_type=str)
+    app.producer._producer = AIOKafkaProducer(bootstrap_servers=NO_BROKER)
+    with pytest.raises(TypeError):
+        Router(app).key_store("orders", "o-1")
+
+
+@in_a_loop
+async def test_a_worker_that_restores_asks_people_to_come_again(tmp_path: Path) -> None:
+    with pytest.raises(ServiceUnavailable, match="again"):
+        our_app(tmp_path).router.key_store("orders", "o-1")
 
 
 @in_a_loop
 async def test_where_a_row_may_be_elsewhere_people_are_told_so(tmp_path: Path) -> None:
-    app = our_app(tmp_path)
+    app = serving(tmp_path)
     with pytest.raises(NotFound, match="may be in another worker"):
         app.router.key_store("payments", "o-1")
     with pytest.raises(NotFound, match="no table cakes"):
@@ -265,6 +293,7 @@ class Declared(list[dict[str, Any]]):
 @in_a_loop
 async def test_a_table_does_not_declare_its_changelog(tmp_path: Path) -> None:
     app = our_app(tmp_path)
+    app.conf.topic_allow_declare = True
     declared = Declared(app)
     for table in app.tables.values():
         await table.on_start()

@@ -1,0 +1,22 @@
+"""Workers come and go in order, under load, and nothing is decided or sent a second time."""
+
+from tests.live.orders import orders, supplies
+from tests.live.scene import Scene
+
+
+def test_a_worker_that_joins_and_leaves_makes_nobody_decide_again(scene: Scene) -> None:
+    """Every request and every ending of every order is sent exactly once over two rebalances."""
+    first = scene.worker("first").start().ready()
+    scene.shop.send(supplies())
+    second = scene.worker("second").start()
+    placed = scene.pump(lambda: second.assignments > 0 and first.assignments > 1, "join")
+    assert placed > len(scene.endings.ended) > 0
+    before = first.assignments
+    placed += scene.feed(orders(1_000, prefix="leave"), until_ended=100)
+    assert scene.under_way() > 0
+    assert second.end() == 0, second.text()[-3000:]
+    first.ready(count=before + 1)
+    scene.endings.wait_for(placed, 60)
+    ledger = scene.prove()
+    assert ledger.repeats() == {}
+    assert scene.endings.repeats == 0

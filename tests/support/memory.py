@@ -1,0 +1,310 @@
+"""The world of a round in memory: a broker of lists, a disk of dicts, and a worker that can be stopped anywhere.
+
+A worker is stopped by an exception at the Nth of its steps: a point of the round, an append to a log, a write to a
+shelf, an acknowledgement. An append that is stopped keeps a prefix of what it had for each partition, as Kafka does.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar
+
+from saga_app import topics, wire
+from saga_app.core.decision import Fold
+from saga_app.core.records import Record
+from saga_app.durable import restore
+from saga_app.durable.ports import Batch, Message, Outgoing
+from saga_app.durable.restore import Logged
+from saga_app.durable.round import Point, Round
+from saga_app.durable.view import View
+from tests.support.given import BEGINNING, SECOND
+
+Place = tuple[str, int]
+
+
+class Stopped(Exception):
+    """The worker was killed."""
+
+
+T = TypeVar("T")
+
+
+def finish(work: Coroutine[Any, Any, T]) -> T:
+    """The result of what never waits."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    raise AssertionError("a port in memory waited")
+
+
+class Steps:
+    """Counts a worker's steps, writes down which they were, and stops it at one."""
+
+    def __init__(self, stop_at: int | None = None) -> None:
+        self.stop_at = stop_at
+        self.taken: list[str] = []
+
+    def take(self, name: str) -> None:
+        self.taken.append(name)
+        if self.stop_at is not None and len(self.taken) > self.stop_at:
+            raise Stopped(name)
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the worker stops at the next step."""
+        return self.stop_at is not None and len(self.taken) == self.stop_at
+
+
+class Broker:
+    """Topics as lists; what a list holds at index n is at offset n."""
+
+    def __init__(self, partitions: int = 1) -> None:
+        self.partitions = partitions
+        self.logs: defaultdict[Place, list[Outgoing]] = defaultdict(list)
+
+    def place(self, record: Outgoing) -> Place:
+        if record.partition is not None:
+            return record.topic, record.partition
+        key = "" if record.key is None else record.key.decode()
+        return record.topic, topics.partition_of(key, self.partitions)
+
+    def append(self, record: Outgoing) -> int:
+        log = self.logs[self.place(record)]
+        log.append(record)
+        return len(log) - 1
+
+    def topic(self, name: str) -> list[Outgoing]:
+        """Everything in a topic, partition by partition."""
+        return [record for (topic, _), log in sorted(self.logs.items()) if topic == name for record in log]
+
+
+class MemoryLog:
+    """The log port. An append is two steps: before its records are written, and before that is known."""
+
+    def __init__(self, name: str, broker: Broker, steps: Steps, keep: Mapping[str, int] | int = 0) -> None:
+        self.name = name
+        self.broker = broker
+        self.steps = steps
+        #: How many records of an append that is stopped are written, per topic or for each.
+        self.keep = keep
+        #: What a stopped append left unwritten: a cut network may still deliver it.
+        self.late: list[Outgoing] = []
+
+    async def append(self, records: Sequence[Outgoing], generation: int) -> list[int]:
+        if self.steps.is_last:
+            self._append_some(records)
+        self.steps.take(f"{self.name}: send")
+        offsets = [self.broker.append(record) for record in records]
+        self.steps.take(f"{self.name}: sent")
+        return offsets
+
+    def _append_some(self, records: Sequence[Outgoing]) -> None:
+        written: defaultdict[Place, int] = defaultdict(int)
+        for record in records:
+            place = self.broker.place(record)
+            most = self.keep if isinstance(self.keep, int) else self.keep.get(record.topic, 0)
+            if written[place] < most:
+                written[place] += 1
+                self.broker.append(record)
+            else:
+                self.late.append(record)
+
+
+@dataclass
+class Disk:
+    """What one shelf has on disk: each state that it was in, the last one at the end."""
+
+    states: list[tuple[dict[bytes, bytes], int, int | None]] = field(default_factory=lambda: [({}, 0, None)])
+
+    def lose(self, writes: int) -> None:
+        """A machine that lost power may lose the writes at the end."""
+        del self.states[max(1, len(self.states) - writes) :]
+
+
+class MemoryShelf:
+    """The shelf port over a disk."""
+
+    def __init__(self, disk: Disk | None = None, steps: Steps | None = None) -> None:
+        self.disk = disk or Disk()
+        self.steps = steps
+
+    @property
+    def rows(self) -> dict[bytes, bytes]:
+        return self.disk.states[-1][0]
+
+    @property
+    def reached(self) -> int:
+        return self.disk.states[-1][1]
+
+    @property
+    def inbox(self) -> int | None:
+        return self.disk.states[-1][2]
+
+    def get(self, key: bytes) -> bytes | None:
+        return self.rows.get(key)
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        for key in sorted(self.rows):
+            if key.startswith(prefix):
+                yield key, self.rows[key]
+
+    def write(self, rows: Mapping[bytes, bytes], reached: int, inbox: int | None = None) -> None:
+        if self.steps is not None:
+            self.steps.take("shelf: write")
+        known = self.inbox if inbox is None else inbox
+        self.disk.states.append(({**self.rows, **rows}, reached, known))
+
+
+class MemoryInbox:
+    """The inbox port: remembers what is durable, and every position that could have been committed."""
+
+    def __init__(self, steps: Steps, positions: Mapping[int, int]) -> None:
+        self.steps = steps
+        self.positions = dict(positions)
+        self.history = [dict(positions)]
+        self.generation = 1
+
+    async def take(self) -> list[Batch]:
+        raise NotImplementedError
+
+    def is_current(self, generation: int) -> bool:
+        return generation == self.generation
+
+    def done(self, partition: int, start: int, end: int, generation: int) -> None:
+        self.steps.take("inbox: done")
+        assert self.positions[partition] == start, "the round skips or repeats part of its inbox"
+        self.positions[partition] = end
+        self.history.append(dict(self.positions))
+
+
+class MemoryChangelog:
+    """A changelog partition, to be restored from; chunks are small, so that their seams are tested too."""
+
+    def __init__(self, broker: Broker, topic: str, partition: int, chunk: int = 2) -> None:
+        self.broker = broker
+        self.topic = topic
+        self.partition = partition
+        self.chunk = chunk
+
+    @property
+    def rows(self) -> list[Outgoing]:
+        return self.broker.logs[self.topic, self.partition]
+
+    def end(self) -> int:
+        return len(self.rows)
+
+    def read(self, start: int, end: int) -> Iterator[Sequence[Logged]]:
+        for first in range(start, end, self.chunk):
+            found = list(enumerate(self.rows))[first : min(first + self.chunk, end)]
+            yield [Logged(offset, row.key or b"", row.value or b"") for offset, row in found]
+
+
+class Tables(NamedTuple):
+    """The rows of a worker, as bytes."""
+
+    journal: dict[bytes, bytes]
+    balances: dict[bytes, bytes]
+
+
+def message(record: Record | bytes | None, offset: int, **fields: Any) -> Message:
+    """A record as it stands in an inbox, a second after the one before."""
+    value = record if isinstance(record, bytes | None) else wire.encode(record)
+    return Message(offset, BEGINNING + offset * SECOND, fields.pop("key", b"k"), value, **fields)
+
+
+def batch(messages: Sequence[Message], partition: int = 0, generation: int = 1, end: int | None = None) -> Batch:
+    """Messages that follow each other, as one fetch brings them."""
+    after = messages[-1].offset + 1 if messages else 0
+    start = messages[0].offset if messages else 0
+    return Batch(partition, start, after if end is None else end, generation, messages)
+
+
+class Worker:
+    """One agent's worker over one partition of its inbox: it restores, and then decides in rounds."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        topic: str,
+        fold: Fold,
+        disks: Mapping[str, Disk] | None = None,
+        *,
+        partition: int = 0,
+        committed: int = 0,
+        steps: Steps | None = None,
+        keep: Mapping[str, int] | int = 0,
+        between: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.broker = broker
+        self.topic = topic
+        self.fold = fold
+        self.partition = partition
+        self.steps = steps or Steps()
+        self.tables = [fold.journal, *([] if fold.balances is None else [fold.balances])]
+        self.disks = dict(disks or {table: Disk() for table in self.tables})
+        self.shelves = {table: MemoryShelf(self.disks[table], self.steps) for table in self.tables}
+        self.journal = MemoryLog("journal", broker, self.steps, keep)
+        self.publisher = MemoryLog("publisher", broker, self.steps, keep)
+        self.inbox = MemoryInbox(self.steps, {partition: committed})
+        self.committed = committed
+        #: Called between the restore of the journal and that of the balances: where a zombie may write.
+        self.between = between
+
+    def changelog(self, table: str) -> str:
+        return f"{table}-changelog"
+
+    def start(self) -> None:
+        """Restores as the engine does: the balances' end first, the journal's after it; then repairs."""
+        logs = {
+            table: MemoryChangelog(self.broker, self.changelog(table), self.partition)
+            for table in self.tables
+        }
+        ends = {table: log.end() for table, log in reversed(logs.items())}
+        found = {}
+        for table, log in logs.items():
+            found[table] = restore.restore(log, ends[table], self.shelves[table])
+            self.between()
+        for table, log in logs.items():
+            records = restore.repair_records(log, found[table])
+            if records:
+                restore.repaired(self.shelves[table], ends[table], finish(self.journal.append(records, 1)))
+        position = max(self.committed, self.shelves[self.fold.journal].inbox or 0)
+        self.inbox = MemoryInbox(self.steps, {self.partition: position})
+        self.round = Round(
+            self.topic,
+            self.fold,
+            self.broker.partitions,
+            self.changelog,
+            inbox=self.inbox,
+            journal=self.journal,
+            publisher=self.publisher,
+            views={self.partition: View(self.fold.journal, self.fold.balances, self.shelves)},
+            passing=self._pass,
+        )
+
+    def _pass(self, point: Point) -> None:
+        self.steps.take(point)
+
+    @property
+    def position(self) -> int:
+        return self.inbox.positions[self.partition]
+
+    def run(self, messages: Sequence[Message], sizes: Sequence[int] = ()) -> None:
+        """Decides the messages that are not durable yet, in batches of these sizes, and the rest in one."""
+        waiting = [each for each in messages if each.offset >= self.position]
+        cuts = list(sizes)
+        while waiting:
+            size = cuts.pop(0) if cuts else len(waiting)
+            finish(self.round.run([batch(waiting[:size], self.partition)]))
+            waiting = waiting[size:]
+
+    @property
+    def rows(self) -> Tables:
+        """What the worker knows now."""
+        balances = self.fold.balances
+        return Tables(
+            dict(self.shelves[self.fold.journal].rows),
+            {} if balances is None else dict(self.shelves[balances].rows),
+        )

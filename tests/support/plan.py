@@ -1,0 +1,333 @@
+"""What may befall a worker, as data, and what must be true afterwards.
+
+A plan is an inbox and a number of crashes. It is run twice: by one worker that nothing disturbs, record by record, and
+by workers that are stopped at any step, with any prefix of what they wrote kept, their disks kept, lost or behind, and
+the rest of what they wrote arriving late or never. Then the same must be true for both.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from hypothesis import strategies as st
+
+from saga_app import topics
+from saga_app.core.decision import Fold
+from saga_app.core.records import Line, Order, PolicyChanged, Reason, Record, Slip, StepName
+from saga_app.core.rows import version_of
+from saga_app.durable.ports import Message, Outgoing
+from tests.support import model
+from tests.support.examples import (
+    call_off,
+    cancel,
+    cancelled,
+    completed,
+    countries,
+    deadline,
+    delivery,
+    deposit,
+    limit,
+    order,
+    pay,
+    placed,
+    refund,
+    release,
+    reserve,
+    ship,
+)
+from tests.support.given import CHECKOUT, INVENTORY, PAYMENT, SHIPPING
+from tests.support.memory import Broker, Disk, Steps, Stopped, Tables, Worker, message
+
+Sent = Record | bytes
+
+FOLDS: Final[dict[str, Fold]] = {
+    topics.CHECKOUT: CHECKOUT,
+    topics.PAYMENT: PAYMENT,
+    topics.INVENTORY: INVENTORY,
+    topics.SHIPPING: SHIPPING,
+}
+
+
+def _payment() -> list[Sent]:
+    first = order("o1", "40.00", customer_id="c1")
+    second = order("o2", "70.00", customer_id="c1")
+    return [
+        pay(first),
+        refund(first),
+        deposit("d1", "100.00"),
+        pay(second),
+        refund(second, Reason.OUT_OF_STOCK, StepName.INVENTORY),
+        limit("p1", "60.00"),
+        deposit("d2", "20.00"),
+        pay(order("o1", "41.00", customer_id="c1")),
+        deposit("d1", "101.00"),
+        limit("p2", "1000.00"),
+        limit("p1", "61.00"),
+        pay(order("o3", "30.00")),
+        b"not a record",
+    ]
+
+
+def _inventory() -> list[Sent]:
+    first = order("o1", lines=[("a", 2), ("b", 1)])
+    second = order("o2", lines=[("a", 3)])
+    return [
+        reserve(first),
+        release(first),
+        delivery("d1", a=4, b=2),
+        reserve(second),
+        release(second, Reason.UNDELIVERABLE, StepName.SHIPPING),
+        delivery("d2", a=1),
+        reserve(order("o1", lines=[("a", 1)])),
+        delivery("d1", a=5),
+        reserve(order("o3", lines=[("c", 1)])),
+        b"not a record",
+    ]
+
+
+def _shipping() -> list[Sent]:
+    first, second = order("o1", country="GB"), order("o2", country="FR")
+    return [
+        ship(first),
+        call_off(first),
+        ship(second),
+        call_off(second),
+        countries("p1", "FR"),
+        ship(order("o1", country="FR")),
+        b"not a record",
+    ]
+
+
+def _checkout() -> list[Sent]:
+    return [
+        placed("o1"),
+        cancel("o1"),
+        deadline("o1", 0),
+        deadline("o1", 1, last=True),
+        completed("o1"),
+        cancelled("o1", Reason.OVER_LIMIT, StepName.PAYMENT),
+        placed("o1", "41.00"),
+        placed("o2"),
+        b"not a record",
+    ]
+
+
+#: Records worth trying in each inbox: do, undo, other content, supplies, policies, garbage.
+ALPHABET: Final[dict[str, list[Sent]]] = {
+    topics.PAYMENT: _payment(),
+    topics.INVENTORY: _inventory(),
+    topics.SHIPPING: _shipping(),
+    topics.CHECKOUT: _checkout(),
+}
+
+
+@dataclass(frozen=True)
+class Crash:
+    """One worker's life and end."""
+
+    #: How many records the fetches bring, one after the other; the last brings the rest.
+    sizes: tuple[int, ...] = ()
+    #: Steps that it takes before it is stopped.
+    steps: int = 0
+    #: Rows of the journal and of the balances, and records of each topic, that its last append still writes.
+    kept_journal: int = 0
+    kept_balances: int = 0
+    kept_records: int = 0
+    #: What its successor finds on disk: nothing (None), or all but so many writes of each table.
+    disk_behind: int | None = 0
+    #: Which of the positions that were durable was the last one to be committed, from the newest.
+    uncommitted: int = 0
+    #: What becomes of the rest of its last append: "lost", or it arrives while its successor restores, or at the end.
+    late: str = "lost"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An inbox, and what befalls those who read it."""
+
+    topic: str
+    records: tuple[Sent, ...]
+    crashes: tuple[Crash, ...]
+
+    @property
+    def fold(self) -> Fold:
+        return FOLDS[self.topic]
+
+    @property
+    def messages(self) -> list[Message]:
+        return [message(record, offset) for offset, record in enumerate(self.records)]
+
+
+CRASHES = st.builds(
+    Crash,
+    sizes=st.lists(st.integers(1, 4), max_size=4).map(tuple),
+    steps=st.integers(0, 30),
+    kept_journal=st.integers(0, 4),
+    kept_balances=st.integers(0, 3),
+    kept_records=st.integers(0, 3),
+    disk_behind=st.none() | st.integers(0, 2),
+    uncommitted=st.integers(0, 2),
+    late=st.sampled_from(["lost", "while restoring", "at the end"]),
+)
+
+
+def plans(*names: str, most_records: int = 8) -> st.SearchStrategy[Plan]:
+    """Plans for these inboxes."""
+    return st.sampled_from(names).flatmap(
+        lambda topic: st.builds(
+            Plan,
+            st.just(topic),
+            st.lists(st.sampled_from(ALPHABET[topic]), min_size=1, max_size=most_records).map(tuple),
+            st.lists(CRASHES, min_size=1, max_size=3).map(tuple),
+        )
+    )
+
+
+class Outcome:
+    """What is there at the end."""
+
+    def __init__(self, broker: Broker, tables: Tables) -> None:
+        self.broker = broker
+        self.tables = tables
+
+    @property
+    def sent(self) -> list[Outgoing]:
+        return [record for log in self.broker.logs.values() for record in log if record.partition is None]
+
+
+class Undisturbed(Outcome):
+    """The records one after the other, each durable before the next; knows what each of them sent and changed."""
+
+    def __init__(self, plan: Plan) -> None:
+        broker = Broker()
+        worker = Worker(broker, plan.topic, plan.fold)
+        worker.start()
+        self.sends: list[list[Outgoing]] = []
+        self.changes: list[set[bytes]] = []
+        for each in plan.messages:
+            before, known = len(self._sent(broker)), worker.rows.journal
+            worker.run([each])
+            self.sends.append(self._sent(broker)[before:])
+            now = worker.rows.journal
+            self.changes.append({key for key, row in now.items() if known.get(key) != row})
+        super().__init__(broker, worker.rows)
+
+    def _sent(self, broker: Broker) -> list[Outgoing]:
+        # One topic after the other would lose the sequence: a record sends at most one, so that is none.
+        return [record for log in broker.logs.values() for record in log if record.partition is None]
+
+
+def disturbed(plan: Plan) -> Outcome:
+    """What the workers of the plan leave behind, and after them one that nothing disturbs."""
+    broker = Broker()
+    disks: dict[str, Disk] | None = None
+    committed = 0
+    late: list[Outgoing] = []
+    arriving: list[Outgoing] = []
+
+    def arrive() -> None:
+        for record in arriving:
+            broker.append(record)
+        arriving.clear()
+
+    for crash in plan.crashes:
+        steps = Steps(crash.steps)
+        keep = _kept(plan.fold, crash)
+        worker = Worker(
+            broker, plan.topic, plan.fold, disks, committed=committed, steps=steps, keep=keep, between=arrive
+        )
+        try:
+            worker.start()
+            worker.run(plan.messages, crash.sizes)
+        except Stopped:
+            pass
+        unwritten = [*worker.journal.late, *worker.publisher.late]
+        (arriving if crash.late == "while restoring" else late).extend(
+            [] if crash.late == "lost" else unwritten
+        )
+        disks = _found(worker.disks, crash.disk_behind)
+        history = worker.inbox.history
+        committed = history[max(0, len(history) - 1 - crash.uncommitted)][0]
+    last = Worker(broker, plan.topic, plan.fold, disks, committed=committed, between=arrive)
+    last.start()
+    last.run(plan.messages)
+    for record in late:
+        broker.append(record)
+    return Outcome(broker, last.rows)
+
+
+def _kept(fold: Fold, crash: Crash) -> dict[str, int]:
+    names = (*topics.INBOXES, topics.DEAD_LETTERS)
+    return {
+        f"{fold.journal}-changelog": crash.kept_journal,
+        f"{fold.balances}-changelog": crash.kept_balances,
+        **dict.fromkeys(names, crash.kept_records),
+    }
+
+
+def _found(disks: dict[str, Disk], behind: int | None) -> dict[str, Disk] | None:
+    if behind is None:
+        return None
+    for disk in disks.values():
+        disk.lose(behind)
+    return disks
+
+
+def check(plan: Plan) -> None:
+    """Everything that must be true of a plan."""
+    calm, stormy = Undisturbed(plan), disturbed(plan)
+    agrees_with_the_model(plan, calm)
+    assert stormy.tables == calm.tables, "other rows than without the crashes"
+    only_repeats(calm, stormy)
+    every_answer_was_given(calm, stormy)
+    restores_to_the_same(plan, stormy)
+
+
+def agrees_with_the_model(plan: Plan, calm: Undisturbed) -> None:
+    """An undisturbed worker does what domain.md says, as written down a second time in `model`."""
+    if plan.topic not in (topics.PAYMENT, topics.INVENTORY):
+        return
+    expected = model.fold([each for each in plan.records if not isinstance(each, bytes)])
+    assert model.states(calm.tables.journal) == expected.states
+    assert model.amounts(calm.tables.balances) == expected.balances
+    answers = [len(sends) for each, sends in zip(plan.records, calm.sends, strict=True) if isinstance(each, Slip)]
+    assert answers == [1] * len(answers), "a slip without exactly one answer"
+
+
+def only_repeats(calm: Undisturbed, stormy: Outcome) -> None:
+    """Nothing was sent that an undisturbed worker would not have sent."""
+    assert {repr(record) for record in stormy.sent} <= {repr(record) for record in calm.sent}
+
+
+def every_answer_was_given(calm: Undisturbed, stormy: Outcome) -> None:
+    """Every record got its answer, unless a later record changed the same row: then that one's answer was given."""
+    sent = {repr(record) for record in stormy.sent}
+    for offset, sends in enumerate(calm.sends):
+        for record in sends:
+            if repr(record) not in sent:
+                of = record.value or b""
+                later = [key for changes in calm.changes[offset + 1 :] for key in changes]
+                assert any(b'"order_id":"%s"' % key in of for key in later), f"no answer to offset {offset}"
+
+
+def restores_to_the_same(plan: Plan, stormy: Outcome) -> None:
+    """A worker without a disk finds the same rows in the changelogs, and once more after they were compacted."""
+    for _ in range(2):
+        heir = Worker(stormy.broker, plan.topic, plan.fold, committed=len(plan.records))
+        heir.start()
+        assert heir.rows == stormy.tables, "the changelogs hold other rows than the worker"
+        for table in heir.tables:
+            compact(stormy.broker.logs[heir.changelog(table), 0])
+
+
+def compact(log: list[Outgoing]) -> None:
+    """Keeps the row of each key that was written last, as the broker does."""
+    latest = {row.key: row for row in log}
+    log[:] = latest.values()
+
+
+def versions(rows: dict[bytes, bytes]) -> dict[bytes, int]:
+    return {key: version_of(row) for key, row in rows.items()}
+
+
+__all__ = ["ALPHABET", "CRASHES", "Crash", "Line", "Order", "Plan", "PolicyChanged", "Sequence", "check", "plans"]
