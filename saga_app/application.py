@@ -7,8 +7,11 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any
 
+from faust.cli.base import cli
+
 import agents
 import tables
+from saga_app import commands
 from saga_app.durable.desk import Desk
 from saga_app.durable.engine import Engine, Service
 from saga_app.durable.overrides.app import SagaApp
@@ -31,6 +34,9 @@ def create_app(settings: Settings) -> SagaApp:
         app.agent(topic, name=agent.TOPIC.removesuffix("_events"))(
             _at_desk(agent.listen, engine.desks[agent.TOPIC])
         )
+    for name, command in commands.main.commands.items():
+        # `faust -A saga_app place ...` is `saga place ...`; none has the name of a command of Faust's own.
+        cli.add_command(command, name)
     return app
 
 

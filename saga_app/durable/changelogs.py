@@ -15,9 +15,12 @@ from saga_app.durable.restore import Logged
 
 #: Seconds to wait for the broker's answer.
 PATIENCE = 30.0
-#: What is answered while a topic is new or its leader moves.
+#: What is answered while a topic is new, its leader moves, or its broker was started again.
 _PASSING: Final = frozenset(
     {
+        KafkaError._NOENT,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
         KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.OFFSET_NOT_AVAILABLE,

@@ -63,7 +63,7 @@ class Lease:
         return renewed == generation == self._current() and self.clock() - asked_at <= self.longest
 
     async def hold(self, generation: int) -> None:
-        """Waits until the lease holds; `GivenUp` if it does not and must not; ends the process if the group moved on."""
+        """Waits until the lease holds; `GivenUp` if it must not hold; ends the process if the group moved on."""
         while not self.holds(generation):
             if generation == self._given_up:
                 raise GivenUp(f"generation {generation}")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
 from saga_app.settings import Settings
 from saga_app.topics import Topic
@@ -38,6 +38,28 @@ def check(settings: Settings, topics: Sequence[Topic]) -> Check:
         if existing.get(topic.name, topic.partitions) != topic.partitions
     ]
     return Check(missing, wrong)
+
+
+def compare(settings: Settings, topics: Sequence[Topic]) -> dict[str, list[str]]:
+    """What is missing or different, by topic; topics that are as they must be are left out."""
+    admin = _admin(settings)
+    existing = _partitions(admin, settings)
+    faults: dict[str, list[str]] = {}
+    for topic in topics:
+        if topic.name not in existing:
+            faults[topic.name] = ["missing"]
+        elif existing[topic.name] != topic.partitions:
+            faults[topic.name] = [f"{existing[topic.name]} partitions, not {topic.partitions}"]
+    there = [topic for topic in topics if topic.name in existing]
+    asked = [ConfigResource(ConfigResource.Type.TOPIC, topic.name) for topic in there]
+    answers = admin.describe_configs(asked, request_timeout=PATIENCE) if asked else {}
+    found = {resource.name: future.result() for resource, future in answers.items()}
+    for topic in there:
+        for name, value in topic.config.items():
+            actual = found[topic.name][name].value
+            if actual != value:
+                faults.setdefault(topic.name, []).append(f"{name} is {actual}, not {value}")
+    return faults
 
 
 def ensure(settings: Settings, topics: Sequence[Topic]) -> list[str]:

@@ -1,7 +1,7 @@
 """The generated parts of the documents: diagrams, records, topics, settings. `scripts/docs` writes them anew."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Final
 
@@ -82,9 +82,10 @@ def fault_table() -> str:
 
 def limits() -> str:
     """Sizes."""
+    largest, slip = wire.LARGEST_FROM_PEOPLE // 1024, wire.LARGEST_SLIP // 1024
     return (
-        f"A record that people send has at most {wire.LARGEST_FROM_PEOPLE // 1024} KiB and {records.MOST_LINES:,} lines, "
-        f"a slip at most {wire.LARGEST_SLIP // 1024} KiB, an id 64 characters, a quantity {records.LARGEST_QUANTITY:,}."
+        f"A record that people send has at most {largest} KiB and {records.MOST_LINES:,} lines, "
+        f"a slip at most {slip} KiB, an id 64 characters, a quantity {records.LARGEST_QUANTITY:,}."
     )
 
 
@@ -120,6 +121,6 @@ def _first_line(model: type[Any]) -> str:
     return (doc if doc and doc != inherited.strip() else inherited.strip()).splitlines()[0]
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [head, ("---",) * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -72,7 +72,9 @@ class Run:
             f"stock: {sum(len(each['lines']) for each in deliveries)} articles delivered; placing {len(orders)} orders"
         )
         sender.send_all(_records(deliveries))
-        threading.Thread(target=sender.send_all, args=(_records(orders),), name="placing", daemon=True).start()
+        threading.Thread(
+            target=sender.send_all, args=(_records(orders),), name="placing", daemon=True
+        ).start()
 
     def watch(self) -> bool:
         """Prints endings as they come; with --once returns when all have ended, else on Ctrl-C."""
@@ -90,7 +92,9 @@ class Run:
                 summed_up = True
                 if self.options.once:
                     return True
-                say(f"tables at {self.workers[0].url}/table/orders/ORDER/; to use the tools: . {self.folder}/env")
+                say(
+                    f"tables at {self.workers[0].url}/table/orders/ORDER/; to use the tools: . {self.folder}/env"
+                )
                 say(f"running until Ctrl-C; try: kill -9 $(cat {self.workers[0].pid_file})")
             if self.options.once and time.monotonic() - last > PATIENCE:
                 say(f"no order has ended for {PATIENCE:.0f} s; see the logs in {self.folder}")
@@ -179,7 +183,11 @@ def main(arguments: list[str] | None = None) -> int:
         "--orders", type=int, default=60, metavar="N", help="how many real orders (default: 60)"
     )
     parser.add_argument(
-        "--folder", type=Path, default=Path(".run"), metavar="DIR", help="where everything is kept (default: .run)"
+        "--folder",
+        type=Path,
+        default=Path(".run"),
+        metavar="DIR",
+        help="where everything is kept (default: .run)",
     )
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="how many workers (default: 1)")
     run = Run(parser.parse_args(arguments))

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
 
 from saga_app import topics
+from saga_app.durable import changelogs
 
 #: Topic and partition.
 Place = tuple[str, int]
@@ -65,9 +66,7 @@ class Log:
 
     def ends(self, places: Iterable[Place]) -> dict[Place, int]:
         """The offset after the last record of each."""
-        asked = {TopicPartition(*place): OffsetSpec.latest() for place in places}
-        answers = self._admin.list_offsets(asked, request_timeout=15)
-        return {(place.topic, place.partition): each.result().offset for place, each in answers.items()}
+        return changelogs.ends(self._admin, places)
 
     def committed(self) -> dict[Place, int]:
         """The group's committed offsets of the inboxes; 0 where there is none."""
@@ -108,9 +107,10 @@ class Log:
         Committed offsets are taken first, the ends after them. Where both agree, nothing came between, and what
         is committed has had its consequences written before.
         """
-        until(self._is_quiet, seconds, lambda: f"lag is still {self._lags()}")
+        until(self.is_quiet, seconds, lambda: f"lag is still {self._lags()}")
 
-    def _is_quiet(self) -> bool:
+    def is_quiet(self) -> bool:
+        """Whether nothing is on its way; no, as long as the broker does not answer."""
         try:
             return self.lag() == 0
         except KafkaException:

@@ -37,5 +37,5 @@ def test_orders_end_when_the_broker_comes_back(
     ended = scene.supervise(lambda: len(scene.endings.ended) == placed, 120)
     for each in ended:
         assert each.words and each.code in set(Exit), f"not a clear end: {each}"
-    scene.supervise(lambda: scene.log.lag() == 0, 60)
+    scene.supervise(scene.log.is_quiet, 60)
     scene.prove()

@@ -28,8 +28,8 @@ def test_a_zombie_writes_and_publishes_nothing(scene: Scene) -> None:
         lambda: f"the zombie neither ended nor joined again: {zombie.text()[-3000:]}",
     )
     if not zombie.alive:
-        assert zombie.code == Exit.LEASE_LOST, zombie.text()[-3000:]
-        assert zombie.last_words()
+        # A round that had sent something sees it given up: the delivery timeout is over when it wakes.
+        assert zombie.code in (Exit.LEASE_LOST, Exit.ROUND_FAILED) and zombie.last_words(), zombie.text()[-3000:]
     assert scene.log.inboxes() == records, "the zombie published"
     assert scene.log.rows(TABLES) == rows, "the zombie wrote rows"
 

@@ -9,6 +9,8 @@ from faust.transport.drivers.aiokafka import Consumer as StockConsumer
 from faust.types import TP
 
 from saga_app import topics
+from saga_app.durable import engine
+from saga_app.durable.fatal import Exit
 from saga_app.durable.overrides.consumer import SagaConsumer
 from saga_app.durable.ports import Batch
 from tests.overrides.parts import (
@@ -138,6 +140,36 @@ async def test_partitions_are_given_up_after_the_round_that_runs_has_ended(tmp_p
     await giving_up
     next_round.cancel()
     assert commits == [{PLACE: 9}]
+
+
+@in_a_loop
+async def test_a_round_that_does_not_end_when_partitions_are_given_up_ends_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[Exit] = []
+    monkeypatch.setattr(engine, "LONGEST_DRAIN", 0.05)
+    monkeypatch.setattr(engine, "die", lambda code, text: ended.append(code))
+    consumer, _ = opened(tmp_path, 5)
+    desk = consumer.app.engine.desks[PLACE.topic]
+    desk.deliver(Batch(0, 5, 9, GENERATION, []))
+    await desk.take()
+    await consumer.wait_empty()
+    assert ended == [Exit.REVOKE_TOO_SLOW]
+
+
+@in_a_loop
+async def test_stock_faust_waits_without_limit_for_a_handler_when_partitions_are_given_up(
+    tmp_path: Path,
+) -> None:
+    """rh#402, rh#458, faust#133: the group goes on without it, and what it does then is done twice."""
+    consumer, _ = stock_committed(tmp_path, 5)
+    event = message(PLACE, 5)
+    consumer.track_message(event)
+    giving_up = asyncio.ensure_future(consumer.on_partitions_revoked({PLACE}))
+    done, _ = await asyncio.wait([giving_up], timeout=0.5)
+    assert not done
+    consumer.ack(event)
+    await giving_up
 
 
 @in_a_loop

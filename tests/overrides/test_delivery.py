@@ -5,6 +5,7 @@ start with tables to restore (docs: design, faust.md).
 """
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -197,7 +198,7 @@ async def test_another_rebalance_starts_the_restore_again(tmp_path: Path) -> Non
     for generation in (GENERATION, GENERATION + 1):
         recovery._generation_id = app.consumer_generation_id = generation
         recovery.signal_recovery_start.set()
-        await until(lambda at=generation: at in prepared)
+        await until(partial(prepared.count, generation))
     assert prepared == [GENERATION, GENERATION + 1]
     running.cancel()
 

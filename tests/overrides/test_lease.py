@@ -9,7 +9,7 @@ import pytest
 
 from saga_app.durable import lease as module
 from saga_app.durable.fatal import Exit
-from saga_app.durable.lease import Lease, uptime
+from saga_app.durable.lease import GivenUp, Lease, uptime
 from tests.overrides.parts import in_a_loop
 
 SESSION, DELIVERY = 8.0, 4.0
@@ -53,6 +53,35 @@ async def test_who_may_not_send_waits_for_the_next_heartbeat() -> None:
     for _ in range(5):
         await asyncio.sleep(0)
     assert not waiting.done()
+    group.lease.renew(3, group.now)
+    await waiting
+
+
+@in_a_loop
+async def test_nobody_waits_for_the_lease_of_partitions_that_were_given_up() -> None:
+    group = Group()
+    waiting = asyncio.ensure_future(group.lease.hold(3))
+    await asyncio.sleep(0)
+    group.lease.give_up(3)
+    with pytest.raises(GivenUp):
+        await waiting
+
+
+@in_a_loop
+async def test_a_round_that_runs_while_partitions_are_given_up_may_finish_under_its_lease() -> None:
+    group = Group()
+    group.lease.renew(3, group.now)
+    group.lease.give_up(3)
+    await group.lease.hold(3)
+
+
+@in_a_loop
+async def test_partitions_may_come_back_under_the_generation_that_was_given_up() -> None:
+    group = Group()
+    group.lease.give_up(3)
+    group.lease.take(3)
+    waiting = asyncio.ensure_future(group.lease.hold(3))
+    await asyncio.sleep(0)
     group.lease.renew(3, group.now)
     await waiting
 

@@ -4,7 +4,7 @@ A worker is stopped by an exception at the Nth of its steps: a point of the roun
 shelf, an acknowledgement. An append that is stopped keeps a prefix of what it had for each partition, as Kafka does.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
@@ -39,22 +39,44 @@ def finish(work: Coroutine[Any, Any, T]) -> T:
     raise AssertionError("a port in memory waited")
 
 
-class Steps:
-    """Counts a worker's steps, writes down which they were, and stops it at one."""
+class Stop(NamedTuple):
+    """Where a worker is stopped: the first, second, third time that it takes a step of this name."""
 
-    def __init__(self, stop_at: int | None = None) -> None:
-        self.stop_at = stop_at
-        self.taken: list[str] = []
+    step: str
+    time: int = 1
+
+
+#: Every step of a worker, in the sequence of a round.
+STEPS = (
+    "decided",
+    "journal: send",
+    "journal: sent",
+    "journalled",
+    "publisher: send",
+    "publisher: sent",
+    "published",
+    "shelf: write",
+    "applied",
+    "inbox: done",
+    "acknowledged",
+)
+
+
+class Steps:
+    """Counts a worker's steps, and stops it at one."""
+
+    def __init__(self, stop: Stop | None = None) -> None:
+        self.stop = stop
+        self.taken: Counter[str] = Counter()
 
     def take(self, name: str) -> None:
-        self.taken.append(name)
-        if self.stop_at is not None and len(self.taken) > self.stop_at:
+        if self.stops_at(name):
             raise Stopped(name)
+        self.taken[name] += 1
 
-    @property
-    def is_last(self) -> bool:
-        """Whether the worker stops at the next step."""
-        return self.stop_at is not None and len(self.taken) == self.stop_at
+    def stops_at(self, name: str) -> bool:
+        """Whether the worker would not get past this step now."""
+        return self.stop is not None and self.stop == (name, self.taken[name] + 1)
 
 
 class Broker:
@@ -63,6 +85,8 @@ class Broker:
     def __init__(self, partitions: int = 1) -> None:
         self.partitions = partitions
         self.logs: defaultdict[Place, list[Outgoing]] = defaultdict(list)
+        #: All records that are no rows, of all topics, in the sequence in which they were written.
+        self.sent: list[Outgoing] = []
 
     def place(self, record: Outgoing) -> Place:
         if record.partition is not None:
@@ -73,6 +97,8 @@ class Broker:
     def append(self, record: Outgoing) -> int:
         log = self.logs[self.place(record)]
         log.append(record)
+        if record.partition is None:
+            self.sent.append(record)
         return len(log) - 1
 
     def topic(self, name: str) -> list[Outgoing]:
@@ -93,7 +119,7 @@ class MemoryLog:
         self.late: list[Outgoing] = []
 
     async def append(self, records: Sequence[Outgoing], generation: int) -> list[int]:
-        if self.steps.is_last:
+        if self.steps.stops_at(f"{self.name}: send"):
             self._append_some(records)
         self.steps.take(f"{self.name}: send")
         offsets = [self.broker.append(record) for record in records]

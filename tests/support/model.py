@@ -17,61 +17,78 @@ from saga_app.core.records import (
 )
 
 
+Offset = int
+
+
+class Entry(NamedTuple):
+    """What stands in the journal about one order."""
+
+    state: str
+    version: Offset
+    done_at: Offset | None = None
+    undone_at: Offset | None = None
+
+
 class Expected(NamedTuple):
-    """State by order id, amount by key of a balance."""
+    """Entries by order id; version and amount by key of a balance."""
 
-    states: dict[str, str]
-    balances: dict[str, Decimal]
+    entries: dict[str, Entry]
+    balances: dict[str, tuple[Offset, Decimal]]
 
 
-def fold(records: Iterable[Record]) -> Expected:
+def fold(records: Iterable[tuple[Offset, Record]]) -> Expected:
     """What payment, or inventory, must remember after these records."""
-    states: dict[str, str] = {}
-    balances: dict[str, Decimal] = {}
+    entries: dict[str, Entry] = {}
+    balances: dict[str, tuple[Offset, Decimal]] = {}
     content: dict[str, object] = {}
     taken: dict[str, dict[str, Decimal]] = {}
     limit = Decimal(1000)
-    for record in records:
+    for at, record in records:
         name, brought = _identity(record)
+        known = name in content
         if content.setdefault(name, brought) != brought:
             continue
-        again = name in taken
-        taken.setdefault(name, {})
+        moves: dict[str, Decimal] = {}
         match record:
-            case PolicyChanged() if not again and record.limit is not None:
+            case PolicyChanged() if not known and record.limit is not None:
                 limit = record.limit
-            case FundsDeposited() | StockReceived() if not again:
-                for key, amount in _supplies(record).items():
-                    balances[key] = balances.get(key, Decimal(0)) + amount
-            case Do() if record.order_id not in states:
+            case FundsDeposited() | StockReceived() if not known:
+                moves = _supplies(record)
+            case Do() if not known:
                 wanted = _wanted(record, balances)
                 if _refused(record, wanted, balances, limit):
-                    states[record.order_id] = "REFUSED"
+                    entries[record.order_id] = Entry("REFUSED", at)
                 else:
-                    states[record.order_id] = "DONE"
+                    entries[record.order_id] = Entry("DONE", at, at)
                     taken[name] = wanted
-                    for key, amount in wanted.items():
-                        balances[key] -= amount
-            case Undo() if record.order_id not in states:
-                states[record.order_id] = "VOID"
-            case Undo() if states[record.order_id] == "DONE":
-                states[record.order_id] = "UNDONE"
-                for key, amount in taken[name].items():
-                    balances[key] += amount
+                    moves = {key: -amount for key, amount in wanted.items()}
+            case Undo() if not known:
+                entries[record.order_id] = Entry("VOID", at)
+            case Undo() if entries[record.order_id].state == "DONE":
+                entries[record.order_id] = Entry("UNDONE", at, entries[record.order_id].done_at, at)
+                moves = taken[name]
             case _:
                 pass
-    return Expected(states, balances)
+        for key, amount in moves.items():
+            balances[key] = (at, balances.get(key, (at, Decimal(0)))[1] + amount)
+    return Expected(entries, balances)
 
 
-def states(journal: Mapping[bytes, bytes]) -> dict[str, str]:
-    """The state of every order in a journal."""
-    return {key.decode(): json.loads(row)["state"] for key, row in journal.items() if b":" not in key}
+def written(journal: Mapping[bytes, bytes]) -> dict[str, Entry]:
+    """What a journal says about orders."""
+    rows = {key.decode(): json.loads(row) for key, row in journal.items() if b":" not in key}
+    return {
+        key: Entry(row["state"], row["version"], row.get("done_at"), row.get("undone_at"))
+        for key, row in rows.items()
+    }
 
 
-def amounts(balances: Mapping[bytes, bytes]) -> dict[str, Decimal]:
-    """What is there, by key: money or units."""
+def amounts(balances: Mapping[bytes, bytes]) -> dict[str, tuple[Offset, Decimal]]:
+    """What is there, by key: money or units, and since when."""
     rows = {key.decode(): json.loads(row) for key, row in balances.items()}
-    return {key: Decimal(row.get("balance", row.get("available"))) for key, row in rows.items()}
+    return {
+        key: (row["version"], Decimal(row.get("balance", row.get("available")))) for key, row in rows.items()
+    }
 
 
 def _identity(record: Record) -> tuple[str, object]:
@@ -94,7 +111,7 @@ def _supplies(record: FundsDeposited | StockReceived) -> dict[str, Decimal]:
     return {f"{record.warehouse}:{line.sku}": Decimal(line.quantity) for line in record.lines}
 
 
-def _wanted(record: Do, balances: Mapping[str, Decimal]) -> dict[str, Decimal]:
+def _wanted(record: Do, balances: Mapping[str, tuple[Offset, Decimal]]) -> dict[str, Decimal]:
     of: Order = record.order
     if record.type == "PaymentRequested":  # type: ignore[attr-defined]
         key = f"{of.customer_id}:{of.currency}"
@@ -103,8 +120,8 @@ def _wanted(record: Do, balances: Mapping[str, Decimal]) -> dict[str, Decimal]:
 
 
 def _refused(
-    record: Do, wanted: Mapping[str, Decimal], balances: Mapping[str, Decimal], limit: Decimal
+    record: Do, wanted: Mapping[str, Decimal], balances: Mapping[str, tuple[Offset, Decimal]], limit: Decimal
 ) -> bool:
     if record.type == "PaymentRequested" and record.order.amount >= limit:  # type: ignore[attr-defined]
         return True
-    return any(key not in balances or balances[key] < amount for key, amount in wanted.items())
+    return any(key not in balances or balances[key][1] < amount for key, amount in wanted.items())

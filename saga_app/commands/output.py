@@ -1,0 +1,53 @@
+"""What commands print: one line for people or one JSON object for machines; errors in one line on stderr."""
+
+import json
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Final, NoReturn, ParamSpec, TypeVar
+
+import click
+
+from saga_app.core.errors import Rejected
+from saga_app.durable.topic_admin import BrokerUnreachable, TopicsWrong
+from saga_app.settings import SettingsError
+
+#: Exit codes: something did not work, or the input was wrong.
+FAILED: Final = 1
+WRONG_INPUT: Final = 2
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+
+
+class Failed(Exception):
+    """A command that did not work; the message says what, where and what to do."""
+
+
+def show(machine: dict[str, Any], people: str, *, as_json: bool) -> None:
+    """One result."""
+    click.echo(json.dumps(machine, default=str) if as_json else people)
+
+
+def end(message: str, code: int) -> NoReturn:
+    """The error in one line, and the exit code."""
+    click.echo(f"saga: {' '.join(message.split())}", err=True)
+    raise SystemExit(code)
+
+
+def told(command: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Every error that a user can meet becomes one line and an exit code."""
+
+    @wraps(command)
+    def run(*args: Arguments.args, **options: Arguments.kwargs) -> Result:
+        try:
+            return command(*args, **options)
+        except Rejected as error:
+            end(f"{error.fault}: {error.detail}", WRONG_INPUT)
+        except SettingsError as error:
+            end(str(error), WRONG_INPUT)
+        except (Failed, BrokerUnreachable, TopicsWrong) as error:
+            end(str(error), FAILED)
+
+    return run
