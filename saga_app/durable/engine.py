@@ -6,6 +6,7 @@ It knows Kafka and RocksDB but not Faust; the overrides in `durable.overrides` t
 import asyncio
 import gc
 import logging
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
@@ -270,12 +271,14 @@ class Engine:
         return self.settings.data_dir / "tables"
 
     def _open(self, table: str, partition: int, topic_id: str) -> RocksShelf:
-        shelf = RocksShelf(self._folder / f"{table}-{partition}.db", self._memory)
-        rebuild = shelf.path.with_suffix(REBUILD)
+        path = self._folder / f"{table}-{partition}.db"
+        rebuild = path.with_suffix(REBUILD)
         if rebuild.exists():
-            shelf.empty("it was damaged, or rows were missing")
+            logger.warning("rebuilding %s from its changelog: it was damaged, or rows were missing", path.name)
+            shutil.rmtree(path, ignore_errors=True)
             rebuild.unlink()
-        elif shelf.topic_id not in (None, topic_id):
+        shelf = RocksShelf(path, self._memory)
+        if shelf.topic_id not in (None, topic_id):
             shelf.empty("its changelog topic was deleted and made again")
         shelf.belong_to(topic_id)
         return shelf

@@ -115,8 +115,9 @@ class Reader:
         batches = []
         for partition, messages in found.items():
             start = self._next.get(partition)
-            if start is None or messages[0].offset < start:
-                # Of an earlier assignment.
+            # What lies below belongs to an earlier assignment.
+            messages = [message for message in messages if start is not None and message.offset >= start]
+            if start is None or not messages:
                 continue
             end = messages[-1].offset + 1
             self._next[partition] = end

@@ -144,8 +144,7 @@ class RocksShelf:
         return StoreDamaged(self.path, error) if "Corruption" in str(error) else error
 
     def _load(self) -> None:
-        reached = self._db.get(OFFSET_KEY)
-        inbox = self._db.get(INBOX_KEY)
+        reached, inbox = self.get(OFFSET_KEY), self.get(INBOX_KEY)
         self._reached = 0 if reached is None else int(reached) + 1
         self._inbox = None if inbox is None else int(inbox)
 
