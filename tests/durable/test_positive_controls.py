@@ -3,7 +3,7 @@
 A property that no defect can break proves nothing. Each control names the sentence of the design that it breaks.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from saga_app.core.moves import Moves, inverse, moved
 from saga_app.core.participant import Participant
 from saga_app.core.records import Record, Slip, Undo
 from saga_app.core.rows import State, version_of
-from saga_app.durable import restore, round
+from saga_app.durable import restore
 from saga_app.durable.ports import Outgoing, Shelf
 from saga_app.durable.restore import Changelog, Logged, Restored
 from saga_app.durable.round import Round, Span
@@ -74,15 +74,6 @@ def _finish(self: Round, spans: list[Span], rows: Any, reached: Any) -> None:
     self._apply(spans, rows, reached)
     for span in spans:
         self.inbox.done(*span)
-
-
-def reached_is_taken_from_the_last_row(patch: pytest.MonkeyPatch) -> None:
-    """A round raises `reached` only if its rows follow without a gap."""
-
-    def contiguous(reached: int, offsets: Sequence[int]) -> int:
-        return max([reached, *(offset + 1 for offset in offsets)])
-
-    patch.setattr(round, "contiguous", contiguous)
 
 
 def a_repeat_raises_the_version(patch: pytest.MonkeyPatch) -> None:
@@ -215,7 +206,6 @@ DEFECTS: list[Plant] = [
     publish_before_journal,
     acknowledge_before_publish,
     apply_before_journal,
-    reached_is_taken_from_the_last_row,
     a_repeat_raises_the_version,
     a_repeat_is_not_answered,
     a_replay_is_not_answered,
@@ -243,8 +233,7 @@ def is_violated(plan: Plan) -> bool:
 def test_a_planted_defect_is_caught(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
     generate_only = settings(examples(3000), phases=[Phase.generate])
-    import os
-    found = None if os.environ.get("NOTRACES") else next(filter(is_violated, TRACES), None)
+    found = next(filter(is_violated, TRACES), None)
     if found is None:
         found = find(plans(topics.PAYMENT, topics.INVENTORY), is_violated, settings=generate_only)
     monkeypatch.undo()

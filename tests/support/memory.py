@@ -88,6 +88,12 @@ class Broker:
         #: All records that are no rows, of all topics, in the sequence in which they were written.
         self.sent: list[Outgoing] = []
 
+    def copy(self) -> "Broker":
+        """The same logs; what is written to them is not written to these."""
+        twin = Broker(self.partitions)
+        twin.logs.update({place: list(log) for place, log in self.logs.items()})
+        return twin
+
     def place(self, record: Outgoing) -> Place:
         if record.partition is not None:
             return record.topic, record.partition
