@@ -134,14 +134,13 @@ class Order(Model):
     warehouse: Id
     lines: Lines
 
-    @model_validator(mode="after")
-    def _is_normal(self) -> Self:
+    def model_post_init(self, context: Any, /) -> None:
+        """Only the normal form is an order. (A validator would run again for every slip that the order is put into.)"""
         if not money.is_normal(self.amount, self.currency) or self.amount < 0:
             raise ValueError("the amount is not in normal form")
         skus = [line.sku for line in self.lines]
         if len(skus) > 1 and skus != sorted(set(skus)):
             raise ValueError("the lines are not merged and sorted")
-        return self
 
     @cached_property
     def canonical(self) -> bytes:

@@ -6,6 +6,7 @@ Stock Faust recovers 9,200 rows a second through its event loop, seeks out of ra
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
@@ -111,7 +112,7 @@ def _offsets(
         answers = admin.list_offsets(asked, request_timeout=PATIENCE)
         return {(place.topic, place.partition): future.result().offset for place, future in answers.items()}
 
-    return _patiently(ask)
+    return _patiently(admin, ask)
 
 
 def topic_ids(admin: AdminClient, topics: Iterable[str]) -> dict[str, str]:
@@ -122,11 +123,14 @@ def topic_ids(admin: AdminClient, topics: Iterable[str]) -> dict[str, str]:
         answers = admin.describe_topics(names, request_timeout=PATIENCE)
         return {name: str(future.result().topic_id) for name, future in answers.items()}
 
-    return _patiently(ask)
+    return _patiently(admin, ask)
 
 
-def _patiently(ask: Callable[[], Answer]) -> Answer:
-    """Asks again while a topic is new or its leader moves: librdkafka's admin client does not do it by itself."""
+def _patiently(admin: AdminClient, ask: Callable[[], Answer]) -> Answer:
+    """Asks again while a topic is new or its leader moves: librdkafka's admin client does not do it by itself.
+
+    Nor does it ask for new metadata: after a broker's restart it would be refused for its old leader epoch for ever.
+    """
     end = time.monotonic() + PATIENCE
     while True:
         try:
@@ -135,3 +139,5 @@ def _patiently(ask: Callable[[], Answer]) -> Answer:
             if error.args[0].code() not in _PASSING or time.monotonic() > end:
                 raise
         time.sleep(0.1)
+        with suppress(KafkaException):
+            admin.list_topics(timeout=5)

@@ -95,7 +95,9 @@ def recovery(scene: Scene, rate: int) -> dict[str, Any]:
     scene.shop.flush()
     scene.endings.wait_for(before + count, 120)
     check(scene, count, "kill")
-    gaps = sorted(scene.endings.ended_at[f"kill-{n}"] - scene.endings.placed_at[f"kill-{n}"] for n in range(count))
+    gaps = sorted(
+        scene.endings.ended_at[f"kill-{n}"] - scene.endings.placed_at[f"kill-{n}"] for n in range(count)
+    )
     return {"rate": rate, "longest_pause_s": round(longest, 1), "longest_order_s": round(gaps[-1] / 1000, 1)}
 
 

@@ -29,7 +29,9 @@ def test_a_zombie_writes_and_publishes_nothing(scene: Scene) -> None:
     )
     if not zombie.alive:
         # A round that had sent something sees it given up: the delivery timeout is over when it wakes.
-        assert zombie.code in (Exit.LEASE_LOST, Exit.ROUND_FAILED) and zombie.last_words(), zombie.text()[-3000:]
+        assert zombie.code in (Exit.LEASE_LOST, Exit.ROUND_FAILED) and zombie.last_words(), zombie.text()[
+            -3000:
+        ]
     assert scene.log.inboxes() == records, "the zombie published"
     assert scene.log.rows(TABLES) == rows, "the zombie wrote rows"
 
