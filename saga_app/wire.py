@@ -161,6 +161,8 @@ def encode(record: Record) -> bytes:
                 record.step.encode(),
                 record.order.canonical,
             )
+        case OrderCompleted():
+            return b'{"type":"OrderCompleted","order_id":"%s"}' % record.order_id.encode()
         case _:
             return to_json(record.model_dump(exclude_none=True))
 

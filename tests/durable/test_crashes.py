@@ -3,11 +3,14 @@
 The rows are the same as without the crashes, every answer is given, and nothing is sent that would not have been.
 """
 
+from itertools import product
+
 import pytest
 from hypothesis import given as for_all
 
 from saga_app import topics
-from tests.support.plan import TRACES, Plan, check, plans
+from tests.support.memory import STEPS, Stop
+from tests.support.plan import ALPHABET, TRACES, Crash, Plan, check, plans
 from tests.support.profiles import examples
 
 
@@ -26,3 +29,16 @@ def test_checkout_and_shipping_end_as_if_nothing_had_happened(plan: Plan) -> Non
 @pytest.mark.parametrize("trace", TRACES)
 def test_the_hard_traces_end_as_if_nothing_had_happened(trace: Plan) -> None:
     check(trace)
+
+
+KEPT = [(stop, kept) for stop in STEPS for kept in ((0, 1, 2) if stop.endswith("send") else (0,))]
+
+
+@pytest.mark.parametrize(("stop", "kept"), KEPT)
+@pytest.mark.parametrize("topic", [topics.PAYMENT, topics.INVENTORY])
+def test_every_short_history_ends_as_if_nothing_had_happened(topic: str, stop: str, kept: int) -> None:
+    """Exhaustive: three of do, undo and another's do in one batch, every step, every prefix, disk kept or lost."""
+    do, undo, supply, other = ALPHABET[topic][:4]
+    for records, disk, time in product(product((do, undo, other), repeat=3), (None, 0), (2, 3)):
+        crash = Crash((1,), Stop(stop, time), kept, kept, kept, disk_behind=disk, uncommitted=1)
+        check(Plan(topic, (supply, *records), (crash,)))

@@ -1,12 +1,12 @@
 """Follows `checkout_events` and collects how orders end."""
 
-import json
 import time
 from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
 
 from saga_app import topics
+from tests.live.log import parsed
 
 
 class Endings:
@@ -61,12 +61,9 @@ class Endings:
         self._consumer.close()
 
     def _see(self, message: Any) -> None:
-        try:
-            fields = json.loads(message.value())
-            kind, order_id = fields.get("type"), str(fields["order_id"])
-        except (ValueError, KeyError, AttributeError, TypeError):
-            return
-        if kind == "OrderPlaced" or kind is None:
+        fields = parsed(message.value())
+        kind, order_id = fields.get("type"), str(fields.get("order_id"))
+        if "order_id" in fields and kind in (None, "OrderPlaced"):
             self.placed_at.setdefault(order_id, message.timestamp()[1])
         elif kind in ("OrderCompleted", "OrderCancelled"):
             self.repeats += order_id in self.ended

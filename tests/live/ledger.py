@@ -1,4 +1,4 @@
-"""Checks a quiet system from its topics alone: refolds every inbox, compares with the changelogs, adds everything up."""
+"""Checks a quiet system from its topics alone: refolds every inbox, compares with the changelogs, adds it all up."""
 
 import json
 from collections import Counter, defaultdict
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from saga_app import topics
 from saga_app.core.rows import version_of
 from saga_app.durable import dead_letters
-from tests.live.log import Place, everything
+from tests.live.log import Place, everything, parsed
 from tests.live.refold import Dead, Refold, Tables
 
 Rows = dict[str, dict[str, Any]]
@@ -43,8 +43,6 @@ class Ledger:
         self.inboxes = {name: everything(broker, name, partitions) for name in topics.INBOXES}
         self.letters = everything(broker, topics.DEAD_LETTERS, partitions)
         self.refold = Refold(self.inboxes, partitions)
-        #: The inbox partition whose fold wrote each row.
-        self._written_by: dict[tuple[str, bytes], int] = {}
         self.logged = self._read_changelogs()
 
     @property
@@ -62,7 +60,7 @@ class Ledger:
         assert len(self.dead) == dead_letters, f"dead letters: {self.dead[:5]}"
         self.dead_letters_are_written()
         for table in self.refold.tables:
-            self._same(table, self.refold.tables[table], self.logged[table])
+            self._same(table)
         self.ends()
         self.ends_one_way()
         self.nothing_half_done()
@@ -109,16 +107,16 @@ class Ledger:
     def committed_is_complete(self, committed: dict[Place, int]) -> None:
         """After a stop in order: every decision that is in a journal lies below the committed offset."""
         for topic, table in JOURNALS.items():
-            for key, row in self.logged[table].items():
-                place = (topic, self._written_by[table, key])
+            for (partition, key), row in self.logged[table].items():
+                place = (topic, partition)
                 assert version_of(row) < committed[place], (
                     f"{table} {key!r} was decided at offset {version_of(row)} of {place}, "
                     f"but only {committed[place]} is committed"
                 )
 
     def rows(self, table: str) -> Rows:
-        """The table's rows, parsed."""
-        return {key.decode(): json.loads(row) for key, row in self.logged[table].items()}
+        """The table's rows, parsed, by key."""
+        return {key.decode(): json.loads(row) for (_, key), row in self.logged[table].items()}
 
     def statuses(self) -> Counter[str]:
         """How many orders completed, or were cancelled for which reason."""
@@ -158,8 +156,9 @@ class Ledger:
             assert total == left + held[name], f"{name}: {came} {total}, {there} {left}, held {held[name]}"
             assert left >= 0, f"{name} is below zero: {left}"
 
-    def _same(self, table: str, refolded: dict[bytes, bytes], logged: dict[bytes, bytes]) -> None:
+    def _same(self, table: str) -> None:
         """I7: the changelog holds exactly what a fold of the inbox gives."""
+        refolded, logged = self.refold.tables[table], self.logged[table]
         assert set(refolded) == set(logged), (
             f"{table}: missing {sorted(set(refolded) - set(logged))[:3]}, "
             f"unexplained {sorted(set(logged) - set(refolded))[:3]}"
@@ -171,11 +170,10 @@ class Ledger:
         """The row with the highest version of each key, which must also be the one written last."""
         tables: Tables = {}
         for table in self.refold.tables:
-            rows: dict[bytes, bytes] = {}
-            stale: set[bytes] = set()
+            rows: dict[tuple[int, bytes], bytes] = {}
+            stale: set[tuple[int, bytes]] = set()
             for message in everything(self.broker, topics.changelog(self.app_id, table), self.partitions):
-                key, row = message.key(), message.value()
-                self._written_by[table, key] = message.partition()
+                key, row = (message.partition(), message.key()), message.value()
                 if key in rows and version_of(rows[key]) > version_of(row):
                     stale.add(key)
                     continue
@@ -195,12 +193,3 @@ def letter_of(message: Any) -> Dead:
         int(headers[dead_letters.OFFSET]),
         headers[dead_letters.REASON],
     )
-
-
-def parsed(value: bytes | None) -> dict[str, Any]:
-    """The fields of a record; none where it is no JSON object."""
-    try:
-        fields = json.loads(value or b"")
-    except (ValueError, RecursionError):
-        return {}
-    return fields if isinstance(fields, dict) else {}

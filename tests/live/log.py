@@ -1,5 +1,6 @@
 """The topics as they are: all messages, where they end, and how far the group has consumed them."""
 
+import json
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -52,6 +53,15 @@ def everything(broker: str, topic: str, partitions: int) -> list[Any]:
         return [message for each in found.values() for message in each]
     finally:
         consumer.close()
+
+
+def parsed(value: bytes | None) -> dict[str, Any]:
+    """The fields of a record; none where it is no JSON object."""
+    try:
+        fields = json.loads(value or b"")
+    except (ValueError, RecursionError):
+        return {}
+    return fields if isinstance(fields, dict) else {}
 
 
 class Log:

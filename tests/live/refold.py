@@ -12,8 +12,8 @@ from saga_app.durable.engine import Service
 from saga_app.durable.round import SENT_ON
 from saga_app.durable.view import View
 
-#: Rows of each table, key and row as bytes.
-Tables = dict[str, dict[bytes, bytes]]
+#: The rows of each table, by partition and key: a policy is in every partition under the same key.
+Tables = dict[str, dict[tuple[int, bytes], bytes]]
 
 
 class DictShelf:
@@ -63,9 +63,10 @@ class Refold:
             except Rejected as why:
                 place = (service.topic, message.partition(), message.offset())
                 self.dead.append(Dead(*place, str(why.fault)))
-        for each in shelves:
+        for partition, each in enumerate(shelves):
             for table, shelf in each.items():
-                self.tables.setdefault(table, {}).update(shelf.rows)
+                rows = self.tables.setdefault(table, {})
+                rows.update({(partition, key): row for key, row in shelf.rows.items()})
 
     def _decide(self, service: Service, message: Any, view: View) -> None:
         record = wire.decode(message.value())

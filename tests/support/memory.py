@@ -46,8 +46,9 @@ class Stop(NamedTuple):
     time: int = 1
 
 
-#: Every step of a worker, in the sequence of a round.
+#: Every step of a worker: of its restore, and in the sequence of a round.
 STEPS = (
+    "restore: write",
     "decided",
     "journal: send",
     "journal: sent",
@@ -161,6 +162,7 @@ class MemoryShelf:
     def __init__(self, disk: Disk | None = None, steps: Steps | None = None) -> None:
         self.disk = disk or Disk()
         self.steps = steps
+        self.step = "restore: write"
 
     @property
     def rows(self) -> dict[bytes, bytes]:
@@ -184,7 +186,7 @@ class MemoryShelf:
 
     def write(self, rows: Mapping[bytes, bytes], reached: int, inbox: int | None = None) -> None:
         if self.steps is not None:
-            self.steps.take("shelf: write")
+            self.steps.take(self.step)
         known = self.inbox if inbox is None else inbox
         self.disk.states.append(({**self.rows, **rows}, reached, known))
 
@@ -246,7 +248,9 @@ def message(record: Record | bytes | None, offset: int, **fields: Any) -> Messag
     return Message(offset, BEGINNING + offset * SECOND, fields.pop("key", b"k"), value, **fields)
 
 
-def batch(messages: Sequence[Message], partition: int = 0, generation: int = 1, end: int | None = None) -> Batch:
+def batch(
+    messages: Sequence[Message], partition: int = 0, generation: int = 1, end: int | None = None
+) -> Batch:
     """Messages that follow each other, as one fetch brings them."""
     after = messages[-1].offset + 1 if messages else 0
     start = messages[0].offset if messages else 0
@@ -302,6 +306,8 @@ class Worker:
             records = restore.repair_records(log, found[table])
             if records:
                 restore.repaired(self.shelves[table], ends[table], finish(self.journal.append(records, 1)))
+        for shelf in self.shelves.values():
+            shelf.step = "shelf: write"
         position = max(self.committed, self.shelves[self.fold.journal].inbox or 0)
         self.inbox = MemoryInbox(self.steps, {self.partition: position})
         self.round = Round(

@@ -16,7 +16,6 @@ from saga_app.core.records import (
     Undo,
 )
 
-
 Offset = int
 
 

@@ -35,7 +35,7 @@ from tests.support.examples import (
     ship,
 )
 from tests.support.given import CHECKOUT, INVENTORY, PAYMENT, SHIPPING
-from tests.support.memory import STEPS, Broker, Disk, Steps, Stop, Stopped, Tables, Worker, message
+from tests.support.memory import STEPS, Broker, Disk, Steps, Stop, Stopped, Worker, message
 
 Sent = Record | bytes
 
@@ -186,7 +186,9 @@ def plans(*names: str, most_records: int = 8) -> st.SearchStrategy[Plan]:
 def _inboxes(alphabet: list[Sent], most: int) -> st.SearchStrategy[tuple[Sent, ...]]:
     """Some of the first few records: what happens to one order is where the difficulties are."""
     few = st.sampled_from([3, 3, 4, 6, len(alphabet)])
-    return few.flatmap(lambda count: st.lists(st.sampled_from(alphabet[:count]), min_size=1, max_size=most)).map(tuple)
+    return few.flatmap(
+        lambda count: st.lists(st.sampled_from(alphabet[:count]), min_size=1, max_size=most)
+    ).map(tuple)
 
 
 #: Traces that a model checker, or a planted defect, showed to be the hard ones. `_DEPOSIT, _DO, _UNDO` of one order.
@@ -324,7 +326,9 @@ def agrees_with_the_model(plan: Plan, calm: Undisturbed) -> None:
     expected = model.fold((at, each) for at, each in enumerate(plan.records) if not isinstance(each, bytes))
     assert model.written(calm.tables.journal) == expected.entries
     assert model.amounts(calm.tables.balances) == expected.balances
-    answers = [len(sends) for each, sends in zip(plan.records, calm.sends, strict=True) if isinstance(each, Slip)]
+    answers = [
+        len(sends) for each, sends in zip(plan.records, calm.sends, strict=True) if isinstance(each, Slip)
+    ]
     assert answers == [1] * len(answers), "a slip without exactly one answer"
 
 

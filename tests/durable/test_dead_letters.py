@@ -1,0 +1,87 @@
+"""Dead letters: the original, why it could not be applied, and where it came from."""
+
+from hashlib import sha256
+
+import pytest
+
+from saga_app.core.errors import Fault, Rejected
+from saga_app.durable.dead_letters import MOST_HEADER_BYTES, dead_letter
+from saga_app.durable.ports import Message, Outgoing
+from tests.support.corpus import CARD, CARDS, CORPUS, NOT_CARDS
+
+WHY = Rejected(Fault.INVALID, "amount: £5 is no amount")
+
+
+def letter(
+    value: bytes | None, key: bytes | None = b"k", headers: tuple[tuple[str, bytes], ...] = ()
+) -> Outgoing:
+    return dead_letter("checkout_events", 3, Message(7, 1_700_000_000_123, key, value, headers), WHY)
+
+
+def hashed(value: bytes) -> bytes:
+    return b"sha256:" + sha256(value).hexdigest().encode()
+
+
+def test_it_has_the_original_bytes_key_and_headers() -> None:
+    dead = letter(b"\xff\x00 not a record", b"\xfe", (("trace", b"\x01"), ("trace", b"\x02")))
+    assert (dead.topic, dead.key, dead.value) == ("dead_letters", b"\xfe", b"\xff\x00 not a record")
+    assert list(dead.headers)[:2] == [("trace", b"\x01"), ("trace", b"\x02")]
+
+
+def test_it_says_why_and_where_from_and_when() -> None:
+    assert list(letter(b"x").headers) == [
+        ("saga-reason", b"invalid"),
+        ("saga-detail", "amount: £5 is no amount".encode()),
+        ("saga-topic", b"checkout_events"),
+        ("saga-partition", b"3"),
+        ("saga-offset", b"7"),
+        ("saga-time", b"1700000000123"),
+    ]
+
+
+def test_a_null_value_and_a_null_key_stay_null() -> None:
+    dead = letter(None, None)
+    assert (dead.key, dead.value) == (None, None)
+
+
+def test_a_header_without_a_value_is_no_reason_to_stop() -> None:
+    dead = letter(b"x", headers=(("empty", None),))  # type: ignore[arg-type]
+    assert next(iter(dead.headers)) == ("empty", b"")
+
+
+@pytest.mark.parametrize("text", CARDS)
+def test_a_card_number_is_replaced_by_a_hash_wherever_it_stands(text: str) -> None:
+    raw = text.encode()
+    for value in (raw, b'{"note":"%s"}' % raw, b'{"note":"%s"' % raw, b"\xff " + raw):
+        dead = letter(value, raw, (("card", raw),))
+        assert (dead.key, dead.value) == (hashed(raw), hashed(value))
+        assert next(iter(dead.headers)) == ("card", hashed(raw))
+
+
+def test_a_card_number_in_escapes_is_found_too() -> None:
+    value = b'{"note":"%s"}' % "".join(f"\\u{ord(digit):04x}" for digit in CARD).encode()
+    assert letter(value).value == hashed(value)
+
+
+@pytest.mark.parametrize("text", NOT_CARDS)
+def test_other_numbers_stay(text: str) -> None:
+    assert letter(text.encode()).value == text.encode()
+
+
+def test_an_id_that_looks_like_a_card_number_stays() -> None:
+    value = b'{"order_id":"%s","amount":-1}' % CARD.encode()
+    assert letter(value).value == value
+
+
+def test_headers_that_are_too_large_are_dropped_and_it_says_so() -> None:
+    """`dead_letters` takes larger records than the inboxes, but not without end."""
+    dead = letter(b"x", headers=(("big", b"y" * MOST_HEADER_BYTES), ("small", b"z")))
+    dropped = MOST_HEADER_BYTES + len("big") + len("small") + 1
+    assert next(iter(dead.headers)) == ("saga-headers-dropped", str(dropped).encode())
+    assert "big" not in dict(dead.headers)
+
+
+@pytest.mark.parametrize("bad", CORPUS, ids=lambda bad: bad.name[:60].encode("ascii", "replace").decode())
+def test_every_kind_of_bad_input_can_be_kept(bad: object) -> None:
+    dead = letter(bad.value)  # type: ignore[attr-defined]
+    assert CARD.encode() not in (dead.value or b"")

@@ -1,0 +1,151 @@
+"""The desk: batches of the present generation, in order, and how far each partition is durable."""
+
+import asyncio
+
+import pytest
+
+from saga_app.durable import desk as desk_module
+from saga_app.durable.desk import MOST_WAITING, Desk
+from saga_app.durable.fatal import Exit
+from tests.support.examples import deposit
+from tests.support.memory import batch, message
+
+
+class Died(Exception):
+    """The process would have ended."""
+
+
+@pytest.fixture(autouse=True)
+def deaths(monkeypatch: pytest.MonkeyPatch) -> list[Exit]:
+    codes: list[Exit] = []
+
+    def die(code: Exit, message: str) -> None:
+        codes.append(code)
+        raise Died(message)
+
+    monkeypatch.setattr(desk_module, "die", die)
+    return codes
+
+
+def opened(generation: int = 1, **positions: int) -> Desk:
+    desk = Desk("payment_events")
+    desk.open({int(name[1:]): at for name, at in positions.items()} or {0: 0}, generation)
+    return desk
+
+
+def some(start: int, count: int, generation: int = 1, partition: int = 0):  # type: ignore[no-untyped-def]
+    return batch([message(deposit(), start + each) for each in range(count)], partition, generation)
+
+
+def test_all_that_waits_is_taken_in_order() -> None:
+    async def story() -> None:
+        desk = opened()
+        for each in (some(0, 2), some(2, 1), some(3, 4)):
+            desk.deliver(each)
+        assert [each.start for each in await desk.take()] == [0, 2, 3]
+
+    asyncio.run(story())
+
+
+def test_taking_waits_for_the_first_batch() -> None:
+    async def story() -> None:
+        desk = opened()
+        taking = asyncio.create_task(desk.take())
+        await asyncio.sleep(0)
+        assert not taking.done()
+        desk.deliver(some(0, 1))
+        assert len(await taking) == 1
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("generation", [0, 2])
+def test_a_batch_of_another_generation_is_dropped(generation: int) -> None:
+    async def story() -> None:
+        desk = opened(generation=1)
+        desk.deliver(some(0, 2, generation))
+        desk.deliver(some(0, 1, 1))
+        assert [each.generation for each in await desk.take()] == [1]
+
+    asyncio.run(story())
+
+
+def test_what_waits_at_a_rebalance_is_dropped() -> None:
+    async def story() -> None:
+        desk = opened()
+        desk.deliver(some(0, 2))
+        desk.close()
+        desk.open({0: 5}, 2)
+        desk.deliver(some(0, 2))
+        desk.deliver(some(5, 1, 2))
+        assert [each.start for each in await desk.take()] == [5]
+
+    asyncio.run(story())
+
+
+def test_only_the_present_generation_is_current() -> None:
+    desk = opened(generation=3)
+    assert (desk.is_current(3), desk.is_current(2), desk.is_current(4)) == (True, False, False)
+    desk.close()
+    assert not desk.is_current(3)
+
+
+def test_done_moves_exactly_what_may_be_committed() -> None:
+    desk = opened(p0=0, p1=7)
+    desk.done(0, 0, 3, 1)
+    assert desk.durable == {0: 3, 1: 7}
+    desk.done(0, 3, 4, 1)
+    desk.done(1, 7, 9, 1)
+    assert desk.durable == {0: 4, 1: 9}
+
+
+@pytest.mark.parametrize("start", [0, 2, 4])
+def test_a_gap_or_an_overlap_ends_the_process(start: int, deaths: list[Exit]) -> None:
+    desk = opened(p0=3)
+    with pytest.raises(Died):
+        desk.done(0, start, 9, 1)
+    assert (deaths, desk.durable) == ([Exit.ROUND_FAILED], {0: 3})
+
+
+def test_a_round_that_ends_while_the_partitions_are_given_up_is_counted() -> None:
+    """So that it is committed at revoke, and not decided again."""
+    desk = opened()
+    desk.close()
+    desk.done(0, 0, 3, 1)
+    assert desk.durable == {0: 3}
+
+
+def test_a_round_of_an_earlier_generation_moves_nothing() -> None:
+    desk = opened()
+    desk.close()
+    desk.open({0: 9}, 2)
+    desk.done(0, 0, 3, 1)
+    assert desk.durable == {0: 9}
+
+
+def test_closed_waits_for_the_round_that_runs() -> None:
+    async def story() -> None:
+        desk = opened()
+        desk.deliver(some(0, 1))
+        await desk.take()
+        desk.close()
+        closing = asyncio.create_task(desk.closed())
+        await asyncio.sleep(0)
+        assert not closing.done()
+        taking = asyncio.create_task(desk.take())
+        await closing
+        taking.cancel()
+
+    asyncio.run(story())
+
+
+def test_the_reader_waits_while_too_many_records_are_not_durable() -> None:
+    desk = opened()
+    desk.fetched(MOST_WAITING - 1)
+    assert desk.has_room()
+    desk.fetched(1)
+    assert (desk.has_room(), desk.waiting) == (False, MOST_WAITING)
+    desk.released(1)
+    assert desk.has_room()
+    desk.open({0: 0}, 2)
+    assert desk.waiting == 0
