@@ -72,6 +72,11 @@ class Broker:
             raise LocalKafkaError(f"The broker in {self.folder} has no address yet: call start() first.")
         return f"{config.HOST}:{saved.port}"
 
+    def has_address(self, address: str) -> bool:
+        """Whether this is the address that it has, or had when it last ran."""
+        saved = self._home.saved()
+        return saved is not None and address == f"{config.HOST}:{saved.port}"
+
     @property
     def pid(self) -> int | None:
         """The process of the broker if it is running (or paused), whoever started it; else None."""

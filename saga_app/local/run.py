@@ -65,7 +65,7 @@ class Run:
     def place(self) -> None:
         """Delivers stock and places the orders, from a thread of its own."""
         self.follower = Follower(self.settings.kafka, self.settings.partitions)
-        orders, deliveries = _goods(self.options.orders, _edition(self.folder))
+        orders, deliveries = _goods(self.options.orders, _edition(self.folder, foreign=self.broker is None))
         self.placed = {order["order_id"] for order in orders}
         sender = Sender(self.settings)
         say(
@@ -126,10 +126,13 @@ class Run:
             self.broker.stop()
 
     def _find_broker(self) -> Settings:
-        if os.environ.get("SAGA_BROKER"):
-            say(f"broker: {os.environ['SAGA_BROKER']} (from SAGA_BROKER)")
+        own = Broker(self.folder / "kafka", say=say)
+        given = os.environ.get("SAGA_BROKER")
+        # Whoever has sourced .run/env names our own broker, which may not be running.
+        if given and not own.has_address(given):
+            say(f"broker: {given} (from SAGA_BROKER)")
             return Settings.read()
-        self.broker = Broker(self.folder / "kafka", say=say)
+        self.broker = own
         say("broker: starting Apache Kafka ...")
         began = time.monotonic()
         self.broker.start().wait()
@@ -148,12 +151,12 @@ def _tables() -> tuple[str, ...]:
     return tuple(table.name for table in tables.ALL)
 
 
-def _edition(folder: Path) -> str:
+def _edition(folder: Path, *, foreign: bool) -> str:
     """A mark for the ids of this run: a second run places other orders, into another warehouse."""
     counter = folder / "runs"
     number = int(counter.read_text()) + 1 if counter.exists() else 1
     counter.write_text(f"{number}\n")
-    if os.environ.get("SAGA_BROKER"):
+    if foreign:
         return f"-{int(time.time())}"
     return "" if number == 1 else f"-{number}"
 

@@ -92,7 +92,8 @@ def in_state(state: str) -> Story:
 
 def sends(say: str, reason: Reason = Reason.REQUESTED, of: str = "40.00") -> list[Record]:
     carried = placed(amount=of).order
-    return {START: [pay(carried)], ABORT: [call_off(carried, reason)], NOTHING: []}[say]
+    sent: dict[str, list[Record]] = {START: [pay(carried)], ABORT: [call_off(carried, reason)], NOTHING: []}
+    return sent[say]
 
 
 def test_the_table_has_every_state_and_every_record() -> None:

@@ -97,11 +97,12 @@ KNOWN = [each for each in product(FOLDS, (DONE, REFUSED, UNDONE, VOID)) if each 
 
 def turned_rule(step: str) -> list[Record]:
     """What makes a rule that accepted an order refuse it from now on, or the other way round."""
-    return {
+    turned: dict[str, list[Record]] = {
         "payment": [limit("turned", "1.00")],
         "inventory": [reserve(order(f"other{each}", lines=[("apple", each)])) for each in (8, 1)],
         "shipping": [countries("turned", "FR")],
-    }[step]
+    }
+    return turned[step]
 
 
 def in_state(step: str, state: str) -> tuple[Story, Order]:

@@ -118,7 +118,7 @@ def test_the_same_amount_in_another_spelling_is_the_same_deposit() -> None:
 
 def test_a_deposit_id_is_the_customers_own() -> None:
     story = given(PAYMENT, deposit("d1", customer_id="c1"), deposit("d1", customer_id="c2"))
-    assert (story.account("c1:GBP").balance, story.account("c2:GBP").balance) == (100, 100)
+    assert story.account("c1:GBP").balance == story.account("c2:GBP").balance == 100
 
 
 def test_ids_of_deposits_and_policies_are_not_ids_of_orders() -> None:

@@ -92,9 +92,8 @@ def test_a_do_repeated_before_its_undo_makes_no_money() -> None:
     """The trace that a model checker found: [do, do again, undo] in one batch, and a crash after the journal."""
     story = given(PAYMENT, deposit(amount="100.00"), pay(OF), pay(OF), refund(OF))
     story.rows.bytes["accounts", "c1:GBP"] = Account(0, Decimal("100.00"), Decimal("100.00")).encode()
-    balances = []
-    for offset, record in enumerate([pay(OF), pay(OF), refund(OF)], 1):
-        balances.append(story.when(record, offset).account().balance)
+    again: list[Record] = [pay(OF), pay(OF), refund(OF)]
+    balances = [story.when(record, offset).account().balance for offset, record in enumerate(again, 1)]
     assert balances == [Decimal("60.00"), Decimal("60.00"), Decimal("100.00")]
 
 

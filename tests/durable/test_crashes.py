@@ -15,13 +15,13 @@ from tests.support.profiles import examples
 
 
 @for_all(plans(topics.PAYMENT, topics.INVENTORY))
-@examples(800)
+@examples(500)
 def test_payment_and_inventory_end_as_if_nothing_had_happened(plan: Plan) -> None:
     check(plan)
 
 
 @for_all(plans(topics.CHECKOUT, topics.SHIPPING))
-@examples(300)
+@examples(200)
 def test_checkout_and_shipping_end_as_if_nothing_had_happened(plan: Plan) -> None:
     check(plan)
 

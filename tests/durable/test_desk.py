@@ -33,7 +33,7 @@ def opened(generation: int = 1, **positions: int) -> Desk:
     return desk
 
 
-def some(start: int, count: int, generation: int = 1, partition: int = 0):  # type: ignore[no-untyped-def]
+def some(start: int, count: int, generation: int = 1, partition: int = 0):
     return batch([message(deposit(), start + each) for each in range(count)], partition, generation)
 
 

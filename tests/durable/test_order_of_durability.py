@@ -7,6 +7,7 @@ import pytest
 from saga_app import topics
 from saga_app.core.records import Record
 from saga_app.core.rows import version_of
+from saga_app.durable import round as round_module
 from saga_app.durable.ports import Outgoing
 from saga_app.durable.round import Point
 from tests.support.examples import deposit, order, pay, refund
@@ -69,7 +70,8 @@ def test_the_steps_come_in_this_order() -> None:
 def test_a_batch_is_one_round_and_each_row_is_written_once_as_it_is_at_the_end() -> None:
     worker = Worker(Broker(), topics.PAYMENT, PAYMENT)
     worker.start()
-    worker.run([message(each, at) for at, each in enumerate([deposit(), pay(OF), refund(OF), deposit("d2")])])
+    records: list[Record] = [deposit(), pay(OF), refund(OF), deposit("d2")]
+    worker.run([message(each, at) for at, each in enumerate(records)])
     journal, accounts = (worker.broker.topic(f"{name}-changelog") for name in ("payments", "accounts"))
     assert [row.key for row in journal] == [b"deposit:c1:d1", b"o1", b"deposit:c1:d2"]
     assert [version_of(row.value or b"") for row in journal] == [0, 2, 3]
@@ -130,17 +132,34 @@ def test_a_failed_send_ends_the_round_with_nothing_acknowledged() -> None:
     assert left(worker) == (1, 0, 0, 0, 0)
 
 
-def test_reached_stays_where_a_strangers_row_lies_in_between() -> None:
-    broker = Broker()
-    worker = Worker(broker, topics.PAYMENT, PAYMENT)
+def worker_beside_a_stranger() -> Worker:
+    """A worker with a stranger's row between its own ones in the balances' changelog."""
+    worker = Worker(Broker(), topics.PAYMENT, PAYMENT)
     worker.start()
     worker.run([message(deposit("d1"), 0)])
-    broker.append(
-        Outgoing("accounts-changelog", b"c9:GBP", b'{"version":0,"deposited":"1","balance":"1"}', 0)
-    )
+    row = b'{"version":0,"deposited":"1","balance":"1"}'
+    worker.broker.append(Outgoing("accounts-changelog", b"c9:GBP", row, 0))
     worker.run([message(deposit("d1"), 0), message(deposit("d2"), 1)])
+    return worker
+
+
+def restarted(worker: Worker) -> Worker:
+    """The same worker with its disk."""
+    again = Worker(worker.broker, worker.topic, worker.fold, worker.disks, committed=worker.position)
+    again.start()
+    return again
+
+
+def test_reached_stays_where_a_strangers_row_lies_in_between() -> None:
+    worker = worker_beside_a_stranger()
     assert (worker.shelves["payments"].reached, worker.shelves["accounts"].reached) == (2, 1)
-    heir = Worker(broker, topics.PAYMENT, PAYMENT, worker.disks, committed=2)
-    heir.start()
+    heir = restarted(worker)
     assert b"c9:GBP" in heir.rows.balances
     assert heir.shelves["accounts"].reached == 3
+
+
+def test_were_it_taken_from_the_last_row_the_strangers_would_be_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(round_module, "contiguous", lambda reached, offsets: offsets[-1] + 1)
+    assert b"c9:GBP" not in restarted(worker_beside_a_stranger()).rows.balances

@@ -7,6 +7,8 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 
 from saga_app import topics
+from saga_app.core.errors import RowsMissing
+from saga_app.core.records import Record
 from saga_app.durable.ports import Outgoing
 from saga_app.durable.restore import Restored, repair_records, repaired, restore
 from tests.support.examples import deposit, order, pay, refund
@@ -146,27 +148,42 @@ def test_once_repaired_all_that_was_read_is_held_and_what_follows_without_a_gap(
         assert onto.reached == reached
 
 
-def test_the_end_of_the_balances_is_taken_before_that_of_the_journal() -> None:
-    """A paused worker writes journal and balances between a successor's two restores: the balances are left out."""
+def restored_beside_a_zombie(ends_first: bool) -> tuple[Worker, Worker]:
+    """A paused worker writes its journal and its balances between its successor's restores of the two.
+
+    The successor, and after it a worker that reads everything anew.
+    """
     broker, of = Broker(), order(customer_id="c1")
-    first = Worker(broker, topics.PAYMENT, PAYMENT)
+    records: list[Record] = [deposit(), pay(of), refund(of)]
+    inbox = [message(each, at) for at, each in enumerate(records)]
+    first, zombie = (Worker(broker, topics.PAYMENT, PAYMENT, committed=at) for at in (0, 1))
     first.start()
-    first.run([message(deposit(), 0)])
-    zombie = Worker(broker, topics.PAYMENT, PAYMENT, committed=1)
+    first.run(inbox[:1])
     zombie.start()
 
     def write() -> None:
         if zombie.position == 1:
-            zombie.run([message(deposit(), 0), message(pay(of), 1)])
+            zombie.run(inbox[:2])
 
-    heir = Worker(broker, topics.PAYMENT, PAYMENT, committed=1, between=write)
+    heir = Worker(broker, topics.PAYMENT, PAYMENT, committed=1, between=write, ends_first=ends_first)
     heir.start()
     assert b"o1" not in heir.rows.journal
-    heir.run([message(deposit(), 0), message(pay(of), 1), message(refund(of), 2)])
+    heir.run(inbox)
     third = Worker(broker, topics.PAYMENT, PAYMENT, committed=3)
     third.start()
+    return heir, third
+
+
+def test_the_end_of_the_balances_is_taken_before_that_of_the_journal() -> None:
+    """So that balances never run ahead of the journal."""
+    heir, third = restored_beside_a_zombie(ends_first=True)
     assert third.rows == heir.rows
     assert b'"balance":"100.00"' in heir.rows.balances[b"c1:GBP"]
+
+
+def test_were_it_taken_later_rows_would_be_missing() -> None:
+    with pytest.raises(RowsMissing):
+        restored_beside_a_zombie(ends_first=False)
 
 
 HISTORIES = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 4)), max_size=10)

@@ -46,7 +46,7 @@ def rounds(of: Worker, messages: Sequence[Message], *sizes: int) -> list[list[by
     found: list[list[bytes]] = []
     append = of.journal.append
 
-    async def noting(records, generation):  # type: ignore[no-untyped-def]
+    async def noting(records, generation):
         found.append([record.key for record in records])
         return await append(records, generation)
 

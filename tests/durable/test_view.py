@@ -2,6 +2,8 @@
 
 from decimal import Decimal
 
+import pytest
+
 from saga_app.core.decision import Put
 from saga_app.core.rows import Account, JournalRow, State
 from saga_app.durable import view as view_module
@@ -35,7 +37,9 @@ def test_after_the_round_the_row_is_what_was_written() -> None:
     assert (found.journal("o1"), found.dirty, found.decided("payments")) == (NEW, False, {})
 
 
-def test_however_many_rows_are_remembered_each_is_the_last_one_written(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_however_many_rows_are_remembered_each_is_the_last_one_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(view_module, "MOST_RECENT", 3)
     found = view()
     for version in range(20):
@@ -43,7 +47,8 @@ def test_however_many_rows_are_remembered_each_is_the_last_one_written(monkeypat
         found.put([Put("payments", f"o{version % 5}", row)])
         found.shelves["payments"].write(found.decided("payments"), version)
         found.clear()
-    assert [row.version for n in range(5) if (row := found.journal(f"o{n}"))] == [15, 16, 17, 18, 19]
+    rows = [found.journal(f"o{each}") for each in range(5)]
+    assert [each and each.version for each in rows] == [15, 16, 17, 18, 19]
 
 
 def test_tables_are_kept_apart() -> None:

@@ -120,7 +120,7 @@ class Ledger:
 
     def statuses(self) -> Counter[str]:
         """How many orders completed, or were cancelled for which reason."""
-        return Counter(row.get("reason", row["status"]) for row in self.rows("orders").values())
+        return Counter(str(row.get("reason", row["status"])) for row in self.rows("orders").values())
 
     def slips(self) -> Counter[Slip]:
         """How often each order's requests and endings were sent by the services."""

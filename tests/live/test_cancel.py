@@ -62,12 +62,14 @@ def test_a_change_of_policy_holds_for_every_order_behind_it(scene: Scene) -> Non
     def place(name: str, fields: Sent) -> None:
         scene.shop.send({"order_id": f"{name}-{number}", **fields} for number in range(20))
 
-    place("large-before", large), place("abroad-before", abroad)
+    place("large-before", large)
+    place("abroad-before", abroad)
     scene.endings.wait_for(40, 60)
     scene.shop.policy("payment_events", policy_id="limit-1", limit="1500")
     scene.shop.policy("shipping_events", policy_id="countries-1", countries=["GB", "FR"])
     scene.log.wait_until_quiet()
-    place("large-after", large), place("abroad-after", abroad)
+    place("large-after", large)
+    place("abroad-after", abroad)
     place("too-large-after", {"amount": "1500.00"})
     scene.endings.wait_for(100, 60)
     assert worker.end() == 0

@@ -247,11 +247,13 @@ def _by_hand() -> Iterator[tuple[str, bytes]]:
     yield "a line that is a string", order_with(lines=["a"])
     yield "a line with something else in it", order_with(lines=[{"sku": "a", "quantity": 1, "colour": "red"}])
     yield "2,001 lines", order_with(lines=[{"sku": f"s{each}", "quantity": 1} for each in range(2_001)])
-    for currency in ("gbp", "GB", "XXX", "GBPP", "£", "", [], {}, 5, "DEM"):
+    currencies: list[Any] = ["gbp", "GB", "XXX", "GBPP", "£", "", [], {}, 5, "DEM"]
+    for currency in currencies:
         yield f"the currency {currency!r}", order_with(currency=currency)
-    for country in ("UK", "gb", "GBR", "XX", "", [], {}, 5):
+    unserved: list[Any] = ["UK", "gb", "GBR", "XX", "", [], {}, 5]
+    for country in unserved:
         yield f"the country {country!r}", order_with(country=country)
-    for id_ in (
+    ids: list[Any] = [
         "",
         " ",
         "a b",
@@ -269,7 +271,8 @@ def _by_hand() -> Iterator[tuple[str, bytes]]:
         "\ud800",
         "<script>",
         10**64,
-    ):
+    ]
+    for id_ in ids:
         yield f"the id {id_!r}"[:40], order_with(order_id=id_)
     yield "a field that is a surrogate", b'{"order_id":1,"amount":5,"\\ud800":1}'
     yield "an unknown field", order_with(colour="red")
@@ -348,6 +351,10 @@ def _slips() -> Iterator[tuple[str, bytes]]:
     yield "a slip with an unknown field", spelled("PaymentRequested", {"order": ORDER, "x": 1})
 
 
+#: What is hardly ever right.
+ODD: Final[list[Any]] = [None, [], {}, 1.5, True, -1]
+
+
 def _is_right(type_: str, field: str, value: object) -> bool:
     """Whether this odd value is allowed there after all."""
     match value:
@@ -372,7 +379,7 @@ def _fields() -> Iterator[tuple[str, bytes]]:
             if field not in OPTIONAL.get(type_, ()):
                 yield f"{type_} without {field}", spelled(type_, others)
             yield f"{type_} with {field} misspelt", spelled(type_, {**others, f"{field}_": fields[field]})
-            for value in (None, [], {}, 1.5, True, -1):
+            for value in ODD:
                 if not _is_right(type_, field, value):
                     yield f"{type_} with {field} {value!r}", spelled(type_, {**fields, field: value})
 

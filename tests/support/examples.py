@@ -75,7 +75,7 @@ def deposit(
     )
 
 
-def delivery(delivery_id: str = "d1", warehouse: str = "main", **quantities: int) -> records.StockReceived:
+def delivery(delivery_id: str = "d1", warehouse: str = "main", /, **quantities: int) -> records.StockReceived:
     lines = tuple(Line(sku=sku, quantity=quantity) for sku, quantity in quantities.items())
     return records.StockReceived(delivery_id=delivery_id, warehouse=warehouse, lines=lines)
 

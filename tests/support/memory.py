@@ -272,9 +272,12 @@ class Worker:
         steps: Steps | None = None,
         keep: Mapping[str, int] | int = 0,
         between: Callable[[], None] = lambda: None,
+        ends_first: bool = True,
     ) -> None:
         self.broker = broker
         self.topic = topic
+        #: A positive control: `False` reads each changelog to the end that it has when its turn comes.
+        self.ends_first = ends_first
         self.fold = fold
         self.partition = partition
         self.steps = steps or Steps()
@@ -300,7 +303,8 @@ class Worker:
         ends = {table: log.end() for table, log in reversed(logs.items())}
         found = {}
         for table, log in logs.items():
-            found[table] = restore.restore(log, ends[table], self.shelves[table])
+            end = ends[table] if self.ends_first else log.end()
+            found[table] = restore.restore(log, end, self.shelves[table])
             self.between()
         for table, log in logs.items():
             records = restore.repair_records(log, found[table])

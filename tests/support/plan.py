@@ -265,7 +265,7 @@ def disturbed(plan: Plan) -> Outcome:
             plan.fold,
             disks,
             committed=committed,
-            steps=Steps(crash and crash.stop),
+            steps=Steps(crash.stop if crash else None),
             keep=_kept(plan.fold, crash) if crash else 0,
             between=lambda number=number: _arrive(broker, on_the_way, number),  # type: ignore[misc]
         )
@@ -349,7 +349,7 @@ def every_answer_was_given(calm: Undisturbed, stormy: Outcome) -> None:
 
 
 def restores_to_the_same(plan: Plan, stormy: Outcome) -> None:
-    """The changelogs hold the same rows: as they are, and once their owner has repaired and the broker compacted them."""
+    """The changelogs hold the same rows: as they are, and after their owner repaired and the broker compacted them."""
 
     def heir(broker: Broker, disks: dict[str, Disk] | None = None) -> Worker:
         worker = Worker(broker, plan.topic, plan.fold, disks, committed=len(plan.records))

@@ -53,13 +53,13 @@ def test_a_detail_is_cut_after_card_numbers_are_hidden() -> None:
 def test_256_kib_are_allowed_for_people_and_a_byte_more_is_not() -> None:
     fitting = order_with()[:-1].ljust(256 * 1024 - 1) + b"}"
     assert len(fitting) == 256 * 1024
-    assert wire.decode(fitting)
+    wire.decode(fitting)
     assert rejected(fitting + b" ").fault is Fault.TOO_LARGE
 
 
 def test_a_slip_may_be_larger_than_what_people_send() -> None:
     fitting = spelled("PaymentRequested", GOOD["PaymentRequested"]).ljust(1024 * 1024)
-    assert wire.decode(fitting)
+    wire.decode(fitting)
     assert rejected(fitting + b" ").fault is Fault.TOO_LARGE
 
 
