@@ -1,7 +1,6 @@
 """Ending the process: the answer to every failure in a round. Nothing was acknowledged, so nothing is lost."""
 
 import os
-import sys
 from enum import IntEnum
 from typing import NoReturn
 
@@ -11,6 +10,7 @@ class Exit(IntEnum):
 
     TOPICS_WRONG = 64
     BROKER_UNREACHABLE = 65
+    WEB_PORT_TAKEN = 66
     ROUND_FAILED = 70
     LEASE_LOST = 71
     ROWS_MISSING = 72
@@ -25,6 +25,6 @@ class Exit(IntEnum):
 def die(code: Exit, message: str) -> NoReturn:
     """One clear line on stderr, then the end, without any of the ways in which Faust could acknowledge a record."""
     line = f"saga worker ends ({code.name.lower()}, exit {code.value}): {message}"
-    sys.stderr.write(" ".join(line.split()) + "\n")
-    sys.stderr.flush()
+    # Past sys.stderr, which Faust may have turned into a log, and past any lock that the log may hold.
+    os.write(2, (" ".join(line.split()) + "\n").encode())
     os._exit(code)

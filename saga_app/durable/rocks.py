@@ -42,7 +42,8 @@ class Memory:
     Stock Faust gives each of them 2 GiB of cache and 192 MiB of write buffers (faust.md c8).
     """
 
-    def __init__(self, cache_bytes: int = 64 * MEBIBYTE, write_bytes: int = 64 * MEBIBYTE) -> None:
+    def __init__(self, cache_bytes: int = 128 * MEBIBYTE, write_bytes: int = 48 * MEBIBYTE) -> None:
+        # What the write buffers use is taken from the cache, so the cache must be much larger than they are.
         self._cache = Cache(cache_bytes)
         self._buffers = WriteBufferManager.new_write_buffer_manager_with_cache(
             write_bytes, False, self._cache

@@ -1,7 +1,8 @@
 """`scripts/bench`: what this machine does; nothing is asserted but that every order ended as it must.
 
-Backlog: orders wait when one worker starts. CPU is the worker's, user and system. Latency is Kafka's time (`LogAppendTime`)
-of `OrderPlaced` to that of the ending. Recovery: one of two workers is killed under load; the longest pause between two endings.
+Backlog: orders wait when one worker starts. CPU is the worker's, user and system. Latency is Kafka's time
+(`LogAppendTime`) of `OrderPlaced` to that of the ending. Recovery: one of two workers is killed under load; the
+longest pause between two endings.
 """
 
 import argparse

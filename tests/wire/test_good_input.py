@@ -158,7 +158,7 @@ def test_zeros_before_an_amount_are_no_other_content(amount: str) -> None:
 
 
 def test_an_order_may_leave_out_its_type() -> None:
-    wire.decode(b'{"order_id": 1, "amount": 500}') == OrderPlaced(order_id="1", amount=Decimal(500))
+    assert wire.decode(b'{"order_id": 1, "amount": 500}') == OrderPlaced(order_id="1", amount=Decimal(500))
 
 
 @pytest.mark.parametrize(("type_", "field"), [(name, field) for name in OPTIONAL for field in OPTIONAL[name]])

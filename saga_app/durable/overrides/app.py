@@ -1,6 +1,7 @@
 """The Faust application with our parts in it."""
 
 import asyncio
+import socket
 from typing import Any
 
 import faust
@@ -66,6 +67,7 @@ class SagaApp(faust.App):  # type: ignore[misc]
         await super().on_first_start()
         if self.client_only or self.producer_only:
             return
+        self._check_web_port()
         topics = wanted(self.settings.app_id, tuple(self.tables), self.settings.partitions)
         try:
             created = await asyncio.to_thread(topic_admin.ensure, self.settings, topics)
@@ -76,6 +78,17 @@ class SagaApp(faust.App):  # type: ignore[misc]
         if created:
             self.log.info("created topics %s", ", ".join(created))
         Watchdog(self).start()
+
+    def _check_web_port(self) -> None:
+        """Faust's web server binds its port even where the web is switched off; say so before anything is joined."""
+        try:
+            socket.create_server((self.conf.web_bind, self.conf.web_port)).close()
+        except OSError as error:
+            die(
+                Exit.WEB_PORT_TAKEN,
+                f"{self.conf.web_bind}:{self.conf.web_port}: {error.strerror}; every worker on a machine needs a web "
+                "port (SAGA_WEB_PORT) and a data directory (SAGA_DATA_DIR) of its own",
+            )
 
     def _create_directories(self) -> None:
         self.conf.datadir.mkdir(parents=True, exist_ok=True)
