@@ -24,7 +24,9 @@ LONGEST_DETAIL: Final = 300
 _MODELS: Final[dict[str, type[Any]]] = {
     model.model_fields["type"].default: model for model in records.Record.__args__
 }
-_SLIPS: Final[dict[bytes, Any]] = {name.encode(): model for name, model in _MODELS.items() if issubclass(model, Slip)}
+_SLIPS: Final[dict[bytes, Any]] = {
+    name.encode(): model for name, model in _MODELS.items() if issubclass(model, Slip)
+}
 #: Orders kept parsed: the slips of an order follow each other closely.
 _MOST_KEPT: Final = 8_192
 _ID: Final = rb"[A-Za-z0-9._-]{1,64}"

@@ -79,7 +79,9 @@ def test_scripts_run_places_real_orders_and_says_how_they_ended(running: Running
     running.wait_for("running until Ctrl-C")
     for outcome in ("completed", "payment refused", "out of stock", "undeliverable"):
         assert outcome in running.said()
-    assert re.search(r"^orders 60 completed 51 cancelled 9 open 0 dead-lettered 0$", running.said(), re.MULTILINE)
+    assert re.search(
+        r"^orders 60 completed 51 cancelled 9 open 0 dead-lettered 0$", running.said(), re.MULTILINE
+    )
 
 
 def test_the_second_test_block_is_this_test():

@@ -3,29 +3,30 @@
 import shutil
 import sys
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from importlib import metadata
 from typing import Final, NamedTuple
 
 import click
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import KafkaException
 
-import tables
-from saga_app import topics
-from saga_app.commands.output import FAILED, as_json, show, told
-from saga_app.durable import changelogs, topic_admin
+from saga_app.commands import packages
+from saga_app.commands.broker import reach
+from saga_app.commands.group import Group
+from saga_app.commands.output import FAILED, as_json, in_words, show, told
+from saga_app.commands.topics import all_wanted, remedy
+from saga_app.durable import topic_admin
 from saga_app.settings import Settings
+from saga_app.topics import INBOXES
 
 #: Bytes of free space below which a worker soon stops.
 LEAST_FREE: Final = 1024**3
-PATIENCE: Final = 10.0
+OLDEST_PYTHON: Final = (3, 11)
+#: Seconds to wait for the web server's answer.
+WEB_PATIENCE: Final = 3.0
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at."""
+    """One thing that was looked at: how it is, and what to do if it is not well."""
 
     what: str
     ok: bool
@@ -36,7 +37,7 @@ class Finding(NamedTuple):
 @as_json
 @told
 def doctor(as_json: bool) -> None:
-    """Look at everything that a worker needs; exit code 1 if something is wrong.
+    """Look at everything that a worker needs, and at the workers; exit code 1 if something is wrong.
 
     \b
     saga doctor
@@ -56,83 +57,86 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield _packages()
     yield _data_dir(settings)
     try:
+        reach(settings)
         yield _topics(settings)
-        yield from _group(settings)
+        yield from _workers(settings)
     except topic_admin.BrokerUnreachable as error:
         yield Finding("broker", False, str(error))
+    except KafkaException as error:
+        yield Finding("broker", False, f"{settings.broker}: {in_words(error)}")
     yield _web(settings)
 
 
 def _python() -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
-    return Finding("python", sys.version_info >= (3, 11), f"{version} (3.11 or later is needed)")
+    oldest = ".".join(map(str, OLDEST_PYTHON))
+    return Finding("python", sys.version_info >= OLDEST_PYTHON, f"{version} ({oldest} or later is needed)")
 
 
 def _packages() -> Finding:
-    """The engine replaces private parts of these, so their versions are pinned exactly."""
-    try:
-        required = metadata.requires("checkout-saga") or []
-    except metadata.PackageNotFoundError:
-        return Finding("packages", False, "checkout-saga is not installed; run scripts/setup")
-    pins = dict(each.split("==", 1) for each in required if "==" in each and ";" not in each)
-    there = {name: metadata.version(name) for name in pins}
-    wrong = [f"{name} is {there[name]}, not {pin}" for name, pin in pins.items() if there[name] != pin]
-    return Finding(
-        "packages", not wrong, f"{'; '.join(wrong)}; run scripts/setup" if wrong else "as they are pinned"
-    )
+    """The engine replaces private parts of some, so their versions are pinned exactly."""
+    pins = packages.pins()
+    wrong = packages.differences(pins)
+    well = ", ".join(f"{name} {version}" for name, version in pins.items())
+    return Finding("packages", not wrong, f"{'; '.join(wrong)}: run scripts/setup" if wrong else well)
 
 
 def _data_dir(settings: Settings) -> Finding:
-    folder = settings.data_dir
+    """Nothing is made here: a worker makes its folder itself, so one above it that can be written is enough."""
+    wanted = settings.data_dir.absolute()
+    folder = next(each for each in (wanted, *wanted.parents) if each.exists())
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             free = shutil.disk_usage(folder).free
     except OSError as error:
-        return Finding(
-            "data directory", False, f"{folder}: {error.strerror}; set SAGA_DATA_DIR to a folder of yours"
-        )
-    detail = f"{folder}, {free / 1024**3:.1f} GiB free"
-    return Finding(
-        "data directory", free >= LEAST_FREE, detail if free >= LEAST_FREE else f"{detail}; make room"
-    )
+        why = f"{folder}: {error.strerror}; set SAGA_DATA_DIR to a folder that can be written"
+        return Finding("data directory", False, why)
+    detail = f"{wanted}, {free / 1024**3:.1f} GiB free"
+    enough = free >= LEAST_FREE
+    return Finding("data directory", enough, detail if enough else f"{detail}; make room: 1 GiB is the least")
 
 
 def _topics(settings: Settings) -> Finding:
-    wanted = topics.wanted(settings.app_id, tuple(table.name for table in tables.ALL), settings.partitions)
+    wanted = all_wanted(settings)
     faults = topic_admin.compare(settings, wanted)
-    detail = "; ".join(f"{name}: {', '.join(found)}" for name, found in faults.items())
-    well = f"{settings.broker} answers, and all {len(wanted)} topics are as they must be"
-    return Finding("broker and topics", not faults, f"{detail}; see `saga topics`" if faults else well)
+    if not faults:
+        well = f"{settings.broker} answers, and all {len(wanted)} topics are as they must be"
+        return Finding("broker and topics", True, well)
+    found = "; ".join(f"{name}: {', '.join(each)}" for name, each in faults.items())
+    return Finding("broker and topics", False, f"{found}; {remedy(faults)}")
 
 
-def _group(settings: Settings) -> Iterator[Finding]:
-    admin = AdminClient({**settings.kafka, "log_level": 0})
-    group = settings.app_id
-    members = len(admin.describe_consumer_groups([group])[group].result().members)
-    hint = "" if members else "; start one: faust -A saga_app worker -l info"
-    yield Finding("workers", members > 0, f"{members} in group {group}{hint}")
-    for topic in topics.INBOXES:
-        waiting = _lag(admin, settings, topic)
-        yield Finding(f"lag of {topic}", waiting == 0 or members > 0, f"{waiting} records wait")
-
-
-def _lag(admin: AdminClient, settings: Settings, topic: str) -> int:
-    places = [(topic, partition) for partition in range(settings.partitions)]
-    ends = changelogs.ends(admin, places)
-    first = changelogs.beginnings(admin, places)
-    asked = ConsumerGroupTopicPartitions(settings.app_id, [TopicPartition(*place) for place in places])
-    answer = admin.list_consumer_group_offsets([asked], request_timeout=PATIENCE)[settings.app_id].result()
-    committed = {(each.topic, each.partition): each.offset for each in answer.topic_partitions}
-    return sum(
-        ends[place] - (committed[place] if committed[place] >= 0 else first[place]) for place in places
-    )
+def _workers(settings: Settings) -> Iterator[Finding]:
+    group = Group(settings)
+    members = group.members()
+    if members.number:
+        detail = (
+            f"{members.number} in group {settings.app_id} ({members.state}), on {', '.join(members.hosts)}"
+        )
+    else:
+        detail = f"none in group {settings.app_id}; start one: faust -A saga_app worker -l info"
+    yield Finding("workers", members.number > 0, detail)
+    for topic in all_wanted(settings):
+        # A topic that is not as it must be was named before.
+        if topic.name in INBOXES and not any(topic_admin.check(settings, [topic])):
+            waiting = group.lag(topic.name)
+            hint = "" if members.number or not waiting else ", and no worker is there"
+            yield Finding(f"lag of {topic.name}", not hint, f"{waiting} waiting{hint}")
 
 
 def _web(settings: Settings) -> Finding:
+    # Only this check needs them, and they would make every command start more slowly.
+    import urllib.error
+    import urllib.request
+
     url = f"{settings.canonical_url}/table/"
+    # A proxy that is set for the world outside is not for our own workers.
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.urlopen(url, timeout=3) as answer:  # noqa: S310 - our own address
+        with direct.open(url, timeout=WEB_PATIENCE) as answer:
             return Finding("web", answer.status == 200, url)
-    except (urllib.error.URLError, OSError) as error:
-        return Finding("web", False, f"{url}: {error}; is a worker running, and is SAGA_WEB_PORT its port?")
+    except (OSError, ValueError, urllib.error.URLError) as error:
+        why = getattr(error, "reason", None) or error
+        return Finding(
+            "web", False, f"{url}: {why}; is a worker running, and is SAGA_WEB_PORT or SAGA_WEB_URL its own?"
+        )

@@ -6,19 +6,29 @@ from functools import wraps
 from typing import Any, Final, NoReturn, ParamSpec, TypeVar
 
 import click
+from confluent_kafka import KafkaError, KafkaException
 
 from saga_app.core.errors import Rejected
 from saga_app.durable.topic_admin import BrokerUnreachable, TopicsWrong
 from saga_app.settings import SettingsError
 
-#: Exit codes: something did not work, or the input was wrong.
+#: Exit codes: something did not work, the input was wrong, Ctrl-C.
 FAILED: Final = 1
 WRONG_INPUT: Final = 2
+INTERRUPTED: Final = 130
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+
+def _or_faust_says_so(context: click.Context, parameter: click.Parameter, value: bool) -> bool:
+    """Also where Faust was told, before the command's name: `faust -A saga_app --json settings`."""
+    return value or bool(getattr(context.find_root().obj, "json", False))
+
+
+as_json = click.option(
+    "--json", "as_json", is_flag=True, callback=_or_faust_says_so, help="Print one JSON object per line."
+)
 
 
 class Failed(Exception):
@@ -30,10 +40,21 @@ def show(machine: dict[str, Any], people: str, *, as_json: bool) -> None:
     click.echo(json.dumps(machine, default=str) if as_json else people)
 
 
+def complain(message: str) -> None:
+    """An error, in one line."""
+    click.echo(f"saga: {' '.join(message.split())}", err=True)
+
+
 def end(message: str, code: int) -> NoReturn:
     """The error in one line, and the exit code."""
-    click.echo(f"saga: {' '.join(message.split())}", err=True)
+    complain(message)
     raise SystemExit(code)
+
+
+def in_words(error: KafkaException) -> str:
+    """What the broker or its client said."""
+    cause = error.args[0]
+    return str(cause.str()) if isinstance(cause, KafkaError) else str(cause)
 
 
 def told(command: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
@@ -49,5 +70,7 @@ def told(command: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
             end(str(error), WRONG_INPUT)
         except (Failed, BrokerUnreachable, TopicsWrong) as error:
             end(str(error), FAILED)
+        except KafkaException as error:
+            end(f"Kafka: {in_words(error)}; `saga doctor` looks at everything", FAILED)
 
     return run

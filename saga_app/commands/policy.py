@@ -5,12 +5,12 @@ from typing import Any
 
 import click
 
-from saga_app.commands.output import as_json, show, told
-from saga_app.commands.sending import Sender, checked
+from saga_app.commands.output import Failed, as_json, show, told
+from saga_app.commands.sending import Sender, Unsure, checked
 from saga_app.settings import Settings
 
 own_id = click.option(
-    "--id", "policy_id", help="Id of the change: the same id twice counts once. [default: a new one]"
+    "--id", "policy_id", metavar="ID", help="The same id twice counts once. [default: a new one]"
 )
 
 
@@ -25,33 +25,61 @@ def policy() -> None:
 
 
 @policy.command()
-@click.option("--limit", required=True, help="Orders of this amount or more are refused, in any currency.")
+@click.option(
+    "--limit",
+    metavar="AMOUNT",
+    required=True,
+    help="Orders of this amount or more are refused, in any currency.",
+)
 @own_id
 @as_json
 @told
 def payment(limit: str, policy_id: str | None, as_json: bool) -> None:
-    """Change the payment limit (1000.00 until it is changed)."""
-    _change({"limit": limit}, policy_id, as_json=as_json)
+    """Change the payment limit (1000.00 until it is changed).
+
+    \b
+    saga policy payment --limit 1500
+    """
+    _change({"limit": limit}, "payments", policy_id, as_json=as_json)
 
 
 @policy.command()
 @click.option(
-    "--countries", required=True, help="Countries that are served: ISO 3166 alpha-2 codes, with commas."
+    "--countries",
+    metavar="CODES",
+    required=True,
+    help="All countries that are served: ISO 3166 alpha-2 codes, with commas.",
 )
 @own_id
 @as_json
 @told
 def shipping(countries: str, policy_id: str | None, as_json: bool) -> None:
-    """Change the countries that are served (GB until it is changed)."""
-    _change({"countries": [code.strip() for code in countries.split(",")]}, policy_id, as_json=as_json)
+    """Change the countries that are served (GB until it is changed).
+
+    \b
+    saga policy shipping --countries GB,FR
+    """
+    _change(
+        {"countries": [code.strip() for code in countries.split(",")]},
+        "shipments",
+        policy_id,
+        as_json=as_json,
+    )
 
 
-def _change(parameters: dict[str, Any], policy_id: str | None, *, as_json: bool) -> None:
+def _change(parameters: dict[str, Any], journal: str, policy_id: str | None, *, as_json: bool) -> None:
     """One record with one id to every partition: each keeps its own copy of the rule."""
+    settings = Settings.read()
     policy_id = policy_id or uuid.uuid4().hex
     record = checked({"type": "PolicyChanged", "policy_id": policy_id, **parameters})
-    sent = Sender(Settings.read()).send_everywhere(record)
-    machine = {"policy_id": policy_id, "topic": sent[0].topic, "partitions": len(sent)}
-    show(
-        machine, f"policy {policy_id} sent to all {len(sent)} partitions of {sent[0].topic}", as_json=as_json
-    )
+    try:
+        sent = Sender(settings).send_everywhere(record)
+    except Unsure as error:
+        raise Failed(
+            f"{error}; some partitions may have the new rule and some the old, so send it again with --id {policy_id}"
+        ) from error
+    topic = sent[0].topic
+    page = f"{settings.canonical_url}/table/{journal}/policy:{policy_id}/"
+    machine = {"policy_id": policy_id, "topic": topic, "partitions": len(sent), "page": page}
+    people = f"policy {policy_id} sent to all {len(sent)} partitions of {topic}; see {page}"
+    show(machine, people, as_json=as_json)

@@ -1,18 +1,25 @@
 """Sends records to their inboxes, as safely as a worker does: acks=all, idempotent, and it waits for the answer."""
 
 import json
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from saga_app import topics, wire
-from saga_app.commands.output import Failed
+from saga_app.commands.broker import reach
+from saga_app.commands.output import Failed, in_words
 from saga_app.core.records import Record
+from saga_app.durable import topic_admin
 from saga_app.settings import Settings
+from saga_app.topics import Topic
 
 #: Seconds until a record must be taken by the broker.
 PATIENCE: Final = 10.0
+#: Seconds that a topic, only just created, may take to be known to every broker.
+NEW_FOR: Final = 2.0
 
 
 class Sent(NamedTuple):
@@ -26,22 +33,102 @@ class Sent(NamedTuple):
         return f"sent to {self.topic}[{self.partition}] at offset {self.offset}"
 
 
-def checked(fields: dict[str, Any]) -> Record:
-    """The record, read as a worker would read it; `Rejected` if it would become a dead letter."""
-    return wire.decode(json.dumps(fields, default=str).encode())
+class Unsure(Failed):
+    """The broker did not say that it took a record. It may have: a timeout is no refusal."""
+
+
+def checked(fields: Mapping[str, Any]) -> Record:
+    """The record with these fields, read as a worker would read it; `Rejected` if it would be a dead letter."""
+    return read(json.dumps({name: value for name, value in fields.items() if value is not None}).encode())
+
+
+def read(value: bytes) -> Record:
+    """The record in JSON as it was typed; `Rejected` if a worker would not take it, typed or as it is sent."""
+    record = wire.decode(value)
+    # What is sent has its defaults filled in, so it may be longer than what was typed.
+    wire.decode(wire.encode(record))
+    return record
 
 
 class Sender:
-    """One connection; `send` may be called again."""
+    """One connection, made with the first record; everything may be called again."""
 
     def __init__(self, settings: Settings) -> None:
-        self._broker = settings.broker
-        self._partitions = settings.partitions
-        self._sent: list[Sent] = []
-        self._error: str | None = None
-        self._producer = Producer(
+        self._settings = settings
+        self._known: set[str] = set()
+        self._errors: list[str] = []
+        self._producer: Producer | None = None
+
+    def send(self, record: Record) -> Sent:
+        """One record; its position. `BrokerUnreachable`, `TopicsWrong` before it is sent, `Unsure` after."""
+        return self.send_all([record])[0]
+
+    def send_all(self, records: Iterable[Record]) -> list[Sent]:
+        """Many records; their positions, in the order of the records."""
+        return self._send((record, {}) for record in records)
+
+    def send_everywhere(self, record: Record) -> list[Sent]:
+        """The same record to every partition of its inbox, as a change of policy needs it."""
+        return self._send((record, {"partition": each}) for each in range(self._settings.partitions))
+
+    def _send(self, places: Iterable[tuple[Record, dict[str, int]]]) -> list[Sent]:
+        self._errors.clear()
+        sent: list[Sent | None] = []
+        for index, (record, place) in enumerate(places):
+            self._find(topics.topic_of(record))
+            sent.append(None)
+            self._produce(record, place, partial(self._delivered, sent, index))
+            if self._errors:
+                break
+        if self._producer is not None:
+            self._producer.flush(PATIENCE + 1)
+        taken = [each for each in sent if each is not None]
+        if len(taken) < len(sent):
+            raise Unsure(
+                f"{self._settings.broker} took {len(taken)} of {len(sent)} records within {PATIENCE:.0f} s "
+                f"({self._errors[0] if self._errors else 'no answer'}); `saga doctor` looks at everything"
+            )
+        return taken
+
+    def _find(self, topic: str) -> None:
+        """`TopicsWrong` unless the topic is there with all its partitions; the producer would wait in vain."""
+        if topic in self._known:
+            return
+        reach(self._settings)
+        until = time.monotonic() + NEW_FOR
+        wanted = [Topic(topic, self._settings.partitions, {})]
+        while (found := topic_admin.check(self._settings, wanted)).missing:
+            if time.monotonic() > until:
+                raise topic_admin.TopicsWrong(
+                    f"topic {topic} is not on {self._settings.broker}; create it: saga topics --create"
+                )
+            time.sleep(0.1)
+        if found.wrong:
+            raise topic_admin.TopicsWrong(f"{found.wrong[0]}; set SAGA_PARTITIONS to what the topics have")
+        self._known.add(topic)
+
+    def _produce(self, record: Record, place: dict[str, int], delivered: Any) -> None:
+        if self._producer is None:
+            self._producer = self._connected()
+        producer = self._producer
+        topic, key = topics.topic_of(record), topics.key_of(record).encode()
+        while True:
+            try:
+                producer.produce(topic, wire.encode(record), key, on_delivery=delivered, **place)
+            except BufferError:
+                producer.poll(0.1)
+            except KafkaException as error:
+                self._errors.append(in_words(error))
+                return
+            else:
+                producer.poll(0)
+                return
+
+    def _connected(self) -> Producer:
+        return Producer(
             {
-                **settings.kafka,
+                **self._settings.kafka,
+                # Errors reach us with each record; what librdkafka would print is not for people.
                 "log_level": 0,
                 "acks": "all",
                 "enable.idempotence": True,
@@ -51,49 +138,10 @@ class Sender:
             }
         )
 
-    def send(self, record: Record) -> Sent:
-        """One record; its position. `Failed` if the broker does not take it."""
-        return self.send_all([record])[0]
-
-    def send_all(self, records: Iterable[Record]) -> list[Sent]:
-        """Many records; their positions, in the order in which the broker took them."""
-        self._sent, self._error = [], None
-        for record in records:
-            key = topics.key_of(record).encode()
-            self._produce(topics.topic_of(record), wire.encode(record), key)
-        return self._wait()
-
-    def send_everywhere(self, record: Record) -> list[Sent]:
-        """The same record to every partition of its inbox, as a change of policy needs it."""
-        self._sent, self._error = [], None
-        key = topics.key_of(record).encode()
-        for partition in range(self._partitions):
-            self._produce(topics.topic_of(record), wire.encode(record), key, partition=partition)
-        return self._wait()
-
-    def _produce(self, topic: str, value: bytes, key: bytes, **options: int) -> None:
-        while True:
-            try:
-                self._producer.produce(topic, value, key, on_delivery=self._delivered, **options)
-            except BufferError:
-                self._producer.poll(0.1)
-            except KafkaException as error:
-                raise Failed(f"{topic}: {error.args[0].str()}; run `saga topics --check`") from error
-            else:
-                self._producer.poll(0)
-                return
-
-    def _wait(self) -> list[Sent]:
-        left = self._producer.flush(PATIENCE + 1)
-        if self._error is not None or left:
-            raise Failed(
-                f"{self._broker} did not take the record within {PATIENCE:.0f} s ({self._error or 'no answer'}); "
-                "is the broker running, is SAGA_BROKER right, and do the topics exist (`saga topics --check`)?"
-            )
-        return self._sent
-
-    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+    def _delivered(
+        self, sent: list[Sent | None], index: int, error: KafkaError | None, message: Message
+    ) -> None:
         if error is not None:
-            self._error = self._error or f"{message.topic()}: {error.str()}"
+            self._errors.append(f"{message.topic()}: {error.str()}")
         else:
-            self._sent.append(Sent(message.topic(), message.partition(), message.offset()))
+            sent[index] = Sent(message.topic(), message.partition(), message.offset())

@@ -1,66 +1,70 @@
-"""`saga deposit` and `saga receive`."""
+"""`saga deposit` and `saga receive`: money and stock come from outside, under an id that makes twice once."""
 
 import uuid
 from typing import Any
 
 import click
 
-from saga_app.commands.output import as_json, show, told
-from saga_app.commands.place import line_of
-from saga_app.commands.sending import Sender, checked
+from saga_app.commands.lines import article
+from saga_app.commands.output import Failed, as_json, show, told
+from saga_app.commands.sending import Sender, Unsure, checked
+from saga_app.core.records import FundsDeposited, Record, StockReceived
 from saga_app.settings import Settings
 
 
 @click.command()
 @click.argument("customer")
 @click.argument("amount")
-@click.option("--currency", default="GBP", show_default=True, help="ISO 4217 code.")
-@click.option(
-    "--id", "deposit_id", help="Id of the deposit: the same id twice counts once. [default: a new one]"
-)
+@click.option("--currency", metavar="CODE", default="GBP", show_default=True, help="ISO 4217 code.")
+@click.option("--id", "own_id", metavar="ID", help="The same id twice counts once. [default: a new one]")
 @as_json
 @told
-def deposit(customer: str, amount: str, currency: str, deposit_id: str | None, as_json: bool) -> None:
-    """Put money into a customer's account; it is opened by the first deposit.
+def deposit(customer: str, amount: str, currency: str, own_id: str | None, as_json: bool) -> None:
+    """Put AMOUNT into CUSTOMER's account; the first deposit opens it, in its currency.
 
     \b
     saga deposit ada 250.00
-    saga deposit ada 30 --currency EUR --id refund-17
+    saga deposit bob 30 --currency EUR --id refund-17
+
+    A customer without an account pays each order up to the limit; one with an account pays out of it.
     """
-    deposit_id = deposit_id or uuid.uuid4().hex
-    fields = {"type": "FundsDeposited", "deposit_id": deposit_id, "customer_id": customer}
-    row = f"accounts/{customer}:{currency}"
-    _send(fields | {"currency": currency, "amount": amount}, "deposit", deposit_id, row, as_json=as_json)
+    own_id = own_id or uuid.uuid4().hex
+    fields = {"type": "FundsDeposited", "deposit_id": own_id, "customer_id": customer, "currency": currency}
+    record = checked(fields | {"amount": amount})
+    assert isinstance(record, FundsDeposited)
+    row = f"accounts/{record.customer_id}:{record.currency}"
+    _send(record, "deposit", own_id, [row], as_json=as_json)
 
 
 @click.command()
 @click.argument("lines", nargs=-1, required=True, metavar="SKU:QTY...")
-@click.option("--warehouse", default="main", show_default=True, help="Id of the warehouse.")
-@click.option(
-    "--id", "delivery_id", help="Id of the delivery: the same id twice counts once. [default: a new one]"
-)
+@click.option("--warehouse", metavar="ID", default="main", show_default=True, help="Where it arrives.")
+@click.option("--id", "own_id", metavar="ID", help="The same id twice counts once. [default: a new one]")
 @as_json
 @told
-def receive(lines: tuple[str, ...], warehouse: str, delivery_id: str | None, as_json: bool) -> None:
-    """Receive stock into a warehouse.
+def receive(lines: tuple[str, ...], warehouse: str, own_id: str | None, as_json: bool) -> None:
+    """Receive stock into a warehouse; all lines are one delivery.
 
     \b
     saga receive MUG:100 PEN:500
     saga receive MUG:20 --warehouse north --id note-4711
     """
-    delivery_id = delivery_id or uuid.uuid4().hex
-    fields = {"type": "StockReceived", "delivery_id": delivery_id, "warehouse": warehouse}
-    parsed = [line_of(line) for line in lines]
-    row = f"stock/{warehouse}:{parsed[0]['sku']}"
-    _send(fields | {"lines": parsed}, "delivery", delivery_id, row, as_json=as_json)
+    own_id = own_id or uuid.uuid4().hex
+    fields: dict[str, Any] = {"type": "StockReceived", "delivery_id": own_id, "warehouse": warehouse}
+    record = checked(fields | {"lines": [article(line) for line in lines]})
+    assert isinstance(record, StockReceived)
+    rows = [f"stock/{record.warehouse}:{sku}" for sku in dict.fromkeys(line.sku for line in record.lines)]
+    _send(record, "delivery", own_id, rows, as_json=as_json)
 
 
-def _send(fields: dict[str, Any], what: str, own_id: str, row: str, *, as_json: bool) -> None:
+def _send(record: Record, what: str, own_id: str, rows: list[str], *, as_json: bool) -> None:
+    """Sends it and says where each balance that it changes is shown."""
     settings = Settings.read()
-    sent = Sender(settings).send(checked(fields))
-    page = f"{settings.canonical_url}/table/{row}/"
-    show(
-        {f"{what}_id": own_id, **sent._asdict(), "page": page},
-        f"{what} {own_id} {sent}; see {page}",
-        as_json=as_json,
-    )
+    try:
+        sent = Sender(settings).send(record)
+    except Unsure as error:
+        raise Failed(f"{error}; it may be there all the same, so send it again with --id {own_id}") from error
+    pages = [f"{settings.canonical_url}/table/{row}/" for row in rows]
+    machine = {f"{what}_id": own_id, **sent._asdict(), "pages": pages}
+    more = f" and {len(pages) - 1} more" if len(pages) > 1 else ""
+    show(machine, f"{what} {own_id} {sent}; see {pages[0]}{more}", as_json=as_json)

@@ -1,16 +1,24 @@
 """`saga topics`: what is on the broker, compared with what must be there."""
 
+import time
+from typing import Final
+
 import click
 
 import tables
 from saga_app import topics as names
-from saga_app.commands.output import FAILED, as_json, show, told
+from saga_app.commands.broker import reach
+from saga_app.commands.output import Failed, as_json, show, told
 from saga_app.durable import topic_admin
 from saga_app.settings import Settings
+from saga_app.topics import Topic
+
+#: Seconds that created topics may take to be known to the broker.
+PATIENCE: Final = 10.0
 
 
 @click.command()
-@click.option("--create", is_flag=True, help="Create what is missing.")
+@click.option("--create", is_flag=True, help="Create what is missing; what is there is never changed.")
 @click.option("--check", is_flag=True, help="Exit code 1 if something is missing or different.")
 @as_json
 @told
@@ -21,19 +29,59 @@ def topics(create: bool, check: bool, as_json: bool) -> None:
     saga topics
     saga topics --create
     saga topics --check --json
+
+    Every worker creates what is missing when it starts, so --create is for those who want it done before.
     """
     settings = Settings.read()
-    wanted = names.wanted(settings.app_id, tuple(table.name for table in tables.ALL), settings.partitions)
+    wanted = all_wanted(settings)
+    reach(settings)
     if create:
-        topic_admin.ensure(settings, wanted)
+        _create(settings, wanted)
     faults = topic_admin.compare(settings, wanted)
+    width = max(len(topic.name) for topic in wanted)
     for topic in wanted:
         found = faults.get(topic.name, [])
-        machine = {"topic": topic.name, "partitions": topic.partitions, "faults": found}
-        show(
-            machine,
-            f"{topic.name:<32} {topic.partitions:>3} partitions  {'; '.join(found) or 'ok'}",
-            as_json=as_json,
-        )
+        machine = {
+            "topic": topic.name,
+            "partitions": topic.partitions,
+            "state": state(found),
+            "faults": found,
+        }
+        people = f"{topic.name:<{width}}  {topic.partitions:>4} partitions  {'; '.join(found) or 'ok'}"
+        show(machine, people, as_json=as_json)
     if check and faults:
-        raise SystemExit(FAILED)
+        raise Failed(f"{len(faults)} of {len(wanted)} topics are not as they must be; {remedy(faults)}")
+
+
+def _create(settings: Settings, wanted: list[Topic]) -> None:
+    """Creates what is missing and waits until the broker, which hears of it a moment later, knows it."""
+    topic_admin.ensure(settings, wanted)
+    until = time.monotonic() + PATIENCE
+    while topic_admin.check(settings, wanted).missing and time.monotonic() < until:
+        time.sleep(0.05)
+
+
+def all_wanted(settings: Settings) -> list[Topic]:
+    """Every topic of the application with these settings."""
+    return names.wanted(settings.app_id, tuple(table.name for table in tables.ALL), settings.partitions)
+
+
+def state(faults: list[str]) -> str:
+    """In one word for machines."""
+    if not faults:
+        return "ok"
+    return "missing" if faults == ["missing"] else "different"
+
+
+def remedy(faults: dict[str, list[str]]) -> str:
+    """What to do about them."""
+    states = {state(each) for each in faults.values()}
+    advice = []
+    if "missing" in states:
+        advice.append("`saga topics --create` creates what is missing")
+    if "different" in states:
+        advice.append(
+            "a partition count is fixed for life (set SAGA_PARTITIONS to it), "
+            "any other difference is put right with Kafka's kafka-configs.sh --alter"
+        )
+    return "; ".join(advice)

@@ -274,7 +274,9 @@ class Engine:
         path = self._folder / f"{table}-{partition}.db"
         rebuild = path.with_suffix(REBUILD)
         if rebuild.exists():
-            logger.warning("rebuilding %s from its changelog: it was damaged, or rows were missing", path.name)
+            logger.warning(
+                "rebuilding %s from its changelog: it was damaged, or rows were missing", path.name
+            )
             shutil.rmtree(path, ignore_errors=True)
             rebuild.unlink()
         shelf = RocksShelf(path, self._memory)

@@ -1,41 +1,21 @@
 """What `saga` sends, read back from a real broker."""
 
 import json
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 from confluent_kafka.admin import AdminClient
 
-import tables
-from saga_app import topics
-from saga_app.commands import main
-from saga_app.durable import topic_admin
+from saga_app import topics, wire
+from saga_app.commands.output import Failed
+from saga_app.commands.sending import Sender, Unsure, checked
+from saga_app.core.records import CancellationRequested, FundsDeposited, OrderPlaced, StockReceived
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
+from tests.commands.conftest import PARTITIONS, Saga
 from tests.live.log import everything
 
-PARTITIONS = 4
-Saga = Callable[..., Result]
-
-
-@pytest.fixture(scope="module")
-def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """A broker of our own, as the names of the inboxes are fixed."""
-    with Broker(tmp_path_factory.mktemp("kafka")) as broker:
-        yield broker
-
-
-@pytest.fixture
-def saga(own_kafka: Broker, monkeypatch: pytest.MonkeyPatch) -> Saga:
-    monkeypatch.setenv("SAGA_BROKER", own_kafka.address)
-    monkeypatch.setenv("SAGA_PARTITIONS", str(PARTITIONS))
-    settings = Settings.read()
-    topic_admin.ensure(
-        settings, topics.wanted(settings.app_id, tuple(each.name for each in tables.ALL), PARTITIONS)
-    )
-    return lambda *arguments, **options: CliRunner().invoke(main, list(arguments), **options)
+pytestmark = pytest.mark.live
 
 
 def sent(broker: Broker, topic: str, **wanted: Any) -> list[Any]:
@@ -44,80 +24,193 @@ def sent(broker: Broker, topic: str, **wanted: Any) -> list[Any]:
     return [each for each in messages if wanted.items() <= json.loads(each.value()).items()]
 
 
-def test_place_sends_the_order_to_the_partition_of_its_id(saga: Saga, own_kafka: Broker):
-    result = saga("place", "--order-id", "p1", "--line", "MUG:2:12.50", "--country", "GB", "--json")
-    assert result.exit_code == 0, result.stderr
-    [message] = sent(own_kafka, topics.CHECKOUT, order_id="p1")
-    assert (
-        message.partition() == topics.partition_of("p1", PARTITIONS) == json.loads(result.stdout)["partition"]
+def records(broker: Broker, topic: str, **wanted: Any) -> list[Any]:
+    """The same, as a worker reads them."""
+    return [wire.decode(each.value()) for each in sent(broker, topic, **wanted)]
+
+
+def test_an_order_from_options_is_read_by_a_worker_as_it_was_meant(saga: Saga, own_kafka: Broker):
+    options = (
+        "--order-id p1 --customer ada --line PEN:1:0.99 --line MUG:2:12.50 --country FR --warehouse north"
     )
-    assert message.offset() == json.loads(result.stdout)["offset"]
+    result = saga("place", *options.split(), "--currency", "EUR", "--json")
+    assert result.exit_code == 0, result.stderr
+    [record] = records(own_kafka, topics.CHECKOUT, order_id="p1")
+    assert isinstance(record, OrderPlaced)
+    assert json.loads(record.order.canonical) == {
+        "order_id": "p1",
+        "customer_id": "ada",
+        "currency": "EUR",
+        "amount": "25.99",
+        "country": "FR",
+        "warehouse": "north",
+        "lines": [{"sku": "MUG", "quantity": 2}, {"sku": "PEN", "quantity": 1}],
+    }
 
 
-def test_place_reads_orders_from_a_file_and_names_the_bad_lines(saga: Saga, own_kafka: Broker):
-    lines = '{"order_id": "f1", "amount": 5}\nbad\n{"order_id": "f2"}\n{"order_id": "f3", "amount": "1.00"}\n'
-    result = saga("place", "--file", "-", input=lines)
+def test_an_order_is_keyed_by_its_id_and_the_result_says_where_it_stands(saga: Saga, own_kafka: Broker):
+    result = saga("place", '{"order_id": 4711, "amount": 1e2}', "--json")
+    [message] = sent(own_kafka, topics.CHECKOUT, order_id="4711")
+    assert message.key() == b"4711"
+    assert message.partition() == topics.partition_of("4711", PARTITIONS)
+    assert json.loads(result.stdout) == {
+        "order_id": "4711",
+        "topic": topics.CHECKOUT,
+        "partition": message.partition(),
+        "offset": message.offset(),
+        "page": "http://127.0.0.1:6066/table/orders/4711/",
+    }
+
+
+def test_people_are_told_the_id_and_the_page(saga: Saga):
+    result = saga("place", "--order-id", "p2", "--amount", "5")
+    assert result.stdout.startswith("order p2 sent to checkout_events[")
+    assert result.stdout.endswith("; see http://127.0.0.1:6066/table/orders/p2/\n")
+    assert not result.stderr
+
+
+def test_of_a_file_the_good_lines_are_sent_and_the_bad_ones_named(saga: Saga, own_kafka: Broker):
+    lines = (
+        '{"order_id": "f1", "amount": 5}\nbad\n\n{"order_id": "f2"}\r\n{"order_id": "f3", "amount": "1.00"}'
+    )
+    result = saga("place", "-", input=lines)
     assert result.exit_code == 2
-    assert "line 2: unreadable" in result.stderr
-    assert "line 3: invalid" in result.stderr
+    assert [line[: len("saga: line 2: ")] for line in result.stderr.splitlines()] == [
+        "saga: line 2: ",
+        "saga: line 4: ",
+    ]
+    assert result.stdout.startswith("orders sent: 2, lines refused: 2;")
     assert [len(sent(own_kafka, topics.CHECKOUT, order_id=each)) for each in ("f1", "f2", "f3")] == [1, 0, 1]
 
 
-def test_cancel_sends_a_request(saga: Saga, own_kafka: Broker):
+def test_with_json_each_order_of_a_file_has_its_own_place(saga: Saga, own_kafka: Broker, tmp_path: Any):
+    file = tmp_path / "orders.jsonl"
+    file.write_text("".join(f'{{"order_id": "j{number}", "amount": 1}}\n' for number in range(500)))
+    result = saga("place", "--file", str(file), "--json")
+    assert result.exit_code == 0, result.stderr
+    told = [json.loads(line) for line in result.stdout.splitlines()]
+    there = {
+        json.loads(each.value())["order_id"]: (each.partition(), each.offset())
+        for each in everything(own_kafka.address, topics.CHECKOUT, PARTITIONS)
+    }
+    assert [each["order_id"] for each in told] == [f"j{number}" for number in range(500)]
+    assert all(there[each["order_id"]] == (each["partition"], each["offset"]) for each in told)
+
+
+def test_cancel_sends_a_request_with_its_note(saga: Saga, own_kafka: Broker):
     assert saga("cancel", "c1", "--note", "customer called").exit_code == 0
-    assert len(sent(own_kafka, topics.CHECKOUT, type="CancellationRequested", order_id="c1")) == 1
+    assert records(own_kafka, topics.CHECKOUT, order_id="c1") == [
+        CancellationRequested(order_id="c1", note="customer called")
+    ]
 
 
-def test_deposit_and_receive_make_an_id_or_take_one(saga: Saga, own_kafka: Broker):
-    own = json.loads(saga("deposit", "ada", "250", "--json").stdout)["deposit_id"]
-    assert len(sent(own_kafka, topics.PAYMENT, deposit_id=own, amount="250")) == 1
-    assert saga("receive", "MUG:100", "PEN:5", "--id", "d1", "--warehouse", "north").exit_code == 0
+def test_a_deposit_goes_to_its_customer_under_an_id_that_is_made_or_given(saga: Saga, own_kafka: Broker):
+    result = json.loads(saga("deposit", "ada", "250", "--json").stdout)
+    assert len(result["deposit_id"]) == 32
+    assert result["pages"] == ["http://127.0.0.1:6066/table/accounts/ada:GBP/"]
+    [message] = sent(own_kafka, topics.PAYMENT, deposit_id=result["deposit_id"])
+    assert message.key() == b"ada"
+    assert message.partition() == topics.partition_of("ada", PARTITIONS)
+    saga("deposit", "bob", "30.50", "--currency", "EUR", "--id", "refund-17")
+    [record] = records(own_kafka, topics.PAYMENT, deposit_id="refund-17")
+    assert isinstance(record, FundsDeposited)
+    assert (record.customer_id, record.currency, str(record.amount)) == ("bob", "EUR", "30.50")
+
+
+def test_a_delivery_goes_to_its_warehouse_as_one_record(saga: Saga, own_kafka: Broker):
+    result = saga("receive", "MUG:100", "PEN:5", "--id", "d1", "--warehouse", "north", "--json")
     [message] = sent(own_kafka, topics.INVENTORY, delivery_id="d1")
     assert message.partition() == topics.partition_of("north", PARTITIONS)
+    record = wire.decode(message.value())
+    assert isinstance(record, StockReceived)
+    assert [(line.sku, line.quantity) for line in record.lines] == [("MUG", 100), ("PEN", 5)]
+    assert [page.rsplit("/", 2)[1] for page in json.loads(result.stdout)["pages"]] == [
+        "north:MUG",
+        "north:PEN",
+    ]
 
 
-def test_policy_reaches_every_partition_with_one_id(saga: Saga, own_kafka: Broker):
-    assert saga("policy", "payment", "--limit", "1500", "--id", "l1").exit_code == 0
-    assert saga("policy", "shipping", "--countries", "GB,FR", "--id", "s1").exit_code == 0
-    for topic, policy_id in ((topics.PAYMENT, "l1"), (topics.SHIPPING, "s1")):
-        found = sent(own_kafka, topic, policy_id=policy_id)
-        assert sorted(each.partition() for each in found) == list(range(PARTITIONS))
+@pytest.mark.parametrize(
+    ("command", "topic", "field", "value"),
+    [
+        ("payment --limit 1500", topics.PAYMENT, "limit", "1500"),
+        ("shipping --countries GB,FR", topics.SHIPPING, "countries", ["GB", "FR"]),
+    ],
+)
+def test_a_policy_reaches_every_partition_with_one_id(
+    saga: Saga, own_kafka: Broker, command: str, topic: str, field: str, value: Any
+):
+    policy_id = json.loads(saga("policy", *command.split(), "--json").stdout)["policy_id"]
+    found = sent(own_kafka, topic, policy_id=policy_id)
+    assert sorted(each.partition() for each in found) == list(range(PARTITIONS))
+    assert all(json.loads(each.value())[field] == value for each in found)
 
 
-def test_topics_finds_what_is_missing_and_creates_it(
+@pytest.mark.parametrize("command", ["place --order-id 1 --amount 5", "policy payment --limit 1"])
+def test_nothing_is_sent_to_a_topic_with_another_partition_count(
+    saga: Saga, own_kafka: Broker, monkeypatch: pytest.MonkeyPatch, command: str
+):
+    """The record would land where no worker looks for it, or a policy not everywhere."""
+    before = [len(everything(own_kafka.address, topic, PARTITIONS)) for topic in topics.INBOXES]
+    monkeypatch.setenv("SAGA_PARTITIONS", str(PARTITIONS - 1))
+    result = saga(*command.split())
+    assert result.exit_code == 1
+    assert f"has {PARTITIONS} partitions, not {PARTITIONS - 1}; set SAGA_PARTITIONS" in result.stderr
+    assert before == [len(everything(own_kafka.address, topic, PARTITIONS)) for topic in topics.INBOXES]
+
+
+def test_a_topic_that_is_missing_is_named_with_the_command_that_makes_it(
+    saga: Saga, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("saga_app.commands.sending.NEW_FOR", 0.0)
+    monkeypatch.setattr(topics, "topic_of", lambda record: "not_there")
+    result = saga("cancel", "1")
+    assert result.exit_code == 1
+    assert "topic not_there is not on" in result.stderr
+    assert "saga topics --create" in result.stderr
+
+
+def test_without_an_answer_it_is_not_known_whether_a_record_is_there(
     saga: Saga, own_kafka: Broker, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setenv("SAGA_APP_ID", "other")
-    missing = saga("topics", "--check")
-    assert missing.exit_code == 1
-    assert "other-orders-changelog" in missing.stdout
-    assert "missing" in missing.stdout
-    assert saga("topics", "--create", "--check").exit_code == 0
-
-
-def test_topics_names_a_wrong_partition_count(saga: Saga, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("SAGA_PARTITIONS", str(PARTITIONS + 1))
-    result = saga("topics", "--check")
-    assert result.exit_code == 1
-    assert f"{PARTITIONS} partitions, not {PARTITIONS + 1}" in result.stdout
-
-
-def test_doctor_says_that_no_worker_runs(saga: Saga):
-    result = saga("doctor", "--json")
-    assert result.exit_code == 1
-    found = {each["what"]: each for each in map(json.loads, result.stdout.splitlines())}
-    assert found["broker and topics"]["ok"]
-    assert not found["workers"]["ok"]
-
-
-def test_a_broker_that_is_not_there_is_named(saga: Saga, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("SAGA_BROKER", "127.0.0.1:1")
     monkeypatch.setattr("saga_app.commands.sending.PATIENCE", 1.0)
-    result = saga("place", "--order-id", "1", "--amount", "5")
+    sender = Sender(Settings.read())
+    record = checked({"type": "CancellationRequested", "order_id": "u1"})
+    sender.send(record)
+    own_kafka.pause()
+    try:
+        with pytest.raises(Unsure, match="took 0 of 1 records within 1 s"):
+            sender.send(record)
+    finally:
+        own_kafka.resume()
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["deposit ada 5", "receive MUG:1", "policy payment --limit 5"],
+    ids=lambda command: command.split()[0],
+)
+def test_when_it_is_not_known_the_id_to_repeat_it_with_is_told(
+    saga: Saga, monkeypatch: pytest.MonkeyPatch, command: str
+):
+    """A new id would count the same money twice."""
+
+    def unsure(*arguments: Any) -> None:
+        raise Unsure("no answer")
+
+    monkeypatch.setattr(Sender, "_send", unsure)
+    assert issubclass(Unsure, Failed)
+    result = saga(*command.split())
     assert result.exit_code == 1
-    assert "127.0.0.1:1 did not take the record" in result.stderr
+    assert len(result.stderr.split("--id ")[1].strip()) == 32
 
 
-def test_the_commands_join_no_consumer_group(own_kafka: Broker):
-    groups = AdminClient({"bootstrap.servers": own_kafka.address}).list_consumer_groups().result().valid
-    assert groups == []
+def test_sending_joins_no_consumer_group(saga: Saga, own_kafka: Broker):
+    admin = AdminClient({"bootstrap.servers": own_kafka.address})
+
+    def groups() -> set[str]:
+        return {each.group_id for each in admin.list_consumer_groups().result().valid}
+
+    before = groups()
+    assert saga("place", "--order-id", "g1", "--amount", "5").exit_code == 0
+    assert groups() == before

@@ -20,3 +20,16 @@ def test_a_worker_that_joins_and_leaves_makes_nobody_decide_again(scene: Scene) 
     ledger = scene.prove()
     assert ledger.repeats() == {}
     assert scene.endings.repeats == 0
+
+
+def test_workers_that_start_together_over_a_backlog_do_not_get_in_each_others_way(scene: Scene) -> None:
+    """A round that meets a rebalance before its first heartbeat is left to the next owner; it used to end workers."""
+    scene.shop.send(supplies())
+    scene.shop.send(orders(500))
+    workers = [scene.worker(f"w{number}").start() for number in range(4)]
+    scene.endings.wait_for(500, 60)
+    for worker in workers:
+        worker.ready()
+    assert sum(worker.text().count("(Re-)joining group") for worker in workers) > 4, "no rebalance was seen"
+    scene.prove()
+    assert all(worker.alive for worker in workers), [worker.last_words() for worker in workers]

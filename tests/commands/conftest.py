@@ -1,0 +1,40 @@
+"""A broker for the commands, and `saga` as a function."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from saga_app.commands import main
+from saga_app.commands.topics import all_wanted
+from saga_app.durable import topic_admin
+from saga_app.local.broker import Broker
+from saga_app.settings import Settings
+
+PARTITIONS = 4
+Saga = Callable[..., Result]
+
+
+@pytest.fixture(scope="session")
+def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A broker of our own: the inboxes' names are fixed, and other tests clear the shared one."""
+    with Broker(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker
+
+
+@pytest.fixture
+def saga(own_kafka: Broker, monkeypatch: pytest.MonkeyPatch) -> Saga:
+    """Runs a command on that broker, where all topics are."""
+    for name in ("SAGA_APP_ID", "SAGA_WEB_URL", "SAGA_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SAGA_BROKER", own_kafka.address)
+    monkeypatch.setenv("SAGA_PARTITIONS", str(PARTITIONS))
+    monkeypatch.setenv("SAGA_WEB_PORT", "6066")
+    settings = Settings.read()
+    topic_admin.ensure(settings, all_wanted(settings))
+
+    def run(*arguments: str, **options: Any) -> Result:
+        return CliRunner().invoke(main, list(arguments), **options)
+
+    return run

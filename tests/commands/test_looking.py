@@ -1,0 +1,171 @@
+"""`saga topics` and `saga doctor`, on a real broker."""
+
+import json
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from saga_app.commands import doctor, packages
+from saga_app.durable import topic_admin
+from saga_app.local.broker import Broker
+from saga_app.settings import Settings
+from saga_app.topics import INBOXES, PAYMENT, Topic
+from tests.commands.conftest import PARTITIONS, Saga
+from tests.live.log import until
+
+
+def listed(result: Any) -> dict[str, dict[str, Any]]:
+    """The JSON objects of a result, by their first field."""
+    objects = [json.loads(line) for line in result.stdout.splitlines()]
+    return {next(iter(each.values())): each for each in objects}
+
+
+@pytest.mark.live
+def test_topics_says_what_is_missing_and_creates_it(saga: Saga, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SAGA_APP_ID", "other")
+    missing = saga("topics", "--check", "--json")
+    assert missing.exit_code == 1
+    assert listed(missing)["other-orders-changelog"]["state"] == "missing"
+    assert listed(missing)["checkout_events"]["state"] == "ok"
+    assert "6 of 11 topics" in missing.stderr
+    assert "saga topics --create" in missing.stderr
+    assert saga("topics").exit_code == 0
+    created = saga("topics", "--create", "--check")
+    assert created.exit_code == 0, created.output
+    assert created.stdout.count("  ok\n") == 11
+
+
+@pytest.mark.live
+def test_topics_names_a_wrong_partition_count_and_changes_nothing(
+    saga: Saga, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("SAGA_PARTITIONS", str(PARTITIONS + 1))
+    checked = saga("topics", "--check")
+    assert checked.exit_code == 1
+    assert f"{PARTITIONS} partitions, not {PARTITIONS + 1}" in checked.stdout
+    created = saga("topics", "--create")
+    assert created.exit_code == 1
+    assert "SAGA_PARTITIONS" in created.stderr
+
+
+@pytest.mark.live
+def test_topics_names_a_setting_that_differs(saga: Saga, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SAGA_APP_ID", "odd")
+    topic_admin.ensure(
+        Settings.read(), [Topic("odd-stock-changelog", PARTITIONS, {"cleanup.policy": "delete"})]
+    )
+    saga("topics", "--create")
+    result = saga("topics", "--check", "--json")
+    assert result.exit_code == 1
+    assert listed(result)["odd-stock-changelog"]["state"] == "different"
+    assert "cleanup.policy is delete, not compact" in listed(result)["odd-stock-changelog"]["faults"]
+    assert "kafka-configs.sh" in result.stderr
+
+
+@pytest.mark.live
+def test_doctor_says_that_no_worker_runs_and_how_many_records_wait(
+    saga: Saga, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setenv("SAGA_WEB_PORT", "1")
+    monkeypatch.setenv("SAGA_APP_ID", "nobody")
+    monkeypatch.setenv("SAGA_DATA_DIR", str(tmp_path / "a" / "b"))
+    saga("topics", "--create")
+    saga("policy", "shipping", "--countries", "GB")
+    result = saga("doctor", "--json")
+    found = listed(result)
+    assert result.exit_code == 1
+    assert found["broker and topics"]["ok"]
+    assert found["data directory"]["ok"]
+    assert not found["workers"]["ok"]
+    assert not found["web"]["ok"]
+    waiting = int(found["lag of shipping_events"]["detail"].split()[0])
+    assert waiting >= PARTITIONS
+    saga("policy", "shipping", "--countries", "GB")
+    again = listed(saga("doctor", "--json"))
+    assert again["lag of shipping_events"]["detail"].startswith(f"{waiting + PARTITIONS} waiting")
+    assert not (tmp_path / "a").exists(), "the doctor only looks"
+
+
+@pytest.mark.live
+def test_doctor_counts_what_the_group_has_not_taken_and_who_is_in_it(
+    saga: Saga, own_kafka: Broker, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("SAGA_APP_ID", "takers")
+    saga("policy", "payment", "--limit", "1")
+    takers = Consumer(
+        {"bootstrap.servers": own_kafka.address, "group.id": "takers", "enable.auto.commit": False}
+    )
+    try:
+        takers.subscribe([PAYMENT])
+        until(
+            lambda: takers.poll(0.1) is None and len(takers.assignment()) == PARTITIONS,
+            30,
+            lambda: "no member",
+        )
+        ends = [takers.get_watermark_offsets(TopicPartition(PAYMENT, each))[1] for each in range(PARTITIONS)]
+        taken = [TopicPartition(PAYMENT, each, end) for each, end in enumerate(ends)]
+        taken[0].offset -= 1
+        takers.commit(offsets=taken, asynchronous=False)
+        found = listed(saga("doctor", "--json"))
+    finally:
+        takers.close()
+    assert found[f"lag of {PAYMENT}"] == {"what": f"lag of {PAYMENT}", "ok": True, "detail": "1 waiting"}
+    assert found["workers"]["detail"].startswith("1 in group takers (")
+
+
+@pytest.mark.live
+def test_doctor_goes_on_where_topics_are_wrong(saga: Saga, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SAGA_PARTITIONS", str(PARTITIONS + 1))
+    found = listed(saga("doctor", "--json"))
+    assert not found["broker and topics"]["ok"]
+    assert not found.keys() & {f"lag of {inbox}" for inbox in INBOXES}
+    assert "workers" in found
+    assert "web" in found
+
+
+def test_doctor_goes_on_without_a_broker(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SAGA_BROKER", "127.0.0.1:1")
+    findings = {each.what: each for each in doctor._findings(Settings.read())}
+    assert not findings["broker"].ok
+    assert "Connection refused" in findings["broker"].detail
+    assert findings["python"].ok
+    assert "web" in findings
+
+
+def test_the_data_directory_must_have_room(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("SAGA_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(doctor, "LEAST_FREE", 10**18)
+    finding = doctor._data_dir(Settings.read())
+    assert not finding.ok
+    assert "make room" in finding.detail
+
+
+def test_a_data_directory_that_is_no_folder_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SAGA_DATA_DIR", str(tmp_path / "file" / "data"))
+    finding = doctor._data_dir(Settings.read())
+    assert not finding.ok
+    assert "SAGA_DATA_DIR" in finding.detail
+
+
+def test_the_pins_are_those_of_setup_cfg_and_they_hold(monkeypatch: pytest.MonkeyPatch):
+    pins = packages.pins()
+    assert {"faust-streaming", "aiokafka", "confluent-kafka", "rocksdict"} <= pins.keys()
+    assert packages.differences(pins) == []
+
+    def missing(name: str) -> list[str]:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "requires", missing)
+    assert packages.pins() == pins
+
+
+def test_another_version_and_a_package_that_is_missing_are_named():
+    found = packages.differences({"click": "0.0.1", "no-such-package-of-ours": "1.0"})
+    assert found == [
+        f"click is {metadata.version('click')}, not 0.0.1",
+        "no-such-package-of-ours is not installed",
+    ]

@@ -1,0 +1,57 @@
+"""`saga settings`: what is in effect, and why."""
+
+import json
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from saga_app import settings as given
+from saga_app.commands import main
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for setting in given.describe({}):
+        monkeypatch.delenv(setting["name"], raising=False)
+
+
+def settings() -> dict[str, Any]:
+    result = CliRunner().invoke(main, ["settings", "--json"])
+    assert result.exit_code == 0, result.stderr
+    return {each["name"]: each for each in map(json.loads, result.stdout.splitlines())}
+
+
+def test_each_has_value_source_and_help(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SAGA_PARTITIONS", "4")
+    found = settings()
+    assert found.keys() == {each["name"] for each in given.describe({})}
+    assert found["SAGA_PARTITIONS"]["value"] == "4"
+    assert found["SAGA_PARTITIONS"]["source"] == "environment"
+    assert found["SAGA_APP_ID"]["source"] == "default"
+    assert all(each["help"] for each in found.values())
+
+
+def test_what_follows_from_another_setting_is_shown_as_it_is_in_effect(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SAGA_WEB_PORT", "7000")
+    monkeypatch.setenv("SAGA_BROKER", "kafka-1.example:9092,kafka-2.example:9092")
+    assert settings()["SAGA_WEB_URL"]["value"] == "http://127.0.0.1:7000"
+    assert settings()["SAGA_PROFILE"]["value"] == "cluster"
+
+
+def test_secrets_are_hidden(monkeypatch: pytest.MonkeyPatch):
+    secret = {
+        "name": "SAGA_BROKER_PASSWORD",
+        "value": "hunter2",
+        "source": "environment",
+        "help": "of the broker",
+    }
+    monkeypatch.setattr(given, "describe", lambda: [secret])
+    result = CliRunner().invoke(main, ["settings"])
+    assert "SAGA_BROKER_PASSWORD" in result.stdout
+    assert "hunter2" not in result.stdout
+
+
+def test_people_get_one_line_for_each():
+    result = CliRunner().invoke(main, ["settings"])
+    assert len(result.stdout.splitlines()) == len(given.describe({}))
