@@ -10,7 +10,11 @@ def __getattr__(name: str) -> Any:
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from saga_app.application import create_app
-    from saga_app.settings import Settings
+    from saga_app.settings import Settings, SettingsError
 
-    globals()["app"] = create_app(Settings.read())
+    try:
+        globals()["app"] = create_app(Settings.read())
+    except SettingsError as error:
+        # Faust would print a traceback of 40 lines.
+        raise SystemExit(f"saga: {error}") from None
     return globals()["app"]

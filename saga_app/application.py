@@ -11,12 +11,13 @@ from faust.cli.base import cli
 
 import agents
 import tables
-from saga_app import commands
+from saga_app import commands, topics
 from saga_app.durable.desk import Desk
-from saga_app.durable.engine import Engine, Service
+from saga_app.durable.engine import Engine
+from saga_app.durable.library import Service
 from saga_app.durable.overrides.app import SagaApp
 from saga_app.durable.round import Point
-from saga_app.settings import Settings
+from saga_app.settings import Settings, SettingsError
 
 
 def create_app(settings: Settings) -> SagaApp:
@@ -55,6 +56,11 @@ def stop_at(where: str) -> Callable[[str, Point], None]:
     if not where:
         return lambda topic, point: None
     place, _, count = where.partition(":")
+    topic, _, point = place.partition("/")
+    if topic not in topics.INBOXES or point not in list(Point) or not (count or "1").isdecimal():
+        raise SettingsError(
+            f"SAGA_CRASH_AT is {where!r}; it is TOPIC/POINT:N, POINT one of {', '.join(Point)}"
+        )
     passed: Counter[str] = Counter()
 
     def passing(topic: str, point: Point) -> None:

@@ -26,7 +26,6 @@ from saga_app.core import countries, money
 
 MOST_LINES = 2_000
 LARGEST_QUANTITY = 1_000_000
-LARGEST_STOCK = 10**12
 
 
 _PLAIN = re.compile(r"-?[0-9]{1,16}(\.[0-9]{1,8})?")

@@ -6,27 +6,23 @@ It knows Kafka and RocksDB but not Faust; the overrides in `durable.overrides` t
 import asyncio
 import gc
 import logging
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Final, NamedTuple, NoReturn
+from typing import Final
 
 from confluent_kafka.admin import AdminClient
 
 from saga_app import topics
-from saga_app.core.decision import Fold
 from saga_app.core.errors import RowsMissing
-from saga_app.durable import changelogs, restore
-from saga_app.durable.changelogs import KafkaChangelog
+from saga_app.durable import changelogs
 from saga_app.durable.clock import DeadlineClock
 from saga_app.durable.desk import Desk
 from saga_app.durable.fatal import Exit, die
 from saga_app.durable.lease import GivenUp, Lease
+from saga_app.durable.library import Library, Service, Superseded
 from saga_app.durable.ports import Batch
 from saga_app.durable.producer import KafkaLog
 from saga_app.durable.reader import Reader
-from saga_app.durable.restore import Restored
-from saga_app.durable.rocks import Memory, RocksShelf, StoreDamaged
+from saga_app.durable.rocks import StoreDamaged
 from saga_app.durable.round import Point, Round
 from saga_app.durable.view import View
 from saga_app.settings import Settings
@@ -37,26 +33,8 @@ logger = logging.getLogger(__name__)
 LONGEST_DRAIN: Final = 15.0
 
 
-#: A file of this suffix beside a database says that it must be rebuilt.
-REBUILD: Final = ".rebuild"
 #: In place of a generation: the worker stops.
 STOPPED: Final = -2
-
-
-class Superseded(Exception):
-    """Another rebalance, or a stop, came before the restore was over."""
-
-
-class Service(NamedTuple):
-    """One inbox and its rules."""
-
-    topic: str
-    fold: Fold
-
-    @property
-    def tables(self) -> tuple[str, ...]:
-        """The journal first: it is restored after the balances' end is known, and read like them."""
-        return (self.fold.journal,) if self.fold.balances is None else (self.fold.journal, self.fold.balances)
 
 
 class Engine:
@@ -71,7 +49,7 @@ class Engine:
         self.settings = settings
         self.services = services
         self.passing = passing
-        self.shelves: dict[tuple[str, int], RocksShelf] = {}
+        self.library = Library(settings, services)
         self.generation = -1
         self._preparing = -1
         self._given_up = -1
@@ -89,8 +67,8 @@ class Engine:
         # A round makes and drops many thousands of small objects; what was imported need not be looked at each time.
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
-        self._memory = Memory()
         self._admin = AdminClient(self.settings.kafka)
+        self.library.start(self._admin)
         self.log = KafkaLog(self.settings.kafka, self.settings.timeouts.delivery, self.lease)
         self.clock = DeadlineClock(self.log)
         self._loop = asyncio.get_running_loop()
@@ -109,7 +87,7 @@ class Engine:
         for reader in self.readers.values():
             reader.close()
         async with self._restoring:
-            self._close(list(self.shelves))
+            self.library.close()
         self.log.close()
 
     def take(self, generation: int) -> None:
@@ -129,18 +107,20 @@ class Engine:
         async with self._restoring:
             if self._preparing != generation:
                 return
-            self._close([place for place in self.shelves if place[1] not in wanted])
+            self.library.keep(wanted)
             try:
-                restored = await asyncio.to_thread(self._restore, wanted)
+                restored = await asyncio.to_thread(
+                    self.library.restore, wanted, lambda: self._preparing == generation
+                )
                 if self._preparing != generation:
                     return
-                await self._repair(restored, generation)
+                await self.library.repair(restored, self.log, generation)
                 self.views_of(wanted)
                 await asyncio.to_thread(self._load_deadlines, wanted)
             except (Superseded, GivenUp):
                 return
             except StoreDamaged as error:
-                self._rebuild(error)
+                self.library.rebuild(error)
             except Exception as error:
                 die(Exit.RESTORE_FAILED, f"restoring partitions {wanted}: {error!r}")
 
@@ -150,7 +130,7 @@ class Engine:
             views = self.views[service.topic]
             views.clear()
             for partition in partitions:
-                shelves = {table: self.shelves[table, partition] for table in service.tables}
+                shelves = {table: self.library.shelves[table, partition] for table in service.tables}
                 views[partition] = View(service.fold.journal, service.fold.balances, shelves)
 
     async def begin(self, committed: Mapping[tuple[str, int], int | None], generation: int) -> None:
@@ -234,9 +214,9 @@ class Engine:
                 desk.released(sum(len(batch.messages) for batch in batches))
                 self._tell(topic, round_)
         except RowsMissing as error:
-            self._condemn(error)
+            self.library.condemn(error)
         except StoreDamaged as error:
-            self._rebuild(error)
+            self.library.rebuild(error)
         except Exception as error:
             die(Exit.ROUND_FAILED, f"round of {topic}: {error!r}")
 
@@ -251,105 +231,19 @@ class Engine:
         except Exception as error:
             die(Exit.ROUND_FAILED, f"deadline clock: {error!r}")
 
-    def _condemn(self, error: RowsMissing) -> None:
-        """The first time the store is thrown away and comes back from the changelogs; twice means a bug."""
-        mark = self._folder / "condemned"
-        if mark.exists():
-            die(Exit.ROWS_MISSING_AGAIN, f"{error}, although the store was rebuilt; run `saga doctor`")
-        mark.touch()
-        for shelf in self.shelves.values():
-            shelf.path.with_suffix(REBUILD).touch()
-        die(Exit.ROWS_MISSING, f"{error}; the store is rebuilt from the changelogs at the next start")
-
-    def _rebuild(self, error: StoreDamaged) -> NoReturn:
-        """Only this database is thrown away; its changelog has every row."""
-        error.path.with_suffix(REBUILD).touch()
-        die(Exit.STORE_DAMAGED, f"{error}; it is rebuilt from its changelog at the next start")
-
-    @property
-    def _folder(self) -> Path:
-        return self.settings.data_dir / "tables"
-
-    def _open(self, table: str, partition: int, topic_id: str) -> RocksShelf:
-        path = self._folder / f"{table}-{partition}.db"
-        rebuild = path.with_suffix(REBUILD)
-        if rebuild.exists():
-            logger.warning(
-                "rebuilding %s from its changelog: it was damaged, or rows were missing", path.name
-            )
-            shutil.rmtree(path, ignore_errors=True)
-            rebuild.unlink()
-        shelf = RocksShelf(path, self._memory)
-        if shelf.topic_id not in (None, topic_id):
-            shelf.empty("its changelog topic was deleted and made again")
-        shelf.belong_to(topic_id)
-        return shelf
-
-    def _close(self, places: Iterable[tuple[str, int]]) -> None:
-        for place in places:
-            self.shelves.pop(place).close()
-
-    def _restore(self, partitions: list[int]) -> dict[tuple[str, int], tuple[KafkaChangelog, Restored]]:
-        """In a thread: balances' ends first, journals' ends after them, then every changelog up to its end."""
-        names = {
-            table: topics.changelog(self.settings.app_id, table)
-            for each in self.services
-            for table in each.tables
-        }
-        ids = changelogs.topic_ids(self._admin, names.values())
-        balances = [each.fold.balances for each in self.services if each.fold.balances is not None]
-        journals = [each.fold.journal for each in self.services]
-        ends = {}
-        for tables in (balances, journals):
-            ends.update(
-                changelogs.ends(
-                    self._admin, [(names[table], each) for table in tables for each in partitions]
-                )
-            )
-        found = {}
-        generation = self._preparing
-        for table in (*journals, *balances):
-            for partition in partitions:
-                if self._preparing != generation:
-                    raise Superseded
-                topic = names[table]
-                shelf = self.shelves.get((table, partition)) or self._open(table, partition, ids[topic])
-                self.shelves[table, partition] = shelf
-                end = ends[topic, partition]
-                if shelf.reached > end:
-                    shelf.empty(
-                        f"it is ahead of its changelog ({shelf.reached} > {end}): the topic lost records"
-                    )
-                    shelf.belong_to(ids[topic])
-                changelog = KafkaChangelog(self.settings.kafka, topic, partition, end)
-                found[table, partition] = (changelog, restore.restore(changelog, end, shelf))
-        rows = sum(restored.rows for _, restored in found.values())
-        logger.info("restored %d rows of %d partitions", rows, len(partitions))
-        return found
-
-    async def _repair(
-        self, found: Mapping[tuple[str, int], tuple[KafkaChangelog, Restored]], generation: int
-    ) -> None:
-        """Writes again the rows behind which a worker that had lost its partitions wrote older ones."""
-        for place, (changelog, restored) in found.items():
-            records = restore.repair_records(changelog, restored)
-            if records:
-                logger.warning("%s: %d rows written again behind stale ones", changelog.topic, len(records))
-                offsets = await self.log.append(records, generation)
-                restore.repaired(self.shelves[place], changelog.end(), offsets)
-
     def _load_deadlines(self, partitions: Iterable[int]) -> None:
         for service in self.services:
             if service.topic == topics.CHECKOUT:
                 for partition in partitions:
-                    self.clock.load(self.shelves[service.fold.journal, partition])
+                    self.clock.load(self.library.shelves[service.fold.journal, partition])
 
     def _positions(self, committed: Mapping[tuple[str, int], int | None]) -> dict[tuple[str, int], int]:
         first = changelogs.beginnings(self._admin, [place for place, at in committed.items() if at is None])
         journals = {service.topic: service.fold.journal for service in self.services}
         return {
             place: max(
-                first[place] if at is None else at, self.shelves[journals[place[0]], place[1]].inbox or 0
+                first[place] if at is None else at,
+                self.library.shelves[journals[place[0]], place[1]].inbox or 0,
             )
             for place, at in committed.items()
         }

@@ -1,5 +1,6 @@
 """Makes the topics that are missing and compares those that exist."""
 
+import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -84,11 +85,24 @@ def ensure(settings: Settings, topics: Sequence[Topic]) -> list[str]:
             # Another worker, started at the same time, was quicker.
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise TopicsWrong(f"topic {name} could not be created: {error.args[0].str()}") from error
+    _wait_until_known(settings, topics)
     return [topic.name for topic in found.missing]
 
 
+def _wait_until_known(settings: Settings, topics: Sequence[Topic]) -> None:
+    """The broker confirms a creation before its own metadata shows it."""
+    end = time.monotonic() + PATIENCE
+    while missing := check(settings, topics).missing:
+        if time.monotonic() > end:
+            names = ", ".join(topic.name for topic in missing)
+            raise TopicsWrong(
+                f"{names} were created, but the broker does not show them after {PATIENCE:.0f} s"
+            )
+        time.sleep(0.05)
+
+
 def _admin(settings: Settings) -> AdminClient:
-    return AdminClient(settings.kafka)
+    return AdminClient({**settings.kafka, "log_level": 0})
 
 
 def _partitions(admin: AdminClient, settings: Settings) -> dict[str, int]:

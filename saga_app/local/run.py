@@ -194,8 +194,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="how many workers (default: 1)")
     run = Run(parser.parse_args(arguments))
-    # A supervisor's SIGTERM is a Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    # A supervisor's SIGTERM is a Ctrl-C, also where a shell has started this in the background and SIGINT is ignored.
+    for received in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(received, signal.default_int_handler)
     try:
         run.start()
         run.place()

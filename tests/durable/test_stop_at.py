@@ -8,6 +8,7 @@ import pytest
 
 from saga_app.application import stop_at
 from saga_app.durable.round import Point
+from saga_app.settings import SettingsError
 
 Passing = Callable[[str, Point], None]
 
@@ -57,3 +58,12 @@ def test_other_topics_and_points_are_passed_and_not_counted(kills: list[tuple[in
 
 def test_without_a_place_nothing_is_stopped(kills: list[tuple[int, int]]) -> None:
     assert killed_at("", "payment_events", Point.DECIDED, kills) == []
+
+
+@pytest.mark.parametrize(
+    "where",
+    ["decided", "payment_events", "payment_events/decidet", "payments/decided", "payment_events/decided:x"],
+)
+def test_a_place_that_is_never_passed_is_refused(where: str) -> None:
+    with pytest.raises(SettingsError, match="TOPIC/POINT:N"):
+        stop_at(where)

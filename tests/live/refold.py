@@ -8,7 +8,7 @@ from saga_app import topics, wire
 from saga_app.core.decision import At
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.records import PolicyChanged, Record
-from saga_app.durable.engine import Service
+from saga_app.durable.library import Service
 from saga_app.durable.round import SENT_ON
 from saga_app.durable.view import View
 

@@ -217,7 +217,7 @@ async def test_a_round_that_fails_ends_the_process_and_nothing_is_durable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, code: Exit
 ) -> None:
     engine = our_app(tmp_path).engine
-    engine._folder.mkdir(parents=True)
+    engine.library.folder.mkdir(parents=True)
     ended: list[Exit] = []
 
     def die(code: Exit, text: str) -> None:
@@ -229,6 +229,7 @@ async def test_a_round_that_fails_ends_the_process_and_nothing_is_durable(
             raise error
 
     monkeypatch.setattr("saga_app.durable.engine.die", die)
+    monkeypatch.setattr("saga_app.durable.library.die", die)
     desk = engine.desks[topics.PAYMENT]
     desk.open({0: 5}, GENERATION)
     desk.deliver(Batch(0, 5, 6, GENERATION, []))

@@ -22,7 +22,6 @@ from saga_app.durable.engine import Engine
 from saga_app.durable.fatal import Exit
 from saga_app.durable.overrides.app import SagaApp
 from saga_app.durable.producer import DeliveryFailed
-from saga_app.durable.rocks import Memory
 from saga_app.local.broker import Broker
 from tests.overrides.parts import in_a_loop, make_topics, message, our_app, stock_app, unique, until, write
 
@@ -38,16 +37,16 @@ def restoring(kafka: Broker, tmp_path: Path) -> Iterator[SagaApp]:
     """Our application with its changelogs on a real broker; its engine restores, and reads nothing."""
     app = our_app(tmp_path, kafka.address, unique("saga"))
     make_topics(kafka.address, *(topics.changelog(app.settings.app_id, table) for table in TABLES))
-    app.engine._memory = Memory()
     app.engine._admin = AdminClient({**app.settings.kafka, "log_level": 0})
+    app.engine.library.start(app.engine._admin)
     yield app
-    app.engine._close(list(app.engine.shelves))
+    app.engine.library.close()
 
 
 def restore(engine: Engine) -> dict[str, dict[bytes, bytes]]:
     """Restores partition 0; the rows of each table."""
-    engine._restore([0])
-    return {table: dict(engine.shelves[table, 0].scan()) for table in TABLES}
+    engine.library.restore([0], lambda: True)
+    return {table: dict(engine.library.shelves[table, 0].scan()) for table in TABLES}
 
 
 # --- each row in its own table: faust.md c5
@@ -106,7 +105,7 @@ def test_a_changelog_whose_beginning_is_gone_is_restored_from_what_is_there(rest
         future.result(20)
     rows = restore(restoring.engine)["orders"]
     assert rows == {b"%d" % at: row(at) for at in range(6, 10)}
-    assert restoring.engine.shelves["orders", 0].reached == 10
+    assert restoring.engine.library.shelves["orders", 0].reached == 10
 
 
 @in_a_loop
@@ -140,8 +139,8 @@ def test_the_row_with_the_highest_version_is_restored_where_an_older_one_lies_be
 ) -> None:
     changelog = topics.changelog(restoring.settings.app_id, "accounts")
     write(restoring.settings.broker, changelog, [row(5, "new"), row(3, "stale")], keys=[b"C1", b"C1"])
-    found = restoring.engine._restore([0])
-    assert restoring.engine.shelves["accounts", 0].get(b"C1") == row(5, "new")
+    found = restoring.engine.library.restore([0], lambda: True)
+    assert restoring.engine.library.shelves["accounts", 0].get(b"C1") == row(5, "new")
     assert found["accounts", 0][1].repairs == {b"C1": row(5, "new")}
 
 
@@ -166,7 +165,7 @@ def test_rows_of_a_changelog_that_was_deleted_and_made_again_are_thrown_away(res
     engine, changelog = restoring.engine, topics.changelog(restoring.settings.app_id, "stock")
     write(restoring.settings.broker, changelog, [row(1)], keys=[b"old"])
     assert restore(engine)["stock"] == {b"old": row(1)}
-    engine._close(list(engine.shelves))
+    engine.library.close()
     for future in engine._admin.delete_topics([changelog]).values():
         future.result(20)
     made_again(restoring.settings.broker, changelog)
@@ -199,8 +198,8 @@ async def test_a_repair_that_fails_ends_the_process(tmp_path: Path, monkeypatch:
         raise DeliveryFailed("payments changelog")
 
     monkeypatch.setattr("saga_app.durable.engine.die", die)
-    engine._restore = lambda partitions: {}  # type: ignore[method-assign]
-    engine._repair = fails  # type: ignore[method-assign]
+    engine.library.restore = lambda partitions, goes_on: {}  # type: ignore[method-assign]
+    engine.library.repair = fails  # type: ignore[assignment,method-assign]
     engine._preparing = 3
     with pytest.raises(SystemExit):
         await engine._prepare([0], 3)

@@ -75,7 +75,7 @@ def holding(app: SagaApp, folder: Path, table: str, key: bytes, partition: int =
     """A shelf of this table with one row, as after a restore."""
     shelf = RocksShelf(folder / f"{table}.db", Memory())
     shelf.write({key: ROW}, 1, 1)
-    app.engine.shelves[table, partition] = shelf
+    app.engine.library.shelves[table, partition] = shelf
     return shelf
 
 

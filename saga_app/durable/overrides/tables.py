@@ -33,7 +33,9 @@ class ShelfStore(SerializedStore):  # type: ignore[misc]
 
     def _shelves(self) -> list[RocksShelf]:
         return [
-            shelf for (table, _), shelf in list(self.app.engine.shelves.items()) if table == self.table_name
+            shelf
+            for (table, _), shelf in list(self.app.engine.library.shelves.items())
+            if table == self.table_name
         ]
 
     def _get(self, key: bytes) -> bytes | None:
@@ -70,7 +72,7 @@ class ShelfStore(SerializedStore):  # type: ignore[misc]
             shutil.rmtree(path)
 
     def persisted_offset(self, tp: TP) -> int | None:
-        shelf = self.app.engine.shelves.get((self.table_name, tp.partition))
+        shelf = self.app.engine.library.shelves.get((self.table_name, tp.partition))
         return None if shelf is None else shelf.reached - 1
 
     def set_persisted_offset(self, tp: TP, offset: int) -> None:

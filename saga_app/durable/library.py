@@ -1,0 +1,157 @@
+"""The library: the shelves of one worker, opened, restored from their changelogs, thrown away, closed."""
+
+import logging
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple, NoReturn
+
+from confluent_kafka.admin import AdminClient
+
+from saga_app import topics
+from saga_app.core.decision import Fold
+from saga_app.core.errors import RowsMissing
+from saga_app.durable import changelogs, restore
+from saga_app.durable.changelogs import KafkaChangelog
+from saga_app.durable.fatal import Exit, die
+from saga_app.durable.ports import Log
+from saga_app.durable.restore import Restored
+from saga_app.durable.rocks import Memory, RocksShelf, StoreDamaged
+from saga_app.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+#: A file of this suffix beside a database says that it must be rebuilt.
+REBUILD: Final = ".rebuild"
+
+#: A table and a partition.
+Place = tuple[str, int]
+
+
+class Superseded(Exception):
+    """Another rebalance, or a stop, came before the restore was over."""
+
+
+class Service(NamedTuple):
+    """One inbox and its rules."""
+
+    topic: str
+    fold: Fold
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The journal first."""
+        return (self.fold.journal,) if self.fold.balances is None else (self.fold.journal, self.fold.balances)
+
+
+class Read(NamedTuple):
+    """One changelog partition, as far as it was read, and what was found in it."""
+
+    changelog: KafkaChangelog
+    restored: Restored
+
+
+class Library:
+    """Every table of every partition that this worker owns."""
+
+    def __init__(self, settings: Settings, services: Sequence[Service]) -> None:
+        self.settings = settings
+        self.folder: Path = settings.data_dir / "tables"
+        self.shelves: dict[Place, RocksShelf] = {}
+        self._journals = [service.fold.journal for service in services]
+        self._balances = [service.fold.balances for service in services if service.fold.balances is not None]
+
+    def start(self, admin: AdminClient) -> None:
+        """Before anything else is called."""
+        self._admin = admin
+        self._memory = Memory()
+
+    def keep(self, partitions: Sequence[int]) -> None:
+        """Closes the shelves of all other partitions."""
+        self._close([place for place in self.shelves if place[1] not in partitions])
+
+    def close(self) -> None:
+        """Gives up all files."""
+        self._close(list(self.shelves))
+
+    def restore(self, partitions: Sequence[int], goes_on: Callable[[], bool]) -> dict[Place, Read]:
+        """In a thread: opens these partitions and brings them up to their changelogs' ends.
+
+        The balances' ends are taken first and the journals' ends after them. `Superseded` when it need not go on.
+        """
+        names = {table: self._changelog(table) for table in (*self._journals, *self._balances)}
+        ids = changelogs.topic_ids(self._admin, names.values())
+        ends: dict[Place, int] = {}
+        for tables in (self._balances, self._journals):
+            places = [(names[table], partition) for table in tables for partition in partitions]
+            ends.update(changelogs.ends(self._admin, places))
+        found = {}
+        for table, topic in names.items():
+            for partition in partitions:
+                if not goes_on():
+                    raise Superseded
+                end = ends[topic, partition]
+                shelf = self._shelf(table, partition, ids[topic], end)
+                changelog = KafkaChangelog(self.settings.kafka, topic, partition, end)
+                found[table, partition] = Read(changelog, restore.restore(changelog, end, shelf))
+        logger.info(
+            "restored %d rows of %d partitions",
+            sum(read.restored.rows for read in found.values()),
+            len(partitions),
+        )
+        return found
+
+    async def repair(self, found: Mapping[Place, Read], log: Log, generation: int) -> None:
+        """Writes again the rows behind which a worker that had lost its partitions wrote older ones."""
+        for place, (changelog, restored) in found.items():
+            records = restore.repair_records(changelog, restored)
+            if records:
+                logger.warning("%s: %d rows written again behind stale ones", changelog.topic, len(records))
+                offsets = await log.append(records, generation)
+                restore.repaired(self.shelves[place], changelog.end(), offsets)
+
+    def condemn(self, error: RowsMissing) -> NoReturn:
+        """The first time the store is thrown away and comes back from the changelogs; twice means a bug."""
+        mark = self.folder / "condemned"
+        if mark.exists():
+            die(Exit.ROWS_MISSING_AGAIN, f"{error}, although the store was rebuilt; run `saga doctor`")
+        mark.touch()
+        for shelf in self.shelves.values():
+            shelf.path.with_suffix(REBUILD).touch()
+        die(Exit.ROWS_MISSING, f"{error}; the store is rebuilt from the changelogs at the next start")
+
+    def rebuild(self, error: StoreDamaged) -> NoReturn:
+        """Only this database is thrown away; its changelog has every row."""
+        error.path.with_suffix(REBUILD).touch()
+        die(Exit.STORE_DAMAGED, f"{error}; it is rebuilt from its changelog at the next start")
+
+    def _changelog(self, table: str) -> str:
+        return topics.changelog(self.settings.app_id, table)
+
+    def _shelf(self, table: str, partition: int, topic_id: str, end: int) -> RocksShelf:
+        """The shelf of this place, which never claims more than its changelog has."""
+        shelf = self.shelves.get((table, partition)) or self._open(table, partition, topic_id)
+        self.shelves[table, partition] = shelf
+        if shelf.reached > end:
+            shelf.empty(f"it is ahead of its changelog ({shelf.reached} > {end}): the topic lost records")
+            shelf.belong_to(topic_id)
+        return shelf
+
+    def _open(self, table: str, partition: int, topic_id: str) -> RocksShelf:
+        path = self.folder / f"{table}-{partition}.db"
+        mark = path.with_suffix(REBUILD)
+        if mark.exists():
+            logger.warning(
+                "rebuilding %s from its changelog: it was damaged, or rows were missing", path.name
+            )
+            shutil.rmtree(path, ignore_errors=True)
+            mark.unlink()
+        shelf = RocksShelf(path, self._memory)
+        if shelf.topic_id not in (None, topic_id):
+            shelf.empty("its changelog topic was deleted and made again")
+        shelf.belong_to(topic_id)
+        return shelf
+
+    def _close(self, places: Iterable[Place]) -> None:
+        for place in places:
+            self.shelves.pop(place).close()
