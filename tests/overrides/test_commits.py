@@ -315,3 +315,31 @@ async def test_reading_starts_at_the_committed_offset_and_commits_nothing_before
     await consumer.perform_seek()
     assert begun == [({(PLACE.topic, 0): 42}, GENERATION)]
     assert await consumer.commit() is False and commits == []
+
+
+# --- between giving up partitions and the next assignment
+
+
+@in_a_loop
+async def test_nothing_is_committed_between_giving_up_partitions_and_the_next_assignment(
+    tmp_path: Path,
+) -> None:
+    consumer, commits = opened(tmp_path, 5)
+    app = consumer.app
+    app.consumer_generation_id = GENERATION
+    await consumer.wait_empty()
+    app.engine.desks[PLACE.topic].durable[0] = 6
+    assert await consumer.commit() is False, "aiokafka answers its refusal by forgetting its membership"
+
+    async def committed(places: object) -> dict[TP, int | None]:
+        return {PLACE: 6}
+
+    async def begin(places: object, generation: int) -> None:
+        app.engine.generation = generation
+
+    consumer.committed = committed  # type: ignore[assignment,method-assign]
+    app.engine.begin = begin  # type: ignore[assignment,method-assign]
+    await consumer.perform_seek()
+    app.engine.desks[PLACE.topic].durable[0] = 7
+    assert await consumer.commit() is True
+    assert commits == [{PLACE: 7}]

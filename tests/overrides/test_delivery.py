@@ -256,3 +256,23 @@ async def test_stock_faust_would_report_every_paused_partition_as_stuck(tmp_path
 
 
 async def _nothing() -> None: ...
+
+
+@in_a_loop
+async def test_a_generation_that_was_given_up_is_restored_again_only_when_it_is_assigned_again(
+    tmp_path: Path,
+) -> None:
+    app = our_app(tmp_path)
+    our_consumer(app, PLACE)
+    engine, prepared = app.engine, []
+
+    async def prepare(wanted: list[int], generation: int) -> None:
+        prepared.append(generation)
+
+    engine._prepare = prepare  # type: ignore[method-assign]
+    engine.suspend(GENERATION)
+    await engine.prepare({0}, GENERATION)
+    assert prepared == [], "another worker may own the partitions"
+    engine.take(GENERATION)
+    await engine.prepare({0}, GENERATION)
+    assert prepared == [GENERATION]
