@@ -337,7 +337,7 @@ async def test_nothing_is_committed_between_giving_up_partitions_and_the_next_as
     async def begin(places: object, generation: int) -> None:
         app.engine.generation = generation
 
-    consumer.committed = committed  # type: ignore[assignment,method-assign]
+    consumer.committed = committed  # type: ignore[method-assign]
     app.engine.begin = begin  # type: ignore[assignment,method-assign]
     await consumer.perform_seek()
     app.engine.desks[PLACE.topic].durable[0] = 7
