@@ -7,7 +7,7 @@ row (and sends the recorded outcome again). The round knows nothing of Faust or 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from itertools import islice
 from typing import Final, NamedTuple
@@ -22,7 +22,9 @@ from saga_app.durable.ports import Batch, Inbox, Log, Message, Outgoing, contigu
 from saga_app.durable.view import View
 
 #: Records decided in one round at most: what is decided and not durable stays bounded.
-MOST_RECORDS: Final = 1_000
+MOST_RECORDS: Final = 4_000
+#: Bytes of their values, so that a round of large orders does not block the main loop for seconds.
+MOST_BYTES: Final = 4 * 1024 * 1024
 #: Marks a record that was sent on to its right partition once.
 SENT_ON: Final = "saga-sent-on"
 
@@ -97,14 +99,16 @@ class Round:
         spans: list[Span] = []
         left: list[Batch] = []
         closed: set[int] = set()
-        room = MOST_RECORDS
+        room, budget = MOST_RECORDS, MOST_BYTES
         for batch in batches:
-            if batch.partition in closed or room <= 0:
+            fitting = _fitting(batch.messages, room, budget)
+            if batch.partition in closed or fitting < min(1, len(batch.messages)):
                 closed.add(batch.partition)
                 left.append(batch)
                 continue
-            used, stop = self._decide_batch(batch, room, sends)
+            used, stop = self._decide_batch(batch, fitting, sends)
             room -= used
+            budget -= sum(map(_size, batch.messages[:used]))
             if stop:
                 closed.add(batch.partition)
             whole = used == len(batch.messages)
@@ -117,10 +121,10 @@ class Round:
         self.size = MOST_RECORDS - room
         return spans, sends, left
 
-    def _decide_batch(self, batch: Batch, room: int, sends: list[Outgoing]) -> tuple[int, bool]:
+    def _decide_batch(self, batch: Batch, fitting: int, sends: list[Outgoing]) -> tuple[int, bool]:
         """Decides the batch's messages in order; how many, and whether its partition must wait for the next round."""
         view = self.views[batch.partition]
-        for used, message in enumerate(islice(batch.messages, room)):
+        for used, message in enumerate(islice(batch.messages, fitting)):
             try:
                 record = self._read(message)
                 if isinstance(record, PolicyChanged):
@@ -137,7 +141,7 @@ class Round:
                         f"ALARM {rejection} at {self.topic}[{batch.partition}] offset {message.offset}"
                     )
                 sends.append(dead_letter(self.topic, batch.partition, message, rejection))
-        return min(room, len(batch.messages)), False
+        return fitting, False
 
     def _read(self, message: Message) -> Record:
         record = wire.decode(message.value)
@@ -237,6 +241,19 @@ class Round:
 
 
 Rows = dict[tuple[str, int], dict[bytes, bytes]]
+
+
+def _size(message: Message) -> int:
+    return len(message.value or b"")
+
+
+def _fitting(messages: Sequence[Message], room: int, budget: int) -> int:
+    """How many of the messages fit: the last one may pass the budget, so that every record fits into some round."""
+    for count, message in enumerate(islice(messages, room)):
+        if budget <= 0:
+            return count
+        budget -= _size(message)
+    return min(room, len(messages))
 
 
 def outgoing(record: Record) -> Outgoing:

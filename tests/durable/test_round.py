@@ -102,6 +102,16 @@ def test_a_round_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert of.position == 8
 
 
+def test_a_round_is_bounded_in_bytes_and_a_record_larger_than_that_has_one_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(round_module, "MOST_BYTES", 1)
+    of = worker()
+    found = rounds(of, in_sequence(*(pay(order(f"o{each}")) for each in range(4))), 2, 2)
+    assert [len(keys) for keys in found] == [1, 1, 1, 1]
+    assert of.position == 4
+
+
 def test_partitions_share_a_round_and_one_with_a_policy_does_not_hold_up_the_other() -> None:
     broker = Broker(2)
     both = [Worker(broker, topics.PAYMENT, FOLDS[topics.PAYMENT], partition=each) for each in (0, 1)]
