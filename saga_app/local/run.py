@@ -2,6 +2,7 @@
 
 import argparse
 import itertools
+import json
 import os
 import signal
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import tables
 from saga_app import topics
 from saga_app.commands.sending import Sender
 from saga_app.demo import retail
@@ -46,9 +48,9 @@ class Run:
         """Broker, topics and workers; returns when the workers are ready."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.settings = self._find_broker()
-        tables = _tables()
+        names = tuple(table.name for table in tables.ALL)
         made = topic_admin.ensure(
-            self.settings, topics.wanted(self.settings.app_id, tables, self.settings.partitions)
+            self.settings, topics.wanted(self.settings.app_id, names, self.settings.partitions)
         )
         say(f"topics: {len(made)} created" if made else "topics: all there")
         self.workers = [
@@ -145,12 +147,6 @@ class Run:
         (self.folder / "env").write_text("".join(f"export {name}={value}\n" for name, value in lines.items()))
 
 
-def _tables() -> tuple[str, ...]:
-    import tables
-
-    return tuple(table.name for table in tables.ALL)
-
-
 def _edition(folder: Path, *, foreign: bool) -> str:
     """A mark for the ids of this run: a second run places other orders, into another warehouse."""
     counter = folder / "runs"
@@ -173,8 +169,6 @@ def _goods(count: int, edition: str) -> tuple[list[dict[str, Any]], list[dict[st
 
 
 def _records(payloads: list[dict[str, Any]]) -> Iterator[Any]:
-    import json
-
     return (decode(json.dumps(payload).encode()) for payload in payloads)
 
 
