@@ -1,8 +1,5 @@
 """`saga topics`: what is on the broker, compared with what must be there."""
 
-import time
-from typing import Final
-
 import click
 
 import tables
@@ -12,9 +9,6 @@ from saga_app.commands.output import Failed, as_json, show, told
 from saga_app.durable import topic_admin
 from saga_app.settings import Settings
 from saga_app.topics import Topic
-
-#: Seconds that created topics may take to be known to the broker.
-PATIENCE: Final = 10.0
 
 
 @click.command()
@@ -36,7 +30,7 @@ def topics(create: bool, check: bool, as_json: bool) -> None:
     wanted = all_wanted(settings)
     reach(settings)
     if create:
-        _create(settings, wanted)
+        topic_admin.ensure(settings, wanted)
     faults = topic_admin.compare(settings, wanted)
     width = max(len(topic.name) for topic in wanted)
     for topic in wanted:
@@ -51,14 +45,6 @@ def topics(create: bool, check: bool, as_json: bool) -> None:
         show(machine, people, as_json=as_json)
     if check and faults:
         raise Failed(f"{len(faults)} of {len(wanted)} topics are not as they must be; {remedy(faults)}")
-
-
-def _create(settings: Settings, wanted: list[Topic]) -> None:
-    """Creates what is missing and waits until the broker, which hears of it a moment later, knows it."""
-    topic_admin.ensure(settings, wanted)
-    until = time.monotonic() + PATIENCE
-    while topic_admin.check(settings, wanted).missing and time.monotonic() < until:
-        time.sleep(0.05)
 
 
 def all_wanted(settings: Settings) -> list[Topic]:
