@@ -4,7 +4,6 @@ Every topic is the inbox of one service. The right partition of a record follows
 key that it was sent with.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -62,16 +61,18 @@ def key_of(record: Record) -> str:
         case PolicyChanged():
             return record.policy_id
         case Slip():
-            return _KEY_OF_SLIP[_OF_TYPE[type(record)]](record.order)
+            return key_in(_OF_TYPE[type(record)], record.order)
         case _:
             return record.order_id
 
 
-_KEY_OF_SLIP: Final[dict[str, Callable[[records.Order], str]]] = {
-    PAYMENT: lambda order: order.customer_id or order.order_id,
-    INVENTORY: lambda order: order.warehouse if order.lines else order.order_id,
-    SHIPPING: lambda order: order.order_id,
-}
+def key_in(topic: str, order: records.Order) -> str:
+    """The key of an order's records in an inbox."""
+    if topic == PAYMENT:
+        return order.customer_id or order.order_id
+    if topic == INVENTORY and order.lines:
+        return order.warehouse
+    return order.order_id
 
 
 def partition_of(key: str, partitions: int) -> int:
@@ -87,6 +88,7 @@ class Topic:
     name: str
     partitions: int
     config: dict[str, str]
+    replication: int = 1
 
 
 def changelog(app_id: str, table: str) -> str:
@@ -94,18 +96,31 @@ def changelog(app_id: str, table: str) -> str:
     return f"{app_id}-{table}-changelog"
 
 
-def wanted(app_id: str, tables: tuple[str, ...], partitions: int) -> list[Topic]:
+def least_in_sync(replication: int) -> int:
+    """How many replicas must have a record before it is acknowledged: from three on, the loss of one loses nothing."""
+    return 2 if replication >= 3 else 1
+
+
+def wanted(app_id: str, tables: tuple[str, ...], partitions: int, replication: int = 1) -> list[Topic]:
     """Every topic of the application."""
+    least = least_in_sync(replication)
+    replicas = {"min.insync.replicas": str(least)} if least > 1 else {}
     for_ever = {"retention.ms": "-1", "retention.bytes": "-1"}
     inbox = {
         "message.timestamp.type": "LogAppendTime",
         "max.message.bytes": str(LARGEST_IN_INBOX),
         **for_ever,
+        **replicas,
     }
-    log = {"max.message.bytes": str(LARGEST_IN_LOG)}
+    # The broker's time on rows too: the audit compares it with that of the requests which follow from a row.
+    log = {
+        "max.message.bytes": str(LARGEST_IN_LOG),
+        "message.timestamp.type": "LogAppendTime",
+        **replicas,
+    }
     compacted = {"cleanup.policy": "compact", "min.compaction.lag.ms": str(24 * 3600 * 1000), **log}
     return [
-        *(Topic(name, partitions, inbox) for name in INBOXES),
-        Topic(DEAD_LETTERS, partitions, {**log, **for_ever}),
-        *(Topic(changelog(app_id, table), partitions, compacted) for table in tables),
+        *(Topic(name, partitions, inbox, replication) for name in INBOXES),
+        Topic(DEAD_LETTERS, partitions, {**log, **for_ever}, replication),
+        *(Topic(changelog(app_id, table), partitions, compacted, replication) for table in tables),
     ]

@@ -14,7 +14,7 @@ from saga_app.core.errors import RowsMissing
 from saga_app.durable import changelogs, restore
 from saga_app.durable.changelogs import KafkaChangelog
 from saga_app.durable.fatal import Exit, die
-from saga_app.durable.ports import Log
+from saga_app.durable.ports import Log, Place
 from saga_app.durable.restore import Restored
 from saga_app.durable.rocks import Memory, RocksShelf, StoreDamaged
 from saga_app.settings import Settings
@@ -23,9 +23,6 @@ logger = logging.getLogger(__name__)
 
 #: A file of this suffix beside a database says that it must be rebuilt.
 REBUILD: Final = ".rebuild"
-
-#: A table and a partition.
-Place = tuple[str, int]
 
 
 class Superseded(Exception):

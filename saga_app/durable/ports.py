@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 Header = tuple[str, bytes]
+#: A topic, or a table, and a partition of it.
+Place = tuple[str, int]
 
 
 class Message(NamedTuple):

@@ -70,9 +70,10 @@ class Memory:
 class RocksShelf:
     """Rows of one table and partition; see `ports.Shelf`."""
 
-    def __init__(self, path: Path, memory: Memory) -> None:
+    def __init__(self, path: Path, memory: Memory, *, read_only: bool = False) -> None:
         self.path = path
         self._memory = memory
+        self._read_only = read_only
         self._reached = 0
         self._inbox: int | None = None
         self._db = self._open()
@@ -150,6 +151,8 @@ class RocksShelf:
         self._inbox = None if inbox is None else int(inbox)
 
     def _open(self) -> Rdict:
+        if self._read_only:
+            return Rdict(str(self.path), self._memory.options(), access_type=AccessType.read_only())
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             return Rdict(str(self.path), self._memory.options(), access_type=AccessType.read_write())

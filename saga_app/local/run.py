@@ -14,18 +14,24 @@ from typing import Any, Final
 
 import tables
 from saga_app import topics
+from saga_app.audit.audit import audit
+from saga_app.audit.report import as_lines
+from saga_app.commands.group import Group
 from saga_app.commands.sending import Sender
 from saga_app.demo import retail
 from saga_app.durable import topic_admin
 from saga_app.local.broker import Broker
 from saga_app.local.errors import LocalKafkaError
 from saga_app.local.follow import COMPLETED, Follower
+from saga_app.local.process import until
 from saga_app.local.workers import LocalWorker, WorkerFailed
 from saga_app.settings import Settings, SettingsError
 from saga_app.wire import decode
 
 #: Seconds without any order ending after which a run with --once gives up.
 PATIENCE: Final = 120.0
+#: Seconds until what is durable must be committed.
+LONGEST_COMMIT: Final = 10.0
 
 
 def say(text: str) -> None:
@@ -90,10 +96,10 @@ class Run:
             for worker in self.workers:
                 worker.look()
             if not summed_up and self.placed <= self.follower.ended.keys():
-                self.sum_up()
+                holds = self.sum_up()
                 summed_up = True
                 if self.options.once:
-                    return True
+                    return holds
                 say(
                     f"tables at {self.workers[0].url}/table/orders/ORDER/; to use the tools: . {self.folder}/env"
                 )
@@ -103,18 +109,29 @@ class Run:
                 self.sum_up()
                 return False
 
-    def sum_up(self) -> None:
-        """What became of the orders; the last line is for machines too."""
+    def sum_up(self) -> bool:
+        """What became of the orders, and whether the audit holds; the last line is for machines too."""
         assert self.follower is not None
         counts = self.follower.counts()
         for outcome, count in counts.most_common():
             say(f"{count:>8} {outcome}")
+        holds = self._audit()
         own = {order: outcome for order, outcome in self.follower.ended.items() if order in self.placed}
         completed = sum(outcome == COMPLETED for outcome in own.values())
         say(
             f"orders {len(self.placed)} completed {completed} cancelled {len(own) - completed} "
             f"open {len(self.placed) - len(own)} dead-lettered {self.follower.dead_lettered()}"
         )
+        return holds
+
+    def _audit(self) -> bool:
+        """Whether everything that is in the topics is as it must be; waits a little until all of it is committed."""
+        group = Group(self.settings)
+        until(lambda: not any(map(group.lag, topics.INBOXES)), LONGEST_COMMIT)
+        findings = audit(self.settings)
+        for line in as_lines(findings):
+            say(line)
+        return findings.holds
 
     def stop(self) -> None:
         """Workers first, the broker last."""
@@ -173,7 +190,7 @@ def _records(payloads: list[dict[str, Any]]) -> Iterator[Any]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code 0 if nothing is left open, 1 if something is or could not be started."""
+    """Exit code 0 if nothing is left open and the audit holds, 1 if not, or if something could not be started."""
     parser = argparse.ArgumentParser(prog="scripts/run", description=__doc__)
     parser.add_argument("--once", action="store_true", help="stop when all orders have ended")
     parser.add_argument(

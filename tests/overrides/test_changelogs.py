@@ -153,8 +153,7 @@ class Fetching:
 
 
 def chunks(consumer: Fetching, end: int) -> list[list[int]]:
-    changelog = KafkaChangelog({}, "t", 0, end)
-    return [[row.offset for row in chunk] for chunk in changelog._chunks(consumer, end)]
+    return [[each.offset() for each in chunk] for chunk in changelogs._chunks(consumer, "t[0]", end)]
 
 
 EOF = KafkaError._PARTITION_EOF

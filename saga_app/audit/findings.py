@@ -1,0 +1,99 @@
+"""What an audit found: figures for each invariant, and every breach, with the place where it can be looked at."""
+
+from collections import Counter
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+from saga_app.durable.ports import Place
+
+#: The invariants that are checked, as `docs/explanation/proof.md` states them.
+INVARIANTS: Final = {
+    "I1": "money",
+    "I2": "stock",
+    "I3": "one ending",
+    "I4": "all or nothing",
+    "I5": "reverse order",
+    "I6": "nothing from nowhere",
+    "I7": "one truth",
+    "I8": "accounted for",
+    "I9": "durable first",
+}
+
+#: Breaches of one invariant that are kept whole; more are only counted.
+MOST_KEPT: Final = 100
+
+
+class Breach(NamedTuple):
+    """One thing that must not be: where it is, and the field of a row or record that shows it."""
+
+    invariant: str
+    what: str
+    place: Place | None = None
+    offset: int | None = None
+    order: str | None = None
+    field: str | None = None
+
+    def __str__(self) -> str:
+        parts = [
+            self.order and f"order {self.order}",
+            self.place and f"{self.place[0]}[{self.place[1]}]",
+            self.offset is not None and f"offset {self.offset}",
+            self.field and f"field {self.field}",
+        ]
+        where = ", ".join(part for part in parts if part)
+        return f"{where}: {self.what}" if where else self.what
+
+    def as_json(self) -> dict[str, Any]:
+        """For machines; what does not apply is left out."""
+        topic, partition = self.place or (None, None)
+        fields = {
+            "order": self.order,
+            "topic": topic,
+            "partition": partition,
+            "offset": self.offset,
+            "field": self.field,
+            "what": self.what,
+        }
+        return {name: value for name, value in fields.items() if value is not None}
+
+
+class Findings:
+    """Figures and breaches; those of parts of the audit are added up."""
+
+    def __init__(self) -> None:
+        #: By invariant and name: counts, and sums of money.
+        self.figures: dict[str, Counter[str]] = {name: Counter() for name in INVARIANTS}
+        self.breaches: list[Breach] = []
+        #: All breaches by invariant, also those that are not kept.
+        self.broken: Counter[str] = Counter()
+        #: What could not be checked, and why.
+        self.unchecked: dict[str, Counter[str]] = {name: Counter() for name in INVARIANTS}
+
+    def count(self, invariant: str, name: str, number: int | Decimal = 1) -> None:
+        """Adds to a figure."""
+        self.figures[invariant][name] += number  # type: ignore[assignment]
+
+    def breach(self, breach: Breach) -> None:
+        """Remembers a breach."""
+        self.broken[breach.invariant] += 1
+        if self.broken[breach.invariant] <= MOST_KEPT:
+            self.breaches.append(breach)
+
+    def claim_less(self, invariant: str, why: str, number: int = 1) -> None:
+        """Something could not be checked."""
+        self.unchecked[invariant][why] += number
+
+    def add(self, other: "Findings") -> None:
+        """Takes over what another part found."""
+        for invariant in INVARIANTS:
+            self.figures[invariant].update(other.figures[invariant])
+            self.unchecked[invariant].update(other.unchecked[invariant])
+            kept = [each for each in self.breaches if each.invariant == invariant]
+            new = [each for each in other.breaches if each.invariant == invariant]
+            self.breaches.extend(new[: max(0, MOST_KEPT - len(kept))])
+        self.broken.update(other.broken)
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing is broken."""
+        return not self.broken

@@ -1,0 +1,34 @@
+"""The audit of one partition of `dead_letters`: which letters are there."""
+
+from saga_app import topics
+from saga_app.audit.findings import Findings
+from saga_app.audit.inbox import letter
+from saga_app.audit.matching import FOUND, LETTER, Origin, Side
+from saga_app.audit.scope import Scope
+from saga_app.durable import changelogs
+from saga_app.durable.dead_letters import REASON, letter_place, marked_place
+from saga_app.durable.ports import Place
+
+
+def read_letters(scope: Scope, partition: int) -> Findings:
+    """Notes every letter as found; counts those that were sent again, and what is no letter."""
+    findings = Findings()
+    side = Side(scope.folder, FOUND, f"letters-{partition}")
+    place: Place = (topics.DEAD_LETTERS, partition)
+    first, end = scope.limits.first[place], scope.limits.found[place]
+    for chunk in changelogs.chunks(scope.settings.kafka, *place, first, end):
+        for message in chunk:
+            headers = message.headers()
+            origin = letter_place(headers)
+            if origin is not None:
+                reason = next(value for name, value in reversed(headers) if name == REASON).decode()
+                content = letter((origin.topic, origin.partition), origin.offset, reason)
+                side.add(
+                    LETTER, content, Origin(*place, message.offset(), f"dead letter {reason} of {origin}")
+                )
+            elif marked_place(headers) is not None:
+                findings.count("I8", "letters replayed")
+            else:
+                findings.count("I8", "foreign records in dead_letters")
+    side.close()
+    return findings

@@ -1,0 +1,93 @@
+"""I3, I4 and I5: every order looked at across the four services."""
+
+from typing import Final
+
+from saga_app import topics
+from saga_app.audit.findings import Breach, Findings
+from saga_app.audit.limits import Cut
+from saga_app.audit.scope import Scope
+from saga_app.audit.shelves import ASKED, FOLDED, GAPS, TURNED, Shelves
+from saga_app.core import route
+from saga_app.core.records import Order
+from saga_app.core.rows import OPEN_STATUSES, JournalRow, OrderRow, State, Status
+from saga_app.durable.ports import Place
+from saga_app.durable.rocks import RocksShelf
+
+#: Inbox and journal of every service, in the order of the route.
+JOURNALS: Final = {
+    topics.CHECKOUT: "orders",
+    topics.PAYMENT: "payments",
+    topics.INVENTORY: "reservations",
+    topics.SHIPPING: "shipments",
+}
+STEPS: Final = tuple(zip((topics.PAYMENT, topics.INVENTORY, topics.SHIPPING), route.ROUTE, strict=True))
+#: Who asks a service to undo: the step behind it, and behind the last one checkout, which began to cancel.
+ASKS: Final = {
+    topics.CHECKOUT: topics.PAYMENT,
+    topics.PAYMENT: topics.INVENTORY,
+    topics.INVENTORY: topics.SHIPPING,
+    topics.SHIPPING: topics.CHECKOUT,
+}
+
+
+class Orders:
+    """The orders of one partition of checkout."""
+
+    def __init__(self, scope: Scope, partition: int, shelves: Shelves) -> None:
+        self.scope = scope
+        self.place: Place = (topics.CHECKOUT, partition)
+        self.shelves = shelves
+        self.findings = Findings()
+
+    def check(self) -> Findings:
+        """Looks at each order."""
+        for invariant, name in ("I3", "COMPLETED"), ("I4", "completed with all three"), ("I5", "undos asked for"):
+            self.findings.count(invariant, name, 0)
+        found, cut = self.scope.limits.found[self.place], self.scope.limits.cut
+        for key, data in self.shelves.shelf(FOLDED, (JOURNALS[topics.CHECKOUT], self.place[1])).scan():
+            row = OrderRow.decode(data)
+            self.findings.count("I3", str(row.status))
+            if row.status is Status.CANCELLED:
+                self.findings.count("I3", f"cancelled: {row.reason}")
+            order = Order.model_validate_json(row.order)
+            if row.status not in OPEN_STATUSES and row.version < found and cut is not Cut.OFFSET:
+                self._all_or_nothing(key, row, order)
+            if cut is Cut.NOW:
+                self._undone_in_reverse(key, order)
+        return self.findings
+
+    def _all_or_nothing(self, key: bytes, row: OrderRow, order: Order) -> None:
+        wanted = row.status is Status.COMPLETED
+        for topic, step in STEPS:
+            data = self._shelf(FOLDED, JOURNALS[topic], topic, order).get(key)
+            state = None if data is None else JournalRow.decode(data).state
+            if (state is State.DONE) is not wanted:
+                what = f"it is {row.status}, but {step.name} is {state or 'not there'}"
+                self._broken("I4", key, row.version, what, f"{JOURNALS[topic]}.state")
+        self.findings.count("I4", "completed with all three" if wanted else "cancelled with none")
+
+    def _undone_in_reverse(self, key: bytes, order: Order) -> None:
+        for topic, asking in ASKS.items():
+            asked = self._shelf(ASKED, topic, topic, order).get(key)
+            if asked is None:
+                continue
+            self.findings.count("I5", "undos asked for")
+            rows = self._shelf(TURNED, JOURNALS[asking], asking, order)
+            turned = rows.get(key)
+            if rows.get(GAPS) is not None:
+                self.findings.claim_less("I5", "undos whose first row may be compacted away")
+            elif turned is None:
+                self._broken(
+                    "I5", key, None, f"{topic} was asked to undo, but no row of {asking} goes back", None
+                )
+            elif int(turned) > int(asked) + self.scope.skew:
+                late = int(turned) - int(asked)
+                what = f"{topic} was asked to undo {late} ms before {asking} had written that it goes back"
+                self._broken("I5", key, None, what, f"{JOURNALS[asking]}.version")
+
+    def _shelf(self, kind: str, name: str, topic: str, order: Order) -> RocksShelf:
+        partition = topics.partition_of(topics.key_in(topic, order), self.scope.settings.partitions)
+        return self.shelves.shelf(kind, (name, partition))
+
+    def _broken(self, invariant: str, key: bytes, offset: int | None, what: str, field: str | None) -> None:
+        self.findings.breach(Breach(invariant, what, self.place, offset, key.decode(), field))

@@ -1,0 +1,89 @@
+"""Folds one inbox partition again, with the pure rules and nothing else: what must have become of each record."""
+
+from typing import NamedTuple
+
+from saga_app import topics, wire
+from saga_app.core.decision import At, Decision, Verdict
+from saga_app.core.errors import Fault, Rejected
+from saga_app.core.records import PolicyChanged, Record, Slip
+from saga_app.core.rows import JournalRow, OrderRow
+from saga_app.durable.library import Service
+from saga_app.durable.ports import Message
+from saga_app.durable.round import SENT_ON
+from saga_app.durable.view import View
+
+
+class Told(NamedTuple):
+    """What became of one record. `record` is None where it cannot be read, `decision` where nothing was decided.
+
+    `before` is the order's row as it was before the record.
+    """
+
+    message: Message
+    verdict: Verdict
+    record: Record | None = None
+    before: OrderRow | JournalRow | None = None
+    decision: Decision | None = None
+    rejection: Rejected | None = None
+
+
+class Refold:
+    """The fold of one partition; `view` holds what is decided and not yet written to its shelves."""
+
+    def __init__(self, service: Service, partition: int, partitions: int, view: View) -> None:
+        self.service = service
+        self.partition = partition
+        self.partitions = partitions
+        self.view = view
+
+    def decide(self, message: Message) -> Told:
+        """Decides the next record; the records of a partition come in order, each once."""
+        record = before = None
+        try:
+            record = wire.decode(message.value)
+            if not isinstance(record, self.service.fold.accepts):
+                raise Rejected(Fault.UNEXPECTED_RECORD, f"{record.type} does not belong here")
+            if self._is_elsewhere(record, message):
+                return Told(message, Verdict.SENT_ON, record)
+            before = self._row(record)
+            decision = self.service.fold.decide(record, At(message.offset, message.time), self.view)
+        except Rejected as rejection:
+            return Told(message, Verdict.DEAD, record, before, rejection=rejection)
+        if decision.journal is not None:
+            self.view.put((decision.journal,))
+        self.view.put(decision.balances)
+        return Told(message, decision.verdict, record, before, decision)
+
+    def write(self) -> None:
+        """Puts what was decided on the shelves."""
+        for table, shelf in self.view.shelves.items():
+            if rows := self.view.decided(table):
+                shelf.write(rows, shelf.reached)
+        self.view.clear()
+
+    def _row(self, record: Record) -> OrderRow | JournalRow | None:
+        order = order_of(record)
+        if order is None:
+            return None
+        return self.view.order(order) if self.service.topic == topics.CHECKOUT else self.view.journal(order)
+
+    def _is_elsewhere(self, record: Record, message: Message) -> bool:
+        if isinstance(record, PolicyChanged):
+            return False
+        if topics.partition_of(topics.key_of(record), self.partitions) == self.partition:
+            return False
+        if is_sent_on(message):
+            raise Rejected(Fault.WRONG_PARTITION, "sent on once, and still in the wrong partition")
+        return True
+
+
+def order_of(record: Record) -> str | None:
+    """The order that a record is about; None for deposits, deliveries and policies."""
+    if isinstance(record, Slip):
+        return record.order.order_id
+    return getattr(record, "order_id", None)
+
+
+def is_sent_on(message: Message) -> bool:
+    """Whether the record was sent on from a wrong partition."""
+    return any(name == SENT_ON for name, _ in message.headers)

@@ -1,0 +1,17 @@
+"""What every part of an audit is told."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from saga_app.audit.limits import Limits
+from saga_app.settings import Settings
+
+
+class Scope(NamedTuple):
+    """Where the topics are, how far they are read, and a folder for what does not fit into memory."""
+
+    settings: Settings
+    limits: Limits
+    folder: Path
+    #: Milliseconds by which the clocks of several brokers may differ.
+    skew: int = 0

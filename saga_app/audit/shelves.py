@@ -1,0 +1,66 @@
+"""The audit's own disk: rows of any number in bounded memory, in a folder that is thrown away afterwards."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final, Self
+
+from saga_app.durable.ports import Place
+from saga_app.durable.rocks import Memory, RocksShelf
+
+#: What an audit puts on its shelves, one of each kind per place.
+FOLDED: Final = "folded"  # the table as the inbox gives it
+LOGGED: Final = "logged"  # the table as its changelog gives it
+REACHED: Final = "reached"  # the same, only as far as a worker's store claims to have read
+TURNED: Final = "turned"  # when an order's row first said that it goes back
+ASKED: Final = "asked"  # when a service was first asked to undo an order
+
+#: Stands on a shelf of rows that turned where the changelog has gaps, so that the first row may be missing.
+GAPS: Final = b"\0gaps"
+
+Item = tuple[bytes, bytes]
+
+
+class Shelves:
+    """Opens shelves below a folder, and closes all of them at the end. Who only reads them may be one of many."""
+
+    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
+        self._folder = folder
+        self._read_only = read_only
+        self._memory = Memory()
+        self._open: dict[tuple[str, Place], RocksShelf] = {}
+        self._stack = ExitStack()
+
+    def shelf(self, kind: str, place: Place) -> RocksShelf:
+        """The shelf of this kind and place; the same one each time."""
+        found = self._open.get((kind, place))
+        if found is None:
+            path = self._folder / f"{kind}-{place[0]}-{place[1]}"
+            found = RocksShelf(path, self._memory, read_only=self._read_only)
+            self._stack.callback(found.close)
+            self._open[kind, place] = found
+        return found
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+
+def side_by_side(
+    left: Iterator[Item], right: Iterator[Item]
+) -> Iterator[tuple[bytes, bytes | None, bytes | None]]:
+    """Two scans, merged by key: the key, and what each side has for it."""
+    mine, other = next(left, None), next(right, None)
+    while mine is not None or other is not None:
+        if other is None or (mine is not None and mine[0] < other[0]):
+            assert mine is not None
+            yield mine[0], mine[1], None
+            mine = next(left, None)
+        elif mine is None or other[0] < mine[0]:
+            yield other[0], None, other[1]
+            other = next(right, None)
+        else:
+            yield mine[0], mine[1], other[1]
+            mine, other = next(left, None), next(right, None)

@@ -1,0 +1,71 @@
+"""What became of a record, in words."""
+
+from typing import Final
+
+from saga_app.audit.history import Event
+from saga_app.core.decision import Verdict
+from saga_app.core.records import DeadlinePassed, OrderPlaced, Record, Undo
+from saga_app.core.rows import JournalRow, OrderRow, State
+
+_DONE: Final = {"payment": "paid", "inventory": "reserved", "shipping": "shipment booked"}
+_UNDONE: Final = {"payment": "refunded", "inventory": "released", "shipping": "shipment cancelled"}
+_SERVICE: Final = {
+    "payment_events": "payment",
+    "inventory_events": "inventory",
+    "shipping_events": "shipping",
+}
+
+
+def in_words(event: Event) -> str:
+    """One sentence about one record."""
+    told = event.told
+    assert told.record is not None
+    if told.verdict is Verdict.DEAD:
+        return f"{told.record.type} became a dead letter: {told.rejection}"
+    if told.verdict is Verdict.SENT_ON:
+        return f"{told.record.type} was in the wrong partition and was sent on"
+    if told.decision is not None and told.decision.note is not None:
+        return told.decision.note
+    row = event.row
+    if isinstance(row, JournalRow):
+        return _of_step(_SERVICE[event.place[0]], told.record, row, told.verdict)
+    return _of_checkout(told.record, row, told.verdict)
+
+
+def _of_step(step: str, record: Record, row: JournalRow, verdict: Verdict) -> str:
+    if verdict is Verdict.REPEATED:
+        asked = "asked to undo" if isinstance(record, Undo) else "asked again"
+        return f"{step}: {asked}; it is {row.state}, and the answer was sent again"
+    match row.state:
+        case State.DONE:
+            moved = ", ".join(f"{key} {amount}" for key, amount in (row.moves or {}).items())
+            return f"{_DONE[step]} ({moved})" if moved else _DONE[step]
+        case State.REFUSED:
+            return f"{step} refused: {row.reason}"
+        case State.UNDONE:
+            return f"{_UNDONE[step]} ({row.reason} at {row.step})"
+        case State.VOID:
+            return f"{step} was asked to undo before it was asked to act: it will not act ({row.reason} at {row.step})"
+
+
+def _of_checkout(record: Record, row: OrderRow | JournalRow | None, verdict: Verdict) -> str:
+    if not isinstance(row, OrderRow):
+        return f"{record.type} changed nothing"
+    match record:
+        case OrderPlaced() if verdict is Verdict.APPLIED:
+            order = record.order
+            return f"placed: {order.amount} {order.currency}, {len(order.lines)} lines"
+        case OrderPlaced():
+            return f"placed again; it is {row.status}"
+        case DeadlinePassed() if verdict is Verdict.APPLIED:
+            return f"no ending in time (try {record.attempt}): {_then(row)}"
+        case DeadlinePassed():
+            return "a deadline that had been overtaken changed nothing"
+    if verdict is Verdict.APPLIED:
+        reason = f" ({row.reason} at {row.step})" if row.reason is not None else ""
+        return f"{row.status}{reason}"
+    return f"{record.type} changed nothing; it is {row.status}"
+
+
+def _then(row: OrderRow) -> str:
+    return "asked again" if row.reason is None else f"undone from the end ({row.reason})"

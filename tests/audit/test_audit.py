@@ -1,0 +1,349 @@
+"""What an audit says of topics that are as they must be, and that it finds whatever is not."""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from saga_app import topics
+from saga_app.audit.findings import Breach
+from saga_app.audit.limits import At
+from saga_app.audit.report import as_json, as_lines
+from saga_app.core.records import OrderPlaced, PricedLine, Record
+from saga_app.durable.ports import Outgoing, Place
+from saga_app.durable.rocks import Memory, RocksShelf
+from tests.audit.world import PARTITIONS, World, Written
+from tests.support.examples import (
+    cancel,
+    cancelled,
+    completed,
+    delivery,
+    deposit,
+    order,
+    placed,
+    refund,
+    release,
+)
+from tests.support.given import BEGINNING
+
+
+def bought(order_id: str, amount: str = "10.00", country: str = "GB", **goods: int) -> OrderPlaced:
+    """An order of customer c1, who has an account."""
+    lines = tuple(PricedLine(sku=sku, quantity=quantity) for sku, quantity in (goods or {"mug": 1}).items())
+    return placed(order_id, amount, customer_id="c1", country=country, lines=lines)
+
+
+@pytest.fixture
+def shop(world: World) -> World:
+    """Orders that end in every way, and one bad record."""
+    supplies: list[Record] = [delivery("d1", mug=10, cup=2), deposit("d1", "100.00")]
+    orders: list[Record] = [
+        bought("completed"),
+        bought("dear", "2000.00"),
+        bought("poor", "95.00"),
+        bought("unknown", hat=1),
+        bought("scarce", cup=3),
+        bought("far", country="NZ"),
+        bought("regretted"),
+        cancel("regretted"),
+        bought("completed"),
+    ]
+    world.send(b"{", topics.PAYMENT, 0)
+    return world.run(*supplies).run(*orders)
+
+
+def figures(world: World, invariant: str, at: At | None = None) -> dict[str, Any]:
+    return dict(world.audit(at).figures[invariant])
+
+
+def broken(world: World) -> list[str]:
+    return sorted({breach.invariant for breach in world.breaches()})
+
+
+def breach(world: World, invariant: str) -> Breach:
+    return next(each for each in world.breaches() if each.invariant == invariant)
+
+
+def test_everything_holds_where_nothing_is_wrong(shop: World) -> None:
+    assert shop.breaches() == []
+
+
+def test_every_order_is_counted_by_its_ending(shop: World) -> None:
+    assert figures(shop, "I3") == {
+        "COMPLETED": 1,
+        "CANCELLED": 6,
+        "cancelled: over_limit": 1,
+        "cancelled: insufficient_funds": 1,
+        "cancelled: unknown_sku": 1,
+        "cancelled: out_of_stock": 1,
+        "cancelled: undeliverable": 1,
+        "cancelled: requested": 1,
+    }
+
+
+def test_money_is_told_by_currency_and_stock_by_warehouse(shop: World) -> None:
+    money, stock = figures(shop, "I1"), figures(shop, "I2")
+    assert money["GBP came"] == Decimal("100.00")
+    assert (
+        money["GBP left"]
+        == Decimal("90.00")
+        == money["GBP came"] - money["GBP taken"] + money["GBP returned"]
+    )
+    assert (stock["main came"], stock["main left"]) == (12, 11)
+
+
+def test_every_record_is_accounted_for(shop: World) -> None:
+    found = figures(shop, "I8")
+    assert found["applied"] + found["repeated"] + found.get("ignored", 0) + found["dead"] == found["offsets"]
+    assert (found["dead letters unreadable"], found["dead letters"], found["gaps"]) == (1, 1, 0)
+    assert (found["placed applied"], found["placed repeated"]) == (7, 1)
+
+
+def test_there_is_a_line_for_each_invariant(shop: World) -> None:
+    words = list(as_lines(shop.audit()))
+    assert [line.split()[0] for line in words] == [f"I{number}" for number in range(1, 10)]
+    assert all("holds" in line for line in words)
+    assert "deposited 100.00 - taken" in words[0]
+
+
+def test_an_empty_system_holds(world: World) -> None:
+    assert world.run().breaches() == []
+
+
+# I1, I2
+
+
+def test_money_that_the_journal_did_not_move_is_found_in_the_changelog(shop: World) -> None:
+    shop.rewrite(*shop.row("accounts", "c1:GBP"), balance="91.00")
+    found = breach(shop, "I7")
+    assert found.place is not None and found.place[0] == topics.PAYMENT
+    assert '"90.00"' in found.what and '"91.00"' in found.what
+
+
+# I3, I4
+
+
+def test_an_order_that_ended_both_ways_is_found(shop: World) -> None:
+    sent = shop.send(cancelled("completed"))
+    found = breach(shop, "I3")
+    assert (found.order, found.offset, found.field) == ("completed", sent.at, "status")
+
+
+def test_a_completed_order_whose_stock_was_released_is_found(shop: World) -> None:
+    bought_order = order("completed", "10.00", customer_id="c1", country="GB", lines=[("mug", 1)])
+    shop.run(release(bought_order))
+    found = {(each.order, each.field) for each in shop.breaches() if each.invariant == "I4"}
+    assert ("completed", "reservations.state") in found
+    assert "I6" in broken(shop), "nobody asked for it either"
+
+
+def test_an_order_that_ended_without_its_shipment_is_found(world: World) -> None:
+    world.send(bought("o1"))
+    world.send(completed("o1"))
+    world.run()
+    assert breach(world, "I4").order == "o1"
+
+
+# I5
+
+
+def test_an_undo_that_was_asked_for_before_its_cause_was_durable_is_found(shop: World) -> None:
+    place, row = shop.row("reservations", "scarce")
+    _, asked = shop.find(topics.PAYMENT, "RefundRequested")
+    shop.replace(place, row, time=asked.time + 100_000)
+    found = breach(shop, "I5")
+    assert (found.order, found.field) == ("scarce", "reservations.version")
+    assert "ms before" in found.what
+
+
+def test_an_undo_that_nobody_behind_it_decided_is_found(shop: World) -> None:
+    shop.run(refund(order("completed", "10.00", customer_id="c1", country="GB", lines=[("mug", 1)])))
+    assert "no row of inventory_events goes back" in breach(shop, "I5").what
+
+
+# I6
+
+
+def test_a_request_from_nowhere_is_found(shop: World) -> None:
+    sent = shop.send(release(order("stranger", lines=[("mug", 1)])))
+    found = breach(shop, "I6")
+    assert (found.order, found.offset) == ("stranger", sent.at)
+    assert found.place is not None and found.place[0] == topics.INVENTORY
+
+
+def test_a_row_from_nowhere_is_found(shop: World) -> None:
+    shop.append(Outgoing("saga-shipments-changelog", b"ghost", b'{"version":0,"state":"DONE"}', 0))
+    found = breach(shop, "I7")
+    assert (found.order, found.place) == ("ghost", (topics.SHIPPING, 0))
+
+
+# I7
+
+
+@pytest.mark.parametrize(
+    ("table", "key"),
+    [
+        ("orders", "completed"),
+        ("payments", "completed"),
+        ("payments", "deposit:c1:d1"),
+        ("accounts", "c1:GBP"),
+        ("reservations", "far"),
+        ("stock", "main:mug"),
+        ("shipments", "far"),
+    ],
+)
+def test_a_row_that_is_missing_in_a_changelog_is_found(shop: World, table: str, key: str) -> None:
+    """It was committed, so it must have been written: that is I9."""
+    for _ in range(10):
+        try:
+            place, row = shop.row(table, key)
+        except IndexError:
+            break
+        shop.remove(place, row)
+    found = breach(shop, "I9")
+    assert f"{table} {key}" in found.what
+
+
+@pytest.mark.parametrize("table", ["orders", "payments", "reservations", "shipments"])
+def test_a_row_with_another_content_is_found(shop: World, table: str) -> None:
+    shop.rewrite(*shop.row(table, "far"), reason="requested")
+    found = breach(shop, "I7")
+    assert found.order == "far"
+    assert "requested" in found.what
+
+
+def test_an_old_row_behind_a_new_one_is_no_breach_but_is_told(shop: World) -> None:
+    """Its next owner writes the new one again."""
+    place, row = shop.find("saga-orders-changelog", "completed")
+    shop.append(Outgoing(place[0], row.sent_key, row.sent_value, place[1]))
+    assert shop.breaches() == []
+    assert figures(shop, "I7")["stale rows to be written again"] == 1
+
+
+def test_a_stopped_workers_tables_are_compared_too(shop: World, tmp_path: Path) -> None:
+    for partition in range(PARTITIONS):
+        changelog = ("saga-orders-changelog", partition)
+        store = RocksShelf(tmp_path / "tables" / f"orders-{partition}.db", Memory())
+        store.write(
+            {each.sent_key or b"": each.sent_value or b"" for each in shop.logs[changelog]},
+            shop.end(changelog),
+        )
+        store.close()
+    findings = shop.audit(data_dirs=[tmp_path])
+    assert findings.holds
+    assert findings.figures["I7"]["rows in stores"] == 7
+
+
+@pytest.mark.parametrize("spoil", ["missing", "changed", "extra"])
+def test_a_store_that_differs_from_its_changelog_is_found(shop: World, tmp_path: Path, spoil: str) -> None:
+    place, _ = shop.row("orders", "completed")
+    rows = {each.sent_key or b"": each.sent_value or b"" for each in shop.logs[place]}
+    if spoil == "missing":
+        del rows[b"completed"]
+    elif spoil == "changed":
+        rows[b"completed"] = rows[b"completed"].replace(b"COMPLETED", b"CANCELLED")
+    else:
+        rows[b"ghost"] = rows[b"completed"]
+    store = RocksShelf(tmp_path / "tables" / f"orders-{place[1]}.db", Memory())
+    store.write(rows, shop.end(place))
+    store.close()
+    found = shop.audit(data_dirs=[tmp_path]).breaches
+    assert [(each.invariant, each.order) for each in found] == [
+        ("I7", "ghost" if spoil == "extra" else "completed")
+    ]
+
+
+# I8
+
+
+def first_letter(shop: World) -> tuple[Place, Written]:
+    return next((place, log[0]) for place, log in shop.logs.items() if place[0] == "dead_letters" and log)
+
+
+def test_a_dead_letter_that_is_missing_is_found(shop: World) -> None:
+    shop.remove(*first_letter(shop))
+    found = breach(shop, "I9")
+    assert (found.place, found.offset) == ((topics.PAYMENT, 0), 0)
+
+
+def test_a_dead_letter_that_nothing_explains_is_found(shop: World) -> None:
+    _, letter = first_letter(shop)
+    headers = [(name, b"invalid" if name == "saga-reason" else value) for name, value in letter.sent_headers]
+    shop.append(Outgoing("dead_letters", b"k", letter.sent_value, 0, headers))
+    assert "dead letter invalid of payment_events:0:0" in breach(shop, "I8").what
+
+
+# I9
+
+
+def test_a_request_that_was_committed_and_not_sent_is_found(shop: World) -> None:
+    shop.run(bought("once"))
+    shop.replace(*shop.find(topics.SHIPPING, "once"), sent_value=b"{")
+    found = [each for each in shop.breaches() if each.invariant == "I9" and "ShipmentRequested" in each.what]
+    assert [each.order for each in found] == ["once"]
+
+
+def test_a_record_that_was_committed_and_is_gone_is_found(shop: World) -> None:
+    place = max(shop.committed, key=lambda each: shop.committed[each])
+    shop.committed[place] += 3
+    assert "records were lost" in breach(shop, "I9").what
+
+
+def test_what_is_under_way_is_told_and_no_breach(shop: World) -> None:
+    """A worker was killed: its rows and requests are partly written, and nothing of it is committed."""
+    shop.send(bought("under"))
+    findings = shop.audit()
+    assert findings.holds
+    assert findings.figures["I6"]["requests and endings under way"] == 1
+    assert findings.figures["I7"]["rows under way"] == 1
+    assert findings.figures["I9"]["lag"] == 1
+
+
+# What can be said of earlier states, and of what is left
+
+
+def test_an_earlier_moment_is_told_as_it_was(shop: World) -> None:
+    _, end = shop.find(topics.CHECKOUT, "OrderCompleted")
+    before, then = At(time=end.time - 1), At(time=end.time)
+    assert figures(shop, "I3", before)["COMPLETED"] == 0
+    assert figures(shop, "I3", then)["COMPLETED"] == 1
+    assert shop.audit(before).holds and shop.audit(then).holds
+
+
+@pytest.mark.parametrize("offset", [0, 1, 2, 5, 9, 1000])
+def test_an_offset_cuts_every_inbox(shop: World, offset: int) -> None:
+    findings = shop.audit(At(offset=offset))
+    cut = sum(min(offset, shop.end((topic, each))) for topic in topics.INBOXES for each in range(PARTITIONS))
+    assert findings.figures["I8"]["offsets"] == cut
+    assert findings.holds
+
+
+def test_money_and_stock_add_up_at_every_moment(shop: World) -> None:
+    for moment in range(BEGINNING, shop.now, 10):
+        assert shop.audit(At(time=moment)).holds, moment
+
+
+def test_where_the_beginning_is_gone_less_is_claimed(shop: World) -> None:
+    place, _ = shop.find(topics.PAYMENT, "PaymentRequested")
+    del shop.logs[place][:2]
+    findings = shop.audit()
+    assert findings.holds
+    assert any("begins at offset 2" in why for why in findings.unchecked["I7"])
+    assert any("added up at its end only" in why for why in findings.unchecked["I1"])
+    assert findings.unchecked["I6"]
+
+
+def test_where_the_beginning_is_gone_sums_are_still_compared(shop: World) -> None:
+    place, _ = shop.find(topics.PAYMENT, "PaymentRequested")
+    del shop.logs[place][:2]
+    shop.rewrite(*shop.row("accounts", "c1:GBP"), balance="91.00")
+    assert broken(shop) == ["I1"]
+
+
+def test_what_is_broken_is_named_for_machines(shop: World) -> None:
+    shop.run(release(order("stranger", lines=[("mug", 1)])))
+    found = next(line for line in as_json(shop.audit()) if line["invariant"] == "I6")
+    assert found["holds"] is False
+    assert found["breaches"][0].keys() == {"order", "topic", "partition", "offset", "what"}
+    assert found["breaches"][0]["order"] == "stranger"

@@ -1,0 +1,178 @@
+"""Topics in memory as workers would have written them, record by record, and ways to spoil them."""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from saga_app import topics, wire
+from saga_app.audit import audit as auditing
+from saga_app.audit.findings import Breach, Findings
+from saga_app.audit.limits import At
+from saga_app.core.decision import At as Position
+from saga_app.core.decision import Fold, Put
+from saga_app.core.errors import Rejected
+from saga_app.core.records import Record
+from saga_app.durable.dead_letters import dead_letter
+from saga_app.durable.ports import Message, Outgoing, Place
+from saga_app.settings import Settings
+from tests.support.given import BEGINNING, CHECKOUT, INVENTORY, PAYMENT, SHIPPING, Tables
+
+FOLDS: Final[dict[str, Fold]] = {
+    topics.CHECKOUT: CHECKOUT,
+    topics.PAYMENT: PAYMENT,
+    topics.INVENTORY: INVENTORY,
+    topics.SHIPPING: SHIPPING,
+}
+PARTITIONS: Final = 2
+APP: Final = "saga"
+
+
+@dataclass
+class Written:
+    """One record in a topic; it answers as confluent-kafka's messages do."""
+
+    at: int
+    time: int
+    sent_key: bytes | None
+    sent_value: bytes | None
+    sent_headers: Sequence[tuple[str, bytes]] = ()
+
+    def offset(self) -> int:
+        return self.at
+
+    def timestamp(self) -> tuple[int, int]:
+        return 2, self.time
+
+    def key(self) -> bytes | None:
+        return self.sent_key
+
+    def value(self) -> bytes | None:
+        return self.sent_value
+
+    def headers(self) -> list[tuple[str, bytes]] | None:
+        return list(self.sent_headers) or None
+
+
+@dataclass
+class World:
+    """What is in the topics; a millisecond passes from one record to the next."""
+
+    logs: defaultdict[Place, list[Written]] = field(default_factory=lambda: defaultdict(list))
+    committed: dict[Place, int] = field(default_factory=dict)
+    tables: dict[Place, Tables] = field(default_factory=dict)
+    now: int = BEGINNING
+
+    def end(self, place: Place) -> int:
+        """The offset after the last record."""
+        return self.logs[place][-1].at + 1 if self.logs[place] else 0
+
+    def first(self, place: Place) -> int:
+        """The offset of the first record."""
+        return self.logs[place][0].at if self.logs[place] else 0
+
+    def append(self, record: Outgoing) -> Written:
+        """Writes one record, as a producer does."""
+        key = "" if record.key is None else record.key.decode()
+        partition = topics.partition_of(key, PARTITIONS) if record.partition is None else record.partition
+        place = (record.topic, partition)
+        self.now += 1
+        written = Written(self.end(place), self.now, record.key, record.value, record.headers)
+        self.logs[place].append(written)
+        return written
+
+    def send(
+        self, record: Record | bytes, topic: str = topics.CHECKOUT, partition: int | None = None
+    ) -> Written:
+        """Writes a record as people or services do; bytes into the topic that is named."""
+        if isinstance(record, bytes):
+            return self.append(Outgoing(topic, b"k", record, partition))
+        key = topics.key_of(record).encode()
+        return self.append(Outgoing(topics.topic_of(record), key, wire.encode(record), partition))
+
+    def run(self, *records: Record) -> "World":
+        """Sends the records and decides everything, until nothing waits; all of it is committed then."""
+        for record in records:
+            self.send(record)
+        while waiting := [place for place in self._inboxes() if self.committed[place] < self.end(place)]:
+            self._decide(waiting[0])
+        return self
+
+    def row(self, table: str, key: str) -> tuple[Place, Written]:
+        """The row of this key that was written last, and where it stands."""
+        found = [
+            (place, each)
+            for place, log in self.logs.items()
+            if place[0] == topics.changelog(APP, table)
+            for each in log
+            if each.sent_key == key.encode()
+        ]
+        return found[-1]
+
+    def find(self, topic: str, kind: str) -> tuple[Place, Written]:
+        """The first record of this type."""
+        return next(
+            (place, each)
+            for place, log in self.logs.items()
+            if place[0] == topic
+            for each in log
+            if f'"{kind}"'.encode() in (each.sent_value or b"")
+        )
+
+    def rewrite(self, place: Place, written: Written, **fields: Any) -> None:
+        """Changes fields of a row in its topic."""
+        row = {**json.loads(written.sent_value or b""), **fields}
+        self.replace(place, written, sent_value=json.dumps(row, separators=(",", ":")).encode())
+
+    def replace(self, place: Place, written: Written, **fields: Any) -> None:
+        """Changes a record in its topic."""
+        log = self.logs[place]
+        log[log.index(written)] = replace(written, **fields)
+
+    def remove(self, place: Place, written: Written) -> None:
+        """Takes a record out of its topic; those behind it keep their offsets."""
+        self.logs[place].remove(written)
+
+    def audit(self, at: At | None = None, data_dirs: Sequence[Path] = ()) -> Findings:
+        """The audit of these topics."""
+        settings = Settings(partitions_text=str(PARTITIONS), app_id=APP)
+        return auditing.audit(settings, data_dirs, at, jobs=1)
+
+    def breaches(self) -> list[Breach]:
+        """Everything that the audit finds broken."""
+        return self.audit().breaches
+
+    def _inboxes(self) -> list[Place]:
+        places = [(topic, partition) for topic in topics.INBOXES for partition in range(PARTITIONS)]
+        for place in places:
+            self.committed.setdefault(place, 0)
+            self.tables.setdefault(place, Tables(FOLDS[place[0]]))
+        return places
+
+    def _decide(self, place: Place) -> None:
+        """The next record of a partition: first its row, then balances, then what follows from it."""
+        written = self.logs[place][self.committed[place]]
+        message = Message(
+            written.at, written.time, written.sent_key, written.sent_value, written.sent_headers
+        )
+        try:
+            record = wire.decode(message.value)
+            decision = FOLDS[place[0]].decide(
+                record, Position(message.offset, message.time), self.tables[place]
+            )
+        except Rejected as rejection:
+            self.append(dead_letter(*place, message, rejection))
+        else:
+            puts = [*([decision.journal] if decision.journal else []), *decision.balances]
+            self.tables[place].put(puts)
+            for put in puts:
+                self._log(place[1], put)
+            for sent in decision.sends:
+                self.send(sent)
+        self.committed[place] += 1
+
+    def _log(self, partition: int, put: Put) -> None:
+        topic = topics.changelog(APP, put.table)
+        self.append(Outgoing(topic, put.key.encode(), put.row.encode(), partition))
