@@ -71,7 +71,8 @@ class Conservation:
             head, _, tail = key.rpartition(":")
             of = tail if self.invariant == "I1" else head
             for name, amount in (*each._asdict().items(), ("left", each.left)):
-                self.findings.count(self.invariant, f"{of} {name}", amount)
+                number = amount if self.invariant == "I1" else int(amount)
+                self.findings.count(self.invariant, f"{of} {name}", number)
 
     def _journalled(self, decision: Decision, offset: int) -> set[str]:
         put = decision.journal

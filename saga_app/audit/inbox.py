@@ -97,6 +97,10 @@ class Inbox:
         self.findings.count("I8", told.verdict.value)
         if isinstance(told.record, OrderPlaced):
             self.findings.count("I8", f"placed {told.verdict.value}")
+        if is_sent_on(message) and message.offset < self.scope.limits.found[self.place]:
+            # Whatever became of it here: it may be a dead letter, as any other record.
+            sent_on = self._origin(message, "record that was sent on")
+            self._found.add(SENT_ON, message.value or b"", sent_on)
         if told.verdict is Verdict.DEAD:
             self._dead(told)
         elif told.verdict is Verdict.SENT_ON:
@@ -118,8 +122,6 @@ class Inbox:
             return
         if isinstance(record, Slip | OrderCompleted | OrderCancelled):
             self._found.add(SLIP, wire.encode(record), self._origin(message, record.type, record))
-        if is_sent_on(message):
-            self._found.add(SENT_ON, message.value, self._origin(message, "record that was sent on"))
         if isinstance(record, Undo | OrderCancelled):
             key = str(order_of(record)).encode()
             if key not in self._first_asked and self._asked.get(key) is None:

@@ -41,7 +41,11 @@ class Orders:
 
     def check(self) -> Findings:
         """Looks at each order."""
-        for invariant, name in ("I3", "COMPLETED"), ("I4", "completed with all three"), ("I5", "undos asked for"):
+        for invariant, name in (
+            ("I3", "COMPLETED"),
+            ("I4", "completed with all three"),
+            ("I5", "undos asked for"),
+        ):
             self.findings.count(invariant, name, 0)
         found, cut = self.scope.limits.found[self.place], self.scope.limits.cut
         for key, data in self.shelves.shelf(FOLDED, (JOURNALS[topics.CHECKOUT], self.place[1])).scan():

@@ -10,8 +10,8 @@ from saga_app.audit import audit as auditing
 from saga_app.audit.limits import At
 from saga_app.audit.report import as_json as for_machines
 from saga_app.audit.report import as_lines
-from saga_app.commands.broker import reach
 from saga_app.commands.output import FAILED, as_json, show, told
+from saga_app.commands.topics import require
 from saga_app.settings import Settings
 
 _AT = (
@@ -60,7 +60,7 @@ def audit(data_dirs: tuple[Path, ...], at: At | None, jobs: int | None, as_json:
     each breach names its order, topic, partition, offset and field.
     """
     settings = Settings.read()
-    reach(settings)
+    require(settings)
     began = time.monotonic()
     findings = auditing.audit(settings, data_dirs, at, jobs, lambda words: _tell(words, as_json))
     if as_json:

@@ -7,8 +7,8 @@ import click
 from saga_app.audit.history import Event
 from saga_app.audit.history import history as read
 from saga_app.audit.words import in_words
-from saga_app.commands.broker import reach
 from saga_app.commands.output import Failed, as_json, show, told
+from saga_app.commands.topics import require
 from saga_app.settings import Settings
 
 
@@ -29,7 +29,7 @@ def history(order_id: str, rows: bool, as_json: bool) -> None:
     it is what must have happened, whatever the tables say; `saga audit` says whether they agree.
     """
     settings = Settings.read()
-    reach(settings)
+    require(settings)
     events = read(settings, order_id)
     if not events:
         raise Failed(f"order {order_id} was never placed; `saga dead-letters` shows what could not be taken")

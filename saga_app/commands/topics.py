@@ -49,7 +49,19 @@ def topics(create: bool, check: bool, as_json: bool) -> None:
 
 def all_wanted(settings: Settings) -> list[Topic]:
     """Every topic of the application with these settings."""
-    return names.wanted(settings.app_id, tuple(table.name for table in tables.ALL), settings.partitions)
+    own = tuple(table.name for table in tables.ALL)
+    return names.wanted(settings.app_id, own, settings.partitions, settings.replication)
+
+
+def require(settings: Settings) -> None:
+    """Returns if a broker answers and has every topic; else `BrokerUnreachable` or `Failed`."""
+    reach(settings)
+    missing = topic_admin.check(settings, all_wanted(settings)).missing
+    if missing:
+        names = ", ".join(topic.name for topic in missing)
+        raise Failed(
+            f"{names} missing on {settings.broker} (SAGA_APP_ID is {settings.app_id!r}); see `saga topics`"
+        )
 
 
 def state(faults: list[str]) -> str:
