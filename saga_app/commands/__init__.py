@@ -1,6 +1,17 @@
 """What `saga ...` offers; the same commands are there as `faust -A saga_app ...`."""
 
-from saga_app.commands import doctor, place, policy, settings, supply, topics
+from saga_app.commands import (
+    audit,
+    dead_letters,
+    doctor,
+    history,
+    place,
+    policy,
+    replay,
+    settings,
+    supply,
+    topics,
+)
 from saga_app.commands.program import main
 
 __all__ = ["main"]
@@ -11,8 +22,12 @@ for command in (
     supply.deposit,
     supply.receive,
     policy.policy,
+    dead_letters.dead_letters,
+    replay.replay,
     topics.topics,
     settings.settings,
     doctor.doctor,
+    audit.audit,
+    history.history,
 ):
     main.add_command(command)

@@ -1,22 +1,22 @@
 """`saga audit`: is anything lost, doubled or half done?"""
 
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from saga_app.audit import audit as auditing
 from saga_app.audit.limits import At
 from saga_app.audit.report import as_json as for_machines
 from saga_app.audit.report import as_lines
 from saga_app.commands.output import FAILED, as_json, show, told
 from saga_app.commands.topics import require
+from saga_app.letters.choice import moment
 from saga_app.settings import Settings
 
 _AT = (
-    "The state of then: up to a time such as 2026-11-23T03:00:00 or ...+01:00 (without a zone: this machine's), or "
-    "below an offset in every inbox partition. Nothing but the inboxes can tell of it."
+    "The state of then: up to a time such as 2026-11-23T03:00 (UTC) or 30m, 12h, 7d ago, or below an offset in every "
+    "inbox partition. Only the inboxes can tell of it."
 )
 
 
@@ -26,12 +26,9 @@ def _at(context: click.Context, parameter: click.Parameter, text: str | None) ->
     if text.isdigit():
         return At(offset=int(text))
     try:
-        moment = datetime.fromisoformat(text).astimezone()
-    except ValueError:
-        raise click.BadParameter(
-            f"{text!r} is neither an offset nor a time such as 2026-11-23T03:00:00"
-        ) from None
-    return At(time=int(moment.timestamp() * 1000))
+        return At(time=moment(text, datetime.now(UTC)))
+    except ValueError as error:
+        raise click.BadParameter(f"{error}, or an offset") from None
 
 
 @click.command()
@@ -52,13 +49,16 @@ def audit(data_dirs: tuple[Path, ...], at: At | None, jobs: int | None, as_json:
     \b
     saga audit
     saga audit --data-dir .run/data-1        compare with a stopped worker's tables too
-    saga audit --at 2026-11-23T03:00:00      the state then, as the inboxes give it
+    saga audit --at 2026-11-23T03:00         the state then, as the inboxes give it
     saga audit --json | jq 'select(.holds | not)'
 
     Every inbox is folded again with the rules alone, and compared with everything that the workers wrote. Workers may
     go on meanwhile: what is under way is counted, and not held against anybody. Exit code 1 if anything is broken;
     each breach names its order, topic, partition, offset and field.
     """
+    # Only here: it loads the agents, and Faust with them.
+    from saga_app.audit import audit as auditing
+
     settings = Settings.read()
     require(settings)
     began = time.monotonic()

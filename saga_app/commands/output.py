@@ -37,12 +37,20 @@ class Failed(Exception):
 
 def show(machine: dict[str, Any], people: str, *, as_json: bool) -> None:
     """One result."""
-    click.echo(json.dumps(machine, default=str) if as_json else people)
+    # JSON escapes every control character but this one.
+    click.echo(json.dumps(machine, default=str).replace("\x7f", "\\u007f") if as_json else people)
 
 
 def complain(message: str) -> None:
     """An error, in one line."""
-    click.echo(f"saga: {' '.join(message.split())}", err=True)
+    click.echo(f"saga: {printable(' '.join(message.split()))}", err=True)
+
+
+def printable(text: str) -> str:
+    """Text of unknown origin, in one line: what could move the cursor, colour or reorder is written as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def end(message: str, code: int) -> NoReturn:

@@ -13,6 +13,8 @@ from saga_app.commands.broker import reach
 from saga_app.commands.output import Failed, in_words
 from saga_app.core.records import Record
 from saga_app.durable import topic_admin
+from saga_app.durable.ports import Outgoing
+from saga_app.durable.round import outgoing
 from saga_app.settings import Settings
 from saga_app.topics import Topic
 
@@ -65,19 +67,21 @@ class Sender:
 
     def send_all(self, records: Iterable[Record]) -> list[Sent]:
         """Many records; their positions, in the order of the records."""
-        return self._send((record, {}) for record in records)
+        return self.post(map(outgoing, records))
 
     def send_everywhere(self, record: Record) -> list[Sent]:
         """The same record to every partition of its inbox, as a change of policy needs it."""
-        return self._send((record, {"partition": each}) for each in range(self._settings.partitions))
+        one = outgoing(record)
+        return self.post(one._replace(partition=each) for each in range(self._settings.partitions))
 
-    def _send(self, places: Iterable[tuple[Record, dict[str, int]]]) -> list[Sent]:
+    def post(self, records: Iterable[Outgoing]) -> list[Sent]:
+        """Records as they are, to where they say; their positions, in order."""
         self._errors.clear()
         sent: list[Sent | None] = []
-        for index, (record, place) in enumerate(places):
-            self._find(topics.topic_of(record))
+        for index, record in enumerate(records):
+            self._find(record.topic)
             sent.append(None)
-            self._produce(record, place, partial(self._delivered, sent, index))
+            self._produce(record, partial(self._delivered, sent, index))
             if self._errors:
                 break
         if self._producer is not None:
@@ -107,14 +111,17 @@ class Sender:
             raise topic_admin.TopicsWrong(f"{found.wrong[0]}; set SAGA_PARTITIONS to what the topics have")
         self._known.add(topic)
 
-    def _produce(self, record: Record, place: dict[str, int], delivered: Any) -> None:
+    def _produce(self, record: Outgoing, delivered: Any) -> None:
         if self._producer is None:
             self._producer = self._connected()
         producer = self._producer
-        topic, key = topics.topic_of(record), topics.key_of(record).encode()
+        partition = -1 if record.partition is None else record.partition
+        headers = list(record.headers)
         while True:
             try:
-                producer.produce(topic, wire.encode(record), key, on_delivery=delivered, **place)
+                producer.produce(
+                    record.topic, record.value, record.key, partition, delivered, headers=headers
+                )
             except BufferError:
                 producer.poll(0.1)
             except KafkaException as error:
@@ -133,6 +140,8 @@ class Sender:
                 "acks": "all",
                 "enable.idempotence": True,
                 "linger.ms": 5,
+                # The broker knows what each topic takes; the client's own limit is lower.
+                "message.max.bytes": topics.LARGEST_IN_LOG,
                 "partitioner": "murmur2_random",
                 "delivery.timeout.ms": int(PATIENCE * 1000),
             }

@@ -11,6 +11,7 @@ from saga_app.commands.topics import all_wanted
 from saga_app.durable import topic_admin
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
+from tests.commands.box import Box
 
 PARTITIONS = 4
 Saga = Callable[..., Result]
@@ -38,3 +39,9 @@ def saga(own_kafka: Broker, monkeypatch: pytest.MonkeyPatch) -> Saga:
         return CliRunner().invoke(main, list(arguments), **options)
 
     return run
+
+
+@pytest.fixture
+def box(saga: Saga) -> Box:
+    """The same broker's dead letters: none yet."""
+    return Box(Settings.read())

@@ -198,7 +198,7 @@ def test_when_it_is_not_known_the_id_to_repeat_it_with_is_told(
     def unsure(*arguments: Any) -> None:
         raise Unsure("no answer")
 
-    monkeypatch.setattr(Sender, "_send", unsure)
+    monkeypatch.setattr(Sender, "post", unsure)
     assert issubclass(Unsure, Failed)
     result = saga(*command.split())
     assert result.exit_code == 1

@@ -5,7 +5,16 @@ from hashlib import sha256
 import pytest
 
 from saga_app.core.errors import Fault, Rejected
-from saga_app.durable.dead_letters import MOST_HEADER_BYTES, dead_letter
+from saga_app.durable.dead_letters import (
+    MOST_HEADER_BYTES,
+    Headers,
+    LetterId,
+    dead_letter,
+    letter_place,
+    marked_place,
+    marker,
+    replay_of,
+)
 from saga_app.durable.ports import Message, Outgoing
 from tests.support.corpus import CARD, CARDS, CORPUS, NOT_CARDS
 
@@ -85,3 +94,86 @@ def test_headers_that_are_too_large_are_dropped_and_it_says_so() -> None:
 def test_every_kind_of_bad_input_can_be_kept(bad: object) -> None:
     dead = letter(bad.value)  # type: ignore[attr-defined]
     assert CARD.encode() not in (dead.value or b"")
+
+
+PLACE = LetterId("checkout_events", 3, 7)
+
+
+def test_a_letter_tells_which_one_it_is_whatever_headers_its_original_had() -> None:
+    """Also where they are named as ours: ours stand last."""
+    for headers in (
+        (),
+        (("saga-topic", b"payment_events"), ("saga-offset", b"1")),
+        tuple(letter(b"x").headers),
+        tuple(marker(PLACE, 0, b"x", [PLACE]).headers),
+        (("saga-replayed", b"payment_events:1:1"),),
+    ):
+        dead = letter(b"x", headers=headers)
+        assert letter_place(dead.headers) == PLACE
+        assert marked_place(dead.headers) is None
+
+
+def test_a_marker_is_no_letter_and_tells_which_letter_was_sent_where() -> None:
+    mark = marker(PLACE, 5, b"x", [LetterId("payment_events", 0, 9), LetterId("payment_events", 1, 4)])
+    assert (mark.topic, mark.partition, mark.key, mark.value) == (
+        "dead_letters",
+        5,
+        b"checkout_events:3:7",
+        None,
+    )
+    assert letter_place(mark.headers) is None
+    assert marked_place(mark.headers) == PLACE
+    assert list(mark.headers) == [
+        ("saga-replayed", b"checkout_events:3:7"),
+        ("saga-sent-sha256", sha256(b"x").hexdigest().encode()),
+        ("saga-sent-to", b"payment_events:0:9 payment_events:1:4"),
+    ]
+
+
+OWN = letter(b"x").headers
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        None,
+        (),
+        OWN[1:],
+        (*OWN, ("more", b"")),
+        (*OWN[:2], ("saga-topic", b"other"), *OWN[3:]),
+        (*OWN[:4], ("saga-offset", b"-1"), OWN[5]),
+        (*OWN[:4], ("saga-offset", None), OWN[5]),
+        (*OWN[:4], ("saga-offset", "\u0667".encode()), OWN[5]),
+        (*OWN[:2], ("saga-topic", b"checkout_events:1"), *OWN[3:]),
+        (("saga-replayed", b"hello"),),
+        (("saga-replayed", None),),
+        (("other", b"x"), ("saga-replayed", b"checkout_events:3:7")),
+    ],
+)
+def test_what_is_not_exactly_ours_is_neither(headers: Headers | None) -> None:
+    assert letter_place(headers) is None
+    assert marked_place(headers) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "checkout_events:3",
+        "checkout_events:3:7 ",
+        "dead_letters:3:7",
+        "checkout_events:+3:7",
+        "checkout_events:3:7:",
+    ],
+)
+def test_an_id_is_written_in_one_way_only(text: str) -> None:
+    assert LetterId.parse(str(PLACE)) == PLACE
+    assert LetterId.parse(text) is None
+
+
+def test_a_replay_that_fails_again_says_so_even_where_its_headers_are_too_large() -> None:
+    again = ("saga-replay-of", b"checkout_events:3:7")
+    for more in ((), (("big", b"y" * MOST_HEADER_BYTES),)):
+        dead = letter(b"x", headers=(*more, again))
+        assert replay_of(dead.headers) == PLACE
+    assert replay_of([("saga-replay-of", b"nonsense")]) is None

@@ -5,104 +5,108 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 from saga_app import topics, wire
+from saga_app.durable.round import SENT_ON
 from tests.live.ledger import letter_of
 from tests.live.log import until
 from tests.live.orders import Sent
 from tests.live.scene import Scene
+from tests.support.corpus import IN_INBOX
 
 #: Seconds from the placing of a good order to its end, at most, on a machine that does other things too.
 PROMPTLY = 15.0
+#: Bad records between two good orders.
+BETWEEN = 20
+
+GOOD: Sent = {"order_id": "good-0", "amount": 1}
+#: What the payment, inventory and shipping services know of it.
+ORDER: Sent = {"order_id": "good-0", "currency": "GBP", "amount": "1.00", "warehouse": "main", "lines": []}
+OTHER: Sent = {**ORDER, "amount": "2.00"}
+DEPOSIT: Sent = {"type": "FundsDeposited", "deposit_id": "d", "customer_id": "c", "amount": "5"}
+DELIVERY: Sent = {"type": "StockReceived", "delivery_id": "d", "lines": [{"sku": "A", "quantity": 5}]}
 
 
 class Bad(NamedTuple):
-    """A record that must be refused, and the reason."""
+    """A record that one inbox must refuse for what its tables hold: the reason, and the key that it belongs to."""
 
+    topic: str
     reason: str
-    value: bytes | None
+    key: str
+    fields: Sent
+    #: It was sent on once, and stands in the wrong partition again.
+    is_stray: bool = False
 
 
-def text(**fields: Any) -> bytes:
-    return json.dumps(fields).encode()
-
-
-#: Refused in every inbox.
-EVERYWHERE = [
-    Bad("unreadable", None),
-    Bad("unreadable", b""),
-    Bad("unreadable", b"hello"),
-    Bad("unreadable", b'{"order_id": "x", "amount": 1'),
-    Bad("unreadable", b"\xff\xfe\x00{"),
-    Bad("unreadable", b'{"order_id": "x", "amount": NaN}'),
-    Bad("unreadable", b'{"order_id": "x", "order_id": "y", "amount": 1}'),
-    Bad("unreadable", b"[" * 50_000),
-    Bad("invalid", b"[1, 2]"),
-    Bad("invalid", b'"OrderPlaced"'),
-    Bad("invalid", text(type="OrderEaten", order_id="x")),
-    Bad("invalid", text(type=["OrderPlaced"], order_id="x")),
-    Bad("invalid", text(type="PaymentRequested")),
-    Bad("invalid", text(type="RefundRequested", reason="whim", step="payment", order={"order_id": "x"})),
-    Bad("too_large", text(order_id="x", amount=1, note="." * 300_000)),
+OF_THE_STATE = [
+    Bad(topics.CHECKOUT, "different_content", "good-0", {**GOOD, "amount": 2}),
+    Bad(topics.CHECKOUT, "different_content", "good-0", {**GOOD, "country": "GB"}),
+    Bad(topics.CHECKOUT, "unknown_order", "nobody", {"type": "CancellationRequested", "order_id": "nobody"}),
+    Bad(topics.CHECKOUT, "unknown_order", "nobody", {"type": "OrderCompleted", "order_id": "nobody"}),
+    Bad(topics.CHECKOUT, "wrong_partition", "stray", {"order_id": "stray", "amount": 1}, True),
+    Bad(topics.PAYMENT, "different_content", "c", {**DEPOSIT, "amount": "6"}),
+    Bad(topics.PAYMENT, "different_content", "good-0", {"type": "PaymentRequested", "order": OTHER}),
+    Bad(topics.PAYMENT, "wrong_partition", "stray", {**DEPOSIT, "customer_id": "stray"}, True),
+    Bad(topics.INVENTORY, "different_content", "main", {**DELIVERY, "lines": [{"sku": "A", "quantity": 6}]}),
+    Bad(topics.INVENTORY, "different_content", "good-0", {"type": "ReservationRequested", "order": OTHER}),
+    Bad(topics.INVENTORY, "wrong_partition", "stray", {**DELIVERY, "warehouse": "stray"}, True),
+    Bad(topics.SHIPPING, "different_content", "good-0", {"type": "ShipmentRequested", "order": OTHER}),
+    Bad(topics.SHIPPING, "wrong_partition", "good-0", {"type": "ShipmentRequested", "order": ORDER}, True),
 ]
-ORDER: Sent = {"order_id": "x", "currency": "GBP", "amount": "1.00", "warehouse": "main", "lines": []}
-#: Refused in one inbox.
-HERE = {
-    topics.CHECKOUT: [
-        Bad("invalid", text(order_id="x")),
-        Bad("invalid", text(order_id="x", amount=-1)),
-        Bad("invalid", text(order_id="x", amount="1.001")),
-        Bad("invalid", text(order_id="x", amount=True)),
-        Bad("invalid", text(order_id="x y", amount=1)),
-        Bad("invalid", text(order_id="x", amount=1, discount=1)),
-        Bad("invalid", text(order_id="x", amount=1, currency="XXX")),
-        Bad("invalid", text(order_id="x", lines=[{"sku": "A", "quantity": 0, "unit_price": "1"}])),
-        Bad("card_number", text(type="CancellationRequested", order_id="x", note="card 4111 1111 1111 1111")),
-        Bad("different_content", text(order_id="good-0", amount=2)),
-        Bad("unknown_order", text(type="CancellationRequested", order_id="nobody")),
-        Bad("unknown_order", text(type="OrderCompleted", order_id="nobody")),
-        Bad("unexpected_record", text(type="FundsDeposited", deposit_id="d", customer_id="c", amount="1")),
-    ],
-    topics.PAYMENT: [
-        Bad("invalid", text(type="FundsDeposited", deposit_id="d", customer_id="c", amount="0")),
-        Bad("invalid", text(type="PolicyChanged", policy_id="p")),
-        Bad("invalid", text(type="PaymentRequested", order={**ORDER, "amount": "1.0"})),
-        Bad("unexpected_record", text(order_id="x", amount=1)),
-    ],
-    topics.INVENTORY: [
-        Bad("invalid", text(type="StockReceived", delivery_id="d", lines=[])),
-        Bad("invalid", text(type="StockReceived", delivery_id="d", lines=[{"sku": "A", "quantity": -1}])),
-        Bad("unexpected_record", text(type="PolicyChanged", policy_id="p", limit="1")),
-        Bad("unexpected_record", text(type="ShipmentRequested", order=ORDER)),
-    ],
-    topics.SHIPPING: [
-        Bad("invalid", text(type="PolicyChanged", policy_id="p", countries=["UK"])),
-        Bad("invalid", text(type="ShipmentRequested", order={**ORDER, "lines": None})),
-        Bad("unexpected_record", text(type="PaymentRequested", order=ORDER)),
-    ],
-}
+
+
+def send_bad(scene: Scene) -> Counter[tuple[str, str]]:
+    """Every kind of bad record to every inbox, and a good order now and then; how many letters are due, and why."""
+    due: Counter[tuple[str, str]] = Counter()
+    sent = 0
+
+    def send(topic: str, reason: str, value: bytes | None, key: bytes | None, **options: Any) -> None:
+        nonlocal sent
+        headers = [("from", b"a test"), *options.pop("headers", ())]
+        scene.shop.raw(topic, value, key, headers=headers, **options)
+        due[topic, reason] += 1
+        sent += 1
+        if sent % BETWEEN == 0:
+            scene.shop.send([{"order_id": f"good-{sent}", "amount": 1}])
+
+    for kinds in zip(*IN_INBOX.values(), strict=False):
+        for topic, bad in zip(IN_INBOX, kinds, strict=True):
+            send(topic, bad.fault, bad.value, b"k" if sent % 2 else None)
+    for topic, bads in IN_INBOX.items():
+        for bad in bads[min(map(len, IN_INBOX.values())) :]:
+            send(topic, bad.fault, bad.value, b"k")
+    for each in OF_THE_STATE:
+        right = topics.partition_of(each.key, topics.DEFAULT_PARTITIONS)
+        place = {"partition": (right + each.is_stray) % topics.DEFAULT_PARTITIONS}
+        headers = [(SENT_ON, b"1")] if each.is_stray else []
+        value = json.dumps(each.fields).encode()
+        send(each.topic, each.reason, value, each.key.encode(), headers=headers, **place)
+    scene.shop.flush()
+    return due
 
 
 def test_bad_records_among_good_ones_are_one_dead_letter_each(scene: Scene) -> None:
     """In all four inboxes, with reason, place and the bytes as they were; good orders between them end promptly."""
     worker = scene.worker("w1").start().ready()
-    scene.shop.send({"order_id": f"good-{each}", "amount": 1} for each in range(5))
-    bad = [(topic, each) for topic, own in HERE.items() for each in (*EVERYWHERE, *own)]
-    for number, (topic, each) in enumerate(bad, 5):
-        key = key_of(each)
-        scene.shop.raw(topic, each.value, key, headers=[("from", b"a test")])
-        scene.shop.send([{"order_id": f"good-{number}", "amount": 1}])
-    # One of the bad records says of an order that nobody placed that it completed.
-    good, seen = {f"good-{each}" for each in range(len(bad) + 5)}, scene.endings
-    until(lambda: seen.poll(0.05) > len(good), 60, lambda: f"open: {good - seen.ended.keys()}")
+    scene.feed([GOOD, DEPOSIT, DELIVERY], until_ended=1)
+    scene.log.wait_until_quiet()
+    due = send_bad(scene)
+    good, seen = (
+        {"good-0"} | {f"good-{each}" for each in range(BETWEEN, due.total() + 1, BETWEEN)},
+        scene.endings,
+    )
+    until(
+        lambda: seen.poll(0.05) > 0 and good <= seen.ended.keys(),
+        60,
+        lambda: f"open: {good - seen.ended.keys()}",
+    )
     slowest = max(seen.ended_at[each] - seen.placed_at[each] for each in good)
+    print(f"{due.total()} bad records, {len(good)} good orders, the slowest took {slowest} ms")
     assert slowest < PROMPTLY * 1000
     scene.log.wait_until_quiet()
     letters = scene.ledger().letters
-    ledger = scene.prove(dead_letters=len(bad))
+    ledger = scene.prove(dead_letters=due.total())
     assert worker.alive
     assert Counter(map(letter_of, letters)) == Counter(set(ledger.dead)), "not exactly one letter each"
-    assert Counter((each.topic, each.reason) for each in ledger.dead) == Counter(
-        (topic, each.reason) for topic, each in bad
-    )
+    assert Counter((each.topic, each.reason) for each in ledger.dead) == due
     originals = {
         (name, m.partition(), m.offset()): m for name in topics.INBOXES for m in ledger.inboxes[name]
     }
@@ -110,11 +114,3 @@ def test_bad_records_among_good_ones_are_one_dead_letter_each(scene: Scene) -> N
         original = originals[letter_of(letter)[:3]]
         assert letter.key() == original.key() and ("from", b"a test") in letter.headers()
         assert letter.value() == wire.harmless(original.value())
-
-
-def key_of(bad: Bad) -> bytes:
-    """The right key where the rule of the record, and not its form, refuses it."""
-    for order in (b"good-0", b"nobody"):
-        if bad.value and order in bad.value:
-            return order
-    return b"x"

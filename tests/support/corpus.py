@@ -1,13 +1,15 @@
 """Bad input of every kind that we know, each with the reason that its dead letter must carry.
 
-Made of four parts: bytes that nobody can read; what people get wrong by hand; every field of every record missing,
-null, of a wrong type, or misspelt; and slips that we did not write.
+Made of parts: bytes that nobody can read, or that are too many; what people get wrong by hand; every field of every
+record missing, null, of a wrong type, or misspelt; slips that we did not write; card numbers. All of these are refused
+in every inbox. Then, by inbox, good records that belong into another one.
 """
 
 import json
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
+from saga_app import topics, wire
 from saga_app.core.errors import Fault
 
 
@@ -17,6 +19,7 @@ class Bad(NamedTuple):
     name: str
     value: bytes | None
     fault: Fault
+    kind: str
 
 
 #: A card number that passes every check (a well-known test number), in the ways that people write it.
@@ -402,9 +405,39 @@ def _card_numbers() -> Iterator[tuple[str, bytes]]:
     yield "a card number in a slip", spelled("PaymentRequested", {"order": {**ORDER, "note": CARD}})
 
 
-CORPUS: Final = (
-    *(Bad(name, value, Fault.UNREADABLE) for name, value in _unreadable()),
-    *(Bad(name, value, Fault.TOO_LARGE) for name, value in _too_large()),
-    *(Bad(name, value, Fault.INVALID) for name, value in (*_by_hand(), *_slips(), *_fields())),
-    *(Bad(name, value, Fault.CARD_NUMBER) for name, value in _card_numbers()),
-)
+def _all_kinds() -> Iterator[Bad]:
+    parts = (
+        (Fault.UNREADABLE, "unreadable", _unreadable()),
+        (Fault.TOO_LARGE, "too large", _too_large()),
+        (Fault.INVALID, "by hand", _by_hand()),
+        (Fault.INVALID, "slip", _slips()),
+        (Fault.INVALID, "field", _fields()),
+        (Fault.CARD_NUMBER, "card number", _card_numbers()),
+    )
+    for fault, kind, found in parts:
+        for name, value in found:
+            yield Bad(name, value, fault, kind)
+
+
+def _elsewhere(topic: str) -> Iterator[Bad]:
+    """Good records that belong into another inbox."""
+    for type_, fields in GOOD.items():
+        if topics.topic_of(wire.decode(spelled(type_, fields))) != topic and type_ not in _ACCEPTED.get(
+            topic, ()
+        ):
+            yield Bad(f"{type_} in {topic}", spelled(type_, fields), Fault.UNEXPECTED_RECORD, "elsewhere")
+
+
+#: Any policy is read in both; each takes note of its own parameter only.
+_ACCEPTED: Final = {topics.SHIPPING: ("PolicyChanged",)}
+CORPUS: Final = tuple(_all_kinds())
+#: What every Kafka client sends unless it is told otherwise, headers and all.
+_SENT_BY_ANY_CLIENT: Final = 990_000
+#: What can be sent to each inbox of it, and what belongs elsewhere.
+IN_INBOX: Final = {
+    topic: (
+        *(bad for bad in CORPUS if len(bad.value or b"") < _SENT_BY_ANY_CLIENT),
+        *_elsewhere(topic),
+    )
+    for topic in topics.INBOXES
+}

@@ -9,6 +9,7 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 
 from saga_app import wire
+from saga_app.core.cards import has_card_number
 from saga_app.core.errors import Fault, Rejected
 from tests.support.corpus import CARD, CORPUS, GOOD, Bad, order_with, spelled
 
@@ -25,7 +26,7 @@ def test_bad_input_is_refused_for_its_reason(bad: Bad) -> None:
     assert rejection.fault is bad.fault, rejection
     assert rejection.detail
     assert len(rejection.detail) <= wire.LONGEST_DETAIL
-    assert not wire.has_card_number([rejection.detail])
+    assert not has_card_number([rejection.detail])
 
 
 def test_the_corpus_is_large_and_every_kind_has_a_name_of_its_own() -> None:
@@ -80,7 +81,7 @@ def test_the_texts_of_a_record_are_found_however_deep_they_stand() -> None:
     deep: object = CARD
     for _ in range(20_000):
         deep = [deep]
-    assert wire.has_card_number(wire.texts({"note": deep}))
+    assert has_card_number(wire.texts({"note": deep}))
 
 
 JSON_VALUES = st.recursive(
@@ -107,7 +108,7 @@ def decodes_or_rejects(value: bytes) -> None:
         record = wire.decode(value)
         assert wire.decode(wire.encode(record)) == record
     else:
-        assert not wire.has_card_number([detail])
+        assert not has_card_number([detail])
 
 
 @for_all(st.binary(max_size=200))

@@ -89,6 +89,13 @@ def test_inboxes_and_dead_letters_are_kept_for_ever_and_inboxes_have_the_brokers
     assert found["dead_letters"]["max.message.bytes"] == str(2 * 1024 * 1024)
 
 
+@pytest.mark.parametrize(("replication", "least"), [(1, None), (2, None), (3, "2"), (5, "2")])
+def test_from_three_replicas_on_two_must_have_a_record(replication: int, least: str | None) -> None:
+    found = topics.wanted("saga", ("orders",), 8, replication)
+    assert {topic.replication for topic in found} == {replication}
+    assert {topic.config.get("min.insync.replicas") for topic in found} == {least}
+
+
 def test_changelogs_are_compacted_after_a_day() -> None:
     config = topics.wanted("saga", ("orders",), 8)[-1].config
     assert config["cleanup.policy"] == "compact"

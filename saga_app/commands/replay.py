@@ -1,0 +1,92 @@
+"""`saga replay`: dead letters are sent again, by choice corrected; each replay is recorded."""
+
+import sys
+from typing import BinaryIO
+
+import click
+
+from saga_app import wire
+from saga_app.commands.broker import reach
+from saga_app.commands.choosing import chosen, must_exist
+from saga_app.commands.output import FAILED, as_json, told
+from saga_app.commands.resending import Resending
+from saga_app.letters.choice import Choice
+from saga_app.letters.letterbox import Letterbox
+from saga_app.settings import Settings
+
+
+@click.command()
+@chosen
+@click.option("--all", "everything", is_flag=True, help="Every letter that was not sent again yet.")
+@click.option(
+    "--payload",
+    type=click.File("rb"),
+    metavar="FILE",
+    help="The corrected record, for one letter; - for standard input.",
+)
+@click.option("--force", is_flag=True, help="Also letters that were sent again before.")
+@click.option(
+    "--dry-run", is_flag=True, help="Only say what would be sent where, and whether it can be read."
+)
+@click.option("--yes", is_flag=True, help="Do not ask before many are sent.")
+@as_json
+@told
+def replay(
+    choice: Choice,
+    everything: bool,
+    payload: BinaryIO | None,
+    force: bool,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Send dead letters again: those with these IDs, or all that the filters choose.
+
+    \b
+    saga replay payment_events:3:120 --dry-run
+    saga replay payment_events:3:120
+    saga replay checkout_events:1:7 --payload corrected.json
+    saga replay --reason wrong_partition --since 1d
+
+    Each goes to its own inbox and partition, whatever they were. What would be refused again is not sent; it needs a
+    corrected payload. A replay is recorded, and a second one needs --force; twice changes nothing all the same. A
+    record that fails again becomes a new dead letter, which says whose replay it is. The exit code is 1 if a letter
+    was not sent.
+    """
+    settings = Settings.read()
+    if choice.is_everything and not everything:
+        raise click.UsageError("which ones? Give IDs, filters, or --all")
+    if payload is not None and len(choice.ids) != 1:
+        raise click.UsageError("a corrected payload is for one letter: give its ID")
+    corrected = None if payload is None else _corrected(payload)
+    reach(settings)
+    letterbox = Letterbox(settings)
+    # Whoever names a letter is told that it was sent again before; filters pass it over.
+    choice = choice._replace(unreplayed=not force and not choice.ids)
+    work = Resending(settings, letterbox, choice, corrected, force=force, as_json=as_json)
+    if choice.ids:
+        must_exist(choice, [letter.id for letter in work.chosen()])
+    elif not dry_run and not yes and _on_a_terminal():
+        number = sum(1 for _ in work.chosen())
+        if number > 1:
+            click.confirm(f"Send {number} dead letters again?", abort=True, err=True)
+    if dry_run:
+        work.tell()
+    else:
+        work.send()
+    if not as_json:
+        what = "letters that would be sent again" if dry_run else "letters sent again"
+        click.echo(f"{what}: {work.planned}, not sent: {work.staying}")
+    if work.staying:
+        raise SystemExit(FAILED)
+
+
+def _on_a_terminal() -> bool:
+    return sys.stdin.isatty()
+
+
+def _corrected(payload: BinaryIO) -> bytes:
+    """The bytes to send; `Rejected` if a worker would not take them."""
+    value = payload.read(wire.LARGEST_SLIP + 1024).strip()
+    wire.decode(value)
+    return value
