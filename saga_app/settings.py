@@ -14,19 +14,24 @@ class SettingsError(ValueError):
 
 
 class Timeouts(NamedTuple):
-    """Seconds. A record is given up before a successor can be chosen: delivery is shorter than session."""
+    """Seconds. A record is given up before a successor can be chosen: delivery is shorter than session.
+
+    A broker that has not answered a request for `answer` is left for another one: one that is frozen, or whose network
+    is cut, keeps its connections. So there is time to find a record's new leader, or the group's new coordinator.
+    """
 
     session: float
     heartbeat: float
     delivery: float
     rebalance: float
     commit: float
+    answer: float
 
 
-#: `local` for a broker on this machine; `cluster` allows for the 9 s and more that a broker's failover takes.
+#: `local` for one broker, on this machine; `cluster` allows for the 9 s and more that a broker's failover takes.
 PROFILES: Final = {
-    "local": Timeouts(session=8.0, heartbeat=1.0, delivery=4.0, rebalance=30.0, commit=1.0),
-    "cluster": Timeouts(session=45.0, heartbeat=3.0, delivery=20.0, rebalance=60.0, commit=2.0),
+    "local": Timeouts(session=8.0, heartbeat=1.0, delivery=4.0, rebalance=30.0, commit=1.0, answer=3.0),
+    "cluster": Timeouts(session=45.0, heartbeat=3.0, delivery=20.0, rebalance=60.0, commit=2.0, answer=6.0),
 }
 
 
@@ -43,7 +48,9 @@ class Settings:
     partitions_text: str = _setting(
         "SAGA_PARTITIONS", str(DEFAULT_PARTITIONS), "partitions of every topic; fixed for their life"
     )
-    replication_text: str = _setting("SAGA_REPLICATION", "1", "replicas of every topic that is created")
+    replication_text: str = _setting(
+        "SAGA_REPLICATION", "1", "replicas of every topic that is created; from 3 on, 2 must have a record"
+    )
     data_dir_text: str = _setting("SAGA_DATA_DIR", ".run/data", "this worker's tables; one folder per worker")
     web_bind: str = _setting("SAGA_WEB_BIND", "127.0.0.1", "address that the worker's web server listens on")
     web_port_text: str = _setting("SAGA_WEB_PORT", "6066", "port of the worker's web server; one per worker")
@@ -51,7 +58,7 @@ class Settings:
         "SAGA_WEB_URL", "", "address at which other workers reach this one (default: from the port)"
     )
     profile: str = _setting(
-        "SAGA_PROFILE", "", "timeouts: local or cluster (default: by the broker's address)"
+        "SAGA_PROFILE", "", "timeouts: local or cluster (default: local for one broker, on this machine)"
     )
 
     @classmethod
@@ -97,9 +104,8 @@ class Settings:
 
     @property
     def is_local(self) -> bool:
-        """Whether every broker is on this machine."""
-        hosts = {server.strip().rpartition(":")[0].strip("[]") for server in self.broker.split(",")}
-        return hosts <= {"127.0.0.1", "localhost", "::1"}
+        """Whether there is one broker, on this machine."""
+        return self.broker.strip().rpartition(":")[0].strip("[]") in ("127.0.0.1", "localhost", "::1")
 
     @property
     def timeouts(self) -> Timeouts:
@@ -108,7 +114,15 @@ class Settings:
     @property
     def kafka(self) -> dict[str, Any]:
         """What every librdkafka client of ours is told."""
-        return {"bootstrap.servers": self.broker, "client.id": self.app_id, "log_level": 3}
+        answer = int(self.timeouts.answer * 1000)
+        return {
+            "bootstrap.servers": self.broker,
+            "client.id": self.app_id,
+            "log_level": 3,
+            "socket.timeout.ms": answer,
+            "socket.connection.setup.timeout.ms": answer,
+            "api.version.request.timeout.ms": answer,
+        }
 
 
 def describe(environment: Mapping[str, str] = os.environ) -> list[dict[str, str]]:

@@ -1,7 +1,9 @@
 """What all tests share: one real broker, started when the first test asks for it and stopped at the end."""
 
 import os
+import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,8 +18,13 @@ BROKERS = Path(__file__).parent.parent / ".run" / "test-kafka"
 def pytest_sessionstart() -> None:
     """Stop the brokers of test runs that were killed before they could do it themselves."""
     for folder in BROKERS.glob("*"):
-        if folder.name.isdigit() and command_line(int(folder.name)) is None:
-            Broker(folder).remove()
+        pid = folder.name.partition("-")[0]
+        if pid.isdigit() and command_line(int(pid)) is None:
+            # Another run that starts now may be quicker.
+            with suppress(FileNotFoundError):
+                for state in folder.rglob("broker.json"):
+                    Broker(state.parent).remove()
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

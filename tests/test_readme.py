@@ -15,7 +15,7 @@ from saga_app.local.process import until
 
 ROOT = Path(__file__).parent.parent
 BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
-RUN, TEST, FAUST, SAGA = BLOCKS
+RUN, TEST, FAUST, SAGA, ASK = BLOCKS
 
 
 class Running:
@@ -79,6 +79,7 @@ def test_scripts_run_places_real_orders_and_says_how_they_ended(running: Running
     running.wait_for("running until Ctrl-C")
     for outcome in ("completed", "payment refused", "out of stock", "undeliverable"):
         assert outcome in running.said()
+    assert re.search(r"^I9 durable first +holds", running.said(), re.MULTILINE)
     assert re.search(
         r"^orders 60 completed 51 cancelled 9 open 0 dead-lettered 0$", running.said(), re.MULTILINE
     )
@@ -104,6 +105,9 @@ def test_the_saga_commands_send_what_they_say(running: Running):
     assert until(lambda: running.row("orders", "3").get("status") in ("CANCELLED", "COMPLETED"), 30)
     assert running.row("accounts", "ada:GBP")["deposited"] == "250.00"
     assert running.row("stock", "main:MUG")["received"] == 100
+    told = running.shell(ASK)
+    assert "placed: 25.00 GBP, 1 lines" in told and "letters that would be sent again: 0" in told
+    assert "audit: everything holds" in told
 
 
 def test_a_killed_worker_is_started_again_and_orders_go_on(running: Running):

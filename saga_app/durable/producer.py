@@ -61,7 +61,6 @@ class KafkaLog:
                 "linger.ms": 0,
                 "partitioner": "murmur2_random",
                 "delivery.timeout.ms": int(delivery_timeout * 1000),
-                "request.timeout.ms": int(delivery_timeout * 1000),
                 "message.max.bytes": LARGEST_IN_LOG,
                 "queue.buffering.max.messages": 2_000_000,
                 "queue.buffering.max.kbytes": 1024 * 1024,

@@ -13,13 +13,11 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
 from saga_app.durable.fatal import Exit, die
+from saga_app.durable.patience import MOVING
 from saga_app.durable.ports import Batch, Message
 
 #: Records of one fetch at most.
 MOST_RECORDS: Final = 2_000
-_PASSING: Final = frozenset(
-    {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._RESOLVE}
-)
 
 
 class Reader:
@@ -126,7 +124,7 @@ class Reader:
             self._deliver(batches)
 
     def _check(self, error: KafkaError, message: KafkaMessage) -> None:
-        if error.code() in _PASSING or error.retriable():
+        if error.code() in MOVING or error.retriable():
             return
         die(
             Exit.ROUND_FAILED,

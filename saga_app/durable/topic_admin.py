@@ -7,6 +7,7 @@ from typing import NamedTuple
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
+from saga_app.durable.patience import patiently
 from saga_app.settings import Settings
 from saga_app.topics import Topic
 
@@ -31,7 +32,7 @@ class Check(NamedTuple):
 
 def check(settings: Settings, topics: Sequence[Topic]) -> Check:
     """Compares names and partition counts with the broker's."""
-    existing = _partitions(_admin(settings), settings)
+    existing = {name: len(each) for name, each in _partitions(_admin(settings), settings).items()}
     missing = [topic for topic in topics if topic.name not in existing]
     wrong = [
         f"{topic.name} has {existing[topic.name]} partitions, not {topic.partitions}"
@@ -49,8 +50,12 @@ def compare(settings: Settings, topics: Sequence[Topic]) -> dict[str, list[str]]
     for topic in topics:
         if topic.name not in existing:
             faults[topic.name] = ["missing"]
-        elif existing[topic.name] != topic.partitions:
-            faults[topic.name] = [f"{existing[topic.name]} partitions, not {topic.partitions}"]
+            continue
+        replicas = existing[topic.name]
+        if len(replicas) != topic.partitions:
+            faults.setdefault(topic.name, []).append(f"{len(replicas)} partitions, not {topic.partitions}")
+        if (fewest := min(replicas, default=0)) < topic.replication:
+            faults.setdefault(topic.name, []).append(f"{fewest} replicas, not {topic.replication}")
     there = [topic for topic in topics if topic.name in existing]
     asked = [ConfigResource(ConfigResource.Type.TOPIC, topic.name) for topic in there]
     answers = admin.describe_configs(asked, request_timeout=PATIENCE) if asked else {}
@@ -73,8 +78,7 @@ def ensure(settings: Settings, topics: Sequence[Topic]) -> list[str]:
         )
     admin = _admin(settings)
     new = [
-        NewTopic(each.name, each.partitions, settings.replication, config=each.config)
-        for each in found.missing
+        NewTopic(each.name, each.partitions, each.replication, config=each.config) for each in found.missing
     ]
     if not new:
         return []
@@ -105,12 +109,18 @@ def _admin(settings: Settings) -> AdminClient:
     return AdminClient({**settings.kafka, "log_level": 0})
 
 
-def _partitions(admin: AdminClient, settings: Settings) -> dict[str, int]:
+def _partitions(admin: AdminClient, settings: Settings) -> dict[str, list[int]]:
+    """Of each topic: how many replicas each of its partitions has."""
     try:
-        metadata = admin.list_topics(timeout=PATIENCE)
+        # One that is frozen may be asked first.
+        answer = settings.timeouts.answer
+        metadata = patiently(admin, lambda: admin.list_topics(timeout=answer), PATIENCE)
     except KafkaException as error:
         raise BrokerUnreachable(
             f"no answer from {settings.broker} within {PATIENCE:.0f} s ({error.args[0].str()}); "
             "is the broker running, and is SAGA_BROKER right?"
         ) from error
-    return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
+    return {
+        name: [len(partition.replicas) for partition in topic.partitions.values()]
+        for name, topic in metadata.topics.items()
+    }

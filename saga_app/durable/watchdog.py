@@ -20,6 +20,7 @@ LOOP_SILENT: Final = 30.0
 NO_PROGRESS: Final = 60.0
 REBALANCING: Final = 120.0
 NO_HEARTBEAT: Final = 120.0
+NO_PARTITIONS: Final = 180.0
 
 
 class Look(NamedTuple):
@@ -77,16 +78,21 @@ class Watchdog:
         if waiting and progress == self._progress:
             doubtful["records wait and none becomes durable"] = NO_PROGRESS
         self._progress = progress
-        recovering = self.app.tables.recovery.in_recovery
+        # Faust makes its services when they are first asked for, with the event loop of the thread that asks: asked for
+        # here, while a slow broker holds up the start, they would wait for ever for a loop that nobody runs.
+        recovery = self.app.tables._recovery
+        recovering = recovery is not None and recovery.in_recovery
         if self.app.rebalancing and not recovering:
             doubtful["a rebalance does not end"] = REBALANCING
+        if engine.generation < 0 and not recovering:
+            doubtful["no partitions are assigned"] = NO_PARTITIONS
         if engine.generation >= 0 and not engine.lease.holds(engine.generation):
             doubtful["no heartbeat was answered"] = NO_HEARTBEAT
         return Look(self._dead(), doubtful)
 
     def _dead(self) -> str | None:
         """An error that aiokafka parked for a call that Faust never makes."""
-        consumer = getattr(getattr(self.app.consumer, "_thread", None), "_consumer", None)
+        consumer = getattr(getattr(self.app._consumer, "_thread", None), "_consumer", None)
         coordinator = getattr(consumer, "_coordinator", None)
         if coordinator is None or self.app.should_stop:
             return None

@@ -6,13 +6,11 @@ if that program is killed; the next `Broker` on the same folder finds it through
 it or stops it. Nothing is left behind when it is used with `with`.
 """
 
-import base64
 import os
 import shutil
 import signal
 import socket
 import subprocess
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -20,19 +18,21 @@ from typing import Self
 
 from saga_app.local import config, jars, java
 from saga_app.local.errors import LocalKafkaError
-from saga_app.local.home import Home, Saved
+from saga_app.local.home import Home, Saved, Seat, new_cluster_id
 from saga_app.local.process import command_line, until
 
 #: Seconds until a started broker must answer, and until a stopped one must have ended before it is killed.
 START_WITHIN = 90.0
 STOP_WITHIN = 30.0
 SERVER_OPTIONS = (
-    "-Xmx512m",
     "-XX:+UseSerialGC",
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=info",
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
 )
+#: Of a broker alone, and of one of several.
+HEAP_ALONE = "-Xmx512m"
+HEAP_OF_SEVERAL = "-Xmx256m"
 #: For a program that runs for half a second.
 TOOL_OPTIONS = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 
@@ -40,8 +40,10 @@ TOOL_OPTIONS = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 class Broker:
     """One broker and its folder. Its port, once chosen, stays the same for as long as the folder exists.
 
-    `port` 0 means any free one; `java` and `jar_folder` default to what `find_java` and `cache_folder` give;
-    `say` is told in plain words what takes long. Every method may be called again when it has already been done.
+    `port` 0 means any free one; `seat` is given where it is one of a `Cluster`, and has its port then; `proxied` gives
+    it one more listener, see `config.with_proxied_listener`. `java` and `jar_folder` default to what `find_java` and
+    `cache_folder` give; `say` is told in plain words what takes long. Every method may be called again when it has
+    already been done.
     """
 
     def __init__(
@@ -49,6 +51,8 @@ class Broker:
         folder: Path | str,
         port: int = 0,
         *,
+        seat: Seat | None = None,
+        proxied: tuple[int, int] | None = None,
         java: Path | None = None,
         jar_folder: Path | None = None,
         say: Callable[[str], None] = lambda _: None,
@@ -56,7 +60,9 @@ class Broker:
         self.folder = Path(folder).resolve()
         self._home = Home(self.folder)
         self.log = self._home.log
-        self._wanted_port = port
+        self._seat = seat
+        self._proxied = proxied
+        self._wanted_port = seat.port if seat else port
         self._java = java
         self._jar_folder = jar_folder
         self._say = say
@@ -108,12 +114,21 @@ class Broker:
         found = jars.locked_jars(self._jar_folder, say=self._say)
         classpath = os.pathsep.join(map(str, found))
         ports = self._ports()
-        self._home.lay_out(*ports)
+        self._home.lay_out(*ports, self._seat.controllers if self._seat else (), self._proxied)
         if not self._home.is_formatted:
             self._format([*command, *TOOL_OPTIONS, "-cp", classpath, "kafka.tools.StorageTool"])
+        heap = HEAP_OF_SEVERAL if self._seat else HEAP_ALONE
         with self.log.open("ab") as log:
             self._child = subprocess.Popen(  # noqa: S603 - our own command
-                [*command, *SERVER_OPTIONS, "-cp", classpath, "kafka.Kafka", str(self._home.properties)],
+                [
+                    *command,
+                    heap,
+                    *SERVER_OPTIONS,
+                    "-cp",
+                    classpath,
+                    "kafka.Kafka",
+                    str(self._home.properties),
+                ],
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -139,7 +154,7 @@ class Broker:
         return self
 
     def answers(self) -> bool:
-        """Whether it lists itself as the broker of its cluster, asked once and for at most a second."""
+        """Whether it lists itself among the brokers of its cluster, asked once and for at most a second."""
         from confluent_kafka import KafkaException
         from confluent_kafka.admin import AdminClient
 
@@ -150,18 +165,23 @@ class Broker:
             asked = AdminClient({"bootstrap.servers": self.address, "log_level": 0}).list_topics(timeout=1)
         except (OSError, KafkaException):
             return False
-        return len(asked.brokers) == 1
+        return any(each.port == int(port) for each in asked.brokers.values())
 
     def stop(self, seconds: float = STOP_WITHIN) -> None:
         """End it in order and keep its data; kill it if it has not ended within that many seconds."""
         if (pid := self.pid) is None:
             return
-        os.kill(pid, signal.SIGTERM)
-        os.kill(pid, signal.SIGCONT)
+        self.terminate()
         if not until(lambda: self.pid is None, seconds):
             self._say(f"The broker (process {pid}) did not stop within {seconds:g} s and is killed.")
             self.kill()
         self._forget()
+
+    def terminate(self) -> None:
+        """Ask it to end, without waiting."""
+        if (pid := self.pid) is not None:
+            os.kill(pid, signal.SIGTERM)
+            os.kill(pid, signal.SIGCONT)
 
     def kill(self) -> None:
         """End it at once, as a crash would (SIGKILL); its data stays as it is."""
@@ -204,7 +224,7 @@ class Broker:
     # How
 
     def _format(self, tool: list[str]) -> None:
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        cluster = self._seat.cluster if self._seat else new_cluster_id()
         done = subprocess.run(  # noqa: S603 - our own command
             # The identifier in one word with its option, since it may begin with a dash.
             [
@@ -227,7 +247,9 @@ class Broker:
     def _ports(self) -> tuple[int, int]:
         """The saved ports as long as they fit, else free ones."""
         saved = self._home.saved()
-        if saved is not None and self._wanted_port in (0, saved.port):
+        if self._seat:
+            ports = (self._seat.port, self._seat.controllers[self._seat.number - 1])
+        elif saved is not None and self._wanted_port in (0, saved.port):
             ports = (saved.port, saved.controller_port)
         elif self._wanted_port:
             ports = (self._wanted_port, config.free_ports(1)[0])

@@ -1,10 +1,11 @@
-"""What a local broker is told: one node that is broker and controller, on loopback, sized for a laptop."""
+"""What a local broker is told: it is broker and controller, alone or in a cluster, on loopback, sized for a laptop."""
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from random import SystemRandom
 
+from saga_app import topics
 from saga_app.local.errors import LocalKafkaError
 
 HOST = "127.0.0.1"
@@ -15,25 +16,37 @@ LARGEST_RECORD = 5 * 1024 * 1024 // 2
 PORTS = range(20_000, 30_000)
 
 
-def properties(port: int, controller_port: int, data: Path) -> dict[str, str]:
-    """The server properties of a broker at `HOST:port` that keeps its data in `data`."""
+def properties(
+    port: int, controller_port: int, data: Path, controllers: Sequence[int] = ()
+) -> dict[str, str]:
+    """The server properties of a broker at `HOST:port` that keeps its data in `data`.
+
+    `controllers` are the controller ports of its whole cluster, its own among them; none if it is alone. Its number
+    is the place of its own there, counted from 1.
+    """
+    quorum = controllers or (controller_port,)
+    # As in production: a record that was acknowledged is still there when one of three brokers is lost.
+    copies = min(len(quorum), 3)
+    in_sync = topics.least_in_sync(copies)
     return {
         "process.roles": "broker,controller",
-        "node.id": "1",
-        "controller.quorum.voters": f"1@{HOST}:{controller_port}",
+        "node.id": str(quorum.index(controller_port) + 1),
+        "controller.quorum.voters": ",".join(
+            f"{number}@{HOST}:{each}" for number, each in enumerate(quorum, 1)
+        ),
         "controller.listener.names": "CONTROLLER",
         "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller_port}",
         "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "log.dirs": str(data),
         "auto.create.topics.enable": "false",
-        "default.replication.factor": "1",
-        "min.insync.replicas": "1",
-        "offsets.topic.replication.factor": "1",
-        "transaction.state.log.replication.factor": "1",
-        "transaction.state.log.min.isr": "1",
-        "share.coordinator.state.topic.replication.factor": "1",
-        "share.coordinator.state.topic.min.isr": "1",
+        "default.replication.factor": str(copies),
+        "min.insync.replicas": str(in_sync),
+        "offsets.topic.replication.factor": str(copies),
+        "transaction.state.log.replication.factor": str(copies),
+        "transaction.state.log.min.isr": str(in_sync),
+        "share.coordinator.state.topic.replication.factor": str(copies),
+        "share.coordinator.state.topic.min.isr": str(in_sync),
         "message.max.bytes": str(LARGEST_RECORD),
         "replica.fetch.max.bytes": str(LARGEST_RECORD),
         # Tests start and stop consumers all the time: no waiting for more of them, few partitions to load.
@@ -46,6 +59,16 @@ def properties(port: int, controller_port: int, data: Path) -> dict[str, str]:
         "broker.heartbeat.interval.ms": "500",
         # The default reserves 128 MiB of a heap of 512.
         "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
+    }
+
+
+def with_proxied_listener(settings: dict[str, str], port: int, advertised: int) -> dict[str, str]:
+    """The same with one more listener, whose clients are told to come to the port `advertised`: a proxy's."""
+    return {
+        **settings,
+        "listeners": f"{settings['listeners']},PROXIED://{HOST}:{port}",
+        "advertised.listeners": f"{settings['advertised.listeners']},PROXIED://{HOST}:{advertised}",
+        "listener.security.protocol.map": f"{settings['listener.security.protocol.map']},PROXIED:PLAINTEXT",
     }
 
 

@@ -1,7 +1,9 @@
 """The folder of one local broker: what lies where in it, and what `broker.json` remembers between programs."""
 
+import base64
 import json
 import shutil
+import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,6 +22,21 @@ class Saved:
     controller_port: int
 
 
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A broker's place in a cluster: `number` counts from 1, `controllers` are the controller ports of all."""
+
+    cluster: str
+    number: int
+    port: int
+    controllers: tuple[int, ...]
+
+
+def new_cluster_id() -> str:
+    """An identifier as Kafka makes them."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+
+
 class Home:
     """A broker's folder. Making one touches nothing."""
 
@@ -36,15 +53,22 @@ class Home:
         """Whether Kafka has prepared the data folder."""
         return (self.data / "meta.properties").exists()
 
-    def lay_out(self, port: int, controller_port: int) -> None:
-        """Make the folders and write the properties."""
+    def lay_out(
+        self,
+        port: int,
+        controller_port: int,
+        controllers: tuple[int, ...] = (),
+        proxied: tuple[int, int] | None = None,
+    ) -> None:
+        """Make the folders and write the properties; `proxied` as in `config.with_proxied_listener`."""
         self.data.mkdir(parents=True, exist_ok=True)
         # Native libraries are unpacked here; a broker that was killed could not remove its own.
         shutil.rmtree(self.tmp, ignore_errors=True)
         self.tmp.mkdir()
-        self.properties.write_text(
-            config.as_text(config.properties(port, controller_port, self.data)), "utf-8"
-        )
+        settings = config.properties(port, controller_port, self.data, controllers)
+        if proxied is not None:
+            settings = config.with_proxied_listener(settings, *proxied)
+        self.properties.write_text(config.as_text(settings), "utf-8")
 
     def saved(self) -> Saved | None:
         """What is remembered; None at first, or when the file cannot be read."""

@@ -21,6 +21,7 @@ from saga_app.commands.sending import Sender
 from saga_app.demo import retail
 from saga_app.durable import topic_admin
 from saga_app.local.broker import Broker
+from saga_app.local.cluster import Cluster
 from saga_app.local.errors import LocalKafkaError
 from saga_app.local.follow import COMPLETED, Follower
 from saga_app.local.process import until
@@ -30,6 +31,8 @@ from saga_app.wire import decode
 
 #: Seconds without any order ending after which a run with --once gives up.
 PATIENCE: Final = 120.0
+#: How many brokers there may be.
+BROKERS: Final = (1, 3)
 #: Seconds until what is durable must be committed.
 LONGEST_COMMIT: Final = 10.0
 
@@ -45,7 +48,7 @@ class Run:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
         self.folder: Path = options.folder
-        self.broker: Broker | None = None
+        self.broker: Broker | Cluster | None = None
         self.workers: list[LocalWorker] = []
         self.placed: set[str] = set()
         self.follower: Follower | None = None
@@ -55,12 +58,13 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.settings = self._find_broker()
         names = tuple(table.name for table in tables.ALL)
-        made = topic_admin.ensure(
-            self.settings, topics.wanted(self.settings.app_id, names, self.settings.partitions)
+        wanted = topics.wanted(
+            self.settings.app_id, names, self.settings.partitions, self.settings.replication
         )
+        made = topic_admin.ensure(self.settings, wanted)
         say(f"topics: {len(made)} created" if made else "topics: all there")
         self.workers = [
-            LocalWorker(self.folder, number, self.settings.broker, say)
+            LocalWorker(self.folder, number, self._told(), say)
             for number in range(1, self.options.workers + 1)
         ]
         for worker in self.workers:
@@ -145,23 +149,36 @@ class Run:
             self.broker.stop()
 
     def _find_broker(self) -> Settings:
-        own = Broker(self.folder / "kafka", say=say)
+        own = {count: _kafka(self.folder, count) for count in BROKERS}
         given = os.environ.get("SAGA_BROKER")
         # Whoever has sourced .run/env names our own broker, which may not be running.
-        if given and not own.has_address(given):
+        if given and not any(each.has_address(given) for each in own.values()):
             say(f"broker: {given} (from SAGA_BROKER)")
             return Settings.read()
-        self.broker = own
-        say("broker: starting Apache Kafka ...")
+        count = self.options.brokers
+        self.broker = own[count]
+        say("broker: starting Apache Kafka ..." if count == 1 else f"brokers: starting {count} ...")
         began = time.monotonic()
         self.broker.start().wait()
         say(f"broker: {self.broker.address}, ready after {time.monotonic() - began:.1f} s")
-        return Settings.read({**os.environ, "SAGA_BROKER": self.broker.address})
+        of_broker = {"SAGA_BROKER": self.broker.address, "SAGA_REPLICATION": str(count)}
+        return Settings.read({**os.environ, **of_broker})
+
+    def _told(self) -> dict[str, str]:
+        """What workers and tools are told about the broker."""
+        return {"SAGA_BROKER": self.settings.broker, "SAGA_REPLICATION": str(self.settings.replication)}
 
     def _write_environment(self) -> None:
-        lines = {"SAGA_BROKER": self.settings.broker, "SAGA_WEB": self.workers[0].url}
+        lines = {**self._told(), "SAGA_WEB": self.workers[0].url}
         lines["SAGA_WEB_PORT"] = str(self.workers[0].port)
         (self.folder / "env").write_text("".join(f"export {name}={value}\n" for name, value in lines.items()))
+
+
+def _kafka(folder: Path, brokers: int) -> Broker | Cluster:
+    """Each number of brokers has a folder of its own: what one has stored, the other cannot use."""
+    if brokers == 1:
+        return Broker(folder / "kafka", say=say)
+    return Cluster(folder / f"kafka-{brokers}", brokers, say=say)
 
 
 def _edition(folder: Path, *, foreign: bool) -> str:
@@ -202,6 +219,13 @@ def main(arguments: list[str] | None = None) -> int:
         default=Path(".run"),
         metavar="DIR",
         help="where everything is kept (default: .run)",
+    )
+    parser.add_argument(
+        "--brokers",
+        type=int,
+        default=1,
+        choices=BROKERS,
+        help="how many brokers, if none is given: with 3, one may be lost at any time (default: 1)",
     )
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="how many workers (default: 1)")
     run = Run(parser.parse_args(arguments))

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +27,9 @@ class WorkerFailed(Exception):
 class LocalWorker:
     """One `faust worker` with its own data directory, web port, log and pid file below the run folder."""
 
-    def __init__(self, folder: Path, number: int, broker: str, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, folder: Path, number: int, settings: Mapping[str, str], say: Callable[[str], None]
+    ) -> None:
         self.number = number
         self.log = folder / f"worker-{number}.log"
         self.pid_file = folder / f"worker-{number}.pid"
@@ -35,7 +37,7 @@ class LocalWorker:
         self._say = say
         self._environment = {
             **os.environ,
-            "SAGA_BROKER": broker,
+            **settings,
             "SAGA_DATA_DIR": str(folder / "data" / f"worker-{number}"),
             "SAGA_WEB_PORT": str(self.port),
         }

@@ -4,14 +4,24 @@ Answers faust#434, faust#532, faust#629, faust#175, faust#323 and aiokafka#1154;
 the error is shown in `test_membership`.
 """
 
+import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from saga_app.durable.fatal import Exit
-from saga_app.durable.watchdog import LOOP_SILENT, NO_HEARTBEAT, NO_PROGRESS, REBALANCING, Watchdog
+from saga_app.durable.watchdog import (
+    LOOP_SILENT,
+    NO_HEARTBEAT,
+    NO_PARTITIONS,
+    NO_PROGRESS,
+    REBALANCING,
+    Watchdog,
+)
+from tests.overrides.parts import in_a_loop, our_app
 
 
 class Done:
@@ -55,14 +65,13 @@ class Worker:
             _thread=SimpleNamespace(_consumer=SimpleNamespace(_coordinator=self.coordinator))
         )
         app: Any = SimpleNamespace(
-            consumer=consumer,
             _consumer=consumer,
             engine=self.engine,
             loop=FakeLoop(),
             rebalancing=False,
             rebalancing_count=1,
             should_stop=False,
-            tables=SimpleNamespace(recovery=self.recovery),
+            tables=SimpleNamespace(_recovery=self.recovery),
         )
         self.app = app
         self.now = 1000.0
@@ -96,11 +105,16 @@ def without_heartbeat(worker: Worker) -> None:
     worker.heartbeats = False
 
 
+def without_partitions(worker: Worker) -> None:
+    worker.engine.generation = -1
+
+
 CONDITIONS = [
     (silent, LOOP_SILENT, "main loop does not answer"),
     (without_progress, NO_PROGRESS, "none becomes durable"),
     (rebalancing, REBALANCING, "rebalance does not end"),
     (without_heartbeat, NO_HEARTBEAT, "no heartbeat"),
+    (without_partitions, NO_PARTITIONS, "no partitions"),
 ]
 
 
@@ -137,6 +151,7 @@ def test_a_condition_that_passes_starts_anew(
         vars(worker.app).update(before[0])
         vars(worker.desk).update(before[1])
         worker.heartbeats = before[2]
+        worker.engine.generation = 3
         worker.app.loop.answers = True
         worker.watchdog._answer()
         worker.engine.durable = {("payment_events", 0): worker.now}
@@ -188,7 +203,18 @@ def test_no_heartbeat_is_expected_where_no_partitions_are_read() -> None:
     worker = Worker()
     worker.engine.generation = -1
     worker.heartbeats = False
-    assert worker.passes(10 * NO_HEARTBEAT) == []
+    assert worker.passes(NO_PARTITIONS - 1) == []
+
+
+@in_a_loop
+async def test_a_look_while_the_start_is_held_up_makes_none_of_fausts_services(tmp_path: Path) -> None:
+    """Made by the watchdog's thread they would belong to an event loop that never runs, and the worker would wait."""
+    app = our_app(tmp_path)
+    app.loop = asyncio.get_running_loop()
+    await asyncio.to_thread(Watchdog(app).look)
+    assert app._consumer is None
+    assert app.tables._recovery is None
+    assert app.tables.loop is app.loop
 
 
 def test_an_error_that_aiokafka_has_parked_ends_the_process_at_once() -> None:
@@ -218,5 +244,5 @@ def test_a_worker_that_stops_is_not_dead() -> None:
 
 def test_a_worker_without_a_consumer_is_not_dead() -> None:
     worker = Worker()
-    worker.app._consumer = worker.app.consumer = None
+    worker.app._consumer = None
     assert worker.passes(10) == []

@@ -49,6 +49,8 @@ class SagaApp(faust.App):  # type: ignore[misc]
             broker_rebalance_timeout=timeouts.rebalance,
             # A JoinGroup is answered after a rebalance, so a request may take longer than that.
             broker_request_timeout=timeouts.rebalance + 10,
+            # Faust starts a producer that nothing here sends with; its start must not wait for a frozen broker.
+            producer_request_timeout=timeouts.delivery,
             broker_max_poll_interval=300.0,
             broker_commit_interval=timeouts.commit,
             web_bind=settings.web_bind,
@@ -68,7 +70,9 @@ class SagaApp(faust.App):  # type: ignore[misc]
         if self.client_only or self.producer_only:
             return
         self._check_web_port()
-        topics = wanted(self.settings.app_id, tuple(self.tables), self.settings.partitions)
+        topics = wanted(
+            self.settings.app_id, tuple(self.tables), self.settings.partitions, self.settings.replication
+        )
         try:
             created = await asyncio.to_thread(topic_admin.ensure, self.settings, topics)
         except topic_admin.TopicsWrong as error:

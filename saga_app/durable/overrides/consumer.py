@@ -9,8 +9,9 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from aiokafka.client import ConnectionGroup
 from aiokafka.errors import KafkaError
-from aiokafka.protocol.group import HeartbeatRequest
+from aiokafka.protocol.group import HeartbeatRequest, JoinGroupRequest, SyncGroupRequest
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
@@ -39,6 +40,31 @@ class SagaConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         await super().on_start()
         if not self.app.client_only:
             self._follow_heartbeats()
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        """Faust's, but it asks another broker soon when one is silent: stock Faust waits 70 s for a frozen one."""
+        consumer = super()._create_worker_consumer(transport)
+        client, longest = consumer._client, consumer._client._request_timeout_ms / 1000
+        answer = self.app.settings.timeouts.answer
+        client._request_timeout_ms = int(answer * 1000)
+        send = client.send
+
+        async def send_with_patience(node: int, request: Any, *, group: Any = ConnectionGroup.DEFAULT) -> Any:
+            """These two are answered when the rebalance is over."""
+            if not isinstance(request, JoinGroupRequest | SyncGroupRequest):
+                return await send(node, request, group=group)
+            await client.ready(node, group=group)
+            connection = client._conns.get((node, group))
+            if connection is None:
+                return await send(node, request, group=group)
+            connection._request_timeout = longest
+            try:
+                return await send(node, request, group=group)
+            finally:
+                connection._request_timeout = answer
+
+        client.send = send_with_patience
+        return consumer
 
     def _follow_heartbeats(self) -> None:
         consumer = self._ensure_consumer()

@@ -1,5 +1,6 @@
 """The worker: the first SIGTERM or SIGINT starts a timer that ends the process (rh#484, faust#324: stops that hang)."""
 
+import logging
 import signal
 import threading
 from typing import Final
@@ -7,13 +8,18 @@ from typing import Final
 import faust
 
 from saga_app.durable.fatal import Exit, die
+from saga_app.durable.overrides.quiet import quieten
 
 #: Seconds from the signal to the end, at most; supervisors send SIGKILL after 30.
 LONGEST_STOP: Final = 25.0
 
 
 class SagaWorker(faust.Worker):  # type: ignore[misc]
-    """Faust's worker with a bounded stop."""
+    """Faust's worker with a bounded stop, and without aiokafka's floods of lines."""
+
+    def on_setup_root_logger(self, logger: logging.Logger, level: int) -> None:
+        super().on_setup_root_logger(logger, level)
+        quieten()
 
     def _schedule_shutdown(self, received: signal.Signals) -> None:
         if not self._signal_stop_time:
