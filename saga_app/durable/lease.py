@@ -33,10 +33,11 @@ class Lease:
     ) -> None:
         if delivery_timeout >= session_timeout:
             raise ValueError("the delivery timeout must be shorter than the session timeout")
+        self.session = session_timeout
         self.longest = session_timeout - delivery_timeout
         self.clock = clock
         self.poll = poll
-        self._renewed = (-1, float("-inf"))
+        self._renewed = self._taken = (-1, float("-inf"))
         self._current: Callable[[], int] = lambda: -1
         self._given_up: int | None = None
 
@@ -44,12 +45,22 @@ class Lease:
         """Tells where the group's present generation can be read."""
         self._current = current
 
-    def renew(self, generation: int, asked_at: float) -> None:
-        """A heartbeat of this generation, asked at that time of our clock, was answered without error."""
+    def renew(self, generation: int, asked_at: float) -> bool:
+        """A heartbeat of this generation, asked at that time of our clock, was answered without error.
+
+        False if that renews nothing, so that the group must be asked to join again: whoever was silent for longer than
+        the session may have been replaced, and one answer does not say that he was not. A coordinator that still loads
+        its groups answers every heartbeat without error (Apache Kafka, `GroupCoordinatorService`).
+        """
+        known = [at for each, at in (self._renewed, self._taken) if each == generation]
+        if known and asked_at - max(known) > self.session:
+            return False
         self._renewed = (generation, asked_at)
+        return True
 
     def take(self, generation: int) -> None:
         """Partitions are assigned; Kafka may give the same generation again after it was given up."""
+        self._taken = (generation, self.clock())
         if self._given_up == generation:
             self._given_up = None
 

@@ -46,6 +46,46 @@ def test_it_holds_for_the_present_generation_only(renewed: int, current: int) ->
     assert not group.lease.holds(3)
 
 
+def test_the_age_counts_from_before_the_request() -> None:
+    """An answer may have been on its way for long."""
+    group = Group()
+    group.lease.renew(3, group.now - SESSION)
+    assert not group.lease.holds(3)
+
+
+def test_a_heartbeat_within_the_session_renews_it() -> None:
+    group = Group()
+    group.lease.renew(3, group.now)
+    group.now += SESSION
+    assert not group.lease.holds(3)
+    assert group.lease.renew(3, group.now)
+    assert group.lease.holds(3)
+
+
+@pytest.mark.parametrize("known", ["heartbeat", "assignment"])
+def test_an_answer_after_a_silence_longer_than_the_session_renews_nothing(known: str) -> None:
+    """A coordinator that still loads its groups says yes to everybody, also to a member that it had replaced."""
+    group = Group()
+    if known == "heartbeat":
+        group.lease.renew(3, group.now)
+    else:
+        group.lease.take(3)
+    group.now += SESSION + 0.001
+    assert not group.lease.renew(3, group.now)
+    assert not group.lease.holds(3)
+
+
+def test_who_has_joined_anew_may_be_renewed_again() -> None:
+    group = Group()
+    group.lease.renew(3, group.now)
+    group.now += 10 * SESSION
+    group.lease.take(3)
+    assert group.lease.renew(3, group.now + 1)
+    group.generation = 4
+    assert group.lease.renew(4, group.now + 1)
+    assert group.lease.holds(4)
+
+
 @in_a_loop
 async def test_who_may_not_send_waits_for_the_next_heartbeat() -> None:
     group = Group()

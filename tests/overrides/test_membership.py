@@ -127,6 +127,26 @@ async def test_the_lease_counts_from_before_the_request(
 
 
 @in_a_loop
+async def test_who_was_silent_for_longer_than_the_session_joins_the_group_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer says yes, but a coordinator that still loads its groups says so to everybody."""
+    now = [1000.0]
+    monkeypatch.setattr(override, "uptime", lambda: now[0])
+    made = coordinator(answered(0))
+    asked = []
+    made.request_rejoin = lambda: asked.append(now[0])
+    thread = following(tmp_path, made)
+    thread.app.engine.lease.clock = lambda: now[0]
+    await made._do_heartbeat()
+    assert asked == []
+    now[0] += thread.app.engine.lease.session + 1
+    await made._do_heartbeat()
+    assert asked == [now[0]]
+    assert not thread.app.engine.lease.holds(GENERATION)
+
+
+@in_a_loop
 async def test_a_heartbeat_of_an_earlier_generation_does_not_renew_the_lease(tmp_path: Path) -> None:
     made = coordinator(answered(0))
     thread = following(tmp_path, made)

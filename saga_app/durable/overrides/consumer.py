@@ -18,6 +18,7 @@ from faust.types import TP, ConsumerMessage
 from mode import Service
 
 from saga_app.durable.lease import uptime
+from saga_app.durable.overrides.leader import know_topics_first
 from saga_app.durable.ports import Batch
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class SagaConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         await super().on_start()
         if not self.app.client_only:
             self._follow_heartbeats()
+            know_topics_first(self._ensure_consumer()._coordinator, self.app.settings.timeouts.delivery)
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         """Faust's, but it asks another broker soon when one is silent: stock Faust waits 70 s for a frozen one."""
@@ -78,7 +80,8 @@ class SagaConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             asked_at, generation = uptime(), int(coordinator.generation)
             response = await send(request)
             if isinstance(request, HeartbeatRequest) and response.error_code == 0:
-                lease.renew(generation, asked_at)
+                if not lease.renew(generation, asked_at):
+                    coordinator.request_rejoin()
                 # aiokafka leaves the group for good when nobody polls it (aiokafka#1187); our readers do the polling.
                 with consumer._subscription.fetch_context():
                     pass
