@@ -116,10 +116,15 @@ OUTCOME: Final[Mapping[Status, Say]] = {
 }
 
 
+def delay(row: OrderRow) -> int:
+    """Milliseconds that an order may rest, at this try, before it is nudged."""
+    longest: int = min(FIRST_DELAY << min(row.tries, 10), LONGEST_DELAY)
+    return longest
+
+
 def due(row: OrderRow) -> int:
     """Kafka's time in milliseconds at which an order that has not ended is nudged."""
-    delay: int = min(FIRST_DELAY << min(row.tries, 10), LONGEST_DELAY)
-    return row.since + delay
+    return row.since + delay(row)
 
 
 def deadline(order_id: str, row: OrderRow) -> DeadlinePassed:

@@ -108,14 +108,16 @@ def ends(admin: AdminClient, places: Iterable[Place]) -> dict[Place, int]:
     return _offsets(admin, places, OffsetSpec.latest())
 
 
-def readable_ends(admin: AdminClient, places: Iterable[Place]) -> dict[Place, int]:
+def readable_ends(
+    admin: AdminClient, places: Iterable[Place], seconds: float = PATIENCE
+) -> dict[Place, int]:
     """The offset before which everything may be read: `ends`, unless somebody's transaction is still open."""
-    return _offsets(admin, places, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)
+    return _offsets(admin, places, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED, seconds)
 
 
-def beginnings(admin: AdminClient, places: Iterable[Place]) -> dict[Place, int]:
+def beginnings(admin: AdminClient, places: Iterable[Place], seconds: float = PATIENCE) -> dict[Place, int]:
     """The offset of the first record that is still there, of each (topic, partition)."""
-    return _offsets(admin, places, OffsetSpec.earliest())
+    return _offsets(admin, places, OffsetSpec.earliest(), seconds=seconds)
 
 
 def after(admin: AdminClient, places: Iterable[Place], time: int) -> dict[Place, int]:
@@ -129,24 +131,25 @@ def _offsets(
     places: Iterable[Place],
     spec: OffsetSpec,
     isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
+    seconds: float = PATIENCE,
 ) -> dict[Place, int]:
     asked = {TopicPartition(topic, partition): spec for topic, partition in places}
     if not asked:
         return {}
 
     def ask() -> dict[Place, int]:
-        answers = admin.list_offsets(asked, isolation_level=isolation, request_timeout=PATIENCE)
+        answers = admin.list_offsets(asked, isolation_level=isolation, request_timeout=seconds)
         return {(place.topic, place.partition): future.result().offset for place, future in answers.items()}
 
-    return patiently(admin, ask, PATIENCE)
+    return patiently(admin, ask, seconds)
 
 
-def topic_ids(admin: AdminClient, topics: Iterable[str]) -> dict[str, str]:
+def topic_ids(admin: AdminClient, topics: Iterable[str], seconds: float = PATIENCE) -> dict[str, str]:
     """Kafka's id of each topic: it changes when a topic is deleted and made again."""
     names = TopicCollection(list(topics))
 
     def ask() -> dict[str, str]:
-        answers = admin.describe_topics(names, request_timeout=PATIENCE)
+        answers = admin.describe_topics(names, request_timeout=seconds)
         return {name: str(future.result().topic_id) for name, future in answers.items()}
 
-    return patiently(admin, ask, PATIENCE)
+    return patiently(admin, ask, seconds)

@@ -9,7 +9,7 @@ from typing import Final
 
 from saga_app.core import checkout
 from saga_app.core.rows import OPEN_STATUSES, OrderRow, Row
-from saga_app.durable.lease import GivenUp
+from saga_app.durable.lease import GivenUp, uptime
 from saga_app.durable.ports import Log, Outgoing, Shelf
 from saga_app.durable.round import outgoing
 
@@ -19,17 +19,22 @@ GRACE: Final = 5_000
 MOST: Final = 500
 
 
-def now() -> int:
-    """This machine's time in milliseconds, which may differ from Kafka's: a nudge may be early or late, never wrong."""
-    return time.time_ns() // 1_000_000
+def steady() -> Callable[[], int]:
+    """Milliseconds: this machine's time now, and from then on what has passed, whoever sets its clock meanwhile."""
+    began = time.time() - uptime()
+    return lambda: int((began + uptime()) * 1000)
 
 
 class DeadlineClock:
-    """The orders that have not ended, of all checkout partitions of this worker."""
+    """The orders that have not ended, of all checkout partitions of this worker.
 
-    def __init__(self, log: Log, clock: Callable[[], int] = now, tick: float = 0.5) -> None:
+    Between an order's record and its nudge, only what has passed here counts. Where this machine's time must be
+    compared with Kafka's, after a restart, a wrong clock makes a nudge come early or late, by one delay at most.
+    """
+
+    def __init__(self, log: Log, clock: Callable[[], int] | None = None, tick: float = 0.5) -> None:
         self._log = log
-        self._clock = clock
+        self._clock = clock or steady()
         self._tick = tick
         self._generation = -1
         self._due: list[tuple[int, str]] = []
@@ -51,22 +56,23 @@ class DeadlineClock:
 
     def load(self, shelf: Shelf) -> None:
         """One scan of a partition's orders; takes about 2 s for a million rows, so call it off the main loop."""
-        earliest = self._clock() + GRACE
+        now = self._clock()
         for key, data in shelf.scan(b""):
             if b'"status":"OPEN"' in data[:80] or b'"status":"CANCELLING"' in data[:80]:
                 row = OrderRow.decode(data)
-                self._watch(key.decode(), row, max(checkout.due(row), earliest))
+                left = min(max(checkout.due(row) - now, GRACE), checkout.delay(row))
+                self._watch(key.decode(), row, now + left)
 
     def changed(self, partition: int, changes: Mapping[tuple[str, str], Row]) -> None:
         """Orders that a round decided. A record that waited long before it was read starts its deadline now."""
         if self._generation < 0:
             # A round that ends after its partitions were taken away: the next assignment loads what is still ours.
             return
-        waited_since = self._clock()
+        now = self._clock()
         for (_, order_id), row in changes.items():
             assert isinstance(row, OrderRow)
             if row.status in OPEN_STATUSES:
-                self._watch(order_id, row, checkout.due(row._replace(since=max(row.since, waited_since))))
+                self._watch(order_id, row, now + checkout.delay(row))
             else:
                 self._open.pop(order_id, None)
 
@@ -97,4 +103,6 @@ class DeadlineClock:
             watched = self._open.get(order_id)
             if watched is not None and watched[0] == due:
                 nudges.append(outgoing(checkout.deadline(order_id, watched[1])))
+                # Unless the nudge changes the row first: then it was lost.
+                self._watch(order_id, watched[1], self._clock() + checkout.LONGEST_DELAY)
         return nudges

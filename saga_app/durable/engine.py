@@ -16,13 +16,13 @@ from saga_app.core.errors import RowsMissing
 from saga_app.durable import changelogs
 from saga_app.durable.clock import DeadlineClock
 from saga_app.durable.desk import Desk
+from saga_app.durable.disk import DiskFailed, StoreDamaged
 from saga_app.durable.fatal import Exit, die
 from saga_app.durable.lease import GivenUp, Lease
 from saga_app.durable.library import Library, Service, Superseded
 from saga_app.durable.ports import Batch
 from saga_app.durable.producer import KafkaLog
 from saga_app.durable.reader import Reader
-from saga_app.durable.rocks import StoreDamaged
 from saga_app.durable.round import Point, Round
 from saga_app.durable.view import View
 from saga_app.settings import Settings
@@ -121,6 +121,8 @@ class Engine:
                 return
             except StoreDamaged as error:
                 self.library.rebuild(error)
+            except DiskFailed as error:
+                self.library.surrender(error)
             except Exception as error:
                 die(Exit.RESTORE_FAILED, f"restoring partitions {wanted}: {error!r}")
 
@@ -217,6 +219,8 @@ class Engine:
             self.library.condemn(error)
         except StoreDamaged as error:
             self.library.rebuild(error)
+        except DiskFailed as error:
+            self.library.surrender(error)
         except Exception as error:
             die(Exit.ROUND_FAILED, f"round of {topic}: {error!r}")
 

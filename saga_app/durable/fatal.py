@@ -20,6 +20,7 @@ class Exit(IntEnum):
     STOP_TOO_SLOW = 76
     REVOKE_TOO_SLOW = 77
     STORE_DAMAGED = 78
+    DISK_FAILED = 79
 
 
 def die(code: Exit, message: str) -> NoReturn:

@@ -1,7 +1,6 @@
 """The library: the shelves of one worker, opened, restored from their changelogs, thrown away, closed."""
 
 import logging
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
@@ -13,10 +12,11 @@ from saga_app.core.decision import Fold
 from saga_app.core.errors import RowsMissing
 from saga_app.durable import changelogs, restore
 from saga_app.durable.changelogs import KafkaChangelog
+from saga_app.durable.disk import DiskFailed, StoreDamaged, named, remove
 from saga_app.durable.fatal import Exit, die
 from saga_app.durable.ports import Log, Place
 from saga_app.durable.restore import Restored
-from saga_app.durable.rocks import Memory, RocksShelf, StoreDamaged
+from saga_app.durable.rocks import Memory, RocksShelf
 from saga_app.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -108,19 +108,29 @@ class Library:
                 restore.repaired(self.shelves[place], changelog.end(), offsets)
 
     def condemn(self, error: RowsMissing) -> NoReturn:
-        """The first time the store is thrown away and comes back from the changelogs; twice means a bug."""
+        """The store is thrown away and comes back from the changelogs. The same again, after that, means a bug."""
         mark = self.folder / "condemned"
-        if mark.exists():
-            die(Exit.ROWS_MISSING_AGAIN, f"{error}, although the store was rebuilt; run `saga doctor`")
-        mark.touch()
-        for shelf in self.shelves.values():
-            shelf.path.with_suffix(REBUILD).touch()
+        try:
+            if mark.exists() and mark.read_text() == str(error):
+                die(Exit.ROWS_MISSING_AGAIN, f"{error}, although the store was rebuilt; run `saga doctor`")
+            for shelf in self.shelves.values():
+                shelf.path.with_suffix(REBUILD).touch()
+            mark.write_text(str(error))
+        except OSError as unable:
+            die(Exit.ROWS_MISSING, f"{error}; empty {self.folder} before the next start ({unable})")
         die(Exit.ROWS_MISSING, f"{error}; the store is rebuilt from the changelogs at the next start")
 
     def rebuild(self, error: StoreDamaged) -> NoReturn:
         """Only this database is thrown away; its changelog has every row."""
-        error.path.with_suffix(REBUILD).touch()
+        try:
+            error.path.with_suffix(REBUILD).touch()
+        except OSError as unable:
+            die(Exit.STORE_DAMAGED, f"{error}; remove {error.path} before the next start ({unable})")
         die(Exit.STORE_DAMAGED, f"{error}; it is rebuilt from its changelog at the next start")
+
+    def surrender(self, error: DiskFailed) -> NoReturn:
+        """A rebuild would not mend it."""
+        die(Exit.DISK_FAILED, str(error))
 
     def _changelog(self, table: str) -> str:
         return topics.changelog(self.settings.app_id, table)
@@ -141,8 +151,11 @@ class Library:
             logger.warning(
                 "rebuilding %s from its changelog: it was damaged, or rows were missing", path.name
             )
-            shutil.rmtree(path, ignore_errors=True)
-            mark.unlink()
+            try:
+                remove(path)
+                mark.unlink()
+            except OSError as error:
+                raise named(path, error) from error
         shelf = RocksShelf(path, self._memory)
         if shelf.topic_id not in (None, topic_id):
             shelf.empty("its changelog topic was deleted and made again")
@@ -150,5 +163,11 @@ class Library:
         return shelf
 
     def _close(self, places: Iterable[Place]) -> None:
-        for place in places:
-            self.shelves.pop(place).close()
+        try:
+            for place in places:
+                self.shelves.pop(place).close()
+        except StoreDamaged as error:
+            self.rebuild(error)
+        except DiskFailed as error:
+            # The others would fail one after the other, a second each, and what they hold is in the changelogs too.
+            self.surrender(error)

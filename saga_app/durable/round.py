@@ -157,7 +157,7 @@ class Round:
             self.verdicts[Verdict.SENT_ON] += 1
             return
         decision = self.fold.decide(record, At(message.offset, message.time), view)
-        self._note(decision)
+        self._note(record, decision)
         if decision.journal is not None:
             view.put((decision.journal,))
         view.put(decision.balances)
@@ -176,10 +176,10 @@ class Round:
         headers = (*message.headers, (SENT_ON, b"1"))
         return Outgoing(self.topic, topics.key_of(record).encode(), message.value, headers=headers)
 
-    def _note(self, decision: Decision) -> None:
+    def _note(self, record: Record, decision: Decision) -> None:
         self.verdicts[decision.verdict] += 1
         if decision.note is not None:
-            self.notes.append(decision.note)
+            self.notes.append(f"order {topics.key_of(record)}: {decision.note}")
 
     async def _make_durable(self, spans: list[Span], sends: list[Outgoing]) -> None:
         """Steps 2 to 5, in exactly this order."""

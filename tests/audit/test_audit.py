@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from saga_app import topics
+from saga_app import topics, wire
 from saga_app.audit.findings import Breach
 from saga_app.audit.limits import At
 from saga_app.audit.report import as_json, as_lines
 from saga_app.core.records import OrderPlaced, PricedLine, Record
 from saga_app.durable.ports import Outgoing, Place
 from saga_app.durable.rocks import Memory, RocksShelf
+from saga_app.durable.round import SENT_ON
 from tests.audit.world import PARTITIONS, World, Written
 from tests.support.examples import (
     cancel,
@@ -254,6 +255,21 @@ def test_a_store_that_differs_from_its_changelog_is_found(shop: World, tmp_path:
     ]
 
 
+def test_a_store_that_cannot_be_read_is_told_and_no_breach(shop: World, tmp_path: Path) -> None:
+    """A worker that opens it, or comes to the damaged place, rebuilds it: nothing is lost."""
+    place, _ = shop.row("orders", "completed")
+    path = tmp_path / "tables" / f"orders-{place[1]}.db"
+    store = RocksShelf(path, Memory())
+    store.write({each.sent_key or b"": each.sent_value or b"" for each in shop.logs[place]}, shop.end(place))
+    store.close()
+    for file in path.glob("*.sst"):
+        file.write_bytes(bytes(byte ^ 0xFF for byte in file.read_bytes()))
+    findings = shop.audit(data_dirs=[tmp_path])
+    assert findings.holds
+    (why,) = findings.unchecked["I7"]
+    assert "could not be read" in why
+
+
 # I8
 
 
@@ -282,6 +298,21 @@ def test_a_request_that_was_committed_and_not_sent_is_found(shop: World) -> None
     shop.replace(*shop.find(topics.SHIPPING, "once"), sent_value=b"{")
     found = [each for each in shop.breaches() if each.invariant == "I9" and "ShipmentRequested" in each.what]
     assert [each.order for each in found] == ["once"]
+
+
+def test_a_record_that_was_sent_on_and_is_a_dead_letter_there_is_not_missed(world: World) -> None:
+    """Another content came first, so what was sent on from the wrong partition is set aside in the right one."""
+    right = topics.partition_of("twice", PARTITIONS)
+    wrong: Place = (topics.CHECKOUT, 1 - right)
+    lost = wire.encode(bought("twice", "2.00"))
+    world.send(lost, partition=wrong[1])
+    world.committed[wrong] = world.end(wrong)
+    world.run(bought("twice", "1.00"))
+    assert "record to be sent on" in breach(world, "I9").what
+    world.append(Outgoing(topics.CHECKOUT, b"twice", lost, headers=((SENT_ON, b"1"),)))
+    findings = world.run().audit()
+    assert findings.holds
+    assert findings.figures["I8"]["dead letters different_content"] == 1
 
 
 def test_a_record_that_was_committed_and_is_gone_is_found(shop: World) -> None:

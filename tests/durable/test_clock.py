@@ -9,7 +9,7 @@ from saga_app import wire
 from saga_app.core.records import DeadlinePassed, Record
 from saga_app.core.rows import OrderRow, Status
 from saga_app.durable import clock as clock_module
-from saga_app.durable.clock import GRACE, DeadlineClock
+from saga_app.durable.clock import GRACE, MOST, DeadlineClock
 from saga_app.durable.ports import Outgoing
 from tests.support.examples import cancel, cancelled, completed, deadline, placed
 from tests.support.given import BEGINNING, CHECKOUT, given
@@ -30,6 +30,18 @@ class World:
 
     def changed(self, row: OrderRow, order_id: str = "o1") -> None:
         self.clock.changed(0, {("orders", order_id): row})
+
+    def note_appends(self) -> list[int]:
+        """How many nudges are sent at once, each time."""
+        appended: list[int] = []
+        append = self.log.append
+
+        async def noting(records: Sequence[Outgoing], generation: int) -> list[int]:
+            appended.append(len(records))
+            return await append(records, generation)
+
+        self.log.append = noting  # type: ignore[method-assign]
+        return appended
 
     def nudges_after(self, seconds: float) -> list[Record]:
         """What is sent when so many seconds have passed since the beginning."""
@@ -97,7 +109,7 @@ def test_a_stale_deadline_is_never_sent(world: World) -> None:
 
 
 def test_orders_are_nudged_in_the_sequence_of_their_deadlines(world: World) -> None:
-    world.changed(row_after(placed())._replace(since=BEGINNING + 3), "late")
+    world.changed(row_after(placed())._replace(tries=1), "late")
     world.changed(row_after(placed()), "early")
     assert [each.order_id for each in world.nudges_after(60)] == ["early", "late"]  # type: ignore[union-attr]
 
@@ -108,6 +120,43 @@ def test_a_record_that_waited_long_starts_its_deadline_when_it_is_read(world: Wo
     world.changed(row_after(placed()))
     assert world.nudges_after(3600 + 29) == []
     assert len(world.nudges_after(3600 + 30)) == 1
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_clock_that_is_wrong_moves_no_deadline_of_what_is_read_now(world: World, hours: int) -> None:
+    """Kafka's time and this machine's are never compared then."""
+    world.now = BEGINNING + hours * 3600 * SECOND
+    world.changed(row_after(placed()))
+    assert world.nudges_after(hours * 3600 + 29.9) == []
+    assert len(world.nudges_after(hours * 3600 + 30)) == 1
+
+
+def test_after_a_restart_with_a_clock_that_is_late_a_deadline_is_late_by_one_delay_at_most(
+    world: World,
+) -> None:
+    world.now = BEGINNING - 3600 * SECOND
+    world.clock.load(MemoryShelf(Disk([({b"o1": row_after(placed()).encode()}, 1, None)])))
+    assert world.nudges_after(-3600 + 29.9) == []
+    assert len(world.nudges_after(-3600 + 30)) == 1
+
+
+def test_a_clock_that_is_set_while_the_worker_runs_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = clock_module.steady()
+    before = clock()
+    monkeypatch.setattr("time.time", lambda: 0.0)
+    assert 0 <= clock() - before < 10 * SECOND
+
+
+def test_after_an_hour_of_outage_old_deadlines_are_sent_little_by_little(world: World) -> None:
+    """One nudge for each of 2,000 open orders, and 500 at a tick."""
+    rows = {b"o%d" % each: row_after(placed(f"o{each}")).encode() for each in range(2_000)}
+    world.now = BEGINNING + 3600 * SECOND
+    world.clock.load(MemoryShelf(Disk([(rows, 2_000, None)])))
+    appended = world.note_appends()
+    nudged = [each.order_id for each in world.nudges_after(3600 + 5)]  # type: ignore[union-attr]
+    assert len(nudged) == len(set(nudged)) == 2_000
+    assert appended == [MOST] * 4
+    assert world.nudges_after(3600 + 34.9) == []
 
 
 def test_after_a_restart_open_orders_are_found_on_the_shelf(world: World) -> None:
@@ -152,14 +201,7 @@ def test_so_many_are_sent_at_once_and_the_rest_at_the_next_tick(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clock_module, "MOST", 3)
-    appended: list[int] = []
-    append = world.log.append
-
-    async def noting(records: Sequence[Outgoing], generation: int) -> list[int]:
-        appended.append(len(records))
-        return await append(records, generation)
-
-    world.log.append = noting  # type: ignore[method-assign]
+    appended = world.note_appends()
     for each in range(7):
         world.changed(row_after(placed()), f"o{each}")
     assert len(world.nudges_after(30)) == 7

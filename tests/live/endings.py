@@ -13,7 +13,11 @@ class Endings:
     """From now on, or from the beginning of the topic."""
 
     def __init__(
-        self, broker: str, partitions: int = topics.DEFAULT_PARTITIONS, from_beginning: bool = False
+        self,
+        broker: str,
+        partitions: int = topics.DEFAULT_PARTITIONS,
+        from_beginning: bool = False,
+        log_level: int = 3,
     ) -> None:
         self._consumer = Consumer(
             {
@@ -22,7 +26,8 @@ class Endings:
                 "enable.auto.commit": False,
                 "auto.offset.reset": "error",
                 "fetch.wait.max.ms": 20,
-                "log_level": 3,
+                "socket.timeout.ms": 5_000,
+                "log_level": log_level,
             }
         )
         places = []

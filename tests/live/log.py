@@ -67,11 +67,13 @@ def parsed(value: bytes | None) -> dict[str, Any]:
 class Log:
     """Offsets of the four inboxes and of the changelogs, asked of the broker."""
 
-    def __init__(self, broker: str, app_id: str, partitions: int = topics.DEFAULT_PARTITIONS) -> None:
+    def __init__(
+        self, broker: str, app_id: str, partitions: int = topics.DEFAULT_PARTITIONS, log_level: int = 3
+    ) -> None:
         self.broker = broker
         self.app_id = app_id
         self.partitions = partitions
-        self._admin = AdminClient({"bootstrap.servers": broker, "log_level": 3})
+        self._admin = AdminClient({"bootstrap.servers": broker, "log_level": log_level})
         self._inboxes = [(topic, each) for topic in topics.INBOXES for each in range(partitions)]
 
     def ends(self, places: Iterable[Place]) -> dict[Place, int]:

@@ -32,14 +32,15 @@ class Ended(NamedTuple):
 class Scene:
     """Topics are empty at the start; the group and the changelogs are this test's own."""
 
-    def __init__(self, broker: str, folder: Path, app_id: str) -> None:
+    def __init__(self, broker: str, folder: Path, app_id: str, replication: int = 1) -> None:
         self.broker = broker
         self.folder = folder
         self.app_id = app_id
+        self.replication = replication
         self.workers: list[Worker] = []
         topic_admin.ensure(
             Settings(broker=broker, app_id=app_id),
-            topics.wanted(app_id, TABLES, topics.DEFAULT_PARTITIONS),
+            topics.wanted(app_id, TABLES, topics.DEFAULT_PARTITIONS, replication),
         )
         self.log = Log(broker, app_id)
         until(self._topics_answer, 30, lambda: "the topics that were made do not answer")
@@ -48,6 +49,7 @@ class Scene:
 
     def worker(self, name: str, **settings: str) -> Worker:
         """A worker of this test; closed at its end."""
+        settings = {"SAGA_REPLICATION": str(self.replication), **settings}
         worker = Worker(self.broker, self.folder, name, SAGA_APP_ID=self.app_id, **settings)
         self.workers.append(worker)
         return worker

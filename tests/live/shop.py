@@ -22,7 +22,7 @@ class Produced(NamedTuple):
 class Shop:
     """Sends, and remembers what it has sent."""
 
-    def __init__(self, broker: str, partitions: int = topics.DEFAULT_PARTITIONS) -> None:
+    def __init__(self, broker: str, partitions: int = topics.DEFAULT_PARTITIONS, log_level: int = 3) -> None:
         self.broker = broker
         self.partitions = partitions
         self.outbox: list[Produced] = []
@@ -34,7 +34,9 @@ class Shop:
                 "linger.ms": 5,
                 "acks": "all",
                 "enable.idempotence": True,
-                "log_level": 3,
+                # A frozen broker keeps its connections: its partitions' new leaders are asked for sooner than in 60 s.
+                "socket.timeout.ms": 5_000,
+                "log_level": log_level,
             }
         )
 

@@ -31,6 +31,31 @@ def test_an_order_cancelled_on_its_way_is_completed_or_cancelled_wholly(scene: S
     assert too_late == len(asked & completed) + len(ended)
 
 
+def test_orders_cancelled_at_moments_spread_over_their_lives_end_wholly_and_late_ones_are_told(
+    scene: Scene,
+) -> None:
+    """600 orders in bursts of 20; a quarter is cancelled at once, the others when 5, 10 and all 20 have ended."""
+    worker = scene.worker("w1").start().ready()
+    scene.shop.send(supplies())
+    scene.log.wait_until_quiet()
+    placed = list(orders(600, seed=5, prefix="spread"))
+    for at in range(0, 600, 20):
+        burst = placed[at : at + 20]
+        scene.shop.send(burst)
+        for first, ended in ((15, 0), (10, 5), (5, 10), (0, 20)):
+            scene.endings.wait_for(at + ended, 60)
+            scene.shop.send(cancellation(order["order_id"]) for order in burst[first : first + 5])
+    scene.log.wait_until_quiet()
+    told = worker.text()
+    ledger = scene.ledger()
+    ledger.check()
+    statuses = ledger.statuses()
+    assert statuses["requested"] >= 20 and statuses["COMPLETED"] >= 20, f"not spread: {statuses}"
+    for order_id, row in ledger.rows("orders").items():
+        words = f"checkout_events: order {order_id}: too late to cancel: the "
+        assert told.count(words) == (row["status"] == "COMPLETED"), f"{order_id} is {row['status']}"
+
+
 def test_a_deposit_or_a_delivery_that_comes_twice_counts_once(scene: Scene) -> None:
     """With 10.00 sent twice there is not enough for 10.01, and with 5 pieces sent twice not for 6."""
     scene.worker("w1").start().ready()

@@ -30,6 +30,6 @@ def test_workers_that_start_together_over_a_backlog_do_not_get_in_each_others_wa
     scene.endings.wait_for(500, 60)
     for worker in workers:
         worker.ready()
-    assert sum(worker.text().count("(Re-)joining group") for worker in workers) > 4, "no rebalance was seen"
+    assert sum(worker.text().count("Joined group") for worker in workers) > 4, "no rebalance was seen"
     scene.prove()
     assert all(worker.alive for worker in workers), [worker.last_words() for worker in workers]

@@ -81,6 +81,11 @@ class Worker:
         return self
 
     @property
+    def log_start(self) -> int:
+        """Where the log of this process begins."""
+        return self._read
+
+    @property
     def process(self) -> "subprocess.Popen[bytes]":
         assert self._process is not None, f"worker {self.name} was not started"
         return self._process

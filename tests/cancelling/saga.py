@@ -1,0 +1,173 @@
+"""The whole saga in memory: four services with the real core and the real round, and every choice left to the test.
+
+A test sends what people send, and says which inbox is read next and how far; between any two readings it may send
+again. In the end everything is read, and every order must have ended wholly.
+"""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Final
+
+from saga_app import topics, wire
+from saga_app.core.decision import Fold
+from saga_app.core.records import Reason, Record
+from saga_app.core.rows import Account, JournalRow, OrderRow, State, Status, Stock
+from saga_app.durable.dead_letters import REASON
+from saga_app.durable.ports import Message, Outgoing
+from saga_app.durable.round import outgoing
+from tests.support.given import BEGINNING, CHECKOUT, INVENTORY, PAYMENT, SECOND, SHIPPING
+from tests.support.memory import Broker, Place, Steps, Stop, Stopped, Worker
+
+FOLDS: Final[Mapping[str, Fold]] = {
+    topics.CHECKOUT: CHECKOUT,
+    topics.PAYMENT: PAYMENT,
+    topics.INVENTORY: INVENTORY,
+    topics.SHIPPING: SHIPPING,
+}
+
+
+class Saga:
+    """Topics, and a worker for each partition of each inbox."""
+
+    def __init__(self, partitions: int = 1) -> None:
+        self.broker = Broker(partitions)
+        self.places: list[Place] = [(topic, each) for topic in FOLDS for each in range(partitions)]
+        self.workers = {place: self._worker(place) for place in self.places}
+        #: What was logged for people.
+        self.notes: list[str] = []
+
+    def send(self, *records: Record) -> None:
+        for record in records:
+            self.broker.append(outgoing(record))
+
+    def waiting(self) -> list[Place]:
+        """Inboxes that hold something unread."""
+        return [place for place in self.places if self._unread(place)]
+
+    def read(self, place: Place, records: int = 1) -> None:
+        """The next records of this inbox, in one round."""
+        worker = self.workers[place]
+        worker.run(self._unread(place)[:records])
+        self.notes += worker.round.notes
+        worker.round.notes.clear()
+
+    def crash(self, place: Place, step: str, *, keeps_disk: bool, records: int = 1, written: int = 0) -> None:
+        """The same, but its worker is killed at this step of the round, and another one takes over."""
+        worker = self.workers[place]
+        before = worker.position
+        worker.steps.stop = Stop(step, worker.steps.taken[step] + 1)
+        worker.journal.keep = worker.publisher.keep = written
+        try:
+            self.read(place, records)
+        except Stopped:
+            # What is durable may not have been committed yet.
+            self.workers[place] = self._worker(place, worker if keeps_disk else None, before)
+        worker.steps.stop = None
+
+    def next(self, place: Place) -> Message:
+        """What this inbox's worker will read."""
+        return self._unread(place)[0]
+
+    def lose(self, place: Place) -> None:
+        """The next record of this inbox is gone: a batch of Kafka's goes on behind the gap."""
+        self.workers[place].inbox.positions[place[1]] += 1
+
+    def spoil(self, place: Place) -> None:
+        """The next record of this inbox cannot be read: it becomes a dead letter."""
+        offset = self.next(place).offset
+        log = self.broker.logs[place]
+        log[offset] = log[offset]._replace(value=b"spoilt")
+
+    def finish(self) -> None:
+        """Everything that is on its way arrives."""
+        while waiting := self.waiting():
+            for place in waiting:
+                self.read(place, 1_000)
+
+    def situation(self) -> object:
+        """All that decides what can happen from here on, and what was said."""
+        logs = [tuple(each.value for each in self.broker.logs[place]) for place in self.places]
+        positions = [worker.position for worker in self.workers.values()]
+        return tuple(logs), tuple(positions), tuple(self.notes)
+
+    def order(self, order_id: str) -> OrderRow:
+        return OrderRow.decode(self._rows("orders")[order_id])
+
+    def state(self, table: str, order_id: str) -> State | None:
+        data = self._rows(table).get(order_id)
+        return None if data is None else JournalRow.decode(data).state
+
+    def balance(self, account: str) -> str:
+        return str(Account.decode(self._rows("accounts")[account]).balance)
+
+    def dead(self) -> list[str]:
+        """Why records were set aside."""
+        return [dict(letter.headers)[REASON].decode() for letter in self.broker.topic(topics.DEAD_LETTERS)]
+
+    def endings(self, order_id: str) -> set[str]:
+        """What checkout was told about its end."""
+        told = [wire.decode(each.value) for each in self.broker.sent if each.topic == topics.CHECKOUT]
+        return {each.type for each in told if each.type in ENDINGS and topics.key_of(each) == order_id}
+
+    def check(self, orders: Iterable[str], reasons: Iterable[Reason]) -> None:
+        """Each order ended once and wholly, and if cancelled then for one of these reasons; nothing is lost or made."""
+        for order_id in orders:
+            row = self.order(order_id)
+            steps = [self.state(table, order_id) for table in ("payments", "reservations", "shipments")]
+            completed = row.status is Status.COMPLETED
+            assert completed or row.status is Status.CANCELLED, f"{order_id} is {row.status}"
+            assert [step is State.DONE for step in steps] == [completed] * 3, f"{row.status}, but {steps}"
+            assert len(self.endings(order_id)) == 1, self.endings(order_id)
+            assert row.reason is None if completed else row.reason in set(reasons), row
+        for key, data in self._rows("accounts").items():
+            account = Account.decode(data)
+            assert account.deposited == account.balance + self._held("payments", key) and account.balance >= 0
+        for key, data in self._rows("stock").items():
+            stock = Stock.decode(data)
+            assert stock.received == stock.available + self._held("reservations", key)
+            assert stock.available >= 0
+
+    def _held(self, journal: str, balance: str) -> Decimal:
+        """What orders took from this balance and have not given back."""
+        rows = [JournalRow.decode(data) for key, data in self._rows(journal).items() if ":" not in key]
+        return -sum(
+            (Decimal((row.moves or {}).get(balance, 0)) for row in rows if row.state is State.DONE),
+            Decimal(0),
+        )
+
+    def _rows(self, table: str) -> dict[str, bytes]:
+        return {
+            key.decode(): data
+            for worker in self.workers.values()
+            if table in worker.shelves
+            for key, data in worker.shelves[table].rows.items()
+        }
+
+    def _unread(self, place: Place) -> list[Message]:
+        position = self.workers[place].position
+        return [
+            _message(each, offset)
+            for offset, each in enumerate(self.broker.logs[place])
+            if offset >= position
+        ]
+
+    def _worker(self, place: Place, old: Worker | None = None, committed: int = 0) -> Worker:
+        topic, partition = place
+        worker = Worker(
+            self.broker,
+            topic,
+            FOLDS[topic],
+            None if old is None else old.disks,
+            partition=partition,
+            committed=committed,
+            steps=Steps(),
+        )
+        worker.start()
+        return worker
+
+
+ENDINGS: Final = frozenset({"OrderCompleted", "OrderCancelled"})
+
+
+def _message(record: Outgoing, offset: int) -> Message:
+    return Message(offset, BEGINNING + offset * SECOND, record.key, record.value, record.headers)
