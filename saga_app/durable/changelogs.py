@@ -108,9 +108,7 @@ def ends(admin: AdminClient, places: Iterable[Place]) -> dict[Place, int]:
     return _offsets(admin, places, OffsetSpec.latest())
 
 
-def readable_ends(
-    admin: AdminClient, places: Iterable[Place], seconds: float = PATIENCE
-) -> dict[Place, int]:
+def readable_ends(admin: AdminClient, places: Iterable[Place], seconds: float = PATIENCE) -> dict[Place, int]:
     """The offset before which everything may be read: `ends`, unless somebody's transaction is still open."""
     return _offsets(admin, places, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED, seconds)
 

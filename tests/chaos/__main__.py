@@ -1,0 +1,106 @@
+"""`scripts/chaos`: faults against a real Kafka while orders run; then everything must end and the audit must hold."""
+
+import json
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from itertools import islice
+from pathlib import Path
+
+from tests.chaos import faults, options, plan, proof, report
+from tests.chaos.arena import Arena
+from tests.chaos.page import page as as_page
+from tests.chaos.report import Report
+from tests.chaos.run import Run
+
+
+def enough(minutes: float, kills: int | None, asked_to_end: Callable[[], bool]) -> Callable[[Arena], bool]:
+    """When the last fault has been injected."""
+    end = time.monotonic() + minutes * 60
+
+    def bitten(arena: Arena) -> bool:
+        if asked_to_end():
+            return True
+        if kills is None:
+            return time.monotonic() > end
+        bit = [blow for blow in arena.blows if blow.bit(arena.watch.count)]
+        zombies = sum(blow.fault == "zombie" for blow in bit)
+        return sum(blow.kill for blow in bit) >= kills and zombies >= kills // 10
+
+    return bitten
+
+
+def listen_to_signals() -> Callable[[], bool]:
+    """Whether SIGINT or SIGTERM has come: the first ends the faults, the second everything; no process is left."""
+    came: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        if came:
+            sys.exit(128 + number)
+        came.append(number)
+        print("no more faults; everything ends, and the audit follows; once more to end at once", flush=True)
+
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, note)
+    return lambda: bool(came)
+
+
+def inflict(arena: Arena, run: Run, told: Report) -> None:
+    """The run and its proof."""
+    run.go()
+    report.fill(told, run)
+    try:
+        told.repeats = proof.repeats(arena)
+        told.invariants = proof.audit(arena)
+    except Exception as error:
+        told.violations.append(f"the audit could not be made: {error}")
+    told.violations += report.breaches(told.invariants) + proof.secrets(arena)
+
+
+def main(words: Sequence[str] | None = None, asked_to_end: Callable[[], bool] = lambda: False) -> int:
+    """One run; the exit code."""
+    parser = options.parser()
+    asked = parser.parse_args(words)
+    seed = asked.seed or str(random.SystemRandom().randrange(1_000_000))
+    try:
+        some = faults.chosen(asked.only.split(",")) if asked.only else list(faults.ALL)
+    except ValueError as error:
+        parser.error(str(error))
+    strikes = plan.draw(seed, some, asked.workers)
+    if asked.plan:
+        print(*islice(strikes, 40), sep="\n")
+        return 0
+    folder = (asked.folder or Path(tempfile.mkdtemp(prefix="saga-chaos-"))).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    command = options.command(asked, seed)
+    print(f"{command}   (logs: {folder})", flush=True)
+    began = time.monotonic()
+    arena = Arena(
+        folder,
+        asked.workers,
+        seed,
+        asked.rate,
+        lambda line: print(f"{time.monotonic() - began:7.1f}  {line}", flush=True),
+    )
+    told = Report(command, seed, 0, asked.workers, asked.rate)
+    try:
+        inflict(arena, Run(arena, strikes, enough(asked.minutes, asked.kills, asked_to_end)), told)
+    finally:
+        arena.close()
+    (folder / "chaos.md").write_text(as_page(told))
+    figures = json.dumps(told.as_json(), indent=2)
+    for file in (folder / "chaos.json", *([asked.json] if asked.json else [])):
+        file.write_text(figures + "\n")
+    print(as_page(told))
+    print(told.verdict, flush=True)
+    if not told.code and not asked.folder:
+        shutil.rmtree(folder)
+    return told.code
+
+
+if __name__ == "__main__":
+    sys.exit(main(asked_to_end=listen_to_signals()))

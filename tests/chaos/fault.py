@@ -1,0 +1,37 @@
+"""What every fault says of itself."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from tests.chaos.steps import Steps
+
+if TYPE_CHECKING:
+    from tests.chaos.arena import Arena
+
+
+class Whom(Enum):
+    """Whom a fault hits, and so which faults cannot go on at the same time."""
+
+    ONE = "one"
+    ALL = "all"
+    PROXIED = "proxied"
+    BROKER = "broker"
+    GUEST = "guest"
+
+
+#: Injects the fault, notes its blows, and heals what it did. Given the arena, its victim and its own chance.
+Inflict = Callable[["Arena", str, random.Random], Steps]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault, how often it comes in a deck, and what it is in words."""
+
+    name: str
+    weight: int
+    whom: Whom
+    inflict: Inflict
+    help: str

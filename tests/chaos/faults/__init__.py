@@ -1,0 +1,22 @@
+"""All faults by name: `docs/explanation/proof.md` says what each of them shows."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from tests.chaos.fault import Fault
+from tests.chaos.faults import broker, disk, kill, network, stop, zombie
+
+ALL: Final[Sequence[Fault]] = (*kill.ALL, *zombie.ALL, *stop.ALL, *broker.ALL, *disk.ALL, *network.ALL)
+
+
+def chosen(names: Sequence[str]) -> list[Fault]:
+    """The faults of these names, or whose names begin with one and a dot; `ValueError` for an unknown name."""
+    found = []
+    for name in names:
+        some = [fault for fault in ALL if fault.name == name or fault.name.startswith(f"{name}.")]
+        if not some:
+            raise ValueError(
+                f"no fault is called {name!r}; there are {', '.join(fault.name for fault in ALL)}"
+            )
+        found += some
+    return found

@@ -1,0 +1,75 @@
+"""The only broker goes away under load and comes back with the same data."""
+
+import random
+import socket
+from functools import partial
+from typing import Final
+
+from tests.chaos.arena import Arena
+from tests.chaos.fault import Fault, Whom
+from tests.chaos.steps import Steps, passing, until
+
+#: Seconds in which a broker must have stopped, and must answer after its start.
+STOPPED: Final = 60.0
+ANSWERS: Final = 120.0
+#: Seconds of a pause: shorter and longer than the delivery timeout of the local profile (4), and than its session (8).
+SHORT: Final = (1.0, 3.0)
+LONG: Final = (5.0, 11.0)
+
+
+def _accepts(arena: Arena) -> bool:
+    """Whether the broker takes connections: that costs no client."""
+    host, port = arena.broker.address.split(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _back(arena: Arena) -> Steps:
+    arena.broker.start()
+    yield from until(lambda: _accepts(arena), ANSWERS, "the broker takes connections again")
+    arena.broker_since = arena.watch.count
+
+
+def kill(arena: Arena, victim: str, chance: random.Random) -> Steps:
+    """kill -9, then started on the same data."""
+    arena.blow("broker.kill")
+    arena.broker.kill()
+    yield from passing(chance.uniform(0, 4))
+    yield from _back(arena)
+
+
+def restart(arena: Arena, victim: str, chance: random.Random) -> Steps:
+    """Stopped in order and started."""
+    arena.blow("broker.restart")
+    arena.broker.terminate()
+    yield from until(lambda: arena.broker.pid is None, STOPPED, "the broker stops")
+    yield from _back(arena)
+
+
+def pause(name: str, seconds: tuple[float, float], arena: Arena, victim: str, chance: random.Random) -> Steps:
+    """Connections stay open and nothing answers."""
+    frozen = chance.uniform(*seconds)
+    arena.blow(name, what=f"for {frozen:.1f} s")
+    arena.broker.pause()
+    yield from passing(frozen)
+    arena.broker.resume()
+    arena.broker_since = arena.watch.count
+
+
+ALL: Final = (
+    Fault("broker.kill", 1, Whom.BROKER, kill, "kill -9 of the broker, started again"),
+    Fault("broker.restart", 1, Whom.BROKER, restart, "the broker stopped in order, started again"),
+    Fault(
+        "broker.short",
+        1,
+        Whom.BROKER,
+        partial(pause, "broker.short", SHORT),
+        "the broker frozen for 1 to 3 s",
+    ),
+    Fault(
+        "broker.long", 1, Whom.BROKER, partial(pause, "broker.long", LONG), "the broker frozen for 5 to 11 s"
+    ),
+)

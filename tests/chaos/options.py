@@ -1,0 +1,59 @@
+"""What can be asked of `scripts/chaos`, and the command that asks for the same again."""
+
+import argparse
+from pathlib import Path
+
+from tests.chaos import faults
+
+DESCRIPTION = (
+    "Faults against a real Kafka while orders run; then everything must end and the audit must hold."
+)
+EPILOG = """examples:
+  scripts/chaos                              three minutes with a fresh seed
+  scripts/chaos --minutes 30 --seed 4711     half an hour; the same seed draws the same faults
+  scripts/chaos --kills 200                  until 200 kill -9 and 20 zombies hit with work in flight
+  scripts/chaos --only zombie,network        some faults only
+  scripts/chaos --seed 4711 --plan           what that seed draws, without doing it
+
+Ctrl-C ends the faults; the audit follows. Twice: it ends at once.
+exit code: 0 everything holds, 1 a violation, 2 the run did not bite and proves nothing
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """What can be asked for."""
+    names = "\n".join(f"  {fault.name:<16} {fault.help}" for fault in faults.ALL)
+    parsed = argparse.ArgumentParser(
+        prog="scripts/chaos",
+        description=DESCRIPTION,
+        epilog=f"faults:\n{names}\n\n{EPILOG}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    length = parsed.add_mutually_exclusive_group()
+    length.add_argument(
+        "--minutes", type=float, default=3.0, help="how long faults are injected (default: 3)"
+    )
+    length.add_argument(
+        "--kills", type=int, help="until so many kill -9 and a tenth as many zombies have bitten"
+    )
+    parsed.add_argument("--seed", help="decides faults, victims, pauses and orders (default: a fresh one)")
+    parsed.add_argument("--workers", type=int, choices=(2, 3), default=3, help="default: 3")
+    parsed.add_argument("--rate", type=float, default=30, help="orders a second (default: 30)")
+    parsed.add_argument(
+        "--only", metavar="FAULT,...", help="these faults only, or all of a family: kill,disk.flip"
+    )
+    parsed.add_argument(
+        "--folder", type=Path, help="broker, logs and report stay there (default: removed if all holds)"
+    )
+    parsed.add_argument("--json", type=Path, metavar="FILE", help="also write all figures there")
+    parsed.add_argument(
+        "--plan", action="store_true", help="print the first 40 faults of the seed, and do nothing"
+    )
+    return parsed
+
+
+def command(asked: argparse.Namespace, seed: str) -> str:
+    """Draws the same plan."""
+    length = f"--kills {asked.kills}" if asked.kills else f"--minutes {asked.minutes:g}"
+    only = f" --only {asked.only}" if asked.only else ""
+    return f"scripts/chaos {length} --seed {seed} --workers {asked.workers} --rate {asked.rate:g}{only}"

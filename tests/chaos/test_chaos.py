@@ -1,0 +1,104 @@
+"""A short campaign against a real Kafka, and what a campaign is made of."""
+
+import json
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from tests.chaos import faults, plan
+from tests.chaos.__main__ import main
+from tests.chaos.blow import Blow
+from tests.chaos.report import Report
+from tests.chaos.steps import Hung, Steps, passing, until
+
+
+@pytest.mark.live
+def test_a_short_campaign_breaks_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Three workers, a minute and a half of faults from a fixed seed; then everything ends and the audit holds."""
+    code = main(["--minutes", "1.5", "--seed", SEED, "--folder", str(tmp_path)])
+    told = json.loads((tmp_path / "chaos.json").read_text())
+    assert code == 0, f"{told['verdict']}\n{capsys.readouterr().out[-5000:]}"
+    assert told["kills"] >= 5 and told["zombies"] >= 1 and told["repeats"] and told["rebalances"]
+    assert told["verdict"] in (tmp_path / "chaos.md").read_text()
+
+
+#: Stops, kills, zombies, and faults of the line and the disk are among its first ten.
+SEED = "16"
+
+
+def test_the_same_seed_draws_the_same_plan() -> None:
+    def drawn(seed: str) -> list[tuple[str, float]]:
+        return [
+            (str(strike), strike.chance.random()) for strike in islice(plan.draw(seed, faults.ALL, 3), 100)
+        ]
+
+    assert drawn("1") == drawn("1") != drawn("2")
+
+
+def test_every_fault_is_drawn_as_often_as_its_weight_says() -> None:
+    deck = sum(fault.weight for fault in faults.ALL)
+    names = [strike.fault.name for strike in islice(plan.draw("1", faults.ALL, 2), 3 * deck)]
+    assert all(names.count(fault.name) == 3 * fault.weight for fault in faults.ALL)
+
+
+def test_a_family_is_chosen_by_its_name_and_a_fault_by_its_own() -> None:
+    assert [fault.name for fault in faults.chosen(["zombie", "disk"])] == [
+        "zombie",
+        "disk.flip",
+        "disk.cut",
+        "disk.current",
+    ]
+    with pytest.raises(ValueError, match="no fault is called 'kil'"):
+        faults.chosen(["kil"])
+
+
+@pytest.mark.parametrize(
+    ("blow", "why"),
+    [
+        (Blow("kill.kept", "w1", frozenset({"o"}), 5, 20), ""),
+        (Blow("kill.kept", "w1", frozenset(), 5, 20), "no order was open"),
+        (Blow("kill.kept", "w1", frozenset({"o"}), 0, 20), "no order had ended since its victim was ready"),
+        (Blow("kill.kept", "w1", frozenset({"o"}), 5, 30), "no order ended after it"),
+        (
+            Blow("zombie", "w1", frozenset({"o"}), 5, 20, why_not="nobody had taken over"),
+            "nobody had taken over",
+        ),
+    ],
+)
+def test_a_fault_counts_only_with_work_in_flight_before_and_after(blow: Blow, why: str) -> None:
+    assert blow.why_missed(ended_at_end=30) == why
+
+
+def test_a_run_without_bite_is_invalid_and_a_violation_is_worse() -> None:
+    """Exit codes 2 and 1, each with one line that says why."""
+    told = Report("scripts/chaos", "1", 3, 3, 30)
+    assert (told.code, told.verdict) == (
+        2,
+        "INVALID: no fault hit while work was in flight; this run proves nothing",
+    )
+    told.bit = {"kill.kept": 1}
+    assert "nothing was sent a second time" in told.verdict
+    told.repeats = 1
+    assert "there was no rebalance" in told.verdict
+    told.rebalances = 1
+    assert told.code == 0
+    told.violations = ["I1 money: gone"]
+    assert (told.code, told.verdict) == (1, "VIOLATED: I1 money: gone")
+
+
+def test_faults_wait_side_by_side_and_not_for_ever() -> None:
+    """A step that must come to an end is a violation when it does not."""
+
+    def fault() -> Steps:
+        yield from passing(0)
+        yield from until(lambda: False, 0, "the impossible")
+
+    with pytest.raises(Hung, match="not within 0 s: the impossible"):
+        list(fault())
+
+
+def test_a_fault_draws_from_a_chance_of_its_own() -> None:
+    """So what one fault does changes nothing in the plan."""
+    first, second = islice(plan.draw("1", faults.ALL, 3), 2)
+    assert first.chance is not second.chance
