@@ -26,7 +26,9 @@ def test_workers_that_start_together_over_a_backlog_do_not_get_in_each_others_wa
     """A round that meets a rebalance before its first heartbeat is left to the next owner; it used to end workers."""
     scene.shop.send(supplies())
     scene.shop.send(orders(500))
-    workers = [scene.worker(f"w{number}").start() for number in range(4)]
+    first = scene.worker("w0").start()
+    first.wait_for("Joined group")
+    workers = [first, *(scene.worker(f"w{number}").start() for number in range(1, 4))]
     scene.endings.wait_for(500, 60)
     for worker in workers:
         worker.ready()
