@@ -88,12 +88,23 @@ class Broker:
         self.logs: defaultdict[Place, list[Outgoing]] = defaultdict(list)
         #: All records that are no rows, of all topics, in the sequence in which they were written.
         self.sent: list[Outgoing] = []
+        #: Offsets whose records compaction removed.
+        self.gone: defaultdict[Place, set[int]] = defaultdict(set)
 
     def copy(self) -> "Broker":
         """The same logs; what is written to them is not written to these."""
         twin = Broker(self.partitions)
         twin.logs.update({place: list(log) for place, log in self.logs.items()})
+        twin.gone.update({place: set(offsets) for place, offsets in self.gone.items()})
         return twin
+
+    def compact(self, place: Place, below: int | None = None) -> int:
+        """Of the rows below an offset only the one of each key that was written last stays; how many went."""
+        log, gone = self.logs[place], self.gone[place]
+        last = {row.key: offset for offset, row in enumerate(log[:below]) if offset not in gone}
+        removed = set(range(len(log[:below]))) - set(last.values()) - gone
+        gone |= removed
+        return len(removed)
 
     def place(self, record: Outgoing) -> Place:
         if record.partition is not None:
@@ -230,8 +241,10 @@ class MemoryChangelog:
         return len(self.rows)
 
     def read(self, start: int, end: int) -> Iterator[Sequence[Logged]]:
-        for first in range(start, end, self.chunk):
-            found = list(enumerate(self.rows))[first : min(first + self.chunk, end)]
+        rows, gone = self.rows, self.broker.gone.get((self.topic, self.partition), ())
+        held = [offset for offset in range(start, end) if offset not in gone]
+        for first in range(0, len(held), self.chunk):
+            found = [(offset, rows[offset]) for offset in held[first : first + self.chunk]]
             yield [Logged(offset, row.key or b"", row.value or b"") for offset, row in found]
 
 

@@ -360,11 +360,5 @@ def restores_to_the_same(plan: Plan, stormy: Outcome) -> None:
     heir(stormy.broker.copy())
     owner = heir(stormy.broker, stormy.disks)
     for table in owner.tables:
-        compact(stormy.broker.logs[owner.changelog(table), 0])
+        stormy.broker.compact((owner.changelog(table), 0))
     heir(stormy.broker)
-
-
-def compact(log: list[Outgoing]) -> None:
-    """Keeps the row of each key that was written last, as the broker does."""
-    latest = {row.key: row for row in log}
-    log[:] = latest.values()

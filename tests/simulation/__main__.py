@@ -1,0 +1,117 @@
+"""`scripts/simulate`: the whole system in memory under every fault that fits there; one seed decides everything."""
+
+import argparse
+import multiprocessing
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from tests.simulation import exhaustive, shrink
+from tests.simulation.seeds import Outcome, Report, run, run_seed
+from tests.simulation.tape import Tape, tape
+from tests.simulation.violation import Violation
+from tests.simulation.weather import FAULTS
+
+EPILOG = """examples:
+  scripts/simulate                         5,000 seeds
+  scripts/simulate --seeds 200000 --jobs 2 more of them, on two cores
+  scripts/simulate --seeds 5000 --from 10000
+  scripts/simulate --seed 1908             one seed, shrunk if it fails, with all that happens in it
+  scripts/simulate --seed 1908 --whole     the same, not shrunk
+  scripts/simulate --exhaustive            every short history of one partition, and the whole saga of one order
+  scripts/simulate --exhaustive --depth 2  with two crashes
+
+exit code: 0 everything holds, 1 a violation
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """What can be asked for."""
+    faults = "\n".join(f"  {name:<20} {meaning}" for name, meaning in FAULTS.items())
+    parsed = argparse.ArgumentParser(
+        prog="scripts/simulate",
+        description=__doc__,
+        epilog=f"faults, of which each seed draws its own:\n{faults}\n\n{EPILOG}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parsed.add_argument("--seeds", type=int, default=5_000, metavar="N", help="how many (default: 5000)")
+    parsed.add_argument(
+        "--from", type=int, default=0, metavar="S", dest="first", help="the first (default: 0)"
+    )
+    parsed.add_argument("--jobs", type=int, default=1, metavar="J", help="processes (default: 1)")
+    parsed.add_argument("--seed", type=int, metavar="S", help="run this one and print its trace")
+    parsed.add_argument("--whole", action="store_true", help="do not shrink a seed that fails")
+    parsed.add_argument("--exhaustive", action="store_true", help="try everything, in a small scope")
+    parsed.add_argument("--depth", type=int, default=1, metavar="N", help="crashes in it (default: 1)")
+    return parsed
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code."""
+    options = parser().parse_args(arguments)
+    if options.exhaustive:
+        return exhaustive.main(options.depth)
+    if options.seed is not None:
+        return one(options.seed, whole=options.whole)
+    return many(range(options.first, options.first + options.seeds), options.jobs)
+
+
+def one(seed: int, *, whole: bool) -> int:
+    """Replays a seed, and prints what happens in it."""
+    of = tape(seed)
+    _, broken = run(of)
+    if broken is not None and not whole:
+        of = shrink.shrink(of)
+    if tell(of) is not None:
+        return 1
+    print(f"seed {seed}: everything holds")
+    return 0
+
+
+def tell(of: Tape) -> Violation | None:
+    """Prints the trace of a tape, and what is broken at its end."""
+    world, broken = run(of, print)
+    print(
+        f"{world.partitions} partitions, {len(world.machines)} machines, {len(of.people)} errands, ", end=""
+    )
+    print(
+        f"{len(of.steps)} steps before the faults stop; drawn: {', '.join(sorted(world.weather.faults)) or 'none'}"
+    )
+    if broken is not None:
+        print(f"BROKEN  {broken}")
+    return broken
+
+
+def many(seeds: Sequence[int], jobs: int) -> int:
+    """Runs seeds, says how it goes, and shrinks the first that fails."""
+    report, began = Report(), time.monotonic()
+    with _outcomes(seeds, jobs) as outcomes:
+        for outcome in outcomes:
+            report.add(outcome)
+            if outcome.broken is not None:
+                print(f"seed {outcome.seed}: {outcome.broken}", flush=True)
+    seconds = time.monotonic() - began
+    print("\n".join(report.lines()))
+    if report.broken:
+        first = report.broken[0].seed
+        print(f"\nseed {first}, shrunk (again: scripts/simulate --seed {first}):")
+        tell(shrink.shrink(tape(first)))
+    print(
+        f"{report.seeds} seeds from {seeds[0] if seeds else 0} in {seconds:.0f} s, "
+        f"{report.seeds / max(seconds, 0.001) * 60:.0f} a minute: {len(report.broken)} violations"
+    )
+    return 1 if report.broken else 0
+
+
+@contextmanager
+def _outcomes(seeds: Iterable[int], jobs: int) -> Iterator[Iterable[Outcome]]:
+    if jobs <= 1:
+        yield map(run_seed, seeds)
+        return
+    with multiprocessing.Pool(jobs) as pool:
+        yield pool.imap(run_seed, seeds, chunksize=50)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""Positive controls: defects that we plant. Each names the sentence of the design that it breaks.
+
+A simulator that no defect can break proves nothing.
+"""
+
+from collections.abc import Callable, Iterator, Set
+from typing import Final, NamedTuple
+
+import pytest
+
+from saga_app import topics
+from tests.simulation.defects import of_restore, of_rounds, of_rules, of_workers
+from tests.simulation.histories import SCOPES, Count, History
+from tests.simulation.seeds import run
+from tests.simulation.tape import tape
+from tests.simulation.violation import Violation
+from tests.support.plan import Plan
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+#: Seeds that are tried at most until a defect is caught.
+MOST_SEEDS: Final = 300
+
+
+class Control(NamedTuple):
+    """A defect, and where it is looked for: seeds with the faults that they draw, or with these; or one history.
+
+    A history is a deposit and these records of `histories.SCOPES`, and one crash or zombie at every micro-step of it.
+    """
+
+    plant: Plant
+    faults: Set[str] | None = None
+    history: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.plant.__name__
+
+    def hunt(self) -> Iterator[Callable[[], Violation | None]]:
+        """What is run, one after the other, until one of them finds it."""
+        if self.history:
+            yield self._history
+        faults = None if self.faults is None else frozenset(self.faults)
+        for seed in range(0 if self.history else MOST_SEEDS):
+            yield lambda seed=seed: run(tape(seed), faults=faults)[1]  # type: ignore[misc]
+
+    def _history(self) -> Violation | None:
+        before, kinds = SCOPES[topics.PAYMENT]
+        records = (*before, *(kinds[number] for number in self.history))
+        try:
+            History(Plan(topics.PAYMENT, records, ()), Count()).explore(1)
+        except Violation as violation:
+            return violation
+        return None
+
+
+CONTROLS: Final = (
+    Control(of_rounds.publish_before_journal),
+    Control(of_rounds.acknowledge_before_publish),
+    Control(of_rounds.apply_before_journal),
+    Control(of_rounds.balances_before_the_journal),
+    Control(of_rounds.reached_is_taken_from_the_last_row, history=(0, 1, 2)),
+    Control(of_rounds.a_bad_record_is_dropped),
+    Control(of_rounds.the_sent_on_marker_is_ignored),
+    Control(of_rules.a_repeat_raises_the_version),
+    Control(of_rules.a_repeat_is_not_answered, {"lose"}),
+    Control(of_rules.a_replay_is_not_answered, {"kill"}),
+    Control(of_rules.moves_are_applied_per_record_on_a_replay, history=(0, 0, 1)),
+    Control(of_rules.moves_are_not_applied_on_a_replay, {"kill"}),
+    Control(of_rules.no_tombstone, {"cancel"}),
+    Control(of_rules.an_undo_is_calculated_anew),
+    Control(of_rules.a_do_wins_over_an_earlier_undo, {"cancel"}),
+    Control(of_rules.money_is_float),
+    Control(of_rules.deposits_share_their_ids_with_orders),
+    Control(of_rules.a_deposit_is_added_each_time),
+    Control(of_rules.stock_may_be_sold_twice),
+    Control(of_rules.tries_are_not_raised),
+    Control(of_rules.a_nudge_is_not_answered, {"lose"}),
+    Control(of_restore.the_last_write_wins_at_a_restore, {"repeat row"}),
+    Control(of_restore.stale_rows_are_not_repaired, {"repeat row"}),
+    Control(of_restore.reached_does_not_stop_before_a_stale_row, {"repeat row"}),
+    Control(of_restore.the_disk_beats_the_changelog),
+    Control(of_restore.balances_are_read_further_than_the_journal, history=(0, 1)),
+    Control(of_workers.what_is_fetched_is_committed),
+    Control(of_workers.batches_of_an_earlier_generation_are_decided, {"stop", "pause"}),
+    Control(of_workers.a_zombie_sends, {"pause", "long wait"}),
+    Control(of_workers.one_answer_renews_the_lease, {"pause", "loading"}),
+    Control(of_workers.a_deadline_is_not_kept_over_a_restart, {"lose", "stop"}),
+    Control(of_workers.a_nudge_is_sent_once, {"lose"}),
+)

@@ -1,0 +1,98 @@
+"""Rounds that do things in another sequence, or not at all."""
+
+from typing import Any
+
+import pytest
+
+from saga_app.durable import round as rounds
+from saga_app.durable.ports import Batch, Outgoing
+from saga_app.durable.round import Round, Span
+
+
+def publish_before_journal(patch: pytest.MonkeyPatch) -> None:
+    """What has been published follows from a decision that is durable."""
+
+    async def make_durable(self: Round, spans: list[Span], sends: list[Outgoing]) -> None:
+        touched, generation = sorted({span.partition for span in spans}), spans[0].generation
+        rows, balances = self._rows(touched, self.fold.journal), self._rows(touched, self.fold.balances)
+        reached = await self._write(self.publisher, balances, sends, generation)
+        reached.update(await self._write(self.journal, rows, (), generation))
+        _finish(self, spans, rows | balances, reached)
+
+    patch.setattr(Round, "_make_durable", make_durable)
+
+
+def acknowledge_before_publish(patch: pytest.MonkeyPatch) -> None:
+    """The committed offset never runs ahead of anything."""
+
+    async def make_durable(self: Round, spans: list[Span], sends: list[Outgoing]) -> None:
+        touched, generation = sorted({span.partition for span in spans}), spans[0].generation
+        rows, balances = self._rows(touched, self.fold.journal), self._rows(touched, self.fold.balances)
+        reached = await self._write(self.journal, rows, (), generation)
+        for span in spans:
+            self.inbox.done(*span)
+        reached.update(await self._write(self.publisher, balances, sends, generation))
+        self._apply(spans, rows | balances, reached)
+
+    patch.setattr(Round, "_make_durable", make_durable)
+
+
+def apply_before_journal(patch: pytest.MonkeyPatch) -> None:
+    """The disk never runs ahead of the changelog."""
+
+    async def make_durable(self: Round, spans: list[Span], sends: list[Outgoing]) -> None:
+        touched, generation = sorted({span.partition for span in spans}), spans[0].generation
+        rows, balances = self._rows(touched, self.fold.journal), self._rows(touched, self.fold.balances)
+        self._apply(spans, rows | balances, {})
+        await self._write(self.journal, rows, (), generation)
+        await self._write(self.publisher, balances, sends, generation)
+        for span in spans:
+            self.inbox.done(*span)
+
+    patch.setattr(Round, "_make_durable", make_durable)
+
+
+def balances_before_the_journal(patch: pytest.MonkeyPatch) -> None:
+    """Balances never run ahead of the journal."""
+
+    async def make_durable(self: Round, spans: list[Span], sends: list[Outgoing]) -> None:
+        touched, generation = sorted({span.partition for span in spans}), spans[0].generation
+        rows, balances = self._rows(touched, self.fold.journal), self._rows(touched, self.fold.balances)
+        reached = await self._write(self.publisher, balances, (), generation)
+        reached.update(await self._write(self.journal, rows, (), generation))
+        await self._write(self.publisher, {}, sends, generation)
+        _finish(self, spans, rows | balances, reached)
+
+    patch.setattr(Round, "_make_durable", make_durable)
+
+
+def reached_is_taken_from_the_last_row(patch: pytest.MonkeyPatch) -> None:
+    """A round raises *reached* only if its rows follow without a gap."""
+    patch.setattr(rounds, "contiguous", lambda reached, offsets: offsets[-1] + 1 if offsets else reached)
+
+
+def a_bad_record_is_dropped(patch: pytest.MonkeyPatch) -> None:
+    """A record is never dropped in silence."""
+
+    def dropping(self: Round, batch: Batch, fitting: int, sends: list[Outgoing]) -> tuple[int, bool]:
+        found: list[Outgoing] = []
+        answer = decide_batch(self, batch, fitting, found)
+        sends.extend(each for each in found if each.topic != "dead_letters")
+        return answer
+
+    decide_batch = Round._decide_batch
+    patch.setattr(Round, "_decide_batch", dropping)
+
+
+def the_sent_on_marker_is_ignored(patch: pytest.MonkeyPatch) -> None:
+    """A record that is marked and still in a wrong partition is a dead letter."""
+    sent_on = Round._sent_on
+    patch.setattr(
+        Round, "_sent_on", lambda self, record, message: sent_on(self, record, message._replace(headers=()))
+    )
+
+
+def _finish(self: Round, spans: list[Span], rows: Any, reached: Any) -> None:
+    self._apply(spans, rows, reached)
+    for span in spans:
+        self.inbox.done(*span)

@@ -1,0 +1,184 @@
+"""Rules that forget, repeat or miscalculate."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from saga_app.core import checkout, inventory, payment
+from saga_app.core.decision import At, Decision, Put, Rows, Verdict
+from saga_app.core.moves import Moves, Supply, inverse, moved
+from saga_app.core.participant import Participant
+from saga_app.core.records import Do, FundsDeposited, Reason, Record, Slip, Undo, digest
+from saga_app.core.rows import Account, State, Stock
+
+decide = Participant.decide
+
+
+def a_repeat_raises_the_version(patch: pytest.MonkeyPatch) -> None:
+    """A row's version is the offset of the last record that changed it."""
+
+    def raising(self: Participant, record: Record, at: At, rows: Rows) -> Decision:
+        decision = decide(self, record, at, rows)
+        if decision.verdict is Verdict.REPEATED and isinstance(record, Slip):
+            row = rows.journal(record.order_id)
+            assert row is not None
+            if row.version < at.offset:
+                put = Put(self.journal, record.order_id, row._replace(version=at.offset))
+                return decision._replace(journal=put)
+        return decision
+
+    patch.setattr(Participant, "decide", raising)
+
+
+def a_repeat_is_not_answered(patch: pytest.MonkeyPatch) -> None:
+    """A repeat sends the recorded outcome again."""
+
+    def silent(self: Participant, record: Record, at: At, rows: Rows) -> Decision:
+        decision = decide(self, record, at, rows)
+        return decision._replace(sends=()) if decision.verdict is Verdict.REPEATED else decision
+
+    patch.setattr(Participant, "decide", silent)
+
+
+def a_replay_is_not_answered(patch: pytest.MonkeyPatch) -> None:
+    """The same, but only where the record is older than the row: seen by crashes alone."""
+
+    def silent(self: Participant, record: Record, at: At, rows: Rows) -> Decision:
+        decision = decide(self, record, at, rows)
+        row = rows.journal(record.order_id) if isinstance(record, Slip) else None
+        return decision._replace(sends=()) if row is not None and row.version >= at.offset else decision
+
+    patch.setattr(Participant, "decide", silent)
+
+
+def moves_are_applied_per_record_on_a_replay(patch: pytest.MonkeyPatch) -> None:
+    """Moves only where n = `done_at`, their inverse only where n = `undone_at`."""
+
+    def careless(self: Participant, record: Record, at: At, rows: Rows) -> Decision:
+        decision = decide(self, record, at, rows)
+        row = rows.journal(record.order_id) if isinstance(record, Slip) else None
+        if row is None or row.version < at.offset:
+            return decision
+        moves: Moves = row.moves or {}
+        if isinstance(record, Undo):
+            moves = inverse(moves)
+        return decision._replace(balances=moved(self.balances, moves, at, rows, replay=True))
+
+    patch.setattr(Participant, "decide", careless)
+
+
+def moves_are_not_applied_on_a_replay(patch: pytest.MonkeyPatch) -> None:
+    """Balances that were not written behind the journal come back from it."""
+    patch.setattr(Participant, "_replayed", lambda self, row, at, rows: ())
+
+
+def no_tombstone(patch: pytest.MonkeyPatch) -> None:
+    """An undo that overtakes its do turns it back when it comes."""
+
+    def forgetful(self: Participant, record: Record, at: At, rows: Rows) -> Decision:
+        decision = decide(self, record, at, rows)
+        row = decision.journal.row if decision.journal else None
+        return decision._replace(journal=None) if getattr(row, "state", None) is State.VOID else decision
+
+    patch.setattr(Participant, "decide", forgetful)
+
+
+def an_undo_is_calculated_anew(patch: pytest.MonkeyPatch) -> None:
+    """An undo moves what the row says was moved."""
+
+    def anew(self: Participant, record: Record, at: At, rows: Rows) -> Decision:
+        decision = decide(self, record, at, rows)
+        if isinstance(record, Undo) and getattr(decision.journal and decision.journal.row, "undone_at", None):
+            verdict = self.rule.judge(record.order, at, rows)
+            moves: Moves = {} if isinstance(verdict, str) else verdict
+            return decision._replace(balances=moved(self.balances, inverse(moves), at, rows))
+        return decision
+
+    patch.setattr(Participant, "decide", anew)
+
+
+def a_do_wins_over_an_earlier_undo(patch: pytest.MonkeyPatch) -> None:
+    """A cancellation that reaches shipping first must win."""
+
+    class Forgotten:
+        """The rows, without those of undos that came first."""
+
+        def __init__(self, rows: Rows) -> None:
+            self._rows = rows
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._rows, name)
+
+        def journal(self, key: str) -> Any:
+            row = self._rows.journal(key)
+            return None if row is not None and row.state is State.VOID else row
+
+    def forgiving(self: Participant, record: Record, at: At, rows: Rows) -> Decision:
+        return decide(self, record, at, Forgotten(rows) if isinstance(record, Do) else rows)
+
+    patch.setattr(Participant, "decide", forgiving)
+
+
+def money_is_float(patch: pytest.MonkeyPatch) -> None:
+    """Money is Decimal, and never a float."""
+
+    def added(self: Account, version: int, amount: str | int) -> Account:
+        return Account(version, self.deposited, Decimal(float(self.balance) + float(amount)))
+
+    patch.setattr(Account, "moved", added)
+
+
+def deposits_share_their_ids_with_orders(patch: pytest.MonkeyPatch) -> None:
+    """Deposits have a key space of their own in the journal."""
+
+    def shared(self: payment.Payment, record: Record, at: At, rows: Rows) -> Decision:
+        if not isinstance(record, FundsDeposited):
+            return supply(self, record, at, rows)
+        account = f"{record.customer_id}:{record.currency}"
+        moves: Moves = {account: str(record.amount)}
+        return self._deposits.decide(record.deposit_id, digest(repr(moves).encode()), moves, at, rows)
+
+    supply = payment.Payment.supply
+    patch.setattr(payment.Payment, "supply", shared)
+
+
+def a_deposit_is_added_each_time(patch: pytest.MonkeyPatch) -> None:
+    """Deposits and deliveries are journalled under their id, so that twice is once."""
+
+    def again(self: Supply, key: str, content: str, moves: Moves, at: At, rows: Rows) -> Decision:
+        return supply(self, f"{key}-{at.offset}", content, moves, at, rows)
+
+    supply = Supply.decide
+    patch.setattr(Supply, "decide", again)
+
+
+def stock_may_be_sold_twice(patch: pytest.MonkeyPatch) -> None:
+    """Nothing is below zero."""
+
+    def generous(wanted: list[tuple[Stock | None, int]]) -> Reason | None:
+        return None if all(stock for stock, _ in wanted) else refuse(wanted)
+
+    refuse = inventory.refuse
+    patch.setattr(inventory, "refuse", generous)
+
+
+def tries_are_not_raised(patch: pytest.MonkeyPatch) -> None:
+    """Every deadline that is not stale raises `tries`."""
+
+    def changed(row: Any, record: Record, to: Any, at: At) -> Any:
+        return change(row, record, to, at)._replace(tries=row.tries)
+
+    change = checkout._changed
+    patch.setattr(checkout, "_changed", changed)
+
+
+def a_nudge_is_not_answered(patch: pytest.MonkeyPatch) -> None:
+    """A nudge starts the order again, so that a lost slip is sent once more."""
+
+    def silent(self: checkout.Checkout, record: Record, at: At, rows: Rows) -> Decision:
+        decision = answer(self, record, at, rows)
+        return decision._replace(sends=()) if record.type == "DeadlinePassed" else decision
+
+    answer = checkout.Checkout.decide
+    patch.setattr(checkout.Checkout, "decide", silent)

@@ -1,0 +1,65 @@
+"""Workers that commit too much, write when they must not, or forget what they wait for."""
+
+import pytest
+
+from saga_app.core.checkout import LONGEST_DELAY
+from saga_app.durable.clock import DeadlineClock
+from saga_app.durable.desk import Desk
+from saga_app.durable.lease import Lease
+from saga_app.durable.ports import Batch, Outgoing
+
+
+def what_is_fetched_is_committed(patch: pytest.MonkeyPatch) -> None:
+    """Exactly what is durable is committed."""
+
+    def hasty(self: Desk, batch: Batch) -> None:
+        deliver(self, batch)
+        if batch.generation == self._generation:
+            self.durable[batch.partition] = batch.end
+
+    deliver = Desk.deliver
+    patch.setattr(Desk, "deliver", hasty)
+    patch.setattr(Desk, "done", lambda self, partition, start, end, generation: None)
+
+
+def batches_of_an_earlier_generation_are_decided(patch: pytest.MonkeyPatch) -> None:
+    """A batch of an earlier generation is dropped."""
+
+    def greedy(self: Desk, batch: Batch) -> None:
+        self._waiting.append(batch._replace(generation=self._generation))
+        self._arrived.set()
+
+    patch.setattr(Desk, "deliver", greedy)
+
+
+def a_zombie_sends(patch: pytest.MonkeyPatch) -> None:
+    """Nothing is sent unless this worker certainly still belongs to that generation of the group."""
+    patch.setattr(Lease, "holds", lambda self, generation: True)
+
+
+def one_answer_renews_the_lease(patch: pytest.MonkeyPatch) -> None:
+    """Whoever was silent for longer than the session may have been replaced, whatever a coordinator answers."""
+
+    def trusting(self: Lease, generation: int, asked_at: float) -> bool:
+        self._renewed = (generation, asked_at)
+        return True
+
+    patch.setattr(Lease, "renew", trusting)
+
+
+def a_deadline_is_not_kept_over_a_restart(patch: pytest.MonkeyPatch) -> None:
+    """At assignment one scan of the open rows rebuilds the timers."""
+    patch.setattr(DeadlineClock, "load", lambda self, shelf: None)
+
+
+def a_nudge_is_sent_once(patch: pytest.MonkeyPatch) -> None:
+    """A nudge can get lost like anything else."""
+
+    def take(self: DeadlineClock) -> list[Outgoing]:
+        nudges = everything(self)
+        now = self._clock()
+        self._due = [each for each in self._due if each[0] < now + LONGEST_DELAY]
+        return nudges
+
+    everything = DeadlineClock._take
+    patch.setattr(DeadlineClock, "_take", take)

@@ -1,0 +1,145 @@
+"""When the faults have stopped: everything ends in a stated time (I11), and all accounts agree (I7, I8)."""
+
+from typing import TYPE_CHECKING, Final
+
+from saga_app import topics
+from saga_app.core.rows import OPEN_STATUSES
+from saga_app.durable import restore
+from tests.simulation import steps
+from tests.simulation.services import changelog
+from tests.simulation.truth import sent
+from tests.simulation.violation import must
+from tests.support.memory import Broker, Disk, MemoryChangelog, MemoryShelf
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+#: After the last fault everything ends within so many milliseconds: one longest delay of a deadline, and some.
+SOON: Final = 600_000
+#: In so many turns, in each of which every worker does all that it can.
+MOST_TURNS: Final = 2_000
+#: How long nothing happens before the clocks go on.
+PAUSE: Final = 15_000
+
+
+def calm(world: "World") -> None:
+    """No more faults: what people still want is sent, and everything must end."""
+    world.tell("the faults stop")
+    world.kafka.late.clear()
+    world.losing, world.group.loading = 0, False
+    for worker in world.workers:
+        worker.paused = worker.cut_off = False
+        worker.steps.stop = None
+    for machine in world.idle():
+        world.start(machine)
+    began, turns = world.now, 0
+    while not (quiet(world) and ended(world)):
+        turns += 1
+        if not _turn(world):
+            world.wait(PAUSE)
+        must(
+            world.now - began <= SOON and turns <= MOST_TURNS,
+            "I11 alive",
+            f"after {(world.now - began) // 1000} s and {turns} turns without faults: {_unfinished(world)}",
+        )
+    agree(world)
+
+
+def _turn(world: "World") -> bool:
+    """Everybody does what can be done; whether anything happened."""
+    world.now += 1
+    happened = False
+    if world.errands:
+        happened = True
+        for record in world.people.do(world.errands.pop(0)):
+            world.kafka.write(record)
+    for worker in list(world.workers):
+        worker.heartbeat()
+        for name in steps.JOBS:
+            happened |= steps.do(world, worker, name, 100)
+    for machine in world.idle():
+        world.start(machine)
+    while world.kafka.sends:
+        send = world.kafka.sends[0]
+        world.deliver(send, next(iter(send.waiting)))
+        happened = True
+    if not happened:
+        for worker in world.workers:
+            happened |= steps.commit_of(world, worker)
+    return happened
+
+
+def quiet(world: "World") -> bool:
+    """Whether nothing moves, and every record of every inbox is decided and committed (lag 0)."""
+    return (
+        not world.errands
+        and all(worker.settled for worker in world.workers)
+        and all(
+            world.group.committed.get(place, 0) == len(world.kafka.inboxes[place])
+            for place in world.watch.truths
+        )
+    )
+
+
+def ended(world: "World") -> bool:
+    return not any(status in OPEN_STATUSES for status in world.watch.sagas.status.values())
+
+
+def _unfinished(world: "World") -> str:
+    still = {order: status for order, status in world.watch.sagas.status.items() if status in OPEN_STATUSES}
+    lag = {
+        place: len(world.kafka.inboxes[place]) - world.group.committed.get(place, 0)
+        for place in world.watch.truths
+    }
+    return f"open {still}, lag { {place: count for place, count in lag.items() if count} }"
+
+
+def agree(world: "World") -> None:
+    """The disks, the changelogs and the inboxes tell the same (I7); everything is accounted for (I8)."""
+    watch, kafka = world.watch, world.kafka
+    for machine in world.machines:
+        for (table, partition), disk in machine.disks.items():
+            heir = _heir(kafka, table, partition, disk)
+            _same(f"the next owner on {machine.name}", table, partition, heir, world)
+    after = kafka.copy()
+    for worker in world.workers:
+        for (table, partition), shelf in worker.shelves.items():
+            _same(f"{worker.name}'s disk", table, partition, shelf, world)
+            _heir(after, table, partition, shelf.disk, repair=True)
+            after.compact((changelog(table), partition))
+            compacted = _heir(after, table, partition, Disk())
+            _same("what its owner repaired and the broker compacted", table, partition, compacted, world)
+    letters = {sent(record) for record in kafka.topic(topics.DEAD_LETTERS)}
+    must(letters == watch.letters(), "I8 accounted for", f"dead letters {letters ^ watch.letters()}")
+    placed = {
+        told.key
+        for (topic, _), truth in watch.truths.items()
+        if topic == topics.CHECKOUT
+        for told in truth.told
+        if told.record is not None and told.key is not None and told.version >= 0
+    }
+    must(
+        placed == set(watch.sagas.status), "I8 accounted for", f"placed {placed}, known {watch.sagas.status}"
+    )
+
+
+def _heir(broker: Broker, table: str, partition: int, disk: Disk, *, repair: bool = False) -> MemoryShelf:
+    """The table as its next owner with this disk would have it."""
+    log, shelf = MemoryChangelog(broker, changelog(table), partition), MemoryShelf(Disk(disk.states[-1:]))
+    if repair:
+        # A worker before was stopped before it repaired.
+        restore.restore(log, log.end(), shelf)
+    restored = restore.restore(log, log.end(), shelf)
+    for record in restore.repair_records(log, restored) if repair else ():
+        Broker.append(broker, record)
+    return shelf
+
+
+def _same(what: str, table: str, partition: int, shelf: MemoryShelf, world: "World") -> None:
+    truth = world.watch.truths[world.watch.topic_of(table), partition]
+    expected = truth.bytes_of(table)
+    must(
+        shelf.rows == expected,
+        "I7 one truth",
+        f"{what} has in {table}[{partition}] {shelf.rows}, and must have {expected}",
+    )

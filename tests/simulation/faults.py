@@ -1,0 +1,188 @@
+"""What can go wrong, step by step; `weather` says which of it a seed has. Each says whether it did anything."""
+
+from typing import TYPE_CHECKING, Final
+
+from saga_app import topics
+from saga_app.durable.ports import Outgoing
+from tests.simulation.services import FOLDS, TABLES, changelog
+from tests.simulation.steps import SECOND, Action, under_way
+from tests.simulation.tape import Draws
+from tests.simulation.worker import UNDER_WAY
+from tests.support.memory import STEPS, Stop
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+#: Where a worker can be told to end.
+_POINTS: Final = tuple(step for step in STEPS if ":" not in step or step.endswith("write"))
+_LOSABLE: Final = (
+    b'"DeadlinePassed"',
+    b'"OrderCompleted"',
+    b'"OrderCancelled"',
+    b'"PaymentRequested"',
+    b'"RefundRequested"',
+    b'"ReservationRequested"',
+    b'"ReleaseRequested"',
+    b'"ShipmentRequested"',
+    b'"ShipmentCancellationRequested"',
+)
+
+
+def long_wait(world: "World", draws: Draws) -> bool:
+    world.wait(draws.pick((31, 31, 46, 125, 600)) * SECOND)
+    return True
+
+
+def kill(world: "World", draws: Draws) -> bool:
+    """Now, or when it comes past a point."""
+    if not world.workers:
+        return False
+    worker = draws.pick(world.workers)
+    point = draws.pick((None, *[UNDER_WAY] * len(_POINTS), *_POINTS))
+    if point is None:
+        world.kill(worker, draws)
+    else:
+        worker.steps.stop = Stop(point, worker.steps.taken[point] + 1 + draws.below(2))
+        worker.fate = draws
+        world.tell("{} will be killed at: {}", worker.name, point)
+    return True
+
+
+def kill_disk_lost(world: "World", draws: Draws) -> bool:
+    if not world.workers:
+        return False
+    worker = draws.pick(world.workers)
+    world.kill(worker, draws)
+    worker.machine.lose()
+    world.tell("the disk of {} is gone", worker.machine.name)
+    return True
+
+
+def kill_disk_behind(world: "World", draws: Draws) -> bool:
+    if not world.workers:
+        return False
+    worker = draws.pick(world.workers)
+    world.kill(worker, draws)
+    # The databases have no write-ahead log: each may have lost much or little.
+    writes = (0, 1, 2, 100)
+    worker.machine.lose_power({place: draws.pick(writes) for place in sorted(worker.machine.disks)})
+    world.tell("the disk of {} has lost its last writes", worker.machine.name)
+    return True
+
+
+def stop(world: "World", draws: Draws) -> bool:
+    awake = [worker for worker in world.workers if not worker.paused and not worker.leaving]
+    if not awake:
+        return False
+    worker = draws.pick(awake)
+    worker.stop()
+    world.tell("{} is asked to stop", worker.name)
+    return True
+
+
+def pause(world: "World", draws: Draws) -> bool:
+    """Stands still, or wakes."""
+    if not world.workers:
+        return False
+    worker = draws.pick(world.workers)
+    worker.paused = not worker.paused
+    world.tell("{} {}", worker.name, "stands still" if worker.paused else "wakes")
+    if worker.paused and draws.below(2):
+        world.wait(61 * SECOND)
+    return True
+
+
+def cut_off(world: "World", draws: Draws) -> bool:
+    if not world.workers:
+        return False
+    worker = draws.pick(world.workers)
+    worker.cut_off = not worker.cut_off
+    world.tell("{}'s heartbeats {}", worker.name, "are lost" if worker.cut_off else "arrive again")
+    return True
+
+
+def loading(world: "World", draws: Draws) -> bool:
+    world.group.loading = True
+    world.tell("the group's coordinator loads")
+    return True
+
+
+def arrive_late(world: "World", draws: Draws) -> bool:
+    """Only rows and records that had left before their worker ended."""
+    found = under_way(world.kafka.late, draws)
+    if found is None:
+        return False
+    send, place = found
+    for _ in range(1 + draws.below(len(send.waiting[place]))):
+        world.deliver(send, place, how="writes late")
+    return True
+
+
+def lose(world: "World", draws: Draws) -> bool:
+    """The next slip, ending or nudge that is written gets lost."""
+    world.losing += 1
+    return False
+
+
+def repeat(world: "World", draws: Draws) -> bool:
+    """One of the last records of an inbox is there again."""
+    place = draws.pick(topics.INBOXES), draws.below(world.partitions)
+    log = world.kafka.logs[place]
+    if not log:
+        return False
+    record = log[-1 - draws.below(min(6, len(log)))]
+    world.kafka.write(record._replace(partition=place[1]))
+    world.tell("again: {}", record)
+    return True
+
+
+def repeat_row(world: "World", draws: Draws) -> bool:
+    place = changelog(draws.pick(TABLES)), draws.below(world.partitions)
+    log = world.kafka.logs[place]
+    if not log:
+        return False
+    row = log[-1 - draws.below(min(3, len(log)))]
+    world.kafka.append(row)
+    world.tell("again: {}", row)
+    return True
+
+
+def compact(world: "World", draws: Draws) -> bool:
+    """Only below what an owner has repaired: the changelogs' lag is longer than that takes."""
+    removed = 0
+    for place, repaired in world.kafka.repaired.items():
+        removed += world.kafka.compact(place, repaired - draws.below(2) if repaired else 0)
+    if removed:
+        world.tell("compaction removes {} rows", removed)
+    return bool(removed)
+
+
+def forget(world: "World", draws: Draws) -> bool:
+    place = draws.pick(topics.INBOXES), draws.below(world.partitions)
+    if world.group.committed.pop(place, None) is None:
+        return False
+    world.tell("the committed offset of {} expires", place)
+    return True
+
+
+def can_be_lost(record: Outgoing) -> bool:
+    """What people send, rows and dead letters cannot: nothing would bring them back."""
+    return record.topic in FOLDS and any(each in (record.value or b"")[:60] for each in _LOSABLE)
+
+
+FAULTS: Final[dict[str, Action]] = {
+    "kill": kill,
+    "kill, disk lost": kill_disk_lost,
+    "kill, disk behind": kill_disk_behind,
+    "stop": stop,
+    "pause": pause,
+    "cut off": cut_off,
+    "loading": loading,
+    "arrive late": arrive_late,
+    "lose": lose,
+    "repeat": repeat,
+    "repeat row": repeat_row,
+    "compact": compact,
+    "forget": forget,
+    "long wait": long_wait,
+}

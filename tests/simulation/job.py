@@ -1,0 +1,47 @@
+"""What a worker does, as a coroutine that is moved on step by step: the simulator is the event loop."""
+
+from collections.abc import Coroutine, Generator
+from typing import Any
+
+from tests.simulation.kafka import Send
+
+
+class Step:
+    """Awaited where a worker may be stopped."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield
+
+
+class Job:
+    """Something that a worker does, step by step, waiting for the broker between some of them."""
+
+    def __init__(self, work: Coroutine[Any, Any, None]) -> None:
+        self._work = work
+        self._awaits: Send | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether it cannot go on before the broker answers."""
+        return self._awaits is not None and not self._awaits.done
+
+    @property
+    def polls(self) -> bool:
+        """Whether it waits for something other than the broker: its lease, or the time."""
+        return self._awaits is None
+
+    @property
+    def sends(self) -> bool:
+        """Whether it is in the middle of an append."""
+        return self._awaits is not None
+
+    def step(self) -> bool:
+        """Goes on; whether it has ended."""
+        try:
+            self._awaits = self._work.send(None)
+        except StopIteration:
+            return True
+        return False
+
+    def drop(self) -> None:
+        self._work.close()

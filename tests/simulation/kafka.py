@@ -1,0 +1,111 @@
+"""The broker: logs with Kafka's times, sends that are under way, committed offsets; whatever is written is watched."""
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Generator, Sequence
+from typing import Final
+
+from saga_app import topics
+from saga_app.durable.ports import Message, Outgoing, Place
+from tests.simulation.services import TABLE_OF
+from tests.simulation.watch import Watch
+from tests.support.memory import Broker
+
+_INBOXES: Final = frozenset(topics.INBOXES)
+
+
+class Send:
+    """The records of one append, under way to the broker. Awaited by whoever must know that all are there."""
+
+    def __init__(self, who: str, records: Sequence[Outgoing], place: Callable[[Outgoing], Place]) -> None:
+        self.who = who
+        self.offsets = [-1] * len(records)
+        self.waiting: dict[Place, deque[tuple[int, Outgoing]]] = {}
+        for index, record in enumerate(records):
+            self.waiting.setdefault(place(record), deque()).append((index, record))
+
+    @property
+    def done(self) -> bool:
+        return not self.waiting
+
+    def next(self, place: Place) -> tuple[int, Outgoing]:
+        """Takes the next record for this place off the way."""
+        queue = self.waiting[place]
+        found = queue.popleft()
+        if not queue:
+            del self.waiting[place]
+        return found
+
+    def __await__(self) -> Generator["Send", None, list[int]]:
+        while self.waiting:
+            yield self
+        return self.offsets
+
+
+class Kafka(Broker):
+    """Partitions keep their order; between partitions there is none."""
+
+    def __init__(self, partitions: int, watch: Watch, now: Callable[[], int]) -> None:
+        super().__init__(partitions)
+        self.watch = watch
+        self.now = now
+        self.inboxes: defaultdict[Place, list[Message]] = defaultdict(list)
+        #: What is under way, and what a cut network holds of workers that are no more.
+        self.sends: list[Send] = []
+        self.late: list[Send] = []
+        #: Rows below have been met by an owner that repaired: compaction may keep the ones written last.
+        self.repaired: dict[Place, int] = {}
+
+    def send(self, who: str, records: Sequence[Outgoing]) -> Send:
+        """Records leave a worker."""
+        send = Send(who, records, self.place)
+        self.sends.append(send)
+        return send
+
+    def deliver(self, send: Send, place: Place) -> Outgoing:
+        """The broker writes the next record of a send."""
+        index, record = send.next(place)
+        send.offsets[index] = self.append(record)
+        self._forget(send)
+        return record
+
+    def lose(self, send: Send, place: Place) -> Outgoing:
+        """The record is acknowledged, and it is not there."""
+        _, record = send.next(place)
+        self.watch.says(record)
+        self._forget(send)
+        return record
+
+    def abandon(self, who: str, *, may_arrive: bool) -> None:
+        """A worker is no more. What it had under way is lost, or arrives some time."""
+        for send in [send for send in self.sends if send.who == who]:
+            self.sends.remove(send)
+            if may_arrive:
+                self.late.append(send)
+
+    def append(self, record: Outgoing) -> int:
+        """Writes a worker's record or row."""
+        if record.topic in TABLE_OF:
+            self.watch.row(record)
+        else:
+            self.watch.says(record)
+        return self.write(record)
+
+    def write(self, record: Outgoing) -> int:
+        """Writes a record, whoever sent it."""
+        place = self.place(record)
+        log = self.logs[place]
+        log.append(record)
+        if record.topic in _INBOXES:
+            message = Message(len(log) - 1, self.now(), record.key, record.value, tuple(record.headers))
+            self.inboxes[place].append(message)
+            self.watch.heard(place, message)
+        return len(log) - 1
+
+    def end(self, place: Place) -> int:
+        return len(self.logs[place])
+
+    def _forget(self, send: Send) -> None:
+        if send.done:
+            for sends in (self.sends, self.late):
+                if send in sends:
+                    sends.remove(send)

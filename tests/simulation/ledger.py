@@ -1,0 +1,86 @@
+"""Money and stock once more, from the records and from what was done, not from what rows say was moved (I1, I2)."""
+
+from collections import defaultdict
+from decimal import Decimal
+
+from saga_app.core.records import FundsDeposited, Slip, StockReceived
+from saga_app.core.rows import Account, JournalRow, State, Stock
+from tests.simulation.truth import Told
+from tests.simulation.violation import must
+
+Amounts = dict[str, Decimal]
+
+
+class Ledger:
+    """One partition of payment or inventory: what each account or article must have."""
+
+    def __init__(self) -> None:
+        self.brought: defaultdict[str, Decimal] = defaultdict(Decimal)
+        self.balance: dict[str, Decimal] = {}
+        self._supplies: set[str] = set()
+        self._taken: dict[str, Amounts] = {}
+
+    def check(self, told: Told) -> None:
+        """After each record: the balances written are those of the ledger, and nothing is below zero."""
+        changed = self._book(told)
+        written = {put.key: put.row for put in told.puts if isinstance(put.row, Account | Stock)}
+        must(set(written) == changed, _which(written), f"offset {told.offset} moved {set(written)}")
+        for key, row in written.items():
+            invariant = "I1 money" if isinstance(row, Account) else "I2 stock"
+            brought, there = (
+                (row.deposited, row.balance) if isinstance(row, Account) else (row.received, row.available)
+            )
+            must(
+                (self.brought[key], self.balance[key]) == (brought, there),
+                invariant,
+                f"{key} has {there} of {brought} and must have {self.balance[key]} of {self.brought[key]}",
+            )
+            must(there >= 0, invariant, f"{key} is below zero: {there}")
+
+    def _book(self, told: Told) -> set[str]:
+        record = told.record
+        match record:
+            case FundsDeposited():
+                return self._supply(told, {f"{record.customer_id}:{record.currency}": record.amount})
+            case StockReceived():
+                units: defaultdict[str, Decimal] = defaultdict(Decimal)
+                for line in record.lines:
+                    units[f"{record.warehouse}:{line.sku}"] += line.quantity
+                return self._supply(told, units)
+            case Slip():
+                return self._decided(told, record)
+            case _:
+                return set()
+
+    def _supply(self, told: Told, brought: Amounts) -> set[str]:
+        if told.key is None or told.key in self._supplies:
+            return set()
+        self._supplies.add(told.key)
+        for key, amount in brought.items():
+            self.brought[key] += amount
+            self.balance[key] = self.balance.get(key, Decimal(0)) + amount
+        return set(brought)
+
+    def _decided(self, told: Told, slip: Slip) -> set[str]:
+        row = next((put.row for put in told.puts if isinstance(put.row, JournalRow)), None)
+        if row is not None and row.state is State.DONE:
+            moved = self._taken[slip.order_id] = self._wanted(slip)
+            sign = -1
+        elif row is not None and row.state is State.UNDONE:
+            moved, sign = self._taken.pop(slip.order_id, {}), 1
+        else:
+            return set()
+        for key, amount in moved.items():
+            self.balance[key] = self.balance.get(key, Decimal(0)) + sign * amount
+        return set(moved)
+
+    def _wanted(self, slip: Slip) -> Amounts:
+        order = slip.order
+        if type(slip).__name__ == "PaymentRequested":
+            key = f"{order.customer_id}:{order.currency}"
+            return {key: order.amount} if key in self.balance and order.amount else {}
+        return {f"{order.warehouse}:{line.sku}": Decimal(line.quantity) for line in order.lines}
+
+
+def _which(rows: dict[str, Account | Stock]) -> str:
+    return "I2 stock" if any(isinstance(row, Stock) for row in rows.values()) else "I1 money"

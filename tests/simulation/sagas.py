@@ -1,0 +1,81 @@
+"""Each order across the four services: one ending (I3), all or nothing (I4), undone in reverse (I5)."""
+
+from collections import defaultdict
+from typing import Final
+
+from saga_app import topics
+from saga_app.core.records import DeadlinePassed
+from saga_app.core.rows import OPEN_STATUSES, JournalRow, OrderRow, State, Status
+from tests.simulation.truth import Told
+from tests.simulation.violation import must
+
+_STEPS: Final = (topics.PAYMENT, topics.INVENTORY, topics.SHIPPING)
+#: What each state of a step may become.
+_AFTER: Final[dict[State | None, frozenset[State]]] = {
+    None: frozenset({State.DONE, State.REFUSED, State.VOID}),
+    State.DONE: frozenset({State.UNDONE}),
+    State.REFUSED: frozenset(),
+    State.UNDONE: frozenset(),
+    State.VOID: frozenset(),
+}
+
+
+class Sagas:
+    """What is known of each order after every record of every inbox."""
+
+    def __init__(self) -> None:
+        self.status: dict[str, Status] = {}
+        self.states: defaultdict[str, dict[str, State]] = defaultdict(dict)
+
+    def check(self, topic: str, told: Told) -> None:
+        """After one record of that topic."""
+        for put in told.puts:
+            if isinstance(put.row, OrderRow):
+                self._ordered(put.key, put.row)
+                if isinstance(told.record, DeadlinePassed):
+                    tried = told.record.attempt + 1
+                    must(
+                        put.row.tries == tried,
+                        "I11 alive",
+                        f"{put.key} is at try {put.row.tries}, not {tried}",
+                    )
+            elif isinstance(put.row, JournalRow) and ":" not in put.key:
+                self._stepped(topic, put.key, put.row.state)
+
+    def _ordered(self, order: str, row: OrderRow) -> None:
+        before = self.status.get(order)
+        must(before is None or before in OPEN_STATUSES, "I3 one ending", f"{order} left {before}")
+        self.status[order] = row.status
+        states = [self.states[order].get(step) for step in _STEPS]
+        if row.status is Status.COMPLETED:
+            must(states == [State.DONE] * 3, "I4 all or nothing", f"{order} is completed, but {states}")
+        if row.status is Status.CANCELLED:
+            must(State.DONE not in states, "I4 all or nothing", f"{order} is cancelled, but {states}")
+
+    def _stepped(self, topic: str, order: str, state: State) -> None:
+        states, number = self.states[order], _STEPS.index(topic)
+        before = states.get(topic)
+        must(order in self.status, "I6 nothing from nowhere", f"{topic} knows {order}, which was not placed")
+        ended = self.status[order] not in OPEN_STATUSES
+        # An order that is refused first may still be told to steps that it never reached.
+        must(
+            not ended or state is State.VOID,
+            "I4 all or nothing",
+            f"{order} ended, and {topic} became {state}",
+        )
+        must(state in _AFTER[before], "I3 one ending", f"{topic} of {order} went from {before} to {state}")
+        states[topic] = state
+        if state is State.DONE and number:
+            earlier = states.get(_STEPS[number - 1])
+            must(
+                earlier is State.DONE,
+                "I5 in order",
+                f"{topic} did {order} when the step before was {earlier}",
+            )
+        if state is State.UNDONE:
+            later = states.get(_STEPS[number + 1])
+            must(
+                later in (State.REFUSED, State.UNDONE, State.VOID),
+                "I5 reverse order",
+                f"{topic} undid {order} when the step after was {later}",
+            )

@@ -1,0 +1,101 @@
+"""Runs seeds, alone or many, and says what became of them."""
+
+import random
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, Self
+
+from saga_app.core.rows import Status
+from tests.simulation.tape import Tape, tape
+from tests.simulation.violation import Violation
+from tests.simulation.weather import FAULTS
+from tests.simulation.world import World
+
+
+class Outcome(NamedTuple):
+    """What happened in a run, and what was broken in it, if anything."""
+
+    seed: int
+    broken: Violation | None
+    counts: Counter[str]
+
+
+def run(
+    of: Tape, trace: Callable[[str], None] | None = None, faults: frozenset[str] | None = None
+) -> tuple[World, Violation | None]:
+    """Runs a tape, with these faults if they are named; any exception at all is a violation."""
+    world = World(of, trace, faults)
+    try:
+        world.run()
+    except Violation as violation:
+        return world, violation
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        name = f"{type(error).__name__} in {where.name}"
+        return world, Violation(name, f"{error} ({where.filename}:{where.lineno})")
+    return world, None
+
+
+def run_seed(seed: int) -> Outcome:
+    """Runs a seed and counts what happened."""
+    world, broken = run(tape(seed))
+    counts = Counter({f"step {name}": count for name, count in world.bit.items()})
+    counts.update({f"drawn {name}": 1 for name in world.weather.faults})
+    counts.update({f"bit {name}": 1 for name in world.weather.faults if world.bit[name]})
+    counts.update({f"record {verdict}": count for verdict, count in world.verdicts.items()})
+    counts.update({f"ending {status}": 1 for status in world.watch.sagas.status.values()})
+    counts["steps"] = sum(world.bit.values())
+    counts["records"] = sum(map(len, world.kafka.inboxes.values()))
+    counts["without faults"] = not world.weather.faults
+    return Outcome(seed, broken, counts)
+
+
+class Report:
+    """What many seeds did together."""
+
+    def __init__(self) -> None:
+        self.seeds = 0
+        self.counts: Counter[str] = Counter()
+        self.broken: list[Outcome] = []
+
+    def add(self, outcome: Outcome) -> None:
+        self.seeds += 1
+        self.counts.update(outcome.counts)
+        if outcome.broken is not None:
+            self.broken.append(outcome)
+
+    def run(self, seeds: Iterable[int]) -> Self:
+        for seed in seeds:
+            self.add(run_seed(seed))
+        return self
+
+    def lines(self) -> list[str]:
+        """For people."""
+        counts, kills = self.counts, ("kill", "kill, disk lost", "kill, disk behind")
+        lines = [f"{'fault':<20}{'seeds':>8}{'bit in':>8}{'times':>9}"]
+        for name in FAULTS:
+            steps = counts[f"step {name}"]
+            bit = f"{counts[f'bit {name}']:>8}{steps:>9}" if steps else ""
+            lines.append(f"{name:<20}{counts[f'drawn {name}']:>8}{bit}")
+        endings = ", ".join(f"{counts[f'ending {status}']} {status.lower()}" for status in Status)
+        fates = ", ".join(
+            f"{count} {name.removeprefix('record ')}"
+            for name, count in sorted(counts.items())
+            if "record " in name
+        )
+        return [
+            *lines,
+            f"{counts['without faults']} seeds without any fault",
+            f"{counts['records']} records in inboxes; decided: {fates}",
+            f"{sum(counts[f'step {name}'] for name in kills)} workers killed, "
+            f"{counts['step killed at a point']} of them between two steps of a round or a restore; "
+            f"{counts['step lease lost']} zombies ended themselves",
+            f"orders: {endings}",
+        ]
+
+
+def digest(world: World) -> str:
+    """Everything that was written, as one number: the same for the same seed, wherever it runs (I10)."""
+    logs = sorted((place, [record[:3] for record in log]) for place, log in world.kafka.logs.items() if log)
+    return f"{random.Random(repr(logs)).getrandbits(64):016x}"

@@ -1,0 +1,29 @@
+"""Each planted defect is caught, in a small budget, and what catches it holds without the defect."""
+
+import pytest
+
+from tests.simulation.defects import CONTROLS, Control, of_rules
+from tests.simulation.seeds import run
+from tests.simulation.tape import tape
+
+
+@pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.name)
+def test_a_planted_defect_is_caught(control: Control) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        control.plant(patch)
+        caught = next((each for each in control.hunt() if each() is not None), None)
+    assert caught is not None, f"nobody noticed: {control.plant.__doc__}"
+    assert caught() is None, "it breaks without the defect too"
+
+
+def test_without_lost_slips_a_worker_that_skips_repeats_looks_right() -> None:
+    """Why slips get lost here, although Kafka does not lose what it acknowledged."""
+    gentle = frozenset({"repeat", "cancel", "wrong partition"})
+    with pytest.MonkeyPatch.context() as patch:
+        of_rules.a_repeat_is_not_answered(patch)
+        assert not [seed for seed in range(100) if run(tape(seed), faults=gentle)[1]]
+        assert [seed for seed in range(100) if run(tape(seed), faults=gentle | {"lose"})[1]]
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len({control.name for control in CONTROLS}) == len(CONTROLS) >= 16

@@ -1,0 +1,15 @@
+"""What the simulator finds."""
+
+
+class Violation(AssertionError):
+    """Something that must be true is not: which invariant of `docs/explanation/proof.md`, and what was seen."""
+
+    def __init__(self, invariant: str, what: str) -> None:
+        super().__init__(f"{invariant}: {what}")
+        self.invariant = invariant
+
+
+def must(holds: bool, invariant: str, what: str) -> None:
+    """Raises `Violation` unless it holds."""
+    if not holds:
+        raise Violation(invariant, what)

@@ -1,0 +1,187 @@
+"""Safety: every change of the world is checked in the moment that it is made, against the undisturbed fold."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from typing import Final
+
+from saga_app import topics
+from saga_app.core.decision import Verdict
+from saga_app.core.errors import Fault
+from saga_app.core.rows import version_of
+from saga_app.durable.ports import Message, Outgoing, Place
+from tests.simulation.ledger import Ledger
+from tests.simulation.people import People
+from tests.simulation.sagas import Sagas
+from tests.simulation.services import BALANCES, FOLDS, TABLE_OF
+from tests.simulation.truth import Sent, Told, Truth, sent
+from tests.simulation.violation import must
+
+_TOPIC_OF: Final = {
+    table: topic
+    for topic, fold in FOLDS.items()
+    for table in (fold.journal, *([] if fold.balances is None else [fold.balances]))
+}
+
+
+class Watch:
+    """Everything that was written, and what must be true of it."""
+
+    def __init__(self, partitions: int, people: People) -> None:
+        self.people = people
+        self.truths = {
+            (topic, partition): Truth((topic, partition), partitions)
+            for topic in topics.INBOXES
+            for partition in range(partitions)
+        }
+        self.sagas = Sagas()
+        self._ledgers = {
+            place: Ledger() for place in self.truths if place[0] in (topics.PAYMENT, topics.INVENTORY)
+        }
+        #: The highest version of each row that is in its changelog.
+        self._written: dict[tuple[str, int, str], int] = {}
+        #: Everything that workers wrote besides rows, and how often.
+        self.sent: Counter[Sent] = Counter()
+        #: Which records ask for a record: the inbox, and the offset.
+        self._asked: defaultdict[Sent, list[tuple[Place, int]]] = defaultdict(list)
+        #: Up to where each inbox is known to be settled.
+        self._settled: defaultdict[Place, int] = defaultdict(int)
+
+    def heard(self, place: Place, message: Message) -> Told:
+        """A record is in an inbox: what must become of it is known from here on (I1 to I5, I8)."""
+        told = self.truths[place].hear(message)
+        for each in told.sends:
+            self._asked[each].append((place, told.offset))
+        if told.fault is not None:
+            must(
+                self.people.explain(told.fault, message),
+                "I8 accounted for",
+                f"{place} offset {told.offset}: nobody sent what could be {told.fault}: {message.value!r}",
+            )
+        if place in self._ledgers:
+            self._ledgers[place].check(told)
+        self.sagas.check(place[0], told)
+        return told
+
+    def row(self, record: Outgoing) -> None:
+        """A row is in a changelog: it is one that the undisturbed fold has (I7), balances behind the journal."""
+        table, partition = TABLE_OF[record.topic], record.partition or 0
+        key, value = (record.key or b"").decode(), record.value or b""
+        version = version_of(value)
+        truth = self.truths[_TOPIC_OF[table], partition]
+        must(
+            truth.rows.get((table, key, version)) == value,
+            "I7 one truth",
+            f"{table}[{partition}] has for {key} {value!r}, and must have had "
+            f"{truth.rows.get((table, key, version))!r}",
+        )
+        if table in BALANCES:
+            journal, cause = truth.fold.journal, truth.journal_of[version]
+            must(
+                self._written.get((journal, partition, cause), -1) >= version,
+                "I9 durable first",
+                f"{table}[{partition}] has {key} at version {version} before {journal} has {cause}",
+            )
+        place = table, partition, key
+        self._written[place] = max(version, self._written.get(place, -1))
+
+    def says(self, record: Outgoing) -> None:
+        """A worker's record is written: a record of an inbox asks for it (I6), and that is durable (I9)."""
+        what = sent(record)
+        self.sent[what] += 1
+        causes = [(self.truths[place], self.truths[place].told[at]) for place, at in self._asked[what]]
+        must(
+            bool(causes) or self._is_nudge(what),
+            "I6 nothing from nowhere",
+            f"nothing asks for {what}",
+        )
+        must(
+            not causes or any(self._is_journalled(truth, told) for truth, told in causes),
+            "I9 durable first",
+            f"{what} was sent before the row that it follows from was written",
+        )
+
+    def settles(self, place: Place, end: int, who: str) -> None:
+        """Whoever starts at this offset leaves out all before it: what they ask for must have been done (I9)."""
+        truth = self.truths[place]
+        for at in range(self._settled[place], end):
+            told = truth.told[at]
+            must(
+                self._is_durable(truth, told),
+                "I9 durable first",
+                f"{who} is past {place} offset {at}, and a row of it is missing",
+            )
+            must(
+                self._is_answered(told) or self._is_superseded(truth, told),
+                "I9 durable first",
+                f"{who} is past {place} offset {at}, and its answer was not sent",
+            )
+        self._settled[place] = max(end, self._settled[place])
+
+    def shelved(
+        self, table: str, partition: int, rows: Mapping[bytes, bytes], reached: int, end: int
+    ) -> None:
+        """A worker's disk has rows: none that the changelog does not have (I7)."""
+        must(reached <= end, "I7 one truth", f"{table}[{partition}] reached {reached} of {end}")
+        for key, value in rows.items():
+            must(
+                self._written.get((table, partition, key.decode()), -1) >= version_of(value),
+                "I9 durable first",
+                f"{table}[{partition}] has {key!r} on disk before the changelog has it",
+            )
+
+    def topic_of(self, table: str) -> str:
+        """The inbox that a table is the fold of."""
+        return _TOPIC_OF[table]
+
+    def repeats(self) -> int:
+        """Records that changed nothing because they had been applied before."""
+        return sum(told.verdict is Verdict.REPEATED for truth in self.truths.values() for told in truth.told)
+
+    def letters(self) -> set[Sent]:
+        """The dead letters that the inboxes ask for."""
+        return {
+            each
+            for truth in self.truths.values()
+            for told in truth.told
+            if told.fault is not None
+            for each in told.sends
+        }
+
+    def faults(self) -> Counter[Fault]:
+        """How many records had to be set aside, by reason."""
+        return Counter(
+            told.fault for truth in self.truths.values() for told in truth.told if told.fault is not None
+        )
+
+    def _is_nudge(self, what: Sent) -> bool:
+        if what.topic != topics.CHECKOUT:
+            return False
+        return any(
+            self._written.get((truth.fold.journal, truth.partition, order), -1) >= version
+            for truth in self.truths.values()
+            for order, version in [truth.nudges.get(what, ("", 0))]
+            if order
+        )
+
+    def _is_journalled(self, truth: Truth, told: Told) -> bool:
+        place = truth.fold.journal, truth.partition, told.key or ""
+        return told.key is None or self._written.get(place, -1) >= told.version
+
+    def _is_durable(self, truth: Truth, told: Told) -> bool:
+        return self._is_journalled(truth, told) and all(
+            self._written.get((table, truth.partition, key), -1) >= row.version
+            for table, key, row in told.puts
+        )
+
+    def _is_answered(self, told: Told) -> bool:
+        return all(map(self.sent.__contains__, told.sends))
+
+    def _is_superseded(self, truth: Truth, told: Told) -> bool:
+        """A crash after the journal of [do, undo]: the replay of both sends what the row has now."""
+        later = (
+            [] if told.key is None else [truth.told[at] for at in truth.about[told.key] if at > told.offset]
+        )
+        return any(
+            each.version > told.version and self._is_durable(truth, each) and self._is_answered(each)
+            for each in later
+        )

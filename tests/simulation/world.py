@@ -1,0 +1,193 @@
+"""One run: a scene, a storm of steps, then calm in which everything must end."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, NoReturn
+from unittest.mock import patch
+
+from saga_app.durable import desk, lease
+from saga_app.durable.fatal import Exit
+from saga_app.durable.ports import Outgoing, Place
+from tests.simulation import ending, faults
+from tests.simulation.group import Group
+from tests.simulation.kafka import Kafka, Send
+from tests.simulation.machine import Machine
+from tests.simulation.people import GOOD, ODD, People
+from tests.simulation.steps import NORMAL
+from tests.simulation.tape import Draws, Tape
+from tests.simulation.violation import Violation
+from tests.simulation.watch import Watch
+from tests.simulation.weather import weather
+from tests.simulation.worker import TIMEOUTS, Worker
+from tests.support.given import BEGINNING
+from tests.support.memory import Stopped
+
+#: Milliseconds between two heartbeats at most.
+BEAT: Final = 5_000
+
+
+ACTIONS: Final = {**NORMAL, **faults.FAULTS}
+
+
+class Died(Exception):
+    """A worker ended itself, with this code."""
+
+
+def _die(code: Exit, message: str) -> NoReturn:
+    raise Died(code, message)
+
+
+@contextmanager
+def mortal() -> Iterator[None]:
+    """Within, a worker that ends itself does not end the simulator."""
+    with patch.object(desk, "die", _die), patch.object(lease, "die", _die):
+        yield
+
+
+class World:
+    """Everything there is, and what happened in it."""
+
+    def __init__(
+        self,
+        tape: Tape,
+        trace: Callable[[str], None] | None = None,
+        only: frozenset[str] | None = None,
+    ) -> None:
+        scene = Draws(tape.scene)
+        self.partitions = 1 + scene.below(3)
+        self.weather = weather(scene, frozenset(faults.FAULTS), only)
+        odd = [kind for name, kinds in ODD.items() if name in self.weather.faults for kind in kinds]
+        self.people = People(self.partitions, (*GOOD, *odd), "wrong partition" in self.weather.faults)
+        self.watch = Watch(self.partitions, self.people)
+        self.kafka = Kafka(self.partitions, self.watch, lambda: self.now)
+        self.group = Group(self.partitions, int(TIMEOUTS.session * 1000), int(TIMEOUTS.rebalance * 1000))
+        skewed = "clock skew" in self.weather.faults
+        self.machines = [
+            Machine(f"m{number}", (scene.below(7_201) - 3_600) * 1_000 * skewed)
+            for number in range(1 + scene.below(3))
+        ]
+        self.now = BEGINNING
+        self.workers: list[Worker] = []
+        self.errands = list(tape.people)
+        #: How many of the next records get lost.
+        self.losing = 0
+        self.verdicts: Counter[str] = Counter()
+        #: How often each kind of step did something.
+        self.bit: Counter[str] = Counter()
+        self._tape = tape
+        self._trace = trace
+        self._started = 0
+        self._opening = self.people.opening(scene)
+
+    def run(self) -> None:
+        """Raises `Violation` when something that must be true is not."""
+        with mortal():
+            try:
+                for record in self._opening:
+                    self.kafka.write(record)
+                for machine in self.machines:
+                    self.start(machine)
+                for number in self._tape.steps:
+                    self._step(Draws(number))
+                ending.calm(self)
+            finally:
+                for worker in list(self.workers):
+                    self.end(worker)
+
+    def tell(self, form: str, *parts: object) -> None:
+        """A line of the trace."""
+        if self._trace is not None:
+            shown = [_spelled(part) if isinstance(part, Outgoing) else part for part in parts]
+            self._trace(f"{(self.now - BEGINNING) / 1000:9.3f}  {form.format(*shown)}")
+
+    def wait(self, milliseconds: int) -> None:
+        """Time passes; whoever can sends heartbeats, and the group gives up on those who could not."""
+        for start in range(0, milliseconds, BEAT):
+            self.now += min(BEAT, milliseconds - start)
+            self._beat()
+        self.tell("{:g} s pass", milliseconds / 1000)
+
+    def _beat(self) -> None:
+        for worker in list(self.workers):
+            worker.heartbeat()
+            if self.group.rebalancing and not worker.paused and not worker.draining:
+                worker.membership()
+            if worker.drains_too_long and not worker.paused:
+                self.kill(worker, Draws(0))
+                self.bit["revoke too slow"] += 1
+        if self.group.loading:
+            self.group.loaded(self.now)
+        for name in self.group.expire(self.now):
+            self.tell("the group gives up on {}", name)
+            self.bit["expired"] += 1
+
+    def act(self, worker: Worker, action: Callable[[], bool]) -> bool:
+        """Lets a worker do something, from which it may end."""
+        try:
+            return action()
+        except Stopped as stopped:
+            self.tell("{} is killed at: {}", worker.name, stopped)
+            self.kill(worker, worker.fate)
+            self.bit["killed at a point"] += 1
+        except Died as died:
+            code, message = died.args
+            if code is not Exit.LEASE_LOST:
+                raise Violation("a worker ended itself", f"{worker.name}: {message}") from died
+            self.tell("{} ends itself: {}", worker.name, message)
+            self.kill(worker, Draws(0))
+            self.bit["lease lost"] += 1
+        return True
+
+    def start(self, machine: Machine) -> None:
+        self._started += 1
+        worker = Worker(self, f"w{self._started}", machine)
+        self.workers.append(worker)
+        self.tell("{} starts on {}", worker.name, machine.name)
+
+    def kill(self, worker: Worker, draws: Draws) -> None:
+        """Without a word to the group; of what is under way, a beginning is written in each place."""
+        self.tell("{} is killed", worker.name)
+        for send in [send for send in self.kafka.sends if send.who == worker.name]:
+            for place, queue in list(send.waiting.items()):
+                for _ in range(draws.below(1 + len(queue))):
+                    self.deliver(send, place)
+        self.end(worker)
+
+    def deliver(self, send: Send, place: Place, how: str = "writes") -> None:
+        """The next record of a send is written, or lost."""
+        lost = self.losing > 0 and faults.can_be_lost(send.waiting[place][0][1])
+        record = self.kafka.lose(send, place) if lost else self.kafka.deliver(send, place)
+        if lost:
+            self.losing -= 1
+            self.bit["lose"] += 1
+            how = "loses"
+        self.tell("{} {} {}", send.who, how, record)
+
+    def end(self, worker: Worker) -> None:
+        self._count(worker)
+        worker.end()
+        self.workers.remove(worker)
+        self.kafka.abandon(worker.name, may_arrive="arrive late" in self.weather.faults)
+
+    def idle(self) -> list[Machine]:
+        busy = {worker.machine.name for worker in self.workers}
+        return [machine for machine in self.machines if machine.name not in busy]
+
+    def _count(self, worker: Worker) -> None:
+        for each in worker.rounds.values():
+            self.verdicts.update(each.verdicts)
+
+    def _step(self, draws: Draws) -> None:
+        self.now += 1
+        name = draws.pick(self.weather.table)
+        # Where there is nothing of this kind to do, something else is done.
+        for each in (name, "deliver", "work", "people", "wait"):
+            if ACTIONS[each](self, draws):
+                self.bit[each] += 1
+                break
+
+
+def _spelled(record: Outgoing) -> str:
+    key, value = (record.key or b"").decode(errors="replace"), (record.value or b"-").decode(errors="replace")
+    return f"{record.topic} {key} {value}"
