@@ -60,7 +60,8 @@ class Log(Protocol):
     async def append(self, records: Sequence[Outgoing], generation: int) -> list[int]:
         """Writes all and waits until the broker has them; the offsets, in order. Raises if one fails.
 
-        Nothing is sent unless this worker certainly still belongs to that generation of the group.
+        Nothing is sent unless this worker certainly still belongs to that generation of the group; returns only then,
+        also where there is nothing to send.
         """
 
 

@@ -73,9 +73,9 @@ class KafkaLog:
 
     async def append(self, records: Sequence[Outgoing], generation: int) -> list[int]:
         """See `ports.Log`; `DeliveryFailed` if the broker did not take one of them in time."""
+        await self.lease.hold(generation)
         if not records:
             return []
-        await self.lease.hold(generation)
         append = _Append(len(records), asyncio.get_running_loop())
         produce = self._producer.produce
         for index, record in enumerate(records):

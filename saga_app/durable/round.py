@@ -209,15 +209,17 @@ class Round:
     async def _write(
         self, log: Log, rows: "Rows", sends: Iterable[Outgoing], generation: int
     ) -> dict[tuple[str, int], int]:
-        """Writes rows and records; how far the changelog of each place is held afterwards."""
+        """Writes rows and records; how far the changelog of each place is held afterwards.
+
+        Where there is nothing to write, the log is asked all the same whether this worker may: one that was paused
+        while it restored decides on old rows, and must not note on its disk what it has seen.
+        """
         records = [
             Outgoing(self.changelog(table), key, value, partition)
             for (table, partition), changed in rows.items()
             for key, value in changed.items()
         ]
         records.extend(sends)
-        if not records:
-            return {}
         offsets = iter(await log.append(records, generation))
         return {
             (table, partition): contiguous(

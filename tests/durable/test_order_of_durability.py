@@ -8,10 +8,11 @@ from saga_app import topics
 from saga_app.core.records import Record
 from saga_app.core.rows import version_of
 from saga_app.durable import round as round_module
+from saga_app.durable.lease import GivenUp
 from saga_app.durable.ports import Outgoing
 from saga_app.durable.round import Point
-from tests.support.examples import deposit, order, pay, refund
-from tests.support.given import PAYMENT
+from tests.support.examples import deadline, deposit, order, pay, refund
+from tests.support.given import CHECKOUT, PAYMENT
 from tests.support.memory import Broker, MemoryLog, Steps, Stop, Stopped, Worker, batch, finish, message
 
 OF = order(customer_id="c1")
@@ -130,6 +131,25 @@ def test_a_failed_send_ends_the_round_with_nothing_acknowledged() -> None:
     with pytest.raises(OSError, match="in-sync"):
         worker.run([message(deposit(), 0)])
     assert left(worker) == (1, 0, 0, 0, 0)
+
+
+def test_a_round_that_writes_nothing_needs_the_lease_too() -> None:
+    """Paused while it restored, then replaced: it starts at its successor's offset, with rows that are older than that.
+
+    A nudge for an order that it does not know is ignored; were that noted on its disk, the nudge would be left out when
+    the partition comes back to it (found by `scripts/simulate`).
+    """
+
+    class LostLease(MemoryLog):
+        async def append(self, records: Sequence[Outgoing], generation: int) -> list[int]:
+            raise GivenUp
+
+    worker = Worker(Broker(), topics.CHECKOUT, CHECKOUT, committed=1)
+    worker.start()
+    worker.round.journal = worker.round.publisher = LostLease("journal", worker.broker, worker.steps)
+    with pytest.raises(GivenUp):
+        worker.run([message(deadline(), 1)])
+    assert (worker.shelves["orders"].inbox, worker.position) == (None, 1)
 
 
 def worker_beside_a_stranger() -> Worker:

@@ -93,6 +93,8 @@ class Worker:
             "I9 one writer",
             f"{self.name} of generation {generation} sends in generation {self.world.group.generation}",
         )
+        if not records:
+            return []
         send = self.world.kafka.send(self.name, records)
         self.steps.take(UNDER_WAY)
         return await send
