@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
@@ -62,6 +63,7 @@ def nudged(ledger: Ledger) -> list[tuple[str, int]]:
     return [(each.order_id, each.attempt) for each in records if isinstance(each, DeadlinePassed)]
 
 
+@pytest.mark.nightly
 def test_orders_whose_slips_are_lost_are_nudged_by_successors_whose_clocks_are_wrong(
     scene: Scene, tmp_path: Path
 ) -> None:

@@ -100,7 +100,7 @@ def test_a_broker_whose_parent_was_killed_is_found_and_stopped(tmp_path: Path) -
 
     found = Broker(tmp_path)
     try:
-        assert found.pid == orphan
+        assert until(lambda: found.pid == orphan, 10)
         assert found.start().wait().pid == orphan
     finally:
         found.stop()
