@@ -1,6 +1,7 @@
 """Settings: read once, from the environment. Every name stands here and nowhere else."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -34,6 +35,11 @@ PROFILES: Final = {
     "cluster": Timeouts(session=45.0, heartbeat=3.0, delivery=20.0, rebalance=60.0, commit=2.0, answer=6.0),
 }
 
+_DATABASE: Final = re.compile(r"sqlite:///.|postgres(ql)?://.")
+#: To the last @: a password may hold one too.
+_PASSWORD: Final = re.compile(r"(://[^:/@?]*:).*@", re.DOTALL)
+_SECRET: Final = re.compile(r"([?&][^=&]*(?:password|secret|token|key)[^=&]*=)[^&]*", re.IGNORECASE)
+
 
 def _setting(name: str, default: str, help: str) -> Any:
     return field(default=default, metadata={"env": name, "help": help})
@@ -52,6 +58,11 @@ class Settings:
         "SAGA_REPLICATION", "1", "replicas of every topic that is created; from 3 on, 2 must have a record"
     )
     data_dir_text: str = _setting("SAGA_DATA_DIR", ".run/data", "this worker's tables; one folder per worker")
+    db_url: str = _setting(
+        "SAGA_DB_URL",
+        "sqlite:///.run/orders.db",
+        "the order database: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME",
+    )
     web_bind: str = _setting("SAGA_WEB_BIND", "127.0.0.1", "address that the worker's web server listens on")
     web_port_text: str = _setting("SAGA_WEB_PORT", "6066", "port of the worker's web server; one per worker")
     web_url: str = _setting(
@@ -74,6 +85,11 @@ class Settings:
         _between("SAGA_PARTITIONS", self.partitions_text, 1, 1000)
         _between("SAGA_REPLICATION", self.replication_text, 1, 9)
         _between("SAGA_WEB_PORT", self.web_port_text, 1, 65535)
+        if not _DATABASE.match(self.db_url):
+            raise SettingsError(
+                f"SAGA_DB_URL is {without_password(self.db_url)!r}; it is sqlite:///FILE or "
+                "postgresql://USER:PASSWORD@HOST/NAME"
+            )
         if self.profile not in ("", *PROFILES):
             raise SettingsError(f"SAGA_PROFILE is {self.profile!r}; it may be {' or '.join(PROFILES)}")
         for server in self.broker.split(","):
@@ -137,6 +153,11 @@ def describe(environment: Mapping[str, str] = os.environ) -> list[dict[str, str]
         }
         for each in fields(Settings)
     ]
+
+
+def without_password(url: str) -> str:
+    """An address as it may be shown."""
+    return _PASSWORD.sub(r"\1***@", _SECRET.sub(r"\1***", url))
 
 
 def _between(name: str, text: str, least: int, most: int) -> None:

@@ -52,6 +52,19 @@ def test_secrets_are_hidden(monkeypatch: pytest.MonkeyPatch):
     assert "hunter2" not in result.stdout
 
 
+@pytest.mark.parametrize("password", ["hunter2", "hun@ter2", "hun/ter2", "hun:ter2"])
+def test_a_password_in_an_address_is_hidden(monkeypatch: pytest.MonkeyPatch, password: str):
+    monkeypatch.setenv("SAGA_DB_URL", f"postgresql://saga:{password}@db/orders?sslpassword={password}&x=1")
+    assert settings()["SAGA_DB_URL"]["value"] == "postgresql://saga:***@db/orders?sslpassword=***&x=1"
+
+
+def test_an_address_that_is_no_database_is_refused_without_its_password(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SAGA_DB_URL", "mysql://saga:hunter2@db/orders")
+    result = CliRunner().invoke(main, ["settings"])
+    assert result.exit_code == 2
+    assert "SAGA_DB_URL" in result.stderr and "hunter2" not in result.stderr
+
+
 def test_people_get_one_line_for_each():
     result = CliRunner().invoke(main, ["settings"])
     assert len(result.stdout.splitlines()) == len(given.describe({}))
