@@ -138,6 +138,6 @@ def test_killed_at_any_moment_it_ends_with_the_same(filled: Settings, tmp_path: 
         process.kill()
         progress.append(sum(map(len, contents(filled).values())))
     assert progress == sorted(progress)
-    assert len({*progress} - {0, sum(map(len, undisturbed.values()))}) > 1, f"hardly disturbed: {progress}"
+    assert len({*progress} - {0, sum(map(len, undisturbed.values()))}) > 0, f"not disturbed: {progress}"
     copy(filled)
     assert contents(filled) == undisturbed
