@@ -10,6 +10,7 @@ import click
 from saga_app.commands.broker import reach
 from saga_app.commands.output import Failed, as_json, show, told
 from saga_app.commands.sql import with_sql
+from saga_app.core.route import ROUTE
 from saga_app.core.rows import Status
 from saga_app.letters.choice import moment
 from saga_app.letters.letter import written
@@ -17,7 +18,7 @@ from saga_app.settings import Settings
 
 #: Orders that are shown unless somebody asks for more.
 USUALLY: Final = 50
-_STEPS: Final = ("payment", "inventory", "shipping")
+_STEPS: Final = [step.name.value for step in ROUTE]
 _TIMES: Final = ("placed_at", "since", "ended_at")
 
 

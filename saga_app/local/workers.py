@@ -132,11 +132,19 @@ class LocalOrderBook(LocalProcess):
 
     def __init__(self, folder: Path, settings: Mapping[str, str], say: Callable[[str], None]) -> None:
         super().__init__(folder, "orderbook", ("saga", "orderbook"), settings, say)
+        self._told = False
 
     def look(self) -> None:
-        """Starts it again if it was killed. Where it ended by itself its log says why, and it would do so again."""
-        if self.ended is not None and self.ended < 0:
+        """Starts it again if it was killed. Where it ended by itself it would do so again; that is said once."""
+        if self.ended is None or self._told:
+            return
+        if self.ended < 0:
             super().look()
+        else:
+            self._told = True
+            self._say(
+                f"orderbook ended with exit code {self.ended}, and orders go on without it; see {self.log}"
+            )
 
 
 def _web_port(number: int) -> int:

@@ -78,6 +78,11 @@ def rows(settings: Settings, table: Any) -> list[dict[str, Any]]:
     return asyncio.run(asked(settings, read))
 
 
+def copied(settings: Settings) -> int:
+    """How many records the database says it has."""
+    return sum(asyncio.run(asked(settings, lists.progress)).values())
+
+
 class Process:
     """`saga orderbook` as people start it; ended by its own pid only."""
 

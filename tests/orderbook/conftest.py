@@ -1,6 +1,5 @@
 """Databases, each empty and a test's own, and topics that a real worker has filled."""
 
-import os
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -18,10 +17,8 @@ _numbers = count(1)
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """A running PostgreSQL. Without one the test is skipped, unless SAGA_TEST_POSTGRES is `required`."""
+    """A running PostgreSQL; without one the test is skipped."""
     if binaries() is None:
-        if os.environ.get("SAGA_TEST_POSTGRES") == "required":
-            pytest.fail(MISSING)
         pytest.skip(MISSING)
     yield from server()
 
