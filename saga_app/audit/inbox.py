@@ -1,12 +1,14 @@
 """The audit of one inbox partition: it is folded again, and everything that can be said of each record is noted."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from hashlib import blake2b
 
 import agents
 from saga_app import topics, wire
+from saga_app.audit import parts
 from saga_app.audit.conserved import Conservation
 from saga_app.audit.findings import Breach, Findings
-from saga_app.audit.matching import FOUND, LETTER, SENT_ON, SLIP, WANTED, Origin, Side
+from saga_app.audit.matching import FOUND, LATER, LETTER, SENT_ON, SLIP, WANTED, Origin, Side
 from saga_app.audit.refold import Refold, Told, is_sent_on, order_of
 from saga_app.audit.scope import Scope
 from saga_app.audit.shelves import ASKED, FOLDED, Shelves
@@ -22,6 +24,10 @@ from saga_app.durable.view import ROW_TYPES, View
 
 #: Records that are decided before their rows are written.
 _AT_A_TIME = 2_000
+#: The file of a checkpoint, and what is in it beside rows: counts, what conservation added up, the last record.
+INBOX = "inbox"
+_SUMS = "sums"
+_LAST = "last"
 
 
 def service_of(topic: str) -> Service:
@@ -37,16 +43,18 @@ class Inbox:
         self.place = place
         self.findings = Findings()
         self.service = service_of(place[0])
-        tables = {table: shelves.shelf(FOLDED, (table, place[1])) for table in self.service.tables}
-        self.view = View(self.service.fold.journal, self.service.fold.balances, tables)
-        self._fold = Refold(self.service, place[1], scope.settings.partitions, self.view)
+        self._tables = {table: shelves.shelf(FOLDED, (table, place[1])) for table in self.service.tables}
         self._asked = shelves.shelf(ASKED, place)
         self._first_asked: dict[bytes, bytes] = {}
-        part = f"{place[0]}-{place[1]}"
-        self._wanted = Side(scope.folder, WANTED, part)
-        self._found = Side(scope.folder, FOUND, part)
+        sides = (Side(scope.folder, side, f"{place[0]}-{place[1]}") for side in (WANTED, FOUND, LATER))
+        self._wanted, self._found, self._later = sides
         balances = self.service.fold.balances
         self.conservation = None if balances is None else Conservation(place, balances, self.findings)
+        #: The last record that was folded: its offset, and a digest of it.
+        self._last: Mapping[bytes, bytes] = self._resume() if scope.limits.is_whole(place) else {}
+        # Made only now: it looks for the policy that is in force.
+        self.view = View(self.service.fold.journal, balances, self._tables)
+        self._fold = Refold(self.service, place[1], scope.settings.partitions, self.view)
 
     def read(self) -> Findings:
         """Folds everything up to the end; where the beginning is gone, takes the tables from their changelogs."""
@@ -55,26 +63,67 @@ class Inbox:
             return self.findings
         limits = self.scope.limits
         count = 0
-        for chunk in messages(self.scope, self.place, limits.first[self.place], limits.end[self.place]):
-            for message in chunk:
-                self._see(message)
-                count += 1
-                if count % _AT_A_TIME == 0:
-                    self._write()
+        for message in self._new():
+            self._see(message)
+            count += 1
+            if count % _AT_A_TIME == 0:
+                self._write()
         self._write()
-        self._wanted.close()
-        self._found.close()
+        for side in (self._wanted, self._found, self._later):
+            side.close()
         if self.conservation is not None:
             self.conservation.tell()
-        span = limits.end[self.place] - limits.first[self.place]
+        span = max(0, limits.end[self.place] - limits.start(self.place))
         self.findings.count("I8", "offsets", span)
         self.findings.count("I8", "records", count)
         self.findings.count("I8", "gaps", span - count)
+        self._keep()
         return self.findings
 
+    def _resume(self) -> Mapping[bytes, bytes]:
+        """Puts on the shelves what a checkpoint has of this partition."""
+        if self.scope.base is None:
+            return {}
+        path = parts.part(self.scope.base, INBOX, self.place)
+        kept = parts.load(path, {**self._tables, ASKED: self._asked})
+        parts.resume_counts(kept, self.findings)
+        if self.conservation is not None:
+            self.conservation.resume(kept.get(_SUMS, {}))
+        return kept.get(_LAST, {})
+
+    def _keep(self) -> None:
+        """Writes the part of the next checkpoint."""
+        if self.scope.draft is None:
+            return
+        rows = {table: shelf.scan() for table, shelf in self._tables.items()}
+        sums = iter(()) if self.conservation is None else self.conservation.sums()
+        kept = {**rows, ASKED: self._asked.scan(), _SUMS: sums, _LAST: iter(self._last.items())}
+        parts.write(parts.part(self.scope.draft, INBOX, self.place), {**kept, **parts.counts(self.findings)})
+
+    def _new(self) -> Iterator[Message]:
+        """The records behind the checkpoint. The one before them must still be what it was, if it is still there."""
+        limits, start = self.scope.limits, self.scope.limits.start(self.place)
+        ((last, digest),) = self._last.items() or ((b"-1", b""),)
+        known = int(last) if int(last) >= limits.first[self.place] else None
+        message = None
+        for chunk in messages(
+            self.scope, self.place, start if known is None else known, limits.end[self.place]
+        ):
+            for message in chunk:
+                if known is not None and (message.offset != known or digest_of(message) != digest):
+                    self._rewritten(known)
+                known = None
+                if message.offset >= start:
+                    yield message
+        if message is not None:
+            self._last = {str(message.offset).encode(): digest_of(message)}
+
+    def _rewritten(self, offset: int) -> None:
+        what = "not the record that the checkpoint ends with: the topic was written anew"
+        self.findings.breach(Breach("I9", what, self.place, offset))
+
     def _take_as_they_are(self) -> None:
-        first = self.scope.limits.first[self.place]
-        why = f"{self.place[0]}[{self.place[1]}] begins at offset {first}: it cannot be folded again"
+        why = f"{self.scope.limits.gap(self.place)}: it cannot be folded again"
         for invariant in ("I3", "I5", "I7", "I8"):
             self.findings.claim_less(invariant, why)
         settings = self.scope.settings
@@ -97,10 +146,10 @@ class Inbox:
         self.findings.count("I8", told.verdict.value)
         if isinstance(told.record, OrderPlaced):
             self.findings.count("I8", f"placed {told.verdict.value}")
-        if is_sent_on(message) and message.offset < self.scope.limits.found[self.place]:
+        if is_sent_on(message):
             # Whatever became of it here: it may be a dead letter, as any other record.
             sent_on = self._origin(message, "record that was sent on")
-            self._found.add(SENT_ON, message.value or b"", sent_on)
+            self._side(message).add(SENT_ON, message.value or b"", sent_on)
         if told.verdict is Verdict.DEAD:
             self._dead(told)
         elif told.verdict is Verdict.SENT_ON:
@@ -118,14 +167,12 @@ class Inbox:
             self._broken("I3", told, "the order had ended, and changed", "status")
         for sent in decision.sends:
             self._wanted.add(SLIP, wire.encode(sent), self._origin(message, sent.type, sent))
-        if message.offset >= self.scope.limits.found[self.place]:
-            return
         if isinstance(record, Slip | OrderCompleted | OrderCancelled):
-            self._found.add(SLIP, wire.encode(record), self._origin(message, record.type, record))
+            self._side(message).add(SLIP, wire.encode(record), self._origin(message, record.type, record))
         if isinstance(record, Undo | OrderCancelled):
             key = str(order_of(record)).encode()
             if key not in self._first_asked and self._asked.get(key) is None:
-                self._first_asked[key] = str(message.time).encode()
+                self._first_asked[key] = b"%d %d" % (message.time, message.offset)
 
     def _dead(self, told: Told) -> None:
         assert told.rejection is not None
@@ -141,6 +188,10 @@ class Inbox:
         self._asked.write(self._first_asked, 0)
         self._first_asked.clear()
 
+    def _side(self, message: Message) -> Side:
+        """What came behind the limit is explained by records that may come behind the end."""
+        return self._found if message.offset < self.scope.limits.found[self.place] else self._later
+
     def _origin(self, message: Message, what: str, record: Record | None = None) -> Origin:
         return Origin(*self.place, message.offset, what, None if record is None else order_of(record))
 
@@ -152,6 +203,12 @@ class Inbox:
 def has_ended(row: OrderRow | JournalRow | None) -> bool:
     """Whether it is the row of an order that completed or was cancelled."""
     return isinstance(row, OrderRow) and row.status not in OPEN_STATUSES
+
+
+def digest_of(message: Message) -> bytes:
+    """Tells a record from any other that might stand in its place."""
+    content = b"%d\0%s\0%s" % (message.time, message.key or b"", message.value or b"")
+    return blake2b(content, digest_size=16).hexdigest().encode()
 
 
 def messages(scope: Scope, place: Place, start: int, end: int) -> Iterator[list[Message]]:

@@ -2,13 +2,14 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from saga_app import topics, wire
 from saga_app.audit import audit as auditing
+from saga_app.audit.drafts import Draft, latest
 from saga_app.audit.findings import Breach, Findings
 from saga_app.audit.limits import At
 from saga_app.core.decision import At as Position
@@ -64,14 +65,29 @@ class World:
     committed: dict[Place, int] = field(default_factory=dict)
     tables: dict[Place, Tables] = field(default_factory=dict)
     now: int = BEGINNING
+    cluster: str = "cluster-1"
+    renewed: set[str] = field(default_factory=set)
+    #: Where the log of a place begins, if it was cut.
+    cut: dict[Place, int] = field(default_factory=dict)
+    #: What workers do while an audit takes its limits.
+    meanwhile: Callable[[], None] = field(default=lambda: None)
+
+    def topic_id(self, name: str) -> str:
+        """Kafka's id of a topic."""
+        return f"{name} made again" if name in self.renewed else name
 
     def end(self, place: Place) -> int:
         """The offset after the last record."""
-        return self.logs[place][-1].at + 1 if self.logs[place] else 0
+        return self.logs[place][-1].at + 1 if self.logs[place] else self.cut.get(place, 0)
 
     def first(self, place: Place) -> int:
         """The offset of the first record."""
-        return self.logs[place][0].at if self.logs[place] else 0
+        return self.logs[place][0].at if self.logs[place] else self.cut.get(place, 0)
+
+    def keep_from(self, place: Place, offset: int) -> None:
+        """Retention deletes the records before this offset."""
+        self.logs[place] = [each for each in self.logs[place] if each.at >= offset]
+        self.cut[place] = offset
 
     def append(self, record: Outgoing) -> Written:
         """Writes one record, as a producer does."""
@@ -96,9 +112,13 @@ class World:
         """Sends the records and decides everything, until nothing waits; all of it is committed then."""
         for record in records:
             self.send(record)
-        while waiting := [place for place in self._inboxes() if self.committed[place] < self.end(place)]:
-            self._decide(waiting[0])
+        while waiting := self.waiting():
+            self.decide(waiting[0])
         return self
+
+    def waiting(self) -> list[Place]:
+        """Where something is to be decided."""
+        return [place for place in self._inboxes() if self.committed[place] < self.end(place)]
 
     def row(self, table: str, key: str) -> tuple[Place, Written]:
         """The row of this key that was written last, and where it stands."""
@@ -135,10 +155,18 @@ class World:
         """Takes a record out of its topic; those behind it keep their offsets."""
         self.logs[place].remove(written)
 
-    def audit(self, at: At | None = None, data_dirs: Sequence[Path] = ()) -> Findings:
-        """The audit of these topics."""
+    def audit(self, at: At | None = None, data_dirs: Sequence[Path] = (), **options: Any) -> Findings:
+        """The audit of these topics; `options` are `base` and `draft`."""
         settings = Settings(partitions_text=str(PARTITIONS), app_id=APP)
-        return auditing.audit(settings, data_dirs, at, jobs=1)
+        return auditing.audit(settings, data_dirs, at, jobs=1, **options)
+
+    def checkpointed(self, folder: Path) -> Findings:
+        """The audit that goes on from the folder's checkpoint, and leaves the next one there if all is well."""
+        with Draft(folder) as draft:
+            findings = self.audit(base=latest(folder), draft=draft.path)
+            if draft.is_whole:
+                draft.publish()
+            return findings
 
     def breaches(self) -> list[Breach]:
         """Everything that the audit finds broken."""
@@ -151,8 +179,11 @@ class World:
             self.tables.setdefault(place, Tables(FOLDS[place[0]]))
         return places
 
-    def _decide(self, place: Place) -> None:
-        """The next record of a partition: first its row, then balances, then what follows from it."""
+    def decide(self, place: Place, crashes: bool = False) -> None:
+        """The next record of a partition: first its row, then balances, then what follows from it.
+
+        A worker that crashes has only written the row.
+        """
         written = self.logs[place][self.committed[place]]
         message = Message(
             written.at, written.time, written.sent_key, written.sent_value, written.sent_headers
@@ -165,14 +196,16 @@ class World:
         except Rejected as rejection:
             self.append(dead_letter(*place, message, rejection))
         else:
-            puts = [*([decision.journal] if decision.journal else []), *decision.balances]
-            self.tables[place].put(puts)
-            for put in puts:
-                self._log(place[1], put)
+            self._write(place[1], self.tables[place], [decision.journal] if decision.journal else [])
+            if crashes:
+                return
+            self._write(place[1], self.tables[place], decision.balances)
             for sent in decision.sends:
                 self.send(sent)
         self.committed[place] += 1
 
-    def _log(self, partition: int, put: Put) -> None:
-        topic = topics.changelog(APP, put.table)
-        self.append(Outgoing(topic, put.key.encode(), put.row.encode(), partition))
+    def _write(self, partition: int, tables: Tables, puts: Sequence[Put]) -> None:
+        tables.put(puts)
+        for put in puts:
+            topic = topics.changelog(APP, put.table)
+            self.append(Outgoing(topic, put.key.encode(), put.row.encode(), partition))
