@@ -1,13 +1,13 @@
 """The audit of one inbox partition: it is folded again, and everything that can be said of each record is noted."""
 
-from collections.abc import Iterator, Mapping
-from hashlib import blake2b
+from collections.abc import Mapping
 
 import agents
 from saga_app import topics, wire
 from saga_app.audit import parts
 from saga_app.audit.conserved import Conservation
 from saga_app.audit.findings import Breach, Findings
+from saga_app.audit.log import Log
 from saga_app.audit.matching import FOUND, LATER, LETTER, SENT_ON, SLIP, WANTED, Origin, Side
 from saga_app.audit.refold import Refold, Told, is_sent_on, order_of
 from saga_app.audit.scope import Scope
@@ -50,8 +50,8 @@ class Inbox:
         self._wanted, self._found, self._later = sides
         balances = self.service.fold.balances
         self.conservation = None if balances is None else Conservation(place, balances, self.findings)
-        #: The last record that was folded: its offset, and a digest of it.
-        self._last: Mapping[bytes, bytes] = self._resume() if scope.limits.is_whole(place) else {}
+        last = self._resume() if scope.limits.is_whole(place) else {}
+        self._log = Log(scope, place, last, self.findings)
         # Made only now: it looks for the policy that is in force.
         self.view = View(self.service.fold.journal, balances, self._tables)
         self._fold = Refold(self.service, place[1], scope.settings.partitions, self.view)
@@ -63,7 +63,7 @@ class Inbox:
             return self.findings
         limits = self.scope.limits
         count = 0
-        for message in self._new():
+        for message in self._log.new():
             self._see(message)
             count += 1
             if count % _AT_A_TIME == 0:
@@ -97,30 +97,8 @@ class Inbox:
             return
         rows = {table: shelf.scan() for table, shelf in self._tables.items()}
         sums = iter(()) if self.conservation is None else self.conservation.sums()
-        kept = {**rows, ASKED: self._asked.scan(), _SUMS: sums, _LAST: iter(self._last.items())}
+        kept = {**rows, ASKED: self._asked.scan(), _SUMS: sums, _LAST: self._log.last.items()}
         parts.write(parts.part(self.scope.draft, INBOX, self.place), {**kept, **parts.counts(self.findings)})
-
-    def _new(self) -> Iterator[Message]:
-        """The records behind the checkpoint. The one before them must still be what it was, if it is still there."""
-        limits, start = self.scope.limits, self.scope.limits.start(self.place)
-        ((last, digest),) = self._last.items() or ((b"-1", b""),)
-        known = int(last) if int(last) >= limits.first[self.place] else None
-        message = None
-        for chunk in messages(
-            self.scope, self.place, start if known is None else known, limits.end[self.place]
-        ):
-            for message in chunk:
-                if known is not None and (message.offset != known or digest_of(message) != digest):
-                    self._rewritten(known)
-                known = None
-                if message.offset >= start:
-                    yield message
-        if message is not None:
-            self._last = {str(message.offset).encode(): digest_of(message)}
-
-    def _rewritten(self, offset: int) -> None:
-        what = "not the record that the checkpoint ends with: the topic was written anew"
-        self.findings.breach(Breach("I9", what, self.place, offset))
 
     def _take_as_they_are(self) -> None:
         why = f"{self.scope.limits.gap(self.place)}: it cannot be folded again"
@@ -203,22 +181,6 @@ class Inbox:
 def has_ended(row: OrderRow | JournalRow | None) -> bool:
     """Whether it is the row of an order that completed or was cancelled."""
     return isinstance(row, OrderRow) and row.status not in OPEN_STATUSES
-
-
-def digest_of(message: Message) -> bytes:
-    """Tells a record from any other that might stand in its place."""
-    content = b"%d\0%s\0%s" % (message.time, message.key or b"", message.value or b"")
-    return blake2b(content, digest_size=16).hexdigest().encode()
-
-
-def messages(scope: Scope, place: Place, start: int, end: int) -> Iterator[list[Message]]:
-    """The partition's records as a worker reads them."""
-    kafka = scope.settings.kafka
-    for chunk in changelogs.chunks(kafka, *place, start, end, "read_committed"):
-        yield [
-            Message(each.offset(), each.timestamp()[1], each.key(), each.value(), each.headers() or ())
-            for each in chunk
-        ]
 
 
 def letter(place: Place, offset: int, reason: str) -> bytes:

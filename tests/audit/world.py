@@ -184,7 +184,7 @@ class World:
 
         A worker that crashes has only written the row.
         """
-        written = self.logs[place][self.committed[place]]
+        written = next(each for each in self.logs[place] if each.at >= self.committed[place])
         message = Message(
             written.at, written.time, written.sent_key, written.sent_value, written.sent_headers
         )
@@ -202,7 +202,7 @@ class World:
             self._write(place[1], self.tables[place], decision.balances)
             for sent in decision.sends:
                 self.send(sent)
-        self.committed[place] += 1
+        self.committed[place] = written.at + 1
 
     def _write(self, partition: int, tables: Tables, puts: Sequence[Put]) -> None:
         tables.put(puts)
