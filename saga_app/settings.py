@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
@@ -35,6 +36,13 @@ PROFILES: Final = {
 }
 
 
+FOR_EVER: Final = "forever"
+#: Days that an inbox may be kept. Nothing that a worker needs is older than what it has not decided: rows are restored
+#: from the changelogs, deadlines are in rows. So the least is the time for which Kafka remembers a stopped group's
+#: offsets (`offsets.retention.minutes`, 7 days by default): in that time workers may come back.
+RETENTION: Final = (7, 3650)
+
+
 def _setting(name: str, default: str, help: str) -> Any:
     return field(default=default, metadata={"env": name, "help": help})
 
@@ -50,6 +58,9 @@ class Settings:
     )
     replication_text: str = _setting(
         "SAGA_REPLICATION", "1", "replicas of every topic that is created; from 3 on, 2 must have a record"
+    )
+    inbox_retention_text: str = _setting(
+        "SAGA_INBOX_RETENTION", FOR_EVER, "how long records stay in the inboxes: forever, or days, 7 at least"
     )
     data_dir_text: str = _setting("SAGA_DATA_DIR", ".run/data", "this worker's tables; one folder per worker")
     web_bind: str = _setting("SAGA_WEB_BIND", "127.0.0.1", "address that the worker's web server listens on")
@@ -74,6 +85,12 @@ class Settings:
         _between("SAGA_PARTITIONS", self.partitions_text, 1, 1000)
         _between("SAGA_REPLICATION", self.replication_text, 1, 9)
         _between("SAGA_WEB_PORT", self.web_port_text, 1, 65535)
+        if self.inbox_retention_text != FOR_EVER and not _is_between(self.inbox_retention_text, *RETENTION):
+            raise SettingsError(
+                f"SAGA_INBOX_RETENTION is {self.inbox_retention_text!r}; it is {FOR_EVER}, or days from "
+                f"{RETENTION[0]} to {RETENTION[1]}: workers that were stopped find their place in an inbox for 7 days, "
+                "by Kafka's offsets.retention.minutes, and what they have not decided must be there for as long"
+            )
         if self.profile not in ("", *PROFILES):
             raise SettingsError(f"SAGA_PROFILE is {self.profile!r}; it may be {' or '.join(PROFILES)}")
         for server in self.broker.split(","):
@@ -88,6 +105,12 @@ class Settings:
     @property
     def replication(self) -> int:
         return int(self.replication_text)
+
+    @property
+    def inbox_retention(self) -> timedelta | None:
+        """How long records stay in the inboxes; None: for ever."""
+        text = self.inbox_retention_text
+        return None if text == FOR_EVER else timedelta(days=int(text))
 
     @property
     def data_dir(self) -> Path:
@@ -139,6 +162,10 @@ def describe(environment: Mapping[str, str] = os.environ) -> list[dict[str, str]
     ]
 
 
+def _is_between(text: str, least: int, most: int) -> bool:
+    return text.isdigit() and least <= int(text) <= most
+
+
 def _between(name: str, text: str, least: int, most: int) -> None:
-    if not text.isdigit() or not least <= int(text) <= most:
+    if not _is_between(text, least, most):
         raise SettingsError(f"{name} is {text!r}; it is a whole number from {least} to {most}")
