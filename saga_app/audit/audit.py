@@ -15,11 +15,13 @@ from saga_app.audit import checkpoint
 from saga_app.audit import limits as cuts
 from saga_app.audit.checkpoint import Checkpoint
 from saga_app.audit.consequences import match
+from saga_app.audit.cut import take_as_it_is
 from saga_app.audit.findings import Breach, Findings
-from saga_app.audit.inbox import Inbox, service_of
+from saga_app.audit.inbox import Inbox
 from saga_app.audit.letters import read_letters
 from saga_app.audit.limits import At
 from saga_app.audit.orders import JOURNALS, Orders
+from saga_app.audit.refold import service_of
 from saga_app.audit.scope import Scope
 from saga_app.audit.shelves import Shelves
 from saga_app.audit.tables import Table
@@ -88,8 +90,10 @@ def audit(
 
 
 def check_inbox(scope: Scope, place: Place) -> Findings:
-    """Folds one inbox partition again."""
+    """Folds one inbox partition again, where that can be done."""
     with Shelves(scope.folder) as shelves:
+        if not scope.limits.is_whole(place):
+            return take_as_it_is(scope, place, shelves)
         return Inbox(scope, place, shelves).read()
 
 

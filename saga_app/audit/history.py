@@ -13,10 +13,10 @@ from saga_app import topics, wire
 from saga_app.audit import limits as cuts
 from saga_app.audit import parts
 from saga_app.audit.checkpoint import Checkpoint
-from saga_app.audit.inbox import INBOX, service_of
+from saga_app.audit.inbox import INBOX
 from saga_app.audit.log import messages
 from saga_app.audit.orders import JOURNALS
-from saga_app.audit.refold import Refold, Told, order_of
+from saga_app.audit.refold import Refold, Told, order_of, service_of
 from saga_app.audit.scope import Scope
 from saga_app.audit.shelves import FOLDED, Shelves
 from saga_app.core.errors import Rejected

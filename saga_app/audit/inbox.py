@@ -2,25 +2,21 @@
 
 from collections.abc import Mapping
 
-import agents
-from saga_app import topics, wire
+from saga_app import wire
 from saga_app.audit import parts
 from saga_app.audit.conserved import Conservation
 from saga_app.audit.findings import Breach, Findings
 from saga_app.audit.log import Log
 from saga_app.audit.matching import FOUND, LATER, LETTER, SENT_ON, SLIP, WANTED, Origin, Side
-from saga_app.audit.refold import Refold, Told, is_sent_on, order_of
+from saga_app.audit.refold import Refold, Told, is_sent_on, order_of, service_of
 from saga_app.audit.scope import Scope
 from saga_app.audit.shelves import ASKED, FOLDED, Shelves
 from saga_app.core.decision import Verdict
 from saga_app.core.errors import Fault
 from saga_app.core.records import OrderCancelled, OrderCompleted, OrderPlaced, Record, Slip, Undo
 from saga_app.core.rows import OPEN_STATUSES, JournalRow, OrderRow
-from saga_app.durable import changelogs
-from saga_app.durable.library import Service
 from saga_app.durable.ports import Message, Place
-from saga_app.durable.restore import restore
-from saga_app.durable.view import ROW_TYPES, View
+from saga_app.durable.view import View
 
 #: Records that are decided before their rows are written.
 _AT_A_TIME = 2_000
@@ -28,11 +24,6 @@ _AT_A_TIME = 2_000
 INBOX = "inbox"
 _SUMS = "sums"
 _LAST = "last"
-
-
-def service_of(topic: str) -> Service:
-    """The inbox and its rules."""
-    return next(Service(agent.TOPIC, agent.FOLD) for agent in agents.ALL if topic == agent.TOPIC)
 
 
 class Inbox:
@@ -50,17 +41,13 @@ class Inbox:
         self._wanted, self._found, self._later = sides
         balances = self.service.fold.balances
         self.conservation = None if balances is None else Conservation(place, balances, self.findings)
-        last = self._resume() if scope.limits.is_whole(place) else {}
-        self._log = Log(scope, place, last, self.findings)
+        self._log = Log(scope, place, self._resume(), self.findings)
         # Made only now: it looks for the policy that is in force.
         self.view = View(self.service.fold.journal, balances, self._tables)
         self._fold = Refold(self.service, place[1], scope.settings.partitions, self.view)
 
     def read(self) -> Findings:
-        """Folds everything up to the end; where the beginning is gone, takes the tables from their changelogs."""
-        if not self.scope.limits.is_whole(self.place):
-            self._take_as_they_are()
-            return self.findings
+        """Folds everything up to the end."""
         limits = self.scope.limits
         count = 0
         for message in self._log.new():
@@ -99,25 +86,6 @@ class Inbox:
         sums = iter(()) if self.conservation is None else self.conservation.sums()
         kept = {**rows, ASKED: self._asked.scan(), _SUMS: sums, _LAST: self._log.last.items()}
         parts.write(parts.part(self.scope.draft, INBOX, self.place), {**kept, **parts.counts(self.findings)})
-
-    def _take_as_they_are(self) -> None:
-        why = f"{self.scope.limits.gap(self.place)}: it cannot be folded again"
-        for invariant in ("I3", "I5", "I7", "I8"):
-            self.findings.claim_less(invariant, why)
-        settings = self.scope.settings
-        for table, shelf in self.view.shelves.items():
-            place = (topics.changelog(settings.app_id, table), self.place[1])
-            end = self.scope.limits.found[place]
-            restore(changelogs.KafkaChangelog(settings.kafka, *place, end), end, shelf)
-        if self.conservation is not None and self.service.fold.balances is not None:
-            self.findings.claim_less(self.conservation.invariant, f"{why}: added up at its end only")
-            journal = self.view.shelves[self.service.fold.journal].scan(b"")
-            balances = self.view.shelves[self.service.fold.balances].scan(b"")
-            self.conservation.finish(
-                ((key.decode(), JournalRow.decode(row)) for key, row in journal),
-                ((key.decode(), ROW_TYPES[self.service.fold.balances].decode(row)) for key, row in balances),
-            )
-            self.conservation.tell()
 
     def _see(self, message: Message) -> None:
         told = self._fold.decide(message)

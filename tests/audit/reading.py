@@ -23,8 +23,10 @@ def reading(world: World) -> Iterator[World]:
         yield from (log[at : at + 3] for at in range(0, len(log), 3))
 
     def ends(admin: Any, places: Iterable[Place]) -> dict[Place, int]:
-        found = {place: world.end(place) for place in places}
-        world.meanwhile()
+        found = {}
+        for place in places:
+            found[place] = world.end(place)
+            world.meanwhile()
         return found
 
     def committed(admin: Any, group: str, places: Iterable[Place], seconds: float) -> dict[Place, int]:

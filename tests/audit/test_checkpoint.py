@@ -19,10 +19,10 @@ from saga_app.audit.checkpoint import MANIFEST, Refused
 from saga_app.audit.drafts import Busy, Draft, latest
 from saga_app.audit.findings import Findings
 from saga_app.audit.limits import At, CannotTell
-from saga_app.core.records import OrderPlaced, PricedLine, Record
+from saga_app.core.records import Record
 from saga_app.durable.ports import Outgoing
 from tests.audit.reading import reading
-from tests.audit.world import World
+from tests.audit.world import PARTITIONS, World, bought
 from tests.support.examples import (
     cancel,
     cancelled,
@@ -31,22 +31,16 @@ from tests.support.examples import (
     deposit,
     limit,
     order,
-    placed,
     release,
 )
 from tests.support.profiles import examples
 
 
-def bought(order_id: str, amount: str = "10.00", country: str = "GB", **goods: int) -> OrderPlaced:
-    """An order of customer c1, who has an account."""
-    lines = tuple(PricedLine(sku=sku, quantity=quantity) for sku, quantity in (goods or {"mug": 1}).items())
-    return placed(order_id, amount, customer_id="c1", country=country, lines=lines)
-
-
 @pytest.fixture
 def shop(world: World) -> World:
-    """Orders that ended, one that was undone, and a bad record."""
+    """Orders that ended, one that was undone, a bad record, and somebody else's among the dead letters."""
     world.send(b"{", topics.PAYMENT, 0)
+    world.append(Outgoing(topics.DEAD_LETTERS, b"k", b"foreign", 0))
     world.run(delivery("d1", mug=10, cup=2), deposit("d1", "100.00"))
     return world.run(bought("first"), bought("far", country="NZ"), bought("dear", "2000.00"))
 
@@ -129,9 +123,15 @@ def live(world: World, steps: list[Any], folder: Path) -> None:
 
 
 def audit_while_busy(world: World, folder: Path, number: int) -> None:
-    """Between the limits that an audit takes, records are decided."""
+    """While an audit takes its limits, partition by partition, orders are placed and decided."""
     numbers = itertools.count(number)
-    world.meanwhile = lambda: step(world, "decide", next(numbers))
+
+    def work() -> None:
+        if (now := next(numbers)) % 7 == 0:
+            world.send(bought(f"meanwhile-{world.now}"))
+        step(world, "decide", now)
+
+    world.meanwhile = work
     assert world.checkpointed(folder).holds
     world.meanwhile = lambda: None
 
@@ -263,6 +263,21 @@ def test_what_was_under_way_must_have_been_sent_when_it_is_committed(shop: World
     shop.committed[place] += 1
     (breach,) = same(shop, tmp_path).breaches
     assert (breach.invariant, breach.order) == ("I9", "o9") and "PaymentRequested" in breach.what
+
+
+def test_a_change_of_rules_before_the_checkpoint_is_in_force_behind_it(shop: World, tmp_path: Path) -> None:
+    for partition in range(PARTITIONS):
+        shop.send(limit("p1", "5.00"), partition=partition)
+    shop.run()
+    shop.checkpointed(tmp_path)
+    shop.run(bought("o9"))
+    assert same(shop, tmp_path).figures["I3"]["cancelled: over_limit"] == 2
+
+
+def test_everything_is_counted_once(shop: World, tmp_path: Path) -> None:
+    shop.checkpointed(tmp_path)
+    figures = same(shop, tmp_path).figures["I8"]
+    assert (figures["foreign records in dead_letters"], figures["dead letters"]) == (1, 1)
 
 
 def test_a_late_copy_of_an_old_request_comes_from_somewhere(shop: World, tmp_path: Path) -> None:

@@ -15,10 +15,11 @@ from saga_app.audit.limits import At
 from saga_app.core.decision import At as Position
 from saga_app.core.decision import Fold, Put
 from saga_app.core.errors import Rejected
-from saga_app.core.records import Record
+from saga_app.core.records import OrderPlaced, PricedLine, Record
 from saga_app.durable.dead_letters import dead_letter
 from saga_app.durable.ports import Message, Outgoing, Place
 from saga_app.settings import Settings
+from tests.support.examples import placed
 from tests.support.given import BEGINNING, CHECKOUT, INVENTORY, PAYMENT, SHIPPING, Tables
 
 FOLDS: Final[dict[str, Fold]] = {
@@ -29,6 +30,12 @@ FOLDS: Final[dict[str, Fold]] = {
 }
 PARTITIONS: Final = 2
 APP: Final = "saga"
+
+
+def bought(order_id: str, amount: str = "10.00", country: str = "GB", **goods: int) -> OrderPlaced:
+    """An order of customer c1, who has an account."""
+    lines = tuple(PricedLine(sku=sku, quantity=quantity) for sku, quantity in (goods or {"mug": 1}).items())
+    return placed(order_id, amount, customer_id="c1", country=country, lines=lines)
 
 
 @dataclass
