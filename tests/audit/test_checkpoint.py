@@ -193,9 +193,10 @@ def missing_letter(world: World) -> None:
 
 
 def foreign_letter(world: World) -> None:
-    log = next(log for place, log in world.logs.items() if place[0] == topics.DEAD_LETTERS and log)
-    headers = [(name, b"invalid" if name == "saga-reason" else value) for name, value in log[0].sent_headers]
-    world.append(Outgoing(topics.DEAD_LETTERS, b"k", log[0].sent_value, 0, headers))
+    logs = [log for place, log in world.logs.items() if place[0] == topics.DEAD_LETTERS]
+    letter = next(each for log in logs for each in log if each.sent_headers)
+    headers = [(name, b"invalid" if name == "saga-reason" else value) for name, value in letter.sent_headers]
+    world.append(Outgoing(topics.DEAD_LETTERS, b"k", letter.sent_value, 0, headers))
 
 
 def not_sent(world: World) -> None:
