@@ -4,23 +4,22 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, NamedTuple
-
-from pydantic_core import from_json
+from typing import Final, NamedTuple
 
 import tables
 from saga_app import topics, wire
 from saga_app.audit import limits as cuts
 from saga_app.audit import parts
 from saga_app.audit.checkpoint import Checkpoint
+from saga_app.audit.events import Before, Event
 from saga_app.audit.inbox import INBOX
 from saga_app.audit.log import messages
 from saga_app.audit.orders import JOURNALS
-from saga_app.audit.refold import Refold, Told, order_of, service_of
+from saga_app.audit.refold import Refold, order_of, service_of
 from saga_app.audit.scope import Scope
 from saga_app.audit.shelves import FOLDED, Shelves
 from saga_app.core.errors import Rejected
-from saga_app.core.records import Order, Record
+from saga_app.core.records import Order
 from saga_app.core.rows import JournalRow, OrderRow, version_of
 from saga_app.durable import changelogs
 from saga_app.durable.ports import Message, Place
@@ -41,64 +40,6 @@ _SEQUENCE: Final = (
     "OrderCompleted",
     "OrderCancelled",
 )
-
-
-class Event(NamedTuple):
-    """One record about the order, where it stands, and what became of it: `told` is None where nobody can tell."""
-
-    place: Place
-    message: Message
-    record: Record
-    told: Told | None
-
-    @property
-    def time(self) -> int:
-        """Kafka's, in milliseconds."""
-        return self.message.time
-
-    @property
-    def row(self) -> OrderRow | JournalRow | None:
-        """The order's row after the record."""
-        if self.told is None:
-            return None
-        decision = self.told.decision
-        if decision is None or decision.journal is None:
-            return self.told.before
-        assert isinstance(decision.journal.row, OrderRow | JournalRow)
-        return decision.journal.row
-
-    def as_json(self) -> dict[str, Any]:
-        """For machines: the record and the row as they are in the topics."""
-        told = self.told
-        return {
-            "time": self.time,
-            "topic": self.place[0],
-            "partition": self.place[1],
-            "offset": self.message.offset,
-            "verdict": told and told.verdict,
-            "record": from_json(self.message.value or b"null"),
-            "row": None if self.row is None else from_json(self.row.encode()),
-            "sent": []
-            if told is None or told.decision is None
-            else [sent.type for sent in told.decision.sends],
-            "reason": None if told is None or told.rejection is None else str(told.rejection.fault),
-            "detail": None if told is None or told.rejection is None else told.rejection.detail,
-            "note": None if told is None or told.decision is None else told.decision.note,
-        }
-
-
-class Before(NamedTuple):
-    """An inbox that was cut: why not all can be told, and the order's row, of the checkpoint or as it is now."""
-
-    place: Place
-    why: str
-    row: OrderRow | JournalRow | None
-
-    def as_json(self) -> dict[str, Any]:
-        """For machines."""
-        topic, partition = self.place
-        row = None if self.row is None else from_json(self.row.encode())
-        return {"topic": topic, "partition": partition, "not_told": self.why, "row": row}
 
 
 class History(NamedTuple):

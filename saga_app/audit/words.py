@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from saga_app.audit.history import Before, Event
+from saga_app.audit.events import Before, Event
 from saga_app.core.decision import Verdict
 from saga_app.core.records import DeadlinePassed, OrderPlaced, Record, Undo
 from saga_app.core.rows import JournalRow, OrderRow, State

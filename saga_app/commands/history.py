@@ -13,7 +13,7 @@ from saga_app.letters.letter import written
 from saga_app.settings import Settings
 
 if TYPE_CHECKING:
-    from saga_app.audit.history import Event
+    from saga_app.audit.events import Event
 
 
 @click.command()

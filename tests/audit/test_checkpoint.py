@@ -19,6 +19,7 @@ from saga_app.audit.checkpoint import MANIFEST, Refused
 from saga_app.audit.drafts import Busy, Draft, latest
 from saga_app.audit.findings import Findings
 from saga_app.audit.limits import At, CannotTell
+from saga_app.commands.audit import base_in_words
 from saga_app.core.records import Record
 from saga_app.durable.ports import Outgoing
 from tests.audit.reading import reading
@@ -389,6 +390,17 @@ def test_audits_in_a_row_are_counted(shop: World, tmp_path: Path) -> None:
         assert checkpoint is not None
         assert (checkpoint.path.name, checkpoint.manifest.audits) == (f"checkpoint-{number:06}", number)
     assert len(list(tmp_path.glob("checkpoint-*"))) == 1, "the old ones are gone"
+
+
+def test_an_audit_says_what_it_stands_on(shop: World, tmp_path: Path) -> None:
+    said = []
+    for _ in range(2):
+        shop.checkpointed(tmp_path)
+        checkpoint = latest(tmp_path)
+        assert checkpoint is not None
+        said.append(base_in_words(checkpoint))
+    assert said[0].endswith("itself checked from the first record")
+    assert "from an earlier checkpoint; the first of 2 audits in a row was on 2" in said[1]
 
 
 def files(folder: Path) -> list[str]:

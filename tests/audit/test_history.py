@@ -7,7 +7,8 @@ import pytest
 from saga_app import topics
 from saga_app.audit.checkpoint import Checkpoint
 from saga_app.audit.drafts import latest
-from saga_app.audit.history import Event, history
+from saga_app.audit.events import Event
+from saga_app.audit.history import history
 from saga_app.audit.words import before_in_words, in_words
 from saga_app.core.records import OrderPlaced, PricedLine
 from saga_app.settings import Settings
