@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import tables
 from saga_app import topics
 from saga_app.audit.audit import audit
 from saga_app.audit.report import as_lines
 from saga_app.commands.group import Group
 from saga_app.commands.sending import Sender
+from saga_app.commands.topics import all_wanted
 from saga_app.demo import retail
 from saga_app.durable import topic_admin
 from saga_app.local.broker import Broker
@@ -58,11 +58,7 @@ class Run:
         """Broker, topics and workers; returns when the workers are ready."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.settings = self._find_broker()
-        names = tuple(table.name for table in tables.ALL)
-        wanted = topics.wanted(
-            self.settings.app_id, names, self.settings.partitions, self.settings.replication
-        )
-        made = topic_admin.ensure(self.settings, wanted)
+        made = topic_admin.ensure(self.settings, all_wanted(self.settings))
         say(f"topics: {len(made)} created" if made else "topics: all there")
         self.workers = [
             LocalWorker(self.folder, number, self._told(), say)

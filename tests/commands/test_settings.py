@@ -1,6 +1,7 @@
 """`saga settings`: what is in effect, and why."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from click.testing import CliRunner
 
 from saga_app import settings as given
 from saga_app.commands import main
+from saga_app.settings import Settings
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +39,24 @@ def test_what_follows_from_another_setting_is_shown_as_it_is_in_effect(monkeypat
     monkeypatch.setenv("SAGA_BROKER", "kafka-1.example:9092,kafka-2.example:9092")
     assert settings()["SAGA_WEB_URL"]["value"] == "http://127.0.0.1:7000"
     assert settings()["SAGA_PROFILE"]["value"] == "cluster"
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [("", None), ("forever", None), ("7", timedelta(days=7)), ("3650", timedelta(days=3650))],
+)
+def test_inboxes_are_kept_for_ever_or_for_days(text: str, kept: timedelta | None):
+    assert Settings.read({"SAGA_INBOX_RETENTION": text}).inbox_retention == kept
+
+
+@pytest.mark.parametrize("text", ["6", "0", "-1", "7.5", "7d", "never", "3651"])
+def test_inboxes_are_not_kept_for_less_than_kafka_remembers_a_stopped_worker(
+    monkeypatch: pytest.MonkeyPatch, text: str
+):
+    monkeypatch.setenv("SAGA_INBOX_RETENTION", text)
+    result = CliRunner().invoke(main, ["settings"])
+    assert result.exit_code == 2
+    assert "days from 7 to 3650" in result.stderr and "offsets.retention.minutes" in result.stderr
 
 
 def test_secrets_are_hidden(monkeypatch: pytest.MonkeyPatch):
