@@ -7,7 +7,9 @@ from typing import Any, Final, NamedTuple, TypeVar
 from sqlalchemy import ColumnElement, Select, Tuple, func, inspect, select, text, tuple_, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from saga_app.core.checkout import FIRST_DELAY
 from saga_app.core.route import ROUTE
+from saga_app.core.rows import OPEN_STATUSES
 from saga_app.durable.ports import Place
 from saga_app.orderbook.database import Database, DatabaseEmpty, DatabaseWrong
 from saga_app.orderbook.schema import REVISION, copied, order_lines, order_steps, orders
@@ -21,11 +23,14 @@ Answer = TypeVar("Answer")
 
 
 class Choice(NamedTuple):
-    """All that is given must fit. `since` in milliseconds; `q` is how an order's id, its customer or a SKU begins."""
+    """All that is given must fit: placed from `since` on and before `until`, in milliseconds; `q` is how an order's id,
+    its customer or a SKU begins.
+    """
 
     statuses: tuple[str, ...] = ()
     since: int | None = None
     q: str = ""
+    until: int | None = None
 
     def conditions(self) -> Iterator[ColumnElement[bool]]:
         """For WHERE."""
@@ -33,13 +38,25 @@ class Choice(NamedTuple):
             yield orders.c.status.in_(self.statuses)
         if self.since is not None:
             yield orders.c.placed_at >= self.since
+        if self.until is not None:
+            yield orders.c.placed_at < self.until
         if self.q:
             yield orders.c.order_id.in_(_named(self.q))
 
     @property
     def can_fit(self) -> bool:
         """Whether there are ids that begin so."""
-        return not self.q or _ID.fullmatch(self.q) is not None
+        return not self.q or is_id(self.q)
+
+
+def late(now: int) -> Choice:
+    """Orders that have not ended before their first deadline; `now` in milliseconds."""
+    return Choice(tuple(sorted(OPEN_STATUSES)), until=now - FIRST_DELAY)
+
+
+def is_id(text: str) -> bool:
+    """Whether an order, a customer or an article could have this id."""
+    return _ID.fullmatch(text) is not None
 
 
 async def asked(settings: Settings, ask: Callable[[AsyncConnection], Awaitable[Answer]]) -> Answer:
@@ -66,7 +83,7 @@ async def page(
         return []
     asked = _with_steps().where(*choice.conditions())
     if before is not None:
-        asked = asked.where(_age() < await _age_of(connection, before))
+        asked = asked.where(age() < await _age_of(connection, before))
     asked = asked.order_by(orders.c.placed_at.desc(), orders.c.order_id.desc()).limit(limit)
     return [dict(row) for row in (await connection.execute(asked)).mappings()]
 
@@ -113,25 +130,25 @@ def _named(prefix: str) -> Any:
     """The orders whose id, customer or SKU begins so: three looks into an index."""
     ids = select(orders.c.order_id)
     return union(
-        ids.where(_begins(orders.c.order_id, prefix)),
-        ids.where(_begins(orders.c.customer_id, prefix)),
-        select(order_lines.c.order_id).where(_begins(order_lines.c.sku, prefix)),
+        ids.where(begins(orders.c.order_id, prefix)),
+        ids.where(begins(orders.c.customer_id, prefix)),
+        select(order_lines.c.order_id).where(begins(order_lines.c.sku, prefix)),
     )
 
 
-def _begins(column: ColumnElement[Any], prefix: str) -> ColumnElement[bool]:
+def begins(column: ColumnElement[Any], prefix: str) -> ColumnElement[bool]:
     """Between two ids: LIKE could not use an index everywhere, and would know wildcards and small letters."""
     return (column >= prefix) & (column < prefix + _BEHIND)
 
 
-def _age() -> Tuple:
+def age() -> Tuple:
     return tuple_(orders.c.placed_at, orders.c.order_id)
 
 
 async def _age_of(connection: AsyncConnection, order_id: str) -> Tuple:
     """Where the order stands in the list."""
     asked = select(orders.c.placed_at).where(orders.c.order_id == order_id)
-    placed_at = await connection.scalar(asked) if _ID.fullmatch(order_id) else None
+    placed_at = await connection.scalar(asked) if is_id(order_id) else None
     if placed_at is None:
         raise LookupError(order_id)
     return tuple_(placed_at, order_id)
