@@ -5,6 +5,7 @@ from saga_app.commands import (
     dead_letters,
     doctor,
     history,
+    order,
     orderbook,
     orders,
     place,
@@ -34,5 +35,6 @@ for command in (
     orderbook.orderbook,
     orderbook.rebuild_orders,
     orders.orders,
+    order.order,
 ):
     main.add_command(command)

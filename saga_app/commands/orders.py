@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import click
 
+from saga_app.commands.behind import behind_topics
 from saga_app.commands.broker import reach
 from saga_app.commands.output import Failed, as_json, show, told
 from saga_app.commands.sql import with_sql
@@ -118,14 +119,6 @@ def _line(order: Mapping[str, Any]) -> str:
         why,
     )
     return "  ".join(columns).rstrip()
-
-
-@with_sql
-def behind_topics(settings: Settings) -> dict[str, int]:
-    """Of each topic the records that are not in the database yet. `NoOrders` where there is none."""
-    from saga_app.orderbook import lag, lists
-
-    return lag.behind(settings, asyncio.run(lists.asked(settings, lists.progress)))
 
 
 def _show_lag(settings: Settings, *, as_json: bool) -> None:

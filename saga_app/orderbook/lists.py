@@ -1,7 +1,8 @@
 """What the order database is asked: lists of orders, newest first and page by page, and how many of each kind."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, Select, Tuple, func, inspect, select, text, tuple_, union
@@ -61,13 +62,20 @@ def is_id(text: str) -> bool:
 
 async def asked(settings: Settings, ask: Callable[[AsyncConnection], Awaitable[Answer]]) -> Answer:
     """One question on a connection that can change nothing. `DatabaseEmpty` if there is nothing to ask yet."""
+    async with reading(settings) as database, database.transaction() as connection:
+        return await ask(connection)
+
+
+@asynccontextmanager
+async def reading(settings: Settings) -> AsyncIterator[Database]:
+    """The database for many questions, each in a transaction of its own; it can change nothing. See `asked`."""
     database = Database(settings.db_url, reads=True)
     if database.file is not None and not database.file.exists():
         raise DatabaseEmpty(f"{database.name} is not there yet; `saga orderbook` makes it")
     try:
         async with database.transaction() as connection:
             await _require(database, connection)
-            return await ask(connection)
+        yield database
     finally:
         await database.close()
 
@@ -95,6 +103,12 @@ async def counts(connection: AsyncConnection, choice: Choice) -> dict[str, int]:
     asked = select(orders.c.status, func.count()).where(*choice.conditions()).group_by(orders.c.status)
     rows = (await connection.execute(asked.order_by(orders.c.status))).all()
     return {row[0]: row[1] for row in rows}
+
+
+async def oldest(connection: AsyncConnection, choice: Choice) -> int | None:
+    """When the oldest of these orders was placed; None if there are none."""
+    asked = select(func.min(orders.c.placed_at)).where(*choice.conditions())
+    return await connection.scalar(asked) if choice.can_fit else None
 
 
 async def progress(connection: AsyncConnection) -> dict[Place, int]:

@@ -66,7 +66,8 @@ class Standing(NamedTuple):
         for event in events:
             first[event["type"]] = min(event["time"], first.get(event["type"], event["time"]))
         fields = {name: order[name] for name in cls._fields if name in order}
-        done = {step["service"]: _done(step, times) for step in steps}
+        rows = {step["service"]: step for step in steps}
+        done = {name: _done(rows[name], times) for name in _STEP if name in rows}
         return cls(**{**fields, "status": Status(order["status"]), "steps": done, "first": first})
 
     @property

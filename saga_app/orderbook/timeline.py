@@ -12,6 +12,7 @@ from saga_app.core.rows import State
 from saga_app.orderbook.standing import BACK, Done, Standing
 
 Row = Mapping[str, Any]
+_REQUEST: Final = {step.name.value: step.do.__name__ for step in ROUTE}
 _DO: Final = {step.do.__name__: step.name.value for step in ROUTE}
 _UNDO: Final = {step.undo.__name__: step.name.value for step in ROUTE}
 
@@ -43,36 +44,45 @@ class Route(NamedTuple):
 
 def route(standing: Standing) -> Route:
     """The way of the order, as far as it is known."""
-    there = tuple(_there(step.name, standing.steps.get(step.name)) for step in ROUTE)
+    there = tuple(_there(step.name, standing) for step in ROUTE)
     back = [_back(step.name, standing.steps.get(step.name)) for step in reversed(ROUTE)]
     return Route(there, tuple(each for each in back if each is not None))
 
 
 def timeline(events: Sequence[Row], letters: Sequence[Row], steps: Sequence[Row] = ()) -> list[Line]:
     """All events and dead letters, oldest first; `steps` says which request it was that a step acted on."""
-    decided = _decided(steps)
+    decided = dict(_outcomes(steps))
+    dead = {letter["id"]: letter for letter in letters}
     seen: Counter[str] = Counter()
     lines = []
     for event in events:
         seen[event["type"]] += 1
+        again = " again" if seen[event["type"]] > 1 and event["type"] in {**_DO, **_UNDO} else ""
         came_of_it = decided.get((event["type"], event["at_offset"]))
-        text = _of(event) + (
-            " again" if seen[event["type"]] > 1 and event["type"] in {**_DO, **_UNDO} else ""
-        )
-        lines.append(Line(event["time"], f"{text}: {came_of_it}" if came_of_it else text, _place(event)))
-    lines += [Line(each["time"], _dead(each), each["id"], dead=True) for each in letters]
+        letter = dead.pop(_place(event), None)
+        parts = [
+            f"{_of(event)}{again}",
+            *([came_of_it] if came_of_it else []),
+            *([_dead(letter)] if letter else []),
+        ]
+        lines.append(Line(event["time"], ": ".join(parts), _place(event), letter is not None))
+    lines += [Line(each["time"], _dead(each), each["id"], dead=True) for each in dead.values()]
     return sorted(lines, key=lambda line: line.at)
 
 
-def _there(step: str, done: Done | None) -> Stop:
+def _there(step: str, standing: Standing) -> Stop:
+    done = standing.steps.get(step)
     if done is None:
-        return Stop(step, None, "-", None)
+        asked = standing.first.get(_REQUEST[step])
+        if asked is not None and not standing.has_ended:
+            return Stop(step, None, "asked, no answer yet", asked)
+        return Stop(step, None, "not asked" if standing.has_ended else "not asked yet", None)
     match done.state:
         case State.REFUSED:
             return Stop(step, done.state, f"refused: {words.why(done.reason)}", done.at)
         case State.VOID:
-            return Stop(step, done.state, "never asked", None)
-    return Stop(step, done.state, words.STEPS[step].done, done.at)
+            return Stop(step, done.state, "undone before it was asked", None)
+    return Stop(step, State.DONE, words.STEPS[step].done, done.at)
 
 
 def _back(step: str, done: Done | None) -> Stop | None:
@@ -81,11 +91,6 @@ def _back(step: str, done: Done | None) -> Stop | None:
     if done.state is State.VOID:
         return Stop(step, done.state, "nothing to undo", done.at)
     return Stop(step, done.state, words.STEPS[step].undone, done.undone_at)
-
-
-def _decided(steps: Sequence[Row]) -> dict[tuple[str, int], str]:
-    """What came of a request, by its type and offset."""
-    return dict(_outcomes(steps))
 
 
 def _outcomes(steps: Sequence[Row]) -> Iterator[tuple[tuple[str, int], str]]:
@@ -125,7 +130,7 @@ def _of(event: Row) -> str:
 
 def _dead(letter: Row) -> str:
     again = "; sent again" if letter["replays"] else ""
-    return f"dead letter: {letter['reason']}: {letter['detail']}{again}"
+    return f"dead letter, {letter['reason']}: {letter['detail']}{again}"
 
 
 def _place(event: Row) -> str:

@@ -28,12 +28,12 @@ class Sentence(NamedTuple):
     def in_words(self, now: int) -> str:
         """All in one line, with times in UTC."""
         text = self.what if self.since is None else f"{self.what} since {clock(self.since, now)}"
-        said = [
-            f"{each.what} {'at' if each.at > now else 'was due at'} {clock(each.at, now)}"
-            for each in self.next
+        late = [
+            f"overdue to be {each.what} since {clock(each.at, now)}" for each in self.next if each.at <= now
         ]
-        if said:
-            text += f"; if nothing comes: {', '.join(said)}"
+        comes = [f"{each.what} at {clock(each.at, now)}" for each in self.next if each.at > now]
+        parts = [text, *late[:1], *([f"if nothing comes: {', '.join(comes)}"] if comes else [])]
+        text = "; ".join(parts)
         return text if text.endswith(".") else f"{text}."
 
 

@@ -138,7 +138,7 @@ def test_an_order_that_nobody_answers_is_asked_again_and_undone_at_the_times_tha
 
 def test_an_order_that_was_nudged_late_is_told_to_be_overdue():
     _, found = story(placed())
-    assert "asked again was due at 22:13:50" in sentence(found).in_words(BEGINNING + 40_000)
+    assert "; overdue to be asked again since 22:13:50; if nothing comes: undone at" in sentence(found).in_words(BEGINNING + 40_000)
 
 
 def test_after_the_last_nudge_before_giving_up_only_one_thing_comes_next():
@@ -200,7 +200,7 @@ def test_the_timeline_says_which_request_a_step_acted_on_and_which_were_repeats(
     letters = [{"time": 3, "reason": "invalid", "detail": "no amount", "id": "t:0:3", "replays": []}]
     assert [line.what for line in timeline(events, letters, steps)] == [
         "payment is asked to take the payment: paid",
-        "dead letter: invalid: no amount",
+        "dead letter, invalid: no amount",
         "payment is asked to take the payment again",
         "payment is asked to refund the payment: refunded",
     ]
