@@ -12,6 +12,7 @@ from saga_app.commands import (
     policy,
     replay,
     settings,
+    stock,
     supply,
     topics,
 )
@@ -36,5 +37,7 @@ for command in (
     orderbook.rebuild_orders,
     orders.orders,
     order.order,
+    stock.stock,
+    stock.accounts,
 ):
     main.add_command(command)

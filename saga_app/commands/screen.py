@@ -5,7 +5,7 @@ import shutil
 import sys
 import textwrap
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, Self
 
 import click
@@ -85,7 +85,7 @@ def padded(text: str, width: int, *, right: bool = False) -> str:
 
 
 def table(
-    screen: Screen, names: Sequence[str], rows: Iterable[Sequence[str]], right: str = ""
+    screen: Screen, names: Sequence[str], rows: Iterable[Sequence[str]], right: Collection[str] = ()
 ) -> Iterator[str]:
     """Lines of a table with its head; columns named in `right` end together. What does not fit is told row by row."""
     body = [list(row) for row in rows]
@@ -93,7 +93,7 @@ def table(
     if screen.width is not None and sum(widths) + 2 * (len(widths) - 1) > screen.width:
         yield from _stacked(screen, names, body)
         return
-    at_right = [name in right.split() for name in names]
+    at_right = [name in right for name in names]
     head = [screen.paint(each, dim=True) for each in names]
     for row in (head, *body):
         fields = zip(row, widths, at_right, strict=True)

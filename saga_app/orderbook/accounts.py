@@ -20,8 +20,8 @@ Holder = tuple[str, str]
 class Balance(NamedTuple):
     """Money in units of the currency: what was deposited is there, or was paid; `reserved` is what open orders paid.
 
-    An order that is paid before its customer's first deposit takes nothing from the account, and is in `reserved` all
-    the same while it is open.
+    An order that is paid before its customer's first deposit takes nothing from the account. While it is open it is in
+    `reserved` all the same, and `paid` too low by as much.
     """
 
     customer_id: str
@@ -32,8 +32,8 @@ class Balance(NamedTuple):
 
     @property
     def paid(self) -> Decimal:
-        """What orders have taken, open ones too."""
-        return self.deposited - self.balance
+        """What is neither there nor reserved."""
+        return self.deposited - self.balance - self.reserved
 
 
 async def page(

@@ -60,7 +60,7 @@ def of_account(balance: accounts.Balance, accounted: Mapping[str, Decimal]) -> C
     parts = (
         Part("balance", balance.balance),
         Part("reserved", balance.reserved),
-        Part("paid", balance.paid - balance.reserved),
+        Part("paid", balance.paid),
     )
     without = "was paid before the first deposit, without an account"
     return Conserved(Part("deposited", balance.deposited), parts, _ended(accounted), without)
