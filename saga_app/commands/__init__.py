@@ -12,9 +12,11 @@ from saga_app.commands import (
     policy,
     replay,
     settings,
+    shell_completion,
     stock,
     supply,
     topics,
+    watch,
 )
 from saga_app.commands.program import main
 
@@ -37,6 +39,8 @@ for command in (
     orderbook.rebuild_orders,
     orders.orders,
     order.order,
+    watch.watch,
+    shell_completion.shell_completion,
     stock.stock,
     stock.accounts,
 ):

@@ -46,8 +46,7 @@ def head(found: Found, now: int, screen: Screen) -> Iterator[str]:
 
 def event(line: Line, now: int, screen: Screen) -> Iterator[str]:
     """One line of the timeline."""
-    day = clock(line.at, now)[:-8]
-    time = f"{day}{written(line.at)[11:23]}" if written(line.at)[10:11] == "T" else str(line.at)
+    time = clock(line.at, now) + written(line.at)[19:23]
     first, *rest = screen.wrapped(f"{time}  {line.what}", len(time) + 2)
     yield screen.paint(first, fg="red") if line.dead else first
     yield from rest

@@ -49,20 +49,27 @@ class Screen(NamedTuple):
         """The same without the colour."""
         return _MARKS[state][1] if self.ascii else _MARKS[state][0]
 
+    def colour(self, state: str | None) -> str | None:
+        """A state's colour, where there are colours."""
+        return _MARKS[state][2] if self.colours else None
+
     def state(self, state: str) -> str:
         """A state as shape and word."""
         return f"{self.mark(state)} {self.paint(state, fg=_MARKS[state][2], bold=True)}"
 
     def paint(self, text: str, fg: str | None = None, *, bold: bool = False, dim: bool = False) -> str:
         """Text in a colour, where there are colours."""
-        return click.style(text, fg=fg, bold=bold or None, dim=dim or None) if self.colours else text
+        if not self.colours or not (fg or bold or dim):
+            return text
+        return click.style(text, fg=fg, bold=bold or None, dim=dim or None)
 
     def wrapped(self, text: str, indent: int = 0) -> list[str]:
-        """Printable text in lines that fit; all but the first begin with so many spaces."""
+        """Printable text in lines that fit; all but the first begin with so many spaces, fewer where room is short."""
         text = printable(text)
         if self.width is None or cells(text) <= self.width:
             return [text]
-        return textwrap.wrap(text, max(self.width, 20), subsequent_indent=" " * indent) or [text]
+        width = max(self.width, 20)
+        return textwrap.wrap(text, width, subsequent_indent=" " * min(indent, width // 3)) or [text]
 
 
 def _has_marks() -> bool:

@@ -6,7 +6,7 @@ from typing import Final, ParamSpec, TypeVar
 
 from saga_app.commands.output import Failed
 
-_PACKAGES: Final = ("sqlalchemy", "alembic", "aiosqlite", "asyncpg", "greenlet")
+_PACKAGES: Final = ("sqlalchemy", "alembic", "aiosqlite", "asyncpg", "greenlet", "rich")
 
 
 class NoOrders(Failed):
@@ -38,6 +38,9 @@ def with_sql(command: Callable[Arguments, Result]) -> Callable[Arguments, Result
             raise NoOrders(str(error)) from error
         except (DatabaseWrong, TopicsMissing) as error:
             raise Failed(str(error)) from error
+        except BrokenPipeError:
+            # Nobody reads what we write any more: that is no trouble with the database.
+            raise
         except Exception as error:
             if not is_down(error):
                 raise

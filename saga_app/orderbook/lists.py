@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple, TypeVar
 
-from sqlalchemy import ColumnElement, Select, Tuple, func, inspect, select, text, tuple_, union
+from sqlalchemy import ColumnElement, Select, Tuple, desc, func, inspect, select, text, tuple_, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_app.core.checkout import FIRST_DELAY
@@ -81,7 +81,12 @@ async def reading(settings: Settings) -> AsyncIterator[Database]:
 
 
 async def page(
-    connection: AsyncConnection, choice: Choice, limit: int, before: str | None = None
+    connection: AsyncConnection,
+    choice: Choice,
+    limit: int,
+    before: str | None = None,
+    *,
+    oldest_first: bool = False,
 ) -> list[Listed]:
     """So many orders, newest first, with the states of their steps; `before` is the last order of the page before.
 
@@ -91,8 +96,10 @@ async def page(
         return []
     asked = _with_steps().where(*choice.conditions())
     if before is not None:
-        asked = asked.where(age() < await _age_of(connection, before))
-    asked = asked.order_by(orders.c.placed_at.desc(), orders.c.order_id.desc()).limit(limit)
+        last = await _age_of(connection, before)
+        asked = asked.where(age() > last if oldest_first else age() < last)
+    ages = (orders.c.placed_at, orders.c.order_id)
+    asked = asked.order_by(*(ages if oldest_first else map(desc, ages))).limit(limit)
     return [dict(row) for row in (await connection.execute(asked)).mappings()]
 
 

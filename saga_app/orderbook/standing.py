@@ -70,6 +70,13 @@ class Standing(NamedTuple):
         done = {name: _done(rows[name], times) for name in _STEP if name in rows}
         return cls(**{**fields, "status": Status(order["status"]), "steps": done, "first": first})
 
+    @classmethod
+    def of_listed(cls, row: Row) -> Self:
+        """From an order as `lists.page` has it: with the states of its steps, and without times of theirs."""
+        nothing = dict.fromkeys(("reason", "step", "version", "done_at", "undone_at"))
+        steps = [{**nothing, "service": name, "state": row[name]} for name in _STEP if row[name]]
+        return cls.of(row, steps, ())
+
     @property
     def has_ended(self) -> bool:
         """Whether nothing more happens."""

@@ -1,6 +1,5 @@
 """An order in plain words: one sentence that says where it is, why, and what happens next. No SQL here."""
 
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from saga_app.core import words
@@ -52,11 +51,22 @@ def sentence(standing: Standing) -> Sentence:
     return Sentence(_capital(_turned(standing, waits) + where), since, tuple(_next(standing)))
 
 
+def in_short(standing: Standing) -> str:
+    """For a list, beside the state: why it was cancelled, or what it waits for."""
+    waits = standing.waits_for()
+    if waits is not None:
+        return f"waits for {waits.service}" + (
+            " to undo" if waits.undoing and waits.service in words.STEPS else ""
+        )
+    return words.why(standing.reason) if standing.status is Status.CANCELLED else ""
+
+
 def clock(milliseconds: int, now: int) -> str:
-    """A time in UTC: of the day, and where that is another than today's with the date."""
-    text = written(milliseconds)
-    today = datetime.fromtimestamp(now / 1000, UTC).date().isoformat()
-    return text[11:19] if text.startswith(today) else text[:19].replace("T", " ")
+    """A time of today's in UTC; of another day with the date, of another year with that too."""
+    text, today = written(milliseconds)[:19].replace("T", " "), written(now)
+    if text[:10] == today[:10]:
+        return text[11:]
+    return text[5:] if text[:4] == today[:4] else text
 
 
 def effects(standing: Standing) -> tuple[list[str], list[str]]:

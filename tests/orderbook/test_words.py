@@ -138,7 +138,8 @@ def test_an_order_that_nobody_answers_is_asked_again_and_undone_at_the_times_tha
 
 def test_an_order_that_was_nudged_late_is_told_to_be_overdue():
     _, found = story(placed())
-    assert "; overdue to be asked again since 22:13:50; if nothing comes: undone at" in sentence(found).in_words(BEGINNING + 40_000)
+    told = sentence(found).in_words(BEGINNING + 40_000)
+    assert "; overdue to be asked again since 22:13:50; if nothing comes: undone at" in told
 
 
 def test_after_the_last_nudge_before_giving_up_only_one_thing_comes_next():
@@ -155,9 +156,11 @@ def test_being_cancelled_says_why_and_what_it_waits_for():
     )
 
 
-def test_a_time_of_another_day_has_its_date():
+def test_a_time_of_another_day_has_its_date_and_of_another_year_that_too():
+    day = 24 * 3600 * SECOND
     assert clock(NOW, NOW) == "22:15:00"
-    assert clock(NOW, NOW + 24 * 3600 * SECOND) == "2023-11-14 22:15:00"
+    assert clock(NOW, NOW + day) == "11-14 22:15:00"
+    assert clock(NOW, NOW + 365 * day) == "2023-11-14 22:15:00"
 
 
 def test_every_journal_that_the_order_database_copies_is_a_step_of_the_route():
