@@ -71,10 +71,11 @@ def show_page(
 
 
 def show_one(
-    settings: Settings, kind: Kind, name: str, limit: int, as_json: bool, *, open_only: bool
+    settings: Settings, kind: Kind, name: str, limit: int, as_json: bool, *, open_only: bool, where: str = ""
 ) -> None:
-    """All balances of this SKU or customer, and who has what; `Failed` if there are none."""
+    """The balances of this SKU or customer, of SKUs only `where`, and who has what; `Failed` if there are none."""
     found = asyncio.run(lists.asked(settings, lambda each: _one(each, kind, name, limit, open_only)))
+    found = [told for told in found if where in ("", told.balance[0])]
     if not found:
         raise Failed(f"{name} is not in the order database; {behind(settings).in_words()}")
     screen = Screen.of_output()

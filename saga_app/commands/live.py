@@ -52,7 +52,7 @@ class Live:
             *self._list("newest", newest, look.at),
             Text(),
             Text(
-                f"{clock(look.at, look.at)} UTC; of the copy: {look.behind.in_words()}; Ctrl-C ends",
+                f"Ctrl-C ends; {clock(look.at, look.at)} UTC; of the copy: {look.behind.in_words()}",
                 style="dim",
             ),
         )

@@ -112,5 +112,9 @@ def _stacked(screen: Screen, names: Sequence[str], rows: Iterable[Sequence[str]]
     for row in rows:
         yield row[0]
         for name, text in list(zip(names, row, strict=True))[1:]:
-            if text:
-                yield f"  {screen.paint(padded(name, longest), dim=True)}  {text}"
+            line = f"  {screen.paint(padded(name, longest), dim=True)}  {text}"
+            if text and cells(line) <= (screen.width or cells(line)):
+                yield line
+            elif text:
+                yield f"  {screen.paint(name, dim=True)}"
+                yield from screen.wrapped(f"    {click.unstyle(text)}", 4)

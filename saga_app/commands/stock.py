@@ -63,7 +63,7 @@ def stock(
     if sku is None:
         show_page(settings, STOCK, limit, after, as_json, q=q, warehouse=warehouse)
     else:
-        show_one(settings, STOCK, sku, limit, as_json, open_only=open_only)
+        show_one(settings, STOCK, sku, limit, as_json, open_only=open_only, where=warehouse)
 
 
 @click.command()

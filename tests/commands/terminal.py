@@ -9,20 +9,28 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-ROOT_PROGRAM = [sys.executable, "-c", "from saga_app.commands import main; main()"]
+#: `saga`, as it is installed.
+PROGRAM = [sys.executable, "-c", "from saga_app.commands import main; main()"]
 
 
 class Terminal:
     """A command of `saga` whose output is a terminal; `text` is all that it has written."""
 
-    def __init__(self, *words: str, env: Mapping[str, str], columns: int = 80, lines: int = 24) -> None:
+    def __init__(
+        self,
+        *words: str,
+        env: Mapping[str, str],
+        columns: int = 80,
+        lines: int = 24,
+        program: Sequence[str] = PROGRAM,
+    ) -> None:
         self._own, other = pty.openpty()
         fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         known = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "PATH": os.environ["PATH"]}
         self.process = subprocess.Popen(
-            [*ROOT_PROGRAM, *words],
+            [*program, *words],
             stdin=other,
             stdout=other,
             stderr=other,
