@@ -1,7 +1,6 @@
 """`saga watch`: all orders at one look, again and again; from the order database."""
 
 import asyncio
-import signal
 
 import click
 
@@ -35,6 +34,7 @@ def watch(every: float, as_json: bool) -> None:
     """
     from saga_app.commands import watching
 
-    # The terminal is left as it was, however this ends.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    asyncio.run(watching.watch(Settings.read(), every, as_json=as_json))
+    try:
+        asyncio.run(watching.watch(Settings.read(), every, as_json=as_json))
+    except asyncio.CancelledError:
+        raise click.Abort from None

@@ -1,6 +1,7 @@
 """Looks at the order database again and again: how many orders there are of each state, which are open, the newest."""
 
 import asyncio
+import signal
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -55,7 +56,8 @@ class Look(NamedTuple):
 
 
 async def watch(settings: Settings, every: float, *, as_json: bool) -> None:
-    """Until it is cancelled: a live table on a terminal, else a line whenever a number changes."""
+    """Until SIGTERM or Ctrl-C: a live table on a terminal, else a line whenever a number changes."""
+    _end_in_order()
     screen = Screen.of_output()
     if screen.width is not None and not as_json:
         from saga_app.commands.live import Live
@@ -74,6 +76,13 @@ async def watch(settings: Settings, every: float, *, as_json: bool) -> None:
             )
 
     await _look(settings, every, tell, lists_too=False)
+
+
+def _end_in_order() -> None:
+    """SIGTERM ends it as Ctrl-C does: the terminal is left as it was."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 async def _look(settings: Settings, every: float, tell: Any, *, lists_too: bool) -> None:

@@ -189,6 +189,23 @@ def test_late_orders_are_listed(saga: Say):
     assert [each["order_id"] for each in objects(saga("orders", "--late", "--json"))] == ["o5", "o4"]
 
 
+def documented(section: str) -> set[str]:
+    """The keys in the first column of a section's table in the reference."""
+    text = (
+        (ROOT / "docs/reference/output.md").read_text("utf-8").split(f"## {section}\n")[1].split("\n## ")[0]
+    )
+    return {
+        key for row in re.findall(r"^\| (`.*?) \|", text, re.MULTILINE) for key in re.findall(r"`(\w+)`", row)
+    }
+
+
+def test_the_reference_names_every_key_that_is_printed(saga: Say):
+    (order,) = objects(saga("order", "o4", "--raw", "--json"))
+    assert order.keys() == documented("`saga order ORDER`")
+    balances = [*objects(saga("stock", "MUG", "--json")), *objects(saga("accounts", "ada", "--json"))]
+    assert {key for each in balances for key in each} == documented("`saga stock`, `saga accounts`")
+
+
 COMMANDS = (
     ("order", "o1"),
     ("order", "o4"),
@@ -276,6 +293,7 @@ def test_in_a_pipe_watch_writes_a_line_whenever_a_number_changes(
     first = json.loads(watching.stdout.readline())
     assert first["orders"] == {"OPEN": 1, "CANCELLING": 1, "COMPLETED": 1, "CANCELLED": 2}
     assert (first["late"], first["behind"]) == (2, None)
+    assert first.keys() == documented("`saga watch`")
     shop.sent(placed("o6"))
     assert json.loads(watching.stdout.readline())["orders"]["COMPLETED"] == 2
     watching.send_signal(signal.SIGINT)
