@@ -4,8 +4,6 @@ import asyncio
 import signal
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from saga_app.commands.behind import Behind, behind
 from saga_app.commands.moment import now
 from saga_app.commands.output import show
@@ -98,7 +96,7 @@ async def _look(settings: Settings, every: float, tell: Any, *, lists_too: bool)
                 age = await asyncio.to_thread(behind, settings)
 
 
-async def _seen(connection: AsyncConnection, age: Behind, *, lists_too: bool) -> Look:
+async def _seen(connection: Any, age: Behind, *, lists_too: bool) -> Look:
     at = now()
     late = lists.late(at)
     return Look(
