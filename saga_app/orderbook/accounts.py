@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_app.core.records import StepName
 from saga_app.core.rows import OPEN_STATUSES, State
-from saga_app.orderbook.lists import Listed, age, begins, is_id
+from saga_app.orderbook import lists
+from saga_app.orderbook.lists import Listed, begins, is_id
 from saga_app.orderbook.schema import accounts, order_steps, orders
 
 #: Customer and currency.
@@ -69,12 +70,7 @@ async def holders(
     customer, currency = holder
     asked = _paid(orders.c.order_id, orders.c.status, orders.c.amount, orders.c.placed_at)
     asked = asked.where(orders.c.customer_id == customer, orders.c.currency == currency)
-    if open_only:
-        asked = asked.where(orders.c.status.in_(sorted(OPEN_STATUSES)))
-    if before is not None:
-        asked = asked.where(age() < tuple_(*before))
-    asked = asked.order_by(orders.c.placed_at.desc(), orders.c.order_id.desc()).limit(limit)
-    return [dict(row) for row in (await connection.execute(asked)).mappings()]
+    return await lists.newest(connection, asked, limit, before, open_only=open_only)
 
 
 async def accounted(connection: AsyncConnection, customer_id: str) -> dict[Holder, dict[str, Decimal]]:

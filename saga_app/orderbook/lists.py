@@ -103,6 +103,23 @@ async def page(
     return [dict(row) for row in (await connection.execute(asked)).mappings()]
 
 
+async def newest(
+    connection: AsyncConnection,
+    asked: Select[Any],
+    limit: int,
+    before: tuple[int, str] | None,
+    *,
+    open_only: bool,
+) -> list[Listed]:
+    """So many rows of a question about orders, newest first; `before`: age and id of the last one before."""
+    if open_only:
+        asked = asked.where(orders.c.status.in_(sorted(OPEN_STATUSES)))
+    if before is not None:
+        asked = asked.where(age() < tuple_(*before))
+    asked = asked.order_by(orders.c.placed_at.desc(), orders.c.order_id.desc()).limit(limit)
+    return [dict(row) for row in (await connection.execute(asked)).mappings()]
+
+
 async def counts(connection: AsyncConnection, choice: Choice) -> dict[str, int]:
     """How many orders there are of each status."""
     if not choice.can_fit:

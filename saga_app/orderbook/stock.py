@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_app.core.records import StepName
 from saga_app.core.rows import OPEN_STATUSES, State
-from saga_app.orderbook.lists import Listed, age, begins, is_id
+from saga_app.orderbook import lists
+from saga_app.orderbook.lists import Listed, begins, is_id
 from saga_app.orderbook.schema import order_lines, order_steps, orders, stock
 
 #: Warehouse and SKU.
@@ -69,12 +70,7 @@ async def holders(
         orders.c.placed_at,
     )
     asked = _held(*columns).where(order_lines.c.sku == sku, orders.c.warehouse == warehouse)
-    if open_only:
-        asked = asked.where(orders.c.status.in_(sorted(OPEN_STATUSES)))
-    if before is not None:
-        asked = asked.where(age() < tuple_(*before))
-    asked = asked.order_by(orders.c.placed_at.desc(), orders.c.order_id.desc()).limit(limit)
-    return [dict(row) for row in (await connection.execute(asked)).mappings()]
+    return await lists.newest(connection, asked, limit, before, open_only=open_only)
 
 
 async def accounted(connection: AsyncConnection, sku: str) -> dict[Article, dict[str, int]]:
