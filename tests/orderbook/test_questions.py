@@ -141,6 +141,29 @@ def test_following_an_order_that_has_ended_tells_it_and_how_it_ended(saga: Say, 
     assert (saga("order", order, "--follow", "--json").exit_code) == code
 
 
+def test_an_order_is_followed_from_before_it_is_there_and_each_record_is_told_once(shop: Shop):
+    follow = [*PROGRAM, "order", "o6", "--follow"]
+    with subprocess.Popen(
+        follow, stdout=subprocess.PIPE, text=True, env={**os.environ, **shop.env}
+    ) as following:
+        try:
+            assert following.stdout is not None
+            shop.services.silent = ()
+            rows = shop.services.send(placed("o6", lines=MUGS))
+            payment = next(at for at, row in enumerate(rows) if row.topic() == topics.INVENTORY)
+            shop.book.write(*rows[:payment])
+            until_paid = [following.stdout.readline() for _ in range(3)]
+            shop.book.write(*rows[payment:])
+            rest = following.communicate(timeout=30)[0].splitlines()
+        finally:
+            following.kill()
+    assert following.returncode == 0
+    assert until_paid[1].endswith("payment is asked to take the payment: paid\n")
+    assert until_paid[2].startswith("On its way to inventory to reserve the stock since ")
+    assert rest[-2:] == ["o6  ✓ COMPLETED", "Completed: paid, reserved, shipment booked."]
+    assert len([line for line in rest if " is asked to " in line]) == 2
+
+
 def test_stock_and_accounts_list_what_came_in_and_where_it_is(saga: Say):
     assert told(saga("stock", "--q", "MU")) == [
         "warehouse  sku  received  available  reserved  sold",
