@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import tables
 from saga_app import topics, wire
@@ -20,26 +20,12 @@ from saga_app.audit.scope import Scope
 from saga_app.audit.shelves import FOLDED, Shelves
 from saga_app.core.errors import Rejected
 from saga_app.core.records import Order
+from saga_app.core.route import SEQUENCE
 from saga_app.core.rows import JournalRow, OrderRow, version_of
 from saga_app.durable import changelogs
 from saga_app.durable.ports import Message, Place
 from saga_app.durable.view import View
 from saga_app.settings import Settings
-
-#: Records that come from one another within a millisecond, in the order of cause and effect.
-_SEQUENCE: Final = (
-    "OrderPlaced",
-    "CancellationRequested",
-    "DeadlinePassed",
-    "PaymentRequested",
-    "ReservationRequested",
-    "ShipmentRequested",
-    "ShipmentCancellationRequested",
-    "ReleaseRequested",
-    "RefundRequested",
-    "OrderCompleted",
-    "OrderCancelled",
-)
 
 
 class History(NamedTuple):
@@ -142,4 +128,4 @@ def _concerns(message: Message, key: bytes) -> bool:
 
 
 def _when(event: Event) -> tuple[int, int, Place, int]:
-    return event.time, _SEQUENCE.index(event.record.type), event.place, event.message.offset
+    return event.time, SEQUENCE.index(event.record.type), event.place, event.message.offset

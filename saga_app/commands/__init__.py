@@ -5,14 +5,18 @@ from saga_app.commands import (
     dead_letters,
     doctor,
     history,
+    order,
     orderbook,
     orders,
     place,
     policy,
     replay,
     settings,
+    shell_completion,
+    stock,
     supply,
     topics,
+    watch,
 )
 from saga_app.commands.program import main
 
@@ -34,5 +38,10 @@ for command in (
     orderbook.orderbook,
     orderbook.rebuild_orders,
     orders.orders,
+    order.order,
+    watch.watch,
+    shell_completion.shell_completion,
+    stock.stock,
+    stock.accounts,
 ):
     main.add_command(command)

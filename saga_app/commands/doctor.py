@@ -10,9 +10,9 @@ import click
 from confluent_kafka import KafkaException
 
 from saga_app.commands import packages
+from saga_app.commands.behind import behind_topics
 from saga_app.commands.broker import reach
 from saga_app.commands.group import Group
-from saga_app.commands.orders import behind_topics
 from saga_app.commands.output import FAILED, Failed, as_json, in_words, show, told
 from saga_app.commands.sql import NoOrders
 from saga_app.commands.topics import all_wanted, remedy

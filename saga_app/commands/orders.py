@@ -1,14 +1,17 @@
 """`saga orders`: the orders, newest first, from the order database."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import click
 
+from saga_app.commands.behind import behind_topics
 from saga_app.commands.broker import reach
-from saga_app.commands.output import Failed, as_json, show, told
+from saga_app.commands.moment import now
+from saga_app.commands.output import Failed, as_json, printable, say, show, told
+from saga_app.commands.screen import Screen, table
 from saga_app.commands.sql import with_sql
 from saga_app.core.route import ROUTE
 from saga_app.core.rows import Status
@@ -47,6 +50,9 @@ def _since(context: click.Context, parameter: click.Parameter, text: str | None)
     "--limit", default=USUALLY, metavar="N", type=click.IntRange(1), show_default=True, help="At most N."
 )
 @click.option("--before", metavar="ID", help="The next page: orders older than this one.")
+@click.option(
+    "--late", is_flag=True, help="Only those that have not ended before their first deadline, 30 s."
+)
 @click.option("--count", is_flag=True, help="Only how many there are of each state.")
 @click.option("--lag", is_flag=True, help="Only how far the database is behind the topics.")
 @as_json
@@ -58,6 +64,7 @@ def orders(
     q: str,
     limit: int,
     before: str | None,
+    late: bool,
     count: bool,
     lag: bool,
     as_json: bool,
@@ -67,6 +74,7 @@ def orders(
     \b
     saga orders
     saga orders --state CANCELLED --since 1h
+    saga orders --late
     saga orders --q MUG --limit 10
     saga orders --before 4711 --json
     saga orders --lag
@@ -80,6 +88,9 @@ def orders(
         _show_lag(settings, as_json=as_json)
         return
     choice = lists.Choice(tuple(state.upper() for state in states), since, q)
+    if late:
+        those = lists.late(now())
+        choice = choice._replace(until=those.until, statuses=choice.statuses or those.statuses)
     if count:
         counts = asyncio.run(lists.asked(settings, lambda connection: lists.counts(connection, choice)))
         for state, number in counts.items():
@@ -91,12 +102,35 @@ def orders(
         )
     except LookupError:
         raise Failed(f"--before {before}: there is no such order") from None
-    for each in found:
-        show(_machine(each), _line(each), as_json=as_json)
-    if not as_json and not found:
+    for each in found if as_json else ():
+        show(_machine(each), "", as_json=True)
+    if as_json:
+        return
+    say(_lines(found, Screen.of_output()))
+    if not found:
         click.echo("no orders")
-    if not as_json and len(found) == limit:
+    if len(found) == limit:
         click.echo(f"older ones: --before {found[-1]['order_id']}")
+
+
+def _lines(orders: Sequence[Mapping[str, Any]], screen: Screen) -> Iterable[str]:
+    """Lines of equal columns in a pipe; on a terminal a table that fits, with a word on each order."""
+    if screen.width is None or not orders:
+        return map(_line, orders)
+    from saga_app.orderbook.standing import Standing
+    from saga_app.orderbook.words import clock, in_short
+
+    rows = [
+        [
+            clock(each["placed_at"], now()),
+            printable(each["order_id"]),
+            screen.state(each["status"]),
+            f"{each['amount']:,} {each['currency']}",
+            printable(in_short(Standing.of_listed(each))),
+        ]
+        for each in orders
+    ]
+    return table(screen, ("placed (UTC)", "order", "state", "amount", "where"), rows, ("amount",))
 
 
 def _machine(order: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,14 +152,6 @@ def _line(order: Mapping[str, Any]) -> str:
         why,
     )
     return "  ".join(columns).rstrip()
-
-
-@with_sql
-def behind_topics(settings: Settings) -> dict[str, int]:
-    """Of each topic the records that are not in the database yet. `NoOrders` where there is none."""
-    from saga_app.orderbook import lag, lists
-
-    return lag.behind(settings, asyncio.run(lists.asked(settings, lists.progress)))
 
 
 def _show_lag(settings: Settings, *, as_json: bool) -> None:

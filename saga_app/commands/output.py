@@ -1,7 +1,7 @@
 """What commands print: one line for people or one JSON object for machines; errors in one line on stderr."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, Final, NoReturn, ParamSpec, TypeVar
 
@@ -12,9 +12,10 @@ from saga_app.core.errors import Rejected
 from saga_app.durable.topic_admin import BrokerUnreachable, TopicsWrong
 from saga_app.settings import SettingsError
 
-#: Exit codes: something did not work, the input was wrong, Ctrl-C.
+#: Exit codes: something did not work, the input was wrong, an order that was followed ended cancelled, Ctrl-C.
 FAILED: Final = 1
 WRONG_INPUT: Final = 2
+CANCELLED: Final = 3
 INTERRUPTED: Final = 130
 
 Arguments = ParamSpec("Arguments")
@@ -39,6 +40,12 @@ def show(machine: dict[str, Any], people: str, *, as_json: bool) -> None:
     """One result."""
     # JSON escapes every control character but this one.
     click.echo(json.dumps(machine, default=str).replace("\x7f", "\\u007f") if as_json else people)
+
+
+def say(lines: Iterable[str]) -> None:
+    """Lines for people."""
+    for line in lines:
+        click.echo(line)
 
 
 def complain(message: str) -> None:

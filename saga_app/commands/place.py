@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 import click
 
 from saga_app.commands.lines import priced_article
+from saga_app.commands.links import order_page
 from saga_app.commands.output import WRONG_INPUT, as_json, complain, show, told
 from saga_app.commands.sending import Sender, Sent, checked, read
 from saga_app.core.errors import Fault, Rejected
@@ -124,16 +125,12 @@ def _place_all(file: Iterable[bytes], settings: Settings, *, as_json: bool) -> N
         for order_id, each in zip(ids, sent, strict=True):
             _show(order_id, each, settings, as_json=True)
     else:
-        click.echo(f"orders sent: {len(sent)}, lines refused: {refused}; see {_page('ORDER', settings)}")
+        click.echo(f"orders sent: {len(sent)}, lines refused: {refused}; see {order_page('ORDER', settings)}")
     if refused:
         raise SystemExit(WRONG_INPUT)
 
 
-def _page(order_id: str, settings: Settings) -> str:
-    return f"{settings.canonical_url}/table/orders/{order_id}/"
-
-
 def _show(order_id: str, sent: Sent, settings: Settings, *, as_json: bool, what: str = "order") -> None:
-    page = _page(order_id, settings)
+    page = order_page(order_id, settings)
     machine = {"order_id": order_id, **sent._asdict(), "page": page}
     show(machine, f"{what} {order_id} {sent}; see {page}", as_json=as_json)

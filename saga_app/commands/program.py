@@ -49,8 +49,10 @@ def main() -> None:
     \b
     saga receive MUG:100                             stock into the warehouse
     saga place --order-id 1 --line MUG:2:12.50       an order
+    saga order 1                                     where is it, and why?
+    saga watch                                       all orders, live
     saga doctor                                      is everything well?
 
     Broker and all else are set by SAGA_... variables: see `saga settings`. Exit codes: 0 done; 1 it did not
-    work, for example no broker answered; 2 input was refused.
+    work, for example no broker answered; 2 input was refused; 3 the order that was followed was cancelled.
     """

@@ -6,7 +6,7 @@ from typing import Final, ParamSpec, TypeVar
 
 from saga_app.commands.output import Failed
 
-_PACKAGES: Final = ("sqlalchemy", "alembic", "aiosqlite", "asyncpg", "greenlet")
+_PACKAGES: Final = ("sqlalchemy", "alembic", "aiosqlite", "asyncpg", "greenlet", "rich")
 
 
 class NoOrders(Failed):
@@ -23,26 +23,37 @@ def with_sql(command: Callable[Arguments, Result]) -> Callable[Arguments, Result
     @wraps(command)
     def run(*args: Arguments.args, **options: Arguments.kwargs) -> Result:
         try:
-            from saga_app.orderbook.database import DatabaseEmpty, DatabaseWrong, in_words, is_down
-            from saga_app.orderbook.origin import TopicsMissing
+            return _asked(command, *args, **options)
         except ModuleNotFoundError as error:
-            if (error.name or "").partition(".")[0] not in _PACKAGES:
+            package = (error.name or "").partition(".")[0]
+            if package not in _PACKAGES:
                 raise
             raise NoOrders(
-                f"the order database needs the package {error.name}; in the folder of this project: "
+                f"the order database needs the package {package}; in the folder of this project: "
                 "pip install '.[orders]'"
-            ) from error
-        try:
-            return command(*args, **options)
-        except DatabaseEmpty as error:
-            raise NoOrders(str(error)) from error
-        except (DatabaseWrong, TopicsMissing) as error:
-            raise Failed(str(error)) from error
-        except Exception as error:
-            if not is_down(error):
-                raise
-            raise Failed(
-                f"the order database does not answer: {in_words(error)}; is SAGA_DB_URL right?"
             ) from error
 
     return run
+
+
+def _asked(
+    command: Callable[Arguments, Result], *args: Arguments.args, **options: Arguments.kwargs
+) -> Result:
+    from saga_app.orderbook.database import DatabaseEmpty, DatabaseWrong, in_words, is_down
+    from saga_app.orderbook.origin import TopicsMissing
+
+    try:
+        return command(*args, **options)
+    except DatabaseEmpty as error:
+        raise NoOrders(str(error)) from error
+    except (DatabaseWrong, TopicsMissing) as error:
+        raise Failed(str(error)) from error
+    except BrokenPipeError:
+        # Nobody reads what we write any more: that is no trouble with the database.
+        raise
+    except Exception as error:
+        if not is_down(error):
+            raise
+        raise Failed(
+            f"the order database does not answer: {in_words(error)}; is SAGA_DB_URL right?"
+        ) from error

@@ -22,6 +22,16 @@ ROUTE: Final = (
     Step(StepName.SHIPPING, records.ShipmentRequested, records.ShipmentCancellationRequested),
 )
 PIVOT: Final = ROUTE[-1]
+#: Types of records in the order of cause and effect, for those that come from one another within a millisecond.
+SEQUENCE: Final = (
+    "OrderPlaced",
+    "CancellationRequested",
+    "DeadlinePassed",
+    *(step.do.__name__ for step in ROUTE),
+    *(step.undo.__name__ for step in reversed(ROUTE)),
+    "OrderCompleted",
+    "OrderCancelled",
+)
 
 
 def step(name: StepName) -> Step:

@@ -39,21 +39,21 @@ class Choice(NamedTuple):
             and (self.since is None or letter.time >= self.since)
             and (self.until is None or letter.time < self.until)
             and not (self.unreplayed and letter.id in replays)
-            and (self.order is None or names(letter, self.order))
+            and (self.order is None or names(letter.key, letter.value, self.order))
         )
 
 
-def names(letter: Letter, wanted: str) -> bool:
+def names(key: bytes | None, value: bytes | None, wanted: str) -> bool:
     """Whether the key or an id in the payload is this one; in what cannot be read, whether it stands there."""
-    if letter.key == wanted.encode("utf-8", "surrogateescape"):
+    if key == wanted.encode("utf-8", "surrogateescape"):
         return True
     try:
-        return wanted in _ids(wire.parse(letter.value or b""))
+        return wanted in _ids(wire.parse(value or b""))
     except Rejected:
         word = rb"(?<![A-Za-z0-9._-])%s(?![A-Za-z0-9._-])" % re.escape(
             wanted.encode("utf-8", "surrogateescape")
         )
-        return re.search(word, letter.value or b"") is not None
+        return re.search(word, value or b"") is not None
 
 
 def _ids(fields: dict[str, Any]) -> Iterator[str]:

@@ -63,12 +63,12 @@ def letter(value: bytes | None, key: bytes | None = None) -> Letter:
 def test_an_order_is_named_by_an_id_or_by_a_word_in_what_cannot_be_read(
     value: bytes | None, does: bool
 ) -> None:
-    assert names(letter(value), "17") is does
+    assert names(None, value, "17") is does
 
 
 def test_an_order_may_be_named_by_the_key_alone() -> None:
-    assert names(letter(None, b"17"), "17")
-    assert not names(letter(None, b"170"), "17")
+    assert names(b"17", None, "17")
+    assert not names(b"170", None, "17")
 
 
 def test_the_end_of_a_time_is_not_in_it() -> None:

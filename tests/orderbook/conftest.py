@@ -9,6 +9,7 @@ import pytest
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
 from tests.live.scene import Scene, clear
+from tests.orderbook.batches import Book
 from tests.orderbook.filled import fill
 from tests.orderbook.postgres import MISSING, Postgres, binaries, server
 
@@ -30,6 +31,14 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/orders.db"
     server: Postgres = request.getfixturevalue("postgres")
     return server.create(f"test_{next(_numbers)}")
+
+
+@pytest.fixture
+def book(url: str) -> Iterator[Book]:
+    """A database that takes batches without Kafka."""
+    book = Book(url)
+    yield book
+    book.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,6 @@
 """What a batch does to a real database of each kind; no Kafka here."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterator
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from sqlalchemy.exc import IntegrityError
@@ -14,54 +11,14 @@ from saga_app.core.records import Record
 from saga_app.core.rows import Account, OrderRow, Status
 from saga_app.durable import dead_letters, ports
 from saga_app.orderbook import schema
-from saga_app.orderbook.database import Database, DatabaseWrong, is_down
-from saga_app.orderbook.entries import Entries
+from saga_app.orderbook.database import DatabaseWrong, is_down
 from saga_app.orderbook.origin import Origin
-from saga_app.orderbook.readers import readers
-from saga_app.orderbook.sink import Overtaken, Sink
-from saga_app.settings import Settings
+from saga_app.orderbook.sink import Overtaken
+from tests.orderbook.batches import ORIGIN, Book, Message, entries
 from tests.orderbook.book import contents, rows
 from tests.support.examples import cancelled, order, placed
 
-READERS = readers("saga")
 ORDERS, ACCOUNTS = "saga-orders-changelog", "saga-accounts-changelog"
-ORIGIN = Origin("saga", "cluster", {topic: f"id of {topic}" for topic in READERS}, [])
-
-
-class Message:
-    """A record as confluent-kafka gives it."""
-
-    def __init__(
-        self,
-        topic: str,
-        offset: int,
-        value: bytes | None,
-        key: bytes = b"k",
-        time: int = 0,
-        headers: Any = (),
-    ) -> None:
-        self._all = (topic, offset, value, key, (1, time or 1_000 + offset), list(headers))
-
-    def topic(self) -> str:
-        return self._all[0]
-
-    def partition(self) -> int:
-        return 3
-
-    def offset(self) -> int:
-        return self._all[1]
-
-    def value(self) -> bytes | None:
-        return self._all[2]
-
-    def key(self) -> bytes:
-        return self._all[3]
-
-    def timestamp(self) -> tuple[int, int]:
-        return self._all[4]
-
-    def headers(self) -> Any:
-        return self._all[5]
 
 
 def row(version: int, status: Status = Status.OPEN, since: int = 5_000) -> Message:
@@ -78,51 +35,6 @@ def letter(offset: int, time: int) -> Message:
     original = ports.Message(9, 8, b"key", b"value\x00")
     headers = dead_letters.dead_letter(topics.PAYMENT, 2, original, Rejected(Fault.INVALID, "a\x00b")).headers
     return Message(topics.DEAD_LETTERS, offset, b"value\x00", b"key", time, headers)
-
-
-def entries(*messages: Message) -> Entries:
-    found = Entries()
-    for message in messages:
-        READERS[message.topic()](found, message)
-    return found
-
-
-class Book:
-    """A database and its writing side, for one line each."""
-
-    def __init__(self, url: str) -> None:
-        self.settings = Settings(db_url=url)
-        self._runner = asyncio.Runner()
-        self.database = Database(url)
-        self.sink = Sink(self.database)
-        self.run(self.database.make)
-        self.batches = self.run(self.sink.begin, ORIGIN).batches
-
-    def run(self, work: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
-        async def call() -> Any:
-            return await work(*arguments)
-
-        return self._runner.run(call())
-
-    def write(self, *messages: Message) -> None:
-        """One batch."""
-        reached = {(each.topic(), each.partition()): each.offset() + 1 for each in messages}
-        self.batches = self.run(self.sink.write, entries(*messages), reached, ORIGIN, self.batches)
-
-    def order(self) -> dict[str, Any]:
-        (found,) = rows(self.settings, schema.orders)
-        return found
-
-    def close(self) -> None:
-        self.run(self.database.close)
-        self._runner.close()
-
-
-@pytest.fixture
-def book(url: str) -> Iterator[Book]:
-    book = Book(url)
-    yield book
-    book.close()
 
 
 def test_a_repeated_batch_changes_nothing(book: Book):

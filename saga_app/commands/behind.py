@@ -1,0 +1,43 @@
+"""How old the copy is: what the order database does not have yet. Said when it matters."""
+
+import asyncio
+from typing import NamedTuple
+
+from confluent_kafka import KafkaException
+
+from saga_app.commands.broker import reach
+from saga_app.commands.output import Failed
+from saga_app.commands.sql import with_sql
+from saga_app.durable.topic_admin import BrokerUnreachable
+from saga_app.settings import Settings
+
+
+class Behind(NamedTuple):
+    """Records that the database does not have yet; None where that cannot be told."""
+
+    records: int | None
+
+    def in_words(self) -> str:
+        """For the end of a sentence about the copy."""
+        if self.records is None:
+            return "how far it is behind cannot be told: the broker does not answer"
+        if self.records:
+            return f"it is {self.records:,} records behind; does `saga orderbook` run?"
+        return "it has all that is in the topics"
+
+
+@with_sql
+def behind_topics(settings: Settings) -> dict[str, int]:
+    """Of each topic the records that are not in the database yet. `NoOrders` where there is none."""
+    from saga_app.orderbook import lag, lists
+
+    return lag.behind(settings, asyncio.run(lists.asked(settings, lists.progress)))
+
+
+def behind(settings: Settings) -> Behind:
+    """How far the copy is behind, whether a broker answers or not."""
+    try:
+        reach(settings)
+        return Behind(sum(behind_topics(settings).values()))
+    except (BrokerUnreachable, KafkaException, Failed):
+        return Behind(None)

@@ -1,0 +1,96 @@
+"""`saga stock` and `saga accounts`: what is there, and which orders have the rest; from the order database."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import click
+
+from saga_app.commands.output import as_json, told
+from saga_app.commands.sql import with_sql
+from saga_app.settings import Settings
+
+#: Lines that are shown unless somebody asks for more.
+USUALLY: Final = 50
+
+
+def _listed(last: str, open_only: str) -> Callable[[Any], Any]:
+    options = (
+        click.option("--open", "open_only", is_flag=True, help=open_only),
+        click.option(
+            "--limit",
+            default=USUALLY,
+            metavar="N",
+            type=click.IntRange(1),
+            show_default=True,
+            help="At most N.",
+        ),
+        click.option("--after", metavar=last, help="The next page: what comes behind this one."),
+    )
+
+    def add(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+@click.command()
+@click.argument("sku", required=False, metavar="[SKU]")
+@click.option("--q", default="", metavar="TEXT", help="Only articles whose SKU begins so.")
+@click.option("--warehouse", default="", metavar="ID", help="Only of this warehouse.")
+@_listed("WAREHOUSE:SKU", "With SKU: only open orders, for which it is reserved.")
+@as_json
+@told
+@with_sql
+def stock(
+    sku: str | None, q: str, warehouse: str, open_only: bool, limit: int, after: str | None, as_json: bool
+) -> None:
+    """List the stock of each article; of one SKU, tell which orders have it, newest first.
+
+    \b
+    saga stock
+    saga stock MUG
+    saga stock MUG --open
+    saga stock --q MU --warehouse main --json
+
+    What was received is available, or reserved for open orders, or sold. From the order database, which
+    `saga orderbook` keeps up to date; `saga audit` proves it from Kafka.
+    """
+    from saga_app.commands.balances import STOCK, show_one, show_page
+
+    settings = Settings.read()
+    if sku is None:
+        show_page(settings, STOCK, limit, after, as_json, q=q, warehouse=warehouse)
+    else:
+        show_one(settings, STOCK, sku, limit, as_json, open_only=open_only, where=warehouse)
+
+
+@click.command()
+@click.argument("customer", required=False, metavar="[CUSTOMER]")
+@click.option("--q", default="", metavar="TEXT", help="Only customers who begin so.")
+@_listed("CUSTOMER:CURRENCY", "With CUSTOMER: only open orders, which may still give it back.")
+@as_json
+@told
+@with_sql
+def accounts(
+    customer: str | None, q: str, open_only: bool, limit: int, after: str | None, as_json: bool
+) -> None:
+    """List the accounts; of one CUSTOMER, tell which orders were paid from it, newest first.
+
+    \b
+    saga accounts
+    saga accounts ada
+    saga accounts ada --open
+    saga accounts --q ad --json
+
+    What was deposited is there, or reserved for open orders, or paid. From the order database, which `saga orderbook`
+    keeps up to date; `saga audit` proves it from Kafka.
+    """
+    from saga_app.commands.balances import ACCOUNTS, show_one, show_page
+
+    settings = Settings.read()
+    if customer is None:
+        show_page(settings, ACCOUNTS, limit, after, as_json, q=q)
+    else:
+        show_one(settings, ACCOUNTS, customer, limit, as_json, open_only=open_only)

@@ -1,0 +1,140 @@
+"""Where an order stands, from what was copied of it: what it waits for, and when it is asked again. No SQL here.
+
+Rows and records of different topics are copied one after the other, so any of them may be older than the others:
+every function has an answer for whatever is there.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple, Self
+
+from saga_app.core import checkout
+from saga_app.core.records import StepName
+from saga_app.core.route import PIVOT, ROUTE
+from saga_app.core.rows import OPEN_STATUSES, OrderRow, State, Status
+
+Row = Mapping[str, Any]
+#: A step that has turned the order back, or has let it pass on its way back.
+BACK: Final = frozenset({State.REFUSED, State.UNDONE, State.VOID})
+_STEP: Final = {step.name.value: step for step in ROUTE}
+
+
+class Done(NamedTuple):
+    """What a step has recorded. `at` is when it decided, `undone_at` when it undid: None where that is not copied."""
+
+    state: State
+    reason: str | None = None
+    step: str | None = None
+    at: int | None = None
+    undone_at: int | None = None
+
+
+class Waits(NamedTuple):
+    """An order that has not ended waits for this service, on its way forwards or, undoing, back."""
+
+    service: str
+    undoing: bool
+
+    @property
+    def request(self) -> str:
+        """The type of the record that the service must take now."""
+        if self.service == StepName.CHECKOUT:
+            return "OrderCancelled" if self.undoing else "OrderCompleted"
+        step = _STEP[self.service]
+        return (step.undo if self.undoing else step.do).__name__
+
+
+class Standing(NamedTuple):
+    """An order and its steps, by name. Times are Kafka's, in milliseconds; `first`: when each type of record came."""
+
+    order_id: str
+    status: Status
+    reason: str | None
+    step: str | None
+    tries: int
+    since: int
+    placed_at: int
+    ended_at: int | None
+    steps: Mapping[str, Done]
+    first: Mapping[str, int]
+
+    @classmethod
+    def of(cls, order: Row, steps: Iterable[Row], events: Iterable[Row]) -> Self:
+        """From the rows of `orders`, `order_steps` and `order_events`."""
+        events = list(events)
+        times = {(event["type"], event["at_offset"]): event["time"] for event in events}
+        first: dict[str, int] = {}
+        for event in events:
+            first[event["type"]] = min(event["time"], first.get(event["type"], event["time"]))
+        fields = {name: order[name] for name in cls._fields if name in order}
+        rows = {step["service"]: step for step in steps}
+        done = {name: _done(rows[name], times) for name in _STEP if name in rows}
+        return cls(**{**fields, "status": Status(order["status"]), "steps": done, "first": first})
+
+    @classmethod
+    def of_listed(cls, row: Row) -> Self:
+        """From an order as `lists.page` has it: with the states of its steps, and without times of theirs."""
+        nothing = dict.fromkeys(("reason", "step", "version", "done_at", "undone_at"))
+        steps = [{**nothing, "service": name, "state": row[name]} for name in _STEP if row[name]]
+        return cls.of(row, steps, ())
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more happens."""
+        return self.status not in OPEN_STATUSES
+
+    @property
+    def is_past_pivot(self) -> bool:
+        """Whether it will be completed, whatever comes."""
+        return self.state(PIVOT.name) is State.DONE
+
+    def state(self, step: str) -> State | None:
+        """What the step has done; None if nothing is recorded."""
+        return self.steps[step].state if step in self.steps else None
+
+    def waits_for(self) -> Waits | None:
+        """What must happen next, or None if the order has ended."""
+        if self.has_ended:
+            return None
+        if self.is_past_pivot:
+            return Waits(StepName.CHECKOUT, undoing=False)
+        turned = [place for place, step in enumerate(ROUTE) if self.state(step.name) in BACK]
+        if turned:
+            before = ROUTE[turned[0] - 1].name if turned[0] else StepName.CHECKOUT
+            return Waits(before, undoing=True)
+        if self.status is Status.CANCELLING:
+            return Waits(PIVOT.name, undoing=True)
+        done = [place for place, step in enumerate(ROUTE) if self.state(step.name) is State.DONE]
+        return Waits(ROUTE[done[-1] + 1 if done else 0].name, undoing=False)
+
+    def waits_since(self) -> int | None:
+        """When what it waits for was asked; None if the request has not come to its inbox, or is not copied."""
+        waits = self.waits_for()
+        return None if waits is None else self.first.get(waits.request)
+
+    def asked_again_at(self) -> int | None:
+        """When checkout asks again, if the order has not ended until then; see `checkout.due`."""
+        return None if self.has_ended else checkout.due(self._row(self.since, self.tries))
+
+    def undone_from(self) -> int | None:
+        """When checkout gives up and undoes it, if nothing comes; None if that has begun, or cannot be any more."""
+        if self.status is not Status.OPEN:
+            return None
+        at = self.since
+        for tries in range(self.tries, max(checkout.TRIES, self.tries + 1)):
+            at = checkout.due(self._row(at, tries))
+        return at
+
+    def _row(self, since: int, tries: int) -> OrderRow:
+        return OrderRow(0, self.status, 0, tries, since, b"")
+
+
+def _done(step: Row, times: Mapping[tuple[str, int], int]) -> Done:
+    do, undo = _STEP[step["service"]].do.__name__, _STEP[step["service"]].undo.__name__
+    state = State(step["state"])
+    if state in (State.DONE, State.UNDONE):
+        at = times.get((do, step["done_at"]))
+        undone = times.get((undo, step["undone_at"]))
+    else:
+        at = times.get((do if state is State.REFUSED else undo, step["version"]))
+        undone = None
+    return Done(state, step["reason"], step["step"], at, undone)

@@ -1,0 +1,59 @@
+"""What helps people to find their way: help with examples, and completion in their shell."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from saga_app.commands import main
+
+BIN = Path(sys.executable).parent
+
+
+@pytest.mark.parametrize("name", main.commands)
+def test_the_help_of_every_command_has_an_example(name: str):
+    command = main.commands[name]
+    examples = [line.strip() for line in (command.help or "").splitlines() if f"saga {name}" in line]
+    assert examples, f"saga {name} --help shows no example"
+
+
+def shell(*words: str, **env: str) -> str:
+    done = subprocess.run(
+        words,
+        env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", **env},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def test_bash_completes_commands_and_options():
+    asked = """
+        eval "$(saga shell-completion bash)"
+        COMP_WORDS=(saga ord); COMP_CWORD=1; _saga_completion saga; echo "${COMPREPLY[@]}"
+        COMPREPLY=(); COMP_WORDS=(saga order --fol); COMP_CWORD=2; _saga_completion saga; echo "${COMPREPLY[@]}"
+    """
+    assert shell("bash", "--norc", "-c", asked).splitlines() == ["order orderbook orders", "--follow"]
+
+
+@pytest.mark.parametrize("name", ["zsh", "fish"])
+def test_what_zsh_and_fish_ask_is_answered_and_their_script_asks_it(name: str, tmp_path: Path):
+    script = shell("saga", "shell-completion", name)
+    assert f"_SAGA_COMPLETE={name}_complete" in script
+    words = {"COMP_WORDS": "saga ord", "COMP_CWORD": "1" if name == "zsh" else "ord"}
+    answer = shell("saga", **words, _SAGA_COMPLETE=f"{name}_complete")
+    assert {"order", "orders", "orderbook"} <= set(answer.replace(",", "\n").replace("\t", "\n").splitlines())
+    if shutil.which(name):
+        (tmp_path / "script").write_text(script)
+        shell(name, "-n", str(tmp_path / "script"))
+
+
+def test_another_shell_is_refused_in_one_line():
+    result = CliRunner().invoke(main, ["shell-completion", "tcsh"])
+    assert result.exit_code == 2 and "tcsh" in result.stderr and isinstance(main, click.Group)
