@@ -20,6 +20,7 @@ from saga_app.audit.scope import Scope
 from saga_app.audit.shelves import FOLDED, Shelves
 from saga_app.core.errors import Rejected
 from saga_app.core.records import Order
+from saga_app.core.route import ROUTE
 from saga_app.core.rows import JournalRow, OrderRow, version_of
 from saga_app.durable import changelogs
 from saga_app.durable.ports import Message, Place
@@ -31,12 +32,8 @@ _SEQUENCE: Final = (
     "OrderPlaced",
     "CancellationRequested",
     "DeadlinePassed",
-    "PaymentRequested",
-    "ReservationRequested",
-    "ShipmentRequested",
-    "ShipmentCancellationRequested",
-    "ReleaseRequested",
-    "RefundRequested",
+    *(step.do.__name__ for step in ROUTE),
+    *(step.undo.__name__ for step in reversed(ROUTE)),
     "OrderCompleted",
     "OrderCancelled",
 )
