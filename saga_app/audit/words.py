@@ -44,7 +44,8 @@ def _of_step(step: Step, record: Record, row: JournalRow, verdict: Verdict) -> s
         case State.UNDONE:
             return f"{step.undone} ({row.reason} at {row.step})"
         case State.VOID:
-            return f"{step.name} was asked to undo before it was asked to act: it will not act ({row.reason} at {row.step})"
+            why = f"{row.reason} at {row.step}"
+            return f"{step.name} was asked to undo before it was asked to act: it will not act ({why})"
 
 
 def _of_checkout(record: Record, row: OrderRow | JournalRow | None, verdict: Verdict) -> str:
