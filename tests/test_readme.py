@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from saga_app.local.process import until
+from tests.support.blocks import ROOT, blocks
 
-ROOT = Path(__file__).parent.parent
-BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
-RUN, TEST, FAUST, SAGA, ASK = BLOCKS
+RUN, TEST, FAUST, SAGA, ASK = blocks("README.md")
+BEGIN, PLACE, WATCH, ROWS, FAR, UNDO, SAME, KILL, PROVE = blocks("docs/tutorial.md")
 
 
 class Running:
@@ -108,6 +108,37 @@ def test_the_saga_commands_send_what_they_say(running: Running):
     told = running.shell(ASK)
     assert "placed: 25.00 GBP, 1 lines" in told and "letters that would be sent again: 0" in told
     assert "audit: everything holds" in told
+
+
+def test_the_tutorial_completes_an_order_and_undoes_another_in_order(running: Running):
+    running.wait_for("running until Ctrl-C")
+    assert BEGIN == RUN
+    running.shell(PLACE)
+    assert until(lambda: "shipment booked" in running.shell(WATCH), 30)
+    assert '"75.00"' in running.shell(ROWS)
+    running.shell(FAR)
+    assert until(lambda: "CANCELLED" in running.shell(UNDO), 30)
+    told = running.shell(UNDO)
+    words = ("paid", "reserved", "shipping refused: undeliverable", "released", "refunded", "CANCELLED")
+    places = [told.index(each) for each in words]
+    assert places == sorted(places)
+    assert '"75.00"' in running.shell(SAME)
+
+
+def test_the_tutorial_kills_a_worker_in_the_middle_and_every_order_ends(running: Running):
+    running.wait_for("running until Ctrl-C")
+    running.shell(KILL)
+    running.wait_for("was killed by SIGKILL; started again as pid")
+
+    def ended() -> int:
+        return len(
+            set(re.findall(r"^  (cup-\d+) +(?:completed|undeliverable)$", running.said(), re.MULTILINE))
+        )
+
+    killed_at = ended()
+    assert until(lambda: ended() == 3_000, 180), ended()
+    assert killed_at < 3_000
+    assert "audit: everything holds" in running.shell(PROVE)
 
 
 def test_a_killed_worker_is_started_again_and_orders_go_on(running: Running):
