@@ -15,6 +15,7 @@ from saga_app.local.process import until
 from tests.support.blocks import ROOT, blocks
 
 RUN, TEST, FAUST, SAGA, ASK = blocks("README.md")
+KILLED = "was killed by SIGKILL; started again as pid"
 BEGIN, PLACE, WATCH, ROWS, FAR, UNDO, SAME, KILL, PROVE = blocks("docs/tutorial.md")
 
 
@@ -37,10 +38,10 @@ class Running:
     def said(self) -> str:
         return self.output.read_text("utf-8")
 
-    def wait_for(self, words: str) -> None:
-        """Until it has said this."""
-        until(lambda: words in self.said() or self.process.poll() is not None, 180)
-        assert words in self.said(), self.said()[-3000:]
+    def wait_for(self, words: str, times: int = 1) -> None:
+        """Until it has said this so many times."""
+        until(lambda: self.said().count(words) >= times or self.process.poll() is not None, 180)
+        assert self.said().count(words) >= times, self.said()[-3000:]
 
     def shell(self, commands: str) -> str:
         """What a user's second terminal prints; every command must succeed."""
@@ -127,8 +128,9 @@ def test_the_tutorial_completes_an_order_and_undoes_another_in_order(running: Ru
 
 def test_the_tutorial_kills_a_worker_in_the_middle_and_every_order_ends(running: Running):
     running.wait_for("running until Ctrl-C")
+    before = running.said().count(KILLED)
     running.shell(KILL)
-    running.wait_for("was killed by SIGKILL; started again as pid")
+    running.wait_for(KILLED, before + 1)
 
     def ended() -> int:
         return len(
@@ -143,8 +145,9 @@ def test_the_tutorial_kills_a_worker_in_the_middle_and_every_order_ends(running:
 
 def test_a_killed_worker_is_started_again_and_orders_go_on(running: Running):
     running.wait_for("running until Ctrl-C")
+    before = running.said().count(KILLED)
     running.shell(f"kill -9 $(cat {running.folder}/worker-1.pid)")
-    running.wait_for("was killed by SIGKILL; started again as pid")
+    running.wait_for(KILLED, before + 1)
     running.shell("""faust -A saga_app send checkout_events '{"order_id": 4, "amount": 5}'""")
 
     def is_completed() -> bool:

@@ -40,15 +40,12 @@ def record_schema(model: type[Model]) -> dict[str, Any]:
 def row_schema(row: type[Any]) -> dict[str, Any]:
     """A row as it stands in a changelog: absent fields are left out, never null."""
     defaults = row._field_defaults
-    fields = {name: _written(kind) for name, kind in get_type_hints(row).items()}
-    model: Any = create_model(
-        row.__name__,
-        __config__=ConfigDict(extra="forbid"),
-        __doc__=row.__doc__,
-        **{
-            name: (kind, Field(default_factory=kind) if name in defaults else ...)
-            for name, kind in fields.items()
-        },
+    fields: dict[str, Any] = {}
+    for name, kind in get_type_hints(row).items():
+        written = _written(kind)
+        fields[name] = (written, Field(default_factory=written) if name in defaults else ...)
+    model: type[Any] = create_model(
+        row.__name__, __config__=ConfigDict(extra="forbid"), __doc__=row.__doc__, **fields
     )
     return {"$schema": _DIALECT, **model.model_json_schema()}
 
