@@ -11,14 +11,23 @@ from typing import Final
 from confluent_kafka import murmur2
 
 from saga_app.core import records
-from saga_app.core.records import FundsDeposited, PolicyChanged, Record, Slip, StockReceived
+from saga_app.core.records import FundsDeposited, PolicyChanged, Record, Slip, StepName, StockReceived
+from saga_app.core.route import ROUTE
 
-CHECKOUT: Final = "checkout_events"
-PAYMENT: Final = "payment_events"
-INVENTORY: Final = "inventory_events"
-SHIPPING: Final = "shipping_events"
+
+def inbox(name: StepName) -> str:
+    """The inbox of a service."""
+    return f"{name}_events"
+
+
+CHECKOUT: Final = inbox(StepName.CHECKOUT)
+PAYMENT: Final = inbox(StepName.PAYMENT)
+INVENTORY: Final = inbox(StepName.INVENTORY)
+SHIPPING: Final = inbox(StepName.SHIPPING)
 DEAD_LETTERS: Final = "dead_letters"
-INBOXES: Final = (CHECKOUT, PAYMENT, INVENTORY, SHIPPING)
+#: The steps of the route by their inboxes, and all inboxes in the order of the route.
+STEPS: Final = {inbox(step.name): step for step in ROUTE}
+INBOXES: Final = (CHECKOUT, *STEPS)
 
 #: Fixed for the life of the topics: the partition of a key depends on it.
 DEFAULT_PARTITIONS: Final = 8
@@ -34,14 +43,9 @@ _OF_TYPE: Final[dict[type, str]] = {
     records.DeadlinePassed: CHECKOUT,
     records.OrderCompleted: CHECKOUT,
     records.OrderCancelled: CHECKOUT,
-    records.PaymentRequested: PAYMENT,
-    records.RefundRequested: PAYMENT,
     records.FundsDeposited: PAYMENT,
-    records.ReservationRequested: INVENTORY,
-    records.ReleaseRequested: INVENTORY,
     records.StockReceived: INVENTORY,
-    records.ShipmentRequested: SHIPPING,
-    records.ShipmentCancellationRequested: SHIPPING,
+    **{slip: topic for topic, step in STEPS.items() for slip in (step.do, step.undo)},
 }
 
 
@@ -69,11 +73,8 @@ def key_of(record: Record) -> str:
 
 def key_in(topic: str, order: records.Order) -> str:
     """The key of an order's records in an inbox."""
-    if topic == PAYMENT:
-        return order.customer_id or order.order_id
-    if topic == INVENTORY and order.lines:
-        return order.warehouse
-    return order.order_id
+    step = STEPS.get(topic)
+    return order.order_id if step is None else step.key(order)
 
 
 def partition_of(key: str, partitions: int) -> int:

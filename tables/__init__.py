@@ -2,4 +2,11 @@
 
 from tables import accounts, orders, payments, reservations, shipments, stock
 
-ALL = (orders.TABLE, payments.TABLE, accounts.TABLE, reservations.TABLE, stock.TABLE, shipments.TABLE)
+ALL = (
+    orders.TABLE,
+    payments.TABLE,
+    accounts.TABLE,
+    reservations.TABLE,
+    stock.TABLE,
+    shipments.TABLE,
+)

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from saga_app.local.process import until
+from tests.support.blocks import ROOT, blocks
 
-ROOT = Path(__file__).parent.parent
-BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
-RUN, TEST, FAUST, SAGA, ASK = BLOCKS
+RUN, TEST, FAUST, SAGA, ASK = blocks("README.md")
+KILLED = "was killed by SIGKILL; started again as pid"
+BEGIN, PLACE, WATCH, ROWS, FAR, UNDO, SAME, KILL, PROVE = blocks("docs/tutorial.md")
 
 
 class Running:
@@ -37,10 +38,10 @@ class Running:
     def said(self) -> str:
         return self.output.read_text("utf-8")
 
-    def wait_for(self, words: str) -> None:
-        """Until it has said this."""
-        until(lambda: words in self.said() or self.process.poll() is not None, 180)
-        assert words in self.said(), self.said()[-3000:]
+    def wait_for(self, words: str, times: int = 1) -> None:
+        """Until it has said this so many times."""
+        until(lambda: self.said().count(words) >= times or self.process.poll() is not None, 180)
+        assert self.said().count(words) >= times, self.said()[-3000:]
 
     def shell(self, commands: str) -> str:
         """What a user's second terminal prints; every command must succeed."""
@@ -110,10 +111,43 @@ def test_the_saga_commands_send_what_they_say(running: Running):
     assert "audit: everything holds" in told
 
 
+def test_the_tutorial_completes_an_order_and_undoes_another_in_order(running: Running):
+    running.wait_for("running until Ctrl-C")
+    assert BEGIN == RUN
+    running.shell(PLACE)
+    assert until(lambda: "shipment booked" in running.shell(WATCH), 30)
+    assert '"75.00"' in running.shell(ROWS)
+    running.shell(FAR)
+    assert until(lambda: "CANCELLED" in running.shell(UNDO), 30)
+    told = running.shell(UNDO)
+    words = ("paid", "reserved", "shipping refused: undeliverable", "released", "refunded", "CANCELLED")
+    places = [told.index(each) for each in words]
+    assert places == sorted(places)
+    assert '"75.00"' in running.shell(SAME)
+
+
+def test_the_tutorial_kills_a_worker_in_the_middle_and_every_order_ends(running: Running):
+    running.wait_for("running until Ctrl-C")
+    before = running.said().count(KILLED)
+    running.shell(KILL)
+    running.wait_for(KILLED, before + 1)
+
+    def ended() -> int:
+        return len(
+            set(re.findall(r"^  (cup-\d+) +(?:completed|undeliverable)$", running.said(), re.MULTILINE))
+        )
+
+    killed_at = ended()
+    assert until(lambda: ended() == 3_000, 180), ended()
+    assert killed_at < 3_000
+    assert "audit: everything holds" in running.shell(PROVE)
+
+
 def test_a_killed_worker_is_started_again_and_orders_go_on(running: Running):
     running.wait_for("running until Ctrl-C")
+    before = running.said().count(KILLED)
     running.shell(f"kill -9 $(cat {running.folder}/worker-1.pid)")
-    running.wait_for("was killed by SIGKILL; started again as pid")
+    running.wait_for(KILLED, before + 1)
     running.shell("""faust -A saga_app send checkout_events '{"order_id": 4, "amount": 5}'""")
 
     def is_completed() -> bool:

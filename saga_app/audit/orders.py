@@ -7,7 +7,7 @@ from saga_app.audit.findings import Breach, Findings
 from saga_app.audit.limits import Cut
 from saga_app.audit.scope import Scope
 from saga_app.audit.shelves import ASKED, FOLDED, GAPS, TURNED, Shelves
-from saga_app.core import route
+from saga_app.core.checkout import Checkout
 from saga_app.core.records import Order
 from saga_app.core.rows import OPEN_STATUSES, JournalRow, OrderRow, State, Status
 from saga_app.durable.ports import Place
@@ -15,19 +15,11 @@ from saga_app.durable.rocks import RocksShelf
 
 #: Inbox and journal of every service, in the order of the route.
 JOURNALS: Final = {
-    topics.CHECKOUT: "orders",
-    topics.PAYMENT: "payments",
-    topics.INVENTORY: "reservations",
-    topics.SHIPPING: "shipments",
+    topics.CHECKOUT: Checkout.journal,
+    **{topic: step.journal for topic, step in topics.STEPS.items()},
 }
-STEPS: Final = tuple(zip((topics.PAYMENT, topics.INVENTORY, topics.SHIPPING), route.ROUTE, strict=True))
 #: Who asks a service to undo: the step behind it, and behind the last one checkout, which began to cancel.
-ASKS: Final = {
-    topics.CHECKOUT: topics.PAYMENT,
-    topics.PAYMENT: topics.INVENTORY,
-    topics.INVENTORY: topics.SHIPPING,
-    topics.SHIPPING: topics.CHECKOUT,
-}
+ASKS: Final = dict(zip(topics.INBOXES, (*topics.INBOXES[1:], topics.CHECKOUT), strict=True))
 
 
 class Orders:
@@ -43,7 +35,7 @@ class Orders:
         """Looks at each order."""
         for invariant, name in (
             ("I3", "COMPLETED"),
-            ("I4", "completed with all three"),
+            ("I4", "completed with all effects"),
             ("I5", "undos asked for"),
         ):
             self.findings.count(invariant, name, 0)
@@ -62,13 +54,13 @@ class Orders:
 
     def _all_or_nothing(self, key: bytes, row: OrderRow, order: Order) -> None:
         wanted = row.status is Status.COMPLETED
-        for topic, step in STEPS:
+        for topic, step in topics.STEPS.items():
             data = self._shelf(FOLDED, JOURNALS[topic], topic, order).get(key)
             state = None if data is None else JournalRow.decode(data).state
             if (state is State.DONE) is not wanted:
                 what = f"it is {row.status}, but {step.name} is {state or 'not there'}"
                 self._broken("I4", key, row.version, what, f"{JOURNALS[topic]}.state")
-        self.findings.count("I4", "completed with all three" if wanted else "cancelled with none")
+        self.findings.count("I4", "completed with all effects" if wanted else "cancelled with none")
 
     def _undone_in_reverse(self, key: bytes, order: Order) -> None:
         for topic, asking in ASKS.items():

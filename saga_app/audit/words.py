@@ -1,19 +1,11 @@
 """What became of a record, in words."""
 
-from typing import Final
-
+from saga_app import topics
 from saga_app.audit.events import Before, Event
 from saga_app.core.decision import Verdict
 from saga_app.core.records import DeadlinePassed, OrderPlaced, Record, Undo
+from saga_app.core.route import Step
 from saga_app.core.rows import JournalRow, OrderRow, State
-
-_DONE: Final = {"payment": "paid", "inventory": "reserved", "shipping": "shipment booked"}
-_UNDONE: Final = {"payment": "refunded", "inventory": "released", "shipping": "shipment cancelled"}
-_SERVICE: Final = {
-    "payment_events": "payment",
-    "inventory_events": "inventory",
-    "shipping_events": "shipping",
-}
 
 
 def in_words(event: Event) -> str:
@@ -29,7 +21,7 @@ def in_words(event: Event) -> str:
         return told.decision.note
     row = event.row
     if isinstance(row, JournalRow):
-        return _of_step(_SERVICE[event.place[0]], event.record, row, told.verdict)
+        return _of_step(topics.STEPS[event.place[0]], event.record, row, told.verdict)
     return _of_checkout(event.record, row, told.verdict)
 
 
@@ -39,20 +31,21 @@ def before_in_words(before: Before) -> str:
     return f"not all is told: {before.why}; its row there is {state or 'none'}"
 
 
-def _of_step(step: str, record: Record, row: JournalRow, verdict: Verdict) -> str:
+def _of_step(step: Step, record: Record, row: JournalRow, verdict: Verdict) -> str:
     if verdict is Verdict.REPEATED:
         asked = "asked to undo" if isinstance(record, Undo) else "asked again"
-        return f"{step}: {asked}; it is {row.state}, and the answer was sent again"
+        return f"{step.name}: {asked}; it is {row.state}, and the answer was sent again"
     match row.state:
         case State.DONE:
             moved = ", ".join(f"{key} {amount}" for key, amount in (row.moves or {}).items())
-            return f"{_DONE[step]} ({moved})" if moved else _DONE[step]
+            return f"{step.done} ({moved})" if moved else step.done
         case State.REFUSED:
-            return f"{step} refused: {row.reason}"
+            return f"{step.name} refused: {row.reason}"
         case State.UNDONE:
-            return f"{_UNDONE[step]} ({row.reason} at {row.step})"
+            return f"{step.undone} ({row.reason} at {row.step})"
         case State.VOID:
-            return f"{step} was asked to undo before it was asked to act: it will not act ({row.reason} at {row.step})"
+            why = f"{row.reason} at {row.step}"
+            return f"{step.name} was asked to undo before it was asked to act: it will not act ({why})"
 
 
 def _of_checkout(record: Record, row: OrderRow | JournalRow | None, verdict: Verdict) -> str:

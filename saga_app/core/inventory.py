@@ -21,7 +21,7 @@ class Inventory:
 
     step = route.step(StepName.INVENTORY)
     accepts = (StockReceived,)
-    journal = "reservations"
+    journal = step.journal
     balances = "stock"
 
     def __init__(self) -> None:

@@ -30,7 +30,7 @@ class Payment:
 
     step = route.step(StepName.PAYMENT)
     accepts = (FundsDeposited, PolicyChanged)
-    journal = "payments"
+    journal = step.journal
     balances = "accounts"
 
     def __init__(self) -> None:

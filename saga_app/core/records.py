@@ -19,6 +19,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     StringConstraints,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -85,10 +86,33 @@ def _plainly(value: Decimal) -> str:
 
 
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
-TypedId = Annotated[Id, BeforeValidator(_id_from_number)]
-Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), BeforeValidator(_currency)]
-Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$"), BeforeValidator(_country)]
-Money = Annotated[Decimal, BeforeValidator(_decimal), PlainSerializer(_plainly, return_type=str)]
+TypedId = Annotated[Id, BeforeValidator(_id_from_number, json_schema_input_type=Id | int)]
+Currency = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Z]{3}$"),
+    BeforeValidator(_currency),
+    WithJsonSchema({"enum": sorted(money.DIGITS)}),
+]
+Country = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Z]{2}$"),
+    BeforeValidator(_country),
+    WithJsonSchema({"enum": sorted(countries.CODES)}),
+]
+Money = Annotated[
+    Decimal,
+    BeforeValidator(_decimal),
+    PlainSerializer(_plainly, return_type=str),
+    # No record takes less than nothing.
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0},
+                {"type": "string", "pattern": f"^{_PLAIN.pattern[2:]}$"},
+            ]
+        }
+    ),
+]
 Quantity = Annotated[int, Field(ge=1, le=LARGEST_QUANTITY)]
 Note = Annotated[str, StringConstraints(max_length=200)]
 
@@ -118,8 +142,8 @@ class PricedLine(Model):
     unit_price: Money | None = None
 
 
-Lines = Annotated[tuple[Line, ...], BeforeValidator(_as_tuple), Field(max_length=MOST_LINES)]
-PricedLines = Annotated[tuple[PricedLine, ...], BeforeValidator(_as_tuple), Field(max_length=MOST_LINES)]
+Lines = Annotated[tuple[Line, ...], Field(max_length=MOST_LINES), BeforeValidator(_as_tuple)]
+PricedLines = Annotated[tuple[PricedLine, ...], Field(max_length=MOST_LINES), BeforeValidator(_as_tuple)]
 
 
 class Order(Model):
@@ -338,7 +362,7 @@ class StockReceived(Model):
     type: Literal["StockReceived"] = "StockReceived"
     delivery_id: TypedId
     warehouse: TypedId = "main"
-    lines: Annotated[tuple[Line, ...], BeforeValidator(_as_tuple), Field(min_length=1, max_length=MOST_LINES)]
+    lines: Annotated[tuple[Line, ...], Field(min_length=1, max_length=MOST_LINES), BeforeValidator(_as_tuple)]
 
     @model_validator(mode="after")
     def _can_be_merged(self) -> Self:

@@ -1,5 +1,9 @@
-"""The route of the saga, written once, as data. The last step is the pivot: once it is done, the order completes."""
+"""The route of the saga, written once, as data. The last step is the pivot: once it is done, the order completes.
 
+Inboxes, routing, audit, history, order database and diagrams follow from it: `docs/how-to/add-a-step.md`.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -7,19 +11,65 @@ from saga_app.core import records
 from saga_app.core.records import Do, Order, Reason, Record, StepName, Undo
 
 
+def by_order(order: Order) -> str:
+    """Orders that share nothing with each other are spread over all partitions."""
+    return order.order_id
+
+
+def by_customer(order: Order) -> str:
+    """Orders that are paid from one account are decided in one partition."""
+    return order.customer_id or order.order_id
+
+
+def by_warehouse(order: Order) -> str:
+    """Orders that take from one stock are decided in one partition."""
+    return order.warehouse if order.lines else order.order_id
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One service: the record that asks it to act, and the one that asks it to undo."""
+    """One service: the record that asks it to act, and the one that asks it to undo.
+
+    `journal` is its table with one row per order, `key` what its records are partitioned by, `done` and `undone` what
+    people are told.
+    """
 
     name: StepName
     do: type[Do]
     undo: type[Undo]
+    journal: str
+    done: str
+    undone: str
+    key: Callable[[Order], str] = by_order
 
 
 ROUTE: Final = (
-    Step(StepName.PAYMENT, records.PaymentRequested, records.RefundRequested),
-    Step(StepName.INVENTORY, records.ReservationRequested, records.ReleaseRequested),
-    Step(StepName.SHIPPING, records.ShipmentRequested, records.ShipmentCancellationRequested),
+    Step(
+        StepName.PAYMENT,
+        do=records.PaymentRequested,
+        undo=records.RefundRequested,
+        journal="payments",
+        done="paid",
+        undone="refunded",
+        key=by_customer,
+    ),
+    Step(
+        StepName.INVENTORY,
+        do=records.ReservationRequested,
+        undo=records.ReleaseRequested,
+        journal="reservations",
+        done="reserved",
+        undone="released",
+        key=by_warehouse,
+    ),
+    Step(
+        StepName.SHIPPING,
+        do=records.ShipmentRequested,
+        undo=records.ShipmentCancellationRequested,
+        journal="shipments",
+        done="shipment booked",
+        undone="shipment cancelled",
+    ),
 )
 PIVOT: Final = ROUTE[-1]
 #: Types of records in the order of cause and effect, for those that come from one another within a millisecond.

@@ -24,7 +24,7 @@ class Shipping:
 
     step = route.step(StepName.SHIPPING)
     accepts = (PolicyChanged,)
-    journal = "shipments"
+    journal = step.journal
     balances = None
 
     def judge(self, order: Order, at: At, rows: Rows) -> Reason | Moves:

@@ -5,15 +5,14 @@ from itertools import islice
 from typing import Final
 
 from saga_app.core.decision import Put
+from saga_app.core.route import ROUTE
 from saga_app.core.rows import Account, Balance, JournalRow, OrderRow, Row, Stock
 from saga_app.durable.ports import Shelf
 
 #: What the rows of each table are.
 ROW_TYPES: Final[Mapping[str, type[Row]]] = {
     "orders": OrderRow,
-    "payments": JournalRow,
-    "reservations": JournalRow,
-    "shipments": JournalRow,
+    **{step.journal: JournalRow for step in ROUTE},
     "accounts": Account,
     "stock": Stock,
 }

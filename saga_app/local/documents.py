@@ -1,16 +1,18 @@
 """The generated parts of the documents: diagrams, records, topics, settings. `scripts/docs` writes them anew."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, Final
 
 import tables
 from saga_app import topics, wire
 from saga_app.core import diagram, records
 from saga_app.core.errors import Fault
-from saga_app.core.records import Model, PolicyChanged
+from saga_app.core.records import Model
 from saga_app.durable.fatal import Exit
+from saga_app.local import command_pages, schemas
 from saga_app.settings import PROFILES, Settings
 
 DOCUMENTS: Final = (
@@ -29,11 +31,19 @@ def filled(document: str) -> str:
     )
 
 
+def documents(root: Path) -> Iterator[tuple[str, str]]:
+    """Path from the root and content, as it must be, of every document that is generated, whole or in part."""
+    for document in DOCUMENTS:
+        yield document, filled((root / document).read_text("utf-8"))
+    yield command_pages.PAGE, command_pages.page()
+    yield from schemas.files()
+
+
 def record_table() -> str:
     """Every record, its inbox and its fields."""
     rows = []
     for model in records.Record.__args__:
-        inbox = "payment_events, shipping_events" if model is PolicyChanged else topics._OF_TYPE[model]
+        inbox = ", ".join(schemas.inboxes_of(model))
         rows.append((f"`{model.__name__}`", f"`{inbox}`", f"`{_fields(model)}`", _first_line(model)))
     return _table(("record", "topic", "fields (`?`: may be left out)", "means"), rows)
 

@@ -100,5 +100,5 @@ def _ending(message: Message) -> Ending | None:
     if isinstance(record, OrderCompleted):
         return Ending(record.order_id, COMPLETED)
     if isinstance(record, OrderCancelled):
-        return Ending(record.order_id, IN_WORDS[record.reason])
+        return Ending(record.order_id, IN_WORDS.get(record.reason, record.reason.replace("_", " ")))
     return None

@@ -11,9 +11,7 @@ from saga_app.orderbook import schema
 from saga_app.orderbook.entries import Entries, Reader, word
 
 #: The journal of each step, and the step's name.
-_JOURNALS: Final = dict(
-    zip(("payments", "reservations", "shipments"), (step.name.value for step in ROUTE), strict=True)
-)
+_JOURNALS: Final = {step.journal: step.name.value for step in ROUTE}
 
 
 def _order(entries: Entries, message: Any) -> None:

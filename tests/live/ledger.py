@@ -7,6 +7,7 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+import agents
 from saga_app import topics, wire
 from saga_app.core import records
 from saga_app.core.errors import Rejected
@@ -18,13 +19,8 @@ from tests.live.refold import Dead, Refold, Tables
 Rows = dict[str, dict[str, Any]]
 
 #: The journal of each inbox.
-JOURNALS = {
-    topics.CHECKOUT: "orders",
-    topics.PAYMENT: "payments",
-    topics.INVENTORY: "reservations",
-    topics.SHIPPING: "shipments",
-}
-STEPS = ("payments", "reservations", "shipments")
+JOURNALS = {agent.TOPIC: agent.FOLD.journal for agent in agents.ALL}
+STEPS = tuple(JOURNALS[topic] for topic in topics.STEPS)
 
 
 #: Of all other records, people send them.
@@ -100,11 +96,11 @@ class Ledger:
         assert not both, f"{len(both)} orders ended both ways, for example {both[:3]}"
 
     def nothing_half_done(self) -> None:
-        """I4: a completed order has all three effects, a cancelled one has none."""
+        """I4: a completed order has all effects, a cancelled one has none."""
         steps = [self.rows(table) for table in STEPS]
         for key, row in self.rows("orders").items():
             done = [step.get(key, {}).get("state") == "DONE" for step in steps]
-            want = [row["status"] == "COMPLETED"] * 3
+            want = [row["status"] == "COMPLETED"] * len(STEPS)
             assert done == want, f"order {key} is {row['status']}, but its steps are done: {done}"
 
     def money_and_stock(self) -> None:

@@ -9,7 +9,7 @@ from saga_app.core.rows import OPEN_STATUSES, JournalRow, OrderRow, State, Statu
 from tests.simulation.truth import Told
 from tests.simulation.violation import must
 
-_STEPS: Final = (topics.PAYMENT, topics.INVENTORY, topics.SHIPPING)
+_STEPS: Final = tuple(topics.STEPS)
 #: What each state of a step may become.
 _AFTER: Final[dict[State | None, frozenset[State]]] = {
     None: frozenset({State.DONE, State.REFUSED, State.VOID}),
@@ -48,7 +48,11 @@ class Sagas:
         self.status[order] = row.status
         states = [self.states[order].get(step) for step in _STEPS]
         if row.status is Status.COMPLETED:
-            must(states == [State.DONE] * 3, "I4 all or nothing", f"{order} is completed, but {states}")
+            must(
+                states == [State.DONE] * len(_STEPS),
+                "I4 all or nothing",
+                f"{order} is completed, but {states}",
+            )
         if row.status is Status.CANCELLED:
             must(State.DONE not in states, "I4 all or nothing", f"{order} is cancelled, but {states}")
 

@@ -1,17 +1,11 @@
-"""The four services as the simulator runs them, and where their rows are kept."""
+"""The services as the simulator runs them, and where their rows are kept."""
 
 from typing import Final
 
-from saga_app import topics
+import agents
 from saga_app.core.decision import Fold
-from tests.support.given import CHECKOUT, INVENTORY, PAYMENT, SHIPPING
 
-FOLDS: Final[dict[str, Fold]] = {
-    topics.CHECKOUT: CHECKOUT,
-    topics.PAYMENT: PAYMENT,
-    topics.INVENTORY: INVENTORY,
-    topics.SHIPPING: SHIPPING,
-}
+FOLDS: Final[dict[str, Fold]] = {agent.TOPIC: agent.FOLD for agent in agents.ALL}
 JOURNALS: Final = tuple(fold.journal for fold in FOLDS.values())
 BALANCES: Final = tuple(fold.balances for fold in FOLDS.values() if fold.balances is not None)
 TABLES: Final = (*JOURNALS, *BALANCES)

@@ -1,0 +1,10 @@
+"""Table `fraud_checks`: what was cleared."""
+
+from saga_app.durable.table import TableCard
+
+TABLE = TableCard(
+    name="fraud_checks",
+    key="order id",
+    help="What was cleared, by order id: DONE, REFUSED, UNDONE or VOID, with the reason.",
+    keyed_by_order=True,
+)

@@ -1,0 +1,37 @@
+"""The reference of the commands, from what `--help` says."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import click
+
+from saga_app import commands
+
+PAGE: Final = "docs/reference/commands.md"
+_WIDTH: Final = 110
+
+
+def page() -> str:
+    """Every command with all of its options."""
+    head = (
+        "# Commands\n\n"
+        "Made by `scripts/docs` from the commands. `faust -A saga_app COMMAND` is the same as `saga COMMAND`.\n"
+    )
+    return head + "".join(
+        f"\n## {context.command_path}\n\n```text\n{context.command.get_help(context)}\n```\n"
+        for context in _all(commands.main, "saga", None)
+    )
+
+
+def _all(command: click.Command, name: str, parent: click.Context | None) -> Iterator[click.Context]:
+    context = click.Context(
+        command,
+        info_name=name,
+        parent=parent,
+        terminal_width=_WIDTH,
+        help_option_names=["-h", "--help"],
+    )
+    yield context
+    if isinstance(command, click.Group):
+        for child in sorted(command.commands):
+            yield from _all(command.commands[child], child, context)

@@ -1,0 +1,31 @@
+"""The shell blocks of the documents: each is run by the test that is named here, or says why it is not.
+
+A block that no test can run stands below a line `<!-- not run: REASON -->`.
+"""
+
+import re
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parent.parent.parent
+#: Document to the test that runs all of its blocks but those that say why not.
+RUN_BY: Final = {
+    "README.md": "tests/test_readme.py",
+    "docs/tutorial.md": "tests/test_readme.py",
+    "docs/how-to/add-a-step.md": "tests/examples/test_fraud_check.py",
+}
+_BLOCK: Final = re.compile(
+    r"^(<!-- not run: \S.*-->\n)?```(?:sh|bash|shell|console)\n(.*?)^```", re.DOTALL | re.MULTILINE
+)
+
+
+def documents() -> list[str]:
+    """Every document, as a path from the root."""
+    found = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")]
+    return sorted(str(path.relative_to(ROOT)) for path in found)
+
+
+def blocks(document: str) -> list[str]:
+    """Its shell blocks that a test must run."""
+    text = (ROOT / document).read_text("utf-8")
+    return [found[2] for found in _BLOCK.finditer(text) if found[1] is None]
