@@ -1,0 +1,7 @@
+"""`scripts/bench`: the same saga on the same broker by everything that a user might take instead, in turns.
+
+`peers/` has the programs that are compared, each for an environment of its own; `environments` makes these. `candidates`
+says what each guarantees. `trial` is one life of one candidate, `measures` and `watch` are what is looked at, `verdict`
+says whether the orders ended as they must, `summary` draws medians and ratios from all trials, and `page` and `chart`
+show them. It stands among the tests because it feeds, follows and judges the system with what they have in `live/`.
+"""
