@@ -41,8 +41,12 @@ def streams(say: Say) -> list[str]:
     """The Java command that runs `peers/Streams.java`, compiled if it has changed. Raises NotToBeHad."""
     locks = (jars.LOCK, PEERS / "streams.lock.toml")
     wanted = [jar for lock in locks for jar in jars.read_lock(lock.read_text("utf-8"))]
+
+    def fetching(_: str) -> None:
+        say("fetching Kafka Streams, RocksDB for Java and a compiler, about 76 MB, once per user ...")
+
     try:
-        java, found = str(find_java()), jars.locked_jars(jars=wanted, say=say)
+        java, found = str(find_java()), jars.locked_jars(jars=wanted, say=fetching)
     except LocalKafkaError as error:
         raise NotToBeHad(str(error)) from error
     source = PEERS / "Streams.java"
