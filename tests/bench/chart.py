@@ -88,7 +88,7 @@ def _latency(results: Results) -> tuple[Iterable[str], int]:
         return (), 0
     bottom = HEADING + ROW * len(found)
     ticks = [10.0**each for each in range(round(math.log10(SCALE[1])) + 1)]
-    lines = [_text(LEFT, 20, "Milliseconds from order to ending at 200 orders/s, p50 to p99", "head")]
+    lines = [_text(LEFT, 20, f"Milliseconds to the ending at {RATE}, p50 to p99", "head")]
     for tick in ticks:
         lines.append(f'<path class="grid" d="M{_log(tick):.1f} {HEADING}V{bottom}"/>')
         lines.append(_text(_log(tick), bottom + 14, f"{tick:,.0f}", "note", "middle" if tick > 1 else "start"))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 TICKS: Final = os.sysconf("SC_CLK_TCK")
-#: About 50 ms of plain Python on a machine of 2024; more of it only makes the run longer.
+#: About 20 ms of plain Python: enough to see that a machine is slower than it was, too little to slow a run down.
 _CALIBRATION: Final = 4_000
 
 
