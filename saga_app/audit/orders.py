@@ -75,6 +75,9 @@ class Orders:
             asked = self._shelf(ASKED, topic, topic, order).get(key)
             if asked is None:
                 continue
+            time, offset = map(int, asked.split())
+            if offset >= self._found(topic, order):
+                continue
             self.findings.count("I5", "undos asked for")
             rows = self._shelf(TURNED, JOURNALS[asking], asking, order)
             turned = rows.get(key)
@@ -84,14 +87,19 @@ class Orders:
                 self._broken(
                     "I5", key, None, f"{topic} was asked to undo, but no row of {asking} goes back", None
                 )
-            elif int(turned) > int(asked) + self.scope.skew:
-                late = int(turned) - int(asked)
+            elif int(turned) > time + self.scope.skew:
+                late = int(turned) - time
                 what = f"{topic} was asked to undo {late} ms before {asking} had written that it goes back"
                 self._broken("I5", key, None, what, f"{JOURNALS[asking]}.version")
 
+    def _found(self, topic: str, order: Order) -> int:
+        return self.scope.limits.found[topic, self._partition(topic, order)]
+
     def _shelf(self, kind: str, name: str, topic: str, order: Order) -> RocksShelf:
-        partition = topics.partition_of(topics.key_in(topic, order), self.scope.settings.partitions)
-        return self.shelves.shelf(kind, (name, partition))
+        return self.shelves.shelf(kind, (name, self._partition(topic, order)))
+
+    def _partition(self, topic: str, order: Order) -> int:
+        return topics.partition_of(topics.key_in(topic, order), self.scope.settings.partitions)
 
     def _broken(self, invariant: str, key: bytes, offset: int | None, what: str, field: str | None) -> None:
         self.findings.breach(Breach(invariant, what, self.place, offset, key.decode(), field))

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import agents
 from saga_app import topics, wire
 from saga_app.core.decision import At, Decision, Verdict
 from saga_app.core.errors import Fault, Rejected
@@ -11,6 +12,11 @@ from saga_app.durable.library import Service
 from saga_app.durable.ports import Message
 from saga_app.durable.round import SENT_ON
 from saga_app.durable.view import View
+
+
+def service_of(topic: str) -> Service:
+    """The inbox and its rules."""
+    return next(Service(agent.TOPIC, agent.FOLD) for agent in agents.ALL if topic == agent.TOPIC)
 
 
 class Told(NamedTuple):

@@ -13,7 +13,7 @@ FOLDED: Final = "folded"  # the table as the inbox gives it
 LOGGED: Final = "logged"  # the table as its changelog gives it
 REACHED: Final = "reached"  # the same, only as far as a worker's store claims to have read
 TURNED: Final = "turned"  # when an order's row first said that it goes back
-ASKED: Final = "asked"  # when a service was first asked to undo an order
+ASKED: Final = "asked"  # when and at which offset a service was first asked to undo an order
 
 #: Stands on a shelf of rows that turned where the changelog has gaps, so that the first row may be missing.
 GAPS: Final = b"\0gaps"

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from saga_app.audit.history import Event
+from saga_app.audit.events import Before, Event
 from saga_app.core.decision import Verdict
 from saga_app.core.records import DeadlinePassed, OrderPlaced, Record, Undo
 from saga_app.core.rows import JournalRow, OrderRow, State
@@ -19,17 +19,24 @@ _SERVICE: Final = {
 def in_words(event: Event) -> str:
     """One sentence about one record."""
     told = event.told
-    assert told.record is not None
+    if told is None:
+        return f"{event.record.type}; what came of it cannot be told: the inbox was cut"
     if told.verdict is Verdict.DEAD:
-        return f"{told.record.type} became a dead letter: {told.rejection}"
+        return f"{event.record.type} became a dead letter: {told.rejection}"
     if told.verdict is Verdict.SENT_ON:
-        return f"{told.record.type} was in the wrong partition and was sent on"
+        return f"{event.record.type} was in the wrong partition and was sent on"
     if told.decision is not None and told.decision.note is not None:
         return told.decision.note
     row = event.row
     if isinstance(row, JournalRow):
-        return _of_step(_SERVICE[event.place[0]], told.record, row, told.verdict)
-    return _of_checkout(told.record, row, told.verdict)
+        return _of_step(_SERVICE[event.place[0]], event.record, row, told.verdict)
+    return _of_checkout(event.record, row, told.verdict)
+
+
+def before_in_words(before: Before) -> str:
+    """What is not told, and what the row says all the same."""
+    state = before.row.status if isinstance(before.row, OrderRow) else before.row and before.row.state
+    return f"not all is told: {before.why}; its row there is {state or 'none'}"
 
 
 def _of_step(step: str, record: Record, row: JournalRow, verdict: Verdict) -> str:
