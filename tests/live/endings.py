@@ -55,7 +55,7 @@ class Endings:
     def wait_for(self, count: int, seconds: float) -> None:
         """Until so many orders have ended; an error that names what is missing."""
         end = time.monotonic() + seconds
-        while self.poll(0.05) < count:
+        while self.poll(0.01) < count:
             assert time.monotonic() < end, (
                 f"{len(self.ended)} of {count} orders ended within {seconds:.0f} s; "
                 f"open are, for example, {[each for each in self.placed_at if each not in self.ended][:3]}"

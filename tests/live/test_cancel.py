@@ -34,15 +34,15 @@ def test_an_order_cancelled_on_its_way_is_completed_or_cancelled_wholly(scene: S
 def test_orders_cancelled_at_moments_spread_over_their_lives_end_wholly_and_late_ones_are_told(
     scene: Scene,
 ) -> None:
-    """600 orders in bursts of 20; a quarter is cancelled at once, the others when 5, 10 and all 20 have ended."""
+    """600 orders in bursts of 20; a quarter is cancelled with them, the others when 5, 10 and all 20 have ended."""
     worker = scene.worker("w1").start().ready()
     scene.shop.send(supplies())
     scene.log.wait_until_quiet()
     placed = list(orders(600, seed=5, prefix="spread"))
     for at in range(0, 600, 20):
         burst = placed[at : at + 20]
-        scene.shop.send(burst)
-        for first, ended in ((15, 0), (10, 5), (5, 10), (0, 20)):
+        scene.shop.send([*burst, *(cancellation(order["order_id"]) for order in burst[15:])])
+        for first, ended in ((10, 5), (5, 10), (0, 20)):
             scene.endings.wait_for(at + ended, 60)
             scene.shop.send(cancellation(order["order_id"]) for order in burst[first : first + 5])
     scene.log.wait_until_quiet()

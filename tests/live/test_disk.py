@@ -132,7 +132,7 @@ def test_every_damage_to_a_database_is_found_and_mended(scene: Scene) -> None:
     worker = scene.worker("w1").start().ready()
     scene.shop.send(supplies())
     scene.shop.policy(topics.PAYMENT, policy_id="limit", limit="900")
-    placed = scene.feed(orders(1_000), until_ended=200)
+    placed = scene.feed(orders(2_000), until_ended=200)
     assert worker.end() == 0
     assert scene.under_way() > 0
     ways = HARMS | SCRATCHES
@@ -159,7 +159,7 @@ def test_old_copies_of_some_databases_are_brought_up_to_date(scene: Scene) -> No
     copy = worker.folder / "copy"
     shutil.copytree(worker.data / "tables", copy)
     worker.start().ready()
-    placed += scene.feed(orders(800, seed=2, prefix="second"), until_ended=200)
+    placed += scene.feed(orders(2_000, seed=2, prefix="second"), until_ended=200)
     assert worker.end() == 0
     assert scene.under_way() > 0
     # Journals old and balances new, the reverse, both old, neither; by partition.

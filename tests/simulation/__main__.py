@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     parsed.add_argument(
         "--from", type=int, default=0, metavar="S", dest="first", help="the first (default: 0)"
     )
-    parsed.add_argument("--jobs", type=int, default=1, metavar="J", help="processes (default: 1)")
+    parsed.add_argument("--jobs", type=int, default=1, metavar="J", help="processes, for seeds (default: 1)")
     parsed.add_argument("--seed", type=int, metavar="S", help="run this one and print its trace")
     parsed.add_argument("--whole", action="store_true", help="do not shrink a seed that fails")
     parsed.add_argument("--exhaustive", action="store_true", help="try everything, in a small scope")
