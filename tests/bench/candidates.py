@@ -160,6 +160,7 @@ ALL: Final = (
         "at-least-once, but records are lost at starts and rebalances",
         faust,
         slow=True,
+        tables=_TABLES,
     ),
 )
 #: Not among those that run when nobody chooses.

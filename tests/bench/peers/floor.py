@@ -26,7 +26,7 @@ class Rows:
 
     def __init__(self, here: Place, produce: Callable[..., None]) -> None:
         self._rows: Any = Rdict(here.data)
-        self._changelog = f"{here.group}-changelog"
+        self._changelog = f"{here.group}-rows-changelog"
         self._produce = produce
         self.partition = 0
 
