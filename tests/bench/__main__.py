@@ -13,6 +13,7 @@ from tests.bench import candidates, machine, options
 from tests.bench.candidates import Candidate, Launch
 from tests.bench.chart import chart
 from tests.bench.environments import HOME, ROOT, NotToBeHad
+from tests.bench.growth import growth
 from tests.bench.kill import kill
 from tests.bench.page import page
 from tests.bench.peers.place import Place
@@ -36,10 +37,11 @@ def main(words: Sequence[str] | None = None) -> int:
         results = Results.load(asked.show)
     else:
         results = measured(asked, chosen, " ".join(["scripts/bench", *(words or sys.argv[1:])]))
-        results.save(asked.json or HOME / "bench.json")
-    for folder in [HOME, *([IMAGES] if asked.publish else [])]:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "bench.svg").write_text(chart(results), "utf-8")
+        results.save(asked.json or HOME / ("growth.json" if asked.growth else "bench.json"))
+    if results.trials:
+        for folder in [HOME, *([IMAGES] if asked.publish else [])]:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "bench.svg").write_text(chart(results), "utf-8")
     if asked.publish:
         results.save(IMAGES / "bench.json")
     print(page(results))
@@ -59,6 +61,9 @@ def measured(asked: argparse.Namespace, chosen: Sequence[Candidate], command: st
     )
     broker = Broker(HOME / "kafka", say=say)
     try:
+        if asked.growth:
+            results.growth = growth(broker.start().wait(), HOME / "data" / "growth", asked.growth, say)
+            return results
         if {"backlog", "baskets", "latency"} & set(asked.parts):
             compare(results, installed(chosen, results), plan, broker.start().wait(), rounds)
         for number in range(rounds if "kill" in asked.parts else 0):
@@ -106,7 +111,9 @@ def compare(
             found = trial(candidate, launch, broker, courses[candidate.slow], number + 1)
             results.trials.append(found)
             rate = found.figures.get("backlog", {}).get("per_second", 0.0)
-            say(f"round {number + 1} of {rounds}: {candidate.name:<12} {found.wrong or f'{rate:,.0f} orders/s'}")
+            say(
+                f"round {number + 1} of {rounds}: {candidate.name:<12} {found.wrong or f'{rate:,.0f} orders/s'}"
+            )
 
 
 def say(what: str) -> None:

@@ -91,7 +91,9 @@ def _latency(results: Results) -> tuple[Iterable[str], int]:
     lines = [_text(LEFT, 20, f"Milliseconds to the ending at {RATE}, p50 to p99", "head")]
     for tick in ticks:
         lines.append(f'<path class="grid" d="M{_log(tick):.1f} {HEADING}V{bottom}"/>')
-        lines.append(_text(_log(tick), bottom + 14, f"{tick:,.0f}", "note", "middle" if tick > 1 else "start"))
+        lines.append(
+            _text(_log(tick), bottom + 14, f"{tick:,.0f}", "note", "middle" if tick > 1 else "start")
+        )
     for number, (name, label, each) in enumerate(found):
         slow = results.spread(name, RATE, "p99_ms") or each
         p50, p99 = _log(each.median), _log(slow.median)
@@ -115,11 +117,13 @@ def _row(number: int, name: str, label: str, figure: str, drawing: str) -> Itera
     yield "</g>"
 
 
-def _ordered(
-    results: Results, part: str, figure: str, best_is_most: bool
-) -> list[tuple[str, str, Spread]]:
+def _ordered(results: Results, part: str, figure: str, best_is_most: bool) -> list[tuple[str, str, Spread]]:
     found = [
-        (each["name"], each["label"] + (" (at a tenth)" if each["slow"] and part == "backlog" else ""), spread)
+        (
+            each["name"],
+            each["label"] + (" (at a tenth)" if each["slow"] and part == "backlog" else ""),
+            spread,
+        )
         for each in results.candidates
         if (spread := results.spread(each["name"], part, figure))
     ]

@@ -55,9 +55,7 @@ def streams(say: Say) -> list[str]:
     if not (classes / "Streams.class").exists():
         say("compiling Streams.java ...")
         compiler = next(str(jar) for jar in found if jar.name.startswith("ecj-"))
-        _run(
-            [java, "-jar", compiler, "-proc:none", "-17", "-cp", classpath, "-d", str(classes), str(source)]
-        )
+        _run([java, "-jar", compiler, "-proc:none", "-17", "-cp", classpath, "-d", str(classes), str(source)])
     return [java, "-Xmx1g", "-cp", os.pathsep.join([str(classes), classpath]), "Streams"]
 
 

@@ -1,10 +1,12 @@
 """The orders of the comparison, as bytes that are ready to be sent, and how each must end."""
 
 import json
+import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
+from itertools import count as from_number
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -57,7 +59,29 @@ def baskets(count: int) -> tuple[list[Message], Load]:
     stock: Counter[str] = Counter()
     for delivery in deliveries:
         stock.update({line["sku"]: line["quantity"] for line in delivery["lines"]})
-    return _ready(deliveries), Load(_ready(placed), {each["order_id"]: ending(each, stock) for each in placed})
+    return _ready(deliveries), Load(
+        _ready(placed), {each["order_id"]: ending(each, stock) for each in placed}
+    )
+
+
+def plentiful(chunk: int) -> Iterator[tuple[list[Message], Load]]:
+    """Real orders without end, some at a time; for each lot a delivery of all that it wants."""
+    placed = retail.orders(sys.maxsize)
+    for number in from_number(1):
+        lot = list(islice(placed, chunk))
+        stock = Counter[str]()
+        for order in lot:
+            for line in order["lines"]:
+                stock[line["sku"]] += line["quantity"]
+        lines = [{"sku": sku, "quantity": quantity} for sku, quantity in sorted(stock.items())]
+        deliveries = [
+            {"type": "StockReceived", "delivery_id": f"lot-{number}-{at}", "lines": lines[at : at + 500]}
+            for at in range(0, len(lines), 500)
+        ]
+        yield (
+            _ready(deliveries),
+            Load(_ready(lot), {each["order_id"]: ending(each, stock) for each in lot}),
+        )
 
 
 def ending(order: Sent, stock: Counter[str]) -> str:

@@ -35,7 +35,7 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         "faust-streaming": version("faust-streaming"),
         "confluent-kafka": version("confluent-kafka"),
-        **{name: locked(lock, name) for lock, name in (("quix", "quixstreams"), ("dbos", "dbos"))},
+        "quixstreams": locked("quix", "quixstreams"),
     }
 
 

@@ -16,14 +16,13 @@ EPILOG = """examples:
   scripts/bench --quick                           about 2 minutes; says whether all is well, proves no figure
   scripts/bench --candidates ours,quix --rounds 5 --parts backlog
   scripts/bench --parts kill                      kill -9 of one of two workers of ours
-  scripts/bench --parts steps                     Restate and DBOS, each with its own server
+  scripts/bench --growth 10000,100000             memory, disk, restarts and restores of ours; about 6 minutes
   scripts/bench --show .run/bench/bench.json      an earlier run once more, with its chart
   scripts/bench --publish                         also writes docs/images/bench.svg and bench.json beside it
 
 exit code: 0 all orders of all candidates ended as they must, 1 some did not
 """
-PARTS = ("backlog", "baskets", "latency", "kill", "steps")
-USUAL = PARTS[:4]
+PARTS = ("backlog", "baskets", "latency", "kill")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,12 +37,13 @@ def parser() -> argparse.ArgumentParser:
     add = parsed.add_argument
     add("--quick", action="store_true", help="one round, few orders")
     add("--candidates", type=_names, default=[], metavar="NAME,...", help="these only")
-    add("--parts", type=_names, default=list(USUAL), metavar="PART,...", help=f"of {', '.join(PARTS)}")
+    add("--parts", type=_names, default=list(PARTS), metavar="PART,...", help=f"of {', '.join(PARTS)}")
     add("--rounds", type=int, help="default: 3")
     add("--orders", type=int, help=f"in the backlog (default: {Plan.orders:,})")
     add("--seconds", type=float, help=f"of each rate (default: {Plan.seconds:g})")
     add("--rates", type=_rates, help=f"orders a second (default: {','.join(map(str, Plan.rates))})")
     add("--warehouses", type=int, default=1, help="that the orders are spread over (default: 1)")
+    add("--growth", type=_rates, metavar="ORDERS,...", help="only what tables of so many orders cost us")
     add("--json", type=Path, metavar="FILE", help="where all figures go (default: .run/bench/bench.json)")
     add("--show", type=Path, metavar="FILE", help="measures nothing: prints and draws this run")
     add("--publish", action="store_true", help="also write docs/images/bench.svg and bench.json")

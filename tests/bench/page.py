@@ -25,12 +25,13 @@ def _parts(results: Results) -> Iterable[str]:
             yield from ("", *backlog(results, part, title))
     if rates := _rates(results):
         yield from ("", *latency(results, rates))
-    yield from ("", "What becomes of an order's effects when something crashes")
-    yield from _table(["", ""], [(each["label"], each["promise"]) for each in results.candidates])
+    if results.candidates:
+        yield from ("", "What becomes of an order's effects when something crashes")
+        yield from _table(["", ""], [(each["label"], each["promise"]) for each in results.candidates])
     if results.kills:
         yield from ("", *_kills(results))
-    if results.steps:
-        yield from ("", *_steps(results))
+    if results.growth:
+        yield from ("", *_growth(results))
     if results.missing or results.wrong:
         yield ""
     yield from (f"NOT MEASURED {name}: {why}" for name, why in results.missing.items())
@@ -102,22 +103,36 @@ def _kills(results: Results) -> Iterable[str]:
     )
 
 
-def _steps(results: Results) -> Iterable[str]:
-    yield "Engines that journal each step, each with its own server (clients wait for each order)"
+def _growth(results: Results) -> Iterable[str]:
+    yield "Growth: one worker with real baskets; MB, and seconds until it reads orders (restore: with an empty disk)"
+    head = [
+        "orders",
+        "orders/s",
+        "memory",
+        "store",
+        "inboxes",
+        "changelogs",
+        "rows",
+        "restart s",
+        "restore s",
+    ]
     yield from _table(
-        ["", "clients", "orders/s", "CPU ms", "server", "durability"],
+        head,
         [
             (
-                each["label"],
-                str(each["clients"]),
-                f"{each['per_second']:,.0f}",
-                f"{each['cpu_ms']:.2f}",
-                f"{each['server_cpu_ms']:.2f}",
-                each["durability"],
+                f"{each['orders']:,}{' *' if 'compacted' in each else ''}",
+                f"{each['per_second']:,.0f}" if "per_second" in each else _NONE,
+                *(
+                    f"{each[name]:,.0f}"
+                    for name in ("memory_mb", "store_mb", "inboxes_mb", "changelogs_mb", "rows")
+                ),
+                f"{each['restart_s']:.1f}",
+                f"{each['restore_s']:.1f}",
             )
-            for each in results.steps
+            for each in results.growth
         ],
     )
+    yield "* with changelogs compacted"
 
 
 def _rates(results: Results) -> list[str]:
@@ -145,7 +160,9 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterable[str]:
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     for line in lines:
         cells = [
-            f"{cell:<{width}}" if not column or cell[:1].isalpha() and line is not head else f"{cell:>{width}}"
+            f"{cell:<{width}}"
+            if not column or cell[:1].isalpha() and line is not head
+            else f"{cell:>{width}}"
             for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ]
         yield "  ".join(cells).rstrip()

@@ -22,7 +22,7 @@ class Results:
     candidates: list[dict[str, Any]]
     trials: list[Trial] = field(default_factory=list)
     kills: list[dict[str, Any]] = field(default_factory=list)
-    steps: list[dict[str, Any]] = field(default_factory=list)
+    growth: list[dict[str, Any]] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
 
     def save(self, file: Path) -> None:
@@ -35,7 +35,7 @@ class Results:
         """What `save` has written."""
         read = json.loads(file.read_text("utf-8"))
         read["trials"] = [Trial(**each) for each in read["trials"]]
-        return cls(**{each.name: read[each.name] for each in fields(cls)})
+        return cls(**{each.name: read[each.name] for each in fields(cls) if each.name in read})
 
     @property
     def wrong(self) -> list[str]:

@@ -15,7 +15,13 @@ def line(text: str, start: str) -> str:
 def test_a_row_has_median_spread_and_the_ratio_of_rounds() -> None:
     """Ours is 2 and 3 times as fast in the two rounds."""
     found = line(page(results(ours=[400.0, 900.0], quix=[200.0, 300.0])), "Quix Streams 3.28.1  ")
-    assert found.split()[3:] == ["250", "(200-300)", "2.50", "(2.00-3.00)", *"0.250 0.125 150 20 0.5 3".split()]
+    assert found.split()[3:] == [
+        "250",
+        "(200-300)",
+        "2.50",
+        "(2.00-3.00)",
+        *"0.250 0.125 150 20 0.5 3".split(),
+    ]
 
 
 def test_every_line_fits_and_every_guarantee_is_there() -> None:

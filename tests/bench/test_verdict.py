@@ -15,9 +15,7 @@ def seen(**endings: str | None) -> Seen:
         found.note({"type": "OrderPlaced", "order_id": order}, 0)
         for each in (ending or "").split():
             cancelled = {"type": "OrderCancelled", "order_id": order, "reason": each}
-            found.note(
-                cancelled if each != "COMPLETED" else {"type": "OrderCompleted", "order_id": order}, 5
-            )
+            found.note(cancelled if each != "COMPLETED" else {"type": "OrderCompleted", "order_id": order}, 5)
     return found
 
 
