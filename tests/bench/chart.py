@@ -137,10 +137,8 @@ def _log(milliseconds: float) -> float:
 
 
 def _caption(results: Results) -> str:
-    return (
-        f"Bars: median of {results.plan['rounds']} rounds in turns on {results.machine['cores']} cores; "
-        "lines: slowest to fastest."
-    )
+    rounds, cores = results.plan["rounds"], results.machine["cores"]
+    return f"Median of {rounds} rounds in turns, {cores} cores; lines: slowest to fastest."
 
 
 def _spoken(results: Results) -> str:

@@ -1,4 +1,4 @@
-"""An environment of its own for each peer, below `.run/bench`: made once, from lock files, every byte checked by hash."""
+"""An environment of its own for each peer, below `.run/bench`: made once, from lock files with hashes."""
 
 import hashlib
 import os

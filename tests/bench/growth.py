@@ -1,4 +1,4 @@
-"""What many orders cost: memory, disk, changelogs, restarts and restores, with real baskets, at each of several sizes."""
+"""What many orders cost: memory, disk, changelogs, restarts and restores, with real baskets, at several sizes."""
 
 import time
 from collections.abc import Iterator, Sequence

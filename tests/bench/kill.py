@@ -1,4 +1,4 @@
-"""kill -9 of one of two workers while orders are placed: how long nothing ends, and how long the unluckiest order takes."""
+"""kill -9 of one of two workers while orders are placed: how long nothing ends, and the unluckiest order."""
 
 import time
 from pathlib import Path

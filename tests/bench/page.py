@@ -161,7 +161,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterable[str]:
     for line in lines:
         cells = [
             f"{cell:<{width}}"
-            if not column or cell[:1].isalpha() and line is not head
+            if not column or (cell[:1].isalpha() and line is not head)
             else f"{cell:>{width}}"
             for column, (cell, width) in enumerate(zip(line, widths, strict=True))
         ]

@@ -1,9 +1,8 @@
-"""One life of one candidate: fresh topics, a warm-up, then each part of the measurement, and a count of compensations."""
+"""One life of one candidate: fresh topics, a warm-up, each part of the measurement, and a count of compensations."""
 
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 from saga_app import topics

@@ -21,7 +21,7 @@ class Rows:
         self._state = state
 
     def get(self, table: str, key: str) -> Row | None:
-        return self._state.get(f"{table}:{key}")
+        return self._state.get(f"{table}:{key}")  # type: ignore[no-any-return]
 
     def put(self, table: str, key: str, row: Row) -> None:
         self._state.set(f"{table}:{key}", row)
@@ -40,7 +40,7 @@ def main() -> None:
         auto_offset_reset="earliest",
         state_dir=here.data,
         commit_interval=1.0,
-        processing_guarantee=os.environ.get("BENCH_GUARANTEE", "at-least-once"),  # type: ignore[arg-type]
+        processing_guarantee=os.environ.get("BENCH_GUARANTEE", "at-least-once"),
         producer_extra_config={"linger.ms": 5, "queue.buffering.max.messages": 1_000_000},
         loglevel="WARNING",
     )

@@ -107,7 +107,7 @@ def normal(placed: Record) -> Record:
         quantities[line["sku"]] = quantities.get(line["sku"], 0) + line["quantity"]
         amount += line["quantity"] * Decimal(line["unit_price"])
     lines = [{"sku": sku, "quantity": quantities[sku]} for sku in sorted(quantities)]
-    head = {name: placed[name] for name in ("order_id", "customer_id", "country") if name in placed}
+    head: Record = {name: placed[name] for name in ("order_id", "customer_id", "country") if name in placed}
     return {**head, "amount": str(amount), "warehouse": placed["warehouse"], "lines": lines}
 
 
