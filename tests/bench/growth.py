@@ -1,7 +1,9 @@
 """What many orders cost: memory, disk, changelogs, restarts and restores, with real baskets, at several sizes."""
 
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,12 +11,12 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 import tables
 from saga_app import topics
+from saga_app.demo import retail
 from saga_app.durable import changelogs, topic_admin
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
 from tests.bench import load, measures
 from tests.bench.environments import Say
-from tests.bench.load import Load, Message
 from tests.bench.verdict import judge
 from tests.bench.watch import TooSlow, Watch
 from tests.live.scene import clear
@@ -23,8 +25,9 @@ from tests.live.worker import Worker
 
 APP: Final = "bench-growth"
 MB: Final = 1_000_000
-#: Orders placed at once, the next when these have ended.
+#: Orders placed at once, the next when these have ended; and enough for something in every partition.
 CHUNK: Final = 5_000
+STIR: Final = 200
 ENDED_WITHIN: Final = 300.0
 READY_WITHIN: Final = 600.0
 #: Kafka's cleaner looks every 15 s; it has nothing left to do when sizes have been the same for so many.
@@ -47,14 +50,15 @@ class Growing:
         )
         self.worker = Worker(broker.address, folder, SAGA_APP_ID=APP).start().ready()
         self._shop = Shop(broker.address)
-        self._chunks: Iterator[tuple[list[Message], Load]] = load.plentiful(CHUNK)
+        self._placed = retail.orders(sys.maxsize)
         self.orders = 0
 
     def grow(self, orders: int) -> dict[str, float]:
         """Until there are so many; each must end as it must."""
         before, began, had = measures.cpu(self.worker.pid), time.monotonic(), self.orders
         while self.orders < orders:
-            deliveries, chunk = next(self._chunks)
+            lot = list(islice(self._placed, min(CHUNK, orders - self.orders)))
+            deliveries, chunk = load.plentiful(lot)
             load.place(self._shop, deliveries)
             watch = Watch(self.broker.address)
             load.place(self._shop, chunk.messages)
@@ -98,12 +102,14 @@ class Growing:
             ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
             for name, value in AT_ONCE.items()
         ]
-        wanted = [ConfigResource(ResourceType.TOPIC, name, None, entries) for name in self.changelogs]
+        wanted = [
+            ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries) for name in self.changelogs
+        ]
         for done in admin.incremental_alter_configs(wanted).values():
             done.result()
-        # What is written to now is not compacted: one more record begins a new file.
+        # What is written to now is not compacted: what comes next begins a new file.
         time.sleep(1.1)
-        self.grow(self.orders + 1)
+        self.grow(self.orders + STIR)
         self._rest()
 
     def _rest(self) -> None:
@@ -147,7 +153,7 @@ def _measured(growing: Growing) -> dict[str, Any]:
     }
 
 
-def size(files: Iterator[Path]) -> float:
+def size(files: Iterable[Path]) -> float:
     """MB that the files take on the disk."""
     total = 0
     for file in files:

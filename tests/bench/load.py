@@ -1,12 +1,10 @@
 """The orders of the comparison, as bytes that are ready to be sent, and how each must end."""
 
 import json
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from itertools import count as from_number
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -64,24 +62,23 @@ def baskets(count: int) -> tuple[list[Message], Load]:
     )
 
 
-def plentiful(chunk: int) -> Iterator[tuple[list[Message], Load]]:
-    """Real orders without end, some at a time; for each lot a delivery of all that it wants."""
-    placed = retail.orders(sys.maxsize)
-    for number in from_number(1):
-        lot = list(islice(placed, chunk))
-        stock = Counter[str]()
-        for order in lot:
-            for line in order["lines"]:
-                stock[line["sku"]] += line["quantity"]
-        lines = [{"sku": sku, "quantity": quantity} for sku, quantity in sorted(stock.items())]
-        deliveries = [
-            {"type": "StockReceived", "delivery_id": f"lot-{number}-{at}", "lines": lines[at : at + 500]}
-            for at in range(0, len(lines), 500)
-        ]
-        yield (
-            _ready(deliveries),
-            Load(_ready(lot), {each["order_id"]: ending(each, stock) for each in lot}),
-        )
+def plentiful(placed: Sequence[Sent]) -> tuple[list[Message], Load]:
+    """Deliveries of all that these orders want, and the orders. Deliveries have ids like the first of the orders."""
+    stock = Counter[str]()
+    for order in placed:
+        for line in order["lines"]:
+            stock[line["sku"]] += line["quantity"]
+    lines = [{"sku": sku, "quantity": quantity} for sku, quantity in sorted(stock.items())]
+    deliveries = [
+        {
+            "type": "StockReceived",
+            "delivery_id": f"{placed[0]['order_id']}-{at}",
+            "lines": lines[at : at + retail.LINES_PER_DELIVERY],
+        }
+        for at in range(0, len(lines), retail.LINES_PER_DELIVERY)
+    ]
+    expected = {each["order_id"]: ending(each, stock) for each in placed}
+    return _ready(deliveries), Load(_ready(placed), expected)
 
 
 def ending(order: Sent, stock: Counter[str]) -> str:
