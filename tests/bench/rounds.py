@@ -1,6 +1,6 @@
 """CPU of the rounds alone: all four services over lists instead of topics, with real RocksDB.
 
-`python -m tests.bench.rounds` prints the least of several times, as whatever disturbs makes it more. For profilers, too.
+`python -m tests.bench.rounds` prints the least of several times: whatever disturbs makes it more.
 """
 
 import argparse
