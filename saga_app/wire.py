@@ -44,8 +44,9 @@ _CANONICAL: Final = re.compile(
     rb'(?:,"country":"[A-Z]{2}")?,"warehouse":"%s","lines":\[(?:%s(?:,%s)*)?\]\}'
     % (_ID, _ID, _ID, _LINE, _LINE)
 )
-#: Only bytes with so many digits in a row, or with escapes, can hold a card number.
-_DIGITS: Final = re.compile(rb"(?:[0-9][ -]?){13}|\\u")
+#: Only bytes with so many digits in a row, but for spaces and hyphens, or with escapes, can hold a card number.
+_DIGITS_AS_0: Final = bytes(ord("0") if chr(byte) in "0123456789" else ord("x") for byte in range(256))
+_THIRTEEN: Final = b"0" * 13
 ID_FIELDS: Final = frozenset(
     {"order_id", "customer_id", "deposit_id", "delivery_id", "policy_id", "sku", "warehouse"}
 )
@@ -98,7 +99,7 @@ def _decode_theirs(value: bytes) -> Record:
     largest = LARGEST_SLIP if issubclass(model, Slip) else LARGEST_FROM_PEOPLE
     if len(value) > largest:
         raise Rejected(Fault.TOO_LARGE, f"{len(value)} bytes; a {name} has at most {largest}")
-    if _DIGITS.search(value) and has_card_number(texts(fields)):
+    if _may_hold_card(value) and has_card_number(texts(fields)):
         raise Rejected(Fault.CARD_NUMBER, "a text holds a card number; take it out and send the record again")
     record: Record = model.model_validate(fields)
     if isinstance(record, OrderPlaced):
@@ -195,6 +196,11 @@ def texts(value: Any) -> Iterable[str]:
                 yield text
 
 
+def _may_hold_card(value: bytes) -> bool:
+    """A regular expression takes ten times as long, a quarter of what it takes to read an order."""
+    return _THIRTEEN in value.translate(_DIGITS_AS_0, b" -") or b"\\u" in value
+
+
 def masked(text: str) -> str:
     """A detail that may be shown: without card numbers."""
     return "(hidden: holds a card number)" if has_card_number([text]) else text
@@ -202,7 +208,7 @@ def masked(text: str) -> str:
 
 def harmless(value: bytes | None) -> bytes | None:
     """What a dead letter keeps of a value: the bytes, or where they hold a card number their hash."""
-    if value is None or not _DIGITS.search(value):
+    if value is None or not _may_hold_card(value):
         return value
     try:
         strings = list(texts(parse(value)))
