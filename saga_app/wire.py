@@ -4,8 +4,8 @@ import json
 import re
 from collections.abc import Iterable
 from decimal import Decimal
-from functools import lru_cache
 from hashlib import sha256
+from itertools import islice
 from typing import Any, Final, NoReturn
 
 from pydantic import ValidationError
@@ -30,6 +30,7 @@ _SLIPS: Final[dict[bytes, Any]] = {
 }
 #: Orders kept parsed: the slips of an order follow each other closely.
 _MOST_KEPT: Final = 8_192
+_kept: Final[dict[bytes, Order]] = {}
 _ID: Final = rb"[A-Za-z0-9._-]{1,64}"
 _IS_ID: Final = re.compile(_ID.decode())
 _COMPLETED: Final = re.compile(rb'\{"type":"OrderCompleted","order_id":"(%s)"\}' % _ID)
@@ -80,14 +81,24 @@ def _decode_ours(value: bytes) -> Record | None:
     return model(order=order)  # type: ignore[no-any-return]
 
 
-@lru_cache(_MOST_KEPT)
 def _order(canonical: bytes) -> Order | None:
     """The order in these bytes, or None if they are not its one spelling."""
+    if kept := _kept.get(canonical):
+        return kept
     if not _CANONICAL.fullmatch(canonical):
         return None
     order = Order.model_validate_json(canonical)
     order.__dict__["canonical"] = canonical
+    _keep(order)
     return order
+
+
+def _keep(order: Order) -> None:
+    """The oldest leave, many at a time: looking for the first of a dict that loses its first takes ever longer."""
+    if len(_kept) >= _MOST_KEPT:
+        for canonical in list(islice(_kept, _MOST_KEPT // 8)):
+            del _kept[canonical]
+    _kept[order.canonical] = order
 
 
 def _decode_theirs(value: bytes) -> Record:
@@ -104,7 +115,7 @@ def _decode_theirs(value: bytes) -> Record:
     record: Record = model.model_validate(fields)
     if isinstance(record, OrderPlaced):
         try:
-            _ = record.order
+            _keep(record.order)
         except ValidationError:
             raise
         except ValueError as error:
