@@ -28,9 +28,6 @@ _MODELS: Final[dict[str, type[Any]]] = {
 _SLIPS: Final[dict[bytes, Any]] = {
     name.encode(): model for name, model in _MODELS.items() if issubclass(model, Slip)
 }
-#: Orders kept parsed: the slips of an order follow each other closely.
-_MOST_KEPT: Final = 8_192
-_kept: Final[dict[bytes, Order]] = {}
 _ID: Final = rb"[A-Za-z0-9._-]{1,64}"
 _IS_ID: Final = re.compile(_ID.decode())
 _COMPLETED: Final = re.compile(rb'\{"type":"OrderCompleted","order_id":"(%s)"\}' % _ID)
@@ -51,6 +48,29 @@ _THIRTEEN: Final = b"0" * 13
 ID_FIELDS: Final = frozenset(
     {"order_id", "customer_id", "deposit_id", "delivery_id", "policy_id", "sku", "warehouse"}
 )
+
+
+class Kept:
+    """Orders kept parsed, by their bytes: the slips of an order follow each other closely."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self.most_bytes = most_bytes
+        self.bytes = 0
+        self.orders: dict[bytes, Order] = {}
+
+    def keep(self, order: Order) -> None:
+        """The older half leaves when it is too much: a dict that loses its first again and again gets slow."""
+        if order.canonical not in self.orders:
+            self.orders[order.canonical] = order
+            self.bytes += len(order.canonical)
+        if self.bytes > self.most_bytes:
+            for oldest in list(islice(self.orders, (len(self.orders) + 1) // 2)):
+                del self.orders[oldest]
+                self.bytes -= len(oldest)
+
+
+#: Parsed, an order takes up to 20 times its bytes: 2 MiB are 10,000 orders of 2 lines or 2,400 of 27, and about 40 MiB.
+KEPT: Final = Kept(2 * 1024 * 1024)
 
 
 def decode(value: bytes | None) -> Record:
@@ -83,22 +103,14 @@ def _decode_ours(value: bytes) -> Record | None:
 
 def _order(canonical: bytes) -> Order | None:
     """The order in these bytes, or None if they are not its one spelling."""
-    if kept := _kept.get(canonical):
+    if kept := KEPT.orders.get(canonical):
         return kept
     if not _CANONICAL.fullmatch(canonical):
         return None
     order = Order.model_validate_json(canonical)
     order.__dict__["canonical"] = canonical
-    _keep(order)
+    KEPT.keep(order)
     return order
-
-
-def _keep(order: Order) -> None:
-    """The oldest leave, many at a time: looking for the first of a dict that loses its first takes ever longer."""
-    if len(_kept) >= _MOST_KEPT:
-        for canonical in list(islice(_kept, _MOST_KEPT // 8)):
-            del _kept[canonical]
-    _kept[order.canonical] = order
 
 
 def _decode_theirs(value: bytes) -> Record:
@@ -115,7 +127,7 @@ def _decode_theirs(value: bytes) -> Record:
     record: Record = model.model_validate(fields)
     if isinstance(record, OrderPlaced):
         try:
-            _keep(record.order)
+            KEPT.keep(record.order)
         except ValidationError:
             raise
         except ValueError as error:
