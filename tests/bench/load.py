@@ -73,6 +73,7 @@ def plentiful(placed: Sequence[Sent]) -> tuple[list[Message], Load]:
         {
             "type": "StockReceived",
             "delivery_id": f"{placed[0]['order_id']}-{at}",
+            "warehouse": "main",
             "lines": lines[at : at + retail.LINES_PER_DELIVERY],
         }
         for at in range(0, len(lines), retail.LINES_PER_DELIVERY)

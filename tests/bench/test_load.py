@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from saga_app.demo import retail
 from tests.bench import load
 from tests.bench.peers.rules import SERVICES, Record, Row, key_of, topic_of
 
@@ -58,6 +59,18 @@ def test_peers_end_real_baskets_as_the_demo_says() -> None:
     _, endings, _ = fold(parsed([*deliveries, *orders.messages]))
     assert endings == orders.expected
     assert set(endings.values()) == {"COMPLETED", "over_limit", "out_of_stock", "undeliverable"}
+
+
+def test_lots_of_real_orders_find_what_they_want_one_after_the_other() -> None:
+    placed, sent, expected = list(retail.orders(500)), list[load.Message](), dict[str, str]()
+    for at in (0, 200):
+        deliveries, orders = load.plentiful(placed[at : at + 200 + at])
+        sent += [*deliveries, *orders.messages]
+        expected |= orders.expected
+    _, endings, _ = fold(parsed(sent))
+    assert endings == expected
+    assert len(endings) == 500
+    assert set(endings.values()) == {"COMPLETED", "over_limit", "undeliverable"}
 
 
 def test_a_request_that_is_known_is_answered_again_and_moves_nothing() -> None:
