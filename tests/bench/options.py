@@ -12,8 +12,8 @@ Each candidate runs once in every round, in an order that rotates. A candidate w
 makes the run fail. Peers are installed below .run/bench, from lock files."""
 
 EPILOG = """examples:
-  scripts/bench                                   about 15 minutes on a quiet machine with 2 cores
-  scripts/bench --quick                           about 2 minutes; says whether all is well, proves no figure
+  scripts/bench                                   about 20 minutes on a quiet machine with 2 cores
+  scripts/bench --quick                           about 3 minutes; says whether all is well, proves no figure
   scripts/bench --candidates ours,quix --rounds 5 --parts backlog
   scripts/bench --parts kill                      kill -9 of one of two workers of ours
   scripts/bench --growth 10000,100000             memory, disk, restarts and restores of ours; about 6 minutes
