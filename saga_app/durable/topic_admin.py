@@ -1,7 +1,7 @@
 """Makes the topics that are missing and compares those that exist."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException
@@ -63,23 +63,32 @@ def compare(settings: Settings, topics: Sequence[Topic]) -> dict[str, list[str]]
 
 
 def alter(settings: Settings, topics: Sequence[Topic]) -> None:
-    """Gives the topics that exist the settings that they must have. Raises `KafkaException`."""
+    """Gives the topics that exist the settings that they must have. Raises `KafkaException` and `TopicsWrong`.
+
+    It waits until the broker shows them: it confirms a change before it shows it.
+    """
     admin = _admin(settings)
     existing = _partitions(admin, settings)
-    changes = [
-        ConfigResource(
-            ConfigResource.Type.TOPIC,
-            topic.name,
-            incremental_configs=[
-                ConfigEntry(name, topic.config[name], incremental_operation=AlterConfigOpType.SET)
-                for name in differences
-            ],
-        )
-        for topic, differences in _differences(admin, [each for each in topics if each.name in existing])
+    there = [topic for topic in topics if topic.name in existing]
+    changes = [_change(topic, differences) for topic, differences in _differences(admin, there)]
+    if not changes:
+        return
+    for future in admin.incremental_alter_configs(changes, request_timeout=PATIENCE).values():
+        future.result()
+    end = time.monotonic() + PATIENCE
+    while left := [topic.name for topic, _ in _differences(admin, there)]:
+        if time.monotonic() > end:
+            raise TopicsWrong(
+                f"{', '.join(left)} were altered, but the broker does not show it after {PATIENCE:.0f} s"
+            )
+        time.sleep(0.05)
+
+
+def _change(topic: Topic, names: Iterable[str]) -> ConfigResource:
+    entries = [
+        ConfigEntry(name, topic.config[name], incremental_operation=AlterConfigOpType.SET) for name in names
     ]
-    if changes:
-        for future in admin.incremental_alter_configs(changes, request_timeout=PATIENCE).values():
-            future.result()
+    return ConfigResource(ConfigResource.Type.TOPIC, topic.name, incremental_configs=entries)
 
 
 def _differences(admin: AdminClient, topics: Sequence[Topic]) -> Iterator[tuple[Topic, dict[str, str]]]:
@@ -94,40 +103,46 @@ def _differences(admin: AdminClient, topics: Sequence[Topic]) -> Iterator[tuple[
 
 
 def ensure(settings: Settings, topics: Sequence[Topic]) -> list[str]:
-    """Creates what is missing; the names created. `TopicsWrong` if a partition count differs."""
+    """Creates what is missing; the names created. `TopicsWrong` if a partition count differs.
+
+    It looks until all are there: a broker confirms a creation before its own metadata shows it, and one of several may
+    show topics for a moment that have been deleted.
+    """
+    created: list[str] = []
+    end = time.monotonic() + PATIENCE
+    while missing := _missing(settings, topics):
+        if time.monotonic() > end:
+            names = ", ".join(topic.name for topic in missing)
+            raise TopicsWrong(
+                f"{names} were created, but the broker does not show them after {PATIENCE:.0f} s"
+            )
+        created += _create(settings, missing)
+        time.sleep(0.05)
+    return created
+
+
+def _missing(settings: Settings, topics: Sequence[Topic]) -> list[Topic]:
     found = check(settings, topics)
     if found.wrong:
         raise TopicsWrong(
             f"{'; '.join(found.wrong)}. The partition count is fixed for life: set SAGA_PARTITIONS to the topics' "
             "count, or use another SAGA_APP_ID and other topics"
         )
+    return found.missing
+
+
+def _create(settings: Settings, topics: Sequence[Topic]) -> Iterator[str]:
+    # A client that nobody holds ends, and its requests with it.
     admin = _admin(settings)
-    new = [
-        NewTopic(each.name, each.partitions, each.replication, config=each.config) for each in found.missing
-    ]
-    if not new:
-        return []
+    new = [NewTopic(each.name, each.partitions, each.replication, config=each.config) for each in topics]
     for name, future in admin.create_topics(new, request_timeout=PATIENCE).items():
         try:
             future.result()
+            yield name
         except KafkaException as error:
             # Another worker, started at the same time, was quicker.
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise TopicsWrong(f"topic {name} could not be created: {error.args[0].str()}") from error
-    _wait_until_known(settings, topics)
-    return [topic.name for topic in found.missing]
-
-
-def _wait_until_known(settings: Settings, topics: Sequence[Topic]) -> None:
-    """The broker confirms a creation before its own metadata shows it."""
-    end = time.monotonic() + PATIENCE
-    while missing := check(settings, topics).missing:
-        if time.monotonic() > end:
-            names = ", ".join(topic.name for topic in missing)
-            raise TopicsWrong(
-                f"{names} were created, but the broker does not show them after {PATIENCE:.0f} s"
-            )
-        time.sleep(0.05)
 
 
 def _admin(settings: Settings) -> AdminClient:

@@ -1,5 +1,6 @@
 """Follows how orders end, from the topics alone."""
 
+import time
 from collections import Counter
 from typing import Any, Final, NamedTuple
 
@@ -8,6 +9,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from saga_app import topics, wire
 from saga_app.core.errors import Rejected
 from saga_app.core.records import OrderCancelled, OrderCompleted, Reason
+from saga_app.letters.letter import read_letter
 
 #: Seconds to wait for the broker's answer.
 PATIENCE: Final = 15.0
@@ -33,25 +35,31 @@ class Ending(NamedTuple):
 
 
 class Follower:
-    """Reads `checkout_events` and counts `dead_letters`, from now on."""
+    """Reads `checkout_events` and `dead_letters`, from now on."""
 
     def __init__(self, kafka: dict[str, Any], partitions: int) -> None:
         self._consumer = Consumer({**kafka, "group.id": "not-used-follower", "enable.auto.commit": False})
-        self._partitions = partitions
-        self._consumer.assign(
-            [
-                TopicPartition(topics.CHECKOUT, each, self._end(topics.CHECKOUT, each))
-                for each in range(partitions)
-            ]
-        )
-        self._dead_before = self._dead()
+        self._next = {
+            (topic, each): self._end(topic, each)
+            for topic in (topics.CHECKOUT, topics.DEAD_LETTERS)
+            for each in range(partitions)
+        }
+        self._consumer.assign([TopicPartition(*place, offset) for place, offset in self._next.items()])
         #: Order id to outcome, of every order that has ended.
         self.ended: dict[str, str] = {}
+        self._letters = 0
 
     def poll(self, seconds: float) -> list[Ending]:
         """Orders that have ended meanwhile; each order once."""
         endings = []
         for message in self._consumer.consume(1_000, seconds):
+            if message.error() is not None:
+                continue
+            self._next[message.topic(), message.partition()] = message.offset() + 1
+            if message.topic() == topics.DEAD_LETTERS:
+                # The topic holds notes of replays too.
+                self._letters += read_letter(message) is not None
+                continue
             ending = _ending(message)
             if ending is not None and ending.order_id not in self.ended:
                 self.ended[ending.order_id] = ending.outcome
@@ -59,8 +67,14 @@ class Follower:
         return endings
 
     def dead_lettered(self) -> int:
-        """Dead letters since the start."""
-        return self._dead() - self._dead_before
+        """Records that were set aside since the start, up to now."""
+        ends = {place: self._end(*place) for place in self._next}
+        latest = time.monotonic() + PATIENCE
+        while any(self._next[place] < end for place, end in ends.items()):
+            if time.monotonic() > latest:
+                raise TimeoutError(f"{topics.DEAD_LETTERS} was not read to its end in {PATIENCE:.0f} s")
+            self.poll(0.1)
+        return self._letters
 
     def counts(self) -> Counter[str]:
         """How many orders ended how."""
@@ -70,9 +84,6 @@ class Follower:
         """Gives up the connection."""
         self._consumer.close()
 
-    def _dead(self) -> int:
-        return sum(self._end(topics.DEAD_LETTERS, each) for each in range(self._partitions))
-
     def _end(self, topic: str, partition: int) -> int:
         end: int = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=PATIENCE)[1]
         return end
@@ -80,7 +91,7 @@ class Follower:
 
 def _ending(message: Message) -> Ending | None:
     # Most records are placings, which would cost a thousand times more to read than to recognize.
-    if message.error() is not None or not (message.value() or b"").startswith(_ENDING):
+    if not (message.value() or b"").startswith(_ENDING):
         return None
     try:
         record = wire.decode(message.value())

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from saga_app import topics
 from saga_app.commands import main
 from saga_app.durable.round import SENT_ON
+from saga_app.local.follow import COMPLETED, Follower
 from tests.live.log import until
 from tests.live.scene import TABLES, Scene
 
@@ -51,6 +52,8 @@ def ended(scene: Scene, order_id: str) -> str:
 
 
 def test_a_bad_order_is_corrected_and_completes(scene: Scene, saga: Saga) -> None:
+    """Whoever follows the topics sees one letter and one ending: the note of the replay is neither."""
+    follower = Follower({"bootstrap.servers": scene.broker}, topics.DEFAULT_PARTITIONS)
     scene.worker("w1").start().ready()
     scene.shop.raw(topics.CHECKOUT, b'{"order_id": "fixed", "amount": "5,00"}', b"fixed")
     scene.shop.flush()
@@ -62,6 +65,9 @@ def test_a_bad_order_is_corrected_and_completes(scene: Scene, saga: Saga) -> Non
     assert ended(scene, "fixed") == "COMPLETED"
     scene.log.wait_until_quiet()
     assert letters(saga)[letter]["replays"][0]["sent_to"][0].startswith("checkout_events:")
+    assert follower.dead_lettered() == 1
+    assert follower.ended == {"fixed": COMPLETED}
+    follower.close()
     scene.prove(dead_letters=1)
 
 
