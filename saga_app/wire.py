@@ -4,8 +4,8 @@ import json
 import re
 from collections.abc import Iterable
 from decimal import Decimal
-from functools import lru_cache
 from hashlib import sha256
+from itertools import islice
 from typing import Any, Final, NoReturn
 
 from pydantic import ValidationError
@@ -28,8 +28,6 @@ _MODELS: Final[dict[str, type[Any]]] = {
 _SLIPS: Final[dict[bytes, Any]] = {
     name.encode(): model for name, model in _MODELS.items() if issubclass(model, Slip)
 }
-#: Orders kept parsed: the slips of an order follow each other closely.
-_MOST_KEPT: Final = 8_192
 _ID: Final = rb"[A-Za-z0-9._-]{1,64}"
 _IS_ID: Final = re.compile(_ID.decode())
 _COMPLETED: Final = re.compile(rb'\{"type":"OrderCompleted","order_id":"(%s)"\}' % _ID)
@@ -44,11 +42,35 @@ _CANONICAL: Final = re.compile(
     rb'(?:,"country":"[A-Z]{2}")?,"warehouse":"%s","lines":\[(?:%s(?:,%s)*)?\]\}'
     % (_ID, _ID, _ID, _LINE, _LINE)
 )
-#: Only bytes with so many digits in a row, or with escapes, can hold a card number.
-_DIGITS: Final = re.compile(rb"(?:[0-9][ -]?){13}|\\u")
+#: Only bytes with so many digits in a row, but for spaces and hyphens, or with escapes, can hold a card number.
+_DIGITS_AS_0: Final = bytes(ord("0") if chr(byte) in "0123456789" else ord("x") for byte in range(256))
+_THIRTEEN: Final = b"0" * 13
 ID_FIELDS: Final = frozenset(
     {"order_id", "customer_id", "deposit_id", "delivery_id", "policy_id", "sku", "warehouse"}
 )
+
+
+class Kept:
+    """Orders kept parsed, by their bytes: the slips of an order follow each other closely."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self.most_bytes = most_bytes
+        self.bytes = 0
+        self.orders: dict[bytes, Order] = {}
+
+    def keep(self, order: Order) -> None:
+        """The older half leaves when it is too much: a dict that loses its first again and again gets slow."""
+        if order.canonical not in self.orders:
+            self.orders[order.canonical] = order
+            self.bytes += len(order.canonical)
+        if self.bytes > self.most_bytes:
+            for oldest in list(islice(self.orders, (len(self.orders) + 1) // 2)):
+                del self.orders[oldest]
+                self.bytes -= len(oldest)
+
+
+#: Parsed, an order takes up to 20 times its bytes: 2 MiB are 10,000 orders of 2 lines or 2,400 of 27, and about 40 MiB.
+KEPT: Final = Kept(2 * 1024 * 1024)
 
 
 def decode(value: bytes | None) -> Record:
@@ -79,13 +101,15 @@ def _decode_ours(value: bytes) -> Record | None:
     return model(order=order)  # type: ignore[no-any-return]
 
 
-@lru_cache(_MOST_KEPT)
 def _order(canonical: bytes) -> Order | None:
     """The order in these bytes, or None if they are not its one spelling."""
+    if kept := KEPT.orders.get(canonical):
+        return kept
     if not _CANONICAL.fullmatch(canonical):
         return None
     order = Order.model_validate_json(canonical)
     order.__dict__["canonical"] = canonical
+    KEPT.keep(order)
     return order
 
 
@@ -98,12 +122,12 @@ def _decode_theirs(value: bytes) -> Record:
     largest = LARGEST_SLIP if issubclass(model, Slip) else LARGEST_FROM_PEOPLE
     if len(value) > largest:
         raise Rejected(Fault.TOO_LARGE, f"{len(value)} bytes; a {name} has at most {largest}")
-    if _DIGITS.search(value) and has_card_number(texts(fields)):
+    if _may_hold_card(value) and has_card_number(texts(fields)):
         raise Rejected(Fault.CARD_NUMBER, "a text holds a card number; take it out and send the record again")
     record: Record = model.model_validate(fields)
     if isinstance(record, OrderPlaced):
         try:
-            _ = record.order
+            KEPT.keep(record.order)
         except ValidationError:
             raise
         except ValueError as error:
@@ -195,6 +219,11 @@ def texts(value: Any) -> Iterable[str]:
                 yield text
 
 
+def _may_hold_card(value: bytes) -> bool:
+    """A regular expression takes ten times as long, a quarter of what it takes to read an order."""
+    return _THIRTEEN in value.translate(_DIGITS_AS_0, b" -") or b"\\u" in value
+
+
 def masked(text: str) -> str:
     """A detail that may be shown: without card numbers."""
     return "(hidden: holds a card number)" if has_card_number([text]) else text
@@ -202,7 +231,7 @@ def masked(text: str) -> str:
 
 def harmless(value: bytes | None) -> bytes | None:
     """What a dead letter keeps of a value: the bytes, or where they hold a card number their hash."""
-    if value is None or not _DIGITS.search(value):
+    if value is None or not _may_hold_card(value):
         return value
     try:
         strings = list(texts(parse(value)))

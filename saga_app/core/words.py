@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from saga_app.core.records import Reason, StepName
+from saga_app.core.route import ROUTE, Step
 
 
 class StepWords(NamedTuple):
@@ -16,15 +17,21 @@ class StepWords(NamedTuple):
     undone: str
 
 
-STEPS: Final[Mapping[str, StepWords]] = {
-    StepName.PAYMENT: StepWords("the payment", "take the payment", "paid", "refund the payment", "refunded"),
-    StepName.INVENTORY: StepWords(
-        "the stock", "reserve the stock", "reserved", "release the stock", "released"
-    ),
-    StepName.SHIPPING: StepWords(
-        "the shipment", "book the shipment", "shipment booked", "call the shipment off", "called off"
-    ),
+#: What is asked of a step is said in its own verbs; of one that is not known here, in plain ones.
+_ASKED: Final[Mapping[str, tuple[str, str, str]]] = {
+    StepName.PAYMENT: ("the payment", "take the payment", "refund the payment"),
+    StepName.INVENTORY: ("the stock", "reserve the stock", "release the stock"),
+    StepName.SHIPPING: ("the shipment", "book the shipment", "call the shipment off"),
 }
+
+
+def _words(step: Step) -> StepWords:
+    name = step.name.value
+    thing, do, undo = _ASKED.get(name, (f"the {name} step", f"decide the {name} step", f"undo the {name} step"))
+    return StepWords(thing, do, step.done, undo, step.undone)
+
+
+STEPS: Final[Mapping[str, StepWords]] = {step.name: _words(step) for step in ROUTE}
 _REASONS: Final[Mapping[str, str]] = {
     Reason.OVER_LIMIT: "over the payment limit",
     Reason.INSUFFICIENT_FUNDS: "insufficient funds",

@@ -109,6 +109,32 @@ async def test_a_record_goes_with_its_headers_to_the_partition_of_its_key(
     assert {tuple(each.headers()) for each in there} == {(("h", b"1"),)}
 
 
+@pytest.mark.live
+@in_a_loop
+async def test_records_for_any_partition_of_any_topic_go_in_one_append(
+    log: KafkaLog, topic: str, kafka: Broker
+) -> None:
+    """A round sends rows to the partitions of their changelogs, requests by key, and what is set aside with headers."""
+    other, keys = unique("other"), [f"o-{number}" for number in range(40)]
+    make_topics(kafka.address, other, partitions=2)
+    by_key = [Outgoing(topic, key.encode(), key.encode()) for key in keys]
+    placed = [Outgoing(other, key.encode(), key.encode(), partition=1) for key in keys]
+    aside = [Outgoing(other, key.encode(), key.encode(), 0, headers=(("h", b"1"),)) for key in keys]
+    sent = [each for three in zip(by_key, placed, aside, strict=True) for each in three]
+    offsets = await log.append(sent, GENERATION)
+    there = {
+        (each.topic(), each.partition(), each.offset()): each.value().decode()
+        for name in (topic, other)
+        for each in await asyncio.to_thread(everything, kafka.address, name, 2)
+    }
+    assert len(there) == len(sent)
+    for record, offset in zip(sent, offsets, strict=True):
+        assert record.key is not None
+        key = record.key.decode()
+        partition = topics.partition_of(key, 2) if record.partition is None else record.partition
+        assert there[record.topic, partition, offset] == key
+
+
 @in_a_loop
 async def test_an_append_of_nothing_is_over_at_once() -> None:
     log = KafkaLog({"bootstrap.servers": NO_BROKER, "log_level": 0}, 4, held())
@@ -140,6 +166,13 @@ async def test_an_append_fails_where_a_record_is_too_large_for_any_topic(log: Ka
 async def test_an_append_fails_where_there_is_no_such_partition(log: KafkaLog, topic: str) -> None:
     with pytest.raises(DeliveryFailed, match=topic):
         await log.append([Outgoing(topic, b"k", b"v", 7)], GENERATION)
+
+
+@pytest.mark.live
+@in_a_loop
+async def test_an_append_fails_where_a_record_with_headers_cannot_be_sent(log: KafkaLog, topic: str) -> None:
+    with pytest.raises(DeliveryFailed, match=topic):
+        await log.append([Outgoing(topic, b"k", bytes(3_000_000), 0, headers=(("h", b"1"),))], GENERATION)
 
 
 @in_a_loop

@@ -1,0 +1,24 @@
+"""The rounds whose CPU is measured do the work."""
+
+import asyncio
+from pathlib import Path
+
+from saga_app import topics
+from tests.bench import load
+from tests.bench.rounds import PARTITIONS, World, measured
+
+
+def test_every_order_ends_as_it_must(tmp_path: Path) -> None:
+    world, orders = World(tmp_path), load.mix(120, "x")
+    world.place([*load.supplies(), *orders.messages])
+    asyncio.run(world.run())
+    views = world.rounds[topics.CHECKOUT].views
+    rows = {each: views[topics.partition_of(each, PARTITIONS)].order(each) for each in orders.expected}
+    assert {each: row and (row.reason or row.status) for each, row in rows.items()} == orders.expected
+
+
+def test_what_is_measured_leaves_nothing_waiting(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    assert asyncio.run(measured(world, orders=30, times=2)) > 0
+    assert not any(world.waiting.values())
+    assert sum(world.rounds[topics.SHIPPING].verdicts.values()) > 0

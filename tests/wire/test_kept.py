@@ -1,0 +1,59 @@
+"""Orders that are kept parsed: read once while they are under way, and never more than memory has room for."""
+
+from decimal import Decimal
+
+from saga_app import wire
+from saga_app.core.records import Line, Order, OrderPlaced, PaymentRequested, RefundRequested
+from saga_app.wire import Kept
+
+
+def order(number: int, lines: int = 1) -> Order:
+    return Order(
+        order_id=f"kept-{number}",
+        currency="GBP",
+        amount=Decimal("1.00"),
+        warehouse="main",
+        lines=tuple(Line(sku=f"{each:04d}", quantity=1) for each in range(lines)),
+    )
+
+
+def test_an_order_is_read_once_for_all_of_its_slips() -> None:
+    placed = wire.decode(b'{"order_id":"kept-once","amount":"1.00"}')
+    assert isinstance(placed, OrderPlaced)
+    asked = wire.decode(wire.encode(PaymentRequested(order=placed.order)))
+    undo = wire.decode(b'{"type":"RefundRequested","reason":"requested","step":"checkout","order":%s}'
+                       % placed.order.canonical)  # fmt: skip
+    assert isinstance(asked, PaymentRequested)
+    assert isinstance(undo, RefundRequested)
+    assert asked.order is placed.order
+    assert undo.order is placed.order
+
+
+def test_what_is_kept_never_passes_its_bytes() -> None:
+    kept = Kept(5_000)
+    for number in range(300):
+        kept.keep(order(number, lines=number % 40))
+        assert kept.bytes == sum(map(len, kept.orders)) <= 5_000
+
+
+def test_the_younger_half_stays() -> None:
+    kept, orders = Kept(1_000), [order(number) for number in range(10, 60)]
+    for each in orders:
+        kept.keep(each)
+    assert list(kept.orders.values()) == orders[-len(kept.orders) :]
+    assert kept.bytes > 1_000 // 2 - len(orders[0].canonical)
+
+
+def test_an_order_that_is_larger_than_all_room_is_not_kept() -> None:
+    kept = Kept(1_000)
+    kept.keep(order(1, lines=100))
+    assert not kept.orders
+    assert kept.bytes == 0
+
+
+def test_an_order_that_comes_again_takes_no_more_room() -> None:
+    kept = Kept(5_000)
+    kept.keep(order(1))
+    before = kept.bytes
+    kept.keep(order(1))
+    assert kept.bytes == before
