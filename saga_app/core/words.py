@@ -27,7 +27,9 @@ _ASKED: Final[Mapping[str, tuple[str, str, str]]] = {
 
 def _words(step: Step) -> StepWords:
     name = step.name.value
-    thing, do, undo = _ASKED.get(name, (f"the {name} step", f"decide the {name} step", f"undo the {name} step"))
+    thing, do, undo = _ASKED.get(
+        name, (f"the {name} step", f"decide the {name} step", f"undo the {name} step")
+    )
     return StepWords(thing, do, step.done, undo, step.undone)
 
 
