@@ -8,6 +8,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
 from saga_app.durable.patience import patiently
+from saga_app.durable.refusal import Admin, refused
 from saga_app.settings import Settings
 from saga_app.topics import Topic
 
@@ -23,6 +24,10 @@ class BrokerUnreachable(Exception):
     """No answer from the broker."""
 
 
+class BrokerRefuses(BrokerUnreachable):
+    """A broker is there, but it does not take us, or we do not trust it; the message names the setting."""
+
+
 class Check(NamedTuple):
     """Topics that are missing, and what is wrong with those that exist."""
 
@@ -32,7 +37,7 @@ class Check(NamedTuple):
 
 def check(settings: Settings, topics: Sequence[Topic]) -> Check:
     """Compares names and partition counts with the broker's."""
-    existing = {name: len(each) for name, each in _partitions(_admin(settings), settings).items()}
+    existing = {name: len(each) for name, each in _partitions(Admin(settings), settings).items()}
     missing = [topic for topic in topics if topic.name not in existing]
     wrong = [
         f"{topic.name} has {existing[topic.name]} partitions, not {topic.partitions}"
@@ -44,7 +49,7 @@ def check(settings: Settings, topics: Sequence[Topic]) -> Check:
 
 def compare(settings: Settings, topics: Sequence[Topic]) -> dict[str, list[str]]:
     """What is missing or different, by topic; topics that are as they must be are left out."""
-    admin = _admin(settings)
+    admin = Admin(settings)
     existing = _partitions(admin, settings)
     faults: dict[str, list[str]] = {}
     for topic in topics:
@@ -64,7 +69,7 @@ def compare(settings: Settings, topics: Sequence[Topic]) -> dict[str, list[str]]
 
 def alter(settings: Settings, topics: Sequence[Topic]) -> None:
     """Gives the topics that exist the settings that they must have. Raises `KafkaException`."""
-    admin = _admin(settings)
+    admin = Admin(settings)
     existing = _partitions(admin, settings)
     changes = [
         ConfigResource(
@@ -101,7 +106,7 @@ def ensure(settings: Settings, topics: Sequence[Topic]) -> list[str]:
             f"{'; '.join(found.wrong)}. The partition count is fixed for life: set SAGA_PARTITIONS to the topics' "
             "count, or use another SAGA_APP_ID and other topics"
         )
-    admin = _admin(settings)
+    admin = Admin(settings)
     new = [
         NewTopic(each.name, each.partitions, each.replication, config=each.config) for each in found.missing
     ]
@@ -113,7 +118,8 @@ def ensure(settings: Settings, topics: Sequence[Topic]) -> list[str]:
         except KafkaException as error:
             # Another worker, started at the same time, was quicker.
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise TopicsWrong(f"topic {name} could not be created: {error.args[0].str()}") from error
+                why = refused(error.args[0]) or error.args[0].str()
+                raise TopicsWrong(f"topic {name} could not be created: {why}") from error
     _wait_until_known(settings, topics)
     return [topic.name for topic in found.missing]
 
@@ -130,10 +136,6 @@ def _wait_until_known(settings: Settings, topics: Sequence[Topic]) -> None:
         time.sleep(0.05)
 
 
-def _admin(settings: Settings) -> AdminClient:
-    return AdminClient({**settings.kafka, "log_level": 0})
-
-
 def _partitions(admin: AdminClient, settings: Settings) -> dict[str, list[int]]:
     """Of each topic: how many replicas each of its partitions has."""
     try:
@@ -141,9 +143,11 @@ def _partitions(admin: AdminClient, settings: Settings) -> dict[str, list[int]]:
         answer = settings.timeouts.answer
         metadata = patiently(admin, lambda: admin.list_topics(timeout=answer), PATIENCE)
     except KafkaException as error:
+        if words := refused(error.args[0]):
+            raise BrokerRefuses(f"{settings.broker}: {words}") from error
         raise BrokerUnreachable(
-            f"no answer from {settings.broker} within {PATIENCE:.0f} s ({error.args[0].str()}); "
-            "is the broker running, and is SAGA_BROKER right?"
+            f"no answer from {settings.broker} within {PATIENCE:.0f} s ({error.args[0].str()}); is the broker running, "
+            f"is SAGA_BROKER right, and does it listen there for SAGA_SECURITY={settings.security.protocol}?"
         ) from error
     return {
         name: [len(partition.replicas) for partition in topic.partitions.values()]
