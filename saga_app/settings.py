@@ -215,6 +215,12 @@ class Settings:
         }
 
 
+def readers_group(kafka: Mapping[str, Any]) -> str:
+    """For consumers that are told by hand what to read. They join no group, but librdkafka looks for the coordinator of
+    this one, which an ACL must allow."""
+    return f"{kafka.get('client.id', 'saga')}-readers"
+
+
 def describe(environment: Mapping[str, str] = os.environ) -> list[dict[str, str]]:
     """Every setting: name, effective value, where it comes from, and what it is."""
     settings = Settings.read(environment)

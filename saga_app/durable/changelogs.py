@@ -21,6 +21,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from saga_app.durable.patience import patiently
 from saga_app.durable.ports import Place
 from saga_app.durable.restore import Logged
+from saga_app.settings import readers_group
 
 #: Seconds to wait for the broker's answer.
 PATIENCE = 30.0
@@ -60,7 +61,7 @@ def chunks(
     consumer = Consumer(
         {
             **config,
-            "group.id": "not-used-offsets-are-kept-elsewhere",
+            "group.id": readers_group(config),
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,

@@ -16,6 +16,7 @@ from saga_app.durable.fatal import Exit, die
 from saga_app.durable.patience import MOVING
 from saga_app.durable.ports import Batch, Message
 from saga_app.durable.refusal import refused
+from saga_app.settings import readers_group
 
 #: Records of one fetch at most.
 MOST_RECORDS: Final = 2_000
@@ -41,7 +42,7 @@ class Reader:
         self._generation = -1
         self._config = {
             **config,
-            "group.id": "not-used-offsets-are-kept-elsewhere",
+            "group.id": readers_group(config),
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "auto.offset.reset": "error",

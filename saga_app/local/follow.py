@@ -8,6 +8,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from saga_app import topics, wire
 from saga_app.core.errors import Rejected
 from saga_app.core.records import OrderCancelled, OrderCompleted, Reason
+from saga_app.settings import readers_group
 
 #: Seconds to wait for the broker's answer.
 PATIENCE: Final = 15.0
@@ -36,7 +37,8 @@ class Follower:
     """Reads `checkout_events` and counts `dead_letters`, from now on."""
 
     def __init__(self, kafka: dict[str, Any], partitions: int) -> None:
-        self._consumer = Consumer({**kafka, "group.id": "not-used-follower", "enable.auto.commit": False})
+        unused = {"group.id": readers_group(kafka), "enable.auto.commit": False}
+        self._consumer = Consumer({**kafka, **unused})
         self._partitions = partitions
         self._consumer.assign(
             [

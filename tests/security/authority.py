@@ -37,22 +37,8 @@ class Authority:
         made = Pair(*(self._folder / f"{name}.{kind}" for kind in ("crt", "key", "pem")))
         algorithm = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
         files = ("-out", str(made.certificate), "-keyout", str(made.key))
-        subprocess.run(
-            [
-                "openssl",
-                "req",
-                "-x509",
-                "-nodes",
-                "-days",
-                "1",
-                "-subj",
-                f"/CN={name}",
-                *algorithm,
-                *files,
-                *options,
-            ],
-            check=True,
-            capture_output=True,
-        )
+        of_whom = ("-subj", f"/CN={name}", "-days", "1")
+        command = ["openssl", "req", "-x509", *of_whom, *algorithm, *files, *options]
+        subprocess.run(command, check=True, capture_output=True)
         made.both.write_bytes(made.key.read_bytes() + made.certificate.read_bytes())
         return made
