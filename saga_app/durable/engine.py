@@ -199,7 +199,7 @@ class Engine:
 
         def deliver(batches: list[Batch]) -> None:
             for batch in batches:
-                desk.fetched(len(batch.messages))
+                desk.fetched(batch)
                 self._loop.call_soon_threadsafe(self._arrive, topic, batch)
 
         return Reader({**self.settings.kafka, "error_cb": Teller()}, topic, deliver, desk.has_room)
@@ -215,7 +215,7 @@ class Engine:
                 except GivenUp:
                     # As after a crash: the next assignment restores the rows that are in the changelogs.
                     logger.info("a round of %s was left to the next owner of its partitions", topic)
-                desk.released(sum(len(batch.messages) for batch in batches))
+                desk.released(batches)
                 self._tell(topic, round_)
         except RowsMissing as error:
             self.library.condemn(error)
