@@ -67,7 +67,8 @@ def test_every_part_works_with_its_own_acls_and_shows_no_password(
     scene.log.wait_until_quiet()
 
     run("orderbook --once", "orderbook")
-    assert "by-hand" in run("orders --json", "orderbook")
+    assert "by-hand" in run("orders --q by-hand", "orderbook")
+    run("orders --lag", "orderbook")
     run("rebuild-orders", "orderbook")
     (letter,) = map(json.loads, run("dead-letters --json", "operator").splitlines())
     (tmp_path / "corrected.json").write_text('{"order_id": "wrong", "amount": "5.00"}')

@@ -1,0 +1,144 @@
+"""Who may not come in is told why in one line, by the setting that is to blame, and nothing goes on in doubt."""
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from saga_app.durable.fatal import Exit
+from tests.live.worker import Worker
+from tests.security import acls
+from tests.security.authority import Authority
+from tests.security.conftest import Saga
+from tests.security.guarded import Guarded
+
+
+def wrong(guarded: Guarded, folder: Path) -> dict[str, tuple[dict[str, str], str]]:
+    """Ways to be refused: settings, and the one that the answer names."""
+    other = Authority(folder / "other").sign("worker")
+    user, certified = guarded.with_password("operator"), guarded.with_certificate("operator")
+    return {
+        "another password": ({**user, "SAGA_SASL_PASSWORD": "wrong"}, "SAGA_SASL_PASSWORD"),
+        "another user": ({**user, "SAGA_SASL_USERNAME": "nobody"}, "SAGA_SASL_USERNAME"),
+        "another mechanism": ({**user, "SAGA_SASL_MECHANISM": "SCRAM-SHA-256"}, "SAGA_SASL_MECHANISM"),
+        "another authority": ({**user, "SAGA_TLS_CA": str(other.certificate)}, "SAGA_TLS_CA"),
+        "another host name": (
+            {**user, "SAGA_BROKER": guarded.scram.replace("127.0.0.1", "localhost")},
+            "the host that SAGA_BROKER names",
+        ),
+        "another's certificate": (
+            {**certified, "SAGA_TLS_CERT": str(other.certificate), "SAGA_TLS_KEY": str(other.key)},
+            "SAGA_TLS_CERT",
+        ),
+        "no certificate": ({**certified, "SAGA_TLS_CERT": "", "SAGA_TLS_KEY": ""}, "SAGA_TLS_CERT"),
+        "plaintext": ({"SAGA_BROKER": guarded.scram}, "SAGA_SECURITY=plaintext"),
+        "TLS to plaintext": ({**certified, "SAGA_BROKER": guarded.open}, "SAGA_SECURITY=ssl"),
+    }
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        "another password",
+        "another user",
+        "another mechanism",
+        "another authority",
+        "another host name",
+        "another's certificate",
+        "no certificate",
+        "plaintext",
+        "TLS to plaintext",
+    ],
+)
+def test_a_command_that_is_refused_says_which_setting_it_is(
+    guarded: Guarded, saga: Saga, tmp_path: Path, way: str
+):
+    settings, named = wrong(guarded, tmp_path)[way]
+    done = saga("topics", **settings)
+    assert done.returncode == 1 and done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("saga: ") and named in line
+    assert guarded.passwords["operator"] not in line
+
+
+COMMANDS = (
+    "audit",
+    "history 1",
+    "dead-letters",
+    "replay --all --dry-run",
+    "place --order-id 1 --amount 5",
+    "cancel 1",
+    "deposit ada 1.00",
+    "receive MUG:1",
+    "policy payment --limit 10",
+    "topics --create",
+    "orderbook",
+    "orderbook --once",
+    "rebuild-orders",
+    "doctor",
+)
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_every_command_tells_a_wrong_password_in_one_line(guarded: Guarded, saga: Saga, words: str):
+    password = secrets.token_hex(16)
+    done = saga(*words.split(), **guarded.with_password("operator", password))
+    assert done.returncode == 1
+    told = [each for each in (done.stdout + done.stderr).splitlines() if "SAGA_SASL_PASSWORD" in each]
+    assert len(told) == 1 and "Traceback" not in done.stderr
+    assert password not in done.stdout + done.stderr
+
+
+@pytest.fixture
+def worker(guarded: Guarded, saga: Saga, tmp_path: Path) -> Iterator[Worker]:
+    """A worker that would be taken; its topics are there."""
+    made = saga("topics", "--create", **guarded.with_password("operator"))
+    assert made.returncode == 0, made.stderr
+    worker = Worker(guarded.open, tmp_path, **guarded.with_password("worker"))
+    yield worker
+    worker.close()
+
+
+def test_a_worker_with_a_wrong_password_ends_with_a_code_of_its_own(worker: Worker):
+    worker.environment["SAGA_SASL_PASSWORD"] = "wrong"
+    assert worker.start().wait_for_end() == Exit.BROKER_REFUSED
+    assert "SAGA_SASL_PASSWORD" in worker.last_words()
+    assert "Traceback" not in worker.text()
+
+
+def test_a_worker_without_acls_says_that_they_are_missing(guarded: Guarded, worker: Worker):
+    """Topics that it may not see are missing to it, and it may not make them."""
+    guarded.password("stranger", secrets.token_hex(16))
+    worker.environment.update(guarded.with_password("stranger"))
+    assert worker.start().wait_for_end() == Exit.TOPICS_WRONG
+    assert "lacks an ACL; docs/how-to/secure-kafka.md" in worker.last_words()
+
+
+def test_a_worker_that_may_not_join_its_group_says_so(guarded: Guarded, worker: Worker):
+    guarded.password("loner", secrets.token_hex(16))
+    rows = [each for each in acls.listed() if each.user == "worker" and each.name != "saga"]
+    guarded.grant(each._replace(user="loner") for each in rows)
+    worker.environment.update(guarded.with_password("loner"))
+    assert worker.start().wait_for_end() == Exit.BROKER_REFUSED
+    assert "lacks an ACL; docs/how-to/secure-kafka.md" in worker.last_words()
+
+
+def test_a_user_that_may_only_sell_cannot_read_what_is_sold(guarded: Guarded, saga: Saga, worker: Worker):
+    done = saga("audit", **guarded.with_password("shop"))
+    assert (done.returncode == 1 and "lacks an ACL" in done.stderr) or "missing" in done.stderr
+
+
+def test_a_worker_whose_password_is_changed_says_so(guarded: Guarded, worker: Worker):
+    """It keeps its connections as long as the broker does; then it is refused, ends, and ends at once when started."""
+    worker.start().ready()
+    old = guarded.passwords["worker"]
+    guarded.password("worker", secrets.token_hex(16))
+    guarded.broker.restart()
+    worker.wait_for("the broker refuses us: SASL authentication error", 60)
+    worker.close()
+    worker.environment["SAGA_SASL_PASSWORD"] = old
+    assert worker.start().wait_for_end() == Exit.BROKER_REFUSED
+    worker.environment["SAGA_SASL_PASSWORD"] = guarded.passwords["worker"]
+    worker.start().ready()
+    assert worker.end() == 0
