@@ -10,8 +10,9 @@ from saga_app import topics, wire
 from saga_app.core import diagram, money, records
 from saga_app.core.errors import Fault
 from saga_app.core.records import Model, PolicyChanged
-from saga_app.durable import dead_letters, desk, round
+from saga_app.durable import dead_letters, desk
 from saga_app.durable.fatal import Exit
+from saga_app.durable.round import MOST_BYTES, MOST_RECORDS
 from saga_app.settings import PROFILES, Settings
 
 DOCUMENTS: Final = (
@@ -103,7 +104,7 @@ def bounds() -> str:
         "fetched and not yet durable, per inbox": (
             f"{desk.MOST_WAITING:,} records and {desk.MOST_BYTES_WAITING // mebibyte} MiB, then fetching waits"
         ),
-        "decided in one round": f"{round.MOST_RECORDS:,} records and {round.MOST_BYTES // mebibyte} MiB",
+        "decided in one round": f"{MOST_RECORDS:,} records and {MOST_BYTES // mebibyte} MiB",
         "reason in a dead letter": f"{wire.LONGEST_DETAIL} characters, without card numbers",
         "headers of a record that a dead letter keeps": f"{dead_letters.MOST_HEADER_BYTES // 1024} KiB",
     }
