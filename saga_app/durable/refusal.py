@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two lines of a client that is refused again and again.
 PAUSE: Final = 10.0
+#: Seconds in which a broker that is there has refused us, or answered.
+SOON: Final = 1.0
 _NOT_ALLOWED: Final = frozenset(
     {
         KafkaError.CLUSTER_AUTHORIZATION_FAILED,
@@ -56,11 +58,22 @@ class Admin(AdminClient):  # type: ignore[misc]
         super().__init__({**settings.kafka, "log_level": 0, "error_cb": heard.append})
         self._heard = heard
 
-    def list_topics(self, *arguments: Any, **options: Any) -> Any:
-        """Kafka's metadata; a `KafkaException` has the refusal, if there was one, and else that there is no answer."""
+    def list_topics(self, timeout: float) -> Any:
+        """Kafka's metadata; a `KafkaException` has the refusal, if there was one, and else that there is no answer.
+
+        A refusal comes at once but does not end the call, which therefore asks for a moment first.
+        """
         self._heard.clear()
         try:
-            return super().list_topics(*arguments, **options)
+            return self._ask(min(SOON, timeout))
+        except KafkaException as error:
+            if refused(error.args[0]):
+                raise
+        return self._ask(timeout)
+
+    def _ask(self, seconds: float) -> Any:
+        try:
+            return super().list_topics(timeout=seconds)
         except KafkaException as error:
             self.poll(0)
             if refusal := next(filter(refused, self._heard), None):
