@@ -37,7 +37,8 @@ def test_every_part_works_with_its_own_acls_and_shows_no_password(
     said = []
 
     def run(words: str, user: str) -> str:
-        said.append(said_by(saga, words, guarded.with_password(user)))
+        settings = guarded.with_password(user) | {"SAGA_WEB_URL": f"http://127.0.0.1:{worker.port}"}
+        said.append(said_by(saga, words, settings))
         return said[-1]
 
     # A worker that has logged in with a password, and is killed while orders are under way.
