@@ -37,7 +37,7 @@ class Check(NamedTuple):
 
 def check(settings: Settings, topics: Sequence[Topic]) -> Check:
     """Compares names and partition counts with the broker's."""
-    existing = {name: len(each) for name, each in _partitions(Admin(settings), settings).items()}
+    existing = {name: len(each) for name, each in _partitions(_admin(settings), settings).items()}
     missing = [topic for topic in topics if topic.name not in existing]
     wrong = [
         f"{topic.name} has {existing[topic.name]} partitions, not {topic.partitions}"
@@ -49,7 +49,7 @@ def check(settings: Settings, topics: Sequence[Topic]) -> Check:
 
 def compare(settings: Settings, topics: Sequence[Topic]) -> dict[str, list[str]]:
     """What is missing or different, by topic; topics that are as they must be are left out."""
-    admin = Admin(settings)
+    admin = _admin(settings)
     existing = _partitions(admin, settings)
     faults: dict[str, list[str]] = {}
     for topic in topics:
@@ -69,7 +69,7 @@ def compare(settings: Settings, topics: Sequence[Topic]) -> dict[str, list[str]]
 
 def alter(settings: Settings, topics: Sequence[Topic]) -> None:
     """Gives the topics that exist the settings that they must have. Raises `KafkaException`."""
-    admin = Admin(settings)
+    admin = _admin(settings)
     existing = _partitions(admin, settings)
     changes = [
         ConfigResource(
@@ -106,7 +106,7 @@ def ensure(settings: Settings, topics: Sequence[Topic]) -> list[str]:
             f"{'; '.join(found.wrong)}. The partition count is fixed for life: set SAGA_PARTITIONS to the topics' "
             "count, or use another SAGA_APP_ID and other topics"
         )
-    admin = Admin(settings)
+    admin = _admin(settings)
     new = [
         NewTopic(each.name, each.partitions, each.replication, config=each.config) for each in found.missing
     ]
@@ -134,6 +134,10 @@ def _wait_until_known(settings: Settings, topics: Sequence[Topic]) -> None:
                 f"{names} were created, but the broker does not show them after {PATIENCE:.0f} s"
             )
         time.sleep(0.05)
+
+
+def _admin(settings: Settings) -> AdminClient:
+    return Admin(settings)
 
 
 def _partitions(admin: AdminClient, settings: Settings) -> dict[str, list[int]]:
