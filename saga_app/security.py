@@ -78,16 +78,19 @@ class Security:
             raise SettingsError("SAGA_TLS_CERT and SAGA_TLS_KEY belong together; only one of them is set")
 
     def secret(self) -> str:
-        """The password; a file may end with a line break, as editors leave it. `SettingsError` if it cannot be read."""
+        """The password; a file may end with a line break, as editors leave it. `SettingsError` if it cannot be read.
+
+        The file is not named there: who mixes up the two settings has written the password itself.
+        """
         if not self.password_file:
             return self.password
         try:
             secret = Path(self.password_file).read_text("utf-8").rstrip("\r\n")
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or "it is no text in UTF-8"
-            raise SettingsError(f"SAGA_SASL_PASSWORD_FILE is {self.password_file!r}: {why}") from None
+            raise SettingsError(f"SAGA_SASL_PASSWORD_FILE names a file that cannot be read: {why}") from None
         if not secret:
-            raise SettingsError(f"SAGA_SASL_PASSWORD_FILE is {self.password_file!r}: it is empty")
+            raise SettingsError("SAGA_SASL_PASSWORD_FILE names a file that holds no password")
         return secret
 
     def context(self) -> ssl.SSLContext | None:

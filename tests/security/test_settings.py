@@ -25,6 +25,11 @@ def authority(tmp_path: Path) -> Authority:
         ({**USER, "SAGA_SASL_PASSWORD_FILE": "f"}, "SAGA_SASL_PASSWORD_FILE", "only one"),
         ({**USER, "SAGA_SECURITY": "plaintext"}, "SAGA_SASL_USERNAME", "uses none"),
         ({"SAGA_SASL_PASSWORD": "hunter2"}, "SAGA_SASL_PASSWORD", "SAGA_SECURITY is plaintext"),
+        (
+            {**USER, "SAGA_SASL_PASSWORD": "", "SAGA_SASL_PASSWORD_FILE": "hunter2"},
+            "SAGA_SASL_PASSWORD_FILE",
+            "No such file",
+        ),
         ({"SAGA_SECURITY": "ssl", "SAGA_SASL_PASSWORD_FILE": "f"}, "SAGA_SASL_PASSWORD_FILE", "sasl_ssl"),
         ({"SAGA_TLS_CA": "ca.pem"}, "SAGA_TLS_CA", "ssl or sasl_ssl"),
         ({"SAGA_SECURITY": "ssl", "SAGA_TLS_CERT": "me.pem"}, "SAGA_TLS_KEY", "belong together"),

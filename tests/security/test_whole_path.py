@@ -84,6 +84,6 @@ def test_every_part_works_with_its_own_acls_and_shows_no_password(
     said.append(worker.log.read_text("utf-8"))
     for secret in [*guarded.passwords.values(), guarded.plain_password]:
         assert secret not in "".join(said)
-    assert "SaslHandshakeRequest" in said[-1], (
+    assert "SaslHandShakeRequest" in said[-1], (
         "the log has what aiokafka sends, so it could have had the password"
     )
