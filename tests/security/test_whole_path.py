@@ -9,6 +9,7 @@ import pytest
 from saga_app import topics
 from tests.live.orders import orders, supplies
 from tests.live.scene import Scene
+from tests.live.worker import Worker
 from tests.security.conftest import Saga
 from tests.security.guarded import Guarded
 
@@ -25,65 +26,97 @@ def scene(guarded: Guarded, saga: Saga, tmp_path: Path) -> Iterator[Scene]:
         scene.close()
 
 
-def said_by(saga: Saga, words: str, settings: dict[str, str], code: int = 0) -> str:
-    done = saga(*words.split(), **settings)
-    assert done.returncode == code, f"{words}: {done.stdout}{done.stderr}"
-    return done.stdout + done.stderr
+class Party:
+    """Runs commands, each as the user that it is for, and keeps all that is said."""
+
+    def __init__(self, guarded: Guarded, saga: Saga, worker: Worker) -> None:
+        self.said: list[str] = []
+        self._guarded = guarded
+        self._saga = saga
+        self._web = f"http://127.0.0.1:{worker.port}"
+
+    def run(self, user: str, words: str) -> str:
+        """What it printed; it went well."""
+        settings = self._guarded.with_password(user) | {"SAGA_WEB_URL": self._web}
+        done = self._saga(*words.split(), **settings)
+        self.said.append(done.stdout + done.stderr)
+        assert done.returncode == 0, f"{words}: {self.said[-1]}"
+        return self.said[-1]
 
 
-def test_every_part_works_with_its_own_acls_and_shows_no_password(
-    guarded: Guarded, saga: Saga, scene: Scene, tmp_path: Path
-):
-    said = []
+@pytest.fixture
+def worker(guarded: Guarded, scene: Scene) -> Worker:
+    """It comes with its password; the instruments' address is not known to it."""
+    return scene.worker("w1", **guarded.with_password("worker"))
 
-    def run(words: str, user: str) -> str:
-        settings = guarded.with_password(user) | {"SAGA_WEB_URL": f"http://127.0.0.1:{worker.port}"}
-        said.append(said_by(saga, words, settings))
-        return said[-1]
 
-    # A worker that has logged in with a password, and is killed while orders are under way.
-    worker = scene.worker("w1", **guarded.with_password("worker")).start().ready()
-    scene.shop.send(supplies())
-    run("receive MUG:100 --warehouse main", "shop")
-    run("deposit ada 250.00", "shop")
-    run("policy payment --limit 2000", "shop")
-    run("place --order-id by-hand --customer ada --line MUG:2:12.50 --country GB", "shop")
-    scene.feed(orders(300), until_ended=60)
-    worker.kill()
-    said.append(worker.log.read_text("utf-8"))
-    # With a certificate now, and then with a password that every login sends as it is, all of it logged.
+@pytest.fixture
+def party(guarded: Guarded, saga: Saga, worker: Worker) -> Party:
+    return Party(guarded, saga, worker)
+
+
+def come_back_with_a_certificate(guarded: Guarded, worker: Worker) -> None:
     worker.environment.update(guarded.with_certificate("worker"))
     for name in ("SAGA_SASL_USERNAME", "SAGA_SASL_PASSWORD"):
         del worker.environment[name]
     worker.start().ready()
-    scene.endings.wait_for(301, 60)
-    assert len(set(scene.endings.ended.values())) > 3, "orders are refused for every reason"
-    assert worker.end() == 0
+
+
+def come_back_with_a_login_that_is_the_password(guarded: Guarded, worker: Worker) -> None:
+    """The mechanism PLAIN sends it as it is, and at this level everything that is sent is logged."""
     plain = guarded.with_password("worker", guarded.plain_password) | {"SAGA_SASL_MECHANISM": "PLAIN"}
     worker.environment.update(plain)
     worker.level = "debug"
     worker.start().ready()
+
+
+def sell(scene: Scene, party: Party) -> None:
+    """Some by hand, as the shop; many past the guards."""
+    scene.shop.send(supplies())
+    party.run("shop", "receive MUG:100 --warehouse main")
+    party.run("shop", "deposit ada 250.00")
+    party.run("shop", "policy payment --limit 2000")
+    party.run("shop", "place --order-id by-hand --customer ada --line MUG:2:12.50 --country GB")
+    scene.feed(orders(300), until_ended=60)
+
+
+def mend_a_dead_letter(scene: Scene, party: Party, folder: Path) -> None:
     scene.shop.raw(topics.CHECKOUT, b'{"order_id": "wrong", "amount": "5,00"}', b"wrong")
     scene.shop.flush()
     scene.log.wait_until_quiet()
-
-    run("orderbook --once", "orderbook")
-    assert "by-hand" in run("orders --q by-hand", "orderbook")
-    run("orders --lag", "orderbook")
-    run("rebuild-orders", "orderbook")
-    (letter,) = map(json.loads, run("dead-letters --json", "operator").splitlines())
-    (tmp_path / "corrected.json").write_text('{"order_id": "wrong", "amount": "5.00"}')
-    run(f"replay {letter['id']} --payload {tmp_path}/corrected.json", "operator")
+    (letter,) = map(json.loads, party.run("operator", "dead-letters --json").splitlines())
+    (folder / "corrected.json").write_text('{"order_id": "wrong", "amount": "5.00"}')
+    party.run("operator", f"replay {letter['id']} --payload {folder}/corrected.json")
     scene.endings.wait_for(302, 60)
-    run("audit", "operator")
-    run("history by-hand", "operator")
-    run("topics --alter", "operator")
-    run("doctor", "operator")
-    run("settings --json", "operator")
+
+
+def look_back(party: Party) -> None:
+    party.run("orderbook", "orderbook --once")
+    assert "by-hand" in party.run("orderbook", "orders --q by-hand")
+    party.run("orderbook", "orders --lag")
+    party.run("orderbook", "rebuild-orders")
+    for words in ("audit", "history by-hand", "topics --alter", "doctor", "settings --json"):
+        party.run("operator", words)
+
+
+def test_every_part_works_with_its_own_acls_and_shows_no_password(
+    guarded: Guarded, scene: Scene, worker: Worker, party: Party, tmp_path: Path
+):
+    worker.start().ready()
+    sell(scene, party)
+    worker.kill()
+    come_back_with_a_certificate(guarded, worker)
+    scene.endings.wait_for(301, 60)
+    assert len(set(scene.endings.ended.values())) > 3, "orders are refused for every reason"
+    assert worker.end() == 0
+    come_back_with_a_login_that_is_the_password(guarded, worker)
+    mend_a_dead_letter(scene, party, tmp_path)
+    look_back(party)
     scene.prove(dead_letters=1)
-    said.append(worker.log.read_text("utf-8"))
-    for secret in [*guarded.passwords.values(), guarded.plain_password]:
-        assert secret not in "".join(said)
-    assert "SaslHandShakeRequest" in said[-1], (
-        "the log has what aiokafka sends, so it could have had the password"
+
+    logged = worker.log.read_text("utf-8")
+    assert "SaslHandShakeRequest" in logged, (
+        "what aiokafka sends is logged, so it could have been the password"
     )
+    for secret in (*guarded.passwords.values(), guarded.plain_password):
+        assert secret not in logged and secret not in "".join(party.said)
