@@ -31,16 +31,17 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
         guarded.broker.remove()
 
 
-@pytest.fixture
-def saga(tmp_path: Path) -> Saga:
+@pytest.fixture(scope="module")
+def saga(tmp_path_factory: pytest.TempPathFactory) -> Saga:
     """What it prints, and with which exit code it ends."""
+    folder = tmp_path_factory.mktemp("saga")
 
     def run(*words: str, **settings: str) -> "subprocess.CompletedProcess[str]":
         broker = settings.pop("SAGA_BROKER")
         return subprocess.run(
             [str(Path(sys.executable).with_name("saga")), *words],
             env=environment(
-                broker, tmp_path / "data", 1, SAGA_DB_URL=f"sqlite:///{tmp_path}/orders.db", **settings
+                broker, folder / "data", 1, SAGA_DB_URL=f"sqlite:///{folder}/orders.db", **settings
             ),
             capture_output=True,
             text=True,

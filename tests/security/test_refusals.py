@@ -1,6 +1,7 @@
 """Who may not come in is told why in one line, by the setting that is to blame, and nothing goes on in doubt."""
 
 import secrets
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,56 +11,63 @@ import pytest
 from saga_app.durable.fatal import Exit
 from tests.live.worker import Worker
 from tests.security import acls
-from tests.security.authority import Authority
+from tests.security.authority import Authority, Pair
 from tests.security.conftest import Saga
 from tests.security.guarded import Guarded
 
+Ended = subprocess.CompletedProcess[str]
+#: Ways to be refused, and what the answer names.
+WAYS = {
+    "another password": "SAGA_SASL_PASSWORD",
+    "another user": "SAGA_SASL_USERNAME",
+    "another mechanism": "SAGA_SASL_MECHANISM",
+    "another authority": "SAGA_TLS_CA",
+    "another host name": "the host that SAGA_BROKER names",
+    "another's certificate": "SAGA_TLS_CERT",
+    "no certificate": "SAGA_TLS_CERT",
+    "plaintext to TLS": "SAGA_SECURITY=plaintext",
+    "TLS to plaintext": "SAGA_SECURITY=ssl",
+}
 
-def wrong(guarded: Guarded, folder: Path) -> dict[str, tuple[dict[str, str], str]]:
-    """Ways to be refused: settings, and the one that the answer names."""
-    other = Authority(folder / "other").sign("worker")
+
+def wrong(guarded: Guarded, other: Pair) -> dict[str, dict[str, str]]:
+    """The settings of each way; `other` is signed by an authority that the broker does not know."""
     user, certified = guarded.with_password("operator"), guarded.with_certificate("operator")
+    elsewhere = guarded.scram.replace("127.0.0.1", "localhost")
     return {
-        "another password": ({**user, "SAGA_SASL_PASSWORD": "wrong"}, "SAGA_SASL_PASSWORD"),
-        "another user": ({**user, "SAGA_SASL_USERNAME": "nobody"}, "SAGA_SASL_USERNAME"),
-        "another mechanism": ({**user, "SAGA_SASL_MECHANISM": "SCRAM-SHA-256"}, "SAGA_SASL_MECHANISM"),
-        "another authority": ({**user, "SAGA_TLS_CA": str(other.certificate)}, "SAGA_TLS_CA"),
-        "another host name": (
-            {**user, "SAGA_BROKER": guarded.scram.replace("127.0.0.1", "localhost")},
-            "the host that SAGA_BROKER names",
-        ),
-        "another's certificate": (
-            {**certified, "SAGA_TLS_CERT": str(other.certificate), "SAGA_TLS_KEY": str(other.key)},
-            "SAGA_TLS_CERT",
-        ),
-        "no certificate": ({**certified, "SAGA_TLS_CERT": "", "SAGA_TLS_KEY": ""}, "SAGA_TLS_CERT"),
-        "plaintext": ({"SAGA_BROKER": guarded.scram}, "SAGA_SECURITY=plaintext"),
-        "TLS to plaintext": ({**certified, "SAGA_BROKER": guarded.open}, "SAGA_SECURITY=ssl"),
+        "another password": {**user, "SAGA_SASL_PASSWORD": "wrong"},
+        "another user": {**user, "SAGA_SASL_USERNAME": "nobody"},
+        "another mechanism": {**user, "SAGA_SASL_MECHANISM": "SCRAM-SHA-256"},
+        "another authority": {**user, "SAGA_TLS_CA": str(other.certificate)},
+        "another host name": {**user, "SAGA_BROKER": elsewhere},
+        "another's certificate": {
+            **certified,
+            "SAGA_TLS_CERT": str(other.certificate),
+            "SAGA_TLS_KEY": str(other.key),
+        },
+        "no certificate": {**certified, "SAGA_TLS_CERT": "", "SAGA_TLS_KEY": ""},
+        "plaintext to TLS": {"SAGA_BROKER": guarded.scram},
+        "TLS to plaintext": {**certified, "SAGA_BROKER": guarded.open},
     }
 
 
-@pytest.mark.parametrize(
-    "way",
-    [
-        "another password",
-        "another user",
-        "another mechanism",
-        "another authority",
-        "another host name",
-        "another's certificate",
-        "no certificate",
-        "plaintext",
-        "TLS to plaintext",
-    ],
-)
+@pytest.fixture(scope="module")
+def answers(guarded: Guarded, saga: Saga, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
+    """How `saga topics` ends for each way, side by side: where there is no answer it waits for one."""
+    other = Authority(tmp_path_factory.mktemp("other")).sign("worker")
+    ways = wrong(guarded, other)
+    with ThreadPoolExecutor(4) as side_by_side:
+        return dict(zip(ways, side_by_side.map(lambda way: saga("topics", **ways[way]), ways), strict=True))
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_a_command_that_is_refused_says_which_setting_it_is(
-    guarded: Guarded, saga: Saga, tmp_path: Path, way: str
+    guarded: Guarded, answers: dict[str, Ended], way: str
 ):
-    settings, named = wrong(guarded, tmp_path)[way]
-    done = saga("topics", **settings)
+    done = answers[way]
     assert done.returncode == 1 and done.stdout == ""
     (line,) = done.stderr.splitlines()
-    assert line.startswith("saga: ") and named in line
+    assert line.startswith("saga: ") and WAYS[way] in line
     assert guarded.passwords["operator"] not in line
 
 
