@@ -8,11 +8,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
+from saga_app.security import Security, SettingsError
 from saga_app.topics import DEFAULT_PARTITIONS
 
-
-class SettingsError(ValueError):
-    """A setting that cannot be used; the message names the variable and what it may be."""
+__all__ = ["Settings", "SettingsError", "Timeouts", "describe", "without_password"]
 
 
 class Timeouts(NamedTuple):
@@ -49,8 +48,17 @@ FOR_EVER: Final = "forever"
 RETENTION: Final = (7, 3650)
 
 
-def _setting(name: str, default: str, help: str) -> Any:
-    return field(default=default, metadata={"env": name, "help": help})
+#: The value of a setting whose name ends so is never shown.
+SECRET: Final = ("PASSWORD", "SECRET", "TOKEN")
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+
+
+def _setting(name: str, default: str, help: str, *, shown: bool = True) -> Any:
+    """`shown` False: not by `repr`, since a part of it is secret; what its name calls a secret is shown nowhere."""
+    secret = name.endswith(SECRET)
+    return field(
+        default=default, repr=shown and not secret, metadata={"env": name, "help": help, "secret": secret}
+    )
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,22 @@ class Settings:
     """The effective settings, as text; the properties below give them their types."""
 
     broker: str = _setting("SAGA_BROKER", "127.0.0.1:9092", "Kafka brokers, host:port, separated by commas")
+    security_text: str = _setting(
+        "SAGA_SECURITY",
+        "",
+        "plaintext, ssl, sasl_plaintext or sasl_ssl (default: plaintext, if all brokers are on this machine)",
+    )
+    sasl_mechanism: str = _setting(
+        "SAGA_SASL_MECHANISM", "SCRAM-SHA-512", "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"
+    )
+    sasl_username: str = _setting("SAGA_SASL_USERNAME", "", "user at the broker, for sasl_...")
+    sasl_password: str = _setting("SAGA_SASL_PASSWORD", "", "this user's password, never shown")
+    sasl_password_file: str = _setting("SAGA_SASL_PASSWORD_FILE", "", "or a file that holds it")
+    tls_ca: str = _setting(
+        "SAGA_TLS_CA", "", "PEM file: who may have signed the broker's certificate (default: the system's)"
+    )
+    tls_cert: str = _setting("SAGA_TLS_CERT", "", "PEM file: our own certificate, for mutual TLS")
+    tls_key: str = _setting("SAGA_TLS_KEY", "", "PEM file: the key of our certificate")
     app_id: str = _setting("SAGA_APP_ID", "saga", "consumer group and prefix of the changelogs")
     partitions_text: str = _setting(
         "SAGA_PARTITIONS", str(DEFAULT_PARTITIONS), "partitions of every topic; fixed for their life"
@@ -73,6 +97,7 @@ class Settings:
         "SAGA_DB_URL",
         "sqlite:///.run/orders.db",
         "the order database: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME",
+        shown=False,
     )
     web_bind: str = _setting("SAGA_WEB_BIND", "127.0.0.1", "address that the worker's web server listens on")
     web_port_text: str = _setting("SAGA_WEB_PORT", "6066", "port of the worker's web server; one per worker")
@@ -113,6 +138,31 @@ class Settings:
             host, _, port = server.strip().rpartition(":")
             if not host or not port.isdigit():
                 raise SettingsError(f"SAGA_BROKER is {self.broker!r}; it is host:port, separated by commas")
+        if not self.security_text and not self._all_here:
+            raise SettingsError(
+                f"SAGA_SECURITY is not set, and SAGA_BROKER, {self.broker}, is not this machine: set it to sasl_ssl or "
+                "ssl, or to plaintext where nobody else can listen or write; see docs/how-to/secure-kafka.md"
+            )
+        self.security.check()
+
+    @property
+    def security(self) -> Security:
+        """How clients and brokers know each other."""
+        return Security(
+            protocol=self.security_text.lower() or "plaintext",
+            mechanism=self.sasl_mechanism.upper(),
+            username=self.sasl_username,
+            password=self.sasl_password,
+            password_file=self.sasl_password_file,
+            ca=self.tls_ca,
+            certificate=self.tls_cert,
+            key=self.tls_key,
+        )
+
+    @property
+    def _all_here(self) -> bool:
+        """Whether all brokers are on this machine."""
+        return all(_host(server) in _LOOPBACK for server in self.broker.split(","))
 
     @property
     def partitions(self) -> int:
@@ -144,7 +194,7 @@ class Settings:
     @property
     def is_local(self) -> bool:
         """Whether there is one broker, on this machine."""
-        return self.broker.strip().rpartition(":")[0].strip("[]") in ("127.0.0.1", "localhost", "::1")
+        return "," not in self.broker and self._all_here
 
     @property
     def timeouts(self) -> Timeouts:
@@ -152,7 +202,7 @@ class Settings:
 
     @property
     def kafka(self) -> dict[str, Any]:
-        """What every librdkafka client of ours is told."""
+        """What every librdkafka client of ours is told. It holds the password: never print it."""
         answer = int(self.timeouts.answer * 1000)
         return {
             "bootstrap.servers": self.broker,
@@ -161,7 +211,14 @@ class Settings:
             "socket.timeout.ms": answer,
             "socket.connection.setup.timeout.ms": answer,
             "api.version.request.timeout.ms": answer,
+            **self.security.librdkafka(),
         }
+
+
+def readers_group(kafka: Mapping[str, Any]) -> str:
+    """For consumers that are told by hand what to read. They join no group, but librdkafka looks for the coordinator of
+    this one, which an ACL must allow."""
+    return f"{kafka.get('client.id', 'saga')}-readers"
 
 
 def describe(environment: Mapping[str, str] = os.environ) -> list[dict[str, str]]:
@@ -170,7 +227,7 @@ def describe(environment: Mapping[str, str] = os.environ) -> list[dict[str, str]
     return [
         {
             "name": each.metadata["env"],
-            "value": getattr(settings, each.name) or "(automatic)",
+            "value": _shown(getattr(settings, each.name), each.metadata["secret"]),
             "source": "environment" if environment.get(each.metadata["env"], "").strip() else "default",
             "help": each.metadata["help"],
         }
@@ -181,6 +238,16 @@ def describe(environment: Mapping[str, str] = os.environ) -> list[dict[str, str]
 def without_password(url: str) -> str:
     """An address as it may be shown."""
     return _PASSWORD.sub(r"\1***@", _SECRET.sub(r"\1***", url))
+
+
+def _shown(value: str, secret: bool) -> str:
+    if not value:
+        return "(none)"
+    return "(hidden)" if secret else without_password(value)
+
+
+def _host(server: str) -> str:
+    return server.strip().rpartition(":")[0].strip("[]")
 
 
 def _is_between(text: str, least: int, most: int) -> bool:

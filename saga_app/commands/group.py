@@ -2,11 +2,10 @@
 
 from typing import Final, NamedTuple
 
-from confluent_kafka.admin import AdminClient
-
 from saga_app.durable import changelogs
 from saga_app.durable.committed import committed
 from saga_app.durable.patience import patiently
+from saga_app.durable.refusal import Admin
 from saga_app.settings import Settings
 
 #: Seconds to wait for the broker's answer.
@@ -26,7 +25,7 @@ class Group:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._admin = AdminClient({**settings.kafka, "log_level": 0})
+        self._admin = Admin(settings)
 
     def members(self) -> Members:
         """Who is in it now; a group that never was has no members."""

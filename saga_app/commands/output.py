@@ -9,6 +9,7 @@ import click
 from confluent_kafka import KafkaError, KafkaException
 
 from saga_app.core.errors import Rejected
+from saga_app.durable.refusal import refused
 from saga_app.durable.topic_admin import BrokerUnreachable, TopicsWrong
 from saga_app.settings import SettingsError
 
@@ -69,7 +70,7 @@ def end(message: str, code: int) -> NoReturn:
 def in_words(error: KafkaException) -> str:
     """What the broker or its client said."""
     cause = error.args[0]
-    return str(cause.str()) if isinstance(cause, KafkaError) else str(cause)
+    return refused(cause) or str(cause.str()) if isinstance(cause, KafkaError) else str(cause)
 
 
 def told(command: Callable[Arguments, Result]) -> Callable[Arguments, Result]:

@@ -14,6 +14,7 @@ from saga_app.commands.output import Failed, in_words
 from saga_app.core.records import Record
 from saga_app.durable import topic_admin
 from saga_app.durable.ports import Outgoing
+from saga_app.durable.refusal import refused
 from saga_app.durable.round import outgoing
 from saga_app.settings import Settings
 from saga_app.topics import Topic
@@ -151,6 +152,6 @@ class Sender:
         self, sent: list[Sent | None], index: int, error: KafkaError | None, message: Message
     ) -> None:
         if error is not None:
-            self._errors.append(f"{message.topic()}: {error.str()}")
+            self._errors.append(f"{message.topic()}: {refused(error) or error.str()}")
         else:
             sent[index] = Sent(message.topic(), message.partition(), message.offset())

@@ -1,15 +1,10 @@
 """`saga settings`: the effective settings and where each comes from."""
 
-from typing import Final
-
 import click
 
 from saga_app import settings as given
 from saga_app.commands.output import as_json, show, told
-from saga_app.settings import PROFILES, Settings, without_password
-
-#: The value of a variable whose name has one of these is never printed.
-SECRET: Final = ("PASSWORD", "SECRET", "TOKEN", "KEY")
+from saga_app.settings import PROFILES, Settings
 
 
 @click.command()
@@ -30,14 +25,14 @@ def settings(as_json: bool) -> None:
 
 
 def _value(setting: dict[str, str]) -> str:
-    """What is in effect, also where it follows from another setting; hidden if it is a secret."""
+    """What is in effect, also where it follows from another setting."""
     name, value = setting["name"], setting["value"]
-    if any(word in name for word in SECRET) and setting["source"] != "default":
-        return "(hidden)"
     if setting["source"] == "default":
         effective = Settings.read()
         if name == "SAGA_WEB_URL":
             return effective.canonical_url
         if name == "SAGA_PROFILE":
             return next(profile for profile, times in PROFILES.items() if times == effective.timeouts)
-    return without_password(value)
+        if name == "SAGA_SECURITY":
+            return effective.security.protocol
+    return value

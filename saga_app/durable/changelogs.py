@@ -20,7 +20,9 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from saga_app.durable.patience import patiently
 from saga_app.durable.ports import Place
+from saga_app.durable.refusal import refused
 from saga_app.durable.restore import Logged
+from saga_app.settings import readers_group
 
 #: Seconds to wait for the broker's answer.
 PATIENCE = 30.0
@@ -60,7 +62,7 @@ def chunks(
     consumer = Consumer(
         {
             **config,
-            "group.id": "not-used-offsets-are-kept-elsewhere",
+            "group.id": readers_group(config),
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,
@@ -87,7 +89,7 @@ def _chunks(consumer: Consumer, place: str, end: int) -> Iterator[list[Message]]
             if error is not None:
                 # A new leader may know a lower end for a moment; nothing is missing only from `end` on.
                 at_end = at_end or (error.code() == KafkaError._PARTITION_EOF and message.offset() >= end)
-                if not at_end and error.fatal():
+                if not at_end and (error.fatal() or refused(error)):
                     raise KafkaException(error)
             elif message.offset() >= end:
                 at_end = True

@@ -2,14 +2,16 @@
 
 import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from saga_app.durable.fatal import Exit, die
 from saga_app.durable.ports import Batch
 
-#: Records fetched and not yet durable, per inbox: the reader waits above this.
+#: Records fetched and not yet durable, per inbox, and their bytes: the reader waits above either. A record may have
+#: 1 MiB, so the bytes alone keep whoever can write to an inbox from filling the memory.
 MOST_WAITING: Final = 8_000
+MOST_BYTES_WAITING: Final = 32 * 1024 * 1024
 
 
 class Desk:
@@ -21,7 +23,7 @@ class Desk:
         self.durable: dict[int, int] = {}
         self._generation = -1
         self._waiting: list[Batch] = []
-        self._records = 0
+        self._records = self._bytes = 0
         self._counting = threading.Lock()
         self._arrived = asyncio.Event()
         self._resting = asyncio.Event()
@@ -32,7 +34,7 @@ class Desk:
         self.durable = dict(positions)
         self._generation = generation
         with self._counting:
-            self._records = 0
+            self._records = self._bytes = 0
 
     def close(self) -> None:
         """What waits undecided is dropped; the round that runs may finish."""
@@ -46,12 +48,14 @@ class Desk:
 
     def has_room(self) -> bool:
         """Whether the reader may fetch more; asked from its thread."""
-        return self._records < MOST_WAITING
+        return self._records < MOST_WAITING and self._bytes < MOST_BYTES_WAITING
 
-    def fetched(self, records: int) -> None:
-        """So many records are on their way; told from the reader's thread."""
+    def fetched(self, batch: Batch) -> None:
+        """It is on its way; told from the reader's thread."""
+        size = _size(batch)
         with self._counting:
-            self._records += records
+            self._records += len(batch.messages)
+            self._bytes += size
 
     def is_current(self, generation: int) -> bool:
         return generation == self._generation
@@ -91,7 +95,14 @@ class Desk:
             )
         self.durable[partition] = end
 
-    def released(self, records: int) -> None:
-        """So many records are durable, and no longer held in memory."""
+    def released(self, batches: Sequence[Batch]) -> None:
+        """They are durable, and no longer held in memory."""
+        records, size = sum(len(batch.messages) for batch in batches), sum(map(_size, batches))
         with self._counting:
             self._records = max(0, self._records - records)
+            self._bytes = max(0, self._bytes - size)
+
+
+def _size(batch: Batch) -> int:
+    """Bytes of the values."""
+    return sum(len(message.value or b"") for message in batch.messages)

@@ -9,8 +9,6 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from confluent_kafka.admin import AdminClient
-
 from saga_app import topics
 from saga_app.core.errors import RowsMissing
 from saga_app.core.rows import version_of
@@ -24,6 +22,7 @@ from saga_app.durable.library import Library, Service, Superseded
 from saga_app.durable.ports import Batch, Shelf
 from saga_app.durable.producer import KafkaLog
 from saga_app.durable.reader import Reader, cut
+from saga_app.durable.refusal import Admin, Teller
 from saga_app.durable.round import Point, Round
 from saga_app.durable.view import View
 from saga_app.settings import Settings
@@ -68,9 +67,11 @@ class Engine:
         # A round makes and drops many thousands of small objects; what was imported need not be looked at each time.
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
-        self._admin = AdminClient(self.settings.kafka)
+        self._admin = Admin(self.settings)
         self.library.start(self._admin)
-        self.log = KafkaLog(self.settings.kafka, self.settings.timeouts.delivery, self.lease)
+        self.log = KafkaLog(
+            {**self.settings.kafka, "error_cb": Teller()}, self.settings.timeouts.delivery, self.lease
+        )
         self.clock = DeadlineClock(self.log)
         self._loop = asyncio.get_running_loop()
         self.rounds = {service.topic: self._round(service) for service in self.services}
@@ -198,10 +199,10 @@ class Engine:
 
         def deliver(batches: list[Batch]) -> None:
             for batch in batches:
-                desk.fetched(len(batch.messages))
+                desk.fetched(batch)
                 self._loop.call_soon_threadsafe(self._arrive, topic, batch)
 
-        return Reader(self.settings.kafka, topic, deliver, desk.has_room)
+        return Reader({**self.settings.kafka, "error_cb": Teller()}, topic, deliver, desk.has_room)
 
     async def _work(self, topic: str) -> None:
         """The rounds of one agent; every failure ends the process, so that Faust never acknowledges for us."""
@@ -214,7 +215,7 @@ class Engine:
                 except GivenUp:
                     # As after a crash: the next assignment restores the rows that are in the changelogs.
                     logger.info("a round of %s was left to the next owner of its partitions", topic)
-                desk.released(sum(len(batch.messages) for batch in batches))
+                desk.released(batches)
                 self._tell(topic, round_)
         except RowsMissing as error:
             self.library.condemn(error)

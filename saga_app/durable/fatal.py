@@ -22,6 +22,7 @@ class Exit(IntEnum):
     STORE_DAMAGED = 78
     DISK_FAILED = 79
     RECORDS_CUT = 80
+    BROKER_REFUSED = 81
 
 
 def die(code: Exit, message: str) -> NoReturn:

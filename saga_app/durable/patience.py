@@ -8,6 +8,8 @@ from typing import Final, TypeVar
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
+from saga_app.durable.refusal import refused
+
 #: What is said while a partition's leader moves, or while a broker is silent, gone or just started again.
 MOVING: Final = frozenset(
     {
@@ -48,7 +50,8 @@ def patiently(admin: AdminClient, ask: Callable[[], Answer], seconds: float) -> 
         try:
             return ask()
         except KafkaException as error:
-            if error.args[0].code() not in _PASSING or time.monotonic() > end:
+            passes = error.args[0].code() in _PASSING and not refused(error.args[0])
+            if not passes or time.monotonic() > end:
                 raise
         time.sleep(0.1)
         with suppress(KafkaException):

@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from saga_app.durable.lease import Lease
 from saga_app.durable.ports import Outgoing
+from saga_app.durable.refusal import refused
 from saga_app.topics import LARGEST_IN_LOG
 
 
@@ -32,7 +33,7 @@ class _Append:
     def delivered(self, index: int, error: KafkaError | None, message: Message) -> None:
         """Called by librdkafka's poll thread, once per record."""
         if error is not None:
-            self.error = self.error or f"{message.topic()}: {error}"
+            self.error = self.error or f"{message.topic()}: {refused(error) or error}"
         else:
             self.offsets[index] = message.offset()
         self.missing -= 1

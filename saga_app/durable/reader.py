@@ -15,6 +15,8 @@ from confluent_kafka import Message as KafkaMessage
 from saga_app.durable.fatal import Exit, die
 from saga_app.durable.patience import MOVING
 from saga_app.durable.ports import Batch, Message
+from saga_app.durable.refusal import refused
+from saga_app.settings import readers_group
 
 #: Records of one fetch at most.
 MOST_RECORDS: Final = 2_000
@@ -40,7 +42,7 @@ class Reader:
         self._generation = -1
         self._config = {
             **config,
-            "group.id": "not-used-offsets-are-kept-elsewhere",
+            "group.id": readers_group(config),
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "auto.offset.reset": "error",
@@ -131,7 +133,10 @@ class Reader:
             first, _ = consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=10)
             if position < first:
                 die(Exit.RECORDS_CUT, cut(self.topic, partition, position, first))
-        die(Exit.ROUND_FAILED, f"reading {self.topic}[{partition}] at offset {position}: {error}")
+        where = f"reading {self.topic}[{partition}] at offset {position}"
+        if words := refused(error):
+            die(Exit.BROKER_REFUSED, f"{where}: {words}")
+        die(Exit.ROUND_FAILED, f"{where}: {error}")
 
 
 def cut(topic: str, partition: int, position: int, first: int) -> str:

@@ -8,6 +8,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
 from saga_app.durable.patience import patiently
+from saga_app.durable.refusal import Admin, refused
 from saga_app.settings import Settings
 from saga_app.topics import Topic
 
@@ -21,6 +22,10 @@ class TopicsWrong(Exception):
 
 class BrokerUnreachable(Exception):
     """No answer from the broker."""
+
+
+class BrokerRefuses(BrokerUnreachable):
+    """A broker is there, but it does not take us, or we do not trust it; the message names the setting."""
 
 
 class Check(NamedTuple):
@@ -142,11 +147,12 @@ def _create(settings: Settings, topics: Sequence[Topic]) -> Iterator[str]:
         except KafkaException as error:
             # Another worker, started at the same time, was quicker.
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise TopicsWrong(f"topic {name} could not be created: {error.args[0].str()}") from error
+                why = refused(error.args[0]) or error.args[0].str()
+                raise TopicsWrong(f"topic {name} could not be created: {why}") from error
 
 
 def _admin(settings: Settings) -> AdminClient:
-    return AdminClient({**settings.kafka, "log_level": 0})
+    return Admin(settings)
 
 
 def _partitions(admin: AdminClient, settings: Settings) -> dict[str, list[int]]:
@@ -156,9 +162,11 @@ def _partitions(admin: AdminClient, settings: Settings) -> dict[str, list[int]]:
         answer = settings.timeouts.answer
         metadata = patiently(admin, lambda: admin.list_topics(timeout=answer), PATIENCE)
     except KafkaException as error:
+        if words := refused(error.args[0]):
+            raise BrokerRefuses(f"{settings.broker}: {words}") from error
         raise BrokerUnreachable(
-            f"no answer from {settings.broker} within {PATIENCE:.0f} s ({error.args[0].str()}); "
-            "is the broker running, and is SAGA_BROKER right?"
+            f"no answer from {settings.broker} within {PATIENCE:.0f} s ({error.args[0].str()}); is the broker running, "
+            f"is SAGA_BROKER right, and does it listen there for SAGA_SECURITY={settings.security.protocol}?"
         ) from error
     return {
         name: [len(partition.replicas) for partition in topic.partitions.values()]

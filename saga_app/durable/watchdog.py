@@ -8,7 +8,11 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from aiokafka.errors import BrokerResponseError
+from confluent_kafka import KafkaError
+
 from saga_app.durable.fatal import Exit, die
+from saga_app.durable.refusal import refused
 
 if TYPE_CHECKING:
     from saga_app.durable.overrides.app import SagaApp
@@ -26,7 +30,7 @@ NO_PARTITIONS: Final = 180.0
 class Look(NamedTuple):
     """What the watchdog saw: the reason to end at once, and conditions that may only last for so long."""
 
-    dead: str | None
+    dead: tuple[Exit, str] | None
     doubtful: dict[str, float]
 
 
@@ -55,7 +59,7 @@ class Watchdog:
         """One look: ends the process if something is dead, or doubtful for too long."""
         found = self._see()
         if found.dead is not None:
-            self._end(Exit.STUCK, found.dead)
+            self._end(*found.dead)
         now = self._clock()
         self._since = {what: self._since.get(what, now) for what in found.doubtful}
         for what, longest in found.doubtful.items():
@@ -90,7 +94,7 @@ class Watchdog:
             doubtful["no heartbeat was answered"] = NO_HEARTBEAT
         return Look(self._dead(), doubtful)
 
-    def _dead(self) -> str | None:
+    def _dead(self) -> tuple[Exit, str] | None:
         """An error that aiokafka parked for a call that Faust never makes."""
         consumer = getattr(getattr(self.app._consumer, "_thread", None), "_consumer", None)
         coordinator = getattr(consumer, "_coordinator", None)
@@ -98,10 +102,10 @@ class Watchdog:
             return None
         error = coordinator._pending_exception
         if error is not None:
-            return f"the group coordinator gave up: {error!r}"
+            return _why(error)
         task = coordinator._coordination_task
         if task is not None and task.done() and not coordinator._closing.done():
-            return "the group coordinator's task has ended"
+            return Exit.STUCK, "the group coordinator's task has ended"
         return None
 
     def _loop_answers(self) -> bool:
@@ -114,3 +118,11 @@ class Watchdog:
 
     def _answer(self) -> None:
         self._called = False
+
+
+def _why(parked: Exception) -> tuple[Exit, str]:
+    """Errors of brokers have Kafka's numbers in both client libraries."""
+    words = refused(KafkaError(parked.errno)) if isinstance(parked, BrokerResponseError) else None
+    return (
+        (Exit.BROKER_REFUSED, words) if words else (Exit.STUCK, f"the group coordinator gave up: {parked!r}")
+    )

@@ -40,9 +40,9 @@ class Broker(Server):
     """One broker and its folder. Its port, once chosen, stays the same for as long as the folder exists.
 
     `port` 0 means any free one; `seat` is given where it is one of a `Cluster`, and has its port then; `proxied` gives
-    it one more listener, see `config.with_proxied_listener`. `java` and `jar_folder` default to what `find_java` and
-    `cache_folder` give; `say` is told in plain words what takes long. Every method may be called again when it has
-    already been done.
+    it one more listener, see `config.with_proxied_listener`; `adapt` has the last word on its properties. `java` and
+    `jar_folder` default to what `find_java` and `cache_folder` give; `say` is told in plain words what takes long.
+    Every method may be called again when it has already been done.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class Broker(Server):
         *,
         seat: Seat | None = None,
         proxied: tuple[int, int] | None = None,
+        adapt: Callable[[dict[str, str]], dict[str, str]] = dict,
         java: Path | None = None,
         jar_folder: Path | None = None,
         say: Callable[[str], None] = lambda _: None,
@@ -61,6 +62,7 @@ class Broker(Server):
         self.log = self._home.log
         self._seat = seat
         self._proxied = proxied
+        self._adapt = adapt
         self._wanted_port = seat.port if seat else port
         self._java = java
         self._jar_folder = jar_folder
@@ -113,7 +115,7 @@ class Broker(Server):
         found = jars.locked_jars(self._jar_folder, say=self._say)
         classpath = os.pathsep.join(map(str, found))
         ports = self._ports()
-        self._home.lay_out(*ports, self._seat.controllers if self._seat else (), self._proxied)
+        self._home.lay_out(*ports, self._seat.controllers if self._seat else (), self._proxied, self._adapt)
         if not self._home.is_formatted:
             self._format([*command, *TOOL_OPTIONS, "-cp", classpath, "kafka.tools.StorageTool"])
         heap = HEAP_OF_SEVERAL if self._seat else HEAP_ALONE

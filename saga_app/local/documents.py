@@ -8,10 +8,12 @@ from typing import Any, Final
 
 import tables
 from saga_app import topics, wire
-from saga_app.core import diagram, records
+from saga_app.core import diagram, money, records
 from saga_app.core.errors import Fault
 from saga_app.core.records import Model
+from saga_app.durable import dead_letters, desk
 from saga_app.durable.fatal import Exit
+from saga_app.durable.round import MOST_BYTES, MOST_RECORDS
 from saga_app.local import command_pages, schemas
 from saga_app.settings import PROFILES, Settings
 
@@ -20,6 +22,7 @@ DOCUMENTS: Final = (
     "docs/reference/machines.md",
     "docs/reference/wire.md",
     "docs/reference/settings.md",
+    "docs/reference/limits.md",
 )
 _BLOCK: Final = re.compile(r"<!-- generated: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
 
@@ -91,12 +94,31 @@ def fault_table() -> str:
 
 
 def limits() -> str:
-    """Sizes."""
-    largest, slip = wire.LARGEST_FROM_PEOPLE // 1024, wire.LARGEST_SLIP // 1024
-    return (
-        f"A record that people send has at most {largest} KiB and {records.MOST_LINES:,} lines, "
-        f"a slip at most {slip} KiB, an id 64 characters, a quantity {records.LARGEST_QUANTITY:,}."
-    )
+    """Sizes of what people send and services ask."""
+    rows = {
+        "record that people send": f"{wire.LARGEST_FROM_PEOPLE // 1024} KiB",
+        "request of one service to another": f"{wire.LARGEST_SLIP // 1024} KiB",
+        "record that a topic of people takes": f"{topics.LARGEST_IN_INBOX // 1024} KiB",
+        "lines of an order": f"{records.MOST_LINES:,}",
+        "quantity of a SKU in an order": f"{records.LARGEST_QUANTITY:,}",
+        "amount": f"{money.LARGEST:,}, with the digits of its currency",
+        "id": "64 characters of `A-Z a-z 0-9 . _ -`",
+    }
+    return _table(("what", "at most"), list(rows.items()))
+
+
+def bounds() -> str:
+    """What a worker holds at a time."""
+    mebibyte = 1024 * 1024
+    rows = {
+        "fetched and not yet durable, per inbox": (
+            f"{desk.MOST_WAITING:,} records and {desk.MOST_BYTES_WAITING // mebibyte} MiB, then fetching waits"
+        ),
+        "decided in one round": f"{MOST_RECORDS:,} records and {MOST_BYTES // mebibyte} MiB",
+        "reason in a dead letter": f"{wire.LONGEST_DETAIL} characters, without card numbers",
+        "headers of a record that a dead letter keeps": f"{dead_letters.MOST_HEADER_BYTES // 1024} KiB",
+    }
+    return _table(("what", "at most"), list(rows.items()))
 
 
 BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
@@ -114,6 +136,7 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "exits": exit_table,
     "faults": fault_table,
     "limits": limits,
+    "bounds": bounds,
 }
 
 

@@ -10,6 +10,7 @@ from saga_app import topics, wire
 from saga_app.core.errors import Rejected
 from saga_app.core.records import OrderCancelled, OrderCompleted, Reason
 from saga_app.letters.letter import read_letter
+from saga_app.settings import readers_group
 
 #: Seconds to wait for the broker's answer.
 PATIENCE: Final = 15.0
@@ -38,7 +39,8 @@ class Follower:
     """Reads `checkout_events` and `dead_letters`, from now on."""
 
     def __init__(self, kafka: dict[str, Any], partitions: int) -> None:
-        self._consumer = Consumer({**kafka, "group.id": "not-used-follower", "enable.auto.commit": False})
+        unused = {"group.id": readers_group(kafka), "enable.auto.commit": False}
+        self._consumer = Consumer({**kafka, **unused})
         self._next = {
             (topic, each): self._end(topic, each)
             for topic in (topics.CHECKOUT, topics.DEAD_LETTERS)

@@ -4,6 +4,7 @@ import base64
 import json
 import shutil
 import uuid
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -59,8 +60,9 @@ class Home:
         controller_port: int,
         controllers: tuple[int, ...] = (),
         proxied: tuple[int, int] | None = None,
+        adapt: Callable[[dict[str, str]], dict[str, str]] = dict,
     ) -> None:
-        """Make the folders and write the properties; `proxied` as in `config.with_proxied_listener`."""
+        """Make the folders and write the properties; `proxied` and `adapt` as `Broker` explains them."""
         self.data.mkdir(parents=True, exist_ok=True)
         # Native libraries are unpacked here; a broker that was killed could not remove its own.
         shutil.rmtree(self.tmp, ignore_errors=True)
@@ -68,7 +70,7 @@ class Home:
         settings = config.properties(port, controller_port, self.data, controllers)
         if proxied is not None:
             settings = config.with_proxied_listener(settings, *proxied)
-        self.properties.write_text(config.as_text(settings), "utf-8")
+        self.properties.write_text(config.as_text(adapt(settings)), "utf-8")
 
     def saved(self) -> Saved | None:
         """What is remembered; None at first, or when the file cannot be read."""

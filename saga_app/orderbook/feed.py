@@ -7,7 +7,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from saga_app.durable.patience import MOVING
 from saga_app.durable.ports import Place
-from saga_app.settings import Settings
+from saga_app.settings import Settings, readers_group
 
 #: A batch ends with so many records, or bytes.
 MOST_RECORDS: Final = 5_000
@@ -35,7 +35,7 @@ class Feed:
             {
                 **settings.kafka,
                 "log_level": 0,
-                "group.id": "not-used-offsets-are-kept-elsewhere",
+                "group.id": readers_group(settings.kafka),
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
                 "enable.partition.eof": True,

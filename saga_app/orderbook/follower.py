@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 from confluent_kafka import KafkaException
 
 from saga_app.durable.ports import Place
+from saga_app.durable.refusal import refused
 from saga_app.orderbook.database import Database, in_words, is_down
 from saga_app.orderbook.entries import Entries
 from saga_app.orderbook.feed import Feed, Taken
@@ -68,6 +69,8 @@ class Follower:
             except Overtaken:
                 self._share()
             except KafkaException as error:
+                if refused(error.args[0]):
+                    raise
                 self._tell(f"Kafka: {error.args[0].str()}; waiting")
             except Exception as error:
                 if not is_down(error):

@@ -5,10 +5,10 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
 
 from saga_app.durable import changelogs
 from saga_app.durable.ports import Place
+from saga_app.durable.refusal import Admin
 from saga_app.orderbook.readers import readers
 from saga_app.settings import Settings
 
@@ -31,7 +31,7 @@ class Broker:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._admin = AdminClient({**settings.kafka, "log_level": 0})
+        self._admin = Admin(settings)
         self._seconds = settings.timeouts.answer
 
     def origin(self) -> Origin:

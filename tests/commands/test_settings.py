@@ -37,6 +37,7 @@ def test_each_has_value_source_and_help(monkeypatch: pytest.MonkeyPatch):
 def test_what_follows_from_another_setting_is_shown_as_it_is_in_effect(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SAGA_WEB_PORT", "7000")
     monkeypatch.setenv("SAGA_BROKER", "kafka-1.example:9092,kafka-2.example:9092")
+    monkeypatch.setenv("SAGA_SECURITY", "ssl")
     assert settings()["SAGA_WEB_URL"]["value"] == "http://127.0.0.1:7000"
     assert settings()["SAGA_PROFILE"]["value"] == "cluster"
 
@@ -60,16 +61,12 @@ def test_inboxes_are_not_kept_for_less_than_kafka_remembers_a_stopped_worker(
 
 
 def test_secrets_are_hidden(monkeypatch: pytest.MonkeyPatch):
-    secret = {
-        "name": "SAGA_BROKER_PASSWORD",
-        "value": "hunter2",
-        "source": "environment",
-        "help": "of the broker",
-    }
-    monkeypatch.setattr(given, "describe", lambda: [secret])
-    result = CliRunner().invoke(main, ["settings"])
-    assert "SAGA_BROKER_PASSWORD" in result.stdout
-    assert "hunter2" not in result.stdout
+    monkeypatch.setenv("SAGA_SECURITY", "sasl_plaintext")
+    monkeypatch.setenv("SAGA_SASL_USERNAME", "ada")
+    monkeypatch.setenv("SAGA_SASL_PASSWORD", "hunter2")
+    assert settings()["SAGA_SASL_PASSWORD"]["value"] == "(hidden)"
+    assert settings()["SAGA_SASL_USERNAME"]["value"] == "ada"
+    assert "hunter2" not in str(settings())
 
 
 @pytest.mark.parametrize("password", ["hunter2", "hun@ter2", "hun/ter2", "hun:ter2"])

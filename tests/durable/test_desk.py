@@ -5,8 +5,9 @@ import asyncio
 import pytest
 
 from saga_app.durable import desk as desk_module
-from saga_app.durable.desk import MOST_WAITING, Desk
+from saga_app.durable.desk import MOST_BYTES_WAITING, MOST_WAITING, Desk
 from saga_app.durable.fatal import Exit
+from saga_app.durable.ports import Batch, Message
 from tests.support.examples import deposit
 from tests.support.memory import batch, message
 
@@ -139,13 +140,19 @@ def test_closed_waits_for_the_round_that_runs() -> None:
     asyncio.run(story())
 
 
-def test_the_reader_waits_while_too_many_records_are_not_durable() -> None:
+@pytest.mark.parametrize(
+    ("most", "size"), [(MOST_WAITING, 1), (MOST_BYTES_WAITING // 1024**2, 1024**2)], ids=["records", "bytes"]
+)
+def test_the_reader_waits_while_too_much_is_not_durable(most: int, size: int) -> None:
     desk = opened()
-    desk.fetched(MOST_WAITING - 1)
+    one = Batch(0, 0, 1, 1, [Message(0, 0, None, b"x" * size, ())])
+    for _ in range(most - 1):
+        desk.fetched(one)
     assert desk.has_room()
-    desk.fetched(1)
-    assert (desk.has_room(), desk.waiting) == (False, MOST_WAITING)
-    desk.released(1)
+    desk.fetched(one)
+    assert (desk.has_room(), desk.waiting) == (False, most)
+    desk.released([one])
     assert desk.has_room()
+    desk.fetched(one)
     desk.open({0: 0}, 2)
-    assert desk.waiting == 0
+    assert desk.has_room() and desk.waiting == 0

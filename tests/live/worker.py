@@ -60,6 +60,7 @@ class Worker:
         self.data = self.folder / "data"
         self.log = self.folder / "worker.log"
         self.port = free_port()
+        self.level = "info"
         self.environment = environment(broker, self.data, self.port, **settings)
         self._process: subprocess.Popen[bytes] | None = None
         self._read = 0
@@ -69,7 +70,7 @@ class Worker:
         self._read = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [FAUST, "-A", "saga_app", "worker", "-l", "info"],
+                [FAUST, "-A", "saga_app", "worker", "-l", self.level],
                 env={**self.environment, **settings},
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka.errors import GroupAuthorizationFailedError
 
 from saga_app.durable.fatal import Exit
 from saga_app.durable.watchdog import (
@@ -221,6 +222,14 @@ def test_an_error_that_aiokafka_has_parked_ends_the_process_at_once() -> None:
     worker = Worker()
     worker.coordinator._pending_exception = PermissionError("group")
     assert "PermissionError" in worker.passes(0)[0]
+
+
+def test_a_group_that_may_not_be_joined_is_a_refusal_of_the_broker() -> None:
+    worker = Worker()
+    worker.coordinator._pending_exception = GroupAuthorizationFailedError("saga")
+    worker.watchdog.look()
+    ((code, why),) = worker.ended
+    assert code is Exit.BROKER_REFUSED and "lacks an ACL" in why
 
 
 def test_a_coordinator_whose_task_has_ended_ends_the_process_at_once() -> None:

@@ -11,6 +11,7 @@ from saga_app.durable import topic_admin
 from saga_app.durable.engine import Engine
 from saga_app.durable.fatal import Exit, die
 from saga_app.durable.overrides.consumer import SagaTransport
+from saga_app.durable.overrides.credentials import credentials
 from saga_app.durable.overrides.recovery import SagaTableManager
 from saga_app.durable.overrides.tables import SagaRouter, SagaTable
 from saga_app.durable.overrides.worker import SagaWorker
@@ -33,6 +34,7 @@ class SagaApp(faust.App):  # type: ignore[misc]
         super().__init__(
             settings.app_id,
             broker=[f"kafka://{server.strip()}" for server in settings.broker.split(",")],
+            broker_credentials=credentials(settings.security),
             datadir=str(settings.data_dir),
             store="memory://",
             processing_guarantee="at_least_once",
@@ -78,6 +80,8 @@ class SagaApp(faust.App):  # type: ignore[misc]
             created = await asyncio.to_thread(topic_admin.ensure, self.settings, topics)
         except topic_admin.TopicsWrong as error:
             die(Exit.TOPICS_WRONG, str(error))
+        except topic_admin.BrokerRefuses as error:
+            die(Exit.BROKER_REFUSED, str(error))
         except topic_admin.BrokerUnreachable as error:
             die(Exit.BROKER_UNREACHABLE, str(error))
         if created:

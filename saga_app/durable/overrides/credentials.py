@@ -1,0 +1,28 @@
+"""What Faust and aiokafka are told of TLS and SASL, and kept from telling."""
+
+import logging
+
+from faust.auth import Credentials, SASLCredentials, SSLCredentials
+
+from saga_app.security import Security
+
+
+def credentials(security: Security) -> Credentials | None:
+    """As Faust wants them; None for plaintext."""
+    context = security.context()
+    if security.sasl:
+        # aiokafka writes every request to its log at the level DEBUG, the password of mechanism PLAIN too.
+        logging.getLogger("aiokafka.conn").addFilter(tells_no_credentials)
+        return SASLCredentials(
+            username=security.username,
+            password=security.secret(),
+            ssl_context=context,
+            mechanism=security.mechanism,
+        )
+    return SSLCredentials(context) if context else None
+
+
+def tells_no_credentials(record: logging.LogRecord) -> bool:
+    """Whether a line of the log may be written: not one that shows how we log in."""
+    shown = record.args if isinstance(record.args, tuple) else ()
+    return not any(type(each).__name__.startswith("SaslAuthenticateRequest") for each in shown)

@@ -1,0 +1,148 @@
+"""How a client and a broker know each other: TLS and SASL, for both client libraries. Made from the settings only.
+
+Protocols and mechanisms are Kafka's own (KIP-12, KIP-84). The broker's certificate and the name in it are always
+checked, and nothing older than TLS 1.2 is spoken: OpenSSL 3 refuses it at its default security level.
+"""
+
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+PROTOCOLS: Final = ("plaintext", "ssl", "sasl_plaintext", "sasl_ssl")
+MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message names the variable and what it may be."""
+
+
+@dataclass(frozen=True)
+class Security:
+    """What a client shows a broker, and by what it knows the broker. Empty text: not given."""
+
+    protocol: str
+    mechanism: str
+    username: str
+    password: str = field(repr=False)
+    password_file: str
+    ca: str
+    certificate: str
+    key: str
+
+    @property
+    def sasl(self) -> bool:
+        return self.protocol.startswith("sasl")
+
+    @property
+    def tls(self) -> bool:
+        return self.protocol.endswith("ssl")
+
+    def check(self) -> None:
+        """`SettingsError` naming the first setting that is wrong, missing, or of no effect."""
+        if self.protocol not in PROTOCOLS:
+            raise SettingsError(f"SAGA_SECURITY is {self.protocol!r}; it is one of {', '.join(PROTOCOLS)}")
+        if self.mechanism not in MECHANISMS:
+            raise SettingsError(
+                f"SAGA_SASL_MECHANISM is {self.mechanism!r}; it is one of {', '.join(MECHANISMS)}"
+            )
+        self._check_use()
+        if self.sasl:
+            self.secret()
+        self.context()
+
+    def _check_use(self) -> None:
+        """What is set has an effect, and what is needed is set: a password that is not asked for was meant to be."""
+        of_sasl = {
+            "SAGA_SASL_USERNAME": self.username,
+            "SAGA_SASL_PASSWORD": self.password,
+            "SAGA_SASL_PASSWORD_FILE": self.password_file,
+        }
+        of_tls = {"SAGA_TLS_CA": self.ca, "SAGA_TLS_CERT": self.certificate, "SAGA_TLS_KEY": self.key}
+        for used, settings, needed in (
+            (self.sasl, of_sasl, "sasl_ssl"),
+            (self.tls, of_tls, "ssl or sasl_ssl"),
+        ):
+            for name, value in settings.items():
+                if value and not used:
+                    raise SettingsError(
+                        f"{name} is set, but SAGA_SECURITY is {self.protocol}, which uses none: set it to {needed}"
+                    )
+        if self.sasl and not self.username:
+            raise SettingsError(f"SAGA_SASL_USERNAME is not set; SAGA_SECURITY={self.protocol} needs one")
+        if self.sasl and bool(self.password) == bool(self.password_file):
+            raise SettingsError(
+                f"SAGA_SECURITY={self.protocol} needs SAGA_SASL_PASSWORD or SAGA_SASL_PASSWORD_FILE, and only one"
+            )
+        if bool(self.certificate) != bool(self.key):
+            raise SettingsError("SAGA_TLS_CERT and SAGA_TLS_KEY belong together; only one of them is set")
+
+    def secret(self) -> str:
+        """The password; a file may end with a line break, as editors leave it. `SettingsError` if it cannot be read.
+
+        The file is not named there: who mixes up the two settings has written the password itself.
+        """
+        if not self.password_file:
+            return self.password
+        try:
+            secret = Path(self.password_file).read_text("utf-8").rstrip("\r\n")
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or "it is no text in UTF-8"
+            raise SettingsError(f"SAGA_SASL_PASSWORD_FILE names a file that cannot be read: {why}") from None
+        if not secret:
+            raise SettingsError("SAGA_SASL_PASSWORD_FILE names a file that holds no password")
+        return secret
+
+    def context(self) -> ssl.SSLContext | None:
+        """For aiokafka, which Faust uses; None without TLS. `SettingsError` if a file cannot be used."""
+        if not self.tls:
+            return None
+        try:
+            context = ssl.create_default_context(cafile=self.ca or None)
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"SAGA_TLS_CA is {self.ca!r}: {_why(error)}") from None
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if self.certificate:
+            try:
+                context.load_cert_chain(self.certificate, self.key, _no_passphrase)
+            except (OSError, ValueError) as error:
+                raise SettingsError(
+                    f"SAGA_TLS_CERT is {self.certificate!r} and SAGA_TLS_KEY {self.key!r}: {_why(error)}"
+                ) from None
+        return context
+
+    def librdkafka(self) -> dict[str, Any]:
+        """The same for librdkafka."""
+        options: dict[str, Any] = {"security.protocol": self.protocol}
+        if self.tls:
+            options |= {
+                "enable.ssl.certificate.verification": True,
+                "ssl.endpoint.identification.algorithm": "https",
+            }
+            files = {
+                "ssl.ca.location": self.ca,
+                "ssl.certificate.location": self.certificate,
+                "ssl.key.location": self.key,
+            }
+            options |= {name: file for name, file in files.items() if file}
+        if self.sasl:
+            options |= {
+                "sasl.mechanism": self.mechanism,
+                "sasl.username": self.username,
+                "sasl.password": self.secret(),
+            }
+        return options
+
+
+def _no_passphrase() -> str:
+    """Asked for when a key is encrypted; OpenSSL would ask on the terminal, and a worker has none."""
+    raise ValueError("the key is encrypted with a passphrase; decrypt it into a file that only you can read")
+
+
+def _why(error: Exception) -> str:
+    """A file that is missing says so itself; OpenSSL says little about one that is not PEM."""
+    if isinstance(error, ssl.SSLError):
+        if error.reason == "KEY_VALUES_MISMATCH":
+            return "the key is not that of the certificate"
+        return "a file does not hold what it should, as PEM"
+    return getattr(error, "strerror", None) or str(error)

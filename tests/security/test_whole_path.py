@@ -1,0 +1,122 @@
+"""A shop whose broker trusts nobody: every part comes with its own user, who may do what the page lists and no more."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from saga_app import topics
+from tests.live.orders import orders, supplies
+from tests.live.scene import Scene
+from tests.live.worker import Worker
+from tests.security.conftest import Saga
+from tests.security.guarded import Guarded
+
+
+@pytest.fixture
+def scene(guarded: Guarded, saga: Saga, tmp_path: Path) -> Iterator[Scene]:
+    """Topics that the operator has made, and instruments that look in past the guards."""
+    made = saga("topics", "--create", "--check", **guarded.with_password("operator"))
+    assert made.returncode == 0, made.stderr
+    scene = Scene(guarded.open, tmp_path, "saga")
+    try:
+        yield scene
+    finally:
+        scene.close()
+
+
+class Party:
+    """Runs commands, each as the user that it is for, and keeps all that is said."""
+
+    def __init__(self, guarded: Guarded, saga: Saga, worker: Worker) -> None:
+        self.said: list[str] = []
+        self._guarded = guarded
+        self._saga = saga
+        self._web = f"http://127.0.0.1:{worker.port}"
+
+    def run(self, user: str, words: str) -> str:
+        """What it printed; it went well."""
+        settings = self._guarded.with_password(user) | {"SAGA_WEB_URL": self._web}
+        done = self._saga(*words.split(), **settings)
+        self.said.append(done.stdout + done.stderr)
+        assert done.returncode == 0, f"{words}: {self.said[-1]}"
+        return self.said[-1]
+
+
+@pytest.fixture
+def worker(guarded: Guarded, scene: Scene) -> Worker:
+    """It comes with its password; the instruments' address is not known to it."""
+    return scene.worker("w1", **guarded.with_password("worker"))
+
+
+@pytest.fixture
+def party(guarded: Guarded, saga: Saga, worker: Worker) -> Party:
+    return Party(guarded, saga, worker)
+
+
+def come_back_with_a_certificate(guarded: Guarded, worker: Worker) -> None:
+    worker.environment.update(guarded.with_certificate("worker"))
+    for name in ("SAGA_SASL_USERNAME", "SAGA_SASL_PASSWORD"):
+        del worker.environment[name]
+    worker.start().ready()
+
+
+def come_back_with_a_login_that_is_the_password(guarded: Guarded, worker: Worker) -> None:
+    """The mechanism PLAIN sends it as it is, and at this level everything that is sent is logged."""
+    plain = guarded.with_password("worker", guarded.plain_password) | {"SAGA_SASL_MECHANISM": "PLAIN"}
+    worker.environment.update(plain)
+    worker.level = "debug"
+    worker.start().ready()
+
+
+def sell(scene: Scene, party: Party) -> None:
+    """Some by hand, as the shop; many past the guards."""
+    scene.shop.send(supplies())
+    party.run("shop", "receive MUG:100 --warehouse main")
+    party.run("shop", "deposit ada 250.00")
+    party.run("shop", "policy payment --limit 2000")
+    party.run("shop", "place --order-id by-hand --customer ada --line MUG:2:12.50 --country GB")
+    scene.feed(orders(300), until_ended=60)
+
+
+def mend_a_dead_letter(scene: Scene, party: Party, folder: Path) -> None:
+    scene.shop.raw(topics.CHECKOUT, b'{"order_id": "wrong", "amount": "5,00"}', b"wrong")
+    scene.shop.flush()
+    scene.log.wait_until_quiet()
+    (letter,) = map(json.loads, party.run("operator", "dead-letters --json").splitlines())
+    (folder / "corrected.json").write_text('{"order_id": "wrong", "amount": "5.00"}')
+    party.run("operator", f"replay {letter['id']} --payload {folder}/corrected.json")
+    scene.endings.wait_for(302, 60)
+
+
+def look_back(party: Party) -> None:
+    party.run("orderbook", "orderbook --once")
+    assert "by-hand" in party.run("orderbook", "orders --q by-hand")
+    party.run("orderbook", "orders --lag")
+    party.run("orderbook", "rebuild-orders")
+    for words in ("audit", "history by-hand", "topics --alter", "doctor", "settings --json"):
+        party.run("operator", words)
+
+
+def test_every_part_works_with_its_own_acls_and_shows_no_password(
+    guarded: Guarded, scene: Scene, worker: Worker, party: Party, tmp_path: Path
+):
+    worker.start().ready()
+    sell(scene, party)
+    worker.kill()
+    come_back_with_a_certificate(guarded, worker)
+    scene.endings.wait_for(301, 60)
+    assert len(set(scene.endings.ended.values())) > 3, "orders are refused for every reason"
+    assert worker.end() == 0
+    come_back_with_a_login_that_is_the_password(guarded, worker)
+    mend_a_dead_letter(scene, party, tmp_path)
+    look_back(party)
+    scene.prove(dead_letters=1)
+
+    logged = worker.log.read_text("utf-8")
+    assert "SaslHandShakeRequest" in logged, (
+        "what aiokafka sends is logged, so it could have been the password"
+    )
+    for secret in (*guarded.passwords.values(), guarded.plain_password):
+        assert secret not in logged and secret not in "".join(party.said)
