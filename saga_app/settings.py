@@ -41,6 +41,9 @@ _PASSWORD: Final = re.compile(r"(://[^:/@?]*:).*@", re.DOTALL)
 _SECRET: Final = re.compile(r"([?&][^=&]*(?:password|secret|token|key)[^=&]*=)[^&]*", re.IGNORECASE)
 
 
+#: How a worker may log.
+LOGS: Final = ("console", "json")
+
 FOR_EVER: Final = "forever"
 #: Days that an inbox may be kept. Nothing that a worker needs is older than what it has not decided: rows are restored
 #: from the changelogs, deadlines are in rows. So the least is the time for which Kafka remembers a stopped group's
@@ -107,6 +110,7 @@ class Settings:
     profile: str = _setting(
         "SAGA_PROFILE", "", "timeouts: local or cluster (default: local for one broker, on this machine)"
     )
+    log: str = _setting("SAGA_LOG", "console", "how a worker logs: console, or json, one object per line")
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Self:
@@ -134,6 +138,8 @@ class Settings:
             )
         if self.profile not in ("", *PROFILES):
             raise SettingsError(f"SAGA_PROFILE is {self.profile!r}; it may be {' or '.join(PROFILES)}")
+        if self.log not in LOGS:
+            raise SettingsError(f"SAGA_LOG is {self.log!r}; it may be {' or '.join(LOGS)}")
         for server in self.broker.split(","):
             host, _, port = server.strip().rpartition(":")
             if not host or not port.isdigit():

@@ -8,6 +8,7 @@ from typing import Final
 import faust
 
 from saga_app.durable.fatal import Exit, die
+from saga_app.durable.overrides.json_lines import log_json
 from saga_app.durable.overrides.quiet import quieten
 
 #: Seconds from the signal to the end, at most; supervisors send SIGKILL after 30.
@@ -20,6 +21,8 @@ class SagaWorker(faust.Worker):  # type: ignore[misc]
     def on_setup_root_logger(self, logger: logging.Logger, level: int) -> None:
         super().on_setup_root_logger(logger, level)
         quieten()
+        if self.app.settings.log == "json":
+            log_json(logger)
 
     def _schedule_shutdown(self, received: signal.Signals) -> None:
         if not self._signal_stop_time:

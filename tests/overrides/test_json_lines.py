@@ -1,0 +1,46 @@
+"""Logged lines for machines."""
+
+import io
+import json
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from saga_app.durable.overrides.worker import SagaWorker
+from saga_app.settings import Settings, SettingsError
+
+
+def lines(log: str, *records: tuple[int, str, Any]) -> list[str]:
+    """What a worker with `SAGA_LOG=log` writes when a logger below the root logs the records."""
+    written = io.StringIO()
+    root = logging.Logger("root")
+    root.addHandler(logging.StreamHandler(written))
+    worker = SagaWorker.__new__(SagaWorker)
+    worker.app = SimpleNamespace(settings=Settings(log=log))
+    worker.on_setup_root_logger(root, logging.INFO)
+    for level, message, error in records:
+        root.log(level, message, exc_info=error)
+    return written.getvalue().splitlines()
+
+
+def test_a_line_of_several_rows_is_one_object_on_one_line():
+    (line,) = lines("json", (logging.INFO, "┌─┐\n│é│\n└─┘", None))
+    found = json.loads(line)
+    assert found.pop("time").endswith("+00:00")
+    assert found == {"level": "INFO", "logger": "root", "message": "┌─┐\n│é│\n└─┘"}
+
+
+def test_an_exception_stays_on_the_line_of_its_message():
+    (line,) = lines("json", (logging.ERROR, "no", ValueError("why")))
+    assert json.loads(line)["error"] == "ValueError: why"
+
+
+def test_a_console_gets_plain_text():
+    assert lines("console", (logging.INFO, "ready", None)) == ["ready"]
+
+
+def test_another_format_is_refused():
+    with pytest.raises(SettingsError, match="SAGA_LOG is 'xml'"):
+        Settings.read({"SAGA_LOG": "xml"})
