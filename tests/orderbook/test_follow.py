@@ -12,11 +12,11 @@ import pytest
 from saga_app.settings import Settings
 from tests.commands.terminal import PROGRAM
 from tests.live.scene import Scene
-from tests.live.worker import ROOT, environment, free_port
+from tests.live.worker import environment, free_port
 from tests.orderbook.book import Process, until_copied
+from tests.support.blocks import blocks
 
-HOW_TO = ROOT / "docs/how-to/find-an-order.md"
-BLOCKS = re.findall(r"```sh\n(.*?)```", HOW_TO.read_text("utf-8"), re.DOTALL)
+BLOCKS = blocks("docs/how-to/find-an-order.md")
 
 pytestmark = pytest.mark.live
 
