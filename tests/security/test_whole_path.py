@@ -36,12 +36,12 @@ class Party:
         self._web = f"http://127.0.0.1:{worker.port}"
 
     def run(self, user: str, words: str) -> str:
-        """What it printed; it went well."""
+        """What it printed to its standard output; it went well."""
         settings = self._guarded.with_password(user) | {"SAGA_WEB_URL": self._web}
         done = self._saga(*words.split(), **settings)
         self.said.append(done.stdout + done.stderr)
         assert done.returncode == 0, f"{words}: {self.said[-1]}"
-        return self.said[-1]
+        return done.stdout
 
 
 @pytest.fixture
