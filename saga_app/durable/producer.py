@@ -21,14 +21,15 @@ class DeliveryFailed(Exception):
 
 
 class _Append:
-    """The records of one append, on their way."""
+    """Records on their way, as many as `sent` says once all of them have been handed over."""
 
-    def __init__(self, count: int, loop: asyncio.AbstractEventLoop) -> None:
-        self.offsets = [-1] * count
-        self.missing = count
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.offsets: dict[int, int] = {}
         self.error: str | None = None
         self.loop = loop
         self.future: asyncio.Future[list[int]] = loop.create_future()
+        self._told = 0
+        self._sent: int | None = None
 
     def delivered(self, index: int, error: KafkaError | None, message: Message) -> None:
         """Called by librdkafka's poll thread, once per record."""
@@ -36,17 +37,23 @@ class _Append:
             self.error = self.error or f"{message.topic()}: {refused(error) or error}"
         else:
             self.offsets[index] = message.offset()
-        self.missing -= 1
-        if self.missing == 0:
+        self._told += 1
+        if self._told == self._sent:
             self.loop.call_soon_threadsafe(self._finish)
 
+    def sent(self, count: int) -> None:
+        """No more records come; called by the loop, maybe after the last of them was told."""
+        self._sent = count
+        if self._told == count:
+            self._finish()
+
     def _finish(self) -> None:
-        if self.future.cancelled():
+        if self.future.done():
             return
         if self.error is not None:
             self.future.set_exception(DeliveryFailed(self.error))
         else:
-            self.future.set_result(self.offsets)
+            self.future.set_result([self.offsets[index] for index in range(len(self.offsets))])
 
 
 class KafkaLog:
@@ -74,26 +81,41 @@ class KafkaLog:
 
     async def append(self, records: Sequence[Outgoing], generation: int) -> list[int]:
         """See `ports.Log`; `DeliveryFailed` if the broker did not take one of them in time."""
-        await self.lease.hold(generation)
-        if not records:
-            return []
-        append = _Append(len(records), asyncio.get_running_loop())
-        produce = self._producer.produce
-        for index, record in enumerate(records):
-            options: dict[str, Any] = {} if record.partition is None else {"partition": record.partition}
-            if record.headers:
-                options["headers"] = list(record.headers)
-            try:
-                produce(
-                    record.topic,
-                    record.value,
-                    record.key,
-                    on_delivery=lambda error, message, index=index: append.delivered(index, error, message),
-                    **options,
-                )
-            except (BufferError, KafkaException) as error:
-                raise DeliveryFailed(f"{record.topic}: {error}") from error
+        offsets: list[int] = []
+        while True:
+            await self.lease.hold(generation)
+            offsets += await self._send(records[len(offsets) :], generation)
+            if len(offsets) == len(records):
+                return offsets
+
+    async def _send(self, records: Sequence[Outgoing], generation: int) -> list[int]:
+        """Offsets of as many of the records as could be handed over while the lease held.
+
+        Asked before each record, since librdkafka counts a record's time from when it is handed over: a process that is
+        paused on its way through a thousand records would send the rest of them as fresh ones when it wakes.
+        """
+        append = _Append(asyncio.get_running_loop())
+        count = 0
+        while count < len(records) and self.lease.holds(generation):
+            self._hand_over(records[count], append, count)
+            count += 1
+        append.sent(count)
         return await append.future
+
+    def _hand_over(self, record: Outgoing, append: _Append, index: int) -> None:
+        options: dict[str, Any] = {} if record.partition is None else {"partition": record.partition}
+        if record.headers:
+            options["headers"] = list(record.headers)
+        try:
+            self._producer.produce(
+                record.topic,
+                record.value,
+                record.key,
+                on_delivery=lambda error, message: append.delivered(index, error, message),
+                **options,
+            )
+        except (BufferError, KafkaException) as error:
+            raise DeliveryFailed(f"{record.topic}: {error}") from error
 
     def close(self) -> None:
         """Stops the poll thread; what is on its way is given up."""

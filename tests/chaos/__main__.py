@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from itertools import islice
+from math import ceil
 from pathlib import Path
 
 from tests.chaos import faults, options, plan, proof, report
@@ -29,7 +30,7 @@ def enough(minutes: float, kills: int | None, asked_to_end: Callable[[], bool]) 
             return time.monotonic() > end
         bit = [blow for blow in arena.blows if blow.bit(arena.watch.count)]
         zombies = sum(blow.fault == "zombie" for blow in bit)
-        return sum(blow.kill for blow in bit) >= kills and zombies >= kills // 10
+        return sum(blow.kill for blow in bit) >= kills and zombies >= ceil(kills / 10)
 
     return bitten
 

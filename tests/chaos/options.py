@@ -34,7 +34,9 @@ def parser() -> argparse.ArgumentParser:
         "--minutes", type=float, default=3.0, help="how long faults are injected (default: 3)"
     )
     length.add_argument(
-        "--kills", type=int, help="until so many kill -9 and a tenth as many zombies have bitten"
+        "--kills",
+        type=int,
+        help="until so many kill -9 and a tenth as many zombies (at least one) have bitten",
     )
     parsed.add_argument("--seed", help="decides faults, victims, pauses and orders (default: a fresh one)")
     parsed.add_argument("--workers", type=int, choices=(2, 3), default=3, help="default: 3")

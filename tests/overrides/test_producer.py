@@ -370,3 +370,30 @@ async def test_nothing_is_sent_where_the_group_has_moved_on(
         await log.append([Outgoing(topic, b"k", b"late", 0)], GENERATION)
     log.lease.follow(lambda: GENERATION)
     assert await log.append([Outgoing(topic, b"k", b"v", 0)], GENERATION) == [0]
+
+
+@pytest.mark.live
+@in_a_loop
+async def test_the_rest_of_an_append_waits_where_the_process_was_paused_on_its_way(
+    topic: str, kafka: Broker
+) -> None:
+    """A process that sleeps after its third record, for longer than the lease, does not send the fourth as it wakes."""
+    now = [0.0]
+    lease = Lease(8, 4, clock=lambda: now[0])
+    lease.follow(lambda: GENERATION)
+    lease.renew(GENERATION, 0.0)
+
+    class Paused(KafkaLog):
+        def _hand_over(self, record: Outgoing, *place: Any) -> None:
+            super()._hand_over(record, *place)
+            now[0] = 5.0 if record.value == b"2" else now[0]
+
+    log = Paused({"bootstrap.servers": kafka.address, "log_level": 0}, 4, lease)
+    records = [Outgoing(topic, b"k", b"%d" % at, 0) for at in range(6)]
+    appending = asyncio.ensure_future(log.append(records, GENERATION))
+    await until(lambda: now[0] and not len(log._producer))
+    there = await asyncio.to_thread(everything, kafka.address, topic, 2)
+    assert [each.value() for each in there] == [b"0", b"1", b"2"] and not appending.done()
+    lease.renew(GENERATION, 5.0)
+    assert await appending == list(range(6))
+    log.close()
