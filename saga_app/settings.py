@@ -1,6 +1,7 @@
 """Settings: read once, from the environment. Every name stands here and nowhere else."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -35,6 +36,11 @@ PROFILES: Final = {
 }
 
 
+#: Seconds.
+_UNITS: Final = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+_DURATION: Final = re.compile(r"([0-9]{1,9})([dhms])|0", re.ASCII)
+
+
 def _setting(name: str, default: str, help: str) -> Any:
     return field(default=default, metadata={"env": name, "help": help})
 
@@ -60,6 +66,14 @@ class Settings:
     profile: str = _setting(
         "SAGA_PROFILE", "", "timeouts: local or cluster (default: local for one broker, on this machine)"
     )
+    leave_after_text: str = _setting(
+        "SAGA_LEAVE_AFTER",
+        "30d",
+        "rows of orders that ended so long ago shrink: 30d, 12h, 90m, 45s; 0 is never",
+    )
+    forget_after_text: str = _setting(
+        "SAGA_FORGET_AFTER", "365d", "so long after that nothing is left, and their ids are free; 0 is never"
+    )
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Self:
@@ -74,6 +88,11 @@ class Settings:
         _between("SAGA_PARTITIONS", self.partitions_text, 1, 1000)
         _between("SAGA_REPLICATION", self.replication_text, 1, 9)
         _between("SAGA_WEB_PORT", self.web_port_text, 1, 65535)
+        for name, text in (
+            ("SAGA_LEAVE_AFTER", self.leave_after_text),
+            ("SAGA_FORGET_AFTER", self.forget_after_text),
+        ):
+            _duration(name, text)
         if self.profile not in ("", *PROFILES):
             raise SettingsError(f"SAGA_PROFILE is {self.profile!r}; it may be {' or '.join(PROFILES)}")
         for server in self.broker.split(","):
@@ -88,6 +107,16 @@ class Settings:
     @property
     def replication(self) -> int:
         return int(self.replication_text)
+
+    @property
+    def leave_after(self) -> int | None:
+        """Milliseconds; None is never."""
+        return _duration("SAGA_LEAVE_AFTER", self.leave_after_text)
+
+    @property
+    def forget_after(self) -> int | None:
+        """Milliseconds; None is never."""
+        return _duration("SAGA_FORGET_AFTER", self.forget_after_text)
 
     @property
     def data_dir(self) -> Path:
@@ -137,6 +166,13 @@ def describe(environment: Mapping[str, str] = os.environ) -> list[dict[str, str]
         }
         for each in fields(Settings)
     ]
+
+
+def _duration(name: str, text: str) -> int | None:
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise SettingsError(f"{name} is {text!r}; it is a time such as 30d, 12h, 90m, 45s, or 0 for never")
+    return int(found[1]) * _UNITS[found[2]] * 1000 or None if found[1] else None
 
 
 def _between(name: str, text: str, least: int, most: int) -> None:

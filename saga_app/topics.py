@@ -10,7 +10,16 @@ from typing import Final
 from confluent_kafka import murmur2
 
 from saga_app.core import records
-from saga_app.core.records import FundsDeposited, PolicyChanged, Record, Slip, StockReceived
+from saga_app.core.records import (
+    ForPartition,
+    FundsDeposited,
+    OrdersLeft,
+    PolicyChanged,
+    Record,
+    Slip,
+    StepName,
+    StockReceived,
+)
 
 CHECKOUT: Final = "checkout_events"
 PAYMENT: Final = "payment_events"
@@ -41,13 +50,19 @@ _OF_TYPE: Final[dict[type, str]] = {
     records.StockReceived: INVENTORY,
     records.ShipmentRequested: SHIPPING,
     records.ShipmentCancellationRequested: SHIPPING,
+    records.LeavingBegun: CHECKOUT,
+    records.CohortsClosed: CHECKOUT,
+    records.CohortsForgotten: CHECKOUT,
 }
+OF_STEP: Final = {StepName.PAYMENT: PAYMENT, StepName.INVENTORY: INVENTORY, StepName.SHIPPING: SHIPPING}
 
 
 def topic_of(record: Record) -> str:
     """The inbox of the service that this record is for."""
     if isinstance(record, PolicyChanged):
         return PAYMENT if record.limit is not None else SHIPPING
+    if isinstance(record, OrdersLeft):
+        return OF_STEP[record.step]
     return _OF_TYPE[type(record)]
 
 
@@ -60,6 +75,8 @@ def key_of(record: Record) -> str:
             return record.warehouse
         case PolicyChanged():
             return record.policy_id
+        case ForPartition():
+            return str(record.partition)
         case Slip():
             return key_in(_OF_TYPE[type(record)], record.order)
         case _:
@@ -79,6 +96,15 @@ def partition_of(key: str, partitions: int) -> int:
     """murmur2, as in Faust, the Java clients and librdkafka's `murmur2_random`."""
     partition: int = murmur2(key.encode(), partitions)
     return partition
+
+
+def partition_for(record: Record, partitions: int) -> int | None:
+    """Where the record belongs in its topic; None where every partition has its own."""
+    if isinstance(record, PolicyChanged):
+        return None
+    if isinstance(record, ForPartition):
+        return record.partition
+    return partition_of(key_of(record), partitions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from saga_app.audit.refold import Refold, Told, order_of
 from saga_app.audit.scope import Scope
 from saga_app.audit.shelves import FOLDED, Shelves
 from saga_app.core.records import Order
-from saga_app.core.rows import JournalRow, OrderRow
+from saga_app.core.rows import GoneOrder, JournalRow, OrderRow
 from saga_app.durable.ports import Message, Place
 from saga_app.durable.view import View
 from saga_app.settings import Settings
@@ -35,6 +35,8 @@ _SEQUENCE: Final = (
     "OrderCompleted",
     "OrderCancelled",
 )
+#: Records about whole partitions.
+_FOR_ALL: Final = (b"PolicyChanged", b"LeavingBegun", b"CohortsClosed", b"CohortsForgotten", b"OrdersLeft")
 
 
 class Event(NamedTuple):
@@ -48,7 +50,7 @@ class Event(NamedTuple):
         return self.told.message.time
 
     @property
-    def row(self) -> OrderRow | JournalRow | None:
+    def row(self) -> OrderRow | GoneOrder | JournalRow | None:
         """The order's row after the record."""
         decision = self.told.decision
         if decision is None or decision.journal is None:
@@ -115,7 +117,7 @@ def _concerns(message: Message, key: bytes) -> bool:
     """Whether the record may have to do with this key: with the order, its customer's account, or its warehouse."""
     value = message.value or b""
     # Whatever is written with escapes may say anything.
-    return key in value or b"PolicyChanged" in value or b"\\" in value
+    return key in value or any(each in value for each in _FOR_ALL) or b"\\" in value
 
 
 def _when(event: Event) -> tuple[int, int, Place, int]:

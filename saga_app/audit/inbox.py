@@ -12,13 +12,13 @@ from saga_app.audit.scope import Scope
 from saga_app.audit.shelves import ASKED, FOLDED, Shelves
 from saga_app.core.decision import Verdict
 from saga_app.core.errors import Fault
-from saga_app.core.records import OrderCancelled, OrderCompleted, OrderPlaced, Record, Slip, Undo
-from saga_app.core.rows import OPEN_STATUSES, JournalRow, OrderRow
+from saga_app.core.records import OrderCancelled, OrderCompleted, OrderPlaced, OrdersLeft, Record, Slip, Undo
+from saga_app.core.rows import OPEN_STATUSES, OrderRow, Row, decode
 from saga_app.durable import changelogs
 from saga_app.durable.library import Service
 from saga_app.durable.ports import Message, Place
 from saga_app.durable.restore import restore
-from saga_app.durable.view import ROW_TYPES, View
+from saga_app.durable.view import View
 
 #: Records that are decided before their rows are written.
 _AT_A_TIME = 2_000
@@ -64,7 +64,11 @@ class Inbox:
         self._write()
         self._wanted.close()
         self._found.close()
-        if self.conservation is not None:
+        if self.conservation is not None and self.service.fold.balances is not None:
+            if self.view.horizons:
+                # Whoever starts at the changelogs must be able to add up what is left.
+                left = Conservation(self.place, self.service.fold.balances, self.findings)
+                left.finish(self._rows(self.service.fold.journal), self._rows(self.service.fold.balances))
             self.conservation.tell()
         span = limits.end[self.place] - limits.first[self.place]
         self.findings.count("I8", "offsets", span)
@@ -84,13 +88,14 @@ class Inbox:
             restore(changelogs.KafkaChangelog(settings.kafka, *place, end), end, shelf)
         if self.conservation is not None and self.service.fold.balances is not None:
             self.findings.claim_less(self.conservation.invariant, f"{why}: added up at its end only")
-            journal = self.view.shelves[self.service.fold.journal].scan(b"")
-            balances = self.view.shelves[self.service.fold.balances].scan(b"")
             self.conservation.finish(
-                ((key.decode(), JournalRow.decode(row)) for key, row in journal),
-                ((key.decode(), ROW_TYPES[self.service.fold.balances].decode(row)) for key, row in balances),
+                self._rows(self.service.fold.journal), self._rows(self.service.fold.balances)
             )
             self.conservation.tell()
+
+    def _rows(self, table: str) -> Iterator[tuple[str, Row]]:
+        for key, row in self.view.shelves[table].scan(b""):
+            yield key.decode(), decode(table, key.decode(), row)
 
     def _see(self, message: Message) -> None:
         told = self._fold.decide(message)
@@ -120,7 +125,7 @@ class Inbox:
             self._wanted.add(SLIP, wire.encode(sent), self._origin(message, sent.type, sent))
         if message.offset >= self.scope.limits.found[self.place]:
             return
-        if isinstance(record, Slip | OrderCompleted | OrderCancelled):
+        if isinstance(record, Slip | OrderCompleted | OrderCancelled | OrdersLeft):
             self._found.add(SLIP, wire.encode(record), self._origin(message, record.type, record))
         if isinstance(record, Undo | OrderCancelled):
             key = str(order_of(record)).encode()
@@ -149,7 +154,7 @@ class Inbox:
         self.findings.breach(Breach(invariant, what, self.place, told.message.offset, order, field))
 
 
-def has_ended(row: OrderRow | JournalRow | None) -> bool:
+def has_ended(row: Row | None) -> bool:
     """Whether it is the row of an order that completed or was cancelled."""
     return isinstance(row, OrderRow) and row.status not in OPEN_STATUSES
 

@@ -9,7 +9,7 @@ from saga_app.audit.scope import Scope
 from saga_app.audit.shelves import ASKED, FOLDED, GAPS, TURNED, Shelves
 from saga_app.core import route
 from saga_app.core.records import Order
-from saga_app.core.rows import OPEN_STATUSES, JournalRow, OrderRow, State, Status
+from saga_app.core.rows import OPEN_STATUSES, GoneOrder, JournalRow, OrderRow, State, Status, decode
 from saga_app.durable.ports import Place
 from saga_app.durable.rocks import RocksShelf
 
@@ -49,7 +49,11 @@ class Orders:
             self.findings.count(invariant, name, 0)
         found, cut = self.scope.limits.found[self.place], self.scope.limits.cut
         for key, data in self.shelves.shelf(FOLDED, (JOURNALS[topics.CHECKOUT], self.place[1])).scan():
-            row = OrderRow.decode(data)
+            row = decode(JOURNALS[topics.CHECKOUT], key.decode(), data)
+            if isinstance(row, GoneOrder):
+                self.findings.count("I3", f"{row.status} and left")
+            if not isinstance(row, OrderRow):
+                continue
             self.findings.count("I3", str(row.status))
             if row.status is Status.CANCELLED:
                 self.findings.count("I3", f"cancelled: {row.reason}")

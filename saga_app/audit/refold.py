@@ -5,8 +5,8 @@ from typing import NamedTuple
 from saga_app import topics, wire
 from saga_app.core.decision import At, Decision, Verdict
 from saga_app.core.errors import Fault, Rejected
-from saga_app.core.records import PolicyChanged, Record, Slip
-from saga_app.core.rows import JournalRow, OrderRow
+from saga_app.core.records import Record, Slip
+from saga_app.core.rows import GoneOrder, JournalRow, OrderRow
 from saga_app.durable.library import Service
 from saga_app.durable.ports import Message
 from saga_app.durable.round import SENT_ON
@@ -22,7 +22,7 @@ class Told(NamedTuple):
     message: Message
     verdict: Verdict
     record: Record | None = None
-    before: OrderRow | JournalRow | None = None
+    before: OrderRow | GoneOrder | JournalRow | None = None
     decision: Decision | None = None
     rejection: Rejected | None = None
 
@@ -46,12 +46,12 @@ class Refold:
             if self._is_elsewhere(record, message):
                 return Told(message, Verdict.SENT_ON, record)
             before = self._row(record)
-            decision = self.service.fold.decide(record, At(message.offset, message.time), self.view)
+            decision = self.service.fold.decide(
+                record, At(message.offset, message.time, self.partition), self.view
+            )
         except Rejected as rejection:
             return Told(message, Verdict.DEAD, record, before, rejection=rejection)
-        if decision.journal is not None:
-            self.view.put((decision.journal,))
-        self.view.put(decision.balances)
+        self.view.put(decision.puts)
         return Told(message, decision.verdict, record, before, decision)
 
     def write(self) -> None:
@@ -61,16 +61,14 @@ class Refold:
                 shelf.write(rows, shelf.reached)
         self.view.clear()
 
-    def _row(self, record: Record) -> OrderRow | JournalRow | None:
+    def _row(self, record: Record) -> OrderRow | GoneOrder | JournalRow | None:
         order = order_of(record)
         if order is None:
             return None
         return self.view.order(order) if self.service.topic == topics.CHECKOUT else self.view.journal(order)
 
     def _is_elsewhere(self, record: Record, message: Message) -> bool:
-        if isinstance(record, PolicyChanged):
-            return False
-        if topics.partition_of(topics.key_of(record), self.partitions) == self.partition:
+        if topics.partition_for(record, self.partitions) in (None, self.partition):
             return False
         if is_sent_on(message):
             raise Rejected(Fault.WRONG_PARTITION, "sent on once, and still in the wrong partition")

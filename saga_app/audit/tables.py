@@ -38,10 +38,15 @@ class Changelog:
                 key, value = each.key(), each.value()
                 self.gaps += each.offset() - following
                 following = each.offset() + 1
-                if is_turned(key, value) and key not in times and self._turned.get(key) is None:
+                if (
+                    value is not None
+                    and is_turned(key, value)
+                    and key not in times
+                    and self._turned.get(key) is None
+                ):
                     times[key] = str(each.timestamp()[1]).encode()
             self._turned.write(times, 0)
-            yield [Logged(each.offset(), each.key(), each.value()) for each in chunk]
+            yield [changelogs.logged(each) for each in chunk]
 
 
 class Table:

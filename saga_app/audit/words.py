@@ -5,7 +5,7 @@ from typing import Final
 from saga_app.audit.history import Event
 from saga_app.core.decision import Verdict
 from saga_app.core.records import DeadlinePassed, OrderPlaced, Record, Undo
-from saga_app.core.rows import JournalRow, OrderRow, State
+from saga_app.core.rows import GoneOrder, JournalRow, OrderRow, State
 
 _DONE: Final = {"payment": "paid", "inventory": "reserved", "shipping": "shipment booked"}
 _UNDONE: Final = {"payment": "refunded", "inventory": "released", "shipping": "shipment cancelled"}
@@ -48,8 +48,10 @@ def _of_step(step: str, record: Record, row: JournalRow, verdict: Verdict) -> st
             return f"{step} was asked to undo before it was asked to act: it will not act ({row.reason} at {row.step})"
 
 
-def _of_checkout(record: Record, row: OrderRow | JournalRow | None, verdict: Verdict) -> str:
-    if not isinstance(row, OrderRow):
+def _of_checkout(record: Record, row: OrderRow | GoneOrder | None, verdict: Verdict) -> str:
+    if isinstance(row, GoneOrder):
+        return f"{record.type} changed nothing; it is {row.status} and has left"
+    if row is None:
         return f"{record.type} changed nothing"
     match record:
         case OrderPlaced() if verdict is Verdict.APPLIED:

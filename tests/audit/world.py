@@ -16,7 +16,7 @@ from saga_app.core.decision import Fold, Put
 from saga_app.core.errors import Rejected
 from saga_app.core.records import Record
 from saga_app.durable.dead_letters import dead_letter
-from saga_app.durable.ports import Message, Outgoing, Place
+from saga_app.durable.ports import Message, Outgoing, Place, row_record
 from saga_app.settings import Settings
 from tests.support.given import BEGINNING, CHECKOUT, INVENTORY, PAYMENT, SHIPPING, Tables
 
@@ -159,15 +159,13 @@ class World:
         )
         try:
             record = wire.decode(message.value)
-            decision = FOLDS[place[0]].decide(
-                record, Position(message.offset, message.time), self.tables[place]
-            )
+            at = Position(message.offset, message.time, place[1])
+            decision = FOLDS[place[0]].decide(record, at, self.tables[place])
         except Rejected as rejection:
             self.append(dead_letter(*place, message, rejection))
         else:
-            puts = [*([decision.journal] if decision.journal else []), *decision.balances]
-            self.tables[place].put(puts)
-            for put in puts:
+            self.tables[place].put(decision.puts)
+            for put in decision.puts:
                 self._log(place[1], put)
             for sent in decision.sends:
                 self.send(sent)
@@ -175,4 +173,4 @@ class World:
 
     def _log(self, partition: int, put: Put) -> None:
         topic = topics.changelog(APP, put.table)
-        self.append(Outgoing(topic, put.key.encode(), put.row.encode(), partition))
+        self.append(row_record(topic, partition, put.key.encode(), put.row.encode()))
