@@ -9,7 +9,7 @@ import tables
 from saga_app import topics, wire
 from saga_app.core import diagram, records
 from saga_app.core.errors import Fault
-from saga_app.core.records import Model, PolicyChanged
+from saga_app.core.records import Model, OrdersLeft, PolicyChanged
 from saga_app.durable.fatal import Exit
 from saga_app.settings import PROFILES, Settings
 
@@ -19,6 +19,11 @@ DOCUMENTS: Final = (
     "docs/reference/wire.md",
     "docs/reference/settings.md",
 )
+#: Records that go to more than one inbox.
+_SEVERAL: Final[Mapping[type[Any], str]] = {
+    PolicyChanged: "payment_events, shipping_events",
+    OrdersLeft: "payment_events, inventory_events, shipping_events",
+}
 _BLOCK: Final = re.compile(r"<!-- generated: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
 
 
@@ -33,7 +38,7 @@ def record_table() -> str:
     """Every record, its inbox and its fields."""
     rows = []
     for model in records.Record.__args__:
-        inbox = "payment_events, shipping_events" if model is PolicyChanged else topics._OF_TYPE[model]
+        inbox = _SEVERAL.get(model) or topics._OF_TYPE[model]
         rows.append((f"`{model.__name__}`", f"`{inbox}`", f"`{_fields(model)}`", _first_line(model)))
     return _table(("record", "topic", "fields (`?`: may be left out)", "means"), rows)
 

@@ -57,6 +57,8 @@ class Told(NamedTuple):
     puts: tuple[Put, ...] = ()
     sends: tuple[Sent, ...] = ()
     fault: Fault | None = None
+    #: Kafka's, in milliseconds.
+    time: int = 0
 
 
 class Truth:
@@ -126,6 +128,7 @@ class Truth:
             before,
             puts,
             tuple(map(said, decision.sends)),
+            time=message.time,
         )
 
     def _row(self, key: str) -> Row | None:
