@@ -244,9 +244,9 @@ class Worker:
 
     def _drain(self) -> bool:
         """Waits for its rounds, commits, and asks to be a member again."""
-        if any(topic in self.jobs for topic in FOLDS) or any(
-            name in self.jobs and self.jobs[name].sends for name in CLOCKS
-        ):
+        clocks = (self.clock, self.leaving_clock)
+        # As `rested` waits for them: one that waits for the lease is about to be given up.
+        if any(topic in self.jobs for topic in FOLDS) or any(each._sending.locked() for each in clocks):
             return False
         group = self.world.group
         if self.generation >= 0:
