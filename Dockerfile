@@ -17,7 +17,7 @@ COPY pyproject.toml setup.cfg README.md LICENSE ./
 COPY saga_app saga_app
 COPY agents agents
 COPY tables tables
-RUN pip install --no-cache-dir --no-build-isolation --no-deps .
+RUN pip install --no-cache-dir --no-build-isolation --no-deps '.[orders]'
 
 # The worker needs nothing of root's; the volume takes over this folder's owner.
 RUN useradd --system --uid 10001 saga && mkdir /data && chown saga /data

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
@@ -35,6 +36,18 @@ PROFILES: Final = {
     "cluster": Timeouts(session=45.0, heartbeat=3.0, delivery=20.0, rebalance=60.0, commit=2.0, answer=6.0),
 }
 
+_DATABASE: Final = re.compile(r"sqlite:///.|postgres(ql)?://.")
+#: To the last @: a password may hold one too.
+_PASSWORD: Final = re.compile(r"(://[^:/@?]*:).*@", re.DOTALL)
+_SECRET: Final = re.compile(r"([?&][^=&]*(?:password|secret|token|key)[^=&]*=)[^&]*", re.IGNORECASE)
+
+
+FOR_EVER: Final = "forever"
+#: Days that an inbox may be kept. Nothing that a worker needs is older than what it has not decided: rows are restored
+#: from the changelogs, deadlines are in rows. So the least is the time for which Kafka remembers a stopped group's
+#: offsets (`offsets.retention.minutes`, 7 days by default): in that time workers may come back.
+RETENTION: Final = (7, 3650)
+
 
 #: Seconds.
 _UNITS: Final = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
@@ -57,7 +70,15 @@ class Settings:
     replication_text: str = _setting(
         "SAGA_REPLICATION", "1", "replicas of every topic that is created; from 3 on, 2 must have a record"
     )
+    inbox_retention_text: str = _setting(
+        "SAGA_INBOX_RETENTION", FOR_EVER, "how long records stay in the inboxes: forever, or days, 7 at least"
+    )
     data_dir_text: str = _setting("SAGA_DATA_DIR", ".run/data", "this worker's tables; one folder per worker")
+    db_url: str = _setting(
+        "SAGA_DB_URL",
+        "sqlite:///.run/orders.db",
+        "the order database: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME",
+    )
     web_bind: str = _setting("SAGA_WEB_BIND", "127.0.0.1", "address that the worker's web server listens on")
     web_port_text: str = _setting("SAGA_WEB_PORT", "6066", "port of the worker's web server; one per worker")
     web_url: str = _setting(
@@ -93,6 +114,17 @@ class Settings:
             ("SAGA_FORGET_AFTER", self.forget_after_text),
         ):
             _duration(name, text)
+        if not _DATABASE.match(self.db_url):
+            raise SettingsError(
+                f"SAGA_DB_URL is {without_password(self.db_url)!r}; it is sqlite:///FILE or "
+                "postgresql://USER:PASSWORD@HOST/NAME"
+            )
+        if self.inbox_retention_text != FOR_EVER and not _is_between(self.inbox_retention_text, *RETENTION):
+            raise SettingsError(
+                f"SAGA_INBOX_RETENTION is {self.inbox_retention_text!r}; it is {FOR_EVER}, or days from "
+                f"{RETENTION[0]} to {RETENTION[1]}: workers that were stopped find their place in an inbox for 7 days, "
+                "by Kafka's offsets.retention.minutes, and what they have not decided must be there for as long"
+            )
         if self.profile not in ("", *PROFILES):
             raise SettingsError(f"SAGA_PROFILE is {self.profile!r}; it may be {' or '.join(PROFILES)}")
         for server in self.broker.split(","):
@@ -117,6 +149,12 @@ class Settings:
     def forget_after(self) -> int | None:
         """Milliseconds; None is never."""
         return _duration("SAGA_FORGET_AFTER", self.forget_after_text)
+
+    @property
+    def inbox_retention(self) -> timedelta | None:
+        """How long records stay in the inboxes; None: for ever."""
+        text = self.inbox_retention_text
+        return None if text == FOR_EVER else timedelta(days=int(text))
 
     @property
     def data_dir(self) -> Path:
@@ -175,6 +213,15 @@ def _duration(name: str, text: str) -> int | None:
     return int(found[1]) * _UNITS[found[2]] * 1000 or None if found[1] else None
 
 
+def without_password(url: str) -> str:
+    """An address as it may be shown."""
+    return _PASSWORD.sub(r"\1***@", _SECRET.sub(r"\1***", url))
+
+
+def _is_between(text: str, least: int, most: int) -> bool:
+    return text.isdigit() and least <= int(text) <= most
+
+
 def _between(name: str, text: str, least: int, most: int) -> None:
-    if not text.isdigit() or not least <= int(text) <= most:
+    if not _is_between(text, least, most):
         raise SettingsError(f"{name} is {text!r}; it is a whole number from {least} to {most}")

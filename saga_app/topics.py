@@ -5,6 +5,7 @@ key that it was sent with.
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from confluent_kafka import murmur2
@@ -127,15 +128,35 @@ def least_in_sync(replication: int) -> int:
     return 2 if replication >= 3 else 1
 
 
-def wanted(app_id: str, tables: tuple[str, ...], partitions: int, replication: int = 1) -> list[Topic]:
-    """Every topic of the application."""
+def kept(time: timedelta | None) -> dict[str, str]:
+    """The settings of a topic whose records are kept so long; None: for ever.
+
+    Kafka deletes whole segments, each when its youngest record is old enough: one for each day keeps a day more.
+    """
+    if time is None:
+        return {"retention.ms": "-1", "retention.bytes": "-1"}
+    day, milliseconds = timedelta(days=1), timedelta(milliseconds=1)
+    return {
+        "retention.ms": str(time // milliseconds),
+        "retention.bytes": "-1",
+        "segment.ms": str(day // milliseconds),
+    }
+
+
+def wanted(
+    app_id: str,
+    tables: tuple[str, ...],
+    partitions: int,
+    replication: int = 1,
+    inbox_retention: timedelta | None = None,
+) -> list[Topic]:
+    """Every topic of the application. Only inboxes may be cut: letters wait for people, workers need changelogs."""
     least = least_in_sync(replication)
     replicas = {"min.insync.replicas": str(least)} if least > 1 else {}
-    for_ever = {"retention.ms": "-1", "retention.bytes": "-1"}
     inbox = {
         "message.timestamp.type": "LogAppendTime",
         "max.message.bytes": str(LARGEST_IN_INBOX),
-        **for_ever,
+        **kept(inbox_retention),
         **replicas,
     }
     # The broker's time on rows too: the audit compares it with that of the requests which follow from a row.
@@ -147,6 +168,6 @@ def wanted(app_id: str, tables: tuple[str, ...], partitions: int, replication: i
     compacted = {"cleanup.policy": "compact", "min.compaction.lag.ms": str(24 * 3600 * 1000), **log}
     return [
         *(Topic(name, partitions, inbox, replication) for name in INBOXES),
-        Topic(DEAD_LETTERS, partitions, {**log, **for_ever}, replication),
+        Topic(DEAD_LETTERS, partitions, {**log, **kept(None)}, replication),
         *(Topic(changelog(app_id, table), partitions, compacted, replication) for table in tables),
     ]

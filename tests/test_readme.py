@@ -44,7 +44,7 @@ class Running:
 
     def shell(self, commands: str) -> str:
         """What a user's second terminal prints; every command must succeed."""
-        commands = commands.replace(". .venv/bin/activate && . .run/env", f". {self.folder}/env")
+        commands = commands.replace(". .venv/bin/activate && ", "").replace(".run/", f"{self.folder}/")
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", f". {self.folder}/env\n{commands}"],
             cwd=ROOT,

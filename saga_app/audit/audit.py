@@ -11,28 +11,25 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import tables
+from saga_app.audit import checkpoint
 from saga_app.audit import limits as cuts
+from saga_app.audit.checkpoint import Checkpoint
+from saga_app.audit.consequences import match
+from saga_app.audit.cut import take_as_it_is
 from saga_app.audit.findings import Breach, Findings
-from saga_app.audit.inbox import Inbox, service_of
+from saga_app.audit.inbox import Inbox
 from saga_app.audit.letters import read_letters
 from saga_app.audit.limits import At
-from saga_app.audit.matching import LETTER, SENT_ON, SLIP, Origin, Pair, pairs
 from saga_app.audit.orders import JOURNALS, Orders
+from saga_app.audit.refold import service_of
 from saga_app.audit.scope import Scope
-from saga_app.audit.shelves import FOLDED, Shelves
+from saga_app.audit.shelves import Shelves
 from saga_app.audit.tables import Table
-from saga_app.core.rows import version_of
 from saga_app.durable.ports import Place
 from saga_app.settings import Settings
 
 #: Milliseconds by which the clocks of several brokers may differ.
 SKEW: Final = 1_000
-#: How a kind of thing is counted, and of which invariant.
-_KINDS: Final = {
-    SLIP: ("I6", "requests and endings"),
-    SENT_ON: ("I8", "records sent on"),
-    LETTER: ("I8", "dead letters"),
-}
 
 Say = Callable[[str], None]
 
@@ -51,17 +48,24 @@ def audit(
     at: At | None = None,
     jobs: int | None = None,
     say: Say = lambda words: None,
+    base: Checkpoint | None = None,
+    draft: Path | None = None,
 ) -> Findings:
     """Checks everything, in so many processes (default: one for each core), with its files in a temporary folder.
 
-    Of an earlier state only the inboxes can tell. Raises `KafkaException`, and `TimeoutError` where a broker says
-    nothing for long.
+    It goes on from the checkpoint `base`; without one it begins at the first record. If everything was checked and
+    holds, there is a checkpoint in the folder `draft` afterwards. Of an earlier state only the inboxes can tell. Raises
+    `KafkaException`, `TimeoutError` where a broker says nothing for long, `CannotTell`, and `Refused`.
     """
     with tempfile.TemporaryDirectory(prefix="saga-audit-") as folder:
         names = [table.name for table in tables.ALL]
-        limits = cuts.take(settings, names) if at is None else cuts.take_at(settings, names, at)
+        identity = cuts.identity(settings, names)
+        if base is not None:
+            base.must_fit(settings, identity)
+        known = {} if base is None else base.known
+        limits = cuts.take(settings, names, known) if at is None else cuts.take_at(settings, names, at, known)
         skew = 0 if len(settings.broker.split(",")) == 1 else SKEW
-        scope = Scope(settings, limits, Path(folder), skew)
+        scope = Scope(settings, limits, Path(folder), skew, base and base.path, draft)
         every = range(settings.partitions)
         inboxes = Phase("inboxes", check_inbox, sorted(limits.end))
         written = [
@@ -75,14 +79,21 @@ def audit(
             findings.add(found)
         if at is None:
             say("what must be there, and what is")
-            _match(scope, findings)
+            match(scope, findings)
             _nothing_acknowledged_is_lost(limits, findings)
+            _nothing_known_is_lost(limits, findings)
+        if draft is not None and findings.holds and limits.are_whole:
+            say("the checkpoint")
+            records = findings.figures["I8"]["records"]
+            checkpoint.write(draft, base, settings.app_id, identity, limits.reached, records)
         return findings
 
 
 def check_inbox(scope: Scope, place: Place) -> Findings:
-    """Folds one inbox partition again."""
+    """Folds one inbox partition again, where that can be done."""
     with Shelves(scope.folder) as shelves:
+        if not scope.limits.is_whole(place):
+            return take_as_it_is(scope, place, shelves)
         return Inbox(scope, place, shelves).read()
 
 
@@ -120,48 +131,6 @@ def _tables(settings: Settings) -> list[tuple[str, str, int]]:
     ]
 
 
-def _match(scope: Scope, findings: Findings) -> None:
-    """I6 and I8: nothing in the topics that was not decided, and nothing decided that is not in the topics."""
-    if not scope.limits.are_whole:
-        findings.claim_less("I6", "an inbox does not begin at its first record: nothing was matched")
-        findings.claim_less("I8", "an inbox does not begin at its first record: nothing was matched")
-        return
-    with Shelves(scope.folder, read_only=True) as shelves:
-        for invariant, name in _KINDS.values():
-            findings.count(invariant, name, 0)
-        for pair in pairs(scope.folder):
-            invariant, name = _KINDS[pair.kind]
-            if pair.wanted is None:
-                _from_nowhere(pair, invariant, findings)
-            elif pair.found is not None:
-                findings.count(invariant, name)
-            elif pair.wanted.offset >= scope.limits.committed[pair.wanted.place]:
-                findings.count(invariant, f"{name} under way")
-            elif pair.kind == SLIP and _is_superseded(pair.wanted, shelves):
-                findings.count(invariant, f"{name} superseded")
-            else:
-                missing = pair.wanted
-                what = f"its {missing.what} is not in the topics, though the offset is committed"
-                findings.breach(Breach("I9", what, missing.place, missing.offset, missing.order))
-
-
-def _from_nowhere(pair: Pair, invariant: str, findings: Findings) -> None:
-    found = pair.found
-    assert found is not None
-    # Whoever marks a record of his own as sent on does no harm: it is decided like any other.
-    if pair.kind != SENT_ON:
-        what = f"this {found.what} follows from no record of an inbox"
-        findings.breach(Breach(invariant, what, found.place, found.offset, found.order))
-
-
-def _is_superseded(wanted: Origin, shelves: Shelves) -> bool:
-    """After a crash only the outcome that the row has is sent again: what an earlier record asked for is not."""
-    if wanted.order is None:
-        return False
-    row = shelves.shelf(FOLDED, (JOURNALS[wanted.topic], wanted.partition)).get(wanted.order.encode())
-    return row is not None and version_of(row) > wanted.offset
-
-
 def _nothing_acknowledged_is_lost(limits: cuts.Limits, findings: Findings) -> None:
     """I9: what the workers had taken is still there."""
     for place, offset in limits.committed.items():
@@ -172,3 +141,11 @@ def _nothing_acknowledged_is_lost(limits: cuts.Limits, findings: Findings) -> No
                 f"offset {offset} is committed, but the topic ends at {limits.end[place]}: records were lost"
             )
             findings.breach(Breach("I9", what, place, offset))
+
+
+def _nothing_known_is_lost(limits: cuts.Limits, findings: Findings) -> None:
+    """I9: what an earlier audit has read is still there, or was cut off at the beginning."""
+    for place, offset in limits.known.items():
+        if (end := limits.reached[place]) < offset:
+            what = f"the checkpoint ends at offset {offset}, but the topic ends at {end}: records were lost"
+            findings.breach(Breach("I9", what, place, end))

@@ -1,9 +1,11 @@
 """I1 and I2: what came in is what is there and what is held, after every single record, and nothing is below zero."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import NamedTuple
+
+from pydantic_core import from_json, to_json
 
 from saga_app.audit.findings import Breach, Findings
 from saga_app.core.decision import Decision
@@ -34,6 +36,16 @@ class Conservation:
         self.invariant = "I1" if table == "accounts" else "I2"
         self.findings = findings
         self._sums: dict[str, Sum] = defaultdict(Sum)
+
+    def resume(self, sums: Mapping[bytes, bytes]) -> None:
+        """Goes on from the sums of an earlier audit."""
+        for name, amounts in sums.items():
+            self._sums[name.decode()] = Sum(*map(Decimal, from_json(amounts)))
+
+    def sums(self) -> Iterator[tuple[bytes, bytes]]:
+        """What the next audit goes on from."""
+        for name, each in sorted(self._sums.items()):
+            yield name.encode(), to_json(each)
 
     def decided(self, decision: Decision, offset: int) -> None:
         """A record was decided: the balances have moved by exactly what the journal says."""

@@ -2,22 +2,27 @@
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, NamedTuple
-
-from pydantic_core import from_json
+from typing import Final, NamedTuple
 
 import tables
-from saga_app import topics
+from saga_app import topics, wire
 from saga_app.audit import limits as cuts
-from saga_app.audit.inbox import messages, service_of
+from saga_app.audit import parts
+from saga_app.audit.checkpoint import Checkpoint
+from saga_app.audit.events import Before, Event, StatusRow
+from saga_app.audit.inbox import INBOX
+from saga_app.audit.log import messages
 from saga_app.audit.orders import JOURNALS
-from saga_app.audit.refold import Refold, Told, order_of
+from saga_app.audit.refold import Refold, order_of, service_of
 from saga_app.audit.scope import Scope
 from saga_app.audit.shelves import FOLDED, Shelves
+from saga_app.core.errors import Rejected
 from saga_app.core.records import Order
-from saga_app.core.rows import GoneOrder, JournalRow, OrderRow
-from saga_app.durable.ports import Message, Place
+from saga_app.core.rows import OrderRow, decode, is_nothing, version_of
+from saga_app.durable import changelogs
+from saga_app.durable.ports import Message, Place, row_in
 from saga_app.durable.view import View
 from saga_app.settings import Settings
 
@@ -34,83 +39,109 @@ _SEQUENCE: Final = (
     "RefundRequested",
     "OrderCompleted",
     "OrderCancelled",
+    "CohortsClosed",
+    "OrdersLeft",
+    "CohortsForgotten",
 )
 #: Records about whole partitions.
 _FOR_ALL: Final = (b"PolicyChanged", b"LeavingBegun", b"CohortsClosed", b"CohortsForgotten", b"OrdersLeft")
 
 
-class Event(NamedTuple):
-    """One record about the order, where it stands, and what became of it. `time` is Kafka's, in milliseconds."""
+class History(NamedTuple):
+    """What is known of an order: everything that happened, if nothing stands in `before`."""
 
-    place: Place
-    told: Told
-
-    @property
-    def time(self) -> int:
-        return self.told.message.time
-
-    @property
-    def row(self) -> OrderRow | GoneOrder | JournalRow | None:
-        """The order's row after the record."""
-        decision = self.told.decision
-        if decision is None or decision.journal is None:
-            return self.told.before
-        assert isinstance(decision.journal.row, OrderRow | JournalRow)
-        return decision.journal.row
-
-    def as_json(self) -> dict[str, Any]:
-        """For machines: the record and the row as they are in the topics."""
-        told = self.told
-        return {
-            "time": self.time,
-            "topic": self.place[0],
-            "partition": self.place[1],
-            "offset": told.message.offset,
-            "verdict": told.verdict.value,
-            "record": from_json(told.message.value or b"null"),
-            "row": None if self.row is None else from_json(self.row.encode()),
-            "sent": [] if told.decision is None else [sent.type for sent in told.decision.sends],
-            "reason": None if told.rejection is None else str(told.rejection.fault),
-            "detail": None if told.rejection is None else told.rejection.detail,
-            "note": None if told.decision is None else told.decision.note,
-        }
+    events: list[Event]
+    before: list[Before]
 
 
-def history(settings: Settings, order_id: str) -> list[Event]:
-    """Everything about the order, in the order in which it happened; empty if nobody ever named it in checkout.
+def history(settings: Settings, order_id: str, base: Checkpoint | None = None) -> History:
+    """Everything about the order, in the order in which it happened; no events if nobody ever named it in checkout.
 
-    Reads the four inbox partitions that the order passes through, from their beginning. Raises `KafkaException`.
+    Reads the four inbox partitions that the order passes through, from their beginning, or where it was cut off from
+    the checkpoint. Raises `KafkaException`, and `Refused` for a checkpoint of other topics.
     """
-    with tempfile.TemporaryDirectory(prefix="saga-history-") as folder:
-        limits = cuts.take(settings, [table.name for table in tables.ALL])
-        scope = Scope(settings, limits, Path(folder))
-        with Shelves(Path(folder)) as shelves:
-            events = list(_events(scope, shelves, topics.CHECKOUT, order_id, order_id))
-            rows = [event.row for event in events if isinstance(event.row, OrderRow)]
-            if rows:
-                order = Order.model_validate_json(rows[-1].order)
-                for topic in topics.INBOXES[1:]:
-                    events.extend(_events(scope, shelves, topic, order_id, topics.key_in(topic, order)))
-    return sorted(events, key=_when)
+    names = [table.name for table in tables.ALL]
+    if base is not None:
+        base.must_fit(settings, cuts.identity(settings, names))
+    with tempfile.TemporaryDirectory(prefix="saga-history-") as folder, Shelves(Path(folder)) as shelves:
+        limits = cuts.take(settings, names, None if base is None else base.known)
+        scope = Scope(settings, limits, Path(folder), base=None if base is None else base.path)
+        telling = _Telling(scope, shelves, order_id)
+        order = telling.tell(topics.CHECKOUT, order_id)
+        if order is not None:
+            for topic in topics.INBOXES[1:]:
+                telling.tell(topic, topics.key_in(topic, order))
+        return History(sorted(telling.events, key=_when), telling.before)
 
 
-def _events(scope: Scope, shelves: Shelves, topic: str, order_id: str, key: str) -> Iterator[Event]:
-    """The order's records in one inbox; `key` is what decides the partition."""
-    partition = topics.partition_of(key, scope.settings.partitions)
-    place = (topic, partition)
-    service = service_of(topic)
-    kept = {table: shelves.shelf(FOLDED, (table, partition)) for table in service.tables}
-    fold = Refold(
-        service, partition, scope.settings.partitions, View(JOURNALS[topic], service.fold.balances, kept)
-    )
-    for chunk in messages(scope, place, scope.limits.first[place], scope.limits.end[place]):
-        for message in chunk:
+class _Telling:
+    """What is told of one order, inbox by inbox."""
+
+    def __init__(self, scope: Scope, shelves: Shelves, order_id: str) -> None:
+        self.scope = scope
+        self.shelves = shelves
+        self.order_id = order_id
+        self.events: list[Event] = []
+        self.before: list[Before] = []
+
+    def tell(self, topic: str, key: str) -> Order | None:
+        """The order's records in one inbox; `key` decides the partition. The order, where checkout has it."""
+        place = (topic, topics.partition_of(key, self.scope.settings.partitions))
+        events = list(
+            self._folded(place, key) if self.scope.limits.is_whole(place) else self._left(place, key)
+        )
+        self.events.extend(events)
+        rows = [event.row for event in events] + [each.row for each in self.before if each.place == place]
+        found = [row for row in rows if isinstance(row, OrderRow)]
+        return Order.model_validate_json(found[-1].order) if found else None
+
+    def _folded(self, place: Place, key: str) -> Iterator[Event]:
+        limits, service = self.scope.limits, service_of(place[0])
+        shelves = {table: self.shelves.shelf(FOLDED, (table, place[1])) for table in service.tables}
+        start = limits.first[place] and limits.start(place)
+        if start and self.scope.base is not None:
+            parts.load(parts.part(self.scope.base, INBOX, place), shelves)
+        view = View(JOURNALS[place[0]], service.fold.balances, shelves)
+        if start:
+            row = view.order(self.order_id) if place[0] == topics.CHECKOUT else view.journal(self.order_id)
+            why = f"{place[0]}[{place[1]}] is told from the checkpoint's end at offset {start} on"
+            self.before.append(Before(place, why, row))
+        fold = Refold(service, place[1], self.scope.settings.partitions, view)
+        for message in messages(self.scope, place, start, limits.end[place]):
             if not _concerns(message, key.encode()):
                 continue
             told = fold.decide(message)
-            if told.record is not None and order_of(told.record) == order_id:
-                yield Event(place, told)
-        fold.write()
+            if told.record is not None and (
+                order_of(told.record) == self.order_id or self.order_id in told.left
+            ):
+                yield Event(place, message, told.record, told, self.order_id)
+            fold.write()
+
+    def _left(self, place: Place, key: str) -> Iterator[Event]:
+        """Where the beginning is unknown nothing can be folded: the records that are left, and the row as it is now."""
+        self.before.append(Before(place, self.scope.limits.gap(place), self._logged(place)))
+        limits = self.scope.limits
+        for message in messages(self.scope, place, limits.first[place], limits.end[place]):
+            with suppress(Rejected):
+                record = wire.decode(message.value)
+                if order_of(record) == self.order_id:
+                    yield Event(place, message, record, None, self.order_id)
+
+    def _logged(self, place: Place) -> StatusRow | None:
+        settings, table = self.scope.settings, JOURNALS[place[0]]
+        changelog = (topics.changelog(settings.app_id, table), place[1])
+        rows = [
+            row_in(each.value(), each.headers())
+            for chunk in changelogs.chunks(settings.kafka, *changelog, 0, self.scope.limits.found[changelog])
+            for each in chunk
+            if each.key() == self.order_id.encode()
+        ]
+        newest = max(rows, key=version_of, default=None)
+        if newest is None or is_nothing(newest):
+            return None
+        row = decode(table, self.order_id, newest)
+        assert isinstance(row, StatusRow)
+        return row
 
 
 def _concerns(message: Message, key: bytes) -> bool:
@@ -121,6 +152,4 @@ def _concerns(message: Message, key: bytes) -> bool:
 
 
 def _when(event: Event) -> tuple[int, int, Place, int]:
-    record = event.told.record
-    assert record is not None
-    return event.time, _SEQUENCE.index(record.type), event.place, event.told.message.offset
+    return event.time, _SEQUENCE.index(event.record.type), event.place, event.message.offset

@@ -1,32 +1,30 @@
 """The audit of one inbox partition: it is folded again, and everything that can be said of each record is noted."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-import agents
-from saga_app import topics, wire
+from saga_app import wire
+from saga_app.audit import parts
 from saga_app.audit.conserved import Conservation
 from saga_app.audit.findings import Breach, Findings
-from saga_app.audit.matching import FOUND, LETTER, SENT_ON, SLIP, WANTED, Origin, Side
-from saga_app.audit.refold import Refold, Told, is_sent_on, order_of
+from saga_app.audit.log import Log
+from saga_app.audit.matching import FOUND, LATER, LETTER, SENT_ON, SLIP, WANTED, Origin, Side
+from saga_app.audit.refold import Refold, Told, is_sent_on, order_of, service_of
 from saga_app.audit.scope import Scope
-from saga_app.audit.shelves import ASKED, FOLDED, Shelves
+from saga_app.audit.shelves import ASKED, FOLDED, LEAVING, LEFT, Item, Shelves, left_key
 from saga_app.core.decision import Verdict
 from saga_app.core.errors import Fault
 from saga_app.core.records import OrderCancelled, OrderCompleted, OrderPlaced, OrdersLeft, Record, Slip, Undo
-from saga_app.core.rows import OPEN_STATUSES, OrderRow, Row, decode
-from saga_app.durable import changelogs
-from saga_app.durable.library import Service
+from saga_app.core.rows import OPEN_STATUSES, GoneOrder, Nothing, OrderRow, Row, decode, version_of
 from saga_app.durable.ports import Message, Place
-from saga_app.durable.restore import restore
+from saga_app.durable.rocks import RocksShelf
 from saga_app.durable.view import View
 
 #: Records that are decided before their rows are written.
 _AT_A_TIME = 2_000
-
-
-def service_of(topic: str) -> Service:
-    """The inbox and its rules."""
-    return next(Service(agent.TOPIC, agent.FOLD) for agent in agents.ALL if topic == agent.TOPIC)
+#: The file of a checkpoint, and what is in it beside rows: counts, what conservation added up, the last record.
+INBOX = "inbox"
+_SUMS = "sums"
+_LAST = "last"
 
 
 class Inbox:
@@ -37,75 +35,87 @@ class Inbox:
         self.place = place
         self.findings = Findings()
         self.service = service_of(place[0])
-        tables = {table: shelves.shelf(FOLDED, (table, place[1])) for table in self.service.tables}
-        self.view = View(self.service.fold.journal, self.service.fold.balances, tables)
-        self._fold = Refold(self.service, place[1], scope.settings.partitions, self.view)
+        self._tables = {table: shelves.shelf(FOLDED, (table, place[1])) for table in self.service.tables}
         self._asked = shelves.shelf(ASKED, place)
         self._first_asked: dict[bytes, bytes] = {}
-        part = f"{place[0]}-{place[1]}"
-        self._wanted = Side(scope.folder, WANTED, part)
-        self._found = Side(scope.folder, FOUND, part)
+        self._left = shelves.shelf(LEFT, place)
+        #: Of the journal: balances never leave.
+        self._leaving = shelves.shelf(LEAVING, (self.service.fold.journal, place[1]))
+        sides = (Side(scope.folder, side, f"{place[0]}-{place[1]}") for side in (WANTED, FOUND, LATER))
+        self._wanted, self._found, self._later = sides
         balances = self.service.fold.balances
         self.conservation = None if balances is None else Conservation(place, balances, self.findings)
+        self._log = Log(scope, place, self._resume(), self.findings)
+        # Made only now: it looks for the policy that is in force.
+        self.view = View(self.service.fold.journal, balances, self._tables)
+        self._fold = Refold(self.service, place[1], scope.settings.partitions, self.view)
 
     def read(self) -> Findings:
-        """Folds everything up to the end; where the beginning is gone, takes the tables from their changelogs."""
-        if not self.scope.limits.is_whole(self.place):
-            self._take_as_they_are()
-            return self.findings
+        """Folds everything up to the end."""
         limits = self.scope.limits
         count = 0
-        for chunk in messages(self.scope, self.place, limits.first[self.place], limits.end[self.place]):
-            for message in chunk:
-                self._see(message)
-                count += 1
-                if count % _AT_A_TIME == 0:
-                    self._write()
+        for message in self._log.new():
+            self._see(message)
+            count += 1
+            if count % _AT_A_TIME == 0:
+                self._write()
         self._write()
-        self._wanted.close()
-        self._found.close()
-        if self.conservation is not None and self.service.fold.balances is not None:
+        for side in (self._wanted, self._found, self._later):
+            side.close()
+        if self.conservation is not None:
             if self.view.horizons:
-                # Whoever starts at the changelogs must be able to add up what is left.
-                left = Conservation(self.place, self.service.fold.balances, self.findings)
-                left.finish(self._rows(self.service.fold.journal), self._rows(self.service.fold.balances))
+                self._add_up_what_is_left()
             self.conservation.tell()
-        span = limits.end[self.place] - limits.first[self.place]
+        span = max(0, limits.end[self.place] - limits.start(self.place))
         self.findings.count("I8", "offsets", span)
         self.findings.count("I8", "records", count)
         self.findings.count("I8", "gaps", span - count)
+        self._keep()
         return self.findings
 
-    def _take_as_they_are(self) -> None:
-        first = self.scope.limits.first[self.place]
-        why = f"{self.place[0]}[{self.place[1]}] begins at offset {first}: it cannot be folded again"
-        for invariant in ("I3", "I5", "I7", "I8"):
-            self.findings.claim_less(invariant, why)
-        settings = self.scope.settings
-        for table, shelf in self.view.shelves.items():
-            place = (topics.changelog(settings.app_id, table), self.place[1])
-            end = self.scope.limits.found[place]
-            restore(changelogs.KafkaChangelog(settings.kafka, *place, end), end, shelf)
-        if self.conservation is not None and self.service.fold.balances is not None:
-            self.findings.claim_less(self.conservation.invariant, f"{why}: added up at its end only")
-            self.conservation.finish(
-                self._rows(self.service.fold.journal), self._rows(self.service.fold.balances)
-            )
-            self.conservation.tell()
+    def _resume(self) -> Mapping[bytes, bytes]:
+        """Puts on the shelves what a checkpoint has of this partition."""
+        if self.scope.base is None:
+            return {}
+        path = parts.part(self.scope.base, INBOX, self.place)
+        kept = parts.load(path, {**self._tables, ASKED: self._asked, LEAVING: self._leaving})
+        parts.resume_counts(kept, self.findings)
+        if self.conservation is not None:
+            self.conservation.resume(kept.get(_SUMS, {}))
+        return kept.get(_LAST, {})
 
-    def _rows(self, table: str) -> Iterator[tuple[str, Row]]:
-        for key, row in self.view.shelves[table].scan(b""):
-            yield key.decode(), decode(table, key.decode(), row)
+    def _keep(self) -> None:
+        """Writes the part of the next checkpoint."""
+        if self.scope.draft is None:
+            return
+        rows = {table: shelf.scan() for table, shelf in self._tables.items()}
+        sums = iter(()) if self.conservation is None else self.conservation.sums()
+        kept = {**rows, ASKED: self._asked.scan(), _SUMS: sums, _LAST: self._log.last.items()}
+        leaving = {LEAVING: self._under_way()}
+        path = parts.part(self.scope.draft, INBOX, self.place)
+        parts.write(path, {**kept, **leaving, **parts.counts(self.findings)})
+
+    def _under_way(self) -> Iterator[Item]:
+        """Rows that left, and that a changelog may still have."""
+        committed = self.scope.limits.committed[self.place]
+        return ((key, row) for key, row in self._leaving.scan() if version_of(row) >= committed)
+
+    def _add_up_what_is_left(self) -> None:
+        """Whoever begins with the rows must find the same: what has left is in the totals."""
+        fold = self.service.fold
+        assert fold.balances is not None
+        left = Conservation(self.place, fold.balances, self.findings)
+        left.finish(rows_of(self._tables, fold.journal), rows_of(self._tables, fold.balances))
 
     def _see(self, message: Message) -> None:
         told = self._fold.decide(message)
         self.findings.count("I8", told.verdict.value)
         if isinstance(told.record, OrderPlaced):
             self.findings.count("I8", f"placed {told.verdict.value}")
-        if is_sent_on(message) and message.offset < self.scope.limits.found[self.place]:
+        if is_sent_on(message):
             # Whatever became of it here: it may be a dead letter, as any other record.
             sent_on = self._origin(message, "record that was sent on")
-            self._found.add(SENT_ON, message.value or b"", sent_on)
+            self._side(message).add(SENT_ON, message.value or b"", sent_on)
         if told.verdict is Verdict.DEAD:
             self._dead(told)
         elif told.verdict is Verdict.SENT_ON:
@@ -121,16 +131,32 @@ class Inbox:
             self.conservation.decided(decision, message.offset)
         if decision.journal is not None and has_ended(told.before):
             self._broken("I3", told, "the order had ended, and changed", "status")
+        self._leave(told)
         for sent in decision.sends:
             self._wanted.add(SLIP, wire.encode(sent), self._origin(message, sent.type, sent))
-        if message.offset >= self.scope.limits.found[self.place]:
-            return
         if isinstance(record, Slip | OrderCompleted | OrderCancelled | OrdersLeft):
-            self._found.add(SLIP, wire.encode(record), self._origin(message, record.type, record))
+            self._side(message).add(SLIP, wire.encode(record), self._origin(message, record.type, record))
         if isinstance(record, Undo | OrderCancelled):
             key = str(order_of(record)).encode()
             if key not in self._first_asked and self._asked.get(key) is None:
-                self._first_asked[key] = str(message.time).encode()
+                self._first_asked[key] = b"%d %d" % (message.time, message.offset)
+
+    def _leave(self, told: Told) -> None:
+        """Keeps what leaves, so that it can be looked at across the services; notes which keys have no row any more."""
+        rows = {
+            left_key(order_id, row.cohort): row.encode()
+            for order_id, row in told.left.items()
+            if not isinstance(row, GoneOrder)
+        }
+        if rows:
+            self._left.write(rows, 0)
+        gone = (
+            [put.key for put in told.decision.others if isinstance(put.row, Nothing)] if told.decision else []
+        )
+        if gone and told.message.offset >= self.scope.limits.committed[self.place]:
+            # Not `Nothing`: that would be removed.
+            since = b'{"version":%d,"left":true}' % told.message.offset
+            self._leaving.write({key.encode(): since for key in gone}, 0)
 
     def _dead(self, told: Told) -> None:
         assert told.rejection is not None
@@ -146,6 +172,10 @@ class Inbox:
         self._asked.write(self._first_asked, 0)
         self._first_asked.clear()
 
+    def _side(self, message: Message) -> Side:
+        """What came behind the limit is explained by records that may come behind the end."""
+        return self._found if message.offset < self.scope.limits.found[self.place] else self._later
+
     def _origin(self, message: Message, what: str, record: Record | None = None) -> Origin:
         return Origin(*self.place, message.offset, what, None if record is None else order_of(record))
 
@@ -159,14 +189,11 @@ def has_ended(row: Row | None) -> bool:
     return isinstance(row, OrderRow) and row.status not in OPEN_STATUSES
 
 
-def messages(scope: Scope, place: Place, start: int, end: int) -> Iterator[list[Message]]:
-    """The partition's records as a worker reads them."""
-    kafka = scope.settings.kafka
-    for chunk in changelogs.chunks(kafka, *place, start, end, "read_committed"):
-        yield [
-            Message(each.offset(), each.timestamp()[1], each.key(), each.value(), each.headers() or ())
-            for each in chunk
-        ]
+def rows_of(shelves: Mapping[str, RocksShelf], table: str) -> Iterator[tuple[str, Row]]:
+    """All rows of a table."""
+    for data, row in shelves[table].scan():
+        key = data.decode()
+        yield key, decode(table, key, row)
 
 
 def letter(place: Place, offset: int, reason: str) -> bytes:

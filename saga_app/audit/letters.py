@@ -1,6 +1,9 @@
 """The audit of one partition of `dead_letters`: which letters are there."""
 
+from typing import Final
+
 from saga_app import topics
+from saga_app.audit import parts
 from saga_app.audit.findings import Findings
 from saga_app.audit.inbox import letter
 from saga_app.audit.matching import FOUND, LETTER, Origin, Side
@@ -9,14 +12,20 @@ from saga_app.durable import changelogs
 from saga_app.durable.dead_letters import REASON, letter_place, marked_place
 from saga_app.durable.ports import Place
 
+#: The file of a checkpoint.
+_LETTERS: Final = "letters"
+
 
 def read_letters(scope: Scope, partition: int) -> Findings:
     """Notes every letter as found; counts those that were sent again, and what is no letter."""
     findings = Findings()
     side = Side(scope.folder, FOUND, f"letters-{partition}")
     place: Place = (topics.DEAD_LETTERS, partition)
-    first, end = scope.limits.first[place], scope.limits.found[place]
-    for chunk in changelogs.chunks(scope.settings.kafka, *place, first, end):
+    if scope.base is not None:
+        parts.resume_counts(parts.load(parts.part(scope.base, _LETTERS, place), {}), findings)
+    limits = scope.limits
+    first = max(limits.first[place], limits.start(place))
+    for chunk in changelogs.chunks(scope.settings.kafka, *place, first, limits.found[place]):
         for message in chunk:
             headers = message.headers()
             origin = letter_place(headers)
@@ -31,4 +40,6 @@ def read_letters(scope: Scope, partition: int) -> Findings:
             else:
                 findings.count("I8", "foreign records in dead_letters")
     side.close()
+    if scope.draft is not None:
+        parts.write(parts.part(scope.draft, _LETTERS, place), parts.counts(findings))
     return findings

@@ -20,6 +20,10 @@ from saga_app.settings import Settings
 Offsets = Mapping[Place, int]
 
 
+class CannotTell(Exception):
+    """What was asked for is not in the topics any more; the message says what is, and what to do."""
+
+
 class Cut(StrEnum):
     """What the ends of the inboxes are."""
 
@@ -31,22 +35,38 @@ class Cut(StrEnum):
 
 
 class Limits(NamedTuple):
-    """Offsets of inbox partitions; of changelogs and dead letters, `found` and `first` only."""
+    """Offsets of inbox partitions; of changelogs and dead letters, `found`, `first` and `known` only."""
 
     first: Offsets
     committed: Offsets
     found: Offsets
     end: Offsets
+    #: How far a checkpoint knows each of them; nothing without one.
+    known: Offsets
     cut: Cut = Cut.NOW
 
+    def start(self, place: Place) -> int:
+        """Where the audit goes on: behind what the checkpoint knows, or at the first record of all."""
+        return self.known.get(place, 0)
+
     def is_whole(self, place: Place) -> bool:
-        """Whether the inbox partition is there from its first record on, so that it can be folded again."""
-        return self.first[place] == 0
+        """Whether every record of the inbox partition is there or known, so that it can be folded."""
+        return self.first[place] <= self.start(place)
 
     @property
     def are_whole(self) -> bool:
         """Whether every inbox is."""
-        return all(self.first[place] == 0 for place in self.end)
+        return all(self.is_whole(place) for place in self.end)
+
+    @property
+    def reached(self) -> dict[Place, int]:
+        """How far this audit knows everything, when it is over."""
+        return {**self.found, **self.end}
+
+    def gap(self, place: Place) -> str:
+        """Which records of an inbox partition are neither there nor known, in words."""
+        where, first = f"{place[0]}[{place[1]}] begins at offset {self.first[place]}", self.start(place)
+        return f"{where}, and the checkpoint ends at {first}" if first else where
 
 
 class At(NamedTuple):
@@ -61,24 +81,56 @@ def inboxes(settings: Settings) -> list[Place]:
     return [(topic, partition) for topic in topics.INBOXES for partition in range(settings.partitions)]
 
 
-def take(settings: Settings, tables: Iterable[str]) -> Limits:
-    """The limits of an audit that begins now. Raises `KafkaException`."""
+class Identity(NamedTuple):
+    """What tells these topics from others: the cluster's id, and Kafka's id of each topic by its name."""
+
+    cluster: str
+    topics: Mapping[str, str]
+
+
+def identity(settings: Settings, tables: Iterable[str]) -> Identity:
+    """Asks the broker. Raises `KafkaException`."""
+    admin = AdminClient(settings.kafka)
+    names = [*topics.INBOXES, *_logs(settings, tables)]
+    return Identity(changelogs.cluster_id(admin), changelogs.topic_ids(admin, names))
+
+
+def take(settings: Settings, tables: Iterable[str], known: Offsets | None = None) -> Limits:
+    """The limits of an audit that begins now, where a checkpoint ended or at the beginning. Raises `KafkaException`."""
     admin = AdminClient(settings.kafka)
     places = inboxes(settings)
-    logs = [topics.DEAD_LETTERS, *(topics.changelog(settings.app_id, table) for table in tables)]
+    logs = _logs(settings, tables)
     others = [(topic, partition) for topic in logs for partition in range(settings.partitions)]
     done = committed(admin, settings.app_id, places, changelogs.PATIENCE)
     found = changelogs.readable_ends(admin, [*places, *others])
     end = changelogs.readable_ends(admin, places)
-    return Limits(changelogs.beginnings(admin, [*places, *others]), done, found, end)
+    first = changelogs.beginnings(admin, [*places, *others])
+    return Limits(first, done, found, end, known or {})
 
 
-def take_at(settings: Settings, tables: Iterable[str], at: At) -> Limits:
-    """The limits of an audit of an earlier state. Raises `KafkaException`."""
-    now = take(settings, tables)
+def take_at(settings: Settings, tables: Iterable[str], at: At, known: Offsets | None = None) -> Limits:
+    """The limits of an audit of an earlier state. Raises `KafkaException`, `CannotTell` where it is not there."""
+    limits = _earlier(settings, take(settings, tables, known), at)
+    for place, end in limits.end.items():
+        if not limits.is_whole(place):
+            raise CannotTell(f"{limits.gap(place)}: an earlier state cannot be folded any more")
+        if end < limits.start(place):
+            raise CannotTell(
+                f"the checkpoint ends at offset {limits.start(place)} of {place[0]}[{place[1]}], behind the state "
+                "asked for; where the inboxes are still whole, ask again without --checkpoint"
+            )
+    return limits
+
+
+def _earlier(settings: Settings, now: Limits, at: At) -> Limits:
     if at.time is None:
         ends = {place: min(end, at.offset or 0) for place, end in now.end.items()}
         return now._replace(found={**now.found, **ends}, end=ends, cut=Cut.OFFSET)
     after = changelogs.after(AdminClient(settings.kafka), now.end, at.time)
     ends = {place: min(end, after.get(place, end)) for place, end in now.end.items()}
     return now._replace(found={**now.found, **ends}, end=ends, cut=Cut.TIME)
+
+
+def _logs(settings: Settings, tables: Iterable[str]) -> list[str]:
+    """Dead letters and changelogs."""
+    return [topics.DEAD_LETTERS, *(topics.changelog(settings.app_id, table) for table in tables)]

@@ -1,23 +1,30 @@
 """What must be in the topics, and what is: requests, endings, records sent on, dead letters; each side as digests.
 
-Both sides are written as sorted runs while partitions are read, and merged at the end, so memory stays bounded.
+All sides are written as sorted runs while partitions are read, and merged at the end, so memory stays bounded.
 """
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from hashlib import blake2b
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self, TextIO
 
 from pydantic_core import from_json, to_json
 
 from saga_app.durable.ports import Place
 
-#: The two sides.
+#: The sides: what was decided; what is in the topics; what came behind the limit of this audit, so that its cause may
+#: come behind the end; and what an earlier audit has seen on both sides.
 WANTED: Final = "wanted"
 FOUND: Final = "found"
+LATER: Final = "later"
+KNOWN: Final = "known"
+#: What was wanted, and is superseded by a row that may have left since.
+SETTLED: Final = "settled"
+SIDES: Final = (WANTED, FOUND, LATER, KNOWN, SETTLED)
 #: The kinds of things that are matched.
 SLIP: Final = "s"
 SENT_ON: Final = "o"
@@ -70,29 +77,72 @@ class Side:
 
 
 class Pair(NamedTuple):
-    """One thing: the first who wanted it, and where it was first found."""
+    """One thing: its digest, and the first origin that each side has for it."""
 
-    kind: str
-    wanted: Origin | None
-    found: Origin | None
+    digest: str
+    origins: Mapping[str, str]
+
+    @property
+    def kind(self) -> str:
+        return self.digest[0]
+
+    @property
+    def is_matched(self) -> bool:
+        """Whether it was wanted, and is in the topics as far as they were read."""
+        sides = self.origins.keys()
+        return KNOWN in sides or not (sides.isdisjoint((WANTED, SETTLED)) or sides.isdisjoint((FOUND, LATER)))
+
+    def origin(self, side: str) -> Origin | None:
+        """Who wanted it, or where it was found."""
+        text = self.origins.get(side)
+        return None if text is None else Origin(*from_json(text))
 
 
-def pairs(folder: Path) -> Iterator[Pair]:
-    """Everything that was wanted or found, once."""
+def pairs(*folders: Path) -> Iterator[Pair]:
+    """Everything that was wanted, found or known, once, sorted by digest."""
     with ExitStack() as stack:
 
-        def lines(side: str, mark: str) -> Iterator[tuple[str, str, str]]:
-            runs = [stack.enter_context(path.open(encoding="utf-8")) for path in folder.glob(f"{side}-*.run")]
+        def lines(side: str) -> Iterator[tuple[str, str, str]]:
+            paths = [path for folder in folders for path in folder.glob(f"{side}-*.run")]
+            runs = [stack.enter_context(path.open(encoding="utf-8")) for path in paths]
             for line in heapq.merge(*runs):
-                yield line[: _DIGEST + 1], mark, line[_DIGEST + 1 :]
+                yield line[: _DIGEST + 1], side, line[_DIGEST + 1 :]
 
-        both = heapq.merge(lines(FOUND, FOUND), lines(WANTED, WANTED))
-        for digest, group in groupby(both, key=lambda line: line[0]):
-            first: dict[str, str] = {}
+        for digest, group in groupby(heapq.merge(*map(lines, SIDES)), key=itemgetter(0)):
+            origins: dict[str, str] = {}
             for _, side, origin in group:
-                first.setdefault(side, origin)
-            yield Pair(digest[0], _origin(first.get(WANTED)), _origin(first.get(FOUND)))
+                origins.setdefault(side, origin)
+            yield Pair(digest, origins)
 
 
-def _origin(text: str | None) -> Origin | None:
-    return None if text is None else Origin(*from_json(text))
+class Carried:
+    """What the next audit must know of the pairs, in the folder of a checkpoint; nothing is written without one.
+
+    Of what was wanted and found only that it was: a late copy or a repeat of it comes from somewhere.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._stack = ExitStack()
+        self._files: dict[str, TextIO] = {}
+
+    def __enter__(self) -> Self:
+        if self._folder is not None:
+            for side in (WANTED, FOUND, KNOWN, SETTLED):
+                path = self._folder / f"{side}-0.run"
+                self._files[side] = self._stack.enter_context(path.open("w", encoding="utf-8"))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def add(self, pair: Pair, *, superseded: bool = False) -> None:
+        """Pairs come sorted, each once."""
+        if not self._files:
+            return
+        if pair.is_matched:
+            self._files[KNOWN].write(f"{pair.digest}\n")
+            return
+        for side, origin in pair.origins.items():
+            kept = SETTLED if superseded else WANTED if side == WANTED else FOUND
+            self._files[kept].write(f"{pair.digest}{origin}")

@@ -1,22 +1,30 @@
 """Folds one inbox partition again, with the pure rules and nothing else: what must have become of each record."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
+import agents
 from saga_app import topics, wire
 from saga_app.core.decision import At, Decision, Verdict
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.records import Record, Slip
-from saga_app.core.rows import GoneOrder, JournalRow, OrderRow
+from saga_app.core.rows import GoneOrder, JournalRow, Nothing, OrderRow
 from saga_app.durable.library import Service
 from saga_app.durable.ports import Message
 from saga_app.durable.round import SENT_ON
 from saga_app.durable.view import View
 
 
+def service_of(topic: str) -> Service:
+    """The inbox and its rules."""
+    return next(Service(agent.TOPIC, agent.FOLD) for agent in agents.ALL if topic == agent.TOPIC)
+
+
 class Told(NamedTuple):
     """What became of one record. `record` is None where it cannot be read, `decision` where nothing was decided.
 
-    `before` is the order's row as it was before the record.
+    `before` is the order's row as it was before the record; `left` has the rows of orders that leave with it.
     """
 
     message: Message
@@ -25,6 +33,7 @@ class Told(NamedTuple):
     before: OrderRow | GoneOrder | JournalRow | None = None
     decision: Decision | None = None
     rejection: Rejected | None = None
+    left: Mapping[str, OrderRow | GoneOrder | JournalRow] = MappingProxyType({})
 
 
 class Refold:
@@ -51,8 +60,9 @@ class Refold:
             )
         except Rejected as rejection:
             return Told(message, Verdict.DEAD, record, before, rejection=rejection)
+        left = self._left(decision)
         self.view.put(decision.puts)
-        return Told(message, decision.verdict, record, before, decision)
+        return Told(message, decision.verdict, record, before, decision, left=left)
 
     def write(self) -> None:
         """Puts what was decided on the shelves."""
@@ -60,6 +70,11 @@ class Refold:
             if rows := self.view.decided(table):
                 shelf.write(rows, shelf.reached)
         self.view.clear()
+
+    def _left(self, decision: Decision) -> Mapping[str, OrderRow | GoneOrder | JournalRow]:
+        gone = [put.key for put in decision.others if isinstance(put.row, GoneOrder | Nothing)]
+        rows = ((key, self.view.entry(key)) for key in gone)
+        return {key: row for key, row in rows if isinstance(row, OrderRow | GoneOrder | JournalRow)}
 
     def _row(self, record: Record) -> OrderRow | GoneOrder | JournalRow | None:
         order = order_of(record)
@@ -76,7 +91,7 @@ class Refold:
 
 
 def order_of(record: Record) -> str | None:
-    """The order that a record is about; None for deposits, deliveries and policies."""
+    """The order that a record is about; None for deposits, deliveries, policies, and orders that leave together."""
     if isinstance(record, Slip):
         return record.order.order_id
     return getattr(record, "order_id", None)

@@ -15,3 +15,7 @@ class Scope(NamedTuple):
     folder: Path
     #: Milliseconds by which the clocks of several brokers may differ.
     skew: int = 0
+    #: The folder of the checkpoint that the audit goes on from.
+    base: Path | None = None
+    #: The folder for the parts of the next checkpoint, where one is to be written.
+    draft: Path | None = None

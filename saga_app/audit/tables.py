@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from saga_app import topics
+from saga_app.audit import parts
 from saga_app.audit.findings import Breach, Findings
 from saga_app.audit.scope import Scope
-from saga_app.audit.shelves import FOLDED, GAPS, LOGGED, REACHED, TURNED, Shelves, side_by_side
-from saga_app.core.rows import version_of
+from saga_app.audit.shelves import FOLDED, GAPS, LEAVING, LOGGED, REACHED, TURNED, Shelves, side_by_side
+from saga_app.core.rows import Horizons, version_of
 from saga_app.durable import changelogs
 from saga_app.durable.disk import DiskFailed, StoreDamaged
 from saga_app.durable.ports import Place
@@ -31,12 +32,13 @@ class Changelog:
         return self._scope.limits.found[self.topic, self.partition]
 
     def read(self, start: int, end: int) -> Iterator[Sequence[Logged]]:
-        following = start
+        following, known = start, self._scope.limits.start((self.topic, self.partition))
         for chunk in changelogs.chunks(self._scope.settings.kafka, self.topic, self.partition, start, end):
             times: dict[bytes, bytes] = {}
             for each in chunk:
                 key, value = each.key(), each.value()
-                self.gaps += each.offset() - following
+                # What a checkpoint knows was seen before it could be compacted away.
+                self.gaps += max(0, each.offset() - max(following, known))
                 following = each.offset() + 1
                 if (
                     value is not None
@@ -62,11 +64,16 @@ class Table:
 
     def check(self, data_dirs: Sequence[Path] = ()) -> Findings:
         """Rebuilds the table from its changelog and compares it with all others that there are."""
-        log = Changelog(self.scope, self.changelog, self.shelves.shelf(TURNED, self.place))
+        turned = self.shelves.shelf(TURNED, self.place)
+        if self.scope.base is not None:
+            parts.load(parts.part(self.scope.base, TURNED, self.place), {TURNED: turned})
+        log = Changelog(self.scope, self.changelog, turned)
         logged = self.shelves.shelf(LOGGED, self.place)
         restored = restore(log, log.end(), logged)
         if log.gaps:
-            self.shelves.shelf(TURNED, self.place).write({GAPS: b"1"}, 0)
+            turned.write({GAPS: b"1"}, 0)
+        if self.scope.draft is not None:
+            parts.write(parts.part(self.scope.draft, TURNED, self.place), {TURNED: turned.scan()})
         self.findings.count("I7", "changelog rows", restored.rows)
         self.findings.count("I7", "stale rows to be written again", len(restored.repairs))
         if self.scope.limits.is_whole(self.inbox):
@@ -82,9 +89,14 @@ class Table:
     def _compare_fold(self) -> None:
         folded, logged = self.shelves.shelf(FOLDED, self.place), self.shelves.shelf(LOGGED, self.place)
         committed = self.scope.limits.committed[self.inbox]
+        leaving = self.shelves.shelf(LEAVING, self.place)
         for key, mine, other in side_by_side(folded.scan(), logged.scan()):
             if mine == other:
                 self.findings.count("I7", "rows")
+            elif (
+                mine is None and (since := leaving.get(key)) and version_of(other or b"") < version_of(since)
+            ):
+                self.findings.count("I7", "rows under way")
             elif mine is None or (other is not None and version_of(other) > version_of(mine)):
                 self._broken("I7", key, other, "the changelog has a row that the inbox does not give")
             elif other is not None and version_of(other) == version_of(mine):
@@ -113,8 +125,10 @@ class Table:
             log = changelogs.KafkaChangelog(self.scope.settings.kafka, *self.changelog, end)
             restore(log, end, mark)
             logged = self.shelves.shelf(LOGGED, self.place)
+            horizons = Horizons(logged.scan(b"horizon:"))
             for key, mine, other in side_by_side(store.scan(), mark.scan()):
-                if mine == other:
+                # Rows that have left since may be there on one side only.
+                if mine == other or horizons.is_below(key, mine or other or b""):
                     self.findings.count("I7", "rows in stores")
                 elif mine is None or (other is not None and version_of(mine) < version_of(other)):
                     self._broken(
@@ -134,10 +148,15 @@ class Table:
         )
 
 
+def is_under_way(left: bytes | None, row: bytes, committed: int) -> bool:
+    """Whether the row has left since, by a record whose consequences need not be in the changelog yet."""
+    return left is not None and version_of(left) >= committed and version_of(left) > version_of(row)
+
+
 def is_turned(key: bytes, row: bytes) -> bool:
-    """Whether it is the row of an order that goes back."""
+    """Whether it is the row of an order that goes back; what is left of one that is gone says nothing of that."""
     head = row[:80]
-    return b":" not in key and not any(mark in head for mark in _FORWARD)
+    return b":" not in key and not any(mark in head for mark in (*_FORWARD, b'"gone":'))
 
 
 def order_in(key: bytes) -> str | None:

@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from saga_app.audit.history import Event
+from saga_app.audit.events import Before, Event, StatusRow
 from saga_app.core.decision import Verdict
-from saga_app.core.records import DeadlinePassed, OrderPlaced, Record, Undo
-from saga_app.core.rows import GoneOrder, JournalRow, OrderRow, State
+from saga_app.core.records import DeadlinePassed, ForPartition, OrderPlaced, Record, Undo
+from saga_app.core.rows import GoneOrder, JournalRow, OrderRow, State, Status
 
 _DONE: Final = {"payment": "paid", "inventory": "reserved", "shipping": "shipment booked"}
 _UNDONE: Final = {"payment": "refunded", "inventory": "released", "shipping": "shipment cancelled"}
@@ -19,17 +19,37 @@ _SERVICE: Final = {
 def in_words(event: Event) -> str:
     """One sentence about one record."""
     told = event.told
-    assert told.record is not None
+    if told is None:
+        return f"{event.record.type}; what came of it cannot be told: the inbox was cut"
     if told.verdict is Verdict.DEAD:
-        return f"{told.record.type} became a dead letter: {told.rejection}"
+        return f"{event.record.type} became a dead letter: {told.rejection}"
     if told.verdict is Verdict.SENT_ON:
-        return f"{told.record.type} was in the wrong partition and was sent on"
+        return f"{event.record.type} was in the wrong partition and was sent on"
     if told.decision is not None and told.decision.note is not None:
         return told.decision.note
     row = event.row
+    if isinstance(event.record, ForPartition):
+        return _of_leaving(event.place[0], row)
     if isinstance(row, JournalRow):
-        return _of_step(_SERVICE[event.place[0]], told.record, row, told.verdict)
-    return _of_checkout(told.record, row, told.verdict)
+        return _of_step(_SERVICE[event.place[0]], event.record, row, told.verdict)
+    return _of_checkout(event.record, row, told.verdict)
+
+
+def before_in_words(before: Before) -> str:
+    """What is not told, and what the row says all the same."""
+    row = before.row
+    state: State | Status | None = None
+    if isinstance(row, JournalRow):
+        state = row.state
+    elif row is not None:
+        state = row.status
+    return f"not all is told: {before.why}; its row there is {state or 'none'}"
+
+
+def _of_leaving(topic: str, row: StatusRow | None) -> str:
+    if topic in _SERVICE:
+        return f"{_SERVICE[topic]}: left; nothing is kept but what it moved, in a total"
+    return "forgotten: its id is free" if row is None else f"left: only that it is {row.status} is kept"
 
 
 def _of_step(step: str, record: Record, row: JournalRow, verdict: Verdict) -> str:

@@ -5,6 +5,8 @@ from saga_app.commands import (
     dead_letters,
     doctor,
     history,
+    orderbook,
+    orders,
     place,
     policy,
     replay,
@@ -29,5 +31,8 @@ for command in (
     doctor.doctor,
     audit.audit,
     history.history,
+    orderbook.orderbook,
+    orderbook.rebuild_orders,
+    orders.orders,
 ):
     main.add_command(command)

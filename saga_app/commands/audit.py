@@ -1,22 +1,33 @@
 """`saga audit`: is anything lost, doubled or half done?"""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from saga_app.audit.limits import At
+from saga_app.audit.checkpoint import Checkpoint, Refused
+from saga_app.audit.drafts import Busy, Draft, latest
+from saga_app.audit.findings import Findings
+from saga_app.audit.limits import At, CannotTell
 from saga_app.audit.report import as_json as for_machines
 from saga_app.audit.report import as_lines
-from saga_app.commands.output import FAILED, as_json, show, told
+from saga_app.commands.output import FAILED, Failed, as_json, show, told
 from saga_app.commands.topics import require
 from saga_app.letters.choice import moment
+from saga_app.letters.letter import written
 from saga_app.settings import Settings
 
 _AT = (
     "The state of then: up to a time such as 2026-11-23T03:00 (UTC) or 30m, 12h, 7d ago, or below an offset in every "
     "inbox partition. Only the inboxes can tell of it."
+)
+
+_CHECKPOINT = (
+    "Go on from the checkpoint in this folder, if there is one, and leave the next one there if all holds. So the "
+    "inboxes may be cut behind it (SAGA_INBOX_RETENTION)."
 )
 
 
@@ -40,17 +51,27 @@ def _at(context: click.Context, parameter: click.Parameter, text: str | None) ->
     help="Also compare with the tables of a stopped worker: its SAGA_DATA_DIR. May be given several times.",
 )
 @click.option("--at", metavar="OFFSET|TIME", callback=_at, help=_AT)
+@click.option(
+    "--checkpoint",
+    "folder",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help=_CHECKPOINT,
+)
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes (default: one for each core).")
 @as_json
 @told
-def audit(data_dirs: tuple[Path, ...], at: At | None, jobs: int | None, as_json: bool) -> None:
+def audit(
+    data_dirs: tuple[Path, ...], at: At | None, folder: Path | None, jobs: int | None, as_json: bool
+) -> None:
     """Check the topics from their beginning: is anything lost, doubled or half done?
 
     \b
     saga audit
+    saga audit --checkpoint audits           go on where the last audit ended
     saga audit --data-dir .run/data-1        compare with a stopped worker's tables too
     saga audit --at 2026-11-23T03:00         the state then, as the inboxes give it
-    saga audit --json | jq 'select(.holds | not)'
+    saga audit --json | jq 'select(.holds == false)'
 
     Every inbox is folded again with the rules alone, and compared with everything that the workers wrote. Workers may
     go on meanwhile: what is under way is counted, and not held against anybody. Exit code 1 if anything is broken;
@@ -61,23 +82,71 @@ def audit(data_dirs: tuple[Path, ...], at: At | None, jobs: int | None, as_json:
 
     settings = Settings.read()
     require(settings)
-    began = time.monotonic()
-    findings = auditing.audit(settings, data_dirs, at, jobs, lambda words: _tell(words, as_json))
+    with _failing(), nullcontext() if folder is None else Draft(folder) as draft:
+        base = None if folder is None else latest(folder)
+        if base is not None:
+            show(base_as_json(base), base_in_words(base), as_json=as_json)
+        began = time.monotonic()
+        to = None if draft is None or at is not None else draft.path
+        findings = auditing.audit(
+            settings, data_dirs, at, jobs, lambda words: _tell(words, as_json), base=base, draft=to
+        )
+        known = 0 if base is None else base.manifest.records
+        _report(findings, findings.figures["I8"]["records"] - known, time.monotonic() - began, as_json)
+        if not findings.holds:
+            raise SystemExit(FAILED)
+        if draft is not None and at is None:
+            _publish(draft, as_json)
+
+
+@contextmanager
+def _failing() -> Iterator[None]:
+    """What a checkpoint can meet, in one line."""
+    try:
+        yield
+    except (CannotTell, Refused, Busy) as error:
+        raise Failed(str(error)) from error
+    except OSError as error:
+        raise Failed(f"{error.filename}: {error.strerror}; no checkpoint was written") from error
+
+
+def base_in_words(base: Checkpoint) -> str:
+    """What the audit goes on from."""
+    mine = base.manifest
+    chain = (
+        "from the first record"
+        if mine.audits == 1
+        else f"from an earlier checkpoint; the first of {mine.audits} audits in a row was on {written(mine.begun)}"
+    )
+    return f"from checkpoint of {written(mine.written)} ({mine.records:,} records), itself checked {chain}"
+
+
+def base_as_json(base: Checkpoint) -> dict[str, object]:
+    """The same for machines; times in milliseconds."""
+    return {
+        "from_checkpoint": str(base.path),
+        **base.manifest.model_dump(include={"written", "audits", "begun"}),
+    }
+
+
+def _report(findings: Findings, records: int, seconds: float, as_json: bool) -> None:
     if as_json:
         for line in for_machines(findings):
             show(line, "", as_json=True)
-    else:
-        for words in as_lines(findings):
-            click.echo(words)
-    seconds = time.monotonic() - began
-    records = findings.figures["I8"]["records"]
-    if not as_json:
-        verdict = "everything holds" if findings.holds else f"{sum(findings.broken.values())} breaches"
-        click.echo(
-            f"audit: {verdict}; {records:,} records in {seconds:.1f} s ({records / seconds:,.0f} per second)"
-        )
-    if not findings.holds:
-        raise SystemExit(FAILED)
+        return
+    for words in as_lines(findings):
+        click.echo(words)
+    verdict = "everything holds" if findings.holds else f"{sum(findings.broken.values())} breaches"
+    click.echo(
+        f"audit: {verdict}; {records:,} records in {seconds:.1f} s ({records / seconds:,.0f} per second)"
+    )
+
+
+def _publish(draft: Draft, as_json: bool) -> None:
+    if not draft.is_whole:
+        raise Failed("no checkpoint was written: not all could be checked, see the lines above")
+    path = draft.publish()
+    show({"checkpoint": str(path)}, f"checkpoint: {path}", as_json=as_json)
 
 
 def _tell(words: str, as_json: bool) -> None:

@@ -12,10 +12,12 @@ from confluent_kafka import KafkaException
 from saga_app.commands import packages
 from saga_app.commands.broker import reach
 from saga_app.commands.group import Group
-from saga_app.commands.output import FAILED, as_json, in_words, show, told
+from saga_app.commands.orders import behind_topics
+from saga_app.commands.output import FAILED, Failed, as_json, in_words, show, told
+from saga_app.commands.sql import NoOrders
 from saga_app.commands.topics import all_wanted, remedy
 from saga_app.durable import topic_admin
-from saga_app.settings import Settings
+from saga_app.settings import Settings, without_password
 from saga_app.topics import INBOXES
 
 #: Bytes of free space below which a worker soon stops.
@@ -60,6 +62,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
         reach(settings)
         yield _topics(settings)
         yield from _workers(settings)
+        yield _order_database(settings)
     except topic_admin.BrokerUnreachable as error:
         yield Finding("broker", False, str(error))
     except KafkaException as error:
@@ -122,6 +125,16 @@ def _workers(settings: Settings) -> Iterator[Finding]:
             waiting = group.lag(topic.name)
             hint = "" if members.number or not waiting else ", and no worker is there"
             yield Finding(f"lag of {topic.name}", not hint, f"{waiting} waiting{hint}")
+
+
+def _order_database(settings: Settings) -> Finding:
+    try:
+        records = sum(behind_topics(settings).values())
+    except NoOrders as error:
+        return Finding("order database", True, f"none: {error}")
+    except Failed as error:
+        return Finding("order database", False, str(error))
+    return Finding("order database", True, f"{without_password(settings.db_url)}, {records} records behind")
 
 
 def _web(settings: Settings) -> Finding:

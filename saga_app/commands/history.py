@@ -1,24 +1,34 @@
 """`saga history`: what happened to one order?"""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from saga_app.audit.checkpoint import Refused
+from saga_app.audit.drafts import latest
 from saga_app.commands.output import Failed, as_json, show, told
 from saga_app.commands.topics import require
 from saga_app.letters.letter import written
 from saga_app.settings import Settings
 
 if TYPE_CHECKING:
-    from saga_app.audit.history import Event
+    from saga_app.audit.events import Event
 
 
 @click.command()
 @click.argument("order_id", metavar="ORDER")
+@click.option(
+    "--checkpoint",
+    "folder",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Where an inbox was cut, go on from the audit's checkpoint in this folder.",
+)
 @click.option("--rows", is_flag=True, help="Show the row after each record too.")
 @as_json
 @told
-def history(order_id: str, rows: bool, as_json: bool) -> None:
+def history(order_id: str, folder: Path | None, rows: bool, as_json: bool) -> None:
     """Tell what happened to an order, record by record, and what its rows were afterwards.
 
     \b
@@ -27,18 +37,27 @@ def history(order_id: str, rows: bool, as_json: bool) -> None:
     saga history 4711 --json | jq .row
 
     Each line: Kafka's time (UTC), topic[partition]@offset, what happened. Everything is folded again from the
-    inboxes, so it is what must have happened, whatever the tables say; `saga audit` says whether they agree.
+    inboxes, so it is what must have happened, whatever the tables say; `saga audit` says whether they agree. Where an
+    inbox was cut (SAGA_INBOX_RETENTION), the first lines say what is not told.
     """
     # Only here: it loads the agents, and Faust with them.
     from saga_app.audit.history import history as read
-    from saga_app.audit.words import in_words
+    from saga_app.audit.words import before_in_words, in_words
 
     settings = Settings.read()
     require(settings)
-    events = read(settings, order_id)
-    if not events:
-        raise Failed(f"order {order_id} was never placed; `saga dead-letters` shows what could not be taken")
-    place = max(len(where(event)) for event in events)
+    try:
+        events, before = read(settings, order_id, None if folder is None else latest(folder))
+    except Refused as error:
+        raise Failed(str(error)) from error
+    if not events and not any(each.row for each in before):
+        cut = "; ".join(["", *(each.why for each in before)])
+        raise Failed(
+            f"order {order_id} was never placed{cut}; `saga dead-letters` shows what could not be taken"
+        )
+    for each in before:
+        show(each.as_json(), before_in_words(each), as_json=as_json)
+    place = max((len(where(event)) for event in events), default=0)
     for event in events:
         words = f"{written(event.time)}  {where(event):<{place}}  {in_words(event)}"
         if rows and event.row is not None:
@@ -48,4 +67,4 @@ def history(order_id: str, rows: bool, as_json: bool) -> None:
 
 def where(event: "Event") -> str:
     """Topic, partition and offset of a record."""
-    return f"{event.place[0]}[{event.place[1]}]@{event.told.message.offset}"
+    return f"{event.place[0]}[{event.place[1]}]@{event.message.offset}"

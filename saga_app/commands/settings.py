@@ -6,7 +6,7 @@ import click
 
 from saga_app import settings as given
 from saga_app.commands.output import as_json, show, told
-from saga_app.settings import PROFILES, Settings
+from saga_app.settings import PROFILES, Settings, without_password
 
 #: The value of a variable whose name has one of these is never printed.
 SECRET: Final = ("PASSWORD", "SECRET", "TOKEN", "KEY")
@@ -40,4 +40,4 @@ def _value(setting: dict[str, str]) -> str:
             return effective.canonical_url
         if name == "SAGA_PROFILE":
             return next(profile for profile, times in PROFILES.items() if times == effective.timeouts)
-    return value
+    return without_password(value)

@@ -13,16 +13,23 @@ from saga_app.topics import Topic
 
 @click.command()
 @click.option("--create", is_flag=True, help="Create what is missing; what is there is never changed.")
+@click.option(
+    "--alter",
+    is_flag=True,
+    help="Give those that exist their settings too. A shorter SAGA_INBOX_RETENTION deletes records for ever: "
+    "run `saga audit --checkpoint` before, and see docs/how-to/keep-topics-small.md.",
+)
 @click.option("--check", is_flag=True, help="Exit code 1 if something is missing or different.")
 @as_json
 @told
-def topics(create: bool, check: bool, as_json: bool) -> None:
+def topics(create: bool, alter: bool, check: bool, as_json: bool) -> None:
     """List the topics, and what is missing or different.
 
     \b
     saga topics
     saga topics --create
     saga topics --check --json
+    SAGA_INBOX_RETENTION=30 saga topics --alter
 
     Every worker creates what is missing when it starts, so --create is for those who want it done before.
     """
@@ -31,6 +38,8 @@ def topics(create: bool, check: bool, as_json: bool) -> None:
     reach(settings)
     if create:
         topic_admin.ensure(settings, wanted)
+    if alter:
+        topic_admin.alter(settings, wanted)
     faults = topic_admin.compare(settings, wanted)
     width = max(len(topic.name) for topic in wanted)
     for topic in wanted:
@@ -50,7 +59,9 @@ def topics(create: bool, check: bool, as_json: bool) -> None:
 def all_wanted(settings: Settings) -> list[Topic]:
     """Every topic of the application with these settings."""
     own = tuple(table.name for table in tables.ALL)
-    return names.wanted(settings.app_id, own, settings.partitions, settings.replication)
+    return names.wanted(
+        settings.app_id, own, settings.partitions, settings.replication, settings.inbox_retention
+    )
 
 
 def require(settings: Settings) -> None:
@@ -79,7 +90,7 @@ def remedy(faults: dict[str, list[str]]) -> str:
         advice.append("`saga topics --create` creates what is missing")
     if "different" in states:
         advice.append(
-            "a partition count is fixed for life (set SAGA_PARTITIONS to it), "
-            "any other difference is put right with Kafka's kafka-configs.sh --alter"
+            "a partition count is fixed for life (set SAGA_PARTITIONS to it), replicas are added with Kafka's "
+            "kafka-reassign-partitions.sh, `saga topics --alter` puts any other difference right"
         )
     return "; ".join(advice)

@@ -147,6 +147,13 @@ def _offsets(
     return patiently(admin, ask, seconds)
 
 
+def cluster_id(admin: AdminClient, seconds: float = PATIENCE) -> str:
+    """Kafka's id of the cluster."""
+    return patiently(
+        admin, lambda: str(admin.describe_cluster(request_timeout=seconds).result().cluster_id), seconds
+    )
+
+
 def topic_ids(admin: AdminClient, topics: Iterable[str], seconds: float = PATIENCE) -> dict[str, str]:
     """Kafka's id of each topic: it changes when a topic is deleted and made again."""
     names = TopicCollection(list(topics))

@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient
 
 from saga_app import topics
 from saga_app.core.errors import RowsMissing
+from saga_app.core.rows import version_of
 from saga_app.durable import changelogs
 from saga_app.durable.clock import DeadlineClock
 from saga_app.durable.desk import Desk
@@ -21,9 +22,9 @@ from saga_app.durable.fatal import Exit, die
 from saga_app.durable.lease import GivenUp, Lease
 from saga_app.durable.leaving import Ages, LeavingClock
 from saga_app.durable.library import Library, Service, Superseded
-from saga_app.durable.ports import Batch
+from saga_app.durable.ports import Batch, Shelf
 from saga_app.durable.producer import KafkaLog
-from saga_app.durable.reader import Reader
+from saga_app.durable.reader import Reader, cut
 from saga_app.durable.round import Point, Round
 from saga_app.durable.view import View
 from saga_app.settings import Settings
@@ -253,10 +254,15 @@ class Engine:
     def _positions(self, committed: Mapping[tuple[str, int], int | None]) -> dict[tuple[str, int], int]:
         first = changelogs.beginnings(self._admin, [place for place, at in committed.items() if at is None])
         journals = {service.topic: service.fold.journal for service in self.services}
-        return {
-            place: max(
-                first[place] if at is None else at,
-                self.library.shelves[journals[place[0]], place[1]].inbox or 0,
-            )
-            for place, at in committed.items()
-        }
+        positions = {}
+        for place, at in committed.items():
+            shelf = self.library.shelves[journals[place[0]], place[1]]
+            if at is None and shelf.inbox is None and decided(shelf) < first[place]:
+                die(Exit.RECORDS_CUT, cut(*place, decided(shelf), first[place]))
+            positions[place] = max(first[place] if at is None else at, shelf.inbox or 0)
+        return positions
+
+
+def decided(journal: Shelf) -> int:
+    """The inbox offset below which everything was decided, as far as rows tell; records that change nothing do not."""
+    return max((version_of(row) + 1 for _, row in journal.scan(b"")), default=0)

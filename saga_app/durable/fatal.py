@@ -21,6 +21,7 @@ class Exit(IntEnum):
     REVOKE_TOO_SLOW = 77
     STORE_DAMAGED = 78
     DISK_FAILED = 79
+    RECORDS_CUT = 80
 
 
 def die(code: Exit, message: str) -> NoReturn:

@@ -80,7 +80,7 @@ class LeavingClock:
         while True:
             await asyncio.sleep(self._tick)
             async with self._sending:
-                records = list(self._due()) if self._generation >= 0 else []
+                records = list(self.due()) if self._generation >= 0 else []
                 if records:
                     # Given up: the next owner looks for itself.
                     with suppress(GivenUp):
@@ -91,7 +91,8 @@ class LeavingClock:
         async with self._sending:
             return
 
-    def _due(self) -> Iterator[Said]:
+    def due(self) -> Iterator[Said]:
+        """What is to be said now, and was not said just before."""
         if self._ages.leave is None:
             return
         now = self._clock()

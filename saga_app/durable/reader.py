@@ -82,7 +82,7 @@ class Reader:
                     continue
                 first = consumer.poll(0.1)
                 if first is not None:
-                    self._hand_over([first, *consumer.consume(MOST_RECORDS - 1, 0)])
+                    self._hand_over([first, *consumer.consume(MOST_RECORDS - 1, 0)], consumer)
         except Exception as error:
             die(Exit.ROUND_FAILED, f"reading {self.topic}: {error!r}")
         finally:
@@ -99,12 +99,12 @@ class Reader:
         else:
             consumer.unassign()
 
-    def _hand_over(self, fetched: list[KafkaMessage]) -> None:
+    def _hand_over(self, fetched: list[KafkaMessage], consumer: Consumer) -> None:
         found: dict[int, list[Message]] = {}
         for each in fetched:
             error = each.error()
             if error is not None:
-                self._check(error, each)
+                self._check(error, each, consumer)
                 continue
             message = Message(
                 each.offset(), each.timestamp()[1], each.key(), each.value(), each.headers() or ()
@@ -123,11 +123,20 @@ class Reader:
         if batches:
             self._deliver(batches)
 
-    def _check(self, error: KafkaError, message: KafkaMessage) -> None:
+    def _check(self, error: KafkaError, message: KafkaMessage, consumer: Consumer) -> None:
         if error.code() in MOVING or error.retriable():
             return
-        die(
-            Exit.ROUND_FAILED,
-            f"reading {self.topic}[{message.partition()}] at offset {message.offset()}: {error}; "
-            "if records were deleted before they were decided, the topics must be restored",
-        )
+        partition, position = message.partition(), self._next.get(message.partition())
+        if position is not None and error.code() == KafkaError._AUTO_OFFSET_RESET:
+            first, _ = consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=10)
+            if position < first:
+                die(Exit.RECORDS_CUT, cut(self.topic, partition, position, first))
+        die(Exit.ROUND_FAILED, f"reading {self.topic}[{partition}] at offset {position}: {error}")
+
+
+def cut(topic: str, partition: int, position: int, first: int) -> str:
+    """Why a worker must not go on: records are gone that nobody has decided, as far as it knows."""
+    return (
+        f"{topic}[{partition}] must be read from offset {position} on, but it begins at {first}: records were "
+        "deleted before they were decided; docs/how-to/keep-topics-small.md says what to do"
+    )

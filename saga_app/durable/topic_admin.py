@@ -1,11 +1,11 @@
 """Makes the topics that are missing and compares those that exist."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
 from saga_app.durable.patience import patiently
 from saga_app.settings import Settings
@@ -56,16 +56,41 @@ def compare(settings: Settings, topics: Sequence[Topic]) -> dict[str, list[str]]
             faults.setdefault(topic.name, []).append(f"{len(replicas)} partitions, not {topic.partitions}")
         if (fewest := min(replicas, default=0)) < topic.replication:
             faults.setdefault(topic.name, []).append(f"{fewest} replicas, not {topic.replication}")
-    there = [topic for topic in topics if topic.name in existing]
-    asked = [ConfigResource(ConfigResource.Type.TOPIC, topic.name) for topic in there]
+    for topic, differences in _differences(admin, [topic for topic in topics if topic.name in existing]):
+        for name, actual in differences.items():
+            faults.setdefault(topic.name, []).append(f"{name} is {actual}, not {topic.config[name]}")
+    return faults
+
+
+def alter(settings: Settings, topics: Sequence[Topic]) -> None:
+    """Gives the topics that exist the settings that they must have. Raises `KafkaException`."""
+    admin = _admin(settings)
+    existing = _partitions(admin, settings)
+    changes = [
+        ConfigResource(
+            ConfigResource.Type.TOPIC,
+            topic.name,
+            incremental_configs=[
+                ConfigEntry(name, topic.config[name], incremental_operation=AlterConfigOpType.SET)
+                for name in differences
+            ],
+        )
+        for topic, differences in _differences(admin, [each for each in topics if each.name in existing])
+    ]
+    if changes:
+        for future in admin.incremental_alter_configs(changes, request_timeout=PATIENCE).values():
+            future.result()
+
+
+def _differences(admin: AdminClient, topics: Sequence[Topic]) -> Iterator[tuple[Topic, dict[str, str]]]:
+    """Topics that differ, each with the settings that it has instead."""
+    asked = [ConfigResource(ConfigResource.Type.TOPIC, topic.name) for topic in topics]
     answers = admin.describe_configs(asked, request_timeout=PATIENCE) if asked else {}
     found = {resource.name: future.result() for resource, future in answers.items()}
-    for topic in there:
-        for name, value in topic.config.items():
-            actual = found[topic.name][name].value
-            if actual != value:
-                faults.setdefault(topic.name, []).append(f"{name} is {actual}, not {value}")
-    return faults
+    for topic in topics:
+        actual = {name: found[topic.name][name].value for name in topic.config}
+        if different := {name: value for name, value in actual.items() if value != topic.config[name]}:
+            yield topic, different
 
 
 def ensure(settings: Settings, topics: Sequence[Topic]) -> list[str]:

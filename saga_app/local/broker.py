@@ -13,13 +13,12 @@ import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from saga_app.local import config, jars, java
 from saga_app.local.errors import LocalKafkaError
 from saga_app.local.home import Home, Saved, Seat, new_cluster_id
-from saga_app.local.process import command_line, until
+from saga_app.local.process import Server, command_line, until
 
 #: Seconds until a started broker must answer, and until a stopped one must have ended before it is killed.
 START_WITHIN = 90.0
@@ -37,7 +36,7 @@ HEAP_OF_SEVERAL = "-Xmx256m"
 TOOL_OPTIONS = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 
 
-class Broker:
+class Broker(Server):
     """One broker and its folder. Its port, once chosen, stays the same for as long as the folder exists.
 
     `port` 0 means any free one; `seat` is given where it is one of a `Cluster`, and has its port then; `proxied` gives
@@ -208,18 +207,6 @@ class Broker:
         """Stop it and delete its folder, data and all."""
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        try:
-            return self.start().wait()
-        except BaseException:
-            self.stop()
-            raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     # How
 

@@ -8,14 +8,13 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from saga_app.local import config
 from saga_app.local.broker import START_WITHIN, Broker
 from saga_app.local.errors import LocalKafkaError
 from saga_app.local.home import Seat, new_cluster_id
-from saga_app.local.process import until
+from saga_app.local.process import Server, until
 
 #: Seconds in which brokers that are told to stop together must have ended. The last ones wait in vain for a majority
 #: of controllers; a broker that is killed loses nothing that was acknowledged.
@@ -31,7 +30,7 @@ class Plan:
     controllers: Sequence[int]
 
 
-class Cluster:
+class Cluster(Server):
     """`size` brokers in one folder; every method may be called again when it has already been done."""
 
     def __init__(
@@ -86,18 +85,6 @@ class Cluster:
         for broker in self.brokers:
             broker.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        try:
-            return self.start().wait()
-        except BaseException:
-            self.stop()
-            raise
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def _plan(self) -> Plan | None:
         try:

@@ -1,9 +1,12 @@
-"""Processes that are known by number only, since another program started them."""
+"""Processes that are known by number only, since another program started them; and servers that a `with` runs."""
 
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 #: Seconds between two looks.
 PAUSE = 0.05
@@ -38,3 +41,31 @@ def until(holds: Callable[[], bool], seconds: float) -> bool:
             return False
         time.sleep(PAUSE)
     return True
+
+
+class Server(ABC):
+    """What a `with` starts, waits for, and stops, whatever happens inside."""
+
+    @abstractmethod
+    def start(self) -> Self:
+        """Start it without waiting."""
+
+    @abstractmethod
+    def wait(self) -> Self:
+        """Wait until it answers."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End it in order."""
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start().wait()
+        except BaseException:
+            self.stop()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

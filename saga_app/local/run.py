@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import tables
 from saga_app import topics
 from saga_app.audit.audit import audit
 from saga_app.audit.report import as_lines
 from saga_app.commands.group import Group
 from saga_app.commands.sending import Sender
+from saga_app.commands.topics import all_wanted
 from saga_app.demo import retail
 from saga_app.durable import topic_admin
 from saga_app.local.broker import Broker
@@ -25,7 +25,7 @@ from saga_app.local.cluster import Cluster
 from saga_app.local.errors import LocalKafkaError
 from saga_app.local.follow import COMPLETED, Follower
 from saga_app.local.process import until
-from saga_app.local.workers import LocalWorker, WorkerFailed
+from saga_app.local.workers import LocalOrderBook, LocalWorker, WorkerFailed
 from saga_app.settings import Settings, SettingsError
 from saga_app.wire import decode
 
@@ -50,6 +50,7 @@ class Run:
         self.folder: Path = options.folder
         self.broker: Broker | Cluster | None = None
         self.workers: list[LocalWorker] = []
+        self.book: LocalOrderBook | None = None
         self.placed: set[str] = set()
         self.follower: Follower | None = None
 
@@ -57,11 +58,7 @@ class Run:
         """Broker, topics and workers; returns when the workers are ready."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.settings = self._find_broker()
-        names = tuple(table.name for table in tables.ALL)
-        wanted = topics.wanted(
-            self.settings.app_id, names, self.settings.partitions, self.settings.replication
-        )
-        made = topic_admin.ensure(self.settings, wanted)
+        made = topic_admin.ensure(self.settings, all_wanted(self.settings))
         say(f"topics: {len(made)} created" if made else "topics: all there")
         self.workers = [
             LocalWorker(self.folder, number, self._told(), say)
@@ -69,6 +66,8 @@ class Run:
         ]
         for worker in self.workers:
             worker.start()
+        self.book = LocalOrderBook(self.folder, self._told(), say)
+        self.book.start()
         self._write_environment()
         for worker in self.workers:
             worker.wait()
@@ -99,6 +98,8 @@ class Run:
                 say(f"  {ending.order_id:<14} {ending.outcome}")
             for worker in self.workers:
                 worker.look()
+            if self.book is not None:
+                self.book.look()
             if not summed_up and self.placed <= self.follower.ended.keys():
                 holds = self.sum_up()
                 summed_up = True
@@ -107,6 +108,7 @@ class Run:
                 say(
                     f"tables at {self.workers[0].url}/table/orders/ORDER/; to use the tools: . {self.folder}/env"
                 )
+                say("the orders, newest first: saga orders")
                 say(f"running until Ctrl-C; try: kill -9 $(cat {self.workers[0].pid_file})")
             if self.options.once and time.monotonic() - last > PATIENCE:
                 say(f"no order has ended for {PATIENCE:.0f} s; see the logs in {self.folder}")
@@ -138,13 +140,14 @@ class Run:
         return findings.holds
 
     def stop(self) -> None:
-        """Workers first, the broker last."""
+        """The order database and the workers first, the broker last."""
         if self.follower is not None:
             self.follower.close()
-        for worker in self.workers:
-            worker.terminate()
-        for worker in self.workers:
-            worker.stop()
+        processes = [*([self.book] if self.book else []), *self.workers]
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.stop()
         if self.broker is not None:
             self.broker.stop()
 
@@ -165,8 +168,20 @@ class Run:
         return Settings.read({**os.environ, **of_broker})
 
     def _told(self) -> dict[str, str]:
-        """What workers and tools are told about the broker."""
-        return {"SAGA_BROKER": self.settings.broker, "SAGA_REPLICATION": str(self.settings.replication)}
+        """What workers and tools are told about broker and database."""
+        return {
+            "SAGA_BROKER": self.settings.broker,
+            "SAGA_REPLICATION": str(self.settings.replication),
+            "SAGA_DB_URL": self._database(),
+        }
+
+    def _database(self) -> str:
+        """Each cluster has a database of its own: what is a copy of one is not written over with another."""
+        given, ours = os.environ.get("SAGA_DB_URL", ""), f"sqlite:///{self.folder}/orders"
+        # Whoever has sourced .run/env names our own.
+        if given and not given.startswith(ours):
+            return given
+        return f"{ours}-{self.options.brokers}.db" if isinstance(self.broker, Cluster) else f"{ours}.db"
 
     def _write_environment(self) -> None:
         lines = {**self._told(), "SAGA_WEB": self.workers[0].url}

@@ -1,10 +1,10 @@
-"""Worker processes of this machine: started, watched, started again when they die, and stopped in order."""
+"""Workers and other processes of this machine: started, watched, started again when they die, and stopped in order."""
 
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -24,38 +24,32 @@ class WorkerFailed(Exception):
     """A worker that does not get ready; the message has the end of its log."""
 
 
-class LocalWorker:
-    """One `faust worker` with its own data directory, web port, log and pid file below the run folder."""
+class LocalProcess:
+    """A program of ours with its own log and pid file in the run folder."""
 
     def __init__(
-        self, folder: Path, number: int, settings: Mapping[str, str], say: Callable[[str], None]
+        self,
+        folder: Path,
+        name: str,
+        command: Sequence[str],
+        settings: Mapping[str, str],
+        say: Callable[[str], None],
     ) -> None:
-        self.number = number
-        self.log = folder / f"worker-{number}.log"
-        self.pid_file = folder / f"worker-{number}.pid"
-        self.port = _web_port(number)
+        self.name = name
+        self.log = folder / f"{name.replace(' ', '-')}.log"
+        self.pid_file = self.log.with_suffix(".pid")
         self._say = say
-        self._environment = {
-            **os.environ,
-            **settings,
-            "SAGA_DATA_DIR": str(folder / "data" / f"worker-{number}"),
-            "SAGA_WEB_PORT": str(self.port),
-        }
+        self._command = [str(Path(sys.executable).with_name(command[0])), *command[1:]]
+        self._environment = {**os.environ, **settings}
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start = 0
 
-    @property
-    def url(self) -> str:
-        """Its web server."""
-        return f"http://127.0.0.1:{self.port}"
-
     def start(self) -> None:
         """Starts the process without waiting."""
-        command = [str(Path(sys.executable).with_name("faust")), "-A", "saga_app", "worker", "-l", "info"]
         self._log_start = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own command
-                command,
+                self._command,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -64,14 +58,6 @@ class LocalWorker:
                 start_new_session=True,
             )
         self.pid_file.write_text(f"{self._process.pid}\n")
-
-    def wait(self) -> None:
-        """Until it is ready. Raises WorkerFailed with its last words if it does not get there."""
-        until(lambda: self.ended is not None or READY in self._logged(), READY_WITHIN)
-        if READY not in self._logged():
-            raise WorkerFailed(
-                f"worker {self.number} did not get ready. The end of {self.log}:\n{self._logged()[-2000:]}"
-            )
 
     @property
     def ended(self) -> int | None:
@@ -88,7 +74,7 @@ class LocalWorker:
         was = self._process.pid
         self.start()
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        self._say(f"worker {self.number} (pid {was}) {how}; started again as pid {self._process.pid}")
+        self._say(f"{self.name} (pid {was}) {how}; started again as pid {self._process.pid}")
 
     def terminate(self) -> None:
         """Asks it to end; see `stop`."""
@@ -110,6 +96,55 @@ class LocalWorker:
         with self.log.open("rb") as log:
             log.seek(self._log_start)
             return log.read().decode(errors="replace")
+
+
+class LocalWorker(LocalProcess):
+    """One `faust worker` with its own data directory and web port."""
+
+    def __init__(
+        self, folder: Path, number: int, settings: Mapping[str, str], say: Callable[[str], None]
+    ) -> None:
+        self.number = number
+        self.port = _web_port(number)
+        own = {
+            "SAGA_DATA_DIR": str(folder / "data" / f"worker-{number}"),
+            "SAGA_WEB_PORT": str(self.port),
+        }
+        command = ("faust", "-A", "saga_app", "worker", "-l", "info")
+        super().__init__(folder, f"worker {number}", command, {**settings, **own}, say)
+
+    @property
+    def url(self) -> str:
+        """Its web server."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def wait(self) -> None:
+        """Until it is ready. Raises WorkerFailed with its last words if it does not get there."""
+        until(lambda: self.ended is not None or READY in self._logged(), READY_WITHIN)
+        if READY not in self._logged():
+            raise WorkerFailed(
+                f"worker {self.number} did not get ready. The end of {self.log}:\n{self._logged()[-2000:]}"
+            )
+
+
+class LocalOrderBook(LocalProcess):
+    """`saga orderbook`, which keeps the order database up to date."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, str], say: Callable[[str], None]) -> None:
+        super().__init__(folder, "orderbook", ("saga", "orderbook"), settings, say)
+        self._told = False
+
+    def look(self) -> None:
+        """Starts it again if it was killed. Where it ended by itself it would do so again; that is said once."""
+        if self.ended is None or self._told:
+            return
+        if self.ended < 0:
+            super().look()
+        else:
+            self._told = True
+            self._say(
+                f"orderbook ended with exit code {self.ended}, and orders go on without it; see {self.log}"
+            )
 
 
 def _web_port(number: int) -> int:

@@ -10,11 +10,11 @@ from saga_app import topics, wire
 from saga_app.audit.findings import Breach
 from saga_app.audit.limits import At
 from saga_app.audit.report import as_json, as_lines
-from saga_app.core.records import OrderPlaced, PricedLine, Record
+from saga_app.core.records import Record
 from saga_app.durable.ports import Outgoing, Place
 from saga_app.durable.rocks import Memory, RocksShelf
 from saga_app.durable.round import SENT_ON
-from tests.audit.world import PARTITIONS, World, Written
+from tests.audit.world import PARTITIONS, World, Written, bought
 from tests.support.examples import (
     cancel,
     cancelled,
@@ -22,17 +22,10 @@ from tests.support.examples import (
     delivery,
     deposit,
     order,
-    placed,
     refund,
     release,
 )
 from tests.support.given import BEGINNING
-
-
-def bought(order_id: str, amount: str = "10.00", country: str = "GB", **goods: int) -> OrderPlaced:
-    """An order of customer c1, who has an account."""
-    lines = tuple(PricedLine(sku=sku, quantity=quantity) for sku, quantity in (goods or {"mug": 1}).items())
-    return placed(order_id, amount, customer_id="c1", country=country, lines=lines)
 
 
 @pytest.fixture

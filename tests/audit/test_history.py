@@ -1,9 +1,15 @@
 """The history of an order: what happened, in the order in which it happened, with the row after each record."""
 
+from pathlib import Path
+
 import pytest
 
-from saga_app.audit.history import Event, history
-from saga_app.audit.words import in_words
+from saga_app import topics
+from saga_app.audit.checkpoint import Checkpoint
+from saga_app.audit.drafts import latest
+from saga_app.audit.events import Event
+from saga_app.audit.history import history
+from saga_app.audit.words import before_in_words, in_words
 from saga_app.core.records import OrderPlaced, PricedLine
 from saga_app.settings import Settings
 from tests.audit.world import PARTITIONS, World
@@ -16,7 +22,9 @@ def bought(order_id: str, **fields: object) -> OrderPlaced:
 
 
 def told(world: World, order_id: str) -> list[Event]:
-    return history(Settings(partitions_text=str(PARTITIONS)), order_id)
+    events, before = history(Settings(partitions_text=str(PARTITIONS)), order_id)
+    assert not before
+    return events
 
 
 def words(world: World, order_id: str) -> list[str]:
@@ -101,3 +109,51 @@ def test_each_record_has_its_row_and_its_place(shop: World) -> None:
 
 def test_an_order_that_was_never_placed_has_no_history(shop: World) -> None:
     assert told(shop, "o1") == []
+
+
+def cut(world: World, folder: Path) -> Checkpoint:
+    """Everything that an audit has seen is deleted from the inboxes; the checkpoint that it left."""
+    world.checkpointed(folder)
+    base = latest(folder)
+    assert base is not None
+    for place, offset in base.known.items():
+        if place[0] in topics.INBOXES:
+            world.keep_from(place, offset)
+    return base
+
+
+def test_where_the_inboxes_were_cut_the_rows_as_they_are_now_are_told_and_that_it_is_not_all(
+    shop: World, tmp_path: Path
+) -> None:
+    shop.run(bought("o1"), bought("o2", country="NZ"))
+    cut(shop, tmp_path)
+    shop.run(cancel("o1"))
+    events, before = history(Settings(partitions_text=str(PARTITIONS)), "o1")
+    assert [in_words(event) for event in events] == [
+        "CancellationRequested; what came of it cannot be told: the inbox was cut"
+    ]
+    assert events[0].as_json()["verdict"] is None
+    states = [before_in_words(each).rpartition(" ")[2] for each in before]
+    assert states == ["COMPLETED", "DONE", "DONE", "DONE"]
+    assert all("begins at offset" in each.why for each in before)
+
+
+def test_from_a_checkpoint_what_came_after_it_is_told_exactly(shop: World, tmp_path: Path) -> None:
+    shop.run(bought("o1"))
+    base = cut(shop, tmp_path)
+    shop.run(cancel("o1"), bought("o2"))
+    settings = Settings(partitions_text=str(PARTITIONS))
+    events, before = history(settings, "o1", base)
+    assert [in_words(event) for event in events] == ["too late to cancel: the order is completed"]
+    assert len(before) == 4 and all("from the checkpoint's end" in each.why for each in before)
+    later = [in_words(event) for event in history(settings, "o2", base).events]
+    assert later[1] == "paid (c1:GBP -10.00)" and later[-1] == "COMPLETED"
+
+
+def test_an_inbox_that_is_whole_is_told_from_its_first_record_also_with_a_checkpoint(
+    shop: World, tmp_path: Path
+) -> None:
+    shop.run(bought("o1"))
+    shop.checkpointed(tmp_path)
+    found = history(Settings(partitions_text=str(PARTITIONS)), "o1", latest(tmp_path))
+    assert not found.before and found.events == told(shop, "o1")

@@ -7,7 +7,7 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 
 from saga_app.audit import matching
-from saga_app.audit.matching import FOUND, SLIP, WANTED, Origin, Side, pairs
+from saga_app.audit.matching import FOUND, SLIP, WANTED, Origin, Pair, Side, pairs
 from saga_app.audit.shelves import side_by_side
 
 ORIGIN = Origin("t", 0, 1, "slip", "o1")
@@ -24,10 +24,12 @@ def test_every_digest_comes_once_with_both_sides(
             for content in contents:
                 writer.add(SLIP, content.encode(), ORIGIN._replace(what=content))
             writer.close()
-    found = {
-        (pair.wanted and pair.wanted.what, pair.found and pair.found.what): pair.kind
-        for pair in pairs(tmp_path)
-    }
+
+    def what(pair: Pair, side: str) -> str | None:
+        origin = pair.origin(side)
+        return origin and origin.what
+
+    found = {(what(pair, WANTED), what(pair, FOUND)): pair.kind for pair in pairs(tmp_path)}
     assert found == {("a", None): "s", ("b", "b"): "s", ("c", "c"): "s", ("d", None): "s", (None, "e"): "s"}
 
 

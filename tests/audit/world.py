@@ -2,22 +2,24 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from saga_app import topics, wire
 from saga_app.audit import audit as auditing
+from saga_app.audit.drafts import Draft, latest
 from saga_app.audit.findings import Breach, Findings
 from saga_app.audit.limits import At
 from saga_app.core.decision import At as Position
 from saga_app.core.decision import Fold, Put
 from saga_app.core.errors import Rejected
-from saga_app.core.records import Record
+from saga_app.core.records import OrderPlaced, PricedLine, Record
 from saga_app.durable.dead_letters import dead_letter
 from saga_app.durable.ports import Message, Outgoing, Place, row_record
 from saga_app.settings import Settings
+from tests.support.examples import placed
 from tests.support.given import BEGINNING, CHECKOUT, INVENTORY, PAYMENT, SHIPPING, Tables
 
 FOLDS: Final[dict[str, Fold]] = {
@@ -28,6 +30,12 @@ FOLDS: Final[dict[str, Fold]] = {
 }
 PARTITIONS: Final = 2
 APP: Final = "saga"
+
+
+def bought(order_id: str, amount: str = "10.00", country: str = "GB", **goods: int) -> OrderPlaced:
+    """An order of customer c1, who has an account."""
+    lines = tuple(PricedLine(sku=sku, quantity=quantity) for sku, quantity in (goods or {"mug": 1}).items())
+    return placed(order_id, amount, customer_id="c1", country=country, lines=lines)
 
 
 @dataclass
@@ -64,14 +72,29 @@ class World:
     committed: dict[Place, int] = field(default_factory=dict)
     tables: dict[Place, Tables] = field(default_factory=dict)
     now: int = BEGINNING
+    cluster: str = "cluster-1"
+    renewed: set[str] = field(default_factory=set)
+    #: Where the log of a place begins, if it was cut.
+    cut: dict[Place, int] = field(default_factory=dict)
+    #: What workers do while an audit takes its limits.
+    meanwhile: Callable[[], None] = field(default=lambda: None)
+
+    def topic_id(self, name: str) -> str:
+        """Kafka's id of a topic."""
+        return f"{name} made again" if name in self.renewed else name
 
     def end(self, place: Place) -> int:
         """The offset after the last record."""
-        return self.logs[place][-1].at + 1 if self.logs[place] else 0
+        return self.logs[place][-1].at + 1 if self.logs[place] else self.cut.get(place, 0)
 
     def first(self, place: Place) -> int:
         """The offset of the first record."""
-        return self.logs[place][0].at if self.logs[place] else 0
+        return self.logs[place][0].at if self.logs[place] else self.cut.get(place, 0)
+
+    def keep_from(self, place: Place, offset: int) -> None:
+        """Retention deletes the records before this offset."""
+        self.logs[place] = [each for each in self.logs[place] if each.at >= offset]
+        self.cut[place] = offset
 
     def append(self, record: Outgoing) -> Written:
         """Writes one record, as a producer does."""
@@ -96,9 +119,13 @@ class World:
         """Sends the records and decides everything, until nothing waits; all of it is committed then."""
         for record in records:
             self.send(record)
-        while waiting := [place for place in self._inboxes() if self.committed[place] < self.end(place)]:
-            self._decide(waiting[0])
+        while waiting := self.waiting():
+            self.decide(waiting[0])
         return self
+
+    def waiting(self) -> list[Place]:
+        """Where something is to be decided."""
+        return [place for place in self._inboxes() if self.committed[place] < self.end(place)]
 
     def row(self, table: str, key: str) -> tuple[Place, Written]:
         """The row of this key that was written last, and where it stands."""
@@ -135,10 +162,18 @@ class World:
         """Takes a record out of its topic; those behind it keep their offsets."""
         self.logs[place].remove(written)
 
-    def audit(self, at: At | None = None, data_dirs: Sequence[Path] = ()) -> Findings:
-        """The audit of these topics."""
+    def audit(self, at: At | None = None, data_dirs: Sequence[Path] = (), **options: Any) -> Findings:
+        """The audit of these topics; `options` are `base` and `draft`."""
         settings = Settings(partitions_text=str(PARTITIONS), app_id=APP)
-        return auditing.audit(settings, data_dirs, at, jobs=1)
+        return auditing.audit(settings, data_dirs, at, jobs=1, **options)
+
+    def checkpointed(self, folder: Path) -> Findings:
+        """The audit that goes on from the folder's checkpoint, and leaves the next one there if all is well."""
+        with Draft(folder) as draft:
+            findings = self.audit(base=latest(folder), draft=draft.path)
+            if draft.is_whole:
+                draft.publish()
+            return findings
 
     def breaches(self) -> list[Breach]:
         """Everything that the audit finds broken."""
@@ -151,9 +186,12 @@ class World:
             self.tables.setdefault(place, Tables(FOLDS[place[0]]))
         return places
 
-    def _decide(self, place: Place) -> None:
-        """The next record of a partition: first its row, then balances, then what follows from it."""
-        written = self.logs[place][self.committed[place]]
+    def decide(self, place: Place, crashes: bool = False) -> None:
+        """The next record of a partition: first its row, then balances, then what follows from it.
+
+        A worker that crashes has only written the row.
+        """
+        written = next(each for each in self.logs[place] if each.at >= self.committed[place])
         message = Message(
             written.at, written.time, written.sent_key, written.sent_value, written.sent_headers
         )
@@ -164,13 +202,16 @@ class World:
         except Rejected as rejection:
             self.append(dead_letter(*place, message, rejection))
         else:
-            self.tables[place].put(decision.puts)
-            for put in decision.puts:
-                self._log(place[1], put)
+            self._write(place[1], self.tables[place], decision.puts[: -len(decision.balances) or None])
+            if crashes:
+                return
+            self._write(place[1], self.tables[place], decision.balances)
             for sent in decision.sends:
                 self.send(sent)
-        self.committed[place] += 1
+        self.committed[place] = written.at + 1
 
-    def _log(self, partition: int, put: Put) -> None:
-        topic = topics.changelog(APP, put.table)
-        self.append(row_record(topic, partition, put.key.encode(), put.row.encode()))
+    def _write(self, partition: int, tables: Tables, puts: Sequence[Put]) -> None:
+        tables.put(puts)
+        for put in puts:
+            topic = topics.changelog(APP, put.table)
+            self.append(row_record(topic, partition, put.key.encode(), put.row.encode()))

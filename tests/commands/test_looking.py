@@ -52,6 +52,24 @@ def test_topics_names_a_wrong_partition_count_and_changes_nothing(
 
 
 @pytest.mark.live
+def test_topics_alters_how_long_inboxes_are_kept_and_nothing_else(
+    saga: Saga, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("SAGA_INBOX_RETENTION", "30")
+    different = saga("topics", "--check", "--json")
+    assert different.exit_code == 1
+    states = {name: each["state"] for name, each in listed(different).items()}
+    assert {name for name, state in states.items() if state != "ok"} == set(INBOXES)
+    assert f"retention.ms is -1, not {30 * 24 * 3600 * 1000}" in different.stdout
+    assert "saga topics --alter" in different.stderr
+    assert saga("topics", "--create", "--check").exit_code == 1, "what is there is not changed by the way"
+    assert saga("topics", "--alter", "--check").exit_code == 0
+    monkeypatch.setenv("SAGA_INBOX_RETENTION", "forever")
+    assert saga("topics", "--check").exit_code == 1
+    assert saga("topics", "--alter", "--check").exit_code == 0
+
+
+@pytest.mark.live
 def test_topics_names_a_setting_that_differs(saga: Saga, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SAGA_APP_ID", "odd")
     topic_admin.ensure(
@@ -62,7 +80,8 @@ def test_topics_names_a_setting_that_differs(saga: Saga, monkeypatch: pytest.Mon
     assert result.exit_code == 1
     assert listed(result)["odd-stock-changelog"]["state"] == "different"
     assert "cleanup.policy is delete, not compact" in listed(result)["odd-stock-changelog"]["faults"]
-    assert "kafka-configs.sh" in result.stderr
+    assert "saga topics --alter" in result.stderr
+    assert saga("topics", "--alter", "--check").exit_code == 0
 
 
 @pytest.mark.live

@@ -1,6 +1,7 @@
 """`saga settings`: what is in effect, and why."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from click.testing import CliRunner
 
 from saga_app import settings as given
 from saga_app.commands import main
+from saga_app.settings import Settings
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +41,24 @@ def test_what_follows_from_another_setting_is_shown_as_it_is_in_effect(monkeypat
     assert settings()["SAGA_PROFILE"]["value"] == "cluster"
 
 
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [("", None), ("forever", None), ("7", timedelta(days=7)), ("3650", timedelta(days=3650))],
+)
+def test_inboxes_are_kept_for_ever_or_for_days(text: str, kept: timedelta | None):
+    assert Settings.read({"SAGA_INBOX_RETENTION": text}).inbox_retention == kept
+
+
+@pytest.mark.parametrize("text", ["6", "0", "-1", "7.5", "7d", "never", "3651"])
+def test_inboxes_are_not_kept_for_less_than_kafka_remembers_a_stopped_worker(
+    monkeypatch: pytest.MonkeyPatch, text: str
+):
+    monkeypatch.setenv("SAGA_INBOX_RETENTION", text)
+    result = CliRunner().invoke(main, ["settings"])
+    assert result.exit_code == 2
+    assert "days from 7 to 3650" in result.stderr and "offsets.retention.minutes" in result.stderr
+
+
 def test_secrets_are_hidden(monkeypatch: pytest.MonkeyPatch):
     secret = {
         "name": "SAGA_BROKER_PASSWORD",
@@ -50,6 +70,19 @@ def test_secrets_are_hidden(monkeypatch: pytest.MonkeyPatch):
     result = CliRunner().invoke(main, ["settings"])
     assert "SAGA_BROKER_PASSWORD" in result.stdout
     assert "hunter2" not in result.stdout
+
+
+@pytest.mark.parametrize("password", ["hunter2", "hun@ter2", "hun/ter2", "hun:ter2"])
+def test_a_password_in_an_address_is_hidden(monkeypatch: pytest.MonkeyPatch, password: str):
+    monkeypatch.setenv("SAGA_DB_URL", f"postgresql://saga:{password}@db/orders?sslpassword={password}&x=1")
+    assert settings()["SAGA_DB_URL"]["value"] == "postgresql://saga:***@db/orders?sslpassword=***&x=1"
+
+
+def test_an_address_that_is_no_database_is_refused_without_its_password(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SAGA_DB_URL", "mysql://saga:hunter2@db/orders")
+    result = CliRunner().invoke(main, ["settings"])
+    assert result.exit_code == 2
+    assert "SAGA_DB_URL" in result.stderr and "hunter2" not in result.stderr
 
 
 def test_people_get_one_line_for_each():

@@ -4,8 +4,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from saga_app import topics, wire
@@ -50,6 +49,25 @@ def lose_unread_slips(scene: Scene, partitions: Iterable[int]) -> int:
     return sum(ends.values())
 
 
+def accept_the_loss(scene: Scene, partitions: Iterable[int]) -> None:
+    """Sets what the group has taken behind the deleted records, as people must: a worker would not skip them."""
+    admin = AdminClient({"bootstrap.servers": scene.broker, "log_level": 3})
+    ends = scene.log.ends((topics.PAYMENT, each) for each in partitions)
+    taken = ConsumerGroupTopicPartitions(
+        scene.app_id, [TopicPartition(*place, end) for place, end in ends.items()]
+    )
+
+    def taken_over() -> bool:
+        try:
+            altered = admin.alter_consumer_group_offsets([taken])[scene.app_id].result().topic_partitions
+        except KafkaException:
+            altered = None
+        # The killed workers are members until their session ends; some brokers say so for each partition.
+        return altered is not None and all(each.error is None for each in altered)
+
+    until(taken_over, 30, lambda: "the group still has members")
+
+
 def decided(scene: Scene) -> set[int]:
     """Partitions of checkout's inbox of which everything is committed."""
     committed = scene.log.committed()
@@ -63,7 +81,6 @@ def nudged(ledger: Ledger) -> list[tuple[str, int]]:
     return [(each.order_id, each.attempt) for each in records if isinstance(each, DeadlinePassed)]
 
 
-@pytest.mark.nightly
 def test_orders_whose_slips_are_lost_are_nudged_by_successors_whose_clocks_are_wrong(
     scene: Scene, tmp_path: Path
 ) -> None:
@@ -81,10 +98,12 @@ def test_orders_whose_slips_are_lost_are_nudged_by_successors_whose_clocks_are_w
     placed = scene.shop.send(plain_orders(400, "lost"))
     half = topics.DEFAULT_PARTITIONS // 2
     until(lambda: len(decided(scene)) == half, 30, lambda: f"decided are {decided(scene)}")
-    lost = lose_unread_slips(scene, set(range(topics.DEFAULT_PARTITIONS)) - decided(scene))
+    undecided = set(range(topics.DEFAULT_PARTITIONS)) - decided(scene)
+    lost = lose_unread_slips(scene, undecided)
     for worker in (deciding, frozen):
         worker.kill()
     assert lost > 0
+    accept_the_loss(scene, undecided)
     for name, hours in (("ahead", 1), ("behind", -1)):
         scene.worker(name, **moved(tmp_path, hours * HOUR)).start()
     placed += scene.shop.send(plain_orders(100, "unharmed"))

@@ -211,7 +211,8 @@ def test_records_that_were_deleted_before_they_were_decided_end_the_process(
         future.result(20)
     reader.assign({0: 3}, 1)
     wait_until(lambda: ended)
-    assert ended[0][0] is Exit.ROUND_FAILED and topic in ended[0][1]
+    assert ended[0][0] is Exit.RECORDS_CUT
+    assert f"{topic}[0] must be read from offset 3 on, but it begins at 6" in ended[0][1]
     assert desk.batches == []
 
 

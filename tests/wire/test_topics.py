@@ -1,5 +1,7 @@
 """Topics: the partition of a record follows from what is in it."""
 
+from datetime import timedelta
+
 import pytest
 
 from saga_app import topics
@@ -87,6 +89,18 @@ def test_inboxes_and_dead_letters_are_kept_for_ever_and_inboxes_have_the_brokers
         assert found[name]["message.timestamp.type"] == "LogAppendTime"
         assert found[name]["max.message.bytes"] == str(1024 * 1024)
     assert found["dead_letters"]["max.message.bytes"] == str(2 * 1024 * 1024)
+
+
+def test_only_inboxes_are_cut_and_so_that_a_day_at_most_is_kept_longer() -> None:
+    found = {
+        topic.name: topic.config
+        for topic in topics.wanted("saga", ("orders",), 8, inbox_retention=timedelta(days=30))
+    }
+    for name in topics.INBOXES:
+        assert found[name]["retention.ms"] == str(30 * 24 * 3600 * 1000)
+        assert found[name]["segment.ms"] == str(24 * 3600 * 1000)
+    assert found[topics.DEAD_LETTERS]["retention.ms"] == "-1"
+    assert "retention.ms" not in found["saga-orders-changelog"]
 
 
 @pytest.mark.parametrize(("replication", "least"), [(1, None), (2, None), (3, "2"), (5, "2")])

@@ -70,8 +70,9 @@ class SagaApp(faust.App):  # type: ignore[misc]
         if self.client_only or self.producer_only:
             return
         self._check_web_port()
+        mine = self.settings
         topics = wanted(
-            self.settings.app_id, tuple(self.tables), self.settings.partitions, self.settings.replication
+            mine.app_id, tuple(self.tables), mine.partitions, mine.replication, mine.inbox_retention
         )
         try:
             created = await asyncio.to_thread(topic_admin.ensure, self.settings, topics)

@@ -1,0 +1,50 @@
+"""An inbox partition as an audit reads it: from the beginning, or on from where a checkpoint ended."""
+
+from collections.abc import Iterator, Mapping
+from hashlib import blake2b
+
+from saga_app.audit.findings import Breach, Findings
+from saga_app.audit.scope import Scope
+from saga_app.durable import changelogs
+from saga_app.durable.ports import Message, Place
+
+
+class Log:
+    """The records behind the checkpoint. `last` is the one that was read last: its offset, and its digest."""
+
+    def __init__(self, scope: Scope, place: Place, last: Mapping[bytes, bytes], findings: Findings) -> None:
+        self.last = last
+        self._scope = scope
+        self._place = place
+        self._findings = findings
+
+    def new(self) -> Iterator[Message]:
+        """Each once, up to the end. The one before them must still be what it was, if it is still there."""
+        limits, start = self._scope.limits, self._scope.limits.start(self._place)
+        ((known, digest),) = [(int(at), digest) for at, digest in self.last.items()] or [(-1, b"")]
+        is_there = known >= limits.first[self._place]
+        message = None
+        for message in messages(
+            self._scope, self._place, known if is_there else start, limits.end[self._place]
+        ):
+            if is_there and (message.offset, digest_of(message)) != (known, digest):
+                what = "not the record that the checkpoint ends with: the topic was written anew"
+                self._findings.breach(Breach("I9", what, self._place, known))
+            is_there = False
+            if message.offset >= start:
+                yield message
+        if message is not None:
+            self.last = {b"%d" % message.offset: digest_of(message)}
+
+
+def messages(scope: Scope, place: Place, start: int, end: int) -> Iterator[Message]:
+    """The partition's records as a worker reads them."""
+    for chunk in changelogs.chunks(scope.settings.kafka, *place, start, end, "read_committed"):
+        for each in chunk:
+            yield Message(each.offset(), each.timestamp()[1], each.key(), each.value(), each.headers() or ())
+
+
+def digest_of(message: Message) -> bytes:
+    """Tells a record from any other that might stand in its place."""
+    content = b"%d\0%s\0%s" % (message.time, message.key or b"", message.value or b"")
+    return blake2b(content, digest_size=16).hexdigest().encode()

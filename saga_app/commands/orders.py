@@ -1,0 +1,137 @@
+"""`saga orders`: the orders, newest first, from the order database."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import click
+
+from saga_app.commands.broker import reach
+from saga_app.commands.output import Failed, as_json, show, told
+from saga_app.commands.sql import with_sql
+from saga_app.core.route import ROUTE
+from saga_app.core.rows import Status
+from saga_app.letters.choice import moment
+from saga_app.letters.letter import written
+from saga_app.settings import Settings
+
+#: Orders that are shown unless somebody asks for more.
+USUALLY: Final = 50
+_STEPS: Final = [step.name.value for step in ROUTE]
+_TIMES: Final = ("placed_at", "since", "ended_at")
+
+
+def _since(context: click.Context, parameter: click.Parameter, text: str | None) -> int | None:
+    try:
+        return None if text is None else moment(text, datetime.now(UTC))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@click.command()
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice([status.value for status in Status], case_sensitive=False),
+    help="Only these. May be repeated.",
+)
+@click.option(
+    "--since", metavar="TIME", callback=_since, help="Placed since then: a time, or 30m, 12h, 7d ago."
+)
+@click.option(
+    "--q", default="", metavar="TEXT", help="Only where the order's id, its customer or a SKU begins so."
+)
+@click.option(
+    "--limit", default=USUALLY, metavar="N", type=click.IntRange(1), show_default=True, help="At most N."
+)
+@click.option("--before", metavar="ID", help="The next page: orders older than this one.")
+@click.option("--count", is_flag=True, help="Only how many there are of each state.")
+@click.option("--lag", is_flag=True, help="Only how far the database is behind the topics.")
+@as_json
+@told
+@with_sql
+def orders(
+    states: tuple[str, ...],
+    since: int | None,
+    q: str,
+    limit: int,
+    before: str | None,
+    count: bool,
+    lag: bool,
+    as_json: bool,
+) -> None:
+    """List the orders, newest first, with what each step has done.
+
+    \b
+    saga orders
+    saga orders --state CANCELLED --since 1h
+    saga orders --q MUG --limit 10
+    saga orders --before 4711 --json
+    saga orders --lag
+
+    From the order database, which `saga orderbook` keeps up to date; SAGA_DB_URL says where it is.
+    """
+    from saga_app.orderbook import lists
+
+    settings = Settings.read()
+    if lag:
+        _show_lag(settings, as_json=as_json)
+        return
+    choice = lists.Choice(tuple(state.upper() for state in states), since, q)
+    if count:
+        counts = asyncio.run(lists.asked(settings, lambda connection: lists.counts(connection, choice)))
+        for state, number in counts.items():
+            show({"state": state, "number": number}, f"{number:>8}  {state}", as_json=as_json)
+        return
+    try:
+        found = asyncio.run(
+            lists.asked(settings, lambda connection: lists.page(connection, choice, limit, before))
+        )
+    except LookupError:
+        raise Failed(f"--before {before}: there is no such order") from None
+    for each in found:
+        show(_machine(each), _line(each), as_json=as_json)
+    if not as_json and not found:
+        click.echo("no orders")
+    if not as_json and len(found) == limit:
+        click.echo(f"older ones: --before {found[-1]['order_id']}")
+
+
+def _machine(order: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **order,
+        **{name: None if order[name] is None else written(order[name]) for name in _TIMES},
+    }
+
+
+def _line(order: Mapping[str, Any]) -> str:
+    why = f"{order['reason']} at {order['step']}" if order["reason"] else ""
+    columns = (
+        written(order["placed_at"])[:19].replace("T", " "),
+        f"{order['order_id']:<16}",
+        f"{order['status']:<10}",
+        f"{order['amount']:>12} {order['currency']}",
+        f"{order['customer_id'] or '':<12}",
+        " ".join(f"{order[step] or '-':<7}" for step in _STEPS),
+        why,
+    )
+    return "  ".join(columns).rstrip()
+
+
+@with_sql
+def behind_topics(settings: Settings) -> dict[str, int]:
+    """Of each topic the records that are not in the database yet. `NoOrders` where there is none."""
+    from saga_app.orderbook import lag, lists
+
+    return lag.behind(settings, asyncio.run(lists.asked(settings, lists.progress)))
+
+
+def _show_lag(settings: Settings, *, as_json: bool) -> None:
+    reach(settings)
+    behind = behind_topics(settings)
+    for topic, number in behind.items():
+        show({"topic": topic, "lag": number}, f"{number:>10}  {topic}", as_json=as_json)
+    if not as_json:
+        click.echo(f"{sum(behind.values()):>10}  in all")

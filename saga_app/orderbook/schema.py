@@ -1,0 +1,191 @@
+"""The tables of the order database. Times are Kafka's, in milliseconds since 1970.
+
+Whatever changes carries the `version` of the changelog row that it was copied from, and no older row ever replaces a
+newer one. Rows of different tables come from different topics: each is right at some moment, not all at the same.
+"""
+
+from decimal import Decimal
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Dialect,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+from sqlalchemy.types import TypeEngine
+
+#: The newest migration: what a reader must find in `alembic_version`.
+REVISION: Final = "0001"
+
+metadata: Final = MetaData()
+
+#: Ids are compared byte by byte, whatever the language of the database: pages and prefixes rely on the order.
+Id: Final = String(64).with_variant(String(64, collation="C"), "postgresql")
+Word: Final = String(40)
+
+
+class Money(TypeDecorator[Decimal]):
+    """Exact: NUMERIC where there is one, in SQLite text. (SQLite would keep a NUMERIC as a float.)"""
+
+    impl = Numeric
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else Numeric())
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
+        return str(value) if dialect.name == "sqlite" and value is not None else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
+        return None if value is None else Decimal(value)
+
+
+#: One row, always: whose copy this is, and how many batches were written. See `sink`.
+source: Final = Table(
+    "source",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("app_id", Text),
+    Column("cluster_id", Text),
+    Column("batches", BigInteger, nullable=False),
+)
+#: How far each partition was copied, written together with what was copied.
+copied: Final = Table(
+    "copied",
+    metadata,
+    Column("topic", Text, primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("topic_id", Text, nullable=False),
+    Column("next_offset", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+#: An order was placed by the record at `partition` and `placed_offset` of checkout's inbox; `since` is the time of its
+#: last change. `placed_at` is that record's time, and until it is copied too the time of the first row that was.
+orders: Final = Table(
+    "orders",
+    metadata,
+    Column("order_id", Id, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("status", Word, nullable=False),
+    Column("reason", Word),
+    Column("step", Word),
+    Column("customer_id", Id),
+    Column("warehouse", Id, nullable=False),
+    Column("country", String(2)),
+    Column("currency", String(3), nullable=False),
+    Column("amount", Money, nullable=False),
+    Column("lines", Integer, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("placed_offset", BigInteger, nullable=False),
+    Column("placed_at", BigInteger, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Index("orders_by_time", "placed_at", "order_id"),
+    Index("orders_by_status", "status", "placed_at", "order_id"),
+    Index("orders_by_customer", "customer_id", "placed_at", "order_id"),
+    sqlite_with_rowid=False,
+)
+order_lines: Final = Table(
+    "order_lines",
+    metadata,
+    Column("order_id", Id, primary_key=True),
+    Column("sku", Id, primary_key=True),
+    Column("quantity", BigInteger, nullable=False),
+    Index("order_lines_by_sku", "sku", "order_id"),
+    sqlite_with_rowid=False,
+)
+#: What each step has done for an order; `done_at` and `undone_at` are offsets in the step's inbox.
+order_steps: Final = Table(
+    "order_steps",
+    metadata,
+    Column("order_id", Id, primary_key=True),
+    Column("service", Word, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("state", Word, nullable=False),
+    Column("reason", Word),
+    Column("step", Word),
+    Column("done_at", BigInteger),
+    Column("undone_at", BigInteger),
+    sqlite_with_rowid=False,
+)
+#: Every record of an inbox that names an order and can be read, repeats too.
+order_events: Final = Table(
+    "order_events",
+    metadata,
+    Column("topic", Text, primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("at_offset", BigInteger, primary_key=True, autoincrement=False),
+    Column("order_id", Id, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("type", Word, nullable=False),
+    Column("reason", Word),
+    Column("step", Word),
+    Column("attempt", BigInteger),
+    Column("note", Text),
+    Index("order_events_by_order", "order_id", "time"),
+    sqlite_with_rowid=False,
+)
+stock: Final = Table(
+    "stock",
+    metadata,
+    Column("warehouse", Id, primary_key=True),
+    Column("sku", Id, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("received", BigInteger, nullable=False),
+    Column("available", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+accounts: Final = Table(
+    "accounts",
+    metadata,
+    Column("customer_id", Id, primary_key=True),
+    Column("currency", String(3), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("deposited", Money, nullable=False),
+    Column("balance", Money, nullable=False),
+    sqlite_with_rowid=False,
+)
+#: By the place of the original. `headers` is JSON: pairs of name and text.
+dead_letters: Final = Table(
+    "dead_letters",
+    metadata,
+    Column("topic", Text, primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("at_offset", BigInteger, primary_key=True, autoincrement=False),
+    Column("time", BigInteger, nullable=False),
+    Column("sent", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("key", LargeBinary),
+    Column("value", LargeBinary),
+    Column("headers", Text, nullable=False),
+    Column("replay_of", Text),
+    Index("dead_letters_by_time", "time"),
+)
+#: A dead letter was sent again; by the place of the marker that says so in `dead_letters`.
+replays: Final = Table(
+    "replays",
+    metadata,
+    Column("marker_partition", Integer, primary_key=True, autoincrement=False),
+    Column("marker_offset", BigInteger, primary_key=True, autoincrement=False),
+    Column("topic", Text, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("at_offset", BigInteger, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("sent_to", Text, nullable=False),
+    Index("replays_by_letter", "topic", "partition", "at_offset"),
+)
+
+#: What is copied; the two tables before these say how far.
+CONTENT: Final = (orders, order_lines, order_steps, order_events, stock, accounts, dead_letters, replays)

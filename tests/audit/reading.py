@@ -1,0 +1,54 @@
+"""Lets the audit read a world in memory instead of Kafka."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from saga_app.audit import limits
+from saga_app.durable import changelogs
+from saga_app.durable.ports import Place
+from tests.audit.world import World
+
+
+@contextmanager
+def reading(world: World) -> Iterator[World]:
+    """Everything that an audit asks Kafka is answered by this world."""
+
+    def chunks(
+        config: Any, topic: str, partition: int, start: int, end: int, isolation: str = ""
+    ) -> Iterator[Any]:
+        log = [each for each in world.logs[topic, partition] if start <= each.offset() < end]
+        yield from (log[at : at + 3] for at in range(0, len(log), 3))
+
+    def ends(admin: Any, places: Iterable[Place]) -> dict[Place, int]:
+        found = {}
+        for place in places:
+            found[place] = world.end(place)
+            world.meanwhile()
+        return found
+
+    def committed(admin: Any, group: str, places: Iterable[Place], seconds: float) -> dict[Place, int]:
+        found = {place: world.committed.get(place, 0) for place in places}
+        world.meanwhile()
+        return found
+
+    def beginnings(admin: Any, places: Iterable[Place]) -> dict[Place, int]:
+        return {place: world.first(place) for place in places}
+
+    def after(admin: Any, places: Iterable[Place], time: int) -> dict[Place, int]:
+        later = {place: [each.offset() for each in world.logs[place] if each.time > time] for place in places}
+        return {place: offsets[0] for place, offsets in later.items() if offsets}
+
+    def topic_ids(admin: Any, names: Iterable[str]) -> dict[str, str]:
+        return {name: world.topic_id(name) for name in names}
+
+    with pytest.MonkeyPatch.context() as patch:
+        for answer in (chunks, beginnings, after, topic_ids):
+            patch.setattr(changelogs, answer.__name__, answer)
+        patch.setattr(changelogs, "readable_ends", ends)
+        patch.setattr(changelogs, "cluster_id", lambda admin: world.cluster)
+        patch.setattr(limits, "AdminClient", lambda config: None)
+        patch.setattr(limits, "committed", committed)
+        yield world
