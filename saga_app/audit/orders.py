@@ -89,7 +89,7 @@ class Orders:
         for topic, step in STEPS:
             step_row = self._step_row(topic, row, order)
             if step_row is None and self._has_left(topic, row, order):
-                # It was looked at before it left, or the record of that is behind the end of checkout's inbox.
+                # An earlier audit has looked at it.
                 continue
             state = step_row and step_row.state
             if (state is State.DONE) is not wanted:
@@ -129,7 +129,9 @@ class Orders:
         return None if left is None else JournalRow.decode(left)
 
     def _has_left(self, topic: str, row: OrderRow, order: Order) -> bool:
-        if row.cohort is None:
+        """Whether this audit does not know the row because it left before the first record that is read."""
+        place = topic, self._partition(topic, order)
+        if row.cohort is None or (self.scope.limits.is_whole(place) and not self.scope.limits.start(place)):
             return False
         source, number = parts_of(row.cohort)
         data = self._shelf(FOLDED, JOURNALS[topic], topic, order).get(horizon_key(source).encode())

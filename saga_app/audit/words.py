@@ -37,19 +37,24 @@ def in_words(event: Event) -> str:
 
 def before_in_words(before: Before) -> str:
     """What is not told, and what the row says all the same."""
-    row = before.row
-    state: State | Status | None = None
-    if isinstance(row, JournalRow):
-        state = row.state
-    elif row is not None:
-        state = row.status
+    state = None if before.row is None else state_of(before.row)
     return f"not all is told: {before.why}; its row there is {state or 'none'}"
+
+
+def state_of(row: StatusRow) -> State | Status:
+    """How an order stands, in a service or in checkout."""
+    if isinstance(row, OrderRow):
+        return row.status
+    if isinstance(row, GoneOrder):
+        return row.gone
+    assert isinstance(row, JournalRow)
+    return row.state
 
 
 def _of_leaving(topic: str, row: StatusRow | None) -> str:
     if topic in _SERVICE:
         return f"{_SERVICE[topic]}: left; nothing is kept but what it moved, in a total"
-    return "forgotten: its id is free" if row is None else f"left: only that it is {row.status} is kept"
+    return "forgotten: its id is free" if row is None else f"left: only that it is {state_of(row)} is kept"
 
 
 def _of_step(step: str, record: Record, row: JournalRow, verdict: Verdict) -> str:
