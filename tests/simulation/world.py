@@ -94,12 +94,19 @@ class World:
                     self.kafka.write(record)
                 for machine in self.machines:
                     self.start(machine)
-                for number in self._tape.steps:
-                    self._step(Draws(number))
-                ending.calm(self)
+                self._storm()
+                if self.ages.leave is not None:
+                    # Few orders end before the faults stop: so there are faults once more while the others leave.
+                    self.errands = list(self._tape.people)
+                    self._storm()
             finally:
                 for worker in list(self.workers):
                     self.end(worker)
+
+    def _storm(self) -> None:
+        for number in self._tape.steps:
+            self._step(Draws(number))
+        ending.calm(self)
 
     def tell(self, form: str, *parts: object) -> None:
         """A line of the trace."""

@@ -89,7 +89,7 @@ CONTROLS: Final = (
     Control(of_leaving.totals_are_not_kept, {"leave"}),
     Control(of_leaving.a_late_slip_is_decided, {"leave", "repeat"}),
     Control(of_leaving.open_orders_leave, {"leave"}),
-    Control(of_leaving.the_workers_clock_decides, {"leave"}),
+    Control(of_leaving.the_workers_clock_decides, {"leave", "clock skew", "long wait"}),
     Control(of_leaving.what_must_not_be_lost_is_written_last, {"leave", "kill"}),
     Control(of_leaving.a_row_that_was_written_late_stays, {"leave", "repeat row", "compact"}),
     Control(of_leaving.a_tombstone_has_no_version, {"leave", "repeat row"}),
