@@ -89,8 +89,8 @@ class Settings:
     )
     leave_after_text: str = _setting(
         "SAGA_LEAVE_AFTER",
-        "30d",
-        "rows of orders that ended so long ago shrink: 30d, 12h, 90m, 45s; 0 is never",
+        "0",
+        "rows of orders that ended so long ago shrink: such as 30d, 12h, 90m, 45s; 0 is never",
     )
     forget_after_text: str = _setting(
         "SAGA_FORGET_AFTER", "365d", "so long after that nothing is left, and their ids are free; 0 is never"

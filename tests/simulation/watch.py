@@ -7,7 +7,7 @@ from typing import Final
 from saga_app import topics
 from saga_app.core.decision import Verdict
 from saga_app.core.errors import Fault
-from saga_app.core.rows import version_of
+from saga_app.core.rows import horizon_key, is_nothing, version_of
 from saga_app.durable.ports import Message, Outgoing, Place, row_in
 from tests.simulation.ledger import Ledger
 from tests.simulation.people import People
@@ -129,11 +129,18 @@ class Watch:
         """A worker's disk has rows: none that the changelog does not have (I7)."""
         must(reached <= end, "I7 one truth", f"{table}[{partition}] reached {reached} of {end}")
         for key, value in rows.items():
+            written = self._written.get((table, partition, key.decode()), -1) >= version_of(value)
             must(
-                self._written.get((table, partition, key.decode()), -1) >= version_of(value),
+                written or (is_nothing(value) and self._has_horizon(table, partition, version_of(value))),
                 "I9 durable first",
                 f"{table}[{partition}] has {key!r} on disk before the changelog has it",
             )
+
+    def _has_horizon(self, table: str, partition: int, version: int) -> bool:
+        """Whether the changelog says which rows have left, so that a restore drops them; `agree` knows which."""
+        partitions = {place[1] for place in self.truths}
+        keys = ((table, partition, horizon_key(each)) for each in partitions)
+        return any(self._written.get(key, -1) >= version for key in keys)
 
     def topic_of(self, table: str) -> str:
         """The inbox that a table is the fold of."""
