@@ -131,29 +131,37 @@ class Participant:
         return self._first(record, at, rows)
 
     def _first(self, record: Slip, at: At, rows: Rows) -> Decision:
-        order, first = record.order, self._machine[None]
+        order, cohort, first = record.order, record.cohort, self._machine[None]
         if isinstance(record, Undo):
             to = first[Asked.UNDO].to
-            row = JournalRow(at.offset, to, order.digest, reason=record.reason, step=record.step)
+            row = JournalRow(
+                at.offset, to, order.digest, reason=record.reason, step=record.step, cohort=cohort
+            )
             return self._decided(record, row)
         verdict = self.rule.judge(order, at, rows)
         if isinstance(verdict, Reason):
             to = first[Asked.REFUSED].to
-            row = JournalRow(at.offset, to, order.digest, reason=verdict, step=self.step.name)
+            row = JournalRow(at.offset, to, order.digest, reason=verdict, step=self.step.name, cohort=cohort)
             return self._decided(record, row)
         to = first[Asked.ACCEPTED].to
-        row = JournalRow(at.offset, to, order.digest, done_at=at.offset, moves=verdict or None)
+        moves = verdict or None
+        row = JournalRow(at.offset, to, order.digest, done_at=at.offset, cohort=cohort, moves=moves)
         return self._decided(record, row, moved(self.balances, verdict, at, rows))
 
     def _undo(self, record: Slip, row: JournalRow, move: Move, at: At, rows: Rows) -> Decision:
         assert isinstance(record, Undo)
         undone = row._replace(
-            version=at.offset, state=move.to, undone_at=at.offset, reason=record.reason, step=record.step
+            version=at.offset,
+            state=move.to,
+            undone_at=at.offset,
+            reason=record.reason,
+            step=record.step,
+            cohort=record.cohort,
         )
         return self._decided(record, undone, moved(self.balances, inverse(row.moves), at, rows))
 
     def _decided(self, record: Slip, row: JournalRow, balances: tuple[Put, ...] = ()) -> Decision:
-        put = Put(self.journal, record.order_id, row._replace(cohort=record.cohort))
+        put = Put(self.journal, record.order_id, row)
         return Decision(Verdict.APPLIED, put, balances, (self._answer(record, row),))
 
     def _answer(self, record: Slip, row: JournalRow) -> Record:

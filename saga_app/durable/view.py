@@ -95,7 +95,7 @@ class View:
     def _row(self, table: str, key: str) -> Row | None:
         row = self._overlay.get((table, key)) or self._recent.get((table, key))
         if row is not None:
-            return None if isinstance(row, Nothing) else row
+            return None if type(row) is Nothing else row
         data = self.shelves[table].get(key.encode())
         return None if data is None else decode(table, key, data)
 
