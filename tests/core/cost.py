@@ -49,7 +49,7 @@ class Inbox:
 def seconds(orders: int, first: list[Record]) -> float:
     """CPU seconds for so many orders."""
     inboxes = {agent.TOPIC: Inbox(Service(agent.TOPIC, agent.FOLD)) for agent in agents.ALL}
-    supplies = [delivery("d", mug=9 * orders), deposit("d", "900000000.00")]
+    supplies: list[Record] = [delivery("d", mug=9 * orders), deposit("d", "900000000.00")]
     for each in [*first, *supplies]:
         inboxes[topics.topic_of(each)].decide(each)
     records: deque[Record] = deque(placed(f"o{number}", customer_id="c1") for number in range(orders))
