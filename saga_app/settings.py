@@ -54,6 +54,9 @@ RETENTION: Final = (7, 3650)
 #: The value of a setting whose name ends so is never shown.
 SECRET: Final = ("PASSWORD", "SECRET", "TOKEN")
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+#: Seconds.
+_UNITS: Final = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+_DURATION: Final = re.compile(r"([0-9]{1,9})([dhms])|0", re.ASCII)
 
 
 def _setting(name: str, default: str, help: str, *, shown: bool = True) -> Any:
@@ -111,6 +114,14 @@ class Settings:
         "SAGA_PROFILE", "", "timeouts: local or cluster (default: local for one broker, on this machine)"
     )
     log: str = _setting("SAGA_LOG", "console", "how a worker logs: console, or json, one object per line")
+    leave_after_text: str = _setting(
+        "SAGA_LEAVE_AFTER",
+        "0",
+        "rows of orders that ended so long ago shrink: such as 30d, 12h, 90m, 45s; 0 is never",
+    )
+    forget_after_text: str = _setting(
+        "SAGA_FORGET_AFTER", "365d", "so long after that nothing is left, and their ids are free; 0 is never"
+    )
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Self:
@@ -125,6 +136,11 @@ class Settings:
         _between("SAGA_PARTITIONS", self.partitions_text, 1, 1000)
         _between("SAGA_REPLICATION", self.replication_text, 1, 9)
         _between("SAGA_WEB_PORT", self.web_port_text, 1, 65535)
+        for name, text in (
+            ("SAGA_LEAVE_AFTER", self.leave_after_text),
+            ("SAGA_FORGET_AFTER", self.forget_after_text),
+        ):
+            _duration(name, text)
         if not _DATABASE.match(self.db_url):
             raise SettingsError(
                 f"SAGA_DB_URL is {without_password(self.db_url)!r}; it is sqlite:///FILE or "
@@ -177,6 +193,16 @@ class Settings:
     @property
     def replication(self) -> int:
         return int(self.replication_text)
+
+    @property
+    def leave_after(self) -> int | None:
+        """Milliseconds; None is never."""
+        return _duration("SAGA_LEAVE_AFTER", self.leave_after_text)
+
+    @property
+    def forget_after(self) -> int | None:
+        """Milliseconds; None is never."""
+        return _duration("SAGA_FORGET_AFTER", self.forget_after_text)
 
     @property
     def inbox_retention(self) -> timedelta | None:
@@ -239,6 +265,13 @@ def describe(environment: Mapping[str, str] = os.environ) -> list[dict[str, str]
         }
         for each in fields(Settings)
     ]
+
+
+def _duration(name: str, text: str) -> int | None:
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise SettingsError(f"{name} is {text!r}; it is a time such as 30d, 12h, 90m, 45s, or 0 for never")
+    return int(found[1]) * _UNITS[found[2]] * 1000 or None if found[1] else None
 
 
 def without_password(url: str) -> str:

@@ -11,7 +11,16 @@ from typing import Final
 from confluent_kafka import murmur2
 
 from saga_app.core import records
-from saga_app.core.records import FundsDeposited, PolicyChanged, Record, Slip, StepName, StockReceived
+from saga_app.core.records import (
+    ForPartition,
+    FundsDeposited,
+    OrdersLeft,
+    PolicyChanged,
+    Record,
+    Slip,
+    StepName,
+    StockReceived,
+)
 from saga_app.core.route import ROUTE
 
 
@@ -46,6 +55,9 @@ _OF_TYPE: Final[dict[type, str]] = {
     records.FundsDeposited: PAYMENT,
     records.StockReceived: INVENTORY,
     **{slip: topic for topic, step in STEPS.items() for slip in (step.do, step.undo)},
+    records.LeavingBegun: CHECKOUT,
+    records.CohortsClosed: CHECKOUT,
+    records.CohortsForgotten: CHECKOUT,
 }
 
 
@@ -53,6 +65,8 @@ def topic_of(record: Record) -> str:
     """The inbox of the service that this record is for."""
     if isinstance(record, PolicyChanged):
         return PAYMENT if record.limit is not None else SHIPPING
+    if isinstance(record, OrdersLeft):
+        return inbox(record.step)
     return _OF_TYPE[type(record)]
 
 
@@ -65,6 +79,8 @@ def key_of(record: Record) -> str:
             return record.warehouse
         case PolicyChanged():
             return record.policy_id
+        case ForPartition():
+            return str(record.partition)
         case Slip():
             return key_in(_OF_TYPE[type(record)], record.order)
         case _:
@@ -81,6 +97,15 @@ def partition_of(key: str, partitions: int) -> int:
     """murmur2, as in Faust, the Java clients and librdkafka's `murmur2_random`."""
     partition: int = murmur2(key.encode(), partitions)
     return partition
+
+
+def partition_for(record: Record, partitions: int) -> int | None:
+    """Where the record belongs in its topic; None where every partition has its own."""
+    if isinstance(record, PolicyChanged):
+        return None
+    if isinstance(record, ForPartition):
+        return record.partition
+    return partition_of(key_of(record), partitions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,10 +30,11 @@ _SLIPS: Final[dict[bytes, Any]] = {
 }
 _ID: Final = rb"[A-Za-z0-9._-]{1,64}"
 _IS_ID: Final = re.compile(_ID.decode())
-_COMPLETED: Final = re.compile(rb'\{"type":"OrderCompleted","order_id":"(%s)"\}' % _ID)
+_COHORT: Final = rb'(?:,"cohort":"([0-9]{1,4}:[0-9]{1,16})")?'
+_COMPLETED: Final = re.compile(rb'\{"type":"OrderCompleted","order_id":"(%s)"%s\}' % (_ID, _COHORT))
 #: What stands before the order in a slip that we wrote.
 _HEAD: Final = re.compile(
-    rb'\{"type":"([A-Za-z]{1,40})"(?:,"reason":"([a-z_]{1,40})","step":"([a-z]{1,40})")?,"order":'
+    rb'\{"type":"([A-Za-z]{1,40})"(?:,"reason":"([a-z_]{1,40})","step":"([a-z]{1,40})")?%s,"order":' % _COHORT
 )
 #: The one layout of an order that we write; `Order` checks what is in it.
 _LINE: Final = rb'\{"sku":"%s","quantity":[1-9]\d*\}' % _ID
@@ -46,7 +47,16 @@ _CANONICAL: Final = re.compile(
 _DIGITS_AS_0: Final = bytes(ord("0") if chr(byte) in "0123456789" else ord("x") for byte in range(256))
 _THIRTEEN: Final = b"0" * 13
 ID_FIELDS: Final = frozenset(
-    {"order_id", "customer_id", "deposit_id", "delivery_id", "policy_id", "sku", "warehouse"}
+    {
+        "order_id",
+        "order_ids",
+        "customer_id",
+        "deposit_id",
+        "delivery_id",
+        "policy_id",
+        "sku",
+        "warehouse",
+    }
 )
 
 
@@ -78,7 +88,7 @@ def decode(value: bytes | None) -> Record:
     if value is None:
         raise Rejected(Fault.UNREADABLE, "the record has no value")
     if completed := _COMPLETED.fullmatch(value):
-        return OrderCompleted(order_id=completed[1].decode())
+        return OrderCompleted(order_id=completed[1].decode(), cohort=_text(completed[2]))
     try:
         return _decode_ours(value) or _decode_theirs(value)
     except ValidationError as error:
@@ -96,9 +106,16 @@ def _decode_ours(value: bytes) -> Record | None:
     order = _order(value[head.end() : -1])
     if order is None:
         return None
+    cohort = _text(head[4])
     if head[2]:
-        return model(order=order, reason=head[2].decode(), step=head[3].decode())  # type: ignore[no-any-return]
-    return model(order=order)  # type: ignore[no-any-return]
+        return model(  # type: ignore[no-any-return]
+            order=order, reason=head[2].decode(), step=head[3].decode(), cohort=cohort
+        )
+    return model(order=order, cohort=cohort)  # type: ignore[no-any-return]
+
+
+def _text(found: bytes | None) -> str | None:
+    return None if found is None else found.decode()
 
 
 def _order(canonical: bytes) -> Order | None:
@@ -178,18 +195,26 @@ def encode(record: Record) -> bytes:
     """The record as compact JSON, `type` first; the order last and exactly as it came."""
     match record:
         case Do():
-            return b'{"type":"%s","order":%s}' % (_name(record), record.order.canonical)
+            return b'{"type":"%s"%s,"order":%s}' % (_name(record), _cohort(record), record.order.canonical)
         case Undo():
-            return b'{"type":"%s","reason":"%s","step":"%s","order":%s}' % (
+            return b'{"type":"%s","reason":"%s","step":"%s"%s,"order":%s}' % (
                 _name(record),
                 record.reason.encode(),
                 record.step.encode(),
+                _cohort(record),
                 record.order.canonical,
             )
         case OrderCompleted():
-            return b'{"type":"OrderCompleted","order_id":"%s"}' % record.order_id.encode()
+            return b'{"type":"OrderCompleted","order_id":"%s"%s}' % (
+                record.order_id.encode(),
+                _cohort(record),
+            )
         case _:
             return to_json(record.model_dump(exclude_none=True))
+
+
+def _cohort(record: Slip | OrderCompleted) -> bytes:
+    return b"" if record.cohort is None else b',"cohort":"%s"' % record.cohort.encode()
 
 
 def _name(record: Slip) -> bytes:

@@ -3,10 +3,21 @@
 from typing import Final
 
 from saga_app.audit.findings import Breach, Findings
-from saga_app.audit.matching import FOUND, LETTER, SENT_ON, SLIP, WANTED, Carried, Origin, Pair, pairs
+from saga_app.audit.matching import (
+    FOUND,
+    LETTER,
+    SENT_ON,
+    SETTLED,
+    SLIP,
+    WANTED,
+    Carried,
+    Origin,
+    Pair,
+    pairs,
+)
 from saga_app.audit.orders import JOURNALS
 from saga_app.audit.scope import Scope
-from saga_app.audit.shelves import FOLDED, Shelves
+from saga_app.audit.shelves import FOLDED, LEFT, Shelves
 from saga_app.core.rows import version_of
 
 #: How a kind of thing is counted, and of which invariant.
@@ -28,26 +39,29 @@ def match(scope: Scope, findings: Findings) -> None:
         for invariant, name in _KINDS.values():
             findings.count(invariant, name, 0)
         for pair in pairs(*folders):
-            carried.add(pair)
-            _judge(pair, scope, shelves, findings)
+            superseded = _is_superseded(pair, scope, shelves)
+            carried.add(pair, superseded=superseded)
+            if superseded:
+                invariant, name = _KINDS[SLIP]
+                findings.count(invariant, f"{name} superseded")
+            else:
+                _judge(pair, scope, findings)
 
 
-def _judge(pair: Pair, scope: Scope, shelves: Shelves, findings: Findings) -> None:
+def _judge(pair: Pair, scope: Scope, findings: Findings) -> None:
     invariant, name = _KINDS[pair.kind]
     if pair.is_matched:
         findings.count(invariant, name)
     elif (wanted := pair.origin(WANTED)) is not None:
-        _missing(wanted, pair.kind, scope, shelves, findings)
+        _missing(wanted, pair.kind, scope, findings)
     else:
         _from_nowhere(pair, invariant, findings)
 
 
-def _missing(wanted: Origin, kind: str, scope: Scope, shelves: Shelves, findings: Findings) -> None:
+def _missing(wanted: Origin, kind: str, scope: Scope, findings: Findings) -> None:
     invariant, name = _KINDS[kind]
     if wanted.offset >= scope.limits.committed[wanted.place]:
         findings.count(invariant, f"{name} under way")
-    elif kind == SLIP and _is_superseded(wanted, shelves):
-        findings.count(invariant, f"{name} superseded")
     else:
         what = f"its {wanted.what} is not in the topics, though the offset is committed"
         findings.breach(Breach("I9", what, wanted.place, wanted.offset, wanted.order))
@@ -61,9 +75,13 @@ def _from_nowhere(pair: Pair, invariant: str, findings: Findings) -> None:
         findings.breach(Breach(invariant, what, found.place, found.offset, found.order))
 
 
-def _is_superseded(wanted: Origin, shelves: Shelves) -> bool:
+def _is_superseded(pair: Pair, scope: Scope, shelves: Shelves) -> bool:
     """After a crash only the outcome that the row has is sent again: what an earlier record asked for is not."""
-    if wanted.order is None:
+    wanted = pair.origin(WANTED)
+    if pair.is_matched or pair.kind != SLIP or wanted is None:
+        return not pair.is_matched and SETTLED in pair.origins
+    if wanted.order is None or wanted.offset >= scope.limits.committed[wanted.place]:
         return False
     row = shelves.shelf(FOLDED, (JOURNALS[wanted.topic], wanted.partition)).get(wanted.order.encode())
-    return row is not None and version_of(row) > wanted.offset
+    left = shelves.shelf(LEFT, wanted.place).scan(f"{wanted.order} ".encode())
+    return any(version_of(each) > wanted.offset for each in (row, *(each for _, each in left)) if each)

@@ -9,7 +9,7 @@ from pydantic_core import from_json, to_json
 
 from saga_app.audit.findings import Breach, Findings
 from saga_app.core.decision import Decision
-from saga_app.core.rows import Account, Balance, JournalRow, Row, State, Stock
+from saga_app.core.rows import Account, Balance, JournalRow, Row, State, Stock, Total
 from saga_app.durable.ports import Place
 
 #: Money or units.
@@ -59,9 +59,13 @@ class Conservation:
             key = min(moved ^ seen)
             self._broken(offset, key, "the journal and the balances do not say the same of what moved")
 
-    def finish(self, journal: Iterable[tuple[str, JournalRow]], balances: Iterable[tuple[str, Row]]) -> None:
+    def finish(self, journal: Iterable[tuple[str, Row]], balances: Iterable[tuple[str, Row]]) -> None:
         """For rows that come without their history: adds up the journal as it stands, and compares."""
         for key, done in journal:
+            if isinstance(done, Total):
+                self._add(key.removeprefix("gone:"), False, Decimal(done.moved))
+            if not isinstance(done, JournalRow):
+                continue
             for name, amount in (done.moves or {}).items():
                 self._add(name, ":" in key, Decimal(amount))
                 if done.state is State.UNDONE:

@@ -3,14 +3,13 @@
 from saga_app import topics
 from saga_app.audit.conserved import Conservation
 from saga_app.audit.findings import Findings
+from saga_app.audit.inbox import rows_of
 from saga_app.audit.refold import service_of
 from saga_app.audit.scope import Scope
-from saga_app.audit.shelves import ASKED, FOLDED, Shelves
-from saga_app.core.rows import JournalRow
+from saga_app.audit.shelves import ASKED, FOLDED, LEFT, Shelves
 from saga_app.durable import changelogs
 from saga_app.durable.ports import Place
 from saga_app.durable.restore import restore
-from saga_app.durable.view import ROW_TYPES
 
 
 def take_as_it_is(scope: Scope, place: Place, shelves: Shelves) -> Findings:
@@ -19,22 +18,18 @@ def take_as_it_is(scope: Scope, place: Place, shelves: Shelves) -> Findings:
     why = f"{scope.limits.gap(place)}: it cannot be folded again"
     for invariant in ("I3", "I5", "I7", "I8"):
         findings.claim_less(invariant, why)
-    for table in service.tables:
+    tables = {table: shelves.shelf(FOLDED, (table, place[1])) for table in service.tables}
+    for table, shelf in tables.items():
         log = (topics.changelog(scope.settings.app_id, table), place[1])
         end = scope.limits.found[log]
-        shelf = shelves.shelf(FOLDED, (table, place[1]))
         restore(changelogs.KafkaChangelog(scope.settings.kafka, *log, end), end, shelf)
-    # When undos were asked for is not known: the orders find an empty shelf.
-    shelves.shelf(ASKED, place)
+    # When undos were asked for and what has left is not known: the orders find empty shelves.
+    for kind in (ASKED, LEFT):
+        shelves.shelf(kind, place)
     balances = service.fold.balances
     if balances is not None:
         conservation = Conservation(place, balances, findings)
         findings.claim_less(conservation.invariant, f"{why}: added up at its end only")
-        journal = shelves.shelf(FOLDED, (service.fold.journal, place[1])).scan()
-        there = shelves.shelf(FOLDED, (balances, place[1])).scan()
-        conservation.finish(
-            ((key.decode(), JournalRow.decode(row)) for key, row in journal),
-            ((key.decode(), ROW_TYPES[balances].decode(row)) for key, row in there),
-        )
+        conservation.finish(rows_of(tables, service.fold.journal), rows_of(tables, balances))
         conservation.tell()
     return findings

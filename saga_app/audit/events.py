@@ -6,17 +6,23 @@ from pydantic_core import from_json
 
 from saga_app.audit.refold import Told
 from saga_app.core.records import Record
-from saga_app.core.rows import JournalRow, OrderRow
+from saga_app.core.rows import GoneOrder, JournalRow, OrderRow
 from saga_app.durable.ports import Message, Place
+
+StatusRow = OrderRow | GoneOrder | JournalRow
 
 
 class Event(NamedTuple):
-    """One record about the order, where it stands, and what became of it: `told` is None where nobody can tell."""
+    """One record about the order, where it stands, and what became of it: `told` is None where nobody can tell.
+
+    `order_id` tells which of the orders that leave together is meant.
+    """
 
     place: Place
     message: Message
     record: Record
     told: Told | None
+    order_id: str
 
     @property
     def time(self) -> int:
@@ -24,15 +30,14 @@ class Event(NamedTuple):
         return self.message.time
 
     @property
-    def row(self) -> OrderRow | JournalRow | None:
+    def row(self) -> StatusRow | None:
         """The order's row after the record."""
         if self.told is None:
             return None
-        decision = self.told.decision
-        if decision is None or decision.journal is None:
-            return self.told.before
-        assert isinstance(decision.journal.row, OrderRow | JournalRow)
-        return decision.journal.row
+        for put in self.told.decision.puts if self.told.decision is not None else ():
+            if put.key == self.order_id:
+                return put.row if isinstance(put.row, StatusRow) else None
+        return self.told.before
 
     def as_json(self) -> dict[str, Any]:
         """For machines: the record and the row as they are in the topics."""
@@ -59,7 +64,7 @@ class Before(NamedTuple):
 
     place: Place
     why: str
-    row: OrderRow | JournalRow | None
+    row: StatusRow | None
 
     def as_json(self) -> dict[str, Any]:
         """For machines."""

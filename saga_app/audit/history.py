@@ -4,14 +4,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import tables
 from saga_app import topics, wire
 from saga_app.audit import limits as cuts
 from saga_app.audit import parts
 from saga_app.audit.checkpoint import Checkpoint
-from saga_app.audit.events import Before, Event
+from saga_app.audit.events import Before, Event, StatusRow
 from saga_app.audit.inbox import INBOX
 from saga_app.audit.log import messages
 from saga_app.audit.orders import JOURNALS
@@ -21,11 +21,14 @@ from saga_app.audit.shelves import FOLDED, Shelves
 from saga_app.core.errors import Rejected
 from saga_app.core.records import Order
 from saga_app.core.route import SEQUENCE
-from saga_app.core.rows import JournalRow, OrderRow, version_of
+from saga_app.core.rows import OrderRow, decode, is_nothing, version_of
 from saga_app.durable import changelogs
-from saga_app.durable.ports import Message, Place
+from saga_app.durable.ports import Message, Place, row_in
 from saga_app.durable.view import View
 from saga_app.settings import Settings
+
+#: Records about whole partitions.
+_FOR_ALL: Final = (b"PolicyChanged", b"LeavingBegun", b"CohortsClosed", b"CohortsForgotten", b"OrdersLeft")
 
 
 class History(NamedTuple):
@@ -92,8 +95,10 @@ class _Telling:
             if not _concerns(message, key.encode()):
                 continue
             told = fold.decide(message)
-            if told.record is not None and order_of(told.record) == self.order_id:
-                yield Event(place, message, told.record, told)
+            if told.record is not None and (
+                order_of(told.record) == self.order_id or self.order_id in told.left
+            ):
+                yield Event(place, message, told.record, told, self.order_id)
             fold.write()
 
     def _left(self, place: Place, key: str) -> Iterator[Event]:
@@ -104,27 +109,30 @@ class _Telling:
             with suppress(Rejected):
                 record = wire.decode(message.value)
                 if order_of(record) == self.order_id:
-                    yield Event(place, message, record, None)
+                    yield Event(place, message, record, None, self.order_id)
 
-    def _logged(self, place: Place) -> OrderRow | JournalRow | None:
+    def _logged(self, place: Place) -> StatusRow | None:
         settings, table = self.scope.settings, JOURNALS[place[0]]
         changelog = (topics.changelog(settings.app_id, table), place[1])
         rows = [
-            each.value()
+            row_in(each.value(), each.headers())
             for chunk in changelogs.chunks(settings.kafka, *changelog, 0, self.scope.limits.found[changelog])
             for each in chunk
             if each.key() == self.order_id.encode()
         ]
         newest = max(rows, key=version_of, default=None)
-        decode = OrderRow.decode if place[0] == topics.CHECKOUT else JournalRow.decode
-        return None if newest is None else decode(newest)
+        if newest is None or is_nothing(newest):
+            return None
+        row = decode(table, self.order_id, newest)
+        assert isinstance(row, StatusRow)
+        return row
 
 
 def _concerns(message: Message, key: bytes) -> bool:
     """Whether the record may have to do with this key: with the order, its customer's account, or its warehouse."""
     value = message.value or b""
     # Whatever is written with escapes may say anything.
-    return key in value or b"PolicyChanged" in value or b"\\" in value
+    return key in value or any(each in value for each in _FOR_ALL) or b"\\" in value
 
 
 def _when(event: Event) -> tuple[int, int, Place, int]:

@@ -1,6 +1,6 @@
 """The audit of one inbox partition: it is folded again, and everything that can be said of each record is noted."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from saga_app import wire
 from saga_app.audit import parts
@@ -10,12 +10,13 @@ from saga_app.audit.log import Log
 from saga_app.audit.matching import FOUND, LATER, LETTER, SENT_ON, SLIP, WANTED, Origin, Side
 from saga_app.audit.refold import Refold, Told, is_sent_on, order_of, service_of
 from saga_app.audit.scope import Scope
-from saga_app.audit.shelves import ASKED, FOLDED, Shelves
+from saga_app.audit.shelves import ASKED, FOLDED, LEAVING, LEFT, Item, Shelves, left_key
 from saga_app.core.decision import Verdict
 from saga_app.core.errors import Fault
-from saga_app.core.records import OrderCancelled, OrderCompleted, OrderPlaced, Record, Slip, Undo
-from saga_app.core.rows import OPEN_STATUSES, JournalRow, OrderRow
+from saga_app.core.records import OrderCancelled, OrderCompleted, OrderPlaced, OrdersLeft, Record, Slip, Undo
+from saga_app.core.rows import OPEN_STATUSES, GoneOrder, Nothing, OrderRow, Row, decode, version_of
 from saga_app.durable.ports import Message, Place
+from saga_app.durable.rocks import RocksShelf
 from saga_app.durable.view import View
 
 #: Records that are decided before their rows are written.
@@ -37,6 +38,9 @@ class Inbox:
         self._tables = {table: shelves.shelf(FOLDED, (table, place[1])) for table in self.service.tables}
         self._asked = shelves.shelf(ASKED, place)
         self._first_asked: dict[bytes, bytes] = {}
+        self._left = shelves.shelf(LEFT, place)
+        #: Of the journal: balances never leave.
+        self._leaving = shelves.shelf(LEAVING, (self.service.fold.journal, place[1]))
         sides = (Side(scope.folder, side, f"{place[0]}-{place[1]}") for side in (WANTED, FOUND, LATER))
         self._wanted, self._found, self._later = sides
         balances = self.service.fold.balances
@@ -59,6 +63,8 @@ class Inbox:
         for side in (self._wanted, self._found, self._later):
             side.close()
         if self.conservation is not None:
+            if self.view.horizons:
+                self._add_up_what_is_left()
             self.conservation.tell()
         span = max(0, limits.end[self.place] - limits.start(self.place))
         self.findings.count("I8", "offsets", span)
@@ -72,7 +78,7 @@ class Inbox:
         if self.scope.base is None:
             return {}
         path = parts.part(self.scope.base, INBOX, self.place)
-        kept = parts.load(path, {**self._tables, ASKED: self._asked})
+        kept = parts.load(path, {**self._tables, ASKED: self._asked, LEAVING: self._leaving})
         parts.resume_counts(kept, self.findings)
         if self.conservation is not None:
             self.conservation.resume(kept.get(_SUMS, {}))
@@ -85,7 +91,21 @@ class Inbox:
         rows = {table: shelf.scan() for table, shelf in self._tables.items()}
         sums = iter(()) if self.conservation is None else self.conservation.sums()
         kept = {**rows, ASKED: self._asked.scan(), _SUMS: sums, _LAST: self._log.last.items()}
-        parts.write(parts.part(self.scope.draft, INBOX, self.place), {**kept, **parts.counts(self.findings)})
+        leaving = {LEAVING: self._under_way()}
+        path = parts.part(self.scope.draft, INBOX, self.place)
+        parts.write(path, {**kept, **leaving, **parts.counts(self.findings)})
+
+    def _under_way(self) -> Iterator[Item]:
+        """Rows that left, and that a changelog may still have."""
+        committed = self.scope.limits.committed[self.place]
+        return ((key, row) for key, row in self._leaving.scan() if version_of(row) >= committed)
+
+    def _add_up_what_is_left(self) -> None:
+        """Whoever begins with the rows must find the same: what has left is in the totals."""
+        fold = self.service.fold
+        assert fold.balances is not None
+        left = Conservation(self.place, fold.balances, self.findings)
+        left.finish(rows_of(self._tables, fold.journal), rows_of(self._tables, fold.balances))
 
     def _see(self, message: Message) -> None:
         told = self._fold.decide(message)
@@ -111,14 +131,32 @@ class Inbox:
             self.conservation.decided(decision, message.offset)
         if decision.journal is not None and has_ended(told.before):
             self._broken("I3", told, "the order had ended, and changed", "status")
+        self._leave(told)
         for sent in decision.sends:
             self._wanted.add(SLIP, wire.encode(sent), self._origin(message, sent.type, sent))
-        if isinstance(record, Slip | OrderCompleted | OrderCancelled):
+        if isinstance(record, Slip | OrderCompleted | OrderCancelled | OrdersLeft):
             self._side(message).add(SLIP, wire.encode(record), self._origin(message, record.type, record))
         if isinstance(record, Undo | OrderCancelled):
             key = str(order_of(record)).encode()
             if key not in self._first_asked and self._asked.get(key) is None:
                 self._first_asked[key] = b"%d %d" % (message.time, message.offset)
+
+    def _leave(self, told: Told) -> None:
+        """Keeps what leaves, so that it can be looked at across the services; notes which keys have no row any more."""
+        rows = {
+            left_key(order_id, row.cohort): row.encode()
+            for order_id, row in told.left.items()
+            if not isinstance(row, GoneOrder)
+        }
+        if rows:
+            self._left.write(rows, 0)
+        gone = (
+            [put.key for put in told.decision.others if isinstance(put.row, Nothing)] if told.decision else []
+        )
+        if gone and told.message.offset >= self.scope.limits.committed[self.place]:
+            # Not `Nothing`: that would be removed.
+            since = b'{"version":%d,"left":true}' % told.message.offset
+            self._leaving.write({key.encode(): since for key in gone}, 0)
 
     def _dead(self, told: Told) -> None:
         assert told.rejection is not None
@@ -146,9 +184,16 @@ class Inbox:
         self.findings.breach(Breach(invariant, what, self.place, told.message.offset, order, field))
 
 
-def has_ended(row: OrderRow | JournalRow | None) -> bool:
+def has_ended(row: Row | None) -> bool:
     """Whether it is the row of an order that completed or was cancelled."""
     return isinstance(row, OrderRow) and row.status not in OPEN_STATUSES
+
+
+def rows_of(shelves: Mapping[str, RocksShelf], table: str) -> Iterator[tuple[str, Row]]:
+    """All rows of a table."""
+    for data, row in shelves[table].scan():
+        key = data.decode()
+        yield key, decode(table, key, row)
 
 
 def letter(place: Place, offset: int, reason: str) -> bytes:

@@ -22,7 +22,9 @@ WANTED: Final = "wanted"
 FOUND: Final = "found"
 LATER: Final = "later"
 KNOWN: Final = "known"
-SIDES: Final = (WANTED, FOUND, LATER, KNOWN)
+#: What was wanted, and is superseded by a row that may have left since.
+SETTLED: Final = "settled"
+SIDES: Final = (WANTED, FOUND, LATER, KNOWN, SETTLED)
 #: The kinds of things that are matched.
 SLIP: Final = "s"
 SENT_ON: Final = "o"
@@ -88,7 +90,7 @@ class Pair(NamedTuple):
     def is_matched(self) -> bool:
         """Whether it was wanted, and is in the topics as far as they were read."""
         sides = self.origins.keys()
-        return KNOWN in sides or (WANTED in sides and not sides.isdisjoint((FOUND, LATER)))
+        return KNOWN in sides or not (sides.isdisjoint((WANTED, SETTLED)) or sides.isdisjoint((FOUND, LATER)))
 
     def origin(self, side: str) -> Origin | None:
         """Who wanted it, or where it was found."""
@@ -126,7 +128,7 @@ class Carried:
 
     def __enter__(self) -> Self:
         if self._folder is not None:
-            for side in (WANTED, FOUND, KNOWN):
+            for side in (WANTED, FOUND, KNOWN, SETTLED):
                 path = self._folder / f"{side}-0.run"
                 self._files[side] = self._stack.enter_context(path.open("w", encoding="utf-8"))
         return self
@@ -134,7 +136,7 @@ class Carried:
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
-    def add(self, pair: Pair) -> None:
+    def add(self, pair: Pair, *, superseded: bool = False) -> None:
         """Pairs come sorted, each once."""
         if not self._files:
             return
@@ -142,4 +144,5 @@ class Carried:
             self._files[KNOWN].write(f"{pair.digest}\n")
             return
         for side, origin in pair.origins.items():
-            self._files[WANTED if side == WANTED else FOUND].write(f"{pair.digest}{origin}")
+            kept = SETTLED if superseded else WANTED if side == WANTED else FOUND
+            self._files[kept].write(f"{pair.digest}{origin}")

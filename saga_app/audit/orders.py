@@ -6,10 +6,21 @@ from saga_app import topics
 from saga_app.audit.findings import Breach, Findings
 from saga_app.audit.limits import Cut
 from saga_app.audit.scope import Scope
-from saga_app.audit.shelves import ASKED, FOLDED, GAPS, TURNED, Shelves
+from saga_app.audit.shelves import ASKED, FOLDED, GAPS, LEFT, TURNED, Shelves, left_key
 from saga_app.core.checkout import Checkout
 from saga_app.core.records import Order
-from saga_app.core.rows import OPEN_STATUSES, JournalRow, OrderRow, State, Status
+from saga_app.core.rows import (
+    OPEN_STATUSES,
+    GoneOrder,
+    Horizon,
+    JournalRow,
+    OrderRow,
+    State,
+    Status,
+    decode,
+    horizon_key,
+    parts_of,
+)
 from saga_app.durable.ports import Place
 from saga_app.durable.rocks import RocksShelf
 
@@ -39,24 +50,40 @@ class Orders:
             ("I5", "undos asked for"),
         ):
             self.findings.count(invariant, name, 0)
-        found, cut = self.scope.limits.found[self.place], self.scope.limits.cut
         for key, data in self.shelves.shelf(FOLDED, (JOURNALS[topics.CHECKOUT], self.place[1])).scan():
-            row = OrderRow.decode(data)
+            row = decode(JOURNALS[topics.CHECKOUT], key.decode(), data)
+            if isinstance(row, GoneOrder):
+                self.findings.count("I3", f"{row.status} and left")
+            if not isinstance(row, OrderRow):
+                continue
             self.findings.count("I3", str(row.status))
             if row.status is Status.CANCELLED:
                 self.findings.count("I3", f"cancelled: {row.reason}")
-            order = Order.model_validate_json(row.order)
-            if row.status not in OPEN_STATUSES and row.version < found and cut is not Cut.OFFSET:
-                self._all_or_nothing(key, row, order)
-            if cut is Cut.NOW:
-                self._undone_in_reverse(key, order)
-        return self.findings
+            self._look(key, row)
+        counted, self.findings = self.findings, Findings()
+        for key, data in self.shelves.shelf(LEFT, self.place).scan():
+            self._look(key.partition(b" ")[0], OrderRow.decode(data))
+        # Those that left are counted by their small rows.
+        for breach in self.findings.breaches:
+            counted.breach(breach)
+        return counted
+
+    def _look(self, key: bytes, row: OrderRow) -> None:
+        found, cut = self.scope.limits.found[self.place], self.scope.limits.cut
+        order = Order.model_validate_json(row.order)
+        if row.status not in OPEN_STATUSES and row.version < found and cut is not Cut.OFFSET:
+            self._all_or_nothing(key, row, order)
+        if cut is Cut.NOW:
+            self._undone_in_reverse(key, order)
 
     def _all_or_nothing(self, key: bytes, row: OrderRow, order: Order) -> None:
         wanted = row.status is Status.COMPLETED
         for topic, step in topics.STEPS.items():
-            data = self._shelf(FOLDED, JOURNALS[topic], topic, order).get(key)
-            state = None if data is None else JournalRow.decode(data).state
+            step_row = self._step_row(topic, row, order)
+            if step_row is None and self._has_left(topic, row, order):
+                # An earlier audit has looked at it.
+                continue
+            state = step_row and step_row.state
             if (state is State.DONE) is not wanted:
                 what = f"it is {row.status}, but {step.name} is {state or 'not there'}"
                 self._broken("I4", key, row.version, what, f"{JOURNALS[topic]}.state")
@@ -83,6 +110,24 @@ class Orders:
                 late = int(turned) - time
                 what = f"{topic} was asked to undo {late} ms before {asking} had written that it goes back"
                 self._broken("I5", key, None, what, f"{JOURNALS[asking]}.version")
+
+    def _step_row(self, topic: str, row: OrderRow, order: Order) -> JournalRow | None:
+        """The row of this order, not of another one that has its id: as it is, or as it was when it left."""
+        data = self._shelf(FOLDED, JOURNALS[topic], topic, order).get(order.order_id.encode())
+        found = None if data is None else JournalRow.decode(data)
+        if row.cohort is None or (found is not None and found.cohort == row.cohort):
+            return found
+        left = self._shelf(LEFT, topic, topic, order).get(left_key(order.order_id, row.cohort))
+        return None if left is None else JournalRow.decode(left)
+
+    def _has_left(self, topic: str, row: OrderRow, order: Order) -> bool:
+        """Whether this audit does not know the row because it left before the first record that is read."""
+        place = topic, self._partition(topic, order)
+        if row.cohort is None or (self.scope.limits.is_whole(place) and not self.scope.limits.start(place)):
+            return False
+        source, number = parts_of(row.cohort)
+        data = self._shelf(FOLDED, JOURNALS[topic], topic, order).get(horizon_key(source).encode())
+        return data is not None and number < Horizon.decode(data).below
 
     def _found(self, topic: str, order: Order) -> int:
         return self.scope.limits.found[topic, self._partition(topic, order)]

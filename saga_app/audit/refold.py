@@ -1,13 +1,15 @@
 """Folds one inbox partition again, with the pure rules and nothing else: what must have become of each record."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import agents
 from saga_app import topics, wire
 from saga_app.core.decision import At, Decision, Verdict
 from saga_app.core.errors import Fault, Rejected
-from saga_app.core.records import PolicyChanged, Record, Slip
-from saga_app.core.rows import JournalRow, OrderRow
+from saga_app.core.records import Record, Slip
+from saga_app.core.rows import GoneOrder, JournalRow, Nothing, OrderRow
 from saga_app.durable.library import Service
 from saga_app.durable.ports import Message
 from saga_app.durable.round import SENT_ON
@@ -22,15 +24,16 @@ def service_of(topic: str) -> Service:
 class Told(NamedTuple):
     """What became of one record. `record` is None where it cannot be read, `decision` where nothing was decided.
 
-    `before` is the order's row as it was before the record.
+    `before` is the order's row as it was before the record; `left` has the rows of orders that leave with it.
     """
 
     message: Message
     verdict: Verdict
     record: Record | None = None
-    before: OrderRow | JournalRow | None = None
+    before: OrderRow | GoneOrder | JournalRow | None = None
     decision: Decision | None = None
     rejection: Rejected | None = None
+    left: Mapping[str, OrderRow | GoneOrder | JournalRow] = MappingProxyType({})
 
 
 class Refold:
@@ -52,13 +55,14 @@ class Refold:
             if self._is_elsewhere(record, message):
                 return Told(message, Verdict.SENT_ON, record)
             before = self._row(record)
-            decision = self.service.fold.decide(record, At(message.offset, message.time), self.view)
+            decision = self.service.fold.decide(
+                record, At(message.offset, message.time, self.partition), self.view
+            )
         except Rejected as rejection:
             return Told(message, Verdict.DEAD, record, before, rejection=rejection)
-        if decision.journal is not None:
-            self.view.put((decision.journal,))
-        self.view.put(decision.balances)
-        return Told(message, decision.verdict, record, before, decision)
+        left = self._left(decision)
+        self.view.put(decision.puts)
+        return Told(message, decision.verdict, record, before, decision, left=left)
 
     def write(self) -> None:
         """Puts what was decided on the shelves."""
@@ -67,16 +71,19 @@ class Refold:
                 shelf.write(rows, shelf.reached)
         self.view.clear()
 
-    def _row(self, record: Record) -> OrderRow | JournalRow | None:
+    def _left(self, decision: Decision) -> Mapping[str, OrderRow | GoneOrder | JournalRow]:
+        gone = [put.key for put in decision.others if isinstance(put.row, GoneOrder | Nothing)]
+        rows = ((key, self.view.entry(key)) for key in gone)
+        return {key: row for key, row in rows if isinstance(row, OrderRow | GoneOrder | JournalRow)}
+
+    def _row(self, record: Record) -> OrderRow | GoneOrder | JournalRow | None:
         order = order_of(record)
         if order is None:
             return None
         return self.view.order(order) if self.service.topic == topics.CHECKOUT else self.view.journal(order)
 
     def _is_elsewhere(self, record: Record, message: Message) -> bool:
-        if isinstance(record, PolicyChanged):
-            return False
-        if topics.partition_of(topics.key_of(record), self.partitions) == self.partition:
+        if topics.partition_for(record, self.partitions) in (None, self.partition):
             return False
         if is_sent_on(message):
             raise Rejected(Fault.WRONG_PARTITION, "sent on once, and still in the wrong partition")
@@ -84,7 +91,7 @@ class Refold:
 
 
 def order_of(record: Record) -> str | None:
-    """The order that a record is about; None for deposits, deliveries and policies."""
+    """The order that a record is about; None for deposits, deliveries, policies, and orders that leave together."""
     if isinstance(record, Slip):
         return record.order.order_id
     return getattr(record, "order_id", None)

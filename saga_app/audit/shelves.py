@@ -14,11 +14,20 @@ LOGGED: Final = "logged"  # the table as its changelog gives it
 REACHED: Final = "reached"  # the same, only as far as a worker's store claims to have read
 TURNED: Final = "turned"  # when an order's row first said that it goes back
 ASKED: Final = "asked"  # when and at which offset a service was first asked to undo an order
+LEFT: Final = "left"  # rows of orders as they were when they left, by order and cohort
+LEAVING: Final = (
+    "leaving"  # keys of rows that left, and since which version, where a changelog may still have them
+)
 
 #: Stands on a shelf of rows that turned where the changelog has gaps, so that the first row may be missing.
 GAPS: Final = b"\0gaps"
 
 Item = tuple[bytes, bytes]
+
+
+def left_key(order_id: str, cohort: str | None) -> bytes:
+    """On a shelf of what has left: an id may be used again, in a later cohort."""
+    return f"{order_id} {cohort}".encode()
 
 
 class Shelves:

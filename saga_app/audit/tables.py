@@ -7,8 +7,8 @@ from saga_app import topics
 from saga_app.audit import parts
 from saga_app.audit.findings import Breach, Findings
 from saga_app.audit.scope import Scope
-from saga_app.audit.shelves import FOLDED, GAPS, LOGGED, REACHED, TURNED, Shelves, side_by_side
-from saga_app.core.rows import version_of
+from saga_app.audit.shelves import FOLDED, GAPS, LEAVING, LOGGED, REACHED, TURNED, Shelves, side_by_side
+from saga_app.core.rows import Horizons, version_of
 from saga_app.durable import changelogs
 from saga_app.durable.disk import DiskFailed, StoreDamaged
 from saga_app.durable.ports import Place
@@ -40,10 +40,15 @@ class Changelog:
                 # What a checkpoint knows was seen before it could be compacted away.
                 self.gaps += max(0, each.offset() - max(following, known))
                 following = each.offset() + 1
-                if is_turned(key, value) and key not in times and self._turned.get(key) is None:
+                if (
+                    value is not None
+                    and is_turned(key, value)
+                    and key not in times
+                    and self._turned.get(key) is None
+                ):
                     times[key] = str(each.timestamp()[1]).encode()
             self._turned.write(times, 0)
-            yield [Logged(each.offset(), each.key(), each.value()) for each in chunk]
+            yield [changelogs.logged(each) for each in chunk]
 
 
 class Table:
@@ -84,9 +89,14 @@ class Table:
     def _compare_fold(self) -> None:
         folded, logged = self.shelves.shelf(FOLDED, self.place), self.shelves.shelf(LOGGED, self.place)
         committed = self.scope.limits.committed[self.inbox]
+        leaving = self.shelves.shelf(LEAVING, self.place)
         for key, mine, other in side_by_side(folded.scan(), logged.scan()):
             if mine == other:
                 self.findings.count("I7", "rows")
+            elif (
+                mine is None and (since := leaving.get(key)) and version_of(other or b"") < version_of(since)
+            ):
+                self.findings.count("I7", "rows under way")
             elif mine is None or (other is not None and version_of(other) > version_of(mine)):
                 self._broken("I7", key, other, "the changelog has a row that the inbox does not give")
             elif other is not None and version_of(other) == version_of(mine):
@@ -115,8 +125,10 @@ class Table:
             log = changelogs.KafkaChangelog(self.scope.settings.kafka, *self.changelog, end)
             restore(log, end, mark)
             logged = self.shelves.shelf(LOGGED, self.place)
+            horizons = Horizons(logged.scan(b"horizon:"))
             for key, mine, other in side_by_side(store.scan(), mark.scan()):
-                if mine == other:
+                # Rows that have left since may be there on one side only.
+                if mine == other or horizons.is_below(key, mine or other or b""):
                     self.findings.count("I7", "rows in stores")
                 elif mine is None or (other is not None and version_of(mine) < version_of(other)):
                     self._broken(
@@ -136,10 +148,15 @@ class Table:
         )
 
 
+def is_under_way(left: bytes | None, row: bytes, committed: int) -> bool:
+    """Whether the row has left since, by a record whose consequences need not be in the changelog yet."""
+    return left is not None and version_of(left) >= committed and version_of(left) > version_of(row)
+
+
 def is_turned(key: bytes, row: bytes) -> bool:
-    """Whether it is the row of an order that goes back."""
+    """Whether it is the row of an order that goes back; what is left of one that is gone says nothing of that."""
     head = row[:80]
-    return b":" not in key and not any(mark in head for mark in _FORWARD)
+    return b":" not in key and not any(mark in head for mark in (*_FORWARD, b'"gone":'))
 
 
 def order_in(key: bytes) -> str | None:

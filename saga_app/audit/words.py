@@ -1,11 +1,11 @@
 """What became of a record, in words."""
 
 from saga_app import topics
-from saga_app.audit.events import Before, Event
+from saga_app.audit.events import Before, Event, StatusRow
 from saga_app.core.decision import Verdict
-from saga_app.core.records import DeadlinePassed, OrderPlaced, Record, Undo
+from saga_app.core.records import DeadlinePassed, ForPartition, OrderPlaced, Record, Undo
 from saga_app.core.route import Step
-from saga_app.core.rows import JournalRow, OrderRow, State
+from saga_app.core.rows import GoneOrder, JournalRow, OrderRow, State, Status
 
 
 def in_words(event: Event) -> str:
@@ -20,6 +20,8 @@ def in_words(event: Event) -> str:
     if told.decision is not None and told.decision.note is not None:
         return told.decision.note
     row = event.row
+    if isinstance(event.record, ForPartition):
+        return _of_leaving(event.place[0], row)
     if isinstance(row, JournalRow):
         return _of_step(topics.STEPS[event.place[0]], event.record, row, told.verdict)
     return _of_checkout(event.record, row, told.verdict)
@@ -27,8 +29,24 @@ def in_words(event: Event) -> str:
 
 def before_in_words(before: Before) -> str:
     """What is not told, and what the row says all the same."""
-    state = before.row.status if isinstance(before.row, OrderRow) else before.row and before.row.state
+    state = None if before.row is None else state_of(before.row)
     return f"not all is told: {before.why}; its row there is {state or 'none'}"
+
+
+def state_of(row: StatusRow) -> State | Status:
+    """How an order stands, in a service or in checkout."""
+    if isinstance(row, OrderRow):
+        return row.status
+    if isinstance(row, GoneOrder):
+        return row.gone
+    assert isinstance(row, JournalRow)
+    return row.state
+
+
+def _of_leaving(topic: str, row: StatusRow | None) -> str:
+    if topic in topics.STEPS:
+        return f"{topics.STEPS[topic].name}: left; nothing is kept but what it moved, in a total"
+    return "forgotten: its id is free" if row is None else f"left: only that it is {state_of(row)} is kept"
 
 
 def _of_step(step: Step, record: Record, row: JournalRow, verdict: Verdict) -> str:
@@ -48,8 +66,10 @@ def _of_step(step: Step, record: Record, row: JournalRow, verdict: Verdict) -> s
             return f"{step.name} was asked to undo before it was asked to act: it will not act ({why})"
 
 
-def _of_checkout(record: Record, row: OrderRow | JournalRow | None, verdict: Verdict) -> str:
-    if not isinstance(row, OrderRow):
+def _of_checkout(record: Record, row: OrderRow | GoneOrder | None, verdict: Verdict) -> str:
+    if isinstance(row, GoneOrder):
+        return f"{record.type} changed nothing; it is {row.status} and has left"
+    if row is None:
         return f"{record.type} changed nothing"
     match record:
         case OrderPlaced() if verdict is Verdict.APPLIED:

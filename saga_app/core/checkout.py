@@ -7,9 +7,14 @@ from typing import Final, NamedTuple
 from saga_app.core import route
 from saga_app.core.decision import IGNORED, At, Decision, Put, Rows, Verdict, repeated
 from saga_app.core.errors import Fault, Rejected
+from saga_app.core.leaving import Cohorts
 from saga_app.core.records import (
     CancellationRequested,
+    CohortsClosed,
+    CohortsForgotten,
     DeadlinePassed,
+    ForPartition,
+    LeavingBegun,
     Order,
     OrderCancelled,
     OrderCompleted,
@@ -18,7 +23,7 @@ from saga_app.core.records import (
     Record,
     StepName,
 )
-from saga_app.core.rows import OrderRow, Status
+from saga_app.core.rows import GoneOrder, OrderRow, Status
 
 #: Milliseconds until the first nudge; each later try waits twice as long, up to the longest delay.
 FIRST_DELAY: Final = 30_000
@@ -135,16 +140,24 @@ def deadline(order_id: str, row: OrderRow) -> DeadlinePassed:
 class Checkout:
     """The fold of the checkout inbox."""
 
-    accepts = (OrderPlaced, CancellationRequested, DeadlinePassed, OrderCompleted, OrderCancelled)
+    about_orders = (OrderPlaced, CancellationRequested, DeadlinePassed, OrderCompleted, OrderCancelled)
+    accepts = (*about_orders, LeavingBegun, CohortsClosed, CohortsForgotten)
     journal = "orders"
     balances = None
+    cohorts = Cohorts(journal)
 
     def decide(self, record: Record, at: At, rows: Rows) -> Decision:
         """See `Fold.decide`; the replay rule stands in `docs/explanation/engine.md`."""
-        assert isinstance(record, self.accepts)
+        if isinstance(record, ForPartition):
+            return self.cohorts.decide(record, at, rows)
+        assert isinstance(record, self.about_orders)
         row = rows.order(record.order_id)
+        if _is_settled(row, at, rows):
+            return IGNORED
         if row is not None:
             self._check(record, at, row)
+            if isinstance(row, GoneOrder):
+                return _after_all(record, row)
             if row.version >= at.offset:
                 return repeated(_say(OUTCOME[row.status], row))
             if isinstance(record, DeadlinePassed) and record.attempt != row.tries:
@@ -153,7 +166,7 @@ class Checkout:
         if isinstance(cell, Dead):
             raise Rejected(cell.fault, _why(cell.fault, record, row))
         if row is None:
-            return self._place(record, at) if isinstance(record, OrderPlaced) else IGNORED
+            return self._place(record, at, rows) if isinstance(record, OrderPlaced) else IGNORED
         if cell.to is None:
             verdict = Verdict.IGNORED if cell.note or cell.say is Say.NOTHING else Verdict.REPEATED
             return Decision(verdict, sends=_say(cell.say, row), note=cell.note)
@@ -161,21 +174,48 @@ class Checkout:
         put = Put(self.journal, record.order_id, changed)
         return Decision(Verdict.APPLIED, put, sends=_say(cell.say, changed), note=cell.note)
 
-    def _place(self, record: OrderPlaced, at: At) -> Decision:
+    def _place(self, record: OrderPlaced, at: At, rows: Rows) -> Decision:
         order = record.order
-        row = OrderRow(at.offset, Status.OPEN, at.offset, tries=0, since=at.time, order=order.canonical)
+        cohort, named = self.cohorts.enter(order.order_id, at, rows)
+        row = OrderRow(
+            at.offset, Status.OPEN, at.offset, tries=0, since=at.time, order=order.canonical, cohort=cohort
+        )
         put = Put(self.journal, order.order_id, row)
-        return Decision(Verdict.APPLIED, put, sends=(route.start(order),))
+        return Decision(Verdict.APPLIED, put, sends=(route.start(order, cohort),), others=named)
 
-    def _check(self, record: Record, at: At, row: OrderRow) -> None:
+    def _check(self, record: Record, at: At, row: OrderRow | GoneOrder) -> None:
         """What needs no decision comes first, on a replay too, so that a dead letter is sent again."""
         if isinstance(record, OrderPlaced):
-            if record.order.canonical != row.order:
+            if not _is_same(record.order, row):
                 raise Rejected(
                     Fault.DIFFERENT_CONTENT, f"order {record.order_id} was placed before with another content"
                 )
-        elif not isinstance(record, DeadlinePassed) and at.offset < row.placed_at:
+        elif isinstance(record, OrderCompleted | OrderCancelled) and record.cohort not in (None, row.cohort):
+            raise Rejected(Fault.UNKNOWN_ORDER, f"{record.type} for an earlier order {record.order_id}")
+        elif (
+            isinstance(row, OrderRow) and not isinstance(record, DeadlinePassed) and at.offset < row.placed_at
+        ):
             raise Rejected(Fault.UNKNOWN_ORDER, _why(Fault.UNKNOWN_ORDER, record, None))
+
+
+def _is_settled(row: OrderRow | GoneOrder | None, at: At, rows: Rows) -> bool:
+    """Whether this is a replay, and what it is about may have left since: then all of it was done before that."""
+    horizon = rows.horizon(at.partition)
+    if horizon is None or at.offset >= horizon.version:
+        return False
+    return not isinstance(row, OrderRow) or at.offset < row.placed_at
+
+
+def _is_same(order: Order, row: OrderRow | GoneOrder) -> bool:
+    return order.digest == row.content if isinstance(row, GoneOrder) else order.canonical == row.order
+
+
+def _after_all(record: Record, row: GoneOrder) -> Decision:
+    """What still comes for an order that has left finds it as it ended."""
+    cell = MACHINE[row.status][heard(record)]
+    if isinstance(cell, Dead):
+        raise Rejected(cell.fault, _why(cell.fault, record, row))
+    return Decision(Verdict.IGNORED, note=cell.note)
 
 
 def heard(record: Record) -> Heard:
@@ -203,16 +243,16 @@ def _changed(row: OrderRow, record: Record, to: Status, at: At) -> OrderRow:
 def _say(say: Say, row: OrderRow) -> tuple[Record, ...]:
     match say:
         case Say.START:
-            return (route.start(Order.model_validate_json(row.order)),)
+            return (route.start(Order.model_validate_json(row.order), row.cohort),)
         case Say.ABORT:
             assert row.reason is not None
-            return (route.abort(Order.model_validate_json(row.order), row.reason),)
+            return (route.abort(Order.model_validate_json(row.order), row.reason, row.cohort),)
         case Say.NOTHING:
             return ()
 
 
-def _why(fault: Fault, record: Record, row: OrderRow | None) -> str:
-    assert isinstance(record, Checkout.accepts)
+def _why(fault: Fault, record: Record, row: OrderRow | GoneOrder | None) -> str:
+    assert isinstance(record, Checkout.about_orders)
     if fault is Fault.UNKNOWN_ORDER or row is None:
         return f"{record.type} for order {record.order_id}, which was not placed before"
     return f"{record.type} for order {record.order_id}, which is {row.status}; run `saga doctor` and check the topics"

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from saga_app.core.records import Record
-from saga_app.core.rows import Balance, JournalRow, OrderRow, Row
+from saga_app.core.rows import Balance, GoneOrder, Horizon, JournalRow, OrderRow, Row
 
 
 class At(NamedTuple):
@@ -13,6 +13,7 @@ class At(NamedTuple):
 
     offset: int
     time: int
+    partition: int = 0
 
 
 class Verdict(StrEnum):
@@ -34,19 +35,28 @@ class Put(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """Everything that follows from one record."""
+    """Everything that follows from one record.
+
+    `journal` is the row of the order, deposit or policy that it is about; the other rows of the journal come before it.
+    """
 
     verdict: Verdict
     journal: Put | None = None
     balances: tuple[Put, ...] = ()
     sends: tuple[Record, ...] = ()
     note: str | None = None
+    others: tuple[Put, ...] = ()
+
+    @property
+    def puts(self) -> tuple[Put, ...]:
+        """All rows, in the sequence in which they are written."""
+        return (*self.others, *((self.journal,) if self.journal else ()), *self.balances)
 
 
 class Rows(Protocol):
     """The state of one partition as a decision sees it."""
 
-    def order(self, key: str) -> OrderRow | None: ...
+    def order(self, key: str) -> OrderRow | GoneOrder | None: ...
 
     def journal(self, key: str) -> JournalRow | None: ...
 
@@ -54,6 +64,12 @@ class Rows(Protocol):
 
     def policy(self) -> JournalRow | None:
         """The policy in force: the `policy:` row with the highest version."""
+
+    def horizon(self, partition: int) -> Horizon | None:
+        """Which orders of that checkout partition have left."""
+
+    def entry(self, key: str) -> Row | None:
+        """A row of the journal under any key."""
 
 
 class Fold(Protocol):

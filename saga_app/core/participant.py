@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, Protocol
 
-from saga_app.core import route
+from saga_app.core import leaving, route
 from saga_app.core.decision import At, Decision, Put, Rows, Verdict, repeated
+from saga_app.core.errors import Fault, Rejected
 from saga_app.core.moves import Moves, inverse, moved, same_content
-from saga_app.core.records import Order, Reason, Record, Slip, Undo
+from saga_app.core.records import Order, OrdersLeft, Reason, Record, Slip, Undo
 from saga_app.core.route import Step
 from saga_app.core.rows import JournalRow, State
 
@@ -103,59 +104,73 @@ class Participant:
         self.step = rule.step
         self.journal = rule.journal
         self.balances = rule.balances
-        self.accepts: tuple[type[Any], ...] = (self.step.do, self.step.undo, *rule.accepts)
+        self.accepts: tuple[type[Any], ...] = (self.step.do, self.step.undo, *rule.accepts, OrdersLeft)
         self._machine = PIVOT_MACHINE if self.step is route.PIVOT else MACHINE
 
     def decide(self, record: Record, at: At, rows: Rows) -> Decision:
         """See `Fold.decide`; the replay rule stands in `docs/explanation/engine.md`."""
+        if isinstance(record, OrdersLeft):
+            if record.step is not self.step.name:
+                raise Rejected(Fault.UNEXPECTED_RECORD, f"it is for {record.step}")
+            return leaving.left(self.journal, record, at, rows)
         if not isinstance(record, Slip):
             return self.rule.supply(record, at, rows)
+        if leaving.has_left(record.cohort, rows):
+            return Decision(Verdict.IGNORED, note="it ended and has left: nothing is done for it any more")
         order = record.order
         row = rows.journal(order.order_id)
         if row is not None:
             same_content(row, order.digest, f"order {order.order_id}")
             if row.version >= at.offset:
-                return repeated([self._answer(order, row)], self._replayed(row, at, rows))
+                return repeated([self._answer(record, row)], self._replayed(row, at, rows))
             asked = Asked.UNDO if isinstance(record, Undo) else Asked.AGAIN
             move = self._machine[row.state][asked]
             if move.to is row.state:
-                return repeated([self._answer(order, row)])
+                return repeated([self._answer(record, row)])
             return self._undo(record, row, move, at, rows)
         return self._first(record, at, rows)
 
     def _first(self, record: Slip, at: At, rows: Rows) -> Decision:
-        order, first = record.order, self._machine[None]
+        order, cohort, first = record.order, record.cohort, self._machine[None]
         if isinstance(record, Undo):
             to = first[Asked.UNDO].to
-            row = JournalRow(at.offset, to, order.digest, reason=record.reason, step=record.step)
-            return self._decided(order, row)
+            row = JournalRow(
+                at.offset, to, order.digest, reason=record.reason, step=record.step, cohort=cohort
+            )
+            return self._decided(record, row)
         verdict = self.rule.judge(order, at, rows)
         if isinstance(verdict, Reason):
             to = first[Asked.REFUSED].to
-            return self._decided(
-                order, JournalRow(at.offset, to, order.digest, reason=verdict, step=self.step.name)
-            )
+            row = JournalRow(at.offset, to, order.digest, reason=verdict, step=self.step.name, cohort=cohort)
+            return self._decided(record, row)
         to = first[Asked.ACCEPTED].to
-        row = JournalRow(at.offset, to, order.digest, done_at=at.offset, moves=verdict or None)
-        return self._decided(order, row, moved(self.balances, verdict, at, rows))
+        moves = verdict or None
+        row = JournalRow(at.offset, to, order.digest, done_at=at.offset, cohort=cohort, moves=moves)
+        return self._decided(record, row, moved(self.balances, verdict, at, rows))
 
     def _undo(self, record: Slip, row: JournalRow, move: Move, at: At, rows: Rows) -> Decision:
         assert isinstance(record, Undo)
         undone = row._replace(
-            version=at.offset, state=move.to, undone_at=at.offset, reason=record.reason, step=record.step
+            version=at.offset,
+            state=move.to,
+            undone_at=at.offset,
+            reason=record.reason,
+            step=record.step,
+            cohort=record.cohort,
         )
-        return self._decided(record.order, undone, moved(self.balances, inverse(row.moves), at, rows))
+        return self._decided(record, undone, moved(self.balances, inverse(row.moves), at, rows))
 
-    def _decided(self, order: Order, row: JournalRow, balances: tuple[Put, ...] = ()) -> Decision:
-        put = Put(self.journal, order.order_id, row)
-        return Decision(Verdict.APPLIED, put, balances, (self._answer(order, row),))
+    def _decided(self, record: Slip, row: JournalRow, balances: tuple[Put, ...] = ()) -> Decision:
+        put = Put(self.journal, record.order_id, row)
+        return Decision(Verdict.APPLIED, put, balances, (self._answer(record, row),))
 
-    def _answer(self, order: Order, row: JournalRow) -> Record:
+    def _answer(self, record: Slip, row: JournalRow) -> Record:
         """The recorded outcome, as a record."""
+        order, cohort = record.order, record.cohort
         if row.state is State.DONE:
-            return route.send_on(self.step, order)
+            return route.send_on(self.step, order, cohort)
         assert row.reason is not None and row.step is not None
-        return route.send_back(self.step, order, row.reason, row.step)
+        return route.send_back(self.step, order, row.reason, row.step, cohort)
 
     def _replayed(self, row: JournalRow, at: At, rows: Rows) -> tuple[Put, ...]:
         """The moves of exactly the record that made them, for each balance that has not seen them yet."""

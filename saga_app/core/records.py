@@ -115,6 +115,9 @@ Money = Annotated[
 ]
 Quantity = Annotated[int, Field(ge=1, le=LARGEST_QUANTITY)]
 Note = Annotated[str, StringConstraints(max_length=200)]
+#: Orders that leave together: the checkout partition, a colon, and their number there.
+CohortName = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}:[0-9]{1,16}$")]
+Natural = Annotated[int, Field(ge=0)]
 
 
 def _as_tuple(value: Any) -> Any:
@@ -272,6 +275,7 @@ class OrderCompleted(Model):
 
     type: Literal["OrderCompleted"] = "OrderCompleted"
     order_id: Id
+    cohort: CohortName | None = None
 
 
 class OrderCancelled(Model):
@@ -281,12 +285,17 @@ class OrderCancelled(Model):
     order_id: Id
     reason: Annotated[Reason, Field(strict=False)]
     step: Annotated[StepName, Field(strict=False)]
+    cohort: CohortName | None = None
 
 
 class Slip(Model):
-    """A request of one step to the next or to the one before; it carries the order whole."""
+    """A request of one step to the next or to the one before; it carries the order whole.
+
+    A cohort says which of the orders that ever had this id is meant.
+    """
 
     order: Order
+    cohort: CohortName | None = None
 
     @property
     def order_id(self) -> str:
@@ -387,6 +396,64 @@ class PolicyChanged(Model):
         return self
 
 
+class ForPartition(Model):
+    """A record about a whole partition of its inbox, which it names. Each is a round of its own."""
+
+    type: str
+    partition: Natural
+
+
+class LeavingBegun(ForPartition):
+    """The checkout worker's clock: from here on orders are placed in cohorts of so many offsets."""
+
+    type: Literal["LeavingBegun"] = "LeavingBegun"
+    width: Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class Leaver(Model):
+    """An order that leaves, and in which partition of payment, inventory and shipping its rows are."""
+
+    order_id: Id
+    at: Annotated[tuple[Natural, ...], BeforeValidator(_as_tuple), Field(min_length=3, max_length=3)]
+
+
+class CohortsClosed(ForPartition):
+    """The checkout worker's clock: all orders of these cohorts ended more than `after` ms ago."""
+
+    type: Literal["CohortsClosed"] = "CohortsClosed"
+    first: Natural
+    below: Natural
+    after: Natural
+    partitions: Annotated[int, Field(ge=1, le=1_000)]
+    orders: Annotated[tuple[Leaver, ...], BeforeValidator(_as_tuple), Field(max_length=MOST_LINES)]
+
+    @model_validator(mode="after")
+    def _stay_within(self) -> Self:
+        if any(partition >= self.partitions for order in self.orders for partition in order.at):
+            raise ValueError(f"an order is in a partition beyond the {self.partitions} that there are")
+        return self
+
+
+class CohortsForgotten(ForPartition):
+    """The checkout worker's clock: these cohorts, closed together, left more than `after` ms ago."""
+
+    type: Literal["CohortsForgotten"] = "CohortsForgotten"
+    first: Natural
+    below: Natural
+    after: Natural
+
+
+class OrdersLeft(ForPartition):
+    """These orders of checkout's partition `source` have left, and with them all of its cohorts below."""
+
+    type: Literal["OrdersLeft"] = "OrdersLeft"
+    step: Annotated[StepName, Field(strict=False)]
+    source: Natural
+    first: Natural
+    below: Natural
+    order_ids: Annotated[tuple[Id, ...], BeforeValidator(_as_tuple), Field(max_length=MOST_LINES)]
+
+
 Record = (
     OrderPlaced
     | CancellationRequested
@@ -402,4 +469,8 @@ Record = (
     | FundsDeposited
     | StockReceived
     | PolicyChanged
+    | LeavingBegun
+    | CohortsClosed
+    | CohortsForgotten
+    | OrdersLeft
 )

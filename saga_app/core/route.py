@@ -81,6 +81,9 @@ SEQUENCE: Final = (
     *(step.undo.__name__ for step in reversed(ROUTE)),
     "OrderCompleted",
     "OrderCancelled",
+    "CohortsClosed",
+    "OrdersLeft",
+    "CohortsForgotten",
 )
 
 
@@ -89,25 +92,29 @@ def step(name: StepName) -> Step:
     return next(each for each in ROUTE if each.name == name)
 
 
-def start(order: Order) -> Record:
+def start(order: Order, cohort: str | None = None) -> Record:
     """Asks the first step to act."""
-    return ROUTE[0].do(order=order)  # type: ignore[return-value]
+    return ROUTE[0].do(order=order, cohort=cohort)  # type: ignore[return-value]
 
 
-def abort(order: Order, reason: Reason) -> Record:
+def abort(order: Order, reason: Reason, cohort: str | None = None) -> Record:
     """Cancelling walks the route from its end, so it meets the order wherever it is."""
-    return ROUTE[-1].undo(order=order, reason=reason, step=StepName.CHECKOUT)  # type: ignore[return-value]
+    last, here = ROUTE[-1], StepName.CHECKOUT
+    return last.undo(order=order, reason=reason, step=here, cohort=cohort)  # type: ignore[return-value]
 
 
-def send_on(here: Step, order: Order) -> Record:
+def send_on(here: Step, order: Order, cohort: str | None = None) -> Record:
     """Asks the next step to act, or ends the order as completed."""
     if here is PIVOT:
-        return records.OrderCompleted(order_id=order.order_id)
-    return ROUTE[ROUTE.index(here) + 1].do(order=order)  # type: ignore[return-value]
+        return records.OrderCompleted(order_id=order.order_id, cohort=cohort)
+    return ROUTE[ROUTE.index(here) + 1].do(order=order, cohort=cohort)  # type: ignore[return-value]
 
 
-def send_back(here: Step, order: Order, reason: Reason, turned_at: StepName) -> Record:
+def send_back(
+    here: Step, order: Order, reason: Reason, turned_at: StepName, cohort: str | None = None
+) -> Record:
     """Asks the step before to undo, or ends the order as cancelled."""
     if here is ROUTE[0]:
-        return records.OrderCancelled(order_id=order.order_id, reason=reason, step=turned_at)
-    return ROUTE[ROUTE.index(here) - 1].undo(order=order, reason=reason, step=turned_at)  # type: ignore[return-value]
+        return records.OrderCancelled(order_id=order.order_id, reason=reason, step=turned_at, cohort=cohort)
+    before = ROUTE[ROUTE.index(here) - 1]
+    return before.undo(order=order, reason=reason, step=turned_at, cohort=cohort)  # type: ignore[return-value]

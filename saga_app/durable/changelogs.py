@@ -19,7 +19,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from saga_app.durable.patience import patiently
-from saga_app.durable.ports import Place
+from saga_app.durable.ports import Place, row_in
 from saga_app.durable.refusal import refused
 from saga_app.durable.restore import Logged
 from saga_app.settings import readers_group
@@ -42,7 +42,12 @@ class KafkaChangelog:
 
     def read(self, start: int, end: int) -> Iterator[Sequence[Logged]]:
         for chunk in chunks(self._config, self.topic, self.partition, start, end):
-            yield [Logged(each.offset(), each.key(), each.value()) for each in chunk]
+            yield [logged(each) for each in chunk]
+
+
+def logged(message: Message) -> Logged:
+    """A row as it stands in a changelog."""
+    return Logged(message.offset(), message.key(), row_in(message.value(), message.headers()))
 
 
 def chunks(

@@ -70,8 +70,7 @@ class DeadlineClock:
             return
         now = self._clock()
         for (_, order_id), row in changes.items():
-            assert isinstance(row, OrderRow)
-            if row.status in OPEN_STATUSES:
+            if isinstance(row, OrderRow) and row.status in OPEN_STATUSES:
                 self._watch(order_id, row, now + checkout.delay(row))
             else:
                 self._open.pop(order_id, None)

@@ -18,6 +18,7 @@ from saga_app.durable.desk import Desk
 from saga_app.durable.disk import DiskFailed, StoreDamaged
 from saga_app.durable.fatal import Exit, die
 from saga_app.durable.lease import GivenUp, Lease
+from saga_app.durable.leaving import Ages, LeavingClock
 from saga_app.durable.library import Library, Service, Superseded
 from saga_app.durable.ports import Batch, Shelf
 from saga_app.durable.producer import KafkaLog
@@ -73,12 +74,15 @@ class Engine:
             {**self.settings.kafka, "error_cb": Teller()}, self.settings.timeouts.delivery, self.lease
         )
         self.clock = DeadlineClock(self.log)
+        ages = Ages(self.settings.leave_after, self.settings.forget_after)
+        self.leaving = LeavingClock(self.log, self.settings.partitions, ages)
         self._loop = asyncio.get_running_loop()
         self.rounds = {service.topic: self._round(service) for service in self.services}
         self.readers = {service.topic: self._reader(service.topic) for service in self.services}
         self._tasks = [
             *(asyncio.create_task(self._work(topic), name=f"rounds of {topic}") for topic in self.rounds),
-            asyncio.create_task(self._keep_deadlines(), name="deadline clock"),
+            asyncio.create_task(self._keep_time(self.clock), name="deadline clock"),
+            asyncio.create_task(self._keep_time(self.leaving), name="leaving clock"),
         ]
 
     async def stop(self) -> None:
@@ -149,6 +153,7 @@ class Engine:
             desk.open(own, generation)
             self.readers[topic].assign(own, generation)
         self.clock.start(generation)
+        self.leaving.start(generation)
 
     def suspend(self, generation: int) -> None:
         """Gives up this generation's partitions: reads no more, drops what waits undecided; a round may finish."""
@@ -156,6 +161,7 @@ class Engine:
         self.lease.give_up(generation)
         self.generation = -1
         self.clock.stop()
+        self.leaving.stop()
         for reader in self.readers.values():
             reader.unassign()
         for desk in self.desks.values():
@@ -168,6 +174,7 @@ class Engine:
                 for desk in self.desks.values():
                     await desk.closed()
                 await self.clock.rested()
+                await self.leaving.rested()
         except TimeoutError:
             die(
                 Exit.REVOKE_TOO_SLOW,
@@ -231,17 +238,19 @@ class Engine:
             (logger.error if note.startswith("ALARM") else logger.info)("%s: %s", topic, note)
         round_.notes.clear()
 
-    async def _keep_deadlines(self) -> None:
+    async def _keep_time(self, clock: DeadlineClock | LeavingClock) -> None:
         try:
-            await self.clock.run()
+            await clock.run()
         except Exception as error:
-            die(Exit.ROUND_FAILED, f"deadline clock: {error!r}")
+            die(Exit.ROUND_FAILED, f"{type(clock).__name__}: {error!r}")
 
     def _load_deadlines(self, partitions: Iterable[int]) -> None:
         for service in self.services:
             if service.topic == topics.CHECKOUT:
                 for partition in partitions:
-                    self.clock.load(self.library.shelves[service.fold.journal, partition])
+                    shelf = self.library.shelves[service.fold.journal, partition]
+                    self.clock.load(shelf)
+                    self.leaving.load(partition, shelf)
 
     def _positions(self, committed: Mapping[tuple[str, int], int | None]) -> dict[tuple[str, int], int]:
         first = changelogs.beginnings(self._admin, [place for place, at in committed.items() if at is None])

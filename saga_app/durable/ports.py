@@ -1,9 +1,13 @@
 """What a round needs of the world: four small ports. Tests and the simulator bring their own."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
+
+from saga_app.core.rows import Nothing, is_nothing, version_of
 
 Header = tuple[str, bytes]
+#: A tombstone's version.
+VERSION: Final = "saga-version"
 #: A topic, or a table, and a partition of it.
 Place = tuple[str, int]
 
@@ -82,7 +86,23 @@ class Shelf(Protocol):
         """Rows whose key begins so, in the order of keys."""
 
     def write(self, rows: Mapping[bytes, bytes], reached: int, inbox: int | None = None) -> None:
-        """Rows and both offsets in one atomic batch."""
+        """Rows and both offsets in one atomic batch; what is `nothing` is removed."""
+
+
+def row_record(changelog: str, partition: int, key: bytes, row: bytes) -> Outgoing:
+    """A row as it is written to its changelog: nothing is a tombstone that keeps its version."""
+    if is_nothing(row):
+        version = str(version_of(row)).encode()
+        return Outgoing(changelog, key, None, partition, ((VERSION, version),))
+    return Outgoing(changelog, key, row, partition)
+
+
+def row_in(value: bytes | None, headers: Sequence[tuple[str, bytes | None]] | None) -> bytes:
+    """The row that a changelog's record holds; a tombstone that nobody of ours wrote is older than every row."""
+    if value is not None:
+        return value
+    version = next((text for name, text in headers or () if name == VERSION), None)
+    return Nothing(-1 if version is None else int(version)).encode()
 
 
 def contiguous(reached: int, offsets: Sequence[int]) -> int:

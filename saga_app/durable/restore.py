@@ -4,13 +4,19 @@ The end of the balances' changelog is taken first and read no further; the journ
 balances never run ahead of the journal. Per key the row with the highest version wins, also over what is on disk: a
 worker that lost its partitions may have written old rows behind new ones. Such a key is written again by its new
 owner, because compaction keeps the row that was written last.
+
+A tombstone is a row too: nothing, of its version. When it is itself compacted away, the horizons still say which rows
+must not be there (decision 0010): those are dropped at the end, when the last horizon is known.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
-from saga_app.core.rows import version_of
-from saga_app.durable.ports import Outgoing, Shelf, contiguous
+from saga_app.core.rows import Horizons, Nothing, version_of
+from saga_app.durable.ports import Outgoing, Shelf, contiguous, row_record
+
+#: Keys that are remembered until the last horizon is known; where there are more, all rows are looked at once more.
+MOST_KEYS: Final = 100_000
 
 
 class Logged(NamedTuple):
@@ -34,6 +40,13 @@ class Changelog(Protocol):
         """The rows from `start` up to, not including, `end`, in chunks."""
 
 
+class Stale(NamedTuple):
+    """Where the first old row lies behind a newer one, which is this."""
+
+    offset: int
+    winner: bytes
+
+
 class Restored(NamedTuple):
     """What a restore did: rows read, and rows that must be written again."""
 
@@ -42,26 +55,36 @@ class Restored(NamedTuple):
 
 
 def restore(changelog: Changelog, end: int, shelf: Shelf) -> Restored:
-    """Reads the changelog from where the shelf has reached, up to `end`."""
-    read = 0
-    stale: dict[bytes, int] = {}
-    for chunk in changelog.read(shelf.reached, end):
-        rows = _highest(chunk, shelf, stale)
+    """Reads the changelog from where the shelf has reached, up to `end`.
+
+    The shelf has reached the end only when all is done: a restore that was stopped begins again where this one did.
+    """
+    began = following = shelf.reached
+    whole, read = True, 0
+    stale: dict[bytes, Stale] = {}
+    keys: set[bytes] = set()
+    for chunk in changelog.read(began, end):
+        shelf.write(_highest(chunk, shelf, stale), began)
         read += len(chunk)
-        # Until a key is written again, the next restore must meet its stale row again.
-        shelf.write(rows, min(stale.values(), default=chunk[-1].offset + 1))
-    if not stale:
-        shelf.write({}, max(end, shelf.reached))
-    return Restored(read, {key: shelf.get(key) or b"" for key in stale})
+        whole = whole and chunk[0].offset == following and chunk[-1].offset == following + len(chunk) - 1
+        following = chunk[-1].offset + 1
+        if len(keys) <= MOST_KEYS:
+            keys.update(row.key for row in chunk)
+    # Where nothing was compacted away, every tombstone was met: only rows behind them can be too many.
+    late = _below_horizon(shelf, keys if whole and len(keys) <= MOST_KEYS else None) if read else {}
+    # Until a key is written again, the next restore must meet its stale row again.
+    reached = began if late else min((each.offset for each in stale.values()), default=max(end, began))
+    shelf.write(late, reached)
+    return Restored(read, {**{key: each.winner for key, each in stale.items()}, **late})
 
 
-def _highest(chunk: Iterable[Logged], shelf: Shelf, stale: dict[bytes, int]) -> dict[bytes, bytes]:
+def _highest(chunk: Iterable[Logged], shelf: Shelf, stale: dict[bytes, Stale]) -> dict[bytes, bytes]:
     """The chunk's rows that are not older than what is known; notes where an old row lies behind a newer one."""
     rows: dict[bytes, bytes] = {}
     for offset, key, value in chunk:
         known = rows.get(key) or shelf.get(key)
         if known is not None and version_of(known) > version_of(value):
-            stale.setdefault(key, offset)
+            stale.setdefault(key, Stale(offset, known))
             continue
         stale.pop(key, None)
         if known is None or version_of(known) < version_of(value):
@@ -69,9 +92,21 @@ def _highest(chunk: Iterable[Logged], shelf: Shelf, stale: dict[bytes, int]) -> 
     return rows
 
 
+def _below_horizon(shelf: Shelf, keys: Iterable[bytes] | None) -> dict[bytes, bytes]:
+    """Nothing in place of each row, of these or of all, that must not be there any more."""
+    horizons = Horizons(shelf.scan(b"horizon:"))
+    if not horizons:
+        return {}
+    rows = shelf.scan(b"") if keys is None else ((key, shelf.get(key) or b"") for key in sorted(keys))
+    nothing = Nothing(horizons.version).encode()
+    return {key: nothing for key, row in rows if horizons.is_below(key, row)}
+
+
 def repair_records(changelog: Changelog, restored: Restored) -> list[Outgoing]:
     """The rows that are to be written again."""
-    return [Outgoing(changelog.topic, key, row, changelog.partition) for key, row in restored.repairs.items()]
+    return [
+        row_record(changelog.topic, changelog.partition, key, row) for key, row in restored.repairs.items()
+    ]
 
 
 def repaired(shelf: Shelf, end: int, offsets: Sequence[int]) -> None:

@@ -22,6 +22,7 @@ from rocksdict import (
     WriteOptions,
 )
 
+from saga_app.core.rows import is_nothing
 from saga_app.durable.disk import DiskFailed, StoreDamaged, does_not_open, named, remove, set_aside
 
 logger = logging.getLogger(__name__)
@@ -122,7 +123,10 @@ class RocksShelf:
     def write(self, rows: Mapping[bytes, bytes], reached: int, inbox: int | None = None) -> None:
         batch = WriteBatch(raw_mode=True)
         for key, value in rows.items():
-            batch.put(key, value)
+            if is_nothing(value):
+                batch.delete(key)
+            else:
+                batch.put(key, value)
         if reached != self._reached:
             batch.put(OFFSET_KEY, str(reached - 1).encode())
         if inbox is not None:

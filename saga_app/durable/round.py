@@ -15,10 +15,10 @@ from typing import Final, NamedTuple
 from saga_app import topics, wire
 from saga_app.core.decision import At, Decision, Fold, Verdict
 from saga_app.core.errors import Fault, Rejected
-from saga_app.core.records import PolicyChanged, Record
+from saga_app.core.records import ForPartition, PolicyChanged, Record
 from saga_app.core.rows import Row
 from saga_app.durable.dead_letters import dead_letter
-from saga_app.durable.ports import Batch, Inbox, Log, Message, Outgoing, contiguous
+from saga_app.durable.ports import Batch, Inbox, Log, Message, Outgoing, contiguous, row_record
 from saga_app.durable.view import View
 
 #: Records decided in one round at most: what is decided and not durable stays bounded.
@@ -127,8 +127,9 @@ class Round:
         for used, message in enumerate(islice(batch.messages, fitting)):
             try:
                 record = self._read(message)
-                if isinstance(record, PolicyChanged):
-                    # A round of its own: no decision shares a round with a change of rules.
+                if isinstance(record, PolicyChanged | ForPartition):
+                    # A round of its own: no decision shares a round with a change of rules, and all that came before
+                    # orders leave is settled when they do.
                     if used or view.dirty:
                         return used, True
                     self._decide_one(record, message, batch.partition, view, sends)
@@ -156,17 +157,13 @@ class Round:
             sends.append(self._sent_on(record, message))
             self.verdicts[Verdict.SENT_ON] += 1
             return
-        decision = self.fold.decide(record, At(message.offset, message.time), view)
+        decision = self.fold.decide(record, At(message.offset, message.time, partition), view)
         self._note(record, decision)
-        if decision.journal is not None:
-            view.put((decision.journal,))
-        view.put(decision.balances)
+        view.put(decision.puts)
         sends.extend(map(outgoing, decision.sends))
 
     def _is_elsewhere(self, record: Record, partition: int) -> bool:
-        if isinstance(record, PolicyChanged):
-            return False
-        return topics.partition_of(topics.key_of(record), self.partitions) != partition
+        return topics.partition_for(record, self.partitions) not in (None, partition)
 
     def _sent_on(self, record: Record, message: Message) -> Outgoing:
         if any(name == SENT_ON for name, _ in message.headers):
@@ -174,12 +171,13 @@ class Round:
                 Fault.WRONG_PARTITION, "the record was sent on once and is still in the wrong partition"
             )
         headers = (*message.headers, (SENT_ON, b"1"))
-        return Outgoing(self.topic, topics.key_of(record).encode(), message.value, headers=headers)
+        return outgoing(record)._replace(topic=self.topic, value=message.value, headers=headers)
 
     def _note(self, record: Record, decision: Decision) -> None:
         self.verdicts[decision.verdict] += 1
         if decision.note is not None:
-            self.notes.append(f"order {topics.key_of(record)}: {decision.note}")
+            of = "partition" if isinstance(record, ForPartition) else "order"
+            self.notes.append(f"{of} {topics.key_of(record)}: {decision.note}")
 
     async def _make_durable(self, spans: list[Span], sends: list[Outgoing]) -> None:
         """Steps 2 to 5, in exactly this order."""
@@ -215,7 +213,7 @@ class Round:
         while it restored decides on old rows, and must not note on its disk what it has seen.
         """
         records = [
-            Outgoing(self.changelog(table), key, value, partition)
+            row_record(self.changelog(table), partition, key, value)
             for (table, partition), changed in rows.items()
             for key, value in changed.items()
         ]
@@ -259,5 +257,6 @@ def _fitting(messages: Sequence[Message], room: int, budget: int) -> int:
 
 
 def outgoing(record: Record) -> Outgoing:
-    """The record as bytes, for the topic and key that follow from it."""
-    return Outgoing(topics.topic_of(record), topics.key_of(record).encode(), wire.encode(record))
+    """The record as bytes, for the topic and key that follow from it, and the partition that it names, if any."""
+    partition = record.partition if isinstance(record, ForPartition) else None
+    return Outgoing(topics.topic_of(record), topics.key_of(record).encode(), wire.encode(record), partition)

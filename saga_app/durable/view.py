@@ -5,17 +5,19 @@ from itertools import islice
 from typing import Final
 
 from saga_app.core.decision import Put
-from saga_app.core.route import ROUTE
-from saga_app.core.rows import Account, Balance, JournalRow, OrderRow, Row, Stock
+from saga_app.core.rows import (
+    Account,
+    Balance,
+    GoneOrder,
+    Horizon,
+    JournalRow,
+    Nothing,
+    OrderRow,
+    Row,
+    Stock,
+    decode,
+)
 from saga_app.durable.ports import Shelf
-
-#: What the rows of each table are.
-ROW_TYPES: Final[Mapping[str, type[Row]]] = {
-    "orders": OrderRow,
-    **{step.journal: JournalRow for step in ROUTE},
-    "accounts": Account,
-    "stock": Stock,
-}
 
 #: Rows that are kept decoded, per partition of an inbox.
 MOST_RECENT: Final = 2_000
@@ -31,10 +33,14 @@ class View:
         self._overlay: dict[tuple[str, str], Row] = {}
         self._recent: dict[tuple[str, str], Row] = {}
         self._policy = self._find_policy()
+        self.horizons = {
+            int(key.rpartition(b":")[2]): Horizon.decode(data)
+            for key, data in self.shelves[journal].scan(b"horizon:")
+        }
 
-    def order(self, key: str) -> OrderRow | None:
+    def order(self, key: str) -> OrderRow | GoneOrder | None:
         row = self._row(self.journal_table, key)
-        assert row is None or isinstance(row, OrderRow)
+        assert row is None or isinstance(row, OrderRow | GoneOrder)
         return row
 
     def journal(self, key: str) -> JournalRow | None:
@@ -51,12 +57,20 @@ class View:
     def policy(self) -> JournalRow | None:
         return self._policy
 
+    def horizon(self, partition: int) -> Horizon | None:
+        return self.horizons.get(partition)
+
+    def entry(self, key: str) -> Row | None:
+        return self._row(self.journal_table, key)
+
     def put(self, puts: Iterable[Put]) -> None:
         """Decided rows: from now on decisions see them."""
         for table, key, row in puts:
             self._overlay[table, key] = row
             if key.startswith("policy:") and isinstance(row, JournalRow):
                 self._policy = row
+            elif isinstance(row, Horizon):
+                self.horizons[int(key.rpartition(":")[2])] = row
 
     def decided(self, table: str) -> dict[bytes, bytes]:
         """The overlay's rows of a table, encoded."""
@@ -81,9 +95,9 @@ class View:
     def _row(self, table: str, key: str) -> Row | None:
         row = self._overlay.get((table, key)) or self._recent.get((table, key))
         if row is not None:
-            return row
+            return None if type(row) is Nothing else row
         data = self.shelves[table].get(key.encode())
-        return None if data is None else ROW_TYPES[table].decode(data)
+        return None if data is None else decode(table, key, data)
 
     def _find_policy(self) -> JournalRow | None:
         found = self.shelves[self.journal_table].scan(b"policy:")

@@ -10,8 +10,8 @@ from pydantic import ConfigDict, Field, create_model
 
 import saga_app
 from saga_app import topics
-from saga_app.core.records import Model, Money, Order, OrderPlaced, PolicyChanged, Record
-from saga_app.durable.view import ROW_TYPES
+from saga_app.core import rows
+from saga_app.core.records import Model, Money, Order, OrderPlaced, OrdersLeft, PolicyChanged, Record
 
 FOLDER: Final = "docs/reference/schemas"
 ASYNCAPI: Final = "docs/reference/asyncapi.yaml"
@@ -23,7 +23,7 @@ def files() -> Iterator[tuple[str, str]]:
     """Path from the root and content of every file."""
     for model in RECORDS:
         yield f"{FOLDER}/{model.__name__}.json", _text(record_schema(model))
-    for row in sorted(set(ROW_TYPES.values()), key=lambda each: each.__name__):
+    for row in sorted(rows.WRITTEN, key=lambda each: each.__name__):
         yield f"{FOLDER}/{row.__name__}.json", _text(row_schema(row))
     yield ASYNCAPI, yaml.safe_dump(asyncapi(), sort_keys=False, allow_unicode=True, width=120)
 
@@ -97,7 +97,9 @@ def _channel(topic: str) -> dict[str, Any]:
 
 def inboxes_of(model: type[Any]) -> tuple[str, ...]:
     """Where records of this type are taken."""
-    return (topics.PAYMENT, topics.SHIPPING) if model is PolicyChanged else (topics._OF_TYPE[model],)
+    if model is PolicyChanged:
+        return (topics.PAYMENT, topics.SHIPPING)
+    return tuple(topics.STEPS) if model is OrdersLeft else (topics._OF_TYPE[model],)
 
 
 def _text(schema: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +17,9 @@ from saga_app.core.decision import Fold, Put
 from saga_app.core.errors import Rejected
 from saga_app.core.records import OrderPlaced, PricedLine, Record
 from saga_app.durable.dead_letters import dead_letter
-from saga_app.durable.ports import Message, Outgoing, Place
+from saga_app.durable.leaving import Ages, LeavingClock
+from saga_app.durable.ports import Message, Outgoing, Place, row_record
+from saga_app.durable.round import outgoing
 from saga_app.settings import Settings
 from tests.support.examples import placed
 from tests.support.given import BEGINNING, CHECKOUT, INVENTORY, PAYMENT, SHIPPING, Tables
@@ -36,6 +38,32 @@ def bought(order_id: str, amount: str = "10.00", country: str = "GB", **goods: i
     """An order of customer c1, who has an account."""
     lines = tuple(PricedLine(sku=sku, quantity=quantity) for sku, quantity in (goods or {"mug": 1}).items())
     return placed(order_id, amount, customer_id="c1", country=country, lines=lines)
+
+
+class _Rows:
+    """The journal of checkout, as the leaving clock reads it on a worker's disk."""
+
+    reached = 0
+
+    def __init__(self, tables: Tables, inbox: int) -> None:
+        self.inbox = inbox
+        self._rows = {key.encode(): row for (table, key), row in tables.bytes.items() if table == "orders"}
+
+    def get(self, key: bytes) -> bytes | None:
+        return self._rows.get(key)
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        return ((key, row) for key, row in sorted(self._rows.items()) if key.startswith(prefix))
+
+    def write(self, rows: Mapping[bytes, bytes], reached: int, inbox: int | None = None) -> None:
+        raise AssertionError("the leaving clock only reads")
+
+
+class _NoLog:
+    """Takes nothing: what the clock says is sent by hand."""
+
+    async def append(self, records: Sequence[Outgoing], generation: int) -> list[int]:
+        raise AssertionError("sent by hand")
 
 
 @dataclass
@@ -123,6 +151,19 @@ class World:
             self.decide(waiting[0])
         return self
 
+    def leave(self, *, forget: bool = False) -> "World":
+        """The leaving clock says what it has to say, much later; nothing of it is decided yet."""
+        self._inboxes()
+        ages = Ages(leave=1_000, forget=1_000 if forget else None)
+        self.now += 2_000
+        clock = LeavingClock(_NoLog(), PARTITIONS, ages, lambda: self.now, width=1)
+        for partition in range(PARTITIONS):
+            place = (topics.CHECKOUT, partition)
+            clock.load(partition, _Rows(self.tables[place], self.committed[place]))
+        for record in list(clock.due()):
+            self.append(outgoing(record))
+        return self
+
     def waiting(self) -> list[Place]:
         """Where something is to be decided."""
         return [place for place in self._inboxes() if self.committed[place] < self.end(place)]
@@ -197,13 +238,12 @@ class World:
         )
         try:
             record = wire.decode(message.value)
-            decision = FOLDS[place[0]].decide(
-                record, Position(message.offset, message.time), self.tables[place]
-            )
+            at = Position(message.offset, message.time, place[1])
+            decision = FOLDS[place[0]].decide(record, at, self.tables[place])
         except Rejected as rejection:
             self.append(dead_letter(*place, message, rejection))
         else:
-            self._write(place[1], self.tables[place], [decision.journal] if decision.journal else [])
+            self._write(place[1], self.tables[place], decision.puts[: -len(decision.balances) or None])
             if crashes:
                 return
             self._write(place[1], self.tables[place], decision.balances)
@@ -215,4 +255,4 @@ class World:
         tables.put(puts)
         for put in puts:
             topic = topics.changelog(APP, put.table)
-            self.append(Outgoing(topic, put.key.encode(), put.row.encode(), partition))
+            self.append(row_record(topic, partition, put.key.encode(), put.row.encode()))

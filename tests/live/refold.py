@@ -7,7 +7,7 @@ import agents
 from saga_app import topics, wire
 from saga_app.core.decision import At
 from saga_app.core.errors import Fault, Rejected
-from saga_app.core.records import PolicyChanged, Record
+from saga_app.core.records import Record
 from saga_app.durable.library import Service
 from saga_app.durable.round import SENT_ON
 from saga_app.durable.view import View
@@ -74,18 +74,16 @@ class Refold:
             raise Rejected(Fault.UNEXPECTED_RECORD, "")
         if self._is_elsewhere(record, message):
             return
-        decision = service.fold.decide(record, At(message.offset(), message.timestamp()[1]), view)
-        view.put([*([decision.journal] if decision.journal else []), *decision.balances])
+        at = At(message.offset(), message.timestamp()[1], message.partition())
+        decision = service.fold.decide(record, at, view)
+        view.put(decision.puts)
         for table, shelf in view.shelves.items():
             shelf.write(view.decided(table), 0)
         view.clear()
 
     def _is_elsewhere(self, record: Record, message: Any) -> bool:
         """Whether it was sent on; a dead letter if that has already happened once."""
-        if isinstance(record, PolicyChanged):
-            return False
-        right: int = topics.partition_of(topics.key_of(record), self.partitions)
-        if right == message.partition():
+        if topics.partition_for(record, self.partitions) in (None, message.partition()):
             return False
         if any(name == SENT_ON for name, _ in message.headers() or ()):
             raise Rejected(Fault.WRONG_PARTITION, "")

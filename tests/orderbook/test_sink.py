@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from saga_app import topics, wire
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.records import Record
-from saga_app.core.rows import Account, OrderRow, Status
+from saga_app.core.rows import Account, Cohort, GoneOrder, Horizon, OrderRow, Status, Total
 from saga_app.durable import dead_letters, ports
 from saga_app.orderbook import schema
 from saga_app.orderbook.database import DatabaseWrong, is_down
@@ -18,7 +18,7 @@ from tests.orderbook.batches import ORIGIN, Book, Message, entries
 from tests.orderbook.book import contents, rows
 from tests.support.examples import cancelled, order, placed
 
-ORDERS, ACCOUNTS = "saga-orders-changelog", "saga-accounts-changelog"
+ORDERS, ACCOUNTS, PAYMENTS = (f"saga-{table}-changelog" for table in ("orders", "accounts", "payments"))
 
 
 def row(version: int, status: Status = Status.OPEN, since: int = 5_000) -> Message:
@@ -51,6 +51,24 @@ def test_an_older_row_never_replaces_a_newer_one(book: Book):
     assert (book.order()["version"], book.order()["status"]) == (9, "COMPLETED")
     book.write(row(12, Status.CANCELLED), row(8))
     assert (book.order()["version"], book.order()["status"]) == (12, "CANCELLED")
+
+
+def test_an_order_that_has_left_stays_as_it_was(book: Book):
+    book.write(row(9, Status.COMPLETED))
+    before = contents(book.settings)
+    gone = GoneOrder(20, Status.COMPLETED, "3:0", "digest").encode()
+    cohort = Cohort(20, "3:0", ("o1",)).encode()
+    book.write(
+        Message(ORDERS, 20, gone, b"o1"),
+        Message(ORDERS, 21, cohort, b"closed:1"),
+        Message(ORDERS, 22, Horizon(20, 1).encode(), b"horizon:3"),
+        Message(ORDERS, 23, None, b"o1"),
+        Message(PAYMENTS, 5, Total(20, "-1.00").encode(), b"gone:c1:GBP"),
+        Message(PAYMENTS, 6, None, b"o1"),
+    )
+    assert {name: rows for name, rows in contents(book.settings).items() if name != "copied"} == {
+        name: rows for name, rows in before.items() if name != "copied"
+    }
 
 
 def test_an_order_gets_its_time_from_the_record_that_placed_it_whatever_is_copied_first(book: Book):

@@ -5,6 +5,7 @@ import multiprocessing
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 
 from tests.simulation import exhaustive, shrink
@@ -109,8 +110,9 @@ def _outcomes(seeds: Iterable[int], jobs: int) -> Iterator[Iterable[Outcome]]:
     if jobs <= 1:
         yield map(run_seed, seeds)
         return
-    with multiprocessing.Pool(jobs) as pool:
-        yield pool.imap(run_seed, seeds, chunksize=50)
+    # Not `multiprocessing.Pool`: that waits for ever for what a process that was killed had taken.
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("fork")) as pool:
+        yield pool.map(run_seed, seeds, chunksize=50)
 
 
 if __name__ == "__main__":

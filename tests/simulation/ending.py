@@ -116,7 +116,7 @@ def agree(world: "World") -> None:
         for (topic, _), truth in watch.truths.items()
         if topic == topics.CHECKOUT
         for told in truth.told
-        if told.record is not None and told.key is not None and told.version >= 0
+        if told.record is not None and told.key is not None and ":" not in told.key and told.version >= 0
     }
     must(
         placed == set(watch.sagas.status), "I8 accounted for", f"placed {placed}, known {watch.sagas.status}"

@@ -3,8 +3,9 @@
 from collections import defaultdict
 from decimal import Decimal
 
-from saga_app.core.records import FundsDeposited, Slip, StockReceived
-from saga_app.core.rows import Account, JournalRow, State, Stock
+from saga_app.core.decision import Verdict
+from saga_app.core.records import FundsDeposited, OrdersLeft, Slip, StockReceived
+from saga_app.core.rows import Account, JournalRow, State, Stock, Total
 from tests.simulation.truth import Told
 from tests.simulation.violation import must
 
@@ -17,6 +18,7 @@ class Ledger:
     def __init__(self) -> None:
         self.brought: defaultdict[str, Decimal] = defaultdict(Decimal)
         self.balance: dict[str, Decimal] = {}
+        self.gone: defaultdict[str, Decimal] = defaultdict(Decimal)
         self._supplies: set[str] = set()
         self._taken: dict[str, Amounts] = {}
 
@@ -49,8 +51,22 @@ class Ledger:
                 return self._supply(told, units)
             case Slip():
                 return self._decided(told, record)
+            case OrdersLeft() if told.verdict is Verdict.APPLIED:
+                self._leave(told, record)
+                return set()
             case _:
                 return set()
+
+    def _leave(self, told: Told, record: OrdersLeft) -> None:
+        """What these orders hold is in the totals from now on: whoever has no rows of them can add up."""
+        changed = set()
+        for order_id in record.order_ids:
+            for key, amount in self._taken.pop(order_id, {}).items():
+                self.gone[key] -= amount
+                changed.add(f"gone:{key}")
+        totals = {put.key: Decimal(put.row.moved) for put in told.puts if isinstance(put.row, Total)}
+        expected = {key: self.gone[key.removeprefix("gone:")] for key in changed}
+        must(totals == expected, "I1 money", f"{record} left the totals {totals}, and they are {expected}")
 
     def _supply(self, told: Told, brought: Amounts) -> set[str]:
         if told.key is None or told.key in self._supplies:

@@ -135,8 +135,7 @@ class Exploration:
             tables = Tables(FOLDS[topic])
             tables.bytes = dict(rows)
             decision = tables.fold.decide(record, At(1, 0), tables)
-            puts = (*([decision.journal] if decision.journal else []), *decision.balances)
-            tables.put(put._replace(row=_timeless(put.row)) for put in puts)
+            tables.put(put._replace(row=_timeless(put.row)) for put in decision.puts)
             known = self._known[topic, rows, spelled] = tuple(sorted(tables.bytes.items())), decision.sends
         return known
 

@@ -30,6 +30,7 @@ ODD: Final = {
     "cancel": ("cancel",) * 4,
     "bad input": ("bad", "misplaced", "other content", "unknown order", "marked"),
     "policy": ("limit", "countries") * 2,
+    "leave": ("again",) * 6,
 }
 
 
@@ -64,6 +65,9 @@ class People:
         draws = Draws(number)
         errands: dict[str, Callable[[Draws], list[Outgoing]]] = {
             "order": lambda draws: [self._good(self._order(draws))],
+            "again": lambda draws: [
+                self._good(self.orders.get(self._some_order(draws)) or self._order(draws))
+            ],
             "cancel": lambda draws: [self._good(cancel(self._some_order(draws)))],
             "unknown order": lambda draws: [self._good(cancel("nobody"))],
             "other content": lambda draws: [self._good(self._other_content(draws))],
@@ -90,7 +94,8 @@ class People:
         if fault is Fault.WRONG_PARTITION:
             return value in self._marked
         if fault is Fault.UNKNOWN_ORDER:
-            return b'"CancellationRequested"' in (value or b"")
+            # An ending that is repeated when its order is forgotten finds none.
+            return any(each in (value or b"") for each in (b'"CancellationRequested"', b'"cohort":'))
         if fault is Fault.DIFFERENT_CONTENT:
             return any(len(contents) > 1 and value in contents for contents in self._contents.values())
         return False

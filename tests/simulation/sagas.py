@@ -4,8 +4,8 @@ from collections import defaultdict
 from typing import Final
 
 from saga_app import topics
-from saga_app.core.records import DeadlinePassed
-from saga_app.core.rows import OPEN_STATUSES, JournalRow, OrderRow, State, Status
+from saga_app.core.records import CohortsClosed, DeadlinePassed
+from saga_app.core.rows import OPEN_STATUSES, GoneOrder, JournalRow, OrderRow, State, Status
 from tests.simulation.truth import Told
 from tests.simulation.violation import must
 
@@ -25,11 +25,21 @@ class Sagas:
 
     def __init__(self) -> None:
         self.status: dict[str, Status] = {}
+        self.ended_at: dict[str, int] = {}
+        #: Orders that have left checkout, and the endings of those whose ids were used again.
+        self.left: set[str] = set()
+        self.reused: list[Status] = []
         self.states: defaultdict[str, dict[str, State]] = defaultdict(dict)
 
     def check(self, topic: str, told: Told) -> None:
         """After one record of that topic."""
         for put in told.puts:
+            if isinstance(put.row, GoneOrder):
+                must(put.row.status is self.status[put.key], "I3 one ending", f"{put.key} left as {put.row}")
+                self.left.add(put.key)
+                must(self._old_enough(told, put.key), "I3 one ending", f"{put.key} left too early")
+            if isinstance(put.row, OrderRow) and told.before is None:
+                self._begins_anew(put.key)
             if isinstance(put.row, OrderRow):
                 self._ordered(put.key, put.row)
                 if isinstance(told.record, DeadlinePassed):
@@ -42,10 +52,26 @@ class Sagas:
             elif isinstance(put.row, JournalRow) and ":" not in put.key:
                 self._stepped(topic, put.key, put.row.state)
 
+    def _old_enough(self, told: Told, order: str) -> bool:
+        """By the times of records, whatever the fold has looked at."""
+        record = told.record
+        return isinstance(record, CohortsClosed) and told.time - self.ended_at[order] >= record.after
+
+    def _begins_anew(self, order: str) -> None:
+        """An id may be used again when nothing is left of the order that had it."""
+        if order in self.status:
+            ended = self.status[order] not in OPEN_STATUSES
+            must(ended and order in self.left, "I3 one ending", f"{order} is placed again")
+            self.reused.append(self.status.pop(order))
+            self.states.pop(order, None)
+            self.left.discard(order)
+
     def _ordered(self, order: str, row: OrderRow) -> None:
         before = self.status.get(order)
         must(before is None or before in OPEN_STATUSES, "I3 one ending", f"{order} left {before}")
         self.status[order] = row.status
+        if row.ended_at is not None:
+            self.ended_at[order] = row.ended_at
         states = [self.states[order].get(step) for step in _STEPS]
         if row.status is Status.COMPLETED:
             must(

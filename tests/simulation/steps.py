@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from tests.simulation.kafka import Send
 from tests.simulation.services import FOLDS
 from tests.simulation.tape import Draws
-from tests.simulation.worker import CLOCK, PREPARE, Worker
+from tests.simulation.worker import CLOCK, LEAVING, PREPARE, Worker
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -27,7 +27,7 @@ def work(world: "World", draws: Draws) -> bool:
     return any(do(world, worker, name, size) for name in names)
 
 
-JOBS: Final = (*FOLDS, CLOCK, PREPARE, "membership")
+JOBS: Final = (*FOLDS, CLOCK, LEAVING, PREPARE, "membership")
 
 
 def do(world: "World", worker: Worker, name: str, size: int) -> bool:

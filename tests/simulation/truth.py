@@ -10,7 +10,14 @@ from saga_app import topics, wire
 from saga_app.core import checkout
 from saga_app.core.decision import At, Decision, Put, Verdict
 from saga_app.core.errors import Fault, Rejected
-from saga_app.core.records import FundsDeposited, PolicyChanged, Record, StockReceived
+from saga_app.core.records import (
+    ForPartition,
+    FundsDeposited,
+    OrdersLeft,
+    PolicyChanged,
+    Record,
+    StockReceived,
+)
 from saga_app.core.rows import OPEN_STATUSES, OrderRow, Row
 from saga_app.durable.dead_letters import dead_letter
 from saga_app.durable.ports import Header, Message, Outgoing, Place
@@ -50,6 +57,8 @@ class Told(NamedTuple):
     puts: tuple[Put, ...] = ()
     sends: tuple[Sent, ...] = ()
     fault: Fault | None = None
+    #: Kafka's, in milliseconds.
+    time: int = 0
 
 
 class Truth:
@@ -105,8 +114,8 @@ class Truth:
             return Told(message.offset, Verdict.SENT_ON, record, sends=(on,))
         key = journal_key(record)
         before = self._row(key)
-        decision = self.fold.decide(record, At(message.offset, message.time), self.tables)
-        puts = (*([] if decision.journal is None else [decision.journal]), *decision.balances)
+        decision = self.fold.decide(record, At(message.offset, message.time, self.partition), self.tables)
+        puts = decision.puts
         self._put(puts, key, decision)
         row = self._row(key)
         version = -1 if row is None else row.version
@@ -119,24 +128,23 @@ class Truth:
             before,
             puts,
             tuple(map(said, decision.sends)),
+            time=message.time,
         )
 
     def _row(self, key: str) -> Row | None:
-        return self.tables.order(key) if self.topic == topics.CHECKOUT else self.tables.journal(key)
+        return self.tables.entry(key)
 
     def _put(self, puts: tuple[Put, ...], key: str, decision: Decision) -> None:
         self.tables.put(puts)
         for table, name, row in puts:
-            self.rows[table, name, row.version] = self.tables.bytes[table, name]
+            self.rows[table, name, row.version] = row.encode()
             self.journal_of[row.version] = key
             if isinstance(row, OrderRow) and row.status in OPEN_STATUSES:
                 # A cancellation leaves the try as it is.
                 self.nudges.setdefault(said(checkout.deadline(name, row)), (name, row.version))
 
     def _is_elsewhere(self, record: Record) -> bool:
-        if isinstance(record, PolicyChanged):
-            return False
-        return topics.partition_of(topics.key_of(record), self.partitions) != self.partition
+        return topics.partition_for(record, self.partitions) not in (None, self.partition)
 
 
 def journal_key(record: Record) -> str:
@@ -148,6 +156,10 @@ def journal_key(record: Record) -> str:
             return f"delivery:{record.warehouse}:{record.delivery_id}"
         case PolicyChanged():
             return f"policy:{record.policy_id}"
+        case OrdersLeft():
+            return f"horizon:{record.source}"
+        case ForPartition():
+            return f"horizon:{record.partition}"
         case _:
             order_id: str = record.order_id
             return order_id

@@ -7,8 +7,8 @@ from typing import Final
 from saga_app import topics
 from saga_app.core.decision import Verdict
 from saga_app.core.errors import Fault
-from saga_app.core.rows import version_of
-from saga_app.durable.ports import Message, Outgoing, Place
+from saga_app.core.rows import horizon_key, is_nothing, version_of
+from saga_app.durable.ports import Message, Outgoing, Place, row_in
 from tests.simulation.ledger import Ledger
 from tests.simulation.people import People
 from tests.simulation.sagas import Sagas
@@ -21,6 +21,12 @@ _TOPIC_OF: Final = {
     for topic, fold in FOLDS.items()
     for table in (fold.journal, *([] if fold.balances is None else [fold.balances]))
 }
+#: What the leaving clock says when it likes: the fold judges it.
+_LEAVING: Final = (b'{"type":"LeavingBegun"', b'{"type":"CohortsClosed"', b'{"type":"CohortsForgotten"')
+
+
+def _is_about_leaving(what: Sent) -> bool:
+    return what.topic == topics.CHECKOUT and (what.value or b"").startswith(_LEAVING)
 
 
 class Watch:
@@ -65,7 +71,7 @@ class Watch:
     def row(self, record: Outgoing) -> None:
         """A row is in a changelog: it is one that the undisturbed fold has (I7), balances behind the journal."""
         table, partition = TABLE_OF[record.topic], record.partition or 0
-        key, value = (record.key or b"").decode(), record.value or b""
+        key, value = (record.key or b"").decode(), row_in(record.value, record.headers)
         version = version_of(value)
         truth = self.truths[_TOPIC_OF[table], partition]
         must(
@@ -90,7 +96,7 @@ class Watch:
         self.sent[what] += 1
         causes = [(self.truths[place], self.truths[place].told[at]) for place, at in self._asked[what]]
         must(
-            bool(causes) or self._is_nudge(what),
+            bool(causes) or self._is_nudge(what) or _is_about_leaving(what),
             "I6 nothing from nowhere",
             f"nothing asks for {what}",
         )
@@ -123,11 +129,18 @@ class Watch:
         """A worker's disk has rows: none that the changelog does not have (I7)."""
         must(reached <= end, "I7 one truth", f"{table}[{partition}] reached {reached} of {end}")
         for key, value in rows.items():
+            written = self._written.get((table, partition, key.decode()), -1) >= version_of(value)
             must(
-                self._written.get((table, partition, key.decode()), -1) >= version_of(value),
+                written or (is_nothing(value) and self._has_horizon(table, partition, version_of(value))),
                 "I9 durable first",
                 f"{table}[{partition}] has {key!r} on disk before the changelog has it",
             )
+
+    def _has_horizon(self, table: str, partition: int, version: int) -> bool:
+        """Whether the changelog says which rows have left, so that a restore drops them; `agree` knows which."""
+        partitions = {place[1] for place in self.truths}
+        keys = ((table, partition, horizon_key(each)) for each in partitions)
+        return any(self._written.get(key, -1) >= version for key in keys)
 
     def topic_of(self, table: str) -> str:
         """The inbox that a table is the fold of."""

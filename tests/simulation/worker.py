@@ -14,6 +14,7 @@ from saga_app.durable.clock import DeadlineClock
 from saga_app.durable.desk import Desk
 from saga_app.durable.engine import LONGEST_DRAIN
 from saga_app.durable.lease import GivenUp, Lease
+from saga_app.durable.leaving import Ages, LeavingClock
 from saga_app.durable.ports import Batch, Outgoing, Place
 from saga_app.durable.round import Point, Round
 from saga_app.durable.view import View
@@ -30,6 +31,9 @@ from tests.support.memory import Steps, finish
 
 TIMEOUTS: Final = PROFILES["cluster"]
 CLOCK: Final = "deadline clock"
+LEAVING: Final = "leaving clock"
+#: Jobs that never end.
+CLOCKS: Final = {CLOCK, LEAVING}
 PREPARE: Final = "prepare"
 #: A point at which a worker can be killed: what it appends has left, and is not yet written.
 UNDER_WAY: Final = "under way"
@@ -41,6 +45,8 @@ class Around(Protocol):
     kafka: Kafka
     group: Group
     now: int
+    ages: Ages
+    width: int
 
 
 class Worker:
@@ -67,7 +73,14 @@ class Worker:
         self.shelves: dict[Place, WatchedShelf] = {}
         self.clock = DeadlineClock(self, lambda: self.world.now + machine.skew, tick=0)
         self.rounds = {topic: self._round(topic) for topic in FOLDS}
-        self.jobs: dict[str, Job] = {CLOCK: Job(self.clock.run())}
+        kafka, ages, width = world.kafka, world.ages, world.width
+        self.leaving_clock = LeavingClock(
+            self, kafka.partitions, ages, lambda: self.world.now + machine.skew, tick=0, width=width
+        )
+        self.jobs: dict[str, Job] = {
+            CLOCK: Job(self.clock.run()),
+            LEAVING: Job(self.leaving_clock.run()),
+        }
         self._next: dict[Place, int] = {}
         #: Batches between the reader's thread and the desk, and desks on which some lie.
         self._arriving: list[tuple[str, Batch]] = []
@@ -83,7 +96,7 @@ class Worker:
         """Whether it is a member with nothing under way."""
         group = self.world.group
         stable = self.name in group.members and not group.rebalancing and self.generation == group.generation
-        return stable and not self.draining and not self.preparing and set(self.jobs) == {CLOCK}
+        return stable and not self.draining and not self.preparing and set(self.jobs) == CLOCKS
 
     async def append(self, records: Sequence[Outgoing], generation: int) -> list[int]:
         """The log port; see `producer.KafkaLog`."""
@@ -223,6 +236,7 @@ class Worker:
         if PREPARE in self.jobs:
             self.jobs.pop(PREPARE).drop()
         self.clock.stop()
+        self.leaving_clock.stop()
         self._next.clear()
         self._laid.clear()
         for desk in self.desks.values():
@@ -230,7 +244,9 @@ class Worker:
 
     def _drain(self) -> bool:
         """Waits for its rounds, commits, and asks to be a member again."""
-        if any(topic in self.jobs for topic in FOLDS) or (CLOCK in self.jobs and self.jobs[CLOCK].sends):
+        clocks = (self.clock, self.leaving_clock)
+        # As `rested` waits for them: one that waits for the lease is about to be given up.
+        if any(topic in self.jobs for topic in FOLDS) or any(each._sending.locked() for each in clocks):
             return False
         group = self.world.group
         if self.generation >= 0:
@@ -269,6 +285,7 @@ class Worker:
                 views[each] = View(fold.journal, fold.balances, shelves)
         for each in partitions:
             self.clock.load(self.shelves[JOURNALS[0], each])
+            self.leaving_clock.load(each, self.shelves[JOURNALS[0], each])
         await Step()
         self._begin(partitions, generation)
 
@@ -286,6 +303,7 @@ class Worker:
         for topic, desk in self.desks.items():
             desk.open({each: self._next[topic, each] for each in partitions}, generation)
         self.clock.start(generation)
+        self.leaving_clock.start(generation)
         self.preparing = False
 
     def _round(self, topic: str) -> Round:

@@ -8,6 +8,7 @@ from unittest.mock import patch
 
 from saga_app.durable import desk, lease
 from saga_app.durable.fatal import Exit
+from saga_app.durable.leaving import Ages
 from saga_app.durable.ports import Outgoing, Place
 from tests.simulation import ending, faults
 from tests.simulation.group import Group
@@ -27,6 +28,7 @@ from tests.support.memory import Stopped
 BEAT: Final = 5_000
 
 
+NEVER: Final = Ages(None, None)
 ACTIONS: Final = {**NORMAL, **faults.FAULTS}
 
 
@@ -67,6 +69,10 @@ class World:
             Machine(f"m{number}", (scene.below(7_201) - 3_600) * 1_000 * skewed)
             for number in range(1 + scene.below(3))
         ]
+        leaves = "leave" in self.weather.faults
+        #: When orders leave and are forgotten, and how many offsets are one cohort.
+        self.ages = Ages(scene.pick((0, 2_000, 20_000)), scene.pick((0, 5_000, None))) if leaves else NEVER
+        self.width = 1 + scene.below(4)
         self.now = BEGINNING
         self.workers: list[Worker] = []
         self.errands = list(tape.people)
@@ -88,12 +94,19 @@ class World:
                     self.kafka.write(record)
                 for machine in self.machines:
                     self.start(machine)
-                for number in self._tape.steps:
-                    self._step(Draws(number))
-                ending.calm(self)
+                self._storm()
+                if self.ages.leave is not None:
+                    # Few orders end before the faults stop: so there are faults once more while the others leave.
+                    self.errands = list(self._tape.people)
+                    self._storm()
             finally:
                 for worker in list(self.workers):
                     self.end(worker)
+
+    def _storm(self) -> None:
+        for number in self._tape.steps:
+            self._step(Draws(number))
+        ending.calm(self)
 
     def tell(self, form: str, *parts: object) -> None:
         """A line of the trace."""

@@ -76,6 +76,24 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
     "FundsDeposited": {"deposit_id": "d1", "customer_id": "c1", "currency": "GBP", "amount": "1.00"},
     "StockReceived": {"delivery_id": "d1", "warehouse": "main", "lines": [{"sku": "a", "quantity": 1}]},
     "PolicyChanged": {"policy_id": "p1", "limit": "1.00"},
+    "LeavingBegun": {"partition": 0, "width": 64},
+    "CohortsClosed": {
+        "partition": 0,
+        "first": 1,
+        "below": 2,
+        "after": 1000,
+        "partitions": 8,
+        "orders": [{"order_id": "o1", "at": [0, 1, 7]}],
+    },
+    "CohortsForgotten": {"partition": 0, "first": 1, "below": 2, "after": 1000},
+    "OrdersLeft": {
+        "partition": 3,
+        "step": "payment",
+        "source": 0,
+        "first": 1,
+        "below": 2,
+        "order_ids": ["o1"],
+    },
 }
 #: Fields that may be left out, or be null where it says so.
 OPTIONAL: Final = {
@@ -366,7 +384,7 @@ def _is_right(type_: str, field: str, value: object) -> bool:
         case True:
             return field == "last"
         case []:
-            return (type_, field) == ("OrderPlaced", "lines")
+            return (type_, field) == ("OrderPlaced", "lines") or field in ("orders", "order_ids")
         case -1:
             return field in IDS and type_ not in OUR_IDS
         case _:

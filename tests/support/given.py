@@ -16,7 +16,18 @@ from saga_app.core.inventory import Inventory
 from saga_app.core.participant import Participant
 from saga_app.core.payment import Payment
 from saga_app.core.records import Record
-from saga_app.core.rows import Account, Balance, JournalRow, OrderRow, Stock
+from saga_app.core.rows import (
+    Account,
+    Balance,
+    GoneOrder,
+    Horizon,
+    JournalRow,
+    Nothing,
+    OrderRow,
+    Row,
+    Stock,
+    decode,
+)
 from saga_app.core.shipping import Shipping
 
 CHECKOUT: Fold = Checkout()
@@ -36,13 +47,24 @@ class Tables:
         self.fold = fold
         self.bytes: dict[tuple[str, str], bytes] = {}
 
-    def order(self, key: str) -> OrderRow | None:
-        data = self.bytes.get((self.fold.journal, key))
-        return None if data is None else OrderRow.decode(data)
+    def order(self, key: str) -> OrderRow | GoneOrder | None:
+        row = self.entry(key)
+        assert row is None or isinstance(row, OrderRow | GoneOrder)
+        return row
 
     def journal(self, key: str) -> JournalRow | None:
+        row = self.entry(key)
+        assert row is None or isinstance(row, JournalRow)
+        return row
+
+    def horizon(self, partition: int) -> Horizon | None:
+        row = self.entry(f"horizon:{partition}")
+        assert row is None or isinstance(row, Horizon)
+        return row
+
+    def entry(self, key: str) -> Row | None:
         data = self.bytes.get((self.fold.journal, key))
-        return None if data is None else JournalRow.decode(data)
+        return None if data is None else decode(self.fold.journal, key, data)
 
     def balance(self, key: str) -> Balance | None:
         assert self.fold.balances is not None
@@ -59,7 +81,10 @@ class Tables:
 
     def put(self, puts: Iterable[Put]) -> None:
         for table, key, row in puts:
-            self.bytes[table, key] = row.encode()
+            if isinstance(row, Nothing):
+                self.bytes.pop((table, key), None)
+            else:
+                self.bytes[table, key] = row.encode()
 
 
 class Story:
@@ -84,9 +109,7 @@ class Story:
         except Rejected as rejection:
             self.rejection = rejection
             return self
-        if self.decision.journal is not None:
-            self.rows.put((self.decision.journal,))
-        self.rows.put(self.decision.balances)
+        self.rows.put(self.decision.puts)
         return self
 
     def forget(self, *tables: str) -> Self:
@@ -121,7 +144,7 @@ class Story:
 
     def order(self, key: str = "o1") -> OrderRow:
         row = self.rows.order(key)
-        assert row is not None
+        assert isinstance(row, OrderRow)
         return row
 
     def row(self, key: str = "o1") -> JournalRow:

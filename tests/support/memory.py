@@ -12,8 +12,9 @@ from typing import Any, NamedTuple, TypeVar
 from saga_app import topics, wire
 from saga_app.core.decision import Fold
 from saga_app.core.records import Record
+from saga_app.core.rows import is_nothing
 from saga_app.durable import restore
-from saga_app.durable.ports import Batch, Message, Outgoing
+from saga_app.durable.ports import Batch, Message, Outgoing, row_in
 from saga_app.durable.restore import Logged
 from saga_app.durable.round import Point, Round
 from saga_app.durable.view import View
@@ -199,7 +200,8 @@ class MemoryShelf:
         if self.steps is not None:
             self.steps.take(self.step)
         known = self.inbox if inbox is None else inbox
-        self.disk.states.append(({**self.rows, **rows}, reached, known))
+        after = {key: row for key, row in {**self.rows, **rows}.items() if not is_nothing(row)}
+        self.disk.states.append((after, reached, known))
 
 
 class MemoryInbox:
@@ -245,7 +247,7 @@ class MemoryChangelog:
         held = [offset for offset in range(start, end) if offset not in gone]
         for first in range(0, len(held), self.chunk):
             found = [(offset, rows[offset]) for offset in held[first : first + self.chunk]]
-            yield [Logged(offset, row.key or b"", row.value or b"") for offset, row in found]
+            yield [Logged(offset, row.key or b"", row_in(row.value, row.headers)) for offset, row in found]
 
 
 class Tables(NamedTuple):

@@ -75,6 +75,8 @@ def orders_placed(draw: st.DrawFn) -> OrderPlaced:
 DOS = (records.PaymentRequested, records.ReservationRequested, records.ShipmentRequested)
 UNDOS = (records.RefundRequested, records.ReleaseRequested, records.ShipmentCancellationRequested)
 TURNED: dict[str, Any] = {"reason": st.sampled_from(Reason), "step": st.sampled_from(StepName)}
+COHORTS = st.none() | st.from_regex(r"[0-9]{1,4}:[0-9]{1,16}", fullmatch=True)
+NUMBERS = st.integers(0, 10**12)
 NOTES = st.none() | st.text(st.characters(codec="utf-8", exclude_categories=["Nd"]), max_size=200)
 RECORDS: dict[str, st.SearchStrategy[Any]] = {
     "OrderPlaced": orders_placed(),
@@ -82,10 +84,35 @@ RECORDS: dict[str, st.SearchStrategy[Any]] = {
     "DeadlinePassed": st.builds(
         records.DeadlinePassed, order_id=IDENTIFIERS, attempt=st.integers(0, 10**9), last=st.booleans()
     ),
-    "OrderCompleted": st.builds(records.OrderCompleted, order_id=IDENTIFIERS),
-    "OrderCancelled": st.builds(records.OrderCancelled, order_id=IDENTIFIERS, **TURNED),
-    **{model.__name__: st.builds(model, order=orders()) for model in DOS},
-    **{model.__name__: st.builds(model, order=orders(), **TURNED) for model in UNDOS},
+    "OrderCompleted": st.builds(records.OrderCompleted, order_id=IDENTIFIERS, cohort=COHORTS),
+    "OrderCancelled": st.builds(records.OrderCancelled, order_id=IDENTIFIERS, cohort=COHORTS, **TURNED),
+    **{model.__name__: st.builds(model, order=orders(), cohort=COHORTS) for model in DOS},
+    **{model.__name__: st.builds(model, order=orders(), cohort=COHORTS, **TURNED) for model in UNDOS},
+    "LeavingBegun": st.builds(records.LeavingBegun, partition=NUMBERS, width=st.integers(1, 64)),
+    "CohortsClosed": st.builds(
+        records.CohortsClosed,
+        partition=NUMBERS,
+        first=NUMBERS,
+        below=NUMBERS,
+        after=NUMBERS,
+        partitions=st.just(8),
+        orders=st.lists(
+            st.builds(records.Leaver, order_id=IDENTIFIERS, at=st.tuples(*[st.integers(0, 7)] * 3)),
+            max_size=3,
+        ).map(tuple),
+    ),
+    "CohortsForgotten": st.builds(
+        records.CohortsForgotten, partition=NUMBERS, first=NUMBERS, below=NUMBERS, after=NUMBERS
+    ),
+    "OrdersLeft": st.builds(
+        records.OrdersLeft,
+        partition=NUMBERS,
+        step=st.sampled_from([StepName.PAYMENT, StepName.INVENTORY, StepName.SHIPPING]),
+        source=NUMBERS,
+        first=NUMBERS,
+        below=NUMBERS,
+        order_ids=st.lists(IDENTIFIERS, max_size=3).map(tuple),
+    ),
     "FundsDeposited": deposits(),
     "StockReceived": st.builds(
         records.StockReceived, delivery_id=IDENTIFIERS, warehouse=IDENTIFIERS, lines=LINES.filter(bool)

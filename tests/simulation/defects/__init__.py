@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import pytest
 
 from saga_app import topics
-from tests.simulation.defects import of_restore, of_rounds, of_rules, of_workers
+from tests.simulation.defects import of_leaving, of_restore, of_rounds, of_rules, of_workers
 from tests.simulation.histories import SCOPES, Count, History
 from tests.simulation.seeds import run
 from tests.simulation.tape import tape
@@ -86,4 +86,12 @@ CONTROLS: Final = (
     Control(of_workers.one_answer_renews_the_lease, {"pause", "loading"}),
     Control(of_workers.a_deadline_is_not_kept_over_a_restart, {"lose", "stop"}),
     Control(of_workers.a_nudge_is_sent_once, {"lose"}),
+    Control(of_leaving.totals_are_not_kept, {"leave"}),
+    Control(of_leaving.a_late_slip_is_decided, {"leave", "repeat"}),
+    Control(of_leaving.open_orders_leave, {"leave"}),
+    Control(of_leaving.the_workers_clock_decides, {"leave", "clock skew", "long wait"}),
+    Control(of_leaving.what_must_not_be_lost_is_written_last, {"leave", "kill"}),
+    Control(of_leaving.a_row_that_was_written_late_stays, {"leave", "repeat row", "compact"}),
+    Control(of_leaving.a_tombstone_has_no_version, {"leave", "repeat row"}),
+    Control(of_leaving.a_replay_takes_rows_that_left_for_new_orders, {"leave", "kill, disk lost"}),
 )

@@ -8,7 +8,7 @@ import pytest
 from saga_app.core.rows import version_of
 from saga_app.durable import restore
 from saga_app.durable.ports import Outgoing, Shelf
-from saga_app.durable.restore import Changelog, Logged, Restored
+from saga_app.durable.restore import Changelog, Logged, Restored, Stale
 from tests.simulation import restoring
 from tests.support.memory import Worker
 
@@ -16,7 +16,7 @@ from tests.support.memory import Worker
 def the_last_write_wins_at_a_restore(patch: pytest.MonkeyPatch) -> None:
     """Keep the highest version per key."""
 
-    def last(chunk: Iterable[Logged], shelf: Shelf, stale: dict[bytes, int]) -> dict[bytes, bytes]:
+    def last(chunk: Iterable[Logged], shelf: Shelf, stale: dict[bytes, Stale]) -> dict[bytes, bytes]:
         return {key: value for _, key, value in chunk}
 
     patch.setattr(restore, "_highest", last)
@@ -35,10 +35,10 @@ def reached_does_not_stop_before_a_stale_row(patch: pytest.MonkeyPatch) -> None:
     """*Reached* stops before an unrepaired key, or a crash before the repair hides it for ever."""
 
     def hasty(changelog: Changelog, end: int, shelf: Shelf) -> Restored:
-        stale: dict[bytes, int] = {}
+        stale: dict[bytes, Stale] = {}
         for chunk in changelog.read(shelf.reached, end):
             shelf.write(restore._highest(chunk, shelf, stale), chunk[-1].offset + 1)
-        return Restored(0, {key: shelf.get(key) or b"" for key in stale})
+        return Restored(0, {key: each.winner for key, each in stale.items()})
 
     patch.setattr(restore, "restore", hasty)
 
@@ -46,7 +46,7 @@ def reached_does_not_stop_before_a_stale_row(patch: pytest.MonkeyPatch) -> None:
 def the_disk_beats_the_changelog(patch: pytest.MonkeyPatch) -> None:
     """The highest version wins also over what is on disk: not the disk over everything."""
 
-    def stubborn(chunk: Iterable[Logged], shelf: Shelf, stale: dict[bytes, int]) -> dict[bytes, bytes]:
+    def stubborn(chunk: Iterable[Logged], shelf: Shelf, stale: dict[bytes, Stale]) -> dict[bytes, bytes]:
         rows: dict[bytes, bytes] = {}
         for _, key, value in chunk:
             if shelf.get(key) is None and (key not in rows or version_of(rows[key]) < version_of(value)):
