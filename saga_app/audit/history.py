@@ -27,6 +27,8 @@ from saga_app.durable.ports import Message, Place, row_in
 from saga_app.durable.view import View
 from saga_app.settings import Settings
 
+#: The last are of orders that leave.
+_SEQUENCE: Final = (*SEQUENCE, "CohortsClosed", "OrdersLeft", "CohortsForgotten")
 #: Records about whole partitions.
 _FOR_ALL: Final = (b"PolicyChanged", b"LeavingBegun", b"CohortsClosed", b"CohortsForgotten", b"OrdersLeft")
 
@@ -136,4 +138,4 @@ def _concerns(message: Message, key: bytes) -> bool:
 
 
 def _when(event: Event) -> tuple[int, int, Place, int]:
-    return event.time, SEQUENCE.index(event.record.type), event.place, event.message.offset
+    return event.time, _SEQUENCE.index(event.record.type), event.place, event.message.offset

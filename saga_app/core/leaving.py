@@ -16,9 +16,9 @@ from saga_app.core.records import (
     ForPartition,
     LeavingBegun,
     OrdersLeft,
-    StepName,
     digest,
 )
+from saga_app.core.route import ROUTE
 from saga_app.core.rows import (
     OPEN_STATUSES,
     Cohort,
@@ -35,7 +35,7 @@ from saga_app.core.rows import (
     parts_of,
 )
 
-_STEPS: Final = (StepName.PAYMENT, StepName.INVENTORY, StepName.SHIPPING)
+_STEPS: Final = tuple(step.name for step in ROUTE)
 
 
 def has_left(cohort: str | None, rows: Rows) -> bool:

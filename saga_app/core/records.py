@@ -411,10 +411,10 @@ class LeavingBegun(ForPartition):
 
 
 class Leaver(Model):
-    """An order that leaves, and in which partition of payment, inventory and shipping its rows are."""
+    """An order that leaves, and in which partition of each step's inbox its rows are, in the order of the route."""
 
     order_id: Id
-    at: Annotated[tuple[Natural, ...], BeforeValidator(_as_tuple), Field(min_length=3, max_length=3)]
+    at: Annotated[tuple[Natural, ...], BeforeValidator(_as_tuple), Field(min_length=1, max_length=16)]
 
 
 class CohortsClosed(ForPartition):

@@ -81,9 +81,6 @@ SEQUENCE: Final = (
     *(step.undo.__name__ for step in reversed(ROUTE)),
     "OrderCompleted",
     "OrderCancelled",
-    "CohortsClosed",
-    "OrdersLeft",
-    "CohortsForgotten",
 )
 
 

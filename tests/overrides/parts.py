@@ -88,6 +88,7 @@ def our_consumer(app: SagaApp, *places: TP) -> tuple[SagaConsumer, Commits]:
     consumer = app.consumer
     app.engine.readers = {}
     app.engine.clock = Resting()  # type: ignore[assignment]
+    app.engine.leaving = Resting()  # type: ignore[assignment]
     return consumer, Commits(consumer, places)
 
 
