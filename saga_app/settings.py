@@ -107,6 +107,11 @@ class Settings:
     web_url: str = _setting(
         "SAGA_WEB_URL", "", "address at which other workers reach this one (default: from the port)"
     )
+    web_token: str = _setting(
+        "SAGA_WEB_TOKEN",
+        "",
+        "what pages ask for before they change something; without it only pages on 127.0.0.1 can",
+    )
     profile: str = _setting(
         "SAGA_PROFILE", "", "timeouts: local or cluster (default: local for one broker, on this machine)"
     )
