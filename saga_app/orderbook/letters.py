@@ -38,20 +38,19 @@ async def page(
     return [await with_replays(connection, row) for row in found]
 
 
-async def one(connection: AsyncConnection, id: LetterId) -> Listed | None:
+async def one(connection: AsyncConnection, place: LetterId) -> Listed | None:
     """The letter, as `with_replays` has it."""
-    row = (await connection.execute(select(dead_letters).where(_at(id)))).mappings().one_or_none()
+    row = (await connection.execute(select(dead_letters).where(_at(place)))).mappings().one_or_none()
     return None if row is None else await with_replays(connection, dict(row))
 
 
 async def with_replays(connection: AsyncConnection, letter: Listed) -> Listed:
     """A row of `dead_letters` with its `id`, and `replays`: the rows that say it was sent again, oldest first."""
-    id = LetterId(letter["topic"], letter["partition"], letter["at_offset"])
-    same = (replays.c.topic == id.topic, replays.c.partition == id.partition, replays.c.at_offset == id.offset)
-    again = (await connection.execute(select(replays).where(*same).order_by(replays.c.time))).mappings()
-    return {**letter, "id": str(id), "replays": [dict(row) for row in again]}
+    place = LetterId(letter["topic"], letter["partition"], letter["at_offset"])
+    same = tuple_(replays.c.topic, replays.c.partition, replays.c.at_offset) == tuple_(*place)
+    again = (await connection.execute(select(replays).where(same).order_by(replays.c.time))).mappings()
+    return {**letter, "id": str(place), "replays": [dict(row) for row in again]}
 
 
-def _at(id: LetterId) -> ColumnElement[bool]:
-    place = (dead_letters.c.topic, dead_letters.c.partition, dead_letters.c.at_offset)
-    return tuple_(*place) == tuple_(*id)
+def _at(place: LetterId) -> ColumnElement[bool]:
+    return tuple_(dead_letters.c.topic, dead_letters.c.partition, dead_letters.c.at_offset) == tuple_(*place)

@@ -62,9 +62,7 @@ async def letters(connection: AsyncConnection, order_id: str) -> list[Listed]:
     )
     asked = select(dead_letters).where(holds).order_by(dead_letters.c.time)
     found = [dict(row) for row in (await connection.execute(asked)).mappings()]
-    return [
-        await with_replays(connection, row) for row in found if names(row["key"], row["value"], order_id)
-    ]
+    return [await with_replays(connection, row) for row in found if names(row["key"], row["value"], order_id)]
 
 
 async def _rows(connection: AsyncConnection, table: Table, order_id: str) -> list[Listed]:

@@ -46,24 +46,24 @@ def raw(settings: Settings, topic: str, partition: int, offset: int) -> bytes | 
     return None
 
 
-def dry_run(settings: Settings, id: LetterId) -> replaying.Plan:
+def dry_run(settings: Settings, place: LetterId) -> replaying.Plan:
     """What sending the letter again would send. `replaying.Stays` says why not; `NotDone` if it is not there."""
-    letter, replays, _ = _letter(settings, id)
+    letter, replays, _ = _letter(settings, place)
     return replaying.plan(letter, replays, settings.partitions)
 
 
-def replay(settings: Settings, id: LetterId, *, force: bool) -> str:
+def replay(settings: Settings, place: LetterId, *, force: bool) -> str:
     """Sends the letter again, and marks it; where it stands now."""
-    letter, replays, _ = _letter(settings, id)
+    letter, replays, _ = _letter(settings, place)
     plan = replaying.plan(letter, replays, settings.partitions, force=force)
     ((*places,),) = post(Sender(settings), [plan])
     return ", ".join(map(str, places))
 
 
-def _letter(settings: Settings, id: LetterId) -> tuple[Letter, list[Replay], Letterbox]:
+def _letter(settings: Settings, place: LetterId) -> tuple[Letter, list[Replay], Letterbox]:
     letterbox = Letterbox(settings)
-    replays = letterbox.replays().get(id, [])
+    replays = letterbox.replays().get(place, [])
     for letter in letterbox.letters():
-        if letter.id == id:
+        if letter.id == place:
             return letter, replays, letterbox
-    raise NotDone(f"{id} is not in {topics.DEAD_LETTERS} (any more).")
+    raise NotDone(f"{place} is not in {topics.DEAD_LETTERS} (any more).")

@@ -1,4 +1,4 @@
-"""The order database as pages read it: opened with the first question, asked by a few at a time, never waited for long."""
+"""The order database as pages read it: opened with the first question, asked by a few at a time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -46,9 +46,7 @@ class Book:
 
     async def _open(self) -> Database:
         async with self._opening:
-            if self._database is not None and (
-                self._database.file is None or self._database.file.exists()
-            ):
+            if self._database is not None and (self._database.file is None or self._database.file.exists()):
                 return self._database
             await self.close()
             self._database = await self._stack.enter_async_context(lists.reading(self._settings))

@@ -1,36 +1,26 @@
 """Answers requests: looks up what a page shows, renders it, and tells plainly what cannot be told."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from aiohttp import web
-from confluent_kafka import KafkaException
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_app.commands.broker import reach
-from saga_app.commands.output import Failed
-from saga_app.core.errors import Rejected
-from saga_app.durable.dead_letters import LetterId
-from saga_app.durable.topic_admin import BrokerUnreachable, TopicsWrong
-from saga_app.letters.replaying import Stays
-from saga_app.orderbook.database import DatabaseEmpty, DatabaseWrong, in_words, is_down
 from saga_app.settings import Settings
 from saga_app.web import actions, render, topology, views
 from saga_app.web.book import Book
 from saga_app.web.guard import Guard
 from saga_app.web.live import Live
-from saga_app.web.views import View, Wrong
+from saga_app.web.trouble import trouble
+from saga_app.web.views import View
 
 #: Bytes of a form, and threads that ask Kafka at the same time.
 MOST_FORM: Final = 16 * 1024
 AT_A_TIME: Final = 2
+#: The live part of a page, by the page's path.
+_LIVE: Final = {"/": "_overview.html", "/orders/{name}/": "_order.html"}
 Result = TypeVar("Result")
-
-_LOG: Final = logging.getLogger(__name__)
-#: What says that it is Kafka's trouble.
-_KAFKA: Final = (BrokerUnreachable, KafkaException, TimeoutError, TopicsWrong, Failed)
 
 
 class Pages:
@@ -42,6 +32,12 @@ class Pages:
         self.book = Book(settings)
         self.live = Live(stops)
         self._threads = asyncio.Semaphore(AT_A_TIME)
+        self._do: Mapping[str, Callable[[str, Mapping[str, str]], Awaitable[View | None]]] = {
+            "cancel": self._cancel,
+            "nudge": self._nudge,
+            "replay": self._replay,
+            "dry-run": self._dry_run,
+        }
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """The page, the stream, or what has become of an action."""
@@ -49,112 +45,83 @@ class Pages:
         path = "" if resource is None else resource.canonical
         try:
             if path.startswith("/live/"):
-                return await self._stream(request)
+                return await self._stream(request, path.removeprefix("/live"))
             if request.method == "POST":
-                return await self._act(request, path)
+                return await self._act(request)
             return self._page(await self._view(path, request.match_info, request.query))
-        except (ConnectionError, asyncio.CancelledError):
+        except (web.HTTPRedirection, ConnectionError):
             raise
         except Exception as error:
-            return self._page(_trouble(error))
+            return self._page(trouble(error))
 
     async def close(self) -> None:
         """Gives up the database's connections."""
         await self.book.close()
 
     async def _view(self, path: str, match: Mapping[str, str], query: Mapping[str, str]) -> View:
-        ask, id = self.book.ask, match.get("id", "")
-        match path:
-            case "/":
-                return await ask(views.overview)
-            case "/orders/":
-                return await ask(lambda each: views.orders(each, query))
-            case "/orders/{id}/":
-                view = await ask(lambda each: views.order(each, id))
-                return view._replace(values={**view.values, "done": query.get("done", "")})
-            case "/stock/":
-                return await ask(lambda each: views.stocks(each, query))
-            case "/stock/{id}/":
-                return await ask(lambda each: views.article(each, id))
-            case "/accounts/":
-                return await ask(lambda each: views.holders(each, query))
-            case "/accounts/{id}/":
-                return await ask(lambda each: views.account(each, id))
-            case "/dead-letters/":
-                return await ask(lambda each: views.dead_letters(each, query))
-            case "/dead-letters/{id}/":
-                view = await ask(lambda each: views.dead_letter(each, _letter(id)))
-                return view._replace(values={**view.values, "plan": None, "done": query.get("done", "")})
-            case "/topology/":
-                return await self._topology()
-            case _:
-                return await self._record(match)
+        if path == "/topology/":
+            return await self._topology()
+        if path.startswith("/records/"):
+            return await self._record(match)
+        view = views.VIEWS[path]
+        return await self.book.ask(lambda each: view(each, match.get("name", ""), query))
 
-    async def _stream(self, request: web.Request) -> web.StreamResponse:
-        id = request.match_info.get("id")
-        question: Callable[[AsyncConnection], Awaitable[View]]
-        if id is None:
-            what, template, question = "/", "_overview.html", views.overview
-        else:
-            what, template = f"/orders/{id}/", "_order.html"
-
-            def question(each: AsyncConnection) -> Awaitable[View]:
-                return views.order(each, id)
-
+    async def _stream(self, request: web.Request, path: str) -> web.StreamResponse:
         async def look() -> str:
             try:
-                view = await self.book.ask(question)
+                view = await self._view(path, request.match_info, {})
             except Exception as error:
-                return render.page("_trouble.html", **_trouble(error).values)
-            if view.status != 200:
-                return render.page("_nothing.html")
-            return render.page(template, **view.values)
+                return render.page("_trouble.html", **trouble(error).values)
+            return render.page(_LIVE[path] if view.status == 200 else "_nothing.html", **view.values)
 
-        return await self.live.stream(request, what, look)
+        return await self.live.stream(request, request.path, look)
 
-    async def _act(self, request: web.Request, path: str) -> web.StreamResponse:
+    async def _act(self, request: web.Request) -> web.StreamResponse:
         if request.content_length is None or request.content_length > MOST_FORM:
             raise web.HTTPRequestEntityTooLarge(MOST_FORM, request.content_length or 0)
         form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
         self.guard.check_change(request, form.get("token", ""))
-        id = request.match_info["id"]
-        match path:
-            case "/orders/{id}/cancel":
-                await self._kafka(actions.cancel, self.settings, id, form.get("note", ""))
-            case "/orders/{id}/nudge":
-                view = await self.book.ask(lambda each: views.order(each, id))
-                order = view.values["found"].order if view.status == 200 else None
-                if order is None:
-                    raise actions.NotDone("This order is not in the order database.")
-                placed = order["partition"], order["placed_offset"]
-                await self._kafka(actions.nudge, self.settings, id, placed)
-            case "/dead-letters/{id}/replay":
-                await self._kafka(actions.replay, self.settings, _letter(id), force="force" in form)
-            case _:
-                view = await self.book.ask(lambda each: views.dead_letter(each, _letter(id)))
-                plan = await self._kafka(actions.dry_run, self.settings, _letter(id))
-                return self._page(view._replace(values={**view.values, "plan": plan, "done": ""}))
         back, _, action = request.path.rpartition("/")
+        view = await self._do[action](request.match_info["name"], form)
+        if view is not None:
+            return self._page(view)
+        # Who reloads the page that follows does not do it once more.
         raise web.HTTPSeeOther(f"{back}/?done={action}")
 
+    async def _cancel(self, name: str, form: Mapping[str, str]) -> None:
+        await self._kafka(actions.cancel, self.settings, name, form.get("note", ""))
+
+    async def _nudge(self, name: str, form: Mapping[str, str]) -> None:
+        view = await self._view("/orders/{name}/", {"name": name}, {})
+        order = view.values["found"].order if view.status == 200 else None
+        if order is None:
+            raise actions.NotDone("This order is not in the order database.")
+        await self._kafka(actions.nudge, self.settings, name, (order["partition"], order["placed_offset"]))
+
+    async def _replay(self, name: str, form: Mapping[str, str]) -> None:
+        await self._kafka(actions.replay, self.settings, views.place(name), force="force" in form)
+
+    async def _dry_run(self, name: str, form: Mapping[str, str]) -> View:
+        plan = await self._kafka(actions.dry_run, self.settings, views.place(name))
+        view = await self._view("/dead-letters/{name}/", {"name": name}, {})
+        return view._replace(values={**view.values, "plan": plan})
+
     async def _topology(self) -> View:
-        copied: Any
+        copied: Any = {}
+        unknown = ""
         try:
             copied = await self.book.ask(topology.progress)
         except Exception as error:
-            copied = {}
-            trouble = _trouble(error).values["what"]
-        else:
-            trouble = ""
+            unknown = str(trouble(error).values["what"])
         found = await self._kafka(topology.look, self.settings, copied)
-        return View("topology.html", {"found": found, "trouble": trouble, "settings": self.settings})
+        return View("topology.html", {"found": found, "unknown": unknown, "app_id": self.settings.app_id})
 
     async def _record(self, match: Mapping[str, str]) -> View:
-        id = _letter(f"{match['topic']}:{match['partition']}:{match['offset']}")
-        if not await self.book.ask(lambda each: topology.is_event(each, id)):
-            return View("no_record.html", {"id": str(id)}, 404)
-        value = await self._kafka(actions.raw, self.settings, *id)
-        return View("record.html", {"id": str(id), "value": value})
+        place = views.place(f"{match['topic']}:{match['partition']}:{match['offset']}")
+        if not await self.book.ask(lambda each: topology.is_event(each, place)):
+            return View("no_record.html", {"id": str(place)}, 404)
+        value = await self._kafka(actions.raw, self.settings, *place)
+        return View("record.html", {"id": str(place), "value": value})
 
     async def _kafka(self, work: Callable[..., Result], *args: Any, **options: Any) -> Result:
         def run() -> Result:
@@ -170,39 +137,3 @@ class Pages:
         )
         headers = {"Cache-Control": "no-store"}
         return web.Response(text=text, status=view.status, content_type="text/html", headers=headers)
-
-
-def _letter(text: str) -> LetterId:
-    id = LetterId.parse(text)
-    if id is None:
-        raise Wrong(f"{text[:80]!r} is no place of a record; they are written TOPIC:PARTITION:OFFSET.")
-    return id
-
-
-def _trouble(error: Exception) -> View:
-    """The page that says what is wrong and what to do."""
-    if isinstance(error, web.HTTPSeeOther):
-        raise error
-    status, title, what, todo = 500, "This page failed", "", "The worker's log says why."
-    if isinstance(error, Wrong):
-        status, title, what, todo = 400, "That cannot be asked", str(error), ""
-    elif isinstance(error, Rejected):
-        status, title, what, todo = 400, "That cannot be sent", str(error), ""
-    elif isinstance(error, actions.NotDone | Stays):
-        status, title, what, todo = 409, "Nothing was sent", str(error), ""
-    elif isinstance(error, web.HTTPException):
-        status, title, what, todo = error.status, error.reason, error.text or "", ""
-    elif isinstance(error, DatabaseEmpty):
-        status, title, what = 503, "There are no orders to show yet", str(error)
-        todo = "`saga orderbook` copies the orders into the database; `scripts/run` starts it too."
-    elif isinstance(error, DatabaseWrong):
-        status, title, what, todo = 503, "The order database cannot be used", str(error), ""
-    elif isinstance(error, _KAFKA):
-        status, title = 503, "Kafka does not answer as it should"
-        what, todo = str(error), "`saga doctor` looks at everything."
-    elif is_down(error):
-        status, title, what = 503, "The order database does not answer", in_words(error)
-        todo = "Is SAGA_DB_URL right, and does its server run?"
-    if status == 500:
-        _LOG.exception("a page failed", exc_info=error)
-    return View("trouble.html", {"title": title, "what": what, "todo": todo}, status)

@@ -1,4 +1,4 @@
-"""Attaches the pages to the worker's web server. What they need beyond a worker's packages is imported when asked for."""
+"""Attaches the pages to the worker's web server; what they need beyond a worker's packages is imported when asked."""
 
 import asyncio
 from collections.abc import Callable
@@ -25,24 +25,24 @@ def attach(application: web.Application, settings: Settings, stops: Callable[[],
     for path in (
         "/",
         "/orders/",
-        "/orders/{id}/",
+        "/orders/{name}/",
         "/stock/",
-        "/stock/{id}/",
+        "/stock/{name}/",
         "/accounts/",
-        "/accounts/{id}/",
+        "/accounts/{name}/",
         "/dead-letters/",
-        "/dead-letters/{id}/",
+        "/dead-letters/{name}/",
         "/topology/",
         "/records/{topic}/{partition}/{offset}/",
         "/live/",
-        "/live/orders/{id}/",
+        "/live/orders/{name}/",
     ):
         application.router.add_get(path, site.answer)
     for path in (
-        "/orders/{id}/cancel",
-        "/orders/{id}/nudge",
-        "/dead-letters/{id}/dry-run",
-        "/dead-letters/{id}/replay",
+        "/orders/{name}/cancel",
+        "/orders/{name}/nudge",
+        "/dead-letters/{name}/dry-run",
+        "/dead-letters/{name}/replay",
     ):
         application.router.add_post(path, site.answer)
     application.on_cleanup.append(site.close)

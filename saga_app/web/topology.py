@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_app import topics
@@ -42,12 +42,10 @@ async def progress(connection: AsyncConnection) -> Mapping[Place, int]:
     return await lists.progress(connection)
 
 
-async def is_event(connection: AsyncConnection, id: LetterId) -> bool:
+async def is_event(connection: AsyncConnection, at: LetterId) -> bool:
     """Whether the order database knows a record at this place, so that it is certainly one of an order's."""
-    place = (order_events.c.topic, order_events.c.partition, order_events.c.at_offset)
-    asked = select(order_events.c.order_id).where(
-        *(column == value for column, value in zip(place, id, strict=True))
-    )
+    place = tuple_(order_events.c.topic, order_events.c.partition, order_events.c.at_offset)
+    asked = select(order_events.c.order_id).where(place == tuple_(*at))
     return (await connection.execute(asked)).first() is not None
 
 

@@ -1,12 +1,12 @@
 """What each page shows: questions to the order database, and the template with its values."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from saga_app.core.rows import OPEN_STATUSES, Status
+from saga_app.core.rows import Status
 from saga_app.durable.dead_letters import LetterId
 from saga_app.letters.choice import moment
 from saga_app.orderbook import accounts, conserved, letters, lists, stock
@@ -38,7 +38,7 @@ class Wrong(Exception):
     """The address asks for something that cannot be; the message says what and how it is written."""
 
 
-async def overview(connection: AsyncConnection) -> View:
+async def overview(connection: AsyncConnection, name: str, query: Query) -> View:
     """The first page: numbers, late orders, the newest orders."""
     late = lists.late(render.now())
     return View(
@@ -53,7 +53,7 @@ async def overview(connection: AsyncConnection) -> View:
     )
 
 
-async def orders(connection: AsyncConnection, query: Query) -> View:
+async def orders(connection: AsyncConnection, name: str, query: Query) -> View:
     """Orders by state, time and text, newest first. `Wrong` if the address is."""
     choice, given = _choice(query), _given(query, "state", "q", "since", "late")
     try:
@@ -72,11 +72,11 @@ async def orders(connection: AsyncConnection, query: Query) -> View:
     )
 
 
-async def order(connection: AsyncConnection, order_id: str) -> View:
+async def order(connection: AsyncConnection, name: str, query: Query) -> View:
     """Everything about one order."""
-    found = await find(connection, order_id)
+    found = await find(connection, name)
     if found.order is None and not found.events and not found.letters:
-        return View("no_order.html", {"order_id": order_id}, 404)
+        return View("no_order.html", {"order_id": name}, 404)
     standing = found.standing
     return View(
         "order.html",
@@ -87,39 +87,37 @@ async def order(connection: AsyncConnection, order_id: str) -> View:
             "route": None if standing is None else route(standing),
             "timeline": timeline(found.events, found.letters, found.steps),
             "can_cancel": standing is not None and standing.status is Status.OPEN,
-            "can_nudge": standing is not None and not standing.has_ended,
+            "done": query.get("done", ""),
         },
     )
 
 
-async def stocks(connection: AsyncConnection, query: Query) -> View:
+async def stocks(connection: AsyncConnection, name: str, query: Query) -> View:
     """How much there is of each article."""
     found = await stock.page(connection, MOST + 1, _after(query), query.get("q", ""))
-    return _balances("stock.html", found, conserved.of_stock, query)
+    return _balances("stock.html", found, query)
 
 
-async def article(connection: AsyncConnection, sku: str) -> View:
+async def article(connection: AsyncConnection, name: str, query: Query) -> View:
     """One article in all warehouses, and who has what of it."""
-    return await _one(connection, stock, conserved.of_stock, sku, "article.html")
+    return await _one(connection, stock, conserved.of_stock, name, "article.html")
 
 
-async def holders(connection: AsyncConnection, query: Query) -> View:
+async def holders(connection: AsyncConnection, name: str, query: Query) -> View:
     """How much each customer has."""
     found = await accounts.page(connection, MOST + 1, _after(query), query.get("q", ""))
-    return _balances("accounts.html", found, conserved.of_account, query)
+    return _balances("accounts.html", found, query)
 
 
-async def account(connection: AsyncConnection, customer_id: str) -> View:
+async def account(connection: AsyncConnection, name: str, query: Query) -> View:
     """One customer's money, and the orders that took some."""
-    return await _one(connection, accounts, conserved.of_account, customer_id, "account.html")
+    return await _one(connection, accounts, conserved.of_account, name, "account.html")
 
 
-async def dead_letters(connection: AsyncConnection, query: Query) -> View:
+async def dead_letters(connection: AsyncConnection, name: str, query: Query) -> View:
     """What could not be applied, newest first. `Wrong` if the address is."""
-    reason, before = query.get("reason", ""), LetterId.parse(query.get("before", ""))
-    if query.get("before") and before is None:
-        raise Wrong(f"{query['before']!r} is no dead letter; they are written TOPIC:PARTITION:OFFSET.")
-    found = await letters.page(connection, MOST + 1, reason, before)
+    before = place(query["before"]) if query.get("before") else None
+    found = await letters.page(connection, MOST + 1, query.get("reason", ""), before)
     return View(
         "dead_letters.html",
         {
@@ -131,12 +129,20 @@ async def dead_letters(connection: AsyncConnection, query: Query) -> View:
     )
 
 
-async def dead_letter(connection: AsyncConnection, id: LetterId) -> View:
-    """One of them, with its bytes."""
-    found = await letters.one(connection, id)
+async def dead_letter(connection: AsyncConnection, name: str, query: Query) -> View:
+    """One of them, with its bytes; `name` is TOPIC:PARTITION:OFFSET."""
+    found = await letters.one(connection, place(name))
     if found is None:
-        return View("no_letter.html", {"id": str(id)}, 404)
-    return View("dead_letter.html", {"letter": found})
+        return View("no_letter.html", {"id": name}, 404)
+    return View("dead_letter.html", {"letter": found, "plan": None, "done": query.get("done", "")})
+
+
+def place(text: str) -> LetterId:
+    """The place of a record, written TOPIC:PARTITION:OFFSET; `Wrong` if it is not."""
+    found = LetterId.parse(text)
+    if found is None:
+        raise Wrong(f"{text[:80]!r} is no place of a record; they are written TOPIC:PARTITION:OFFSET.")
+    return found
 
 
 def _choice(query: Query) -> Choice:
@@ -177,7 +183,7 @@ def _after(query: Query) -> tuple[str, str] | None:
     return (first, second) if text else None
 
 
-def _balances(template: str, found: list[Any], adds_up: Any, query: Query) -> View:
+def _balances(template: str, found: list[Any], query: Query) -> View:
     return View(
         template,
         {
@@ -201,5 +207,15 @@ async def _one(connection: AsyncConnection, asked: Any, adds_up: Any, name: str,
     return View(template, {"name": name, "rows": rows}, 200 if rows else 404)
 
 
-#: For templates: states in which an order has not ended.
-render.ENVIRONMENT.globals.update(open_statuses=sorted(OPEN_STATUSES))
+#: By the path, where `{name}` is the second argument.
+VIEWS: Final[Mapping[str, Callable[[AsyncConnection, str, Query], Awaitable[View]]]] = {
+    "/": overview,
+    "/orders/": orders,
+    "/orders/{name}/": order,
+    "/stock/": stocks,
+    "/stock/{name}/": article,
+    "/accounts/": holders,
+    "/accounts/{name}/": account,
+    "/dead-letters/": dead_letters,
+    "/dead-letters/{name}/": dead_letter,
+}
