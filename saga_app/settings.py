@@ -53,7 +53,7 @@ RETENTION: Final = (7, 3650)
 
 #: The value of a setting whose name ends so is never shown.
 SECRET: Final = ("PASSWORD", "SECRET", "TOKEN")
-_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
 def _setting(name: str, default: str, help: str, *, shown: bool = True) -> Any:
@@ -173,7 +173,7 @@ class Settings:
     @property
     def _all_here(self) -> bool:
         """Whether all brokers are on this machine."""
-        return all(_host(server) in _LOOPBACK for server in self.broker.split(","))
+        return all(_host(server) in LOOPBACK for server in self.broker.split(","))
 
     @property
     def partitions(self) -> int:
@@ -201,6 +201,11 @@ class Settings:
     def canonical_url(self) -> str:
         """Where other workers reach this one's web server."""
         return self.web_url or f"http://127.0.0.1:{self.web_port}"
+
+    @property
+    def is_web_local(self) -> bool:
+        """Whether the web server is reached from this machine only."""
+        return self.web_bind in LOOPBACK
 
     @property
     def is_local(self) -> bool:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from saga_app.settings import Settings
+from saga_app.settings import LOOPBACK, Settings
 
 #: No page loads or runs anything that this server has not sent as a file, and none can be framed.
 HEADERS: Final = {
@@ -21,7 +21,6 @@ HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -34,9 +33,9 @@ class Guard:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.is_local = settings.web_bind in _LOOPBACK
+        self.is_local = settings.is_web_local
         self.token = settings.web_token
-        self._names = {*_LOOPBACK, urlsplit(settings.canonical_url).hostname or ""}
+        self._names = {*LOOPBACK, urlsplit(settings.canonical_url).hostname or ""}
 
     @property
     def can_change(self) -> bool:

@@ -81,6 +81,11 @@ class SagaApp(faust.App):  # type: ignore[misc]
         if self.client_only or self.producer_only:
             return
         self._check_web_port()
+        if not self.settings.is_web_local:
+            self.log.warning(
+                "the web server listens on %s: whoever reaches it can read every order (docs/how-to/pages.md)",
+                self.settings.web_bind,
+            )
         mine = self.settings
         topics = wanted(
             mine.app_id, tuple(self.tables), mine.partitions, mine.replication, mine.inbox_retention
