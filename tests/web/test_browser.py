@@ -12,7 +12,7 @@ from saga_app.commands.output import printable
 from saga_app.core.records import CancellationRequested
 from saga_app.letters import pretty
 from saga_app.web.views import MOST
-from tests.support.examples import placed
+from tests.support.examples import cancel, placed
 from tests.web.hostile import FIRST, STRINGS, letters
 from tests.web.shop import MUGS, Shop
 
@@ -96,6 +96,66 @@ def test_a_page_that_is_paused_stays_as_it_is(open_page: Any, shop: Shop) -> Non
     shop.send(placed("while-paused", lines=MUGS, customer_id="ada"))
     page.get_by_role("button", name="Go on").click()
     expect(page.get_by_role("link", name="while-paused")).to_be_visible(timeout=5_000)
+
+
+def test_what_is_marked_to_be_copied_stays_until_it_is_let_go(open_page: Any, shop: Shop) -> None:
+    page = open_page("/")
+    page.get_by_role("button", name="Pause").click()
+    page.evaluate(
+        """() => { window.EventSource = class extends EventSource {
+          constructor(url) {
+            super(url);
+            this.addEventListener("message", (event) => {
+              if (event.data.includes("while-marked")) console.log("seen");
+            });
+          }
+        }; }"""
+    )
+    page.get_by_role("button", name="Go on").click()
+    expect(page.locator("#live-state")).to_have_text("Live.")
+    page.locator("#live tbody th").first.select_text()
+    marked = page.evaluate("getSelection().toString()")
+    with page.expect_event("console", lambda message: message.text == "seen"):
+        shop.send(placed("while-marked", lines=MUGS, customer_id="ada"))
+    assert page.evaluate("getSelection().toString()") == marked != ""
+    expect(page.get_by_role("link", name="while-marked")).to_have_count(0)
+    page.evaluate("getSelection().removeAllRanges()")
+    expect(page.get_by_role("link", name="while-marked")).to_be_visible()
+
+
+def test_a_table_that_was_moved_aside_stays_where_it_is(open_page: Any, shop: Shop) -> None:
+    page = open_page("/", viewport={"width": 320, "height": 640})
+    table = page.get_by_role("region", name="Newest orders")
+    table.evaluate("each => each.scrollTo({left: 60, behavior: 'instant'})")
+    shop.send(placed("while-aside", lines=MUGS, customer_id="ada"))
+    expect(page.get_by_role("link", name="while-aside")).to_have_count(1, timeout=5_000)
+    assert table.evaluate("each => each.scrollLeft") == 60
+
+
+def test_a_page_that_nobody_sees_holds_no_connection(open_page: Any, shop: Shop) -> None:
+    """Of six that a browser has to one server."""
+    page = open_page("/")
+    expect(page.locator("#live-state")).to_have_text("Live.")
+    turn = (
+        "hidden => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true}); "
+        "document.dispatchEvent(new Event('visibilitychange')); }"
+    )
+    ended: list[str] = []
+    page.on("requestfailed", lambda request: ended.append(request.url))
+    page.evaluate(turn, True)
+    shop.send(placed("while-hidden", lines=MUGS, customer_id="ada"))
+    with page.expect_request("**/live/"):
+        page.evaluate(turn, False)
+    assert [url.rpartition("/live")[2] for url in ended] == ["/"]
+    expect(page.get_by_role("link", name="while-hidden")).to_be_visible(timeout=5_000)
+
+
+def test_a_screen_reader_is_told_what_has_become_of_an_order(open_page: Any, shop: Shop) -> None:
+    page = open_page("/orders/waiting/")
+    expect(page.locator("#live-state")).to_have_text("Live.")
+    expect(page.locator("#live-said")).to_have_text("")
+    shop.send(cancel("waiting"))
+    expect(page.locator("#live-said")).to_contain_text("Cancelled: on request.", timeout=5_000)
 
 
 def test_a_page_says_what_is_so_without_scripts(open_page: Any) -> None:
