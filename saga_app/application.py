@@ -18,6 +18,7 @@ from saga_app.durable.library import Service
 from saga_app.durable.overrides.app import SagaApp
 from saga_app.durable.round import Point
 from saga_app.settings import Settings, SettingsError
+from saga_app.web import site
 
 
 def create_app(settings: Settings) -> SagaApp:
@@ -25,7 +26,12 @@ def create_app(settings: Settings) -> SagaApp:
     services = [Service(agent.TOPIC, agent.FOLD) for agent in agents.ALL]
     engine = Engine(settings, services, stop_at(os.environ.get("SAGA_CRASH_AT", "")))
     keyed_by_order = frozenset(table.name for table in tables.ALL if table.keyed_by_order)
-    app = SagaApp(settings, engine, keyed_by_order)
+    app = SagaApp(
+        settings,
+        engine,
+        keyed_by_order,
+        site=lambda server, app: site.attach(server, settings, lambda: app.should_stop),
+    )
     for table in tables.ALL:
         app.Table(name=table.name, partitions=settings.partitions, help=table.help)
     for agent in agents.ALL:

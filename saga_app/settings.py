@@ -53,10 +53,10 @@ RETENTION: Final = (7, 3650)
 
 #: The value of a setting whose name ends so is never shown.
 SECRET: Final = ("PASSWORD", "SECRET", "TOKEN")
-_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 #: Seconds.
 _UNITS: Final = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _DURATION: Final = re.compile(r"([0-9]{1,9})([dhms])|0", re.ASCII)
+LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
 def _setting(name: str, default: str, help: str, *, shown: bool = True) -> Any:
@@ -109,6 +109,11 @@ class Settings:
     web_port_text: str = _setting("SAGA_WEB_PORT", "6066", "port of the worker's web server; one per worker")
     web_url: str = _setting(
         "SAGA_WEB_URL", "", "address at which other workers reach this one (default: from the port)"
+    )
+    web_token: str = _setting(
+        "SAGA_WEB_TOKEN",
+        "",
+        "what pages ask for before they change something; without it only pages on 127.0.0.1 can",
     )
     profile: str = _setting(
         "SAGA_PROFILE", "", "timeouts: local or cluster (default: local for one broker, on this machine)"
@@ -184,7 +189,7 @@ class Settings:
     @property
     def _all_here(self) -> bool:
         """Whether all brokers are on this machine."""
-        return all(_host(server) in _LOOPBACK for server in self.broker.split(","))
+        return all(_host(server) in LOOPBACK for server in self.broker.split(","))
 
     @property
     def partitions(self) -> int:
@@ -222,6 +227,11 @@ class Settings:
     def canonical_url(self) -> str:
         """Where other workers reach this one's web server."""
         return self.web_url or f"http://127.0.0.1:{self.web_port}"
+
+    @property
+    def is_web_local(self) -> bool:
+        """Whether the web server is reached from this machine only."""
+        return self.web_bind in LOOPBACK
 
     @property
     def is_local(self) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,12 @@ from saga_app.local.process import command_line
 
 #: Below it, one folder per test run, named after the process that runs it.
 BROKERS = Path(__file__).parent.parent / ".run" / "test-kafka"
+
+
+def pytest_configure() -> None:
+    """A shell starts what runs in the background with SIGINT ignored, and so would all be that tests start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_sessionstart() -> None:

@@ -86,23 +86,7 @@ class Resending:
                 yield plan
 
     def _send(self, part: list[Plan]) -> None:
-        if not part:
-            return
-        try:
-            sent = iter(self._sender.post(each for plan in part for each in plan.sends))
-        except Unsure as error:
-            raise Failed(
-                f"{error}; of the last {len(part)} letters nothing is recorded, so the same command sends them again, "
-                "and twice changes nothing"
-            ) from error
-        places = [[_place(next(sent)) for _ in plan.sends] for plan in part]
-        try:
-            self._sender.post(map(replaying.marker, part, places))
-        except Unsure as error:
-            raise Failed(
-                f"{error}; the last {len(part)} letters were sent again, but this is not recorded"
-            ) from error
-        for plan, at in zip(part, places, strict=True):
+        for plan, at in zip(part, post(self._sender, part), strict=True):
             to = [str(each) for each in at]
             self._show(
                 plan, to, f"{plan.letter.id} sent again as {plan.record.type} to {', '.join(to)}", sent=True
@@ -118,6 +102,27 @@ class Resending:
         }
         warning = f"; {plan.warning}" if plan.warning else ""
         show(machine, printable(people + warning), as_json=self._as_json)
+
+
+def post(sender: Sender, part: list[Plan]) -> list[list[LetterId]]:
+    """Sends letters again, and then marks them; where the records of each stand now. `Failed` says what is unsure."""
+    if not part:
+        return []
+    try:
+        sent = iter(sender.post(each for plan in part for each in plan.sends))
+    except Unsure as error:
+        raise Failed(
+            f"{error}; of the last {len(part)} letters nothing is recorded, so the same command sends them again, "
+            "and twice changes nothing"
+        ) from error
+    places = [[_place(next(sent)) for _ in plan.sends] for plan in part]
+    try:
+        sender.post(map(replaying.marker, part, places))
+    except Unsure as error:
+        raise Failed(
+            f"{error}; the last {len(part)} letters were sent again, but this is not recorded"
+        ) from error
+    return places
 
 
 def _place(sent: Sent) -> LetterId:

@@ -105,10 +105,7 @@ class Run:
                 summed_up = True
                 if self.options.once:
                     return holds
-                say(
-                    f"tables at {self.workers[0].url}/table/orders/ORDER/; to use the tools: . {self.folder}/env"
-                )
-                say("the orders, newest first: saga orders")
+                say(f"pages at {self.workers[0].url}/; to use the tools: . {self.folder}/env")
                 say(f"running until Ctrl-C; try: kill -9 $(cat {self.workers[0].pid_file})")
             if self.options.once and time.monotonic() - last > PATIENCE:
                 say(f"no order has ended for {PATIENCE:.0f} s; see the logs in {self.folder}")

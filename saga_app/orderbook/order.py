@@ -6,10 +6,10 @@ from sqlalchemy import LargeBinary, Table, bindparam, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_app.core.route import SEQUENCE
-from saga_app.durable.dead_letters import LetterId
 from saga_app.letters.choice import names
+from saga_app.orderbook.letters import with_replays
 from saga_app.orderbook.lists import Listed, is_id
-from saga_app.orderbook.schema import dead_letters, order_events, order_lines, order_steps, orders, replays
+from saga_app.orderbook.schema import dead_letters, order_events, order_lines, order_steps, orders
 from saga_app.orderbook.standing import Standing
 
 #: Whether bytes stand in the payload; what is written with escapes may say anything.
@@ -62,28 +62,12 @@ async def letters(connection: AsyncConnection, order_id: str) -> list[Listed]:
     )
     asked = select(dead_letters).where(holds).order_by(dead_letters.c.time)
     found = [dict(row) for row in (await connection.execute(asked)).mappings()]
-    return [
-        {**row, "id": str(_letter_id(row)), "replays": await _replays(connection, row)}
-        for row in found
-        if names(row["key"], row["value"], order_id)
-    ]
+    return [await with_replays(connection, row) for row in found if names(row["key"], row["value"], order_id)]
 
 
 async def _rows(connection: AsyncConnection, table: Table, order_id: str) -> list[Listed]:
     asked = select(table).where(table.c.order_id == order_id).order_by(*table.primary_key.columns)
     return [dict(row) for row in (await connection.execute(asked)).mappings()]
-
-
-async def _replays(connection: AsyncConnection, letter: Listed) -> list[Listed]:
-    place = ("topic", "partition", "at_offset")
-    asked = (
-        select(replays).where(*(replays.c[name] == letter[name] for name in place)).order_by(replays.c.time)
-    )
-    return [dict(row) for row in (await connection.execute(asked)).mappings()]
-
-
-def _letter_id(row: Listed) -> LetterId:
-    return LetterId(row["topic"], row["partition"], row["at_offset"])
 
 
 def _when(event: Listed) -> tuple[Any, ...]:

@@ -58,14 +58,14 @@ def test_an_order_is_keyed_by_its_id_and_the_result_says_where_it_stands(saga: S
         "topic": topics.CHECKOUT,
         "partition": message.partition(),
         "offset": message.offset(),
-        "page": "http://127.0.0.1:6066/table/orders/4711/",
+        "page": "http://127.0.0.1:6066/orders/4711/",
     }
 
 
 def test_people_are_told_the_id_and_the_page(saga: Saga):
     result = saga("place", "--order-id", "p2", "--amount", "5")
     assert result.stdout.startswith("order p2 sent to checkout_events[")
-    assert result.stdout.endswith("; see http://127.0.0.1:6066/table/orders/p2/\n")
+    assert result.stdout.endswith("; see http://127.0.0.1:6066/orders/p2/\n")
     assert not result.stderr
 
 

@@ -2,9 +2,11 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import faust
+from aiohttp import web
 from faust.types.transports import TransportT
 
 from saga_app.durable import topic_admin
@@ -24,10 +26,17 @@ class SagaApp(faust.App):  # type: ignore[misc]
     """A Faust app whose promises are kept by an engine."""
 
     def __init__(
-        self, settings: Settings, engine: Engine, keyed_by_order: frozenset[str], **options: Any
+        self,
+        settings: Settings,
+        engine: Engine,
+        keyed_by_order: frozenset[str],
+        site: Callable[[web.Application, "SagaApp"], None] = lambda server, app: None,
+        **options: Any,
     ) -> None:
         self.settings = settings
         self.engine = engine
+        #: Adds our own pages to the web server, before it starts.
+        self._site = site
         #: Tables whose partition follows from their own key.
         self.keyed_by_order = keyed_by_order
         timeouts = settings.timeouts
@@ -72,6 +81,11 @@ class SagaApp(faust.App):  # type: ignore[misc]
         if self.client_only or self.producer_only:
             return
         self._check_web_port()
+        if not self.settings.is_web_local:
+            self.log.warning(
+                "the web server listens on %s: whoever reaches it can read every order (docs/how-to/pages.md)",
+                self.settings.web_bind,
+            )
         mine = self.settings
         topics = wanted(
             mine.app_id, tuple(self.tables), mine.partitions, mine.replication, mine.inbox_retention
@@ -102,6 +116,11 @@ class SagaApp(faust.App):  # type: ignore[misc]
     def _create_directories(self) -> None:
         self.conf.datadir.mkdir(parents=True, exist_ok=True)
         super()._create_directories()
+
+    def _new_web(self) -> Any:
+        server = super()._new_web()
+        self._site(server.web_app, self)
+        return server
 
     def _new_transport(self) -> TransportT:
         return SagaTransport(self.conf.broker_consumer, self)

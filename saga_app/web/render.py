@@ -1,0 +1,80 @@
+"""Templates and what they can say. Everything from records is escaped; nothing is marked as safe."""
+
+import time
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+import saga_app
+from saga_app.commands.output import printable
+from saga_app.commands.screen import Screen
+from saga_app.core import words
+from saga_app.letters import pretty
+from saga_app.letters.letter import text, written
+from saga_app.orderbook.words import clock
+
+_SCREEN: Final = Screen()
+
+
+def now() -> int:
+    """Milliseconds since 1970."""
+    return int(time.time() * 1000)
+
+
+def _shape(state: str | None) -> str:
+    """A state's shape, so that it is never told by colour alone."""
+    return _SCREEN.shape(state)
+
+
+def _clock(milliseconds: int) -> str:
+    return clock(milliseconds, now())
+
+
+def _number(value: int | Decimal) -> str:
+    return f"{value:,}"
+
+
+def _segment(value: object) -> str:
+    """A text as one segment of a path."""
+    return quote(str(value), safe="")
+
+
+def _ago(milliseconds: int) -> str:
+    """Roughly how long ago."""
+    seconds = max(0, now() - milliseconds) // 1000
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit} ago"
+    return f"{seconds} s ago"
+
+
+ENVIRONMENT: Final = Environment(
+    loader=PackageLoader("saga_app.web"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+ENVIRONMENT.filters.update(
+    ago=_ago,
+    clock=_clock,
+    iso=written,
+    number=_number,
+    printable=printable,
+    segment=_segment,
+    shape=_shape,
+    lines=pretty.lines,
+    text=text,
+    why=words.why,
+)
+ENVIRONMENT.globals.update(version=saga_app.__version__)
+
+
+def page(template: str, **context: Any) -> str:
+    """A template with its values."""
+    return ENVIRONMENT.get_template(template).render(
+        now=now(), today=datetime.now(UTC).date().isoformat(), **context
+    )

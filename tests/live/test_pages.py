@@ -1,0 +1,103 @@
+"""The pages of a real worker, beside the order database that another process fills."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from saga_app import topics
+from saga_app.settings import Settings
+from tests.live.log import until
+from tests.live.scene import Scene
+from tests.live.worker import Worker
+from tests.orderbook.book import Process
+from tests.web.asking import Answer, Stream, ask
+
+ORDER = {"order_id": "4711", "amount": "10.00"}
+
+
+@pytest.fixture
+def worker(scene: Scene) -> Iterator[Worker]:
+    """A worker and the process that copies its orders."""
+    url = f"sqlite:///{scene.folder}/orders.db"
+    worker = scene.worker("w1", SAGA_DB_URL=url).start().ready()
+    settings = Settings(broker=scene.broker, app_id=scene.app_id, db_url=url)
+    with closing(Process(settings, scene.folder / "orderbook.log").start()):
+        yield worker
+
+
+def url(worker: Worker) -> str:
+    return f"http://127.0.0.1:{worker.port}"
+
+
+def shown(worker: Worker, path: str, text: str, seconds: float = 30) -> Answer:
+    """The page, as soon as it says this."""
+    seen: list[Answer] = []
+
+    def says() -> bool:
+        seen[:] = [ask(url(worker), path)]
+        return text in seen[0].text
+
+    until(says, seconds, lambda: f"{path} does not say {text!r}: {seen[0].text}")
+    return seen[0]
+
+
+def test_an_order_is_followed_cancelled_too_late_and_nudged(scene: Scene, worker: Worker) -> None:
+    scene.shop.raw(topics.CHECKOUT, json.dumps(ORDER).encode(), b"4711")
+    assert shown(worker, "/orders/4711/", "Completed: paid, reserved, shipment booked.").status == 200
+    assert "4711" in ask(url(worker), "/").text
+    for action, said in (("cancel", "cancellation requested"), ("nudge", "take the payment again")):
+        answer = ask(url(worker), f"/orders/4711/{action}", "note=changed+my+mind")
+        assert (answer.status, answer.headers["Location"]) == (303, f"/orders/4711/?done={action}")
+        if action == "cancel":
+            shown(worker, "/orders/4711/", f"{said}: changed my mind")
+    shown(worker, "/orders/4711/", "It was too late to cancel it.")
+    until(lambda: ask(url(worker), "/orders/4711/").text.count(">placed<") == 2, 30, lambda: "not nudged")
+    place = f"{topics.CHECKOUT}/{topics.partition_of('4711', topics.DEFAULT_PARTITIONS)}/0"
+    assert "&#34;amount&#34;: &#34;10.00&#34;" in ask(url(worker), f"/records/{place}/").text
+    assert ask(url(worker), f"/records/{topics.PAYMENT}/0/999/").status == 404
+    assert worker.get("/table/orders/4711/")[0] == 200
+    scene.prove()
+
+
+def test_a_dead_letter_is_tried_and_sent_again(scene: Scene, worker: Worker) -> None:
+    """It lies in the inbox of another service, so that nothing is wrong with it but its place."""
+    scene.shop.raw(topics.PAYMENT, json.dumps(ORDER).encode(), b"4711")
+    scene.shop.raw(topics.PAYMENT, b"{", b"4711")
+    page = shown(worker, "/dead-letters/", "unreadable").text
+    found = {
+        reason: row.partition("/dead-letters/")[2].partition("/")[0]
+        for row in page.split("<tr>")
+        for reason in ("unexpected_record", "unreadable")
+        if f"<td>{reason}</td>" in row
+    }
+    letter = f"/dead-letters/{found['unexpected_record']}/"
+    tried = ask(url(worker), f"{letter}dry-run", "")
+    assert tried.status == 200 and "It would be sent as <code>OrderPlaced</code>" in tried.text
+    refused = ask(url(worker), f"/dead-letters/{found['unreadable']}/dry-run", "")
+    assert refused.status == 409 and "it would be refused again" in refused.text
+    assert ask(url(worker), f"{letter}replay", "").status == 303
+    shown(worker, "/orders/4711/", "Completed: paid, reserved, shipment booked.")
+    shown(worker, letter, "although it was sent again before")
+    assert ask(url(worker), f"{letter}replay", "").status == 409
+    assert ask(url(worker), f"{letter}replay", "force=1").status == 303
+
+
+def test_the_topology_tells_workers_and_what_waits(scene: Scene, worker: Worker) -> None:
+    scene.shop.raw(topics.CHECKOUT, json.dumps(ORDER).encode(), b"4711")
+    shown(worker, "/orders/4711/", "Completed")
+    answer = shown(worker, "/topology/", "0 records</dd></div>")
+    assert "<dt>Workers</dt><dd>1 on " in answer.text and "the group is stable" in answer.text
+
+
+def test_an_open_page_does_not_keep_a_worker_from_ending(worker: Worker) -> None:
+    """Nor does it lengthen the end by more than the second in which a stream notices it."""
+    shown(worker, "/", "Newest orders")
+    streams = [Stream(url(worker), "/live/") for _ in range(3)]
+    assert all("Newest orders" in each.event() for each in streams)
+    began = time.monotonic()
+    assert worker.end() == 0
+    assert time.monotonic() - began < 20
+    assert not any(each.event() for each in streams)

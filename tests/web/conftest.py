@@ -1,0 +1,50 @@
+"""Pages of a filled shop; a browser for each module that asks for one."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.web.chromium import Watched, launched
+from tests.web.shop import Server, Shop, served
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """Some of everything."""
+    shop = Shop(f"sqlite:///{tmp_path_factory.mktemp('shop')}/orders.db")
+    shop.fill()
+    yield shop
+    shop.close()
+
+
+@pytest.fixture(scope="module")
+def server(shop: Shop) -> Iterator[Server]:
+    with served(shop.settings) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Ends with its module: Playwright leaves a loop in this thread, and other tests want theirs."""
+    with sync_playwright() as playwright:
+        browser = launched(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Browser, server: Server) -> Iterator[Any]:
+    """Opens a page of the server; fails at the end where it asked for anything elsewhere or complained."""
+    watched: list[Watched] = []
+
+    def open_it(path: str, **options: Any) -> Any:
+        one = Watched(chromium, server.url, **options)
+        watched.append(one)
+        one.page.goto(server.url + path)
+        return one.page
+
+    yield open_it
+    for each in watched:
+        each.close()

@@ -1,0 +1,49 @@
+"""Pictures of the pages for people to look at: scripts/screenshots FOLDER."""
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from playwright.sync_api import sync_playwright
+
+from tests.web.chromium import launched
+from tests.web.shop import Shop, served
+
+PAGES: Final = {
+    "overview": "/",
+    "orders": "/orders/",
+    "order": "/orders/undelivered/",
+    "waiting": "/orders/waiting/",
+    "stock": "/stock/",
+    "article": "/stock/MUG/",
+    "accounts": "/accounts/",
+    "dead-letters": "/dead-letters/",
+    "trouble": "/topology/",
+}
+
+
+def take(folder: Path) -> None:
+    """Each page in light and dark, wide and narrow."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as place, sync_playwright() as playwright:
+        shop = Shop(f"sqlite:///{place}/orders.db")
+        shop.fill()
+        browser = launched(playwright)
+        with served(shop.settings) as server:
+            for name, path in PAGES.items():
+                for scheme in ("light", "dark"):
+                    for width in (1280, 320):
+                        page = browser.new_page(
+                            viewport={"width": width, "height": 800},
+                            color_scheme="dark" if scheme == "dark" else "light",
+                        )
+                        page.goto(server.url + path)
+                        page.screenshot(path=folder / f"{name}-{scheme}-{width}.png", full_page=width < 400)
+                        page.close()
+        browser.close()
+        shop.close()
+
+
+if __name__ == "__main__":
+    take(Path(sys.argv[1] if len(sys.argv) > 1 else ".run/screenshots"))

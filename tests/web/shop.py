@@ -1,0 +1,101 @@
+"""A shop for pages: a database that has copied what services did, and the worker's web server in front of it."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from aiohttp import web
+
+from saga_app.settings import Settings
+from saga_app.web import site
+from tests.live.worker import free_port
+from tests.orderbook.batches import Book, Message
+from tests.orderbook.services import Services
+from tests.support.examples import cancel, delivery, deposit, placed
+
+MUGS = [{"sku": "MUG", "quantity": 2}]
+
+
+class Shop:
+    """Records are sent, decided and copied at once, in a thread: Playwright has a loop in this one."""
+
+    def __init__(self, url: str) -> None:
+        self.settings = Settings(db_url=url)
+        self._thread = ThreadPoolExecutor(1)
+        self._book = self._thread.submit(Book, url).result()
+        self.services = Services()
+
+    def send(self, *records: Any, silent: str = "") -> None:
+        """All that follows is copied; the inbox `silent` decides nothing."""
+        self.services.silent = {silent}
+        self.write(*self.services.send(*records))
+
+    def write(self, *messages: Message) -> None:
+        """These were copied."""
+        self._thread.submit(self._book.write, *messages).result()
+
+    def fill(self) -> None:
+        """Some of everything."""
+        self.send(
+            deposit("d1", "500.00", "ada"), delivery("v1", MUG=100, CUP=5), delivery("v2", "north", MUG=3)
+        )
+        for number in range(30):
+            self.send(placed(f"o-{number}", lines=MUGS, customer_id="ada", amount="10.00"))
+        self.send(placed("sold-out", lines=[{"sku": "CUP", "quantity": 9}], customer_id="ada"))
+        self.send(placed("undelivered", lines=MUGS, customer_id="ada", country="KP"))
+        self.send(cancel("o-3"), cancel("nobody"))
+        self.send(placed("waiting", lines=MUGS, customer_id="ada"), silent="shipping_events")
+
+    def close(self) -> None:
+        self._thread.submit(self._book.close).result()
+        self._thread.shutdown()
+
+
+class Server:
+    """A web server in a thread of its own, as a worker has it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.stops = False
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        assert self._ready.wait(10), "the server did not start"
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.settings.web_port}"
+
+    def close(self) -> None:
+        """As a worker that stops."""
+        self.stops = True
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(20)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        application = web.Application()
+        site.attach(application, self.settings, lambda: self.stops)
+        runner = web.AppRunner(application, access_log=None)
+        self._loop.run_until_complete(runner.setup())
+        where = web.TCPSite(runner, "127.0.0.1", self.settings.web_port)
+        self._loop.run_until_complete(where.start())
+        self._ready.set()
+        self._loop.run_forever()
+        self._loop.run_until_complete(runner.cleanup())
+        self._loop.close()
+
+
+@contextmanager
+def served(settings: Settings, **changed: Any) -> Iterator[Server]:
+    """The pages of these settings on a port of their own."""
+    server = Server(replace(settings, web_port_text=str(free_port()), **changed))
+    try:
+        yield server
+    finally:
+        server.close()

@@ -1,0 +1,206 @@
+"""The pages in a real Chromium: for everybody, in the dark, narrow, without a mouse, and with hostile texts in them."""
+
+import re
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from saga_app.commands.output import printable
+from saga_app.core.records import CancellationRequested
+from saga_app.letters import pretty
+from saga_app.web.views import MOST
+from tests.support.examples import cancel, placed
+from tests.web.hostile import FIRST, STRINGS, letters
+from tests.web.shop import MUGS, Shop
+
+PATHS = (
+    "/",
+    "/orders/",
+    "/orders/?state=CANCELLED",
+    "/orders/o-3/",
+    "/orders/undelivered/",
+    "/orders/waiting/",
+    "/orders/nobody/",
+    "/orders/not-there/",
+    "/stock/",
+    "/stock/MUG/",
+    "/accounts/",
+    "/accounts/ada/",
+    "/dead-letters/",
+    "/topology/",
+    "/orders/?state=WRONG",
+)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", PATHS)
+def test_axe_finds_nothing(open_page: Any, path: str, scheme: str) -> None:
+    page = open_page(path, color_scheme=scheme)
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+
+
+def test_axe_would_find_something(open_page: Any) -> None:
+    page = open_page("/")
+    page.evaluate("document.querySelector('main').insertAdjacentHTML('beforeend', '<input>')")
+    assert [each["id"] for each in Axe().run(page).response["violations"]] == ["label"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_narrow_screen_need_not_scroll_sideways(open_page: Any, path: str) -> None:
+    page = open_page(path, viewport={"width": 320, "height": 640})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+def test_every_page_is_reached_without_a_mouse(open_page: Any) -> None:
+    page = open_page("/")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    page.reload()
+    for name in ("Orders", "Stock", "Accounts", "Dead letters", "Overview"):
+        link = page.get_by_role("navigation").get_by_role("link", name=name, exact=True)
+        link.focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("navigation").locator("[aria-current=page]")).to_have_text(name)
+
+
+def test_the_filter_stands_in_the_address(open_page: Any) -> None:
+    page = open_page("/orders/")
+    page.get_by_label("Id, customer or article").fill("sold")
+    page.get_by_role("combobox", name="State").select_option("CANCELLED")
+    page.get_by_role("button", name="Show").click()
+    assert "q=sold" in page.url and "state=CANCELLED" in page.url
+    expect(page.get_by_role("rowheader")).to_have_text(["sold-out"])
+
+
+def test_a_new_order_appears_by_itself_and_the_focus_stays(open_page: Any, shop: Shop) -> None:
+    page = open_page("/")
+    expect(page.locator("#live-state")).to_have_text("Live.")
+    link = page.get_by_role("link", name="waiting").first
+    link.focus()
+    shop.send(placed("just-now", lines=MUGS, customer_id="ada"))
+    expect(page.get_by_role("link", name="just-now")).to_be_visible(timeout=5_000)
+    assert page.evaluate("document.activeElement.textContent") == "waiting"
+
+
+def test_a_page_that_is_paused_stays_as_it_is(open_page: Any, shop: Shop) -> None:
+    page = open_page("/")
+    expect(page.locator("#live-state")).to_have_text("Live.")
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator("#live-state")).to_have_text("Paused.")
+    shop.send(placed("while-paused", lines=MUGS, customer_id="ada"))
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_role("link", name="while-paused")).to_be_visible(timeout=5_000)
+
+
+def test_what_is_marked_to_be_copied_stays_until_it_is_let_go(open_page: Any, shop: Shop) -> None:
+    page = open_page("/")
+    page.get_by_role("button", name="Pause").click()
+    page.evaluate(
+        """() => { window.EventSource = class extends EventSource {
+          constructor(url) {
+            super(url);
+            this.addEventListener("message", (event) => {
+              if (event.data.includes("while-marked")) console.log("seen");
+            });
+          }
+        }; }"""
+    )
+    page.get_by_role("button", name="Go on").click()
+    expect(page.locator("#live-state")).to_have_text("Live.")
+    page.locator("#live tbody th").first.select_text()
+    marked = page.evaluate("getSelection().toString()")
+    with page.expect_event("console", lambda message: message.text == "seen"):
+        shop.send(placed("while-marked", lines=MUGS, customer_id="ada"))
+    assert page.evaluate("getSelection().toString()") == marked != ""
+    expect(page.get_by_role("link", name="while-marked")).to_have_count(0)
+    page.evaluate("getSelection().removeAllRanges()")
+    expect(page.get_by_role("link", name="while-marked")).to_be_visible()
+
+
+def test_a_table_that_was_moved_aside_stays_where_it_is(open_page: Any, shop: Shop) -> None:
+    page = open_page("/", viewport={"width": 320, "height": 640})
+    table = page.get_by_role("region", name="Newest orders")
+    table.evaluate("each => each.scrollTo({left: 60, behavior: 'instant'})")
+    shop.send(placed("while-aside", lines=MUGS, customer_id="ada"))
+    expect(page.get_by_role("link", name="while-aside")).to_have_count(1, timeout=5_000)
+    assert table.evaluate("each => each.scrollLeft") == 60
+
+
+def test_a_page_that_nobody_sees_holds_no_connection(open_page: Any, shop: Shop) -> None:
+    """Of six that a browser has to one server."""
+    page = open_page("/")
+    expect(page.locator("#live-state")).to_have_text("Live.")
+    turn = (
+        "hidden => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true}); "
+        "document.dispatchEvent(new Event('visibilitychange')); }"
+    )
+    ended: list[str] = []
+    page.on("requestfailed", lambda request: ended.append(request.url))
+    page.evaluate(turn, True)
+    shop.send(placed("while-hidden", lines=MUGS, customer_id="ada"))
+    with page.expect_request("**/live/"):
+        page.evaluate(turn, False)
+    assert [url.rpartition("/live")[2] for url in ended] == ["/"]
+    expect(page.get_by_role("link", name="while-hidden")).to_be_visible(timeout=5_000)
+
+
+def test_a_screen_reader_is_told_what_has_become_of_an_order(open_page: Any, shop: Shop) -> None:
+    page = open_page("/orders/waiting/")
+    expect(page.locator("#live-state")).to_have_text("Live.")
+    expect(page.locator("#live-said")).to_have_text("")
+    shop.send(cancel("waiting"))
+    expect(page.locator("#live-said")).to_contain_text("Cancelled: on request.", timeout=5_000)
+
+
+def test_a_page_says_what_is_so_without_scripts(open_page: Any) -> None:
+    page = open_page("/orders/undelivered/", java_script_enabled=False)
+    expect(page.locator(".sentence")).to_contain_text("Cancelled: the country is not served.")
+    expect(page.locator("#live-state")).to_have_text("Reload the page to see what is new.")
+    expect(page.locator("#live-pause")).to_be_hidden()
+
+
+def test_the_way_back_is_told_in_the_order_in_which_it_ran(open_page: Any) -> None:
+    page = open_page("/orders/undelivered/")
+    back = page.get_by_label("And back, in the order in which it ran").get_by_role("listitem")
+    expect(back).to_have_text([re.compile("inventory.*released"), re.compile("payment.*refunded")])
+
+
+def test_a_link_to_a_hostile_name_leads_to_its_page(open_page: Any) -> None:
+    page = open_page(f"/orders/{quote('<b>&x', safe='')}/")
+    expect(page.locator("h1 code")).to_have_text("<b>&x")
+
+
+def test_hostile_texts_are_shown_as_they_are_and_do_nothing(open_page: Any, shop: Shop) -> None:
+    """As an order's note, and as key, value and header of dead letters; every dialog, request or complaint fails it."""
+    notes = [hostile[:200] for hostile in STRINGS]
+    shop.send(placed("hostile", lines=MUGS, customer_id="ada"))
+    shop.send(*(CancellationRequested(order_id="hostile", note=note) for note in notes))
+    shop.write(*letters(STRINGS))
+    page = open_page("/orders/hostile/")
+    shown = page.locator("#live td:nth-child(2)").all_text_contents()
+    assert [line for line in shown if "cancellation requested" in line] == [
+        f"cancellation requested: {printable(note)}" for note in notes
+    ]
+    assert Axe().run(page).violations_count == 0
+    page.set_viewport_size({"width": 320, "height": 640})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    page = open_page("/dead-letters/?reason=invalid")
+    for left in range(len(STRINGS), 0, -MOST):
+        assert page.locator("tbody tr").count() == MOST
+        if left > MOST:
+            page.get_by_role("link", name="The next page").click()
+
+
+@pytest.mark.parametrize("number", range(0, len(STRINGS), 17))
+def test_a_hostile_dead_letter_is_shown_with_its_bytes(open_page: Any, shop: Shop, number: int) -> None:
+    shop.write(*letters(STRINGS))
+    page = open_page(f"/dead-letters/{quote(f'checkout_events:3:{FIRST + number}')}/")
+    assert page.locator("pre").text_content().rstrip("\n") == "\n".join(
+        printable(line) for line in pretty.lines(STRINGS[number].encode())
+    )
