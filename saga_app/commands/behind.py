@@ -1,6 +1,8 @@
 """How old the copy is: what the order database does not have yet. Said when it matters."""
 
 import asyncio
+import threading
+from contextlib import suppress
 from typing import NamedTuple
 
 from confluent_kafka import KafkaException
@@ -32,6 +34,26 @@ def behind_topics(settings: Settings) -> dict[str, int]:
     from saga_app.orderbook import lag, lists
 
     return lag.behind(settings, asyncio.run(lists.asked(settings, lists.progress)))
+
+
+async def in_background(settings: Settings) -> Behind:
+    """The same, in a thread that nobody waits for: a silent broker must not keep a command from ending."""
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[Behind] = loop.create_future()
+
+    def look() -> None:
+        age = behind(settings)
+        # Where the loop was closed meanwhile nobody wants to know.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(_tell, found, age)
+
+    threading.Thread(target=look, name="behind", daemon=True).start()
+    return await found
+
+
+def _tell(found: "asyncio.Future[Behind]", age: Behind) -> None:
+    if not found.done():
+        found.set_result(age)
 
 
 def behind(settings: Settings) -> Behind:

@@ -4,7 +4,7 @@ import asyncio
 from typing import Final
 
 from saga_app.commands import order_page
-from saga_app.commands.behind import behind
+from saga_app.commands.behind import in_background
 from saga_app.commands.moment import now
 from saga_app.commands.output import complain, say, show
 from saga_app.commands.screen import Screen
@@ -39,7 +39,7 @@ async def follow(settings: Settings, order_id: str, *, as_json: bool) -> Status:
                 return found.standing.status
             if quiet % SILENCE == SILENCE - 1:
                 where = "is not there yet" if found.standing is None else "has not changed"
-                age = await asyncio.to_thread(behind, settings)
+                age = await in_background(settings)
                 complain(f"order {order_id} {where}; of the copy: {age.in_words()}")
             before = found
             await asyncio.sleep(EVERY)

@@ -4,7 +4,7 @@ import asyncio
 import signal
 from typing import Any, Final, NamedTuple
 
-from saga_app.commands.behind import Behind, behind
+from saga_app.commands.behind import Behind, in_background
 from saga_app.commands.moment import now
 from saga_app.commands.output import show
 from saga_app.commands.screen import Screen
@@ -84,7 +84,7 @@ def _end_in_order() -> None:
 
 
 async def _look(settings: Settings, every: float, tell: Any, *, lists_too: bool) -> None:
-    age = await asyncio.to_thread(behind, settings)
+    age = await in_background(settings)
     looks = 0
     async with lists.reading(settings) as database:
         while True:
@@ -93,7 +93,7 @@ async def _look(settings: Settings, every: float, tell: Any, *, lists_too: bool)
             looks += 1
             await asyncio.sleep(every)
             if looks % ASK_EVERY == 0:
-                age = await asyncio.to_thread(behind, settings)
+                age = await in_background(settings)
 
 
 async def _seen(connection: Any, age: Behind, *, lists_too: bool) -> Look:
