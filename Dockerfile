@@ -20,7 +20,7 @@ COPY tables tables
 RUN pip install --no-cache-dir --no-build-isolation --no-deps '.[orders]'
 
 # The worker needs nothing of root's; the volume takes over this folder's owner.
-RUN useradd --system --uid 10001 saga && mkdir /data && chown saga /data
+RUN useradd --system --uid 10001 saga && mkdir /data /orders && chown saga /data /orders
 USER saga
 VOLUME /data
 EXPOSE 6066

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any
 
+from aiohttp import web
 from faust.cli.base import cli
 
 import agents
@@ -17,6 +18,8 @@ from saga_app.durable.engine import Engine
 from saga_app.durable.library import Service
 from saga_app.durable.overrides.app import SagaApp
 from saga_app.durable.round import Point
+from saga_app.monitoring import endpoints
+from saga_app.monitoring.counts import Counts
 from saga_app.settings import Settings, SettingsError
 from saga_app.web import site
 
@@ -24,14 +27,15 @@ from saga_app.web import site
 def create_app(settings: Settings) -> SagaApp:
     """The Faust application with its agents and tables; nothing is started and nothing is connected."""
     services = [Service(agent.TOPIC, agent.FOLD) for agent in agents.ALL]
-    engine = Engine(settings, services, stop_at(os.environ.get("SAGA_CRASH_AT", "")))
+    counts = Counts()
+    engine = Engine(settings, services, counts, stop_at(os.environ.get("SAGA_CRASH_AT", "")))
     keyed_by_order = frozenset(table.name for table in tables.ALL if table.keyed_by_order)
-    app = SagaApp(
-        settings,
-        engine,
-        keyed_by_order,
-        site=lambda server, app: site.attach(server, settings, lambda: app.should_stop),
-    )
+
+    def attach(server: web.Application, app: SagaApp) -> None:
+        endpoints.attach(server, app, counts)
+        site.attach(server, settings, lambda: app.should_stop)
+
+    app = SagaApp(settings, engine, keyed_by_order, site=attach)
     for table in tables.ALL:
         app.Table(name=table.name, partitions=settings.partitions, help=table.help)
     for agent in agents.ALL:

@@ -102,7 +102,7 @@ def test_every_worker_has_its_own_data_port_and_address() -> None:
         port = worker["environment"]["SAGA_WEB_PORT"]
         assert worker["environment"]["SAGA_WEB_URL"] == f"http://{name}:{port}"
         assert worker["ports"] == [f"127.0.0.1:{port}:{port}"]
-        assert worker["volumes"] == [f"{name}:{worker['environment']['SAGA_DATA_DIR']}"]
+        assert worker["volumes"] == [f"{name}:{worker['environment']['SAGA_DATA_DIR']}", "orders:/orders"]
 
 
 def test_nothing_is_published_beyond_this_machine() -> None:

@@ -44,6 +44,10 @@ class DeadlineClock:
     def __len__(self) -> int:
         return len(self._open)
 
+    def late(self) -> int:
+        """How many of them have passed a deadline: looks at all."""
+        return sum(row.tries > 0 for _, row in list(self._open.values()))
+
     def start(self, generation: int) -> None:
         """From now on nudges are sent."""
         self._generation = generation

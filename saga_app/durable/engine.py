@@ -6,6 +6,7 @@ It knows Kafka and RocksDB but not Faust; the overrides in `durable.overrides` t
 import asyncio
 import gc
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
@@ -20,11 +21,11 @@ from saga_app.durable.fatal import Exit, die
 from saga_app.durable.lease import GivenUp, Lease
 from saga_app.durable.leaving import Ages, LeavingClock
 from saga_app.durable.library import Library, Service, Superseded
-from saga_app.durable.ports import Batch, Shelf
+from saga_app.durable.ports import Batch, Observer, Shelf
 from saga_app.durable.producer import KafkaLog
 from saga_app.durable.reader import Reader, cut
 from saga_app.durable.refusal import Admin, Teller
-from saga_app.durable.round import Point, Round
+from saga_app.durable.round import Changed, Point, Round
 from saga_app.durable.view import View
 from saga_app.settings import Settings
 
@@ -45,10 +46,12 @@ class Engine:
         self,
         settings: Settings,
         services: Sequence[Service],
+        observer: Observer,
         passing: Callable[[str, Point], None] = lambda topic, point: None,
     ) -> None:
         self.settings = settings
         self.services = services
+        self.observer = observer
         self.passing = passing
         self.library = Library(settings, services)
         self.generation = -1
@@ -114,6 +117,7 @@ class Engine:
             if self._preparing != generation:
                 return
             self.library.keep(wanted)
+            began = time.perf_counter()
             try:
                 restored = await asyncio.to_thread(
                     self.library.restore, wanted, lambda: self._preparing == generation
@@ -123,6 +127,7 @@ class Engine:
                 await self.library.repair(restored, self.log, generation)
                 self.views_of(wanted)
                 await asyncio.to_thread(self._load_deadlines, wanted)
+                self.observer.restored(time.perf_counter() - began)
             except (Superseded, GivenUp):
                 return
             except StoreDamaged as error:
@@ -198,8 +203,13 @@ class Engine:
             publisher=self.log,
             views=self.views[service.topic],
             passing=lambda point: self.passing(service.topic, point),
-            **({"applied": self.clock.changed} if service.topic == topics.CHECKOUT else {}),
+            applied=lambda partition, changes: self._applied(service.topic, partition, changes),
         )
+
+    def _applied(self, topic: str, partition: int, changes: Changed) -> None:
+        if topic == topics.CHECKOUT:
+            self.clock.changed(partition, changes)
+        self.observer.changed(topic, changes)
 
     def _reader(self, topic: str) -> Reader:
         desk = self.desks[topic]
@@ -217,12 +227,15 @@ class Engine:
         try:
             while True:
                 batches = await desk.take()
+                began = time.perf_counter()
                 try:
                     await round_.run(batches)
                 except GivenUp:
                     # As after a crash: the next assignment restores the rows that are in the changelogs.
                     logger.info("a round of %s was left to the next owner of its partitions", topic)
                 desk.released(batches)
+                records = sum(len(batch.messages) for batch in batches)
+                self.observer.round_ended(topic, time.perf_counter() - began, records)
                 self._tell(topic, round_)
         except RowsMissing as error:
             self.library.condemn(error)

@@ -77,6 +77,11 @@ class Lease:
         renewed, asked_at = self._renewed
         return renewed == generation == self._current() and self.clock() - asked_at <= self.longest
 
+    @property
+    def age(self) -> float:
+        """Seconds since the last heartbeat that was answered was asked."""
+        return self.clock() - self._renewed[1]
+
     async def hold(self, generation: int) -> None:
         """Waits until the lease holds; `GivenUp` if it must not hold; ends the process if the group moved on."""
         while not self.holds(generation):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
-from saga_app.core.rows import Nothing, is_nothing, version_of
+from saga_app.core.rows import Nothing, Row, is_nothing, version_of
 
 Header = tuple[str, bytes]
 #: A tombstone's version.
@@ -67,6 +67,19 @@ class Log(Protocol):
         Nothing is sent unless this worker certainly still belongs to that generation of the group; returns only then,
         also where there is nothing to send.
         """
+
+
+class Observer(Protocol):
+    """Who is told what a worker does; must be quick, and must not raise."""
+
+    def changed(self, topic: str, changes: Mapping[tuple[str, str], Row]) -> None:
+        """A round of this inbox has made these rows durable, by table and key."""
+
+    def round_ended(self, topic: str, seconds: float, records: int) -> None:
+        """How long a round took that decided so many records."""
+
+    def restored(self, seconds: float) -> None:
+        """Partitions were assigned and restored in that time."""
 
 
 class Shelf(Protocol):

@@ -6,6 +6,7 @@ after the rebalance is over.
 """
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -39,6 +40,8 @@ class Reader:
         self._changed = threading.Event()
         self._running = True
         self._next: dict[int, int] = {}
+        self._ends: dict[int, int] = {}
+        self._looked = 0.0
         self._generation = -1
         self._config = {
             **config,
@@ -67,6 +70,10 @@ class Reader:
         self._wanted = ({}, -1)
         self._changed.set()
 
+    def behind(self) -> int:
+        """Records that are in the inbox and not fetched, as far as the last fetches told."""
+        return sum(max(0, end - self._next.get(partition, end)) for partition, end in self._ends.items())
+
     def close(self) -> None:
         """Ends the thread."""
         self._running = False
@@ -79,6 +86,7 @@ class Reader:
             while self._running:
                 if self._changed.is_set():
                     self._change(consumer)
+                self._look(consumer)
                 if not self._next or not self._has_room():
                     self._changed.wait(0.5 if not self._next else 0.002)
                     continue
@@ -96,10 +104,22 @@ class Reader:
         if wanted is None:
             return
         self._next, self._generation = dict(wanted[0]), wanted[1]
+        self._ends = {}
         if self._next:
             consumer.assign([TopicPartition(self.topic, each, at) for each, at in self._next.items()])
         else:
             consumer.unassign()
+
+    def _look(self, consumer: Consumer) -> None:
+        """Once a second: where each partition ends, as librdkafka knows it without asking."""
+        now = time.monotonic()
+        if now - self._looked < 1.0:
+            return
+        self._looked = now
+        places = {each: TopicPartition(self.topic, each) for each in self._next}
+        self._ends = {
+            each: consumer.get_watermark_offsets(place, cached=True)[1] for each, place in places.items()
+        }
 
     def _hand_over(self, fetched: list[KafkaMessage], consumer: Consumer) -> None:
         found: dict[int, list[Message]] = {}

@@ -66,6 +66,11 @@ class Watchdog:
             if now - self._since[what] > longest:
                 self._end(Exit.STUCK, f"{what} for more than {longest:.0f} s")
 
+    def doubts(self) -> dict[str, float]:
+        """What is wrong now and may not last, and for how many seconds it has been so."""
+        now = self._clock()
+        return {what: now - since for what, since in dict(self._since).items()}
+
     def _run(self) -> None:
         while not self.app.should_stop:
             time.sleep(PERIOD)

@@ -15,6 +15,7 @@ from saga_app.durable import dead_letters, desk
 from saga_app.durable.fatal import Exit
 from saga_app.durable.round import MOST_BYTES, MOST_RECORDS
 from saga_app.local import command_pages, schemas
+from saga_app.monitoring import metrics
 from saga_app.settings import PROFILES, Settings
 
 DOCUMENTS: Final = (
@@ -23,6 +24,7 @@ DOCUMENTS: Final = (
     "docs/reference/wire.md",
     "docs/reference/settings.md",
     "docs/reference/limits.md",
+    "docs/reference/metrics.md",
 )
 _BLOCK: Final = re.compile(r"<!-- generated: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
 
@@ -121,6 +123,16 @@ def bounds() -> str:
     return _table(("what", "at most"), list(rows.items()))
 
 
+def metrics_table() -> str:
+    """Every metric of a worker, its kind, labels and meaning."""
+    rows = []
+    for family in metrics.families():
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        labels = ", ".join(f"`{label}`" for label in metrics.LABELS.get(family.name, ()))
+        rows.append((f"`{name}`", family.type, labels, family.documentation))
+    return _table(("metric", "kind", "labels", "what"), rows)
+
+
 BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "route": diagram.route,
     "participant": diagram.participant_states,
@@ -137,6 +149,7 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "faults": fault_table,
     "limits": limits,
     "bounds": bounds,
+    "metrics": metrics_table,
 }
 
 

@@ -35,6 +35,8 @@ class SagaApp(faust.App):  # type: ignore[misc]
     ) -> None:
         self.settings = settings
         self.engine = engine
+        #: From the first start on.
+        self.watchdog: Watchdog | None = None
         #: Adds our own pages to the web server, before it starts.
         self._site = site
         #: Tables whose partition follows from their own key.
@@ -100,7 +102,8 @@ class SagaApp(faust.App):  # type: ignore[misc]
             die(Exit.BROKER_UNREACHABLE, str(error))
         if created:
             self.log.info("created topics %s", ", ".join(created))
-        Watchdog(self).start()
+        self.watchdog = Watchdog(self)
+        self.watchdog.start()
 
     def _check_web_port(self) -> None:
         """Faust's web server binds its port even where the web is switched off; say so before anything is joined."""

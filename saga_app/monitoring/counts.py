@@ -1,0 +1,68 @@
+"""Counts what rounds have done, for metrics: some additions per round, nothing per record."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final
+
+from saga_app.core.rows import OPEN_STATUSES, JournalRow, OrderRow, Row
+
+#: Upper bounds of the classes of a histogram: seconds, and records, of a round.
+SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+RECORDS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048, 4_096)
+
+
+class Histogram:
+    """How many observations there were up to each bound, and their sum."""
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.sum = 0.0
+
+    def observe(self, value: float) -> None:
+        """One more."""
+        place = next((at for at, bound in enumerate(self.bounds) if value <= bound), len(self.bounds))
+        self.counts[place] += 1
+        self.sum += value
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """As Prometheus has them: each bound with the number of observations up to it."""
+        found, total = [], 0
+        for bound, count in zip((*self.bounds, float("inf")), self.counts, strict=True):
+            total += count
+            found.append(("+Inf" if bound == float("inf") else f"{bound:g}", float(total)))
+        return found
+
+
+class Counts:
+    """One worker's, since its start; see `durable.ports.Observer`."""
+
+    def __init__(self) -> None:
+        #: Orders by how they ended, and why: ("COMPLETED", "") or ("CANCELLED", reason).
+        self.ended: Counter[tuple[str, str]] = Counter()
+        #: What steps recorded: by inbox and state.
+        self.steps: Counter[tuple[str, str]] = Counter()
+        self.seconds: dict[str, Histogram] = {}
+        self.records: dict[str, Histogram] = {}
+        self.assignments = 0
+        self.restore_seconds = 0.0
+
+    def changed(self, topic: str, changes: Mapping[tuple[str, str], Row]) -> None:
+        """Rows that a round has made durable. (What is decided anew after a crash is counted anew.)"""
+        for (_, key), row in changes.items():
+            if isinstance(row, JournalRow):
+                # Deposits, deliveries and policies stand there too, under keys that no order has.
+                if ":" not in key:
+                    self.steps[topic, row.state] += 1
+            elif isinstance(row, OrderRow) and row.status not in OPEN_STATUSES:
+                self.ended[row.status, row.reason or ""] += 1
+
+    def round_ended(self, topic: str, seconds: float, records: int) -> None:
+        """A round of this inbox."""
+        self.seconds.setdefault(topic, Histogram(SECONDS)).observe(seconds)
+        self.records.setdefault(topic, Histogram(RECORDS)).observe(records)
+
+    def restored(self, seconds: float) -> None:
+        """Partitions were assigned, and their rows are there."""
+        self.assignments += 1
+        self.restore_seconds = seconds
