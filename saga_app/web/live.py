@@ -17,7 +17,7 @@ NOTICE: Final = 0.25
 #: Seconds for which a reader may take nothing (its machine sleeps, say) before the stream ends.
 TAKES: Final = 5.0
 #: A look that took long is good for so many times as long, so that looking never takes more than this part of the time.
-REST: Final = 10
+REST: Final = 5
 
 
 class Shown:

@@ -14,6 +14,7 @@ from saga_app.commands.screen import Screen
 from saga_app.core import words
 from saga_app.letters import pretty
 from saga_app.letters.letter import text, written
+from saga_app.orderbook.recent import CLASSES
 from saga_app.orderbook.words import clock
 
 _SCREEN: Final = Screen()
@@ -35,6 +36,13 @@ def _clock(milliseconds: int) -> str:
 
 def _number(value: int | Decimal) -> str:
     return f"{value:,}"
+
+
+def _seconds(milliseconds: float) -> str:
+    """A class of durations, see `recent.CLASSES`."""
+    if milliseconds == float("inf"):
+        return f"more than {CLASSES[-1] / 1000:g} s"
+    return f"at most {milliseconds / 1000:g} s"
 
 
 def _segment(value: object) -> str:
@@ -64,6 +72,7 @@ ENVIRONMENT.filters.update(
     iso=written,
     number=_number,
     printable=printable,
+    seconds=_seconds,
     segment=_segment,
     shape=_shape,
     lines=pretty.lines,

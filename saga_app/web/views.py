@@ -12,6 +12,7 @@ from saga_app.letters.choice import moment
 from saga_app.orderbook import accounts, conserved, letters, lists, stock
 from saga_app.orderbook.lists import Choice, Listed
 from saga_app.orderbook.order import find
+from saga_app.orderbook.recent import recent
 from saga_app.orderbook.standing import Standing
 from saga_app.orderbook.timeline import route, timeline
 from saga_app.orderbook.words import in_short, sentence
@@ -39,12 +40,13 @@ class Wrong(Exception):
 
 
 async def overview(connection: AsyncConnection, name: str, query: Query) -> View:
-    """The first page: numbers, late orders, the newest orders."""
+    """The first page: numbers, what became of the orders of the last minutes, late orders, the newest orders."""
     late = lists.late(render.now())
     return View(
         "overview.html",
         {
             "counts": await _counts(connection, Choice()),
+            "recent": await recent(connection, render.now()),
             "late": sum((await lists.counts(connection, late)).values()),
             "late_orders": _said(await lists.page(connection, late, LATE, oldest_first=True)),
             "newest": _said(await lists.page(connection, Choice(), NEWEST)),

@@ -20,11 +20,16 @@ class Services:
     """
 
     def __init__(self) -> None:
+        self._beginning = BEGINNING
         self.silent: Collection[str] = ()
         self._rows = {topic: Tables(fold) for topic, fold in FOLDS.items()}
         self._offsets: Counter[str] = Counter()
         self._on_its_way: deque[Record] = deque()
         self._written: list[Message] = []
+
+    def set_clock(self, time: int) -> None:
+        """The next record is sent then, in milliseconds."""
+        self._beginning = time - self._offsets.total() * SECOND
 
     def send(self, *records: Record) -> list[Message]:
         """The records, one after the other with all that follows from it; what was written to topics meanwhile."""
@@ -37,7 +42,7 @@ class Services:
 
     def _take(self, record: Record) -> None:
         topic = topics.topic_of(record)
-        at = At(self._offsets[topic], BEGINNING + self._offsets.total() * SECOND)
+        at = At(self._offsets[topic], self._beginning + self._offsets.total() * SECOND)
         self._offsets[topic] += 1
         message = ports.Message(at.offset, at.time, topics.key_of(record).encode(), wire.encode(record))
         self._written.append(Message(topic, at.offset, message.value, message.key or b"", at.time))

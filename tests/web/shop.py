@@ -16,6 +16,7 @@ from tests.live.worker import free_port
 from tests.orderbook.batches import Book, Message
 from tests.orderbook.services import Services
 from tests.support.examples import cancel, delivery, deposit, placed
+from tests.support.given import BEGINNING
 
 MUGS = [{"sku": "MUG", "quantity": 2}]
 
@@ -23,11 +24,12 @@ MUGS = [{"sku": "MUG", "quantity": 2}]
 class Shop:
     """Records are sent, decided and copied at once, in a thread: Playwright has a loop in this one."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, beginning: int = BEGINNING) -> None:
         self.settings = Settings(db_url=url)
         self._thread = ThreadPoolExecutor(1)
         self._book = self._thread.submit(Book, url).result()
         self.services = Services()
+        self.services.set_clock(beginning)
 
     def send(self, *records: Any, silent: str = "") -> None:
         """All that follows is copied; the inbox `silent` decides nothing."""
@@ -41,7 +43,7 @@ class Shop:
     def fill(self) -> None:
         """Some of everything."""
         self.send(
-            deposit("d1", "500.00", "ada"), delivery("v1", MUG=100, CUP=5), delivery("v2", "north", MUG=3)
+            deposit("d1", "5000.00", "ada"), delivery("v1", MUG=1000, CUP=5), delivery("v2", "north", MUG=3)
         )
         for number in range(30):
             self.send(placed(f"o-{number}", lines=MUGS, customer_id="ada", amount="10.00"))

@@ -84,7 +84,7 @@ def test_a_new_order_appears_by_itself_and_the_focus_stays(open_page: Any, shop:
     link = page.get_by_role("link", name="waiting").first
     link.focus()
     shop.send(placed("just-now", lines=MUGS, customer_id="ada"))
-    expect(page.get_by_role("link", name="just-now")).to_be_visible(timeout=5_000)
+    expect(page.get_by_role("link", name="just-now")).to_be_visible(timeout=15_000)
     assert page.evaluate("document.activeElement.textContent") == "waiting"
 
 
@@ -95,7 +95,25 @@ def test_a_page_that_is_paused_stays_as_it_is(open_page: Any, shop: Shop) -> Non
     expect(page.locator("#live-state")).to_have_text("Paused.")
     shop.send(placed("while-paused", lines=MUGS, customer_id="ada"))
     page.get_by_role("button", name="Go on").click()
-    expect(page.get_by_role("link", name="while-paused")).to_be_visible(timeout=5_000)
+    expect(page.get_by_role("link", name="while-paused")).to_be_visible(timeout=15_000)
+
+
+def test_nothing_is_replaced_that_has_not_changed(open_page: Any) -> None:
+    page = open_page("/orders/undelivered/")
+    page.get_by_role("button", name="Pause").click()
+    page.evaluate(
+        """() => {
+          document.querySelector("#live .sentence").isOld = true;
+          window.EventSource = class extends EventSource {
+            set onmessage(show) {
+              this.addEventListener("message", (event) => { show(event); console.log("shown"); });
+            }
+          };
+        }"""
+    )
+    with page.expect_event("console", lambda message: message.text == "shown"):
+        page.get_by_role("button", name="Go on").click()
+    assert page.evaluate("document.querySelector('#live .sentence').isOld")
 
 
 def test_what_is_marked_to_be_copied_stays_until_it_is_let_go(open_page: Any, shop: Shop) -> None:
@@ -128,7 +146,7 @@ def test_a_table_that_was_moved_aside_stays_where_it_is(open_page: Any, shop: Sh
     table = page.get_by_role("region", name="Newest orders")
     table.evaluate("each => each.scrollTo({left: 60, behavior: 'instant'})")
     shop.send(placed("while-aside", lines=MUGS, customer_id="ada"))
-    expect(page.get_by_role("link", name="while-aside")).to_have_count(1, timeout=5_000)
+    expect(page.get_by_role("link", name="while-aside")).to_have_count(1, timeout=15_000)
     assert table.evaluate("each => each.scrollLeft") == 60
 
 
@@ -147,15 +165,16 @@ def test_a_page_that_nobody_sees_holds_no_connection(open_page: Any, shop: Shop)
     with page.expect_request("**/live/"):
         page.evaluate(turn, False)
     assert [url.rpartition("/live")[2] for url in ended] == ["/"]
-    expect(page.get_by_role("link", name="while-hidden")).to_be_visible(timeout=5_000)
+    expect(page.get_by_role("link", name="while-hidden")).to_be_visible(timeout=15_000)
 
 
 def test_a_screen_reader_is_told_what_has_become_of_an_order(open_page: Any, shop: Shop) -> None:
-    page = open_page("/orders/waiting/")
+    shop.send(placed("heard", lines=MUGS, customer_id="ada"), silent="shipping_events")
+    page = open_page("/orders/heard/")
     expect(page.locator("#live-state")).to_have_text("Live.")
     expect(page.locator("#live-said")).to_have_text("")
-    shop.send(cancel("waiting"))
-    expect(page.locator("#live-said")).to_contain_text("Cancelled: on request.", timeout=5_000)
+    shop.send(cancel("heard"))
+    expect(page.locator("#live-said")).to_contain_text("Cancelled: on request.", timeout=15_000)
 
 
 def test_a_page_says_what_is_so_without_scripts(open_page: Any) -> None:
@@ -169,6 +188,20 @@ def test_the_way_back_is_told_in_the_order_in_which_it_ran(open_page: Any) -> No
     page = open_page("/orders/undelivered/")
     back = page.get_by_label("And back, in the order in which it ran").get_by_role("listitem")
     expect(back).to_have_text([re.compile("inventory.*released"), re.compile("payment.*refunded")])
+
+
+def test_charts_are_told_in_words_too(open_page: Any) -> None:
+    page = open_page("/")
+    expect(page.get_by_role("figure")).to_contain_text(["COMPLETED", "CANCELLED", "NOT ENDED"])
+    drawn = 0
+    for figure in page.get_by_role("figure").all():
+        (total,) = map(int, re.findall(r"(\d+), at most", figure.inner_text()))
+        told = figure.get_by_role("img").get_attribute("aria-label").partition(": ")[2]
+        numbers = [int(each) for each in told.split(", ")]
+        assert (len(numbers), sum(numbers)) == (15, total)
+        assert figure.locator("rect").count() == sum(each > 0 for each in numbers)
+        drawn += total
+    assert drawn > 0
 
 
 def test_a_link_to_a_hostile_name_leads_to_its_page(open_page: Any) -> None:

@@ -7,7 +7,6 @@ if (live) {
   const pause = document.getElementById("live-pause");
   let source = null;
   let paused = false;
-  let last = null;
   let held = null;
 
   const sentence = () => live.querySelector("[data-said]")?.textContent ?? "";
@@ -21,15 +20,17 @@ if (live) {
   const show = (html) => {
     // What somebody is marking to copy stays as it is until it is let go.
     held = isSelected() ? html : null;
-    if (html === last || held !== null) return;
-    last = html;
+    if (held !== null) return;
+    // The server has escaped every text; its policy runs no script that comes along.
+    const fresh = document.createElement("template");
+    fresh.innerHTML = html;
+    if (fresh.innerHTML.trim() === live.innerHTML.trim()) return;
     const before = sentence();
     const focused = live.contains(document.activeElement) ? document.activeElement : null;
     const href = focused?.getAttribute("href");
     const label = focused?.getAttribute("aria-label");
     const scrolled = [...live.querySelectorAll(".scroll")].map((each) => [each.getAttribute("aria-label"), each.scrollLeft]);
-    // The server has escaped every text; its policy runs no script that comes along.
-    live.innerHTML = html;
+    live.replaceChildren(fresh.content);
     for (const [name, left] of scrolled) same(".scroll", "aria-label", name)?.scrollTo({ left, behavior: "instant" });
     if (href) same("a[href]", "href", href)?.focus({ preventScroll: true });
     else if (label) same("[tabindex]", "aria-label", label)?.focus({ preventScroll: true });
