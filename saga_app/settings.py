@@ -118,6 +118,12 @@ class Settings:
     profile: str = _setting(
         "SAGA_PROFILE", "", "timeouts: local or cluster (default: local for one broker, on this machine)"
     )
+    traces: str = _setting(
+        "SAGA_TRACES",
+        "",
+        "where `saga orderbook` sends a trace of each order: http://HOST:4318/v1/traces (OTLP)",
+        shown=False,
+    )
     log: str = _setting("SAGA_LOG", "console", "how a worker logs: console, or json, one object per line")
     leave_after_text: str = _setting(
         "SAGA_LEAVE_AFTER",

@@ -248,7 +248,8 @@ class Engine:
 
     def _tell(self, topic: str, round_: Round) -> None:
         for note in round_.notes:
-            (logger.error if note.startswith("ALARM") else logger.info)("%s: %s", topic, note)
+            level = logging.ERROR if note.alarm else logging.INFO
+            logger.log(level, "%s: %s", topic, note.text, extra={"order_id": note.order_id})
         round_.notes.clear()
 
     async def _keep_time(self, clock: DeadlineClock | LeavingClock) -> None:

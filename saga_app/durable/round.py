@@ -39,6 +39,14 @@ class Point(StrEnum):
     ACKNOWLEDGED = "acknowledged"
 
 
+class Note(NamedTuple):
+    """What is logged of a record; `alarm`: it must not happen."""
+
+    text: str
+    order_id: str | None = None
+    alarm: bool = False
+
+
 class Span(NamedTuple):
     """The part of a partition's inbox that this round decided."""
 
@@ -83,7 +91,7 @@ class Round:
         #: Records decided in the last round.
         self.size = 0
         #: What checkout tells people, and what must not happen: each is logged by the caller.
-        self.notes: list[str] = []
+        self.notes: list[Note] = []
 
     async def run(self, batches: list[Batch]) -> None:
         """Decides everything in the batches, in as many rounds as it needs."""
@@ -138,9 +146,8 @@ class Round:
             except Rejected as rejection:
                 self.verdicts[Verdict.DEAD] += 1
                 if rejection.fault is Fault.CONTRADICTION:
-                    self.notes.append(
-                        f"ALARM {rejection} at {self.topic}[{batch.partition}] offset {message.offset}"
-                    )
+                    where = f"{self.topic}[{batch.partition}] offset {message.offset}"
+                    self.notes.append(Note(f"ALARM {rejection} at {where}", alarm=True))
                 sends.append(dead_letter(self.topic, batch.partition, message, rejection))
         return fitting, False
 
@@ -176,8 +183,9 @@ class Round:
     def _note(self, record: Record, decision: Decision) -> None:
         self.verdicts[decision.verdict] += 1
         if decision.note is not None:
+            key, order_id = topics.key_of(record), getattr(record, "order_id", None)
             of = "partition" if isinstance(record, ForPartition) else "order"
-            self.notes.append(f"{of} {topics.key_of(record)}: {decision.note}")
+            self.notes.append(Note(f"{of} {order_id or key}: {decision.note}", order_id))
 
     async def _make_durable(self, spans: list[Span], sends: list[Outgoing]) -> None:
         """Steps 2 to 5, in exactly this order."""

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from confluent_kafka import KafkaException
 
@@ -23,6 +23,9 @@ from saga_app.orderbook.progress import Progress, Say
 from saga_app.orderbook.readers import readers
 from saga_app.orderbook.sink import Overtaken, Sink
 from saga_app.settings import Settings
+
+if TYPE_CHECKING:
+    from saga_app.orderbook.tracer import Tracer
 
 #: Seconds between two attempts to begin: the first pause, and the longest.
 PAUSES: Final = (0.5, 10.0)
@@ -39,10 +42,13 @@ class TopicsChanged(Exception):
 class Follower:
     """Copies until it is told to stop, or until the end."""
 
-    def __init__(self, settings: Settings, database: Database, say: Say) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, say: Say, tracer: "Tracer | None" = None
+    ) -> None:
         self._settings = settings
         self._database = database
         self._say = say
+        self._tracer = tracer
         self._sink = Sink(database)
         self._broker = Broker(settings)
         self._readers = readers(settings.app_id)
@@ -127,6 +133,8 @@ class Follower:
                 if taken.reached:
                     batches = await self._sink.write(entries, taken.reached, origin, batches)
                     self.records += len(taken.messages)
+                    if self._tracer is not None:
+                        self._tracer.copied(entries)
                     self._pause, self._trouble = PAUSES[0], ""
                     self._uncommitted.update(taken.reached)
                     left = {place: end for place, end in left.items() if taken.reached.get(place, 0) < end}
@@ -139,6 +147,8 @@ class Follower:
 
     def _gather(self, feed: Feed) -> tuple[Taken, Entries]:
         taken = feed.take()
+        if self._tracer is not None:
+            self._tracer.saw(taken.messages)
         return taken, self._read(taken)
 
     async def _look(self, origin: Origin) -> None:

@@ -1,15 +1,20 @@
 """The process that copies: until a signal, and then it ends soon, whatever the broker or the database do."""
 
 import asyncio
+import os
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from saga_app.orderbook.database import Database
+from saga_app.orderbook.database import Database, DatabaseWrong
 from saga_app.orderbook.follower import Follower
 from saga_app.orderbook.progress import Say
 from saga_app.orderbook.sink import Sink
 from saga_app.settings import Settings
+
+if TYPE_CHECKING:
+    from saga_app.orderbook.tracer import Tracer
 
 #: Seconds that what is under way has after a signal. What is not written then is rolled back, offsets and all.
 STOP_WITHIN = 5.0
@@ -23,18 +28,37 @@ def follow(settings: Settings, say: Say, *, once: bool = False, empty: bool = Fa
 
     async def run() -> int:
         database = Database(settings.db_url)
-        follower = Follower(settings, database, say)
+        tracer = _tracer(settings, database, say)
+        follower = Follower(settings, database, say, tracer)
+        tracing = None if tracer is None else asyncio.ensure_future(tracer.run())
         try:
             if empty:
                 await database.make()
                 await Sink(database).empty()
             await _until_signal(lambda stop: follower.run(stop, once=once))
         finally:
+            if tracer is not None and tracing is not None:
+                tracing.cancel()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(tracer.flush(), STOP_WITHIN)
             with suppress(TimeoutError):
                 await asyncio.wait_for(database.close(), STOP_WITHIN)
         return follower.records
 
     return asyncio.run(run())
+
+
+def _tracer(settings: Settings, database: Database, say: Say) -> "Tracer | None":
+    """Who sends traces, if that is asked for; only then its packages are needed."""
+    if not (settings.traces or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")):
+        return None
+    try:
+        from saga_app.orderbook.tracer import Tracer
+    except ModuleNotFoundError as error:
+        raise DatabaseWrong(
+            f"traces need the package {error.name}; in the folder of this project: pip install '.[orders,traces]'"
+        ) from error
+    return Tracer(settings.app_id, settings.traces, database, say)
 
 
 async def _until_signal(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:

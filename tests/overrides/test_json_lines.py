@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from saga_app.durable.overrides.json_lines import JsonLines
 from saga_app.durable.overrides.worker import SagaWorker
 from saga_app.settings import Settings, SettingsError
 
@@ -30,6 +31,18 @@ def test_a_line_of_several_rows_is_one_object_on_one_line():
     found = json.loads(line)
     assert found.pop("time").endswith("+00:00")
     assert found == {"level": "INFO", "logger": "root", "message": "┌─┐\n│é│\n└─┘"}
+
+
+def test_a_line_about_an_order_has_its_id_as_a_field():
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(JsonLines())
+    logger = logging.Logger("one")
+    logger.addHandler(handler)
+    logger.info("order o1: too late", extra={"order_id": "o1"})
+    logger.info("nothing of one order", extra={"order_id": None})
+    first, second = map(json.loads, written.getvalue().splitlines())
+    assert first["order_id"] == "o1" and "order_id" not in second
 
 
 def test_an_exception_stays_on_the_line_of_its_message():

@@ -6,7 +6,10 @@ from datetime import UTC, datetime
 
 
 class JsonLines(logging.Formatter):
-    """`time` (UTC, milliseconds), `level`, `logger`, `message`; `error` with the traceback of an exception."""
+    """`time` (UTC, milliseconds), `level`, `logger`, `message`; `order_id` where it is about one order.
+
+    `error` has the traceback of an exception.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -15,6 +18,8 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        if order_id := getattr(record, "order_id", None):
+            line["order_id"] = order_id
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
         return json.dumps(line)

@@ -1,0 +1,148 @@
+"""One order as a trace: a span for the order, and below it one for each record, from cause to effect.
+
+Everything follows from the copied records: ids too, so an order that is exported again is the same trace. Times are
+Kafka's. Names and attributes: OpenTelemetry's semantic conventions for messaging (operation and destination).
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from typing import Any, Final, NamedTuple
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
+
+from saga_app.core.route import ROUTE
+from saga_app.core.rows import State, Status
+from saga_app.orderbook.order import Found
+from saga_app.orderbook.standing import Done
+
+#: W3C Trace Context: version 00, trace, parent, flags.
+_TRACEPARENT: Final = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+#: Nobody of the route has asked for these: they come from outside.
+_FROM_OUTSIDE: Final = frozenset({"OrderPlaced", "CancellationRequested", "DeadlinePassed"})
+_MILLISECOND: Final = 1_000_000
+
+
+class Parent(NamedTuple):
+    """The span of whoever placed the order, as its `traceparent` header named it."""
+
+    trace: int
+    span: int
+
+    @classmethod
+    def of(cls, headers: Any) -> "Parent | None":
+        """From a record's headers; None where there is none, or none that is valid."""
+        for name, value in headers or ():
+            found = _TRACEPARENT.fullmatch(value or b"") if name == "traceparent" else None
+            if found and int(found[1], 16) and int(found[2], 16):
+                return cls(int(found[1], 16), int(found[2], 16))
+        return None
+
+
+def resource(app_id: str) -> Resource:
+    """Who tells: the saga, whichever of its workers decided."""
+    return Resource({"service.name": app_id})
+
+
+def is_whole(found: Found) -> bool:
+    """Whether all is copied that belongs to an order that has ended: rows come one topic after the other."""
+    standing = found.standing
+    if standing is None or not standing.has_ended:
+        return False
+    done = standing.status is Status.COMPLETED
+    names = [step.name.value for step in ROUTE]
+    # A refusal came from the last step that was asked; who was asked to undo from the end has asked all.
+    reached = names[: names.index(standing.step) + 1] if standing.step in names else names
+    steps = [standing.steps.get(name) for name in (names if done else reached)]
+    return ("OrderCompleted" if done else "OrderCancelled") in standing.first and all(map(_is_dated, steps))
+
+
+def _is_dated(step: Done | None) -> bool:
+    if step is None or step.at is None:
+        return False
+    return step.state is not State.UNDONE or step.undone_at is not None
+
+
+def spans(
+    found: Found, app_id: str, source: Resource, parent: Parent | None = None
+) -> Iterator[ReadableSpan]:
+    """The spans of an order that has ended."""
+    order, standing = found.order, found.standing
+    assert order is not None and standing is not None and standing.ended_at is not None
+    identity = f"{app_id}/{order['partition']}/{order['placed_offset']}/{found.order_id}"
+    trace = parent.trace if parent else _number(identity, 16)
+    root = _context(trace, f"{identity}/order")
+    above = parent and SpanContext(parent.trace, parent.span, is_remote=True, trace_flags=_SAMPLED)
+    last = max([standing.ended_at, *(event["time"] for event in found.events)])
+    outcome = {"saga.reason": standing.reason, "saga.turned_at": standing.step}
+    yield _span(
+        "order",
+        root,
+        above or None,
+        source,
+        {"saga.order_id": found.order_id, "saga.outcome": standing.status.lower(), **outcome},
+        (standing.placed_at, last),
+        SpanKind.INTERNAL,
+    )
+    before = root
+    for number, event in enumerate(found.events):
+        context = _context(trace, f"{identity}/{event['topic']}/{event['partition']}/{event['at_offset']}")
+        following = found.events[number + 1]["time"] if number + 1 < len(found.events) else last
+        yield _span(
+            f"process {event['topic']}",
+            context,
+            root if event["type"] in _FROM_OUTSIDE else before,
+            source,
+            _told(event),
+            (event["time"], following),
+            SpanKind.CONSUMER,
+        )
+        before = context
+
+
+def _told(event: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "messaging.system": "kafka",
+        "messaging.operation.type": "process",
+        "messaging.destination.name": event["topic"],
+        "messaging.destination.partition.id": str(event["partition"]),
+        "messaging.kafka.offset": event["at_offset"],
+        "saga.order_id": event["order_id"],
+        "saga.record": event["type"],
+        "saga.reason": event["reason"],
+    }
+
+
+def _span(
+    name: str,
+    context: SpanContext,
+    parent: SpanContext | None,
+    source: Resource,
+    attributes: Mapping[str, Any],
+    times: tuple[int, int],
+    kind: SpanKind,
+) -> ReadableSpan:
+    return ReadableSpan(
+        name,
+        context=context,
+        parent=parent,
+        resource=source,
+        attributes={key: value for key, value in attributes.items() if value is not None},
+        kind=kind,
+        start_time=times[0] * _MILLISECOND,
+        end_time=max(times) * _MILLISECOND,
+    )
+
+
+_SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
+
+
+def _context(trace: int, identity: str) -> SpanContext:
+    return SpanContext(trace, _number(identity, 8), is_remote=False, trace_flags=_SAMPLED)
+
+
+def _number(identity: str, size: int) -> int:
+    """Never 0, which is no id."""
+    return int.from_bytes(sha256(identity.encode()).digest()[:size], "big") or 1
