@@ -1,10 +1,11 @@
 """The workers as Kafka knows them: the members of their group, and what they have not taken yet."""
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from saga_app.durable import changelogs
 from saga_app.durable.committed import committed
 from saga_app.durable.patience import patiently
+from saga_app.durable.ports import Place
 from saga_app.durable.refusal import Admin
 from saga_app.settings import Settings
 
@@ -13,11 +14,15 @@ PATIENCE: Final = 10.0
 
 
 class Members(NamedTuple):
-    """How many there are, the state of their group in Kafka's word, and the machines that they run on."""
+    """How many there are, the state of their group in Kafka's word, and their machines.
+
+    `owners` names the member that each partition of an inbox is assigned to: its machine, and the end of its id.
+    """
 
     number: int
     state: str
     hosts: list[str]
+    owners: dict[Place, str]
 
 
 class Group:
@@ -35,8 +40,13 @@ class Group:
             lambda: self._admin.describe_consumer_groups([name], request_timeout=PATIENCE)[name].result(),
             PATIENCE,
         )
-        hosts = sorted({str(each.host).lstrip("/") for each in found.members})
-        return Members(len(found.members), found.state.name.lower(), hosts)
+        hosts = sorted({_host(each) for each in found.members})
+        owners = {
+            (place.topic, place.partition): f"{_host(each)} …{each.member_id[-6:]}"
+            for each in found.members
+            for place in (each.assignment.topic_partitions if each.assignment else ())
+        }
+        return Members(len(found.members), found.state.name.lower(), hosts, owners)
 
     def lag(self, topic: str) -> int:
         """Records that it has not taken; where it has taken none yet, it begins with the first that is there."""
@@ -45,3 +55,7 @@ class Group:
         first = changelogs.beginnings(self._admin, places)
         ends = changelogs.ends(self._admin, places)
         return sum(max(0, ends[place] - max(taken[place], first[place])) for place in places)
+
+
+def _host(member: Any) -> str:
+    return str(member.host).lstrip("/")

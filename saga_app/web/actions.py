@@ -1,8 +1,9 @@
 """What a page can do: the same records that the commands send. Blocking; called in a thread."""
 
-from saga_app import topics
+from saga_app import topics, wire
 from saga_app.commands.resending import post
 from saga_app.commands.sending import Sender, checked
+from saga_app.core.records import OrderPlaced
 from saga_app.durable import changelogs
 from saga_app.durable.dead_letters import LetterId
 from saga_app.durable.ports import Outgoing
@@ -31,6 +32,9 @@ def nudge(settings: Settings, order_id: str, placed: tuple[int, int]) -> str:
     value = raw(settings, topics.CHECKOUT, *placed)
     if value is None:
         raise NotDone(f"The record that placed it is not in {topics.CHECKOUT} any more.")
+    record = wire.decode(value)
+    if not isinstance(record, OrderPlaced) or record.order_id != order_id:
+        raise NotDone("The order database is a copy of other topics: saga rebuild-orders makes it anew.")
     partition = topics.partition_of(order_id, settings.partitions)
     (sent,) = Sender(settings).post([Outgoing(topics.CHECKOUT, order_id.encode(), value, partition)])
     return str(sent)

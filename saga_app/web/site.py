@@ -19,6 +19,8 @@ def attach(application: web.Application, settings: Settings, stops: Callable[[],
     """Adds routes, checks and headers; `stops` says whether the worker is about to end."""
     guard = Guard(settings)
     application.middlewares.append(guard.middleware)
+    # `/orders` is `/orders/`.
+    application.middlewares.append(web.normalize_path_middleware(append_slash=True, merge_slashes=False))
     application.on_response_prepare.append(guard.prepare)
     site = _Site(settings, guard, stops)
     application.router.add_static("/static/", STATIC)

@@ -19,10 +19,11 @@ from saga_app.settings import Settings
 
 
 class Inbox(NamedTuple):
-    """One partition of an inbox: its records, those that are not taken yet, and those not copied; None: not known."""
+    """One partition of an inbox: its worker, records, those not taken yet, and those not copied; None: not known."""
 
     topic: str
     partition: int
+    owner: str | None
     records: int
     lag: int
     behind: int | None
@@ -59,10 +60,11 @@ def look(settings: Settings, copied: Mapping[Place, int]) -> Topology:
     inboxes = [
         Inbox(
             *place,
+            members.owners.get(place),
             ends[place] - first[place],
             max(0, ends[place] - max(taken[place], first[place])),
             max(0, ends[place] - max(copied.get(place, 0), first[place])) if copied else None,
         )
         for place in places
     ]
-    return Topology(*members, inboxes)
+    return Topology(members.number, members.state, members.hosts, inboxes)

@@ -90,6 +90,7 @@ def test_the_topology_tells_workers_and_what_waits(scene: Scene, worker: Worker)
     shown(worker, "/orders/4711/", "Completed")
     answer = shown(worker, "/topology/", "0 records</dd></div>")
     assert "<dt>Workers</dt><dd>1 on " in answer.text and "the group is stable" in answer.text
+    assert "nobody" not in answer.text
 
 
 def test_an_open_page_does_not_keep_a_worker_from_ending(worker: Worker) -> None:

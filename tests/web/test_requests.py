@@ -41,6 +41,14 @@ def test_every_answer_has_the_headers_that_keep_others_out(server: Server) -> No
         assert "Access-Control-Allow-Origin" not in headers
 
 
+def test_an_address_without_its_last_slash_leads_to_the_page(server: Server) -> None:
+    for path in ("/orders", "/orders/o-3", "/stock?q=M"):
+        answer = ask(server.url, path)
+        assert answer.status in (301, 308)
+        assert answer.headers["Location"].startswith(f"{path.partition('?')[0]}/")
+    assert ask(server.url, "//example.test").status == 404
+
+
 def test_no_page_has_code_or_style_in_itself(server: Server) -> None:
     for path in ("/", "/orders/", "/orders/o-3/", "/dead-letters/", "/topology/"):
         text = ask(server.url, path).text
