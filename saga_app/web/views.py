@@ -35,6 +35,41 @@ class View(NamedTuple):
     status: int = 200
 
 
+class Kind(NamedTuple):
+    """How a balance is asked for, added up and named; `at` is its field under `part`, `amount` what an order has."""
+
+    asked: Any
+    adds_up: Callable[..., conserved.Conserved]
+    head: str
+    part: str
+    at: str
+    caption: str
+    column: str
+    amount: str
+
+
+_ARTICLE: Final = Kind(
+    stock,
+    conserved.of_stock,
+    head="Article",
+    part="Warehouse",
+    at="warehouse",
+    caption="Orders that have some of it",
+    column="Units",
+    amount="quantity",
+)
+_ACCOUNT: Final = Kind(
+    accounts,
+    conserved.of_account,
+    head="Account of",
+    part="Currency",
+    at="currency",
+    caption="Orders that it paid",
+    column="Amount",
+    amount="amount",
+)
+
+
 class Wrong(Exception):
     """The address asks for something that cannot be; the message says what and how it is written."""
 
@@ -102,7 +137,7 @@ async def stocks(connection: AsyncConnection, name: str, query: Query) -> View:
 
 async def article(connection: AsyncConnection, name: str, query: Query) -> View:
     """One article in all warehouses, and who has what of it."""
-    return await _one(connection, stock, conserved.of_stock, name, "article.html")
+    return await _one(connection, _ARTICLE, name)
 
 
 async def holders(connection: AsyncConnection, name: str, query: Query) -> View:
@@ -113,7 +148,7 @@ async def holders(connection: AsyncConnection, name: str, query: Query) -> View:
 
 async def account(connection: AsyncConnection, name: str, query: Query) -> View:
     """One customer's money, and the orders that took some."""
-    return await _one(connection, accounts, conserved.of_account, name, "account.html")
+    return await _one(connection, _ACCOUNT, name)
 
 
 async def dead_letters(connection: AsyncConnection, name: str, query: Query) -> View:
@@ -196,17 +231,17 @@ def _balances(template: str, found: list[Any], query: Query) -> View:
     )
 
 
-async def _one(connection: AsyncConnection, asked: Any, adds_up: Any, name: str, template: str) -> View:
-    accounted = await asked.accounted(connection, name)
+async def _one(connection: AsyncConnection, kind: Kind, name: str) -> View:
+    accounted = await kind.asked.accounted(connection, name)
     rows = [
         {
             "balance": balance,
-            "sum": adds_up(balance, accounted.get(balance[:2], {})),
-            "holders": await asked.holders(connection, balance[:2], MOST),
+            "sum": kind.adds_up(balance, accounted.get(balance[:2], {})),
+            "holders": await kind.asked.holders(connection, balance[:2], MOST),
         }
-        for balance in await asked.one(connection, name)
+        for balance in await kind.asked.one(connection, name)
     ]
-    return View(template, {"name": name, "rows": rows}, 200 if rows else 404)
+    return View("balance.html", {"name": name, "rows": rows, "kind": kind}, 200 if rows else 404)
 
 
 #: By the path, where `{name}` is the second argument.
