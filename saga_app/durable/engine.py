@@ -234,8 +234,7 @@ class Engine:
                     # As after a crash: the next assignment restores the rows that are in the changelogs.
                     logger.info("a round of %s was left to the next owner of its partitions", topic)
                 desk.released(batches)
-                records = sum(len(batch.messages) for batch in batches)
-                self.observer.round_ended(topic, time.perf_counter() - began, records)
+                self.observer.round_ended(topic, batches, time.perf_counter() - began)
                 self._tell(topic, round_)
         except RowsMissing as error:
             self.library.condemn(error)

@@ -75,8 +75,8 @@ class Observer(Protocol):
     def changed(self, topic: str, changes: Mapping[tuple[str, str], Row]) -> None:
         """A round of this inbox has made these rows durable, by table and key."""
 
-    def round_ended(self, topic: str, seconds: float, records: int) -> None:
-        """How long a round took that decided so many records."""
+    def round_ended(self, topic: str, batches: Sequence[Batch], seconds: float) -> None:
+        """These records of an inbox are decided and durable, and how long that took."""
 
     def restored(self, seconds: float) -> None:
         """Partitions were assigned and restored in that time."""

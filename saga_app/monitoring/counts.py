@@ -1,14 +1,19 @@
-"""Counts what rounds have done, for metrics: some additions per round, nothing per record."""
+"""Counts what rounds have done, for metrics: some additions per round, one per record."""
 
+import time
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from saga_app.core.rows import OPEN_STATUSES, JournalRow, OrderRow, Row
+from saga_app.durable.ports import Batch
 
 #: Upper bounds of the classes of a histogram: seconds, and records, of a round.
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 RECORDS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048, 4_096)
+#: The same for a step: seconds from when its record came until it was durable.
+STEP: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 
 class Histogram:
@@ -21,8 +26,7 @@ class Histogram:
 
     def observe(self, value: float) -> None:
         """One more."""
-        place = next((at for at, bound in enumerate(self.bounds) if value <= bound), len(self.bounds))
-        self.counts[place] += 1
+        self.counts[bisect_left(self.bounds, value)] += 1
         self.sum += value
 
     def buckets(self) -> list[tuple[str, float]]:
@@ -37,13 +41,15 @@ class Histogram:
 class Counts:
     """One worker's, since its start; see `durable.ports.Observer`."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         #: Orders by how they ended, and why: ("COMPLETED", "") or ("CANCELLED", reason).
         self.ended: Counter[tuple[str, str]] = Counter()
         #: What steps recorded: by inbox and state.
         self.steps: Counter[tuple[str, str]] = Counter()
         self.seconds: dict[str, Histogram] = {}
         self.records: dict[str, Histogram] = {}
+        self.step: dict[str, Histogram] = {}
         self.assignments = 0
         self.restore_seconds = 0.0
 
@@ -57,10 +63,16 @@ class Counts:
             elif isinstance(row, OrderRow) and row.status not in OPEN_STATUSES:
                 self.ended[row.status, row.reason or ""] += 1
 
-    def round_ended(self, topic: str, seconds: float, records: int) -> None:
-        """A round of this inbox."""
+    def round_ended(self, topic: str, batches: Sequence[Batch], seconds: float) -> None:
+        """A round of this inbox, and how old each of its records is now: Kafka's time against this machine's."""
         self.seconds.setdefault(topic, Histogram(SECONDS)).observe(seconds)
-        self.records.setdefault(topic, Histogram(RECORDS)).observe(records)
+        self.records.setdefault(topic, Histogram(RECORDS)).observe(
+            sum(len(each.messages) for each in batches)
+        )
+        step, now = self.step.setdefault(topic, Histogram(STEP)), self._clock()
+        for batch in batches:
+            for message in batch.messages:
+                step.observe(max(0.0, now - message.time / 1000))
 
     def restored(self, seconds: float) -> None:
         """Partitions were assigned, and their rows are there."""

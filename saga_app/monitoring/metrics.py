@@ -32,6 +32,7 @@ LABELS: Final[Mapping[str, tuple[str, ...]]] = {
     "saga_records": ("service", "verdict"),
     "saga_round_duration_seconds": ("service",),
     "saga_round_records": ("service",),
+    "saga_step_duration_seconds": ("service",),
     "saga_records_waiting": ("service",),
     "saga_inbox_lag_records": ("service",),
     "saga_info": ("version",),
@@ -88,6 +89,11 @@ class WorkerCollector(Collector):
             "saga_round_duration_seconds",
             "From when a round has its records until they are durable",
             self.counts.seconds,
+        )
+        yield _histogram(
+            "saga_step_duration_seconds",
+            "From when a record came to its inbox, by Kafka's clock, until it was decided and durable, by the worker's",
+            self.counts.step,
         )
         yield _histogram("saga_round_records", "Records that a round has decided", self.counts.records)
         yield CounterMetricFamily(

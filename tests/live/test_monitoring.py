@@ -55,6 +55,9 @@ def test_metrics_agree_with_what_has_happened(scene: Scene) -> None:
     rounds = found["saga_round_duration_seconds_count", "payment"]
     assert rounds == found["saga_round_records_count", "payment"] > 0
     assert found["saga_round_records_sum", "checkout"] >= 2 * placed + 1
+    steps = found["saga_step_duration_seconds_count", "shipping"]
+    assert steps == found["saga_round_records_sum", "shipping"]
+    assert 0 < found["saga_step_duration_seconds_sum", "shipping"] / steps < 60
     assert found["process_cpu_seconds_total",] > 0
     assert 0 <= found["saga_heartbeat_age_seconds",] < 8
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 from saga_app import topics
 from saga_app.core.records import Reason, StepName
 from saga_app.core.rows import Account, JournalRow, OrderRow, Row, State, Status
+from saga_app.durable.ports import Batch, Message
 from saga_app.monitoring.counts import Counts, Histogram
 
 
@@ -39,3 +40,18 @@ def test_a_histogram_tells_how_many_there_were_up_to_each_bound() -> None:
         histogram.observe(value)
     assert histogram.buckets() == [("1", 2), ("10", 4), ("+Inf", 6)]
     assert histogram.sum == 5_024.5
+
+
+def test_a_step_takes_from_when_its_record_came_until_it_is_durable() -> None:
+    """A record that seems to come from the future took no time."""
+    counts = Counts(clock=lambda: 100.0)
+    messages = [Message(at, time, b"k", b"v", ()) for at, time in enumerate((99_992, 97_000, 101_000))]
+    counts.round_ended(topics.PAYMENT, [Batch(0, 0, 3, 1, messages)], 0.2)
+    step = counts.step[topics.PAYMENT]
+    assert [(bound, count) for bound, count in step.buckets() if bound in ("0.005", "0.01", "2.5", "5")] == [
+        ("0.005", 1),
+        ("0.01", 2),
+        ("2.5", 2),
+        ("5", 3),
+    ]
+    assert counts.records[topics.PAYMENT].sum == 3 and counts.seconds[topics.PAYMENT].sum == 0.2
