@@ -20,16 +20,33 @@ from saga_app.orderbook.standing import Done
 
 #: W3C Trace Context: version 00, trace, parent, flags.
 _TRACEPARENT: Final = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
-#: Nobody of the route has asked for these: they come from outside.
-_FROM_OUTSIDE: Final = frozenset({"OrderPlaced", "CancellationRequested", "DeadlinePassed"})
+#: Nobody of the route has asked for these. Checkout asks the first step because of the two first, and cancels because
+#: of any (an order that is placed again while it is being cancelled is asked to undo again).
+_FROM_OUTSIDE: Final = ("OrderPlaced", "DeadlinePassed", "CancellationRequested")
 _MILLISECOND: Final = 1_000_000
 
 
+def _causes() -> Iterator[tuple[str, tuple[str, ...]]]:
+    """What each type of record can follow from; see `core.route`."""
+    do = [step.do.__name__ for step in ROUTE]
+    undo = [step.undo.__name__ for step in ROUTE]
+    yield from zip(do, [_FROM_OUTSIDE[:2], *((each,) for each in do[:-1])], strict=True)
+    # Each is asked by the step behind it, which has undone or refused; the last by checkout, which cancels.
+    yield from zip(undo, [*zip(undo[1:], do[1:], strict=True), _FROM_OUTSIDE], strict=True)
+    # A cancellation that comes too late is told that the order is completed; checkout's own repeats tell it again.
+    yield "OrderCompleted", (do[-1], undo[-1])
+    yield "OrderCancelled", (do[0], undo[0])
+
+
+_CAUSES: Final[Mapping[str, tuple[str, ...]]] = dict(_causes())
+
+
 class Parent(NamedTuple):
-    """The span of whoever placed the order, as its `traceparent` header named it."""
+    """The span of whoever placed the order, as its `traceparent` header named it; not `sampled`: it wants no trace."""
 
     trace: int
     span: int
+    sampled: bool = True
 
     @classmethod
     def of(cls, headers: Any) -> "Parent | None":
@@ -37,7 +54,7 @@ class Parent(NamedTuple):
         for name, value in headers or ():
             found = _TRACEPARENT.fullmatch(value or b"") if name == "traceparent" else None
             if found and int(found[1], 16) and int(found[2], 16):
-                return cls(int(found[1], 16), int(found[2], 16))
+                return cls(int(found[1], 16), int(found[2], 16), bool(int(found[3], 16) & TraceFlags.SAMPLED))
         return None
 
 
@@ -86,20 +103,26 @@ def spans(
         (standing.placed_at, last),
         SpanKind.INTERNAL,
     )
-    before = root
+    latest: dict[str, tuple[int, SpanContext]] = {}
     for number, event in enumerate(found.events):
         context = _context(trace, f"{identity}/{event['topic']}/{event['partition']}/{event['at_offset']}")
         following = found.events[number + 1]["time"] if number + 1 < len(found.events) else last
         yield _span(
             f"process {event['topic']}",
             context,
-            root if event["type"] in _FROM_OUTSIDE else before,
+            _cause(event["type"], latest) or root,
             source,
             _told(event),
             (event["time"], following),
             SpanKind.CONSUMER,
         )
-        before = context
+        latest[event["type"]] = number, context
+
+
+def _cause(kind: str, latest: Mapping[str, tuple[int, SpanContext]]) -> SpanContext | None:
+    """The last record before this one that it can follow from; None for what comes from outside."""
+    known = [latest[each] for each in _CAUSES.get(kind, ()) if each in latest]
+    return max(known, key=lambda each: each[0])[1] if known else None
 
 
 def _told(event: Mapping[str, Any]) -> dict[str, Any]:

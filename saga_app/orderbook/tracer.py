@@ -7,12 +7,16 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, Final
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from saga_app import topics
+from saga_app import topics, wire
+from saga_app.core.errors import Rejected
+from saga_app.core.records import OrderPlaced
 from saga_app.core.rows import OPEN_STATUSES
 from saga_app.orderbook.database import Database
 from saga_app.orderbook.entries import Entries
@@ -48,8 +52,12 @@ class Tracer:
     def saw(self, messages: Iterable[Any]) -> None:
         """Remembers who placed these orders; called in the thread that reads."""
         for message in messages:
-            if message.topic() == topics.CHECKOUT and (parent := Parent.of(message.headers())):
-                self._parents[(message.key() or b"").decode(errors="replace")] = parent
+            if message.topic() != topics.CHECKOUT or (parent := Parent.of(message.headers())) is None:
+                continue
+            with suppress(Rejected):
+                record = wire.decode(message.value())
+                if isinstance(record, OrderPlaced):
+                    self._parents.setdefault(record.order_id, parent)
         while len(self._parents) > MOST:
             self._parents.popitem(last=False)
 
@@ -95,13 +103,15 @@ class Tracer:
 
     async def _send(self, ready: list[Found]) -> None:
         """Whether it is taken or not, these are done with: the collector may be away for long."""
-        batch = [
-            span
-            for found in ready
-            for span in spans(found, self._app_id, self._source, self._parents.pop(found.order_id, None))
-        ]
+        batch: list[ReadableSpan] = []
+        for found in ready:
+            parent = self._parents.pop(found.order_id, None)
+            if parent is None or parent.sampled:
+                batch += spans(found, self._app_id, self._source, parent)
         for found in ready:
             self._waiting.pop(found.order_id, None)
+        if not batch:
+            return
         result = await asyncio.to_thread(self._exporter.export, batch)
         if result is SpanExportResult.SUCCESS:
             self.sent += len(ready)

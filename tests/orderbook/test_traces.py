@@ -16,7 +16,7 @@ from tests.orderbook.batches import Book, entries
 from tests.orderbook.collector import Collector, Span, collecting
 from tests.orderbook.filled import ORDERS
 from tests.orderbook.services import Services
-from tests.support.examples import cancel, delivery, deposit, placed
+from tests.support.examples import cancel, deadline, delivery, deposit, placed
 
 MUGS = [{"sku": "MUG", "quantity": 2}]
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -110,6 +110,42 @@ def test_whoever_placed_the_order_is_the_parent(traced: Traced, collector: Colle
     (spans,) = collector.traces().values()
     assert (spans[0].trace, spans[0].parent) == (TRACE, SPAN)
     tree(spans)
+
+
+def test_whoever_wants_no_trace_gets_none(traced: Traced, collector: Collector):
+    traced.send(placed(), headers=[("traceparent", f"00-{TRACE}-{SPAN}-00".encode())])
+    traced.send(placed("o2"))
+    traced.flush()
+    assert set(collector.traces()) == {"o2"}
+
+
+def test_a_record_is_the_child_of_what_it_follows_from_whatever_came_between(
+    traced: Traced, collector: Collector
+):
+    """An order that is nudged and cancelled on its way: both walk the route, and neither is taken for the other."""
+    traced.services.silent = {"shipping_events"}
+    traced.send(placed(lines=MUGS, customer_id="ada"))
+    traced.send(deadline())
+    traced.services.silent = ()
+    traced.send(cancel())
+    traced.flush()
+    (spans,) = collector.traces().values()
+    tree(spans)
+    kinds = {each.span: each.told.get("saga.record", "order") for each in spans}
+    found = {(kinds[each.span], kinds[each.parent]) for each in spans if each.parent}
+    assert found == {
+        ("OrderPlaced", "order"),
+        ("DeadlinePassed", "order"),
+        ("CancellationRequested", "order"),
+        ("PaymentRequested", "OrderPlaced"),
+        ("PaymentRequested", "DeadlinePassed"),
+        ("ReservationRequested", "PaymentRequested"),
+        ("ShipmentRequested", "ReservationRequested"),
+        ("ShipmentCancellationRequested", "CancellationRequested"),
+        ("ReleaseRequested", "ShipmentCancellationRequested"),
+        ("RefundRequested", "ReleaseRequested"),
+        ("OrderCancelled", "RefundRequested"),
+    }
 
 
 @pytest.mark.parametrize(
