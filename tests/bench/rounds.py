@@ -15,9 +15,11 @@ from typing import Final
 
 from saga_app import topics
 from saga_app.audit.refold import service_of
+from saga_app.core.records import LeavingBegun
+from saga_app.durable.leaving import WIDTH
 from saga_app.durable.ports import Batch, Message, Outgoing
 from saga_app.durable.rocks import Memory, RocksShelf
-from saga_app.durable.round import Round
+from saga_app.durable.round import Round, outgoing
 from saga_app.durable.view import View
 from tests.bench import load
 
@@ -50,6 +52,11 @@ class World:
         """As a shop would send them."""
         for topic, value, key in messages:
             self._append(Outgoing(topic, key, value))
+
+    def begin_leaving(self) -> None:
+        """From now on orders enter cohorts, as with SAGA_LEAVE_AFTER."""
+        for partition in range(PARTITIONS):
+            self._append(outgoing(LeavingBegun(partition=partition, width=WIDTH)))
 
     async def run(self) -> None:
         """Rounds of all services in turn, until nothing waits."""
@@ -103,8 +110,10 @@ class World:
         )
 
 
-async def measured(world: World, orders: int, times: int) -> float:
+async def measured(world: World, orders: int, times: int, *, cohorts: bool = False) -> float:
     """Microseconds of CPU per order, the least of so many times."""
+    if cohorts:
+        world.begin_leaving()
     world.place(load.supplies())
     await world.run()
     taken = []
@@ -120,12 +129,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--orders", type=int, default=2_500)
     parser.add_argument("--times", type=int, default=5)
+    parser.add_argument(
+        "--cohorts", action="store_true", help="orders enter cohorts, as with SAGA_LEAVE_AFTER"
+    )
     asked = parser.parse_args()
     # As a worker does.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     with tempfile.TemporaryDirectory() as folder:
-        least = asyncio.run(measured(World(Path(folder)), asked.orders, asked.times))
+        least = asyncio.run(measured(World(Path(folder)), asked.orders, asked.times, cohorts=asked.cohorts))
     print(f"{least:.0f} us of CPU per order")
 
 

@@ -24,3 +24,15 @@ def test_what_is_measured_leaves_nothing_waiting(tmp_path: Path) -> None:
     assert asyncio.run(measured(world, orders=30, times=2)) > 0
     assert not any(world.waiting.values())
     assert sum(world.rounds[topics.SHIPPING].verdicts.values()) > 0
+
+
+def test_orders_that_enter_cohorts_end_as_all_others(tmp_path: Path) -> None:
+    world, orders = World(tmp_path), load.mix(40, "c")
+    world.begin_leaving()
+    world.place([*load.supplies(), *orders.messages])
+    asyncio.run(world.run())
+    views = world.rounds[topics.CHECKOUT].views
+    rows = [views[topics.partition_of(each, PARTITIONS)].order(each) for each in orders.expected]
+    assert all(
+        isinstance(row, OrderRow) and row.cohort is not None and row.ended_at is not None for row in rows
+    )
