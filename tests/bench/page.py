@@ -108,6 +108,7 @@ def _growth(results: Results) -> Iterable[str]:
     head = [
         "orders",
         "orders/s",
+        "CPU ms",
         "memory",
         "store",
         "inboxes",
@@ -122,6 +123,7 @@ def _growth(results: Results) -> Iterable[str]:
             (
                 f"{each['orders']:,}{' *' if 'compacted' in each else ''}",
                 f"{each['per_second']:,.0f}" if "per_second" in each else _NONE,
+                f"{each['cpu_ms']:.3f}" if "cpu_ms" in each else _NONE,
                 *(
                     f"{each[name]:,.0f}"
                     for name in ("memory_mb", "store_mb", "inboxes_mb", "changelogs_mb", "rows")
