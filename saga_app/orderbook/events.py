@@ -11,6 +11,7 @@ from saga_app.durable.dead_letters import LetterId
 from saga_app.letters.letter import Replay, Stored, read_letter, read_marker, text
 from saga_app.orderbook import schema
 from saga_app.orderbook.entries import Entries, Fields, fit, fitting
+from saga_app.orderbook.parents import traceparent
 
 
 def _is_about_an_order(model: type[Model]) -> bool:
@@ -43,12 +44,14 @@ def event(entries: Entries, message: Any) -> None:
         "time": message.timestamp()[1],
         "type": record.type,
         **_NOTHING,
+        "traceparent": None,
     }
     for name in names:
         fields[name] = _told(getattr(record, name))
-    entries.once(schema.order_events, place, fields)
     if isinstance(record, OrderPlaced):
+        fields["traceparent"] = traceparent(message.headers())
         entries.placed.add(record.order_id)
+    entries.once(schema.order_events, place, fields)
 
 
 def _told(value: str | int | None) -> str | int | None:

@@ -147,8 +147,6 @@ class Follower:
 
     def _gather(self, feed: Feed) -> tuple[Taken, Entries]:
         taken = feed.take()
-        if self._tracer is not None:
-            self._tracer.saw(taken.messages)
         return taken, self._read(taken)
 
     async def _look(self, origin: Origin) -> None:

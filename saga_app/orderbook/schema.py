@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 #: The newest migration: what a reader must find in `alembic_version`.
-REVISION: Final = "0001"
+REVISION: Final = "0002"
 
 metadata: Final = MetaData()
 
@@ -118,7 +118,7 @@ order_steps: Final = Table(
     Column("undone_at", BigInteger),
     sqlite_with_rowid=False,
 )
-#: Every record of an inbox that names an order and can be read, repeats too.
+#: Every record of an inbox that names an order and can be read, repeats too; `traceparent` is that of an `OrderPlaced`.
 order_events: Final = Table(
     "order_events",
     metadata,
@@ -132,6 +132,7 @@ order_events: Final = Table(
     Column("step", Word),
     Column("attempt", BigInteger),
     Column("note", Text),
+    Column("traceparent", String(55)),
     Index("order_events_by_order", "order_id", "time"),
     sqlite_with_rowid=False,
 )

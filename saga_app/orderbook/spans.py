@@ -4,22 +4,21 @@ Everything follows from the copied records: ids too, so an order that is exporte
 Kafka's. Names and attributes: OpenTelemetry's semantic conventions for messaging (operation and destination).
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
 
+from saga_app import topics
 from saga_app.core.route import ROUTE
 from saga_app.core.rows import State, Status
 from saga_app.orderbook.order import Found
+from saga_app.orderbook.parents import Parent
 from saga_app.orderbook.standing import Done
 
-#: W3C Trace Context: version 00, trace, parent, flags.
-_TRACEPARENT: Final = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 #: Nobody of the route has asked for these. Checkout asks the first step because of the two first, and cancels because
 #: of any (an order that is placed again while it is being cancelled is asked to undo again).
 _FROM_OUTSIDE: Final = ("OrderPlaced", "DeadlinePassed", "CancellationRequested")
@@ -39,23 +38,6 @@ def _causes() -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 _CAUSES: Final[Mapping[str, tuple[str, ...]]] = dict(_causes())
-
-
-class Parent(NamedTuple):
-    """The span of whoever placed the order, as its `traceparent` header named it; not `sampled`: it wants no trace."""
-
-    trace: int
-    span: int
-    sampled: bool = True
-
-    @classmethod
-    def of(cls, headers: Any) -> "Parent | None":
-        """From a record's headers; None where there is none, or none that is valid."""
-        for name, value in headers or ():
-            found = _TRACEPARENT.fullmatch(value or b"") if name == "traceparent" else None
-            if found and int(found[1], 16) and int(found[2], 16):
-                return cls(int(found[1], 16), int(found[2], 16), bool(int(found[3], 16) & TraceFlags.SAMPLED))
-        return None
 
 
 def resource(app_id: str) -> Resource:
@@ -82,12 +64,22 @@ def _is_dated(step: Done | None) -> bool:
     return step.state is not State.UNDONE or step.undone_at is not None
 
 
-def spans(
-    found: Found, app_id: str, source: Resource, parent: Parent | None = None
-) -> Iterator[ReadableSpan]:
-    """The spans of an order that has ended."""
-    order, standing = found.order, found.standing
+def parent_of(found: Found) -> Parent | None:
+    """The span of whoever placed this order; a repeat of it does not count."""
+    order = found.order or {}
+    place = (topics.CHECKOUT, order.get("partition"), order.get("placed_offset"))
+    for event in found.events:
+        if (event["topic"], event["partition"], event["at_offset"]) == place:
+            return Parent.of(event["traceparent"])
+    return None
+
+
+def spans(found: Found, app_id: str, source: Resource) -> Iterator[ReadableSpan]:
+    """The spans of an order that has ended; none if whoever placed it wants none."""
+    order, standing, parent = found.order, found.standing, parent_of(found)
     assert order is not None and standing is not None and standing.ended_at is not None
+    if parent is not None and not parent.sampled:
+        return
     identity = f"{app_id}/{order['partition']}/{order['placed_offset']}/{found.order_id}"
     trace = parent.trace if parent else _number(identity, 16)
     root = _context(trace, f"{identity}/order")

@@ -6,25 +6,21 @@ A trace is worth less than an order: what cannot be sent soon is left out, and t
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
-from contextlib import suppress
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from saga_app import topics, wire
-from saga_app.core.errors import Rejected
-from saga_app.core.records import OrderPlaced
 from saga_app.core.rows import OPEN_STATUSES
 from saga_app.orderbook.database import Database
 from saga_app.orderbook.entries import Entries
 from saga_app.orderbook.order import Found, find
 from saga_app.orderbook.schema import orders
-from saga_app.orderbook.spans import Parent, is_whole, resource, spans
+from saga_app.orderbook.spans import is_whole, resource, spans
 
-#: Orders that wait for their trace at most, and parents that are remembered.
+#: Orders that wait for their trace at most.
 MOST: Final = 10_000
 #: Orders that are sent together.
 AT_A_TIME: Final = 200
@@ -44,22 +40,9 @@ class Tracer:
         self._source = resource(app_id)
         # With no endpoint of ours the exporter reads OTEL_EXPORTER_OTLP_ENDPOINT itself.
         self._exporter = OTLPSpanExporter(endpoint=endpoint or None, timeout=WITHIN)
-        self._parents: OrderedDict[str, Parent] = OrderedDict()
         self._waiting: OrderedDict[str, float] = OrderedDict()
         self._trouble = ""
         self.sent = self.left_out = 0
-
-    def saw(self, messages: Iterable[Any]) -> None:
-        """Remembers who placed these orders; called in the thread that reads."""
-        for message in messages:
-            if message.topic() != topics.CHECKOUT or (parent := Parent.of(message.headers())) is None:
-                continue
-            with suppress(Rejected):
-                record = wire.decode(message.value())
-                if isinstance(record, OrderPlaced):
-                    self._parents.setdefault(record.order_id, parent)
-        while len(self._parents) > MOST:
-            self._parents.popitem(last=False)
 
     def copied(self, entries: Entries) -> None:
         """These rows are in the database now."""
@@ -105,10 +88,7 @@ class Tracer:
         """Whether it is taken or not, these are done with: the collector may be away for long."""
         batch: list[ReadableSpan] = []
         for found in ready:
-            parent = self._parents.pop(found.order_id, None)
-            if parent is None or parent.sampled:
-                batch += spans(found, self._app_id, self._source, parent)
-        for found in ready:
+            batch += spans(found, self._app_id, self._source)
             self._waiting.pop(found.order_id, None)
         if not batch:
             return

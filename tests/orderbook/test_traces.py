@@ -9,7 +9,7 @@ import pytest
 from saga_app.core.route import ROUTE
 from saga_app.orderbook.database import Database
 from saga_app.orderbook.follower import Follower
-from saga_app.orderbook.spans import Parent
+from saga_app.orderbook.parents import traceparent
 from saga_app.orderbook.tracer import Tracer
 from saga_app.settings import Settings
 from tests.orderbook.batches import Book, entries
@@ -41,7 +41,6 @@ class Traced:
     def send(self, *records: Any, headers: Any = (), copied: int | None = None) -> None:
         messages = self.services.send(*records)[:copied]
         messages[0]._all = (*messages[0]._all[:5], list(headers))
-        self.tracer.saw(messages)
         self.book.write(*messages)
         self.tracer.copied(entries(*messages))
 
@@ -112,6 +111,25 @@ def test_whoever_placed_the_order_is_the_parent(traced: Traced, collector: Colle
     tree(spans)
 
 
+def test_the_parent_is_known_when_another_process_sends_the_trace_and_is_not_that_of_a_repeat(
+    traced: Traced, collector: Collector
+):
+    traced.services.silent = {"shipping_events"}
+    traced.send(
+        placed(lines=MUGS, customer_id="ada"), headers=[("traceparent", f"00-{TRACE}-{SPAN}-01".encode())]
+    )
+    traced.send(
+        placed(lines=MUGS, customer_id="ada"), headers=[("traceparent", f"00-{SPAN * 2}-{SPAN}-01".encode())]
+    )
+    traced.tracer = Tracer("saga", collector.url, traced.book.database, traced.said.append)
+    traced.services.silent = ()
+    traced.send(cancel())
+    traced.flush()
+    (spans,) = collector.traces().values()
+    assert (spans[0].trace, spans[0].parent) == (TRACE, SPAN)
+    tree(spans)
+
+
 def test_whoever_wants_no_trace_gets_none(traced: Traced, collector: Collector):
     traced.send(placed(), headers=[("traceparent", f"00-{TRACE}-{SPAN}-00".encode())])
     traced.send(placed("o2"))
@@ -152,8 +170,8 @@ def test_a_record_is_the_child_of_what_it_follows_from_whatever_came_between(
     "value", [b"", None, b"x", f"01-{TRACE}-{SPAN}-01".encode(), f"00-{'0' * 32}-{SPAN}-01".encode()]
 )
 def test_a_parent_that_is_none_is_left_out(value: bytes | None):
-    assert Parent.of([("traceparent", value)]) is None
-    assert Parent.of(None) is None
+    assert traceparent([("traceparent", value)]) is None
+    assert traceparent(None) is None
 
 
 def test_an_order_that_is_copied_again_is_the_same_trace(traced: Traced, collector: Collector):
