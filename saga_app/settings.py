@@ -127,7 +127,7 @@ class Settings:
     log: str = _setting("SAGA_LOG", "console", "how a worker logs: console, or json, one object per line")
     leave_after_text: str = _setting(
         "SAGA_LEAVE_AFTER",
-        "0",
+        "30d",
         "rows of orders that ended so long ago shrink: such as 30d, 12h, 90m, 45s; 0 is never",
     )
     forget_after_text: str = _setting(

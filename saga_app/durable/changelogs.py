@@ -74,6 +74,8 @@ def chunks(
             "isolation.level": isolation,
             "max.poll.interval.ms": 86_400_000,
             "fetch.queue.backoff.ms": 10,
+            # 64 MiB would be fetched ahead.
+            "queued.max.messages.kbytes": 16 * 1024,
         }
     )
     try:

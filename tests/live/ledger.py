@@ -80,9 +80,7 @@ class Ledger:
 
     def ends(self) -> None:
         """I3: every accepted order has ended."""
-        open_ = [
-            key for key, row in self.rows("orders").items() if row["status"] not in ("COMPLETED", "CANCELLED")
-        ]
+        open_ = [key for key, row in self.orders().items() if row["status"] not in ("COMPLETED", "CANCELLED")]
         assert not open_, f"{len(open_)} orders are open, for example {open_[:3]}"
 
     def ends_one_way(self) -> None:
@@ -98,7 +96,7 @@ class Ledger:
     def nothing_half_done(self) -> None:
         """I4: a completed order has all effects, a cancelled one has none."""
         steps = [self.rows(table) for table in STEPS]
-        for key, row in self.rows("orders").items():
+        for key, row in self.orders().items():
             done = [step.get(key, {}).get("state") == "DONE" for step in steps]
             want = [row["status"] == "COMPLETED"] * len(STEPS)
             assert done == want, f"order {key} is {row['status']}, but its steps are done: {done}"
@@ -122,9 +120,13 @@ class Ledger:
         """The table's rows, parsed, by key."""
         return {key.decode(): json.loads(row) for (_, key), row in self.logged[table].items()}
 
+    def orders(self) -> Rows:
+        """The rows of orders, without those about cohorts."""
+        return {key: row for key, row in self.rows("orders").items() if ":" not in key}
+
     def statuses(self) -> Counter[str]:
         """How many orders completed, or were cancelled for which reason."""
-        return Counter(str(row.get("reason", row["status"])) for row in self.rows("orders").values())
+        return Counter(str(row.get("reason", row["status"])) for row in self.orders().values())
 
     def slips(self) -> Counter[Slip]:
         """How often each order's requests and endings were sent by the services."""

@@ -27,7 +27,7 @@ def test_an_order_cancelled_on_its_way_is_completed_or_cancelled_wholly(scene: S
     assert statuses["requested"] >= 100, f"the cancellations did not bite: {statuses}"
     assert statuses["COMPLETED"] >= 50
     asked = {f"at-once-{n}" for n in range(200)} | {f"open-{n}" for n in range(200, 400)}
-    completed = {key for key, row in ledger.rows("orders").items() if row["status"] == "COMPLETED"}
+    completed = {key for key, row in ledger.orders().items() if row["status"] == "COMPLETED"}
     assert too_late == len(asked & completed) + len(ended)
 
 
@@ -51,7 +51,7 @@ def test_orders_cancelled_at_moments_spread_over_their_lives_end_wholly_and_late
     ledger.check()
     statuses = ledger.statuses()
     assert statuses["requested"] >= 20 and statuses["COMPLETED"] >= 20, f"not spread: {statuses}"
-    for order_id, row in ledger.rows("orders").items():
+    for order_id, row in ledger.orders().items():
         words = f"checkout_events: order {order_id}: too late to cancel: the "
         assert told.count(words) == (row["status"] == "COMPLETED"), f"{order_id} is {row['status']}"
 

@@ -116,5 +116,5 @@ def test_orders_whose_slips_are_lost_are_nudged_by_successors_whose_clocks_are_w
     assert len(set(nudged(ledger))) == len(nudged(ledger)) == lost
     assert {attempt for _, attempt in nudged(ledger)} == {0}
     now = time.time() * 1000
-    for row in ledger.rows("orders").values():
+    for row in ledger.orders().values():
         assert began - 5_000 <= row["since"] <= row["ended_at"] <= now + 5_000, row

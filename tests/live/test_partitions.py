@@ -92,7 +92,7 @@ def test_a_record_that_was_sent_on_and_is_still_wrong_is_a_dead_letter(scene: Sc
     scene.shop.flush()
     ledger = scene.prove(dead_letters=len(KINDS))
     assert {each.reason for each in ledger.dead} == {"wrong_partition"}
-    assert not ledger.rows("orders") and not ledger.rows("payments")
+    assert not ledger.orders() and not ledger.rows("payments")
 
 
 def is_sent_on(message: Any) -> bool:

@@ -21,7 +21,7 @@ STEPS = {"payment": "payments", "inventory": "reservations", "shipping": "shipme
 def test_the_database_says_what_the_tables_say(filled: Settings, shop: Scene):
     copy(filled)
     ledger = shop.ledger()
-    told = ledger.rows("orders")
+    told = ledger.orders()
     orders = {row["order_id"]: row for row in rows(filled, schema.orders)}
     assert orders.keys() == told.keys() and len(orders) == ORDERS
     for order_id, row in told.items():

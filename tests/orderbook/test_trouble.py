@@ -197,7 +197,7 @@ def test_it_follows_a_worker_and_is_killed_meanwhile(scene: Scene, book: Setting
         assert follower.end() == 0, follower.text()
     finally:
         follower.close()
-    told = scene.ledger().rows("orders")
+    told = scene.ledger().orders()
     found = {
         row["order_id"]: (row["version"], row["status"], row["reason"]) for row in rows(book, schema.orders)
     }
