@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from saga_app.local.broker import Broker
-from tests.bench import candidates, machine, options
+from tests.bench import candidates, closed_loop, engines, machine, options
 from tests.bench.candidates import Candidate, Launch
 from tests.bench.chart import chart
 from tests.bench.environments import HOME, ROOT, NotToBeHad
@@ -29,6 +29,12 @@ def main(words: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(words)
     if unknown := set(asked.parts) - set(options.PARTS):
         parser.error(f"no part is called {min(unknown)}")
+    command = " ".join(["scripts/bench", *(words or sys.argv[1:])])
+    if asked.engines:
+        if unknown := set(asked.candidates) - {each.name for each in engines.ALL}:
+            parser.error(f"no engine is called {min(unknown)}")
+        seconds = asked.seconds or (2.0 if asked.quick else 10.0)
+        return closed_loop.main(asked.candidates, seconds, command, asked.json, say)
     try:
         chosen = candidates.chosen(asked.candidates)
     except ValueError as error:
@@ -36,7 +42,7 @@ def main(words: Sequence[str] | None = None) -> int:
     if asked.show:
         results = Results.load(asked.show)
     else:
-        results = measured(asked, chosen, " ".join(["scripts/bench", *(words or sys.argv[1:])]))
+        results = measured(asked, chosen, command)
         results.save(asked.json or HOME / ("growth.json" if asked.growth else "bench.json"))
     if results.trials:
         for folder in [HOME, *([IMAGES] if asked.publish else [])]:

@@ -1,7 +1,9 @@
 """An environment of its own for each peer, below `.run/bench`: made once, from lock files with hashes."""
 
 import hashlib
+import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -35,6 +37,33 @@ def python(peer: str, say: Say) -> str:
         # Last, since it says that all before it was done.
         made_from.write_bytes(lock.read_bytes())
     return str(interpreter)
+
+
+def npm(peer: str, package: str, say: Say) -> Path:
+    """The folder of a package from npm, of the environment that `peers/PEER.lock.json` describes. Raises NotToBeHad."""
+    lock, folder = PEERS / f"{peer}.lock.json", HOME / "environments" / f"{peer}-npm"
+    made_from = folder / "made-from.lock"
+    if not (made_from.exists() and made_from.read_bytes() == lock.read_bytes()):
+        say(f"installing {package} into {folder.relative_to(ROOT)} ...")
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        (folder / "package-lock.json").write_bytes(lock.read_bytes())
+        (folder / "package.json").write_text(json.dumps(json.loads(lock.read_text("utf-8"))["packages"][""]))
+        # Without scripts: one of them would tell others that it was installed.
+        _run(
+            [
+                "npm",
+                "ci",
+                "--omit=dev",
+                "--ignore-scripts",
+                "--no-audit",
+                "--no-fund",
+                "--prefix",
+                str(folder),
+            ]
+        )
+        made_from.write_bytes(lock.read_bytes())
+    return folder / "node_modules" / package
 
 
 def streams(say: Say) -> list[str]:

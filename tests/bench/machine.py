@@ -1,5 +1,6 @@
 """What a figure was measured on, and with which versions."""
 
+import json
 import os
 import platform
 import re
@@ -11,6 +12,7 @@ from typing import Any
 from saga_app.local.jars import LOCK, read_lock
 from saga_app.local.java import find_java
 from tests.bench.environments import PEERS
+from tests.orderbook.postgres import binaries
 
 
 def machine() -> dict[str, Any]:
@@ -36,6 +38,21 @@ def versions() -> dict[str, str]:
         "faust-streaming": version("faust-streaming"),
         "confluent-kafka": version("confluent-kafka"),
         "quixstreams": locked("quix", "quixstreams"),
+    }
+
+
+def engines() -> dict[str, str]:
+    """The same of what `scripts/bench --engines` measures, and of the PostgreSQL that is here."""
+    npm = json.loads((PEERS / "restate.lock.json").read_text("utf-8"))["packages"]
+    folder = binaries()
+    here = [str(folder / "postgres"), "-V"] if folder else ["echo", "no server none"]
+    said = subprocess.run(here, capture_output=True, text=True, check=True).stdout
+    return {
+        **{name: version for name, version in versions().items() if name in ("kafka", "java", "python")},
+        "restate-server": npm["node_modules/@restatedev/restate-server"]["version"],
+        "restate-sdk": locked("restate", "restate-sdk"),
+        "dbos": locked("dbos", "dbos"),
+        "postgresql": said.split()[2],
     }
 
 

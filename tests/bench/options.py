@@ -17,6 +17,7 @@ EPILOG = """examples:
   scripts/bench --candidates ours,quix --rounds 5 --parts backlog
   scripts/bench --parts kill                      kill -9 of one of two workers of ours
   scripts/bench --growth 10000,100000             memory, disk, restarts and restores of ours; about 6 minutes
+  scripts/bench --engines                         callers who wait: ours, Restate and DBOS; about 4 minutes
   scripts/bench --show .run/bench/bench.json      an earlier run once more, with its chart
   scripts/bench --publish                         also writes docs/images/bench.svg and bench.json beside it
 
@@ -44,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     add("--rates", type=_rates, help=f"orders a second (default: {','.join(map(str, Plan.rates))})")
     add("--warehouses", type=int, default=1, help="that the orders are spread over (default: 1)")
     add("--growth", type=_rates, metavar="ORDERS,...", help="only what tables of so many orders cost us")
+    add("--engines", action="store_true", help="only what waiting callers get: ours, Restate and DBOS")
     add("--json", type=Path, metavar="FILE", help="where all figures go (default: .run/bench/bench.json)")
     add("--show", type=Path, metavar="FILE", help="measures nothing: prints and draws this run")
     add("--publish", action="store_true", help="also write docs/images/bench.svg and bench.json")

@@ -27,7 +27,7 @@ def _parts(results: Results) -> Iterable[str]:
         yield from ("", *latency(results, rates))
     if results.candidates:
         yield from ("", "What becomes of an order's effects when something crashes")
-        yield from _table(["", ""], [(each["label"], each["promise"]) for each in results.candidates])
+        yield from table(["", ""], [(each["label"], each["promise"]) for each in results.candidates])
     if results.kills:
         yield from ("", *_kills(results))
     if results.growth:
@@ -60,7 +60,7 @@ def backlog(results: Results, part: str, title: str) -> Iterable[str]:
                 middle(results.spread(name, part, "others_percent"), 0),
             )
         )
-    yield from _table(
+    yield from table(
         ["", "orders/s", "ours is x", "CPU ms", "broker", "MB", "loop ms", "steal%", "others%"], rows
     )
     if any(each["slow"] for each in results.candidates):
@@ -81,7 +81,7 @@ def latency(results: Results, rates: Sequence[str]) -> Iterable[str]:
             cells.append(f"{middle(p50)} / {middle(p99)}" if p50 else _NONE)
             cells.append(middle(results.spread(each["name"], rate, "cpu_ms"), 2))
         rows.append(cells)
-    yield from _table(["", *(head for rate in rates for head in (rate, "CPU"))], rows)
+    yield from table(["", *(head for rate in rates for head in (rate, "CPU"))], rows)
     conditions = [
         f"{what} {min(found):.{digits}f}-{max(found):.{digits}f}{unit}"
         for what, name, digits, unit in (
@@ -117,7 +117,7 @@ def _growth(results: Results) -> Iterable[str]:
         "restart s",
         "restore s",
     ]
-    yield from _table(
+    yield from table(
         head,
         [
             (
@@ -156,7 +156,7 @@ def middle(found: Spread | None, digits: int = 0) -> str:
     return _NONE if found is None else f"{found.median:,.{digits}f}"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterable[str]:
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterable[str]:
     """Columns as wide as they must be; the first one and texts to the left, figures to the right."""
     lines = [line for line in (head, *rows) if any(line)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]

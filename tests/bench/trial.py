@@ -99,11 +99,20 @@ class Life:
             place = Place(broker.address, name, str(data), topics.DEFAULT_PARTITIONS)
             self._processes.append(Process(launch(place), folder / f"worker-{number}.log"))
 
-    def warm_up(self, supplies: Sequence[Message], orders: Load) -> None:
-        """Until it has shown that it works, and a JVM has compiled what is hot."""
+    @property
+    def pids(self) -> list[int]:
+        """Its processes."""
+        return [process.pid for process in self._processes]
+
+    def ready(self) -> None:
+        """Waits until it has its partitions, if it says so."""
         for process in self._processes:
             if self.candidate.ready:
                 process.wait_for(self.candidate.ready, FIRST_WITHIN)
+
+    def warm_up(self, supplies: Sequence[Message], orders: Load) -> None:
+        """Until it has shown that it works, and a JVM has compiled what is hot."""
+        self.ready()
         self.supply(supplies)
         self.run(orders, within=FIRST_WITHIN)
 
@@ -138,7 +147,7 @@ class Life:
 
     def memory(self) -> float:
         """MB that its processes have used at most."""
-        return measures.memory(process.pid for process in self._processes)
+        return measures.memory(self.pids)
 
     def explain(self) -> str:
         """The end of its logs."""
@@ -154,7 +163,7 @@ class Life:
             process.check()
         broker = self.broker.pid
         assert broker is not None, "the broker has ended"
-        return Moment.now((process.pid for process in self._processes), broker)
+        return Moment.now(self.pids, broker)
 
 
 def run(life: Life, course: Course, trial: Trial) -> None:

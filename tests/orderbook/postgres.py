@@ -9,15 +9,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from saga_app.local.config import free_ports
 
 #: What to do where there is none.
 MISSING = "no PostgreSQL server here; install one: apt-get install -y --no-install-recommends postgresql"
-_CONFIG = {
+CONFIG: Final = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     # A kill of the server is part of the tests, a power failure is not.
@@ -55,12 +55,13 @@ def _owner() -> dict[str, Any]:
 class Postgres:
     """One server in a folder that its own user can reach."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, config: Mapping[str, str] = CONFIG) -> None:
         bin_folder = binaries()
         assert bin_folder is not None, MISSING
         self._bin = bin_folder
         self._data = folder / "data"
         self._log = folder / "postgres.log"
+        self._config = config
         self._as = _owner()
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_ports(1)[0]
@@ -69,13 +70,19 @@ class Postgres:
         words = ("--auth=trust", "--username=saga", "--encoding=UTF8", "--no-sync", "-D", str(self._data))
         self._run("initdb", *words)
 
+    @property
+    def pid(self) -> int:
+        """The server's first process; all others are its children."""
+        assert self._process is not None, "the server was not started"
+        return self._process.pid
+
     def url(self, database: str) -> str:
         """The address of a database, as SAGA_DB_URL has it."""
         return f"postgresql://saga:not-a-secret@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> Self:
         """Returns when it answers."""
-        settings = [word for name, value in _CONFIG.items() for word in ("-c", f"{name}={value}")]
+        settings = [word for name, value in self._config.items() for word in ("-c", f"{name}={value}")]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [self._bin / "postgres", "-D", self._data, "-p", str(self.port), *settings],
@@ -133,10 +140,10 @@ def _ends_with_its_parent() -> None:
         ctypes.CDLL(None).prctl(set_death_signal, signal.SIGQUIT)
 
 
-def server() -> Iterator[Postgres]:
+def server(config: Mapping[str, str] = CONFIG, parent: str | None = None) -> Iterator[Postgres]:
     """A running server, gone afterwards. (Its user cannot reach into pytest's folders.)"""
-    with tempfile.TemporaryDirectory(prefix="saga-postgres-") as folder:
-        postgres = Postgres(Path(folder))
+    with tempfile.TemporaryDirectory(prefix="saga-postgres-", dir=parent) as folder:
+        postgres = Postgres(Path(folder), config)
         try:
             yield postgres.start()
         finally:
