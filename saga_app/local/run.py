@@ -71,7 +71,7 @@ class Run:
         self._write_environment()
         for worker in self.workers:
             worker.wait()
-            say(f"worker {worker.number}: ready, {worker.url}/table/, log {worker.log}")
+            say(f"worker {worker.number}: ready, {worker.url}/, log {worker.log}")
 
     def place(self) -> None:
         """Delivers stock and places the orders, from a thread of its own."""
