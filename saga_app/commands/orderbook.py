@@ -38,23 +38,25 @@ def orderbook(once: bool) -> None:
 
 
 @click.command("rebuild-orders")
+@click.option("--force", is_flag=True, help="Also if the database is the only place that has some orders.")
 @told
 @with_sql
-def rebuild_orders() -> None:
+def rebuild_orders(force: bool) -> None:
     """Empty the order database and copy everything again, from the beginning of the topics.
 
     \b
     saga rebuild-orders
 
     A `saga orderbook` may run meanwhile: it begins again too. Until this ends, lists are not complete. Also for a
-    database that is a copy of other topics.
+    database that is a copy of other topics. Refused if orders in it ended longer ago than SAGA_LEAVE_AFTER: their
+    rows may have left the topics. Copy the database first.
     """
     from saga_app.orderbook import process
 
     settings = Settings.read()
     require(settings)
     began = time.monotonic()
-    records = process.follow(settings, _say, once=True, empty=True)
+    records = process.follow(settings, _say, once=True, empty=True, force=force)
     _say(_summary(records, time.monotonic() - began))
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
 STOP_WITHIN = 5.0
 
 
-def follow(settings: Settings, say: Say, *, once: bool = False, empty: bool = False) -> int:
+def follow(
+    settings: Settings, say: Say, *, once: bool = False, empty: bool = False, force: bool = False
+) -> int:
     """Copies until SIGTERM or SIGINT, with `once` until the end; with `empty` from the beginning. Records copied.
 
-    Raises `DatabaseWrong`.
+    Raises `DatabaseWrong`, also where `empty` would remove orders that may have left the topics, unless `force` is set.
     """
 
     async def run() -> int:
@@ -34,7 +37,7 @@ def follow(settings: Settings, say: Say, *, once: bool = False, empty: bool = Fa
         try:
             if empty:
                 await database.make()
-                await Sink(database).empty()
+                await Sink(database).empty(None if force else _left_before(settings))
             await _until_signal(lambda stop: follower.run(stop, once=once))
         finally:
             if tracer is not None and tracing is not None:
@@ -46,6 +49,12 @@ def follow(settings: Settings, say: Say, *, once: bool = False, empty: bool = Fa
         return follower.records
 
     return asyncio.run(run())
+
+
+def _left_before(settings: Settings) -> int | None:
+    """Orders that ended before this moment may have left the tables."""
+    age = settings.leave_after
+    return None if age is None else time.time_ns() // 1_000_000 - age
 
 
 def _tracer(settings: Settings, database: Database, say: Say) -> "Tracer | None":

@@ -8,7 +8,7 @@ whoever comes second finds another number, writes nothing, and reads the offsets
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_app.durable.ports import Place
@@ -77,10 +77,19 @@ class Sink:
             await self._statements.put(connection, schema.copied, _progress(reached, origin))
         return batches + 1
 
-    async def empty(self) -> None:
-        """Removes everything, and forgets whose copy it was."""
+    async def empty(self, archived_before: int | None = None) -> None:
+        """Removes everything, and forgets whose copy it was.
+
+        `DatabaseWrong` if orders ended before this moment (milliseconds): nothing but the database may have their rows.
+        """
         async with self._database.transaction() as connection:
             batches, _ = await _locked(connection)
+            ended = select(func.count()).where(schema.orders.c.ended_at < (archived_before or 0))
+            if archived := await connection.scalar(ended):
+                raise DatabaseWrong(
+                    f"{self._database.name}: {archived} of its orders ended longer ago than SAGA_LEAVE_AFTER, so their "
+                    "rows may be nowhere else; make a copy of it, then: saga rebuild-orders --force"
+                )
             await self._remove_all(connection)
             await _write_source(connection, batches + 1, None, None)
 

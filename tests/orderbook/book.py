@@ -94,7 +94,11 @@ class Process:
 
     def start(self) -> "Process":
         """Does not wait."""
-        given = {"SAGA_APP_ID": self.settings.app_id, "SAGA_DB_URL": self.settings.db_url}
+        given = {
+            "SAGA_APP_ID": self.settings.app_id,
+            "SAGA_DB_URL": self.settings.db_url,
+            "SAGA_LEAVE_AFTER": self.settings.leave_after_text,
+        }
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._words,

@@ -3,6 +3,7 @@
 import json
 import random
 from collections import Counter
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -122,6 +123,20 @@ def test_a_rebuild_while_another_process_copies_ends_with_the_same(filled: Setti
         assert running.end() == 0, running.text()
     finally:
         running.close()
+
+
+def test_an_archive_is_emptied_only_by_force(filled: Settings, tmp_path: Path):
+    """Rows of orders that ended long enough ago may be nowhere else."""
+    copy(filled)
+    before = contents(filled)
+    settings = replace(filled, leave_after_text="1s")
+    refused = Process(settings, tmp_path / "refused", "rebuild-orders").start()
+    assert refused.done() != 0
+    assert f"{ORDERS} of its orders ended longer ago" in refused.text() and "--force" in refused.text()
+    assert contents(filled) == before
+    forced = Process(settings, tmp_path / "forced", "rebuild-orders", "--force").start()
+    assert forced.done() == 0, forced.text()
+    assert contents(filled) == before
 
 
 def has_copied(settings: Settings, enough: int) -> bool:

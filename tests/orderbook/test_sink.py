@@ -21,9 +21,11 @@ from tests.support.examples import cancelled, order, placed
 ORDERS, ACCOUNTS, PAYMENTS = (f"saga-{table}-changelog" for table in ("orders", "accounts", "payments"))
 
 
-def row(version: int, status: Status = Status.OPEN, since: int = 5_000) -> Message:
+def row(
+    version: int, status: Status = Status.OPEN, since: int = 5_000, ended_at: int | None = None
+) -> Message:
     """An order's row."""
-    encoded = OrderRow(version, status, 7, 0, since, order(lines=[("MUG", 2)]).canonical).encode()
+    encoded = OrderRow(version, status, 7, 0, since, order(lines=[("MUG", 2)]).canonical, ended_at).encode()
     return Message(ORDERS, version, encoded, b"o1")
 
 
@@ -105,6 +107,16 @@ def test_a_writer_does_not_go_on_after_the_database_was_emptied(book: Book):
     book.run(book.sink.empty)
     with pytest.raises(Overtaken):
         book.write(row(9))
+    assert not any(contents(book.settings).values())
+
+
+def test_what_may_be_nowhere_else_is_not_removed(book: Book):
+    book.write(row(9, Status.COMPLETED, ended_at=5_000))
+    before = contents(book.settings)
+    with pytest.raises(DatabaseWrong, match="1 of its orders ended"):
+        book.run(book.sink.empty, 5_001)
+    assert contents(book.settings) == before
+    book.run(book.sink.empty, 5_000)
     assert not any(contents(book.settings).values())
 
 
