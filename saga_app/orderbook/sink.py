@@ -84,8 +84,8 @@ class Sink:
         """
         async with self._database.transaction() as connection:
             batches, _ = await _locked(connection)
-            ended = select(func.count()).where(schema.orders.c.ended_at < (archived_before or 0))
-            if archived := await connection.scalar(ended):
+            archived = 0 if archived_before is None else await _ended(connection, archived_before)
+            if archived:
                 raise DatabaseWrong(
                     f"{self._database.name}: {archived} of its orders ended longer ago than SAGA_LEAVE_AFTER, so their "
                     "rows may be nowhere else; make a copy of it, then: saga rebuild-orders --force"
@@ -101,6 +101,12 @@ class Sink:
         else:
             # Deleting millions of rows one by one takes minutes.
             await connection.execute(text(f"TRUNCATE {', '.join(table.name for table in tables)}"))
+
+
+async def _ended(connection: AsyncConnection, before: int) -> int:
+    """How many orders ended before this moment."""
+    counted = select(func.count()).where(schema.orders.c.ended_at < before)
+    return await connection.scalar(counted) or 0
 
 
 async def _locked(connection: AsyncConnection) -> tuple[int, tuple[str | None, str | None]]:

@@ -17,7 +17,7 @@ EPILOG = """examples:
   scripts/bench --candidates ours,quix --rounds 5 --parts backlog
   scripts/bench --parts kill                      kill -9 of one of two workers of ours
   scripts/bench --growth 10000,100000             memory, disk, restarts and restores of ours; about 6 minutes
-  scripts/bench --engines                         callers who wait: ours, Restate and DBOS; about 4 minutes
+  scripts/bench --engines                         callers who wait: ours, Restate and DBOS; about 5 minutes
   scripts/bench --show .run/bench/bench.json      an earlier run once more, with its chart
   scripts/bench --publish                         also writes docs/images/bench.svg and bench.json beside it
 

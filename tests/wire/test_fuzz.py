@@ -183,11 +183,13 @@ def test_eight_times_the_bytes_take_no_more_than_eight_times_the_work(shape: str
         took = []
         # What is left of other tests is not to be looked through meanwhile.
         gc.disable()
-        for _ in range(3):
-            began = time.process_time()
-            fate(value)
-            took.append(time.process_time() - began)
-        gc.enable()
+        try:
+            for _ in range(3):
+                began = time.process_time()
+                fate(value)
+                took.append(time.process_time() - began)
+        finally:
+            gc.enable()
         return min(took)
 
     small, large = (seconds(SHAPES[shape](size)) for size in SIZES)
