@@ -54,6 +54,12 @@ def test_the_first_time_of_an_order_counts_and_not_its_repeats() -> None:
     assert found.latencies == [5, 5, 5] and found.seconds == 0.005
 
 
+def test_records_that_are_about_no_order_are_passed_over() -> None:
+    found = seen()
+    found.note({"type": "LeavingBegun", "partition": 0, "width": 1_000}, 1)
+    assert judge(found, EXPECTED) == {"COMPLETED": 2, "over_limit": 1}
+
+
 def test_compensations_that_were_left_out_are_found() -> None:
     endings = [{"undeliverable": 2, "COMPLETED": 7}, {"unknown_sku": 1, "out_of_stock": 1, "over_limit": 3}]
     compensated(6, endings)

@@ -33,11 +33,11 @@ class Seen:
     repeats: int = 0
 
     def note(self, record: dict[str, Any], time: int) -> None:
-        """One record of the inbox."""
-        order = record["order_id"]
+        """One record of the inbox; there are others than an order's, such as those of leaving."""
         if record["type"] == "OrderPlaced":
-            self.placed_at.setdefault(order, time)
+            self.placed_at.setdefault(record["order_id"], time)
         elif record["type"] in ("OrderCompleted", "OrderCancelled"):
+            order = record["order_id"]
             self.repeats += order in self.endings
             self.endings.setdefault(order, set()).add(record.get("reason", "COMPLETED"))
             self.ended_at.setdefault(order, time)
