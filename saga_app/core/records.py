@@ -124,10 +124,28 @@ def _as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+#: Which fields somebody has set is never asked.
+_NO_NAMES: set[str] = set()
+
+
 class Model(BaseModel):
     """What all records share."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    @classmethod
+    def of(cls, **fields: Any) -> Self:
+        """A record of all its fields, which are known to be right: nothing is validated.
+
+        This is `model_construct` without its care for fields left out, in a quarter of the time that validation takes.
+        """
+        made = cls.__new__(cls)
+        put = object.__setattr__
+        put(made, "__dict__", fields)
+        put(made, "__pydantic_fields_set__", _NO_NAMES)
+        put(made, "__pydantic_extra__", None)
+        put(made, "__pydantic_private__", None)
+        return made
 
 
 class Line(Model):
@@ -171,17 +189,14 @@ class Order(Model):
     @cached_property
     def canonical(self) -> bytes:
         """The one spelling of this order, as every slip and the `orders` row have it."""
-        head: dict[str, str] = {"order_id": self.order_id}
-        if self.customer_id is not None:
-            head["customer_id"] = self.customer_id
-        head |= {"currency": self.currency, "amount": str(self.amount)}
-        if self.country is not None:
-            head["country"] = self.country
-        head["warehouse"] = self.warehouse
         # Ids, codes and amounts need no escapes.
-        fields = ",".join(f'"{name}":"{value}"' for name, value in head.items())
-        lines = ",".join(f'{{"sku":"{line.sku}","quantity":{line.quantity}}}' for line in self.lines)
-        return f'{{{fields},"lines":[{lines}]}}'.encode()
+        customer = "" if self.customer_id is None else f'"customer_id":"{self.customer_id}",'
+        country = "" if self.country is None else f'"country":"{self.country}",'
+        lines = ",".join([f'{{"sku":"{line.sku}","quantity":{line.quantity}}}' for line in self.lines])
+        return (
+            f'{{"order_id":"{self.order_id}",{customer}"currency":"{self.currency}","amount":"{self.amount}",'
+            f'{country}"warehouse":"{self.warehouse}","lines":[{lines}]}}'
+        ).encode()
 
     @cached_property
     def digest(self) -> str:
@@ -199,7 +214,10 @@ def merged(lines: Iterable[tuple[str, int]]) -> tuple[Line, ...]:
     totals: dict[str, int] = {}
     for sku, quantity in lines:
         totals[sku] = totals.get(sku, 0) + quantity
-    return tuple(Line(sku=sku, quantity=totals[sku]) for sku in sorted(totals))
+    for sku, quantity in totals.items():
+        if quantity > LARGEST_QUANTITY:
+            raise ValueError(f"the lines of {sku} add up to more than {LARGEST_QUANTITY}")
+    return tuple([Line.of(sku=sku, quantity=totals[sku]) for sku in sorted(totals)])
 
 
 class OrderPlaced(Model):
@@ -217,40 +235,36 @@ class OrderPlaced(Model):
     @cached_property
     def order(self) -> Order:
         """The normal form; `ValueError` where amount and prices do not agree."""
-        return Order(
+        return Order.of(
             order_id=self.order_id,
             customer_id=self.customer_id,
             currency=self.currency,
             amount=self._total(),
             country=self.country,
             warehouse=self.warehouse,
-            lines=merged((line.sku, line.quantity) for line in self.lines),
+            lines=merged([(line.sku, line.quantity) for line in self.lines]),
         )
 
     def _total(self) -> Decimal:
-        stated = None if self.amount is None else money.normal(self.amount, self.currency)
-        for value in (stated, *(line.unit_price for line in self.lines)):
-            if value is not None and value < 0:
-                raise ValueError("amount and prices must not be negative")
-        computed = self._sum_of_lines()
-        if computed is None and stated is None:
-            raise ValueError("amount is required unless every line has a unit_price")
-        if computed is not None and stated is not None and computed != stated:
-            raise ValueError(f"amount {stated} is not the sum of the lines {computed}")
-        return stated if computed is None else computed  # type: ignore[return-value]
-
-    def _sum_of_lines(self) -> Decimal | None:
-        priced = [
-            (money.normal(line.unit_price, self.currency), Decimal(line.quantity))
-            for line in self.lines
-            if line.unit_price is not None
-        ]
-        if not self.lines or len(priced) < len(self.lines):
-            return None
+        stated = None if self.amount is None else self._price(self.amount)
+        prices = [None if line.unit_price is None else self._price(line.unit_price) for line in self.lines]
+        if not prices or None in prices:
+            if stated is None:
+                raise ValueError("amount is required unless every line has a unit_price")
+            return stated
         total = Decimal(0)
-        for price, quantity in priced:
-            total = money.EXACT.add(total, money.EXACT.multiply(price, quantity))
-        return money.normal(total, self.currency)
+        for line, price in zip(self.lines, prices, strict=True):
+            total = money.EXACT.fma(price, line.quantity, total)
+        computed = money.normal(total, self.currency)
+        if stated is not None and computed != stated:
+            raise ValueError(f"amount {stated} is not the sum of the lines {computed}")
+        return computed
+
+    def _price(self, value: Decimal) -> Decimal:
+        price = money.normal(value, self.currency)
+        if value < 0:
+            raise ValueError("amount and prices must not be negative")
+        return price
 
 
 class CancellationRequested(Model):

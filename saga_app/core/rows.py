@@ -1,13 +1,15 @@
 """The rows of the tables, and their one spelling as bytes.
 
 Every row is a JSON object that starts with `{"version":N,`: the inbox offset of the last record that changed it.
-Absent fields are left out, so equal rows are equal bytes.
+Absent fields are left out, so equal rows are equal bytes. What stands in a row, ids, codes and numbers, needs no
+escapes, and those that every order writes are spelled out here: that takes half the time of a serializer.
 """
 
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, Self
 
 from pydantic_core import from_json, to_json
@@ -57,9 +59,10 @@ class OrderRow(NamedTuple):
     cohort: str | None = None
 
     def encode(self) -> bytes:
-        fields = _present(self)
-        order: bytes = fields.pop("order")
-        return to_json(fields)[:-1] + _ORDER + order + b"}"
+        version, status, placed_at, tries, since, order, ended_at, reason, step, cohort = self
+        ended = "" if ended_at is None else f',"ended_at":{ended_at}'
+        head = f'{{"version":{version},"status":"{status}","placed_at":{placed_at},"tries":{tries},"since":{since}'
+        return b"%s%s%s}" % (f"{head}{ended}{_turned_at(reason, step)}{_of(cohort)}".encode(), _ORDER, order)
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -89,7 +92,15 @@ class JournalRow(NamedTuple):
     countries: list[str] | None = None
 
     def encode(self) -> bytes:
-        return to_json(_present(self))
+        version, state, content, done_at, undone_at, reason, step, cohort, moves, limit, countries = self
+        done = "" if done_at is None else f',"done_at":{done_at}'
+        undone = "" if undone_at is None else f',"undone_at":{undone_at}'
+        moved = "" if moves is None else f',"moves":{{{",".join(map(_move, moves.items()))}}}'
+        rule = "" if limit is None and countries is None else _parameters(limit, countries)
+        return (
+            f'{{"version":{version},"state":"{state}","content":"{content}"{done}{undone}'
+            f"{_turned_at(reason, step)}{_of(cohort)}{moved}{rule}}}"
+        ).encode()
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -114,7 +125,8 @@ class Account(NamedTuple):
         )
 
     def encode(self) -> bytes:
-        return to_json(self._asdict())
+        version, deposited, balance = self
+        return f'{{"version":{version},"deposited":"{deposited}","balance":"{balance}"}}'.encode()
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -136,7 +148,7 @@ class Stock(NamedTuple):
         return self._replace(version=version, received=self.received + int(amount)).moved(version, amount)
 
     def encode(self) -> bytes:
-        return to_json(self._asdict())
+        return b'{"version":%d,"received":%d,"available":%d}' % self
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -279,8 +291,9 @@ def horizon_key(partition: int) -> str:
     return f"horizon:{partition}"
 
 
+@lru_cache(maxsize=1_024)
 def parts_of(cohort: str) -> tuple[int, int]:
-    """The checkout partition and the number of a cohort."""
+    """The checkout partition and the number of a cohort; many orders in a row are of the same few."""
     partition, _, number = cohort.partition(":")
     return int(partition), int(number)
 
@@ -314,8 +327,27 @@ def version_of(data: bytes) -> int:
     return int(data[len(_VERSION) : data.index(b",", len(_VERSION))])
 
 
-def _present(row: "OrderRow | JournalRow | Cohort | Horizon") -> dict[str, Any]:
+def _present(row: "Cohort | Horizon") -> dict[str, Any]:
     return {name: value for name, value in zip(row._fields, row, strict=True) if value is not None}
+
+
+def _move(move: tuple[str, str | int]) -> str:
+    """Units are numbers, money is a string."""
+    key, amount = move
+    return f'"{key}":{amount}' if isinstance(amount, int) else f'"{key}":"{amount}"'
+
+
+def _turned_at(reason: Reason | None, step: StepName | None) -> str:
+    return "" if reason is None else f',"reason":"{reason}","step":"{step}"'
+
+
+def _of(cohort: str | None) -> str:
+    return "" if cohort is None else f',"cohort":"{cohort}"'
+
+
+def _parameters(limit: str | None, countries: list[str] | None) -> str:
+    given = {"limit": limit, "countries": countries}
+    return "," + to_json({name: value for name, value in given.items() if value is not None})[1:-1].decode()
 
 
 def _turned(fields: dict[str, Any]) -> dict[str, Any]:
