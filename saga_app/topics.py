@@ -59,32 +59,33 @@ _OF_TYPE: Final[dict[type, str]] = {
     records.CohortsClosed: CHECKOUT,
     records.CohortsForgotten: CHECKOUT,
 }
+#: What the key is that is not the order's.
+_KEY_FIELD: Final[dict[type, str]] = {
+    FundsDeposited: "customer_id",
+    StockReceived: "warehouse",
+    PolicyChanged: "policy_id",
+}
 
 
 def topic_of(record: Record) -> str:
     """The inbox of the service that this record is for."""
+    topic = _OF_TYPE.get(type(record))
+    if topic is not None:
+        return topic
     if isinstance(record, PolicyChanged):
         return PAYMENT if record.limit is not None else SHIPPING
-    if isinstance(record, OrdersLeft):
-        return inbox(record.step)
-    return _OF_TYPE[type(record)]
+    assert isinstance(record, OrdersLeft)
+    return inbox(record.step)
 
 
 def key_of(record: Record) -> str:
     """What the record's partition is computed from."""
-    match record:
-        case FundsDeposited():
-            return record.customer_id
-        case StockReceived():
-            return record.warehouse
-        case PolicyChanged():
-            return record.policy_id
-        case ForPartition():
-            return str(record.partition)
-        case Slip():
-            return key_in(_OF_TYPE[type(record)], record.order)
-        case _:
-            return record.order_id
+    if isinstance(record, Slip):
+        return key_in(_OF_TYPE[type(record)], record.order)
+    if isinstance(record, ForPartition):
+        return str(record.partition)
+    key: str = getattr(record, _KEY_FIELD.get(type(record), "order_id"))
+    return key
 
 
 def key_in(topic: str, order: records.Order) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from hashlib import sha256
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import jiter
 from pydantic import ValidationError
@@ -14,7 +14,7 @@ from pydantic_core import to_json
 from saga_app.core import records
 from saga_app.core.cards import has_card_number
 from saga_app.core.errors import Fault, Rejected
-from saga_app.core.records import Do, Order, OrderCompleted, OrderPlaced, Record, Slip, Undo
+from saga_app.core.records import Order, OrderCompleted, OrderPlaced, Record, Slip, Undo
 
 #: Largest record that people may send, and largest slip, in bytes.
 LARGEST_FROM_PEOPLE: Final = 256 * 1024
@@ -60,33 +60,48 @@ ID_FIELDS: Final = frozenset(
 )
 
 
-class Kept:
-    """Orders kept parsed, by their bytes: the slips of an order follow each other closely."""
+Read = TypeVar("Read")
+
+
+class Kept(Generic[Read]):
+    """What was read or written once, by its bytes, up to so many of them: the records of an order follow each other."""
 
     def __init__(self, most_bytes: int) -> None:
         self.most_bytes = most_bytes
         self.bytes = 0
-        self.orders: dict[bytes, Order] = {}
+        self.found: dict[bytes, Read] = {}
 
-    def keep(self, order: Order) -> None:
+    def keep(self, data: bytes, read: Read) -> None:
         """The older half leaves when it is too much: a dict that loses its first again and again gets slow."""
-        if order.canonical not in self.orders:
-            self.orders[order.canonical] = order
-            self.bytes += len(order.canonical)
+        if data in self.found:
+            return
+        self.found[data] = read
+        self.bytes += len(data)
         if self.bytes > self.most_bytes:
-            for oldest in list(islice(self.orders, (len(self.orders) + 1) // 2)):
-                del self.orders[oldest]
-                self.bytes -= len(oldest)
+            for oldest in list(islice(self.found, (len(self.found) + 1) // 2)):
+                self.take(oldest)
+
+    def take(self, data: bytes) -> Read | None:
+        """What was kept, which it is not any more."""
+        read = self.found.pop(data, None)
+        if read is not None:
+            self.bytes -= len(data)
+        return read
 
 
-#: Parsed, an order takes up to 20 times its bytes: 2 MiB are 10,000 orders of 2 lines or 2,400 of 27, and about 40 MiB.
-KEPT: Final = Kept(2 * 1024 * 1024)
+#: Orders, by their one spelling. Parsed, an order takes up to 20 times its bytes: 2 MiB are 10,000 orders of 2 lines or
+#: 2,400 of 27, and about 40 MiB.
+ORDERS: Final[Kept[Order]] = Kept(2 * 1024 * 1024)
+#: Records that this process has written: a worker reads most of them back, each once, and need not parse them.
+WRITTEN: Final[Kept[Record]] = Kept(4 * 1024 * 1024)
 
 
 def decode(value: bytes | None) -> Record:
     """The record in these bytes, or `Rejected` with the reason; never another exception."""
     if value is None:
         raise Rejected(Fault.UNREADABLE, "the record has no value")
+    if written := WRITTEN.take(value):
+        return written
     if completed := _COMPLETED.fullmatch(value):
         return OrderCompleted.of(
             type="OrderCompleted", order_id=completed[1].decode(), cohort=_text(completed[2])
@@ -113,7 +128,7 @@ def _decode_ours(value: bytes) -> Record | None:
         return model(  # type: ignore[no-any-return]
             order=order, reason=head[2].decode(), step=head[3].decode(), cohort=cohort
         )
-    return model(order=order, cohort=cohort)  # type: ignore[no-any-return]
+    return model.of(type=model.__name__, order=order, cohort=cohort)  # type: ignore[no-any-return]
 
 
 def _text(found: bytes | None) -> str | None:
@@ -122,13 +137,13 @@ def _text(found: bytes | None) -> str | None:
 
 def _order(canonical: bytes) -> Order | None:
     """The order in these bytes, or None if they are not its one spelling."""
-    if kept := KEPT.orders.get(canonical):
+    if kept := ORDERS.found.get(canonical):
         return kept
     if not _CANONICAL.fullmatch(canonical):
         return None
     order = Order.model_validate_json(canonical)
     order.__dict__["canonical"] = canonical
-    KEPT.keep(order)
+    ORDERS.keep(canonical, order)
     return order
 
 
@@ -146,9 +161,7 @@ def _decode_theirs(value: bytes) -> Record:
     record: Record = model.model_validate(fields)
     if isinstance(record, OrderPlaced):
         try:
-            KEPT.keep(record.order)
-        except ValidationError:
-            raise
+            ORDERS.keep(record.order.canonical, record.order)
         except ValueError as error:
             raise Rejected(Fault.INVALID, str(error)) from None
     return record
@@ -171,32 +184,27 @@ def parse(value: bytes) -> dict[str, Any]:
 
 def encode(record: Record) -> bytes:
     """The record as compact JSON, `type` first; the order last and exactly as it came."""
-    match record:
-        case Do():
-            return b'{"type":"%s"%s,"order":%s}' % (_name(record), _cohort(record), record.order.canonical)
-        case Undo():
-            return b'{"type":"%s","reason":"%s","step":"%s"%s,"order":%s}' % (
-                _name(record),
-                record.reason.encode(),
-                record.step.encode(),
-                _cohort(record),
-                record.order.canonical,
-            )
-        case OrderCompleted():
-            return b'{"type":"OrderCompleted","order_id":"%s"%s}' % (
-                record.order_id.encode(),
-                _cohort(record),
-            )
-        case _:
-            return to_json(record.model_dump(exclude_none=True))
+    if isinstance(record, Slip):
+        value = b'{"type":"%s"%s%s,"order":%s}' % (
+            record.type.encode(),
+            _turned(record) if isinstance(record, Undo) else b"",
+            _cohort(record),
+            record.order.canonical,
+        )
+    elif isinstance(record, OrderCompleted):
+        value = b'{"type":"OrderCompleted","order_id":"%s"%s}' % (record.order_id.encode(), _cohort(record))
+    else:
+        return to_json(record.model_dump(exclude_none=True))
+    WRITTEN.keep(value, record)
+    return value
+
+
+def _turned(record: Undo) -> bytes:
+    return b',"reason":"%s","step":"%s"' % (record.reason.encode(), record.step.encode())
 
 
 def _cohort(record: Slip | OrderCompleted) -> bytes:
     return b"" if record.cohort is None else b',"cohort":"%s"' % record.cohort.encode()
-
-
-def _name(record: Slip) -> bytes:
-    return type(record).__name__.encode()
 
 
 def _in_words(error: ValidationError) -> str:

@@ -247,8 +247,8 @@ class OrderPlaced(Model):
 
     def _total(self) -> Decimal:
         stated = None if self.amount is None else self._price(self.amount)
-        prices = [None if line.unit_price is None else self._price(line.unit_price) for line in self.lines]
-        if not prices or None in prices:
+        prices = [self._price(line.unit_price) for line in self.lines if line.unit_price is not None]
+        if not prices or len(prices) < len(self.lines):
             if stated is None:
                 raise ValueError("amount is required unless every line has a unit_price")
             return stated

@@ -5,6 +5,8 @@ Inboxes, routing, audit, history, order database and diagrams follow from it: `d
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
 from typing import Final
 
 from saga_app.core import records
@@ -84,27 +86,31 @@ SEQUENCE: Final = (
 )
 
 
+_BY_NAME: Final = {each.name: each for each in ROUTE}
+_AFTER: Final = {here.name: there for here, there in pairwise(ROUTE)}
+_BEFORE: Final = {there.name: here for here, there in pairwise(ROUTE)}
+
+
 def step(name: StepName) -> Step:
     """The step of that name."""
-    return next(each for each in ROUTE if each.name == name)
+    return _BY_NAME[name]
 
 
 def start(order: Order, cohort: str | None = None) -> Record:
     """Asks the first step to act."""
-    return ROUTE[0].do(order=order, cohort=cohort)  # type: ignore[return-value]
+    return _asked(ROUTE[0].do, order, cohort)
 
 
 def abort(order: Order, reason: Reason, cohort: str | None = None) -> Record:
     """Cancelling walks the route from its end, so it meets the order wherever it is."""
-    last, here = ROUTE[-1], StepName.CHECKOUT
-    return last.undo(order=order, reason=reason, step=here, cohort=cohort)  # type: ignore[return-value]
+    return _asked(ROUTE[-1].undo, order, cohort, reason=reason, step=StepName.CHECKOUT)
 
 
 def send_on(here: Step, order: Order, cohort: str | None = None) -> Record:
     """Asks the next step to act, or ends the order as completed."""
     if here is PIVOT:
-        return records.OrderCompleted(order_id=order.order_id, cohort=cohort)
-    return ROUTE[ROUTE.index(here) + 1].do(order=order, cohort=cohort)  # type: ignore[return-value]
+        return records.OrderCompleted.of(type="OrderCompleted", order_id=order.order_id, cohort=cohort)
+    return _asked(_AFTER[here.name].do, order, cohort)
 
 
 def send_back(
@@ -113,5 +119,8 @@ def send_back(
     """Asks the step before to undo, or ends the order as cancelled."""
     if here is ROUTE[0]:
         return records.OrderCancelled(order_id=order.order_id, reason=reason, step=turned_at, cohort=cohort)
-    before = ROUTE[ROUTE.index(here) - 1]
-    return before.undo(order=order, reason=reason, step=turned_at, cohort=cohort)  # type: ignore[return-value]
+    return _asked(_BEFORE[here.name].undo, order, cohort, reason=reason, step=turned_at)
+
+
+def _asked(slip: type[Do | Undo], order: Order, cohort: str | None, **turned: StrEnum) -> Record:
+    return slip.of(type=slip.__name__, order=order, cohort=cohort, **turned)  # type: ignore[return-value]

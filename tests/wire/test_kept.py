@@ -29,31 +29,45 @@ def test_an_order_is_read_once_for_all_of_its_slips() -> None:
     assert undo.order is placed.order
 
 
+def test_what_this_process_wrote_is_read_back_once_without_parsing() -> None:
+    record = PaymentRequested(order=order(1))
+    value = wire.encode(record)
+    assert wire.decode(bytes(bytearray(value))) is record
+    again = wire.decode(value)
+    assert again == record and again is not record
+
+
 def test_what_is_kept_never_passes_its_bytes() -> None:
-    kept = Kept(5_000)
+    kept = Kept[Order](5_000)
     for number in range(300):
-        kept.keep(order(number, lines=number % 40))
-        assert kept.bytes == sum(map(len, kept.orders)) <= 5_000
+        each = order(number, lines=number % 40)
+        kept.keep(each.canonical, each)
+        assert kept.bytes == sum(map(len, kept.found)) <= 5_000
 
 
 def test_the_younger_half_stays() -> None:
-    kept, orders = Kept(1_000), [order(number) for number in range(10, 60)]
+    kept, orders = Kept[Order](1_000), [order(number) for number in range(10, 60)]
     for each in orders:
-        kept.keep(each)
-    assert list(kept.orders.values()) == orders[-len(kept.orders) :]
+        kept.keep(each.canonical, each)
+    assert list(kept.found.values()) == orders[-len(kept.found) :]
     assert kept.bytes > 1_000 // 2 - len(orders[0].canonical)
 
 
-def test_an_order_that_is_larger_than_all_room_is_not_kept() -> None:
-    kept = Kept(1_000)
-    kept.keep(order(1, lines=100))
-    assert not kept.orders
+def test_what_is_larger_than_all_room_is_not_kept() -> None:
+    kept = Kept[str](1_000)
+    kept.keep(b"x" * 1_001, "large")
+    assert not kept.found
     assert kept.bytes == 0
 
 
-def test_an_order_that_comes_again_takes_no_more_room() -> None:
-    kept = Kept(5_000)
-    kept.keep(order(1))
-    before = kept.bytes
-    kept.keep(order(1))
-    assert kept.bytes == before
+def test_what_comes_again_takes_no_more_room() -> None:
+    kept = Kept[str](5_000)
+    kept.keep(b"same", "first")
+    kept.keep(b"same", "second")
+    assert (kept.bytes, kept.found) == (4, {b"same": "first"})
+
+
+def test_what_is_taken_leaves_its_room() -> None:
+    kept = Kept[str](5_000)
+    kept.keep(b"same", "first")
+    assert (kept.take(b"same"), kept.take(b"same"), kept.bytes) == ("first", None, 0)
