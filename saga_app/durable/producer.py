@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from saga_app.durable.lease import Lease
+from saga_app.durable.lease import NEVER, Lease
 from saga_app.durable.ports import Offsets, Outgoing, Place
 from saga_app.durable.refusal import refused
 from saga_app.topics import LARGEST_IN_LOG
@@ -104,15 +104,19 @@ class KafkaLog:
     def _send(self, records: Sequence[Outgoing], append: _Append, generation: int) -> int:
         """Hands over as many of the records as the lease allows; how many.
 
-        Asked before each record, since librdkafka counts a record's time from when it is handed over: a process that is
-        paused on its way through a thousand records would send the rest of them as fresh ones when it wakes.
+        The clock is asked before each record, since librdkafka counts a record's time from when it is handed over: a
+        process that is paused on its way through a thousand records would send the rest of them as fresh ones when it
+        wakes. The generation need not be: see `Lease.until`.
         """
         # A callable per record, or names for the arguments, would double what a record costs here.
         placed, delivered = append.placed, append.delivered
+        clock, until = self.lease.clock, NEVER
         count = 0
         for record in records:
-            if not self.lease.holds(generation):
-                break
+            if clock() > until:
+                until = self.lease.until(generation)
+                if clock() > until:
+                    break
             if record.partition is None:
                 self._hand_over(record, ANY_PARTITION, delivered)
             else:

@@ -5,6 +5,7 @@ fails acknowledges its record; faust#189, faust#315), a18 (faust#393) and the mi
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -415,4 +416,36 @@ async def test_the_rest_of_an_append_waits_where_the_process_was_paused_on_its_w
     assert [each.value() for each in there] == [b"0", b"1", b"2"] and not appending.done()
     lease.renew(GENERATION, 5.0)
     assert await appending == {(topic, 0): list(range(6))}
+    log.close()
+
+
+class Counting(Lease):
+    """A lease that is renewed by the consumer's thread while a send runs, and its clock, which each record moves."""
+
+    def __init__(self) -> None:
+        self.now, self.asked = 0.0, 0
+        super().__init__(8, 4, clock=lambda: self.now)
+        self.follow(lambda: GENERATION)
+        self.renew(GENERATION, 0.0)
+
+    def until(self, generation: int) -> float:
+        self.asked += 1
+        return super().until(generation)
+
+
+@in_a_loop
+async def test_the_lease_is_asked_once_for_a_send_and_again_when_its_time_is_over() -> None:
+    lease = Counting()
+    log = KafkaLog({"bootstrap.servers": NO_BROKER, "log_level": 0}, 4, lease)
+    handed: list[float] = []
+
+    def hand_over(record: Outgoing, *place: Any) -> None:
+        handed.append(lease.now)
+        lease.now += 1
+        lease.renew(GENERATION, lease.now - 1)
+
+    log._hand_over = hand_over  # type: ignore[assignment,method-assign]
+    append = module._Append(asyncio.get_running_loop(), defaultdict(list))
+    assert log._send([Outgoing("t", b"k", b"v", 0)] * 9, append, GENERATION) == 9
+    assert (handed, lease.asked) == ([0, 1, 2, 3, 4, 5, 6, 7, 8], 2)
     log.close()
