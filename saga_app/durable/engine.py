@@ -21,7 +21,7 @@ from saga_app.durable.fatal import Exit, die
 from saga_app.durable.lease import GivenUp, Lease
 from saga_app.durable.leaving import Ages, LeavingClock
 from saga_app.durable.library import Library, Service, Superseded
-from saga_app.durable.ports import Batch, Observer, Shelf
+from saga_app.durable.ports import Fetch, Observer, Shelf
 from saga_app.durable.producer import KafkaLog
 from saga_app.durable.reader import Reader, cut
 from saga_app.durable.refusal import Admin, Teller
@@ -61,12 +61,12 @@ class Engine:
         self.lease = Lease(timeouts.session, timeouts.delivery)
         self.desks = {service.topic: Desk(service.topic) for service in services}
         self.views: dict[str, dict[int, View]] = {service.topic: {} for service in services}
-        self._arrive: Callable[[str, Batch], None] = lambda topic, batch: None
+        self._arrive: Callable[[str, Fetch], None] = lambda topic, fetch: None
         self._tasks: list[asyncio.Task[None]] = []
         self._restoring = asyncio.Lock()
 
-    def start(self, arrive: Callable[[str, Batch], None]) -> None:
-        """Starts threads and tasks; fetched batches are handed to `arrive` in the main loop."""
+    def start(self, arrive: Callable[[str, Fetch], None]) -> None:
+        """Starts threads and tasks; what is fetched is handed to `arrive` in the main loop."""
         self._arrive = arrive
         # A round makes and drops many thousands of small objects; what was imported need not be looked at each time.
         gc.freeze()
@@ -214,10 +214,9 @@ class Engine:
     def _reader(self, topic: str) -> Reader:
         desk = self.desks[topic]
 
-        def deliver(batches: list[Batch]) -> None:
-            for batch in batches:
-                desk.fetched(batch)
-                self._loop.call_soon_threadsafe(self._arrive, topic, batch)
+        def deliver(fetch: Fetch) -> None:
+            desk.fetched(fetch)
+            self._loop.call_soon_threadsafe(self._arrive, topic, fetch)
 
         return Reader({**self.settings.kafka, "error_cb": Teller()}, topic, deliver, desk.has_room)
 

@@ -27,7 +27,8 @@ class Message(NamedTuple):
 class Batch(NamedTuple):
     """What one fetch brought of one partition: everything from `start` up to, not including, `end`.
 
-    `generation` is the consumer group's when the batch was fetched; a batch of an earlier one is dropped.
+    `generation` is the consumer group's when the batch was fetched; a batch of an earlier one is dropped. `size` is the
+    bytes of the values as they were fetched, and stays what it was where a round takes the batch in parts.
     """
 
     partition: int
@@ -35,6 +36,11 @@ class Batch(NamedTuple):
     end: int
     generation: int
     messages: Sequence[Message]
+    size: int = 0
+
+
+#: What one fetch brought of one inbox.
+Fetch = Sequence[Batch]
 
 
 class Outgoing(NamedTuple):

@@ -15,7 +15,7 @@ from confluent_kafka import Message as KafkaMessage
 
 from saga_app.durable.fatal import Exit, die
 from saga_app.durable.patience import MOVING
-from saga_app.durable.ports import Batch, Message
+from saga_app.durable.ports import Batch, Fetch, Message
 from saga_app.durable.refusal import refused
 from saga_app.settings import readers_group
 
@@ -30,7 +30,7 @@ class Reader:
         self,
         config: Mapping[str, Any],
         topic: str,
-        deliver: Callable[[list[Batch]], None],
+        deliver: Callable[[Fetch], None],
         has_room: Callable[[], bool],
     ) -> None:
         self.topic = topic
@@ -141,7 +141,8 @@ class Reader:
                 continue
             end = messages[-1].offset + 1
             self._next[partition] = end
-            batches.append(Batch(partition, start, end, self._generation, messages))
+            size = sum(len(message.value or b"") for message in messages)
+            batches.append(Batch(partition, start, end, self._generation, messages, size))
         if batches:
             self._deliver(batches)
 

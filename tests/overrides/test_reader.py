@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient
 
 from saga_app.durable import reader as module
 from saga_app.durable.fatal import Exit
-from saga_app.durable.ports import Batch
+from saga_app.durable.ports import Batch, Fetch
 from saga_app.durable.reader import Reader
 from saga_app.local.broker import Broker
 from tests.overrides.parts import in_a_loop, make_topics, stock_app, unique, wait_until, write
@@ -30,8 +30,8 @@ class Desk:
         self.batches: list[Batch] = []
         self.room = True
 
-    def deliver(self, batches: list[Batch]) -> None:
-        self.batches.extend(batches)
+    def deliver(self, fetch: Fetch) -> None:
+        self.batches.extend(fetch)
 
     def of(self, generation: int, partition: int = 0) -> list[Batch]:
         return [each for each in self.batches if (each.generation, each.partition) == (generation, partition)]
@@ -81,6 +81,13 @@ def test_reading_starts_at_the_given_position(kafka: Broker, topic: str, reader:
     wait_until(lambda: desk.end(1) == 10)
     assert desk.offsets(1) == [4, 5, 6, 7, 8, 9]
     assert desk.batches[0].messages[0].value == b"4"
+
+
+def test_a_batch_tells_the_bytes_of_its_values(kafka: Broker, topic: str, reader: Reader, desk: Desk) -> None:
+    write(kafka.address, topic, [b"x" * 10, b"", b"x" * 100])
+    reader.assign({0: 0}, 1)
+    wait_until(lambda: desk.end(1) == 3)
+    assert sum(batch.size for batch in desk.batches) == 110
 
 
 def test_batches_follow_each_other_without_a_gap(
