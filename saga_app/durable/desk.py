@@ -8,8 +8,9 @@ from typing import Any, Final
 from saga_app.durable.fatal import Exit, die
 from saga_app.durable.ports import Batch, Fetch
 
-#: Records fetched and not yet durable, per inbox, and their bytes: the reader waits above either. A record may have
-#: 1 MiB, so the bytes alone keep whoever can write to an inbox from filling the memory.
+#: Records fetched and not yet durable, per inbox, and their bytes: the reader leaves the inbox out above either, until
+#: half of it is durable: it has thrown away what it had fetched ahead, and would do nothing else if it came back at
+#: once. A record may have 1 MiB, so the bytes alone keep whoever can write to an inbox from filling the memory.
 MOST_WAITING: Final = 8_000
 MOST_BYTES_WAITING: Final = 32 * 1024 * 1024
 
@@ -24,6 +25,7 @@ class Desk:
         self._generation = -1
         self._waiting: list[Batch] = []
         self._records = self._bytes = 0
+        self._full = False
         self._counting = threading.Lock()
         self._arrived = asyncio.Event()
         self._resting = asyncio.Event()
@@ -48,7 +50,9 @@ class Desk:
 
     def has_room(self) -> bool:
         """Whether the reader may fetch more; asked from its thread."""
-        return self._records < MOST_WAITING and self._bytes < MOST_BYTES_WAITING
+        part = 2 if self._full else 1
+        self._full = self._records * part >= MOST_WAITING or self._bytes * part >= MOST_BYTES_WAITING
+        return not self._full
 
     def fetched(self, batches: Fetch) -> None:
         """They are on their way; told from the reader's thread."""

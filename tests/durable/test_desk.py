@@ -177,8 +177,11 @@ def test_the_reader_waits_while_too_much_is_not_durable(most: int, size: int) ->
     assert desk.has_room()
     desk.fetched([one])
     assert (desk.has_room(), desk.waiting) == (False, most)
+    desk.released([one] * (most // 2))
+    assert not desk.has_room(), "the reader would throw away again what it fetches ahead"
     desk.released([one])
     assert desk.has_room()
-    desk.fetched([one])
+    desk.fetched([one] * most)
+    assert not desk.has_room()
     desk.open({0: 0}, 2)
     assert desk.has_room() and desk.waiting == 0

@@ -1,4 +1,4 @@
-"""The consumer: Faust and aiokafka keep the group membership and the commits; the records come from our readers.
+"""The consumer: Faust and aiokafka keep the group membership and the commits; the records come from our reader.
 
 Answers faust#606 and faust#707 (commits past a record that is not done), faust.md a12 (acknowledged offsets are
 forgotten at a rebalance), a14 (a gap in the acknowledged offsets stops commits for ever) and the skipping of records
@@ -82,7 +82,7 @@ class SagaConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             if isinstance(request, HeartbeatRequest) and response.error_code == 0:
                 if not lease.renew(generation, asked_at):
                     coordinator.request_rejoin()
-                # aiokafka leaves the group for good when nobody polls it (aiokafka#1187); our readers do the polling.
+                # aiokafka leaves the group for good when nobody polls it (aiokafka#1187); our reader does the polling.
                 with consumer._subscription.fetch_context():
                     pass
             return response
@@ -133,7 +133,11 @@ class SagaConsumer(driver.Consumer):  # type: ignore[misc]
     async def on_start(self) -> None:
         await super().on_start()
         if not self.app.client_only:
-            self.app.engine.start(lambda topic, fetch: self._arrivals.put_nowait((topic, fetch)))
+            self.app.engine.start(self._arrived)
+
+    def _arrived(self, fetched: Mapping[str, Fetch]) -> None:
+        for each in fetched.items():
+            self._arrivals.put_nowait(each)
 
     async def on_stop(self) -> None:
         await super().on_stop()
