@@ -6,12 +6,12 @@ from saga_app import topics
 from saga_app.core.inventory import Inventory
 from saga_app.core.participant import Participant
 from saga_app.durable.desk import Desk
-from saga_app.durable.ports import Batch
+from saga_app.durable.ports import Fetch
 
 TOPIC = topics.INVENTORY
 FOLD = Participant(Inventory())
 
 
-async def listen(batches: Stream[Batch], desk: Desk) -> None:
+async def listen(fetches: Stream[Fetch], desk: Desk) -> None:
     """Reserves an order's lines, all or none, and asks shipping, or puts them back (tables reservations, stock)."""
-    await desk.serve(batches)
+    await desk.serve(fetches)

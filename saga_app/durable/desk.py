@@ -2,14 +2,15 @@
 
 import asyncio
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 from saga_app.durable.fatal import Exit, die
-from saga_app.durable.ports import Batch
+from saga_app.durable.ports import Batch, Fetch
 
-#: Records fetched and not yet durable, per inbox, and their bytes: the reader waits above either. A record may have
-#: 1 MiB, so the bytes alone keep whoever can write to an inbox from filling the memory.
+#: Records fetched and not yet durable, per inbox, and their bytes: the reader leaves the inbox out above either, until
+#: half of it is durable: it has thrown away what it had fetched ahead, and would do nothing else if it came back at
+#: once. A record may have 1 MiB, so the bytes alone keep whoever can write to an inbox from filling the memory.
 MOST_WAITING: Final = 8_000
 MOST_BYTES_WAITING: Final = 32 * 1024 * 1024
 
@@ -24,6 +25,7 @@ class Desk:
         self._generation = -1
         self._waiting: list[Batch] = []
         self._records = self._bytes = 0
+        self._full = False
         self._counting = threading.Lock()
         self._arrived = asyncio.Event()
         self._resting = asyncio.Event()
@@ -48,14 +50,15 @@ class Desk:
 
     def has_room(self) -> bool:
         """Whether the reader may fetch more; asked from its thread."""
-        return self._records < MOST_WAITING and self._bytes < MOST_BYTES_WAITING
+        part = 2 if self._full else 1
+        self._full = self._records * part >= MOST_WAITING or self._bytes * part >= MOST_BYTES_WAITING
+        return not self._full
 
-    def fetched(self, batch: Batch) -> None:
-        """It is on its way; told from the reader's thread."""
-        size = _size(batch)
+    def fetched(self, batches: Fetch) -> None:
+        """They are on their way; told from the reader's thread."""
         with self._counting:
-            self._records += len(batch.messages)
-            self._bytes += size
+            self._records += sum(len(batch.messages) for batch in batches)
+            self._bytes += sum(batch.size for batch in batches)
 
     def is_current(self, generation: int) -> bool:
         return generation == self._generation
@@ -65,10 +68,11 @@ class Desk:
         """Records fetched and not yet durable."""
         return self._records
 
-    async def serve(self, batches: Any) -> None:
-        """What an agent does: every batch on its Faust stream comes to this desk. Acknowledging is the round's work."""
-        async for batch in batches.noack():
-            self.deliver(batch)
+    async def serve(self, fetches: Any) -> None:
+        """What an agent does: what comes on its Faust stream comes to this desk. Acknowledging is the round's work."""
+        async for fetch in fetches.noack():
+            for batch in fetch:
+                self.deliver(batch)
 
     def deliver(self, batch: Batch) -> None:
         """A batch has arrived; one of an earlier generation is dropped."""
@@ -95,14 +99,8 @@ class Desk:
             )
         self.durable[partition] = end
 
-    def released(self, batches: Sequence[Batch]) -> None:
+    def released(self, batches: Fetch) -> None:
         """They are durable, and no longer held in memory."""
-        records, size = sum(len(batch.messages) for batch in batches), sum(map(_size, batches))
         with self._counting:
-            self._records = max(0, self._records - records)
-            self._bytes = max(0, self._bytes - size)
-
-
-def _size(batch: Batch) -> int:
-    """Bytes of the values."""
-    return sum(len(message.value or b"") for message in batch.messages)
+            self._records = max(0, self._records - sum(len(batch.messages) for batch in batches))
+            self._bytes = max(0, self._bytes - sum(batch.size for batch in batches))

@@ -1,4 +1,4 @@
-"""The engine of one worker: shelves, desks, readers, rounds, lease and clock, put together.
+"""The engine of one worker: shelves, desks, reader, rounds, lease and clock, put together.
 
 It knows Kafka and RocksDB but not Faust; the overrides in `durable.overrides` tell it when partitions come and go.
 """
@@ -21,7 +21,7 @@ from saga_app.durable.fatal import Exit, die
 from saga_app.durable.lease import GivenUp, Lease
 from saga_app.durable.leaving import Ages, LeavingClock
 from saga_app.durable.library import Library, Service, Superseded
-from saga_app.durable.ports import Batch, Observer, Shelf
+from saga_app.durable.ports import Fetch, Observer, Shelf
 from saga_app.durable.producer import KafkaLog
 from saga_app.durable.reader import Reader, cut
 from saga_app.durable.refusal import Admin, Teller
@@ -61,12 +61,12 @@ class Engine:
         self.lease = Lease(timeouts.session, timeouts.delivery)
         self.desks = {service.topic: Desk(service.topic) for service in services}
         self.views: dict[str, dict[int, View]] = {service.topic: {} for service in services}
-        self._arrive: Callable[[str, Batch], None] = lambda topic, batch: None
+        self._arrive: Callable[[Mapping[str, Fetch]], None] = lambda fetched: None
         self._tasks: list[asyncio.Task[None]] = []
         self._restoring = asyncio.Lock()
 
-    def start(self, arrive: Callable[[str, Batch], None]) -> None:
-        """Starts threads and tasks; fetched batches are handed to `arrive` in the main loop."""
+    def start(self, arrive: Callable[[Mapping[str, Fetch]], None]) -> None:
+        """Starts threads and tasks; what is fetched of the inboxes is handed to `arrive` in the main loop."""
         self._arrive = arrive
         # A round makes and drops many thousands of small objects; what was imported need not be looked at each time.
         gc.freeze()
@@ -81,7 +81,12 @@ class Engine:
         self.leaving = LeavingClock(self.log, self.settings.partitions, ages)
         self._loop = asyncio.get_running_loop()
         self.rounds = {service.topic: self._round(service) for service in self.services}
-        self.readers = {service.topic: self._reader(service.topic) for service in self.services}
+        self.reader = Reader(
+            {**self.settings.kafka, "error_cb": Teller()},
+            list(self.desks),
+            self._fetched,
+            lambda topic: self.desks[topic].has_room(),
+        )
         self._tasks = [
             *(asyncio.create_task(self._work(topic), name=f"rounds of {topic}") for topic in self.rounds),
             asyncio.create_task(self._keep_time(self.clock), name="deadline clock"),
@@ -93,8 +98,7 @@ class Engine:
         self._preparing = STOPPED
         for task in self._tasks:
             task.cancel()
-        for reader in self.readers.values():
-            reader.close()
+        self.reader.close()
         async with self._restoring:
             self.library.close()
         self.log.close()
@@ -156,7 +160,7 @@ class Engine:
         for topic, desk in self.desks.items():
             own = {partition: at for (name, partition), at in positions.items() if name == topic}
             desk.open(own, generation)
-            self.readers[topic].assign(own, generation)
+        self.reader.assign(positions, generation)
         self.clock.start(generation)
         self.leaving.start(generation)
 
@@ -167,8 +171,7 @@ class Engine:
         self.generation = -1
         self.clock.stop()
         self.leaving.stop()
-        for reader in self.readers.values():
-            reader.unassign()
+        self.reader.unassign()
         for desk in self.desks.values():
             desk.close()
 
@@ -211,15 +214,11 @@ class Engine:
             self.clock.changed(partition, changes)
         self.observer.changed(topic, changes)
 
-    def _reader(self, topic: str) -> Reader:
-        desk = self.desks[topic]
-
-        def deliver(batches: list[Batch]) -> None:
-            for batch in batches:
-                desk.fetched(batch)
-                self._loop.call_soon_threadsafe(self._arrive, topic, batch)
-
-        return Reader({**self.settings.kafka, "error_cb": Teller()}, topic, deliver, desk.has_room)
+    def _fetched(self, fetched: Mapping[str, Fetch]) -> None:
+        """In the reader's thread: the main loop is woken once for all inboxes."""
+        for topic, fetch in fetched.items():
+            self.desks[topic].fetched(fetch)
+        self._loop.call_soon_threadsafe(self._arrive, fetched)
 
     async def _work(self, topic: str) -> None:
         """The rounds of one agent; every failure ends the process, so that Faust never acknowledges for us."""

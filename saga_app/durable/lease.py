@@ -12,13 +12,15 @@ the rules keep them harmless.
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import Final
 
 from saga_app.durable.fatal import Exit, die
 
-
-def uptime() -> float:
-    """Seconds on a clock that goes on while the machine sleeps (CLOCK_BOOTTIME)."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+#: Seconds on a clock that goes on while the machine sleeps. It is read for every record that is sent.
+uptime: Final = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+#: Before every time of a clock.
+NEVER: Final = float("-inf")
 
 
 class GivenUp(Exception):
@@ -41,7 +43,7 @@ class Lease:
         self.longest = session_timeout - delivery_timeout
         self.clock = clock
         self.poll = poll
-        self._renewed = self._taken = (-1, float("-inf"))
+        self._renewed = self._taken = (-1, NEVER)
         self._current: Callable[[], int] = lambda: -1
         self._given_up: int | None = None
 
@@ -72,10 +74,20 @@ class Lease:
         """From now on nobody waits for this generation's lease: during a rebalance no heartbeat renews it."""
         self._given_up = generation
 
-    def holds(self, generation: int) -> bool:
-        """Whether a record sent now is in the log, or given up, before anyone can take over."""
+    def until(self, generation: int) -> float:
+        """Until when, on our clock, a record may be sent: it is in the log, or given up, before anyone can take over.
+
+        What sends many records in one go of the main loop may ask this once, and then the clock for each. The group
+        may be found to have moved on meanwhile, by the consumer's thread, but not before the time is over: no member
+        is replaced within its session, counted from that heartbeat, unless it joins anew, and ours does that only when
+        the main loop has run again and given up its partitions.
+        """
         renewed, asked_at = self._renewed
-        return renewed == generation == self._current() and self.clock() - asked_at <= self.longest
+        return asked_at + self.longest if renewed == generation == self._current() else NEVER
+
+    def holds(self, generation: int) -> bool:
+        """Whether a record may be sent now."""
+        return self.clock() <= self.until(generation)
 
     @property
     def age(self) -> float:

@@ -105,7 +105,8 @@ class Library:
             if records:
                 logger.warning("%s: %d rows written again behind stale ones", changelog.topic, len(records))
                 offsets = await log.append(records, generation)
-                restore.repaired(self.shelves[place], changelog.end(), offsets)
+                written = offsets[changelog.topic, changelog.partition]
+                restore.repaired(self.shelves[place], changelog.end(), written)
 
     def condemn(self, error: RowsMissing) -> NoReturn:
         """The store is thrown away and comes back from the changelogs. The same again, after that, means a bug."""

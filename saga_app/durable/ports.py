@@ -10,6 +10,8 @@ Header = tuple[str, bytes]
 VERSION: Final = "saga-version"
 #: A topic, or a table, and a partition of it.
 Place = tuple[str, int]
+#: Where records that name their partition were written: the offsets in each place, in order.
+Offsets = Mapping[Place, Sequence[int]]
 
 
 class Message(NamedTuple):
@@ -25,7 +27,8 @@ class Message(NamedTuple):
 class Batch(NamedTuple):
     """What one fetch brought of one partition: everything from `start` up to, not including, `end`.
 
-    `generation` is the consumer group's when the batch was fetched; a batch of an earlier one is dropped.
+    `generation` is the consumer group's when the batch was fetched; a batch of an earlier one is dropped. `size` is the
+    bytes of the values as they were fetched, and stays what it was where a round takes the batch in parts.
     """
 
     partition: int
@@ -33,6 +36,11 @@ class Batch(NamedTuple):
     end: int
     generation: int
     messages: Sequence[Message]
+    size: int = 0
+
+
+#: What one fetch brought of one inbox.
+Fetch = Sequence[Batch]
 
 
 class Outgoing(NamedTuple):
@@ -61,8 +69,8 @@ class Inbox(Protocol):
 class Log(Protocol):
     """Where rows and records are written; one port for the journal, one for what is published after it."""
 
-    async def append(self, records: Sequence[Outgoing], generation: int) -> list[int]:
-        """Writes all and waits until the broker has them; the offsets, in order. Raises if one fails.
+    async def append(self, records: Sequence[Outgoing], generation: int) -> Offsets:
+        """Writes all and waits until the broker has them; where rows are. Raises if one fails.
 
         Nothing is sent unless this worker certainly still belongs to that generation of the group; returns only then,
         also where there is nothing to send.

@@ -1,13 +1,17 @@
-"""The reader: fetches one inbox with librdkafka, in a thread of its own. Group membership and commits stay with Faust.
+"""The reader: fetches the inboxes with librdkafka, in a thread of its own. Membership and commits stay with Faust.
 
 Faust's fetch loop spends 50 to 200 us per record and can deliver records of an earlier assignment, or skip those that
 were fetched while tables were restored. Here partitions are assigned by hand, from positions that we know, and only
 after the rebalance is over.
+
+One consumer reads all inboxes: at a moderate load most of what a record costs is that threads are woken for it. An
+inbox whose records wait too long for their rounds is taken out of the assignment, and put back from the position that
+we know; librdkafka's own pause would outlive an assignment.
 """
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
@@ -15,7 +19,7 @@ from confluent_kafka import Message as KafkaMessage
 
 from saga_app.durable.fatal import Exit, die
 from saga_app.durable.patience import MOVING
-from saga_app.durable.ports import Batch, Message
+from saga_app.durable.ports import Batch, Fetch, Message, Place
 from saga_app.durable.refusal import refused
 from saga_app.settings import readers_group
 
@@ -24,23 +28,25 @@ MOST_RECORDS: Final = 2_000
 
 
 class Reader:
-    """Reads assigned partitions from given positions and hands over batches."""
+    """Reads assigned partitions of all inboxes from given positions and hands over what each fetch brought."""
 
     def __init__(
         self,
         config: Mapping[str, Any],
-        topic: str,
-        deliver: Callable[[list[Batch]], None],
-        has_room: Callable[[], bool],
+        topics: Sequence[str],
+        deliver: Callable[[Mapping[str, Fetch]], None],
+        has_room: Callable[[str], bool],
     ) -> None:
-        self.topic = topic
+        self.topics = topics
         self._deliver = deliver
         self._has_room = has_room
-        self._wanted: tuple[dict[int, int], int] | None = None
+        self._wanted: tuple[dict[Place, int], int] | None = None
         self._changed = threading.Event()
         self._running = True
-        self._next: dict[int, int] = {}
-        self._ends: dict[int, int] = {}
+        self._next: dict[Place, int] = {}
+        #: Inboxes that are not assigned at present, because there is no room.
+        self._held: set[str] = set()
+        self._ends: dict[Place, int] = {}
         self._looked = 0.0
         self._generation = -1
         self._config = {
@@ -51,16 +57,17 @@ class Reader:
             "auto.offset.reset": "error",
             "isolation.level": "read_committed",
             "max.poll.interval.ms": 86_400_000,
-            "fetch.wait.max.ms": 500,
+            # What is assigned while a fetch waits at the broker is asked for with the next one.
+            "fetch.wait.max.ms": 100,
             "fetch.queue.backoff.ms": 20,
             "queued.max.messages.kbytes": 16 * 1024,
             "fetch.message.max.bytes": 1024 * 1024,
             "socket.nagle.disable": True,
         }
-        self._thread = threading.Thread(target=self._run, name=f"saga-reader-{topic}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="saga-reader", daemon=True)
         self._thread.start()
 
-    def assign(self, positions: Mapping[int, int], generation: int) -> None:
+    def assign(self, positions: Mapping[Place, int], generation: int) -> None:
         """Reads these partitions from these offsets on; batches carry the generation."""
         self._wanted = (dict(positions), generation)
         self._changed.set()
@@ -70,9 +77,10 @@ class Reader:
         self._wanted = ({}, -1)
         self._changed.set()
 
-    def behind(self) -> int:
+    def behind(self, topic: str) -> int:
         """Records that are in the inbox and not fetched, as far as the last fetches told."""
-        return sum(max(0, end - self._next.get(partition, end)) for partition, end in self._ends.items())
+        ends = self._ends.items()
+        return sum(max(0, end - self._next.get(place, end)) for place, end in ends if place[0] == topic)
 
     def close(self) -> None:
         """Ends the thread."""
@@ -86,15 +94,16 @@ class Reader:
             while self._running:
                 if self._changed.is_set():
                     self._change(consumer)
-                self._look(consumer)
-                if not self._next or not self._has_room():
-                    self._changed.wait(0.5 if not self._next else 0.002)
+                if not self._next:
+                    self._changed.wait(0.5)
                     continue
-                first = consumer.poll(0.1)
+                self._look(consumer)
+                self._make_way(consumer)
+                first = consumer.poll(0.01 if self._held else 0.1)
                 if first is not None:
                     self._hand_over([first, *consumer.consume(MOST_RECORDS - 1, 0)], consumer)
         except Exception as error:
-            die(Exit.ROUND_FAILED, f"reading {self.topic}: {error!r}")
+            die(Exit.ROUND_FAILED, f"reading {', '.join(self.topics)}: {error!r}")
         finally:
             consumer.close()
 
@@ -104,11 +113,27 @@ class Reader:
         if wanted is None:
             return
         self._next, self._generation = dict(wanted[0]), wanted[1]
+        self._held = set()
         self._ends = {}
         if self._next:
-            consumer.assign([TopicPartition(self.topic, each, at) for each, at in self._next.items()])
+            consumer.assign(self._places(self.topics))
         else:
             consumer.unassign()
+
+    def _make_way(self, consumer: Consumer) -> None:
+        """Goes on without the inboxes that have no room, and with those that have some again."""
+        full = {topic for topic in self.topics if not self._has_room(topic)}
+        if full == self._held:
+            return
+        if places := self._places(full - self._held):
+            consumer.incremental_unassign(places)
+        if places := self._places(self._held - full):
+            consumer.incremental_assign(places)
+        self._held = full
+
+    def _places(self, topics: Collection[str]) -> list[TopicPartition]:
+        """Their partitions, and where each is to be read from."""
+        return [TopicPartition(*place, at) for place, at in self._next.items() if place[0] in topics]
 
     def _look(self, consumer: Consumer) -> None:
         """Once a second: where each partition ends, as librdkafka knows it without asking."""
@@ -116,44 +141,45 @@ class Reader:
         if now - self._looked < 1.0:
             return
         self._looked = now
-        places = {each: TopicPartition(self.topic, each) for each in self._next}
         self._ends = {
-            each: consumer.get_watermark_offsets(place, cached=True)[1] for each, place in places.items()
+            place: consumer.get_watermark_offsets(TopicPartition(*place), cached=True)[1]
+            for place in self._next
         }
 
     def _hand_over(self, fetched: list[KafkaMessage], consumer: Consumer) -> None:
-        found: dict[int, list[Message]] = {}
+        found: dict[Place, list[Message]] = {}
         for each in fetched:
             error = each.error()
             if error is not None:
                 self._check(error, each, consumer)
                 continue
-            message = Message(
-                each.offset(), each.timestamp()[1], each.key(), each.value(), each.headers() or ()
-            )
-            found.setdefault(each.partition(), []).append(message)
-        batches = []
-        for partition, messages in found.items():
-            start = self._next.get(partition)
+            place, offset = (each.topic(), each.partition()), each.offset()
             # What lies below belongs to an earlier assignment.
-            messages = [message for message in messages if start is not None and message.offset >= start]
-            if start is None or not messages:
-                continue
-            end = messages[-1].offset + 1
-            self._next[partition] = end
-            batches.append(Batch(partition, start, end, self._generation, messages))
-        if batches:
-            self._deliver(batches)
+            if offset >= self._next.get(place, offset + 1):
+                message = Message(offset, each.timestamp()[1], each.key(), each.value(), each.headers() or ())
+                found.setdefault(place, []).append(message)
+        fetch: dict[str, list[Batch]] = {}
+        for place, messages in found.items():
+            fetch.setdefault(place[0], []).append(self._batch(place, messages))
+        if fetch:
+            self._deliver(fetch)
+
+    def _batch(self, place: Place, messages: list[Message]) -> Batch:
+        start, end = self._next[place], messages[-1].offset + 1
+        self._next[place] = end
+        size = sum(len(message.value or b"") for message in messages)
+        return Batch(place[1], start, end, self._generation, messages, size)
 
     def _check(self, error: KafkaError, message: KafkaMessage, consumer: Consumer) -> None:
         if error.code() in MOVING or error.retriable():
             return
-        partition, position = message.partition(), self._next.get(message.partition())
+        topic, partition = place = message.topic(), message.partition()
+        position = self._next.get(place)
         if position is not None and error.code() == KafkaError._AUTO_OFFSET_RESET:
-            first, _ = consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=10)
+            first, _ = consumer.get_watermark_offsets(TopicPartition(*place), timeout=10)
             if position < first:
-                die(Exit.RECORDS_CUT, cut(self.topic, partition, position, first))
-        where = f"reading {self.topic}[{partition}] at offset {position}"
+                die(Exit.RECORDS_CUT, cut(topic, partition, position, first))
+        where = f"reading {topic}[{partition}] at offset {position}"
         if words := refused(error):
             die(Exit.BROKER_REFUSED, f"{where}: {words}")
         die(Exit.ROUND_FAILED, f"{where}: {error}")

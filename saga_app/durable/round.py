@@ -226,12 +226,12 @@ class Round:
             for key, value in changed.items()
         ]
         records.extend(sends)
-        offsets = iter(await log.append(records, generation))
+        offsets = await log.append(records, generation)
         return {
             (table, partition): contiguous(
-                self.views[partition].shelves[table].reached, list(islice(offsets, len(changed)))
+                self.views[partition].shelves[table].reached, offsets[self.changelog(table), partition]
             )
-            for (table, partition), changed in rows.items()
+            for table, partition in rows
         }
 
     def _apply(self, spans: list[Span], rows: "Rows", reached: Mapping[tuple[str, int], int]) -> None:

@@ -141,7 +141,7 @@ class WorkerCollector(Collector):
         )
         for topic, desk in engine.desks.items():
             waiting.add_metric((_SERVICE[topic],), desk.waiting)
-            behind = engine.readers[topic].behind() if running else 0
+            behind = engine.reader.behind(topic) if running else 0
             lag.add_metric((_SERVICE[topic],), desk.waiting + behind)
         yield waiting
         yield lag

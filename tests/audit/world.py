@@ -18,7 +18,7 @@ from saga_app.core.errors import Rejected
 from saga_app.core.records import OrderPlaced, PricedLine, Record
 from saga_app.durable.dead_letters import dead_letter
 from saga_app.durable.leaving import Ages, LeavingClock
-from saga_app.durable.ports import Message, Outgoing, Place, row_record
+from saga_app.durable.ports import Message, Offsets, Outgoing, Place, row_record
 from saga_app.durable.round import outgoing
 from saga_app.settings import Settings
 from tests.support.examples import placed
@@ -62,7 +62,7 @@ class _Rows:
 class _NoLog:
     """Takes nothing: what the clock says is sent by hand."""
 
-    async def append(self, records: Sequence[Outgoing], generation: int) -> list[int]:
+    async def append(self, records: Sequence[Outgoing], generation: int) -> Offsets:
         raise AssertionError("sent by hand")
 
 

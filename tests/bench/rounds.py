@@ -17,7 +17,7 @@ from saga_app import topics
 from saga_app.audit.refold import service_of
 from saga_app.core.records import LeavingBegun
 from saga_app.durable.leaving import WIDTH
-from saga_app.durable.ports import Batch, Message, Outgoing
+from saga_app.durable.ports import Batch, Message, Offsets, Outgoing, Place
 from saga_app.durable.rocks import Memory, RocksShelf
 from saga_app.durable.round import Round, outgoing
 from saga_app.durable.view import View
@@ -44,9 +44,14 @@ class World:
         for shelf in self._shelves:
             shelf.close()
 
-    async def append(self, records: Sequence[Outgoing], generation: int) -> list[int]:
+    async def append(self, records: Sequence[Outgoing], generation: int) -> Offsets:
         """The log port; what is for an inbox waits there."""
-        return [self._append(record) for record in records]
+        written: defaultdict[Place, list[int]] = defaultdict(list)
+        for record in records:
+            offset = self._append(record)
+            if record.partition is not None:
+                written[record.topic, record.partition].append(offset)
+        return written
 
     def is_current(self, generation: int) -> bool:
         return True

@@ -10,7 +10,7 @@ from saga_app.core.records import DeadlinePassed, Record
 from saga_app.core.rows import OrderRow, Status
 from saga_app.durable import clock as clock_module
 from saga_app.durable.clock import GRACE, MOST, DeadlineClock
-from saga_app.durable.ports import Outgoing
+from saga_app.durable.ports import Offsets, Outgoing
 from tests.support.examples import cancel, cancelled, completed, deadline, placed
 from tests.support.given import BEGINNING, CHECKOUT, given
 from tests.support.memory import Broker, Disk, MemoryLog, MemoryShelf, Steps
@@ -36,7 +36,7 @@ class World:
         appended: list[int] = []
         append = self.log.append
 
-        async def noting(records: Sequence[Outgoing], generation: int) -> list[int]:
+        async def noting(records: Sequence[Outgoing], generation: int) -> Offsets:
             appended.append(len(records))
             return await append(records, generation)
 

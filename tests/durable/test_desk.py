@@ -1,13 +1,14 @@
 """The desk: batches of the present generation, in order, and how far each partition is durable."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
 from saga_app.durable import desk as desk_module
 from saga_app.durable.desk import MOST_BYTES_WAITING, MOST_WAITING, Desk
 from saga_app.durable.fatal import Exit
-from saga_app.durable.ports import Batch, Message
+from saga_app.durable.ports import Batch, Fetch, Message
 from tests.support.examples import deposit
 from tests.support.memory import batch, message
 
@@ -44,6 +45,32 @@ def test_all_that_waits_is_taken_in_order() -> None:
         for each in (some(0, 2), some(2, 1), some(3, 4)):
             desk.deliver(each)
         assert [each.start for each in await desk.take()] == [0, 2, 3]
+
+    asyncio.run(story())
+
+
+class Fetches:
+    """An agent's stream."""
+
+    def __init__(self, *fetches: Fetch) -> None:
+        self.fetches = fetches
+
+    def noack(self) -> AsyncIterator[Fetch]:
+        return self._all()
+
+    async def _all(self) -> AsyncIterator[Fetch]:
+        for fetch in self.fetches:
+            await asyncio.sleep(0)
+            yield fetch
+
+
+def test_a_round_takes_all_that_one_fetch_brought() -> None:
+    async def story() -> None:
+        desk = opened(p0=0, p1=0)
+        taking = asyncio.create_task(desk.take())
+        await asyncio.sleep(0)
+        await desk.serve(Fetches([some(0, 2), some(0, 1, partition=1)]))
+        assert [each.partition for each in await taking] == [0, 1]
 
     asyncio.run(story())
 
@@ -145,14 +172,16 @@ def test_closed_waits_for_the_round_that_runs() -> None:
 )
 def test_the_reader_waits_while_too_much_is_not_durable(most: int, size: int) -> None:
     desk = opened()
-    one = Batch(0, 0, 1, 1, [Message(0, 0, None, b"x" * size, ())])
-    for _ in range(most - 1):
-        desk.fetched(one)
+    one = Batch(0, 0, 1, 1, [Message(0, 0, None, b"x", ())], size)
+    desk.fetched([one] * (most - 1))
     assert desk.has_room()
-    desk.fetched(one)
+    desk.fetched([one])
     assert (desk.has_room(), desk.waiting) == (False, most)
+    desk.released([one] * (most // 2))
+    assert not desk.has_room(), "the reader would throw away again what it fetches ahead"
     desk.released([one])
     assert desk.has_room()
-    desk.fetched(one)
+    desk.fetched([one] * most)
+    assert not desk.has_room()
     desk.open({0: 0}, 2)
     assert desk.has_room() and desk.waiting == 0

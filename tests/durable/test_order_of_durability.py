@@ -9,7 +9,7 @@ from saga_app.core.records import Record
 from saga_app.core.rows import version_of
 from saga_app.durable import round as round_module
 from saga_app.durable.lease import GivenUp
-from saga_app.durable.ports import Outgoing
+from saga_app.durable.ports import Offsets, Outgoing
 from saga_app.durable.round import Point
 from tests.support.examples import deadline, deposit, order, pay, refund
 from tests.support.given import CHECKOUT, PAYMENT
@@ -122,7 +122,7 @@ def test_gaps_at_the_end_of_a_fetch_are_passed_too() -> None:
 
 def test_a_failed_send_ends_the_round_with_nothing_acknowledged() -> None:
     class BrokenLog(MemoryLog):
-        async def append(self, records: Sequence[Outgoing], generation: int) -> list[int]:
+        async def append(self, records: Sequence[Outgoing], generation: int) -> Offsets:
             raise OSError("not enough in-sync replicas")
 
     worker = Worker(Broker(), topics.PAYMENT, PAYMENT)
@@ -141,7 +141,7 @@ def test_a_round_that_writes_nothing_needs_the_lease_too() -> None:
     """
 
     class LostLease(MemoryLog):
-        async def append(self, records: Sequence[Outgoing], generation: int) -> list[int]:
+        async def append(self, records: Sequence[Outgoing], generation: int) -> Offsets:
             raise GivenUp
 
     worker = Worker(Broker(), topics.CHECKOUT, CHECKOUT, committed=1)

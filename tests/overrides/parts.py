@@ -86,16 +86,18 @@ class Commits(list[dict[TP, int]]):
 def our_consumer(app: SagaApp, *places: TP) -> tuple[SagaConsumer, Commits]:
     """Our consumer with an engine that reads nothing and owns these partitions."""
     consumer = app.consumer
-    app.engine.readers = {}
+    app.engine.reader = Resting()  # type: ignore[assignment]
     app.engine.clock = Resting()  # type: ignore[assignment]
     app.engine.leaving = Resting()  # type: ignore[assignment]
     return consumer, Commits(consumer, places)
 
 
 class Resting:
-    """A deadline clock that never sends."""
+    """A clock that never sends, a reader that never reads."""
 
     def start(self, generation: int) -> None: ...
+
+    def unassign(self) -> None: ...
 
     def stop(self) -> None: ...
 

@@ -88,11 +88,12 @@ def stock_fetching(folder: Path, fetched: dict[TP, list[Any]]) -> tuple[Any, lis
 @in_a_loop
 async def test_a_fetch_is_one_event(tmp_path: Path) -> None:
     consumer, handed = delivering(tmp_path)
-    consumer._arrivals.put_nowait((PLACE.topic, batch(0, 500)))
+    fetch = [batch(0, 500), batch(7, 9)._replace(partition=1)]
+    consumer._arrivals.put_nowait((PLACE.topic, fetch))
     draining = asyncio.ensure_future(consumer._drain_messages(Service()))
     await until(lambda: handed)
     draining.cancel()
-    assert [event.value for event in handed] == [batch(0, 500)]
+    assert [event.value for event in handed] == [fetch]
     assert (handed[0].tp, handed[0].offset) == (PLACE, 0)
 
 
@@ -110,12 +111,12 @@ async def test_stock_faust_spends_an_event_on_each_record(tmp_path: Path) -> Non
 @in_a_loop
 async def test_a_batch_that_was_fetched_before_a_rebalance_is_not_delivered(tmp_path: Path) -> None:
     consumer, handed = delivering(tmp_path)
-    consumer._arrivals.put_nowait((PLACE.topic, batch(0, 5, GENERATION - 1)))
-    consumer._arrivals.put_nowait((PLACE.topic, batch(3, 7)))
+    consumer._arrivals.put_nowait((PLACE.topic, [batch(0, 5, GENERATION - 1)]))
+    consumer._arrivals.put_nowait((PLACE.topic, [batch(3, 7)]))
     draining = asyncio.ensure_future(consumer._drain_messages(Service()))
     await until(lambda: handed)
     draining.cancel()
-    assert [event.value.start for event in handed] == [3]
+    assert [event.value[0].start for event in handed] == [3]
 
 
 @in_a_loop

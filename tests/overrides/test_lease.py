@@ -38,12 +38,19 @@ def test_it_holds_as_long_as_a_record_sent_now_is_given_up_before_a_successor_ca
     assert not group.lease.holds(3)
 
 
+def test_whoever_sends_many_records_may_ask_once_until_when_it_holds() -> None:
+    group = Group()
+    group.lease.renew(3, group.now)
+    assert group.lease.until(3) == group.now + SESSION - DELIVERY
+
+
 @pytest.mark.parametrize(("renewed", "current"), [(2, 3), (3, 4), (3, -1), (4, 3)])
 def test_it_holds_for_the_present_generation_only(renewed: int, current: int) -> None:
     group = Group()
     group.lease.renew(renewed, group.now)
     group.generation = current
     assert not group.lease.holds(3)
+    assert group.lease.until(3) < 0
 
 
 def test_the_age_counts_from_before_the_request() -> None:

@@ -5,6 +5,7 @@ fails acknowledges its record; faust#189, faust#315), a18 (faust#393) and the mi
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -66,11 +67,25 @@ def topic(kafka: Broker) -> str:
 
 @pytest.mark.live
 @in_a_loop
-async def test_an_append_tells_the_offsets_in_the_order_of_its_records(log: KafkaLog, topic: str) -> None:
+async def test_an_append_tells_the_offsets_of_each_place_in_the_order_written(
+    log: KafkaLog, topic: str
+) -> None:
     places = [0, 1, 0, 0, 1]
     records = [Outgoing(topic, b"k", b"%d" % at, partition) for at, partition in enumerate(places)]
-    assert await log.append(records, GENERATION) == [0, 0, 1, 2, 1]
-    assert await log.append(records, GENERATION) == [3, 2, 4, 5, 3]
+    assert await log.append(records, GENERATION) == {(topic, 0): [0, 1, 2], (topic, 1): [0, 1]}
+    assert await log.append(records, GENERATION) == {(topic, 0): [3, 4, 5], (topic, 1): [2, 3]}
+
+
+@pytest.mark.live
+@in_a_loop
+async def test_records_that_name_no_partition_are_waited_for_and_their_offsets_are_not_told(
+    log: KafkaLog, topic: str, kafka: Broker
+) -> None:
+    """Nobody needs them, and a row's place must hold rows only."""
+    records = [Outgoing(topic, b"k", b"v"), Outgoing(topic, b"k", b"v", 0), Outgoing(topic, b"k", b"v")]
+    offsets = await log.append(records, GENERATION)
+    assert {place: len(at) for place, at in offsets.items()} == {(topic, 0): 1}
+    assert len(await asyncio.to_thread(everything, kafka.address, topic, 2)) == 3
 
 
 @pytest.mark.live
@@ -79,7 +94,7 @@ async def test_an_append_is_over_when_the_broker_has_every_record(
     log: KafkaLog, topic: str, kafka: Broker
 ) -> None:
     records = [Outgoing(topic, b"k", b"%d" % at, 0) for at in range(3000)]
-    assert await log.append(records, GENERATION) == list(range(3000))
+    assert await log.append(records, GENERATION) == {(topic, 0): list(range(3000))}
     there = await asyncio.to_thread(everything, kafka.address, topic, 2)
     assert [each.value() for each in there] == [record.value for record in records]
 
@@ -90,7 +105,8 @@ async def test_appends_at_the_same_time_do_not_mix(log: KafkaLog, topic: str) ->
     first, second = await asyncio.gather(
         *(log.append([Outgoing(topic, b"k", b"v", part)] * 200, GENERATION) for part in (0, 1))
     )
-    assert first == second == list(range(200))
+    assert first == {(topic, 0): list(range(200))}
+    assert second == {(topic, 1): list(range(200))}
 
 
 @pytest.mark.live
@@ -117,10 +133,10 @@ async def test_records_for_any_partition_of_any_topic_go_in_one_append(
     """A round sends rows to the partitions of their changelogs, requests by key, and what is set aside with headers."""
     other, keys = unique("other"), [f"o-{number}" for number in range(40)]
     make_topics(kafka.address, other, partitions=2)
-    by_key = [Outgoing(topic, key.encode(), key.encode()) for key in keys]
+    hashed = [Outgoing(topic, key.encode(), key.encode()) for key in keys]
     placed = [Outgoing(other, key.encode(), key.encode(), partition=1) for key in keys]
     aside = [Outgoing(other, key.encode(), key.encode(), 0, headers=(("h", b"1"),)) for key in keys]
-    sent = [each for three in zip(by_key, placed, aside, strict=True) for each in three]
+    sent = [each for three in zip(hashed, placed, aside, strict=True) for each in three]
     offsets = await log.append(sent, GENERATION)
     there = {
         (each.topic(), each.partition(), each.offset()): each.value().decode()
@@ -128,17 +144,16 @@ async def test_records_for_any_partition_of_any_topic_go_in_one_append(
         for each in await asyncio.to_thread(everything, kafka.address, name, 2)
     }
     assert len(there) == len(sent)
-    for record, offset in zip(sent, offsets, strict=True):
-        assert record.key is not None
-        key = record.key.decode()
-        partition = topics.partition_of(key, 2) if record.partition is None else record.partition
-        assert there[record.topic, partition, offset] == key
+    by_key = {key: part for (name, part, _), key in there.items() if name == topic}
+    assert by_key == {key: topics.partition_of(key, 2) for key in keys}
+    rows = {place: [there[*place, offset] for offset in found] for place, found in offsets.items()}
+    assert rows == {(other, 1): keys, (other, 0): keys}
 
 
 @in_a_loop
 async def test_an_append_of_nothing_is_over_at_once() -> None:
     log = KafkaLog({"bootstrap.servers": NO_BROKER, "log_level": 0}, 4, held())
-    assert await log.append([], GENERATION) == []
+    assert await log.append([], GENERATION) == {}
     log.close()
 
 
@@ -146,12 +161,17 @@ async def test_an_append_of_nothing_is_over_at_once() -> None:
 
 
 @pytest.mark.live
+@pytest.mark.parametrize("partition", [0, None])
 @in_a_loop
-async def test_an_append_fails_where_the_broker_refuses_a_record(log: KafkaLog, kafka: Broker) -> None:
+async def test_an_append_fails_where_the_broker_refuses_a_record(
+    log: KafkaLog, kafka: Broker, partition: int | None
+) -> None:
     topic, large = unique("small"), bytes(1_500_000)
     make_topics(kafka.address, topic, config={"max.message.bytes": str(1024 * 1024)})
     with pytest.raises(DeliveryFailed, match=f"{topic}.*(too large|MSG_SIZE)"):
-        await log.append([Outgoing(topic, b"k", b"v", 0), Outgoing(topic, b"k", large, 0)], GENERATION)
+        await log.append(
+            [Outgoing(topic, b"k", b"v", partition), Outgoing(topic, b"k", large, partition)], GENERATION
+        )
 
 
 @pytest.mark.live
@@ -352,7 +372,7 @@ async def test_nothing_is_sent_before_the_lease_holds(topic: str, kafka: Broker)
     assert not appending.done()
     assert len(log._producer) == 0
     lease.renew(GENERATION, float("inf"))
-    assert await appending == [0]
+    assert await appending == {(topic, 0): [0]}
     log.close()
 
 
@@ -369,7 +389,7 @@ async def test_nothing_is_sent_where_the_group_has_moved_on(
     with pytest.raises(Ended):
         await log.append([Outgoing(topic, b"k", b"late", 0)], GENERATION)
     log.lease.follow(lambda: GENERATION)
-    assert await log.append([Outgoing(topic, b"k", b"v", 0)], GENERATION) == [0]
+    assert await log.append([Outgoing(topic, b"k", b"v", 0)], GENERATION) == {(topic, 0): [0]}
 
 
 @pytest.mark.live
@@ -395,5 +415,37 @@ async def test_the_rest_of_an_append_waits_where_the_process_was_paused_on_its_w
     there = await asyncio.to_thread(everything, kafka.address, topic, 2)
     assert [each.value() for each in there] == [b"0", b"1", b"2"] and not appending.done()
     lease.renew(GENERATION, 5.0)
-    assert await appending == list(range(6))
+    assert await appending == {(topic, 0): list(range(6))}
+    log.close()
+
+
+class Counting(Lease):
+    """A lease that is renewed by the consumer's thread while a send runs, and its clock, which each record moves."""
+
+    def __init__(self) -> None:
+        self.now, self.asked = 0.0, 0
+        super().__init__(8, 4, clock=lambda: self.now)
+        self.follow(lambda: GENERATION)
+        self.renew(GENERATION, 0.0)
+
+    def until(self, generation: int) -> float:
+        self.asked += 1
+        return super().until(generation)
+
+
+@in_a_loop
+async def test_the_lease_is_asked_once_for_a_send_and_again_when_its_time_is_over() -> None:
+    lease = Counting()
+    log = KafkaLog({"bootstrap.servers": NO_BROKER, "log_level": 0}, 4, lease)
+    handed: list[float] = []
+
+    def hand_over(record: Outgoing, *place: Any) -> None:
+        handed.append(lease.now)
+        lease.now += 1
+        lease.renew(GENERATION, lease.now - 1)
+
+    log._hand_over = hand_over  # type: ignore[assignment,method-assign]
+    append = module._Append(asyncio.get_running_loop(), defaultdict(list))
+    assert log._send([Outgoing("t", b"k", b"v", 0)] * 9, append, GENERATION) == 9
+    assert (handed, lease.asked) == ([0, 1, 2, 3, 4, 5, 6, 7, 8], 2)
     log.close()

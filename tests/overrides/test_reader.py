@@ -1,11 +1,11 @@
-"""The readers: from a known position, whole batches without gaps, and nothing of an earlier assignment.
+"""The reader: from a known position, whole batches without gaps, and nothing of an earlier assignment.
 
 Answers faust#216, faust#221, faust#229 (records fetched before a rebalance are delivered after it) and a14 (faust#596:
 offsets without a record); what stock Faust does with both is in `test_delivery` and `test_commits`.
 """
 
-import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient
 
 from saga_app.durable import reader as module
 from saga_app.durable.fatal import Exit
-from saga_app.durable.ports import Batch
+from saga_app.durable.ports import Batch, Fetch
 from saga_app.durable.reader import Reader
 from saga_app.local.broker import Broker
 from tests.overrides.parts import in_a_loop, make_topics, stock_app, unique, wait_until, write
@@ -24,14 +24,11 @@ pytestmark = pytest.mark.live
 
 
 class Desk:
-    """Keeps what the reader hands over."""
+    """Keeps what the reader hands over of an inbox."""
 
     def __init__(self) -> None:
         self.batches: list[Batch] = []
         self.room = True
-
-    def deliver(self, batches: list[Batch]) -> None:
-        self.batches.extend(batches)
 
     def of(self, generation: int, partition: int = 0) -> list[Batch]:
         return [each for each in self.batches if (each.generation, each.partition) == (generation, partition)]
@@ -56,10 +53,27 @@ def desk() -> Desk:
 
 
 @pytest.fixture
-def reader(kafka: Broker, topic: str, desk: Desk) -> Iterator[Reader]:
-    reader = Reader(
-        {"bootstrap.servers": kafka.address, "log_level": 0}, topic, desk.deliver, lambda: desk.room
-    )
+def other_topic(kafka: Broker) -> str:
+    name = unique("other")
+    make_topics(kafka.address, name, partitions=2)
+    return name
+
+
+@pytest.fixture
+def other_desk() -> Desk:
+    return Desk()
+
+
+@pytest.fixture
+def reader(kafka: Broker, topic: str, desk: Desk, other_topic: str, other_desk: Desk) -> Iterator[Reader]:
+    desks = {topic: desk, other_topic: other_desk}
+
+    def deliver(fetched: Mapping[str, Fetch]) -> None:
+        for name, fetch in fetched.items():
+            desks[name].batches.extend(fetch)
+
+    config = {"bootstrap.servers": kafka.address, "log_level": 0}
+    reader = Reader(config, list(desks), deliver, lambda name: desks[name].room)
     yield reader
     reader.close()
     assert not reader._thread.is_alive()
@@ -77,16 +91,23 @@ def contiguous(batches: list[Batch], start: int) -> bool:
 
 def test_reading_starts_at_the_given_position(kafka: Broker, topic: str, reader: Reader, desk: Desk) -> None:
     write(kafka.address, topic, values(10))
-    reader.assign({0: 4}, 1)
+    reader.assign({(topic, 0): 4}, 1)
     wait_until(lambda: desk.end(1) == 10)
     assert desk.offsets(1) == [4, 5, 6, 7, 8, 9]
     assert desk.batches[0].messages[0].value == b"4"
 
 
+def test_a_batch_tells_the_bytes_of_its_values(kafka: Broker, topic: str, reader: Reader, desk: Desk) -> None:
+    write(kafka.address, topic, [b"x" * 10, b"", b"x" * 100])
+    reader.assign({(topic, 0): 0}, 1)
+    wait_until(lambda: desk.end(1) == 3)
+    assert sum(batch.size for batch in desk.batches) == 110
+
+
 def test_batches_follow_each_other_without_a_gap(
     kafka: Broker, topic: str, reader: Reader, desk: Desk
 ) -> None:
-    reader.assign({0: 0}, 1)
+    reader.assign({(topic, 0): 0}, 1)
     for _ in range(3):
         write(kafka.address, topic, values(2500))
     wait_until(lambda: desk.end(1) == 7500)
@@ -102,10 +123,10 @@ def test_a_partition_that_is_not_assigned_is_not_read(
     producer.produce(topic, b"other", partition=1)
     assert producer.flush(10) == 0
     write(kafka.address, topic, values(5))
-    reader.assign({0: 0}, 1)
+    reader.assign({(topic, 0): 0}, 1)
     wait_until(lambda: desk.end(1) == 5)
     assert {batch.partition for batch in desk.batches} == {0}
-    reader.assign({0: 5, 1: 0}, 2)
+    reader.assign({(topic, 0): 5, (topic, 1): 0}, 2)
     wait_until(lambda: desk.end(2, 1) == 1)
 
 
@@ -129,7 +150,7 @@ def test_offsets_without_a_record_belong_to_the_batch_after_them(
     kafka: Broker, topic: str, reader: Reader, desk: Desk
 ) -> None:
     transactions(kafka, topic)
-    reader.assign({0: 0}, 1)
+    reader.assign({(topic, 0): 0}, 1)
     wait_until(lambda: desk.end(1) == 9)
     assert desk.offsets(1) == [0, 1, 2, 8]
     assert contiguous(desk.of(1), 0)
@@ -139,12 +160,12 @@ def test_nothing_is_read_after_the_partitions_were_given_up(
     kafka: Broker, topic: str, reader: Reader, desk: Desk
 ) -> None:
     write(kafka.address, topic, values(10))
-    reader.assign({0: 0}, 1)
+    reader.assign({(topic, 0): 0}, 1)
     wait_until(lambda: desk.end(1) == 10)
     reader.unassign()
     wait_until(lambda: not reader._changed.is_set() and not reader._next)
     write(kafka.address, topic, values(10))
-    reader.assign({0: 15}, 2)
+    reader.assign({(topic, 0): 15}, 2)
     wait_until(lambda: desk.end(2) == 20)
     assert desk.offsets(1) == list(range(10))
     assert desk.offsets(2) == list(range(15, 20))
@@ -156,12 +177,12 @@ def test_nothing_is_lost_and_nothing_is_mixed_over_a_new_assignment(
     write(kafka.address, topic, values(20_000))
     start, starts = 0, [0]
     for generation in range(1, 8):
-        reader.assign({0: start}, generation)
+        reader.assign({(topic, 0): start}, generation)
         wait_until(partial(desk.of, generation))
         # What is durable when partitions are given up is behind what has been fetched.
         start = desk.of(generation)[0].end if generation % 2 else max(0, start - 100)
         starts.append(start)
-    reader.assign({0: start}, 8)
+    reader.assign({(topic, 0): start}, 8)
     wait_until(lambda: desk.end(8) == 20_000)
     for generation, first in enumerate(starts, 1):
         assert contiguous(desk.of(generation), first)
@@ -172,23 +193,86 @@ def test_nothing_is_lost_and_nothing_is_mixed_over_a_new_assignment(
 def test_nothing_is_fetched_while_there_is_no_room(
     kafka: Broker, topic: str, reader: Reader, desk: Desk
 ) -> None:
-    asked = threading.Event()
     desk.room = False
-    reader._has_room = _asking(asked, desk)
     write(kafka.address, topic, values(10))
-    reader.assign({0: 0}, 1)
-    assert asked.wait(5)
+    reader.assign({(topic, 0): 0}, 1)
+    wait_until(lambda: reader._held)
+    time.sleep(0.3)
     assert desk.batches == []
     desk.room = True
     wait_until(lambda: desk.end(1) == 10)
 
 
-def _asking(asked: threading.Event, desk: Desk) -> Callable[[], bool]:
-    def has_room() -> bool:
-        asked.set()
-        return desk.room
+def test_an_inbox_without_room_does_not_keep_another_from_being_read(
+    kafka: Broker, topic: str, reader: Reader, desk: Desk, other_topic: str, other_desk: Desk
+) -> None:
+    desk.room = False
+    write(kafka.address, topic, values(10))
+    reader.assign({(topic, 0): 0, (other_topic, 0): 0}, 1)
+    wait_until(lambda: reader._held)
+    for end in (5, 10):
+        write(kafka.address, other_topic, values(5))
+        wait_until(partial(_has, other_desk, end))
+    assert desk.batches == []
 
-    return has_room
+
+def _has(desk: Desk, end: int) -> bool:
+    return desk.end(1) == end
+
+
+def test_nothing_is_lost_or_repeated_where_an_inbox_is_left_out_again_and_again(
+    kafka: Broker, topic: str, reader: Reader, desk: Desk, other_topic: str, other_desk: Desk
+) -> None:
+    """librdkafka throws away what it has fetched ahead, and reads on from where we say."""
+    for name in (topic, other_topic):
+        write(kafka.address, name, values(20_000))
+    reader.assign({(topic, 0): 0, (other_topic, 0): 0}, 1)
+    left_out = 0
+    while desk.end(1) < 20_000:
+        known = desk.end(1)
+        desk.room = False
+        wait_until(lambda: topic in reader._held)
+        left_out += 1
+        desk.room = True
+        wait_until(partial(_goes_on, desk, known))
+    wait_until(lambda: other_desk.end(1) == 20_000)
+    assert left_out > 3
+    for each in (desk, other_desk):
+        assert contiguous(each.of(1), 0)
+        assert each.offsets(1) == list(range(20_000))
+
+
+def _goes_on(desk: Desk, known: int) -> bool:
+    return desk.end(1) == 20_000 or desk.end(1) > known
+
+
+def test_an_inbox_that_was_left_out_is_read_by_the_next_assignment_from_its_position(
+    kafka: Broker, topic: str, reader: Reader, desk: Desk
+) -> None:
+    write(kafka.address, topic, values(10))
+    desk.room = False
+    reader.assign({(topic, 0): 0}, 1)
+    wait_until(lambda: reader._held)
+    desk.room = True
+    reader.assign({(topic, 0): 4}, 2)
+    wait_until(lambda: desk.end(2) == 10)
+    assert desk.offsets(2) == list(range(4, 10))
+
+
+def test_what_is_not_fetched_is_told_per_inbox_also_while_it_is_left_out(
+    kafka: Broker, topic: str, reader: Reader, desk: Desk, other_topic: str, other_desk: Desk
+) -> None:
+    write(kafka.address, topic, values(20_000))
+    write(kafka.address, other_topic, values(10))
+    reader.assign({(topic, 0): 0, (other_topic, 0): 0}, 1)
+    wait_until(lambda: desk.batches and other_desk.end(1) == 10)
+    desk.room = False
+    wait_until(lambda: topic in reader._held)
+    left = 20_000 - desk.end(1)
+    wait_until(lambda: reader.behind(topic) == left)
+    assert reader.behind(other_topic) == 0
+    desk.room = True
+    wait_until(lambda: reader.behind(topic) == 0)
 
 
 # --- records that are gone before they were decided
@@ -209,7 +293,7 @@ def test_records_that_were_deleted_before_they_were_decided_end_the_process(
     admin = AdminClient({"bootstrap.servers": kafka.address, "log_level": 0})
     for future in admin.delete_records([TopicPartition(topic, 0, 6)]).values():
         future.result(20)
-    reader.assign({0: 3}, 1)
+    reader.assign({(topic, 0): 3}, 1)
     wait_until(lambda: ended)
     assert ended[0][0] is Exit.RECORDS_CUT
     assert f"{topic}[0] must be read from offset 3 on, but it begins at 6" in ended[0][1]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Final
 
 from saga_app import topics
-from saga_app.durable.ports import Message, Outgoing, Place
+from saga_app.durable.ports import Message, Offsets, Outgoing, Place
 from tests.simulation.services import TABLE_OF
 from tests.simulation.watch import Watch
 from tests.support.memory import Broker
@@ -18,16 +18,16 @@ class Send:
 
     def __init__(self, who: str, records: Sequence[Outgoing], place: Callable[[Outgoing], Place]) -> None:
         self.who = who
-        self.offsets = [-1] * len(records)
-        self.waiting: dict[Place, deque[tuple[int, Outgoing]]] = {}
-        for index, record in enumerate(records):
-            self.waiting.setdefault(place(record), deque()).append((index, record))
+        self.offsets: defaultdict[Place, list[int]] = defaultdict(list)
+        self.waiting: dict[Place, deque[Outgoing]] = {}
+        for record in records:
+            self.waiting.setdefault(place(record), deque()).append(record)
 
     @property
     def done(self) -> bool:
         return not self.waiting
 
-    def next(self, place: Place) -> tuple[int, Outgoing]:
+    def next(self, place: Place) -> Outgoing:
         """Takes the next record for this place off the way."""
         queue = self.waiting[place]
         found = queue.popleft()
@@ -35,7 +35,7 @@ class Send:
             del self.waiting[place]
         return found
 
-    def __await__(self) -> Generator["Send", None, list[int]]:
+    def __await__(self) -> Generator["Send", None, Offsets]:
         while self.waiting:
             yield self
         return self.offsets
@@ -63,14 +63,14 @@ class Kafka(Broker):
 
     def deliver(self, send: Send, place: Place) -> Outgoing:
         """The broker writes the next record of a send."""
-        index, record = send.next(place)
-        send.offsets[index] = self.append(record)
+        record = send.next(place)
+        send.offsets[place].append(self.append(record))
         self._forget(send)
         return record
 
     def lose(self, send: Send, place: Place) -> Outgoing:
         """The record is acknowledged, and it is not there."""
-        _, record = send.next(place)
+        record = send.next(place)
         self.watch.says(record)
         self._forget(send)
         return record

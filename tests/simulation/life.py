@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from typing import Final, NamedTuple
 
-from saga_app.durable.ports import Outgoing
+from saga_app.durable.ports import Offsets, Outgoing
 from tests.support.memory import Broker, Disk, MemoryLog, Steps, Worker
 from tests.support.plan import Plan
 
@@ -136,7 +136,7 @@ class SeenLog(MemoryLog):
 
     steps: Life
 
-    async def append(self, records: Sequence[Outgoing], generation: int) -> list[int]:
+    async def append(self, records: Sequence[Outgoing], generation: int) -> Offsets:
         self.steps.under_way = records
         offsets = await super().append(records, generation)
         self.steps.rows += rows_of(records)

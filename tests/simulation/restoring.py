@@ -5,7 +5,7 @@ from itertools import product
 from typing import Final
 
 from saga_app.durable import restore
-from saga_app.durable.ports import Outgoing, Place
+from saga_app.durable.ports import Offsets, Outgoing, Place
 from saga_app.durable.restore import Restored
 from tests.simulation.job import Step
 from tests.simulation.kafka import Kafka
@@ -22,7 +22,7 @@ async def restored(
     machine: Machine,
     steps: Steps,
     partitions: Sequence[int],
-    append: Callable[[Sequence[Outgoing]], Awaitable[list[int]]],
+    append: Callable[[Sequence[Outgoing]], Awaitable[Offsets]],
 ) -> dict[Place, WatchedShelf]:
     """The shelves of these partitions, up to their changelogs' ends."""
     ends: dict[Place, int] = {}
@@ -43,6 +43,7 @@ async def restored(
     for place, (log, known) in found.items():
         records = restore.repair_records(log, known)
         if records:
-            restore.repaired(shelves[place], ends[place], await append(records))
+            written = await append(records)
+            restore.repaired(shelves[place], ends[place], written[log.topic, log.partition])
     kafka.repaired |= {(changelog(table), each): end for (table, each), end in ends.items()}
     return shelves

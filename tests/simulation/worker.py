@@ -15,7 +15,7 @@ from saga_app.durable.desk import Desk
 from saga_app.durable.engine import LONGEST_DRAIN
 from saga_app.durable.lease import GivenUp, Lease
 from saga_app.durable.leaving import Ages, LeavingClock
-from saga_app.durable.ports import Batch, Outgoing, Place
+from saga_app.durable.ports import Batch, Offsets, Outgoing, Place
 from saga_app.durable.round import Point, Round
 from saga_app.durable.view import View
 from saga_app.settings import PROFILES
@@ -98,7 +98,7 @@ class Worker:
         stable = self.name in group.members and not group.rebalancing and self.generation == group.generation
         return stable and not self.draining and not self.preparing and set(self.jobs) == CLOCKS
 
-    async def append(self, records: Sequence[Outgoing], generation: int) -> list[int]:
+    async def append(self, records: Sequence[Outgoing], generation: int) -> Offsets:
         """The log port; see `producer.KafkaLog`."""
         await self.lease.hold(generation)
         must(
@@ -107,7 +107,7 @@ class Worker:
             f"{self.name} of generation {generation} sends in generation {self.world.group.generation}",
         )
         if not records:
-            return []
+            return {}
         send = self.world.kafka.send(self.name, records)
         self.steps.take(UNDER_WAY)
         return await send

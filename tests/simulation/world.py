@@ -169,7 +169,7 @@ class World:
 
     def deliver(self, send: Send, place: Place, how: str = "writes") -> None:
         """The next record of a send is written, or lost."""
-        lost = self.losing > 0 and faults.can_be_lost(send.waiting[place][0][1])
+        lost = self.losing > 0 and faults.can_be_lost(send.waiting[place][0])
         record = self.kafka.lose(send, place) if lost else self.kafka.deliver(send, place)
         if lost:
             self.losing -= 1

@@ -5,7 +5,7 @@ shelf, an acknowledgement. An append that is stopped keeps a prefix of what it h
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
@@ -14,7 +14,7 @@ from saga_app.core.decision import Fold
 from saga_app.core.records import Record
 from saga_app.core.rows import is_nothing
 from saga_app.durable import restore
-from saga_app.durable.ports import Batch, Message, Outgoing, row_in
+from saga_app.durable.ports import Batch, Message, Offsets, Outgoing, row_in
 from saga_app.durable.restore import Logged
 from saga_app.durable.round import Point, Round
 from saga_app.durable.view import View
@@ -120,6 +120,15 @@ class Broker:
             self.sent.append(record)
         return len(log) - 1
 
+    def append_all(self, records: Iterable[Outgoing]) -> Offsets:
+        """Appends the records; where those are that name their partition."""
+        written: defaultdict[Place, list[int]] = defaultdict(list)
+        for record in records:
+            offset = self.append(record)
+            if record.partition is not None:
+                written[self.place(record)].append(offset)
+        return written
+
     def topic(self, name: str) -> list[Outgoing]:
         """Everything in a topic, partition by partition."""
         return [record for (topic, _), log in sorted(self.logs.items()) if topic == name for record in log]
@@ -137,13 +146,13 @@ class MemoryLog:
         #: What a stopped append left unwritten: a cut network may still deliver it.
         self.late: list[Outgoing] = []
 
-    async def append(self, records: Sequence[Outgoing], generation: int) -> list[int]:
+    async def append(self, records: Sequence[Outgoing], generation: int) -> Offsets:
         if self.steps.stops_at(f"{self.name}: send"):
             self._append_some(records)
         self.steps.take(f"{self.name}: send")
-        offsets = [self.broker.append(record) for record in records]
+        written = self.broker.append_all(records)
         self.steps.take(f"{self.name}: sent")
-        return offsets
+        return written
 
     def _append_some(self, records: Sequence[Outgoing]) -> None:
         written: defaultdict[Place, int] = defaultdict(int)
@@ -324,7 +333,8 @@ class Worker:
         for table, log in logs.items():
             records = restore.repair_records(log, found[table])
             if records:
-                restore.repaired(self.shelves[table], ends[table], finish(self.journal.append(records, 1)))
+                written = finish(self.journal.append(records, 1))
+                restore.repaired(self.shelves[table], ends[table], written[log.topic, log.partition])
         for shelf in self.shelves.values():
             shelf.step = "shelf: write"
         position = max(self.committed, self.shelves[self.fold.journal].inbox or 0)

@@ -1,4 +1,4 @@
-"""The consumer: Faust and aiokafka keep the group membership and the commits; the records come from our readers.
+"""The consumer: Faust and aiokafka keep the group membership and the commits; the records come from our reader.
 
 Answers faust#606 and faust#707 (commits past a record that is not done), faust.md a12 (acknowledged offsets are
 forgotten at a rebalance), a14 (a gap in the acknowledged offsets stops commits for ever) and the skipping of records
@@ -19,7 +19,7 @@ from mode import Service
 
 from saga_app.durable.lease import uptime
 from saga_app.durable.overrides.leader import know_topics_first
-from saga_app.durable.ports import Batch
+from saga_app.durable.ports import Fetch
 
 if TYPE_CHECKING:
     from saga_app.durable.overrides.app import SagaApp
@@ -82,7 +82,7 @@ class SagaConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             if isinstance(request, HeartbeatRequest) and response.error_code == 0:
                 if not lease.renew(generation, asked_at):
                     coordinator.request_rejoin()
-                # aiokafka leaves the group for good when nobody polls it (aiokafka#1187); our readers do the polling.
+                # aiokafka leaves the group for good when nobody polls it (aiokafka#1187); our reader does the polling.
                 with consumer._subscription.fetch_context():
                     pass
             return response
@@ -114,14 +114,14 @@ class SagaConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
 
 class SagaConsumer(driver.Consumer):  # type: ignore[misc]
-    """Delivers batches to the agents as single events, and commits exactly what is durable."""
+    """Delivers what a fetch brought to an agent as a single event, and commits exactly what is durable."""
 
     RebalanceListener = RebalanceListener
     app: "SagaApp"
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._arrivals: asyncio.Queue[tuple[str, Batch]] = asyncio.Queue()
+        self._arrivals: asyncio.Queue[tuple[str, Fetch]] = asyncio.Queue()
         self._last_committed: dict[TP, int] = {}
         #: Not between giving up partitions and the next assignment: aiokafka answers the refusal of a commit that was
         #: sent while it joins by forgetting its membership, and an old offset could go back behind a new owner's.
@@ -133,7 +133,11 @@ class SagaConsumer(driver.Consumer):  # type: ignore[misc]
     async def on_start(self) -> None:
         await super().on_start()
         if not self.app.client_only:
-            self.app.engine.start(lambda topic, batch: self._arrivals.put_nowait((topic, batch)))
+            self.app.engine.start(self._arrived)
+
+    def _arrived(self, fetched: Mapping[str, Fetch]) -> None:
+        for each in fetched.items():
+            self._arrivals.put_nowait(each)
 
     async def on_stop(self) -> None:
         await super().on_stop()
@@ -148,30 +152,33 @@ class SagaConsumer(driver.Consumer):  # type: ignore[misc]
         return await self._thread.committed(places)  # type: ignore[no-any-return]
 
     async def _drain_messages(self, fetcher: Service) -> None:
-        """Hands batches to Faust's conductor, which puts them on the agents' streams."""
+        """Hands what was fetched to Faust's conductor, which puts it on the agents' streams."""
         try:
             while not (self.should_stop or fetcher.should_stop):
-                topic, batch = await self._arrivals.get()
-                if batch.generation == self.app.engine.generation:
-                    await self.callback(self._event(topic, batch))
+                topic, fetch = await self._arrivals.get()
+                # All batches of a fetch are of one generation.
+                if fetch[0].generation == self.app.engine.generation:
+                    await self.callback(self._event(topic, fetch))
         except asyncio.CancelledError:
             # Faust takes a cancelled fetcher during a rebalance for a crash, also when the worker only stops.
             if not self.app.should_stop:
                 raise
 
-    def _event(self, topic: str, batch: Batch) -> ConsumerMessage:
-        """One Faust message for a whole batch: Faust spends 50 to 200 us on each."""
-        place = TP(topic, batch.partition)
+    def _event(self, topic: str, fetch: Fetch) -> ConsumerMessage:
+        """One Faust message for a whole fetch: Faust spends 50 to 200 us on each, and lets other tasks run before the
+        next, so that a round would begin with the first batch alone. It goes by the name of that batch's partition."""
+        first = fetch[0]
+        place = TP(topic, first.partition)
         generation = self.app.consumer_generation_id
         return ConsumerMessage(
             topic,
-            batch.partition,
-            batch.start,
+            first.partition,
+            first.start,
             None,
             None,
             [],
             None,
-            batch,
+            fetch,
             None,
             tp=place,
             generation_id=generation,
