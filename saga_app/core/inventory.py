@@ -1,5 +1,8 @@
 """Inventory: reserves all lines of an order in one warehouse or none, or puts them back."""
 
+from collections.abc import Iterable
+from typing import cast
+
 from saga_app.core import route
 from saga_app.core.decision import At, Decision, Rows
 from saga_app.core.moves import Moves, Supply, balance
@@ -7,13 +10,15 @@ from saga_app.core.records import Order, Reason, Record, StepName, StockReceived
 from saga_app.core.rows import Stock
 
 
-def refuse(wanted: list[tuple[Stock | None, int]]) -> Reason | None:
+def refuse(wanted: Iterable[tuple[Stock | None, int]]) -> Reason | None:
     """Why these lines (the stock of each, and the units wanted) cannot be reserved, or None."""
-    if any(stock is None for stock, _ in wanted):
-        return Reason.UNKNOWN_SKU
-    if any(stock.available < quantity for stock, quantity in wanted if stock is not None):
-        return Reason.OUT_OF_STOCK
-    return None
+    reason = None
+    for stock, quantity in wanted:
+        if stock is None:
+            return Reason.UNKNOWN_SKU
+        if stock.available < quantity:
+            reason = Reason.OUT_OF_STOCK
+    return reason
 
 
 class Inventory:
@@ -28,15 +33,9 @@ class Inventory:
         self._deliveries = Supply(self.journal, self.balances, Stock(-1, 0, 0))
 
     def judge(self, order: Order, at: At, rows: Rows) -> Reason | Moves:
-        wanted: list[tuple[Stock | None, int]] = []
-        for line in order.lines:
-            stock = balance(f"{order.warehouse}:{line.sku}", at, rows)
-            assert stock is None or isinstance(stock, Stock)
-            wanted.append((stock, line.quantity))
-        reason = refuse(wanted)
-        if reason is not None:
-            return reason
-        return {f"{order.warehouse}:{line.sku}": -line.quantity for line in order.lines}
+        moves = {f"{order.warehouse}:{line.sku}": -line.quantity for line in order.lines}
+        wanted = [(cast("Stock | None", balance(key, at, rows)), -units) for key, units in moves.items()]
+        return refuse(wanted) or moves
 
     def supply(self, record: Record, at: At, rows: Rows) -> Decision:
         assert isinstance(record, StockReceived)

@@ -59,13 +59,13 @@ class Cohorts:
         if horizon is None or horizon.width is None:
             return None, ()
         number = at.offset // horizon.width
-        name = f"{at.partition}:{number}"
-        known = self._cohort(cohort_key(number), rows) or Cohort(-1, name, ())
+        name, key = f"{at.partition}:{number}", cohort_key(number)
+        known = self._cohort(key, rows) or Cohort(-1, name, ())
         if known.version >= at.offset:
             # A crash came between this row and the order's own.
             return name, ()
         row = Cohort(at.offset, name, (*known.order_ids, order_id))
-        return name, (self._put(cohort_key(number), row),)
+        return name, (self._put(key, row),)
 
     def decide(self, record: ForPartition, at: At, rows: Rows) -> Decision:
         """What the leaving clock's records do."""

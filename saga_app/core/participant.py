@@ -109,12 +109,8 @@ class Participant:
 
     def decide(self, record: Record, at: At, rows: Rows) -> Decision:
         """See `Fold.decide`; the replay rule stands in `docs/explanation/engine.md`."""
-        if isinstance(record, OrdersLeft):
-            if record.step is not self.step.name:
-                raise Rejected(Fault.UNEXPECTED_RECORD, f"it is for {record.step}")
-            return leaving.left(self.journal, record, at, rows)
         if not isinstance(record, Slip):
-            return self.rule.supply(record, at, rows)
+            return self._without_order(record, at, rows)
         if leaving.has_left(record.cohort, rows):
             return Decision(Verdict.IGNORED, note="it ended and has left: nothing is done for it any more")
         order = record.order
@@ -129,6 +125,13 @@ class Participant:
                 return repeated([self._answer(record, row)])
             return self._undo(record, row, move, at, rows)
         return self._first(record, at, rows)
+
+    def _without_order(self, record: Record, at: At, rows: Rows) -> Decision:
+        if not isinstance(record, OrdersLeft):
+            return self.rule.supply(record, at, rows)
+        if record.step is not self.step.name:
+            raise Rejected(Fault.UNEXPECTED_RECORD, f"it is for {record.step}")
+        return leaving.left(self.journal, record, at, rows)
 
     def _first(self, record: Slip, at: At, rows: Rows) -> Decision:
         order, cohort, first = record.order, record.cohort, self._machine[None]

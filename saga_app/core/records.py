@@ -66,17 +66,17 @@ def _country(code: Any) -> Any:
 
 
 def _id_from_number(value: Any) -> Any:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    return str(value) if type(value) is int else value
 
 
 def _decimal(value: Any) -> Any:
     """What people write as money: a JSON number (read as Decimal) or a plain decimal string."""
+    if isinstance(value, str) and _PLAIN.fullmatch(value):
+        return Decimal(value)
     if isinstance(value, Decimal) or (isinstance(value, int) and not isinstance(value, bool)):
         number = Decimal(value)
         if number.adjusted() < 16 and int(number.as_tuple().exponent) >= -8:
             return number
-    if isinstance(value, str) and _PLAIN.fullmatch(value):
-        return Decimal(value)
     raise ValueError("an amount is a number or a string of digits, for example 12.50")
 
 

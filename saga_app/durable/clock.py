@@ -67,13 +67,13 @@ class DeadlineClock:
                 left = min(max(checkout.due(row) - now, GRACE), checkout.delay(row))
                 self._watch(key.decode(), row, now + left)
 
-    def changed(self, partition: int, changes: Mapping[tuple[str, str], Row]) -> None:
+    def changed(self, partition: int, changes: Mapping[str, Row]) -> None:
         """Orders that a round decided. A record that waited long before it was read starts its deadline now."""
         if self._generation < 0:
             # A round that ends after its partitions were taken away: the next assignment loads what is still ours.
             return
         now = self._clock()
-        for (_, order_id), row in changes.items():
+        for order_id, row in changes.items():
             if isinstance(row, OrderRow) and row.status in OPEN_STATUSES:
                 self._watch(order_id, row, now + checkout.delay(row))
             else:

@@ -80,8 +80,8 @@ class Log(Protocol):
 class Observer(Protocol):
     """Who is told what a worker does; must be quick, and must not raise."""
 
-    def changed(self, topic: str, changes: Mapping[tuple[str, str], Row]) -> None:
-        """A round of this inbox has made these rows durable, by table and key."""
+    def changed(self, topic: str, changes: Mapping[str, Row]) -> None:
+        """A round of this inbox has made these rows of its journal durable, by key."""
 
     def round_ended(self, topic: str, batches: Sequence[Batch], seconds: float) -> None:
         """These records of an inbox are decided and durable, and how long that took."""

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from saga_app import topics, wire
-from saga_app.core.decision import At, Decision, Fold, Verdict
+from saga_app.core.decision import At, Fold, Verdict
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.records import ForPartition, PolicyChanged, Record
 from saga_app.core.rows import Row
@@ -56,7 +56,10 @@ class Span(NamedTuple):
     generation: int
 
 
-Changed = Mapping[tuple[str, str], Row]
+#: Rows of the journal, by key.
+Changed = Mapping[str, Row]
+#: No decision shares a round with a change of rules, and all that came before orders leave is settled when they do.
+ALONE: Final = (PolicyChanged, ForPartition)
 
 
 class Round:
@@ -131,18 +134,16 @@ class Round:
 
     def _decide_batch(self, batch: Batch, fitting: int, sends: list[Outgoing]) -> tuple[int, bool]:
         """Decides the batch's messages in order; how many, and whether its partition must wait for the next round."""
-        view = self.views[batch.partition]
+        partition, view = batch.partition, self.views[batch.partition]
         for used, message in enumerate(islice(batch.messages, fitting)):
             try:
                 record = self._read(message)
-                if isinstance(record, PolicyChanged | ForPartition):
-                    # A round of its own: no decision shares a round with a change of rules, and all that came before
-                    # orders leave is settled when they do.
-                    if used or view.dirty:
-                        return used, True
-                    self._decide_one(record, message, batch.partition, view, sends)
+                alone = isinstance(record, ALONE)
+                if alone and (used or view.dirty):
+                    return used, True
+                self._decide_one(record, message, partition, view, sends)
+                if alone:
                     return 1, True
-                self._decide_one(record, message, batch.partition, view, sends)
             except Rejected as rejection:
                 self.verdicts[Verdict.DEAD] += 1
                 if rejection.fault is Fault.CONTRADICTION:
@@ -165,9 +166,11 @@ class Round:
             self.verdicts[Verdict.SENT_ON] += 1
             return
         decision = self.fold.decide(record, At(message.offset, message.time, partition), view)
-        self._note(record, decision)
+        self.verdicts[decision.verdict] += 1
+        if decision.note is not None:
+            self._note(record, decision.note)
         view.put(decision.puts)
-        sends.extend(map(outgoing, decision.sends))
+        sends.extend([outgoing(sent) for sent in decision.sends])
 
     def _is_elsewhere(self, record: Record, partition: int) -> bool:
         return topics.partition_for(record, self.partitions) not in (None, partition)
@@ -180,12 +183,10 @@ class Round:
         headers = (*message.headers, (SENT_ON, b"1"))
         return outgoing(record)._replace(topic=self.topic, value=message.value, headers=headers)
 
-    def _note(self, record: Record, decision: Decision) -> None:
-        self.verdicts[decision.verdict] += 1
-        if decision.note is not None:
-            key, order_id = topics.key_of(record), getattr(record, "order_id", None)
-            of = "partition" if isinstance(record, ForPartition) else "order"
-            self.notes.append(Note(f"{of} {order_id or key}: {decision.note}", order_id))
+    def _note(self, record: Record, text: str) -> None:
+        key, order_id = topics.key_of(record), getattr(record, "order_id", None)
+        of = "partition" if isinstance(record, ForPartition) else "order"
+        self.notes.append(Note(f"{of} {order_id or key}: {text}", order_id))
 
     async def _make_durable(self, spans: list[Span], sends: list[Outgoing]) -> None:
         """Steps 2 to 5, in exactly this order."""

@@ -19,8 +19,8 @@ from saga_app.core.rows import (
 )
 from saga_app.durable.ports import Shelf
 
-#: Rows that are kept decoded, per partition of an inbox.
-MOST_RECENT: Final = 2_000
+#: Rows that are kept decoded, per table and partition.
+MOST_RECENT: Final = 1_500
 
 
 class View:
@@ -30,8 +30,8 @@ class View:
         self.journal_table = journal
         self.balance_table = balances
         self.shelves = shelves
-        self._overlay: dict[tuple[str, str], Row] = {}
-        self._recent: dict[tuple[str, str], Row] = {}
+        self._overlay: dict[str, dict[str, Row]] = {table: {} for table in shelves}
+        self._recent: dict[str, dict[str, Row]] = {table: {} for table in shelves}
         self._policy = self._find_policy()
         self.horizons = {
             int(key.rpartition(b":")[2]): Horizon.decode(data)
@@ -40,7 +40,7 @@ class View:
 
     def order(self, key: str) -> OrderRow | GoneOrder | None:
         row = self._row(self.journal_table, key)
-        assert row is None or isinstance(row, OrderRow | GoneOrder)
+        assert row is None or isinstance(row, (OrderRow, GoneOrder))
         return row
 
     def journal(self, key: str) -> JournalRow | None:
@@ -51,7 +51,7 @@ class View:
     def balance(self, key: str) -> Balance | None:
         assert self.balance_table is not None
         row = self._row(self.balance_table, key)
-        assert row is None or isinstance(row, Account | Stock)
+        assert row is None or isinstance(row, (Stock, Account))
         return row
 
     def policy(self) -> JournalRow | None:
@@ -66,38 +66,48 @@ class View:
     def put(self, puts: Iterable[Put]) -> None:
         """Decided rows: from now on decisions see them."""
         for table, key, row in puts:
-            self._overlay[table, key] = row
-            if key.startswith("policy:") and isinstance(row, JournalRow):
-                self._policy = row
-            elif isinstance(row, Horizon):
-                self.horizons[int(key.rpartition(":")[2])] = row
+            self._overlay[table][key] = row
+            if ":" in key and table == self.journal_table:
+                self._heed(key, row)
 
     def decided(self, table: str) -> dict[bytes, bytes]:
         """The overlay's rows of a table, encoded."""
-        return {key.encode(): row.encode() for (name, key), row in self._overlay.items() if name == table}
+        return {key.encode(): row.encode() for key, row in self._overlay[table].items()}
 
     def clear(self) -> None:
         """The overlay is on disk. Its rows are kept for a while: an order that is under way is asked for again."""
-        self._recent.update(self._overlay)
-        self._overlay.clear()
-        for place in list(islice(self._recent, max(0, len(self._recent) - MOST_RECENT))):
-            del self._recent[place]
+        for table, rows in self._overlay.items():
+            recent = self._recent[table]
+            recent.update(rows)
+            rows.clear()
+            for key in list(islice(recent, max(0, len(recent) - MOST_RECENT))):
+                del recent[key]
 
     @property
     def dirty(self) -> bool:
         """Whether something is decided that is not yet on disk."""
-        return bool(self._overlay)
+        return any(self._overlay.values())
 
-    def changed(self) -> dict[tuple[str, str], Row]:
-        """The overlay, by table and key."""
-        return dict(self._overlay)
+    def changed(self) -> dict[str, Row]:
+        """The journal's part of the overlay, by key."""
+        return dict(self._overlay[self.journal_table])
 
     def _row(self, table: str, key: str) -> Row | None:
-        row = self._overlay.get((table, key)) or self._recent.get((table, key))
+        row = self._overlay[table].get(key) or self._recent[table].get(key)
         if row is not None:
             return None if type(row) is Nothing else row
         data = self.shelves[table].get(key.encode())
-        return None if data is None else decode(table, key, data)
+        if data is None:
+            return None
+        row = self._recent[table][key] = decode(table, key, data)
+        return row
+
+    def _heed(self, key: str, row: Row) -> None:
+        """Rows that decisions ask for without a key of their own."""
+        if isinstance(row, Horizon):
+            self.horizons[int(key.rpartition(":")[2])] = row
+        elif isinstance(row, JournalRow) and key.startswith("policy:"):
+            self._policy = row
 
     def _find_policy(self) -> JournalRow | None:
         found = self.shelves[self.journal_table].scan(b"policy:")

@@ -53,9 +53,9 @@ class Counts:
         self.assignments = 0
         self.restore_seconds = 0.0
 
-    def changed(self, topic: str, changes: Mapping[tuple[str, str], Row]) -> None:
+    def changed(self, topic: str, changes: Mapping[str, Row]) -> None:
         """Rows that a round has made durable. (What is decided anew after a crash is counted anew.)"""
-        for (_, key), row in changes.items():
+        for key, row in changes.items():
             if isinstance(row, JournalRow):
                 # Deposits, deliveries and policies stand there too, under keys that no order has.
                 if ":" not in key:

@@ -29,7 +29,7 @@ class World:
         self.clock.start(1)
 
     def changed(self, row: OrderRow, order_id: str = "o1") -> None:
-        self.clock.changed(0, {("orders", order_id): row})
+        self.clock.changed(0, {order_id: row})
 
     def note_appends(self) -> list[int]:
         """How many nudges are sent at once, each time."""

@@ -324,7 +324,7 @@ class Worker:
     def _pass(self, point: Point) -> None:
         self.steps.take(point)
 
-    def _applied(self, partition: int, changes: Mapping[tuple[str, str], Row]) -> None:
+    def _applied(self, partition: int, changes: Mapping[str, Row]) -> None:
         self.clock.changed(partition, changes)
 
     def _is_replaced(self) -> bool:
