@@ -1,13 +1,11 @@
 # One image for every service of the compose file: the worker, and `saga ...` for everything else.
 FROM python:3.11-slim
 
-# Two arenas instead of 8 for each core: memory has fewer holes (docs/performance.md).
 ENV PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     SAGA_DATA_DIR=/data \
     SAGA_WEB_BIND=0.0.0.0 \
-    SAGA_WEB_PORT=6066 \
-    MALLOC_ARENA_MAX=2
+    SAGA_WEB_PORT=6066
 
 WORKDIR /app
 

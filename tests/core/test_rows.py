@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
+from pydantic_core import to_json
 
 from saga_app.core.records import Reason, StepName
 from saga_app.core.rows import (
@@ -70,6 +71,14 @@ def test_a_row_read_back_is_the_same_row_and_the_same_bytes(row: Row) -> None:
     assert not isinstance(row, Nothing)
     assert type(row).decode(data) == row
     assert type(row).decode(data).encode() == data
+
+
+@for_all(ROWS)
+def test_a_row_is_spelled_as_a_serializer_spells_it(row: Row) -> None:
+    assert not isinstance(row, Nothing)
+    fields = {name: value for name, value in row._asdict().items() if value is not None}
+    order = b',"order":%s}' % fields.pop("order") if isinstance(row, OrderRow) else b"}"
+    assert row.encode() == to_json(fields)[:-1] + order
 
 
 @for_all(ROWS)

@@ -12,6 +12,7 @@ from faust.types.transports import TransportT
 from saga_app.durable import topic_admin
 from saga_app.durable.engine import Engine
 from saga_app.durable.fatal import Exit, die
+from saga_app.durable.memory import share_arenas
 from saga_app.durable.overrides.consumer import SagaTransport
 from saga_app.durable.overrides.credentials import credentials
 from saga_app.durable.overrides.recovery import SagaTableManager
@@ -82,6 +83,7 @@ class SagaApp(faust.App):  # type: ignore[misc]
         await super().on_first_start()
         if self.client_only or self.producer_only:
             return
+        share_arenas()
         self._check_web_port()
         if not self.settings.is_web_local:
             self.log.warning(
