@@ -147,6 +147,40 @@ def test_a_normal_form_is_its_own_normal_form(lines: list[tuple[str, int]]) -> N
     assert again.canonical == order.canonical
 
 
+PRICES = st.none() | st.decimals("0", "99", places=2).map(str)
+PLACED = st.fixed_dictionaries(
+    {
+        "order_id": st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True) | st.integers(0, 10**20),
+        "amount": st.none() | st.decimals("0", "1000", places=2),
+        "lines": st.lists(
+            st.fixed_dictionaries(
+                {
+                    "sku": st.sampled_from("abcde") | st.integers(1, 3),
+                    "quantity": st.sampled_from([1, 7, 999_999, 1_000_000]),
+                    "unit_price": PRICES,
+                }
+            ),
+            max_size=5,
+        ),
+    },
+    optional={
+        "customer_id": st.none() | st.just("c-1") | st.integers(0, 9),
+        "currency": st.sampled_from(["GBP", "JPY", "BHD"]),
+        "country": st.none() | st.just("FR"),
+        "warehouse": st.just("w.1") | st.integers(0, 9),
+    },
+)
+
+
+@for_all(PLACED)
+def test_whatever_is_placed_its_normal_form_is_an_order_that_every_slip_may_carry(placed: Any) -> None:
+    try:
+        order = OrderPlaced.model_validate(placed).order
+    except ValueError:
+        return
+    assert Order.model_validate_json(order.canonical) == order
+
+
 @pytest.mark.parametrize(
     "fields",
     [
