@@ -4,9 +4,11 @@ Every topic is the inbox of one service. The right partition of a record follows
 key that it was sent with.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from operator import attrgetter
+from typing import Any, Final
 
 from confluent_kafka import murmur2
 
@@ -59,12 +61,21 @@ _OF_TYPE: Final[dict[type, str]] = {
     records.CohortsClosed: CHECKOUT,
     records.CohortsForgotten: CHECKOUT,
 }
-#: What the key is that is not the order's.
-_KEY_FIELD: Final[dict[type, str]] = {
-    FundsDeposited: "customer_id",
-    StockReceived: "warehouse",
-    PolicyChanged: "policy_id",
+
+
+def _of_order(key: Callable[[records.Order], str]) -> Callable[[Slip], str]:
+    return lambda slip: key(slip.order)
+
+
+#: What the key of a record is, unless it is the order's id.
+_KEY_OF: Final[dict[type, Callable[[Any], str]]] = {
+    FundsDeposited: attrgetter("customer_id"),
+    StockReceived: attrgetter("warehouse"),
+    PolicyChanged: attrgetter("policy_id"),
+    **dict.fromkeys(ForPartition.__subclasses__(), lambda record: str(record.partition)),
+    **{slip: _of_order(step.key) for step in STEPS.values() for slip in (step.do, step.undo)},
 }
+_ORDER_ID: Final = attrgetter("order_id")
 
 
 def topic_of(record: Record) -> str:
@@ -80,11 +91,7 @@ def topic_of(record: Record) -> str:
 
 def key_of(record: Record) -> str:
     """What the record's partition is computed from."""
-    if isinstance(record, Slip):
-        return key_in(_OF_TYPE[type(record)], record.order)
-    if isinstance(record, ForPartition):
-        return str(record.partition)
-    key: str = getattr(record, _KEY_FIELD.get(type(record), "order_id"))
+    key: str = _KEY_OF.get(type(record), _ORDER_ID)(record)
     return key
 
 

@@ -273,7 +273,7 @@ def decode(table: str, key: str, data: bytes) -> Row:
 
 def is_nothing(data: bytes) -> bool:
     """Whether these bytes say that there is no row."""
-    return data.endswith(_NOTHING) and len(data) < 60
+    return len(data) < 60 and data.endswith(_NOTHING)
 
 
 def cohort_key(number: int) -> str:
