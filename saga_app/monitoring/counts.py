@@ -2,8 +2,9 @@
 
 import time
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from saga_app.core.rows import OPEN_STATUSES, JournalRow, OrderRow, Row
@@ -24,10 +25,10 @@ class Histogram:
         self.counts = [0] * (len(bounds) + 1)
         self.sum = 0.0
 
-    def observe(self, value: float) -> None:
-        """One more."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.sum += value
+    def observe(self, value: float, times: int = 1) -> None:
+        """One more, or so many of the same."""
+        self.counts[bisect_left(self.bounds, value)] += times
+        self.sum += value * times
 
     def buckets(self) -> list[tuple[str, float]]:
         """As Prometheus has them: each bound with the number of observations up to it."""
@@ -47,9 +48,9 @@ class Counts:
         self.ended: Counter[tuple[str, str]] = Counter()
         #: What steps recorded: by inbox and state.
         self.steps: Counter[tuple[str, str]] = Counter()
-        self.seconds: dict[str, Histogram] = {}
-        self.records: dict[str, Histogram] = {}
-        self.step: dict[str, Histogram] = {}
+        self.seconds: defaultdict[str, Histogram] = defaultdict(partial(Histogram, SECONDS))
+        self.records: defaultdict[str, Histogram] = defaultdict(partial(Histogram, RECORDS))
+        self.step: defaultdict[str, Histogram] = defaultdict(partial(Histogram, STEP))
         self.assignments = 0
         self.restore_seconds = 0.0
 
@@ -65,14 +66,16 @@ class Counts:
 
     def round_ended(self, topic: str, batches: Sequence[Batch], seconds: float) -> None:
         """A round of this inbox, and how old each of its records is now: Kafka's time against this machine's."""
-        self.seconds.setdefault(topic, Histogram(SECONDS)).observe(seconds)
-        self.records.setdefault(topic, Histogram(RECORDS)).observe(
-            sum(len(each.messages) for each in batches)
-        )
-        step, now = self.step.setdefault(topic, Histogram(STEP)), self._clock()
+        self.seconds[topic].observe(seconds)
+        self.records[topic].observe(sum(len(each.messages) for each in batches))
+        step, now = self.step[topic], self._clock()
+        # Kafka's times are in milliseconds: of a large batch, many are the same.
+        times: defaultdict[int, int] = defaultdict(int)
         for batch in batches:
             for message in batch.messages:
-                step.observe(max(0.0, now - message.time / 1000))
+                times[message.time] += 1
+        for at, count in times.items():
+            step.observe(max(0.0, now - at / 1000), count)
 
     def restored(self, seconds: float) -> None:
         """Partitions were assigned, and their rows are there."""

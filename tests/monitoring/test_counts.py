@@ -39,6 +39,17 @@ def test_a_histogram_tells_how_many_there_were_up_to_each_bound() -> None:
     assert histogram.sum == 5_024.5
 
 
+def test_records_that_came_at_the_same_time_are_each_counted() -> None:
+    counts = Counts(clock=lambda: 100.0)
+    batches = [
+        Batch(partition, 0, 3, 1, [Message(at, time, b"k", b"v") for at, time in enumerate((99_000, 99_000))])
+        for partition in (0, 1)
+    ]
+    counts.round_ended(topics.PAYMENT, batches, 0.2)
+    step = counts.step[topics.PAYMENT]
+    assert (dict(step.buckets())["+Inf"], step.sum) == (4, 4.0)
+
+
 def test_a_step_takes_from_when_its_record_came_until_it_is_durable() -> None:
     """A record that seems to come from the future took no time."""
     counts = Counts(clock=lambda: 100.0)
