@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -9,10 +10,12 @@ from saga_app.durable.fatal import Exit, die
 from saga_app.durable.ports import Batch, Fetch
 
 #: Records fetched and not yet durable, per inbox, and their bytes: the reader leaves the inbox out above either, until
-#: half of it is durable: it has thrown away what it had fetched ahead, and would do nothing else if it came back at
-#: once. A record may have 1 MiB, so the bytes alone keep whoever can write to an inbox from filling the memory.
+#: a quarter of it is durable: it has thrown away what it had fetched ahead, and would do nothing else if it came back
+#: at once. A record may have 1 MiB, so the bytes alone keep whoever can write to an inbox from filling the memory.
 MOST_WAITING: Final = 8_000
 MOST_BYTES_WAITING: Final = 32 * 1024 * 1024
+#: Records that are taken at once, as many as a round decides: no more batches than reach it.
+MOST_TAKEN: Final = 4_000
 
 
 class Desk:
@@ -23,7 +26,7 @@ class Desk:
         #: The next offset of each partition that is not durable: exactly this is committed.
         self.durable: dict[int, int] = {}
         self._generation = -1
-        self._waiting: list[Batch] = []
+        self._waiting: deque[Batch] = deque()
         self._records = self._bytes = 0
         self._full = False
         self._counting = threading.Lock()
@@ -50,8 +53,8 @@ class Desk:
 
     def has_room(self) -> bool:
         """Whether the reader may fetch more; asked from its thread."""
-        part = 2 if self._full else 1
-        self._full = self._records * part >= MOST_WAITING or self._bytes * part >= MOST_BYTES_WAITING
+        share = 3 / 4 if self._full else 1
+        self._full = self._records >= MOST_WAITING * share or self._bytes >= MOST_BYTES_WAITING * share
         return not self._full
 
     def fetched(self, batches: Fetch) -> None:
@@ -84,8 +87,14 @@ class Desk:
         self._resting.set()
         await self._arrived.wait()
         self._resting.clear()
-        self._arrived.clear()
-        batches, self._waiting = self._waiting, []
+        # Not all that waits, or the reader would come back to an empty desk: what it fetches takes a while to arrive.
+        batches: list[Batch] = []
+        taken = 0
+        while self._waiting and taken < MOST_TAKEN:
+            batches.append(self._waiting.popleft())
+            taken += len(batches[-1].messages)
+        if not self._waiting:
+            self._arrived.clear()
         return batches
 
     def done(self, partition: int, start: int, end: int, generation: int) -> None:

@@ -57,7 +57,7 @@ class Inbox(Protocol):
     """Where batches come from, and where it is said that they are done."""
 
     async def take(self) -> list[Batch]:
-        """All that waits, at least one batch, in order."""
+        """What waits, or as much of it as a round should have, at least one batch, in order."""
 
     def is_current(self, generation: int) -> bool:
         """Whether batches of this generation are still ours to decide."""

@@ -114,7 +114,8 @@ def bounds() -> str:
     mebibyte = 1024 * 1024
     rows = {
         "fetched and not yet durable, per inbox": (
-            f"{desk.MOST_WAITING:,} records and {desk.MOST_BYTES_WAITING // mebibyte} MiB, then fetching waits"
+            f"{desk.MOST_WAITING:,} records and {desk.MOST_BYTES_WAITING // mebibyte} MiB, then that inbox is not "
+            "fetched until a quarter is durable"
         ),
         "decided in one round": f"{MOST_RECORDS:,} records and {MOST_BYTES // mebibyte} MiB",
         "reason in a dead letter": f"{wire.LONGEST_DETAIL} characters, without card numbers",

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from saga_app.durable import desk as desk_module
-from saga_app.durable.desk import MOST_BYTES_WAITING, MOST_WAITING, Desk
+from saga_app.durable.desk import MOST_BYTES_WAITING, MOST_TAKEN, MOST_WAITING, Desk
 from saga_app.durable.fatal import Exit
 from saga_app.durable.ports import Batch, Fetch, Message
 from tests.support.examples import deposit
@@ -71,6 +71,19 @@ def test_a_round_takes_all_that_one_fetch_brought() -> None:
         await asyncio.sleep(0)
         await desk.serve(Fetches([some(0, 2), some(0, 1, partition=1)]))
         assert [each.partition for each in await taking] == [0, 1]
+
+    asyncio.run(story())
+
+
+def test_what_is_taken_at_once_leaves_something_for_the_time_that_the_reader_needs_to_come_back() -> None:
+    async def story() -> None:
+        desk = opened()
+        for start in range(0, 4 * MOST_TAKEN, MOST_TAKEN // 2):
+            desk.deliver(some(start, 1)._replace(messages=[message(deposit(), start)] * (MOST_TAKEN // 2)))
+        taken = [[each.start for each in await desk.take()] for _ in range(4)]
+        half = MOST_TAKEN // 2
+        assert taken == [[each * half, (each + 1) * half] for each in (0, 2, 4, 6)]
+        assert not desk._arrived.is_set()
 
     asyncio.run(story())
 
@@ -151,6 +164,18 @@ def test_a_round_of_an_earlier_generation_moves_nothing() -> None:
     assert desk.durable == {0: 9}
 
 
+def test_nothing_is_taken_where_partitions_are_given_up_just_after_a_batch_arrived() -> None:
+    async def story() -> None:
+        desk = opened()
+        taking = asyncio.create_task(desk.take())
+        await asyncio.sleep(0)
+        desk.deliver(some(0, 1))
+        desk.close()
+        assert await taking == []
+
+    asyncio.run(story())
+
+
 def test_closed_waits_for_the_round_that_runs() -> None:
     async def story() -> None:
         desk = opened()
@@ -177,7 +202,7 @@ def test_the_reader_waits_while_too_much_is_not_durable(most: int, size: int) ->
     assert desk.has_room()
     desk.fetched([one])
     assert (desk.has_room(), desk.waiting) == (False, most)
-    desk.released([one] * (most // 2))
+    desk.released([one] * (most // 4))
     assert not desk.has_room(), "the reader would throw away again what it fetches ahead"
     desk.released([one])
     assert desk.has_room()
