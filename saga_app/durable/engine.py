@@ -70,7 +70,7 @@ class Engine:
         self._arrive = arrive
         # A round makes and drops many thousands of small objects; what was imported need not be looked at each time.
         gc.freeze()
-        gc.set_threshold(50_000, 20, 50)
+        gc.set_threshold(200_000, 20, 50)
         self._admin = Admin(self.settings)
         self.library.start(self._admin)
         self.log = KafkaLog(

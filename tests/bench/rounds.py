@@ -150,7 +150,7 @@ def main() -> None:
     asked = parser.parse_args()
     # As a worker does.
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(200_000, 20, 50)
     with tempfile.TemporaryDirectory() as folder:
         world = World(Path(folder))
         try:
