@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable
 from decimal import Decimal
 from hashlib import sha256
-from itertools import islice
 from typing import Any, Final, Generic, TypeVar
 
 import jiter
@@ -46,6 +45,7 @@ _CANONICAL: Final = re.compile(
 #: Only bytes with so many digits in a row, but for spaces and hyphens, or with escapes, can hold a card number.
 _DIGITS_AS_0: Final = bytes(ord("0") if chr(byte) in "0123456789" else ord("x") for byte in range(256))
 _THIRTEEN: Final = b"0" * 13
+_ESCAPE: Final = re.compile(r"\\u([0-9a-fA-F]{4})")
 ID_FIELDS: Final = frozenset(
     {
         "order_id",
@@ -64,7 +64,7 @@ Read = TypeVar("Read")
 
 
 class Kept(Generic[Read]):
-    """What was read or written once, by its bytes, up to so many of them: the records of an order follow each other."""
+    """What some bytes were read as, up to so many of them: the records of an order follow each other."""
 
     def __init__(self, most_bytes: int) -> None:
         self.most_bytes = most_bytes
@@ -78,7 +78,8 @@ class Kept(Generic[Read]):
         self.found[data] = read
         self.bytes += len(data)
         if self.bytes > self.most_bytes:
-            for oldest in list(islice(self.found, (len(self.found) + 1) // 2)):
+            # Copied in one go: a page may be read in another thread meanwhile.
+            for oldest in list(self.found)[: (len(self.found) + 1) // 2]:
                 self.take(oldest)
 
     def take(self, data: bytes) -> Read | None:
@@ -92,16 +93,12 @@ class Kept(Generic[Read]):
 #: Orders, by their one spelling. Parsed, an order takes up to 20 times its bytes: 2 MiB are 10,000 orders of 2 lines or
 #: 2,400 of 27, and about 40 MiB.
 ORDERS: Final[Kept[Order]] = Kept(2 * 1024 * 1024)
-#: Records that this process has written: a worker reads most of them back, each once, and need not parse them.
-WRITTEN: Final[Kept[Record]] = Kept(4 * 1024 * 1024)
 
 
 def decode(value: bytes | None) -> Record:
     """The record in these bytes, or `Rejected` with the reason; never another exception."""
     if value is None:
         raise Rejected(Fault.UNREADABLE, "the record has no value")
-    if written := WRITTEN.take(value):
-        return written
     if completed := _COMPLETED.fullmatch(value):
         return OrderCompleted.of(
             type="OrderCompleted", order_id=completed[1].decode(), cohort=_text(completed[2])
@@ -185,18 +182,15 @@ def parse(value: bytes) -> dict[str, Any]:
 def encode(record: Record) -> bytes:
     """The record as compact JSON, `type` first; the order last and exactly as it came."""
     if isinstance(record, Slip):
-        value = b'{"type":"%s"%s%s,"order":%s}' % (
+        return b'{"type":"%s"%s%s,"order":%s}' % (
             record.type.encode(),
             _turned(record) if isinstance(record, Undo) else b"",
             _cohort(record),
             record.order.canonical,
         )
-    elif isinstance(record, OrderCompleted):
-        value = b'{"type":"OrderCompleted","order_id":"%s"%s}' % (record.order_id.encode(), _cohort(record))
-    else:
-        return to_json(record.model_dump(exclude_none=True))
-    WRITTEN.keep(value, record)
-    return value
+    if isinstance(record, OrderCompleted):
+        return b'{"type":"OrderCompleted","order_id":"%s"%s}' % (record.order_id.encode(), _cohort(record))
+    return to_json(record.model_dump(exclude_none=True))
 
 
 def _turned(record: Undo) -> bytes:
@@ -240,6 +234,11 @@ def masked(text: str) -> str:
     return "(hidden: holds a card number)" if has_card_number([text]) else text
 
 
+def _unescaped(text: str) -> str:
+    """Text that is no JSON of ours, with every character that it spells by its number."""
+    return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
+
+
 def harmless(value: bytes | None) -> bytes | None:
     """What a dead letter keeps of a value: the bytes, or where they hold a card number their hash."""
     if value is None or not _may_hold_card(value):
@@ -247,7 +246,7 @@ def harmless(value: bytes | None) -> bytes | None:
     try:
         strings = list(texts(parse(value)))
     except Rejected:
-        strings = [value.decode("utf-8", errors="replace")]
+        strings = [_unescaped(value.decode("utf-8", errors="replace"))]
     if not has_card_number(strings):
         return value
     return b"sha256:" + sha256(value).hexdigest().encode()

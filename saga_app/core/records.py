@@ -16,6 +16,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    FailFast,
     Field,
     PlainSerializer,
     StringConstraints,
@@ -137,7 +138,8 @@ class Model(BaseModel):
     def of(cls, **fields: Any) -> Self:
         """A record of all its fields, which are known to be right: nothing is validated.
 
-        This is `model_construct` without its care for fields left out, in a quarter of the time that validation takes.
+        This is `model_construct` without its care for fields left out and for what `exclude_unset` asks, in a quarter
+        of the time that validation takes.
         """
         made = cls.__new__(cls)
         put = object.__setattr__
@@ -163,8 +165,11 @@ class PricedLine(Model):
     unit_price: Money | None = None
 
 
-Lines = Annotated[tuple[Line, ...], Field(max_length=MOST_LINES), BeforeValidator(_as_tuple)]
-PricedLines = Annotated[tuple[PricedLine, ...], Field(max_length=MOST_LINES), BeforeValidator(_as_tuple)]
+# One line that is wrong is enough: an error for each of 85,000 empty ones takes half a second.
+Lines = Annotated[tuple[Line, ...], Field(max_length=MOST_LINES), FailFast(), BeforeValidator(_as_tuple)]
+PricedLines = Annotated[
+    tuple[PricedLine, ...], Field(max_length=MOST_LINES), FailFast(), BeforeValidator(_as_tuple)
+]
 
 
 class Order(Model):
@@ -385,7 +390,7 @@ class StockReceived(Model):
     type: Literal["StockReceived"] = "StockReceived"
     delivery_id: TypedId
     warehouse: TypedId = "main"
-    lines: Annotated[tuple[Line, ...], Field(min_length=1, max_length=MOST_LINES), BeforeValidator(_as_tuple)]
+    lines: Annotated[Lines, Field(min_length=1)]
 
     @model_validator(mode="after")
     def _can_be_merged(self) -> Self:

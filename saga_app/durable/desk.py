@@ -8,14 +8,13 @@ from typing import Any, Final
 
 from saga_app.durable.fatal import Exit, die
 from saga_app.durable.ports import Batch, Fetch
+from saga_app.durable.round import MOST_BYTES, MOST_RECORDS
 
 #: Records fetched and not yet durable, per inbox, and their bytes: the reader leaves the inbox out above either, until
 #: a quarter of it is durable: it has thrown away what it had fetched ahead, and would do nothing else if it came back
 #: at once. A record may have 1 MiB, so the bytes alone keep whoever can write to an inbox from filling the memory.
 MOST_WAITING: Final = 8_000
 MOST_BYTES_WAITING: Final = 32 * 1024 * 1024
-#: Records that are taken at once, as many as a round decides: no more batches than reach it.
-MOST_TAKEN: Final = 4_000
 
 
 class Desk:
@@ -87,12 +86,14 @@ class Desk:
         self._resting.set()
         await self._arrived.wait()
         self._resting.clear()
-        # Not all that waits, or the reader would come back to an empty desk: what it fetches takes a while to arrive.
+        # Until a round is full, and not all that waits, or the reader would come back to an empty desk: what it fetches
+        # takes a while to arrive.
         batches: list[Batch] = []
-        taken = 0
-        while self._waiting and taken < MOST_TAKEN:
+        taken = size = 0
+        while self._waiting and taken < MOST_RECORDS and size < MOST_BYTES:
             batches.append(self._waiting.popleft())
             taken += len(batches[-1].messages)
+            size += batches[-1].size
         if not self._waiting:
             self._arrived.clear()
         return batches

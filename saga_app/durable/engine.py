@@ -12,6 +12,7 @@ from typing import Final
 
 from saga_app import topics
 from saga_app.core.errors import RowsMissing
+from saga_app.core.records import Record
 from saga_app.core.rows import version_of
 from saga_app.durable import changelogs
 from saga_app.durable.clock import DeadlineClock
@@ -25,9 +26,10 @@ from saga_app.durable.ports import Fetch, Observer, Shelf
 from saga_app.durable.producer import KafkaLog
 from saga_app.durable.reader import Reader, cut
 from saga_app.durable.refusal import Admin, Teller
-from saga_app.durable.round import Changed, Point, Round
+from saga_app.durable.round import MOST_WRITTEN, Changed, Point, Round
 from saga_app.durable.view import View
 from saga_app.settings import Settings
+from saga_app.wire import Kept
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +64,7 @@ class Engine:
         self.desks = {service.topic: Desk(service.topic) for service in services}
         self.views: dict[str, dict[int, View]] = {service.topic: {} for service in services}
         self._arrive: Callable[[Mapping[str, Fetch]], None] = lambda fetched: None
+        self._written = Kept[Record](MOST_WRITTEN)
         self._tasks: list[asyncio.Task[None]] = []
         self._restoring = asyncio.Lock()
 
@@ -205,6 +208,7 @@ class Engine:
             journal=self.log,
             publisher=self.log,
             views=self.views[service.topic],
+            written=self._written,
             passing=lambda point: self.passing(service.topic, point),
             applied=lambda partition, changes: self._applied(service.topic, partition, changes),
         )

@@ -87,7 +87,7 @@ class Lease:
 
     def holds(self, generation: int) -> bool:
         """Whether a record may be sent now."""
-        return self.clock() <= self.until(generation)
+        return self.until(generation) >= self.clock()
 
     @property
     def age(self) -> float:

@@ -19,7 +19,7 @@ from saga_app.core.rows import (
 )
 from saga_app.durable.ports import Shelf
 
-#: Rows that are kept decoded, per table and partition.
+#: Rows that are kept decoded between rounds, per table and partition.
 MOST_RECENT: Final = 1_500
 
 

@@ -15,12 +15,13 @@ from typing import Final
 
 from saga_app import topics
 from saga_app.audit.refold import service_of
-from saga_app.core.records import LeavingBegun
+from saga_app.core.records import LeavingBegun, Record
 from saga_app.durable.leaving import WIDTH
 from saga_app.durable.ports import Batch, Message, Offsets, Outgoing, Place
 from saga_app.durable.rocks import Memory, RocksShelf
-from saga_app.durable.round import Round, outgoing
+from saga_app.durable.round import MOST_WRITTEN, Round, outgoing
 from saga_app.durable.view import View
+from saga_app.wire import Kept
 from tests.bench import load
 
 PARTITIONS: Final = topics.DEFAULT_PARTITIONS
@@ -36,6 +37,7 @@ class World:
         self.waiting: dict[tuple[str, int], list[Message]] = defaultdict(list)
         self._ends: dict[tuple[str, int], int] = defaultdict(int)
         memory = Memory()
+        self.written = Kept[Record](MOST_WRITTEN)
         self._shelves: list[RocksShelf] = []
         self.rounds = {topic: self._round(topic, folder, memory) for topic in topics.INBOXES}
 
@@ -122,6 +124,7 @@ class World:
             journal=self,
             publisher=self,
             views=views,
+            written=self.written,
         )
 
 

@@ -1,9 +1,14 @@
 """The rounds whose CPU is measured do the work."""
 
 import asyncio
+import json
+from collections import Counter
 from pathlib import Path
 
-from saga_app import topics
+import pytest
+
+from saga_app import topics, wire
+from saga_app.core.records import Record
 from saga_app.core.rows import OrderRow
 from tests.bench import load
 from tests.bench.rounds import PARTITIONS, World, measured
@@ -17,6 +22,27 @@ def test_every_order_ends_as_it_must(tmp_path: Path) -> None:
     rows = {each: views[topics.partition_of(each, PARTITIONS)].order(each) for each in orders.expected}
     ended = {each: row.reason or row.status for each, row in rows.items() if isinstance(row, OrderRow)}
     assert ended == orders.expected
+
+
+def test_what_a_worker_sends_it_reads_back_without_parsing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[bytes] = []
+    decode = wire.decode
+
+    def noting(value: bytes) -> Record:
+        read.append(value)
+        return decode(value)
+
+    monkeypatch.setattr(wire, "decode", noting)
+    world, orders = World(tmp_path), load.mix(20, "x")
+    world.place([*load.supplies(), *orders.messages])
+    read.clear()
+    asyncio.run(world.run())
+    kinds = Counter(json.loads(value).get("type") for value in read)
+    assert not any(kind in kinds for kind in ("PaymentRequested", "RefundRequested", "OrderCompleted"))
+    assert kinds["OrderPlaced"] == len(orders.expected)
+    assert not world.written.found and world.written.bytes == 0
 
 
 def test_what_is_measured_leaves_nothing_waiting(tmp_path: Path) -> None:

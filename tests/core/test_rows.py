@@ -27,6 +27,7 @@ from tests.support.examples import order
 
 OFFSETS = st.integers(0, 2**60)
 IDS = st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True)
+COHORTS = st.none() | st.from_regex(r"[0-9]{1,4}:[0-9]{1,16}", fullmatch=True)
 MONEY = st.decimals(-(10**12), 10**12, places=2)
 ORDER_ROWS = st.builds(
     lambda turned, **fields: OrderRow(**fields, reason=turned and turned[0], step=turned and turned[1]),
@@ -38,6 +39,7 @@ ORDER_ROWS = st.builds(
     since=OFFSETS,
     order=IDS.map(lambda each: order(each, lines=[("a", 1)]).canonical),
     ended_at=st.none() | OFFSETS,
+    cohort=COHORTS,
 )
 JOURNAL_ROWS = st.builds(
     lambda turned, **fields: JournalRow(**fields, reason=turned and turned[0], step=turned and turned[1]),
@@ -47,6 +49,7 @@ JOURNAL_ROWS = st.builds(
     content=st.just("0123456789abcdef"),
     done_at=st.none() | OFFSETS,
     undone_at=st.none() | OFFSETS,
+    cohort=COHORTS,
     moves=st.none()
     | st.dictionaries(IDS, MONEY.map(str), min_size=1)
     | st.dictionaries(IDS, st.integers(), min_size=1),

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from saga_app.durable import desk as desk_module
-from saga_app.durable.desk import MOST_BYTES_WAITING, MOST_TAKEN, MOST_WAITING, Desk
+from saga_app.durable.desk import MOST_BYTES_WAITING, MOST_WAITING, Desk
 from saga_app.durable.fatal import Exit
 from saga_app.durable.ports import Batch, Fetch, Message
+from saga_app.durable.round import MOST_BYTES, MOST_RECORDS
 from tests.support.examples import deposit
 from tests.support.memory import batch, message
 
@@ -78,12 +79,22 @@ def test_a_round_takes_all_that_one_fetch_brought() -> None:
 def test_what_is_taken_at_once_leaves_something_for_the_time_that_the_reader_needs_to_come_back() -> None:
     async def story() -> None:
         desk = opened()
-        for start in range(0, 4 * MOST_TAKEN, MOST_TAKEN // 2):
-            desk.deliver(some(start, 1)._replace(messages=[message(deposit(), start)] * (MOST_TAKEN // 2)))
+        for start in range(0, 4 * MOST_RECORDS, MOST_RECORDS // 2):
+            desk.deliver(some(start, 1)._replace(messages=[message(deposit(), start)] * (MOST_RECORDS // 2)))
         taken = [[each.start for each in await desk.take()] for _ in range(4)]
-        half = MOST_TAKEN // 2
+        half = MOST_RECORDS // 2
         assert taken == [[each * half, (each + 1) * half] for each in (0, 2, 4, 6)]
         assert not desk._arrived.is_set()
+
+    asyncio.run(story())
+
+
+def test_large_records_are_taken_by_their_bytes() -> None:
+    async def story() -> None:
+        desk = opened()
+        for start in range(8):
+            desk.deliver(some(start, 1)._replace(size=MOST_BYTES // 2))
+        assert [len(await desk.take()) for _ in range(4)] == [2, 2, 2, 2]
 
     asyncio.run(story())
 

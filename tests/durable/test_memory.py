@@ -1,5 +1,6 @@
 """The memory of a worker's threads comes from a few arenas."""
 
+import os
 import subprocess
 import sys
 
@@ -29,7 +30,10 @@ ctypes.CDLL(None).malloc_stats()
 
 def arenas(how: str) -> int:
     """How many glibc tells of after twelve threads have allocated at the same time."""
-    done = subprocess.run([sys.executable, "-c", PROGRAM, how], capture_output=True, text=True, check=True)
+    plain = {name: value for name, value in os.environ.items() if name != "MALLOC_ARENA_MAX"}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, how], capture_output=True, text=True, check=True, env=plain
+    )
     return done.stderr.count("Arena ")
 
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from saga_app import topics
+from saga_app import topics, wire
+from saga_app.core import records
 from saga_app.core.decision import Verdict
 from saga_app.core.errors import Fault, RowsMissing
 from saga_app.core.records import Record
@@ -285,3 +286,32 @@ def test_a_policy_is_in_force_after_a_restart() -> None:
     heir.run([message(pay(order("under", "40.00")), 2), message(pay(order("over", "50.00")), 3)])
     assert b'"DONE"' in heir.rows.journal[b"under"]
     assert b'"REFUSED"' in heir.rows.journal[b"over"]
+
+
+@pytest.mark.parametrize(
+    ("topic", "record", "sent"),
+    [
+        (topics.CHECKOUT, placed(), records.PaymentRequested),
+        (topics.PAYMENT, pay(order()), records.ReservationRequested),
+        (topics.INVENTORY, reserve(order(lines=[("a", 1)])), records.RefundRequested),
+        (topics.SHIPPING, ship(order()), records.OrderCompleted),
+    ],
+)
+def test_what_a_round_keeps_of_what_it_sent_is_what_everybody_else_reads(
+    topic: str, record: Record, sent: type[Record]
+) -> None:
+    of = worker(topic)
+    of.run(in_sequence(record))
+    [(value, kept)] = of.round.written.found.items()
+    assert type(kept) is sent and wire.decode(value) == kept
+
+
+def test_a_record_that_was_sent_from_here_is_read_back_once() -> None:
+    of = worker(topics.CHECKOUT)
+    of.run(in_sequence(placed()))
+    [value] = of.round.written.found
+    reader = worker(topics.PAYMENT)
+    reader.round.written = of.round.written
+    reader.run([message(value, 0)])
+    assert not of.round.written.found.keys() & {value}
+    assert reader.round.verdicts == {Verdict.APPLIED: 1}

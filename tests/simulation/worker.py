@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from saga_app import topics
 from saga_app.core.errors import RowsMissing
+from saga_app.core.records import Record
 from saga_app.core.rows import Row
 from saga_app.durable.clock import DeadlineClock
 from saga_app.durable.desk import Desk
@@ -16,9 +17,10 @@ from saga_app.durable.engine import LONGEST_DRAIN
 from saga_app.durable.lease import GivenUp, Lease
 from saga_app.durable.leaving import Ages, LeavingClock
 from saga_app.durable.ports import Batch, Offsets, Outgoing, Place
-from saga_app.durable.round import Point, Round
+from saga_app.durable.round import MOST_WRITTEN, Point, Round
 from saga_app.durable.view import View
 from saga_app.settings import PROFILES
+from saga_app.wire import Kept
 from tests.simulation.group import Group
 from tests.simulation.job import Job, Step
 from tests.simulation.kafka import Kafka
@@ -72,6 +74,7 @@ class Worker:
         self.views: dict[str, dict[int, View]] = {topic: {} for topic in FOLDS}
         self.shelves: dict[Place, WatchedShelf] = {}
         self.clock = DeadlineClock(self, lambda: self.world.now + machine.skew, tick=0)
+        self._written = Kept[Record](MOST_WRITTEN)
         self.rounds = {topic: self._round(topic) for topic in FOLDS}
         kafka, ages, width = world.kafka, world.ages, world.width
         self.leaving_clock = LeavingClock(
@@ -317,6 +320,7 @@ class Worker:
             journal=self,
             publisher=self,
             views=self.views[topic],
+            written=self._written,
             passing=self._pass,
             **({"applied": self._applied} if topic == topics.CHECKOUT else {}),
         )

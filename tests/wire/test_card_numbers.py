@@ -98,3 +98,17 @@ def test_the_worst_digits_cost_a_few_steps_each() -> None:
         assert not has_card_number([digits])
         value = b'{"type":"PaymentRequested","note":"%s"}' % digits.encode()
         assert lines_run(value) < 24 * count + 1_000
+
+
+@pytest.mark.parametrize(
+    "beside",
+    ['"x":"\\ud800"', f'"x":{"[" * 250}{"]" * 250}', '"x":1,"x":1', '"x":tru'],
+    ids=["half a surrogate", "nested too deep", "a name twice", "no JSON"],
+)
+def test_a_card_number_in_escapes_is_hidden_also_where_the_record_cannot_be_read(beside: str) -> None:
+    escaped = "".join(f"\\u{ord(digit):04x}" for digit in CARD)
+    value = f'{{"order_id":1,"amount":5,"note":"{escaped}",{beside}}}'.encode()
+    with pytest.raises(Rejected):
+        wire.decode(value)
+    kept = wire.harmless(value)
+    assert kept is not None and kept.startswith(b"sha256:")

@@ -29,14 +29,6 @@ def test_an_order_is_read_once_for_all_of_its_slips() -> None:
     assert undo.order is placed.order
 
 
-def test_what_this_process_wrote_is_read_back_once_without_parsing() -> None:
-    record = PaymentRequested(order=order(1))
-    value = wire.encode(record)
-    assert wire.decode(bytes(bytearray(value))) is record
-    again = wire.decode(value)
-    assert again == record and again is not record
-
-
 def test_what_is_kept_never_passes_its_bytes() -> None:
     kept = Kept[Order](5_000)
     for number in range(300):
