@@ -173,10 +173,18 @@ def parse(value: bytes) -> dict[str, Any]:
             value, allow_inf_nan=False, catch_duplicate_keys=True, float_mode="decimal", cache_mode="keys"
         )
     except (ValueError, ArithmeticError) as error:
-        raise Rejected(Fault.UNREADABLE, masked(f"not JSON: {error}")[:LONGEST_DETAIL]) from None
+        raise Rejected(Fault.UNREADABLE, masked(_not_json(value, error))[:LONGEST_DETAIL]) from None
     if not isinstance(fields, dict):
         raise Rejected(Fault.INVALID, "a record is a JSON object")
     return fields
+
+
+def _not_json(value: bytes, error: Exception) -> str:
+    try:
+        value.decode("utf-8")
+    except UnicodeDecodeError as where:
+        return f"not UTF-8 at byte {where.start}"
+    return f"not JSON: {error}"
 
 
 def encode(record: Record) -> bytes:

@@ -390,7 +390,9 @@ class StockReceived(Model):
     type: Literal["StockReceived"] = "StockReceived"
     delivery_id: TypedId
     warehouse: TypedId = "main"
-    lines: Annotated[Lines, Field(min_length=1)]
+    lines: Annotated[
+        tuple[Line, ...], Field(min_length=1, max_length=MOST_LINES), FailFast(), BeforeValidator(_as_tuple)
+    ]
 
     @model_validator(mode="after")
     def _can_be_merged(self) -> Self:
