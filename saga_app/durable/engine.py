@@ -74,8 +74,7 @@ class Engine:
         # A round makes and drops many thousands of small objects; what was imported need not be looked at each time.
         gc.freeze()
         gc.set_threshold(200_000, 20, 50)
-        self._admin = Admin(self.settings)
-        self.library.start(self._admin)
+        self.library.start()
         self.log = KafkaLog(
             {**self.settings.kafka, "error_cb": Teller()}, self.settings.timeouts.delivery, self.lease
         )
@@ -269,7 +268,8 @@ class Engine:
                     self.leaving.load(partition, shelf)
 
     def _positions(self, committed: Mapping[tuple[str, int], int | None]) -> dict[tuple[str, int], int]:
-        first = changelogs.beginnings(self._admin, [place for place, at in committed.items() if at is None])
+        new = [place for place, at in committed.items() if at is None]
+        first = changelogs.beginnings(Admin(self.settings), new) if new else {}
         journals = {service.topic: service.fold.journal for service in self.services}
         positions = {}
         for place, at in committed.items():

@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
-from confluent_kafka.admin import AdminClient
-
 from saga_app import topics
 from saga_app.core.decision import Fold
 from saga_app.core.errors import RowsMissing
@@ -15,6 +13,7 @@ from saga_app.durable.changelogs import KafkaChangelog
 from saga_app.durable.disk import DiskFailed, StoreDamaged, named, remove
 from saga_app.durable.fatal import Exit, die
 from saga_app.durable.ports import Log, Place
+from saga_app.durable.refusal import Admin
 from saga_app.durable.restore import Restored
 from saga_app.durable.rocks import Memory, RocksShelf
 from saga_app.settings import Settings
@@ -58,9 +57,8 @@ class Library:
         self._journals = [service.fold.journal for service in services]
         self._balances = [service.fold.balances for service in services if service.fold.balances is not None]
 
-    def start(self, admin: AdminClient) -> None:
+    def start(self) -> None:
         """Before anything else is called."""
-        self._admin = admin
         self._memory = Memory()
 
     def keep(self, partitions: Sequence[int]) -> None:
@@ -77,11 +75,13 @@ class Library:
         The balances' ends are taken first and the journals' ends after them. `Superseded` when it need not go on.
         """
         names = {table: self._changelog(table) for table in (*self._journals, *self._balances)}
-        ids = changelogs.topic_ids(self._admin, names.values())
+        # One that lives as long as the worker may have lost its brokers (see `liveness`).
+        admin = Admin(self.settings)
+        ids = changelogs.topic_ids(admin, names.values())
         ends: dict[Place, int] = {}
         for tables in (self._balances, self._journals):
             places = [(names[table], partition) for table in tables for partition in partitions]
-            ends.update(changelogs.ends(self._admin, places))
+            ends.update(changelogs.ends(admin, places))
         found = {}
         for table, topic in names.items():
             for partition in partitions:

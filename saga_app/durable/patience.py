@@ -40,10 +40,11 @@ _PASSING: Final = MOVING | {
 Answer = TypeVar("Answer")
 
 
-def patiently(admin: AdminClient, ask: Callable[[], Answer], seconds: float) -> Answer:
+def patiently(admin: AdminClient | None, ask: Callable[[], Answer], seconds: float) -> Answer:
     """The answer, asked for again for so many seconds: librdkafka's admin client does not do it by itself.
 
     Nor does it ask for new metadata: after a broker's restart it would be refused for its old leader epoch for ever.
+    None where each try has a client of its own.
     """
     end = time.monotonic() + seconds
     while True:
@@ -54,5 +55,6 @@ def patiently(admin: AdminClient, ask: Callable[[], Answer], seconds: float) -> 
             if not passes or time.monotonic() > end:
                 raise
         time.sleep(0.1)
-        with suppress(KafkaException):
-            admin.list_topics(timeout=5)
+        if admin is not None:
+            with suppress(KafkaException):
+                admin.list_topics(timeout=5)

@@ -9,6 +9,7 @@ inbox whose records wait too long for their rounds is taken out of the assignmen
 we know; librdkafka's own pause would outlive an assignment.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -18,10 +19,13 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
 from saga_app.durable.fatal import Exit, die
+from saga_app.durable.liveness import Liveness
 from saga_app.durable.patience import MOVING
 from saga_app.durable.ports import Batch, Fetch, Message, Place
 from saga_app.durable.refusal import refused
 from saga_app.settings import readers_group
+
+logger = logging.getLogger(__name__)
 
 #: Records of one fetch at most.
 MOST_RECORDS: Final = 2_000
@@ -49,6 +53,7 @@ class Reader:
         self._ends: dict[Place, int] = {}
         self._looked = 0.0
         self._generation = -1
+        self._liveness = Liveness(topics[0])
         self._config = {
             **config,
             "group.id": readers_group(config),
@@ -94,6 +99,7 @@ class Reader:
             while self._running:
                 if self._changed.is_set():
                     self._change(consumer)
+                    self._liveness.heard()
                 if not self._next:
                     self._changed.wait(0.5)
                     continue
@@ -101,7 +107,13 @@ class Reader:
                 self._make_way(consumer)
                 first = consumer.poll(0.01 if self._held else 0.1)
                 if first is not None:
+                    self._liveness.heard()
                     self._hand_over([first, *consumer.consume(MOST_RECORDS - 1, 0)], consumer)
+                elif self._liveness.is_cut_off(consumer):
+                    logger.warning("no broker answers the reader of the inboxes; it connects anew")
+                    consumer.close()
+                    consumer = Consumer(self._config)
+                    self._assign(consumer)
         except Exception as error:
             die(Exit.ROUND_FAILED, f"reading {', '.join(self.topics)}: {error!r}")
         finally:
@@ -113,6 +125,10 @@ class Reader:
         if wanted is None:
             return
         self._next, self._generation = dict(wanted[0]), wanted[1]
+        self._assign(consumer)
+
+    def _assign(self, consumer: Consumer) -> None:
+        """Everything from where it is; what has no room is left out again by `_make_way`."""
         self._held = set()
         self._ends = {}
         if self._next:

@@ -37,7 +37,7 @@ class Check(NamedTuple):
 
 def check(settings: Settings, topics: Sequence[Topic]) -> Check:
     """Compares names and partition counts with the broker's."""
-    existing = {name: len(each) for name, each in _partitions(_admin(settings), settings).items()}
+    existing = {name: len(each) for name, each in _partitions(settings).items()}
     missing = [topic for topic in topics if topic.name not in existing]
     wrong = [
         f"{topic.name} has {existing[topic.name]} partitions, not {topic.partitions}"
@@ -49,8 +49,8 @@ def check(settings: Settings, topics: Sequence[Topic]) -> Check:
 
 def compare(settings: Settings, topics: Sequence[Topic]) -> dict[str, list[str]]:
     """What is missing or different, by topic; topics that are as they must be are left out."""
+    existing = _partitions(settings)
     admin = _admin(settings)
-    existing = _partitions(admin, settings)
     faults: dict[str, list[str]] = {}
     for topic in topics:
         if topic.name not in existing:
@@ -72,8 +72,8 @@ def alter(settings: Settings, topics: Sequence[Topic]) -> None:
 
     It waits until the broker shows them: it confirms a change before it shows it.
     """
+    existing = _partitions(settings)
     admin = _admin(settings)
-    existing = _partitions(admin, settings)
     there = [topic for topic in topics if topic.name in existing]
     changes = [_change(topic, differences) for topic, differences in _differences(admin, there)]
     if not changes:
@@ -155,12 +155,13 @@ def _admin(settings: Settings) -> AdminClient:
     return Admin(settings)
 
 
-def _partitions(admin: AdminClient, settings: Settings) -> dict[str, list[int]]:
+def _partitions(settings: Settings) -> dict[str, list[int]]:
     """Of each topic: how many replicas each of its partitions has."""
     try:
-        # One that is frozen may be asked first.
+        # A broker that is frozen may be asked first. A client that asks one that only starts may lose it for good (see
+        # `liveness`), and workers and brokers are often started together.
         answer = settings.timeouts.answer
-        metadata = patiently(admin, lambda: admin.list_topics(timeout=answer), PATIENCE)
+        metadata = patiently(None, lambda: _admin(settings).list_topics(timeout=answer), PATIENCE)
     except KafkaException as error:
         if words := refused(error.args[0]):
             raise BrokerRefuses(f"{settings.broker}: {words}") from error

@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from saga_app.durable.liveness import Liveness
 from saga_app.durable.patience import MOVING
 from saga_app.durable.ports import Place
 from saga_app.settings import Settings, readers_group
@@ -48,6 +49,7 @@ class Feed:
             }
         )
         self._consumer.assign([TopicPartition(*place, offset) for place, offset in start.items()])
+        self._liveness = Liveness(next(iter(start))[0])
 
     def lag(self) -> int:
         """Records that are there and not yet read, as far as is known."""
@@ -57,12 +59,16 @@ class Feed:
         return int(self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)[1])
 
     def take(self) -> Taken:
-        """What waits, soon. Raises `KafkaException` where reading cannot go on from here."""
+        """What waits, soon. Raises `KafkaException` where reading cannot go on from here, or not with this feed."""
         messages: list[Message] = []
         reached: dict[Place, int] = {}
         size = 0
         # `consume` waits until it has as many as it may take.
         chunk = self._consumer.consume(1, PATIENCE)
+        if chunk:
+            self._liveness.heard()
+        elif self._liveness.is_cut_off(self._consumer):
+            raise KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN, "no broker answers"))
         while chunk:
             for message in chunk:
                 if (error := message.error()) is None:

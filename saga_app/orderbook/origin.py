@@ -27,16 +27,19 @@ class TopicsMissing(Exception):
 
 
 class Broker:
-    """Questions, each answered within the time that the settings give a broker. They raise `KafkaException`."""
+    """Questions, each answered within the time that the settings give a broker. They raise `KafkaException`.
+
+    Each is asked by a client of its own: one that lives for weeks may have lost its brokers (see `liveness`).
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._admin = Admin(settings)
         self._seconds = settings.timeouts.answer
 
     def origin(self) -> Origin:
         """What is there now. `TopicsMissing` if it is not all there."""
-        metadata = self._admin.list_topics(timeout=self._seconds)
+        admin = Admin(self._settings)
+        metadata = admin.list_topics(timeout=self._seconds)
         topics = list(readers(self._settings.app_id))
         missing = [topic for topic in topics if topic not in metadata.topics]
         if missing:
@@ -44,7 +47,7 @@ class Broker:
                 f"{', '.join(missing)} missing on {self._settings.broker} (SAGA_APP_ID is {self._settings.app_id!r}); "
                 "a worker makes them when it starts, and `saga topics --create`"
             )
-        ids = changelogs.topic_ids(self._admin, topics, self._seconds)
+        ids = changelogs.topic_ids(admin, topics, self._seconds)
         places = [
             (topic, partition) for topic in topics for partition in sorted(metadata.topics[topic].partitions)
         ]
@@ -52,11 +55,11 @@ class Broker:
 
     def beginnings(self, places: Iterable[Place]) -> dict[Place, int]:
         """The offset of the first record that is still there."""
-        return changelogs.beginnings(self._admin, places, self._seconds)
+        return changelogs.beginnings(Admin(self._settings), places, self._seconds)
 
     def ends(self, places: Iterable[Place]) -> dict[Place, int]:
         """The offset before which everything may be read."""
-        return changelogs.readable_ends(self._admin, places, self._seconds)
+        return changelogs.readable_ends(Admin(self._settings), places, self._seconds)
 
     def commit(self, reached: Mapping[Place, int]) -> None:
         """Tells the consumer group how far the database has got, for tools that show lag; nothing else depends on it.
@@ -67,10 +70,9 @@ class Broker:
             return
         offsets = [TopicPartition(*place, offset) for place, offset in reached.items()]
         asked = [ConsumerGroupTopicPartitions(group_of(self._settings), offsets)]
+        admin = Admin(self._settings)
         with suppress(KafkaException):
-            for told in self._admin.alter_consumer_group_offsets(
-                asked, request_timeout=self._seconds
-            ).values():
+            for told in admin.alter_consumer_group_offsets(asked, request_timeout=self._seconds).values():
                 told.result()
 
 

@@ -3,9 +3,11 @@
 import time
 from typing import Any
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from saga_app import topics
+from saga_app.durable.liveness import Liveness
+from saga_app.durable.patience import MOVING
 from tests.live.log import parsed
 
 
@@ -19,24 +21,25 @@ class Endings:
         from_beginning: bool = False,
         log_level: int = 3,
     ) -> None:
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": broker,
-                "group.id": "tests",
-                "enable.auto.commit": False,
-                "auto.offset.reset": "error",
-                "fetch.wait.max.ms": 20,
-                "socket.timeout.ms": 5_000,
-                "log_level": log_level,
-            }
-        )
-        places = []
+        self._config = {
+            "bootstrap.servers": broker,
+            "group.id": "tests",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+            "fetch.wait.max.ms": 20,
+            "socket.timeout.ms": 5_000,
+            "log_level": log_level,
+        }
+        self._consumer = Consumer(self._config)
+        self._liveness = Liveness(topics.CHECKOUT)
+        #: Partition to the offset of its next record.
+        self._next: dict[int, int] = {}
         for partition in range(partitions):
             low, high = self._consumer.get_watermark_offsets(
                 TopicPartition(topics.CHECKOUT, partition), timeout=10
             )
-            places.append(TopicPartition(topics.CHECKOUT, partition, low if from_beginning else high))
-        self._consumer.assign(places)
+            self._next[partition] = low if from_beginning else high
+        self._assign()
         #: Order id to COMPLETED or the reason of the cancellation.
         self.ended: dict[str, str] = {}
         #: Order id to Kafka's times in milliseconds of its placing and of its end.
@@ -46,10 +49,21 @@ class Endings:
         self.repeats = 0
 
     def poll(self, seconds: float) -> int:
-        """Takes what is there; how many orders have ended."""
-        for message in self._consumer.consume(5_000, seconds):
-            if message.error() is None and message.value():
-                self._see(message)
+        """Takes what is there; how many orders have ended. Raises `KafkaException` where it cannot go on."""
+        messages = self._consumer.consume(5_000, seconds)
+        if messages:
+            self._liveness.heard()
+        elif self._liveness.is_cut_off(self._consumer):
+            self._consumer.close()
+            self._consumer = Consumer(self._config)
+            self._assign()
+        for message in messages:
+            if (error := message.error()) is None:
+                self._next[message.partition()] = message.offset() + 1
+                if message.value():
+                    self._see(message)
+            elif error.code() not in MOVING and not error.retriable():
+                raise KafkaException(error)
         return len(self.ended)
 
     def wait_for(self, count: int, seconds: float) -> None:
@@ -64,6 +78,9 @@ class Endings:
     def close(self) -> None:
         """Gives up the connection."""
         self._consumer.close()
+
+    def _assign(self) -> None:
+        self._consumer.assign([TopicPartition(topics.CHECKOUT, *each) for each in self._next.items()])
 
     def _see(self, message: Any) -> None:
         fields = parsed(message.value())

@@ -8,17 +8,19 @@ import time
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from saga_app.durable import liveness
 from saga_app.durable import reader as module
 from saga_app.durable.fatal import Exit
 from saga_app.durable.ports import Batch, Fetch
 from saga_app.durable.reader import Reader
 from saga_app.local.broker import Broker
-from tests.overrides.parts import in_a_loop, make_topics, stock_app, unique, wait_until, write
+from tests.overrides.parts import NO_BROKER, in_a_loop, make_topics, stock_app, unique, wait_until, write
 
 pytestmark = pytest.mark.live
 
@@ -273,6 +275,40 @@ def test_what_is_not_fetched_is_told_per_inbox_also_while_it_is_left_out(
     assert reader.behind(other_topic) == 0
     desk.room = True
     wait_until(lambda: reader.behind(topic) == 0)
+
+
+# --- a consumer that has lost its brokers
+
+
+def test_a_reader_that_no_broker_answers_connects_anew_and_goes_on_from_where_it_was(
+    kafka: Broker, topic: str, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """librdkafka#5301: it forgets every broker, for good, and tells nobody. This one never knew any."""
+    brokers = iter([NO_BROKER])
+    made: list[str] = []
+
+    def consumer(config: dict[str, Any]) -> Consumer:
+        made.append(next(brokers, kafka.address))
+        return Consumer({**config, "bootstrap.servers": made[-1]})
+
+    monkeypatch.setattr(module, "Consumer", consumer)
+    monkeypatch.setattr(liveness, "SILENT", 0.5)
+    monkeypatch.setattr(liveness, "ANSWER", 0.5)
+    write(kafka.address, topic, values(10))
+    config = {"bootstrap.servers": kafka.address, "log_level": 0}
+    reader = Reader(
+        config, [topic], lambda fetched: desk.batches.extend(fetched[topic]), lambda name: desk.room
+    )
+    reader.assign({(topic, 0): 4}, 1)
+    wait_until(lambda: desk.end(1) == 10)
+    assert desk.offsets(1) == [4, 5, 6, 7, 8, 9]
+    # Silence alone is no reason.
+    heard = reader._liveness._heard
+    wait_until(lambda: reader._liveness._heard > heard)
+    write(kafka.address, topic, values(1))
+    wait_until(lambda: desk.end(1) == 11)
+    reader.close()
+    assert made == [NO_BROKER, kafka.address]
 
 
 # --- records that are gone before they were decided

@@ -89,7 +89,7 @@ async def test_what_is_durable_is_committed_before_partitions_are_given_up(
         await joined.joins_again()
         assert await joined.committed() == 8
     # librdkafka would go on looking for the broker after the last test.
-    del app.engine._admin, app.engine.log, app.engine.clock, app.engine.rounds, app.engine._tasks
+    del app.engine.log, app.engine.clock, app.engine.rounds, app.engine._tasks
 
 
 @in_a_loop

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from confluent_kafka import KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
 from faust import Event
 from faust.types import TP
 
@@ -22,6 +21,7 @@ from saga_app.durable.engine import Engine
 from saga_app.durable.fatal import Exit
 from saga_app.durable.overrides.app import SagaApp
 from saga_app.durable.producer import DeliveryFailed
+from saga_app.durable.refusal import Admin
 from saga_app.local.broker import Broker
 from tests.overrides.parts import in_a_loop, make_topics, message, our_app, stock_app, unique, until, write
 
@@ -37,8 +37,7 @@ def restoring(kafka: Broker, tmp_path: Path) -> Iterator[SagaApp]:
     """Our application with its changelogs on a real broker; its engine restores, and reads nothing."""
     app = our_app(tmp_path, kafka.address, unique("saga"))
     make_topics(kafka.address, *(topics.changelog(app.settings.app_id, table) for table in TABLES))
-    app.engine._admin = AdminClient({**app.settings.kafka, "log_level": 0})
-    app.engine.library.start(app.engine._admin)
+    app.engine.library.start()
     yield app
     app.engine.library.close()
 
@@ -100,7 +99,8 @@ def test_a_changelog_whose_beginning_is_gone_is_restored_from_what_is_there(rest
         [row(at) for at in range(10)],
         keys=[b"%d" % at for at in range(10)],
     )
-    gone = restoring.engine._admin.delete_records([TopicPartition(changelog, 0, 6)])
+    admin = Admin(restoring.settings)
+    gone = admin.delete_records([TopicPartition(changelog, 0, 6)])
     for future in gone.values():
         future.result(20)
     rows = restore(restoring.engine)["orders"]
@@ -166,7 +166,8 @@ def test_rows_of_a_changelog_that_was_deleted_and_made_again_are_thrown_away(res
     write(restoring.settings.broker, changelog, [row(1)], keys=[b"old"])
     assert restore(engine)["stock"] == {b"old": row(1)}
     engine.library.close()
-    for future in engine._admin.delete_topics([changelog]).values():
+    admin = Admin(restoring.settings)
+    for future in admin.delete_topics([changelog]).values():
         future.result(20)
     made_again(restoring.settings.broker, changelog)
     write(restoring.settings.broker, changelog, [row(1)], keys=[b"new"])

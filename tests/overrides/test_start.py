@@ -11,15 +11,17 @@ from typing import Any
 
 import pytest
 from aiokafka.cluster import ClusterMetadata
+from aiokafka.errors import KafkaConnectionError
 from confluent_kafka.admin import AdminClient
 
 from saga_app import topics
 from saga_app.durable.fatal import Exit
 from saga_app.durable.overrides import app as override
+from saga_app.durable.overrides import starting
 from saga_app.durable.topic_admin import BrokerUnreachable, TopicsWrong
 from saga_app.durable.watchdog import Watchdog
 from saga_app.local.broker import Broker
-from tests.overrides.parts import in_a_loop, make_topics, our_app, stock_app, unique
+from tests.overrides.parts import NO_BROKER, in_a_loop, make_topics, our_app, stock_app, unique
 
 
 class Ended(Exception):
@@ -36,6 +38,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> list[Exit]:
         raise Ended(text)
 
     monkeypatch.setattr(override, "die", die)
+    monkeypatch.setattr(starting, "die", die)
     monkeypatch.setattr(Watchdog, "start", lambda watchdog: None)
     return codes
 
@@ -55,6 +58,29 @@ async def test_a_worker_that_cannot_have_its_topics_ends_before_it_subscribes(
     with pytest.raises(Ended):
         await our_app(tmp_path).on_first_start()
     assert ended == [code]
+
+
+@in_a_loop
+async def test_a_worker_whose_broker_goes_away_while_it_starts_says_so(
+    tmp_path: Path, ended: list[Exit]
+) -> None:
+    app = our_app(tmp_path)
+    for starts in (app.producer, app.consumer._thread):
+        with pytest.raises(Ended, match=NO_BROKER):
+            await starts.on_start()
+    assert ended == [Exit.BROKER_UNREACHABLE] * 2
+    await app.producer._producer.stop()
+    await app.consumer._thread._consumer.stop()
+
+
+@in_a_loop
+async def test_what_is_no_worker_has_the_error_of_its_broker(tmp_path: Path, ended: list[Exit]) -> None:
+    app = our_app(tmp_path)
+    app.producer_only = True
+    with pytest.raises(KafkaConnectionError):
+        await app.producer.on_start()
+    assert ended == []
+    await app.producer._producer.stop()
 
 
 @pytest.mark.live

@@ -19,6 +19,7 @@ from mode import Service
 
 from saga_app.durable.lease import uptime
 from saga_app.durable.overrides.leader import know_topics_first
+from saga_app.durable.overrides.starting import connecting
 from saga_app.durable.ports import Fetch
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ class SagaConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     """The thread with the group's heartbeats; each good one renews the lease."""
 
     async def on_start(self) -> None:
-        await super().on_start()
+        with connecting(self.app):
+            await super().on_start()
         if not self.app.client_only:
             self._follow_heartbeats()
             know_topics_first(self._ensure_consumer()._coordinator, self.app.settings.timeouts.delivery)
@@ -233,7 +235,18 @@ def _as_places(committed: Mapping[TP, int | None]) -> dict[tuple[str, int], int 
     return {(place.topic, place.partition): at for place, at in committed.items()}
 
 
+class SagaProducer(driver.Producer):  # type: ignore[misc]
+    """Faust's; a worker starts it and sends nothing with it."""
+
+    app: "SagaApp"
+
+    async def on_start(self) -> None:
+        with connecting(self.app):
+            await super().on_start()
+
+
 class SagaTransport(driver.Transport):  # type: ignore[misc]
     """aiokafka, with our consumer."""
 
     Consumer = SagaConsumer
+    Producer = SagaProducer
