@@ -1,6 +1,6 @@
 """The shelf port on RocksDB: one database per table and partition, with bounded memory for all of them together.
 
-There is no write-ahead log: the changelog is one. What memory held at a kill -9, 48 MiB at most, is read again from
+There is no write-ahead log: the changelog is one. What memory held at a kill -9, 32 MiB at most, is read again from
 there, and a database is always a *prefix* of what was written to it: whatever is cut off, `reached` goes back with the
 rows. With a log of its own a database can lose rows in the middle and still claim to hold them (decision 0008).
 """
@@ -42,7 +42,7 @@ class Memory:
     Stock Faust gives each of them 2 GiB of cache and 192 MiB of write buffers (faust.md c8).
     """
 
-    def __init__(self, cache_bytes: int = 128 * MEBIBYTE, write_bytes: int = 48 * MEBIBYTE) -> None:
+    def __init__(self, cache_bytes: int = 80 * MEBIBYTE, write_bytes: int = 32 * MEBIBYTE) -> None:
         # What the write buffers use is taken from the cache, so the cache must be much larger than they are.
         self._cache = Cache(cache_bytes)
         self._buffers = WriteBufferManager.new_write_buffer_manager_with_cache(
