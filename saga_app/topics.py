@@ -13,6 +13,7 @@ from typing import Any, Final
 from confluent_kafka import murmur2
 
 from saga_app.core import records
+from saga_app.core.order import Order
 from saga_app.core.records import (
     ForPartition,
     FundsDeposited,
@@ -63,7 +64,7 @@ _OF_TYPE: Final[dict[type, str]] = {
 }
 
 
-def _of_order(key: Callable[[records.Order], str]) -> Callable[[Slip], str]:
+def _of_order(key: Callable[[Order], str]) -> Callable[[Slip], str]:
     return lambda slip: key(slip.order)
 
 
@@ -95,7 +96,7 @@ def key_of(record: Record) -> str:
     return key
 
 
-def key_in(topic: str, order: records.Order) -> str:
+def key_in(topic: str, order: Order) -> str:
     """The key of an order's records in an inbox."""
     step = STEPS.get(topic)
     return order.order_id if step is None else step.key(order)

@@ -13,7 +13,8 @@ from pydantic_core import to_json
 from saga_app.core import records
 from saga_app.core.cards import has_card_number
 from saga_app.core.errors import Fault, Rejected
-from saga_app.core.records import Order, OrderCompleted, OrderPlaced, Record, Slip, Undo
+from saga_app.core.order import Order
+from saga_app.core.records import OrderCompleted, OrderPlaced, Record, Slip, Undo
 
 #: Largest record that people may send, and largest slip, in bytes.
 LARGEST_FROM_PEOPLE: Final = 256 * 1024

@@ -19,7 +19,7 @@ from saga_app.audit.refold import Refold, order_of, service_of
 from saga_app.audit.scope import Scope
 from saga_app.audit.shelves import FOLDED, Shelves
 from saga_app.core.errors import Rejected
-from saga_app.core.records import Order
+from saga_app.core.order import Order
 from saga_app.core.route import SEQUENCE
 from saga_app.core.rows import OrderRow, decode, is_nothing, version_of
 from saga_app.durable import changelogs

@@ -8,7 +8,7 @@ from saga_app.audit.limits import Cut
 from saga_app.audit.scope import Scope
 from saga_app.audit.shelves import ASKED, FOLDED, GAPS, LEFT, TURNED, Shelves, left_key
 from saga_app.core.checkout import Checkout
-from saga_app.core.records import Order
+from saga_app.core.order import Order
 from saga_app.core.rows import (
     OPEN_STATUSES,
     GoneOrder,

@@ -9,6 +9,7 @@ from saga_app.core import route
 from saga_app.core.decision import IGNORED, At, Decision, Put, Rows, Verdict, repeated
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.leaving import Cohorts
+from saga_app.core.order import Order
 from saga_app.core.records import (
     CancellationRequested,
     CohortsClosed,
@@ -16,7 +17,6 @@ from saga_app.core.records import (
     DeadlinePassed,
     ForPartition,
     LeavingBegun,
-    Order,
     OrderCancelled,
     OrderCompleted,
     OrderPlaced,

@@ -6,7 +6,8 @@ from typing import cast
 from saga_app.core import route
 from saga_app.core.decision import At, Decision, Rows
 from saga_app.core.moves import Moves, Supply, balance
-from saga_app.core.records import Order, Reason, Record, StepName, StockReceived, digest, merged
+from saga_app.core.order import Order, digest, merged
+from saga_app.core.records import Reason, Record, StepName, StockReceived
 from saga_app.core.rows import Stock
 
 

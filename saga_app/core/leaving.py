@@ -10,14 +10,8 @@ from typing import Final
 
 from saga_app.core.decision import IGNORED, At, Decision, Put, Rows, Verdict, repeated
 from saga_app.core.errors import Fault, Rejected
-from saga_app.core.records import (
-    CohortsClosed,
-    CohortsForgotten,
-    ForPartition,
-    LeavingBegun,
-    OrdersLeft,
-    digest,
-)
+from saga_app.core.order import digest
+from saga_app.core.records import CohortsClosed, CohortsForgotten, ForPartition, LeavingBegun, OrdersLeft
 from saga_app.core.route import ROUTE
 from saga_app.core.rows import (
     OPEN_STATUSES,

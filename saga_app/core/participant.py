@@ -12,7 +12,8 @@ from saga_app.core import leaving, route
 from saga_app.core.decision import At, Decision, Put, Rows, Verdict, repeated
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.moves import Moves, inverse, moved, same_content
-from saga_app.core.records import Order, OrdersLeft, Reason, Record, Slip, Undo
+from saga_app.core.order import Order
+from saga_app.core.records import OrdersLeft, Reason, Record, Slip, Undo
 from saga_app.core.route import Step
 from saga_app.core.rows import JournalRow, State
 

@@ -10,7 +10,8 @@ from saga_app.core import money, route
 from saga_app.core.decision import At, Decision, Rows
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.moves import Moves, Supply, balance, policy_changed
-from saga_app.core.records import FundsDeposited, Order, PolicyChanged, Reason, Record, StepName, digest
+from saga_app.core.order import Order, digest
+from saga_app.core.records import FundsDeposited, PolicyChanged, Reason, Record, StepName
 from saga_app.core.rows import Account, JournalRow, State
 
 LIMIT: Final = Decimal("1000.00")

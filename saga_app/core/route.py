@@ -10,7 +10,8 @@ from itertools import pairwise
 from typing import Final
 
 from saga_app.core import records
-from saga_app.core.records import Do, Order, Reason, Record, StepName, Undo
+from saga_app.core.order import Order
+from saga_app.core.records import Do, Reason, Record, StepName, Undo
 
 
 def by_order(order: Order) -> str:

@@ -6,7 +6,8 @@ from saga_app.core import route
 from saga_app.core.decision import At, Decision, Rows
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.moves import Moves, policy_changed
-from saga_app.core.records import Order, PolicyChanged, Reason, Record, StepName, digest
+from saga_app.core.order import Order, digest
+from saga_app.core.records import PolicyChanged, Reason, Record, StepName
 from saga_app.core.rows import JournalRow, State
 
 COUNTRIES: Final = frozenset({"GB"})

@@ -17,8 +17,8 @@ from itertools import chain, islice
 from itertools import count as from_number
 from typing import Any, Final
 
+from saga_app.core.fields import LARGEST_QUANTITY
 from saga_app.core.payment import LIMIT
-from saga_app.core.records import LARGEST_QUANTITY
 from saga_app.core.shipping import COUNTRIES
 
 ONE_DOOMED_IN: Final = 20

@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 
 from saga_app import topics
 from saga_app.core.leaving import is_over
-from saga_app.core.records import CohortsClosed, CohortsForgotten, Leaver, LeavingBegun, Order
+from saga_app.core.order import Order
+from saga_app.core.records import CohortsClosed, CohortsForgotten, Leaver, LeavingBegun
 from saga_app.core.rows import Cohort, GoneOrder, Horizon, OrderRow, decode, horizon_key, parts_of
 from saga_app.durable.clock import steady
 from saga_app.durable.lease import GivenUp

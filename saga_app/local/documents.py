@@ -10,7 +10,7 @@ import tables
 from saga_app import topics, wire
 from saga_app.core import diagram, money, records
 from saga_app.core.errors import Fault
-from saga_app.core.records import Model
+from saga_app.core.fields import LARGEST_QUANTITY, MOST_LINES, Model
 from saga_app.durable import dead_letters, desk
 from saga_app.durable.fatal import Exit
 from saga_app.durable.round import MOST_BYTES, MOST_RECORDS
@@ -101,8 +101,8 @@ def limits() -> str:
         "record that people send": f"{wire.LARGEST_FROM_PEOPLE // 1024} KiB",
         "request of one service to another": f"{wire.LARGEST_SLIP // 1024} KiB",
         "record that a topic of people takes": f"{topics.LARGEST_IN_INBOX // 1024} KiB",
-        "lines of an order": f"{records.MOST_LINES:,}",
-        "quantity of a SKU in an order": f"{records.LARGEST_QUANTITY:,}",
+        "lines of an order": f"{MOST_LINES:,}",
+        "quantity of a SKU in an order": f"{LARGEST_QUANTITY:,}",
         "amount": f"{money.LARGEST:,}, with the digits of its currency",
         "id": "64 characters of `A-Z a-z 0-9 . _ -`",
     }

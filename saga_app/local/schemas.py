@@ -11,7 +11,9 @@ from pydantic import ConfigDict, Field, create_model
 import saga_app
 from saga_app import topics
 from saga_app.core import rows
-from saga_app.core.records import Model, Money, Order, OrderPlaced, OrdersLeft, PolicyChanged, Record
+from saga_app.core.fields import Model, Money
+from saga_app.core.order import Order
+from saga_app.core.records import OrderPlaced, OrdersLeft, PolicyChanged, Record
 
 FOLDER: Final = "docs/reference/schemas"
 ASYNCAPI: Final = "docs/reference/asyncapi.yaml"

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from saga_app import wire
 from saga_app.core.errors import Rejected
-from saga_app.core.records import Model, OrderPlaced, Record, Slip
+from saga_app.core.fields import Model
+from saga_app.core.records import OrderPlaced, Record, Slip
 from saga_app.durable.dead_letters import LetterId
 from saga_app.letters.letter import Replay, Stored, read_letter, read_marker, text
 from saga_app.orderbook import schema

@@ -10,7 +10,8 @@ from saga_app.audit.drafts import latest
 from saga_app.audit.events import Event
 from saga_app.audit.history import history
 from saga_app.audit.words import before_in_words, in_words
-from saga_app.core.records import OrderPlaced, PricedLine
+from saga_app.core.order import PricedLine
+from saga_app.core.records import OrderPlaced
 from saga_app.settings import Settings
 from tests.audit.world import PARTITIONS, World
 from tests.support.examples import cancel, deadline, delivery, deposit, limit, placed

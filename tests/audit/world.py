@@ -15,7 +15,8 @@ from saga_app.audit.limits import At
 from saga_app.core.decision import At as Position
 from saga_app.core.decision import Fold, Put
 from saga_app.core.errors import Rejected
-from saga_app.core.records import OrderPlaced, PricedLine, Record
+from saga_app.core.order import PricedLine
+from saga_app.core.records import OrderPlaced, Record
 from saga_app.durable.dead_letters import dead_letter
 from saga_app.durable.leaving import Ages, LeavingClock
 from saga_app.durable.ports import Message, Offsets, Outgoing, Place, row_record

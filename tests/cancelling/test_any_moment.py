@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saga_app.core.records import OrderPlaced, PricedLine, Reason, Record
+from saga_app.core.order import PricedLine
+from saga_app.core.records import OrderPlaced, Reason, Record
 from saga_app.core.rows import Status
 from tests.cancelling.saga import Saga
 from tests.support.examples import cancel, deadline, delivery, deposit, placed

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from saga_app.core.decision import Verdict
 from saga_app.core.errors import Fault
 from saga_app.core.inventory import refuse
-from saga_app.core.records import Line, Order, Reason, StepName, StockReceived
+from saga_app.core.order import Line, Order
+from saga_app.core.records import Reason, StepName, StockReceived
 from saga_app.core.rows import State, Stock
 from tests.support.examples import delivery, order, refund, release, reserve, ship
 from tests.support.given import INVENTORY, given

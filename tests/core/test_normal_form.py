@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from saga_app.core.countries import CODES
-from saga_app.core.records import Order, OrderPlaced
+from saga_app.core.order import Order
+from saga_app.core.records import OrderPlaced
 
 
 def normal(**fields: Any) -> Order:

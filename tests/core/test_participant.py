@@ -8,7 +8,8 @@ import pytest
 
 from saga_app.core.decision import Fold, Verdict
 from saga_app.core.errors import Fault
-from saga_app.core.records import Order, Reason, Record, StepName
+from saga_app.core.order import Order
+from saga_app.core.records import Reason, Record, StepName
 from saga_app.core.rows import State
 from tests.support.examples import (
     call_off,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from saga_app.core import records
+from saga_app.core import fields
 from saga_app.core.countries import CODES
 from saga_app.demo import convert
 
@@ -116,7 +116,7 @@ def test_all_38_countries_have_a_code_that_the_core_knows_or_none() -> None:
 
 
 def test_the_largest_order_is_the_one_of_the_core() -> None:
-    assert convert.MOST_LINES == records.MOST_LINES
+    assert convert.MOST_LINES == fields.MOST_LINES
 
 
 def test_the_script_writes_the_same_bytes_again_and_prints_its_counts(tmp_path: Path) -> None:

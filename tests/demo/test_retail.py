@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from saga_app.core import inventory, payment, records, shipping
+from saga_app.core.fields import LARGEST_QUANTITY
+from saga_app.core.order import Order, merged
 from saga_app.core.rows import Stock
 from saga_app.demo import retail
 
@@ -24,11 +26,11 @@ def received(deliveries: Payloads) -> Counter[str]:
     total: Counter[str] = Counter()
     for delivery in {delivery["delivery_id"]: delivery for delivery in deliveries}.values():
         lines = records.StockReceived.model_validate(delivery).lines
-        total.update({line.sku: line.quantity for line in records.merged((x.sku, x.quantity) for x in lines)})
+        total.update({line.sku: line.quantity for line in merged((x.sku, x.quantity) for x in lines)})
     return total
 
 
-def journey(order: records.Order, stock: Counter[str], endings: dict[str, str]) -> Iterator[None]:
+def journey(order: Order, stock: Counter[str], endings: dict[str, str]) -> Iterator[None]:
     """One order's way by the core's own rules; others may go on wherever this one pauses."""
     if reason := payment.refuse(order, None, payment.LIMIT):
         endings[order.order_id] = reason
@@ -108,9 +110,9 @@ def test_deliveries_are_small_have_ids_of_their_own_and_bring_some_of_every_arti
 
 
 def test_more_than_a_line_may_hold_comes_in_several_deliveries() -> None:
-    line = {"sku": "A", "quantity": records.LARGEST_QUANTITY, "unit_price": "0.00"}
+    line = {"sku": "A", "quantity": LARGEST_QUANTITY, "unit_price": "0.00"}
     order = {"order_id": "1", "amount": "0.00", "lines": [line, line]}
-    assert received(retail.deliveries([order])) == {"A": 2 * records.LARGEST_QUANTITY}
+    assert received(retail.deliveries([order])) == {"A": 2 * LARGEST_QUANTITY}
 
 
 @pytest.mark.parametrize("count", [*range(21, 120), 1000])

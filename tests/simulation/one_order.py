@@ -13,7 +13,8 @@ from typing import Any, Final, NamedTuple
 from saga_app import topics
 from saga_app.core import checkout
 from saga_app.core.decision import At
-from saga_app.core.records import DeadlinePassed, Order, Record
+from saga_app.core.order import Order
+from saga_app.core.records import DeadlinePassed, Record
 from saga_app.core.rows import OPEN_STATUSES, Account, Stock
 from tests.simulation.services import FOLDS
 from tests.simulation.violation import must

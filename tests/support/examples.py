@@ -4,7 +4,8 @@ from decimal import Decimal
 from typing import Any
 
 from saga_app.core import records
-from saga_app.core.records import Line, Order, Reason, StepName
+from saga_app.core.order import Line, Order
+from saga_app.core.records import Reason, StepName
 
 
 def order(order_id: str = "o1", amount: str = "40.00", **fields: Any) -> Order:

@@ -5,16 +5,8 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
-from saga_app.core.records import (
-    Do,
-    FundsDeposited,
-    Order,
-    PolicyChanged,
-    Record,
-    Slip,
-    StockReceived,
-    Undo,
-)
+from saga_app.core.order import Order
+from saga_app.core.records import Do, FundsDeposited, PolicyChanged, Record, Slip, StockReceived, Undo
 
 Offset = int
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from saga_app import wire
 from saga_app.core import money, records
 from saga_app.core.countries import CODES
-from saga_app.core.records import Line, Order, OrderPlaced, PricedLine, Reason, Record, StepName
+from saga_app.core.order import Line, Order, PricedLine
+from saga_app.core.records import OrderPlaced, Reason, Record, StepName
 from tests.support.corpus import GOOD, IDS, NOT_CARDS, OPTIONAL, ORDER, OUR_IDS, order_with, spelled
 from tests.support.profiles import examples
 

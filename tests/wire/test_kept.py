@@ -3,7 +3,8 @@
 from decimal import Decimal
 
 from saga_app import wire
-from saga_app.core.records import Line, Order, OrderPlaced, PaymentRequested, RefundRequested
+from saga_app.core.order import Line, Order
+from saga_app.core.records import OrderPlaced, PaymentRequested, RefundRequested
 from saga_app.wire import Kept
 
 

@@ -8,8 +8,9 @@ import pytest
 from saga_app.core import checkout, inventory, payment
 from saga_app.core.decision import At, Decision, Put, Rows, Verdict
 from saga_app.core.moves import Moves, Supply, inverse, moved
+from saga_app.core.order import digest
 from saga_app.core.participant import Participant
-from saga_app.core.records import Do, FundsDeposited, Reason, Record, Slip, Undo, digest
+from saga_app.core.records import Do, FundsDeposited, Reason, Record, Slip, Undo
 from saga_app.core.rows import Account, State, Stock
 
 decide = Participant.decide

@@ -7,7 +7,8 @@ from saga_app.core import route
 from saga_app.core.decision import At, Decision, Rows
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.moves import Moves
-from saga_app.core.records import Order, Reason, Record, StepName
+from saga_app.core.order import Order
+from saga_app.core.records import Reason, Record, StepName
 
 #: In units of the order's currency.
 LIMIT_WITHOUT_CUSTOMER: Final = Decimal("500.00")

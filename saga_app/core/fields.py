@@ -1,0 +1,127 @@
+"""What the fields of records and rows hold, each with its rule, and what all models share.
+
+Models are strict: a number is not a string and `true` is not a number. Money is a string of `Decimal` and never a
+float.
+"""
+
+import re
+from decimal import Decimal
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
+
+from saga_app.core import countries, money
+
+MOST_LINES = 2_000
+LARGEST_QUANTITY = 1_000_000
+
+
+_PLAIN = re.compile(r"-?[0-9]{1,16}(\.[0-9]{1,8})?")
+
+
+def _currency(code: Any) -> Any:
+    if not isinstance(code, str) or code not in money.DIGITS:
+        raise ValueError("not an active ISO 4217 currency code")
+    return code
+
+
+def _country(code: Any) -> Any:
+    if not isinstance(code, str) or code not in countries.CODES:
+        raise ValueError("not an ISO 3166 alpha-2 country code")
+    return code
+
+
+def _id_from_number(value: Any) -> Any:
+    return str(value) if type(value) is int else value
+
+
+def _decimal(value: Any) -> Any:
+    """What people write as money: a JSON number (read as Decimal) or a plain decimal string."""
+    if isinstance(value, str) and _PLAIN.fullmatch(value):
+        return Decimal(value)
+    if isinstance(value, Decimal) or (isinstance(value, int) and not isinstance(value, bool)):
+        number = Decimal(value)
+        if number.adjusted() < 16 and int(number.as_tuple().exponent) >= -8:
+            return number
+    raise ValueError("an amount is a number or a string of digits, for example 12.50")
+
+
+def _plainly(value: Decimal) -> str:
+    """Money as `_PLAIN` reads it: never with an exponent."""
+    return f"{value:f}"
+
+
+Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+TypedId = Annotated[Id, BeforeValidator(_id_from_number, json_schema_input_type=Id | int)]
+Currency = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Z]{3}$"),
+    BeforeValidator(_currency),
+    WithJsonSchema({"enum": sorted(money.DIGITS)}),
+]
+Country = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Z]{2}$"),
+    BeforeValidator(_country),
+    WithJsonSchema({"enum": sorted(countries.CODES)}),
+]
+Money = Annotated[
+    Decimal,
+    BeforeValidator(_decimal),
+    PlainSerializer(_plainly, return_type=str),
+    # No record takes less than nothing.
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0},
+                {"type": "string", "pattern": f"^{_PLAIN.pattern[2:]}$"},
+            ]
+        }
+    ),
+]
+Quantity = Annotated[int, Field(ge=1, le=LARGEST_QUANTITY)]
+Note = Annotated[str, StringConstraints(max_length=200)]
+#: Orders that leave together: the checkout partition, a colon, and their number there.
+CohortName = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}:[0-9]{1,16}$")]
+Natural = Annotated[int, Field(ge=0)]
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+#: JSON has lists only.
+AS_TUPLE = BeforeValidator(_as_tuple)
+
+
+#: Which fields somebody has set is never asked.
+_NO_NAMES: set[str] = set()
+
+
+class Model(BaseModel):
+    """What all records share."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    @classmethod
+    def of(cls, **fields: Any) -> Self:
+        """A record of all its fields, which are known to be right: nothing is validated.
+
+        This is `model_construct` without its care for fields left out and for what `exclude_unset` asks, in a quarter
+        of the time that validation takes.
+        """
+        made = cls.__new__(cls)
+        put = object.__setattr__
+        put(made, "__dict__", fields)
+        put(made, "__pydantic_fields_set__", _NO_NAMES)
+        put(made, "__pydantic_extra__", None)
+        put(made, "__pydantic_private__", None)
+        return made
