@@ -33,11 +33,12 @@ def position(
         raise Died(code, message)
 
     monkeypatch.setattr(engine, "die", die)
+    monkeypatch.setattr(engine, "Admin", lambda settings: None)
     monkeypatch.setattr(changelogs, "beginnings", lambda admin, places: dict.fromkeys(places, first))
     row = [(b"o%d" % each, JournalRow(each, State.DONE, "x").encode()) for each in range(rows)]
     shelf = SimpleNamespace(inbox=inbox, scan=lambda prefix: iter(row))
     worker: Any = SimpleNamespace(
-        _admin=None,
+        settings=None,
         services=[Service(topics.PAYMENT, PAYMENT)],
         library=SimpleNamespace(shelves={("payments", 0): shelf}),
     )
