@@ -132,6 +132,9 @@ class Engine:
                     return
                 await self.library.repair(restored, self.log, generation)
                 self.views_of(wanted)
+                # A restore that was overtaken just here has loaded what is no longer ours, and its files are closed.
+                self.clock.stop()
+                self.leaving.stop()
                 await asyncio.to_thread(self._load_deadlines, wanted)
                 self.observer.restored(time.perf_counter() - began)
             except (Superseded, GivenUp):

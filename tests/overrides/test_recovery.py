@@ -5,6 +5,7 @@ to another); see also `test_delivery` (records skipped at the end of recovery) a
 """
 
 import asyncio
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,13 +18,25 @@ from faust import Event
 from faust.types import TP
 
 from saga_app import topics
+from saga_app.durable.clock import DeadlineClock
 from saga_app.durable.engine import Engine
 from saga_app.durable.fatal import Exit
+from saga_app.durable.leaving import Ages, LeavingClock
 from saga_app.durable.overrides.app import SagaApp
 from saga_app.durable.producer import DeliveryFailed
 from saga_app.durable.refusal import Admin
 from saga_app.local.broker import Broker
-from tests.overrides.parts import in_a_loop, make_topics, message, our_app, stock_app, unique, until, write
+from tests.overrides.parts import (
+    Resting,
+    in_a_loop,
+    make_topics,
+    message,
+    our_app,
+    stock_app,
+    unique,
+    until,
+    write,
+)
 
 TABLES = ("orders", "payments", "accounts", "reservations", "stock", "shipments")
 
@@ -155,6 +168,41 @@ async def test_stock_faust_restores_the_row_that_was_written_last(tmp_path: Path
     ]
     table.data.apply_changelog_batch(events, lambda key: key, lambda value: value)
     assert table.data._db_for_partition(0).get(b"key") == row(3, "stale")
+
+
+# --- a restore that is overtaken by the next rebalance
+
+
+@pytest.mark.live
+@in_a_loop
+async def test_what_an_overtaken_restore_loaded_late_is_forgotten(kafka: Broker, tmp_path: Path) -> None:
+    """Its files are closed: whoever looked for orders that leave in them would end the worker."""
+    app = our_app(tmp_path, kafka.address, unique("saga"), partitions=2)
+    make_topics(
+        kafka.address, *(topics.changelog(app.settings.app_id, table) for table in TABLES), partitions=2
+    )
+    engine: Any = app.engine
+    engine.library.start()
+    engine.log = engine.reader = Resting()
+    engine.clock = DeadlineClock(engine.log)
+    engine.leaving = LeavingClock(engine.log, 2, Ages(1, None))
+    load, loading, released = engine._load_deadlines, threading.Event(), threading.Event()
+
+    def load_late(partitions: list[int]) -> None:
+        loading.set()
+        assert released.wait(10)
+        load(partitions)
+
+    engine._load_deadlines = load_late
+    overtaken = asyncio.create_task(engine.prepare([0, 1], 1))
+    assert await asyncio.to_thread(loading.wait, 10)
+    engine.suspend(1)
+    following = asyncio.create_task(engine.prepare([0], 2))
+    released.set()
+    await overtaken
+    await following
+    assert [record.partition for record in engine.leaving.due()] == [0]
+    engine.library.close()
 
 
 # --- a store that does not fit its changelog
