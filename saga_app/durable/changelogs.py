@@ -145,10 +145,13 @@ def _offsets(
         return {}
 
     def ask() -> dict[Place, int]:
+        # A client that knows no leaders yet would ask for them while it still connects. About one in ten does not get
+        # its answer, does not ask again, and gives up after `socket.timeout.ms`.
+        admin.list_topics(timeout=seconds)
         answers = admin.list_offsets(asked, isolation_level=isolation, request_timeout=seconds)
         return {(place.topic, place.partition): future.result().offset for place, future in answers.items()}
 
-    return patiently(admin, ask, seconds)
+    return patiently(None, ask, seconds)
 
 
 def cluster_id(admin: AdminClient, seconds: float = PATIENCE) -> str:
