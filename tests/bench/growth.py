@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
@@ -17,8 +18,10 @@ from saga_app.local.broker import Broker
 from saga_app.settings import Settings
 from tests.bench import load, measures
 from tests.bench.environments import Say
+from tests.bench.stats import Spread
 from tests.bench.verdict import judge
 from tests.bench.watch import TooSlow, Watch
+from tests.live.orders import Sent
 from tests.live.scene import clear
 from tests.live.shop import Shop
 from tests.live.worker import Worker
@@ -28,6 +31,9 @@ MB: Final = 1_000_000
 #: Orders placed at once, the next when these have ended; and enough for something in every partition.
 CHUNK: Final = 5_000
 STIR: Final = 200
+#: Orders of a lot that this shop and an empty one are given in turns, and how often; the first lot warms them up.
+LOT: Final = 1_000
+TURNS: Final = 7
 ENDED_WITHIN: Final = 300.0
 READY_WITHIN: Final = 600.0
 #: Kafka's cleaner looks every 15 s; it has nothing left to do when sizes have been the same for so many.
@@ -54,22 +60,30 @@ class Growing:
         self.orders = 0
 
     def grow(self, orders: int) -> dict[str, float]:
-        """Until there are so many; each must end as it must."""
-        before, began, had = measures.cpu(self.worker.pid), time.monotonic(), self.orders
+        """Until there are so many."""
+        began, had, spent = time.monotonic(), self.orders, 0.0
         while self.orders < orders:
-            lot = list(islice(self._placed, min(CHUNK, orders - self.orders)))
-            deliveries, chunk = load.plentiful(lot)
-            load.place(self._shop, deliveries)
-            watch = Watch(self.broker.address)
-            load.place(self._shop, chunk.messages)
-            watch.wait(len(chunk.expected), ENDED_WITHIN)
-            judge(watch.read(len(chunk.expected)), chunk.expected)
-            # A shop remembers what it has sent.
-            self._shop.outbox.clear()
-            self.orders += len(chunk.expected)
+            spent += self.take(self.more(min(CHUNK, orders - self.orders)))
         grown = max(1, self.orders - had)
-        spent = measures.cpu(self.worker.pid) - before
         return {"per_second": grown / (time.monotonic() - began), "cpu_ms": spent / grown * 1000}
+
+    def more(self, count: int) -> list[Sent]:
+        """Orders that were not placed yet."""
+        return list(islice(self._placed, count))
+
+    def take(self, lot: Sequence[Sent]) -> float:
+        """Seconds of the worker's CPU for these orders; each must end as it must."""
+        before = measures.cpu(self.worker.pid)
+        deliveries, chunk = load.plentiful(lot)
+        load.place(self._shop, deliveries)
+        watch = Watch(self.broker.address)
+        load.place(self._shop, chunk.messages)
+        watch.wait(len(lot), ENDED_WITHIN)
+        judge(watch.read(len(lot)), chunk.expected)
+        # A shop remembers what it has sent.
+        self._shop.outbox.clear()
+        self.orders += len(lot)
+        return measures.cpu(self.worker.pid) - before
 
     def start_again(self, *, empty: bool) -> float:
         """Seconds from the start of the process, after a stop in order, until it reads orders."""
@@ -126,7 +140,9 @@ def growth(broker: Broker, folder: Path, sizes: Sequence[int], say: Say) -> list
     growing, found = Growing(broker, folder), []
     try:
         for each in sorted(sizes):
-            found.append({**growing.grow(each), **_measured(growing)})
+            grown = growing.grow(each - (1 + TURNS) * LOT)
+            turns = _beside_an_empty_one(growing, folder / f"empty-{each}")
+            found.append({**grown, **turns, **_measured(growing)})
             say(f"{growing.orders:,} orders: {found[-1]}")
         growing.compact()
         found.append({**_measured(growing), "compacted": True})
@@ -134,6 +150,28 @@ def growth(broker: Broker, folder: Path, sizes: Sequence[int], say: Say) -> list
     finally:
         growing.worker.close()
     return found
+
+
+def _beside_an_empty_one(growing: Growing, folder: Path) -> dict[str, Any]:
+    """CPU of the same orders here and in an empty shop, lot by lot: no machine is the same for an hour."""
+    broker = Broker(folder / "kafka")
+    try:
+        empty = Growing(broker.start().wait(), folder)
+        try:
+            turns = []
+            for _ in range(1 + TURNS):
+                lot = growing.more(LOT)
+                turns.append((growing.take(lot), empty.take(lot)))
+        finally:
+            empty.worker.close()
+    finally:
+        broker.remove()
+    here, empty_ones = zip(*turns[1:], strict=True)
+    return {
+        "full_ms": median(here) / LOT * 1000,
+        "empty_ms": median(empty_ones) / LOT * 1000,
+        "full_is_x": Spread.of([each / other for each, other in turns[1:]]),
+    }
 
 
 def _measured(growing: Growing) -> dict[str, Any]:

@@ -109,6 +109,7 @@ def _growth(results: Results) -> Iterable[str]:
         "orders",
         "orders/s",
         "CPU ms",
+        "of an empty one's",
         "memory",
         "store",
         "inboxes",
@@ -124,6 +125,7 @@ def _growth(results: Results) -> Iterable[str]:
                 f"{each['orders']:,}{' *' if 'compacted' in each else ''}",
                 f"{each['per_second']:,.0f}" if "per_second" in each else _NONE,
                 f"{each['cpu_ms']:.3f}" if "cpu_ms" in each else _NONE,
+                spread(Spread(*each["full_is_x"]) if "full_is_x" in each else None, 2),
                 *(
                     f"{each[name]:,.0f}"
                     for name in ("memory_mb", "store_mb", "inboxes_mb", "changelogs_mb", "rows")
@@ -134,7 +136,7 @@ def _growth(results: Results) -> Iterable[str]:
             for each in results.growth
         ],
     )
-    yield "* with changelogs compacted"
+    yield "* with changelogs compacted; of an empty one's: CPU of the same orders in turns, median (least-most)"
 
 
 def _rates(results: Results) -> list[str]:
