@@ -91,7 +91,7 @@ class Round:
         self.journal = journal
         self.publisher = publisher
         self.views = views
-        #: What the rounds of this worker have sent: it reads most of it back, each record once, and need not parse it.
+        #: What this worker has sent and will read back itself, each record once: it need not parse it.
         self.written = Kept[Record](MOST_WRITTEN) if written is None else written
         self.passing = passing
         self.applied = applied
@@ -182,10 +182,16 @@ class Round:
     def _outgoing(self, record: Record) -> Outgoing:
         sent = outgoing(record)
         # What is in these was validated when the order was placed: read, they would be the same.
-        if isinstance(record, (Slip, OrderCompleted)):
+        if isinstance(record, (Slip, OrderCompleted)) and self._comes_back(record):
             assert sent.value is not None
             self.written.keep(sent.value, record)
         return sent
+
+    def _comes_back(self, record: Record) -> bool:
+        """Whether this worker will read what it sends: it has the same partitions of every inbox."""
+        if len(self.views) == self.partitions:
+            return True
+        return topics.partition_for(record, self.partitions) in self.views
 
     def _is_elsewhere(self, record: Record, partition: int) -> bool:
         return topics.partition_for(record, self.partitions) not in (None, partition)

@@ -315,3 +315,12 @@ def test_a_record_that_was_sent_from_here_is_read_back_once() -> None:
     reader.run([message(value, 0)])
     assert not of.round.written.found.keys() & {value}
     assert reader.round.verdicts == {Verdict.APPLIED: 1}
+
+
+def test_what_another_worker_will_read_is_not_kept() -> None:
+    of = worker(topics.CHECKOUT, partitions=2)
+    here = [each for each in map(str, range(40)) if topics.partition_of(each, 2) == of.partition]
+    of.run(in_sequence(*(placed(each, customer_id=f"c{each}") for each in here)))
+    sent = {topics.key_of(kept) for kept in of.round.written.found.values()}
+    assert sent == {f"c{each}" for each in here if topics.partition_of(f"c{each}", 2) == of.partition}
+    assert 0 < len(sent) < len(here)
