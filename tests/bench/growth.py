@@ -60,11 +60,13 @@ class Growing:
         self.orders = 0
 
     def grow(self, orders: int) -> dict[str, float]:
-        """Until there are so many."""
+        """Until there are so many; nothing to tell if there are."""
         began, had, spent = time.monotonic(), self.orders, 0.0
         while self.orders < orders:
             spent += self.take(self.more(min(CHUNK, orders - self.orders)))
-        grown = max(1, self.orders - had)
+        grown = self.orders - had
+        if not grown:
+            return {}
         return {"per_second": grown / (time.monotonic() - began), "cpu_ms": spent / grown * 1000}
 
     def more(self, count: int) -> list[Sent]:
