@@ -123,8 +123,8 @@ def test_a_topic_that_was_made_just_now_can_be_asked_about(kafka: Broker, admin:
 def test_a_client_that_asks_its_first_question_gets_its_answer(kafka: Broker, topic: str) -> None:
     rows(kafka, topic, 10)
     for _ in range(50):
-        new = AdminClient({"bootstrap.servers": kafka.address, "socket.timeout.ms": 1_000, "log_level": 0})
-        assert changelogs.readable_ends(new, [(topic, 0)], seconds=1) == {(topic, 0): 10}
+        new = AdminClient({"bootstrap.servers": kafka.address, "socket.timeout.ms": 3_000, "log_level": 0})
+        assert changelogs.readable_ends(new, [(topic, 0)], seconds=3) == {(topic, 0): 10}
 
 
 # --- what a broker says while its leader moves
