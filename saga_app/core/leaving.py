@@ -124,6 +124,9 @@ class Cohorts:
         found = []
         for order_id in order_ids:
             row = rows.order(order_id)
+            if row is not None and row.version > at.offset:
+                # A later record made it what it is; when this one came for the first time it was passed over.
+                return None
             if isinstance(row, OrderRow):
                 if not is_over(row, record.after, at.time) or row.cohort is None:
                     return None
@@ -199,7 +202,7 @@ def left(journal: str, record: OrdersLeft, at: At, rows: Rows) -> Decision:
     if horizon is not None and horizon.version == at.offset:
         gone = without(journal, record.order_ids, at, rows)
         return Decision(Verdict.REPEATED, others=gone)
-    if horizon is not None and record.below <= horizon.below:
+    if horizon is not None and (horizon.version > at.offset or record.below <= horizon.below):
         return repeated()
     if horizon is not None and record.first != horizon.below:
         raise Rejected(

@@ -139,6 +139,18 @@ def test_a_forgotten_id_is_free_and_endings_of_the_old_order_do_not_reach_the_ne
     story.when(slip(completed())).is_dead(Fault.UNKNOWN_ORDER)
 
 
+def test_a_closing_that_was_passed_over_is_passed_over_again_where_a_crash_cut_off_a_later_one() -> None:
+    closing = closed(0, 1, "o1", after=SECOND + 1)
+    story = ended().when(closing).verdict(Verdict.IGNORED)
+    rows = dict(story.rows.bytes)
+    story.when(closing).verdict(Verdict.APPLIED)
+    after = dict(story.rows.bytes)
+    story.rows.bytes = {**rows, ("orders", "o1"): after["orders", "o1"]}
+    story.when(closing, offset=3).verdict(Verdict.IGNORED).changes_nothing().then()
+    story.when(closing, offset=4).verdict(Verdict.APPLIED)
+    assert story.rows.bytes == after
+
+
 def test_small_rows_stay_until_they_are_old_enough() -> None:
     gone().when(forgotten(0, 1, after=2 * SECOND)).verdict(Verdict.IGNORED).changes_nothing()
     gone().when(forgotten(0, 2)).verdict(Verdict.IGNORED).changes_nothing()
@@ -214,6 +226,13 @@ def test_a_missing_record_is_an_alarm_and_nothing_leaves() -> None:
     story = given(PAYMENT, left(0, 1), slip(pay(OF), "0:2"))
     story.when(left(2, 3, "o1")).is_dead(Fault.CONTRADICTION)
     story.when(left(0, 1)).verdict(Verdict.REPEATED).changes_nothing()
+
+
+def test_what_was_set_aside_as_too_early_does_nothing_at_a_replay() -> None:
+    story = given(PAYMENT, left(0, 1), slip(pay(OF), "0:2"))
+    story.when(left(2, 3, "o1")).is_dead(Fault.CONTRADICTION)
+    story.when(left(1, 2)).verdict(Verdict.APPLIED)
+    story.when(left(2, 3, "o1"), offset=2).verdict(Verdict.REPEATED).changes_nothing()
 
 
 def test_what_is_for_another_service_is_set_aside() -> None:

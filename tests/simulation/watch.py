@@ -75,7 +75,7 @@ class Watch:
         version = version_of(value)
         truth = self.truths[_TOPIC_OF[table], partition]
         must(
-            truth.rows.get((table, key, version)) == value,
+            truth.rows.get((table, key, version)) == value or self._is_dropped(truth, table, key, value),
             "I7 one truth",
             f"{table}[{partition}] has for {key} {value!r}, and must have had "
             f"{truth.rows.get((table, key, version))!r}",
@@ -135,6 +135,14 @@ class Watch:
                 "I9 durable first",
                 f"{table}[{partition}] has {key!r} on disk before the changelog has it",
             )
+
+    def _is_dropped(self, truth: Truth, table: str, key: str, value: bytes) -> bool:
+        """Whether a restore may write nothing here: the row had left when the horizon came to this version."""
+        version = version_of(value)
+        if not is_nothing(value) or not self._has_horizon(table, truth.partition, version):
+            return False
+        versions = [at for name, of, at in truth.rows if (name, of) == (table, key) and at <= version]
+        return bool(versions) and is_nothing(truth.rows[table, key, max(versions)])
 
     def _has_horizon(self, table: str, partition: int, version: int) -> bool:
         """Whether the changelog says which rows have left, so that a restore drops them; `agree` knows which."""
