@@ -174,8 +174,13 @@ def is_over(row: OrderRow, after: int, time: int) -> bool:
 
 
 def without(journal: str, keys: Iterable[str], at: At, rows: Rows) -> tuple[Put, ...]:
-    """Nothing in place of those of these rows that are there."""
-    return tuple(Put(journal, key, Nothing(at.offset)) for key in keys if rows.entry(key) is not None)
+    """Nothing in place of those of these rows that are there. A younger one is of a later order with the same id."""
+    found = ((key, rows.entry(key)) for key in keys)
+    return tuple(
+        Put(journal, key, Nothing(at.offset))
+        for key, row in found
+        if row is not None and row.version <= at.offset
+    )
 
 
 def _farewells(record: CohortsClosed, order_ids: Iterable[str], at: At) -> tuple[OrdersLeft, ...]:

@@ -228,6 +228,13 @@ def test_a_missing_record_is_an_alarm_and_nothing_leaves() -> None:
     story.when(left(0, 1)).verdict(Verdict.REPEATED).changes_nothing()
 
 
+def test_a_replay_leaves_the_row_of_a_later_order_with_the_same_id() -> None:
+    story = given(PAYMENT, deposit(), slip(pay(OF)), left(0, 1, "o1"), slip(pay(OF), "0:1"))
+    story.when(left(0, 1, "o1"), offset=2).verdict(Verdict.REPEATED).changes_nothing()
+    story.when(slip(pay(OF), "0:1"), offset=3).verdict(Verdict.REPEATED)
+    assert str(story.account().balance) == "20.00"
+
+
 def test_what_was_set_aside_as_too_early_does_nothing_at_a_replay() -> None:
     story = given(PAYMENT, left(0, 1), slip(pay(OF), "0:2"))
     story.when(left(2, 3, "o1")).is_dead(Fault.CONTRADICTION)
