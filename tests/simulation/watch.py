@@ -139,7 +139,9 @@ class Watch:
     def _is_dropped(self, truth: Truth, table: str, key: str, value: bytes) -> bool:
         """Whether a restore may write nothing here: the row had left when the horizon came to this version."""
         version = version_of(value)
-        if not is_nothing(value) or not self._has_horizon(table, truth.partition, version):
+        keys = (horizon_key(place[1]) for place in self.truths)
+        moved = any((table, each, version) in truth.rows for each in keys)
+        if not is_nothing(value) or not moved or not self._has_horizon(table, truth.partition, version):
             return False
         versions = [at for name, of, at in truth.rows if (name, of) == (table, key) and at <= version]
         return bool(versions) and is_nothing(truth.rows[table, key, max(versions)])
