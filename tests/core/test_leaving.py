@@ -2,47 +2,28 @@
 
 import pytest
 
-from saga_app.core import records
 from saga_app.core.decision import Verdict
 from saga_app.core.errors import Fault
-from saga_app.core.records import Leaver, Reason, Record, StepName
+from saga_app.core.records import Reason, Record, StepName
 from saga_app.core.rows import GoneOrder, Horizon, Status, Total
 from tests.support.examples import (
+    begun,
     cancel,
     cancelled,
+    closed,
     completed,
     delivery,
     deposit,
+    forgotten,
+    left,
     order,
     pay,
     placed,
     refund,
     reserve,
+    slip,
 )
 from tests.support.given import CHECKOUT, INVENTORY, PAYMENT, SECOND, Story, given
-
-
-def begun(width: int = 2) -> records.LeavingBegun:
-    return records.LeavingBegun(partition=0, width=width)
-
-
-def closed(first: int, below: int, *order_ids: str, after: int = 0) -> records.CohortsClosed:
-    orders = tuple(Leaver(order_id=each, at=(0, 0, 0)) for each in order_ids)
-    return records.CohortsClosed(
-        partition=0, first=first, below=below, after=after, partitions=1, orders=orders
-    )
-
-
-def forgotten(first: int, below: int, after: int = 0) -> records.CohortsForgotten:
-    return records.CohortsForgotten(partition=0, first=first, below=below, after=after)
-
-
-def left(first: int, below: int, *order_ids: str, step: StepName = StepName.PAYMENT) -> records.OrdersLeft:
-    return records.OrdersLeft(partition=0, step=step, source=0, first=first, below=below, order_ids=order_ids)
-
-
-def slip(record: Record, cohort: str = "0:0") -> Record:
-    return record.model_copy(update={"cohort": cohort})
 
 
 def ended() -> Story:

@@ -8,17 +8,15 @@ all that it goes on to write arrives then. Each photograph is where a next worke
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import product
-from typing import Final
 
-from saga_app import topics
 from saga_app.core.errors import RowsMissing
 from saga_app.durable import restore
 from saga_app.durable.ports import Outgoing
 from tests.simulation.life import NOTHING, Left, Life, Logs
+from tests.simulation.scopes import SCOPES
 from tests.simulation.violation import Violation
 from tests.support.memory import Disk, MemoryChangelog, MemoryShelf
-from tests.support.plan import ALPHABET, Plan, Sent, Undisturbed
+from tests.support.plan import Plan, Undisturbed
 
 
 @dataclass
@@ -151,26 +149,8 @@ def _cuts(length: int) -> Iterator[tuple[int, ...]]:
             yield (first, *rest)
 
 
-def _records(topic: str, *numbers: int) -> tuple[Sent, ...]:
-    return tuple(ALPHABET[topic][number] for number in numbers)
-
-
-#: What each history begins with, and the records of which each of its sequences is made.
-SCOPES: Final[dict[str, tuple[tuple[Sent, ...], tuple[Sent, ...]]]] = {
-    # A deposit; then do, undo, another's do, other content, a policy, a second deposit.
-    topics.PAYMENT: (_records(topics.PAYMENT, 2), _records(topics.PAYMENT, 0, 1, 3, 7, 5, 6)),
-    # A delivery; then do, undo, another's do, other content, a second delivery.
-    topics.INVENTORY: (_records(topics.INVENTORY, 2), _records(topics.INVENTORY, 0, 1, 3, 6, 5)),
-    # Do, undo, another's do, a policy, other content.
-    topics.SHIPPING: ((), _records(topics.SHIPPING, 0, 1, 2, 4, 5)),
-    # Placed; then placed again, cancelled, two deadlines, both endings.
-    topics.CHECKOUT: (_records(topics.CHECKOUT, 0), _records(topics.CHECKOUT, 0, 1, 2, 3, 4, 5)),
-}
-
-
-def explore(topic: str, length: int, crashes: int, count: Count, kinds: int | None = None) -> None:
-    """Every sequence of up to so many records of an inbox, of all kinds or of the first few."""
-    before, alphabet = SCOPES[topic]
-    for size in range(1, length + 1):
-        for records in product(alphabet[:kinds], repeat=size):
-            History(Plan(topic, (*before, *records), ()), count).explore(crashes)
+def explore(name: str, length: int, crashes: int, count: Count, kinds: int | None = None) -> None:
+    """Every history of a scope, with up to so many records after the first ones."""
+    scope = SCOPES[name]
+    for records in scope.histories(length, kinds):
+        History(Plan(scope.topic, records, ()), count).explore(crashes)

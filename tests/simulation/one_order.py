@@ -1,24 +1,26 @@
 """The whole saga of one order, exhaustively: every sequence in which its records can be decided.
 
 Whatever is on its way may come next, may come twice, or never; the order may be cancelled, and nudged although nothing
-is late, also for the last time. Versions and times make no difference to what comes next, so they are left out: states
-that are alike then are looked at once.
+is late, also for the last time; when it has ended it may leave, and be forgotten. Versions and times make no difference
+to what comes next, so they are left out: states that are alike then are looked at once.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from saga_app import topics
 from saga_app.core import checkout
 from saga_app.core.decision import At
+from saga_app.core.errors import Rejected
 from saga_app.core.order import Order
 from saga_app.core.records import DeadlinePassed, Record
-from saga_app.core.rows import OPEN_STATUSES, Account, Stock
+from saga_app.core.rows import OPEN_STATUSES, Account, GoneOrder, OrderRow, Stock, Total
 from tests.simulation.services import FOLDS
 from tests.simulation.violation import must
-from tests.support.examples import cancel, delivery, deposit, placed
+from tests.support.examples import begun, cancel, closed, delivery, deposit, forgotten, placed
 from tests.support.given import Tables
 
 #: An order that nothing refuses, and one for each reason to refuse it.
@@ -32,6 +34,11 @@ ORDERS: Final[dict[str, dict[str, Any]]] = {
 }
 #: More tries than these nobody needs.
 MOST_TRIES: Final = 12
+#: The state of a step whose row has left.
+LEFT: Final = "LEFT"
+#: The order is placed in cohort 0, of two offsets; all that comes later comes when that is closed.
+PLACED: Final = At(1, 0)
+LATER: Final = At(2, 0)
 
 Rows = tuple[tuple[tuple[str, str], bytes], ...]
 
@@ -43,6 +50,8 @@ class Budget(NamedTuple):
     nudges: int = 1
     losses: int = 1
     repeats: int = 1
+    #: Two: it leaves, and is forgotten.
+    leavings: int = 0
 
 
 class State(NamedTuple):
@@ -72,9 +81,10 @@ class Exploration:
     def run(self) -> int:
         """Looks at every state; how many there are."""
         services: dict[str, Rows] = dict.fromkeys(topics.INBOXES, ())
-        for record in (deposit("d1", "100.00"), delivery("d1", a=3), self.order):
+        leaving = (begun(width=2),) if self.budget.leavings else ()
+        for record in (*leaving, deposit("d1", "100.00"), delivery("d1", a=3), self.order):
             topic = topics.topic_of(record)
-            services[topic], sends = self._decide(topic, services[topic], record)
+            services[topic], sends = self._decide(topic, services[topic], record, PLACED)
         beginning = State(tuple(services.values()), sends, self.budget)
         self._before, waiting = {beginning: []}, [beginning]
         while waiting:
@@ -107,18 +117,21 @@ class Exploration:
             cancelled = self._decided(state, state.on_its_way, cancel("o1"))
             yield cancelled._replace(budget=budget._replace(cancels=budget.cancels - 1)), False
         row = self._row(state)
-        if row.status not in OPEN_STATUSES:
-            return
-        nudge = checkout.deadline("o1", row)
+        if isinstance(row, OrderRow) and row.status in OPEN_STATUSES:
+            yield from self._nudged(state, row)
+        elif row is not None and budget.leavings:
+            record = closed(0, 1, "o1") if isinstance(row, OrderRow) else forgotten(0, 1)
+            yield _also(state, record)._replace(budget=budget._replace(leavings=budget.leavings - 1)), False
+
+    def _nudged(self, state: State, row: OrderRow) -> Iterator[tuple[State, bool]]:
+        budget = state.budget
         if not state.on_its_way:
-            yield self._decided(state, (), nudge), True
+            yield self._decided(state, (), checkout.deadline("o1", row)), True
         elif budget.nudges:
-            fewer = budget._replace(nudges=budget.nudges - 1)
             for last in (False, True):
                 early = DeadlinePassed(order_id="o1", attempt=row.tries, last=last)
                 # A nudge too is on its way for a while, and may be stale when it comes.
-                way = _sorted((*state.on_its_way, early))
-                yield state._replace(on_its_way=way, budget=fewer), False
+                yield _also(state, early)._replace(budget=budget._replace(nudges=budget.nudges - 1)), False
 
     def _decided(self, state: State, rest: tuple[Record, ...], record: Record) -> State:
         number = topics.INBOXES.index(topics.topic_of(record))
@@ -128,46 +141,65 @@ class Exploration:
             on_its_way=_sorted((*rest, *sends)),
         )
 
-    def _decide(self, topic: str, rows: Rows, record: Record) -> tuple[Rows, tuple[Record, ...]]:
+    def _decide(
+        self, topic: str, rows: Rows, record: Record, at: At = LATER
+    ) -> tuple[Rows, tuple[Record, ...]]:
         """A service's rows after the record, and what it sends: the same each time, so it is asked once."""
         spelled = self._bytes.get(record) or self._bytes.setdefault(record, repr(record).encode())
         known = self._known.get((topic, rows, spelled))
         if known is None:
             tables = Tables(FOLDS[topic])
             tables.bytes = dict(rows)
-            decision = tables.fold.decide(record, At(1, 0), tables)
-            tables.put(put._replace(row=_timeless(put.row)) for put in decision.puts)
-            known = self._known[topic, rows, spelled] = tuple(sorted(tables.bytes.items())), decision.sends
+            known = self._known[topic, rows, spelled] = self._decide_once(tables, record, at)
         return known
+
+    def _decide_once(self, tables: Tables, record: Record, at: At) -> tuple[Rows, tuple[Record, ...]]:
+        try:
+            decision = tables.fold.decide(record, at, tables)
+        except Rejected as rejection:
+            # What still comes for an order that is forgotten is set aside, and nothing else is.
+            horizon = tables.horizon(0)
+            must(horizon is not None and horizon.kept == 1, "I8 accounted for", f"{record}: {rejection}")
+            return tuple(sorted(tables.bytes.items())), ()
+        tables.put(put._replace(row=_timeless(put.row)) for put in decision.puts)
+        return tuple(sorted(tables.bytes.items())), decision.sends
 
     def _check(self, state: State) -> None:
         """I1 to I5, in every state."""
         row = self._row(state)
         by_topic = {topic: self._state(state, topic) for topic in topics.STEPS}
         states = list(by_topic.values())
-        must(row.tries <= MOST_TRIES, "I11 alive", f"try {row.tries} of {states}")
-        paid, held = by_topic[topics.PAYMENT] == "DONE", by_topic[topics.INVENTORY] == "DONE"
-        account = Account.decode(_tables(topics.PAYMENT, state).bytes["accounts", "c1:GBP"])
-        stock = Stock.decode(_tables(topics.INVENTORY, state).bytes["stock", "main:a"])
-        order: Order = self.order.order
-        must(account.balance == 100 - order.amount * paid, "I1 money", f"{account} when {states}")
-        wanted = sum(line.quantity for line in order.lines if line.sku == "a")
-        must(stock.available == 3 - wanted * held, "I2 stock", f"{stock} when {states}")
-        must(account.balance >= 0 and stock.available >= 0, "I1 money", f"{account} {stock}")
+        if isinstance(row, OrderRow):
+            must(row.tries <= MOST_TRIES, "I11 alive", f"try {row.tries} of {states}")
+        self._adds_up(state, by_topic)
+        status = None if row is None else row.status
         must(
-            row.status != "COMPLETED" or states == ["DONE"] * len(topics.STEPS),
-            "I4 all or nothing",
-            f"completed: {states}",
+            status != "COMPLETED" or {*states} <= {"DONE", LEFT}, "I4 all or nothing", f"completed: {states}"
         )
-        must(row.status != "CANCELLED" or "DONE" not in states, "I4 all or nothing", f"cancelled: {states}")
+        must(status != "CANCELLED" or "DONE" not in states, "I4 all or nothing", f"cancelled: {states}")
         for here, following in pairwise(states):
             if here == "UNDONE":
-                must(following in ("REFUSED", "UNDONE", "VOID"), "I5 reverse order", str(states))
+                must(following in ("REFUSED", "UNDONE", "VOID", LEFT), "I5 reverse order", str(states))
             if following == "DONE":
-                must(here == "DONE", "I5 in order", str(states))
-        if not state.on_its_way and row.status not in OPEN_STATUSES:
-            self.endings[str(row.reason or row.status)] += 1
+                must(here in ("DONE", LEFT), "I5 in order", str(states))
+        if not state.on_its_way and status not in OPEN_STATUSES:
+            reason = row.reason if isinstance(row, OrderRow) else "gone" if row else "forgotten"
+            self.endings[str(reason or status)] += 1
             self._ended.append(state)
+
+    def _adds_up(self, state: State, by_topic: Mapping[str, str | None]) -> None:
+        """What was moved is what the journals say, with the totals of the orders that have left."""
+        payments, reservations = _tables(topics.PAYMENT, state), _tables(topics.INVENTORY, state)
+        account = Account.decode(payments.bytes["accounts", "c1:GBP"])
+        stock = Stock.decode(reservations.bytes["stock", "main:a"])
+        order: Order = self.order.order
+        wanted = sum(line.quantity for line in order.lines if line.sku == "a")
+        paid, held = by_topic[topics.PAYMENT] == "DONE", by_topic[topics.INVENTORY] == "DONE"
+        spent, gone = _total(payments, "c1:GBP"), _total(reservations, "main:a")
+        must(account.balance == 100 + spent - order.amount * paid, "I1 money", f"{account} when {by_topic}")
+        must(stock.available == 3 + gone - wanted * held, "I2 stock", f"{stock} when {by_topic}")
+        must(account.balance >= 0 and stock.available >= 0, "I1 money", f"{account} {stock}")
+        must(spent in (0, -order.amount) and gone in (0, -wanted), "I1 money", f"totals {spent} and {gone}")
 
     def _everything_ends(self) -> None:
         """From every state an ending follows by itself (I11)."""
@@ -180,14 +212,30 @@ class Exploration:
         stuck = next((state for state in self._before if state not in reached), None)
         must(stuck is None, "I11 alive", f"no ending follows from {stuck}")
 
-    def _row(self, state: State) -> Any:
-        row = _tables(topics.CHECKOUT, state).order("o1")
-        assert row is not None
-        return row
+    def _row(self, state: State) -> OrderRow | GoneOrder | None:
+        """Nothing once the order is forgotten."""
+        return _tables(topics.CHECKOUT, state).order("o1")
 
     def _state(self, state: State, topic: str) -> str | None:
-        row = _tables(topic, state).journal("o1")
+        tables = _tables(topic, state)
+        if tables.horizon(0) is not None:
+            must(
+                tables.journal("o1") is None, "I3 one ending", f"{topic} has a row of an order that has left"
+            )
+            return LEFT
+        row = tables.journal("o1")
         return None if row is None else str(row.state)
+
+
+def _also(state: State, record: Record) -> State:
+    """The record is on its way too."""
+    return state._replace(on_its_way=_sorted((*state.on_its_way, record)))
+
+
+def _total(tables: Tables, balance: str) -> Decimal:
+    """What the orders that have left moved there."""
+    total = tables.entry(f"gone:{balance}")
+    return Decimal(total.moved) if isinstance(total, Total) else Decimal(0)
 
 
 def _tables(topic: str, state: State) -> Tables:
@@ -200,7 +248,7 @@ def _timeless(row: Any) -> Any:
     """The row as if all had happened before."""
     gone = {
         name: 0
-        for name in ("version", "placed_at", "since", "ended_at", "done_at", "undone_at")
+        for name in ("version", "placed_at", "since", "ended_at", "done_at", "undone_at", "closed_at")
         if getattr(row, name, None) is not None
     }
     return row._replace(**gone)

@@ -2,24 +2,26 @@
 
 import pytest
 
-from saga_app import topics
-from tests.simulation.histories import SCOPES, Count, explore
+from tests.simulation.histories import Count, explore
 from tests.simulation.one_order import ORDERS, Budget, Exploration
+from tests.simulation.scopes import SCOPES
 
 #: Records after the first, and of how many kinds; and how many states there must be at least.
 SCOPE = {
-    topics.PAYMENT: (2, 3, 3_000),
-    topics.INVENTORY: (2, 2, 1_500),
-    topics.SHIPPING: (2, 5, 600),
-    topics.CHECKOUT: (2, 6, 2_000),
+    "payment": (2, 3, 3_000),
+    "inventory": (2, 2, 1_500),
+    "shipping": (2, 5, 600),
+    "checkout": (2, 6, 2_000),
+    "leaving checkout": (2, 2, 1_300),
+    "leaving payment": (2, 3, 1_800),
 }
 
 
-@pytest.mark.parametrize("topic", SCOPES)
-def test_no_short_history_breaks_wherever_its_workers_end(topic: str) -> None:
-    length, kinds, least = SCOPE[topic]
+@pytest.mark.parametrize("name", SCOPES)
+def test_no_short_history_breaks_wherever_its_workers_end(name: str) -> None:
+    length, kinds, least = SCOPE[name]
     count = Count()
-    explore(topic, length, 1, count, kinds)
+    explore(name, length, 1, count, kinds)
     assert count.states >= least, str(count)
 
 
@@ -28,4 +30,12 @@ def test_an_order_ends_in_whatever_sequence_its_records_come(name: str) -> None:
     order = Exploration(name, Budget())
     assert order.run() > 3_000
     ends = {"requested", "timed_out", "COMPLETED" if name == "accepted" else name}
+    assert set(order.endings) == ends
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_an_order_leaves_for_good_in_whatever_sequence_its_records_come(name: str) -> None:
+    order = Exploration(name, Budget(nudges=0, leavings=2))
+    assert order.run() > 10_000
+    ends = {"requested", "gone", "forgotten", "COMPLETED" if name == "accepted" else name}
     assert set(order.endings) == ends

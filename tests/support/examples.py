@@ -87,3 +87,27 @@ def limit(policy_id: str, amount: str) -> records.PolicyChanged:
 
 def countries(policy_id: str, *codes: str) -> records.PolicyChanged:
     return records.PolicyChanged(policy_id=policy_id, countries=codes)
+
+
+def begun(width: int = 2) -> records.LeavingBegun:
+    return records.LeavingBegun(partition=0, width=width)
+
+
+def closed(first: int, below: int, *order_ids: str, after: int = 0) -> records.CohortsClosed:
+    orders = tuple(records.Leaver(order_id=each, at=(0, 0, 0)) for each in order_ids)
+    return records.CohortsClosed(
+        partition=0, first=first, below=below, after=after, partitions=1, orders=orders
+    )
+
+
+def forgotten(first: int, below: int, after: int = 0) -> records.CohortsForgotten:
+    return records.CohortsForgotten(partition=0, first=first, below=below, after=after)
+
+
+def left(first: int, below: int, *order_ids: str, step: StepName = StepName.PAYMENT) -> records.OrdersLeft:
+    return records.OrdersLeft(partition=0, step=step, source=0, first=first, below=below, order_ids=order_ids)
+
+
+def slip(record: records.Record, cohort: str = "0:0") -> records.Record:
+    """The slip or ending as that of an order in a cohort."""
+    return record.model_copy(update={"cohort": cohort})

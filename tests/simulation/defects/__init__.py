@@ -8,9 +8,9 @@ from typing import Final, NamedTuple
 
 import pytest
 
-from saga_app import topics
 from tests.simulation.defects import of_leaving, of_restore, of_rounds, of_rules, of_workers
-from tests.simulation.histories import SCOPES, Count, History
+from tests.simulation.histories import Count, History
+from tests.simulation.scopes import SCOPES
 from tests.simulation.seeds import run
 from tests.simulation.tape import tape
 from tests.simulation.violation import Violation
@@ -24,12 +24,13 @@ MOST_SEEDS: Final = 300
 class Control(NamedTuple):
     """A defect, and where it is looked for: seeds with the faults that they draw, or with these; or one history.
 
-    A history is a deposit and these records of `histories.SCOPES`, and one crash or zombie at every micro-step of it.
+    A history has these of its scope's records, by their numbers, and one crash or zombie at every micro-step of it.
     """
 
     plant: Plant
     faults: Set[str] | None = None
     history: tuple[int, ...] = ()
+    scope: str = "payment"
 
     @property
     def name(self) -> str:
@@ -44,10 +45,10 @@ class Control(NamedTuple):
             yield lambda seed=seed: run(tape(seed), faults=faults)[1]  # type: ignore[misc]
 
     def _history(self) -> Violation | None:
-        before, kinds = SCOPES[topics.PAYMENT]
-        records = (*before, *(kinds[number] for number in self.history))
+        scope = SCOPES[self.scope]
+        records = (*scope.before, *(scope.kinds[number] for number in self.history))
         try:
-            History(Plan(topics.PAYMENT, records, ()), Count()).explore(1)
+            History(Plan(scope.topic, records, ()), Count()).explore(1)
         except Violation as violation:
             return violation
         return None
@@ -94,4 +95,7 @@ CONTROLS: Final = (
     Control(of_leaving.a_row_that_was_written_late_stays, {"leave", "repeat row", "compact"}),
     Control(of_leaving.a_tombstone_has_no_version, {"leave", "repeat row"}),
     Control(of_leaving.a_replay_takes_rows_that_left_for_new_orders, {"leave", "kill, disk lost"}),
+    Control(of_leaving.a_closing_takes_younger_rows, history=(0, 0), scope="leaving checkout"),
+    Control(of_leaving.a_leaving_takes_a_later_order, history=(0, 1), scope="leaving payment"),
+    Control(of_leaving.what_was_set_aside_leaves_later, history=(0, 2, 3), scope="leaving payment"),
 )

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from saga_app.core import checkout, leaving
-from saga_app.core.decision import At, Decision, Put, Rows
-from saga_app.core.records import OrdersLeft
-from saga_app.core.rows import GoneOrder, OrderRow
+from saga_app.core.decision import At, Decision, Put, Rows, Verdict
+from saga_app.core.records import CohortsClosed, OrdersLeft
+from saga_app.core.rows import GoneOrder, Horizon, Nothing, OrderRow, horizon_key
 from saga_app.durable import leaving as clock
 from saga_app.durable import restore
 from saga_app.durable import round as rounds
@@ -96,3 +96,42 @@ def a_replay_takes_rows_that_left_for_new_orders(patch: pytest.MonkeyPatch) -> N
         return False
 
     patch.setattr(checkout, "_is_settled", never)
+
+
+def a_closing_takes_younger_rows(patch: pytest.MonkeyPatch) -> None:
+    """A record that finds a row younger than itself was passed over when it first came, and is again."""
+    checked = leaving.Cohorts._gone
+
+    def gone(
+        self: leaving.Cohorts, order_ids: Iterable[str], record: CohortsClosed, at: At, rows: Rows
+    ) -> tuple[Put, ...] | None:
+        found = {each: rows.order(each) for each in order_ids}
+        small = [Put(self.journal, key, row) for key, row in found.items() if isinstance(row, GoneOrder)]
+        others = checked(self, found.keys() - {put.key for put in small}, record, at, rows)
+        return None if others is None else (*small, *others)
+
+    patch.setattr(leaving.Cohorts, "_gone", gone)
+
+
+def a_leaving_takes_a_later_order(patch: pytest.MonkeyPatch) -> None:
+    """Tombstones spare rows younger than their record: those are of a later order with the same id."""
+
+    def all_of_them(journal: str, keys: Iterable[str], at: At, rows: Rows) -> tuple[Put, ...]:
+        return tuple(Put(journal, key, Nothing(at.offset)) for key in keys if rows.entry(key) is not None)
+
+    patch.setattr(leaving, "without", all_of_them)
+
+
+def what_was_set_aside_leaves_later(patch: pytest.MonkeyPatch) -> None:
+    """An `OrdersLeft` that was a contradiction when it came is none of those that a replay applies."""
+    decide = leaving.left
+
+    def left(journal: str, record: OrdersLeft, at: At, rows: Rows) -> Decision:
+        horizon = rows.horizon(record.source)
+        if horizon is not None and horizon.version > at.offset and record.first == horizon.below:
+            gone = leaving.without(journal, record.order_ids, at, rows)
+            moved = Put(journal, horizon_key(record.source), Horizon(at.offset, record.below))
+            return Decision(Verdict.APPLIED, others=(moved, *gone))
+        return decide(journal, record, at, rows)
+
+    patch.setattr(leaving, "left", left)
