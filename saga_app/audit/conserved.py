@@ -9,7 +9,8 @@ from pydantic_core import from_json, to_json
 
 from saga_app.audit.findings import Breach, Findings
 from saga_app.core.decision import Decision
-from saga_app.core.rows import Account, Balance, JournalRow, Row, State, Stock, Total
+from saga_app.core.horizons import Total
+from saga_app.core.rows import Account, Balance, JournalRow, Row, State, Stock
 from saga_app.durable.ports import Place
 
 #: Money or units.

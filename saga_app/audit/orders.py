@@ -8,19 +8,9 @@ from saga_app.audit.limits import Cut
 from saga_app.audit.scope import Scope
 from saga_app.audit.shelves import ASKED, FOLDED, GAPS, LEFT, TURNED, Shelves, left_key
 from saga_app.core.checkout import Checkout
+from saga_app.core.horizons import Horizon, horizon_key, parts_of
 from saga_app.core.order import Order
-from saga_app.core.rows import (
-    OPEN_STATUSES,
-    GoneOrder,
-    Horizon,
-    JournalRow,
-    OrderRow,
-    State,
-    Status,
-    decode,
-    horizon_key,
-    parts_of,
-)
+from saga_app.core.rows import OPEN_STATUSES, GoneOrder, JournalRow, OrderRow, State, Status, decode
 from saga_app.durable.ports import Place
 from saga_app.durable.rocks import RocksShelf
 

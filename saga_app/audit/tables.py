@@ -8,7 +8,8 @@ from saga_app.audit import parts
 from saga_app.audit.findings import Breach, Findings
 from saga_app.audit.scope import Scope
 from saga_app.audit.shelves import FOLDED, GAPS, LEAVING, LOGGED, REACHED, TURNED, Shelves, side_by_side
-from saga_app.core.rows import Horizons, version_of
+from saga_app.core.horizons import Horizons
+from saga_app.core.rows import version_of
 from saga_app.durable import changelogs
 from saga_app.durable.disk import DiskFailed, StoreDamaged
 from saga_app.durable.ports import Place

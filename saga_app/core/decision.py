@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from saga_app.core.horizons import Horizon
 from saga_app.core.records import Record
-from saga_app.core.rows import Balance, GoneOrder, Horizon, JournalRow, OrderRow, Row
+from saga_app.core.rows import Balance, GoneOrder, JournalRow, OrderRow, Row
 
 
 class At(NamedTuple):

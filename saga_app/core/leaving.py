@@ -10,24 +10,11 @@ from typing import Final
 
 from saga_app.core.decision import IGNORED, At, Decision, Put, Rows, Verdict, repeated
 from saga_app.core.errors import Fault, Rejected
+from saga_app.core.horizons import Cohort, Horizon, Total, closed_key, cohort_key, horizon_key, parts_of
 from saga_app.core.order import digest
 from saga_app.core.records import CohortsClosed, CohortsForgotten, ForPartition, LeavingBegun, OrdersLeft
 from saga_app.core.route import ROUTE
-from saga_app.core.rows import (
-    OPEN_STATUSES,
-    Cohort,
-    GoneOrder,
-    Horizon,
-    Nothing,
-    OrderRow,
-    Row,
-    State,
-    Total,
-    closed_key,
-    cohort_key,
-    horizon_key,
-    parts_of,
-)
+from saga_app.core.rows import OPEN_STATUSES, GoneOrder, Nothing, OrderRow, Row, State
 
 _STEPS: Final = tuple(step.name for step in ROUTE)
 

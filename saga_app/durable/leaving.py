@@ -6,10 +6,11 @@ from contextlib import suppress
 from typing import Final, NamedTuple
 
 from saga_app import topics
+from saga_app.core.horizons import Cohort, Horizon, horizon_key, parts_of
 from saga_app.core.leaving import is_over
 from saga_app.core.order import Order
 from saga_app.core.records import CohortsClosed, CohortsForgotten, Leaver, LeavingBegun
-from saga_app.core.rows import Cohort, GoneOrder, Horizon, OrderRow, decode, horizon_key, parts_of
+from saga_app.core.rows import GoneOrder, OrderRow, decode
 from saga_app.durable.clock import steady
 from saga_app.durable.lease import GivenUp
 from saga_app.durable.ports import Log, Shelf

@@ -12,7 +12,8 @@ must not be there (decision 0010): those are dropped at the end, when the last h
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, Protocol
 
-from saga_app.core.rows import Horizons, Nothing, version_of
+from saga_app.core.horizons import Horizons
+from saga_app.core.rows import Nothing, version_of
 from saga_app.durable.ports import Outgoing, Shelf, contiguous, row_record
 
 #: Keys that are remembered until the last horizon is known; where there are more, all rows are looked at once more.

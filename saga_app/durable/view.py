@@ -5,18 +5,8 @@ from itertools import islice
 from typing import Final
 
 from saga_app.core.decision import Put
-from saga_app.core.rows import (
-    Account,
-    Balance,
-    GoneOrder,
-    Horizon,
-    JournalRow,
-    Nothing,
-    OrderRow,
-    Row,
-    Stock,
-    decode,
-)
+from saga_app.core.horizons import Horizon
+from saga_app.core.rows import Account, Balance, GoneOrder, JournalRow, Nothing, OrderRow, Row, Stock, decode
 from saga_app.durable.ports import Shelf
 
 #: Rows that are kept decoded between rounds, per table and partition.

@@ -4,8 +4,9 @@ import pytest
 
 from saga_app.core.decision import Verdict
 from saga_app.core.errors import Fault
+from saga_app.core.horizons import Horizon, Total
 from saga_app.core.records import Reason, Record, StepName
-from saga_app.core.rows import GoneOrder, Horizon, Status, Total
+from saga_app.core.rows import GoneOrder, Status
 from tests.support.examples import (
     begun,
     cancel,

@@ -7,12 +7,11 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 from pydantic_core import to_json
 
+from saga_app.core.horizons import Cohort, Horizon, Total
 from saga_app.core.records import Reason, StepName
 from saga_app.core.rows import (
     Account,
-    Cohort,
     GoneOrder,
-    Horizon,
     JournalRow,
     Nothing,
     OrderRow,
@@ -20,7 +19,6 @@ from saga_app.core.rows import (
     State,
     Status,
     Stock,
-    Total,
     version_of,
 )
 from tests.support.examples import order

@@ -2,7 +2,8 @@
 
 import pytest
 
-from saga_app.core.rows import Horizon, Nothing
+from saga_app.core.horizons import Horizon
+from saga_app.core.rows import Nothing
 from saga_app.durable.ports import Outgoing, row_record
 from saga_app.durable.restore import repair_records, restore
 from tests.support.memory import Broker, Disk, MemoryChangelog, MemoryShelf

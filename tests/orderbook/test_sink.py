@@ -7,8 +7,9 @@ from sqlalchemy.exc import IntegrityError
 
 from saga_app import topics, wire
 from saga_app.core.errors import Fault, Rejected
+from saga_app.core.horizons import Cohort, Horizon, Total
 from saga_app.core.records import Record
-from saga_app.core.rows import Account, Cohort, GoneOrder, Horizon, OrderRow, Status, Total
+from saga_app.core.rows import Account, GoneOrder, OrderRow, Status
 from saga_app.durable import dead_letters, ports
 from saga_app.orderbook import schema
 from saga_app.orderbook.database import DatabaseWrong, is_down

@@ -4,8 +4,9 @@ from collections import defaultdict
 from decimal import Decimal
 
 from saga_app.core.decision import Verdict
+from saga_app.core.horizons import Total
 from saga_app.core.records import FundsDeposited, OrdersLeft, Slip, StockReceived
-from saga_app.core.rows import Account, JournalRow, State, Stock, Total
+from saga_app.core.rows import Account, JournalRow, State, Stock
 from tests.simulation.truth import Told
 from tests.simulation.violation import must
 

@@ -15,9 +15,10 @@ from saga_app import topics
 from saga_app.core import checkout
 from saga_app.core.decision import At
 from saga_app.core.errors import Rejected
+from saga_app.core.horizons import Total
 from saga_app.core.order import Order
 from saga_app.core.records import DeadlinePassed, Record
-from saga_app.core.rows import OPEN_STATUSES, Account, GoneOrder, OrderRow, Stock, Total
+from saga_app.core.rows import OPEN_STATUSES, Account, GoneOrder, OrderRow, Stock
 from tests.simulation.services import FOLDS
 from tests.simulation.violation import must
 from tests.support.examples import begun, cancel, closed, delivery, deposit, forgotten, placed

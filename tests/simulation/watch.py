@@ -7,7 +7,8 @@ from typing import Final
 from saga_app import topics
 from saga_app.core.decision import Verdict
 from saga_app.core.errors import Fault
-from saga_app.core.rows import horizon_key, is_nothing, version_of
+from saga_app.core.horizons import horizon_key
+from saga_app.core.rows import is_nothing, version_of
 from saga_app.durable.ports import Message, Outgoing, Place, row_in
 from tests.simulation.ledger import Ledger
 from tests.simulation.people import People

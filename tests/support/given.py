@@ -12,22 +12,12 @@ from typing import Self
 from saga_app.core.checkout import Checkout
 from saga_app.core.decision import At, Decision, Fold, Put, Verdict
 from saga_app.core.errors import Fault, Rejected
+from saga_app.core.horizons import Horizon
 from saga_app.core.inventory import Inventory
 from saga_app.core.participant import Participant
 from saga_app.core.payment import Payment
 from saga_app.core.records import Record
-from saga_app.core.rows import (
-    Account,
-    Balance,
-    GoneOrder,
-    Horizon,
-    JournalRow,
-    Nothing,
-    OrderRow,
-    Row,
-    Stock,
-    decode,
-)
+from saga_app.core.rows import Account, Balance, GoneOrder, JournalRow, Nothing, OrderRow, Row, Stock, decode
 from saga_app.core.shipping import Shipping
 
 CHECKOUT: Fold = Checkout()

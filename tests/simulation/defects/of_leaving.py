@@ -7,8 +7,9 @@ import pytest
 
 from saga_app.core import checkout, leaving
 from saga_app.core.decision import At, Decision, Put, Rows, Verdict
+from saga_app.core.horizons import Horizon, horizon_key
 from saga_app.core.records import CohortsClosed, OrdersLeft
-from saga_app.core.rows import GoneOrder, Horizon, Nothing, OrderRow, horizon_key
+from saga_app.core.rows import GoneOrder, Nothing, OrderRow
 from saga_app.durable import leaving as clock
 from saga_app.durable import restore
 from saga_app.durable import round as rounds
