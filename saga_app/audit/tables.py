@@ -13,7 +13,7 @@ from saga_app.core.rows import version_of
 from saga_app.durable import changelogs
 from saga_app.durable.disk import DiskFailed, StoreDamaged
 from saga_app.durable.ports import Place
-from saga_app.durable.restore import Logged, restore
+from saga_app.durable.restore import Logged, repaired, restore
 from saga_app.durable.rocks import Memory, RocksShelf
 
 #: How a row begins that does not send its order back.
@@ -71,6 +71,8 @@ class Table:
         log = Changelog(self.scope, self.changelog, turned)
         logged = self.shelves.shelf(LOGGED, self.place)
         restored = restore(log, log.end(), logged)
+        # As its owner will have it.
+        repaired(logged, log.end(), restored.repairs, ())
         if log.gaps:
             turned.write({GAPS: b"1"}, 0)
         if self.scope.draft is not None:

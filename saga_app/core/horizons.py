@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from pydantic_core import from_json, to_json
 
+_BELOW: Final = b'"below":'
 _COHORT: Final = re.compile(rb'"cohort":"(\d+):(\d+)"')
 
 
@@ -76,6 +77,11 @@ SPECIAL: Final[Mapping[str, type[Cohort | Horizon | Total]]] = {
 }
 
 
+def is_horizon(key: bytes) -> bool:
+    """Whether this key of a journal is that of a horizon."""
+    return key.startswith(b"horizon:")
+
+
 def cohort_key(number: int) -> str:
     """Keys in the sequence of their numbers."""
     return f"cohort:{number:016d}"
@@ -102,7 +108,8 @@ class Horizons:
     """The horizons of one journal: which rows must not be there any more, whoever wrote them and when."""
 
     def __init__(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
-        found = {int(key.rpartition(b":")[2]): Horizon.decode(data) for key, data in rows}
+        # A customer or a warehouse may be called horizon: balances have such keys too.
+        found = {int(key.rpartition(b":")[2]): Horizon.decode(data) for key, data in rows if _BELOW in data}
         self._found: Mapping[int, Horizon] = found
         self.version = max((each.version for each in found.values()), default=-1)
 

@@ -72,16 +72,13 @@ class Library:
     def restore(self, partitions: Sequence[int], goes_on: Callable[[], bool]) -> dict[Place, Read]:
         """In a thread: opens these partitions and brings them up to their changelogs' ends.
 
-        The balances' ends are taken first and the journals' ends after them. `Superseded` when it need not go on.
+        `Superseded` when it need not go on.
         """
         names = {table: self._changelog(table) for table in (*self._journals, *self._balances)}
         # One that lives as long as the worker may have lost its brokers (see `liveness`).
         admin = Admin(self.settings)
         ids = changelogs.topic_ids(admin, names.values())
-        ends: dict[Place, int] = {}
-        for tables in (self._balances, self._journals):
-            places = [(names[table], partition) for table in tables for partition in partitions]
-            ends.update(changelogs.ends(admin, places))
+        ends = self._ends(admin, names, partitions, goes_on)
         found = {}
         for table, topic in names.items():
             for partition in partitions:
@@ -98,6 +95,22 @@ class Library:
         )
         return found
 
+    def _ends(
+        self, admin: Admin, names: Mapping[str, str], partitions: Sequence[int], goes_on: Callable[[], bool]
+    ) -> dict[Place, int]:
+        """Where all changelogs end: the balances' ends between two looks at which the journals had the same ends."""
+
+        def ends_of(tables: Iterable[str]) -> dict[Place, int]:
+            return changelogs.ends(admin, [(names[table], each) for table in tables for each in partitions])
+
+        journals = ends_of(self._journals)
+        while goes_on():
+            before, balances = journals, ends_of(self._balances)
+            journals = ends_of(self._journals)
+            if journals == before:
+                return {**balances, **journals}
+        raise Superseded
+
     async def repair(self, found: Mapping[Place, Read], log: Log, generation: int) -> None:
         """Writes again the rows behind which a worker that had lost its partitions wrote older ones."""
         for place, (changelog, restored) in found.items():
@@ -106,7 +119,7 @@ class Library:
                 logger.warning("%s: %d rows written again behind stale ones", changelog.topic, len(records))
                 offsets = await log.append(records, generation)
                 written = offsets[changelog.topic, changelog.partition]
-                restore.repaired(self.shelves[place], changelog.end(), written)
+                restore.repaired(self.shelves[place], changelog.end(), restored.repairs, written)
 
     def condemn(self, error: RowsMissing) -> NoReturn:
         """The store is thrown away and comes back from the changelogs. The same again, after that, means a bug."""

@@ -1,15 +1,19 @@
 """Restore: bring a partition's rows up to its changelogs before the first decision.
 
 The end of the balances' changelog is taken first and read no further; the journal's end is taken after it, so
-balances never run ahead of the journal. Per key the row with the highest version wins, also over what is on disk: a
-worker that lost its partitions may have written old rows behind new ones. Such a key is written again by its new
-owner, because compaction keeps the row that was written last.
+balances never run ahead of the journal. Nor may they lag behind a horizon, since what is below it is not decided again:
+the journal's end must have been the same before.
+
+Per key the row with the highest version wins, also over what is on disk: a worker that lost its partitions may have
+written old rows behind new ones. Such a key is written again by its new owner, because compaction keeps the row that
+was written last.
 
 A tombstone is a row too: nothing, of its version. When it is itself compacted away, the horizons still say which rows
-must not be there (decision 0010): those are dropped at the end, when the last horizon is known.
+must not be there (decision 0010). Those are known at the end, with the last horizon, and stay on disk until nothing is
+written in their place: the disk never runs ahead of the changelog.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from saga_app.core.horizons import Horizons
@@ -18,6 +22,7 @@ from saga_app.durable.ports import Outgoing, Shelf, contiguous, row_record
 
 #: Keys that are remembered until the last horizon is known; where there are more, all rows are looked at once more.
 MOST_KEYS: Final = 100_000
+_CLOSED: Final = b"closed:"
 
 
 class Logged(NamedTuple):
@@ -75,7 +80,7 @@ def restore(changelog: Changelog, end: int, shelf: Shelf) -> Restored:
     late = _below_horizon(shelf, keys if whole and len(keys) <= MOST_KEYS else None) if read else {}
     # Until a key is written again, the next restore must meet its stale row again.
     reached = began if late else min((each.offset for each in stale.values()), default=max(end, began))
-    shelf.write(late, reached)
+    shelf.write({}, reached)
     return Restored(read, {**{key: each.winner for key, each in stale.items()}, **late})
 
 
@@ -100,7 +105,11 @@ def _below_horizon(shelf: Shelf, keys: Iterable[bytes] | None) -> dict[bytes, by
         return {}
     rows = shelf.scan(b"") if keys is None else ((key, shelf.get(key) or b"") for key in sorted(keys))
     nothing = Nothing(horizons.version).encode()
-    return {key: nothing for key, row in rows if horizons.is_below(key, row)}
+    late = {key: nothing for key, row in rows if horizons.is_below(key, row)}
+    if keys is not None and any(key.startswith(_CLOSED) for key in late):
+        # Who forgot these orders was stopped before their tombstones, and now nothing names them any more.
+        return _below_horizon(shelf, None)
+    return late
 
 
 def repair_records(changelog: Changelog, restored: Restored) -> list[Outgoing]:
@@ -110,6 +119,6 @@ def repair_records(changelog: Changelog, restored: Restored) -> list[Outgoing]:
     ]
 
 
-def repaired(shelf: Shelf, end: int, offsets: Sequence[int]) -> None:
-    """The repairs are in the log: what was read up to `end` is held, and what follows it without a gap."""
-    shelf.write({}, contiguous(max(end, shelf.reached), offsets))
+def repaired(shelf: Shelf, end: int, repairs: Mapping[bytes, bytes], offsets: Sequence[int]) -> None:
+    """The repairs are in the log: they are held, what was read up to `end`, and what follows it without a gap."""
+    shelf.write(repairs, contiguous(max(end, shelf.reached), offsets))

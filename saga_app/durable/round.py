@@ -6,7 +6,7 @@ leaves a prefix, and the replay finds either nothing (and decides the same again
 row (and sends the recorded outcome again). The round knows nothing of Faust or Kafka.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from itertools import islice
@@ -15,10 +15,11 @@ from typing import Final, NamedTuple
 from saga_app import topics, wire
 from saga_app.core.decision import At, Fold, Verdict
 from saga_app.core.errors import Fault, Rejected
+from saga_app.core.horizons import is_horizon
 from saga_app.core.records import ForPartition, OrderCompleted, PolicyChanged, Record, Slip
 from saga_app.core.rows import Row
 from saga_app.durable.dead_letters import dead_letter
-from saga_app.durable.ports import Batch, Inbox, Log, Message, Outgoing, contiguous, row_record
+from saga_app.durable.ports import Batch, Inbox, Log, Message, Outgoing, Place, contiguous, row_record
 from saga_app.durable.view import View
 from saga_app.wire import Kept
 
@@ -123,7 +124,8 @@ class Round:
                 closed.add(batch.partition)
                 left.append(batch)
                 continue
-            used, stop = self._decide_batch(batch, fitting, sends)
+            begun = any(span.partition == batch.partition for span in spans)
+            used, stop = self._decide_batch(batch, fitting, sends, begun=begun)
             room -= used
             budget -= sum(map(_size, batch.messages[:used]))
             if stop:
@@ -138,14 +140,19 @@ class Round:
         self.size = MOST_RECORDS - room
         return spans, sends, left
 
-    def _decide_batch(self, batch: Batch, fitting: int, sends: list[Outgoing]) -> tuple[int, bool]:
-        """Decides the batch's messages in order; how many, and whether its partition must wait for the next round."""
+    def _decide_batch(
+        self, batch: Batch, fitting: int, sends: list[Outgoing], *, begun: bool
+    ) -> tuple[int, bool]:
+        """Decides the batch's messages in order; how many, and whether its partition must wait for the next round.
+
+        `begun`: messages of this partition are in the round already.
+        """
         partition, view = batch.partition, self.views[batch.partition]
         for used, message in enumerate(islice(batch.messages, fitting)):
             try:
                 record = self._read(message)
                 alone = isinstance(record, ALONE)
-                if alone and (used or view.dirty):
+                if alone and (used or begun):
                     return used, True
                 self._decide_one(record, message, partition, view, sends)
                 if alone:
@@ -217,10 +224,10 @@ class Round:
         touched = sorted({span.partition for span in spans})
         self.passing(Point.DECIDED)
         rows = self._rows(touched, self.fold.journal)
-        reached = await self._write(self.journal, rows, (), generation)
+        reached = await self._journal(rows, generation)
         self.passing(Point.JOURNALLED)
         balances = self._rows(touched, self.fold.balances)
-        reached.update(await self._write(self.publisher, balances, sends, generation))
+        reached.update(await self._publish(balances, sends, generation))
         self.passing(Point.PUBLISHED)
         self._apply(spans, rows | balances, reached)
         self.passing(Point.APPLIED)
@@ -234,21 +241,31 @@ class Round:
         found = {(table, partition): self.views[partition].decided(table) for partition in partitions}
         return {place: rows for place, rows in found.items() if rows}
 
-    async def _write(
-        self, log: Log, rows: "Rows", sends: Iterable[Outgoing], generation: int
-    ) -> dict[tuple[str, int], int]:
-        """Writes rows and records; how far the changelog of each place is held afterwards.
+    async def _journal(self, rows: "Rows", generation: int) -> "Reached":
+        return await self._write(self.journal, rows, _in_sequence(self._records(rows)), generation)
 
-        Where there is nothing to write, the log is asked all the same whether this worker may: one that was paused
-        while it restored decides on old rows, and must not note on its disk what it has seen.
-        """
-        records = [
+    async def _publish(self, balances: "Rows", sends: Iterable[Outgoing], generation: int) -> "Reached":
+        return await self._write(self.publisher, balances, [[*self._records(balances), *sends]], generation)
+
+    def _records(self, rows: "Rows") -> list[Outgoing]:
+        return [
             row_record(self.changelog(table), partition, key, value)
             for (table, partition), changed in rows.items()
             for key, value in changed.items()
         ]
-        records.extend(sends)
-        offsets = await log.append(records, generation)
+
+    async def _write(
+        self, log: Log, rows: "Rows", appends: Iterable[Sequence[Outgoing]], generation: int
+    ) -> "Reached":
+        """Writes these records, one append after the other; how far the changelog of each row is held afterwards.
+
+        Where there is nothing to write, the log is asked all the same whether this worker may: one that was paused
+        while it restored decides on old rows, and must not note on its disk what it has seen.
+        """
+        offsets: defaultdict[Place, list[int]] = defaultdict(list)
+        for records in appends:
+            for place, written in (await log.append(records, generation)).items():
+                offsets[place].extend(written)
         return {
             (table, partition): contiguous(
                 self.views[partition].shelves[table].reached, offsets[self.changelog(table), partition]
@@ -256,7 +273,7 @@ class Round:
             for table, partition in rows
         }
 
-    def _apply(self, spans: list[Span], rows: "Rows", reached: Mapping[tuple[str, int], int]) -> None:
+    def _apply(self, spans: list[Span], rows: "Rows", reached: "Reached") -> None:
         ends = {span.partition: span.end for span in spans}
         for partition, end in ends.items():
             view = self.views[partition]
@@ -270,7 +287,22 @@ class Round:
             self.applied(partition, changes)
 
 
-Rows = dict[tuple[str, int], dict[bytes, bytes]]
+Rows = dict[Place, dict[bytes, bytes]]
+Reached = dict[Place, int]
+
+
+def _in_sequence(records: Iterable[Outgoing]) -> list[list[Outgoing]]:
+    """What a horizon rests on, the horizon, and what it makes superfluous: each is in the changelog before the next.
+
+    Of one append a part may be lost and what follows it written: librdkafka does not promise that there are no gaps.
+    """
+    appends: list[list[Outgoing]] = [[]]
+    for record in records:
+        if is_horizon(record.key or b""):
+            appends += [record], []
+        else:
+            appends[-1].append(record)
+    return [each for each in appends if each] or [[]]
 
 
 def _size(message: Message) -> int:

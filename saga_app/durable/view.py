@@ -73,11 +73,6 @@ class View:
             for key in list(islice(recent, max(0, len(recent) - MOST_RECENT))):
                 del recent[key]
 
-    @property
-    def dirty(self) -> bool:
-        """Whether something is decided that is not yet on disk."""
-        return any(self._overlay.values())
-
     def changed(self) -> dict[str, Row]:
         """The journal's part of the overlay, by key."""
         return dict(self._overlay[self.journal_table])

@@ -6,12 +6,14 @@ from typing import NoReturn
 import pytest
 
 from saga_app.core.errors import RowsMissing
+from saga_app.durable import changelogs
 from saga_app.durable import library as library_module
 from saga_app.durable.disk import DiskFailed, StoreDamaged
 from saga_app.durable.fatal import Exit
-from saga_app.durable.library import Library
+from saga_app.durable.library import Library, Service, Superseded
 from saga_app.durable.rocks import Memory, RocksShelf
 from saga_app.settings import Settings
+from tests.support.given import PAYMENT
 
 ROW = {b"a": b'{"version":1}'}
 
@@ -127,3 +129,24 @@ def test_a_database_that_cannot_be_closed_ends_the_worker(
     monkeypatch.setattr(shelf, "close", fails)
     with pytest.raises(Ended, match="no room"):
         library.close()
+
+
+def test_the_ends_of_balances_are_taken_while_the_journals_stand_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that was replaced, and does not know it, writes between the first two looks."""
+    library = Library(Settings(data_dir_text=str(tmp_path)), [Service("payment_events", PAYMENT)])
+    journal, balances = ("payments", 0), ("accounts", 0)
+    looks = iter([{journal: 1}, {balances: 1}, {journal: 3}, {balances: 2}, {journal: 3}])
+    monkeypatch.setattr(changelogs, "ends", lambda admin, places: next(looks))
+    names = {"payments": "payments", "accounts": "accounts"}
+    found = library._ends(None, names, [0], lambda: True)  # type: ignore[arg-type]
+    assert found == {journal: 3, balances: 2}
+    assert not list(looks)
+
+
+def test_a_restore_that_is_superseded_takes_no_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = Library(Settings(data_dir_text=str(tmp_path)), [Service("payment_events", PAYMENT)])
+    monkeypatch.setattr(changelogs, "ends", lambda admin, places: {})
+    with pytest.raises(Superseded):
+        library._ends(None, {"payments": "p", "accounts": "a"}, [0], lambda: False)  # type: ignore[arg-type]

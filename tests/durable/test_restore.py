@@ -144,7 +144,7 @@ def test_a_worker_that_is_stopped_in_its_restore_meets_the_old_row_again(chunk: 
 def test_once_repaired_all_that_was_read_is_held_and_what_follows_without_a_gap() -> None:
     for offsets, reached in (([4, 5], 6), ([5], 4), ([4, 6], 5), ([], 4)):
         onto = shelf(2)
-        repaired(onto, 4, offsets)
+        repaired(onto, 4, {}, offsets)
         assert onto.reached == reached
 
 
@@ -204,7 +204,7 @@ def test_restoring_in_any_number_of_pieces_gives_the_highest_versions_and_repair
     assert held(onto) == highest
     for record in repair_records(log, result):
         log.broker.append(record)
-    repaired(onto, end, range(end, log.end()))
+    repaired(onto, end, result.repairs, range(end, log.end()))
     assert onto.reached == log.end()
     last = {(each.key or b"").decode(): each.value for each in log.rows}
     assert last == highest, "compaction would keep an old row"

@@ -5,11 +5,13 @@ import pytest
 from saga_app.core.horizons import Horizon
 from saga_app.core.rows import Nothing
 from saga_app.durable.ports import Outgoing, row_record
-from saga_app.durable.restore import repair_records, restore
+from saga_app.durable.restore import repair_records, repaired, restore
 from tests.support.memory import Broker, Disk, MemoryChangelog, MemoryShelf
 
 HORIZON = ("horizon:0", Horizon(8, below=4).encode())
 GONE = ("a", Nothing(8).encode())
+FORGETS = ("horizon:0", Horizon(9, below=4, kept=4, width=1).encode())
+NAMES = ("closed:0000000000000004", b'{"version":8,"cohort":"0:3","order_ids":["a"],"first":0,"closed_at":1}')
 
 
 def row(version: int, cohort: int) -> tuple[str, bytes]:
@@ -26,10 +28,10 @@ def changelog(*written: tuple[str, bytes]) -> MemoryChangelog:
 
 def has_a(log: MemoryChangelog, repair: bool = True) -> bool:
     """Whether a worker with an empty disk has the row afterwards; with `repair` the next one too."""
-    onto = MemoryShelf(Disk())
-    restored = restore(log, log.end(), onto)
-    for record in repair_records(log, restored) if repair else ():
-        log.broker.append(record)
+    onto, end = MemoryShelf(Disk()), log.end()
+    restored = restore(log, end, onto)
+    records = repair_records(log, restored) if repair else ()
+    repaired(onto, end, restored.repairs, [log.broker.append(record) for record in records])
     if repair:
         assert has_a(log, repair=False) is (b"a" in onto.rows)
     return b"a" in onto.rows
@@ -64,3 +66,25 @@ def test_a_tombstone_that_none_of_ours_wrote_is_older_than_every_row() -> None:
     log = changelog(row(1, 3))
     log.broker.append(Outgoing("log", b"a", None, 0))
     assert has_a(log)
+
+
+def test_the_row_stays_on_disk_until_nothing_is_written_in_its_place() -> None:
+    log, disk = changelog(row(1, 3), HORIZON), Disk()
+    for _ in range(2):
+        restored = restore(log, log.end(), onto := MemoryShelf(disk))
+        assert b"a" in onto.rows
+        assert set(restored.repairs) == {b"a"}
+
+
+def test_small_rows_go_with_the_names_of_those_who_were_forgotten_wherever_they_lie() -> None:
+    """The worker that forgot them was stopped behind its horizon, and a disk has read the small row long ago."""
+    log, onto = changelog(row(8, 3), NAMES, FORGETS), MemoryShelf(Disk())
+    restore(log, 1, onto)
+    assert set(restore(log, log.end(), onto).repairs) == {b"a", NAMES[0].encode()}
+
+
+@pytest.mark.parametrize("key", ["horizon:GBP", "horizon:5"])
+def test_a_customer_or_a_warehouse_may_be_called_horizon(key: str) -> None:
+    log, onto = changelog((key, b'{"version":1,"received":4,"available":4}')), MemoryShelf(Disk())
+    restore(log, log.end(), onto)
+    assert set(onto.rows) == {key.encode()}

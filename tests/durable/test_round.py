@@ -14,12 +14,16 @@ from saga_app.durable.ports import Message
 from saga_app.durable.round import SENT_ON
 from tests.support.corpus import CORPUS, Bad
 from tests.support.examples import (
+    begun,
+    cancel,
     cancelled,
+    closed,
     completed,
     countries,
     deadline,
     delivery,
     deposit,
+    left,
     limit,
     order,
     pay,
@@ -27,6 +31,7 @@ from tests.support.examples import (
     refund,
     reserve,
     ship,
+    slip,
 )
 from tests.support.memory import Broker, Worker, batch, finish, message
 from tests.support.plan import FOLDS
@@ -93,6 +98,26 @@ def test_a_policy_that_is_a_dead_letter_does_not_stop_its_neighbours() -> None:
     of.run(in_sequence(countries("p", "GB"), pay(order())))
     assert (len(of.broker.topic("dead_letters")), of.position) == (1, 2)
     assert b"o1" in of.rows.journal
+
+
+@pytest.mark.parametrize("sizes", [(), (1,)])
+def test_what_came_before_orders_leave_is_settled_even_if_it_wrote_no_row(sizes: tuple[int, ...]) -> None:
+    """Else a replay would find it settled, and its dead letter might never have been sent."""
+    of = worker(topics.CHECKOUT)
+    inbox = in_sequence(begun(), placed(), slip(completed()), cancel("nobody"), closed(0, 1, "o1"))
+    of.run(inbox[:3])
+    before = of.steps.taken["decided"]
+    rounds(of, inbox[3:], *sizes)
+    assert of.steps.taken["decided"] - before == 2
+    assert of.inbox.history[-2:] == [{0: 4}, {0: 5}]
+
+
+def test_what_a_horizon_rests_on_is_written_before_it_and_what_it_makes_superfluous_behind() -> None:
+    """In appends of their own: of one append a part may be lost although what follows it is written."""
+    of = worker()
+    found = rounds(of, in_sequence(deposit(), slip(pay(order(customer_id="c1"))), left(0, 1, "o1")))
+    assert found[1:] == [[b"gone:c1:GBP"], [b"horizon:0"], [b"o1"]]
+    assert of.shelves["payments"].reached == 5
 
 
 def test_a_round_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

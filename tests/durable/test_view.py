@@ -26,7 +26,6 @@ def test_what_this_round_decided_is_seen_before_what_is_on_disk() -> None:
     found.put([Put("payments", "o1", NEW)])
     assert found.journal("o1") == NEW
     assert found.decided("payments") == {b"o1": NEW.encode()}
-    assert found.dirty
 
 
 def test_after_the_round_the_row_is_what_was_written() -> None:
@@ -34,7 +33,7 @@ def test_after_the_round_the_row_is_what_was_written() -> None:
     found.put([Put("payments", "o1", NEW)])
     found.shelves["payments"].write(found.decided("payments"), 1)
     found.clear()
-    assert (found.journal("o1"), found.dirty, found.decided("payments")) == (NEW, False, {})
+    assert (found.journal("o1"), found.decided("payments")) == (NEW, {})
 
 
 def test_however_many_rows_are_remembered_each_is_the_last_one_written(

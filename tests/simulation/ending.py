@@ -129,9 +129,11 @@ def _heir(broker: Broker, table: str, partition: int, disk: Disk, *, repair: boo
     if repair:
         # A worker before was stopped before it repaired.
         restore.restore(log, log.end(), shelf)
-    restored = restore.restore(log, log.end(), shelf)
-    for record in restore.repair_records(log, restored) if repair else ():
-        Broker.append(broker, record)
+    end = log.end()
+    restored = restore.restore(log, end, shelf)
+    records = restore.repair_records(log, restored) if repair else ()
+    written = [Broker.append(broker, record) for record in records]
+    restore.repaired(shelf, end, restored.repairs, written)
     return shelf
 
 

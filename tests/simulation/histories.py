@@ -123,8 +123,10 @@ class History:
                 shelf = MemoryShelf(Disk(disk.states[-1:]))
                 # The first one is stopped before it repairs.
                 restore.restore(log, log.end(), shelf)
-                for record in restore.repair_records(log, restore.restore(log, log.end(), shelf)):
-                    broker.append(record)
+                end = log.end()
+                found = restore.restore(log, end, shelf)
+                written = [broker.append(record) for record in restore.repair_records(log, found)]
+                restore.repaired(shelf, end, found.repairs, written)
                 if shelf.rows != expected:
                     raise Violation("I7 one truth", f"{self.plan.records}: restored {shelf.rows}")
                 broker.compact((log.topic, 0))

@@ -1,11 +1,11 @@
 """The life of one worker over one inbox partition, and a photograph of all that is left at each of its micro-steps."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Final, NamedTuple
 
 from saga_app.durable.ports import Offsets, Outgoing
-from tests.support.memory import Broker, Disk, MemoryLog, Steps, Worker
+from tests.support.memory import Broker, Disk, MemoryLog, Steps, Worker, is_row
 from tests.support.plan import Plan
 
 Rows = tuple[tuple[bytes, bytes], ...]
@@ -51,10 +51,10 @@ class Life(Steps):
         self.moment = moment
         self.moments = 0
         self.under_way: Sequence[Outgoing] = ()
-        #: All rows written, in order.
-        self.rows: list[Outgoing] = []
+        #: All that was written, in order.
+        self.written: list[Outgoing] = []
         self._photographed = photographed
-        #: What was left at each micro-step, and how many rows had been written, or were being written, then.
+        #: What was left at each micro-step, and how much had been written, or was being written, then.
         self._taken: list[tuple[list[Left], int]] = []
         self.broker = Broker()
         for topic, rows in left.logs:
@@ -81,7 +81,7 @@ class Life(Steps):
             self.moments += 1
         if self._photographed:
             writing = self.under_way if sends else ()
-            self._taken.append((list(self._leave(writing)), len(self.rows) + len(rows_of(writing))))
+            self._taken.append((list(self._leave(writing)), len(self.written) + len(writing)))
 
     def photographs(self) -> Iterator[Left]:
         """Everything that can be left. What is late never comes, or only what was under way; or it is a zombie that
@@ -90,7 +90,7 @@ class Life(Steps):
             for left in lefts:
                 yield left._replace(late=())
                 yield left
-                yield left._replace(late=(*left.late, *self.rows[written:]))
+                yield left._replace(late=(*left.late, *self.written[written:]))
 
     def logs(self) -> dict[str, tuple[Outgoing, ...]]:
         """The changelogs."""
@@ -98,8 +98,8 @@ class Life(Steps):
         return {name: tuple(self.broker.logs[name, 0]) for name in names}
 
     def _arrive(self) -> None:
-        for row in self.left.late:
-            self.broker.append(row)
+        for record in self.left.late:
+            self.broker.append(record)
 
     def _disks(self, plan: Plan) -> dict[str, Disk]:
         tables = [plan.fold.journal, *([] if plan.fold.balances is None else [plan.fold.balances])]
@@ -118,8 +118,8 @@ class Life(Steps):
                 topic: log + tuple(row for row in written if row.topic == topic)
                 for topic, log in logs.items()
             }
-            sent = frozenset(self.broker.sent).union(record for record in written if record.topic not in logs)
-            late = tuple(rows_of(rest))
+            sent = frozenset(self.broker.sent).union(record for record in written if not is_row(record))
+            late = tuple(rest)
             for disk, committed in product(disks, offsets):
                 yield Left(tuple(rows.items()), sent, disk, committed, late)
 
@@ -139,12 +139,8 @@ class SeenLog(MemoryLog):
     async def append(self, records: Sequence[Outgoing], generation: int) -> Offsets:
         self.steps.under_way = records
         offsets = await super().append(records, generation)
-        self.steps.rows += rows_of(records)
+        self.steps.written += records
         return offsets
-
-
-def rows_of(records: Iterable[Outgoing]) -> list[Outgoing]:
-    return [record for record in records if record.partition is not None]
 
 
 def prefixes(records: Sequence[Outgoing]) -> Iterator[tuple[list[Outgoing], list[Outgoing]]]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import product
-from typing import Final
 
 from saga_app.durable import restore
 from saga_app.durable.ports import Offsets, Outgoing, Place
@@ -13,9 +12,6 @@ from tests.simulation.machine import Machine, WatchedShelf
 from tests.simulation.services import BALANCES, JOURNALS, changelog
 from tests.support.memory import MemoryChangelog, Steps
 
-#: Of these tables first, of those then; a positive control turns it round.
-ENDS_ARE_TAKEN: Final = (BALANCES, JOURNALS)
-
 
 async def restored(
     kafka: Kafka,
@@ -25,12 +21,7 @@ async def restored(
     append: Callable[[Sequence[Outgoing]], Awaitable[Offsets]],
 ) -> dict[Place, WatchedShelf]:
     """The shelves of these partitions, up to their changelogs' ends."""
-    ends: dict[Place, int] = {}
-    for tables in ENDS_ARE_TAKEN:
-        ends |= {
-            (table, each): kafka.end((changelog(table), each)) for table in tables for each in partitions
-        }
-        await Step()
+    ends = await ends_of(kafka, partitions)
     shelves: dict[Place, WatchedShelf] = {}
     found: dict[Place, tuple[MemoryChangelog, Restored]] = {}
     for tables in (JOURNALS, BALANCES):
@@ -44,6 +35,24 @@ async def restored(
         records = restore.repair_records(log, known)
         if records:
             written = await append(records)
-            restore.repaired(shelves[place], ends[place], written[log.topic, log.partition])
+            restore.repaired(shelves[place], ends[place], known.repairs, written[log.topic, log.partition])
     kafka.repaired |= {(changelog(table), each): end for (table, each), end in ends.items()}
     return shelves
+
+
+async def ends_of(kafka: Kafka, partitions: Sequence[int]) -> dict[Place, int]:
+    """As `Library` takes them: the balances' ends between two looks at which the journals had the same ends."""
+    journals = taken(kafka, JOURNALS, partitions)
+    await Step()
+    while True:
+        before, balances = journals, taken(kafka, BALANCES, partitions)
+        await Step()
+        journals = taken(kafka, JOURNALS, partitions)
+        if journals == before:
+            await Step()
+            return {**balances, **journals}
+
+
+def taken(kafka: Kafka, tables: Sequence[str], partitions: Sequence[int]) -> dict[Place, int]:
+    """Where the changelogs of these tables end now."""
+    return {(table, each): kafka.end((changelog(table), each)) for table in tables for each in partitions}

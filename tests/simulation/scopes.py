@@ -5,11 +5,13 @@ from itertools import product
 from typing import Final, NamedTuple
 
 from saga_app import topics
+from saga_app.core.records import StepName
 from tests.support.examples import (
     begun,
     cancel,
     closed,
     completed,
+    delivery,
     deposit,
     forgotten,
     left,
@@ -17,6 +19,8 @@ from tests.support.examples import (
     pay,
     placed,
     refund,
+    release,
+    reserve,
     slip,
 )
 from tests.support.given import SECOND
@@ -51,27 +55,43 @@ def _plain(topic: str, before: Sequence[int], kinds: Sequence[int]) -> Scope:
     return Scope(topic, tuple(records[each] for each in before), tuple(records[each] for each in kinds))
 
 
+_OTHER: Final = placed(amount="41.00")
+_ENDED: Final = slip(completed(), "0:1")
+
+
 def _leaving_checkout() -> Scope:
-    """An ended order is closed, too early or not, and forgotten; its id is used again; people repeat themselves."""
-    ended = slip(completed(), "0:1")
-    return Scope(
-        topics.CHECKOUT,
-        (begun(width=1), placed(), ended),
-        (closed(0, 2, "o1", after=2 * SECOND), forgotten(0, 2), placed(amount="41.00"), cancel(), ended),
-    )
+    """An order that ended is closed, too early or not; it ends again, and people repeat themselves."""
+    closes = closed(0, 2, "o1", after=2 * SECOND)
+    return Scope(topics.CHECKOUT, (begun(width=1), placed(), _ENDED), (closes, _OTHER, cancel(), _ENDED))
+
+
+def _forgetting_checkout() -> Scope:
+    """An order that has left is forgotten, and its id is used again."""
+    before = (begun(width=1), placed(), _ENDED, closed(0, 2, "o1"))
+    return Scope(topics.CHECKOUT, before, (forgotten(0, 2), _OTHER, cancel(), _ENDED))
 
 
 def _leaving_payment() -> Scope:
-    """A paid order leaves, its slips come again, its id is used again, and leavings come in the wrong sequence."""
+    """A paid order leaves, its slips come again, and its id is used again."""
     first = order(customer_id="c1")
     paid, leaves = slip(pay(first)), left(0, 1, "o1")
-    again = slip(pay(order(amount="41.00", customer_id="c1")), "0:7")
-    following, too_far = left(1, 2), left(2, 3)
+    again = slip(pay(order(amount="41.00", customer_id="c1")), "0:1")
+    kinds = (leaves, again, paid, slip(refund(first)))
+    return Scope(topics.PAYMENT, (deposit(), paid), kinds, {again: leaves})
+
+
+def _left_inventory() -> Scope:
+    """An order has left, its id is used again and leaves again; leavings come in the wrong sequence."""
+    first, second = order(lines=(("a", 2), ("b", 1))), order(lines=(("a", 1),))
+    leaves, leaves_again, too_far = (
+        left(*each, step=StepName.INVENTORY) for each in ((0, 1, "o1"), (1, 2, "o1"), (2, 3))
+    )
+    again = slip(reserve(second), "0:1")
     return Scope(
-        topics.PAYMENT,
-        (deposit(), paid),
-        (leaves, again, too_far, following, paid, slip(refund(first))),
-        dict.fromkeys((again, too_far, following), leaves),
+        topics.INVENTORY,
+        (delivery("d1", a=4, b=2), slip(reserve(first)), leaves),
+        (again, leaves_again, too_far, slip(release(second), "0:1")),
+        {leaves_again: again},
     )
 
 
@@ -86,5 +106,7 @@ SCOPES: Final[Mapping[str, Scope]] = {
     # Placed; then placed again, cancelled, two deadlines, both endings.
     "checkout": _plain(topics.CHECKOUT, (0,), (0, 1, 2, 3, 4, 5)),
     "leaving checkout": _leaving_checkout(),
+    "forgetting checkout": _forgetting_checkout(),
     "leaving payment": _leaving_payment(),
+    "left inventory": _left_inventory(),
 }

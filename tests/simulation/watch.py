@@ -130,9 +130,8 @@ class Watch:
         """A worker's disk has rows: none that the changelog does not have (I7)."""
         must(reached <= end, "I7 one truth", f"{table}[{partition}] reached {reached} of {end}")
         for key, value in rows.items():
-            written = self._written.get((table, partition, key.decode()), -1) >= version_of(value)
             must(
-                written or (is_nothing(value) and self._has_horizon(table, partition, version_of(value))),
+                self._written.get((table, partition, key.decode()), -1) >= version_of(value),
                 "I9 durable first",
                 f"{table}[{partition}] has {key!r} on disk before the changelog has it",
             )

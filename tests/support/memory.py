@@ -49,6 +49,7 @@ class Stop(NamedTuple):
 
 #: Every step of a worker: of its restore, and in the sequence of a round.
 STEPS = (
+    "restore: ends",
     "restore: write",
     "decided",
     "journal: send",
@@ -79,6 +80,11 @@ class Steps:
     def stops_at(self, name: str) -> bool:
         """Whether the worker would not get past this step now."""
         return self.stop is not None and self.stop == (name, self.taken[name] + 1)
+
+
+def is_row(record: Outgoing) -> bool:
+    """Whether it is for a changelog."""
+    return record.topic.endswith("-changelog")
 
 
 class Broker:
@@ -116,7 +122,7 @@ class Broker:
     def append(self, record: Outgoing) -> int:
         log = self.logs[self.place(record)]
         log.append(record)
-        if record.partition is None:
+        if not is_row(record):
             self.sent.append(record)
         return len(log) - 1
 
@@ -319,12 +325,12 @@ class Worker:
         return f"{table}-changelog"
 
     def start(self) -> None:
-        """Restores as the engine does: the balances' end first, the journal's after it; then repairs."""
+        """Restores as the engine does: it takes the ends, reads the journal first, and then repairs."""
         logs = {
             table: MemoryChangelog(self.broker, self.changelog(table), self.partition)
             for table in self.tables
         }
-        ends = {table: log.end() for table, log in reversed(logs.items())}
+        ends = self.ends(logs)
         found = {}
         for table, log in logs.items():
             end = ends[table] if self.ends_first else log.end()
@@ -334,7 +340,8 @@ class Worker:
             records = restore.repair_records(log, found[table])
             if records:
                 written = finish(self.journal.append(records, 1))
-                restore.repaired(self.shelves[table], ends[table], written[log.topic, log.partition])
+                repairs = found[table].repairs
+                restore.repaired(self.shelves[table], ends[table], repairs, written[log.topic, log.partition])
         for shelf in self.shelves.values():
             shelf.step = "shelf: write"
         position = max(self.committed, self.shelves[self.fold.journal].inbox or 0)
@@ -350,6 +357,16 @@ class Worker:
             views={self.partition: View(self.fold.journal, self.fold.balances, self.shelves)},
             passing=self._pass,
         )
+
+    def ends(self, logs: Mapping[str, MemoryChangelog]) -> dict[str, int]:
+        """As `Library` takes them: the balances' end between two looks at which the journal had the same end."""
+        journal = logs[self.fold.journal].end()
+        while True:
+            before, found = journal, {table: log.end() for table, log in logs.items()}
+            self.steps.take("restore: ends")
+            journal = logs[self.fold.journal].end()
+            if journal == before:
+                return {**found, self.fold.journal: journal}
 
     def _pass(self, point: Point) -> None:
         self.steps.take(point)

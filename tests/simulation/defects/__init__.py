@@ -81,6 +81,8 @@ CONTROLS: Final = (
     Control(of_restore.reached_does_not_stop_before_a_stale_row, {"repeat row"}),
     Control(of_restore.the_disk_beats_the_changelog),
     Control(of_restore.balances_are_read_further_than_the_journal, history=(0, 1)),
+    Control(of_restore.balances_may_lag_behind_a_horizon, history=(0,), scope="leaving payment"),
+    Control(of_restore.the_disk_runs_ahead_of_the_changelog, {"leave", "kill", "compact"}),
     Control(of_workers.what_is_fetched_is_committed),
     Control(of_workers.batches_of_an_earlier_generation_are_decided, {"stop", "pause"}),
     Control(of_workers.a_zombie_sends, {"pause", "long wait"}),
@@ -97,5 +99,5 @@ CONTROLS: Final = (
     Control(of_leaving.a_replay_takes_rows_that_left_for_new_orders, {"leave", "kill, disk lost"}),
     Control(of_leaving.a_closing_takes_younger_rows, history=(0, 0), scope="leaving checkout"),
     Control(of_leaving.a_leaving_takes_a_later_order, history=(0, 1), scope="leaving payment"),
-    Control(of_leaving.what_was_set_aside_leaves_later, history=(0, 2, 3), scope="leaving payment"),
+    Control(of_leaving.what_was_set_aside_leaves_later, history=(0, 2, 1), scope="left inventory"),
 )

@@ -1,16 +1,19 @@
 """Restores that trust the wrong row."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from saga_app.core.rows import version_of
 from saga_app.durable import restore
-from saga_app.durable.ports import Outgoing, Shelf
+from saga_app.durable.ports import Outgoing, Place, Shelf
 from saga_app.durable.restore import Changelog, Logged, Restored, Stale
 from tests.simulation import restoring
-from tests.support.memory import Worker
+from tests.simulation.job import Step
+from tests.simulation.kafka import Kafka
+from tests.simulation.services import BALANCES, JOURNALS
+from tests.support.memory import MemoryChangelog, Worker
 
 
 def the_last_write_wins_at_a_restore(patch: pytest.MonkeyPatch) -> None:
@@ -62,6 +65,34 @@ def balances_are_read_further_than_the_journal(patch: pytest.MonkeyPatch) -> Non
     def read_to_the_end(self: Worker, *args: Any, **options: Any) -> None:
         begin(self, *args, **options, ends_first=False)
 
+    async def journals_first(kafka: Kafka, partitions: Sequence[int]) -> dict[Place, int]:
+        journals = restoring.taken(kafka, JOURNALS, partitions)
+        await Step()
+        return {**journals, **restoring.taken(kafka, BALANCES, partitions)}
+
     begin = Worker.__init__
     patch.setattr(Worker, "__init__", read_to_the_end)
-    patch.setattr(restoring, "ENDS_ARE_TAKEN", tuple(reversed(restoring.ENDS_ARE_TAKEN)))
+    patch.setattr(restoring, "ends_of", journals_first)
+
+
+def balances_may_lag_behind_a_horizon(patch: pytest.MonkeyPatch) -> None:
+    """The journal's end must have been the same before the end of the balances was taken."""
+
+    def one_look(self: Worker, logs: Mapping[str, MemoryChangelog]) -> dict[str, int]:
+        found = {table: log.end() for table, log in logs.items()}
+        self.steps.take("restore: ends")
+        return {**found, self.fold.journal: logs[self.fold.journal].end()}
+
+    patch.setattr(Worker, "ends", one_look)
+
+
+def the_disk_runs_ahead_of_the_changelog(patch: pytest.MonkeyPatch) -> None:
+    """Rows that must not be there any more stay on disk until nothing is written in their place."""
+    restored = restore.restore
+
+    def hasty(changelog: Changelog, end: int, shelf: Shelf) -> Restored:
+        found = restored(changelog, end, shelf)
+        shelf.write(found.repairs, shelf.reached)
+        return found
+
+    patch.setattr(restore, "restore", hasty)

@@ -15,8 +15,8 @@ def publish_before_journal(patch: pytest.MonkeyPatch) -> None:
     async def make_durable(self: Round, spans: list[Span], sends: list[Outgoing]) -> None:
         touched, generation = sorted({span.partition for span in spans}), spans[0].generation
         rows, balances = self._rows(touched, self.fold.journal), self._rows(touched, self.fold.balances)
-        reached = await self._write(self.publisher, balances, sends, generation)
-        reached.update(await self._write(self.journal, rows, (), generation))
+        reached = await self._publish(balances, sends, generation)
+        reached.update(await self._journal(rows, generation))
         _finish(self, spans, rows | balances, reached)
 
     patch.setattr(Round, "_make_durable", make_durable)
@@ -28,10 +28,10 @@ def acknowledge_before_publish(patch: pytest.MonkeyPatch) -> None:
     async def make_durable(self: Round, spans: list[Span], sends: list[Outgoing]) -> None:
         touched, generation = sorted({span.partition for span in spans}), spans[0].generation
         rows, balances = self._rows(touched, self.fold.journal), self._rows(touched, self.fold.balances)
-        reached = await self._write(self.journal, rows, (), generation)
+        reached = await self._journal(rows, generation)
         for span in spans:
             self.inbox.done(*span)
-        reached.update(await self._write(self.publisher, balances, sends, generation))
+        reached.update(await self._publish(balances, sends, generation))
         self._apply(spans, rows | balances, reached)
 
     patch.setattr(Round, "_make_durable", make_durable)
@@ -44,8 +44,8 @@ def apply_before_journal(patch: pytest.MonkeyPatch) -> None:
         touched, generation = sorted({span.partition for span in spans}), spans[0].generation
         rows, balances = self._rows(touched, self.fold.journal), self._rows(touched, self.fold.balances)
         self._apply(spans, rows | balances, {})
-        await self._write(self.journal, rows, (), generation)
-        await self._write(self.publisher, balances, sends, generation)
+        await self._journal(rows, generation)
+        await self._publish(balances, sends, generation)
         for span in spans:
             self.inbox.done(*span)
 
@@ -58,9 +58,9 @@ def balances_before_the_journal(patch: pytest.MonkeyPatch) -> None:
     async def make_durable(self: Round, spans: list[Span], sends: list[Outgoing]) -> None:
         touched, generation = sorted({span.partition for span in spans}), spans[0].generation
         rows, balances = self._rows(touched, self.fold.journal), self._rows(touched, self.fold.balances)
-        reached = await self._write(self.publisher, balances, (), generation)
-        reached.update(await self._write(self.journal, rows, (), generation))
-        await self._write(self.publisher, {}, sends, generation)
+        reached = await self._publish(balances, (), generation)
+        reached.update(await self._journal(rows, generation))
+        await self._publish({}, sends, generation)
         _finish(self, spans, rows | balances, reached)
 
     patch.setattr(Round, "_make_durable", make_durable)
@@ -74,9 +74,11 @@ def reached_is_taken_from_the_last_row(patch: pytest.MonkeyPatch) -> None:
 def a_bad_record_is_dropped(patch: pytest.MonkeyPatch) -> None:
     """A record is never dropped in silence."""
 
-    def dropping(self: Round, batch: Batch, fitting: int, sends: list[Outgoing]) -> tuple[int, bool]:
+    def dropping(
+        self: Round, batch: Batch, fitting: int, sends: list[Outgoing], *, begun: bool
+    ) -> tuple[int, bool]:
         found: list[Outgoing] = []
-        answer = decide_batch(self, batch, fitting, found)
+        answer = decide_batch(self, batch, fitting, found, begun=begun)
         sends.extend(each for each in found if each.topic != "dead_letters")
         return answer
 
