@@ -1,15 +1,13 @@
 """`scripts/simulate`: the whole system in memory under every fault that fits there; one seed decides everything."""
 
 import argparse
-import multiprocessing
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from tests.simulation import exhaustive, shrink
-from tests.simulation.seeds import Outcome, Report, run, run_seed
+from tests.simulation.processes import spread
+from tests.simulation.seeds import Report, run, run_seed
 from tests.simulation.tape import Tape, tape
 from tests.simulation.violation import Violation
 from tests.simulation.weather import FAULTS
@@ -40,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     parsed.add_argument(
         "--from", type=int, default=0, metavar="S", dest="first", help="the first (default: 0)"
     )
-    parsed.add_argument("--jobs", type=int, default=1, metavar="J", help="processes, for seeds (default: 1)")
+    parsed.add_argument("--jobs", type=int, default=1, metavar="J", help="processes (default: 1)")
     parsed.add_argument("--seed", type=int, metavar="S", help="run this one and print its trace")
     parsed.add_argument("--whole", action="store_true", help="do not shrink a seed that fails")
     parsed.add_argument("--exhaustive", action="store_true", help="try everything, in a small scope")
@@ -52,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code."""
     options = parser().parse_args(arguments)
     if options.exhaustive:
-        return exhaustive.main(options.depth)
+        return exhaustive.main(options.depth, options.jobs)
     if options.seed is not None:
         return one(options.seed, whole=options.whole)
     return many(range(options.first, options.first + options.seeds), options.jobs)
@@ -87,7 +85,7 @@ def tell(of: Tape) -> Violation | None:
 def many(seeds: Sequence[int], jobs: int) -> int:
     """Runs seeds, says how it goes, and shrinks the first that fails."""
     report, began = Report(), time.monotonic()
-    with _outcomes(seeds, jobs) as outcomes:
+    with spread(run_seed, seeds, jobs, at_once=50) as outcomes:
         for outcome in outcomes:
             report.add(outcome)
             if outcome.broken is not None:
@@ -103,16 +101,6 @@ def many(seeds: Sequence[int], jobs: int) -> int:
         f"{report.seeds / max(seconds, 0.001) * 60:.0f} a minute: {len(report.broken)} violations"
     )
     return 1 if report.broken else 0
-
-
-@contextmanager
-def _outcomes(seeds: Iterable[int], jobs: int) -> Iterator[Iterable[Outcome]]:
-    if jobs <= 1:
-        yield map(run_seed, seeds)
-        return
-    # Not `multiprocessing.Pool`: that waits for ever for what a process that was killed had taken.
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("fork")) as pool:
-        yield pool.map(run_seed, seeds, chunksize=50)
 
 
 if __name__ == "__main__":

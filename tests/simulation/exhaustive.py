@@ -1,9 +1,11 @@
 """Everything in a small scope: each short history of one inbox partition, and the whole saga of one order."""
 
 import time
+from typing import NamedTuple
 
 from tests.simulation.histories import Count, explore
 from tests.simulation.one_order import ORDERS, Budget, Exploration
+from tests.simulation.processes import spread
 from tests.simulation.scopes import SCOPES
 from tests.simulation.violation import Violation
 
@@ -11,36 +13,66 @@ from tests.simulation.violation import Violation
 LENGTH = 3
 
 
-def main(crashes: int) -> int:
+class Part(NamedTuple):
+    """The histories of a scope; or an order, with what may happen to it."""
+
+    name: str
+    crashes: int
+    budget: Budget | None = None
+
+    @property
+    def what(self) -> str:
+        if self.budget is None:
+            return f"{self.name}, {self.crashes} crashes"
+        return f"one order{' that leaves' if self.budget.leavings else ''}, {self.name}"
+
+
+class Found(NamedTuple):
+    """What there was to look at, and what is broken."""
+
+    what: str
+    states: int = 0
+    transitions: int = 0
+    broken: str | None = None
+
+    def __str__(self) -> str:
+        seen = f"{self.states} states, {self.transitions} transitions"
+        return f"{self.what}: {seen if self.broken is None else f'BROKEN  {self.broken}'}"
+
+
+def main(crashes: int, jobs: int) -> int:
     """Prints how many states there are; the exit code."""
-    states = transitions = 0
+    states = transitions = broken = 0
     began = time.monotonic()
-    try:
-        for what, budget in _budgets(crashes).items():
-            for name in ORDERS:
-                order = Exploration(name, budget)
-                found = order.run()
-                states, transitions = states + found, transitions + order.transitions
-                _say(f"{what}, {name}: {found} states, {order.transitions} transitions", began)
-        for name in SCOPES:
-            count = Count()
-            explore(name, LENGTH, crashes, count)
-            states, transitions = states + count.states, transitions + count.transitions
-            _say(f"{name}, {crashes} crashes: {count}", began)
-    except Violation as violation:
-        print(f"BROKEN  {violation}")
-        return 1
-    print(f"{states} states, {transitions} transitions in {time.monotonic() - began:.0f} s: 0 violations")
-    return 0
+    with spread(look, parts(crashes), jobs) as found:
+        for each in found:
+            states, transitions = states + each.states, transitions + each.transitions
+            broken += each.broken is not None
+            print(f"{time.monotonic() - began:6.0f} s  {each}", flush=True)
+    print(
+        f"{states} states, {transitions} transitions in {time.monotonic() - began:.0f} s: {broken} violations"
+    )
+    return 1 if broken else 0
 
 
-def _budgets(crashes: int) -> dict[str, Budget]:
+def parts(crashes: int) -> list[Part]:
+    """The largest first, so that no process is left alone with one of them."""
     budget = Budget(cancels=crashes, nudges=crashes, losses=crashes)
-    return {
-        "one order": budget._replace(nudges=crashes + 1),
-        "one order that leaves": budget._replace(leavings=2),
-    }
+    budgets = budget._replace(leavings=2), budget._replace(nudges=crashes + 1)
+    return [
+        *(Part(name, crashes) for name in reversed(SCOPES)),
+        *(Part(name, crashes, each) for each in budgets for name in ORDERS),
+    ]
 
 
-def _say(what: str, began: float) -> None:
-    print(f"{time.monotonic() - began:6.0f} s  {what}", flush=True)
+def look(part: Part) -> Found:
+    """Everything in this part."""
+    try:
+        if part.budget is not None:
+            order = Exploration(part.name, part.budget)
+            return Found(part.what, order.run(), order.transitions)
+        count = Count()
+        explore(part.name, LENGTH, part.crashes, count)
+        return Found(part.what, count.states, count.transitions)
+    except Violation as violation:
+        return Found(part.what, broken=str(violation))

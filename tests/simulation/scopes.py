@@ -96,7 +96,7 @@ def _left_inventory() -> Scope:
 
 
 #: By name.
-SCOPES: Final[Mapping[str, Scope]] = {
+SCOPES: Final[dict[str, Scope]] = {
     # A deposit; then do, undo, another's do, other content, a policy, a second deposit.
     "payment": _plain(topics.PAYMENT, (2,), (0, 1, 3, 7, 5, 6)),
     # A delivery; then do, undo, another's do, other content, a second delivery.

@@ -8,12 +8,14 @@ from tests.simulation.scopes import SCOPES
 
 #: Records after the first, and of how many kinds; and how many states there must be at least.
 SCOPE = {
-    "payment": (2, 3, 3_000),
-    "inventory": (2, 2, 1_500),
-    "shipping": (2, 5, 600),
-    "checkout": (2, 6, 2_000),
-    "leaving checkout": (2, 2, 1_300),
-    "leaving payment": (2, 3, 1_800),
+    "payment": (2, 3, 3_900),
+    "inventory": (2, 2, 1_750),
+    "shipping": (2, 5, 900),
+    "checkout": (2, 6, 3_200),
+    "leaving checkout": (2, 2, 2_100),
+    "forgetting checkout": (1, 4, 2_400),
+    "leaving payment": (2, 2, 1_800),
+    "left inventory": (1, 4, 2_700),
 }
 
 

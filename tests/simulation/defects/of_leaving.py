@@ -124,7 +124,7 @@ def a_leaving_takes_a_later_order(patch: pytest.MonkeyPatch) -> None:
 
 
 def what_was_set_aside_leaves_later(patch: pytest.MonkeyPatch) -> None:
-    """An `OrdersLeft` that was a contradiction when it came is none of those that a replay applies."""
+    """The same for an `OrdersLeft` that was set aside and finds a younger horizon: it is passed over again."""
     decide = leaving.left
 
     def left(journal: str, record: OrdersLeft, at: At, rows: Rows) -> Decision:
