@@ -13,6 +13,7 @@ from typing import Any, Final
 from confluent_kafka import murmur2
 
 from saga_app.core import records
+from saga_app.core.errors import Fault, Rejected
 from saga_app.core.order import Order
 from saga_app.core.records import (
     ForPartition,
@@ -109,10 +110,15 @@ def partition_of(key: str, partitions: int) -> int:
 
 
 def partition_for(record: Record, partitions: int) -> int | None:
-    """Where the record belongs in its topic; None where every partition has its own."""
+    """Where the record belongs in its topic; None where every partition has its own.
+
+    `Rejected` where it names a partition that there is not, or was made for another number of them.
+    """
     if isinstance(record, PolicyChanged):
         return None
     if isinstance(record, ForPartition):
+        if record.partition >= partitions or getattr(record, "partitions", partitions) != partitions:
+            raise Rejected(Fault.INVALID, f"it was not made for {partitions} partitions")
         return record.partition
     return partition_of(key_of(record), partitions)
 

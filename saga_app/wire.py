@@ -248,8 +248,10 @@ def _unescaped(text: str) -> str:
     return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
 
 
-def harmless(value: bytes | None) -> bytes | None:
-    """What a dead letter keeps of a value: the bytes, or where they hold a card number their hash."""
+def harmless(value: bytes | None, most: int | None = None) -> bytes | None:
+    """What a dead letter keeps of these bytes: their hash where they hold a card number, or are more than it may."""
+    if value is not None and most is not None and len(value) > most:
+        return _hash(value)
     if value is None or not _may_hold_card(value):
         return value
     try:
@@ -258,4 +260,8 @@ def harmless(value: bytes | None) -> bytes | None:
         strings = [_unescaped(value.decode("utf-8", errors="replace"))]
     if not has_card_number(strings):
         return value
+    return _hash(value)
+
+
+def _hash(value: bytes) -> bytes:
     return b"sha256:" + sha256(value).hexdigest().encode()

@@ -23,6 +23,7 @@ from saga_app.core.order import Order
 from saga_app.core.route import SEQUENCE
 from saga_app.core.rows import OrderRow, decode, is_nothing, version_of
 from saga_app.durable import changelogs
+from saga_app.durable.headers import headers_of
 from saga_app.durable.ports import Message, Place, row_in
 from saga_app.durable.view import View
 from saga_app.settings import Settings
@@ -117,7 +118,7 @@ class _Telling:
         settings, table = self.scope.settings, JOURNALS[place[0]]
         changelog = (topics.changelog(settings.app_id, table), place[1])
         rows = [
-            row_in(each.value(), each.headers())
+            row_in(each.value(), headers_of(each))
             for chunk in changelogs.chunks(settings.kafka, *changelog, 0, self.scope.limits.found[changelog])
             for each in chunk
             if each.key() == self.order_id.encode()

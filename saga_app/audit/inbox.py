@@ -8,7 +8,7 @@ from saga_app.audit.conserved import Conservation
 from saga_app.audit.findings import Breach, Findings
 from saga_app.audit.log import Log
 from saga_app.audit.matching import FOUND, LATER, LETTER, SENT_ON, SLIP, WANTED, Origin, Side
-from saga_app.audit.refold import Refold, Told, is_sent_on, order_of, service_of
+from saga_app.audit.refold import Refold, Told, order_of, service_of
 from saga_app.audit.scope import Scope
 from saga_app.audit.shelves import ASKED, FOLDED, LEAVING, LEFT, Item, Shelves, left_key
 from saga_app.core.decision import Verdict
@@ -17,6 +17,7 @@ from saga_app.core.records import OrderCancelled, OrderCompleted, OrderPlaced, O
 from saga_app.core.rows import OPEN_STATUSES, GoneOrder, Nothing, OrderRow, Row, decode, version_of
 from saga_app.durable.ports import Message, Place
 from saga_app.durable.rocks import RocksShelf
+from saga_app.durable.strays import is_sent_on
 from saga_app.durable.view import View
 
 #: Records that are decided before their rows are written.

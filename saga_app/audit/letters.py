@@ -10,6 +10,7 @@ from saga_app.audit.matching import FOUND, LETTER, Origin, Side
 from saga_app.audit.scope import Scope
 from saga_app.durable import changelogs
 from saga_app.durable.dead_letters import REASON, letter_place, marked_place
+from saga_app.durable.headers import headers_of
 from saga_app.durable.ports import Place
 
 #: The file of a checkpoint.
@@ -27,10 +28,10 @@ def read_letters(scope: Scope, partition: int) -> Findings:
     first = max(limits.first[place], limits.start(place))
     for chunk in changelogs.chunks(scope.settings.kafka, *place, first, limits.found[place]):
         for message in chunk:
-            headers = message.headers()
+            headers = headers_of(message)
             origin = letter_place(headers)
             if origin is not None:
-                reason = next(value for name, value in reversed(headers) if name == REASON).decode()
+                reason = (next(value for name, value in reversed(headers) if name == REASON) or b"").decode()
                 content = letter((origin.topic, origin.partition), origin.offset, reason)
                 side.add(
                     LETTER, content, Origin(*place, message.offset(), f"dead letter {reason} of {origin}")

@@ -6,6 +6,7 @@ from hashlib import blake2b
 from saga_app.audit.findings import Breach, Findings
 from saga_app.audit.scope import Scope
 from saga_app.durable import changelogs
+from saga_app.durable.headers import headers_of
 from saga_app.durable.ports import Message, Place
 
 
@@ -41,7 +42,7 @@ def messages(scope: Scope, place: Place, start: int, end: int) -> Iterator[Messa
     """The partition's records as a worker reads them."""
     for chunk in changelogs.chunks(scope.settings.kafka, *place, start, end, "read_committed"):
         for each in chunk:
-            yield Message(each.offset(), each.timestamp()[1], each.key(), each.value(), each.headers() or ())
+            yield Message(each.offset(), each.timestamp()[1], each.key(), each.value(), headers_of(each))
 
 
 def digest_of(message: Message) -> bytes:

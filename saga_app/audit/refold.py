@@ -12,7 +12,7 @@ from saga_app.core.records import Record, Slip
 from saga_app.core.rows import GoneOrder, JournalRow, Nothing, OrderRow
 from saga_app.durable.library import Service
 from saga_app.durable.ports import Message
-from saga_app.durable.round import SENT_ON
+from saga_app.durable.strays import is_stray
 from saga_app.durable.view import View
 
 
@@ -52,7 +52,7 @@ class Refold:
             record = wire.decode(message.value)
             if not isinstance(record, self.service.fold.accepts):
                 raise Rejected(Fault.UNEXPECTED_RECORD, f"{record.type} does not belong here")
-            if self._is_elsewhere(record, message):
+            if is_stray(record, message, self.partition, self.partitions):
                 return Told(message, Verdict.SENT_ON, record)
             before = self._row(record)
             decision = self.service.fold.decide(
@@ -82,21 +82,9 @@ class Refold:
             return None
         return self.view.order(order) if self.service.topic == topics.CHECKOUT else self.view.journal(order)
 
-    def _is_elsewhere(self, record: Record, message: Message) -> bool:
-        if topics.partition_for(record, self.partitions) in (None, self.partition):
-            return False
-        if is_sent_on(message):
-            raise Rejected(Fault.WRONG_PARTITION, "sent on once, and still in the wrong partition")
-        return True
-
 
 def order_of(record: Record) -> str | None:
     """The order that a record is about; None for deposits, deliveries, policies, and orders that leave together."""
     if isinstance(record, Slip):
         return record.order.order_id
     return getattr(record, "order_id", None)
-
-
-def is_sent_on(message: Message) -> bool:
-    """Whether the record was sent on from a wrong partition."""
-    return any(name == SENT_ON for name, _ in message.headers)

@@ -45,7 +45,7 @@ def dead_letters(choice: Choice, unreplayed: bool, limit: int | None, count: boo
     saga dead-letters --count
 
     An ID is where the original stands: inbox, partition, offset. `saga replay ID` sends one again. Bytes that held
-    a card number were not kept, only their hash.
+    a card number, or were more than a letter keeps, were not kept, only their hash.
     """
     settings = Settings.read()
     reach(settings)
@@ -140,6 +140,6 @@ def _whole(letter: Letter, replays: list[Replay]) -> Iterator[str]:
     if letter.value is None:
         yield "  value      (none)"
         return
-    hidden = "; only the hash of what held a card number" if letter.is_hidden else ""
+    hidden = "; only the hash of what held a card number or was too large" if letter.is_hidden else ""
     yield f"  value      {len(letter.value)} bytes{hidden}"
     yield from pretty.lines(letter.value)

@@ -68,6 +68,8 @@ class Cohorts:
         return Decision(Verdict.APPLIED, others=(self._put(horizon_key(at.partition), row),))
 
     def _close(self, record: CohortsClosed, horizon: Horizon, at: At, rows: Rows) -> Decision:
+        if any(len(each.at) != len(_STEPS) for each in record.orders):
+            raise Rejected(Fault.INVALID, f"an order has rows at {len(_STEPS)} services")
         numbers = range(record.first, record.below)
         if horizon.version == at.offset:
             closed = self._cohort(closed_key(record.below), rows)

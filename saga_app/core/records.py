@@ -6,7 +6,7 @@ What each record means and who sends it stands in `docs/reference/wire.md`.
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import FailFast, Field, model_validator
 
@@ -245,11 +245,15 @@ class ForPartition(Model):
     partition: Natural
 
 
+#: Cohorts that may leave at once, with orders in them or not.
+MOST_COHORTS: Final = 10_000
+
+
 class LeavingBegun(ForPartition):
     """The checkout worker's clock: from here on orders are placed in cohorts of so many offsets."""
 
     type: Literal["LeavingBegun"] = "LeavingBegun"
-    width: Annotated[int, Field(ge=1, le=1_000_000)]
+    width: Annotated[int, Field(ge=1, le=500)]
 
 
 class Leaver(Model):
@@ -273,6 +277,7 @@ class CohortsClosed(ForPartition):
     def _stay_within(self) -> Self:
         if any(partition >= self.partitions for order in self.orders for partition in order.at):
             raise ValueError(f"an order is in a partition beyond the {self.partitions} that there are")
+        _are_not_too_many(self.first, self.below)
         return self
 
 
@@ -294,6 +299,18 @@ class OrdersLeft(ForPartition):
     first: Natural
     below: Natural
     order_ids: Annotated[tuple[Id, ...], AS_TUPLE, Field(max_length=MOST_LINES)]
+
+    @model_validator(mode="after")
+    def _count_once(self) -> Self:
+        if len(set(self.order_ids)) != len(self.order_ids):
+            raise ValueError("an order leaves once")
+        _are_not_too_many(self.first, self.below)
+        return self
+
+
+def _are_not_too_many(first: int, below: int) -> None:
+    if below - first > MOST_COHORTS:
+        raise ValueError(f"at most {MOST_COHORTS} cohorts leave at once")
 
 
 Record = (

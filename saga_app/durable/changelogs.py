@@ -18,6 +18,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from saga_app.durable.headers import headers_of
 from saga_app.durable.patience import patiently
 from saga_app.durable.ports import Place, row_in
 from saga_app.durable.refusal import refused
@@ -47,7 +48,7 @@ class KafkaChangelog:
 
 def logged(message: Message) -> Logged:
     """A row as it stands in a changelog."""
-    return Logged(message.offset(), message.key(), row_in(message.value(), message.headers()))
+    return Logged(message.offset(), message.key(), row_in(message.value(), headers_of(message)))
 
 
 def chunks(

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, Self
 
 from saga_app import topics, wire
 from saga_app.core.errors import Rejected
+from saga_app.durable.headers import HEADERS_DROPPED
 from saga_app.durable.ports import Header, Message, Outgoing
 
 REASON: Final = "saga-reason"
@@ -29,11 +30,13 @@ SENT_SHA256: Final = "saga-sent-sha256"
 SENT_TO: Final = "saga-sent-to"
 #: Bytes of headers that a dead letter keeps of the original.
 MOST_HEADER_BYTES: Final = 64 * 1024
-#: Stands for the headers of an original that had more.
-HEADERS_DROPPED: Final = "saga-headers-dropped"
+#: Bytes of its key, and of its value. Compressed, a record may be larger than its topic takes.
+MOST_KEY_BYTES: Final = 64 * 1024
+MOST_VALUE_BYTES: Final = wire.LARGEST_SLIP
 
 #: Headers as clients give them: a value may be missing.
 Headers = Sequence[tuple[str, bytes | None]]
+_LAST_OFFSET: Final = 2**63 - 1
 _ID: Final = re.compile(r"([a-z_]{1,40}):([0-9]{1,9}):([0-9]{1,19})", re.ASCII)
 
 
@@ -51,7 +54,7 @@ class LetterId(NamedTuple):
     def parse(cls, text: str) -> Self | None:
         """The id that is written so, or None."""
         found = _ID.fullmatch(text)
-        if found is None or found[1] not in topics.INBOXES:
+        if found is None or found[1] not in topics.INBOXES or int(found[3]) > _LAST_OFFSET:
             return None
         return cls(found[1], int(found[2]), int(found[3]))
 
@@ -68,8 +71,8 @@ def dead_letter(topic: str, partition: int, message: Message, rejection: Rejecte
     ]
     return Outgoing(
         topics.DEAD_LETTERS,
-        wire.harmless(message.key),
-        wire.harmless(message.value),
+        wire.harmless(message.key, MOST_KEY_BYTES),
+        wire.harmless(message.value, MOST_VALUE_BYTES),
         headers=(*_kept(message), *position),
     )
 
@@ -78,7 +81,7 @@ def _kept(message: Message) -> list[Header]:
     size = sum(len(name) + len(value or b"") for name, value in message.headers)
     if size > MOST_HEADER_BYTES:
         return [*_replay_of(message.headers), (HEADERS_DROPPED, str(size).encode())]
-    return [(name, wire.harmless(value) or b"") for name, value in message.headers]
+    return [(wire.masked(name), wire.harmless(value) or b"") for name, value in message.headers]
 
 
 def _replay_of(headers: Headers) -> list[Header]:

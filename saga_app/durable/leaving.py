@@ -9,7 +9,7 @@ from saga_app import topics
 from saga_app.core.horizons import Cohort, Horizon, horizon_key, parts_of
 from saga_app.core.leaving import is_over
 from saga_app.core.order import Order
-from saga_app.core.records import CohortsClosed, CohortsForgotten, Leaver, LeavingBegun
+from saga_app.core.records import MOST_COHORTS, CohortsClosed, CohortsForgotten, Leaver, LeavingBegun
 from saga_app.core.rows import GoneOrder, OrderRow, decode
 from saga_app.durable.clock import steady
 from saga_app.durable.lease import GivenUp
@@ -20,8 +20,6 @@ from saga_app.durable.round import outgoing
 WIDTH: Final = 64
 #: Orders that are named at once.
 MOST: Final = 500
-#: Cohorts that may be skipped at once because nothing was placed in them.
-MOST_NUMBERS: Final = 10_000
 #: Milliseconds until what was sent and had no effect is sent again.
 AGAIN: Final = 30_000
 #: Milliseconds at most until a partition in which nothing could leave is looked at again.
@@ -126,13 +124,13 @@ class LeavingClock:
     def _closed(self, partition: int, shelf: Shelf, horizon: Horizon, now: int) -> CohortsClosed | None:
         orders: list[Leaver] = []
         below, age = horizon.below, self._ages.leave or 0
-        most = min((shelf.inbox or 0) // (horizon.width or 1), horizon.below + MOST_NUMBERS)
+        most = min((shelf.inbox or 0) // (horizon.width or 1), horizon.below + MOST_COHORTS)
         for _, data in shelf.scan(b"cohort:"):
             cohort = Cohort.decode(data)
             number = parts_of(cohort.cohort)[1]
             if number >= most:
                 # Nothing was placed in very many.
-                below = most if most == horizon.below + MOST_NUMBERS else below
+                below = most if most == horizon.below + MOST_COHORTS else below
                 break
             if len(orders) + len(cohort.order_ids) > MOST:
                 break

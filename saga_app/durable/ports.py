@@ -5,7 +5,8 @@ from typing import Final, NamedTuple, Protocol
 
 from saga_app.core.rows import Nothing, Row, is_nothing, version_of
 
-Header = tuple[str, bytes]
+#: A value may be missing.
+Header = tuple[str, bytes | None]
 #: A tombstone's version.
 VERSION: Final = "saga-version"
 #: A topic, or a table, and a partition of it.
@@ -24,11 +25,19 @@ class Message(NamedTuple):
     headers: Sequence[Header] = ()
 
 
+def size_of(message: Message) -> int:
+    """Bytes of all that somebody may have put into it."""
+    size = len(message.key or b"") + len(message.value or b"")
+    if message.headers:
+        size += sum(len(name) + len(value or b"") for name, value in message.headers)
+    return size
+
+
 class Batch(NamedTuple):
     """What one fetch brought of one partition: everything from `start` up to, not including, `end`.
 
     `generation` is the consumer group's when the batch was fetched; a batch of an earlier one is dropped. `size` is the
-    bytes of the values as they were fetched, and stays what it was where a round takes the batch in parts.
+    bytes of the messages as they were fetched, and stays what it was where a round takes the batch in parts.
     """
 
     partition: int

@@ -19,9 +19,10 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
 from saga_app.durable.fatal import Exit, die
+from saga_app.durable.headers import headers_of
 from saga_app.durable.liveness import Liveness
 from saga_app.durable.patience import MOVING
-from saga_app.durable.ports import Batch, Fetch, Message, Place
+from saga_app.durable.ports import Batch, Fetch, Message, Place, size_of
 from saga_app.durable.refusal import refused
 from saga_app.settings import readers_group
 
@@ -172,7 +173,7 @@ class Reader:
             place, offset = (each.topic(), each.partition()), each.offset()
             # What lies below belongs to an earlier assignment.
             if offset >= self._next.get(place, offset + 1):
-                message = Message(offset, each.timestamp()[1], each.key(), each.value(), each.headers() or ())
+                message = Message(offset, each.timestamp()[1], each.key(), each.value(), headers_of(each))
                 found.setdefault(place, []).append(message)
         fetch: dict[str, list[Batch]] = {}
         for place, messages in found.items():
@@ -183,7 +184,7 @@ class Reader:
     def _batch(self, place: Place, messages: list[Message]) -> Batch:
         start, end = self._next[place], messages[-1].offset + 1
         self._next[place] = end
-        size = sum(len(message.value or b"") for message in messages)
+        size = sum(map(size_of, messages))
         return Batch(place[1], start, end, self._generation, messages, size)
 
     def _check(self, error: KafkaError, message: KafkaMessage, consumer: Consumer) -> None:

@@ -19,18 +19,27 @@ from saga_app.core.horizons import is_horizon
 from saga_app.core.records import ForPartition, OrderCompleted, PolicyChanged, Record, Slip
 from saga_app.core.rows import Row
 from saga_app.durable.dead_letters import dead_letter
-from saga_app.durable.ports import Batch, Inbox, Log, Message, Outgoing, Place, contiguous, row_record
+from saga_app.durable.ports import (
+    Batch,
+    Inbox,
+    Log,
+    Message,
+    Outgoing,
+    Place,
+    contiguous,
+    row_record,
+    size_of,
+)
+from saga_app.durable.strays import is_stray, marked
 from saga_app.durable.view import View
 from saga_app.wire import Kept
 
 #: Records decided in one round at most: what is decided and not durable stays bounded.
 MOST_RECORDS: Final = 4_000
-#: Bytes of their values, so that a round of large orders does not block the main loop for seconds.
+#: Bytes of these, so that a round of large orders does not block the main loop for seconds.
 MOST_BYTES: Final = 4 * 1024 * 1024
 #: Bytes of the records that a worker has written and not yet read back; parsed, they take about ten times as much.
 MOST_WRITTEN: Final = 4 * 1024 * 1024
-#: Marks a record that was sent on to its right partition once.
-SENT_ON: Final = "saga-sent-on"
 
 
 class Point(StrEnum):
@@ -127,7 +136,7 @@ class Round:
             begun = any(span.partition == batch.partition for span in spans)
             used, stop = self._decide_batch(batch, fitting, sends, begun=begun)
             room -= used
-            budget -= sum(map(_size, batch.messages[:used]))
+            budget -= sum(map(size_of, batch.messages[:used]))
             if stop:
                 closed.add(batch.partition)
             whole = used == len(batch.messages)
@@ -175,7 +184,7 @@ class Round:
     def _decide_one(
         self, record: Record, message: Message, partition: int, view: View, sends: list[Outgoing]
     ) -> None:
-        if self._is_elsewhere(record, partition):
+        if is_stray(record, message, partition, self.partitions):
             sends.append(self._sent_on(record, message))
             self.verdicts[Verdict.SENT_ON] += 1
             return
@@ -200,16 +209,8 @@ class Round:
             return True
         return topics.partition_for(record, self.partitions) in self.views
 
-    def _is_elsewhere(self, record: Record, partition: int) -> bool:
-        return topics.partition_for(record, self.partitions) not in (None, partition)
-
     def _sent_on(self, record: Record, message: Message) -> Outgoing:
-        if any(name == SENT_ON for name, _ in message.headers):
-            raise Rejected(
-                Fault.WRONG_PARTITION, "the record was sent on once and is still in the wrong partition"
-            )
-        headers = (*message.headers, (SENT_ON, b"1"))
-        return outgoing(record)._replace(topic=self.topic, value=message.value, headers=headers)
+        return outgoing(record)._replace(topic=self.topic, value=message.value, headers=marked(message))
 
     def _note(self, record: Record, text: str) -> None:
         key, order_id = topics.key_of(record), getattr(record, "order_id", None)
@@ -305,16 +306,12 @@ def _in_sequence(records: Iterable[Outgoing]) -> list[list[Outgoing]]:
     return [each for each in appends if each] or [[]]
 
 
-def _size(message: Message) -> int:
-    return len(message.value or b"")
-
-
 def _fitting(messages: Sequence[Message], room: int, budget: int) -> int:
     """How many of the messages fit: the last one may pass the budget, so that every record fits into some round."""
     for count, message in enumerate(islice(messages, room)):
         if budget <= 0:
             return count
-        budget -= _size(message)
+        budget -= size_of(message)
     return min(room, len(messages))
 
 

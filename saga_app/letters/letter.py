@@ -7,8 +7,9 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from saga_app.durable import dead_letters
 from saga_app.durable.dead_letters import Headers, LetterId
+from saga_app.durable.headers import headers_of
 
-#: What a letter keeps of bytes that held a card number.
+#: What a letter keeps of bytes that held a card number, or were too many.
 _HASH: Final = re.compile(rb"sha256:[0-9a-f]{64}")
 
 
@@ -56,7 +57,7 @@ class Letter(NamedTuple):
 
     @property
     def is_hidden(self) -> bool:
-        """Whether only a hash was kept: the original held a card number."""
+        """Whether only a hash was kept: the original held a card number, or was too large."""
         return self.value is not None and _HASH.fullmatch(self.value) is not None
 
     def as_json(self, replays: list[Replay]) -> dict[str, Any]:
@@ -79,7 +80,7 @@ class Letter(NamedTuple):
 
 def read_letter(stored: Stored) -> Letter | None:
     """The letter, or None: a marker, or a record that no worker wrote."""
-    headers: Headers = stored.headers() or ()
+    headers = headers_of(stored)
     place = dead_letters.letter_place(headers)
     if place is None:
         return None
@@ -101,7 +102,7 @@ def read_letter(stored: Stored) -> Letter | None:
 
 def read_marker(stored: Stored) -> tuple[LetterId, Replay] | None:
     """Which letter was sent again, and how; or None if this is no marker."""
-    headers: Headers = stored.headers() or ()
+    headers = headers_of(stored)
     place = dead_letters.marked_place(headers)
     if place is None:
         return None

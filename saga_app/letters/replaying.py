@@ -13,14 +13,15 @@ from saga_app.core.errors import Fault, Rejected
 from saga_app.core.records import PolicyChanged, Record
 from saga_app.durable import dead_letters
 from saga_app.durable.dead_letters import LetterId
+from saga_app.durable.headers import HEADERS_DROPPED
 from saga_app.durable.ports import Outgoing
-from saga_app.durable.round import SENT_ON
+from saga_app.durable.strays import SENT_ON
 from saga_app.letters.letter import Letter, Replay, written
 
 #: Faults that do not lie in the bytes but in what the tables held then.
 _OF_THE_STATE: Final = frozenset({Fault.DIFFERENT_CONTENT, Fault.UNKNOWN_ORDER, Fault.CONTRADICTION})
 #: Headers that say how the record came to be dead; those of the original are kept.
-_OURS: Final = frozenset({SENT_ON, dead_letters.REPLAY_OF, dead_letters.HEADERS_DROPPED})
+_OURS: Final = frozenset({SENT_ON, dead_letters.REPLAY_OF, HEADERS_DROPPED})
 
 
 class Plan(NamedTuple):
@@ -53,7 +54,7 @@ def plan(
         return Plan(letter, corrected, record, _sends(letter, corrected, record, partitions))
     if letter.is_hidden:
         raise Stays(
-            "it held a card number and only its hash was kept; send it without the number: --payload FILE"
+            "it held a card number, or was too large, and only its hash was kept; send it corrected: --payload FILE"
         )
     value = letter.value
     try:

@@ -119,7 +119,9 @@ def bounds() -> str:
         ),
         "decided in one round": f"{MOST_RECORDS:,} records and {MOST_BYTES // mebibyte} MiB",
         "reason in a dead letter": f"{wire.LONGEST_DETAIL} characters, without card numbers",
-        "headers of a record that a dead letter keeps": f"{dead_letters.MOST_HEADER_BYTES // 1024} KiB",
+        "value that a dead letter keeps": f"{dead_letters.MOST_VALUE_BYTES // 1024} KiB, and of more its hash",
+        "key that it keeps": f"{dead_letters.MOST_KEY_BYTES // 1024} KiB, and of more its hash",
+        "headers that it keeps": f"{dead_letters.MOST_HEADER_BYTES // 1024} KiB, and of more none",
     }
     return _table(("what", "at most"), list(rows.items()))
 

@@ -9,6 +9,7 @@ from saga_app.core.errors import Rejected
 from saga_app.core.fields import Model
 from saga_app.core.records import OrderPlaced, Record, Slip
 from saga_app.durable.dead_letters import LetterId
+from saga_app.durable.headers import headers_of
 from saga_app.letters.letter import Replay, Stored, read_letter, read_marker, text
 from saga_app.orderbook import schema
 from saga_app.orderbook.entries import Entries, Fields, fit, fitting
@@ -50,7 +51,7 @@ def event(entries: Entries, message: Any) -> None:
     for name in names:
         fields[name] = _told(getattr(record, name))
     if isinstance(record, OrderPlaced):
-        fields["traceparent"] = traceparent(message.headers())
+        fields["traceparent"] = traceparent(headers_of(message))
         entries.placed.add(record.order_id)
     entries.once(schema.order_events, place, fields)
 

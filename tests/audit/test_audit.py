@@ -13,7 +13,7 @@ from saga_app.audit.report import as_json, as_lines
 from saga_app.core.records import Record
 from saga_app.durable.ports import Outgoing, Place
 from saga_app.durable.rocks import Memory, RocksShelf
-from saga_app.durable.round import SENT_ON
+from saga_app.durable.strays import SENT_ON
 from tests.audit.world import PARTITIONS, World, Written, bought
 from tests.support.examples import (
     cancel,

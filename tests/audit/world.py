@@ -19,7 +19,7 @@ from saga_app.core.order import PricedLine
 from saga_app.core.records import OrderPlaced, Record
 from saga_app.durable.dead_letters import dead_letter
 from saga_app.durable.leaving import Ages, LeavingClock
-from saga_app.durable.ports import Message, Offsets, Outgoing, Place, row_record
+from saga_app.durable.ports import Header, Message, Offsets, Outgoing, Place, row_record
 from saga_app.durable.round import outgoing
 from saga_app.settings import Settings
 from tests.support.examples import placed
@@ -75,7 +75,7 @@ class Written:
     time: int
     sent_key: bytes | None
     sent_value: bytes | None
-    sent_headers: Sequence[tuple[str, bytes]] = ()
+    sent_headers: Sequence[Header] = ()
 
     def offset(self) -> int:
         return self.at
@@ -89,7 +89,7 @@ class Written:
     def value(self) -> bytes | None:
         return self.sent_value
 
-    def headers(self) -> list[tuple[str, bytes]] | None:
+    def headers(self) -> list[Header] | None:
         return list(self.sent_headers) or None
 
 
@@ -127,7 +127,7 @@ class World:
 
     def append(self, record: Outgoing) -> Written:
         """Writes one record, as a producer does."""
-        key = "" if record.key is None else record.key.decode()
+        key = "" if record.key is None else record.key.decode(errors="replace")
         partition = topics.partition_of(key, PARTITIONS) if record.partition is None else record.partition
         place = (record.topic, partition)
         self.now += 1

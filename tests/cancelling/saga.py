@@ -102,7 +102,10 @@ class Saga:
 
     def dead(self) -> list[str]:
         """Why records were set aside."""
-        return [dict(letter.headers)[REASON].decode() for letter in self.broker.topic(topics.DEAD_LETTERS)]
+        return [
+            (dict(letter.headers)[REASON] or b"").decode()
+            for letter in self.broker.topic(topics.DEAD_LETTERS)
+        ]
 
     def endings(self, order_id: str) -> set[str]:
         """What checkout was told about its end."""

@@ -14,7 +14,7 @@ from saga_app.commands.sending import Sender, Unsure
 from saga_app.core.errors import Fault
 from saga_app.durable import dead_letters
 from saga_app.durable.dead_letters import LetterId
-from saga_app.durable.round import SENT_ON
+from saga_app.durable.strays import SENT_ON
 from tests.commands.box import Box
 from tests.commands.conftest import PARTITIONS, Saga
 from tests.support.corpus import CARD, GOOD, spelled

@@ -1,7 +1,11 @@
 """Closed orders leave: what is checked, what remains, and what still comes for an order that is gone."""
 
-import pytest
+from collections.abc import Callable
 
+import pytest
+from pydantic import ValidationError
+
+from saga_app.core import records
 from saga_app.core.decision import Verdict
 from saga_app.core.errors import Fault
 from saga_app.core.horizons import Horizon, Total
@@ -226,3 +230,22 @@ def test_what_was_set_aside_as_too_early_does_nothing_at_a_replay() -> None:
 
 def test_what_is_for_another_service_is_set_aside() -> None:
     given(PAYMENT).when(left(0, 1, step=StepName.SHIPPING)).is_dead(Fault.UNEXPECTED_RECORD)
+
+
+def test_a_closing_that_knows_too_few_services_is_set_aside() -> None:
+    leaver = records.Leaver(order_id="o1", at=(0,))
+    ended().when(closed(0, 1).model_copy(update={"orders": (leaver,)})).is_dead(Fault.INVALID)
+
+
+@pytest.mark.parametrize("made", [closed, left], ids=["closed", "left"])
+def test_only_so_many_cohorts_leave_at_once(made: Callable[[int, int], Record]) -> None:
+    """Each of them is looked up: a record that names a million would hold up a worker for seconds."""
+    made(7, 7 + records.MOST_COHORTS)
+    with pytest.raises(ValidationError, match="cohorts leave at once"):
+        made(7, 8 + records.MOST_COHORTS)
+
+
+def test_an_order_is_named_once_by_those_that_leave() -> None:
+    """It would be added to the totals twice."""
+    with pytest.raises(ValidationError, match="leaves once"):
+        left(0, 1, "o1", "o1")

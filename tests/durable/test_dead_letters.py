@@ -1,5 +1,6 @@
 """Dead letters: the original, why it could not be applied, and where it came from."""
 
+from collections.abc import Sequence
 from hashlib import sha256
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from saga_app.core.errors import Fault, Rejected
 from saga_app.durable.dead_letters import (
     MOST_HEADER_BYTES,
+    MOST_KEY_BYTES,
+    MOST_VALUE_BYTES,
     Headers,
     LetterId,
     dead_letter,
@@ -15,15 +18,13 @@ from saga_app.durable.dead_letters import (
     marker,
     replay_of,
 )
-from saga_app.durable.ports import Message, Outgoing
+from saga_app.durable.ports import Header, Message, Outgoing
 from tests.support.corpus import CARD, CARDS, CORPUS, NOT_CARDS
 
 WHY = Rejected(Fault.INVALID, "amount: £5 is no amount")
 
 
-def letter(
-    value: bytes | None, key: bytes | None = b"k", headers: tuple[tuple[str, bytes], ...] = ()
-) -> Outgoing:
+def letter(value: bytes | None, key: bytes | None = b"k", headers: Sequence[Header] = ()) -> Outgoing:
     return dead_letter("checkout_events", 3, Message(7, 1_700_000_000_123, key, value, headers), WHY)
 
 
@@ -54,7 +55,7 @@ def test_a_null_value_and_a_null_key_stay_null() -> None:
 
 
 def test_a_header_without_a_value_is_no_reason_to_stop() -> None:
-    dead = letter(b"x", headers=(("empty", None),))  # type: ignore[arg-type]
+    dead = letter(b"x", headers=(("empty", None),))
     assert next(iter(dead.headers)) == ("empty", b"")
 
 
@@ -88,6 +89,18 @@ def test_headers_that_are_too_large_are_dropped_and_it_says_so() -> None:
     dropped = MOST_HEADER_BYTES + len("big") + len("small") + 1
     assert next(iter(dead.headers)) == ("saga-headers-dropped", str(dropped).encode())
     assert "big" not in dict(dead.headers)
+
+
+def test_what_is_larger_than_its_topic_takes_is_kept_as_its_hash() -> None:
+    """Compressed it may have passed; as a dead letter it would not, and the worker would stop at it for ever."""
+    value, key = b"x" * (MOST_VALUE_BYTES + 1), b"k" * (MOST_KEY_BYTES + 1)
+    dead = letter(value, key)
+    assert (dead.value, dead.key) == (hashed(value), hashed(key))
+    assert letter(value[1:], key[1:])[1:3] == (key[1:], value[1:])
+
+
+def test_a_card_number_in_the_name_of_a_header_is_not_kept() -> None:
+    assert CARD not in repr(letter(b"x", headers=((CARD, b"1"),)))
 
 
 @pytest.mark.parametrize("bad", CORPUS, ids=lambda bad: bad.name[:60].encode("ascii", "replace").decode())

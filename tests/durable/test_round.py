@@ -8,10 +8,10 @@ from saga_app import topics, wire
 from saga_app.core import records
 from saga_app.core.decision import Verdict
 from saga_app.core.errors import Fault, RowsMissing
-from saga_app.core.records import Record
+from saga_app.core.records import Record, StepName
 from saga_app.durable import round as round_module
 from saga_app.durable.ports import Message
-from saga_app.durable.round import SENT_ON
+from saga_app.durable.strays import LARGEST, SENT_ON
 from tests.support.corpus import CORPUS, Bad
 from tests.support.examples import (
     begun,
@@ -195,6 +195,33 @@ def test_a_record_that_was_sent_on_to_its_partition_is_decided_there() -> None:
     assert b"o1" in of.rows.journal
 
 
+@pytest.mark.parametrize(
+    ("topic", "record"),
+    [
+        (topics.CHECKOUT, records.LeavingBegun(partition=8, width=1)),
+        (topics.CHECKOUT, records.LeavingBegun(partition=10**12, width=1)),
+        (topics.CHECKOUT, closed(0, 1)),
+        (
+            topics.PAYMENT,
+            records.OrdersLeft(partition=9, step=StepName.PAYMENT, source=0, first=0, below=1, order_ids=()),
+        ),
+    ],
+)
+def test_a_record_that_was_made_for_other_partitions_than_there_are_is_a_dead_letter(
+    topic: str, record: Record
+) -> None:
+    """Sent on, it would end the worker, again and again."""
+    of = worker(topic, partitions=8)
+    of.run([message(record, 0)])
+    assert of.round.verdicts == {Verdict.DEAD: 1}
+
+
+def test_a_record_in_the_wrong_partition_that_is_too_large_with_the_mark_is_a_dead_letter() -> None:
+    of = worker(partitions=8)
+    of.run([message(deposit(), 0, headers=[("big", b"x" * LARGEST)])])
+    assert [dict(each.headers)["saga-reason"] for each in of.broker.topic("dead_letters")] == [b"too_large"]
+
+
 def test_the_key_that_a_record_was_sent_with_does_not_matter() -> None:
     of = worker(partitions=8, partition=topics.partition_of("c1", 8))
     of.run([message(deposit(), 0, key=b"something else"), message(deposit("d2"), 1, key=None)])
@@ -250,7 +277,7 @@ def test_every_kind_of_bad_input_is_one_dead_letter_in_every_inbox(topic: str) -
     of = worker(topic)
     of.run(in_sequence(first, *(bad.value for bad in small), last))
     dead = of.broker.topic("dead_letters")
-    assert [dict(each.headers)["saga-reason"].decode() for each in dead] == [bad.fault for bad in small]
+    assert [dict(each.headers)["saga-reason"] for each in dead] == [bad.fault.encode() for bad in small]
     assert [dict(each.headers)["saga-offset"] for each in dead] == [
         b"%d" % (number + 1) for number in range(len(small))
     ]

@@ -9,7 +9,7 @@ from saga_app.core.decision import At
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.records import Record
 from saga_app.durable.library import Service
-from saga_app.durable.round import SENT_ON
+from saga_app.durable.strays import SENT_ON
 from saga_app.durable.view import View
 
 #: The rows of each table, by partition and key: a policy is in every partition under the same key.

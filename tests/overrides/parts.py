@@ -169,7 +169,7 @@ def script(text: str, *arguments: object) -> subprocess.Popen[str]:
 
 def write(address: str, topic: str, values: Iterable[bytes | None], **options: Any) -> list[int]:
     """Writes these values into partition 0; their offsets."""
-    keys = iter(options.pop("keys", ()))
+    keys, headers = iter(options.pop("keys", ())), options.pop("headers", None)
     offsets: list[int] = []
     producer = Producer({"bootstrap.servers": address, "log_level": 0, "linger.ms": 5, **options})
     for value in values:
@@ -178,6 +178,7 @@ def write(address: str, topic: str, values: Iterable[bytes | None], **options: A
             value,
             next(keys, None),
             partition=0,
+            headers=headers,
             on_delivery=lambda error, record: offsets.append(record.offset() if error is None else -1),
         )
     assert producer.flush(20) == 0

@@ -4,6 +4,9 @@ Answers faust#216, faust#221, faust#229 (records fetched before a rebalance are 
 offsets without a record); what stock Faust does with both is in `test_delivery` and `test_commits`.
 """
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -17,6 +20,7 @@ from confluent_kafka.admin import AdminClient
 from saga_app.durable import liveness
 from saga_app.durable import reader as module
 from saga_app.durable.fatal import Exit
+from saga_app.durable.headers import HEADERS_DROPPED
 from saga_app.durable.ports import Batch, Fetch
 from saga_app.durable.reader import Reader
 from saga_app.local.broker import Broker
@@ -104,6 +108,43 @@ def test_a_batch_tells_the_bytes_of_its_values(kafka: Broker, topic: str, reader
     reader.assign({(topic, 0): 0}, 1)
     wait_until(lambda: desk.end(1) == 3)
     assert sum(batch.size for batch in desk.batches) == 110
+
+
+def test_keys_and_headers_count_too(kafka: Broker, topic: str, reader: Reader, desk: Desk) -> None:
+    """Whoever sends them without values could fill a worker's memory."""
+    write(kafka.address, topic, [b""], keys=[b"k" * 20], headers=[("name", b"x" * 30), ("none", None)])
+    reader.assign({(topic, 0): 0}, 1)
+    wait_until(lambda: desk.end(1) == 1)
+    assert sum(batch.size for batch in desk.batches) == 20 + 4 + 30 + 4
+
+
+#: Other clients may give a header any name. aiokafka's builder in Python asks the name for its bytes.
+STRANGER = """
+import asyncio, sys
+from aiokafka import AIOKafkaProducer
+
+class Name(str):
+    def encode(self, *_):
+        return bytes([0x61, 0xFF])
+
+async def main():
+    async with AIOKafkaProducer(bootstrap_servers=sys.argv[1]) as producer:
+        await producer.send_and_wait(sys.argv[2], b"x", partition=0, headers=[(Name("a"), b"1"), ("b", b"2")])
+
+asyncio.run(main())
+"""
+
+
+def test_a_header_whose_name_is_no_text_stops_nobody(
+    kafka: Broker, topic: str, reader: Reader, desk: Desk
+) -> None:
+    """confluent-kafka raises SystemError where it is asked for such headers."""
+    words = [sys.executable, "-c", STRANGER, kafka.address, topic]
+    subprocess.run(words, env={**os.environ, "AIOKAFKA_NO_EXTENSIONS": "1"}, check=True, timeout=30)
+    reader.assign({(topic, 0): 0}, 1)
+    wait_until(lambda: desk.end(1) == 1)
+    (message,) = (each for batch in desk.batches for each in batch.messages)
+    assert (message.value, [name for name, _ in message.headers]) == (b"x", [HEADERS_DROPPED])
 
 
 def test_batches_follow_each_other_without_a_gap(

@@ -65,7 +65,9 @@ class Tables:
 
     def policy(self) -> JournalRow | None:
         found = [
-            JournalRow.decode(data) for (_, key), data in self.bytes.items() if key.startswith("policy:")
+            JournalRow.decode(data)
+            for (table, key), data in self.bytes.items()
+            if table == self.fold.journal and key.startswith("policy:")
         ]
         return max(found, key=lambda row: row.version, default=None)
 

@@ -78,6 +78,7 @@ UNDOS = (records.RefundRequested, records.ReleaseRequested, records.ShipmentCanc
 TURNED: dict[str, Any] = {"reason": st.sampled_from(Reason), "step": st.sampled_from(StepName)}
 COHORTS = st.none() | st.from_regex(r"[0-9]{1,4}:[0-9]{1,16}", fullmatch=True)
 NUMBERS = st.integers(0, 10**12)
+BELOW = st.integers(0, records.MOST_COHORTS)
 NOTES = st.none() | st.text(st.characters(codec="utf-8", exclude_categories=["Nd"]), max_size=200)
 RECORDS: dict[str, st.SearchStrategy[Any]] = {
     "OrderPlaced": orders_placed(),
@@ -94,7 +95,7 @@ RECORDS: dict[str, st.SearchStrategy[Any]] = {
         records.CohortsClosed,
         partition=NUMBERS,
         first=NUMBERS,
-        below=NUMBERS,
+        below=BELOW,
         after=NUMBERS,
         partitions=st.just(8),
         orders=st.lists(
@@ -111,8 +112,8 @@ RECORDS: dict[str, st.SearchStrategy[Any]] = {
         step=st.sampled_from([StepName.PAYMENT, StepName.INVENTORY, StepName.SHIPPING]),
         source=NUMBERS,
         first=NUMBERS,
-        below=NUMBERS,
-        order_ids=st.lists(IDENTIFIERS, max_size=3).map(tuple),
+        below=BELOW,
+        order_ids=st.lists(IDENTIFIERS, max_size=3, unique=True).map(tuple),
     ),
     "FundsDeposited": deposits(),
     "StockReceived": st.builds(

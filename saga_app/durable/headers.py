@@ -1,0 +1,17 @@
+"""Headers as they are read from Kafka."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from confluent_kafka import Message
+
+#: Stands for the headers of an original that had too many, or that cannot be read.
+HEADERS_DROPPED: Final = "saga-headers-dropped"
+
+
+def headers_of(message: Message) -> Sequence[tuple[str, bytes | None]]:
+    """The record's headers; where a name is no UTF-8, one that says so: the client can read none of them then."""
+    try:
+        return message.headers() or ()
+    except (SystemError, UnicodeDecodeError):
+        return ((HEADERS_DROPPED, b"a name is no UTF-8"),)
