@@ -129,7 +129,8 @@ class Name(str):
 
 async def main():
     async with AIOKafkaProducer(bootstrap_servers=sys.argv[1]) as producer:
-        await producer.send_and_wait(sys.argv[2], b"x", partition=0, headers=[(Name("a"), b"1"), ("b", b"2")])
+        for _ in range(200):
+            await producer.send(sys.argv[2], b"x", partition=0, headers=[(Name("a"), b"1"), ("b", b"2")])
 
 asyncio.run(main())
 """
@@ -138,13 +139,13 @@ asyncio.run(main())
 def test_a_header_whose_name_is_no_text_stops_nobody(
     kafka: Broker, topic: str, reader: Reader, desk: Desk
 ) -> None:
-    """confluent-kafka raises SystemError where it is asked for such headers."""
+    """confluent-kafka does not raise the error that it has met; what is called often notices it only later."""
     words = [sys.executable, "-c", STRANGER, kafka.address, topic]
     subprocess.run(words, env={**os.environ, "AIOKAFKA_NO_EXTENSIONS": "1"}, check=True, timeout=30)
     reader.assign({(topic, 0): 0}, 1)
-    wait_until(lambda: desk.end(1) == 1)
-    (message,) = (each for batch in desk.batches for each in batch.messages)
-    assert (message.value, [name for name, _ in message.headers]) == (b"x", [HEADERS_DROPPED])
+    wait_until(lambda: desk.end(1) == 200)
+    read = [message for batch in desk.batches for message in batch.messages]
+    assert {(each.value, *(name for name, _ in each.headers)) for each in read} == {(b"x", HEADERS_DROPPED)}
 
 
 def test_batches_follow_each_other_without_a_gap(
