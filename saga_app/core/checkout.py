@@ -160,7 +160,8 @@ class Checkout:
             if isinstance(row, GoneOrder):
                 return _after_all(record, row)
             if row.version >= at.offset:
-                return repeated(_say(OUTCOME[row.status], row))
+                again = repeated(_say(OUTCOME[row.status], row))
+                return again._replace(others=self._named_again(row, record, at, rows))
             if isinstance(record, DeadlinePassed) and record.attempt != row.tries:
                 return IGNORED
         cell = MACHINE[row.status if row else None][heard(record)]
@@ -183,6 +184,12 @@ class Checkout:
         )
         put = Put(self.journal, order.order_id, row)
         return Decision(Verdict.APPLIED, put, sends=(route.start(order, cohort),), others=named)
+
+    def _named_again(self, row: OrderRow, record: Record, at: At, rows: Rows) -> tuple[Put, ...]:
+        """The row that names the order in its cohort, if that is missing: of one append a part may have been lost."""
+        if row.placed_at != at.offset or row.cohort is None or not isinstance(record, OrderPlaced):
+            return ()
+        return self.cohorts.enter(record.order_id, at, rows)[1]
 
     def _check(self, record: Record, at: At, row: OrderRow | GoneOrder) -> None:
         """What needs no decision comes first, on a replay too, so that a dead letter is sent again."""

@@ -77,9 +77,9 @@ SPECIAL: Final[Mapping[str, type[Cohort | Horizon | Total]]] = {
 }
 
 
-def is_horizon(key: bytes) -> bool:
-    """Whether this key of a journal is that of a horizon."""
-    return key.startswith(b"horizon:")
+def is_milestone(key: bytes) -> bool:
+    """Whether what a round writes before this row of a journal must be there when the row is: a horizon, or names."""
+    return key.startswith((b"horizon:", b"closed:"))
 
 
 def cohort_key(number: int) -> str:

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from saga_app import topics, wire
 from saga_app.core.decision import At, Fold, Verdict
 from saga_app.core.errors import Fault, Rejected
-from saga_app.core.horizons import is_horizon
+from saga_app.core.horizons import is_milestone
 from saga_app.core.records import ForPartition, OrderCompleted, PolicyChanged, Record, Slip
 from saga_app.core.rows import Row
 from saga_app.durable.dead_letters import dead_letter
@@ -293,13 +293,13 @@ Reached = dict[Place, int]
 
 
 def _in_sequence(records: Iterable[Outgoing]) -> list[list[Outgoing]]:
-    """What a horizon rests on, the horizon, and what it makes superfluous: each is in the changelog before the next.
+    """What a horizon rests on, the horizon, what it makes superfluous, and what names that: each in its turn.
 
     Of one append a part may be lost and what follows it written: librdkafka does not promise that there are no gaps.
     """
     appends: list[list[Outgoing]] = [[]]
     for record in records:
-        if is_horizon(record.key or b""):
+        if is_milestone(record.key or b""):
             appends += [record], []
         else:
             appends[-1].append(record)

@@ -54,6 +54,16 @@ def test_orders_placed_close_together_are_one_cohort_and_their_slips_say_so() ->
     assert story.decision is not None and story.decision.sends == (slip(pay(order("o2"))),)
 
 
+def test_a_replay_names_the_order_in_its_cohort_again_where_that_row_was_lost() -> None:
+    """Else its cohort would leave without it, and a restore take its row for one that was written late."""
+    story = given(CHECKOUT, begun(10), placed("o1"))
+    whole = dict(story.rows.bytes)
+    story.rows.bytes = {place: row for place, row in whole.items() if not place[1].startswith("cohort:")}
+    story.when(placed("o1"), offset=1).verdict(Verdict.REPEATED)
+    assert story.rows.bytes == whole
+    story.when(placed("o1"), offset=1).changes_nothing()
+
+
 def test_an_order_that_ended_shrinks_and_every_service_is_told() -> None:
     story = gone().then(*(left(0, 1, "o1", step=step) for step in list(StepName)[1:]))
     row = story.rows.order("o1")

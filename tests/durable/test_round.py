@@ -23,6 +23,7 @@ from tests.support.examples import (
     deadline,
     delivery,
     deposit,
+    forgotten,
     left,
     limit,
     order,
@@ -118,6 +119,13 @@ def test_what_a_horizon_rests_on_is_written_before_it_and_what_it_makes_superflu
     found = rounds(of, in_sequence(deposit(), slip(pay(order(customer_id="c1"))), left(0, 1, "o1")))
     assert found[1:] == [[b"gone:c1:GBP"], [b"horizon:0"], [b"o1"]]
     assert of.shelves["payments"].reached == 5
+
+
+def test_the_names_of_those_who_left_go_after_all_that_they_name() -> None:
+    of, cohort, names = worker(topics.CHECKOUT), b"cohort:%016d" % 0, b"closed:%016d" % 1
+    inbox = in_sequence(begun(), placed(), slip(completed()), closed(0, 1, "o1"), forgotten(0, 1))
+    found = rounds(of, inbox)
+    assert found[2:] == [[b"o1"], [names], [b"horizon:0"], [cohort], [b"horizon:0"], [b"o1"], [names]]
 
 
 def test_a_round_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,7 +96,9 @@ CONTROLS: Final = (
     Control(of_leaving.what_must_not_be_lost_is_written_last, {"leave", "kill"}),
     Control(of_leaving.a_row_that_was_written_late_stays, {"leave", "repeat row", "compact"}),
     Control(of_leaving.a_tombstone_has_no_version, {"leave", "repeat row"}),
-    Control(of_leaving.a_replay_takes_rows_that_left_for_new_orders, {"leave", "kill, disk lost"}),
+    Control(
+        of_leaving.a_replay_takes_rows_that_left_for_new_orders, history=(0,), scope="forgetting checkout"
+    ),
     Control(of_leaving.a_closing_takes_younger_rows, history=(0, 0), scope="leaving checkout"),
     Control(of_leaving.a_leaving_takes_a_later_order, history=(0, 1), scope="leaving payment"),
     Control(of_leaving.what_was_set_aside_leaves_later, history=(0, 2, 1), scope="left inventory"),

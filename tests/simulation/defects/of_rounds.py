@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from saga_app.core.records import Record
 from saga_app.durable import round as rounds
-from saga_app.durable.ports import Batch, Outgoing
+from saga_app.durable import strays
+from saga_app.durable.ports import Batch, Message, Outgoing
 from saga_app.durable.round import Round, Span
 
 
@@ -88,10 +90,11 @@ def a_bad_record_is_dropped(patch: pytest.MonkeyPatch) -> None:
 
 def the_sent_on_marker_is_ignored(patch: pytest.MonkeyPatch) -> None:
     """A record that is marked and still in a wrong partition is a dead letter."""
-    sent_on = Round._sent_on
-    patch.setattr(
-        Round, "_sent_on", lambda self, record, message: sent_on(self, record, message._replace(headers=()))
-    )
+
+    def unmarked(record: Record, message: Message, partition: int, partitions: int) -> bool:
+        return strays.is_stray(record, message._replace(headers=()), partition, partitions)
+
+    patch.setattr(rounds, "is_stray", unmarked)
 
 
 def _finish(self: Round, spans: list[Span], rows: Any, reached: Any) -> None:
