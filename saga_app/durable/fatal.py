@@ -23,6 +23,7 @@ class Exit(IntEnum):
     DISK_FAILED = 79
     RECORDS_CUT = 80
     BROKER_REFUSED = 81
+    STRAGGLERS = 82
 
 
 def die(code: Exit, message: str) -> NoReturn:

@@ -111,6 +111,12 @@ class Library:
                 return {**balances, **journals}
         raise Superseded
 
+    def ends(self, places: Iterable[Place]) -> dict[Place, int]:
+        """In a thread: where the changelogs of these tables end now."""
+        names = {(self._changelog(table), partition): (table, partition) for table, partition in places}
+        found = changelogs.ends(Admin(self.settings), names)
+        return {names[place]: end for place, end in found.items()}
+
     async def repair(self, found: Mapping[Place, Read], log: Log, generation: int) -> None:
         """Writes again the rows behind which a worker that had lost its partitions wrote older ones."""
         for place, (changelog, restored) in found.items():

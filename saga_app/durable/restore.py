@@ -113,10 +113,9 @@ def _below_horizon(shelf: Shelf, keys: Iterable[bytes] | None) -> dict[bytes, by
 
 
 def repair_records(changelog: Changelog, restored: Restored) -> list[Outgoing]:
-    """The rows that are to be written again."""
-    return [
-        row_record(changelog.topic, changelog.partition, key, row) for key, row in restored.repairs.items()
-    ]
+    """The rows that are to be written again; names after what they name, in case that only some are written."""
+    repairs = sorted(restored.repairs.items(), key=lambda repair: repair[0].startswith(_CLOSED))
+    return [row_record(changelog.topic, changelog.partition, key, row) for key, row in repairs]
 
 
 def repaired(shelf: Shelf, end: int, repairs: Mapping[bytes, bytes], offsets: Sequence[int]) -> None:

@@ -78,6 +78,29 @@ def test_a_tombstone_that_is_not_written_yet_is_under_way(shop: World) -> None:
     assert "I7" not in broken(shop)
 
 
+def cut(world: World, topic: str) -> World:
+    """The inbox lost its first records, and no checkpoint knows them."""
+    for place in [place for place, log in world.logs.items() if place[0] == topic and log]:
+        world.keep_from(place, 1)
+    return world
+
+
+def test_where_the_beginning_is_gone_sums_hold_although_tombstones_are_not_written_yet(shop: World) -> None:
+    cut(shop.leave().run(), topics.PAYMENT)
+    for place, written in tombstones(shop, "payments"):
+        shop.remove(place, written)
+    assert "I1" not in broken(shop)
+    assert any("added up at its end only" in why for why in shop.audit().unchecked["I1"])
+
+
+def test_where_the_beginning_is_gone_nothing_is_added_up_between_totals_and_horizon(shop: World) -> None:
+    cut(shop.leave().run(), topics.PAYMENT)
+    for place, written in [*tombstones(shop, "payments"), *horizons(shop, "payments")]:
+        shop.remove(place, written)
+    assert "I1" not in broken(shop)
+    assert any("just leaving" in why for why in shop.audit().unchecked["I1"])
+
+
 def test_a_total_that_forgets_what_left_is_found(shop: World) -> None:
     shop.leave().run()
     shop.rewrite(*shop.row("payments", "gone:c1:GBP"), moved="-1.00")
