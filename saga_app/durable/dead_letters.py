@@ -34,8 +34,8 @@ MOST_HEADER_BYTES: Final = 64 * 1024
 MOST_KEY_BYTES: Final = 64 * 1024
 MOST_VALUE_BYTES: Final = wire.LARGEST_SLIP
 
-#: Headers as clients give them: a value may be missing.
-Headers = Sequence[tuple[str, bytes | None]]
+#: Headers as clients give them.
+Headers = Sequence[Header]
 _LAST_OFFSET: Final = 2**63 - 1
 _ID: Final = re.compile(r"([a-z_]{1,40}):([0-9]{1,9}):([0-9]{1,19})", re.ASCII)
 
