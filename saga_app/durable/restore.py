@@ -77,7 +77,8 @@ def restore(changelog: Changelog, end: int, shelf: Shelf) -> Restored:
         if len(keys) <= MOST_KEYS:
             keys.update(row.key for row in chunk)
     # Where nothing was compacted away, every tombstone was met: only rows behind them can be too many.
-    late = _below_horizon(shelf, keys if whole and len(keys) <= MOST_KEYS else None) if read else {}
+    few = whole and following >= end and len(keys) <= MOST_KEYS
+    late = _below_horizon(shelf, keys if few else None) if began < end else {}
     # Until a key is written again, the next restore must meet its stale row again.
     reached = began if late else min((each.offset for each in stale.values()), default=max(end, began))
     shelf.write({}, reached)

@@ -9,9 +9,6 @@ from tests.simulation.processes import spread
 from tests.simulation.scopes import SCOPES
 from tests.simulation.violation import Violation
 
-#: Records after the first, in each history of one partition.
-LENGTH = 3
-
 
 class Part(NamedTuple):
     """The histories of a scope; or an order, with what may happen to it."""
@@ -72,7 +69,7 @@ def look(part: Part) -> Found:
             order = Exploration(part.name, part.budget)
             return Found(part.what, order.run(), order.transitions)
         count = Count()
-        explore(part.name, LENGTH, part.crashes, count)
+        explore(part.name, SCOPES[part.name].length, part.crashes, count)
         return Found(part.what, count.states, count.transitions)
     except Violation as violation:
         return Found(part.what, broken=str(violation))

@@ -35,6 +35,8 @@ class Scope(NamedTuple):
     kinds: tuple[Sent, ...]
     #: Records that come only behind another one: whoever sends them has heard of it.
     behind: Mapping[Sent, Sent] = {}
+    #: Records in its longest sequences, where everything is looked at. Where it begins with many, each more costs more.
+    length: int = 3
 
     def histories(self, length: int, kinds: int | None = None) -> Iterator[tuple[Sent, ...]]:
         """With every sequence of up to so many records, of all kinds or of the first few."""
@@ -68,7 +70,7 @@ def _leaving_checkout() -> Scope:
 def _forgetting_checkout() -> Scope:
     """An order that has left is forgotten, and its id is used again."""
     before = (begun(width=1), placed(), _ENDED, closed(0, 2, "o1"))
-    return Scope(topics.CHECKOUT, before, (forgotten(0, 2), _OTHER, cancel(), _ENDED))
+    return Scope(topics.CHECKOUT, before, (forgotten(0, 2), _OTHER, cancel(), _ENDED), length=2)
 
 
 def _leaving_payment() -> Scope:
@@ -92,6 +94,7 @@ def _left_inventory() -> Scope:
         (delivery("d1", a=4, b=2), slip(reserve(first)), leaves),
         (again, leaves_again, too_far, slip(release(second), "0:1")),
         {leaves_again: again},
+        length=2,
     )
 
 

@@ -106,10 +106,14 @@ class Broker:
         return twin
 
     def compact(self, place: Place, below: int | None = None) -> int:
-        """Of the rows below an offset only the one of each key that was written last stays; how many went."""
+        """Of the rows below an offset only the one of each key that was written last stays, and no tombstone.
+
+        How many went.
+        """
         log, gone = self.logs[place], self.gone[place]
         last = {row.key: offset for offset, row in enumerate(log[:below]) if offset not in gone}
-        removed = set(range(len(log[:below]))) - set(last.values()) - gone
+        stay = {offset for offset in last.values() if log[offset].value is not None}
+        removed = set(range(len(log[:below]))) - stay - gone
         gone |= removed
         return len(removed)
 
