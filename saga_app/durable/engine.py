@@ -10,13 +10,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from confluent_kafka import KafkaException
-
 from saga_app import topics
 from saga_app.core.errors import RowsMissing
 from saga_app.core.records import Record
 from saga_app.core.rows import version_of
-from saga_app.durable import changelogs, stragglers
+from saga_app.durable import changelogs
 from saga_app.durable.clock import DeadlineClock
 from saga_app.durable.desk import Desk
 from saga_app.durable.disk import DiskFailed, StoreDamaged
@@ -92,11 +90,12 @@ class Engine:
             self._fetched,
             lambda topic: self.desks[topic].has_room(),
         )
+        stragglers = Stragglers(lambda: self.generation, self.library.shelves, self.library.ends)
         self._tasks = [
             *(asyncio.create_task(self._work(topic), name=f"rounds of {topic}") for topic in self.rounds),
             asyncio.create_task(self._keep_time(self.clock), name="deadline clock"),
             asyncio.create_task(self._keep_time(self.leaving), name="leaving clock"),
-            asyncio.create_task(self._look_for_stragglers(), name="stragglers"),
+            asyncio.create_task(self._keep_time(stragglers), name="stragglers"),
         ]
 
     async def stop(self) -> None:
@@ -260,36 +259,11 @@ class Engine:
             logger.log(level, "%s: %s", topic, note.text, extra={"order_id": note.order_id})
         round_.notes.clear()
 
-    async def _keep_time(self, clock: DeadlineClock | LeavingClock) -> None:
+    async def _keep_time(self, clock: DeadlineClock | LeavingClock | Stragglers) -> None:
         try:
             await clock.run()
         except Exception as error:
             die(Exit.ROUND_FAILED, f"{type(clock).__name__}: {error!r}")
-
-    async def _look_for_stragglers(self) -> None:
-        seen = Stragglers()
-        while True:
-            await asyncio.sleep(stragglers.INTERVAL)
-            if self.generation < 0:
-                continue
-            try:
-                await self._look(seen, self.generation)
-            except (KafkaException, TimeoutError) as error:
-                logger.info("where the changelogs end is not known now: %s", error)
-            except Exception as error:
-                die(Exit.ROUND_FAILED, f"looking for stragglers: {error!r}")
-
-    async def _look(self, seen: Stragglers, generation: int) -> None:
-        ends = await asyncio.to_thread(self.library.ends, list(self.library.shelves))
-        if generation != self.generation:
-            return
-        reached = {place: shelf.reached for place, shelf in self.library.shelves.items()}
-        for table, partition in seen.look(generation, ends, reached):
-            die(
-                Exit.STRAGGLERS,
-                f"{table}[{partition}]: another worker wrote rows behind those that were restored; the next start "
-                "restores again and repairs them",
-            )
 
     def _load_deadlines(self, partitions: Iterable[int]) -> None:
         for service in self.services:

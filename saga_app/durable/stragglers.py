@@ -5,10 +5,17 @@ row which was written last. So a worker that finds stragglers ends, and restores
 `min.compaction.lag.ms` is over.
 """
 
-from collections.abc import Mapping
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from saga_app.durable.ports import Place
+from confluent_kafka import KafkaException
+
+from saga_app.durable.fatal import Exit, die
+from saga_app.durable.ports import Place, Shelf
+
+logger = logging.getLogger(__name__)
 
 #: Seconds from one look to the next: more than any round takes, and much less than the compaction lag of a day.
 INTERVAL: Final = 600.0
@@ -17,12 +24,42 @@ INTERVAL: Final = 600.0
 class Stragglers:
     """Compares, again and again, where changelogs end with what this worker holds of them."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        generation: Callable[[], int],
+        shelves: Mapping[Place, Shelf],
+        ends: Callable[[Iterable[Place]], Mapping[Place, int]],
+    ) -> None:
+        self._generation = generation
+        self._shelves = shelves
+        self._ask = ends
+        #: Where the changelogs ended at the last look, and of which generation it was.
         self._ends: Mapping[Place, int] = {}
-        self._generation = -1
+        self._seen = -1
 
-    def look(self, generation: int, ends: Mapping[Place, int], reached: Mapping[Place, int]) -> list[Place]:
-        """The places where, one look after, something that was written then is still not held: it was not ours."""
-        known = self._ends.items() if generation == self._generation else ()
-        self._ends, self._generation = dict(ends), generation
-        return sorted(place for place, end in known if reached.get(place, end) < end)
+    async def run(self) -> None:
+        """Ends the process where something that was written one look ago is still not held: it was not ours."""
+        while True:
+            await asyncio.sleep(INTERVAL)
+            if (generation := self._generation()) < 0:
+                continue
+            try:
+                ends = await asyncio.to_thread(self._ask, list(self._shelves))
+            except (KafkaException, TimeoutError) as error:
+                logger.info("where the changelogs end is not known now: %s", error)
+                continue
+            if generation != self._generation():
+                continue
+            for table, partition in self.look(generation, ends):
+                die(
+                    Exit.STRAGGLERS,
+                    f"{table}[{partition}]: another worker wrote rows behind those that were restored; the next "
+                    "start restores again and repairs them",
+                )
+
+    def look(self, generation: int, ends: Mapping[Place, int]) -> list[Place]:
+        """The places whose changelogs had more, one look ago, than is held now."""
+        known = self._ends if generation == self._seen else {}
+        self._ends, self._seen = ends, generation
+        held = {place: shelf.reached for place, shelf in self._shelves.items()}
+        return sorted(place for place, end in known.items() if held.get(place, end) < end)
