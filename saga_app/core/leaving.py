@@ -69,7 +69,9 @@ class Cohorts:
 
     def _close(self, record: CohortsClosed, horizon: Horizon, at: At, rows: Rows) -> Decision:
         if any(len(each.at) != len(_STEPS) for each in record.orders):
-            raise Rejected(Fault.INVALID, f"an order has rows at {len(_STEPS)} services")
+            raise Rejected(
+                Fault.INVALID, f"each order names the partitions of its rows at {len(_STEPS)} services"
+            )
         numbers = range(record.first, record.below)
         if horizon.version == at.offset:
             closed = self._cohort(closed_key(record.below), rows)
