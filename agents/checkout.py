@@ -1,16 +1,16 @@
 """Checkout listens: see `saga_app.core.checkout` for what it decides."""
 
 from faust import Stream
+from saga_app.kafka.messages import Fetch
 
 from saga_app import topics
 from saga_app.core.checkout import Checkout
-from saga_app.durable.desk import Desk
-from saga_app.durable.ports import Fetch
+from saga_app.engine.inbox_buffer import InboxBuffer
 
 TOPIC = topics.CHECKOUT
-FOLD = Checkout()
+DECIDER = Checkout()
 
 
-async def listen(fetches: Stream[Fetch], desk: Desk) -> None:
+async def listen(fetches: Stream[Fetch], buffer: InboxBuffer) -> None:
     """Starts every order, watches its deadline, cancels it on request and records how it ended (table orders)."""
-    await desk.serve(fetches)
+    await buffer.serve(fetches)

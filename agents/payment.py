@@ -1,17 +1,17 @@
 """Payment listens: see `saga_app.core.payment` for what it decides."""
 
 from faust import Stream
+from saga_app.kafka.messages import Fetch
 
 from saga_app import topics
 from saga_app.core.participant import Participant
 from saga_app.core.payment import Payment
-from saga_app.durable.desk import Desk
-from saga_app.durable.ports import Fetch
+from saga_app.engine.inbox_buffer import InboxBuffer
 
 TOPIC = topics.PAYMENT
-FOLD = Participant(Payment())
+DECIDER = Participant(Payment())
 
 
-async def listen(fetches: Stream[Fetch], desk: Desk) -> None:
+async def listen(fetches: Stream[Fetch], buffer: InboxBuffer) -> None:
     """Takes an order's payment and asks inventory to reserve, or gives it back (tables payments, accounts)."""
-    await desk.serve(fetches)
+    await buffer.serve(fetches)

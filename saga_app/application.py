@@ -13,27 +13,27 @@ from faust.cli.base import cli
 import agents
 import tables
 from saga_app import commands, topics
-from saga_app.durable.desk import Desk
-from saga_app.durable.engine import Engine
-from saga_app.durable.library import Service
-from saga_app.durable.overrides.app import SagaApp
-from saga_app.durable.round import Point
+from saga_app.engine.engine import Engine
+from saga_app.engine.faust.app import SagaApp
+from saga_app.engine.inbox_buffer import InboxBuffer
+from saga_app.engine.round import Point
+from saga_app.engine.stores.manager import Service
 from saga_app.monitoring import endpoints
 from saga_app.monitoring.counts import Counts
 from saga_app.settings import Settings, SettingsError
-from saga_app.web import site
+from saga_app.web import routes
 
 
 def create_app(settings: Settings) -> SagaApp:
     """The Faust application with its agents and tables; nothing is started and nothing is connected."""
-    services = [Service(agent.TOPIC, agent.FOLD) for agent in agents.ALL]
+    services = [Service(agent.TOPIC, agent.DECIDER) for agent in agents.ALL]
     counts = Counts()
     engine = Engine(settings, services, counts, stop_at(os.environ.get("SAGA_CRASH_AT", "")))
     keyed_by_order = frozenset(table.name for table in tables.ALL if table.keyed_by_order)
 
     def attach(server: web.Application, app: SagaApp) -> None:
         endpoints.attach(server, app, counts)
-        site.attach(server, settings, lambda: app.should_stop)
+        routes.attach(server, settings, lambda: app.should_stop)
 
     app = SagaApp(settings, engine, keyed_by_order, site=attach)
     for table in tables.ALL:
@@ -43,7 +43,7 @@ def create_app(settings: Settings) -> SagaApp:
             agent.TOPIC, partitions=settings.partitions, value_type=bytes, value_serializer="raw"
         )
         app.agent(topic, name=agent.TOPIC.removesuffix("_events"))(
-            _at_desk(agent.listen, engine.desks[agent.TOPIC])
+            _with_buffer(agent.listen, engine.buffers[agent.TOPIC])
         )
     for name, command in commands.main.commands.items():
         # `faust -A saga_app place ...` is `saga place ...`; none has the name of a command of Faust's own.
@@ -51,12 +51,14 @@ def create_app(settings: Settings) -> SagaApp:
     return app
 
 
-def _at_desk(listen: Callable[..., Awaitable[None]], desk: Desk) -> Callable[..., Awaitable[None]]:
-    """The agent with its desk; `wraps` keeps the docstring, which `faust agents` shows."""
+def _with_buffer(
+    listen: Callable[..., Awaitable[None]], buffer: InboxBuffer
+) -> Callable[..., Awaitable[None]]:
+    """The agent with its inbox buffer; `wraps` keeps the docstring, which `faust agents` shows."""
 
     @wraps(listen)
     async def agent(batches: Any) -> None:
-        await listen(batches, desk)
+        await listen(batches, buffer)
 
     return agent
 

@@ -121,17 +121,19 @@ class Settings:
     traces: str = _setting(
         "SAGA_TRACES",
         "",
-        "where `saga orderbook` sends a trace of each order: http://HOST:4318/v1/traces (OTLP)",
+        "where `saga orderdb run` sends a trace of each order: http://HOST:4318/v1/traces (OTLP)",
         shown=False,
     )
     log: str = _setting("SAGA_LOG", "console", "how a worker logs: console, or json, one object per line")
-    leave_after_text: str = _setting(
-        "SAGA_LEAVE_AFTER",
+    order_retention_text: str = _setting(
+        "SAGA_ORDER_RETENTION",
         "30d",
         "rows of orders that ended so long ago shrink: such as 30d, 12h, 90m, 45s; 0 is never",
     )
-    forget_after_text: str = _setting(
-        "SAGA_FORGET_AFTER", "365d", "so long after that nothing is left, and their ids are free; 0 is never"
+    order_id_retention_text: str = _setting(
+        "SAGA_ORDER_ID_RETENTION",
+        "365d",
+        "so long after that nothing is left, and their ids are free; 0 is never",
     )
 
     @classmethod
@@ -148,8 +150,8 @@ class Settings:
         _between("SAGA_REPLICATION", self.replication_text, 1, 9)
         _between("SAGA_WEB_PORT", self.web_port_text, 1, 65535)
         for name, text in (
-            ("SAGA_LEAVE_AFTER", self.leave_after_text),
-            ("SAGA_FORGET_AFTER", self.forget_after_text),
+            ("SAGA_ORDER_RETENTION", self.order_retention_text),
+            ("SAGA_ORDER_ID_RETENTION", self.order_id_retention_text),
         ):
             _duration(name, text)
         if not _DATABASE.match(self.db_url):
@@ -206,14 +208,14 @@ class Settings:
         return int(self.replication_text)
 
     @property
-    def leave_after(self) -> int | None:
+    def order_retention(self) -> int | None:
         """Milliseconds; None is never."""
-        return _duration("SAGA_LEAVE_AFTER", self.leave_after_text)
+        return _duration("SAGA_ORDER_RETENTION", self.order_retention_text)
 
     @property
-    def forget_after(self) -> int | None:
+    def order_id_retention(self) -> int | None:
         """Milliseconds; None is never."""
-        return _duration("SAGA_FORGET_AFTER", self.forget_after_text)
+        return _duration("SAGA_ORDER_ID_RETENTION", self.order_id_retention_text)
 
     @property
     def inbox_retention(self) -> timedelta | None:

@@ -18,11 +18,11 @@ from saga_app.core.order import Order
 from saga_app.core.records import (
     ForPartition,
     FundsDeposited,
-    OrdersLeft,
+    OrdersEvicted,
     PolicyChanged,
     Record,
-    Slip,
     StepName,
+    StepRequest,
     StockReceived,
 )
 from saga_app.core.route import ROUTE
@@ -58,15 +58,15 @@ _OF_TYPE: Final[dict[type, str]] = {
     records.OrderCancelled: CHECKOUT,
     records.FundsDeposited: PAYMENT,
     records.StockReceived: INVENTORY,
-    **{slip: topic for topic, step in STEPS.items() for slip in (step.do, step.undo)},
-    records.LeavingBegun: CHECKOUT,
-    records.CohortsClosed: CHECKOUT,
-    records.CohortsForgotten: CHECKOUT,
+    **{step_request: topic for topic, step in STEPS.items() for step_request in (step.do, step.undo)},
+    records.RetentionStarted: CHECKOUT,
+    records.SegmentsClosed: CHECKOUT,
+    records.SegmentsPurged: CHECKOUT,
 }
 
 
-def _of_order(key: Callable[[Order], str]) -> Callable[[Slip], str]:
-    return lambda slip: key(slip.order)
+def _of_order(key: Callable[[Order], str]) -> Callable[[StepRequest], str]:
+    return lambda step_request: key(step_request.order)
 
 
 #: What the key of a record is, unless it is the order's id.
@@ -75,7 +75,7 @@ _KEY_OF: Final[dict[type, Callable[[Any], str]]] = {
     StockReceived: attrgetter("warehouse"),
     PolicyChanged: attrgetter("policy_id"),
     **dict.fromkeys(ForPartition.__subclasses__(), lambda record: str(record.partition)),
-    **{slip: _of_order(step.key) for step in STEPS.values() for slip in (step.do, step.undo)},
+    **{step_request: _of_order(step.key) for step in STEPS.values() for step_request in (step.do, step.undo)},
 }
 _ORDER_ID: Final = attrgetter("order_id")
 
@@ -87,7 +87,7 @@ def topic_of(record: Record) -> str:
         return topic
     if isinstance(record, PolicyChanged):
         return PAYMENT if record.limit is not None else SHIPPING
-    assert isinstance(record, OrdersLeft)
+    assert isinstance(record, OrdersEvicted)
     return inbox(record.step)
 
 

@@ -1,4 +1,4 @@
-"""Bytes and records. What people send is read with care; slips, which we wrote, are read fast where they look so."""
+"""Bytes and records. What people send is read with care; step requests, which we wrote, are read fast where they look so."""
 
 import re
 from collections.abc import Iterable
@@ -11,30 +11,31 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from saga_app.core import records
-from saga_app.core.cards import has_card_number
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.order import Order
-from saga_app.core.records import OrderCompleted, OrderPlaced, Record, Slip, Undo
+from saga_app.core.records import OrderCompleted, OrderPlaced, Record, StepRequest, Undo
+from saga_app.redaction import has_card_number
 
-#: Largest record that people may send, and largest slip, in bytes.
+#: Largest record that people may send, and largest step request, in bytes.
 LARGEST_FROM_PEOPLE: Final = 256 * 1024
-LARGEST_SLIP: Final = 1024 * 1024
+LARGEST_STEP_REQUEST: Final = 1024 * 1024
 #: Characters of a detail.
 LONGEST_DETAIL: Final = 300
 
 _MODELS: Final[dict[str, type[Any]]] = {
     model.model_fields["type"].default: model for model in records.Record.__args__
 }
-_SLIPS: Final[dict[bytes, Any]] = {
-    name.encode(): model for name, model in _MODELS.items() if issubclass(model, Slip)
+_STEP_REQUESTS: Final[dict[bytes, Any]] = {
+    name.encode(): model for name, model in _MODELS.items() if issubclass(model, StepRequest)
 }
 _ID: Final = rb"[A-Za-z0-9._-]{1,64}"
 _IS_ID: Final = re.compile(_ID.decode())
-_COHORT: Final = rb'(?:,"cohort":"([0-9]{1,4}:[0-9]{1,16})")?'
-_COMPLETED: Final = re.compile(rb'\{"type":"OrderCompleted","order_id":"(%s)"%s\}' % (_ID, _COHORT))
-#: What stands before the order in a slip that we wrote.
+_SEGMENT: Final = rb'(?:,"segment":"([0-9]{1,4}:[0-9]{1,16})")?'
+_COMPLETED: Final = re.compile(rb'\{"type":"OrderCompleted","order_id":"(%s)"%s\}' % (_ID, _SEGMENT))
+#: What stands before the order in a step request that we wrote.
 _HEAD: Final = re.compile(
-    rb'\{"type":"([A-Za-z]{1,40})"(?:,"reason":"([a-z_]{1,40})","step":"([a-z]{1,40})")?%s,"order":' % _COHORT
+    rb'\{"type":"([A-Za-z]{1,40})"(?:,"reason":"([a-z_]{1,40})","step":"([a-z]{1,40})")?%s,"order":'
+    % _SEGMENT
 )
 #: The one layout of an order that we write; `Order` checks what is in it.
 _LINE: Final = rb'\{"sku":"%s","quantity":[1-9]\d*\}' % _ID
@@ -102,7 +103,7 @@ def decode(value: bytes | None) -> Record:
         raise Rejected(Fault.UNREADABLE, "the record has no value")
     if completed := _COMPLETED.fullmatch(value):
         return OrderCompleted.of(
-            type="OrderCompleted", order_id=completed[1].decode(), cohort=_text(completed[2])
+            type="OrderCompleted", order_id=completed[1].decode(), segment=_text(completed[2])
         )
     try:
         return _decode_ours(value) or _decode_theirs(value)
@@ -111,22 +112,24 @@ def decode(value: bytes | None) -> Record:
 
 
 def _decode_ours(value: bytes) -> Record | None:
-    """A slip in exactly our layout, or None if it needs the careful way."""
+    """A step request in exactly our layout, or None if it needs the careful way."""
     head = _HEAD.match(value)
-    model = _SLIPS.get(head[1]) if head else None
+    model = _STEP_REQUESTS.get(head[1]) if head else None
     if head is None or model is None or value[-1:] != b"}" or issubclass(model, Undo) is not bool(head[2]):
         return None
-    if len(value) > LARGEST_SLIP:
-        raise Rejected(Fault.TOO_LARGE, f"{len(value)} bytes; a slip has at most {LARGEST_SLIP}")
+    if len(value) > LARGEST_STEP_REQUEST:
+        raise Rejected(
+            Fault.TOO_LARGE, f"{len(value)} bytes; a step request has at most {LARGEST_STEP_REQUEST}"
+        )
     order = _order(value[head.end() : -1])
     if order is None:
         return None
-    cohort = _text(head[4])
+    segment = _text(head[4])
     if head[2]:
         return model(  # type: ignore[no-any-return]
-            order=order, reason=head[2].decode(), step=head[3].decode(), cohort=cohort
+            order=order, reason=head[2].decode(), step=head[3].decode(), segment=segment
         )
-    return model.of(type=model.__name__, order=order, cohort=cohort)  # type: ignore[no-any-return]
+    return model.of(type=model.__name__, order=order, segment=segment)  # type: ignore[no-any-return]
 
 
 def _text(found: bytes | None) -> str | None:
@@ -151,7 +154,7 @@ def _decode_theirs(value: bytes) -> Record:
     model = _MODELS.get(name) if isinstance(name, str) else None
     if model is None:
         raise Rejected(Fault.INVALID, masked(f"unknown type {name!r}")[:80])
-    largest = LARGEST_SLIP if issubclass(model, Slip) else LARGEST_FROM_PEOPLE
+    largest = LARGEST_STEP_REQUEST if issubclass(model, StepRequest) else LARGEST_FROM_PEOPLE
     if len(value) > largest:
         raise Rejected(Fault.TOO_LARGE, f"{len(value)} bytes; a {name} has at most {largest}")
     if _may_hold_card(value) and has_card_number(texts(fields)):
@@ -167,8 +170,8 @@ def _decode_theirs(value: bytes) -> Record:
 
 def parse(value: bytes) -> dict[str, Any]:
     """JSON as people write it: numbers with a point become Decimal; NaN and repeated names are refused."""
-    if len(value) > LARGEST_SLIP:
-        raise Rejected(Fault.TOO_LARGE, f"{len(value)} bytes; a record has at most {LARGEST_SLIP}")
+    if len(value) > LARGEST_STEP_REQUEST:
+        raise Rejected(Fault.TOO_LARGE, f"{len(value)} bytes; a record has at most {LARGEST_STEP_REQUEST}")
     try:
         fields = jiter.from_json(
             value, allow_inf_nan=False, catch_duplicate_keys=True, float_mode="decimal", cache_mode="keys"
@@ -190,15 +193,15 @@ def _not_json(value: bytes, error: Exception) -> str:
 
 def encode(record: Record) -> bytes:
     """The record as compact JSON, `type` first; the order last and exactly as it came."""
-    if isinstance(record, Slip):
+    if isinstance(record, StepRequest):
         return b'{"type":"%s"%s%s,"order":%s}' % (
             record.type.encode(),
             _turned(record) if isinstance(record, Undo) else b"",
-            _cohort(record),
+            _segment(record),
             record.order.canonical,
         )
     if isinstance(record, OrderCompleted):
-        return b'{"type":"OrderCompleted","order_id":"%s"%s}' % (record.order_id.encode(), _cohort(record))
+        return b'{"type":"OrderCompleted","order_id":"%s"%s}' % (record.order_id.encode(), _segment(record))
     return to_json(record.model_dump(exclude_none=True))
 
 
@@ -206,8 +209,8 @@ def _turned(record: Undo) -> bytes:
     return b',"reason":"%s","step":"%s"' % (record.reason.encode(), record.step.encode())
 
 
-def _cohort(record: Slip | OrderCompleted) -> bytes:
-    return b"" if record.cohort is None else b',"cohort":"%s"' % record.cohort.encode()
+def _segment(record: StepRequest | OrderCompleted) -> bytes:
+    return b"" if record.segment is None else b',"segment":"%s"' % record.segment.encode()
 
 
 def _in_words(error: ValidationError) -> str:

@@ -1,6 +1,6 @@
 """Table `accounts`: customers' money."""
 
-from saga_app.durable.table import TableCard
+from tables.card import TableCard
 
 TABLE = TableCard(
     name="accounts",

@@ -1,6 +1,6 @@
 """Table `orders`: where every order stands."""
 
-from saga_app.durable.table import TableCard
+from tables.card import TableCard
 
 TABLE = TableCard(
     name="orders",

@@ -1,6 +1,6 @@
 """Table `payments`: what was paid and refunded."""
 
-from saga_app.durable.table import TableCard
+from tables.card import TableCard
 
 TABLE = TableCard(
     name="payments",

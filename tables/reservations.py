@@ -1,6 +1,6 @@
 """Table `reservations`: what was reserved and released."""
 
-from saga_app.durable.table import TableCard
+from tables.card import TableCard
 
 TABLE = TableCard(
     name="reservations",

@@ -1,6 +1,6 @@
 """Table `shipments`: what was booked."""
 
-from saga_app.durable.table import TableCard
+from tables.card import TableCard
 
 TABLE = TableCard(
     name="shipments",

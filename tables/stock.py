@@ -1,6 +1,6 @@
 """Table `stock`: units in the warehouses."""
 
-from saga_app.durable.table import TableCard
+from tables.card import TableCard
 
 TABLE = TableCard(
     name="stock",

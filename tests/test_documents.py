@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from saga_app.local import schemas
-from saga_app.local.documents import documents as generated
+from saga_app.docgen import schemas
+from saga_app.docgen.documents import documents as generated
 from tests.support.blocks import ROOT, RUN_BY, blocks, documents
 
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")

@@ -87,7 +87,7 @@ def test_the_environment_names_of_the_image_are_settings() -> None:
     assert set(re.findall(r"\bSAGA_\w+", DOCKERFILE)) <= SETTINGS
 
 
-@pytest.mark.parametrize("service", ["topics", "orderbook", *WORKERS])
+@pytest.mark.parametrize("service", ["topics", "orderdb", *WORKERS])
 def test_the_settings_of_every_service_can_be_read(service: str) -> None:
     environment = {
         name: value for name, value in SERVICES[service]["environment"].items() if name.startswith("SAGA_")

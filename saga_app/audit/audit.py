@@ -11,21 +11,21 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import tables
-from saga_app.audit import checkpoint
-from saga_app.audit import limits as cuts
-from saga_app.audit.checkpoint import Checkpoint
-from saga_app.audit.consequences import match
-from saga_app.audit.cut import take_as_it_is
+from saga_app.audit import cuts
+from saga_app.audit.checkpoints import checkpoint
+from saga_app.audit.checkpoints.checkpoint import Checkpoint
+from saga_app.audit.checks.consequences import match
+from saga_app.audit.checks.orders import JOURNALS, Orders
+from saga_app.audit.checks.tables import Table
+from saga_app.audit.context import Scope
+from saga_app.audit.cuts import AsOf
+from saga_app.audit.dead_letters import read_letters
 from saga_app.audit.findings import Breach, Findings
 from saga_app.audit.inbox import Inbox
-from saga_app.audit.letters import read_letters
-from saga_app.audit.limits import At
-from saga_app.audit.orders import JOURNALS, Orders
 from saga_app.audit.refold import service_of
-from saga_app.audit.scope import Scope
-from saga_app.audit.shelves import Shelves
-from saga_app.audit.tables import Table
-from saga_app.durable.ports import Place
+from saga_app.audit.scratch import Stores
+from saga_app.audit.truncated import take_as_it_is
+from saga_app.kafka.messages import Place
 from saga_app.settings import Settings
 
 #: Milliseconds by which the clocks of several brokers may differ.
@@ -45,7 +45,7 @@ class Phase(NamedTuple):
 def audit(
     settings: Settings,
     data_dirs: Sequence[Path] = (),
-    at: At | None = None,
+    at: AsOf | None = None,
     jobs: int | None = None,
     say: Say = lambda words: None,
     base: Checkpoint | None = None,
@@ -91,22 +91,22 @@ def audit(
 
 def check_inbox(scope: Scope, place: Place) -> Findings:
     """Folds one inbox partition again, where that can be done."""
-    with Shelves(scope.folder) as shelves:
+    with Stores(scope.folder) as stores:
         if not scope.limits.is_whole(place):
-            return take_as_it_is(scope, place, shelves)
-        return Inbox(scope, place, shelves).read()
+            return take_as_it_is(scope, place, stores)
+        return Inbox(scope, place, stores).read()
 
 
 def check_table(scope: Scope, place: tuple[str, str, int], data_dirs: Sequence[Path]) -> Findings:
     """Compares one table in one partition: its inbox, its name, the partition."""
-    with Shelves(scope.folder) as shelves:
-        return Table(scope, *place, shelves).check(data_dirs)
+    with Stores(scope.folder) as stores:
+        return Table(scope, *place, stores).check(data_dirs)
 
 
 def check_orders(scope: Scope, partition: int) -> Findings:
     """Looks at the orders of one partition of checkout in all services."""
-    with Shelves(scope.folder, read_only=True) as shelves:
-        return Orders(scope, partition, shelves).check()
+    with Stores(scope.folder, read_only=True) as stores:
+        return Orders(scope, partition, stores).check()
 
 
 def _run(scope: Scope, phases: Iterable[Phase], jobs: int, say: Say) -> Iterator[Findings]:

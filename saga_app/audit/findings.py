@@ -4,7 +4,7 @@ from collections import Counter
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from saga_app.durable.ports import Place
+from saga_app.kafka.messages import Place
 
 #: The invariants that are checked, as `docs/explanation/proof.md` states them.
 INVARIANTS: Final = {

@@ -3,22 +3,30 @@
 from collections.abc import Iterator, Mapping
 
 from saga_app import wire
-from saga_app.audit import parts
-from saga_app.audit.conserved import Conservation
+from saga_app.audit.checkpoints import files
+from saga_app.audit.checks.conservation import Conservation
+from saga_app.audit.checks.matching import FOUND, LATER, LETTER, SENT_ON, STEP_REQUEST, WANTED, Origin, Side
+from saga_app.audit.context import Scope
 from saga_app.audit.findings import Breach, Findings
 from saga_app.audit.log import Log
-from saga_app.audit.matching import FOUND, LATER, LETTER, SENT_ON, SLIP, WANTED, Origin, Side
 from saga_app.audit.refold import Refold, Told, order_of, service_of
-from saga_app.audit.scope import Scope
-from saga_app.audit.shelves import ASKED, FOLDED, LEAVING, LEFT, Item, Shelves, left_key
-from saga_app.core.decision import Verdict
+from saga_app.audit.scratch import ASKED, FOLDED, LEFT, RETENTION, Item, Stores, evicted_key
+from saga_app.core.decider import Verdict
 from saga_app.core.errors import Fault
-from saga_app.core.records import OrderCancelled, OrderCompleted, OrderPlaced, OrdersLeft, Record, Slip, Undo
-from saga_app.core.rows import OPEN_STATUSES, GoneOrder, Nothing, OrderRow, Row, decode, version_of
-from saga_app.durable.ports import Message, Place
-from saga_app.durable.rocks import RocksShelf
-from saga_app.durable.strays import is_sent_on
-from saga_app.durable.view import View
+from saga_app.core.records import (
+    OrderCancelled,
+    OrderCompleted,
+    OrderPlaced,
+    OrdersEvicted,
+    Record,
+    StepRequest,
+    Undo,
+)
+from saga_app.core.rows import OPEN_STATUSES, ClosedOrder, OrderRow, Row, Tombstone, decode, version_of
+from saga_app.engine.misrouted import is_sent_on
+from saga_app.engine.partition_state import PartitionState
+from saga_app.engine.stores.rocks import RocksStore
+from saga_app.kafka.messages import Message, Place
 
 #: Records that are decided before their rows are written.
 _AT_A_TIME = 2_000
@@ -31,25 +39,25 @@ _LAST = "last"
 class Inbox:
     """One partition of one inbox, and what is noted of it."""
 
-    def __init__(self, scope: Scope, place: Place, shelves: Shelves) -> None:
+    def __init__(self, scope: Scope, place: Place, stores: Stores) -> None:
         self.scope = scope
         self.place = place
         self.findings = Findings()
         self.service = service_of(place[0])
-        self._tables = {table: shelves.shelf(FOLDED, (table, place[1])) for table in self.service.tables}
-        self._asked = shelves.shelf(ASKED, place)
+        self._tables = {table: stores.store(FOLDED, (table, place[1])) for table in self.service.tables}
+        self._asked = stores.store(ASKED, place)
         self._first_asked: dict[bytes, bytes] = {}
-        self._left = shelves.shelf(LEFT, place)
+        self._left = stores.store(LEFT, place)
         #: Of the journal: balances never leave.
-        self._leaving = shelves.shelf(LEAVING, (self.service.fold.journal, place[1]))
+        self._retention = stores.store(RETENTION, (self.service.decider.journal, place[1]))
         sides = (Side(scope.folder, side, f"{place[0]}-{place[1]}") for side in (WANTED, FOUND, LATER))
         self._wanted, self._found, self._later = sides
-        balances = self.service.fold.balances
+        balances = self.service.decider.balances
         self.conservation = None if balances is None else Conservation(place, balances, self.findings)
         self._log = Log(scope, place, self._resume(), self.findings)
         # Made only now: it looks for the policy that is in force.
-        self.view = View(self.service.fold.journal, balances, self._tables)
-        self._fold = Refold(self.service, place[1], scope.settings.partitions, self.view)
+        self.state = PartitionState(self.service.decider.journal, balances, self._tables)
+        self._fold = Refold(self.service, place[1], scope.settings.partitions, self.state)
 
     def read(self) -> Findings:
         """Folds everything up to the end."""
@@ -64,7 +72,7 @@ class Inbox:
         for side in (self._wanted, self._found, self._later):
             side.close()
         if self.conservation is not None:
-            if self.view.horizons:
+            if self.state.low_watermarks:
                 self._add_up_what_is_left()
             self.conservation.tell()
         span = max(0, limits.end[self.place] - limits.start(self.place))
@@ -75,12 +83,12 @@ class Inbox:
         return self.findings
 
     def _resume(self) -> Mapping[bytes, bytes]:
-        """Puts on the shelves what a checkpoint has of this partition."""
+        """Puts on the stores what a checkpoint has of this partition."""
         if self.scope.base is None:
             return {}
-        path = parts.part(self.scope.base, INBOX, self.place)
-        kept = parts.load(path, {**self._tables, ASKED: self._asked, LEAVING: self._leaving})
-        parts.resume_counts(kept, self.findings)
+        path = files.part(self.scope.base, INBOX, self.place)
+        kept = files.load(path, {**self._tables, ASKED: self._asked, RETENTION: self._retention})
+        files.resume_counts(kept, self.findings)
         if self.conservation is not None:
             self.conservation.resume(kept.get(_SUMS, {}))
         return kept.get(_LAST, {})
@@ -89,24 +97,24 @@ class Inbox:
         """Writes the part of the next checkpoint."""
         if self.scope.draft is None:
             return
-        rows = {table: shelf.scan() for table, shelf in self._tables.items()}
+        rows = {table: store.scan() for table, store in self._tables.items()}
         sums = iter(()) if self.conservation is None else self.conservation.sums()
         kept = {**rows, ASKED: self._asked.scan(), _SUMS: sums, _LAST: self._log.last.items()}
-        leaving = {LEAVING: self._under_way()}
-        path = parts.part(self.scope.draft, INBOX, self.place)
-        parts.write(path, {**kept, **leaving, **parts.counts(self.findings)})
+        retention = {RETENTION: self._under_way()}
+        path = files.part(self.scope.draft, INBOX, self.place)
+        files.write(path, {**kept, **retention, **files.counts(self.findings)})
 
     def _under_way(self) -> Iterator[Item]:
         """Rows that left, and that a changelog may still have."""
         committed = self.scope.limits.committed[self.place]
-        return ((key, row) for key, row in self._leaving.scan() if version_of(row) >= committed)
+        return ((key, row) for key, row in self._retention.scan() if version_of(row) >= committed)
 
     def _add_up_what_is_left(self) -> None:
         """Whoever begins with the rows must find the same: what has left is in the totals."""
-        fold = self.service.fold
-        assert fold.balances is not None
-        left = Conservation(self.place, fold.balances, self.findings)
-        left.finish(rows_of(self._tables, fold.journal), rows_of(self._tables, fold.balances))
+        decider = self.service.decider
+        assert decider.balances is not None
+        left = Conservation(self.place, decider.balances, self.findings)
+        left.finish(rows_of(self._tables, decider.journal), rows_of(self._tables, decider.balances))
 
     def _see(self, message: Message) -> None:
         told = self._fold.decide(message)
@@ -134,9 +142,11 @@ class Inbox:
             self._broken("I3", told, "the order had ended, and changed", "status")
         self._leave(told)
         for sent in decision.sends:
-            self._wanted.add(SLIP, wire.encode(sent), self._origin(message, sent.type, sent))
-        if isinstance(record, Slip | OrderCompleted | OrderCancelled | OrdersLeft):
-            self._side(message).add(SLIP, wire.encode(record), self._origin(message, record.type, record))
+            self._wanted.add(STEP_REQUEST, wire.encode(sent), self._origin(message, sent.type, sent))
+        if isinstance(record, StepRequest | OrderCompleted | OrderCancelled | OrdersEvicted):
+            self._side(message).add(
+                STEP_REQUEST, wire.encode(record), self._origin(message, record.type, record)
+            )
         if isinstance(record, Undo | OrderCancelled):
             key = str(order_of(record)).encode()
             if key not in self._first_asked and self._asked.get(key) is None:
@@ -145,19 +155,21 @@ class Inbox:
     def _leave(self, told: Told) -> None:
         """Keeps what leaves, so that it can be looked at across the services; notes which keys have no row any more."""
         rows = {
-            left_key(order_id, row.cohort): row.encode()
+            evicted_key(order_id, row.segment): row.encode()
             for order_id, row in told.left.items()
-            if not isinstance(row, GoneOrder)
+            if not isinstance(row, ClosedOrder)
         }
         if rows:
             self._left.write(rows, 0)
         gone = (
-            [put.key for put in told.decision.others if isinstance(put.row, Nothing)] if told.decision else []
+            [put.key for put in told.decision.others if isinstance(put.row, Tombstone)]
+            if told.decision
+            else []
         )
         if gone and told.message.offset >= self.scope.limits.committed[self.place]:
-            # Not `Nothing`: that would be removed.
+            # Not `Tombstone`: that would be removed.
             since = b'{"version":%d,"left":true}' % told.message.offset
-            self._leaving.write({key.encode(): since for key in gone}, 0)
+            self._retention.write({key.encode(): since for key in gone}, 0)
 
     def _dead(self, told: Told) -> None:
         assert told.rejection is not None
@@ -190,9 +202,9 @@ def has_ended(row: Row | None) -> bool:
     return isinstance(row, OrderRow) and row.status not in OPEN_STATUSES
 
 
-def rows_of(shelves: Mapping[str, RocksShelf], table: str) -> Iterator[tuple[str, Row]]:
+def rows_of(stores: Mapping[str, RocksStore], table: str) -> Iterator[tuple[str, Row]]:
     """All rows of a table."""
-    for data, row in shelves[table].scan():
+    for data, row in stores[table].scan():
         key = data.decode()
         yield key, decode(table, key, row)
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 
+from saga_app.audit.context import Scope
 from saga_app.audit.findings import Breach, Findings
-from saga_app.audit.scope import Scope
-from saga_app.durable import changelogs
-from saga_app.durable.headers import headers_of
-from saga_app.durable.ports import Message, Place
+from saga_app.engine.stores import changelog
+from saga_app.kafka.headers import headers_of
+from saga_app.kafka.messages import Message, Place
 
 
 class Log:
@@ -40,7 +40,7 @@ class Log:
 
 def messages(scope: Scope, place: Place, start: int, end: int) -> Iterator[Message]:
     """The partition's records as a worker reads them."""
-    for chunk in changelogs.chunks(scope.settings.kafka, *place, start, end, "read_committed"):
+    for chunk in changelog.chunks(scope.settings.kafka, *place, start, end, "read_committed"):
         for each in chunk:
             yield Message(each.offset(), each.timestamp()[1], each.key(), each.value(), headers_of(each))
 

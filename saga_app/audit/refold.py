@@ -6,19 +6,19 @@ from typing import NamedTuple
 
 import agents
 from saga_app import topics, wire
-from saga_app.core.decision import At, Decision, Verdict
+from saga_app.core.decider import Decision, Position, Verdict
 from saga_app.core.errors import Fault, Rejected
-from saga_app.core.records import Record, Slip
-from saga_app.core.rows import GoneOrder, JournalRow, Nothing, OrderRow
-from saga_app.durable.library import Service
-from saga_app.durable.ports import Message
-from saga_app.durable.strays import is_stray
-from saga_app.durable.view import View
+from saga_app.core.records import Record, StepRequest
+from saga_app.core.rows import ClosedOrder, JournalRow, OrderRow, Tombstone
+from saga_app.engine.misrouted import is_misrouted
+from saga_app.engine.partition_state import PartitionState
+from saga_app.engine.stores.manager import Service
+from saga_app.kafka.messages import Message
 
 
 def service_of(topic: str) -> Service:
     """The inbox and its rules."""
-    return next(Service(agent.TOPIC, agent.FOLD) for agent in agents.ALL if topic == agent.TOPIC)
+    return next(Service(agent.TOPIC, agent.DECIDER) for agent in agents.ALL if topic == agent.TOPIC)
 
 
 class Told(NamedTuple):
@@ -30,61 +30,61 @@ class Told(NamedTuple):
     message: Message
     verdict: Verdict
     record: Record | None = None
-    before: OrderRow | GoneOrder | JournalRow | None = None
+    before: OrderRow | ClosedOrder | JournalRow | None = None
     decision: Decision | None = None
     rejection: Rejected | None = None
-    left: Mapping[str, OrderRow | GoneOrder | JournalRow] = MappingProxyType({})
+    left: Mapping[str, OrderRow | ClosedOrder | JournalRow] = MappingProxyType({})
 
 
 class Refold:
-    """The fold of one partition; `view` holds what is decided and not yet written to its shelves."""
+    """The fold of one partition; `state` holds what is decided and not yet written to its stores."""
 
-    def __init__(self, service: Service, partition: int, partitions: int, view: View) -> None:
+    def __init__(self, service: Service, partition: int, partitions: int, state: PartitionState) -> None:
         self.service = service
         self.partition = partition
         self.partitions = partitions
-        self.view = view
+        self.state = state
 
     def decide(self, message: Message) -> Told:
         """Decides the next record; the records of a partition come in order, each once."""
         record = before = None
         try:
             record = wire.decode(message.value)
-            if not isinstance(record, self.service.fold.accepts):
+            if not isinstance(record, self.service.decider.accepts):
                 raise Rejected(Fault.UNEXPECTED_RECORD, f"{record.type} does not belong here")
-            if is_stray(record, message, self.partition, self.partitions):
+            if is_misrouted(record, message, self.partition, self.partitions):
                 return Told(message, Verdict.SENT_ON, record)
             before = self._row(record)
-            decision = self.service.fold.decide(
-                record, At(message.offset, message.time, self.partition), self.view
+            decision = self.service.decider.decide(
+                record, Position(message.offset, message.time, self.partition), self.state
             )
         except Rejected as rejection:
             return Told(message, Verdict.DEAD, record, before, rejection=rejection)
         left = self._left(decision)
-        self.view.put(decision.puts)
+        self.state.put(decision.puts)
         return Told(message, decision.verdict, record, before, decision, left=left)
 
     def write(self) -> None:
-        """Puts what was decided on the shelves."""
-        for table, shelf in self.view.shelves.items():
-            if rows := self.view.decided(table):
-                shelf.write(rows, shelf.reached)
-        self.view.clear()
+        """Puts what was decided on the stores."""
+        for table, store in self.state.stores.items():
+            if rows := self.state.decided(table):
+                store.write(rows, store.reached)
+        self.state.clear()
 
-    def _left(self, decision: Decision) -> Mapping[str, OrderRow | GoneOrder | JournalRow]:
-        gone = [put.key for put in decision.others if isinstance(put.row, GoneOrder | Nothing)]
-        rows = ((key, self.view.entry(key)) for key in gone)
-        return {key: row for key, row in rows if isinstance(row, OrderRow | GoneOrder | JournalRow)}
+    def _left(self, decision: Decision) -> Mapping[str, OrderRow | ClosedOrder | JournalRow]:
+        gone = [put.key for put in decision.others if isinstance(put.row, ClosedOrder | Tombstone)]
+        rows = ((key, self.state.entry(key)) for key in gone)
+        return {key: row for key, row in rows if isinstance(row, OrderRow | ClosedOrder | JournalRow)}
 
-    def _row(self, record: Record) -> OrderRow | GoneOrder | JournalRow | None:
+    def _row(self, record: Record) -> OrderRow | ClosedOrder | JournalRow | None:
         order = order_of(record)
         if order is None:
             return None
-        return self.view.order(order) if self.service.topic == topics.CHECKOUT else self.view.journal(order)
+        return self.state.order(order) if self.service.topic == topics.CHECKOUT else self.state.journal(order)
 
 
 def order_of(record: Record) -> str | None:
     """The order that a record is about; None for deposits, deliveries, policies, and orders that leave together."""
-    if isinstance(record, Slip):
+    if isinstance(record, StepRequest):
         return record.order.order_id
     return getattr(record, "order_id", None)

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import click
 
-from saga_app.audit.checkpoint import Checkpoint, Refused
-from saga_app.audit.drafts import Busy, Draft, latest
+from saga_app.audit.checkpoints.checkpoint import Checkpoint, Refused
+from saga_app.audit.checkpoints.folder import Busy, Draft, latest
+from saga_app.audit.cuts import AsOf, CannotTell
 from saga_app.audit.findings import Findings
-from saga_app.audit.limits import At, CannotTell
 from saga_app.audit.report import as_json as for_machines
 from saga_app.audit.report import as_lines
-from saga_app.commands.output import FAILED, Failed, as_json, show, told
+from saga_app.commands.render.output import FAILED, Failed, as_json, show, told
 from saga_app.commands.topics import require
-from saga_app.letters.choice import moment
-from saga_app.letters.letter import written
+from saga_app.dead_letters.filters import moment
+from saga_app.dead_letters.letter import written
 from saga_app.settings import Settings
 
 _AT = (
@@ -31,13 +31,13 @@ _CHECKPOINT = (
 )
 
 
-def _at(context: click.Context, parameter: click.Parameter, text: str | None) -> At | None:
+def _at(context: click.Context, parameter: click.Parameter, text: str | None) -> AsOf | None:
     if text is None:
         return None
     if text.isdigit():
-        return At(offset=int(text))
+        return AsOf(offset=int(text))
     try:
-        return At(time=moment(text, datetime.now(UTC)))
+        return AsOf(time=moment(text, datetime.now(UTC)))
     except ValueError as error:
         raise click.BadParameter(f"{error}, or an offset") from None
 
@@ -62,7 +62,7 @@ def _at(context: click.Context, parameter: click.Parameter, text: str | None) ->
 @as_json
 @told
 def audit(
-    data_dirs: tuple[Path, ...], at: At | None, folder: Path | None, jobs: int | None, as_json: bool
+    data_dirs: tuple[Path, ...], at: AsOf | None, folder: Path | None, jobs: int | None, as_json: bool
 ) -> None:
     """Check the topics from their beginning: is anything lost, doubled or half done?
 

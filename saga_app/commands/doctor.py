@@ -10,13 +10,13 @@ import click
 from confluent_kafka import KafkaException
 
 from saga_app.commands import packages
-from saga_app.commands.behind import behind_topics
-from saga_app.commands.broker import reach
-from saga_app.commands.group import Group
-from saga_app.commands.output import FAILED, Failed, as_json, in_words, show, told
-from saga_app.commands.sql import NoOrders
+from saga_app.commands.copy_lag import behind_topics
+from saga_app.commands.needs_database import NoOrders
+from saga_app.commands.render.output import FAILED, Failed, as_json, in_words, show, told
 from saga_app.commands.topics import all_wanted, remedy
-from saga_app.durable import topic_admin
+from saga_app.kafka import topic_admin
+from saga_app.kafka.consumer_group import Group
+from saga_app.kafka.reachable import reach
 from saga_app.settings import Settings, without_password
 from saga_app.topics import INBOXES
 

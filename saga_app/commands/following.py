@@ -3,18 +3,18 @@
 import asyncio
 from typing import Final
 
-from saga_app.commands import order_page
-from saga_app.commands.behind import in_background
-from saga_app.commands.moment import now
-from saga_app.commands.output import complain, say, show
-from saga_app.commands.screen import Screen
+from saga_app.commands.copy_lag import in_background
+from saga_app.commands.render import order_page
+from saga_app.commands.render.output import complain, say, show
+from saga_app.commands.render.terminal import Screen
 from saga_app.core.rows import Status
-from saga_app.orderbook import lists, order
-from saga_app.orderbook.machine import as_json as machine
-from saga_app.orderbook.order import Found
-from saga_app.orderbook.timeline import timeline
-from saga_app.orderbook.words import sentence
+from saga_app.orderdb.present.order_json import as_json as machine
+from saga_app.orderdb.present.summary import sentence
+from saga_app.orderdb.present.timeline import timeline
+from saga_app.orderdb.queries import order, orders
+from saga_app.orderdb.queries.order import Found
 from saga_app.settings import Settings
+from saga_app.times import now
 
 #: Seconds between two looks; looks without a change after which is said how old the copy is.
 EVERY: Final = 0.3
@@ -27,7 +27,7 @@ async def follow(settings: Settings, order_id: str, *, as_json: bool) -> Status:
     """Shows what changes, as it comes; how the order ended. Raises what the order database raises."""
     tell = _Machine() if as_json else _People()
     before, quiet = None, 0
-    async with lists.reading(settings) as database:
+    async with orders.reading(settings) as database:
         while True:
             async with database.transaction() as connection:
                 found = await order.find(connection, order_id)

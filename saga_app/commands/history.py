@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from saga_app.audit.checkpoint import Refused
-from saga_app.audit.drafts import latest
-from saga_app.commands.output import Failed, as_json, show, told
+from saga_app.audit.checkpoints.checkpoint import Refused
+from saga_app.audit.checkpoints.folder import latest
+from saga_app.commands.render.output import Failed, as_json, show, told
 from saga_app.commands.topics import require
-from saga_app.letters.letter import written
+from saga_app.dead_letters.letter import written
 from saga_app.settings import Settings
 
 if TYPE_CHECKING:
-    from saga_app.audit.events import Event
+    from saga_app.audit.history.events import Event
 
 
 @click.command()
@@ -41,8 +41,8 @@ def history(order_id: str, folder: Path | None, rows: bool, as_json: bool) -> No
     inbox was cut (SAGA_INBOX_RETENTION), the first lines say what is not told.
     """
     # Only here: it loads the agents, and Faust with them.
-    from saga_app.audit.history import history as read
-    from saga_app.audit.words import before_in_words, in_words
+    from saga_app.audit.history.describe import before_in_words, in_words
+    from saga_app.audit.history.history import history as read
 
     settings = Settings.read()
     require(settings)

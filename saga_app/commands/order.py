@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from saga_app.commands.behind import behind
-from saga_app.commands.moment import now
-from saga_app.commands.output import CANCELLED, Failed, as_json, say, show, told
-from saga_app.commands.screen import Screen
-from saga_app.commands.sql import with_sql
+from saga_app.commands.copy_lag import behind
+from saga_app.commands.needs_database import with_sql
+from saga_app.commands.render.output import CANCELLED, Failed, as_json, say, show, told
+from saga_app.commands.render.terminal import Screen
 from saga_app.core.rows import Status
 from saga_app.settings import Settings
+from saga_app.times import now
 
 if TYPE_CHECKING:
-    from saga_app.orderbook.order import Found
+    from saga_app.orderdb.queries.order import Found
 
 
 @click.command()
@@ -33,7 +33,7 @@ def order(order_id: str, follow: bool, raw: bool, as_json: bool) -> None:
     saga order 4711 --json | jq -r .words
 
     First one sentence, then the route with the way back below it, and everything that happened; times in UTC. From the
-    order database, which `saga orderbook` keeps up to date; `saga history ORDER` tells the same from Kafka. Exit codes:
+    order database, which `saga orderdb run` keeps up to date; `saga history ORDER` tells the same from Kafka. Exit codes:
     0, with --follow only if the order was completed; 1 it is not there; 3 with --follow: it was cancelled.
     """
     settings = Settings.read()
@@ -46,15 +46,15 @@ def order(order_id: str, follow: bool, raw: bool, as_json: bool) -> None:
 
 
 def _found(settings: Settings, order_id: str) -> "Found":
-    from saga_app.orderbook import lists
-    from saga_app.orderbook.order import find
+    from saga_app.orderdb.queries import orders
+    from saga_app.orderdb.queries.order import find
 
-    return asyncio.run(lists.asked(settings, lambda connection: find(connection, order_id)))
+    return asyncio.run(orders.asked(settings, lambda connection: find(connection, order_id)))
 
 
 def _show(settings: Settings, found: "Found", *, raw: bool, as_json: bool) -> None:
-    from saga_app.commands import order_page
-    from saga_app.orderbook.machine import as_json as machine
+    from saga_app.commands.render import order_page
+    from saga_app.orderdb.present.order_json import as_json as machine
 
     standing = found.standing
     age = None if standing is not None and standing.has_ended else behind(settings)

@@ -7,17 +7,17 @@ from typing import Any, Final
 
 import click
 
-from saga_app.commands.behind import behind_topics
-from saga_app.commands.broker import reach
-from saga_app.commands.moment import now
-from saga_app.commands.output import Failed, as_json, printable, say, show, told
-from saga_app.commands.screen import Screen, table
-from saga_app.commands.sql import with_sql
+from saga_app.commands.copy_lag import behind_topics
+from saga_app.commands.needs_database import with_sql
+from saga_app.commands.render.output import Failed, as_json, printable, say, show, told
+from saga_app.commands.render.terminal import Screen, table
 from saga_app.core.route import ROUTE
 from saga_app.core.rows import Status
-from saga_app.letters.choice import moment
-from saga_app.letters.letter import written
+from saga_app.dead_letters.filters import moment
+from saga_app.dead_letters.letter import written
+from saga_app.kafka.reachable import reach
 from saga_app.settings import Settings
+from saga_app.times import now
 
 #: Orders that are shown unless somebody asks for more.
 USUALLY: Final = 50
@@ -79,26 +79,26 @@ def orders(
     saga orders --before 4711 --json
     saga orders --lag
 
-    From the order database, which `saga orderbook` keeps up to date; SAGA_DB_URL says where it is.
+    From the order database, which `saga orderdb run` keeps up to date; SAGA_DB_URL says where it is.
     """
-    from saga_app.orderbook import lists
+    from saga_app.orderdb.queries import orders
 
     settings = Settings.read()
     if lag:
         _show_lag(settings, as_json=as_json)
         return
-    choice = lists.Choice(tuple(state.upper() for state in states), since, q)
+    choice = orders.Choice(tuple(state.upper() for state in states), since, q)
     if late:
-        those = lists.late(now())
+        those = orders.late(now())
         choice = choice._replace(until=those.until, statuses=choice.statuses or those.statuses)
     if count:
-        counts = asyncio.run(lists.asked(settings, lambda connection: lists.counts(connection, choice)))
+        counts = asyncio.run(orders.asked(settings, lambda connection: orders.counts(connection, choice)))
         for state, number in counts.items():
             show({"state": state, "number": number}, f"{number:>8}  {state}", as_json=as_json)
         return
     try:
         found = asyncio.run(
-            lists.asked(settings, lambda connection: lists.page(connection, choice, limit, before))
+            orders.asked(settings, lambda connection: orders.page(connection, choice, limit, before))
         )
     except LookupError:
         raise Failed(f"--before {before}: there is no such order") from None
@@ -117,8 +117,8 @@ def _lines(orders: Sequence[Mapping[str, Any]], screen: Screen) -> Iterable[str]
     """Lines of equal columns in a pipe; on a terminal a table that fits, with a word on each order."""
     if screen.width is None or not orders:
         return map(_line, orders)
-    from saga_app.orderbook.standing import Standing
-    from saga_app.orderbook.words import clock, in_short
+    from saga_app.orderdb.present.order_status import Standing
+    from saga_app.orderdb.present.summary import clock, in_short
 
     rows = [
         [

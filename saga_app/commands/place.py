@@ -6,12 +6,12 @@ from typing import Any, BinaryIO
 
 import click
 
-from saga_app.commands.lines import priced_article
+from saga_app.commands.args import priced_article
 from saga_app.commands.links import order_page
-from saga_app.commands.output import WRONG_INPUT, as_json, complain, show, told
-from saga_app.commands.sending import Sender, Sent, checked, read
+from saga_app.commands.render.output import WRONG_INPUT, as_json, complain, show, told
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.records import CancellationRequested, OrderPlaced, Record
+from saga_app.kafka.sender import Sender, Sent, checked, read
 from saga_app.settings import Settings
 from saga_app.wire import masked
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from saga_app.commands.output import Failed, as_json, show, told
-from saga_app.commands.sending import Sender, Unsure, checked
+from saga_app.commands.render.output import Failed, as_json, show, told
+from saga_app.kafka.sender import Sender, Unsure, checked
 from saga_app.settings import Settings
 
 own_id = click.option(

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from saga_app import __version__
-from saga_app.commands.output import INTERRUPTED, end
+from saga_app.commands.render.output import INTERRUPTED, end
 
 #: What click (8.2 and later) raises for a group without a command; its message is the whole help.
 _HELP = getattr(click.exceptions, "NoArgsIsHelpError", ())

@@ -6,12 +6,12 @@ from typing import BinaryIO
 import click
 
 from saga_app import wire
-from saga_app.commands.broker import reach
-from saga_app.commands.choosing import chosen, must_exist
-from saga_app.commands.output import FAILED, as_json, told
-from saga_app.commands.resending import Resending
-from saga_app.letters.choice import Choice
-from saga_app.letters.letterbox import Letterbox
+from saga_app.commands.letter_options import chosen, must_exist
+from saga_app.commands.render.output import FAILED, as_json, told
+from saga_app.dead_letters.filters import Choice
+from saga_app.dead_letters.reader import Letterbox
+from saga_app.dead_letters.resend import Resending
+from saga_app.kafka.reachable import reach
 from saga_app.settings import Settings
 
 
@@ -87,6 +87,6 @@ def _on_a_terminal() -> bool:
 
 def _corrected(payload: BinaryIO) -> bytes:
     """The bytes to send; `Rejected` if a worker would not take them."""
-    value = payload.read(wire.LARGEST_SLIP + 1024).strip()
+    value = payload.read(wire.LARGEST_STEP_REQUEST + 1024).strip()
     wire.decode(value)
     return value

@@ -3,7 +3,7 @@
 import click
 
 from saga_app import settings as given
-from saga_app.commands.output import as_json, show, told
+from saga_app.commands.render.output import as_json, show, told
 from saga_app.settings import PROFILES, Settings
 
 

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import click
 
-from saga_app.commands.output import as_json, told
-from saga_app.commands.sql import with_sql
+from saga_app.commands.needs_database import with_sql
+from saga_app.commands.render.output import as_json, told
 from saga_app.settings import Settings
 
 #: Lines that are shown unless somebody asks for more.
@@ -55,9 +55,9 @@ def stock(
     saga stock --q MU --warehouse main --json
 
     What was received is available, or reserved for open orders, or sold. From the order database, which
-    `saga orderbook` keeps up to date; `saga audit` proves it from Kafka.
+    `saga orderdb run` keeps up to date; `saga audit` proves it from Kafka.
     """
-    from saga_app.commands.balances import STOCK, show_one, show_page
+    from saga_app.commands.render.balances import STOCK, show_one, show_page
 
     settings = Settings.read()
     if sku is None:
@@ -84,10 +84,10 @@ def accounts(
     saga accounts ada --open
     saga accounts --q ad --json
 
-    What was deposited is there, or reserved for open orders, or paid. From the order database, which `saga orderbook`
+    What was deposited is there, or reserved for open orders, or paid. From the order database, which `saga orderdb run`
     keeps up to date; `saga audit` proves it from Kafka.
     """
-    from saga_app.commands.balances import ACCOUNTS, show_one, show_page
+    from saga_app.commands.render.balances import ACCOUNTS, show_one, show_page
 
     settings = Settings.read()
     if customer is None:

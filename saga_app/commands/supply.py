@@ -5,10 +5,10 @@ from typing import Any
 
 import click
 
-from saga_app.commands.lines import article
-from saga_app.commands.output import Failed, as_json, show, told
-from saga_app.commands.sending import Sender, Unsure, checked
+from saga_app.commands.args import article
+from saga_app.commands.render.output import Failed, as_json, show, told
 from saga_app.core.records import FundsDeposited, Record, StockReceived
+from saga_app.kafka.sender import Sender, Unsure, checked
 from saga_app.settings import Settings
 
 

@@ -4,9 +4,9 @@ import click
 
 import tables
 from saga_app import topics as names
-from saga_app.commands.broker import reach
-from saga_app.commands.output import Failed, as_json, show, told
-from saga_app.durable import topic_admin
+from saga_app.commands.render.output import Failed, as_json, show, told
+from saga_app.kafka import topic_admin
+from saga_app.kafka.reachable import reach
 from saga_app.settings import Settings
 from saga_app.topics import Topic
 

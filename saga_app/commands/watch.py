@@ -4,8 +4,8 @@ import asyncio
 
 import click
 
-from saga_app.commands.output import as_json, told
-from saga_app.commands.sql import with_sql
+from saga_app.commands.needs_database import with_sql
+from saga_app.commands.render.output import as_json, told
 from saga_app.settings import Settings
 
 

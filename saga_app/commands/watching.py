@@ -4,16 +4,16 @@ import asyncio
 import signal
 from typing import Any, Final, NamedTuple
 
-from saga_app.commands.behind import Behind, in_background
-from saga_app.commands.moment import now
-from saga_app.commands.output import show
-from saga_app.commands.screen import Screen
+from saga_app.commands.copy_lag import Behind, in_background
+from saga_app.commands.render.output import show
+from saga_app.commands.render.terminal import Screen
 from saga_app.core.rows import OPEN_STATUSES, Status
-from saga_app.letters.letter import written
-from saga_app.orderbook import lists
-from saga_app.orderbook.lists import Choice, Listed
-from saga_app.orderbook.words import clock
+from saga_app.dead_letters.letter import written
+from saga_app.orderdb.present.summary import clock
+from saga_app.orderdb.queries import orders
+from saga_app.orderdb.queries.orders import Choice, Listed
 from saga_app.settings import Settings
+from saga_app.times import now
 
 #: Orders of each list that are asked for: more than a screen shows.
 MOST: Final = 100
@@ -58,7 +58,7 @@ async def watch(settings: Settings, every: float, *, as_json: bool) -> None:
     _end_in_order()
     screen = Screen.of_output()
     if screen.width is not None and not as_json:
-        from saga_app.commands.live import Live
+        from saga_app.commands.render.live_table import Live
 
         with Live(screen) as live:
             await _look(settings, every, live.show, lists_too=True)
@@ -86,7 +86,7 @@ def _end_in_order() -> None:
 async def _look(settings: Settings, every: float, tell: Any, *, lists_too: bool) -> None:
     age = await in_background(settings)
     looks = 0
-    async with lists.reading(settings) as database:
+    async with orders.reading(settings) as database:
         while True:
             async with database.transaction() as connection:
                 tell(await _seen(connection, age, lists_too=lists_too))
@@ -98,13 +98,13 @@ async def _look(settings: Settings, every: float, tell: Any, *, lists_too: bool)
 
 async def _seen(connection: Any, age: Behind, *, lists_too: bool) -> Look:
     at = now()
-    late = lists.late(at)
+    late = orders.late(at)
     return Look(
         at,
-        await lists.counts(connection, Choice()),
-        sum((await lists.counts(connection, late)).values()),
-        await lists.oldest(connection, late),
-        await lists.page(connection, _OPEN, MOST, oldest_first=True) if lists_too else [],
-        await lists.page(connection, Choice(), MOST) if lists_too else [],
+        await orders.counts(connection, Choice()),
+        sum((await orders.counts(connection, late)).values()),
+        await orders.oldest(connection, late),
+        await orders.page(connection, _OPEN, MOST, oldest_first=True) if lists_too else [],
+        await orders.page(connection, Choice(), MOST) if lists_too else [],
         age,
     )

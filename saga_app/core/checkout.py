@@ -6,25 +6,25 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from saga_app.core import route
-from saga_app.core.decision import IGNORED, At, Decision, Put, Rows, Verdict, repeated
+from saga_app.core.decider import IGNORED, Decision, Position, Put, Rows, Verdict, repeated
 from saga_app.core.errors import Fault, Rejected
-from saga_app.core.leaving import Cohorts
 from saga_app.core.order import Order
 from saga_app.core.records import (
     CancellationRequested,
-    CohortsClosed,
-    CohortsForgotten,
     DeadlinePassed,
     ForPartition,
-    LeavingBegun,
     OrderCancelled,
     OrderCompleted,
     OrderPlaced,
     Reason,
     Record,
+    RetentionStarted,
+    SegmentsClosed,
+    SegmentsPurged,
     StepName,
 )
-from saga_app.core.rows import GoneOrder, OrderRow, Status
+from saga_app.core.retention.segments import Segments
+from saga_app.core.rows import ClosedOrder, OrderRow, Status
 
 #: Milliseconds until the first nudge; each later try waits twice as long, up to the longest delay.
 FIRST_DELAY: Final = 30_000
@@ -142,22 +142,22 @@ class Checkout:
     """The fold of the checkout inbox."""
 
     about_orders = (OrderPlaced, CancellationRequested, DeadlinePassed, OrderCompleted, OrderCancelled)
-    accepts = (*about_orders, LeavingBegun, CohortsClosed, CohortsForgotten)
+    accepts = (*about_orders, RetentionStarted, SegmentsClosed, SegmentsPurged)
     journal = "orders"
     balances = None
-    cohorts = Cohorts(journal)
+    segments = Segments(journal)
 
-    def decide(self, record: Record, at: At, rows: Rows) -> Decision:
-        """See `Fold.decide`; the replay rule stands in `docs/explanation/engine.md`."""
+    def decide(self, record: Record, at: Position, rows: Rows) -> Decision:
+        """See `Decider.decide`; the replay rule stands in `docs/explanation/engine.md`."""
         if isinstance(record, ForPartition):
-            return self.cohorts.decide(record, at, rows)
+            return self.segments.decide(record, at, rows)
         assert isinstance(record, self.about_orders)
         row = rows.order(record.order_id)
         if _is_settled(row, at, rows):
             return IGNORED
         if row is not None:
             self._check(record, at, row)
-            if isinstance(row, GoneOrder):
+            if isinstance(row, ClosedOrder):
                 return _after_all(record, row)
             if row.version >= at.offset:
                 again = repeated(_say(OUTCOME[row.status], row))
@@ -176,29 +176,32 @@ class Checkout:
         put = Put(self.journal, record.order_id, changed)
         return Decision(Verdict.APPLIED, put, sends=_say(cell.say, changed), note=cell.note)
 
-    def _place(self, record: OrderPlaced, at: At, rows: Rows) -> Decision:
+    def _place(self, record: OrderPlaced, at: Position, rows: Rows) -> Decision:
         order = record.order
-        cohort, named = self.cohorts.enter(order.order_id, at, rows)
+        segment, named = self.segments.enter(order.order_id, at, rows)
         row = OrderRow(
-            at.offset, Status.OPEN, at.offset, tries=0, since=at.time, order=order.canonical, cohort=cohort
+            at.offset, Status.OPEN, at.offset, tries=0, since=at.time, order=order.canonical, segment=segment
         )
         put = Put(self.journal, order.order_id, row)
-        return Decision(Verdict.APPLIED, put, sends=(route.start(order, cohort),), others=named)
+        return Decision(Verdict.APPLIED, put, sends=(route.start(order, segment),), others=named)
 
-    def _named_again(self, row: OrderRow, record: Record, at: At, rows: Rows) -> tuple[Put, ...]:
-        """The row that names the order in its cohort, if that is missing: of one append a part may have been lost."""
-        if row.placed_at != at.offset or row.cohort is None or not isinstance(record, OrderPlaced):
+    def _named_again(self, row: OrderRow, record: Record, at: Position, rows: Rows) -> tuple[Put, ...]:
+        """The row that names the order in its segment, if that is missing: of one append a part may have been lost."""
+        if row.placed_at != at.offset or row.segment is None or not isinstance(record, OrderPlaced):
             return ()
-        return self.cohorts.enter(record.order_id, at, rows)[1]
+        return self.segments.enter(record.order_id, at, rows)[1]
 
-    def _check(self, record: Record, at: At, row: OrderRow | GoneOrder) -> None:
+    def _check(self, record: Record, at: Position, row: OrderRow | ClosedOrder) -> None:
         """What needs no decision comes first, on a replay too, so that a dead letter is sent again."""
         if isinstance(record, OrderPlaced):
             if not _is_same(record.order, row):
                 raise Rejected(
                     Fault.DIFFERENT_CONTENT, f"order {record.order_id} was placed before with another content"
                 )
-        elif isinstance(record, (OrderCompleted, OrderCancelled)) and record.cohort not in (None, row.cohort):
+        elif isinstance(record, (OrderCompleted, OrderCancelled)) and record.segment not in (
+            None,
+            row.segment,
+        ):
             raise Rejected(Fault.UNKNOWN_ORDER, f"{record.type} for an earlier order {record.order_id}")
         elif (
             isinstance(row, OrderRow) and not isinstance(record, DeadlinePassed) and at.offset < row.placed_at
@@ -206,19 +209,19 @@ class Checkout:
             raise Rejected(Fault.UNKNOWN_ORDER, _why(Fault.UNKNOWN_ORDER, record, None))
 
 
-def _is_settled(row: OrderRow | GoneOrder | None, at: At, rows: Rows) -> bool:
+def _is_settled(row: OrderRow | ClosedOrder | None, at: Position, rows: Rows) -> bool:
     """Whether this is a replay, and what it is about may have left since: then all of it was done before that."""
-    horizon = rows.horizon(at.partition)
-    if horizon is None or at.offset >= horizon.version:
+    low_watermark = rows.low_watermark(at.partition)
+    if low_watermark is None or at.offset >= low_watermark.version:
         return False
     return not isinstance(row, OrderRow) or at.offset < row.placed_at
 
 
-def _is_same(order: Order, row: OrderRow | GoneOrder) -> bool:
-    return order.digest == row.content if isinstance(row, GoneOrder) else order.canonical == row.order
+def _is_same(order: Order, row: OrderRow | ClosedOrder) -> bool:
+    return order.digest == row.content if isinstance(row, ClosedOrder) else order.canonical == row.order
 
 
-def _after_all(record: Record, row: GoneOrder) -> Decision:
+def _after_all(record: Record, row: ClosedOrder) -> Decision:
     """What still comes for an order that has left finds it as it ended."""
     cell = MACHINE[row.status][heard(record)]
     if isinstance(cell, Dead):
@@ -236,7 +239,7 @@ def heard(record: Record) -> Heard:
     return _HEARD[type(record)]  # type: ignore[index]
 
 
-def _changed(row: OrderRow, record: Record, to: Status, at: At) -> OrderRow:
+def _changed(row: OrderRow, record: Record, to: Status, at: Position) -> OrderRow:
     changed = partial(row._replace, version=at.offset, status=to, since=at.time)
     match record:
         case OrderCompleted():
@@ -254,15 +257,15 @@ def _changed(row: OrderRow, record: Record, to: Status, at: At) -> OrderRow:
 def _say(say: Say, row: OrderRow) -> tuple[Record, ...]:
     match say:
         case Say.START:
-            return (route.start(Order.model_validate_json(row.order), row.cohort),)
+            return (route.start(Order.model_validate_json(row.order), row.segment),)
         case Say.ABORT:
             assert row.reason is not None
-            return (route.abort(Order.model_validate_json(row.order), row.reason, row.cohort),)
+            return (route.abort(Order.model_validate_json(row.order), row.reason, row.segment),)
         case Say.NOTHING:
             return ()
 
 
-def _why(fault: Fault, record: Record, row: OrderRow | GoneOrder | None) -> str:
+def _why(fault: Fault, record: Record, row: OrderRow | ClosedOrder | None) -> str:
     assert isinstance(record, Checkout.about_orders)
     if fault is Fault.UNKNOWN_ORDER or row is None:
         return f"{record.type} for order {record.order_id}, which was not placed before"

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import cast
 
 from saga_app.core import route
-from saga_app.core.decision import At, Decision, Rows
+from saga_app.core.decider import Decision, Position, Rows
 from saga_app.core.moves import Moves, Supply, balance
 from saga_app.core.order import Order, digest, merged
 from saga_app.core.records import Reason, Record, StepName, StockReceived
@@ -33,12 +33,12 @@ class Inventory:
     def __init__(self) -> None:
         self._deliveries = Supply(self.journal, self.balances, Stock(-1, 0, 0))
 
-    def judge(self, order: Order, at: At, rows: Rows) -> Reason | Moves:
+    def judge(self, order: Order, at: Position, rows: Rows) -> Reason | Moves:
         moves = {f"{order.warehouse}:{line.sku}": -line.quantity for line in order.lines}
         wanted = [(cast("Stock | None", balance(key, at, rows)), -units) for key, units in moves.items()]
         return refuse(wanted) or moves
 
-    def supply(self, record: Record, at: At, rows: Rows) -> Decision:
+    def supply(self, record: Record, at: Position, rows: Rows) -> Decision:
         assert isinstance(record, StockReceived)
         lines = merged((line.sku, line.quantity) for line in record.lines)
         moves: Moves = {f"{record.warehouse}:{line.sku}": line.quantity for line in lines}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from decimal import Decimal
 
-from saga_app.core.decision import At, Decision, Put, Rows, Verdict, repeated
+from saga_app.core.decider import Decision, Position, Put, Rows, Verdict, repeated
 from saga_app.core.errors import Fault, Rejected, RowsMissing
 from saga_app.core.rows import Balance, JournalRow, State
 
@@ -24,7 +24,7 @@ def inverse(moves: Moves | None) -> Moves:
     }
 
 
-def balance(key: str, at: At, rows: Rows) -> Balance | None:
+def balance(key: str, at: Position, rows: Rows) -> Balance | None:
     """The balance that a new decision reads; `RowsMissing` if a younger record wrote it already."""
     found = rows.balance(key)
     if found is not None and found.version >= at.offset:
@@ -32,7 +32,9 @@ def balance(key: str, at: At, rows: Rows) -> Balance | None:
     return found
 
 
-def moved(table: str | None, moves: Moves, at: At, rows: Rows, *, replay: bool = False) -> tuple[Put, ...]:
+def moved(
+    table: str | None, moves: Moves, at: Position, rows: Rows, *, replay: bool = False
+) -> tuple[Put, ...]:
     """The balances after the moves; on a replay, only those that have not seen this record yet."""
     puts = []
     for key, amount in moves.items():
@@ -53,7 +55,7 @@ class Supply:
         self.balances = balances
         self.empty = empty
 
-    def decide(self, key: str, content: str, moves: Moves, at: At, rows: Rows) -> Decision:
+    def decide(self, key: str, content: str, moves: Moves, at: Position, rows: Rows) -> Decision:
         """Adds the moves to the balances, which begin as empty ones."""
         row = rows.journal(key)
         if row is None:
@@ -72,7 +74,7 @@ class Supply:
             ]
         )
 
-    def _put(self, name: str, amount: str | int, known: Balance | None, at: At) -> Put:
+    def _put(self, name: str, amount: str | int, known: Balance | None, at: Position) -> Put:
         return Put(self.balances, name, (known or self.empty).supplied(at.offset, amount))
 
 

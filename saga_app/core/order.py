@@ -54,7 +54,7 @@ class Order(Model):
     lines: Lines
 
     def model_post_init(self, context: Any, /) -> None:
-        """Only the normal form is an order. (A validator would run again for every slip that the order is put into.)"""
+        """Only the normal form is an order. (A validator would run again for every step request that the order is put into.)"""
         if not money.is_normal(self.amount, self.currency) or self.amount < 0:
             raise ValueError("the amount is not in normal form")
         skus = [line.sku for line in self.lines]
@@ -63,7 +63,7 @@ class Order(Model):
 
     @cached_property
     def canonical(self) -> bytes:
-        """The one spelling of this order, as every slip and the `orders` row have it."""
+        """The one spelling of this order, as every step request and the `orders` row have it."""
         # Ids, codes and amounts need no escapes.
         customer = "" if self.customer_id is None else f'"customer_id":"{self.customer_id}",'
         country = "" if self.country is None else f'"country":"{self.country}",'

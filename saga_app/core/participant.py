@@ -8,18 +8,19 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, Protocol
 
-from saga_app.core import leaving, route
-from saga_app.core.decision import At, Decision, Put, Rows, Verdict, repeated
+from saga_app.core import route
+from saga_app.core.decider import Decision, Position, Put, Rows, Verdict, repeated
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.moves import Moves, inverse, moved, same_content
 from saga_app.core.order import Order
-from saga_app.core.records import OrdersLeft, Reason, Record, Slip, Undo
+from saga_app.core.records import OrdersEvicted, Reason, Record, StepRequest, Undo
+from saga_app.core.retention import segments
 from saga_app.core.route import Step
 from saga_app.core.rows import JournalRow, State
 
 
 class Asked(StrEnum):
-    """What a slip means to a step; the rule is asked only where nothing is recorded yet."""
+    """What a step request means to a step; the rule is asked only where nothing is recorded yet."""
 
     ACCEPTED = "do, accepted"
     REFUSED = "do, refused"
@@ -90,10 +91,10 @@ class Rule(Protocol):
     @property
     def balances(self) -> str | None: ...
 
-    def judge(self, order: Order, at: At, rows: Rows) -> Reason | Moves:
+    def judge(self, order: Order, at: Position, rows: Rows) -> Reason | Moves:
         """Why the order must be refused, or what accepting it moves."""
 
-    def supply(self, record: Record, at: At, rows: Rows) -> Decision:
+    def supply(self, record: Record, at: Position, rows: Rows) -> Decision:
         """What a deposit, a delivery or a change of policy does."""
 
 
@@ -105,14 +106,14 @@ class Participant:
         self.step = rule.step
         self.journal = rule.journal
         self.balances = rule.balances
-        self.accepts: tuple[type[Any], ...] = (self.step.do, self.step.undo, *rule.accepts, OrdersLeft)
+        self.accepts: tuple[type[Any], ...] = (self.step.do, self.step.undo, *rule.accepts, OrdersEvicted)
         self._machine = PIVOT_MACHINE if self.step is route.PIVOT else MACHINE
 
-    def decide(self, record: Record, at: At, rows: Rows) -> Decision:
-        """See `Fold.decide`; the replay rule stands in `docs/explanation/engine.md`."""
-        if not isinstance(record, Slip):
+    def decide(self, record: Record, at: Position, rows: Rows) -> Decision:
+        """See `Decider.decide`; the replay rule stands in `docs/explanation/engine.md`."""
+        if not isinstance(record, StepRequest):
             return self._without_order(record, at, rows)
-        if leaving.has_left(record.cohort, rows):
+        if segments.is_evicted(record.segment, rows):
             return Decision(Verdict.IGNORED, note="it ended and has left: nothing is done for it any more")
         order = record.order
         row = rows.journal(order.order_id)
@@ -127,32 +128,34 @@ class Participant:
             return self._undo(record, row, move, at, rows)
         return self._first(record, at, rows)
 
-    def _without_order(self, record: Record, at: At, rows: Rows) -> Decision:
-        if not isinstance(record, OrdersLeft):
+    def _without_order(self, record: Record, at: Position, rows: Rows) -> Decision:
+        if not isinstance(record, OrdersEvicted):
             return self.rule.supply(record, at, rows)
         if record.step is not self.step.name:
             raise Rejected(Fault.UNEXPECTED_RECORD, f"it is for {record.step}")
-        return leaving.left(self.journal, record, at, rows)
+        return segments.left(self.journal, record, at, rows)
 
-    def _first(self, record: Slip, at: At, rows: Rows) -> Decision:
-        order, cohort, first = record.order, record.cohort, self._machine[None]
+    def _first(self, record: StepRequest, at: Position, rows: Rows) -> Decision:
+        order, segment, first = record.order, record.segment, self._machine[None]
         if isinstance(record, Undo):
             to = first[Asked.UNDO].to
             row = JournalRow(
-                at.offset, to, order.digest, reason=record.reason, step=record.step, cohort=cohort
+                at.offset, to, order.digest, reason=record.reason, step=record.step, segment=segment
             )
             return self._decided(record, row)
         verdict = self.rule.judge(order, at, rows)
         if isinstance(verdict, Reason):
             to = first[Asked.REFUSED].to
-            row = JournalRow(at.offset, to, order.digest, reason=verdict, step=self.step.name, cohort=cohort)
+            row = JournalRow(
+                at.offset, to, order.digest, reason=verdict, step=self.step.name, segment=segment
+            )
             return self._decided(record, row)
         to = first[Asked.ACCEPTED].to
         moves = verdict or None
-        row = JournalRow(at.offset, to, order.digest, done_at=at.offset, cohort=cohort, moves=moves)
+        row = JournalRow(at.offset, to, order.digest, done_at=at.offset, segment=segment, moves=moves)
         return self._decided(record, row, moved(self.balances, verdict, at, rows))
 
-    def _undo(self, record: Slip, row: JournalRow, move: Move, at: At, rows: Rows) -> Decision:
+    def _undo(self, record: StepRequest, row: JournalRow, move: Move, at: Position, rows: Rows) -> Decision:
         assert isinstance(record, Undo)
         undone = row._replace(
             version=at.offset,
@@ -160,23 +163,23 @@ class Participant:
             undone_at=at.offset,
             reason=record.reason,
             step=record.step,
-            cohort=record.cohort,
+            segment=record.segment,
         )
         return self._decided(record, undone, moved(self.balances, inverse(row.moves), at, rows))
 
-    def _decided(self, record: Slip, row: JournalRow, balances: tuple[Put, ...] = ()) -> Decision:
+    def _decided(self, record: StepRequest, row: JournalRow, balances: tuple[Put, ...] = ()) -> Decision:
         put = Put(self.journal, record.order_id, row)
         return Decision(Verdict.APPLIED, put, balances, (self._answer(record, row),))
 
-    def _answer(self, record: Slip, row: JournalRow) -> Record:
+    def _answer(self, record: StepRequest, row: JournalRow) -> Record:
         """The recorded outcome, as a record."""
-        order, cohort = record.order, record.cohort
+        order, segment = record.order, record.segment
         if row.state is State.DONE:
-            return route.send_on(self.step, order, cohort)
+            return route.send_on(self.step, order, segment)
         assert row.reason is not None and row.step is not None
-        return route.send_back(self.step, order, row.reason, row.step, cohort)
+        return route.send_back(self.step, order, row.reason, row.step, segment)
 
-    def _replayed(self, row: JournalRow, at: At, rows: Rows) -> tuple[Put, ...]:
+    def _replayed(self, row: JournalRow, at: Position, rows: Rows) -> tuple[Put, ...]:
         """The moves of exactly the record that made them, for each balance that has not seen them yet."""
         if at.offset == row.done_at:
             return moved(self.balances, row.moves or {}, at, rows, replay=True)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 from saga_app.core import money, route
-from saga_app.core.decision import At, Decision, Rows
+from saga_app.core.decider import Decision, Position, Rows
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.moves import Moves, Supply, balance, policy_changed
 from saga_app.core.order import Order, digest
@@ -38,7 +38,7 @@ class Payment:
         empty = Account(-1, Decimal(0), Decimal(0))
         self._deposits = Supply(self.journal, self.balances, empty)
 
-    def judge(self, order: Order, at: At, rows: Rows) -> Reason | Moves:
+    def judge(self, order: Order, at: Position, rows: Rows) -> Reason | Moves:
         key = f"{order.customer_id}:{order.currency}"
         account = None if order.customer_id is None else balance(key, at, rows)
         assert account is None or isinstance(account, Account)
@@ -47,7 +47,7 @@ class Payment:
             return reason
         return {} if account is None or not order.amount else {key: str(-order.amount)}
 
-    def supply(self, record: Record, at: At, rows: Rows) -> Decision:
+    def supply(self, record: Record, at: Position, rows: Rows) -> Decision:
         if isinstance(record, FundsDeposited):
             amount = money.normal(record.amount, record.currency)
             account = f"{record.customer_id}:{record.currency}"

@@ -14,7 +14,6 @@ from saga_app.core import money
 from saga_app.core.fields import (
     AS_TUPLE,
     MOST_LINES,
-    CohortName,
     Country,
     Currency,
     Id,
@@ -22,6 +21,7 @@ from saga_app.core.fields import (
     Money,
     Natural,
     Note,
+    SegmentName,
     TypedId,
 )
 from saga_app.core.order import Line, Order, PricedLines, merged
@@ -117,7 +117,7 @@ class OrderCompleted(Model):
 
     type: Literal["OrderCompleted"] = "OrderCompleted"
     order_id: Id
-    cohort: CohortName | None = None
+    segment: SegmentName | None = None
 
 
 class OrderCancelled(Model):
@@ -127,28 +127,28 @@ class OrderCancelled(Model):
     order_id: Id
     reason: Annotated[Reason, Field(strict=False)]
     step: Annotated[StepName, Field(strict=False)]
-    cohort: CohortName | None = None
+    segment: SegmentName | None = None
 
 
-class Slip(Model):
+class StepRequest(Model):
     """A request of one step to the next or to the one before; it carries the order whole.
 
-    A cohort says which of the orders that ever had this id is meant.
+    A segment says which of the orders that ever had this id is meant.
     """
 
     order: Order
-    cohort: CohortName | None = None
+    segment: SegmentName | None = None
 
     @property
     def order_id(self) -> str:
         return self.order.order_id
 
 
-class Do(Slip):
+class Do(StepRequest):
     """Asks a step to act."""
 
 
-class Undo(Slip):
+class Undo(StepRequest):
     """Asks a step to undo what it did, and says why and where the order was turned round."""
 
     reason: Annotated[Reason, Field(strict=False)]
@@ -245,33 +245,33 @@ class ForPartition(Model):
     partition: Natural
 
 
-#: Cohorts that may leave at once, with orders in them or not.
-MOST_COHORTS: Final = 10_000
+#: Segments that may leave at once, with orders in them or not.
+MOST_SEGMENTS: Final = 10_000
 
 
-class LeavingBegun(ForPartition):
-    """The checkout worker's clock: from here on orders are placed in cohorts of so many offsets."""
+class RetentionStarted(ForPartition):
+    """The checkout worker's clock: from here on orders are placed in segments of so many offsets."""
 
-    type: Literal["LeavingBegun"] = "LeavingBegun"
+    type: Literal["RetentionStarted"] = "RetentionStarted"
     width: Annotated[int, Field(ge=1, le=500)]
 
 
-class Leaver(Model):
+class EvictedOrder(Model):
     """An order that leaves, and in which partition of each step's inbox its rows are, in the order of the route."""
 
     order_id: Id
     at: Annotated[tuple[Natural, ...], AS_TUPLE, Field(min_length=1, max_length=16)]
 
 
-class CohortsClosed(ForPartition):
-    """The checkout worker's clock: all orders of these cohorts ended more than `after` ms ago."""
+class SegmentsClosed(ForPartition):
+    """The checkout worker's clock: all orders of these segments ended more than `after` ms ago."""
 
-    type: Literal["CohortsClosed"] = "CohortsClosed"
+    type: Literal["SegmentsClosed"] = "SegmentsClosed"
     first: Natural
     below: Natural
     after: Natural
     partitions: Annotated[int, Field(ge=1, le=1_000)]
-    orders: Annotated[tuple[Leaver, ...], AS_TUPLE, Field(max_length=MOST_LINES)]
+    orders: Annotated[tuple[EvictedOrder, ...], AS_TUPLE, Field(max_length=MOST_LINES)]
 
     @model_validator(mode="after")
     def _stay_within(self) -> Self:
@@ -281,19 +281,19 @@ class CohortsClosed(ForPartition):
         return self
 
 
-class CohortsForgotten(ForPartition):
-    """The checkout worker's clock: these cohorts, closed together, left more than `after` ms ago."""
+class SegmentsPurged(ForPartition):
+    """The checkout worker's clock: these segments, closed together, left more than `after` ms ago."""
 
-    type: Literal["CohortsForgotten"] = "CohortsForgotten"
+    type: Literal["SegmentsPurged"] = "SegmentsPurged"
     first: Natural
     below: Natural
     after: Natural
 
 
-class OrdersLeft(ForPartition):
-    """These orders of checkout's partition `source` have left, and with them all of its cohorts below."""
+class OrdersEvicted(ForPartition):
+    """These orders of checkout's partition `source` have left, and with them all of its segments below."""
 
-    type: Literal["OrdersLeft"] = "OrdersLeft"
+    type: Literal["OrdersEvicted"] = "OrdersEvicted"
     step: Annotated[StepName, Field(strict=False)]
     source: Natural
     first: Natural
@@ -309,8 +309,8 @@ class OrdersLeft(ForPartition):
 
 
 def _are_not_too_many(first: int, below: int) -> None:
-    if below - first > MOST_COHORTS:
-        raise ValueError(f"at most {MOST_COHORTS} cohorts leave at once")
+    if below - first > MOST_SEGMENTS:
+        raise ValueError(f"at most {MOST_SEGMENTS} segments leave at once")
 
 
 Record = (
@@ -328,8 +328,8 @@ Record = (
     | FundsDeposited
     | StockReceived
     | PolicyChanged
-    | LeavingBegun
-    | CohortsClosed
-    | CohortsForgotten
-    | OrdersLeft
+    | RetentionStarted
+    | SegmentsClosed
+    | SegmentsPurged
+    | OrdersEvicted
 )

@@ -97,31 +97,31 @@ def step(name: StepName) -> Step:
     return _BY_NAME[name]
 
 
-def start(order: Order, cohort: str | None = None) -> Record:
+def start(order: Order, segment: str | None = None) -> Record:
     """Asks the first step to act."""
-    return _asked(ROUTE[0].do, order, cohort)
+    return _asked(ROUTE[0].do, order, segment)
 
 
-def abort(order: Order, reason: Reason, cohort: str | None = None) -> Record:
+def abort(order: Order, reason: Reason, segment: str | None = None) -> Record:
     """Cancelling walks the route from its end, so it meets the order wherever it is."""
-    return _asked(ROUTE[-1].undo, order, cohort, reason=reason, step=StepName.CHECKOUT)
+    return _asked(ROUTE[-1].undo, order, segment, reason=reason, step=StepName.CHECKOUT)
 
 
-def send_on(here: Step, order: Order, cohort: str | None = None) -> Record:
+def send_on(here: Step, order: Order, segment: str | None = None) -> Record:
     """Asks the next step to act, or ends the order as completed."""
     if here is PIVOT:
-        return records.OrderCompleted.of(type="OrderCompleted", order_id=order.order_id, cohort=cohort)
-    return _asked(_AFTER[here.name].do, order, cohort)
+        return records.OrderCompleted.of(type="OrderCompleted", order_id=order.order_id, segment=segment)
+    return _asked(_AFTER[here.name].do, order, segment)
 
 
 def send_back(
-    here: Step, order: Order, reason: Reason, turned_at: StepName, cohort: str | None = None
+    here: Step, order: Order, reason: Reason, turned_at: StepName, segment: str | None = None
 ) -> Record:
     """Asks the step before to undo, or ends the order as cancelled."""
     if here is ROUTE[0]:
-        return records.OrderCancelled(order_id=order.order_id, reason=reason, step=turned_at, cohort=cohort)
-    return _asked(_BEFORE[here.name].undo, order, cohort, reason=reason, step=turned_at)
+        return records.OrderCancelled(order_id=order.order_id, reason=reason, step=turned_at, segment=segment)
+    return _asked(_BEFORE[here.name].undo, order, segment, reason=reason, step=turned_at)
 
 
-def _asked(slip: type[Do | Undo], order: Order, cohort: str | None, **turned: StrEnum) -> Record:
-    return slip.of(type=slip.__name__, order=order, cohort=cohort, **turned)  # type: ignore[return-value]
+def _asked(step_request: type[Do | Undo], order: Order, segment: str | None, **turned: StrEnum) -> Record:
+    return step_request.of(type=step_request.__name__, order=order, segment=segment, **turned)  # type: ignore[return-value]

@@ -12,12 +12,12 @@ from typing import Any, Final, NamedTuple, Self
 
 from pydantic_core import from_json, to_json
 
-from saga_app.core.horizons import SPECIAL, Cohort, Horizon, Total
 from saga_app.core.records import Reason, StepName
+from saga_app.core.retention.rows import SPECIAL, LowWatermark, Segment, Total
 
 _VERSION: Final = b'{"version":'
 _ORDER: Final = b',"order":'
-_NOTHING: Final = b',"nothing":true}'
+_TOMBSTONE: Final = b',"nothing":true}'
 _GONE: Final = b',"gone":"'
 
 
@@ -54,13 +54,13 @@ class OrderRow(NamedTuple):
     ended_at: int | None = None
     reason: Reason | None = None
     step: StepName | None = None
-    cohort: str | None = None
+    segment: str | None = None
 
     def encode(self) -> bytes:
-        version, status, placed_at, tries, since, order, ended_at, reason, step, cohort = self
+        version, status, placed_at, tries, since, order, ended_at, reason, step, segment = self
         ended = "" if ended_at is None else f',"ended_at":{ended_at}'
         head = f'{{"version":{version},"status":"{status}","placed_at":{placed_at},"tries":{tries},"since":{since}'
-        return b"%s%s%s}" % (f"{head}{ended}{_turned_at(reason, step)}{_of(cohort)}".encode(), _ORDER, order)
+        return b"%s%s%s}" % (f"{head}{ended}{_turned_at(reason, step)}{_of(segment)}".encode(), _ORDER, order)
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -84,20 +84,20 @@ class JournalRow(NamedTuple):
     undone_at: int | None = None
     reason: Reason | None = None
     step: StepName | None = None
-    cohort: str | None = None
+    segment: str | None = None
     moves: Mapping[str, str | int] | None = None
     limit: str | None = None
     countries: list[str] | None = None
 
     def encode(self) -> bytes:
-        version, state, content, done_at, undone_at, reason, step, cohort, moves, limit, countries = self
+        version, state, content, done_at, undone_at, reason, step, segment, moves, limit, countries = self
         done = "" if done_at is None else f',"done_at":{done_at}'
         undone = "" if undone_at is None else f',"undone_at":{undone_at}'
         moved = "" if moves is None else f',"moves":{{{",".join(map(_move, moves.items()))}}}'
         rule = "" if limit is None and countries is None else _parameters(limit, countries)
         return (
             f'{{"version":{version},"state":"{state}","content":"{content}"{done}{undone}'
-            f"{_turned_at(reason, step)}{_of(cohort)}{moved}{rule}}}"
+            f"{_turned_at(reason, step)}{_of(segment)}{moved}{rule}}}"
         ).encode()
 
     @classmethod
@@ -153,12 +153,12 @@ class Stock(NamedTuple):
         return cls(**from_json(data))
 
 
-class GoneOrder(NamedTuple):
+class ClosedOrder(NamedTuple):
     """Table `orders`: an order that has left, for as long as a repeat of it must be known. `content` is its digest."""
 
     version: int
     gone: Status
-    cohort: str
+    segment: str
     content: str
 
     @property
@@ -171,20 +171,20 @@ class GoneOrder(NamedTuple):
     @classmethod
     def decode(cls, data: bytes) -> Self:
         fields = from_json(data)
-        return cls(fields["version"], Status(fields["gone"]), fields["cohort"], fields["content"])
+        return cls(fields["version"], Status(fields["gone"]), fields["segment"], fields["content"])
 
 
-class Nothing(NamedTuple):
+class Tombstone(NamedTuple):
     """No row any more, since this version. In a changelog it is a tombstone with its version in a header."""
 
     version: int
 
     def encode(self) -> bytes:
-        return _VERSION + str(self.version).encode() + _NOTHING
+        return _VERSION + str(self.version).encode() + _TOMBSTONE
 
 
 Balance = Account | Stock
-Row = OrderRow | GoneOrder | JournalRow | Account | Stock | Cohort | Horizon | Total | Nothing
+Row = OrderRow | ClosedOrder | JournalRow | Account | Stock | Segment | LowWatermark | Total | Tombstone
 
 #: Every other table is the journal of a step.
 _PLAIN: Final[Mapping[str, type[OrderRow | Account | Stock]]] = {
@@ -193,7 +193,7 @@ _PLAIN: Final[Mapping[str, type[OrderRow | Account | Stock]]] = {
     "stock": Stock,
 }
 #: All that is written to a changelog as bytes.
-WRITTEN: Final = (OrderRow, JournalRow, Account, Stock, GoneOrder, Cohort, Horizon, Total)
+WRITTEN: Final = (OrderRow, JournalRow, Account, Stock, ClosedOrder, Segment, LowWatermark, Total)
 
 
 def decode(table: str, key: str, data: bytes) -> Row:
@@ -204,13 +204,13 @@ def decode(table: str, key: str, data: bytes) -> Row:
     if special is not None:
         return special.decode(data)
     if table == "orders" and _GONE in data[:40]:
-        return GoneOrder.decode(data)
+        return ClosedOrder.decode(data)
     return _PLAIN.get(table, JournalRow).decode(data)
 
 
-def is_nothing(data: bytes) -> bool:
+def is_tombstone(data: bytes) -> bool:
     """Whether these bytes say that there is no row."""
-    return len(data) < 60 and data.endswith(_NOTHING)
+    return len(data) < 60 and data.endswith(_TOMBSTONE)
 
 
 def version_of(data: bytes) -> int:
@@ -230,8 +230,8 @@ def _turned_at(reason: Reason | None, step: StepName | None) -> str:
     return "" if reason is None else f',"reason":"{reason}","step":"{step}"'
 
 
-def _of(cohort: str | None) -> str:
-    return "" if cohort is None else f',"cohort":"{cohort}"'
+def _of(segment: str | None) -> str:
+    return "" if segment is None else f',"segment":"{segment}"'
 
 
 def _parameters(limit: str | None, countries: list[str] | None) -> str:

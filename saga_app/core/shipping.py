@@ -3,7 +3,7 @@
 from typing import Final
 
 from saga_app.core import route
-from saga_app.core.decision import At, Decision, Rows
+from saga_app.core.decider import Decision, Position, Rows
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.moves import Moves, policy_changed
 from saga_app.core.order import Order, digest
@@ -28,10 +28,10 @@ class Shipping:
     journal = step.journal
     balances = None
 
-    def judge(self, order: Order, at: At, rows: Rows) -> Reason | Moves:
+    def judge(self, order: Order, at: Position, rows: Rows) -> Reason | Moves:
         return refuse(order, countries_in_force(rows)) or {}
 
-    def supply(self, record: Record, at: At, rows: Rows) -> Decision:
+    def supply(self, record: Record, at: Position, rows: Rows) -> Decision:
         assert isinstance(record, PolicyChanged)
         if record.countries is None:
             raise Rejected(Fault.INVALID, "the shipping policy has countries, not a limit")

@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from saga_app import topics, wire
 from saga_app.core.errors import Rejected
 from saga_app.core.records import OrderCancelled, OrderCompleted, Reason
-from saga_app.letters.letter import read_letter
+from saga_app.dead_letters.letter import read_letter
 from saga_app.settings import readers_group
 
 #: Seconds to wait for the broker's answer.

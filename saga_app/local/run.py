@@ -15,17 +15,17 @@ from typing import Any, Final
 from saga_app import topics
 from saga_app.audit.audit import audit
 from saga_app.audit.report import as_lines
-from saga_app.commands.group import Group
-from saga_app.commands.sending import Sender
 from saga_app.commands.topics import all_wanted
 from saga_app.demo import retail
-from saga_app.durable import topic_admin
+from saga_app.kafka import topic_admin
+from saga_app.kafka.consumer_group import Group
+from saga_app.kafka.sender import Sender
 from saga_app.local.broker import Broker
 from saga_app.local.cluster import Cluster
 from saga_app.local.errors import LocalKafkaError
 from saga_app.local.follow import COMPLETED, Follower
 from saga_app.local.process import until
-from saga_app.local.workers import LocalOrderBook, LocalWorker, WorkerFailed
+from saga_app.local.workers import LocalOrderDatabase, LocalWorker, WorkerFailed
 from saga_app.settings import Settings, SettingsError
 from saga_app.wire import decode
 
@@ -50,7 +50,7 @@ class Run:
         self.folder: Path = options.folder
         self.broker: Broker | Cluster | None = None
         self.workers: list[LocalWorker] = []
-        self.book: LocalOrderBook | None = None
+        self.book: LocalOrderDatabase | None = None
         self.placed: set[str] = set()
         self.follower: Follower | None = None
 
@@ -66,7 +66,7 @@ class Run:
         ]
         for worker in self.workers:
             worker.start()
-        self.book = LocalOrderBook(self.folder, self._told(), say)
+        self.book = LocalOrderDatabase(self.folder, self._told(), say)
         self.book.start()
         self._write_environment()
         for worker in self.workers:

@@ -127,11 +127,11 @@ class LocalWorker(LocalProcess):
             )
 
 
-class LocalOrderBook(LocalProcess):
-    """`saga orderbook`, which keeps the order database up to date."""
+class LocalOrderDatabase(LocalProcess):
+    """`saga orderdb run`, which keeps the order database up to date."""
 
     def __init__(self, folder: Path, settings: Mapping[str, str], say: Callable[[str], None]) -> None:
-        super().__init__(folder, "orderbook", ("saga", "orderbook"), settings, say)
+        super().__init__(folder, "orderdb", ("saga", "orderdb"), settings, say)
         self._told = False
 
     def look(self) -> None:
@@ -143,7 +143,7 @@ class LocalOrderBook(LocalProcess):
         else:
             self._told = True
             self._say(
-                f"orderbook ended with exit code {self.ended}, and orders go on without it; see {self.log}"
+                f"orderdb ended with exit code {self.ended}, and orders go on without it; see {self.log}"
             )
 
 

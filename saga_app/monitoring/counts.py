@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 from saga_app.core.rows import OPEN_STATUSES, JournalRow, OrderRow, Row
-from saga_app.durable.ports import Batch
+from saga_app.kafka.messages import Batch
 
 #: Upper bounds of the classes of a histogram: seconds, and records, of a round.
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

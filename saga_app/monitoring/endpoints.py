@@ -3,7 +3,7 @@
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from saga_app.durable.overrides.app import SagaApp
+from saga_app.engine.faust.app import SagaApp
 from saga_app.monitoring import metrics
 from saga_app.monitoring.counts import Counts
 from saga_app.monitoring.health import health

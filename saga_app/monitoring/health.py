@@ -2,7 +2,7 @@
 
 from typing import Any, Final, NamedTuple
 
-from saga_app.durable.overrides.app import SagaApp
+from saga_app.engine.faust.app import SagaApp
 
 #: Seconds that the watchdog may doubt something before the worker is not ready: a heartbeat may be late.
 PATIENCE: Final = 5.0

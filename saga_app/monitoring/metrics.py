@@ -15,12 +15,12 @@ from prometheus_client.registry import Collector
 import agents
 import saga_app
 from saga_app import topics
-from saga_app.core.decision import Verdict
+from saga_app.core.decider import Verdict
 from saga_app.core.records import Reason
 from saga_app.core.rows import State, Status
-from saga_app.durable.engine import Engine
-from saga_app.durable.library import Service
-from saga_app.durable.round import Round
+from saga_app.engine.engine import Engine
+from saga_app.engine.round import Round
+from saga_app.engine.stores.manager import Service
 from saga_app.monitoring.counts import Counts, Histogram
 from saga_app.monitoring.health import Health
 from saga_app.settings import Settings
@@ -117,7 +117,7 @@ class WorkerCollector(Collector):
         yield GaugeMetricFamily(
             "saga_partitions",
             "Partitions of the checkout inbox that this worker owns",
-            value=len(engine.desks[topics.CHECKOUT].durable) if engine.generation >= 0 else 0,
+            value=len(engine.buffers[topics.CHECKOUT].durable) if engine.generation >= 0 else 0,
         )
         yield GaugeMetricFamily(
             "saga_orders_open",
@@ -139,10 +139,10 @@ class WorkerCollector(Collector):
             "Records of this worker's partitions that it has not made durable, as far as its last fetches told",
             labels=LABELS["saga_inbox_lag_records"],
         )
-        for topic, desk in engine.desks.items():
-            waiting.add_metric((_SERVICE[topic],), desk.waiting)
+        for topic, buffer in engine.buffers.items():
+            waiting.add_metric((_SERVICE[topic],), buffer.waiting)
             behind = engine.reader.behind(topic) if running else 0
-            lag.add_metric((_SERVICE[topic],), desk.waiting + behind)
+            lag.add_metric((_SERVICE[topic],), buffer.waiting + behind)
         yield waiting
         yield lag
         yield GaugeMetricFamily(
@@ -170,7 +170,7 @@ def registry(engine: Engine, counts: Counts, health: Callable[[], Health]) -> Co
 
 def families() -> list[Metric]:
     """What a worker tells, as it would before it has started: for documents, and whoever checks that a name is one."""
-    engine = Engine(Settings(), [Service(agent.TOPIC, agent.FOLD) for agent in agents.ALL], Counts())
+    engine = Engine(Settings(), [Service(agent.TOPIC, agent.DECIDER) for agent in agents.ALL], Counts())
     return list(WorkerCollector(engine, Counts(), lambda: Health(False, "starting")).collect())
 
 

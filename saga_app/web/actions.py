@@ -1,15 +1,15 @@
 """What a page can do: the same records that the commands send. Blocking; called in a thread."""
 
 from saga_app import topics, wire
-from saga_app.commands.resending import post
-from saga_app.commands.sending import Sender, checked
 from saga_app.core.records import OrderPlaced
-from saga_app.durable import changelogs
-from saga_app.durable.dead_letters import LetterId
-from saga_app.durable.ports import Outgoing
-from saga_app.letters import replaying
-from saga_app.letters.letter import Letter, Replay
-from saga_app.letters.letterbox import Letterbox
+from saga_app.dead_letters import replay
+from saga_app.dead_letters.format import LetterId
+from saga_app.dead_letters.letter import Letter, Replay
+from saga_app.dead_letters.reader import Letterbox
+from saga_app.dead_letters.resend import post
+from saga_app.engine.stores import changelog
+from saga_app.kafka.messages import Outgoing
+from saga_app.kafka.sender import Sender, checked
 from saga_app.settings import Settings
 
 
@@ -34,7 +34,7 @@ def nudge(settings: Settings, order_id: str, placed: tuple[int, int]) -> str:
         raise NotDone(f"The record that placed it is not in {topics.CHECKOUT} any more.")
     record = wire.decode(value)
     if not isinstance(record, OrderPlaced) or record.order_id != order_id:
-        raise NotDone("The order database is a copy of other topics: saga rebuild-orders makes it anew.")
+        raise NotDone("The order database is a copy of other topics: saga orderdb rebuild makes it anew.")
     partition = topics.partition_of(order_id, settings.partitions)
     (sent,) = Sender(settings).post([Outgoing(topics.CHECKOUT, order_id.encode(), value, partition)])
     return str(sent)
@@ -42,7 +42,7 @@ def nudge(settings: Settings, order_id: str, placed: tuple[int, int]) -> str:
 
 def raw(settings: Settings, topic: str, partition: int, offset: int) -> bytes | None:
     """The value of one record, or None if it is not there (any more)."""
-    for chunk in changelogs.chunks(settings.kafka, topic, partition, offset, offset + 1):
+    for chunk in changelog.chunks(settings.kafka, topic, partition, offset, offset + 1):
         for message in chunk:
             if message.offset() == offset:
                 value: bytes | None = message.value()
@@ -50,16 +50,16 @@ def raw(settings: Settings, topic: str, partition: int, offset: int) -> bytes | 
     return None
 
 
-def dry_run(settings: Settings, place: LetterId) -> replaying.Plan:
+def dry_run(settings: Settings, place: LetterId) -> replay.Plan:
     """What sending the letter again would send. `replaying.Stays` says why not; `NotDone` if it is not there."""
     letter, replays, _ = _letter(settings, place)
-    return replaying.plan(letter, replays, settings.partitions)
+    return replay.plan(letter, replays, settings.partitions)
 
 
 def replay(settings: Settings, place: LetterId, *, force: bool) -> str:
     """Sends the letter again, and marks it; where it stands now."""
     letter, replays, _ = _letter(settings, place)
-    plan = replaying.plan(letter, replays, settings.partitions, force=force)
+    plan = replay.plan(letter, replays, settings.partitions, force=force)
     ((*places,),) = post(Sender(settings), [plan])
     return ", ".join(map(str, places))
 

@@ -6,13 +6,13 @@ from typing import Any, Final, TypeVar
 
 from aiohttp import web
 
-from saga_app.commands.broker import reach
+from saga_app.kafka.reachable import reach
 from saga_app.settings import Settings
 from saga_app.web import actions, render, topology, views
-from saga_app.web.book import Book
-from saga_app.web.guard import Guard
-from saga_app.web.live import Live
-from saga_app.web.trouble import trouble
+from saga_app.web.access import Guard
+from saga_app.web.database import Book
+from saga_app.web.error_page import trouble
+from saga_app.web.sse import Live
 from saga_app.web.views import View
 
 #: Bytes of a form, and threads that ask Kafka at the same time.

@@ -9,13 +9,13 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import saga_app
-from saga_app.commands.output import printable
-from saga_app.commands.screen import Screen
-from saga_app.core import words
-from saga_app.letters import pretty
-from saga_app.letters.letter import text, written
-from saga_app.orderbook.recent import CLASSES
-from saga_app.orderbook.words import clock
+from saga_app.commands.render.output import printable
+from saga_app.commands.render.terminal import Screen
+from saga_app.core import labels
+from saga_app.dead_letters import pretty
+from saga_app.dead_letters.letter import text, written
+from saga_app.orderdb.present.summary import clock
+from saga_app.orderdb.queries.recent import CLASSES
 
 _SCREEN: Final = Screen()
 
@@ -77,7 +77,7 @@ ENVIRONMENT.filters.update(
     shape=_shape,
     lines=pretty.lines,
     text=text,
-    why=words.why,
+    why=labels.why,
 )
 ENVIRONMENT.globals.update(version=saga_app.__version__)
 

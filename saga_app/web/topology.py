@@ -7,14 +7,14 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_app import topics
-from saga_app.commands.group import PATIENCE, Group
-from saga_app.durable import changelogs
-from saga_app.durable.committed import committed
-from saga_app.durable.dead_letters import LetterId
-from saga_app.durable.ports import Place
-from saga_app.durable.refusal import Admin
-from saga_app.orderbook import lists
-from saga_app.orderbook.schema import order_events
+from saga_app.dead_letters.format import LetterId
+from saga_app.engine.stores import changelog
+from saga_app.kafka.broker_errors import Admin
+from saga_app.kafka.consumer_group import PATIENCE, Group
+from saga_app.kafka.messages import Place
+from saga_app.kafka.offsets import committed
+from saga_app.orderdb.queries import orders
+from saga_app.orderdb.schema import order_events
 from saga_app.settings import Settings
 
 
@@ -40,7 +40,7 @@ class Topology(NamedTuple):
 
 async def progress(connection: AsyncConnection) -> Mapping[Place, int]:
     """How far each partition was copied."""
-    return await lists.progress(connection)
+    return await orders.progress(connection)
 
 
 async def is_event(connection: AsyncConnection, at: LetterId) -> bool:
@@ -56,7 +56,7 @@ def look(settings: Settings, copied: Mapping[Place, int]) -> Topology:
     admin = Admin(settings)
     places = [(topic, each) for topic in topics.INBOXES for each in range(settings.partitions)]
     taken = committed(admin, settings.app_id, places, PATIENCE)
-    first, ends = changelogs.beginnings(admin, places), changelogs.ends(admin, places)
+    first, ends = changelog.beginnings(admin, places), changelog.ends(admin, places)
     inboxes = [
         Inbox(
             *place,

@@ -7,15 +7,16 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_app.core.rows import Status
-from saga_app.durable.dead_letters import LetterId
-from saga_app.letters.choice import moment
-from saga_app.orderbook import accounts, conserved, letters, lists, stock
-from saga_app.orderbook.lists import Choice, Listed
-from saga_app.orderbook.order import find
-from saga_app.orderbook.recent import recent
-from saga_app.orderbook.standing import Standing
-from saga_app.orderbook.timeline import route, timeline
-from saga_app.orderbook.words import in_short, sentence
+from saga_app.dead_letters.filters import moment
+from saga_app.dead_letters.format import LetterId
+from saga_app.orderdb.present import reconciliation
+from saga_app.orderdb.present.order_status import Standing
+from saga_app.orderdb.present.summary import in_short, sentence
+from saga_app.orderdb.present.timeline import route, timeline
+from saga_app.orderdb.queries import accounts, dead_letters, orders, stock
+from saga_app.orderdb.queries.order import find
+from saga_app.orderdb.queries.orders import Choice, Listed
+from saga_app.orderdb.queries.recent import recent
 from saga_app.web import render
 
 #: Rows of a page.
@@ -39,7 +40,7 @@ class Kind(NamedTuple):
     """How a balance is asked for, added up and named; `at` is its field under `part`, `amount` what an order has."""
 
     asked: Any
-    adds_up: Callable[..., conserved.Conserved]
+    adds_up: Callable[..., reconciliation.Conserved]
     head: str
     part: str
     at: str
@@ -50,7 +51,7 @@ class Kind(NamedTuple):
 
 _ARTICLE: Final = Kind(
     stock,
-    conserved.of_stock,
+    reconciliation.of_stock,
     head="Article",
     part="Warehouse",
     at="warehouse",
@@ -60,7 +61,7 @@ _ARTICLE: Final = Kind(
 )
 _ACCOUNT: Final = Kind(
     accounts,
-    conserved.of_account,
+    reconciliation.of_account,
     head="Account of",
     part="Currency",
     at="currency",
@@ -76,16 +77,16 @@ class Wrong(Exception):
 
 async def overview(connection: AsyncConnection, name: str, query: Query) -> View:
     """The first page: numbers, what became of the orders of the last minutes, late orders, the newest orders."""
-    late = lists.late(render.now())
+    late = orders.late(render.now())
     return View(
         "overview.html",
         {
             "counts": await _counts(connection, Choice()),
             "recent": await recent(connection, render.now()),
-            "late": sum((await lists.counts(connection, late)).values()),
-            "late_orders": _said(await lists.page(connection, late, LATE, oldest_first=True)),
-            "newest": _said(await lists.page(connection, Choice(), NEWEST)),
-            "dead": sum((await letters.counts(connection)).values()),
+            "late": sum((await orders.counts(connection, late)).values()),
+            "late_orders": _said(await orders.page(connection, late, LATE, oldest_first=True)),
+            "newest": _said(await orders.page(connection, Choice(), NEWEST)),
+            "dead": sum((await dead_letters.counts(connection)).values()),
         },
     )
 
@@ -94,7 +95,7 @@ async def orders(connection: AsyncConnection, name: str, query: Query) -> View:
     """Orders by state, time and text, newest first. `Wrong` if the address is."""
     choice, given = _choice(query), _given(query, "state", "q", "since", "late")
     try:
-        found = await lists.page(connection, choice, MOST + 1, query.get("before") or None)
+        found = await orders.page(connection, choice, MOST + 1, query.get("before") or None)
     except LookupError:
         raise Wrong(f"There is no order {query['before']!r} to go on after.") from None
     return View(
@@ -154,13 +155,13 @@ async def account(connection: AsyncConnection, name: str, query: Query) -> View:
 async def dead_letters(connection: AsyncConnection, name: str, query: Query) -> View:
     """What could not be applied, newest first. `Wrong` if the address is."""
     before = place(query["before"]) if query.get("before") else None
-    found = await letters.page(connection, MOST + 1, query.get("reason", ""), before)
+    found = await dead_letters.page(connection, MOST + 1, query.get("reason", ""), before)
     return View(
         "dead_letters.html",
         {
             "letters": found[:MOST],
             "next": found[MOST - 1]["id"] if len(found) > MOST else None,
-            "counts": await letters.counts(connection),
+            "counts": await dead_letters.counts(connection),
             "given": _given(query, "reason"),
         },
     )
@@ -168,7 +169,7 @@ async def dead_letters(connection: AsyncConnection, name: str, query: Query) -> 
 
 async def dead_letter(connection: AsyncConnection, name: str, query: Query) -> View:
     """One of them, with its bytes; `name` is TOPIC:PARTITION:OFFSET."""
-    found = await letters.one(connection, place(name))
+    found = await dead_letters.one(connection, place(name))
     if found is None:
         return View("no_letter.html", {"id": name}, 404)
     return View("dead_letter.html", {"letter": found, "plan": None, "done": query.get("done", "")})
@@ -193,13 +194,13 @@ def _choice(query: Query) -> Choice:
         raise Wrong(str(error)) from None
     choice = Choice((state,) if state else (), at, query.get("q", ""))
     if query.get("late"):
-        late = lists.late(render.now())
+        late = orders.late(render.now())
         return choice._replace(until=late.until, statuses=choice.statuses or late.statuses)
     return choice
 
 
 async def _counts(connection: AsyncConnection, choice: Choice) -> dict[str, int]:
-    found = await lists.counts(connection, choice)
+    found = await orders.counts(connection, choice)
     return {status.value: found.get(status, 0) for status in Status}
 
 

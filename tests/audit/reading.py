@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from saga_app.kafka.messages import Place
 
-from saga_app.audit import limits
-from saga_app.durable import changelogs
-from saga_app.durable.ports import Place
+from saga_app.audit import cuts
+from saga_app.engine.stores import changelog
 from tests.audit.world import World
 
 
@@ -46,9 +46,9 @@ def reading(world: World) -> Iterator[World]:
 
     with pytest.MonkeyPatch.context() as patch:
         for answer in (chunks, beginnings, after, topic_ids):
-            patch.setattr(changelogs, answer.__name__, answer)
-        patch.setattr(changelogs, "readable_ends", ends)
-        patch.setattr(changelogs, "cluster_id", lambda admin: world.cluster)
-        patch.setattr(limits, "AdminClient", lambda config: None)
-        patch.setattr(limits, "committed", committed)
+            patch.setattr(changelog, answer.__name__, answer)
+        patch.setattr(changelog, "readable_ends", ends)
+        patch.setattr(changelog, "cluster_id", lambda admin: world.cluster)
+        patch.setattr(cuts, "AdminClient", lambda config: None)
+        patch.setattr(cuts, "committed", committed)
         yield world

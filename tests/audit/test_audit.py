@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from saga_app.kafka.messages import Outgoing, Place
 
 from saga_app import topics, wire
+from saga_app.audit.cuts import AsOf
 from saga_app.audit.findings import Breach
-from saga_app.audit.limits import At
 from saga_app.audit.report import as_json, as_lines
 from saga_app.core.records import Record
-from saga_app.durable.ports import Outgoing, Place
-from saga_app.durable.rocks import Memory, RocksShelf
-from saga_app.durable.strays import SENT_ON
+from saga_app.engine.misrouted import SENT_ON
+from saga_app.engine.stores.rocks import Memory, RocksStore
 from tests.audit.world import PARTITIONS, World, Written, bought
 from tests.support.examples import (
     cancel,
@@ -47,7 +47,7 @@ def shop(world: World) -> World:
     return world.run(*supplies).run(*orders)
 
 
-def figures(world: World, invariant: str, at: At | None = None) -> dict[str, Any]:
+def figures(world: World, invariant: str, at: AsOf | None = None) -> dict[str, Any]:
     return dict(world.audit(at).figures[invariant])
 
 
@@ -218,7 +218,7 @@ def test_an_old_row_behind_a_new_one_is_no_breach_but_is_told(shop: World) -> No
 def test_a_stopped_workers_tables_are_compared_too(shop: World, tmp_path: Path) -> None:
     for partition in range(PARTITIONS):
         changelog = ("saga-orders-changelog", partition)
-        store = RocksShelf(tmp_path / "tables" / f"orders-{partition}.db", Memory())
+        store = RocksStore(tmp_path / "tables" / f"orders-{partition}.db", Memory())
         store.write(
             {each.sent_key or b"": each.sent_value or b"" for each in shop.logs[changelog]},
             shop.end(changelog),
@@ -239,7 +239,7 @@ def test_a_store_that_differs_from_its_changelog_is_found(shop: World, tmp_path:
         rows[b"completed"] = rows[b"completed"].replace(b"COMPLETED", b"CANCELLED")
     else:
         rows[b"ghost"] = rows[b"completed"]
-    store = RocksShelf(tmp_path / "tables" / f"orders-{place[1]}.db", Memory())
+    store = RocksStore(tmp_path / "tables" / f"orders-{place[1]}.db", Memory())
     store.write(rows, shop.end(place))
     store.close()
     found = shop.audit(data_dirs=[tmp_path]).breaches
@@ -252,7 +252,7 @@ def test_a_store_that_cannot_be_read_is_told_and_no_breach(shop: World, tmp_path
     """A worker that opens it, or comes to the damaged place, rebuilds it: nothing is lost."""
     place, _ = shop.row("orders", "completed")
     path = tmp_path / "tables" / f"orders-{place[1]}.db"
-    store = RocksShelf(path, Memory())
+    store = RocksStore(path, Memory())
     store.write({each.sent_key or b"": each.sent_value or b"" for each in shop.logs[place]}, shop.end(place))
     store.close()
     for file in path.glob("*.sst"):
@@ -329,7 +329,7 @@ def test_what_is_under_way_is_told_and_no_breach(shop: World) -> None:
 
 def test_an_earlier_moment_is_told_as_it_was(shop: World) -> None:
     _, end = shop.find(topics.CHECKOUT, "OrderCompleted")
-    before, then = At(time=end.time - 1), At(time=end.time)
+    before, then = AsOf(time=end.time - 1), AsOf(time=end.time)
     assert figures(shop, "I3", before)["COMPLETED"] == 0
     assert figures(shop, "I3", then)["COMPLETED"] == 1
     assert shop.audit(before).holds and shop.audit(then).holds
@@ -337,7 +337,7 @@ def test_an_earlier_moment_is_told_as_it_was(shop: World) -> None:
 
 @pytest.mark.parametrize("offset", [0, 1, 2, 5, 9, 1000])
 def test_an_offset_cuts_every_inbox(shop: World, offset: int) -> None:
-    findings = shop.audit(At(offset=offset))
+    findings = shop.audit(AsOf(offset=offset))
     cut = sum(min(offset, shop.end((topic, each))) for topic in topics.INBOXES for each in range(PARTITIONS))
     assert findings.figures["I8"]["offsets"] == cut
     assert findings.holds
@@ -345,7 +345,7 @@ def test_an_offset_cuts_every_inbox(shop: World, offset: int) -> None:
 
 def test_money_and_stock_add_up_at_every_moment(shop: World) -> None:
     for moment in range(BEGINNING, shop.now, 10):
-        assert shop.audit(At(time=moment)).holds, moment
+        assert shop.audit(AsOf(time=moment)).holds, moment
 
 
 def test_where_the_beginning_is_gone_less_is_claimed(shop: World) -> None:

@@ -13,15 +13,15 @@ from typing import Any
 import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
+from saga_app.kafka.messages import Outgoing
 
 from saga_app import topics
-from saga_app.audit.checkpoint import MANIFEST, Refused
-from saga_app.audit.drafts import Busy, Draft, latest
+from saga_app.audit.checkpoints.checkpoint import MANIFEST, Refused
+from saga_app.audit.checkpoints.folder import Busy, Draft, latest
+from saga_app.audit.cuts import AsOf, CannotTell
 from saga_app.audit.findings import Findings
-from saga_app.audit.limits import At, CannotTell
 from saga_app.commands.audit import base_in_words
 from saga_app.core.records import Record
-from saga_app.durable.ports import Outgoing
 from tests.audit.reading import reading
 from tests.audit.world import PARTITIONS, World, bought
 from tests.support.examples import (
@@ -384,18 +384,18 @@ def test_a_state_behind_the_checkpoint_can_be_told_and_one_before_it_cannot(
     between = shop.now
     shop.run(bought("o10"))
     base = latest(tmp_path)
-    assert told(shop.audit(At(time=between), base=base)) == told(shop.audit(At(time=between)))
+    assert told(shop.audit(AsOf(time=between), base=base)) == told(shop.audit(AsOf(time=between)))
     with pytest.raises(CannotTell, match="without --checkpoint"):
-        shop.audit(At(time=then - 5), base=base)
+        shop.audit(AsOf(time=then - 5), base=base)
     with pytest.raises(CannotTell, match="without --checkpoint"):
-        shop.audit(At(offset=0), base=base)
+        shop.audit(AsOf(offset=0), base=base)
 
 
 def test_an_earlier_state_of_an_inbox_that_was_cut_cannot_be_told(shop: World) -> None:
     place, _ = shop.find(topics.PAYMENT, "PaymentRequested")
     shop.keep_from(place, 1)
     with pytest.raises(CannotTell, match="begins at offset 1"):
-        shop.audit(At(time=shop.now))
+        shop.audit(AsOf(time=shop.now))
 
 
 # The files

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from saga_app import topics
-from saga_app.audit.checkpoint import Checkpoint
-from saga_app.audit.drafts import latest
-from saga_app.audit.events import Event
-from saga_app.audit.history import history
-from saga_app.audit.words import before_in_words, in_words
+from saga_app.audit.checkpoints.checkpoint import Checkpoint
+from saga_app.audit.checkpoints.folder import latest
+from saga_app.audit.history.describe import before_in_words, in_words
+from saga_app.audit.history.events import Event
+from saga_app.audit.history.history import history
 from saga_app.core.order import PricedLine
 from saga_app.core.records import OrderPlaced
 from saga_app.settings import Settings

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
-from saga_app.audit import matching
-from saga_app.audit.matching import FOUND, SLIP, WANTED, Origin, Pair, Side, pairs
-from saga_app.audit.shelves import side_by_side
+from saga_app.audit.checks import matching
+from saga_app.audit.checks.matching import FOUND, STEP_REQUEST, WANTED, Origin, Pair, Side, pairs
+from saga_app.audit.scratch import side_by_side
 
-ORIGIN = Origin("t", 0, 1, "slip", "o1")
+ORIGIN = Origin("t", 0, 1, "step_request", "o1")
 
 
 @pytest.mark.parametrize("run", [1, 2, 1000])
@@ -22,7 +22,7 @@ def test_every_digest_comes_once_with_both_sides(
         for part in ("1", "2"):
             writer = Side(tmp_path, side, part)
             for content in contents:
-                writer.add(SLIP, content.encode(), ORIGIN._replace(what=content))
+                writer.add(STEP_REQUEST, content.encode(), ORIGIN._replace(what=content))
             writer.close()
 
     def what(pair: Pair, side: str) -> str | None:

@@ -7,25 +7,27 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from saga_app.kafka.messages import Header, Message, Offsets, Outgoing, Place
+
 from saga_app import topics, wire
 from saga_app.audit import audit as auditing
-from saga_app.audit.drafts import Draft, latest
+from saga_app.audit.checkpoints.folder import Draft, latest
+from saga_app.audit.cuts import AsOf
 from saga_app.audit.findings import Breach, Findings
-from saga_app.audit.limits import At
-from saga_app.core.decision import At as Position
-from saga_app.core.decision import Fold, Put
+from saga_app.core.decider import AsOf as Position
+from saga_app.core.decider import Decider, Put
 from saga_app.core.errors import Rejected
 from saga_app.core.order import PricedLine
 from saga_app.core.records import OrderPlaced, Record
-from saga_app.durable.dead_letters import dead_letter
-from saga_app.durable.leaving import Ages, LeavingClock
-from saga_app.durable.ports import Header, Message, Offsets, Outgoing, Place, row_record
-from saga_app.durable.round import outgoing
+from saga_app.dead_letters.format import dead_letter
+from saga_app.engine.ports import row_record
+from saga_app.engine.retention import Ages, RetentionTimer
+from saga_app.engine.round import outgoing
 from saga_app.settings import Settings
 from tests.support.examples import placed
 from tests.support.given import BEGINNING, CHECKOUT, INVENTORY, PAYMENT, SHIPPING, Tables
 
-FOLDS: Final[dict[str, Fold]] = {
+DECIDERS: Final[dict[str, Decider]] = {
     topics.CHECKOUT: CHECKOUT,
     topics.PAYMENT: PAYMENT,
     topics.INVENTORY: INVENTORY,
@@ -42,7 +44,7 @@ def bought(order_id: str, amount: str = "10.00", country: str = "GB", **goods: i
 
 
 class _Rows:
-    """The journal of checkout, as the leaving clock reads it on a worker's disk."""
+    """The journal of checkout, as the retention timer reads it on a worker's disk."""
 
     reached = 0
 
@@ -57,7 +59,7 @@ class _Rows:
         return ((key, row) for key, row in sorted(self._rows.items()) if key.startswith(prefix))
 
     def write(self, rows: Mapping[bytes, bytes], reached: int, inbox: int | None = None) -> None:
-        raise AssertionError("the leaving clock only reads")
+        raise AssertionError("the retention timer only reads")
 
 
 class _NoLog:
@@ -153,11 +155,11 @@ class World:
         return self
 
     def leave(self, *, forget: bool = False) -> "World":
-        """The leaving clock says what it has to say, much later; nothing of it is decided yet."""
+        """The retention timer says what it has to say, much later; nothing of it is decided yet."""
         self._inboxes()
         ages = Ages(leave=1_000, forget=1_000 if forget else None)
         self.now += 2_000
-        clock = LeavingClock(_NoLog(), PARTITIONS, ages, lambda: self.now, width=1)
+        clock = RetentionTimer(_NoLog(), PARTITIONS, ages, lambda: self.now, width=1)
         for partition in range(PARTITIONS):
             place = (topics.CHECKOUT, partition)
             clock.load(partition, _Rows(self.tables[place], self.committed[place]))
@@ -204,7 +206,7 @@ class World:
         """Takes a record out of its topic; those behind it keep their offsets."""
         self.logs[place].remove(written)
 
-    def audit(self, at: At | None = None, data_dirs: Sequence[Path] = (), **options: Any) -> Findings:
+    def audit(self, at: AsOf | None = None, data_dirs: Sequence[Path] = (), **options: Any) -> Findings:
         """The audit of these topics; `options` are `base` and `draft`."""
         settings = Settings(partitions_text=str(PARTITIONS), app_id=APP)
         return auditing.audit(settings, data_dirs, at, jobs=1, **options)
@@ -225,7 +227,7 @@ class World:
         places = [(topic, partition) for topic in topics.INBOXES for partition in range(PARTITIONS)]
         for place in places:
             self.committed.setdefault(place, 0)
-            self.tables.setdefault(place, Tables(FOLDS[place[0]]))
+            self.tables.setdefault(place, Tables(DECIDERS[place[0]]))
         return places
 
     def decide(self, place: Place, crashes: bool = False) -> None:
@@ -240,7 +242,7 @@ class World:
         try:
             record = wire.decode(message.value)
             at = Position(message.offset, message.time, place[1])
-            decision = FOLDS[place[0]].decide(record, at, self.tables[place])
+            decision = DECIDERS[place[0]].decide(record, at, self.tables[place])
         except Rejected as rejection:
             self.append(dead_letter(*place, message, rejection))
         else:

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from tests.bench import candidates
-from tests.bench.results import Results
-from tests.bench.trial import Trial
+from bench import candidates
+from bench.results import Results
+from bench.trial import Trial
 
 
 def part(per_second: float, p50: float = 10.0, p99: float = 20.0) -> dict[str, Any]:

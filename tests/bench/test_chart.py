@@ -2,7 +2,7 @@
 
 from xml.etree import ElementTree
 
-from tests.bench.chart import HEADING, LEFT, RIGHT, WIDTH, chart
+from bench.chart import HEADING, LEFT, RIGHT, WIDTH, chart
 from tests.bench.found import results
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -6,11 +6,11 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from tests.bench import books, closed_loop, load
-from tests.bench.callers import Told
-from tests.bench.loop_page import COLUMNS, page
-from tests.bench.peers.balances import COMPLETED, Read, give_back, more, parts, take
-from tests.bench.peers.rules import INVENTORY, PAYMENT, SHIPPING, Moves, Record, Row, Step, normal
+from bench import books, closed_loop, load
+from bench.callers import Told
+from bench.loop_page import COLUMNS, page
+from bench.peers.balances import COMPLETED, Read, give_back, more, parts, take
+from bench.peers.rules import INVENTORY, PAYMENT, SHIPPING, Moves, Record, Row, Step, normal
 
 
 def test_the_saga_of_engines_ends_the_mix_as_it_must_and_books_agree() -> None:

@@ -2,12 +2,12 @@
 
 from collections import Counter
 
+from bench import load
+from bench.peers.rules import SERVICES, Record, Row, key_of, topic_of
 from saga_app.demo import retail
-from tests.bench import load
-from tests.bench.peers.rules import SERVICES, Record, Row, key_of, topic_of
 
 
-class Shelf:
+class Store:
     """The tables of every partition in one."""
 
     def __init__(self) -> None:
@@ -20,17 +20,17 @@ class Shelf:
         self.rows[table, key] = row
 
 
-def fold(messages: list[tuple[str, Record]]) -> tuple[Shelf, dict[str, str], Counter[str]]:
+def decider(messages: list[tuple[str, Record]]) -> tuple[Store, dict[str, str], Counter[str]]:
     """What peers' rules make of these records, one after the other; how orders ended, and what was sent."""
-    shelf, endings, sent = Shelf(), dict[str, str](), Counter[str]()
+    store, endings, sent = Store(), dict[str, str](), Counter[str]()
     while messages:
         topic, record = messages.pop(0)
         if record["type"] in ("OrderCompleted", "OrderCancelled"):
             endings[record["order_id"]] = record.get("reason", "COMPLETED")
-        for each in SERVICES[topic](record, shelf):
+        for each in SERVICES[topic](record, store):
             sent[each["type"]] += 1
             messages.append((topic_of(each), each))
-    return shelf, endings, sent
+    return store, endings, sent
 
 
 def parsed(messages: list[load.Message]) -> list[tuple[str, Record]]:
@@ -41,22 +41,22 @@ def parsed(messages: list[load.Message]) -> list[tuple[str, Record]]:
 
 def test_peers_end_the_mix_as_ours_must_and_undo_what_they_did() -> None:
     orders = load.mix(300, "x")
-    shelf, endings, sent = fold(parsed([*load.supplies(), *orders.messages]))
+    store, endings, sent = decider(parsed([*load.supplies(), *orders.messages]))
     assert endings == orders.expected
     needed = sum(load.COMPENSATIONS.get(each, 0) for each in endings.values())
     assert sent["RefundRequested"] + sent["ReleaseRequested"] == needed == 30
     held = Counter[str]()
-    for (table, _), row in shelf.rows.items():
+    for (table, _), row in store.rows.items():
         if table == "reservations" and row["state"] == "DONE":
             held.update({key: -moved for key, moved in row["moves"].items()})
-    for (table, key), row in shelf.rows.items():
+    for (table, key), row in store.rows.items():
         if table == "stock":
             assert row["came"] == row["left"] + held[key]
 
 
 def test_peers_end_real_baskets_as_the_demo_says() -> None:
     deliveries, orders = load.baskets(400)
-    _, endings, _ = fold(parsed([*deliveries, *orders.messages]))
+    _, endings, _ = decider(parsed([*deliveries, *orders.messages]))
     assert endings == orders.expected
     assert set(endings.values()) == {"COMPLETED", "over_limit", "out_of_stock", "undeliverable"}
 
@@ -67,7 +67,7 @@ def test_lots_of_real_orders_find_what_they_want_one_after_the_other() -> None:
         deliveries, orders = load.plentiful(placed[at : at + 200 + at])
         sent += [*deliveries, *orders.messages]
         expected |= orders.expected
-    _, endings, _ = fold(parsed(sent))
+    _, endings, _ = decider(parsed(sent))
     assert endings == expected
     assert len(endings) == 500
     assert set(endings.values()) == {"COMPLETED", "over_limit", "undeliverable"}
@@ -75,8 +75,8 @@ def test_lots_of_real_orders_find_what_they_want_one_after_the_other() -> None:
 
 def test_a_request_that_is_known_is_answered_again_and_moves_nothing() -> None:
     orders = load.mix(30, "x")
-    once, _, _ = fold(parsed([*load.supplies(), *orders.messages]))
-    twice, endings, _ = fold(parsed([*load.supplies(), *orders.messages, *orders.messages]))
+    once, _, _ = decider(parsed([*load.supplies(), *orders.messages]))
+    twice, endings, _ = decider(parsed([*load.supplies(), *orders.messages, *orders.messages]))
     assert twice.rows == once.rows and endings == orders.expected
 
 
@@ -85,6 +85,6 @@ def test_peers_use_the_keys_of_ours() -> None:
 
     for message in load.mix(60, "x").messages:
         placed = wire.decode(message.value)
-        (asked,) = SERVICES[topics.CHECKOUT](parsed([message])[0][1], Shelf())
+        (asked,) = SERVICES[topics.CHECKOUT](parsed([message])[0][1], Store())
         key = topics.key_in(topics.PAYMENT, placed.order)  # type: ignore[union-attr]
         assert (topic_of(asked), key_of(asked)) == (topics.PAYMENT, key)

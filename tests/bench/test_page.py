@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from bench.page import page
+from bench.results import Results
 from tests.bench.found import results
-from tests.bench.page import page
-from tests.bench.results import Results
 
 
 def line(text: str, start: str) -> str:

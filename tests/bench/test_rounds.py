@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from bench import load
+from bench.rounds import PARTITIONS, World, measured
 from saga_app import topics, wire
 from saga_app.core.records import Record
 from saga_app.core.rows import OrderRow
-from tests.bench import load
-from tests.bench.rounds import PARTITIONS, World, measured
 
 
 def test_every_order_ends_as_it_must(tmp_path: Path) -> None:
     world, orders = World(tmp_path), load.mix(120, "x")
     world.place([*load.supplies(), *orders.messages])
     asyncio.run(world.run())
-    views = world.rounds[topics.CHECKOUT].views
-    rows = {each: views[topics.partition_of(each, PARTITIONS)].order(each) for each in orders.expected}
+    states = world.rounds[topics.CHECKOUT].states
+    rows = {each: states[topics.partition_of(each, PARTITIONS)].order(each) for each in orders.expected}
     ended = {each: row.reason or row.status for each, row in rows.items() if isinstance(row, OrderRow)}
     assert ended == orders.expected
 
@@ -52,13 +52,13 @@ def test_what_is_measured_leaves_nothing_waiting(tmp_path: Path) -> None:
     assert sum(world.rounds[topics.SHIPPING].verdicts.values()) > 0
 
 
-def test_orders_that_enter_cohorts_end_as_all_others(tmp_path: Path) -> None:
+def test_orders_that_enter_segments_end_as_all_others(tmp_path: Path) -> None:
     world, orders = World(tmp_path), load.mix(40, "c")
-    world.begin_leaving()
+    world.start_retention()
     world.place([*load.supplies(), *orders.messages])
     asyncio.run(world.run())
-    views = world.rounds[topics.CHECKOUT].views
-    rows = [views[topics.partition_of(each, PARTITIONS)].order(each) for each in orders.expected]
+    states = world.rounds[topics.CHECKOUT].states
+    rows = [states[topics.partition_of(each, PARTITIONS)].order(each) for each in orders.expected]
     assert all(
-        isinstance(row, OrderRow) and row.cohort is not None and row.ended_at is not None for row in rows
+        isinstance(row, OrderRow) and row.segment is not None and row.ended_at is not None for row in rows
     )

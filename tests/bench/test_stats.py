@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bench.stats import Spread, percentile, ratio
+from bench.stats import Spread, percentile, ratio
 
 
 def test_a_spread_has_the_middle_and_both_ends() -> None:

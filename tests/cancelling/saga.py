@@ -8,17 +8,18 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Final
 
+from saga_app.kafka.messages import Message, Outgoing
+
 from saga_app import topics, wire
-from saga_app.core.decision import Fold
+from saga_app.core.decider import Decider
 from saga_app.core.records import Reason, Record
 from saga_app.core.rows import Account, JournalRow, OrderRow, State, Status, Stock
-from saga_app.durable.dead_letters import REASON
-from saga_app.durable.ports import Message, Outgoing
-from saga_app.durable.round import outgoing
+from saga_app.dead_letters.format import REASON
+from saga_app.engine.round import outgoing
 from tests.support.given import BEGINNING, CHECKOUT, INVENTORY, PAYMENT, SECOND, SHIPPING
 from tests.support.memory import Broker, Place, Steps, Stop, Stopped, Worker
 
-FOLDS: Final[Mapping[str, Fold]] = {
+DECIDERS: Final[Mapping[str, Decider]] = {
     topics.CHECKOUT: CHECKOUT,
     topics.PAYMENT: PAYMENT,
     topics.INVENTORY: INVENTORY,
@@ -31,7 +32,7 @@ class Saga:
 
     def __init__(self, partitions: int = 1) -> None:
         self.broker = Broker(partitions)
-        self.places: list[Place] = [(topic, each) for topic in FOLDS for each in range(partitions)]
+        self.places: list[Place] = [(topic, each) for topic in DECIDERS for each in range(partitions)]
         self.workers = {place: self._worker(place) for place in self.places}
         #: What was logged for people.
         self.notes: list[str] = []
@@ -142,8 +143,8 @@ class Saga:
         return {
             key.decode(): data
             for worker in self.workers.values()
-            if table in worker.shelves
-            for key, data in worker.shelves[table].rows.items()
+            if table in worker.stores
+            for key, data in worker.stores[table].rows.items()
         }
 
     def _unread(self, place: Place) -> list[Message]:
@@ -159,7 +160,7 @@ class Saga:
         worker = Worker(
             self.broker,
             topic,
-            FOLDS[topic],
+            DECIDERS[topic],
             None if old is None else old.disks,
             partition=partition,
             committed=committed,

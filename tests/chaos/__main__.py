@@ -13,24 +13,24 @@ from math import ceil
 from pathlib import Path
 
 from tests.chaos import faults, options, plan, proof, report
-from tests.chaos.arena import Arena
 from tests.chaos.page import page as as_page
 from tests.chaos.report import Report
 from tests.chaos.run import Run
+from tests.chaos.system import System
 
 
-def enough(minutes: float, kills: int | None, asked_to_end: Callable[[], bool]) -> Callable[[Arena], bool]:
+def enough(minutes: float, kills: int | None, asked_to_end: Callable[[], bool]) -> Callable[[System], bool]:
     """When the last fault has been injected."""
     end = time.monotonic() + minutes * 60
 
-    def bitten(arena: Arena) -> bool:
+    def bitten(system: System) -> bool:
         if asked_to_end():
             return True
         if kills is None:
             return time.monotonic() > end
-        bit = [blow for blow in arena.blows if blow.bit(arena.watch.count)]
-        zombies = sum(blow.fault == "zombie" for blow in bit)
-        return sum(blow.kill for blow in bit) >= kills and zombies >= ceil(kills / 10)
+        bit = [injection for injection in system.injections if injection.bit(system.watch.count)]
+        zombies = sum(injection.fault == "zombie" for injection in bit)
+        return sum(injection.kill for injection in bit) >= kills and zombies >= ceil(kills / 10)
 
     return bitten
 
@@ -50,16 +50,16 @@ def listen_to_signals() -> Callable[[], bool]:
     return lambda: bool(came)
 
 
-def inflict(arena: Arena, run: Run, told: Report) -> None:
+def inflict(system: System, run: Run, told: Report) -> None:
     """The run and its proof."""
     run.go()
     report.fill(told, run)
     try:
-        told.repeats = proof.repeats(arena)
-        told.invariants = proof.audit(arena)
+        told.repeats = proof.repeats(system)
+        told.invariants = proof.audit(system)
     except Exception as error:
         told.violations.append(f"the audit could not be made: {error}")
-    told.violations += report.breaches(told.invariants) + proof.secrets(arena)
+    told.violations += report.breaches(told.invariants) + proof.secrets(system)
 
 
 def main(words: Sequence[str] | None = None, asked_to_end: Callable[[], bool] = lambda: False) -> int:
@@ -80,7 +80,7 @@ def main(words: Sequence[str] | None = None, asked_to_end: Callable[[], bool] = 
     command = options.command(asked, seed)
     print(f"{command}   (logs: {folder})", flush=True)
     began = time.monotonic()
-    arena = Arena(
+    system = System(
         folder,
         asked.workers,
         seed,
@@ -89,9 +89,9 @@ def main(words: Sequence[str] | None = None, asked_to_end: Callable[[], bool] = 
     )
     told = Report(command, seed, 0, asked.workers, asked.rate)
     try:
-        inflict(arena, Run(arena, strikes, enough(asked.minutes, asked.kills, asked_to_end)), told)
+        inflict(system, Run(system, strikes, enough(asked.minutes, asked.kills, asked_to_end)), told)
     finally:
-        arena.close()
+        system.close()
     (folder / "chaos.md").write_text(as_page(told))
     figures = json.dumps(told.as_json(), indent=2)
     for file in (folder / "chaos.json", *([asked.json] if asked.json else [])):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tests.chaos.steps import Steps
 
 if TYPE_CHECKING:
-    from tests.chaos.arena import Arena
+    from tests.chaos.system import System
 
 
 class Whom(Enum):
@@ -23,7 +23,7 @@ class Whom(Enum):
 
 
 #: Injects the fault, notes its blows, and heals what it did. Given the arena, its victim and its own chance.
-Inflict = Callable[["Arena", str, random.Random], Steps]
+Inflict = Callable[["System", str, random.Random], Steps]
 
 
 @dataclass(frozen=True)

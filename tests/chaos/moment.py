@@ -1,32 +1,32 @@
 """Whom a strike hits, and when it would show something."""
 
-from tests.chaos.arena import Arena
-from tests.chaos.crew import Member
 from tests.chaos.fault import Whom
 from tests.chaos.plan import Strike
+from tests.chaos.supervisor import Member
+from tests.chaos.system import System
 
 
-def victims(arena: Arena, strike: Strike) -> list[Member]:
+def victims(system: System, strike: Strike) -> list[Member]:
     """The workers that it needs for itself."""
     match strike.fault.whom:
         case Whom.ALL:
-            return arena.workers
+            return system.workers
         case Whom.BROKER:
             return []
         case Whom.GUEST:
-            return [arena.guest]
+            return [system.guest]
         case _:
-            return [arena.member(strike.victim)]
+            return [system.member(strike.victim)]
 
 
-def is_good(arena: Arena, strike: Strike) -> bool:
+def is_good(system: System, strike: Strike) -> bool:
     """Whether work is in flight, and some that its victims had a part in is done."""
     if strike.hasty:
         return True
-    if strike.fault.whom is Whom.BROKER and arena.watch.count == arena.broker_since:
+    if strike.fault.whom is Whom.BROKER and system.watch.count == system.broker_since:
         return False
-    return bool(arena.watch.open) and all(
-        member.ready and arena.watch.count > member.ended_when_ready
-        for member in victims(arena, strike)
-        if member is not arena.guest
+    return bool(system.watch.open) and all(
+        member.ready and system.watch.count > member.ended_when_ready
+        for member in victims(system, strike)
+        if member is not system.guest
     )

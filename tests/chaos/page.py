@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tests.chaos import faults
-from tests.chaos.blow import AROUND
+from tests.chaos.injection import AROUND
 from tests.chaos.report import Report
 from tests.chaos.run import SETTLED
 

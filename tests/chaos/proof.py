@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from saga_app import topics
-from saga_app.durable import changelogs
-from tests.chaos.arena import APP_ID, Arena
+from saga_app.engine.stores import changelog
+from tests.chaos.system import APP_ID, System
 from tests.chaos.watch import PREFIX
 from tests.live.log import parsed
 from tests.live.worker import ROOT, environment
@@ -19,12 +19,12 @@ from tests.support.corpus import CARD
 SAGA = str(Path(sys.executable).with_name("saga"))
 
 
-def audit(arena: Arena) -> list[dict[str, Any]]:
+def audit(system: System) -> list[dict[str, Any]]:
     """One object for each invariant, from `saga audit --json`; workers are stopped, so their tables are read too."""
-    folders = [member.worker.data for member in arena.crew.members if member.worker.data.exists()]
+    folders = [member.worker.data for member in system.supervisor.members if member.worker.data.exists()]
     done = subprocess.run(
         [SAGA, "audit", "--json", *(word for folder in folders for word in ("--data-dir", str(folder)))],
-        env=environment(arena.broker.address, arena.folder, 6066, SAGA_APP_ID=APP_ID),
+        env=environment(system.broker.address, system.folder, 6066, SAGA_APP_ID=APP_ID),
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -36,14 +36,14 @@ def audit(arena: Arena) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def repeats(arena: Arena) -> int:
+def repeats(system: System) -> int:
     """Requests and endings that are in the topics once more, for orders whose own input does not explain it.
 
     An order sent again, cancelled, or nudged by its deadline has requests sent again without any fault.
     """
     sent: Counter[tuple[str, str]] = Counter()
-    touched = set(arena.load.touched)
-    for fields in _records(arena):
+    touched = set(system.load.touched)
+    for fields in _records(system):
         kind, order = str(fields.get("type")), fields.get("order")
         order_id = order.get("order_id") if isinstance(order, dict) else fields.get("order_id")
         if not isinstance(order_id, str) or not order_id.startswith(PREFIX):
@@ -55,18 +55,18 @@ def repeats(arena: Arena) -> int:
     return sum(count - 1 for (_, order_id), count in sent.items() if count > 1 and order_id not in touched)
 
 
-def secrets(arena: Arena) -> list[str]:
+def secrets(system: System) -> list[str]:
     """I12: card numbers in what workers logged."""
     return [
         f"{member.name} has logged a card number"
-        for member in arena.crew.members
+        for member in system.supervisor.members
         if CARD in member.worker.log.read_text(errors="replace")
     ]
 
 
-def _records(arena: Arena) -> Iterator[dict[str, Any]]:
+def _records(system: System) -> Iterator[dict[str, Any]]:
     places = [(topic, each) for topic in topics.INBOXES for each in range(topics.DEFAULT_PARTITIONS)]
-    config = {"bootstrap.servers": arena.broker.address, "log_level": 3}
-    for (topic, partition), end in arena.log.ends(places).items():
-        for chunk in changelogs.chunks(config, topic, partition, 0, end):
+    config = {"bootstrap.servers": system.broker.address, "log_level": 3}
+    for (topic, partition), end in system.log.ends(places).items():
+        for chunk in changelog.chunks(config, topic, partition, 0, end):
             yield from (parsed(message.value()) for message in chunk)

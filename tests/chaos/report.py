@@ -24,7 +24,7 @@ class Report:
     injected: dict[str, int] = field(default_factory=dict)
     bit: dict[str, int] = field(default_factory=dict)
     missed: dict[str, int] = field(default_factory=dict)
-    #: Seconds that the slowest order around a fault waited, see `Blow.recovery`: p50, p95, max.
+    #: Seconds that the slowest order around a fault waited, see `Injection.recovery`: p50, p95, max.
     recovery: dict[str, list[float]] = field(default_factory=dict)
     order_seconds: list[float] = field(default_factory=list)
     orders: dict[str, int] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Report:
     settled_after: float | None = None
     invariants: list[dict[str, Any]] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
-    blows: list[dict[str, Any]] = field(default_factory=list)
+    injections: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def invalid(self) -> str:
@@ -82,26 +82,26 @@ def percentiles(values: Iterable[float]) -> list[float]:
 
 def fill(report: Report, run: Run) -> None:
     """What the run itself knows; audit and repeats are added by the caller."""
-    arena, watch = run.arena, run.arena.watch
+    system, watch = run.system, run.system.watch
     injected, bit, missed = Counter[str](), Counter[str](), Counter[str]()
     recovery: dict[str, list[float]] = defaultdict(list)
     by_placing = watch.by_placing()
-    for blow in arena.blows:
-        why, took = blow.why_missed(watch.count), blow.recovery(watch, by_placing)
-        injected[blow.fault] += 1
+    for injection in system.injections:
+        why, took = injection.why_missed(watch.count), injection.recovery(watch, by_placing)
+        injected[injection.fault] += 1
         if why:
-            missed[f"{blow.fault}: {why}"] += 1
+            missed[f"{injection.fault}: {why}"] += 1
         else:
-            bit[blow.fault] += 1
-            report.kills += blow.kill
-            recovery[blow.fault].append(took)
-        report.blows.append(
+            bit[injection.fault] += 1
+            report.kills += injection.kill
+            recovery[injection.fault].append(took)
+        report.injections.append(
             {
-                "fault": blow.fault,
-                "victim": blow.victim,
-                "at": round(blow.at, 3),
-                "open": len(blow.open),
-                "what": blow.what,
+                "fault": injection.fault,
+                "victim": injection.victim,
+                "at": round(injection.at, 3),
+                "open": len(injection.open),
+                "what": injection.what,
                 "missed": why,
                 "recovery_s": round(took, 3),
             }
@@ -114,13 +114,13 @@ def fill(report: Report, run: Run) -> None:
     report.recovery["all faults"] = percentiles(took for each in recovery.values() for took in each)
     report.order_seconds = percentiles(watch.took())
     report.orders = dict(Counter(watch.ended.values()).most_common())
-    report.sent = dict(arena.load.sent)
-    report.exits = dict(sorted(arena.crew.exits.items()))
-    report.mended = dict(arena.crew.mended)
-    report.rebalances = arena.crew.generation
+    report.sent = dict(system.load.sent)
+    report.exits = dict(sorted(system.supervisor.exits.items()))
+    report.mended = dict(system.supervisor.mended)
+    report.rebalances = system.supervisor.generation
     report.settled_after = None if run.settled_after is None else round(run.settled_after, 1)
     report.longest_silence = round(run.longest_silence, 1)
-    report.violations += [*run.violations, *arena.crew.violations, *arena.crew.alarms[:5]]
+    report.violations += [*run.violations, *system.supervisor.violations, *system.supervisor.alarms[:5]]
 
 
 def breaches(invariants: Iterable[dict[str, Any]]) -> list[str]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from tests.chaos import moment
-from tests.chaos.arena import READY, STOPPED, Arena
 from tests.chaos.fault import Whom
 from tests.chaos.plan import Strike
 from tests.chaos.steps import Hung, Steps, until
+from tests.chaos.system import READY, STOPPED, System
 
 #: Faults that go on at the same time, at most.
 TOGETHER: Final = 2
@@ -33,8 +33,8 @@ class Active:
 class Run:
     """Goes on until `enough`, and then until everything is at rest."""
 
-    def __init__(self, arena: Arena, plan: Iterator[Strike], enough: Callable[[Arena], bool]) -> None:
-        self.arena = arena
+    def __init__(self, system: System, plan: Iterator[Strike], enough: Callable[[System], bool]) -> None:
+        self.system = system
         self.violations: list[str] = []
         self.strikes = 0
         self.settled_after: float | None = None
@@ -52,10 +52,10 @@ class Run:
         """All of it; what must not be is in `violations`, here and at the crew."""
         began = time.monotonic()
         try:
-            self._drive(self.arena.started(self.arena.workers))
-            self.arena.load.supply()
+            self._drive(self.system.started(self.system.workers))
+            self.system.load.supply()
             self._waits_since = self._ended_at = time.monotonic()
-            while not self._enough(self.arena) and not self._violated:
+            while not self._enough(self.system) and not self._violated:
                 self._tick(loading=True)
                 self._look_for_silence()
                 self._advance()
@@ -71,13 +71,13 @@ class Run:
 
     @property
     def _violated(self) -> bool:
-        return bool(self.violations or self.arena.crew.violations)
+        return bool(self.violations or self.system.supervisor.violations)
 
     def _tick(self, loading: bool) -> None:
         if loading:
-            self.arena.load.tick()
-        self.arena.watch.poll(0.04)
-        self.arena.crew.look()
+            self.system.load.tick()
+        self.system.watch.poll(0.04)
+        self.system.supervisor.look()
 
     def _drive(self, steps: Steps) -> None:
         """One thing alone, to its end."""
@@ -105,19 +105,19 @@ class Run:
             self._good_since = 0.0
             return
         if not self._good_since and (
-            moment.is_good(self.arena, strike) or now - self._waits_since > GOOD_MOMENT
+            moment.is_good(self.system, strike) or now - self._waits_since > GOOD_MOMENT
         ):
             self._good_since = now
         if not self._good_since or now - self._good_since < strike.pause:
             return
-        if not moment.is_good(self.arena, strike) and now - self._waits_since < GOOD_MOMENT:
+        if not moment.is_good(self.system, strike) and now - self._waits_since < GOOD_MOMENT:
             # Orders end within a fraction of a second: the next one is on its way.
             return
         self._mark(strike, busy=True)
         self.strikes += 1
-        known = len(self.arena.watch.open)
-        self.arena.say(f"{strike}; {known} orders open, {self.arena.watch.count} ended")
-        steps = strike.fault.inflict(self.arena, strike.victim, strike.chance)
+        known = len(self.system.watch.open)
+        self.system.say(f"{strike}; {known} orders open, {self.system.watch.count} ended")
+        steps = strike.fault.inflict(self.system, strike.victim, strike.chance)
         self._active.append(Active(strike, steps))
         # At once, while that work is in flight.
         self._go_on(self._active[-1])
@@ -131,17 +131,17 @@ class Run:
     def _mark(self, strike: Strike, busy: bool) -> None:
         if strike.fault.whom is Whom.BROKER:
             self._broker_busy = busy
-        for member in moment.victims(self.arena, strike):
+        for member in moment.victims(self.system, strike):
             member.busy = busy
 
     def _is_free(self, strike: Strike) -> bool:
         if strike.fault.whom is Whom.BROKER:
             return not self._broker_busy
-        return not any(member.busy for member in moment.victims(self.arena, strike))
+        return not any(member.busy for member in moment.victims(self.system, strike))
 
     def _look_for_silence(self) -> None:
         """I11 while it lasts: workers that are alive and idle would else be healed by the next kill."""
-        now, ended = time.monotonic(), self.arena.watch.count
+        now, ended = time.monotonic(), self.system.watch.count
         if ended == self._ended:
             self.longest_silence = max(self.longest_silence, now - self._ended_at)
         if ended > self._ended or self._broker_busy:
@@ -152,27 +152,27 @@ class Run:
     def _settle(self) -> None:
         """I11: all faults are over; everything that was sent must end."""
         began = time.monotonic()
-        self.arena.say("the last fault is over; no more orders; waiting until all have ended")
-        self.arena.shop.flush()
+        self.system.say("the last fault is over; no more orders; waiting until all have ended")
+        self.system.shop.flush()
         seconds = f"I11: everything ends within {SETTLED:.0f} s of the last fault"
         try:
-            self._drive(until(self.arena.is_quiet, SETTLED, seconds))
+            self._drive(until(self.system.is_quiet, SETTLED, seconds))
             self.settled_after = time.monotonic() - began
         except Hung as hung:
-            watch = self.arena.watch
+            watch = self.system.watch
             self.violations.append(
-                f"{hung}; sent {self.arena.load.placed}, placed {watch.placed}, ended {watch.count}; "
+                f"{hung}; sent {self.system.load.placed}, placed {watch.placed}, ended {watch.count}; "
                 f"open are, for example, {list(watch.open)[:3]}"
             )
 
     def _stop(self) -> None:
         """Every worker in order, so that its tables can be read."""
-        crew, workers = self.arena.crew, self.arena.workers
+        supervisor, workers = self.system.supervisor, self.system.workers
         self._drive(until(lambda: all(member.ready for member in workers), READY, "all workers are ready"))
         for member in workers:
-            crew.stop(member, signal.SIGTERM)
+            supervisor.stop(member, signal.SIGTERM)
         self._drive(
             until(lambda: not any(m.worker.alive for m in workers), STOPPED, "all workers have ended")
         )
         for member in workers:
-            crew.stopped(member)
+            supervisor.stopped(member)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.chaos import faults, plan
 from tests.chaos.__main__ import main
-from tests.chaos.blow import Blow
+from tests.chaos.injection import Injection
 from tests.chaos.report import Report
 from tests.chaos.steps import Hung, Steps, passing, until
 
@@ -54,20 +54,23 @@ def test_a_family_is_chosen_by_its_name_and_a_fault_by_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("blow", "why"),
+    ("injection", "why"),
     [
-        (Blow("kill.kept", "w1", frozenset({"o"}), 5, 20), ""),
-        (Blow("kill.kept", "w1", frozenset(), 5, 20), "no order was open"),
-        (Blow("kill.kept", "w1", frozenset({"o"}), 0, 20), "no order had ended since its victim was ready"),
-        (Blow("kill.kept", "w1", frozenset({"o"}), 5, 30), "no order ended after it"),
+        (Injection("kill.kept", "w1", frozenset({"o"}), 5, 20), ""),
+        (Injection("kill.kept", "w1", frozenset(), 5, 20), "no order was open"),
         (
-            Blow("zombie", "w1", frozenset({"o"}), 5, 20, why_not="nobody had taken over"),
+            Injection("kill.kept", "w1", frozenset({"o"}), 0, 20),
+            "no order had ended since its victim was ready",
+        ),
+        (Injection("kill.kept", "w1", frozenset({"o"}), 5, 30), "no order ended after it"),
+        (
+            Injection("zombie", "w1", frozenset({"o"}), 5, 20, why_not="nobody had taken over"),
             "nobody had taken over",
         ),
     ],
 )
-def test_a_fault_counts_only_with_work_in_flight_before_and_after(blow: Blow, why: str) -> None:
-    assert blow.why_missed(ended_at_end=30) == why
+def test_a_fault_counts_only_with_work_in_flight_before_and_after(injection: Injection, why: str) -> None:
+    assert injection.why_missed(ended_at_end=30) == why
 
 
 def test_a_run_without_bite_is_invalid_and_a_violation_is_worse() -> None:

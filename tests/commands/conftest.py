@@ -8,10 +8,10 @@ from click.testing import CliRunner, Result
 
 from saga_app.commands import main
 from saga_app.commands.topics import all_wanted
-from saga_app.durable import topic_admin
+from saga_app.kafka import topic_admin
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
-from tests.commands.box import Box
+from tests.commands.dead_letter_topic import DeadLetterTopic
 
 PARTITIONS = 4
 Saga = Callable[..., Result]
@@ -42,6 +42,6 @@ def saga(own_kafka: Broker, monkeypatch: pytest.MonkeyPatch) -> Saga:
 
 
 @pytest.fixture
-def box(saga: Saga) -> Box:
+def dead_letter_topic(saga: Saga) -> DeadLetterTopic:
     """The same broker's dead letters: none yet."""
-    return Box(Settings.read())
+    return DeadLetterTopic(Settings.read())

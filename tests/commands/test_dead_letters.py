@@ -6,16 +6,15 @@ from base64 import b64decode
 from typing import Any
 
 import pytest
+from saga_app.kafka.messages import Message, Outgoing
 
 from saga_app import topics
 from saga_app.core.errors import Fault, Rejected
-from saga_app.durable import dead_letters
-from saga_app.durable.dead_letters import LetterId, dead_letter
-from saga_app.durable.ports import Message, Outgoing
-from saga_app.letters import letterbox
-from saga_app.letters.letterbox import Letterbox
-from tests.commands.box import Box
+from saga_app.dead_letters import format, reader
+from saga_app.dead_letters.format import LetterId, dead_letter
+from saga_app.dead_letters.reader import Letterbox
 from tests.commands.conftest import Saga
+from tests.commands.dead_letter_topic import DeadLetterTopic
 from tests.support.corpus import CARD
 
 pytestmark = pytest.mark.live
@@ -33,14 +32,16 @@ def ids(saga: Saga, *options: str) -> set[str]:
     return set(found)
 
 
-def test_without_any_it_says_so(saga: Saga, box: Box):
+def test_without_any_it_says_so(saga: Saga, dead_letter_topic: DeadLetterTopic):
     result = saga("dead-letters")
     assert (result.exit_code, result.stdout) == (0, "no dead letters\n")
     assert listed(saga) == []
 
 
-def test_a_letter_is_one_line_with_its_id_time_reason_key_and_detail(saga: Saga, box: Box):
-    letter = box.put(b'{"order_id": 1}', detail="amount is required", key=b"1", partition=3)
+def test_a_letter_is_one_line_with_its_id_time_reason_key_and_detail(
+    saga: Saga, dead_letter_topic: DeadLetterTopic
+):
+    letter = dead_letter_topic.put(b'{"order_id": 1}', detail="amount is required", key=b"1", partition=3)
     result = saga("dead-letters")
     line, summary = result.stdout.splitlines()
     assert line.startswith(f"{letter}      20")
@@ -48,8 +49,10 @@ def test_a_letter_is_one_line_with_its_id_time_reason_key_and_detail(saga: Saga,
     assert summary == "dead letters: 1 (1 invalid)"
 
 
-def test_for_machines_it_has_everything_that_the_letter_has(saga: Saga, box: Box):
-    letter = box.put(b'{"order_id": 1}', key=b"1", headers=(("trace", b"\xff"), ("from", b"web")))
+def test_for_machines_it_has_everything_that_the_letter_has(saga: Saga, dead_letter_topic: DeadLetterTopic):
+    letter = dead_letter_topic.put(
+        b'{"order_id": 1}', key=b"1", headers=(("trace", b"\xff"), ("from", b"web"))
+    )
     (found,) = listed(saga)
     assert found.pop("time").startswith("20")
     assert found == {
@@ -69,9 +72,11 @@ def test_for_machines_it_has_everything_that_the_letter_has(saga: Saga, box: Box
     }
 
 
-def test_bytes_that_are_no_utf_8_are_given_in_base64_and_null_stays_null(saga: Saga, box: Box):
-    box.put(b"\xff\x00", key=None, topic=topics.PAYMENT)
-    box.put(None, key=b"\xfe", topic=topics.SHIPPING)
+def test_bytes_that_are_no_utf_8_are_given_in_base64_and_null_stays_null(
+    saga: Saga, dead_letter_topic: DeadLetterTopic
+):
+    dead_letter_topic.put(b"\xff\x00", key=None, topic=topics.PAYMENT)
+    dead_letter_topic.put(None, key=b"\xfe", topic=topics.SHIPPING)
     found = {each["topic"]: each for each in listed(saga)}
     assert b64decode(found[topics.PAYMENT]["value_base64"]) == b"\xff\x00"
     assert found[topics.PAYMENT]["key"] is None
@@ -79,41 +84,43 @@ def test_bytes_that_are_no_utf_8_are_given_in_base64_and_null_stays_null(saga: S
     assert found[topics.SHIPPING]["value"] is None
 
 
-def test_a_letter_that_was_written_twice_is_one_letter(saga: Saga, box: Box):
+def test_a_letter_that_was_written_twice_is_one_letter(saga: Saga, dead_letter_topic: DeadLetterTopic):
     """A worker that is killed between publishing and committing writes it again; without a key, anywhere."""
     again = dead_letter(topics.PAYMENT, 2, Message(7, 1, None, b"x"), Rejected(Fault.UNREADABLE, "not JSON"))
-    box.post(*(again._replace(partition=each) for each in (0, 1, 1)))
+    dead_letter_topic.post(*(again._replace(partition=each) for each in (0, 1, 1)))
     assert ids(saga) == {"payment_events:2:7"}
     assert saga("dead-letters").stdout.endswith("dead letters: 1 (1 unreadable)\n")
 
 
-def test_what_no_worker_wrote_is_not_a_letter(saga: Saga, box: Box):
-    box.post(
+def test_what_no_worker_wrote_is_not_a_letter(saga: Saga, dead_letter_topic: DeadLetterTopic):
+    dead_letter_topic.post(
         Outgoing(topics.DEAD_LETTERS, b"k", b"hello"),
-        Outgoing(topics.DEAD_LETTERS, b"k", b"x", headers=((dead_letters.REASON, b"invalid"),)),
+        Outgoing(topics.DEAD_LETTERS, b"k", b"x", headers=((format.REASON, b"invalid"),)),
     )
     assert listed(saga) == []
 
 
-def test_headers_of_the_original_do_not_pass_for_our_own(saga: Saga, box: Box):
+def test_headers_of_the_original_do_not_pass_for_our_own(saga: Saga, dead_letter_topic: DeadLetterTopic):
     forged = (
-        (dead_letters.REPLAYED, b"payment_events:1:1"),
-        (dead_letters.REASON, b"contradiction"),
-        (dead_letters.TOPIC, topics.PAYMENT.encode()),
-        (dead_letters.OFFSET, b"5"),
+        (format.REPLAYED, b"payment_events:1:1"),
+        (format.REASON, b"contradiction"),
+        (format.TOPIC, topics.PAYMENT.encode()),
+        (format.OFFSET, b"5"),
     )
-    letter = box.put(b"x", reason=Fault.UNREADABLE, headers=forged)
+    letter = dead_letter_topic.put(b"x", reason=Fault.UNREADABLE, headers=forged)
     (found,) = listed(saga, "--unreplayed")
     assert (found["id"], found["reason"], found["topic"]) == (str(letter), "unreadable", topics.CHECKOUT)
 
 
 @pytest.fixture
-def four(box: Box) -> list[LetterId]:
+def four(dead_letter_topic: DeadLetterTopic) -> list[LetterId]:
     return [
-        box.put(b'{"order_id": 1, "amount": 4711}', key=None),
-        box.put(b"{4711, broken", reason=Fault.UNREADABLE, key=None),
-        box.put(b'{"order": {"order_id": "4711"}}', topic=topics.PAYMENT, reason=Fault.UNKNOWN_ORDER),
-        box.put(None, topic=topics.SHIPPING, reason=Fault.UNREADABLE, key=b"4711"),
+        dead_letter_topic.put(b'{"order_id": 1, "amount": 4711}', key=None),
+        dead_letter_topic.put(b"{4711, broken", reason=Fault.UNREADABLE, key=None),
+        dead_letter_topic.put(
+            b'{"order": {"order_id": "4711"}}', topic=topics.PAYMENT, reason=Fault.UNKNOWN_ORDER
+        ),
+        dead_letter_topic.put(None, topic=topics.SHIPPING, reason=Fault.UNREADABLE, key=b"4711"),
     ]
 
 
@@ -140,16 +147,16 @@ def test_filters_choose_letters(saga: Saga, four: list[LetterId], options: str, 
     assert ids(saga, *options.split()) == {str(four[each]) for each in which}
 
 
-def test_the_newest_come_first_as_many_as_were_asked_for(saga: Saga, box: Box):
-    letters = [str(box.put(b"x", partition=each % 4)) for each in range(5)]
+def test_the_newest_come_first_as_many_as_were_asked_for(saga: Saga, dead_letter_topic: DeadLetterTopic):
+    letters = [str(dead_letter_topic.put(b"x", partition=each % 4)) for each in range(5)]
     result = saga("dead-letters", "--limit", "2")
     assert [line.split()[0] for line in result.stdout.splitlines()] == [*letters[:2:-1], "dead"]
     assert result.stdout.splitlines()[-1].endswith("the newest 2 are shown, --limit 0 shows all")
     assert [each["id"] for each in listed(saga, "--limit", "3")] == letters[:1:-1]
 
 
-def test_all_are_listed_in_the_order_of_the_log(saga: Saga, box: Box):
-    letters = [str(box.put(b"x", key=b"the same")) for _ in range(60)]
+def test_all_are_listed_in_the_order_of_the_log(saga: Saga, dead_letter_topic: DeadLetterTopic):
+    letters = [str(dead_letter_topic.put(b"x", key=b"the same")) for _ in range(60)]
     assert [each["id"] for each in listed(saga)] == letters
     assert len(saga("dead-letters").stdout.splitlines()) == 51
     assert len(saga("dead-letters", "--limit", "0").stdout.splitlines()) == 61
@@ -169,8 +176,8 @@ def test_they_are_counted_by_inbox_and_reason(saga: Saga, four: list[LetterId]):
     ]
 
 
-def test_one_is_shown_whole_with_its_bytes_set_out(saga: Saga, box: Box):
-    letter = box.put(
+def test_one_is_shown_whole_with_its_bytes_set_out(saga: Saga, dead_letter_topic: DeadLetterTopic):
+    letter = dead_letter_topic.put(
         b'{"order_id":1,"amount":1.00,"lines":[{"sku":"{,}"}]}', key=None, headers=(("trace", b"t1"),)
     )
     result = saga("dead-letters", str(letter))
@@ -192,21 +199,21 @@ def test_one_is_shown_whole_with_its_bytes_set_out(saga: Saga, box: Box):
     ]
 
 
-def test_bytes_that_are_no_text_are_shown_in_hexadecimal(saga: Saga, box: Box):
-    letter = box.put(b"\xff\x1b[31mred")
+def test_bytes_that_are_no_text_are_shown_in_hexadecimal(saga: Saga, dead_letter_topic: DeadLetterTopic):
+    letter = dead_letter_topic.put(b"\xff\x1b[31mred")
     last = saga("dead-letters", str(letter)).stdout.splitlines()[-1]
     assert last == f"00000000  {'ff 1b 5b 33 31 6d 72 65 64':<47}  ..[31mred"
 
 
-def test_a_card_number_was_never_kept_and_it_says_so(saga: Saga, box: Box):
-    letter = box.put(b'{"order_id":"1","note":"%s"}' % CARD.encode(), reason=Fault.CARD_NUMBER)
+def test_a_card_number_was_never_kept_and_it_says_so(saga: Saga, dead_letter_topic: DeadLetterTopic):
+    letter = dead_letter_topic.put(b'{"order_id":"1","note":"%s"}' % CARD.encode(), reason=Fault.CARD_NUMBER)
     result = saga("dead-letters", str(letter))
     assert "only the hash of what held a card number" in result.stdout
     assert listed(saga)[0]["hidden"] is True
     assert CARD not in result.stdout + saga("dead-letters", "--json").stdout
 
 
-def test_an_id_that_no_letter_has_is_named(saga: Saga, box: Box):
+def test_an_id_that_no_letter_has_is_named(saga: Saga, dead_letter_topic: DeadLetterTopic):
     result = saga("dead-letters", "payment_events:0:1")
     assert result.exit_code == 1
     assert "no dead letter is payment_events:0:1" in result.stderr
@@ -229,12 +236,14 @@ def test_a_topic_that_is_missing_is_named(saga: Saga, monkeypatch: pytest.Monkey
     assert "not_there" in result.stderr and "saga topics --create" in result.stderr
 
 
-def test_a_large_topic_passes_by_in_bounded_memory(box: Box, saga: Saga, monkeypatch: pytest.MonkeyPatch):
+def test_a_large_topic_passes_by_in_bounded_memory(
+    dead_letter_topic: DeadLetterTopic, saga: Saga, monkeypatch: pytest.MonkeyPatch
+):
     """64 MiB of letters; what the client fetches ahead is not Python's memory, but it is bounded too."""
-    monkeypatch.setattr(letterbox, "_AHEAD", 1_024)
+    monkeypatch.setattr(reader, "_AHEAD", 1_024)
     for number in range(64):
-        box.put(b"\xff" * 1024 * 1024, partition=number % 4)
-    source = Letterbox(box.settings)
+        dead_letter_topic.put(b"\xff" * 1024 * 1024, partition=number % 4)
+    source = Letterbox(dead_letter_topic.settings)
     tracemalloc.start()
     try:
         count = sum(1 for _ in source.letters())

@@ -39,7 +39,7 @@ def test_bash_completes_commands_and_options():
         COMP_WORDS=(saga ord); COMP_CWORD=1; _saga_completion saga; echo "${COMPREPLY[@]}"
         COMPREPLY=(); COMP_WORDS=(saga order --fol); COMP_CWORD=2; _saga_completion saga; echo "${COMPREPLY[@]}"
     """
-    assert shell("bash", "--norc", "-c", asked).splitlines() == ["order orderbook orders", "--follow"]
+    assert shell("bash", "--norc", "-c", asked).splitlines() == ["order orderdb orders", "--follow"]
 
 
 @pytest.mark.parametrize("name", ["zsh", "fish"])
@@ -48,7 +48,7 @@ def test_what_zsh_and_fish_ask_is_answered_and_their_script_asks_it(name: str, t
     assert f"_SAGA_COMPLETE={name}_complete" in script
     words = {"COMP_WORDS": "saga ord", "COMP_CWORD": "1" if name == "zsh" else "ord"}
     answer = shell("saga", **words, _SAGA_COMPLETE=f"{name}_complete")
-    assert {"order", "orders", "orderbook"} <= set(answer.replace(",", "\n").replace("\t", "\n").splitlines())
+    assert {"order", "orders", "orderdb"} <= set(answer.replace(",", "\n").replace("\t", "\n").splitlines())
     if shutil.which(name):
         (tmp_path / "script").write_text(script)
         shell(name, "-n", str(tmp_path / "script"))

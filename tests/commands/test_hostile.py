@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
-from saga_app.commands.output import printable
-from tests.commands.box import Box
+from saga_app.commands.render.output import printable
 from tests.commands.conftest import Saga
+from tests.commands.dead_letter_topic import DeadLetterTopic
 from tests.support import profiles  # noqa: F401
 
 HOSTILE = [
@@ -46,11 +46,11 @@ HOSTILE += [f"\x1b[{code}{letter}" for code in range(20) for letter in "ABCDHJKm
 
 
 @pytest.mark.live
-def test_nothing_hostile_reaches_the_terminal(saga: Saga, box: Box):
+def test_nothing_hostile_reaches_the_terminal(saga: Saga, dead_letter_topic: DeadLetterTopic):
     """200 hostile strings as reason, detail, key, header and payload, and as ids that are asked for."""
     assert len(HOSTILE) == 200
     letters = [
-        box.put(
+        dead_letter_topic.put(
             text.encode(),
             reason=text[:30],
             detail=text,

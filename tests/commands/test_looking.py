@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from saga_app.commands import doctor, packages
-from saga_app.durable import topic_admin
+from saga_app.kafka import topic_admin
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
 from saga_app.topics import INBOXES, PAYMENT, Topic

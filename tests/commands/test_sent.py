@@ -7,9 +7,9 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from saga_app import topics, wire
-from saga_app.commands.output import Failed
-from saga_app.commands.sending import Sender, Unsure, checked
+from saga_app.commands.render.output import Failed
 from saga_app.core.records import CancellationRequested, FundsDeposited, OrderPlaced, StockReceived
+from saga_app.kafka.sender import Sender, Unsure, checked
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
 from tests.commands.conftest import PARTITIONS, Saga
@@ -162,7 +162,7 @@ def test_nothing_is_sent_to_a_topic_with_another_partition_count(
 def test_a_topic_that_is_missing_is_named_with_the_command_that_makes_it(
     saga: Saga, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("saga_app.commands.sending.NEW_FOR", 0.0)
+    monkeypatch.setattr("saga_app.kafka.sender.NEW_FOR", 0.0)
     monkeypatch.setattr(topics, "topic_of", lambda record: "not_there")
     result = saga("cancel", "1")
     assert result.exit_code == 1
@@ -173,7 +173,7 @@ def test_a_topic_that_is_missing_is_named_with_the_command_that_makes_it(
 def test_without_an_answer_it_is_not_known_whether_a_record_is_there(
     saga: Saga, own_kafka: Broker, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("saga_app.commands.sending.PATIENCE", 1.0)
+    monkeypatch.setattr("saga_app.kafka.sender.PATIENCE", 1.0)
     sender = Sender(Settings.read())
     record = checked({"type": "CancellationRequested", "order_id": "u1"})
     sender.send(record)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from saga_app.core.decision import Verdict
+from saga_app.core.decider import Verdict
 from saga_app.core.errors import Fault
 from saga_app.core.records import Reason, Record, StepName
 from saga_app.core.rows import Status
@@ -183,7 +183,7 @@ def test_orders_do_not_touch_each_other() -> None:
     assert (story.order("a").status, story.order("b").status) == (Status.CANCELLING, Status.OPEN)
 
 
-def test_every_slip_carries_the_order_exactly_as_the_row_has_it() -> None:
+def test_every_step_request_carries_the_order_exactly_as_the_row_has_it() -> None:
     story = given(CHECKOUT, placed()).when(deadline())
     assert story.decision is not None
     assert story.decision.sends[0].order.canonical == story.order().order  # type: ignore[union-attr]

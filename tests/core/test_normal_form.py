@@ -174,7 +174,9 @@ PLACED = st.fixed_dictionaries(
 
 
 @for_all(PLACED)
-def test_whatever_is_placed_its_normal_form_is_an_order_that_every_slip_may_carry(placed: Any) -> None:
+def test_whatever_is_placed_its_normal_form_is_an_order_that_every_step_request_may_carry(
+    placed: Any,
+) -> None:
     try:
         order = OrderPlaced.model_validate(placed).order
     except ValueError:

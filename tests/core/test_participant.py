@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from saga_app.core.decision import Fold, Verdict
+from saga_app.core.decider import Decider, Verdict
 from saga_app.core.errors import Fault
 from saga_app.core.order import Order
 from saga_app.core.records import Reason, Record, StepName
@@ -36,7 +36,7 @@ BAD: dict[str, tuple[Order, Reason]] = {
     "inventory": (order(customer_id="c1", lines=[("apple", 99)]), Reason.OUT_OF_STOCK),
     "shipping": (order(customer_id="c1", lines=[("apple", 2)], country="FR"), Reason.UNDELIVERABLE),
 }
-FOLDS: dict[str, Fold] = {"payment": PAYMENT, "inventory": INVENTORY, "shipping": SHIPPING}
+DECIDERS: dict[str, Decider] = {"payment": PAYMENT, "inventory": INVENTORY, "shipping": SHIPPING}
 SUPPLIES: dict[str, list[Record]] = {
     "payment": [deposit()],
     "inventory": [delivery(apple=10)],
@@ -89,11 +89,11 @@ EXPECTED_AT_PIVOT = {
 }
 CELLS = [
     pytest.param(step, *cell, *outcome, id=f"{step}-{cell[0]}-{cell[1]}")
-    for step in FOLDS
+    for step in DECIDERS
     for cell, outcome in (EXPECTED_AT_PIVOT if step == "shipping" else EXPECTED).items()
 ]
 #: Steps and the states that they know; the pivot has no UNDONE.
-KNOWN = [each for each in product(FOLDS, (DONE, REFUSED, UNDONE, VOID)) if each != ("shipping", UNDONE)]
+KNOWN = [each for each in product(DECIDERS, (DONE, REFUSED, UNDONE, VOID)) if each != ("shipping", UNDONE)]
 
 
 def turned_rule(step: str) -> list[Record]:
@@ -116,11 +116,11 @@ def in_state(step: str, state: str) -> tuple[Story, Order]:
         UNDONE: [DO[step](of), UNDO[step](of)],
         VOID: [UNDO[step](of)],
     }
-    return given(FOLDS[step], *SUPPLIES[step], *path[state]), of
+    return given(DECIDERS[step], *SUPPLIES[step], *path[state]), of
 
 
 @pytest.mark.parametrize(("step", "state", "asked", "to", "answer"), CELLS)
-def test_every_slip_has_its_answer_in_every_state(
+def test_every_step_request_has_its_answer_in_every_state(
     step: str, state: str, asked: str, to: str, answer: str
 ) -> None:
     story, of = in_state(step, state)
@@ -161,7 +161,7 @@ def test_what_does_not_change_the_state_changes_no_row_and_no_balance(
         assert story.rows.bytes != story.before
 
 
-@pytest.mark.parametrize("step", FOLDS)
+@pytest.mark.parametrize("step", DECIDERS)
 def test_the_pivot_is_the_last_step_and_the_only_one_that_does_not_undo(step: str) -> None:
     story, of = in_state(step, DONE)
     story.when(UNDO[step](of))
@@ -179,18 +179,18 @@ def test_another_content_under_a_known_id_is_a_dead_letter_in_every_state(
     story.when((UNDO if undo else DO)[step](other)).is_dead(Fault.DIFFERENT_CONTENT)
 
 
-@pytest.mark.parametrize(("step", "state"), [*KNOWN, *((step, NONE) for step in FOLDS)])
+@pytest.mark.parametrize(("step", "state"), [*KNOWN, *((step, NONE) for step in DECIDERS)])
 def test_one_message_causes_exactly_one_message(step: str, state: str) -> None:
-    for slip in (DO, UNDO):
+    for step_request in (DO, UNDO):
         story, of = in_state(step, state)
-        story.when(slip[step](of))
+        story.when(step_request[step](of))
         assert story.decision is not None
         assert len(story.decision.sends) == 1
 
 
-@pytest.mark.parametrize("step", FOLDS)
+@pytest.mark.parametrize("step", DECIDERS)
 def test_an_undo_that_overtakes_its_do_turns_it_back_for_ever(step: str) -> None:
-    story = given(FOLDS[step], *SUPPLIES[step], UNDO[step](GOOD, Reason.TIMED_OUT, StepName.CHECKOUT))
+    story = given(DECIDERS[step], *SUPPLIES[step], UNDO[step](GOOD, Reason.TIMED_OUT, StepName.CHECKOUT))
     for _ in range(3):
         story.when(DO[step](GOOD)).then(send_back(step, GOOD, Reason.TIMED_OUT, "checkout"))
     row = story.row()
@@ -223,7 +223,7 @@ def test_a_cancellation_that_reaches_shipping_first_wins() -> None:
     assert inventory.stock("apple").available == 10
 
 
-def test_a_slip_carries_the_order_exactly_as_it_came() -> None:
+def test_a_step_request_carries_the_order_exactly_as_it_came() -> None:
     of = order(customer_id="c1", lines=[("a", 1), ("b", 2)], country="GB")
     story = given(PAYMENT).when(pay(of))
     assert story.decision is not None
@@ -231,13 +231,13 @@ def test_a_slip_carries_the_order_exactly_as_it_came() -> None:
     assert sent.order.canonical == of.canonical
 
 
-@pytest.mark.parametrize("step", FOLDS)
-def test_a_step_takes_its_own_slips_and_supplies_and_nothing_else(step: str) -> None:
+@pytest.mark.parametrize("step", DECIDERS)
+def test_a_step_takes_its_own_step_requests_and_supplies_and_nothing_else(step: str) -> None:
     everything = [
         *(make(GOOD) for make in (pay, refund, reserve, release, ship, call_off)),
         *(placed(), completed(), cancelled(), deposit(), delivery(apple=1), limit("p", "1.00")),
     ]
-    taken = {record.type for record in everything if isinstance(record, FOLDS[step].accepts)}
+    taken = {record.type for record in everything if isinstance(record, DECIDERS[step].accepts)}
     assert (
         taken
         == {

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
-from saga_app.core.decision import Verdict
+from saga_app.core.decider import Verdict
 from saga_app.core.errors import Fault
 from saga_app.core.payment import refuse
 from saga_app.core.records import Reason, StepName

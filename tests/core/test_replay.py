@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from saga_app.core.decision import Verdict
+from saga_app.core.decider import Verdict
 from saga_app.core.errors import Fault, RowsMissing
 from saga_app.core.records import Reason, Record, StepName
 from saga_app.core.rows import Account, State, Status, Stock

@@ -7,25 +7,25 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 from pydantic_core import to_json
 
-from saga_app.core.horizons import Cohort, Horizon, Total
 from saga_app.core.records import Reason, StepName
+from saga_app.core.retention.rows import LowWatermark, Segment, Total
 from saga_app.core.rows import (
     Account,
-    GoneOrder,
+    ClosedOrder,
     JournalRow,
-    Nothing,
     OrderRow,
     Row,
     State,
     Status,
     Stock,
+    Tombstone,
     version_of,
 )
 from tests.support.examples import order
 
 OFFSETS = st.integers(0, 2**60)
 IDS = st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True)
-COHORTS = st.none() | st.from_regex(r"[0-9]{1,4}:[0-9]{1,16}", fullmatch=True)
+SEGMENTS = st.none() | st.from_regex(r"[0-9]{1,4}:[0-9]{1,16}", fullmatch=True)
 MONEY = st.decimals(-(10**12), 10**12, places=2)
 ORDER_ROWS = st.builds(
     lambda turned, **fields: OrderRow(**fields, reason=turned and turned[0], step=turned and turned[1]),
@@ -37,7 +37,7 @@ ORDER_ROWS = st.builds(
     since=OFFSETS,
     order=IDS.map(lambda each: order(each, lines=[("a", 1)]).canonical),
     ended_at=st.none() | OFFSETS,
-    cohort=COHORTS,
+    segment=SEGMENTS,
 )
 JOURNAL_ROWS = st.builds(
     lambda turned, **fields: JournalRow(**fields, reason=turned and turned[0], step=turned and turned[1]),
@@ -47,7 +47,7 @@ JOURNAL_ROWS = st.builds(
     content=st.just("0123456789abcdef"),
     done_at=st.none() | OFFSETS,
     undone_at=st.none() | OFFSETS,
-    cohort=COHORTS,
+    segment=SEGMENTS,
     moves=st.none()
     | st.dictionaries(IDS, MONEY.map(str), min_size=1)
     | st.dictionaries(IDS, st.integers(), min_size=1),
@@ -59,9 +59,9 @@ ROWS: st.SearchStrategy[Row] = st.one_of(
     JOURNAL_ROWS,
     st.builds(Account, OFFSETS, MONEY, MONEY),
     st.builds(Stock, OFFSETS, st.integers(0), st.integers(0)),
-    st.builds(GoneOrder, OFFSETS, st.sampled_from(Status), st.just("3:12"), st.just("0123456789abcdef")),
-    st.builds(Cohort, OFFSETS, st.just("3:12"), st.lists(st.sampled_from(("o1", "o2"))).map(tuple)),
-    st.builds(Horizon, OFFSETS, OFFSETS, st.none() | OFFSETS, st.none() | OFFSETS),
+    st.builds(ClosedOrder, OFFSETS, st.sampled_from(Status), st.just("3:12"), st.just("0123456789abcdef")),
+    st.builds(Segment, OFFSETS, st.just("3:12"), st.lists(st.sampled_from(("o1", "o2"))).map(tuple)),
+    st.builds(LowWatermark, OFFSETS, OFFSETS, st.none() | OFFSETS, st.none() | OFFSETS),
     st.builds(Total, OFFSETS, st.integers() | st.just("-12.50")),
 )
 
@@ -69,14 +69,14 @@ ROWS: st.SearchStrategy[Row] = st.one_of(
 @for_all(ROWS)
 def test_a_row_read_back_is_the_same_row_and_the_same_bytes(row: Row) -> None:
     data = row.encode()
-    assert not isinstance(row, Nothing)
+    assert not isinstance(row, Tombstone)
     assert type(row).decode(data) == row
     assert type(row).decode(data).encode() == data
 
 
 @for_all(ROWS)
 def test_a_row_is_spelled_as_a_serializer_spells_it(row: Row) -> None:
-    assert not isinstance(row, Nothing)
+    assert not isinstance(row, Tombstone)
     fields = {name: value for name, value in row._asdict().items() if value is not None}
     order = b',"order":%s}' % fields.pop("order") if isinstance(row, OrderRow) else b"}"
     assert row.encode() == to_json(fields)[:-1] + order

@@ -21,7 +21,7 @@ from confluent_kafka import Producer
 
 import tables
 from saga_app import topics, wire
-from saga_app.durable import topic_admin
+from saga_app.kafka import topic_admin
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
 from tests.live.log import Log

@@ -6,8 +6,8 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from saga_app import topics
-from saga_app.durable.liveness import Liveness
-from saga_app.durable.patience import MOVING
+from saga_app.kafka.liveness import Liveness
+from saga_app.kafka.retries import MOVING
 from tests.live.log import parsed
 
 

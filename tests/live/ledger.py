@@ -12,14 +12,14 @@ from saga_app import topics, wire
 from saga_app.core import records
 from saga_app.core.errors import Rejected
 from saga_app.core.rows import version_of
-from saga_app.durable import dead_letters
+from saga_app.dead_letters import format
 from tests.live.log import Place, everything
 from tests.live.refold import Dead, Refold, Tables
 
 Rows = dict[str, dict[str, Any]]
 
 #: The journal of each inbox.
-JOURNALS = {agent.TOPIC: agent.FOLD.journal for agent in agents.ALL}
+JOURNALS = {agent.TOPIC: agent.DECIDER.journal for agent in agents.ALL}
 STEPS = tuple(JOURNALS[topic] for topic in topics.STEPS)
 
 
@@ -27,7 +27,7 @@ STEPS = tuple(JOURNALS[topic] for topic in topics.STEPS)
 SENT_BY_SERVICES = (records.Do, records.Undo, records.OrderCompleted, records.OrderCancelled)
 
 
-class Slip(NamedTuple):
+class StepRequest(NamedTuple):
     """What one service asks of another, or tells it, about one order."""
 
     type: str
@@ -45,7 +45,7 @@ class Ledger:
         self.app_id = app_id
         self.inboxes = {name: everything(broker, name, partitions) for name in topics.INBOXES}
         written = everything(broker, topics.DEAD_LETTERS, partitions)
-        self.letters = [each for each in written if dead_letters.marked_place(each.headers()) is None]
+        self.letters = [each for each in written if format.marked_place(each.headers()) is None]
         self.refold = Refold(self.inboxes, partitions)
         self.logged = self._read_changelogs()
 
@@ -61,7 +61,7 @@ class Ledger:
 
     def check(self, dead_letters: int = 0) -> None:
         """Every rule that must hold when nothing is on its way."""
-        assert len(self.dead) == dead_letters, f"dead letters: {self.dead[:5]}"
+        assert len(self.dead) == format, f"dead letters: {self.dead[:5]}"
         self.dead_letters_are_written()
         for table in self.refold.tables:
             self._same(table)
@@ -85,11 +85,11 @@ class Ledger:
 
     def ends_one_way(self) -> None:
         """I3: no order was told both that it completed and that it is cancelled."""
-        told = set(self.slips())
+        told = set(self.step_requests())
         both = [
             order
             for kind, order in told
-            if kind == "OrderCompleted" and Slip("OrderCancelled", order) in told
+            if kind == "OrderCompleted" and StepRequest("OrderCancelled", order) in told
         ]
         assert not both, f"{len(both)} orders ended both ways, for example {both[:3]}"
 
@@ -121,28 +121,28 @@ class Ledger:
         return {key.decode(): json.loads(row) for (_, key), row in self.logged[table].items()}
 
     def orders(self) -> Rows:
-        """The rows of orders, without those about cohorts."""
+        """The rows of orders, without those about segments."""
         return {key: row for key, row in self.rows("orders").items() if ":" not in key}
 
     def statuses(self) -> Counter[str]:
         """How many orders completed, or were cancelled for which reason."""
         return Counter(str(row.get("reason", row["status"])) for row in self.orders().values())
 
-    def slips(self) -> Counter[Slip]:
+    def step_requests(self) -> Counter[StepRequest]:
         """How often each order's requests and endings were sent by the services."""
-        return Counter(self._slips())
+        return Counter(self._step_requests())
 
-    def repeats(self) -> dict[Slip, int]:
+    def repeats(self) -> dict[StepRequest, int]:
         """What was sent more than once: something was decided, or answered, again."""
-        return {slip: count for slip, count in self.slips().items() if count > 1}
+        return {step_request: count for step_request, count in self.step_requests().items() if count > 1}
 
-    def _slips(self) -> Iterator[Slip]:
+    def _step_requests(self) -> Iterator[StepRequest]:
         for inbox, messages in self.inboxes.items():
             for message in messages:
                 with suppress(Rejected):
                     record = wire.decode(message.value())
                     if isinstance(record, SENT_BY_SERVICES) and topics.topic_of(record) == inbox:
-                        yield Slip(record.type, record.order_id)
+                        yield StepRequest(record.type, record.order_id)
 
     def _conserved(self, journal: str, balances: str, came: str, there: str) -> None:
         held: dict[str, Decimal] = defaultdict(Decimal)
@@ -193,8 +193,8 @@ def letter_of(message: Any) -> Dead:
     """Where a dead letter comes from, and why, as its headers say."""
     headers = {name: value.decode() for name, value in message.headers() or ()}
     return Dead(
-        headers[dead_letters.TOPIC],
-        int(headers[dead_letters.PARTITION]),
-        int(headers[dead_letters.OFFSET]),
-        headers[dead_letters.REASON],
+        headers[format.TOPIC],
+        int(headers[format.PARTITION]),
+        int(headers[format.OFFSET]),
+        headers[format.REASON],
     )

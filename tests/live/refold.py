@@ -5,18 +5,18 @@ from typing import Any, NamedTuple
 
 import agents
 from saga_app import topics, wire
-from saga_app.core.decision import At
+from saga_app.core.decider import Position
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.records import Record
-from saga_app.durable.library import Service
-from saga_app.durable.strays import SENT_ON
-from saga_app.durable.view import View
+from saga_app.engine.misrouted import SENT_ON
+from saga_app.engine.partition_state import PartitionState
+from saga_app.engine.stores.manager import Service
 
 #: The rows of each table, by partition and key: a policy is in every partition under the same key.
 Tables = dict[str, dict[tuple[int, bytes], bytes]]
 
 
-class DictShelf:
+class DictStore:
     """Rows of one table and partition, in memory."""
 
     reached = 0
@@ -52,34 +52,34 @@ class Refold:
         self.tables: Tables = {}
         self.dead: list[Dead] = []
         for agent in agents.ALL:
-            self._fold(Service(agent.TOPIC, agent.FOLD), inboxes[agent.TOPIC])
+            self._fold(Service(agent.TOPIC, agent.DECIDER), inboxes[agent.TOPIC])
 
     def _fold(self, service: Service, messages: list[Any]) -> None:
-        shelves = [{table: DictShelf() for table in service.tables} for _ in range(self.partitions)]
-        views = [View(service.fold.journal, service.fold.balances, each) for each in shelves]
+        stores = [{table: DictStore() for table in service.tables} for _ in range(self.partitions)]
+        states = [PartitionState(service.decider.journal, service.decider.balances, each) for each in stores]
         for message in messages:
             try:
-                self._decide(service, message, views[message.partition()])
+                self._decide(service, message, states[message.partition()])
             except Rejected as why:
                 place = (service.topic, message.partition(), message.offset())
                 self.dead.append(Dead(*place, str(why.fault)))
-        for partition, each in enumerate(shelves):
-            for table, shelf in each.items():
+        for partition, each in enumerate(stores):
+            for table, store in each.items():
                 rows = self.tables.setdefault(table, {})
-                rows.update({(partition, key): row for key, row in shelf.rows.items()})
+                rows.update({(partition, key): row for key, row in store.rows.items()})
 
-    def _decide(self, service: Service, message: Any, view: View) -> None:
+    def _decide(self, service: Service, message: Any, state: PartitionState) -> None:
         record = wire.decode(message.value())
-        if not isinstance(record, service.fold.accepts):
+        if not isinstance(record, service.decider.accepts):
             raise Rejected(Fault.UNEXPECTED_RECORD, "")
         if self._is_elsewhere(record, message):
             return
-        at = At(message.offset(), message.timestamp()[1], message.partition())
-        decision = service.fold.decide(record, at, view)
-        view.put(decision.puts)
-        for table, shelf in view.shelves.items():
-            shelf.write(view.decided(table), 0)
-        view.clear()
+        at = Position(message.offset(), message.timestamp()[1], message.partition())
+        decision = service.decider.decide(record, at, state)
+        state.put(decision.puts)
+        for table, store in state.stores.items():
+            store.write(state.decided(table), 0)
+        state.clear()
 
     def _is_elsewhere(self, record: Record, message: Any) -> bool:
         """Whether it was sent on; a dead letter if that has already happened once."""

@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient
 
 import tables
 from saga_app import topics
-from saga_app.durable import topic_admin
+from saga_app.kafka import topic_admin
 from saga_app.settings import Settings
 from tests.live.endings import Endings
 from tests.live.ledger import Ledger

@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 from saga_app import topics, wire
-from saga_app.durable.strays import SENT_ON
+from saga_app.engine.misrouted import SENT_ON
 from tests.live.ledger import letter_of
 from tests.live.log import until
 from tests.live.orders import Sent
@@ -33,7 +33,7 @@ class Bad(NamedTuple):
     key: str
     fields: Sent
     #: It was sent on once, and stands in the wrong partition again.
-    is_stray: bool = False
+    is_misrouted: bool = False
 
 
 OF_THE_STATE = [
@@ -41,13 +41,31 @@ OF_THE_STATE = [
     Bad(topics.CHECKOUT, "different_content", "good-0", {**GOOD, "country": "GB"}),
     Bad(topics.CHECKOUT, "unknown_order", "nobody", {"type": "CancellationRequested", "order_id": "nobody"}),
     Bad(topics.CHECKOUT, "unknown_order", "nobody", {"type": "OrderCompleted", "order_id": "nobody"}),
-    Bad(topics.CHECKOUT, "wrong_partition", "stray", {"order_id": "stray", "amount": 1}, True),
+    Bad(
+        topics.CHECKOUT,
+        "wrong_partition",
+        "misrouted_record",
+        {"order_id": "misrouted_record", "amount": 1},
+        True,
+    ),
     Bad(topics.PAYMENT, "different_content", "c", {**DEPOSIT, "amount": "6"}),
     Bad(topics.PAYMENT, "different_content", "good-0", {"type": "PaymentRequested", "order": OTHER}),
-    Bad(topics.PAYMENT, "wrong_partition", "stray", {**DEPOSIT, "customer_id": "stray"}, True),
+    Bad(
+        topics.PAYMENT,
+        "wrong_partition",
+        "misrouted_record",
+        {**DEPOSIT, "customer_id": "misrouted_record"},
+        True,
+    ),
     Bad(topics.INVENTORY, "different_content", "main", {**DELIVERY, "lines": [{"sku": "A", "quantity": 6}]}),
     Bad(topics.INVENTORY, "different_content", "good-0", {"type": "ReservationRequested", "order": OTHER}),
-    Bad(topics.INVENTORY, "wrong_partition", "stray", {**DELIVERY, "warehouse": "stray"}, True),
+    Bad(
+        topics.INVENTORY,
+        "wrong_partition",
+        "misrouted_record",
+        {**DELIVERY, "warehouse": "misrouted_record"},
+        True,
+    ),
     Bad(topics.SHIPPING, "different_content", "good-0", {"type": "ShipmentRequested", "order": OTHER}),
     Bad(topics.SHIPPING, "wrong_partition", "good-0", {"type": "ShipmentRequested", "order": ORDER}, True),
 ]
@@ -75,8 +93,8 @@ def send_bad(scene: Scene) -> Counter[tuple[str, str]]:
             send(topic, bad.fault, bad.value, b"k")
     for each in OF_THE_STATE:
         right = topics.partition_of(each.key, topics.DEFAULT_PARTITIONS)
-        place = {"partition": (right + each.is_stray) % topics.DEFAULT_PARTITIONS}
-        headers = [(SENT_ON, b"1")] if each.is_stray else []
+        place = {"partition": (right + each.is_misrouted) % topics.DEFAULT_PARTITIONS}
+        headers = [(SENT_ON, b"1")] if each.is_misrouted else []
         value = json.dumps(each.fields).encode()
         send(each.topic, each.reason, value, each.key.encode(), headers=headers, **place)
     scene.shop.flush()

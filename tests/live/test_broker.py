@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from saga_app.durable.fatal import Exit
+from saga_app.engine.exits import Exit
 from saga_app.local.broker import Broker
 from tests.live.orders import orders, supplies
 from tests.live.scene import Scene

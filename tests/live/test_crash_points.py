@@ -3,7 +3,7 @@
 import signal
 
 from saga_app import topics
-from saga_app.durable.round import Point
+from saga_app.engine.round import Point
 from tests.live.orders import orders, supplies
 from tests.live.scene import Scene
 

@@ -7,8 +7,8 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from saga_app import topics
-from saga_app.audit.drafts import latest
-from saga_app.durable.fatal import Exit
+from saga_app.audit.checkpoints.folder import latest
+from saga_app.engine.exits import Exit
 from tests.live.log import Place
 from tests.live.orders import orders, supplies
 from tests.live.scene import Scene

@@ -1,4 +1,4 @@
-"""Deadlines for real: lost slips are nudged, a deadline survives kill -9, and time comes from records alone."""
+"""Deadlines for real: lost step requests are nudged, a deadline survives kill -9, and time comes from records alone."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -38,7 +38,7 @@ def plain_orders(count: int, prefix: str) -> Iterator[Sent]:
         yield {"order_id": f"{prefix}-{number}", "customer_id": f"c{number * 7}", "amount": "5.00"}
 
 
-def lose_unread_slips(scene: Scene, partitions: Iterable[int]) -> int:
+def lose_unread_step_requests(scene: Scene, partitions: Iterable[int]) -> int:
     """Deletes what these partitions of payment's inbox hold, as if it kept records for too short a time; how much."""
     admin = AdminClient({"bootstrap.servers": scene.broker, "log_level": 3})
     ends = scene.log.ends((topics.PAYMENT, each) for each in partitions)
@@ -81,12 +81,12 @@ def nudged(ledger: Ledger) -> list[tuple[str, int]]:
     return [(each.order_id, each.attempt) for each in records if isinstance(each, DeadlinePassed)]
 
 
-def test_orders_whose_slips_are_lost_are_nudged_by_successors_whose_clocks_are_wrong(
+def test_orders_whose_step_requests_are_lost_are_nudged_by_successors_whose_clocks_are_wrong(
     scene: Scene, tmp_path: Path
 ) -> None:
-    """One worker decides, the one that should be paid is frozen, the slips between them are deleted, both are killed.
+    """One worker decides, the one that should be paid is frozen, the step requests between them are deleted, both are killed.
 
-    Of their successors one has a clock an hour ahead, the other an hour behind: no slip is waited for any longer than
+    Of their successors one has a clock an hour ahead, the other an hour behind: no step request is waited for any longer than
     it would have been, and no row shows a wrong time.
     """
     began = time.time() * 1000
@@ -99,7 +99,7 @@ def test_orders_whose_slips_are_lost_are_nudged_by_successors_whose_clocks_are_w
     half = topics.DEFAULT_PARTITIONS // 2
     until(lambda: len(decided(scene)) == half, 30, lambda: f"decided are {decided(scene)}")
     undecided = set(range(topics.DEFAULT_PARTITIONS)) - decided(scene)
-    lost = lose_unread_slips(scene, undecided)
+    lost = lose_unread_step_requests(scene, undecided)
     for worker in (deciding, frozen):
         worker.kill()
     assert lost > 0
@@ -112,7 +112,7 @@ def test_orders_whose_slips_are_lost_are_nudged_by_successors_whose_clocks_are_w
     ledger = scene.ledger()
     ledger.check()
     assert ledger.statuses() == {"COMPLETED": placed}
-    # Nobody but those whose slip was lost was nudged, and each once.
+    # Nobody but those whose step request was lost was nudged, and each once.
     assert len(set(nudged(ledger))) == len(nudged(ledger)) == lost
     assert {attempt for _, attempt in nudged(ledger)} == {0}
     now = time.time() * 1000

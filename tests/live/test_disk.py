@@ -9,9 +9,9 @@ from itertools import cycle
 from pathlib import Path
 
 from saga_app import topics
-from saga_app.durable.disk import StoreDamaged
-from saga_app.durable.fatal import Exit
-from saga_app.durable.rocks import Memory, RocksShelf
+from saga_app.engine.exits import Exit
+from saga_app.engine.stores.errors import StoreDamaged
+from saga_app.engine.stores.rocks import Memory, RocksStore
 from tests.live.ledger import JOURNALS, Ledger
 from tests.live.mounts import fill, read_only, small_disk
 from tests.live.orders import Sent, orders, supplies
@@ -35,9 +35,9 @@ def same_on_disk(worker: Worker, ledger: Ledger, asleep: Iterable[str] = ()) -> 
         for partition in range(topics.DEFAULT_PARTITIONS):
             name = f"{table}-{partition}.db"
             try:
-                shelf = RocksShelf(worker.data / "tables" / name, memory, read_only=True)
-                held = dict(shelf.scan())
-                shelf.close()
+                store = RocksStore(worker.data / "tables" / name, memory, read_only=True)
+                held = dict(store.scan())
+                store.close()
             except StoreDamaged:
                 assert name in asleep
                 continue
@@ -101,7 +101,7 @@ def test_a_worker_that_must_not_write_decides_nothing_and_says_why(scene: Scene)
     assert worker.end() == 0
     placed += scene.shop.send(orders(100, seed=2, prefix="waiting"))
     rows = scene.log.rows(TABLES)
-    other = RocksShelf(worker.data / "tables" / "stock-3.db", Memory())
+    other = RocksStore(worker.data / "tables" / "stock-3.db", Memory())
     worker.start().wait_for_end()
     said_clearly(worker, Exit.DISK_FAILED, "stock-3.db", "does another worker use this SAGA_DATA_DIR?")
     other.close()

@@ -11,8 +11,8 @@ from confluent_kafka.admin import AdminClient
 import agents
 import tables
 from saga_app import topics
-from saga_app.durable import topic_admin
-from saga_app.durable.fatal import Exit
+from saga_app.engine.exits import Exit
+from saga_app.kafka import topic_admin
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
 from saga_app.topics import Topic

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from saga_app import topics
-from saga_app.durable.strays import SENT_ON
+from saga_app.engine.misrouted import SENT_ON
 from tests.live.orders import Sent
 from tests.live.scene import Scene
 
@@ -52,7 +52,7 @@ def wrong(key: str) -> int:
 def test_what_people_send_to_a_wrong_partition_is_sent_on_once_and_applied(scene: Scene, keyed: bool) -> None:
     """Each of 10 deposits, deliveries, orders and cancellations is applied exactly once, where it belongs."""
     worker = scene.worker("w1").start().ready()
-    strays = 0
+    misrouted = 0
     for topic, stem, kind in KINDS:
         for number in range(10):
             key = f"{stem}-{number}"
@@ -61,12 +61,14 @@ def test_what_people_send_to_a_wrong_partition_is_sent_on_once_and_applied(scene
                 scene.shop.raw(topic, value, key.encode(), partition=wrong(key))
             else:
                 scene.shop.raw(topic, value, partition=wrong(key))
-            strays += 1
+            misrouted += 1
         scene.shop.flush()
         scene.log.wait_until_quiet()
     ledger = scene.prove()
     sent_on = [each for name in topics.INBOXES for each in ledger.inboxes[name] if is_sent_on(each)]
-    assert len(sent_on) == strays, f"{strays} records were in a wrong partition, {len(sent_on)} were sent on"
+    assert len(sent_on) == misrouted, (
+        f"{misrouted} records were in a wrong partition, {len(sent_on)} were sent on"
+    )
     assert ledger.statuses() == {"COMPLETED": 10}
     assert {row["balance"] for row in ledger.rows("accounts").values()} == {"30.00"}
     assert {row["available"] for row in ledger.rows("stock").values()} == {8}

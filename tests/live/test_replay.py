@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from saga_app import topics
 from saga_app.commands import main
-from saga_app.durable.strays import SENT_ON
+from saga_app.engine.misrouted import SENT_ON
 from saga_app.local.follow import COMPLETED, Follower
 from tests.live.log import until
 from tests.live.scene import TABLES, Scene
@@ -76,10 +76,16 @@ def test_what_was_lost_in_a_wrong_place_takes_effect_when_it_is_sent_again(scene
     scene.worker("w1").start().ready()
     deposit = {"type": "FundsDeposited", "deposit_id": "d", "customer_id": "ada", "amount": "30.00"}
     scene.shop.raw(topics.SHIPPING, json.dumps(deposit).encode(), b"ada")
-    order = {"order_id": "stray", "customer_id": "ada", "amount": "30.00"}
-    wrong = (topics.partition_of("stray", topics.DEFAULT_PARTITIONS) + 1) % topics.DEFAULT_PARTITIONS
+    order = {"order_id": "misrouted_record", "customer_id": "ada", "amount": "30.00"}
+    wrong = (
+        topics.partition_of("misrouted_record", topics.DEFAULT_PARTITIONS) + 1
+    ) % topics.DEFAULT_PARTITIONS
     scene.shop.raw(
-        topics.CHECKOUT, json.dumps(order).encode(), b"stray", partition=wrong, headers=[(SENT_ON, b"1")]
+        topics.CHECKOUT,
+        json.dumps(order).encode(),
+        b"misrouted_record",
+        partition=wrong,
+        headers=[(SENT_ON, b"1")],
     )
     scene.shop.flush()
     scene.log.wait_until_quiet()
@@ -87,7 +93,7 @@ def test_what_was_lost_in_a_wrong_place_takes_effect_when_it_is_sent_again(scene
     for reason in ("unexpected_record", "wrong_partition"):
         assert saga("replay", "--reason", reason, "--since", "1h").exit_code == 0
         scene.log.wait_until_quiet()
-    assert ended(scene, "stray") == "COMPLETED"
+    assert ended(scene, "misrouted_record") == "COMPLETED"
     scene.log.wait_until_quiet()
     rows = scene.log.rows(TABLES)
     assert scene.ledger().rows("accounts")["ada:GBP"] | {"version": 0} == {

@@ -12,9 +12,9 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from saga_app import topics
-from saga_app.durable import topic_admin
-from saga_app.durable.fatal import Exit
-from saga_app.durable.patience import patiently
+from saga_app.engine.exits import Exit
+from saga_app.kafka import topic_admin
+from saga_app.kafka.retries import patiently
 from saga_app.local.broker import Broker
 from saga_app.local.cluster import Cluster
 from saga_app.settings import Settings

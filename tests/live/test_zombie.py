@@ -1,7 +1,7 @@
 """A worker that is paused until it has been replaced, and then wakes, does no harm."""
 
 from saga_app import topics
-from saga_app.durable.fatal import Exit
+from saga_app.engine.exits import Exit
 from tests.live.log import everything, until
 from tests.live.orders import orders, supplies
 from tests.live.scene import Scene

@@ -14,7 +14,7 @@ from tests.security.guarded import Guarded
 
 #: Runs a `saga` command with these settings.
 Saga = Callable[..., "subprocess.CompletedProcess[str]"]
-USERS = ("worker", "orderbook", "shop", "operator")
+USERS = ("worker", "orderdb", "shop", "operator")
 
 
 @pytest.fixture(scope="module")

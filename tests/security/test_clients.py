@@ -14,14 +14,14 @@ from confluent_kafka import KafkaError, KafkaException
 
 import saga_app
 from saga_app.application import create_app
-from saga_app.durable.overrides.credentials import tells_no_credentials
-from saga_app.durable.refusal import Admin, Teller, refused
+from saga_app.engine.faust.credentials import tells_no_credentials
+from saga_app.kafka.broker_errors import Admin, Teller, refused
 from saga_app.settings import Settings
 from tests.security.authority import Authority
 
 ROOT = Path(saga_app.__file__).parent.parent
 #: Who may name a broker: the settings, the application to Faust, and the local broker to ask whether it is up.
-NAMERS = {"saga_app/settings.py", "saga_app/durable/overrides/app.py", "saga_app/local/broker.py"}
+NAMERS = {"saga_app/settings.py", "saga_app/engine/faust/app.py", "saga_app/local/broker.py"}
 USER = {"SAGA_SECURITY": "sasl_ssl", "SAGA_SASL_USERNAME": "ada", "SAGA_SASL_PASSWORD": "hunter2"}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from saga_app.durable.fatal import Exit
+from saga_app.engine.exits import Exit
 from tests.live.worker import Worker
 from tests.security import acls
 from tests.security.authority import Authority, Pair
@@ -82,9 +82,9 @@ COMMANDS = (
     "receive MUG:1",
     "policy payment --limit 10",
     "topics --create",
-    "orderbook",
-    "orderbook --once",
-    "rebuild-orders",
+    "orderdb",
+    "orderdb --once",
+    "orderdb rebuild",
     "doctor",
 )
 
@@ -147,7 +147,7 @@ def test_a_user_that_may_only_sell_cannot_read_what_is_sold(guarded: Guarded, sa
 def test_a_worker_whose_password_is_changed_says_so(guarded: Guarded, worker: Worker):
     """It keeps its connections as long as the broker does; then it is refused, ends, and ends at once when started."""
     # An idle worker: what it had on its way while the broker is down would end it, for another reason.
-    worker.environment["SAGA_LEAVE_AFTER"] = "0"
+    worker.environment["SAGA_ORDER_RETENTION"] = "0"
     worker.start().ready()
     old = guarded.passwords["worker"]
     guarded.password("worker", secrets.token_hex(16))

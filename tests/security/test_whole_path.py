@@ -91,10 +91,10 @@ def mend_a_dead_letter(scene: Scene, party: Party, folder: Path) -> None:
 
 
 def look_back(party: Party) -> None:
-    party.run("orderbook", "orderbook --once")
-    assert "by-hand" in party.run("orderbook", "orders --q by-hand")
-    party.run("orderbook", "orders --lag")
-    party.run("orderbook", "rebuild-orders")
+    party.run("orderdb", "orderdb --once")
+    assert "by-hand" in party.run("orderdb", "orders --q by-hand")
+    party.run("orderdb", "orders --lag")
+    party.run("orderdb", "orderdb rebuild")
     for words in ("audit", "history by-hand", "topics --alter", "doctor", "settings --json"):
         party.run("operator", words)
 

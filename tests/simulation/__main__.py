@@ -6,11 +6,11 @@ import time
 from collections.abc import Sequence
 
 from tests.simulation import exhaustive, shrink
+from tests.simulation.choices import Choices, choices
+from tests.simulation.fault_mix import FAULTS
 from tests.simulation.processes import spread
 from tests.simulation.seeds import Report, run, run_seed
-from tests.simulation.tape import Tape, tape
 from tests.simulation.violation import Violation
-from tests.simulation.weather import FAULTS
 
 EPILOG = """examples:
   scripts/simulate                         5,000 seeds
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def one(seed: int, *, whole: bool) -> int:
     """Replays a seed, and prints what happens in it."""
-    of = tape(seed)
+    of = choices(seed)
     _, broken = run(of)
     if broken is not None and not whole:
         of = shrink.shrink(of)
@@ -68,14 +68,15 @@ def one(seed: int, *, whole: bool) -> int:
     return 0
 
 
-def tell(of: Tape) -> Violation | None:
+def tell(of: Choices) -> Violation | None:
     """Prints the trace of a tape, and what is broken at its end."""
     world, broken = run(of, print)
     print(
-        f"{world.partitions} partitions, {len(world.machines)} machines, {len(of.people)} errands, ", end=""
+        f"{world.partitions} partitions, {len(world.machines)} machines, {len(of.customers)} errands, ",
+        end="",
     )
     print(
-        f"{len(of.steps)} steps before the faults stop; drawn: {', '.join(sorted(world.weather.faults)) or 'none'}"
+        f"{len(of.steps)} steps before the faults stop; drawn: {', '.join(sorted(world.fault_mix.faults)) or 'none'}"
     )
     if broken is not None:
         print(f"BROKEN  {broken}")
@@ -95,7 +96,7 @@ def many(seeds: Sequence[int], jobs: int) -> int:
     if report.broken:
         first = report.broken[0].seed
         print(f"\nseed {first}, shrunk (again: scripts/simulate --seed {first}):")
-        tell(shrink.shrink(tape(first)))
+        tell(shrink.shrink(choices(first)))
     print(
         f"{report.seeds} seeds from {seeds[0] if seeds else 0} in {seconds:.0f} s, "
         f"{report.seeds / max(seconds, 0.001) * 60:.0f} a minute: {len(report.broken)} violations"

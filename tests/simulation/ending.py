@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Final
 
 from saga_app import topics
 from saga_app.core.rows import OPEN_STATUSES
-from saga_app.durable import restore
+from saga_app.engine.stores import restore
 from tests.simulation import steps
+from tests.simulation.oracle import sent
 from tests.simulation.services import changelog
-from tests.simulation.truth import sent
 from tests.simulation.violation import must
-from tests.support.memory import Broker, Disk, MemoryChangelog, MemoryShelf
+from tests.support.memory import Broker, Disk, MemoryChangelog, MemoryStore
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -51,7 +51,7 @@ def _turn(world: "World") -> bool:
     happened = False
     if world.errands:
         happened = True
-        for record in world.people.do(world.errands.pop(0)):
+        for record in world.customers.do(world.errands.pop(0)):
             world.kafka.write(record)
     for worker in list(world.workers):
         worker.heartbeat()
@@ -103,9 +103,9 @@ def agree(world: "World") -> None:
             _same(f"the next owner on {machine.name}", table, partition, heir, world)
     after = kafka.copy()
     for worker in world.workers:
-        for (table, partition), shelf in worker.shelves.items():
-            _same(f"{worker.name}'s disk", table, partition, shelf, world)
-            _heir(after, table, partition, shelf.disk, repair=True)
+        for (table, partition), store in worker.stores.items():
+            _same(f"{worker.name}'s disk", table, partition, store, world)
+            _heir(after, table, partition, store.disk, repair=True)
             after.compact((changelog(table), partition))
             compacted = _heir(after, table, partition, Disk())
             _same("what its owner repaired and the broker compacted", table, partition, compacted, world)
@@ -113,9 +113,9 @@ def agree(world: "World") -> None:
     must(letters == watch.letters(), "I8 accounted for", f"dead letters {letters ^ watch.letters()}")
     placed = {
         told.key
-        for (topic, _), truth in watch.truths.items()
+        for (topic, _), oracle in watch.truths.items()
         if topic == topics.CHECKOUT
-        for told in truth.told
+        for told in oracle.told
         if told.record is not None and told.key is not None and ":" not in told.key and told.version >= 0
     }
     must(
@@ -123,25 +123,25 @@ def agree(world: "World") -> None:
     )
 
 
-def _heir(broker: Broker, table: str, partition: int, disk: Disk, *, repair: bool = False) -> MemoryShelf:
+def _heir(broker: Broker, table: str, partition: int, disk: Disk, *, repair: bool = False) -> MemoryStore:
     """The table as its next owner with this disk would have it."""
-    log, shelf = MemoryChangelog(broker, changelog(table), partition), MemoryShelf(Disk(disk.states[-1:]))
+    log, store = MemoryChangelog(broker, changelog(table), partition), MemoryStore(Disk(disk.states[-1:]))
     if repair:
         # A worker before was stopped before it repaired.
-        restore.restore(log, log.end(), shelf)
+        restore.restore(log, log.end(), store)
     end = log.end()
-    restored = restore.restore(log, end, shelf)
+    restored = restore.restore(log, end, store)
     records = restore.repair_records(log, restored) if repair else ()
     written = [Broker.append(broker, record) for record in records]
-    restore.repaired(shelf, end, restored.repairs, written)
-    return shelf
+    restore.repaired(store, end, restored.repairs, written)
+    return store
 
 
-def _same(what: str, table: str, partition: int, shelf: MemoryShelf, world: "World") -> None:
-    truth = world.watch.truths[world.watch.topic_of(table), partition]
-    expected = truth.bytes_of(table)
+def _same(what: str, table: str, partition: int, store: MemoryStore, world: "World") -> None:
+    oracle = world.watch.truths[world.watch.topic_of(table), partition]
+    expected = oracle.bytes_of(table)
     must(
-        shelf.rows == expected,
+        store.rows == expected,
         "I7 one truth",
-        f"{what} has in {table}[{partition}] {shelf.rows}, and must have {expected}",
+        f"{what} has in {table}[{partition}] {store.rows}, and must have {expected}",
     )

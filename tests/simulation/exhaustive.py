@@ -21,7 +21,7 @@ class Part(NamedTuple):
     def what(self) -> str:
         if self.budget is None:
             return f"{self.name}, {self.crashes} crashes"
-        return f"one order{' that leaves' if self.budget.leavings else ''}, {self.name}"
+        return f"one order{' that leaves' if self.budget.evictions else ''}, {self.name}"
 
 
 class Found(NamedTuple):
@@ -55,7 +55,7 @@ def main(crashes: int, jobs: int) -> int:
 def parts(crashes: int) -> list[Part]:
     """The largest first, so that no process is left alone with one of them."""
     budget = Budget(cancels=crashes, nudges=crashes, losses=crashes)
-    budgets = budget._replace(leavings=2), budget._replace(nudges=crashes + 1)
+    budgets = budget._replace(evictions=2), budget._replace(nudges=crashes + 1)
     return [
         *(Part(name, crashes) for name in reversed(SCOPES)),
         *(Part(name, crashes, each) for each in budgets for name in ORDERS),

@@ -1,12 +1,13 @@
-"""What can go wrong, step by step; `weather` says which of it a seed has. Each says whether it did anything."""
+"""What can go wrong, step by step; `fault_mix` says which of it a seed has. Each says whether it did anything."""
 
 from typing import TYPE_CHECKING, Final
 
+from saga_app.kafka.messages import Outgoing
+
 from saga_app import topics
-from saga_app.durable.ports import Outgoing
-from tests.simulation.services import FOLDS, TABLES, changelog
+from tests.simulation.choices import Draws
+from tests.simulation.services import DECIDERS, TABLES, changelog
 from tests.simulation.steps import SECOND, Action, under_way
-from tests.simulation.tape import Draws
 from tests.simulation.worker import UNDER_WAY
 from tests.support.memory import STEPS, Stop
 
@@ -71,7 +72,7 @@ def kill_disk_behind(world: "World", draws: Draws) -> bool:
 
 
 def stop(world: "World", draws: Draws) -> bool:
-    awake = [worker for worker in world.workers if not worker.paused and not worker.leaving]
+    awake = [worker for worker in world.workers if not worker.paused and not worker.retention]
     if not awake:
         return False
     worker = draws.pick(awake)
@@ -119,7 +120,7 @@ def arrive_late(world: "World", draws: Draws) -> bool:
 
 
 def lose(world: "World", draws: Draws) -> bool:
-    """The next slip, ending or nudge that is written gets lost."""
+    """The next step request, ending or nudge that is written gets lost."""
     world.losing += 1
     return False
 
@@ -167,7 +168,7 @@ def forget(world: "World", draws: Draws) -> bool:
 
 def can_be_lost(record: Outgoing) -> bool:
     """What people send, rows and dead letters cannot: nothing would bring them back."""
-    return record.topic in FOLDS and any(each in (record.value or b"")[:60] for each in _LOSABLE)
+    return record.topic in DECIDERS and any(each in (record.value or b"")[:60] for each in _LOSABLE)
 
 
 FAULTS: Final[dict[str, Action]] = {

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from saga_app.durable.ports import Place
+from saga_app.kafka.messages import Place
 
 
 class Group:

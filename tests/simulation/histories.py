@@ -9,13 +9,14 @@ all that it goes on to write arrives then. Each photograph is where a next worke
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from saga_app.kafka.messages import Outgoing
+
 from saga_app.core.errors import RowsMissing
-from saga_app.durable import restore
-from saga_app.durable.ports import Outgoing
+from saga_app.engine.stores import restore
 from tests.simulation.life import NOTHING, Left, Life, Logs
 from tests.simulation.scopes import SCOPES
 from tests.simulation.violation import Violation
-from tests.support.memory import Disk, MemoryChangelog, MemoryShelf
+from tests.support.memory import Disk, MemoryChangelog, MemoryStore
 from tests.support.plan import Plan, Undisturbed
 
 
@@ -120,15 +121,15 @@ class History:
         for table, expected in zip(worker.tables, worker.rows, strict=False):
             log = MemoryChangelog(broker, worker.changelog(table), 0)
             for disk in (worker.disks[table], Disk()):
-                shelf = MemoryShelf(Disk(disk.states[-1:]))
+                store = MemoryStore(Disk(disk.states[-1:]))
                 # The first one is stopped before it repairs.
-                restore.restore(log, log.end(), shelf)
+                restore.restore(log, log.end(), store)
                 end = log.end()
-                found = restore.restore(log, end, shelf)
+                found = restore.restore(log, end, store)
                 written = [broker.append(record) for record in restore.repair_records(log, found)]
-                restore.repaired(shelf, end, found.repairs, written)
-                if shelf.rows != expected:
-                    raise Violation("I7 one truth", f"{self.plan.records}: restored {shelf.rows}")
+                restore.repaired(store, end, found.repairs, written)
+                if store.rows != expected:
+                    raise Violation("I7 one truth", f"{self.plan.records}: restored {store.rows}")
                 broker.compact((log.topic, 0))
 
 

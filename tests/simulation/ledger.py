@@ -3,11 +3,11 @@
 from collections import defaultdict
 from decimal import Decimal
 
-from saga_app.core.decision import Verdict
-from saga_app.core.horizons import Total
-from saga_app.core.records import FundsDeposited, OrdersLeft, Slip, StockReceived
+from saga_app.core.decider import Verdict
+from saga_app.core.records import FundsDeposited, OrdersEvicted, StepRequest, StockReceived
+from saga_app.core.retention.rows import Total
 from saga_app.core.rows import Account, JournalRow, State, Stock
-from tests.simulation.truth import Told
+from tests.simulation.oracle import Told
 from tests.simulation.violation import must
 
 Amounts = dict[str, Decimal]
@@ -50,23 +50,23 @@ class Ledger:
                 for line in record.lines:
                     units[f"{record.warehouse}:{line.sku}"] += line.quantity
                 return self._supply(told, units)
-            case Slip():
+            case StepRequest():
                 return self._decided(told, record)
-            case OrdersLeft() if told.verdict is Verdict.APPLIED:
+            case OrdersEvicted() if told.verdict is Verdict.APPLIED:
                 self._leave(told, record)
                 return set()
             case _:
                 return set()
 
-    def _leave(self, told: Told, record: OrdersLeft) -> None:
+    def _leave(self, told: Told, record: OrdersEvicted) -> None:
         """What these orders hold is in the totals from now on: whoever has no rows of them can add up."""
         changed = set()
         for order_id in record.order_ids:
             for key, amount in self._taken.pop(order_id, {}).items():
                 self.gone[key] -= amount
-                changed.add(f"gone:{key}")
+                changed.add(f"evicted:{key}")
         totals = {put.key: Decimal(put.row.moved) for put in told.puts if isinstance(put.row, Total)}
-        expected = {key: self.gone[key.removeprefix("gone:")] for key in changed}
+        expected = {key: self.gone[key.removeprefix("evicted:")] for key in changed}
         must(totals == expected, "I1 money", f"{record} left the totals {totals}, and they are {expected}")
 
     def _supply(self, told: Told, brought: Amounts) -> set[str]:
@@ -78,22 +78,22 @@ class Ledger:
             self.balance[key] = self.balance.get(key, Decimal(0)) + amount
         return set(brought)
 
-    def _decided(self, told: Told, slip: Slip) -> set[str]:
+    def _decided(self, told: Told, step_request: StepRequest) -> set[str]:
         row = next((put.row for put in told.puts if isinstance(put.row, JournalRow)), None)
         if row is not None and row.state is State.DONE:
-            moved = self._taken[slip.order_id] = self._wanted(slip)
+            moved = self._taken[step_request.order_id] = self._wanted(step_request)
             sign = -1
         elif row is not None and row.state is State.UNDONE:
-            moved, sign = self._taken.pop(slip.order_id, {}), 1
+            moved, sign = self._taken.pop(step_request.order_id, {}), 1
         else:
             return set()
         for key, amount in moved.items():
             self.balance[key] = self.balance.get(key, Decimal(0)) + sign * amount
         return set(moved)
 
-    def _wanted(self, slip: Slip) -> Amounts:
-        order = slip.order
-        if type(slip).__name__ == "PaymentRequested":
+    def _wanted(self, step_request: StepRequest) -> Amounts:
+        order = step_request.order
+        if type(step_request).__name__ == "PaymentRequested":
             key = f"{order.customer_id}:{order.currency}"
             return {key: order.amount} if key in self.balance and order.amount else {}
         return {f"{order.warehouse}:{line.sku}": Decimal(line.quantity) for line in order.lines}

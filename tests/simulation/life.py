@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Final, NamedTuple
 
-from saga_app.durable.ports import Offsets, Outgoing
+from saga_app.kafka.messages import Offsets, Outgoing
+
 from tests.support.memory import Broker, Disk, MemoryLog, Steps, Worker, is_row
 from tests.support.plan import Plan
 
@@ -61,7 +62,7 @@ class Life(Steps):
             self.broker.logs[topic, 0] = list(rows)
         self.broker.sent = list(left.sent)
         self.worker = Worker(
-            self.broker, plan.topic, plan.fold, self._disks(plan), committed=left.committed, steps=self
+            self.broker, plan.topic, plan.decider, self._disks(plan), committed=left.committed, steps=self
         )
         self.worker.journal = SeenLog("journal", self.broker, self)
         self.worker.publisher = SeenLog("publisher", self.broker, self)
@@ -102,7 +103,7 @@ class Life(Steps):
             self.broker.append(record)
 
     def _disks(self, plan: Plan) -> dict[str, Disk]:
-        tables = [plan.fold.journal, *([] if plan.fold.balances is None else [plan.fold.balances])]
+        tables = [plan.decider.journal, *([] if plan.decider.balances is None else [plan.decider.balances])]
         kept = dict(self.left.disks)
         return {
             table: Disk([(dict(kept[table][0]), *kept[table][1:])]) if table in kept else Disk()

@@ -3,14 +3,15 @@
 from collections import defaultdict
 from collections.abc import Mapping
 
-from saga_app.durable.ports import Place
+from saga_app.kafka.messages import Place
+
 from tests.simulation.kafka import Kafka
 from tests.simulation.services import changelog
-from tests.support.memory import Disk, MemoryShelf, Steps
+from tests.support.memory import Disk, MemoryStore, Steps
 
 
-class WatchedShelf(MemoryShelf):
-    """A shelf whose every write is checked."""
+class WatchedStore(MemoryStore):
+    """A store whose every write is checked."""
 
     def __init__(self, place: Place, disk: Disk, kafka: Kafka, steps: Steps) -> None:
         super().__init__(disk, steps)
@@ -34,8 +35,8 @@ class Machine:
         self.skew = skew
         self.disks: defaultdict[Place, Disk] = defaultdict(Disk)
 
-    def shelf(self, table: str, partition: int, kafka: Kafka, steps: Steps) -> WatchedShelf:
-        return WatchedShelf((table, partition), self.disks[table, partition], kafka, steps)
+    def store(self, table: str, partition: int, kafka: Kafka, steps: Steps) -> WatchedStore:
+        return WatchedStore((table, partition), self.disks[table, partition], kafka, steps)
 
     def lose(self) -> None:
         """The disk is gone."""

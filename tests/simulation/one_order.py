@@ -13,13 +13,13 @@ from typing import Any, Final, NamedTuple
 
 from saga_app import topics
 from saga_app.core import checkout
-from saga_app.core.decision import At
+from saga_app.core.decider import Position
 from saga_app.core.errors import Rejected
-from saga_app.core.horizons import Total
 from saga_app.core.order import Order
 from saga_app.core.records import DeadlinePassed, Record
-from saga_app.core.rows import OPEN_STATUSES, Account, GoneOrder, OrderRow, Stock
-from tests.simulation.services import FOLDS
+from saga_app.core.retention.rows import Total
+from saga_app.core.rows import OPEN_STATUSES, Account, ClosedOrder, OrderRow, Stock
+from tests.simulation.services import DECIDERS
 from tests.simulation.violation import must
 from tests.support.examples import begun, cancel, closed, delivery, deposit, forgotten, placed
 from tests.support.given import Tables
@@ -37,9 +37,9 @@ ORDERS: Final[dict[str, dict[str, Any]]] = {
 MOST_TRIES: Final = 12
 #: The state of a step whose row has left.
 LEFT: Final = "LEFT"
-#: The order is placed in cohort 0, of two offsets; all that comes later comes when that is closed.
-PLACED: Final = At(1, 0)
-LATER: Final = At(2, 0)
+#: The order is placed in segment 0, of two offsets; all that comes later comes when that is closed.
+PLACED: Final = Position(1, 0)
+LATER: Final = Position(2, 0)
 
 Rows = tuple[tuple[tuple[str, str], bytes], ...]
 
@@ -52,7 +52,7 @@ class Budget(NamedTuple):
     losses: int = 1
     repeats: int = 1
     #: Two: it leaves, and is forgotten.
-    leavings: int = 0
+    evictions: int = 0
 
 
 class State(NamedTuple):
@@ -82,8 +82,8 @@ class Exploration:
     def run(self) -> int:
         """Looks at every state; how many there are."""
         services: dict[str, Rows] = dict.fromkeys(topics.INBOXES, ())
-        leaving = (begun(width=2),) if self.budget.leavings else ()
-        for record in (*leaving, deposit("d1", "100.00"), delivery("d1", a=3), self.order):
+        retention = (begun(width=2),) if self.budget.evictions else ()
+        for record in (*retention, deposit("d1", "100.00"), delivery("d1", a=3), self.order):
             topic = topics.topic_of(record)
             services[topic], sends = self._decide(topic, services[topic], record, PLACED)
         beginning = State(tuple(services.values()), sends, self.budget)
@@ -120,9 +120,9 @@ class Exploration:
         row = self._row(state)
         if isinstance(row, OrderRow) and row.status in OPEN_STATUSES:
             yield from self._nudged(state, row)
-        elif row is not None and budget.leavings:
+        elif row is not None and budget.evictions:
             record = closed(0, 1, "o1") if isinstance(row, OrderRow) else forgotten(0, 1)
-            yield _also(state, record)._replace(budget=budget._replace(leavings=budget.leavings - 1)), False
+            yield _also(state, record)._replace(budget=budget._replace(evictions=budget.evictions - 1)), False
 
     def _nudged(self, state: State, row: OrderRow) -> Iterator[tuple[State, bool]]:
         budget = state.budget
@@ -143,24 +143,28 @@ class Exploration:
         )
 
     def _decide(
-        self, topic: str, rows: Rows, record: Record, at: At = LATER
+        self, topic: str, rows: Rows, record: Record, at: Position = LATER
     ) -> tuple[Rows, tuple[Record, ...]]:
         """A service's rows after the record, and what it sends: the same each time, so it is asked once."""
         spelled = self._bytes.get(record) or self._bytes.setdefault(record, repr(record).encode())
         known = self._known.get((topic, rows, spelled))
         if known is None:
-            tables = Tables(FOLDS[topic])
+            tables = Tables(DECIDERS[topic])
             tables.bytes = dict(rows)
             known = self._known[topic, rows, spelled] = self._decide_once(tables, record, at)
         return known
 
-    def _decide_once(self, tables: Tables, record: Record, at: At) -> tuple[Rows, tuple[Record, ...]]:
+    def _decide_once(self, tables: Tables, record: Record, at: Position) -> tuple[Rows, tuple[Record, ...]]:
         try:
-            decision = tables.fold.decide(record, at, tables)
+            decision = tables.decider.decide(record, at, tables)
         except Rejected as rejection:
             # What still comes for an order that is forgotten is set aside, and nothing else is.
-            horizon = tables.horizon(0)
-            must(horizon is not None and horizon.kept == 1, "I8 accounted for", f"{record}: {rejection}")
+            low_watermark = tables.low_watermark(0)
+            must(
+                low_watermark is not None and low_watermark.kept == 1,
+                "I8 accounted for",
+                f"{record}: {rejection}",
+            )
             return tuple(sorted(tables.bytes.items())), ()
         tables.put(put._replace(row=_timeless(put.row)) for put in decision.puts)
         return tuple(sorted(tables.bytes.items())), decision.sends
@@ -213,13 +217,13 @@ class Exploration:
         stuck = next((state for state in self._before if state not in reached), None)
         must(stuck is None, "I11 alive", f"no ending follows from {stuck}")
 
-    def _row(self, state: State) -> OrderRow | GoneOrder | None:
+    def _row(self, state: State) -> OrderRow | ClosedOrder | None:
         """Nothing once the order is forgotten."""
         return _tables(topics.CHECKOUT, state).order("o1")
 
     def _state(self, state: State, topic: str) -> str | None:
         tables = _tables(topic, state)
-        if tables.horizon(0) is not None:
+        if tables.low_watermark(0) is not None:
             must(
                 tables.journal("o1") is None, "I3 one ending", f"{topic} has a row of an order that has left"
             )
@@ -235,12 +239,12 @@ def _also(state: State, record: Record) -> State:
 
 def _total(tables: Tables, balance: str) -> Decimal:
     """What the orders that have left moved there."""
-    total = tables.entry(f"gone:{balance}")
+    total = tables.entry(f"evicted:{balance}")
     return Decimal(total.moved) if isinstance(total, Total) else Decimal(0)
 
 
 def _tables(topic: str, state: State) -> Tables:
-    tables = Tables(FOLDS[topic])
+    tables = Tables(DECIDERS[topic])
     tables.bytes = dict(state.rows[topics.INBOXES.index(topic)])
     return tables
 

@@ -1,14 +1,15 @@
-"""The tables of an owner: restored as `Library.restore` does it, and repaired as `Library.repair` does."""
+"""The tables of an owner: restored as `StoreManager.restore` does it, and repaired as `StoreManager.repair` does."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import product
 
-from saga_app.durable import restore
-from saga_app.durable.ports import Offsets, Outgoing, Place
-from saga_app.durable.restore import Restored
+from saga_app.kafka.messages import Offsets, Outgoing, Place
+
+from saga_app.engine.stores import restore
+from saga_app.engine.stores.restore import Restored
 from tests.simulation.job import Step
 from tests.simulation.kafka import Kafka
-from tests.simulation.machine import Machine, WatchedShelf
+from tests.simulation.machine import Machine, WatchedStore
 from tests.simulation.services import BALANCES, JOURNALS, changelog
 from tests.support.memory import MemoryChangelog, Steps
 
@@ -19,29 +20,29 @@ async def restored(
     steps: Steps,
     partitions: Sequence[int],
     append: Callable[[Sequence[Outgoing]], Awaitable[Offsets]],
-) -> dict[Place, WatchedShelf]:
-    """The shelves of these partitions, up to their changelogs' ends."""
+) -> dict[Place, WatchedStore]:
+    """The stores of these partitions, up to their changelogs' ends."""
     ends = await ends_of(kafka, partitions)
-    shelves: dict[Place, WatchedShelf] = {}
+    stores: dict[Place, WatchedStore] = {}
     found: dict[Place, tuple[MemoryChangelog, Restored]] = {}
     for tables in (JOURNALS, BALANCES):
         for place in product(tables, partitions):
             table, each = place
             log = MemoryChangelog(kafka, changelog(table), each)
-            shelves[place] = machine.shelf(table, each, kafka, steps)
-            found[place] = log, restore.restore(log, ends[place], shelves[place])
+            stores[place] = machine.store(table, each, kafka, steps)
+            found[place] = log, restore.restore(log, ends[place], stores[place])
         await Step()
     for place, (log, known) in found.items():
         records = restore.repair_records(log, known)
         if records:
             written = await append(records)
-            restore.repaired(shelves[place], ends[place], known.repairs, written[log.topic, log.partition])
+            restore.repaired(stores[place], ends[place], known.repairs, written[log.topic, log.partition])
     kafka.repaired |= {(changelog(table), each): end for (table, each), end in ends.items()}
-    return shelves
+    return stores
 
 
 async def ends_of(kafka: Kafka, partitions: Sequence[int]) -> dict[Place, int]:
-    """As `Library` takes them: the balances' ends between two looks at which the journals had the same ends."""
+    """As `StoreManager` takes them: the balances' ends between two looks at which the journals had the same ends."""
     journals = taken(kafka, JOURNALS, partitions)
     await Step()
     while True:

@@ -4,9 +4,9 @@ from collections import defaultdict
 from typing import Final
 
 from saga_app import topics
-from saga_app.core.records import CohortsClosed, DeadlinePassed
-from saga_app.core.rows import OPEN_STATUSES, GoneOrder, JournalRow, OrderRow, State, Status
-from tests.simulation.truth import Told
+from saga_app.core.records import DeadlinePassed, SegmentsClosed
+from saga_app.core.rows import OPEN_STATUSES, ClosedOrder, JournalRow, OrderRow, State, Status
+from tests.simulation.oracle import Told
 from tests.simulation.violation import must
 
 _STEPS: Final = tuple(topics.STEPS)
@@ -34,7 +34,7 @@ class Sagas:
     def check(self, topic: str, told: Told) -> None:
         """After one record of that topic."""
         for put in told.puts:
-            if isinstance(put.row, GoneOrder):
+            if isinstance(put.row, ClosedOrder):
                 must(put.row.status is self.status[put.key], "I3 one ending", f"{put.key} left as {put.row}")
                 self.left.add(put.key)
                 must(self._old_enough(told, put.key), "I3 one ending", f"{put.key} left too early")
@@ -55,7 +55,7 @@ class Sagas:
     def _old_enough(self, told: Told, order: str) -> bool:
         """By the times of records, whatever the fold has looked at."""
         record = told.record
-        return isinstance(record, CohortsClosed) and told.time - self.ended_at[order] >= record.after
+        return isinstance(record, SegmentsClosed) and told.time - self.ended_at[order] >= record.after
 
     def _begins_anew(self, order: str) -> None:
         """An id may be used again when nothing is left of the order that had it."""

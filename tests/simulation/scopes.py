@@ -21,7 +21,7 @@ from tests.support.examples import (
     refund,
     release,
     reserve,
-    slip,
+    step_request,
 )
 from tests.support.given import SECOND
 from tests.support.plan import ALPHABET, Sent
@@ -58,41 +58,41 @@ def _plain(topic: str, before: Sequence[int], kinds: Sequence[int]) -> Scope:
 
 
 _OTHER: Final = placed(amount="41.00")
-_ENDED: Final = slip(completed(), "0:1")
+_ENDED: Final = step_request(completed(), "0:1")
 
 
-def _leaving_checkout() -> Scope:
+def _retention_at_checkout() -> Scope:
     """An order that ended is closed, too early or not; it ends again, and people repeat themselves."""
     closes = closed(0, 2, "o1", after=2 * SECOND)
     return Scope(topics.CHECKOUT, (begun(width=1), placed(), _ENDED), (closes, _OTHER, cancel(), _ENDED))
 
 
-def _forgetting_checkout() -> Scope:
+def _purge_at_checkout() -> Scope:
     """An order that has left is forgotten, and its id is used again."""
     before = (begun(width=1), placed(), _ENDED, closed(0, 2, "o1"))
     return Scope(topics.CHECKOUT, before, (forgotten(0, 2), _OTHER, cancel(), _ENDED), length=2)
 
 
-def _leaving_payment() -> Scope:
-    """A paid order leaves, its slips come again, and its id is used again."""
+def _eviction_at_payment() -> Scope:
+    """A paid order leaves, its step requests come again, and its id is used again."""
     first = order(customer_id="c1")
-    paid, leaves = slip(pay(first)), left(0, 1, "o1")
-    again = slip(pay(order(amount="41.00", customer_id="c1")), "0:1")
-    kinds = (leaves, again, paid, slip(refund(first)))
+    paid, leaves = step_request(pay(first)), left(0, 1, "o1")
+    again = step_request(pay(order(amount="41.00", customer_id="c1")), "0:1")
+    kinds = (leaves, again, paid, step_request(refund(first)))
     return Scope(topics.PAYMENT, (deposit(), paid), kinds, {again: leaves})
 
 
-def _left_inventory() -> Scope:
+def _evicted_at_inventory() -> Scope:
     """An order has left, its id is used again and leaves again; leavings come in the wrong sequence."""
     first, second = order(lines=(("a", 2), ("b", 1))), order(lines=(("a", 1),))
     leaves, leaves_again, too_far = (
         left(*each, step=StepName.INVENTORY) for each in ((0, 1, "o1"), (1, 2, "o1"), (2, 3))
     )
-    again = slip(reserve(second), "0:1")
+    again = step_request(reserve(second), "0:1")
     return Scope(
         topics.INVENTORY,
-        (delivery("d1", a=4, b=2), slip(reserve(first)), leaves),
-        (again, leaves_again, too_far, slip(release(second), "0:1")),
+        (delivery("d1", a=4, b=2), step_request(reserve(first)), leaves),
+        (again, leaves_again, too_far, step_request(release(second), "0:1")),
         {leaves_again: again},
         length=2,
     )
@@ -108,8 +108,8 @@ SCOPES: Final[dict[str, Scope]] = {
     "shipping": _plain(topics.SHIPPING, (), (0, 1, 2, 4, 5)),
     # Placed; then placed again, cancelled, two deadlines, both endings.
     "checkout": _plain(topics.CHECKOUT, (0,), (0, 1, 2, 3, 4, 5)),
-    "leaving checkout": _leaving_checkout(),
-    "forgetting checkout": _forgetting_checkout(),
-    "leaving payment": _leaving_payment(),
-    "left inventory": _left_inventory(),
+    "leaving checkout": _retention_at_checkout(),
+    "forgetting checkout": _purge_at_checkout(),
+    "leaving payment": _eviction_at_payment(),
+    "left inventory": _evicted_at_inventory(),
 }

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple, Self
 
 from saga_app.core.rows import Status
-from tests.simulation.tape import Tape, tape
+from tests.simulation.choices import Choices, choices
+from tests.simulation.fault_mix import FAULTS
 from tests.simulation.violation import Violation
-from tests.simulation.weather import FAULTS
 from tests.simulation.world import World
 
 
@@ -22,7 +22,7 @@ class Outcome(NamedTuple):
 
 
 def run(
-    of: Tape, trace: Callable[[str], None] | None = None, faults: frozenset[str] | None = None
+    of: Choices, trace: Callable[[str], None] | None = None, faults: frozenset[str] | None = None
 ) -> tuple[World, Violation | None]:
     """Runs a tape, with these faults if they are named; any exception at all is a violation."""
     world = World(of, trace, faults)
@@ -39,17 +39,17 @@ def run(
 
 def run_seed(seed: int) -> Outcome:
     """Runs a seed and counts what happened."""
-    world, broken = run(tape(seed))
+    world, broken = run(choices(seed))
     counts = Counter({f"step {name}": count for name, count in world.bit.items()})
-    counts.update({f"drawn {name}": 1 for name in world.weather.faults})
-    counts.update({f"bit {name}": 1 for name in world.weather.faults if world.bit[name]})
+    counts.update({f"drawn {name}": 1 for name in world.fault_mix.faults})
+    counts.update({f"bit {name}": 1 for name in world.fault_mix.faults if world.bit[name]})
     counts.update({f"record {verdict}": count for verdict, count in world.verdicts.items()})
     counts.update({f"ending {status}": 1 for status in world.watch.sagas.status.values()})
     counts["orders that left"] = len(world.watch.sagas.left) + len(world.watch.sagas.reused)
     counts["ids used again"] = len(world.watch.sagas.reused)
     counts["steps"] = sum(world.bit.values())
     counts["records"] = sum(map(len, world.kafka.inboxes.values()))
-    counts["without faults"] = not world.weather.faults
+    counts["without faults"] = not world.fault_mix.faults
     return Outcome(seed, broken, counts)
 
 

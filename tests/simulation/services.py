@@ -3,18 +3,18 @@
 from typing import Final
 
 import agents
-from saga_app.core.decision import Fold
+from saga_app.core.decider import Decider
 
-FOLDS: Final[dict[str, Fold]] = {agent.TOPIC: agent.FOLD for agent in agents.ALL}
-JOURNALS: Final = tuple(fold.journal for fold in FOLDS.values())
-BALANCES: Final = tuple(fold.balances for fold in FOLDS.values() if fold.balances is not None)
+DECIDERS: Final[dict[str, Decider]] = {agent.TOPIC: agent.DECIDER for agent in agents.ALL}
+JOURNALS: Final = tuple(decider.journal for decider in DECIDERS.values())
+BALANCES: Final = tuple(decider.balances for decider in DECIDERS.values() if decider.balances is not None)
 TABLES: Final = (*JOURNALS, *BALANCES)
 
 
 def tables_of(topic: str) -> tuple[str, ...]:
     """The journal first."""
-    fold = FOLDS[topic]
-    return (fold.journal,) if fold.balances is None else (fold.journal, fold.balances)
+    decider = DECIDERS[topic]
+    return (decider.journal,) if decider.balances is None else (decider.journal, decider.balances)
 
 
 def changelog(table: str) -> str:

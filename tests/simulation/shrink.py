@@ -3,68 +3,68 @@
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from tests.simulation.choices import DRAW, ERRAND, SCENE, STEP, Choices
 from tests.simulation.seeds import run
-from tests.simulation.tape import DRAW, ERRAND, SCENE, STEP, Tape
 
 Numbers = tuple[int, ...]
-Breaks = Callable[[Tape], bool]
+Breaks = Callable[[Choices], bool]
 #: Runs at most.
 MOST: Final = 3_000
 
 
-def shrink(tape: Tape) -> Tape:
+def shrink(choices: Choices) -> Choices:
     """The smallest tape that was found."""
-    _, broken = run(tape)
+    _, broken = run(choices)
     assert broken is not None, "this tape breaks nothing"
     left = MOST
 
-    def breaks(candidate: Tape) -> bool:
+    def breaks(candidate: Choices) -> bool:
         nonlocal left
         left -= 1
         found = run(candidate)[1] if left >= 0 else None
         return found is not None and found.invariant == broken.invariant
 
     before = None
-    while before != tape and left > 0:
-        before = tape
-        for name in ("steps", "people"):
-            tape = _cut(tape, name, breaks)
-        tape = _lower_all(tape, breaks)
-    return tape
+    while before != choices and left > 0:
+        before = choices
+        for name in ("steps", "customers"):
+            choices = _cut(choices, name, breaks)
+        choices = _lower_all(choices, breaks)
+    return choices
 
 
-def _with(tape: Tape, name: str, numbers: Numbers) -> Tape:
-    return tape._replace(**{name: numbers})  # type: ignore[arg-type]
+def _with(choices: Choices, name: str, numbers: Numbers) -> Choices:
+    return choices._replace(**{name: numbers})  # type: ignore[arg-type]
 
 
-def _cut(tape: Tape, name: str, breaks: Breaks) -> Tape:
+def _cut(choices: Choices, name: str, breaks: Breaks) -> Choices:
     """Leaves out halves, then quarters, down to single numbers."""
-    size = len(getattr(tape, name))
+    size = len(getattr(choices, name))
     while size > 0:
         at = 0
-        while at < len(numbers := getattr(tape, name)):
-            candidate = _with(tape, name, numbers[:at] + numbers[at + size :])
+        while at < len(numbers := getattr(choices, name)):
+            candidate = _with(choices, name, numbers[:at] + numbers[at + size :])
             if breaks(candidate):
-                tape = candidate
+                choices = candidate
             else:
                 at += size
         size //= 2
-    return tape
+    return choices
 
 
-def _lower_all(tape: Tape, breaks: Breaks) -> Tape:
+def _lower_all(choices: Choices, breaks: Breaks) -> Choices:
     """Turns draws into 0, the simplest choice, wherever that still breaks."""
-    for scene in _lower(tape.scene, SCENE):
-        if breaks(tape._replace(scene=scene & tape.scene)):
-            tape = tape._replace(scene=scene & tape.scene)
-    for name, draws in (("people", ERRAND), ("steps", STEP)):
-        for at in range(len(getattr(tape, name))):
-            for number in _lower(getattr(tape, name)[at], draws):
-                numbers: Numbers = getattr(tape, name)
-                candidate = _with(tape, name, (*numbers[:at], number & numbers[at], *numbers[at + 1 :]))
-                if candidate != tape and breaks(candidate):
-                    tape = candidate
-    return tape
+    for scene in _lower(choices.scene, SCENE):
+        if breaks(choices._replace(scene=scene & choices.scene)):
+            choices = choices._replace(scene=scene & choices.scene)
+    for name, draws in (("customers", ERRAND), ("steps", STEP)):
+        for at in range(len(getattr(choices, name))):
+            for number in _lower(getattr(choices, name)[at], draws):
+                numbers: Numbers = getattr(choices, name)
+                candidate = _with(choices, name, (*numbers[:at], number & numbers[at], *numbers[at + 1 :]))
+                if candidate != choices and breaks(candidate):
+                    choices = candidate
+    return choices
 
 
 def _lower(number: int, draws: int) -> Iterator[int]:

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from tests.simulation.choices import Draws
 from tests.simulation.kafka import Send
-from tests.simulation.services import FOLDS
-from tests.simulation.tape import Draws
-from tests.simulation.worker import CLOCK, LEAVING, PREPARE, Worker
+from tests.simulation.services import DECIDERS
+from tests.simulation.worker import CLOCK, PREPARE, RETENTION, Worker
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -27,7 +27,7 @@ def work(world: "World", draws: Draws) -> bool:
     return any(do(world, worker, name, size) for name in names)
 
 
-JOBS: Final = (*FOLDS, CLOCK, LEAVING, PREPARE, "membership")
+JOBS: Final = (*DECIDERS, CLOCK, RETENTION, PREPARE, "membership")
 
 
 def do(world: "World", worker: Worker, name: str, size: int) -> bool:
@@ -40,7 +40,7 @@ def _do(world: "World", worker: Worker, name: str, size: int) -> bool:
         changed = worker.membership()
         if not changed:
             worker.heartbeat()
-        elif worker.leaving and not worker.draining:
+        elif worker.retention and not worker.draining:
             world.end(worker)
         if changed:
             world.tell("{} {}", worker.name, _standing(worker))
@@ -48,7 +48,7 @@ def _do(world: "World", worker: Worker, name: str, size: int) -> bool:
     if worker.work(name):
         world.tell("{} goes on with {}", worker.name, name)
         return True
-    if name not in FOLDS:
+    if name not in DECIDERS:
         return False
     if worker.begin_round(name):
         world.tell("{} begins a round of {}", worker.name, name)
@@ -76,11 +76,11 @@ def deliver(world: "World", draws: Draws) -> bool:
     return True
 
 
-def people(world: "World", draws: Draws) -> bool:
+def customers(world: "World", draws: Draws) -> bool:
     """Somebody sends something."""
     if not world.errands:
         return False
-    for record in world.people.do(world.errands.pop(0)):
+    for record in world.customers.do(world.errands.pop(0)):
         world.kafka.write(record)
         world.tell("people send {}", record)
     return True
@@ -137,7 +137,7 @@ def under_way(sends: Sequence[Send], draws: Draws) -> tuple[Send, tuple[str, int
 NORMAL: Final[dict[str, Action]] = {
     "work": work,
     "deliver": deliver,
-    "people": people,
+    "customers": customers,
     "commit": commit,
     "wait": wait,
     "start": start,

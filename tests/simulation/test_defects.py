@@ -2,9 +2,9 @@
 
 import pytest
 
+from tests.simulation.choices import choices
 from tests.simulation.defects import CONTROLS, Control, of_rules
 from tests.simulation.seeds import run
-from tests.simulation.tape import tape
 
 
 @pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.name)
@@ -16,13 +16,13 @@ def test_a_planted_defect_is_caught(control: Control) -> None:
     assert caught() is None, "it breaks without the defect too"
 
 
-def test_without_lost_slips_a_worker_that_skips_repeats_looks_right() -> None:
-    """Why slips get lost here, although Kafka does not lose what it acknowledged."""
+def test_without_lost_step_requests_a_worker_that_skips_repeats_looks_right() -> None:
+    """Why step requests get lost here, although Kafka does not lose what it acknowledged."""
     gentle = frozenset({"repeat", "cancel", "wrong partition"})
     with pytest.MonkeyPatch.context() as patch:
         of_rules.a_repeat_is_not_answered(patch)
-        assert not [seed for seed in range(100) if run(tape(seed), faults=gentle)[1]]
-        assert [seed for seed in range(100) if run(tape(seed), faults=gentle | {"lose"})[1]]
+        assert not [seed for seed in range(100) if run(choices(seed), faults=gentle)[1]]
+        assert [seed for seed in range(100) if run(choices(seed), faults=gentle | {"lose"})[1]]
 
 
 def test_there_are_enough_of_them() -> None:

@@ -37,7 +37,7 @@ def test_an_order_ends_in_whatever_sequence_its_records_come(name: str) -> None:
 
 @pytest.mark.parametrize("name", ORDERS)
 def test_an_order_leaves_for_good_in_whatever_sequence_its_records_come(name: str) -> None:
-    order = Exploration(name, Budget(nudges=0, leavings=2))
+    order = Exploration(name, Budget(nudges=0, evictions=2))
     assert order.run() > 10_000
     ends = {"requested", "gone", "forgotten", "COMPLETED" if name == "accepted" else name}
     assert set(order.endings) == ends

@@ -8,9 +8,9 @@ import pytest
 
 from tests.simulation import shrink
 from tests.simulation.__main__ import main
+from tests.simulation.choices import Choices, Draws, choices
 from tests.simulation.defects import of_rules
 from tests.simulation.seeds import Report, digest, run, run_seed
-from tests.simulation.tape import Draws, Tape, tape
 from tests.support.profiles import EXPLORE
 
 #: Seeds in `scripts/test`, in parts, so that a failure is found early; `scripts/simulate --seeds N` runs more.
@@ -41,7 +41,7 @@ def test_without_faults_nobody_ends_and_nothing_is_decided_twice() -> None:
     """But where a seed lets so much time pass that a worker could not finish its round in it: that is a pause."""
     calm = 0
     for seed in range(40):
-        world, broken = run(tape(seed), faults=frozenset())
+        world, broken = run(choices(seed), faults=frozenset())
         assert broken is None
         assert not {"expired", "lease lost"} & set(world.bit) or "revoke too slow" in world.bit
         if "revoke too slow" not in world.bit:
@@ -53,12 +53,12 @@ def test_without_faults_nobody_ends_and_nothing_is_decided_twice() -> None:
 def test_a_seed_is_the_same_in_another_process_with_another_hash_seed() -> None:
     seeds = range(20, 26)
     code = (
-        "from tests.simulation.seeds import digest, run; from tests.simulation.tape import tape; "
+        "from tests.simulation.seeds import digest, run; from tests.simulation.choices import tape; "
         f"print(*(digest(run(tape(seed))[0]) for seed in {seeds}))"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "4711", "TZ": "Asia/Kathmandu"}
     told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True)
-    assert told.stdout.decode().split() == [digest(run(tape(seed))[0]) for seed in seeds]
+    assert told.stdout.decode().split() == [digest(run(choices(seed))[0]) for seed in seeds]
 
 
 def test_a_number_that_is_used_up_draws_zero() -> None:
@@ -67,19 +67,19 @@ def test_a_number_that_is_used_up_draws_zero() -> None:
 
 
 def test_without_its_faults_and_errands_a_tape_still_runs() -> None:
-    world, broken = run(Tape(0, (), ()))
+    world, broken = run(Choices(0, (), ()))
     assert broken is None
-    assert not world.weather.faults
+    assert not world.fault_mix.faults
 
 
 def test_a_seed_that_fails_is_shrunk_and_breaks_the_same_invariant(monkeypatch: pytest.MonkeyPatch) -> None:
     of_rules.no_tombstone(monkeypatch)
     seed = next(seed for seed in range(200) if run_seed(seed).broken)
-    small = shrink.shrink(tape(seed))
-    before, after = run(tape(seed))[1], run(small)[1]
+    small = shrink.shrink(choices(seed))
+    before, after = run(choices(seed))[1], run(small)[1]
     assert before and after and before.invariant == after.invariant
-    assert len(small.steps) < len(tape(seed).steps) // 4
-    assert len(small.people) <= 2
+    assert len(small.steps) < len(choices(seed).steps) // 4
+    assert len(small.customers) <= 2
 
 
 def test_a_violation_is_printed_with_its_trace(

@@ -4,39 +4,41 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Final
 
+from saga_app.kafka.messages import Message, Outgoing, Place
+
 from saga_app import topics
-from saga_app.core.decision import Verdict
+from saga_app.core.decider import Verdict
 from saga_app.core.errors import Fault
-from saga_app.core.horizons import horizon_key
-from saga_app.core.rows import is_nothing, version_of
-from saga_app.durable.ports import Message, Outgoing, Place, row_in
+from saga_app.core.retention.rows import low_watermark_key
+from saga_app.core.rows import is_tombstone, version_of
+from saga_app.engine.ports import row_in
+from tests.simulation.customers import Customers
 from tests.simulation.ledger import Ledger
-from tests.simulation.people import People
+from tests.simulation.oracle import Oracle, Sent, Told, sent
 from tests.simulation.sagas import Sagas
-from tests.simulation.services import BALANCES, FOLDS, TABLE_OF
-from tests.simulation.truth import Sent, Told, Truth, sent
+from tests.simulation.services import BALANCES, DECIDERS, TABLE_OF
 from tests.simulation.violation import must
 
 _TOPIC_OF: Final = {
     table: topic
-    for topic, fold in FOLDS.items()
-    for table in (fold.journal, *([] if fold.balances is None else [fold.balances]))
+    for topic, decider in DECIDERS.items()
+    for table in (decider.journal, *([] if decider.balances is None else [decider.balances]))
 }
-#: What the leaving clock says when it likes: the fold judges it.
-_LEAVING: Final = (b'{"type":"LeavingBegun"', b'{"type":"CohortsClosed"', b'{"type":"CohortsForgotten"')
+#: What the retention timer says when it likes: the fold judges it.
+_RETENTION: Final = (b'{"type":"RetentionStarted"', b'{"type":"SegmentsClosed"', b'{"type":"SegmentsPurged"')
 
 
-def _is_about_leaving(what: Sent) -> bool:
-    return what.topic == topics.CHECKOUT and (what.value or b"").startswith(_LEAVING)
+def _is_about_retention(what: Sent) -> bool:
+    return what.topic == topics.CHECKOUT and (what.value or b"").startswith(_RETENTION)
 
 
 class Watch:
     """Everything that was written, and what must be true of it."""
 
-    def __init__(self, partitions: int, people: People) -> None:
-        self.people = people
+    def __init__(self, partitions: int, customers: Customers) -> None:
+        self.customers = customers
         self.truths = {
-            (topic, partition): Truth((topic, partition), partitions)
+            (topic, partition): Oracle((topic, partition), partitions)
             for topic in topics.INBOXES
             for partition in range(partitions)
         }
@@ -60,7 +62,7 @@ class Watch:
             self._asked[each].append((place, told.offset))
         if told.fault is not None:
             must(
-                self.people.explain(told.fault, message),
+                self.customers.explain(told.fault, message),
                 "I8 accounted for",
                 f"{place} offset {told.offset}: nobody sent what could be {told.fault}: {message.value!r}",
             )
@@ -74,15 +76,15 @@ class Watch:
         table, partition = TABLE_OF[record.topic], record.partition or 0
         key, value = (record.key or b"").decode(), row_in(record.value, record.headers)
         version = version_of(value)
-        truth = self.truths[_TOPIC_OF[table], partition]
+        oracle = self.truths[_TOPIC_OF[table], partition]
         must(
-            truth.rows.get((table, key, version)) == value or self._is_dropped(truth, table, key, value),
+            oracle.rows.get((table, key, version)) == value or self._is_dropped(oracle, table, key, value),
             "I7 one truth",
             f"{table}[{partition}] has for {key} {value!r}, and must have had "
-            f"{truth.rows.get((table, key, version))!r}",
+            f"{oracle.rows.get((table, key, version))!r}",
         )
         if table in BALANCES:
-            journal, cause = truth.fold.journal, truth.journal_of[version]
+            journal, cause = oracle.decider.journal, oracle.journal_of[version]
             must(
                 self._written.get((journal, partition, cause), -1) >= version,
                 "I9 durable first",
@@ -97,28 +99,28 @@ class Watch:
         self.sent[what] += 1
         causes = [(self.truths[place], self.truths[place].told[at]) for place, at in self._asked[what]]
         must(
-            bool(causes) or self._is_nudge(what) or _is_about_leaving(what),
+            bool(causes) or self._is_nudge(what) or _is_about_retention(what),
             "I6 nothing from nowhere",
             f"nothing asks for {what}",
         )
         must(
-            not causes or any(self._is_journalled(truth, told) for truth, told in causes),
+            not causes or any(self._is_journalled(oracle, told) for oracle, told in causes),
             "I9 durable first",
             f"{what} was sent before the row that it follows from was written",
         )
 
     def settles(self, place: Place, end: int, who: str) -> None:
         """Whoever starts at this offset leaves out all before it: what they ask for must have been done (I9)."""
-        truth = self.truths[place]
+        oracle = self.truths[place]
         for at in range(self._settled[place], end):
-            told = truth.told[at]
+            told = oracle.told[at]
             must(
-                self._is_durable(truth, told),
+                self._is_durable(oracle, told),
                 "I9 durable first",
                 f"{who} is past {place} offset {at}, and a row of it is missing",
             )
             must(
-                self._is_answered(told) or self._is_superseded(truth, told),
+                self._is_answered(told) or self._is_superseded(oracle, told),
                 "I9 durable first",
                 f"{who} is past {place} offset {at}, and its answer was not sent",
             )
@@ -136,20 +138,24 @@ class Watch:
                 f"{table}[{partition}] has {key!r} on disk before the changelog has it",
             )
 
-    def _is_dropped(self, truth: Truth, table: str, key: str, value: bytes) -> bool:
-        """Whether a restore may write nothing here: the row had left when the horizon came to this version."""
+    def _is_dropped(self, oracle: Oracle, table: str, key: str, value: bytes) -> bool:
+        """Whether a restore may write nothing here: the row had left when the low watermark came to this version."""
         version = version_of(value)
-        keys = (horizon_key(place[1]) for place in self.truths)
-        moved = any((table, each, version) in truth.rows for each in keys)
-        if not is_nothing(value) or not moved or not self._has_horizon(table, truth.partition, version):
+        keys = (low_watermark_key(place[1]) for place in self.truths)
+        moved = any((table, each, version) in oracle.rows for each in keys)
+        if (
+            not is_tombstone(value)
+            or not moved
+            or not self._has_low_watermark(table, oracle.partition, version)
+        ):
             return False
-        versions = [at for name, of, at in truth.rows if (name, of) == (table, key) and at <= version]
-        return bool(versions) and is_nothing(truth.rows[table, key, max(versions)])
+        versions = [at for name, of, at in oracle.rows if (name, of) == (table, key) and at <= version]
+        return bool(versions) and is_tombstone(oracle.rows[table, key, max(versions)])
 
-    def _has_horizon(self, table: str, partition: int, version: int) -> bool:
+    def _has_low_watermark(self, table: str, partition: int, version: int) -> bool:
         """Whether the changelog says which rows have left, so that a restore drops them; `agree` knows which."""
         partitions = {place[1] for place in self.truths}
-        keys = ((table, partition, horizon_key(each)) for each in partitions)
+        keys = ((table, partition, low_watermark_key(each)) for each in partitions)
         return any(self._written.get(key, -1) >= version for key in keys)
 
     def topic_of(self, table: str) -> str:
@@ -158,14 +164,16 @@ class Watch:
 
     def repeats(self) -> int:
         """Records that changed nothing because they had been applied before."""
-        return sum(told.verdict is Verdict.REPEATED for truth in self.truths.values() for told in truth.told)
+        return sum(
+            told.verdict is Verdict.REPEATED for oracle in self.truths.values() for told in oracle.told
+        )
 
     def letters(self) -> set[Sent]:
         """The dead letters that the inboxes ask for."""
         return {
             each
-            for truth in self.truths.values()
-            for told in truth.told
+            for oracle in self.truths.values()
+            for told in oracle.told
             if told.fault is not None
             for each in told.sends
         }
@@ -173,38 +181,38 @@ class Watch:
     def faults(self) -> Counter[Fault]:
         """How many records had to be set aside, by reason."""
         return Counter(
-            told.fault for truth in self.truths.values() for told in truth.told if told.fault is not None
+            told.fault for oracle in self.truths.values() for told in oracle.told if told.fault is not None
         )
 
     def _is_nudge(self, what: Sent) -> bool:
         if what.topic != topics.CHECKOUT:
             return False
         return any(
-            self._written.get((truth.fold.journal, truth.partition, order), -1) >= version
-            for truth in self.truths.values()
-            for order, version in [truth.nudges.get(what, ("", 0))]
+            self._written.get((oracle.decider.journal, oracle.partition, order), -1) >= version
+            for oracle in self.truths.values()
+            for order, version in [oracle.nudges.get(what, ("", 0))]
             if order
         )
 
-    def _is_journalled(self, truth: Truth, told: Told) -> bool:
-        place = truth.fold.journal, truth.partition, told.key or ""
+    def _is_journalled(self, oracle: Oracle, told: Told) -> bool:
+        place = oracle.decider.journal, oracle.partition, told.key or ""
         return told.key is None or self._written.get(place, -1) >= told.version
 
-    def _is_durable(self, truth: Truth, told: Told) -> bool:
-        return self._is_journalled(truth, told) and all(
-            self._written.get((table, truth.partition, key), -1) >= row.version
+    def _is_durable(self, oracle: Oracle, told: Told) -> bool:
+        return self._is_journalled(oracle, told) and all(
+            self._written.get((table, oracle.partition, key), -1) >= row.version
             for table, key, row in told.puts
         )
 
     def _is_answered(self, told: Told) -> bool:
         return all(map(self.sent.__contains__, told.sends))
 
-    def _is_superseded(self, truth: Truth, told: Told) -> bool:
+    def _is_superseded(self, oracle: Oracle, told: Told) -> bool:
         """A crash after the journal of [do, undo]: the replay of both sends what the row has now."""
         later = (
-            [] if told.key is None else [truth.told[at] for at in truth.about[told.key] if at > told.offset]
+            [] if told.key is None else [oracle.told[at] for at in oracle.about[told.key] if at > told.offset]
         )
         return any(
-            each.version > told.version and self._is_durable(truth, each) and self._is_answered(each)
+            each.version > told.version and self._is_durable(oracle, each) and self._is_answered(each)
             for each in later
         )

@@ -1,41 +1,42 @@
 """One worker process: the engine's sequence of steps, without threads, over ports in memory.
 
-Desk, lease, clock, round, restore and views are the real ones. What the engine does between them is done here in the
+InboxBuffer, lease, clock, round, restore and views are the real ones. What the engine does between them is done here in the
 same sequence: the balances' ends first, then the journals'; repair; load the clock; begin; suspend; drain.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
+from saga_app.kafka.messages import Batch, Offsets, Outgoing, Place
+
 from saga_app import topics
 from saga_app.core.errors import RowsMissing
 from saga_app.core.records import Record
 from saga_app.core.rows import Row
-from saga_app.durable.clock import DeadlineClock
-from saga_app.durable.desk import Desk
-from saga_app.durable.engine import LONGEST_DRAIN
-from saga_app.durable.lease import GivenUp, Lease
-from saga_app.durable.leaving import Ages, LeavingClock
-from saga_app.durable.ports import Batch, Offsets, Outgoing, Place
-from saga_app.durable.round import MOST_WRITTEN, Point, Round
-from saga_app.durable.view import View
+from saga_app.engine.deadlines import DeadlineTimer
+from saga_app.engine.engine import LONGEST_DRAIN
+from saga_app.engine.inbox_buffer import InboxBuffer
+from saga_app.engine.lease import GivenUp, Lease
+from saga_app.engine.partition_state import PartitionState
+from saga_app.engine.retention import Ages, RetentionTimer
+from saga_app.engine.round import MOST_WRITTEN, Point, Round
 from saga_app.settings import PROFILES
 from saga_app.wire import Kept
+from tests.simulation.choices import Draws
 from tests.simulation.group import Group
 from tests.simulation.job import Job, Step
 from tests.simulation.kafka import Kafka
-from tests.simulation.machine import Machine, WatchedShelf
+from tests.simulation.machine import Machine, WatchedStore
 from tests.simulation.restoring import restored
-from tests.simulation.services import FOLDS, JOURNALS, changelog, tables_of
-from tests.simulation.tape import Draws
+from tests.simulation.services import DECIDERS, JOURNALS, changelog, tables_of
 from tests.simulation.violation import Violation, must
 from tests.support.memory import Steps, finish
 
 TIMEOUTS: Final = PROFILES["cluster"]
-CLOCK: Final = "deadline clock"
-LEAVING: Final = "leaving clock"
+CLOCK: Final = "deadline timer"
+RETENTION: Final = "retention timer"
 #: Jobs that never end.
-CLOCKS: Final = {CLOCK, LEAVING}
+CLOCKS: Final = {CLOCK, RETENTION}
 PREPARE: Final = "prepare"
 #: A point at which a worker can be killed: what it appends has left, and is not yet written.
 UNDER_WAY: Final = "under way"
@@ -67,25 +68,25 @@ class Worker:
         #: Set while partitions are given up: rounds may finish, and none begins.
         self.draining = False
         self._drains_since = 0
-        self.leaving = self._silent_too_long = False
+        self.retention = self._silent_too_long = False
         self.lease = Lease(TIMEOUTS.session, TIMEOUTS.delivery, lambda: self.world.now / 1000, poll=0)
         self.lease.follow(lambda: self.generation)
-        self.desks = {topic: Desk(topic) for topic in FOLDS}
-        self.views: dict[str, dict[int, View]] = {topic: {} for topic in FOLDS}
-        self.shelves: dict[Place, WatchedShelf] = {}
-        self.clock = DeadlineClock(self, lambda: self.world.now + machine.skew, tick=0)
+        self.buffers = {topic: InboxBuffer(topic) for topic in DECIDERS}
+        self.states: dict[str, dict[int, PartitionState]] = {topic: {} for topic in DECIDERS}
+        self.stores: dict[Place, WatchedStore] = {}
+        self.clock = DeadlineTimer(self, lambda: self.world.now + machine.skew, tick=0)
         self._written = Kept[Record](MOST_WRITTEN)
-        self.rounds = {topic: self._round(topic) for topic in FOLDS}
+        self.rounds = {topic: self._round(topic) for topic in DECIDERS}
         kafka, ages, width = world.kafka, world.ages, world.width
-        self.leaving_clock = LeavingClock(
+        self.retention_timer = RetentionTimer(
             self, kafka.partitions, ages, lambda: self.world.now + machine.skew, tick=0, width=width
         )
         self.jobs: dict[str, Job] = {
             CLOCK: Job(self.clock.run()),
-            LEAVING: Job(self.leaving_clock.run()),
+            RETENTION: Job(self.retention_timer.run()),
         }
         self._next: dict[Place, int] = {}
-        #: Batches between the reader's thread and the desk, and desks on which some lie.
+        #: Batches between the reader's thread and the inbox buffer, and inbox buffers on which some lie.
         self._arriving: list[tuple[str, Batch]] = []
         self._laid: set[str] = set()
 
@@ -183,22 +184,22 @@ class Worker:
         return True
 
     def arrive(self) -> bool:
-        """A batch reaches its desk; whether there was one."""
+        """A batch reaches its inbox buffer; whether there was one."""
         if not self._arriving:
             return False
         topic, batch = self._arriving.pop(0)
-        before = self.desks[topic].is_current(batch.generation)
-        self.desks[topic].deliver(batch)
+        before = self.buffers[topic].is_current(batch.generation)
+        self.buffers[topic].deliver(batch)
         if before:
             self._laid.add(topic)
         return True
 
     def begin_round(self, topic: str) -> bool:
-        """The agent takes what lies on its desk; whether it could."""
+        """The agent takes what lies on its inbox buffer; whether it could."""
         if topic in self.jobs or topic not in self._laid:
             return False
         self._laid.discard(topic)
-        batches = finish(self.desks[topic].take())
+        batches = finish(self.buffers[topic].take())
         self.jobs[topic] = Job(self.rounds[topic].run(batches))
         self.work(topic)
         return True
@@ -211,11 +212,13 @@ class Worker:
 
     @property
     def durable(self) -> dict[Place, int]:
-        return {(topic, each): at for topic, desk in self.desks.items() for each, at in desk.durable.items()}
+        return {
+            (topic, each): at for topic, buffer in self.buffers.items() for each, at in buffer.durable.items()
+        }
 
     def stop(self) -> None:
         """SIGTERM: gives up everything in peace."""
-        self.leaving = True
+        self.retention = True
         if not self.draining:
             self._suspend()
 
@@ -239,26 +242,26 @@ class Worker:
         if PREPARE in self.jobs:
             self.jobs.pop(PREPARE).drop()
         self.clock.stop()
-        self.leaving_clock.stop()
+        self.retention_timer.stop()
         self._next.clear()
         self._laid.clear()
-        for desk in self.desks.values():
-            desk.close()
+        for buffer in self.buffers.values():
+            buffer.close()
 
     def _drain(self) -> bool:
         """Waits for its rounds, commits, and asks to be a member again."""
-        clocks = (self.clock, self.leaving_clock)
+        clocks = (self.clock, self.retention_timer)
         # As `rested` waits for them: one that waits for the lease is about to be given up.
-        if any(topic in self.jobs for topic in FOLDS) or any(each._sending.locked() for each in clocks):
+        if any(topic in self.jobs for topic in DECIDERS) or any(each._sending.locked() for each in clocks):
             return False
         group = self.world.group
         if self.generation >= 0:
             group.commit(self.name, self.generation, self.durable)
-        for desk in self.desks.values():
-            desk.durable = {}
+        for buffer in self.buffers.values():
+            buffer.durable = {}
         self.draining = False
         self.joined_at = -1
-        if self.leaving:
+        if self.retention:
             group.leave(self.name, self.world.now)
             return True
         group.join(self.name, self.world.now)
@@ -273,53 +276,53 @@ class Worker:
 
     async def _restore(self, partitions: list[int], generation: int) -> None:
         """See `Engine.prepare` and `Engine.begin`."""
-        self.shelves = await restored(
+        self.stores = await restored(
             self.world.kafka,
             self.machine,
             self.steps,
             partitions,
             lambda records: self.append(records, generation),
         )
-        for topic, views in self.views.items():
-            views.clear()
-            fold = FOLDS[topic]
+        for topic, states in self.states.items():
+            states.clear()
+            decider = DECIDERS[topic]
             for each in partitions:
-                shelves = {table: self.shelves[table, each] for table in tables_of(topic)}
-                views[each] = View(fold.journal, fold.balances, shelves)
+                stores = {table: self.stores[table, each] for table in tables_of(topic)}
+                states[each] = PartitionState(decider.journal, decider.balances, stores)
         for each in partitions:
-            self.clock.load(self.shelves[JOURNALS[0], each])
-            self.leaving_clock.load(each, self.shelves[JOURNALS[0], each])
+            self.clock.load(self.stores[JOURNALS[0], each])
+            self.retention_timer.load(each, self.stores[JOURNALS[0], each])
         await Step()
         self._begin(partitions, generation)
 
     def _begin(self, partitions: list[int], generation: int) -> None:
-        for shelf in self.shelves.values():
-            shelf.step = "shelf: write"
+        for store in self.stores.values():
+            store.step = "store: write"
         self._next = {
             (topic, each): max(
                 self.world.group.committed.get((topic, each), 0),
-                self.shelves[FOLDS[topic].journal, each].inbox or 0,
+                self.stores[DECIDERS[topic].journal, each].inbox or 0,
             )
-            for topic in FOLDS
+            for topic in DECIDERS
             for each in partitions
         }
-        for topic, desk in self.desks.items():
-            desk.open({each: self._next[topic, each] for each in partitions}, generation)
+        for topic, buffer in self.buffers.items():
+            buffer.open({each: self._next[topic, each] for each in partitions}, generation)
         self.clock.start(generation)
-        self.leaving_clock.start(generation)
+        self.retention_timer.start(generation)
         self.preparing = False
 
     def _round(self, topic: str) -> Round:
-        fold = FOLDS[topic]
+        decider = DECIDERS[topic]
         return Round(
             topic,
-            fold,
+            decider,
             self.world.kafka.partitions,
             changelog,
-            inbox=self.desks[topic],
+            inbox=self.buffers[topic],
             journal=self,
             publisher=self,
-            views=self.views[topic],
+            states=self.states[topic],
             written=self._written,
             passing=self._pass,
             **({"applied": self._applied} if topic == topics.CHECKOUT else {}),

@@ -6,20 +6,21 @@ from contextlib import contextmanager
 from typing import Final, NoReturn
 from unittest.mock import patch
 
-from saga_app.durable import desk, lease
-from saga_app.durable.fatal import Exit
-from saga_app.durable.leaving import Ages
-from saga_app.durable.ports import Outgoing, Place
+from saga_app.kafka.messages import Outgoing, Place
+
+from saga_app.engine import inbox_buffer, lease
+from saga_app.engine.exits import Exit
+from saga_app.engine.retention import Ages
 from tests.simulation import ending, faults
+from tests.simulation.choices import Choices, Draws
+from tests.simulation.customers import GOOD, ODD, Customers
+from tests.simulation.fault_mix import fault_mix
 from tests.simulation.group import Group
 from tests.simulation.kafka import Kafka, Send
 from tests.simulation.machine import Machine
-from tests.simulation.people import GOOD, ODD, People
 from tests.simulation.steps import NORMAL
-from tests.simulation.tape import Draws, Tape
 from tests.simulation.violation import Violation
 from tests.simulation.watch import Watch
-from tests.simulation.weather import weather
 from tests.simulation.worker import TIMEOUTS, Worker
 from tests.support.given import BEGINNING
 from tests.support.memory import Stopped
@@ -43,7 +44,7 @@ def _die(code: Exit, message: str) -> NoReturn:
 @contextmanager
 def mortal() -> Iterator[None]:
     """Within, a worker that ends itself does not end the simulator."""
-    with patch.object(desk, "die", _die), patch.object(lease, "die", _die):
+    with patch.object(inbox_buffer, "die", _die), patch.object(lease, "die", _die):
         yield
 
 
@@ -52,39 +53,39 @@ class World:
 
     def __init__(
         self,
-        tape: Tape,
+        choices: Choices,
         trace: Callable[[str], None] | None = None,
         only: frozenset[str] | None = None,
     ) -> None:
-        scene = Draws(tape.scene)
+        scene = Draws(choices.scene)
         self.partitions = 1 + scene.below(3)
-        self.weather = weather(scene, frozenset(faults.FAULTS), only)
-        odd = [kind for name, kinds in ODD.items() if name in self.weather.faults for kind in kinds]
-        self.people = People(self.partitions, (*GOOD, *odd), "wrong partition" in self.weather.faults)
-        self.watch = Watch(self.partitions, self.people)
+        self.fault_mix = fault_mix(scene, frozenset(faults.FAULTS), only)
+        odd = [kind for name, kinds in ODD.items() if name in self.fault_mix.faults for kind in kinds]
+        self.customers = Customers(self.partitions, (*GOOD, *odd), "wrong partition" in self.fault_mix.faults)
+        self.watch = Watch(self.partitions, self.customers)
         self.kafka = Kafka(self.partitions, self.watch, lambda: self.now)
         self.group = Group(self.partitions, int(TIMEOUTS.session * 1000), int(TIMEOUTS.rebalance * 1000))
-        skewed = "clock skew" in self.weather.faults
+        skewed = "clock skew" in self.fault_mix.faults
         self.machines = [
             Machine(f"m{number}", (scene.below(7_201) - 3_600) * 1_000 * skewed)
             for number in range(1 + scene.below(3))
         ]
-        leaves = "leave" in self.weather.faults
-        #: When orders leave and are forgotten, and how many offsets are one cohort.
+        leaves = "leave" in self.fault_mix.faults
+        #: When orders leave and are forgotten, and how many offsets are one segment.
         self.ages = Ages(scene.pick((0, 2_000, 20_000)), scene.pick((0, 5_000, None))) if leaves else NEVER
         self.width = 1 + scene.below(4)
         self.now = BEGINNING
         self.workers: list[Worker] = []
-        self.errands = list(tape.people)
+        self.errands = list(choices.customers)
         #: How many of the next records get lost.
         self.losing = 0
         self.verdicts: Counter[str] = Counter()
         #: How often each kind of step did something.
         self.bit: Counter[str] = Counter()
-        self._tape = tape
+        self._tape = choices
         self._trace = trace
         self._started = 0
-        self._opening = self.people.opening(scene)
+        self._opening = self.customers.opening(scene)
 
     def run(self) -> None:
         """Raises `Violation` when something that must be true is not."""
@@ -97,7 +98,7 @@ class World:
                 self._storm()
                 if self.ages.leave is not None:
                     # Few orders end before the faults stop: so there are faults once more while the others leave.
-                    self.errands = list(self._tape.people)
+                    self.errands = list(self._tape.customers)
                     self._storm()
             finally:
                 for worker in list(self.workers):
@@ -181,7 +182,7 @@ class World:
         self._count(worker)
         worker.end()
         self.workers.remove(worker)
-        self.kafka.abandon(worker.name, may_arrive="arrive late" in self.weather.faults)
+        self.kafka.abandon(worker.name, may_arrive="arrive late" in self.fault_mix.faults)
 
     def idle(self) -> list[Machine]:
         busy = {worker.machine.name for worker in self.workers}
@@ -193,9 +194,9 @@ class World:
 
     def _step(self, draws: Draws) -> None:
         self.now += 1
-        name = draws.pick(self.weather.table)
+        name = draws.pick(self.fault_mix.table)
         # Where there is nothing of this kind to do, something else is done.
-        for each in (name, "deliver", "work", "people", "wait"):
+        for each in (name, "deliver", "work", "customers", "wait"):
             if ACTIONS[each](self, draws):
                 self.bit[each] += 1
                 break

@@ -13,7 +13,7 @@ RUN_BY: Final = {
     "README.md": "tests/test_readme.py",
     "docs/tutorial.md": "tests/test_readme.py",
     "docs/how-to/add-a-step.md": "tests/examples/test_fraud_check.py",
-    "docs/how-to/find-an-order.md": "tests/orderbook/test_follow.py",
+    "docs/how-to/find-an-order.md": "tests/orderdb/test_follow.py",
 }
 _BLOCK: Final = re.compile(
     r"^(<!-- not run: \S.*-->\n)?```(?:sh|bash|shell|console)\n(.*?)^```", re.DOTALL | re.MULTILINE

@@ -1,7 +1,7 @@
 """Bad input of every kind that we know, each with the reason that its dead letter must carry.
 
 Made of parts: bytes that nobody can read, or that are too many; what people get wrong by hand; every field of every
-record missing, null, of a wrong type, or misspelt; slips that we did not write; card numbers. All of these are refused
+record missing, null, of a wrong type, or misspelt; step requests that we did not write; card numbers. All of these are refused
 in every inbox. Then, by inbox, good records that belong into another one.
 """
 
@@ -76,8 +76,8 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
     "FundsDeposited": {"deposit_id": "d1", "customer_id": "c1", "currency": "GBP", "amount": "1.00"},
     "StockReceived": {"delivery_id": "d1", "warehouse": "main", "lines": [{"sku": "a", "quantity": 1}]},
     "PolicyChanged": {"policy_id": "p1", "limit": "1.00"},
-    "LeavingBegun": {"partition": 0, "width": 64},
-    "CohortsClosed": {
+    "RetentionStarted": {"partition": 0, "width": 64},
+    "SegmentsClosed": {
         "partition": 0,
         "first": 1,
         "below": 2,
@@ -85,8 +85,8 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
         "partitions": 8,
         "orders": [{"order_id": "o1", "at": [0, 1, 7]}],
     },
-    "CohortsForgotten": {"partition": 0, "first": 1, "below": 2, "after": 1000},
-    "OrdersLeft": {
+    "SegmentsPurged": {"partition": 0, "first": 1, "below": 2, "after": 1000},
+    "OrdersEvicted": {
         "partition": 3,
         "step": "payment",
         "source": 0,
@@ -120,8 +120,8 @@ def order_with(**fields: Any) -> bytes:
     return spelled("OrderPlaced", {**ORDER, **fields})
 
 
-def slip(fields: str) -> bytes:
-    """A slip whose order is written so."""
+def step_request(fields: str) -> bytes:
+    """A step request whose order is written so."""
     return b'{"type":"PaymentRequested","order":%s}' % fields.encode()
 
 
@@ -167,24 +167,27 @@ def _unreadable() -> Iterator[tuple[str, bytes | None]]:
     yield "lists 100,000 deep and not closed", b"[" * 100_000
     order = json.dumps(ORDER, separators=(",", ":"))
     yield (
-        "a slip with its type twice",
+        "a step request with its type twice",
         b'{"type":"PaymentRequested","type":"PaymentRequested","order":%s}' % order.encode(),
     )
     yield (
-        "a slip with its reason twice",
+        "a step request with its reason twice",
         spelled("RefundRequested", {**WHY, "order": ORDER}).replace(
             b'"reason":"requested"', b'"reason":"requested","reason":"requested"'
         ),
     )
     yield (
-        "a slip with two orders",
+        "a step request with two orders",
         b'{"type":"PaymentRequested","order":%s,"order":%s}' % ((order.encode(),) * 2),
     )
-    yield "a slip with a comma after its last line", slip(order.replace("}]", "},]"))
-    yield "a slip without a comma between its lines", slip(order.replace("}]", '}{"sku":"b","quantity":1}]'))
-    yield "a slip with a quantity of 01", slip(order.replace('"quantity":1', '"quantity":01'))
-    yield "a slip that is cut off", slip(order)[:-1]
-    yield "a slip that is not UTF-8", slip(order).replace(b'"o1"', b'"\xff"')
+    yield "a step request with a comma after its last line", step_request(order.replace("}]", "},]"))
+    yield (
+        "a step request without a comma between its lines",
+        step_request(order.replace("}]", '}{"sku":"b","quantity":1}]')),
+    )
+    yield "a step request with a quantity of 01", step_request(order.replace('"quantity":1', '"quantity":01'))
+    yield "a step request that is cut off", step_request(order)[:-1]
+    yield "a step request that is not UTF-8", step_request(order).replace(b'"o1"', b'"\xff"')
 
 
 def _too_large() -> Iterator[tuple[str, bytes]]:
@@ -192,8 +195,8 @@ def _too_large() -> Iterator[tuple[str, bytes]]:
     yield "an order of 257 KiB", order_with(lines=lines)[:-1] + b" " * 1024 + b"}"
     yield "spaces up to 256 KiB and one", order_with()[:-1].ljust(256 * 1024, b" ") + b"}"
     yield (
-        "a slip of 1 MiB and one",
-        slip(json.dumps(ORDER, separators=(",", ":"))).ljust(1024 * 1024 + 1, b" "),
+        "a step request of 1 MiB and one",
+        step_request(json.dumps(ORDER, separators=(",", ":"))).ljust(1024 * 1024 + 1, b" "),
     )
     yield "garbage of 2 MB", b"\xff" * 2_000_000
     yield "a completion of 300 KB", spelled("OrderCompleted", {"order_id": "o1"})[:-1].ljust(300_000) + b"}"
@@ -212,7 +215,7 @@ def _by_hand() -> Iterator[tuple[str, bytes]]:
     yield "a type that is null", spelled("OrderPlaced", ORDER).replace(b'"OrderPlaced"', b"null")
     yield "a type that is a list", spelled("OrderPlaced", ORDER).replace(b'"OrderPlaced"', b"[]")
     yield "a type that is a number", spelled("OrderPlaced", ORDER).replace(b'"OrderPlaced"', b"1")
-    yield "the name of a base class", spelled("Slip", {"order": ORDER})
+    yield "the name of a base class", spelled("StepRequest", {"order": ORDER})
     yield "no amount", b'{"order_id":1}'
     yield "a negative amount", order_with(amount="-0.01")
     yield "three digits of pounds", order_with(amount="0.001")
@@ -332,29 +335,41 @@ def _by_hand() -> Iterator[tuple[str, bytes]]:
     )
 
 
-def _slips() -> Iterator[tuple[str, bytes]]:
+def _step_requests() -> Iterator[tuple[str, bytes]]:
     order = json.dumps(ORDER, separators=(",", ":"))
-    yield "a slip with an amount of three digits", slip(order.replace("40.00", "40.000"))
-    yield "a slip with an amount without digits", slip(order.replace("40.00", "40"))
-    yield "a slip with a negative amount", slip(order.replace("40.00", "-40.00"))
-    yield "a slip with a huge amount", slip(order.replace("40.00", "9" * 15 + ".00"))
-    yield "a slip in no currency", slip(order.replace("GBP", "XXX"))
-    yield "a slip to no country", slip(order.replace('"GB"', '"XX"'))
-    yield "a slip with a quantity of 0", slip(order.replace('"quantity":1', '"quantity":0'))
-    yield "a slip with a quantity of a million and one", slip(order.replace(":1}", ":1000001}"))
+    yield "a step request with an amount of three digits", step_request(order.replace("40.00", "40.000"))
+    yield "a step request with an amount without digits", step_request(order.replace("40.00", "40"))
+    yield "a step request with a negative amount", step_request(order.replace("40.00", "-40.00"))
+    yield "a step request with a huge amount", step_request(order.replace("40.00", "9" * 15 + ".00"))
+    yield "a step request in no currency", step_request(order.replace("GBP", "XXX"))
+    yield "a step request to no country", step_request(order.replace('"GB"', '"XX"'))
+    yield "a step request with a quantity of 0", step_request(order.replace('"quantity":1', '"quantity":0'))
+    yield (
+        "a step request with a quantity of a million and one",
+        step_request(order.replace(":1}", ":1000001}")),
+    )
     two = order.replace('[{"sku":"a","quantity":1}]', '[{"sku":"%s","quantity":1},{"sku":"%s","quantity":1}]')
-    yield "a slip with lines that are not sorted", slip(two % ("b", "a"))
-    yield "a slip with lines that are not merged", slip(two % ("a", "a"))
-    yield "a slip with a price", slip(order.replace('"quantity":1', '"quantity":1,"unit_price":"1.00"'))
-    yield "a slip with a number for an id", slip(order.replace('"o1"', "1"))
-    yield "a slip with an id of 65 characters", slip(order.replace('"o1"', '"' + "a" * 65 + '"'))
-    yield "a slip without an order", b'{"type":"PaymentRequested"}'
-    yield "a slip with an order that is null", slip("null")
-    yield "a slip with an order that is a string", slip(json.dumps(order))
-    yield "a slip with an order that is a list", slip("[]")
-    yield "a slip with nothing in its order", slip("{}")
-    yield "a slip without lines", slip(order.replace(',"lines":[{"sku":"a","quantity":1}]', ""))
-    yield "a slip with something behind its order", slip(order)[:-1] + b',"x":1}'
+    yield "a step request with lines that are not sorted", step_request(two % ("b", "a"))
+    yield "a step request with lines that are not merged", step_request(two % ("a", "a"))
+    yield (
+        "a step request with a price",
+        step_request(order.replace('"quantity":1', '"quantity":1,"unit_price":"1.00"')),
+    )
+    yield "a step request with a number for an id", step_request(order.replace('"o1"', "1"))
+    yield (
+        "a step request with an id of 65 characters",
+        step_request(order.replace('"o1"', '"' + "a" * 65 + '"')),
+    )
+    yield "a step request without an order", b'{"type":"PaymentRequested"}'
+    yield "a step request with an order that is null", step_request("null")
+    yield "a step request with an order that is a string", step_request(json.dumps(order))
+    yield "a step request with an order that is a list", step_request("[]")
+    yield "a step request with nothing in its order", step_request("{}")
+    yield (
+        "a step request without lines",
+        step_request(order.replace(',"lines":[{"sku":"a","quantity":1}]', "")),
+    )
+    yield "a step request with something behind its order", step_request(order)[:-1] + b',"x":1}'
     yield "a do with a reason", spelled("PaymentRequested", {**WHY, "order": ORDER})
     yield "an undo without a reason", spelled("RefundRequested", {"order": ORDER})
     yield (
@@ -369,7 +384,7 @@ def _slips() -> Iterator[tuple[str, bytes]]:
         "an undo with a reason that is null",
         spelled("RefundRequested", {"reason": None, "step": "payment", "order": ORDER}),
     )
-    yield "a slip with an unknown field", spelled("PaymentRequested", {"order": ORDER, "x": 1})
+    yield "a step request with an unknown field", spelled("PaymentRequested", {"order": ORDER, "x": 1})
 
 
 #: What is hardly ever right.
@@ -420,7 +435,7 @@ def _card_numbers() -> Iterator[tuple[str, bytes]]:
     yield "a card number in a list", order_with(cards=[{"x": [CARD]}])
     yield "a card number in a country", order_with(country=CARD)
     yield "a card number with spaces as an id", order_with(customer_id="4111 1111 1111 1111")
-    yield "a card number in a slip", spelled("PaymentRequested", {"order": {**ORDER, "note": CARD}})
+    yield "a card number in a step request", spelled("PaymentRequested", {"order": {**ORDER, "note": CARD}})
 
 
 def _all_kinds() -> Iterator[Bad]:
@@ -428,7 +443,7 @@ def _all_kinds() -> Iterator[Bad]:
         (Fault.UNREADABLE, "unreadable", _unreadable()),
         (Fault.TOO_LARGE, "too large", _too_large()),
         (Fault.INVALID, "by hand", _by_hand()),
-        (Fault.INVALID, "slip", _slips()),
+        (Fault.INVALID, "step_request", _step_requests()),
         (Fault.INVALID, "field", _fields()),
         (Fault.CARD_NUMBER, "card number", _card_numbers()),
     )

@@ -1,4 +1,4 @@
-"""Orders, slips and supplies for tests: short to write, and every field that matters to a test can be named."""
+"""Orders, step requests and supplies for tests: short to write, and every field that matters to a test can be named."""
 
 from decimal import Decimal
 from typing import Any
@@ -89,25 +89,27 @@ def countries(policy_id: str, *codes: str) -> records.PolicyChanged:
     return records.PolicyChanged(policy_id=policy_id, countries=codes)
 
 
-def begun(width: int = 2) -> records.LeavingBegun:
-    return records.LeavingBegun(partition=0, width=width)
+def begun(width: int = 2) -> records.RetentionStarted:
+    return records.RetentionStarted(partition=0, width=width)
 
 
-def closed(first: int, below: int, *order_ids: str, after: int = 0) -> records.CohortsClosed:
-    orders = tuple(records.Leaver(order_id=each, at=(0, 0, 0)) for each in order_ids)
-    return records.CohortsClosed(
+def closed(first: int, below: int, *order_ids: str, after: int = 0) -> records.SegmentsClosed:
+    orders = tuple(records.EvictedOrder(order_id=each, at=(0, 0, 0)) for each in order_ids)
+    return records.SegmentsClosed(
         partition=0, first=first, below=below, after=after, partitions=1, orders=orders
     )
 
 
-def forgotten(first: int, below: int, after: int = 0) -> records.CohortsForgotten:
-    return records.CohortsForgotten(partition=0, first=first, below=below, after=after)
+def forgotten(first: int, below: int, after: int = 0) -> records.SegmentsPurged:
+    return records.SegmentsPurged(partition=0, first=first, below=below, after=after)
 
 
-def left(first: int, below: int, *order_ids: str, step: StepName = StepName.PAYMENT) -> records.OrdersLeft:
-    return records.OrdersLeft(partition=0, step=step, source=0, first=first, below=below, order_ids=order_ids)
+def left(first: int, below: int, *order_ids: str, step: StepName = StepName.PAYMENT) -> records.OrdersEvicted:
+    return records.OrdersEvicted(
+        partition=0, step=step, source=0, first=first, below=below, order_ids=order_ids
+    )
 
 
-def slip(record: records.Record, cohort: str = "0:0") -> records.Record:
-    """The slip or ending as that of an order in a cohort."""
-    return record.model_copy(update={"cohort": cohort})
+def step_request(record: records.Record, segment: str = "0:0") -> records.Record:
+    """The step request or ending as that of an order in a segment."""
+    return record.model_copy(update={"segment": segment})

@@ -10,20 +10,30 @@ from collections.abc import Iterable
 from typing import Self
 
 from saga_app.core.checkout import Checkout
-from saga_app.core.decision import At, Decision, Fold, Put, Verdict
+from saga_app.core.decider import Decider, Decision, Position, Put, Verdict
 from saga_app.core.errors import Fault, Rejected
-from saga_app.core.horizons import Horizon
 from saga_app.core.inventory import Inventory
 from saga_app.core.participant import Participant
 from saga_app.core.payment import Payment
 from saga_app.core.records import Record
-from saga_app.core.rows import Account, Balance, GoneOrder, JournalRow, Nothing, OrderRow, Row, Stock, decode
+from saga_app.core.retention.rows import LowWatermark
+from saga_app.core.rows import (
+    Account,
+    Balance,
+    ClosedOrder,
+    JournalRow,
+    OrderRow,
+    Row,
+    Stock,
+    Tombstone,
+    decode,
+)
 from saga_app.core.shipping import Shipping
 
-CHECKOUT: Fold = Checkout()
-PAYMENT: Fold = Participant(Payment())
-INVENTORY: Fold = Participant(Inventory())
-SHIPPING: Fold = Participant(Shipping())
+CHECKOUT: Decider = Checkout()
+PAYMENT: Decider = Participant(Payment())
+INVENTORY: Decider = Participant(Inventory())
+SHIPPING: Decider = Participant(Shipping())
 
 #: Kafka's time of the record at offset 0, in milliseconds, and from one record to the next.
 BEGINNING = 1_700_000_000_000
@@ -31,15 +41,15 @@ SECOND = 1_000
 
 
 class Tables:
-    """Rows of one partition, as bytes; see `core.decision.Rows`."""
+    """Rows of one partition, as bytes; see `core.decider.Rows`."""
 
-    def __init__(self, fold: Fold) -> None:
-        self.fold = fold
+    def __init__(self, decider: Decider) -> None:
+        self.decider = decider
         self.bytes: dict[tuple[str, str], bytes] = {}
 
-    def order(self, key: str) -> OrderRow | GoneOrder | None:
+    def order(self, key: str) -> OrderRow | ClosedOrder | None:
         row = self.entry(key)
-        assert row is None or isinstance(row, OrderRow | GoneOrder)
+        assert row is None or isinstance(row, OrderRow | ClosedOrder)
         return row
 
     def journal(self, key: str) -> JournalRow | None:
@@ -47,33 +57,33 @@ class Tables:
         assert row is None or isinstance(row, JournalRow)
         return row
 
-    def horizon(self, partition: int) -> Horizon | None:
-        row = self.entry(f"horizon:{partition}")
-        assert row is None or isinstance(row, Horizon)
+    def low_watermark(self, partition: int) -> LowWatermark | None:
+        row = self.entry(f"low_watermark:{partition}")
+        assert row is None or isinstance(row, LowWatermark)
         return row
 
     def entry(self, key: str) -> Row | None:
-        data = self.bytes.get((self.fold.journal, key))
-        return None if data is None else decode(self.fold.journal, key, data)
+        data = self.bytes.get((self.decider.journal, key))
+        return None if data is None else decode(self.decider.journal, key, data)
 
     def balance(self, key: str) -> Balance | None:
-        assert self.fold.balances is not None
-        data = self.bytes.get((self.fold.balances, key))
+        assert self.decider.balances is not None
+        data = self.bytes.get((self.decider.balances, key))
         if data is None:
             return None
-        return Account.decode(data) if self.fold.balances == "accounts" else Stock.decode(data)
+        return Account.decode(data) if self.decider.balances == "accounts" else Stock.decode(data)
 
     def policy(self) -> JournalRow | None:
         found = [
             JournalRow.decode(data)
             for (table, key), data in self.bytes.items()
-            if table == self.fold.journal and key.startswith("policy:")
+            if table == self.decider.journal and key.startswith("policy:")
         ]
         return max(found, key=lambda row: row.version, default=None)
 
     def put(self, puts: Iterable[Put]) -> None:
         for table, key, row in puts:
-            if isinstance(row, Nothing):
+            if isinstance(row, Tombstone):
                 self.bytes.pop((table, key), None)
             else:
                 self.bytes[table, key] = row.encode()
@@ -82,9 +92,9 @@ class Tables:
 class Story:
     """One partition of an inbox: what happened so far, and what came of the last record."""
 
-    def __init__(self, fold: Fold) -> None:
-        self.fold = fold
-        self.rows = Tables(fold)
+    def __init__(self, decider: Decider) -> None:
+        self.decider = decider
+        self.rows = Tables(decider)
         self.offset = 0
         self.decision: Decision | None = None
         self.rejection: Rejected | None = None
@@ -97,7 +107,7 @@ class Story:
         self.before = dict(self.rows.bytes)
         self.decision = self.rejection = None
         try:
-            self.decision = self.fold.decide(record, At(at, BEGINNING + at * SECOND), self.rows)
+            self.decision = self.decider.decide(record, Position(at, BEGINNING + at * SECOND), self.rows)
         except Rejected as rejection:
             self.rejection = rejection
             return self
@@ -155,9 +165,9 @@ class Story:
         return row
 
 
-def given(fold: Fold, *records: Record) -> Story:
+def given(decider: Decider, *records: Record) -> Story:
     """These records have arrived; none of them was set aside."""
-    story = Story(fold)
+    story = Story(decider)
     for record in records:
         story.when(record)
         assert story.rejection is None, story.rejection

@@ -1,7 +1,7 @@
 """The world of a round in memory: a broker of lists, a disk of dicts, and a worker that can be stopped anywhere.
 
 A worker is stopped by an exception at the Nth of its steps: a point of the round, an append to a log, a write to a
-shelf, an acknowledgement. An append that is stopped keeps a prefix of what it had for each partition, as Kafka does.
+store, an acknowledgement. An append that is stopped keeps a prefix of what it had for each partition, as Kafka does.
 """
 
 from collections import Counter, defaultdict
@@ -9,15 +9,17 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
+from saga_app.kafka.messages import Batch, Message, Offsets, Outgoing
+
 from saga_app import topics, wire
-from saga_app.core.decision import Fold
+from saga_app.core.decider import Decider
 from saga_app.core.records import Record
-from saga_app.core.rows import is_nothing
-from saga_app.durable import restore
-from saga_app.durable.ports import Batch, Message, Offsets, Outgoing, row_in
-from saga_app.durable.restore import Logged
-from saga_app.durable.round import Point, Round
-from saga_app.durable.view import View
+from saga_app.core.rows import is_tombstone
+from saga_app.engine.partition_state import PartitionState
+from saga_app.engine.ports import row_in
+from saga_app.engine.round import Point, Round
+from saga_app.engine.stores import restore
+from saga_app.engine.stores.restore import Logged
 from tests.support.given import BEGINNING, SECOND
 
 Place = tuple[str, int]
@@ -58,7 +60,7 @@ STEPS = (
     "publisher: send",
     "publisher: sent",
     "published",
-    "shelf: write",
+    "store: write",
     "applied",
     "inbox: done",
     "acknowledged",
@@ -178,7 +180,7 @@ class MemoryLog:
 
 @dataclass
 class Disk:
-    """What one shelf has on disk: each state that it was in, the last one at the end."""
+    """What one store has on disk: each state that it was in, the last one at the end."""
 
     states: list[tuple[dict[bytes, bytes], int, int | None]] = field(default_factory=lambda: [({}, 0, None)])
 
@@ -187,8 +189,8 @@ class Disk:
         del self.states[max(1, len(self.states) - writes) :]
 
 
-class MemoryShelf:
-    """The shelf port over a disk."""
+class MemoryStore:
+    """The store port over a disk."""
 
     def __init__(self, disk: Disk | None = None, steps: Steps | None = None) -> None:
         self.disk = disk or Disk()
@@ -219,7 +221,7 @@ class MemoryShelf:
         if self.steps is not None:
             self.steps.take(self.step)
         known = self.inbox if inbox is None else inbox
-        after = {key: row for key, row in {**self.rows, **rows}.items() if not is_nothing(row)}
+        after = {key: row for key, row in {**self.rows, **rows}.items() if not is_tombstone(row)}
         self.disk.states.append((after, reached, known))
 
 
@@ -298,7 +300,7 @@ class Worker:
         self,
         broker: Broker,
         topic: str,
-        fold: Fold,
+        decider: Decider,
         disks: Mapping[str, Disk] | None = None,
         *,
         partition: int = 0,
@@ -312,12 +314,12 @@ class Worker:
         self.topic = topic
         #: A positive control: `False` reads each changelog to the end that it has when its turn comes.
         self.ends_first = ends_first
-        self.fold = fold
+        self.decider = decider
         self.partition = partition
         self.steps = steps or Steps()
-        self.tables = [fold.journal, *([] if fold.balances is None else [fold.balances])]
+        self.tables = [decider.journal, *([] if decider.balances is None else [decider.balances])]
         self.disks = dict(disks or {table: Disk() for table in self.tables})
-        self.shelves = {table: MemoryShelf(self.disks[table], self.steps) for table in self.tables}
+        self.stores = {table: MemoryStore(self.disks[table], self.steps) for table in self.tables}
         self.journal = MemoryLog("journal", broker, self.steps, keep)
         self.publisher = MemoryLog("publisher", broker, self.steps, keep)
         self.inbox = MemoryInbox(self.steps, {partition: committed})
@@ -338,39 +340,39 @@ class Worker:
         found = {}
         for table, log in logs.items():
             end = ends[table] if self.ends_first else log.end()
-            found[table] = restore.restore(log, end, self.shelves[table])
+            found[table] = restore.restore(log, end, self.stores[table])
             self.between()
         for table, log in logs.items():
             records = restore.repair_records(log, found[table])
             if records:
                 written = finish(self.journal.append(records, 1))
                 repairs = found[table].repairs
-                restore.repaired(self.shelves[table], ends[table], repairs, written[log.topic, log.partition])
-        for shelf in self.shelves.values():
-            shelf.step = "shelf: write"
-        position = max(self.committed, self.shelves[self.fold.journal].inbox or 0)
+                restore.repaired(self.stores[table], ends[table], repairs, written[log.topic, log.partition])
+        for store in self.stores.values():
+            store.step = "store: write"
+        position = max(self.committed, self.stores[self.decider.journal].inbox or 0)
         self.inbox = MemoryInbox(self.steps, {self.partition: position})
         self.round = Round(
             self.topic,
-            self.fold,
+            self.decider,
             self.broker.partitions,
             self.changelog,
             inbox=self.inbox,
             journal=self.journal,
             publisher=self.publisher,
-            views={self.partition: View(self.fold.journal, self.fold.balances, self.shelves)},
+            states={self.partition: PartitionState(self.decider.journal, self.decider.balances, self.stores)},
             passing=self._pass,
         )
 
     def ends(self, logs: Mapping[str, MemoryChangelog]) -> dict[str, int]:
-        """As `Library` takes them: the balances' end between two looks at which the journal had the same end."""
-        journal = logs[self.fold.journal].end()
+        """As `StoreManager` takes them: the balances' end between two looks at which the journal had the same end."""
+        journal = logs[self.decider.journal].end()
         while True:
             before, found = journal, {table: log.end() for table, log in logs.items()}
             self.steps.take("restore: ends")
-            journal = logs[self.fold.journal].end()
+            journal = logs[self.decider.journal].end()
             if journal == before:
-                return {**found, self.fold.journal: journal}
+                return {**found, self.decider.journal: journal}
 
     def _pass(self, point: Point) -> None:
         self.steps.take(point)
@@ -391,8 +393,8 @@ class Worker:
     @property
     def rows(self) -> Tables:
         """What the worker knows now."""
-        balances = self.fold.balances
+        balances = self.decider.balances
         return Tables(
-            dict(self.shelves[self.fold.journal].rows),
-            {} if balances is None else dict(self.shelves[balances].rows),
+            dict(self.stores[self.decider.journal].rows),
+            {} if balances is None else dict(self.stores[balances].rows),
         )

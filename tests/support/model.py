@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from saga_app.core.order import Order
-from saga_app.core.records import Do, FundsDeposited, PolicyChanged, Record, Slip, StockReceived, Undo
+from saga_app.core.records import Do, FundsDeposited, PolicyChanged, Record, StepRequest, StockReceived, Undo
 
 Offset = int
 
@@ -27,7 +27,7 @@ class Expected(NamedTuple):
     balances: dict[str, tuple[Offset, Decimal]]
 
 
-def fold(records: Iterable[tuple[Offset, Record]]) -> Expected:
+def decider(records: Iterable[tuple[Offset, Record]]) -> Expected:
     """What payment, or inventory, must remember after these records."""
     entries: dict[str, Entry] = {}
     balances: dict[str, tuple[Offset, Decimal]] = {}
@@ -84,7 +84,7 @@ def amounts(balances: Mapping[bytes, bytes]) -> dict[str, tuple[Offset, Decimal]
 
 def _identity(record: Record) -> tuple[str, object]:
     match record:
-        case Slip():
+        case StepRequest():
             return f"order {record.order_id}", record.order
         case FundsDeposited():
             return f"deposit {record.customer_id} {record.deposit_id}", (record.currency, record.amount)

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from hypothesis import strategies as st
+from saga_app.kafka.messages import Message, Outgoing
 
 from saga_app import topics
-from saga_app.core.decision import Fold
-from saga_app.core.records import Reason, Record, Slip, StepName
-from saga_app.durable.ports import Message, Outgoing
+from saga_app.core.decider import Decider
+from saga_app.core.records import Reason, Record, StepName, StepRequest
 from tests.support import model
 from tests.support.examples import (
     call_off,
@@ -39,7 +39,7 @@ from tests.support.memory import STEPS, Broker, Disk, Steps, Stop, Stopped, Work
 
 Sent = Record | bytes
 
-FOLDS: Final[dict[str, Fold]] = {
+DECIDERS: Final[dict[str, Decider]] = {
     topics.CHECKOUT: CHECKOUT,
     topics.PAYMENT: PAYMENT,
     topics.INVENTORY: INVENTORY,
@@ -150,8 +150,8 @@ class Plan:
     crashes: tuple[Crash, ...]
 
     @property
-    def fold(self) -> Fold:
-        return FOLDS[self.topic]
+    def decider(self) -> Decider:
+        return DECIDERS[self.topic]
 
     @property
     def messages(self) -> list[Message]:
@@ -239,7 +239,7 @@ class Undisturbed(Outcome):
 
     def __init__(self, plan: Plan) -> None:
         broker = Broker()
-        worker = Worker(broker, plan.topic, plan.fold)
+        worker = Worker(broker, plan.topic, plan.decider)
         worker.start()
         self.sends: list[list[Outgoing]] = []
         self.changes: list[set[bytes]] = []
@@ -262,11 +262,11 @@ def disturbed(plan: Plan) -> Outcome:
         worker = Worker(
             broker,
             plan.topic,
-            plan.fold,
+            plan.decider,
             disks,
             committed=committed,
             steps=Steps(crash.stop if crash else None),
-            keep=_kept(plan.fold, crash) if crash else 0,
+            keep=_kept(plan.decider, crash) if crash else 0,
             between=lambda number=number: _arrive(broker, on_the_way, number),  # type: ignore[misc]
         )
         with suppress(Stopped):
@@ -292,11 +292,11 @@ def _arrive(broker: Broker, on_the_way: list[tuple[int, list[Outgoing]]], now: i
                 broker.append(record)
 
 
-def _kept(fold: Fold, crash: Crash) -> dict[str, int]:
+def _kept(decider: Decider, crash: Crash) -> dict[str, int]:
     names = (*topics.INBOXES, topics.DEAD_LETTERS)
     return {
-        f"{fold.journal}-changelog": crash.kept_journal,
-        f"{fold.balances}-changelog": crash.kept_balances,
+        f"{decider.journal}-changelog": crash.kept_journal,
+        f"{decider.balances}-changelog": crash.kept_balances,
         **dict.fromkeys(names, crash.kept_records),
     }
 
@@ -323,13 +323,17 @@ def agrees_with_the_model(plan: Plan, calm: Undisturbed) -> None:
     """An undisturbed worker does what domain.md says, as written down a second time in `model`."""
     if plan.topic not in (topics.PAYMENT, topics.INVENTORY):
         return
-    expected = model.fold((at, each) for at, each in enumerate(plan.records) if not isinstance(each, bytes))
+    expected = model.decider(
+        (at, each) for at, each in enumerate(plan.records) if not isinstance(each, bytes)
+    )
     assert model.written(calm.tables.journal) == expected.entries
     assert model.amounts(calm.tables.balances) == expected.balances
     answers = [
-        len(sends) for each, sends in zip(plan.records, calm.sends, strict=True) if isinstance(each, Slip)
+        len(sends)
+        for each, sends in zip(plan.records, calm.sends, strict=True)
+        if isinstance(each, StepRequest)
     ]
-    assert answers == [1] * len(answers), "a slip without exactly one answer"
+    assert answers == [1] * len(answers), "a step request without exactly one answer"
 
 
 def only_repeats(calm: Undisturbed, stormy: Outcome) -> None:
@@ -352,7 +356,7 @@ def restores_to_the_same(plan: Plan, stormy: Outcome) -> None:
     """The changelogs hold the same rows: as they are, and after their owner repaired and the broker compacted them."""
 
     def heir(broker: Broker, disks: dict[str, Disk] | None = None) -> Worker:
-        worker = Worker(broker, plan.topic, plan.fold, disks, committed=len(plan.records))
+        worker = Worker(broker, plan.topic, plan.decider, disks, committed=len(plan.records))
         worker.start()
         assert worker.rows == stormy.tables, "the changelogs hold other rows than the worker"
         return worker

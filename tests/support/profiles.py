@@ -1,6 +1,6 @@
 """Hypothesis in our tests: the same examples on every run, and no limit of time on a busy machine.
 
-`SAGA_EXPLORE=50 scripts/test tests/durable` tries other examples than usual, and 50 times as many.
+`SAGA_EXPLORE=50 scripts/test tests/engine` tries other examples than usual, and 50 times as many.
 """
 
 import os

@@ -6,8 +6,9 @@ from typing import Final
 
 from saga_app import topics
 from saga_app.core.errors import Fault, Rejected
-from saga_app.durable import dead_letters, ports
-from tests.orderbook.batches import Message
+from saga_app.dead_letters import format
+from saga_app.engine import ports
+from tests.orderdb.batches import Message
 
 _HTML: Final = (
     "<script>alert({n})</script>",
@@ -77,7 +78,7 @@ def letters(texts: Iterable[str]) -> list[Message]:
     for number, text in enumerate(texts):
         data = text.encode()
         message = ports.Message(FIRST + number, 1_700_000_000_000, data, data, ((text, data),))
-        letter = dead_letters.dead_letter(topics.CHECKOUT, 3, message, Rejected(Fault.INVALID, text[:300]))
+        letter = format.dead_letter(topics.CHECKOUT, 3, message, Rejected(Fault.INVALID, text[:300]))
         found.append(
             Message(
                 letter.topic, FIRST + number, letter.value, letter.key or b"", message.time, letter.headers

@@ -11,10 +11,10 @@ from typing import Any
 from aiohttp import web
 
 from saga_app.settings import Settings
-from saga_app.web import site
+from saga_app.web import routes
 from tests.live.worker import free_port
-from tests.orderbook.batches import Book, Message
-from tests.orderbook.services import Services
+from tests.orderdb.batches import Book, Message
+from tests.orderdb.services import Services
 from tests.support.examples import cancel, delivery, deposit, placed
 from tests.support.given import BEGINNING
 
@@ -82,7 +82,7 @@ class Server:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         application = web.Application()
-        site.attach(application, self.settings, lambda: self.stops)
+        routes.attach(application, self.settings, lambda: self.stops)
         runner = web.AppRunner(application, access_log=None)
         self._loop.run_until_complete(runner.setup())
         where = web.TCPSite(runner, "127.0.0.1", self.settings.web_port)

@@ -122,7 +122,7 @@ def test_the_token_is_asked_for_and_never_shown(shop: Shop, bind: str) -> None:
 def test_a_database_that_is_not_there_is_told_with_what_to_do(tmp_path: Path) -> None:
     with served(Settings(db_url=f"sqlite:///{tmp_path}/none.db")) as server:
         answer = ask(server.url, "/")
-        assert answer.status == 503 and "saga orderbook" in answer.text
+        assert answer.status == 503 and "saga orderdb run" in answer.text
         Shop(f"sqlite:///{tmp_path}/none.db").close()
         assert ask(server.url, "/").status == 200
 
@@ -133,7 +133,7 @@ def test_without_the_packages_the_pages_say_what_to_install(
     def missing(name: str) -> Any:
         raise ModuleNotFoundError("No module named 'jinja2'", name="jinja2")
 
-    monkeypatch.setattr("saga_app.web.site.import_module", missing)
+    monkeypatch.setattr("saga_app.web.routes.import_module", missing)
     with served(shop.settings) as server:
         answer = ask(server.url, "/")
         assert answer.status == 503 and "pip install '.[orders]'" in answer.text

@@ -9,8 +9,8 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 
 from saga_app import wire
-from saga_app.core.cards import has_card_number
 from saga_app.core.errors import Fault, Rejected
+from saga_app.redaction import has_card_number
 from tests.support.corpus import CARD, CORPUS, GOOD, Bad, order_with, spelled
 
 
@@ -58,13 +58,13 @@ def test_256_kib_are_allowed_for_people_and_a_byte_more_is_not() -> None:
     assert rejected(fitting + b" ").fault is Fault.TOO_LARGE
 
 
-def test_a_slip_may_be_larger_than_what_people_send() -> None:
+def test_a_step_request_may_be_larger_than_what_people_send() -> None:
     fitting = spelled("PaymentRequested", GOOD["PaymentRequested"]).ljust(1024 * 1024)
     wire.decode(fitting)
     assert rejected(fitting + b" ").fault is Fault.TOO_LARGE
 
 
-def test_every_order_of_2000_lines_that_people_can_send_fits_into_a_slip() -> None:
+def test_every_order_of_2000_lines_that_people_can_send_fits_into_a_step_request() -> None:
     lines = [{"sku": f"{each:064}", "quantity": 1_000_000} for each in range(2_000)]
     largest = order_with(order_id="a" * 64, customer_id="b" * 64, warehouse="c" * 64, lines=lines)
     assert len(largest) <= wire.LARGEST_FROM_PEOPLE

@@ -11,8 +11,8 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 
 from saga_app import wire
-from saga_app.core.cards import has_card_number
 from saga_app.core.errors import Rejected
+from saga_app.redaction import has_card_number
 from tests.support.corpus import CARD, CARDS, NOT_CARDS
 
 LETTERS_AND_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

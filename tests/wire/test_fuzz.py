@@ -12,8 +12,8 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 
 from saga_app import wire
-from saga_app.core.cards import has_card_number
 from saga_app.core.errors import Fault, Rejected
+from saga_app.redaction import has_card_number
 from tests.support.corpus import CORPUS, GOOD, spelled
 from tests.support.profiles import examples
 
@@ -132,7 +132,7 @@ def filled(head: bytes, unit: bytes, tail: bytes) -> Callable[[int], bytes]:
     return lambda size: head + unit * ((size - len(head) - len(tail)) // len(unit)) + tail
 
 
-SLIP: Final = b'{"type":"PaymentRequested","order":'
+STEP_REQUEST: Final = b'{"type":"PaymentRequested","order":'
 ORDER: Final = b'{"order_id":"o","currency":"GBP","amount":"1.00","warehouse":"main","lines":['
 AMOUNT: Final = b'{"order_id":"o","currency":"GBP","amount":"1'
 REST: Final = b'","warehouse":"main","lines":[]}}'
@@ -146,27 +146,27 @@ SHAPES: Final = {
     "quotes": filled(b"", b'"', b""),
     "backslashes": filled(b'{"type":"', b"\\\\", b'"}'),
     "open strings": filled(b"", b'{"', b""),
-    "escapes": filled(SLIP + b'"', b"\\u0034", b'"}'),
-    "surrogates": filled(SLIP + b'"', b"\\ud83d", b'"}'),
-    "lists": filled(SLIP + b"[", b"[],", b"[]]}"),
-    "objects": filled(SLIP + b"[", b"{},", b"{}]}"),
-    "open lists": filled(SLIP, b"[", b""),
-    "ints": filled(SLIP + b"[", b"9,", b"9]}"),
-    "long ints": filled(SLIP + b"[", b"9" * 4_000 + b",", b"9]}"),
-    "decimals": filled(SLIP + b"[", b"1.5,", b"9]}"),
-    "one number": filled(SLIP, b"9", b"}"),
-    "one decimal": filled(SLIP + b"0.", b"9", b"}"),
-    "one exponent": filled(SLIP + b"1e", b"9", b"}"),
-    "digits": filled(SLIP + b'"', b"1", b'"}'),
-    "digits and dashes": filled(SLIP + b'"', b"1-", b'"}'),
-    "digits and letters": filled(SLIP + b'"', b"4111111111111x-", b'"}'),
-    "twelve digits": filled(SLIP + b'"', b"411111111111  ", b'"}'),
-    "dashes": filled(SLIP + b'"4111 ', b"-", b'1111"}'),
-    "lines that are right": filled(SLIP + ORDER, b'{"sku":"a","quantity":1},', b'{"sku":"b","quantity":1}]}}'),
-    "lines that end wrong": filled(SLIP + ORDER, b'{"sku":"a","quantity":1},', b'{"sku":"b","quantity":1}]x}}'),
-    "a quantity": filled(SLIP + ORDER + b'{"sku":"a","quantity":1', b"1", b"}]}}"),
-    "an amount": filled(SLIP + AMOUNT, b"1", REST),
-    "places of an amount": filled(SLIP + AMOUNT + b".", b"0", REST),
+    "escapes": filled(STEP_REQUEST + b'"', b"\\u0034", b'"}'),
+    "surrogates": filled(STEP_REQUEST + b'"', b"\\ud83d", b'"}'),
+    "lists": filled(STEP_REQUEST + b"[", b"[],", b"[]]}"),
+    "objects": filled(STEP_REQUEST + b"[", b"{},", b"{}]}"),
+    "open lists": filled(STEP_REQUEST, b"[", b""),
+    "ints": filled(STEP_REQUEST + b"[", b"9,", b"9]}"),
+    "long ints": filled(STEP_REQUEST + b"[", b"9" * 4_000 + b",", b"9]}"),
+    "decimals": filled(STEP_REQUEST + b"[", b"1.5,", b"9]}"),
+    "one number": filled(STEP_REQUEST, b"9", b"}"),
+    "one decimal": filled(STEP_REQUEST + b"0.", b"9", b"}"),
+    "one exponent": filled(STEP_REQUEST + b"1e", b"9", b"}"),
+    "digits": filled(STEP_REQUEST + b'"', b"1", b'"}'),
+    "digits and dashes": filled(STEP_REQUEST + b'"', b"1-", b'"}'),
+    "digits and letters": filled(STEP_REQUEST + b'"', b"4111111111111x-", b'"}'),
+    "twelve digits": filled(STEP_REQUEST + b'"', b"411111111111  ", b'"}'),
+    "dashes": filled(STEP_REQUEST + b'"4111 ', b"-", b'1111"}'),
+    "lines that are right": filled(STEP_REQUEST + ORDER, b'{"sku":"a","quantity":1},', b'{"sku":"b","quantity":1}]}}'),
+    "lines that end wrong": filled(STEP_REQUEST + ORDER, b'{"sku":"a","quantity":1},', b'{"sku":"b","quantity":1}]x}}'),
+    "a quantity": filled(STEP_REQUEST + ORDER + b'{"sku":"a","quantity":1', b"1", b"}]}}"),
+    "an amount": filled(STEP_REQUEST + AMOUNT, b"1", REST),
+    "places of an amount": filled(STEP_REQUEST + AMOUNT + b".", b"0", REST),
     "an id": filled(b'{"type":"OrderCompleted","order_id":"', b"a", b'"}'),
     "a reason": filled(b'{"type":"RefundRequested","reason":"', b"a", b'","step":"payment","order":{}}'),
     "an amount by hand": filled(b'{"order_id":1,"amount":"', b"1", b'"}'),
@@ -205,13 +205,13 @@ def test_memory_is_a_multiple_of_the_bytes(shape: str) -> None:
 
 
 def test_memory_is_a_multiple_of_the_bytes_where_every_name_is_another() -> None:
-    value = SLIP + b"0," + b",".join(b'"%x":0' % each for each in range(80_000)) + b"}"
+    value = STEP_REQUEST + b"0," + b",".join(b'"%x":0' % each for each in range(80_000)) + b"}"
     assert peak_of(value) < 120 * len(value)
 
 
 @pytest.mark.parametrize("size", [2, 8, 32])
 def test_what_is_larger_than_an_inbox_takes_is_not_even_read(size: int) -> None:
-    assert peak_of(SLIP.ljust(size * 1024 * 1024)) < 64 * 1024
+    assert peak_of(STEP_REQUEST.ljust(size * 1024 * 1024)) < 64 * 1024
 
 
 def test_nothing_is_kept_of_what_was_refused() -> None:

@@ -76,9 +76,9 @@ def orders_placed(draw: st.DrawFn) -> OrderPlaced:
 DOS = (records.PaymentRequested, records.ReservationRequested, records.ShipmentRequested)
 UNDOS = (records.RefundRequested, records.ReleaseRequested, records.ShipmentCancellationRequested)
 TURNED: dict[str, Any] = {"reason": st.sampled_from(Reason), "step": st.sampled_from(StepName)}
-COHORTS = st.none() | st.from_regex(r"[0-9]{1,4}:[0-9]{1,16}", fullmatch=True)
+SEGMENTS = st.none() | st.from_regex(r"[0-9]{1,4}:[0-9]{1,16}", fullmatch=True)
 NUMBERS = st.integers(0, 10**12)
-BELOW = st.integers(0, records.MOST_COHORTS)
+BELOW = st.integers(0, records.MOST_SEGMENTS)
 NOTES = st.none() | st.text(st.characters(codec="utf-8", exclude_categories=["Nd"]), max_size=200)
 RECORDS: dict[str, st.SearchStrategy[Any]] = {
     "OrderPlaced": orders_placed(),
@@ -86,28 +86,28 @@ RECORDS: dict[str, st.SearchStrategy[Any]] = {
     "DeadlinePassed": st.builds(
         records.DeadlinePassed, order_id=IDENTIFIERS, attempt=st.integers(0, 10**9), last=st.booleans()
     ),
-    "OrderCompleted": st.builds(records.OrderCompleted, order_id=IDENTIFIERS, cohort=COHORTS),
-    "OrderCancelled": st.builds(records.OrderCancelled, order_id=IDENTIFIERS, cohort=COHORTS, **TURNED),
-    **{model.__name__: st.builds(model, order=orders(), cohort=COHORTS) for model in DOS},
-    **{model.__name__: st.builds(model, order=orders(), cohort=COHORTS, **TURNED) for model in UNDOS},
-    "LeavingBegun": st.builds(records.LeavingBegun, partition=NUMBERS, width=st.integers(1, 64)),
-    "CohortsClosed": st.builds(
-        records.CohortsClosed,
+    "OrderCompleted": st.builds(records.OrderCompleted, order_id=IDENTIFIERS, segment=SEGMENTS),
+    "OrderCancelled": st.builds(records.OrderCancelled, order_id=IDENTIFIERS, segment=SEGMENTS, **TURNED),
+    **{model.__name__: st.builds(model, order=orders(), segment=SEGMENTS) for model in DOS},
+    **{model.__name__: st.builds(model, order=orders(), segment=SEGMENTS, **TURNED) for model in UNDOS},
+    "RetentionStarted": st.builds(records.RetentionStarted, partition=NUMBERS, width=st.integers(1, 64)),
+    "SegmentsClosed": st.builds(
+        records.SegmentsClosed,
         partition=NUMBERS,
         first=NUMBERS,
         below=BELOW,
         after=NUMBERS,
         partitions=st.just(8),
         orders=st.lists(
-            st.builds(records.Leaver, order_id=IDENTIFIERS, at=st.tuples(*[st.integers(0, 7)] * 3)),
+            st.builds(records.EvictedOrder, order_id=IDENTIFIERS, at=st.tuples(*[st.integers(0, 7)] * 3)),
             max_size=3,
         ).map(tuple),
     ),
-    "CohortsForgotten": st.builds(
-        records.CohortsForgotten, partition=NUMBERS, first=NUMBERS, below=NUMBERS, after=NUMBERS
+    "SegmentsPurged": st.builds(
+        records.SegmentsPurged, partition=NUMBERS, first=NUMBERS, below=NUMBERS, after=NUMBERS
     ),
-    "OrdersLeft": st.builds(
-        records.OrdersLeft,
+    "OrdersEvicted": st.builds(
+        records.OrdersEvicted,
         partition=NUMBERS,
         step=st.sampled_from([StepName.PAYMENT, StepName.INVENTORY, StepName.SHIPPING]),
         source=NUMBERS,
@@ -151,7 +151,7 @@ def test_a_good_record_is_read(type_: str) -> None:
 
 @pytest.mark.parametrize("type_", GOOD)
 def test_layout_does_not_matter(type_: str) -> None:
-    """Spaces, another sequence of the fields, escapes: a slip that a person wrote is the same slip."""
+    """Spaces, another sequence of the fields, escapes: a step request that a person wrote is the same step request."""
     plain = wire.decode(spelled(type_, GOOD[type_]))
     fields = {"type": type_, **GOOD[type_]}
     for other in (
@@ -170,7 +170,7 @@ def test_layout_does_not_matter(type_: str) -> None:
 @pytest.mark.parametrize("type_", [name for name, fields in GOOD.items() if "order" in fields])
 @for_all(order=orders())
 @examples(30)
-def test_a_slip_in_another_layout_carries_the_same_order(type_: str, order: Order) -> None:
+def test_a_step_request_in_another_layout_carries_the_same_order(type_: str, order: Order) -> None:
     """Read the fast way and read with care: the same bytes of the order, so the same content."""
     fields = {**GOOD[type_], "order": order.model_dump(exclude_none=True)}
     ours: Any = wire.decode(spelled(type_, fields))
@@ -182,8 +182,8 @@ def test_a_slip_in_another_layout_carries_the_same_order(type_: str, order: Orde
 
 @pytest.mark.parametrize("amount", ["040.00", "0040.00", "00.00"])
 def test_zeros_before_an_amount_are_no_other_content(amount: str) -> None:
-    slip: Any = wire.decode(spelled("PaymentRequested", {"order": {**ORDER, "amount": amount}}))
-    assert slip.order.canonical == Order.model_validate(slip.order.model_dump()).canonical
+    step_request: Any = wire.decode(spelled("PaymentRequested", {"order": {**ORDER, "amount": amount}}))
+    assert step_request.order.canonical == Order.model_validate(step_request.order.model_dump()).canonical
 
 
 def test_an_order_may_leave_out_its_type() -> None:

@@ -18,7 +18,7 @@ def order(number: int, lines: int = 1) -> Order:
     )
 
 
-def test_an_order_is_read_once_for_all_of_its_slips() -> None:
+def test_an_order_is_read_once_for_all_of_its_step_requests() -> None:
     placed = wire.decode(b'{"order_id":"kept-once","amount":"1.00"}')
     assert isinstance(placed, OrderPlaced)
     asked = wire.decode(wire.encode(PaymentRequested(order=placed.order)))

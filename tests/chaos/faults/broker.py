@@ -5,9 +5,9 @@ import socket
 from functools import partial
 from typing import Final
 
-from tests.chaos.arena import Arena
 from tests.chaos.fault import Fault, Whom
 from tests.chaos.steps import Steps, passing, until
+from tests.chaos.system import System
 
 #: Seconds in which a broker must have stopped, and must answer after its start.
 STOPPED: Final = 60.0
@@ -17,9 +17,9 @@ SHORT: Final = (1.0, 3.0)
 LONG: Final = (5.0, 11.0)
 
 
-def _accepts(arena: Arena) -> bool:
+def _accepts(system: System) -> bool:
     """Whether the broker takes connections: that costs no client."""
-    host, port = arena.broker.address.split(":")
+    host, port = system.broker.address.split(":")
     try:
         socket.create_connection((host, int(port)), timeout=1).close()
     except OSError:
@@ -27,36 +27,38 @@ def _accepts(arena: Arena) -> bool:
     return True
 
 
-def _back(arena: Arena) -> Steps:
-    arena.broker.start()
-    yield from until(lambda: _accepts(arena), ANSWERS, "the broker takes connections again")
-    arena.broker_since = arena.watch.count
+def _back(system: System) -> Steps:
+    system.broker.start()
+    yield from until(lambda: _accepts(system), ANSWERS, "the broker takes connections again")
+    system.broker_since = system.watch.count
 
 
-def kill(arena: Arena, victim: str, chance: random.Random) -> Steps:
+def kill(system: System, victim: str, chance: random.Random) -> Steps:
     """kill -9, then started on the same data."""
-    arena.blow("broker.kill")
-    arena.broker.kill()
+    system.injection("broker.kill")
+    system.broker.kill()
     yield from passing(chance.uniform(0, 4))
-    yield from _back(arena)
+    yield from _back(system)
 
 
-def restart(arena: Arena, victim: str, chance: random.Random) -> Steps:
+def restart(system: System, victim: str, chance: random.Random) -> Steps:
     """Stopped in order and started."""
-    arena.blow("broker.restart")
-    arena.broker.terminate()
-    yield from until(lambda: arena.broker.pid is None, STOPPED, "the broker stops")
-    yield from _back(arena)
+    system.injection("broker.restart")
+    system.broker.terminate()
+    yield from until(lambda: system.broker.pid is None, STOPPED, "the broker stops")
+    yield from _back(system)
 
 
-def pause(name: str, seconds: tuple[float, float], arena: Arena, victim: str, chance: random.Random) -> Steps:
+def pause(
+    name: str, seconds: tuple[float, float], system: System, victim: str, chance: random.Random
+) -> Steps:
     """Connections stay open and nothing answers."""
     frozen = chance.uniform(*seconds)
-    arena.blow(name, what=f"for {frozen:.1f} s")
-    arena.broker.pause()
+    system.injection(name, what=f"for {frozen:.1f} s")
+    system.broker.pause()
     yield from passing(frozen)
-    arena.broker.resume()
-    arena.broker_since = arena.watch.count
+    system.broker.resume()
+    system.broker_since = system.watch.count
 
 
 ALL: Final = (

@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from tests.chaos.arena import Arena
 from tests.chaos.fault import Fault, Whom
 from tests.chaos.steps import Steps
+from tests.chaos.system import System
 
 #: Bytes that are turned over in one place.
 FLIPPED: Final = 16
@@ -46,17 +46,19 @@ def headless(database: Path, chance: random.Random) -> str:
 
 
 def damaged(
-    name: str, how: Callable[[Path, random.Random], str], arena: Arena, victim: str, chance: random.Random
+    name: str, how: Callable[[Path, random.Random], str], system: System, victim: str, chance: random.Random
 ) -> Steps:
     """kill -9, two databases damaged, started again."""
-    member = arena.member(victim)
-    blow = arena.kill(name, member)
+    member = system.member(victim)
+    injection = system.kill(name, member)
     databases = sorted(path for path in (member.worker.data / "tables").glob("*.db") if _files(path, "*"))
     if databases:
-        blow.what = "; ".join(how(path, chance) for path in chance.sample(databases, min(2, len(databases))))
+        injection.what = "; ".join(
+            how(path, chance) for path in chance.sample(databases, min(2, len(databases)))
+        )
     else:
-        blow.why_not = "it had no database yet"
-    arena.crew.start(member)
+        injection.why_not = "it had no database yet"
+    system.supervisor.start(member)
     yield
 
 

@@ -4,10 +4,10 @@ import random
 from typing import Final
 
 from saga_app import topics
-from saga_app.durable.round import Point
-from tests.chaos.arena import Arena
+from saga_app.engine.round import Point
 from tests.chaos.fault import Fault, Whom
 from tests.chaos.steps import Steps, passing, until_or
+from tests.chaos.system import System
 
 #: Seconds in which a worker should come to its point of the round.
 REACHED: Final = 45.0
@@ -15,59 +15,59 @@ REACHED: Final = 45.0
 TAKEN_OVER: Final = (9.0, 14.0)
 
 
-def kept(arena: Arena, victim: str, chance: random.Random) -> Steps:
+def kept(system: System, victim: str, chance: random.Random) -> Steps:
     """It comes back at once with what it had stored."""
-    member = arena.member(victim)
-    arena.kill("kill.kept", member)
-    arena.crew.start(member)
+    member = system.member(victim)
+    system.kill("kill.kept", member)
+    system.supervisor.start(member)
     yield
 
 
-def lost(arena: Arena, victim: str, chance: random.Random) -> Steps:
+def lost(system: System, victim: str, chance: random.Random) -> Steps:
     """It comes back with nothing and restores everything."""
-    member = arena.member(victim)
-    arena.kill("kill.lost", member)
+    member = system.member(victim)
+    system.kill("kill.lost", member)
     if member.worker.data.exists():
         member.worker.lose_disk()
-    arena.crew.start(member)
+    system.supervisor.start(member)
     yield
 
 
-def late(arena: Arena, victim: str, chance: random.Random) -> Steps:
+def late(system: System, victim: str, chance: random.Random) -> Steps:
     """The others take over; it comes back later."""
-    member = arena.member(victim)
+    member = system.member(victim)
     away = chance.uniform(*TAKEN_OVER)
-    arena.kill("kill.late", member, f"away for {away:.0f} s")
+    system.kill("kill.late", member, f"away for {away:.0f} s")
     yield from passing(away)
-    arena.crew.start(member)
+    system.supervisor.start(member)
 
 
-def everybody(arena: Arena, victim: str, chance: random.Random) -> Steps:
+def everybody(system: System, victim: str, chance: random.Random) -> Steps:
     """All at the same moment."""
-    for member in arena.workers:
-        arena.kill("kill.all", member)
-    for member in arena.workers:
-        arena.crew.start(member)
+    for member in system.workers:
+        system.kill("kill.all", member)
+    for member in system.workers:
+        system.supervisor.start(member)
     yield
 
 
-def point(arena: Arena, victim: str, chance: random.Random) -> Steps:
+def point(system: System, victim: str, chance: random.Random) -> Steps:
     """It is killed, comes back, and dies again at a named point of a round; then it comes back for good."""
-    member = arena.member(victim)
+    member = system.member(victim)
     where = f"{chance.choice(topics.INBOXES)}/{chance.choice(list(Point))}:{chance.randint(1, 40)}"
-    arena.kill("kill.point", member, "so that it starts anew")
+    system.kill("kill.point", member, "so that it starts anew")
     member.armed, member.settings = True, {"SAGA_CRASH_AT": where}
-    arena.crew.start(member)
+    system.supervisor.start(member)
     yield from until_or(lambda: member.down, REACHED)
-    blow = arena.blow("kill.point", member, where, kill=True)
+    injection = system.injection("kill.point", member, where, kill=True)
     if member.down:
         # It had partitions, or it would not have come to that point.
-        blow.ended_before = max(blow.ended_before, 1)
+        injection.ended_before = max(injection.ended_before, 1)
     else:
-        blow.why_not = f"{where} was not reached within {REACHED:.0f} s"
-        arena.crew.kill(member)
+        injection.why_not = f"{where} was not reached within {REACHED:.0f} s"
+        system.supervisor.kill(member)
     member.armed, member.settings = False, {}
-    arena.crew.start(member)
+    system.supervisor.start(member)
 
 
 ALL: Final = (

@@ -5,41 +5,41 @@ import signal
 from functools import partial
 from typing import Final
 
-from tests.chaos.arena import Arena
 from tests.chaos.fault import Fault, Whom
 from tests.chaos.steps import Steps, passing
+from tests.chaos.system import System
 
 #: Visits of the guest in one storm, and seconds that it stays.
 VISITS: Final = 4
 STAYS: Final = (2.0, 8.0)
 
 
-def stop(how: signal.Signals, name: str, arena: Arena, victim: str, chance: random.Random) -> Steps:
+def stop(how: signal.Signals, name: str, system: System, victim: str, chance: random.Random) -> Steps:
     """It ends within bounded time and is started again."""
-    member = arena.member(victim)
-    yield from arena.stop(name, member, how)
-    arena.crew.start(member)
+    member = system.member(victim)
+    yield from system.stop(name, member, how)
+    system.supervisor.start(member)
 
 
-def rolling(arena: Arena, victim: str, chance: random.Random) -> Steps:
+def rolling(system: System, victim: str, chance: random.Random) -> Steps:
     """One after the other, as in a deployment: the next one when this one has partitions again."""
-    for member in arena.workers:
-        yield from arena.stop("rolling", member, signal.SIGTERM)
-        yield from arena.started([member])
+    for member in system.workers:
+        yield from system.stop("rolling", member, signal.SIGTERM)
+        yield from system.started([member])
 
 
-def storm(arena: Arena, victim: str, chance: random.Random) -> Steps:
+def storm(system: System, victim: str, chance: random.Random) -> Steps:
     """A guest comes and goes every few seconds, in order or not, ready or not."""
-    guest = arena.guest
+    guest = system.guest
     for _ in range(VISITS):
-        came = arena.watch.count
-        arena.crew.start(guest)
+        came = system.watch.count
+        system.supervisor.start(guest)
         yield from passing(chance.uniform(*STAYS))
         if chance.random() < 0.5:
-            yield from arena.in_flight()
-            arena.kill("storm", guest, "killed", since=came)
+            yield from system.in_flight()
+            system.kill("storm", guest, "killed", since=came)
         else:
-            yield from arena.stop("storm", guest, signal.SIGTERM, since=came)
+            yield from system.stop("storm", guest, signal.SIGTERM, since=came)
 
 
 ALL: Final = (

@@ -4,34 +4,34 @@ import random
 import time
 from typing import Final
 
-from tests.chaos.arena import READY, Arena
 from tests.chaos.fault import Fault, Whom
 from tests.chaos.steps import Steps, passing, until
+from tests.chaos.system import READY, System
 
 #: Seconds that it sleeps on when others have taken over.
 SLEEPS_ON: Final = (0.0, 4.0)
 
 
-def zombie(arena: Arena, victim: str, chance: random.Random) -> Steps:
+def zombie(system: System, victim: str, chance: random.Random) -> Steps:
     """After waking it ends by itself or joins again; what it wrote in between the audit would find."""
-    member = arena.member(victim)
-    blow = arena.blow("zombie", member)
-    generation = arena.crew.generation
+    member = system.member(victim)
+    injection = system.injection("zombie", member)
+    generation = system.supervisor.generation
     member.worker.pause()
-    yield from arena.taken_over(generation)
+    yield from system.taken_over(generation)
     yield from passing(chance.uniform(*SLEEPS_ON))
     starts, readies = member.starts, member.readies
     member.worker.wake()
-    if arena.crew.generation == generation or arena.watch.count == blow.ended:
-        blow.why_not = "nobody had taken over when it woke"
+    if system.supervisor.generation == generation or system.watch.count == injection.ended:
+        injection.why_not = "nobody had taken over when it woke"
         return
-    blow.what = f"asleep for {time.time() - blow.at:.0f} s"
+    injection.what = f"asleep for {time.time() - injection.at:.0f} s"
     yield from until(
         lambda: member.starts > starts or member.readies > readies,
         READY,
         f"zombie {member.name} ends by itself or joins again",
     )
-    blow.what += ", ended by itself" if member.starts > starts else ", joined again"
+    injection.what += ", ended by itself" if member.starts > starts else ", joined again"
 
 
 ALL: Final = (Fault("zombie", 6, Whom.ONE, zombie, "SIGSTOP for longer than the session, then SIGCONT"),)

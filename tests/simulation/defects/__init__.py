@@ -8,11 +8,11 @@ from typing import Final, NamedTuple
 
 import pytest
 
-from tests.simulation.defects import of_leaving, of_restore, of_rounds, of_rules, of_workers
+from tests.simulation.choices import choices
+from tests.simulation.defects import of_restore, of_retention, of_rounds, of_rules, of_workers
 from tests.simulation.histories import Count, History
 from tests.simulation.scopes import SCOPES
 from tests.simulation.seeds import run
-from tests.simulation.tape import tape
 from tests.simulation.violation import Violation
 from tests.support.plan import Plan
 
@@ -42,7 +42,7 @@ class Control(NamedTuple):
             yield self._history
         faults = None if self.faults is None else frozenset(self.faults)
         for seed in range(0 if self.history else MOST_SEEDS):
-            yield lambda seed=seed: run(tape(seed), faults=faults)[1]  # type: ignore[misc]
+            yield lambda seed=seed: run(choices(seed), faults=faults)[1]  # type: ignore[misc]
 
     def _history(self) -> Violation | None:
         scope = SCOPES[self.scope]
@@ -81,7 +81,7 @@ CONTROLS: Final = (
     Control(of_restore.reached_does_not_stop_before_a_stale_row, {"repeat row"}),
     Control(of_restore.the_disk_beats_the_changelog),
     Control(of_restore.balances_are_read_further_than_the_journal, history=(0, 1)),
-    Control(of_restore.balances_may_lag_behind_a_horizon, history=(0,), scope="leaving payment"),
+    Control(of_restore.balances_may_lag_behind_a_low_watermark, history=(0,), scope="leaving payment"),
     Control(of_restore.the_disk_runs_ahead_of_the_changelog, {"leave", "kill", "compact"}),
     Control(of_workers.what_is_fetched_is_committed),
     Control(of_workers.batches_of_an_earlier_generation_are_decided, {"stop", "pause"}),
@@ -89,17 +89,17 @@ CONTROLS: Final = (
     Control(of_workers.one_answer_renews_the_lease, {"pause", "loading"}),
     Control(of_workers.a_deadline_is_not_kept_over_a_restart, {"lose", "stop"}),
     Control(of_workers.a_nudge_is_sent_once, {"lose"}),
-    Control(of_leaving.totals_are_not_kept, {"leave"}),
-    Control(of_leaving.a_late_slip_is_decided, {"leave", "repeat"}),
-    Control(of_leaving.open_orders_leave, {"leave"}),
-    Control(of_leaving.the_workers_clock_decides, {"leave", "clock skew", "long wait"}),
-    Control(of_leaving.what_must_not_be_lost_is_written_last, {"leave", "kill"}),
-    Control(of_leaving.a_row_that_was_written_late_stays, {"leave", "repeat row", "compact"}),
-    Control(of_leaving.a_tombstone_has_no_version, {"leave", "repeat row"}),
+    Control(of_retention.totals_are_not_kept, {"leave"}),
+    Control(of_retention.a_late_step_request_is_decided, {"leave", "repeat"}),
+    Control(of_retention.open_orders_leave, {"leave"}),
+    Control(of_retention.the_workers_clock_decides, {"leave", "clock skew", "long wait"}),
+    Control(of_retention.what_must_not_be_lost_is_written_last, {"leave", "kill"}),
+    Control(of_retention.a_row_that_was_written_late_stays, {"leave", "repeat row", "compact"}),
+    Control(of_retention.a_tombstone_has_no_version, {"leave", "repeat row"}),
     Control(
-        of_leaving.a_replay_takes_rows_that_left_for_new_orders, history=(0,), scope="forgetting checkout"
+        of_retention.a_replay_takes_rows_that_left_for_new_orders, history=(0,), scope="forgetting checkout"
     ),
-    Control(of_leaving.a_closing_takes_younger_rows, history=(0, 0), scope="leaving checkout"),
-    Control(of_leaving.a_leaving_takes_a_later_order, history=(0, 1), scope="leaving payment"),
-    Control(of_leaving.what_was_set_aside_leaves_later, history=(0, 2, 1), scope="left inventory"),
+    Control(of_retention.a_closing_takes_younger_rows, history=(0, 0), scope="leaving checkout"),
+    Control(of_retention.a_retention_takes_a_later_order, history=(0, 1), scope="leaving payment"),
+    Control(of_retention.what_was_set_aside_leaves_later, history=(0, 2, 1), scope="left inventory"),
 )

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
+from saga_app.kafka.messages import Outgoing, Place
 
 from saga_app.core.rows import version_of
-from saga_app.durable import restore
-from saga_app.durable.ports import Outgoing, Place, Shelf
-from saga_app.durable.restore import Changelog, Logged, Restored, Stale
+from saga_app.engine.ports import Store
+from saga_app.engine.stores import restore
+from saga_app.engine.stores.restore import Changelog, Logged, Restored, Stale
 from tests.simulation import restoring
 from tests.simulation.job import Step
 from tests.simulation.kafka import Kafka
@@ -19,7 +20,7 @@ from tests.support.memory import MemoryChangelog, Worker
 def the_last_write_wins_at_a_restore(patch: pytest.MonkeyPatch) -> None:
     """Keep the highest version per key."""
 
-    def last(chunk: Iterable[Logged], shelf: Shelf, stale: dict[bytes, Stale]) -> dict[bytes, bytes]:
+    def last(chunk: Iterable[Logged], store: Store, stale: dict[bytes, Stale]) -> dict[bytes, bytes]:
         return {key: value for _, key, value in chunk}
 
     patch.setattr(restore, "_highest", last)
@@ -37,10 +38,10 @@ def stale_rows_are_not_repaired(patch: pytest.MonkeyPatch) -> None:
 def reached_does_not_stop_before_a_stale_row(patch: pytest.MonkeyPatch) -> None:
     """*Reached* stops before an unrepaired key, or a crash before the repair hides it for ever."""
 
-    def hasty(changelog: Changelog, end: int, shelf: Shelf) -> Restored:
+    def hasty(changelog: Changelog, end: int, store: Store) -> Restored:
         stale: dict[bytes, Stale] = {}
-        for chunk in changelog.read(shelf.reached, end):
-            shelf.write(restore._highest(chunk, shelf, stale), chunk[-1].offset + 1)
+        for chunk in changelog.read(store.reached, end):
+            store.write(restore._highest(chunk, store, stale), chunk[-1].offset + 1)
         return Restored(0, {key: each.winner for key, each in stale.items()})
 
     patch.setattr(restore, "restore", hasty)
@@ -49,10 +50,10 @@ def reached_does_not_stop_before_a_stale_row(patch: pytest.MonkeyPatch) -> None:
 def the_disk_beats_the_changelog(patch: pytest.MonkeyPatch) -> None:
     """The highest version wins also over what is on disk: not the disk over everything."""
 
-    def stubborn(chunk: Iterable[Logged], shelf: Shelf, stale: dict[bytes, Stale]) -> dict[bytes, bytes]:
+    def stubborn(chunk: Iterable[Logged], store: Store, stale: dict[bytes, Stale]) -> dict[bytes, bytes]:
         rows: dict[bytes, bytes] = {}
         for _, key, value in chunk:
-            if shelf.get(key) is None and (key not in rows or version_of(rows[key]) < version_of(value)):
+            if store.get(key) is None and (key not in rows or version_of(rows[key]) < version_of(value)):
                 rows[key] = value
         return rows
 
@@ -75,13 +76,13 @@ def balances_are_read_further_than_the_journal(patch: pytest.MonkeyPatch) -> Non
     patch.setattr(restoring, "ends_of", journals_first)
 
 
-def balances_may_lag_behind_a_horizon(patch: pytest.MonkeyPatch) -> None:
+def balances_may_lag_behind_a_low_watermark(patch: pytest.MonkeyPatch) -> None:
     """The journal's end must have been the same before the end of the balances was taken."""
 
     def one_look(self: Worker, logs: Mapping[str, MemoryChangelog]) -> dict[str, int]:
         found = {table: log.end() for table, log in logs.items()}
         self.steps.take("restore: ends")
-        return {**found, self.fold.journal: logs[self.fold.journal].end()}
+        return {**found, self.decider.journal: logs[self.decider.journal].end()}
 
     patch.setattr(Worker, "ends", one_look)
 
@@ -90,9 +91,9 @@ def the_disk_runs_ahead_of_the_changelog(patch: pytest.MonkeyPatch) -> None:
     """Rows that must not be there any more stay on disk until nothing is written in their place."""
     restored = restore.restore
 
-    def hasty(changelog: Changelog, end: int, shelf: Shelf) -> Restored:
-        found = restored(changelog, end, shelf)
-        shelf.write(found.repairs, shelf.reached)
+    def hasty(changelog: Changelog, end: int, store: Store) -> Restored:
+        found = restored(changelog, end, store)
+        store.write(found.repairs, store.reached)
         return found
 
     patch.setattr(restore, "restore", hasty)

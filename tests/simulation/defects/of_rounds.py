@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
+from saga_app.kafka.messages import Batch, Message, Outgoing
 
 from saga_app.core.records import Record
-from saga_app.durable import round as rounds
-from saga_app.durable import strays
-from saga_app.durable.ports import Batch, Message, Outgoing
-from saga_app.durable.round import Round, Span
+from saga_app.engine import misrouted
+from saga_app.engine import round as rounds
+from saga_app.engine.round import Round, Span
 
 
 def publish_before_journal(patch: pytest.MonkeyPatch) -> None:
@@ -16,7 +16,7 @@ def publish_before_journal(patch: pytest.MonkeyPatch) -> None:
 
     async def make_durable(self: Round, spans: list[Span], sends: list[Outgoing]) -> None:
         touched, generation = sorted({span.partition for span in spans}), spans[0].generation
-        rows, balances = self._rows(touched, self.fold.journal), self._rows(touched, self.fold.balances)
+        rows, balances = self._rows(touched, self.decider.journal), self._rows(touched, self.decider.balances)
         reached = await self._publish(balances, sends, generation)
         reached.update(await self._journal(rows, generation))
         _finish(self, spans, rows | balances, reached)
@@ -29,7 +29,7 @@ def acknowledge_before_publish(patch: pytest.MonkeyPatch) -> None:
 
     async def make_durable(self: Round, spans: list[Span], sends: list[Outgoing]) -> None:
         touched, generation = sorted({span.partition for span in spans}), spans[0].generation
-        rows, balances = self._rows(touched, self.fold.journal), self._rows(touched, self.fold.balances)
+        rows, balances = self._rows(touched, self.decider.journal), self._rows(touched, self.decider.balances)
         reached = await self._journal(rows, generation)
         for span in spans:
             self.inbox.done(*span)
@@ -44,7 +44,7 @@ def apply_before_journal(patch: pytest.MonkeyPatch) -> None:
 
     async def make_durable(self: Round, spans: list[Span], sends: list[Outgoing]) -> None:
         touched, generation = sorted({span.partition for span in spans}), spans[0].generation
-        rows, balances = self._rows(touched, self.fold.journal), self._rows(touched, self.fold.balances)
+        rows, balances = self._rows(touched, self.decider.journal), self._rows(touched, self.decider.balances)
         self._apply(spans, rows | balances, {})
         await self._journal(rows, generation)
         await self._publish(balances, sends, generation)
@@ -59,7 +59,7 @@ def balances_before_the_journal(patch: pytest.MonkeyPatch) -> None:
 
     async def make_durable(self: Round, spans: list[Span], sends: list[Outgoing]) -> None:
         touched, generation = sorted({span.partition for span in spans}), spans[0].generation
-        rows, balances = self._rows(touched, self.fold.journal), self._rows(touched, self.fold.balances)
+        rows, balances = self._rows(touched, self.decider.journal), self._rows(touched, self.decider.balances)
         reached = await self._publish(balances, (), generation)
         reached.update(await self._journal(rows, generation))
         await self._publish({}, sends, generation)
@@ -92,9 +92,9 @@ def the_sent_on_marker_is_ignored(patch: pytest.MonkeyPatch) -> None:
     """A record that is marked and still in a wrong partition is a dead letter."""
 
     def unmarked(record: Record, message: Message, partition: int, partitions: int) -> bool:
-        return strays.is_stray(record, message._replace(headers=()), partition, partitions)
+        return misrouted.is_misrouted(record, message._replace(headers=()), partition, partitions)
 
-    patch.setattr(rounds, "is_stray", unmarked)
+    patch.setattr(rounds, "is_misrouted", unmarked)
 
 
 def _finish(self: Round, spans: list[Span], rows: Any, reached: Any) -> None:

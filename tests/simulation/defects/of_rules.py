@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from saga_app.core import checkout, inventory, payment
-from saga_app.core.decision import At, Decision, Put, Rows, Verdict
+from saga_app.core.decider import Decision, Position, Put, Rows, Verdict
 from saga_app.core.moves import Moves, Supply, inverse, moved
 from saga_app.core.order import digest
 from saga_app.core.participant import Participant
-from saga_app.core.records import Do, FundsDeposited, Reason, Record, Slip, Undo
+from saga_app.core.records import Do, FundsDeposited, Reason, Record, StepRequest, Undo
 from saga_app.core.rows import Account, State, Stock
 
 decide = Participant.decide
@@ -19,9 +19,9 @@ decide = Participant.decide
 def a_repeat_raises_the_version(patch: pytest.MonkeyPatch) -> None:
     """A row's version is the offset of the last record that changed it."""
 
-    def raising(self: Participant, record: Record, at: At, rows: Rows) -> Decision:
+    def raising(self: Participant, record: Record, at: Position, rows: Rows) -> Decision:
         decision = decide(self, record, at, rows)
-        if decision.verdict is Verdict.REPEATED and isinstance(record, Slip):
+        if decision.verdict is Verdict.REPEATED and isinstance(record, StepRequest):
             row = rows.journal(record.order_id)
             assert row is not None
             if row.version < at.offset:
@@ -35,7 +35,7 @@ def a_repeat_raises_the_version(patch: pytest.MonkeyPatch) -> None:
 def a_repeat_is_not_answered(patch: pytest.MonkeyPatch) -> None:
     """A repeat sends the recorded outcome again."""
 
-    def silent(self: Participant, record: Record, at: At, rows: Rows) -> Decision:
+    def silent(self: Participant, record: Record, at: Position, rows: Rows) -> Decision:
         decision = decide(self, record, at, rows)
         return decision._replace(sends=()) if decision.verdict is Verdict.REPEATED else decision
 
@@ -45,9 +45,9 @@ def a_repeat_is_not_answered(patch: pytest.MonkeyPatch) -> None:
 def a_replay_is_not_answered(patch: pytest.MonkeyPatch) -> None:
     """The same, but only where the record is older than the row: seen by crashes alone."""
 
-    def silent(self: Participant, record: Record, at: At, rows: Rows) -> Decision:
+    def silent(self: Participant, record: Record, at: Position, rows: Rows) -> Decision:
         decision = decide(self, record, at, rows)
-        row = rows.journal(record.order_id) if isinstance(record, Slip) else None
+        row = rows.journal(record.order_id) if isinstance(record, StepRequest) else None
         return decision._replace(sends=()) if row is not None and row.version >= at.offset else decision
 
     patch.setattr(Participant, "decide", silent)
@@ -56,9 +56,9 @@ def a_replay_is_not_answered(patch: pytest.MonkeyPatch) -> None:
 def moves_are_applied_per_record_on_a_replay(patch: pytest.MonkeyPatch) -> None:
     """Moves only where n = `done_at`, their inverse only where n = `undone_at`."""
 
-    def careless(self: Participant, record: Record, at: At, rows: Rows) -> Decision:
+    def careless(self: Participant, record: Record, at: Position, rows: Rows) -> Decision:
         decision = decide(self, record, at, rows)
-        row = rows.journal(record.order_id) if isinstance(record, Slip) else None
+        row = rows.journal(record.order_id) if isinstance(record, StepRequest) else None
         if row is None or row.version < at.offset:
             return decision
         moves: Moves = row.moves or {}
@@ -77,7 +77,7 @@ def moves_are_not_applied_on_a_replay(patch: pytest.MonkeyPatch) -> None:
 def no_tombstone(patch: pytest.MonkeyPatch) -> None:
     """An undo that overtakes its do turns it back when it comes."""
 
-    def forgetful(self: Participant, record: Record, at: At, rows: Rows) -> Decision:
+    def forgetful(self: Participant, record: Record, at: Position, rows: Rows) -> Decision:
         decision = decide(self, record, at, rows)
         row = decision.journal.row if decision.journal else None
         return decision._replace(journal=None) if getattr(row, "state", None) is State.VOID else decision
@@ -88,7 +88,7 @@ def no_tombstone(patch: pytest.MonkeyPatch) -> None:
 def an_undo_is_calculated_anew(patch: pytest.MonkeyPatch) -> None:
     """An undo moves what the row says was moved."""
 
-    def anew(self: Participant, record: Record, at: At, rows: Rows) -> Decision:
+    def anew(self: Participant, record: Record, at: Position, rows: Rows) -> Decision:
         decision = decide(self, record, at, rows)
         if isinstance(record, Undo) and getattr(decision.journal and decision.journal.row, "undone_at", None):
             verdict = self.rule.judge(record.order, at, rows)
@@ -115,7 +115,7 @@ def a_do_wins_over_an_earlier_undo(patch: pytest.MonkeyPatch) -> None:
             row = self._rows.journal(key)
             return None if row is not None and row.state is State.VOID else row
 
-    def forgiving(self: Participant, record: Record, at: At, rows: Rows) -> Decision:
+    def forgiving(self: Participant, record: Record, at: Position, rows: Rows) -> Decision:
         return decide(self, record, at, Forgotten(rows) if isinstance(record, Do) else rows)
 
     patch.setattr(Participant, "decide", forgiving)
@@ -133,7 +133,7 @@ def money_is_float(patch: pytest.MonkeyPatch) -> None:
 def deposits_share_their_ids_with_orders(patch: pytest.MonkeyPatch) -> None:
     """Deposits have a key space of their own in the journal."""
 
-    def shared(self: payment.Payment, record: Record, at: At, rows: Rows) -> Decision:
+    def shared(self: payment.Payment, record: Record, at: Position, rows: Rows) -> Decision:
         if not isinstance(record, FundsDeposited):
             return supply(self, record, at, rows)
         account = f"{record.customer_id}:{record.currency}"
@@ -147,7 +147,7 @@ def deposits_share_their_ids_with_orders(patch: pytest.MonkeyPatch) -> None:
 def a_deposit_is_added_each_time(patch: pytest.MonkeyPatch) -> None:
     """Deposits and deliveries are journalled under their id, so that twice is once."""
 
-    def again(self: Supply, key: str, content: str, moves: Moves, at: At, rows: Rows) -> Decision:
+    def again(self: Supply, key: str, content: str, moves: Moves, at: Position, rows: Rows) -> Decision:
         return supply(self, f"{key}-{at.offset}", content, moves, at, rows)
 
     supply = Supply.decide
@@ -167,7 +167,7 @@ def stock_may_be_sold_twice(patch: pytest.MonkeyPatch) -> None:
 def tries_are_not_raised(patch: pytest.MonkeyPatch) -> None:
     """Every deadline that is not stale raises `tries`."""
 
-    def changed(row: Any, record: Record, to: Any, at: At) -> Any:
+    def changed(row: Any, record: Record, to: Any, at: Position) -> Any:
         return change(row, record, to, at)._replace(tries=row.tries)
 
     change = checkout._changed
@@ -175,9 +175,9 @@ def tries_are_not_raised(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_nudge_is_not_answered(patch: pytest.MonkeyPatch) -> None:
-    """A nudge starts the order again, so that a lost slip is sent once more."""
+    """A nudge starts the order again, so that a lost step request is sent once more."""
 
-    def silent(self: checkout.Checkout, record: Record, at: At, rows: Rows) -> Decision:
+    def silent(self: checkout.Checkout, record: Record, at: Position, rows: Rows) -> Decision:
         decision = answer(self, record, at, rows)
         return decision._replace(sends=()) if record.type == "DeadlinePassed" else decision
 

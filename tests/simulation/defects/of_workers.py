@@ -1,35 +1,35 @@
 """Workers that commit too much, write when they must not, or forget what they wait for."""
 
 import pytest
+from saga_app.kafka.messages import Batch, Outgoing
 
 from saga_app.core.checkout import LONGEST_DELAY
-from saga_app.durable.clock import DeadlineClock
-from saga_app.durable.desk import Desk
-from saga_app.durable.lease import Lease
-from saga_app.durable.ports import Batch, Outgoing
+from saga_app.engine.deadlines import DeadlineTimer
+from saga_app.engine.inbox_buffer import InboxBuffer
+from saga_app.engine.lease import Lease
 
 
 def what_is_fetched_is_committed(patch: pytest.MonkeyPatch) -> None:
     """Exactly what is durable is committed."""
 
-    def hasty(self: Desk, batch: Batch) -> None:
+    def hasty(self: InboxBuffer, batch: Batch) -> None:
         deliver(self, batch)
         if batch.generation == self._generation:
             self.durable[batch.partition] = batch.end
 
-    deliver = Desk.deliver
-    patch.setattr(Desk, "deliver", hasty)
-    patch.setattr(Desk, "done", lambda self, partition, start, end, generation: None)
+    deliver = InboxBuffer.deliver
+    patch.setattr(InboxBuffer, "deliver", hasty)
+    patch.setattr(InboxBuffer, "done", lambda self, partition, start, end, generation: None)
 
 
 def batches_of_an_earlier_generation_are_decided(patch: pytest.MonkeyPatch) -> None:
     """A batch of an earlier generation is dropped."""
 
-    def greedy(self: Desk, batch: Batch) -> None:
+    def greedy(self: InboxBuffer, batch: Batch) -> None:
         self._waiting.append(batch._replace(generation=self._generation))
         self._arrived.set()
 
-    patch.setattr(Desk, "deliver", greedy)
+    patch.setattr(InboxBuffer, "deliver", greedy)
 
 
 def a_zombie_sends(patch: pytest.MonkeyPatch) -> None:
@@ -49,17 +49,17 @@ def one_answer_renews_the_lease(patch: pytest.MonkeyPatch) -> None:
 
 def a_deadline_is_not_kept_over_a_restart(patch: pytest.MonkeyPatch) -> None:
     """At assignment one scan of the open rows rebuilds the timers."""
-    patch.setattr(DeadlineClock, "load", lambda self, shelf: None)
+    patch.setattr(DeadlineTimer, "load", lambda self, store: None)
 
 
 def a_nudge_is_sent_once(patch: pytest.MonkeyPatch) -> None:
     """A nudge can get lost like anything else."""
 
-    def take(self: DeadlineClock) -> list[Outgoing]:
+    def take(self: DeadlineTimer) -> list[Outgoing]:
         nudges = everything(self)
         now = self._clock()
         self._due = [each for each in self._due if each[0] < now + LONGEST_DELAY]
         return nudges
 
-    everything = DeadlineClock._take
-    patch.setattr(DeadlineClock, "_take", take)
+    everything = DeadlineTimer._take
+    patch.setattr(DeadlineTimer, "_take", take)

@@ -1,6 +1,6 @@
 """Table `fraud_checks`: what was cleared."""
 
-from saga_app.durable.table import TableCard
+from tables.card import TableCard
 
 TABLE = TableCard(
     name="fraud_checks",

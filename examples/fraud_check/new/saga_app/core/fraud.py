@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Final
 
 from saga_app.core import route
-from saga_app.core.decision import At, Decision, Rows
+from saga_app.core.decider import Position, Decision, Rows
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.moves import Moves
 from saga_app.core.order import Order
@@ -29,8 +29,8 @@ class Fraud:
     journal = step.journal
     balances = None
 
-    def judge(self, order: Order, at: At, rows: Rows) -> Reason | Moves:
+    def judge(self, order: Order, at: Position, rows: Rows) -> Reason | Moves:
         return refuse(order) or {}
 
-    def supply(self, record: Record, at: At, rows: Rows) -> Decision:
+    def supply(self, record: Record, at: Position, rows: Rows) -> Decision:
         raise Rejected(Fault.UNEXPECTED_RECORD, "the fraud check is supplied with nothing")

@@ -1,0 +1,181 @@
+"""Who is compared by callers who wait: this project, and engines that journal each step on a server of their own."""
+
+import json
+import os
+import shutil
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from bench import candidates, environments
+from bench.callers import ByHttp, ByKafka
+from bench.candidates import Launch
+from bench.environments import HOME, ROOT, NotToBeHad, Say
+from bench.process import Failed, Process
+from bench.trial import Life
+from saga_app.local.broker import Broker
+from saga_app.local.config import free_ports
+from saga_app.local.process import until
+from tests.orderdb.postgres import MISSING, binaries, server
+
+#: Seconds in which a server must answer.
+READY_WITHIN: Final = 60.0
+#: Where PostgreSQL's user can write, on a disk: /tmp may be memory.
+DISK: Final = "/var/tmp"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The first process of the server, that of the saga's program, and who calls it."""
+
+    server: int
+    program: int
+    callers: ByHttp | ByKafka
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """`durable` is what the server has done when a caller hears of the end, in half a line."""
+
+    name: str
+    label: str
+    durable: str
+    #: From start to stop; `NotToBeHad` if it cannot be installed here.
+    run: Callable[[Say], AbstractContextManager[Running]]
+
+
+@contextmanager
+def ours(fsync: bool, say: Say) -> Iterator[Running]:
+    """One worker, and a broker that waits for the disk after each batch or, as is Kafka's default, does not."""
+    name = f"engines-ours{'-fsync' * fsync}"
+    adapt: Callable[[dict[str, str]], dict[str, str]] = (
+        (lambda told: {**told, "log.flush.interval.messages": "1"}) if fsync else dict
+    )
+    broker = Broker(HOME / "data" / f"{name}-kafka", adapt=adapt, say=say)
+    try:
+        broker.start().wait()
+        life = Life(candidates.chosen(["ours"])[0], candidates.ours(say), broker, name)
+        try:
+            life.ready()
+            assert broker.pid is not None, "the broker has ended"
+            yield Running(broker.pid, life.pids[0], ByKafka(broker.address))
+        finally:
+            life.close()
+            # Its producer would complain of the broker's end.
+            del life
+    finally:
+        broker.remove()
+
+
+@contextmanager
+def restate(say: Say) -> Iterator[Running]:
+    """Its server from npm with its own settings, but on loopback, and the services in one process."""
+    python = environments.python("restate", say)
+    # Started without its wrapper in JavaScript, whose process would be the one that is measured.
+    binary = (
+        environments.npm("restate", f"@restatedev/restate-server-{_system()}", say) / "bin" / "restate-server"
+    )
+    node, ingress, admin, service = free_ports(4)
+    data = HOME / "data" / "engines-restate"
+    shutil.rmtree(data, ignore_errors=True)
+    told = {
+        "RESTATE_BASE_DIR": str(data),
+        "RESTATE_NODE_NAME": "bench",
+        "RESTATE_LISTEN_MODE": "tcp",
+        "RESTATE_BIND_IP": "127.0.0.1",
+        "RESTATE_BIND_PORT": str(node),
+        "RESTATE_INGRESS__BIND_PORT": str(ingress),
+        "RESTATE_ADMIN__BIND_PORT": str(admin),
+        "RESTATE_DISABLE_TELEMETRY": "true",
+    }
+    # The server ends first: it holds connections that the services would wait for.
+    with (
+        _process("restate", _program(python, "restate", BENCH_PORT=str(service))) as program,
+        _process("restate-server", Launch([str(binary), "--no-logo"], {**os.environ, **told})) as first,
+    ):
+        _answers(first, f"http://127.0.0.1:{admin}/health")
+        _answers(program, f"http://127.0.0.1:{service}/health")
+        _answers(first, f"http://127.0.0.1:{admin}/deployments", {"uri": f"http://127.0.0.1:{service}"})
+        yield Running(first.pid, program.pid, ByHttp(f"http://127.0.0.1:{ingress}"))
+
+
+@contextmanager
+def dbos(say: Say) -> Iterator[Running]:
+    """The store manager in a web server's process, and a PostgreSQL with its own settings."""
+    python = environments.python("dbos", say)
+    if binaries() is None:
+        raise NotToBeHad(MISSING)
+    port = free_ports(1)[0]
+    local = {"listen_addresses": "127.0.0.1", "unix_socket_directories": ""}
+    with contextmanager(server)(local, DISK) as postgres:
+        launch = _program(python, "dbos", BENCH_PORT=str(port), BENCH_DATABASE=postgres.create("checkout"))
+        with _process("dbos", launch) as program:
+            _answers(program, f"http://127.0.0.1:{port}/openapi.json")
+            yield Running(postgres.pid, program.pid, ByHttp(f"http://127.0.0.1:{port}"))
+
+
+def _system() -> str:
+    machine = os.uname()
+    return f"{machine.sysname.lower()}-{'arm64' if machine.machine in ('aarch64', 'arm64') else 'x64'}"
+
+
+def _program(python: str, peer: str, **told: str) -> Launch:
+    return Launch([python, "-m", f"bench.peers.{peer}"], {**os.environ, "PYTHONPATH": str(ROOT), **told})
+
+
+@contextmanager
+def _process(name: str, launch: Launch) -> Iterator[Process]:
+    folder = HOME / "data" / "engines-logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    process = Process(launch, folder / f"{name}.log")
+    try:
+        yield process
+    finally:
+        process.stop()
+
+
+def _answers(process: Process, url: str, said: Any = None) -> None:
+    """Until this address answers with success. Raises Failed with the last words of the process."""
+    body = None if said is None else json.dumps(said).encode()
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    # A proxy has no business with loopback.
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    why = ""
+
+    def asked() -> bool:
+        nonlocal why
+        process.check()
+        try:
+            direct.open(request, timeout=10).close()
+        except urllib.error.HTTPError as error:
+            why = f"{error.code} {error.read().decode()[:300]}"
+            return False
+        except OSError as error:
+            why = str(error)
+            return False
+        return True
+
+    if not until(asked, READY_WITHIN):
+        raise Failed(f"{url} does not answer ({why}): {process.last_words()}")
+
+
+ALL: Final = (
+    Engine(
+        "ours",
+        "this project",
+        "the broker has the ending and all before it, in memory of the system: Kafka's default",
+        partial(ours, False),
+    ),
+    Engine(
+        "ours-fsync",
+        "this project, broker with fsync",
+        "the same, on the disk: log.flush.interval.messages=1",
+        partial(ours, True),
+    ),
+    Engine("restate", "Restate", "each step in the server's log, on the disk: its default", restate),
+    Engine("dbos", "DBOS", "each step and its rows in PostgreSQL, on the disk: its default", dbos),
+)

@@ -1,0 +1,206 @@
+"""One life of one candidate: fresh topics, a warm-up, each part of the measurement, and a count of compensations."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from bench import load, measures
+from bench.candidates import Candidate, Launch
+from bench.environments import HOME
+from bench.load import Load, Message
+from bench.measures import Moment, Used
+from bench.peers.place import Place
+from bench.process import Failed, Process
+from bench.stats import percentile
+from bench.verdict import Wrong, compensated, judge
+from bench.watch import TooSlow, Watch, compensations
+from saga_app import topics
+from saga_app.kafka import topic_admin
+from saga_app.local.broker import Broker
+from saga_app.settings import Settings
+from tests.live.scene import clear
+from tests.live.shop import Shop
+
+#: Seconds until the first orders of a candidate must have ended, and any others.
+FIRST_WITHIN: Final = 120.0
+ENDED_WITHIN: Final = 240.0
+#: Latency is not measured above this share of what the candidate can do: it would be the length of the queue.
+MOST_OF_CAPACITY: Final = 0.8
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured: orders of a backlog, of real baskets (0: none), rates a second and seconds of each rate."""
+
+    orders: int = 20_000
+    baskets: int = 4_000
+    warm_up: int = 10_000
+    rates: tuple[int, ...] = (50, 200, 800)
+    half: bool = True
+    seconds: float = 5.0
+    warehouses: int = 1
+
+
+@dataclass
+class Trial:
+    """What was found, by part; `wrong` is what the candidate did that it must not."""
+
+    candidate: str
+    round: int
+    figures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    memory_mb: float = 0.0
+    compensations: int = 0
+    repeats: int = 0
+    wrong: str = ""
+
+
+class Course:
+    """What every candidate of a run is given, made once: the same orders, a tenth of them for the slow ones."""
+
+    def __init__(self, plan: Plan, slow: bool) -> None:
+        share = 10 if slow else 1
+        self.plan = plan
+        self.supplies = load.supplies(plan.warehouses)
+        self.warm_up = self._mix(plan.warm_up // share, "warm")
+        self.backlog = self._mix(plan.orders // share, "backlog")
+        self.baskets = load.baskets(plan.baskets // share) if plan.baskets else None
+
+    def paced(self, rate: int) -> Load:
+        """Orders for one rate; their ids are those of the rate, which is measured once in a life."""
+        return self._mix(max(30, round(rate * self.plan.seconds)), f"rate{rate}")
+
+    def _mix(self, count: int, prefix: str) -> Load:
+        return load.mix(count, prefix, self.plan.warehouses)
+
+
+class Life:
+    """A candidate that runs."""
+
+    def __init__(
+        self, candidate: Candidate, launch: Callable[[Place], Launch], broker: Broker, name: str
+    ) -> None:
+        self.candidate = candidate
+        self.broker = broker
+        self.endings: list[dict[str, int]] = []
+        self.repeats = 0
+        clear(broker.address)
+        folder = HOME / "data" / name
+        shutil.rmtree(folder, ignore_errors=True)
+        topic_admin.ensure(
+            Settings(broker=broker.address, app_id=name),
+            topics.wanted(name, candidate.tables, topics.DEFAULT_PARTITIONS),
+        )
+        self._shop = Shop(broker.address)
+        self._processes: list[Process] = []
+        for number in range(1, candidate.workers + 1):
+            data = folder / f"worker-{number}"
+            data.mkdir(parents=True)
+            place = Place(broker.address, name, str(data), topics.DEFAULT_PARTITIONS)
+            self._processes.append(Process(launch(place), folder / f"worker-{number}.log"))
+
+    @property
+    def pids(self) -> list[int]:
+        """Its processes."""
+        return [process.pid for process in self._processes]
+
+    def ready(self) -> None:
+        """Waits until it has its partitions, if it says so."""
+        for process in self._processes:
+            if self.candidate.ready:
+                process.wait_for(self.candidate.ready, FIRST_WITHIN)
+
+    def warm_up(self, supplies: Sequence[Message], orders: Load) -> None:
+        """Until it has shown that it works, and a JVM has compiled what is hot."""
+        self.ready()
+        self.supply(supplies)
+        self.run(orders, within=FIRST_WITHIN)
+
+    def run(self, orders: Load, rate: float = 0.0, within: float = ENDED_WITHIN) -> dict[str, Any]:
+        """Places these orders and waits for their ends. Raises Wrong, TooSlow or Failed."""
+        calibration = measures.calibration()
+        watch, before = Watch(self.broker.address), self._now()
+        load.place(self._shop, orders.messages, rate)
+        watch.wait(len(orders.expected), within)
+        used = Used.between(before, self._now())
+        seen = watch.read(len(orders.expected))
+        self.endings.append(dict(judge(seen, orders.expected)))
+        self.repeats += seen.repeats
+        count, waited = len(orders.expected), seen.latencies
+        return {
+            "orders": count,
+            "bytes": orders.mean_bytes,
+            "per_second": count / seen.seconds,
+            "cpu_ms": used.candidate / count * 1000,
+            "broker_cpu_ms": used.broker / count * 1000,
+            "p50_ms": percentile(waited, 0.5),
+            "p99_ms": percentile(waited, 0.99),
+            "calibration_ms": calibration,
+            "steal_percent": used.steal,
+            "others_percent": used.others,
+            "endings": self.endings[-1],
+        }
+
+    def supply(self, messages: Sequence[Message]) -> None:
+        """Stock and money, each in its inbox before any request that needs it."""
+        load.place(self._shop, messages)
+
+    def memory(self) -> float:
+        """MB that its processes have used at most."""
+        return measures.memory(self.pids)
+
+    def explain(self) -> str:
+        """The end of its logs."""
+        return " / ".join(process.last_words() for process in self._processes)
+
+    def close(self) -> None:
+        """No process is left."""
+        for process in self._processes:
+            process.stop()
+
+    def _now(self) -> Moment:
+        for process in self._processes:
+            process.check()
+        broker = self.broker.pid
+        assert broker is not None, "the broker has ended"
+        return Moment.now(self.pids, broker)
+
+
+def run(life: Life, course: Course, trial: Trial) -> None:
+    """Every part of the plan, in order; what is found goes into the trial as it comes."""
+    life.warm_up(course.supplies, course.warm_up)
+    trial.figures["backlog"] = life.run(course.backlog)
+    if course.baskets:
+        deliveries, orders = course.baskets
+        life.supply(deliveries)
+        trial.figures["baskets"] = life.run(orders)
+    capacity = trial.figures["backlog"]["per_second"]
+    for rate in course.plan.rates:
+        if rate <= capacity * MOST_OF_CAPACITY:
+            trial.figures[f"{rate}/s"] = life.run(course.paced(rate), rate)
+    if course.plan.half:
+        half = round(capacity / 2)
+        trial.figures["half"] = {"rate": half, **life.run(course.paced(half), half)}
+    trial.memory_mb = life.memory()
+
+
+def trial(
+    candidate: Candidate, launch: Callable[[Place], Launch], broker: Broker, course: Course, number: int
+) -> Trial:
+    """One life from start to end; what goes wrong is told in the trial, and the run goes on."""
+    found = Trial(candidate.name, number)
+    life = Life(candidate, launch, broker, f"bench-{candidate.name}-{number}")
+    try:
+        run(life, course, found)
+    except (Wrong, TooSlow, Failed) as error:
+        found.wrong = f"{error}; {life.explain()}"
+    finally:
+        life.close()
+    found.repeats = life.repeats
+    found.compensations = compensations(broker.address)
+    if not found.wrong:
+        try:
+            compensated(found.compensations, life.endings)
+        except Wrong as error:
+            found.wrong = str(error)
+    return found

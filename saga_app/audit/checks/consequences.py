@@ -1,0 +1,87 @@
+"""I6, I8, I9: nothing in the topics that was not decided, and nothing decided that is not in the topics."""
+
+from typing import Final
+
+from saga_app.audit.checks.matching import (
+    FOUND,
+    LETTER,
+    SENT_ON,
+    SETTLED,
+    STEP_REQUEST,
+    WANTED,
+    Carried,
+    Origin,
+    Pair,
+    pairs,
+)
+from saga_app.audit.checks.orders import JOURNALS
+from saga_app.audit.context import Scope
+from saga_app.audit.findings import Breach, Findings
+from saga_app.audit.scratch import FOLDED, LEFT, Stores
+from saga_app.core.rows import version_of
+
+#: How a kind of thing is counted, and of which invariant.
+_KINDS: Final = {
+    STEP_REQUEST: ("I6", "requests and endings"),
+    SENT_ON: ("I8", "records sent on"),
+    LETTER: ("I8", "dead letters"),
+}
+
+
+def match(scope: Scope, findings: Findings) -> None:
+    """Compares both sides; adds to what an earlier audit counted, and keeps what the next one must know."""
+    if not scope.limits.are_whole:
+        for invariant in ("I6", "I8"):
+            findings.claim_less(invariant, "an inbox does not begin at its first record: nothing was matched")
+        return
+    folders = [scope.folder, *([] if scope.base is None else [scope.base])]
+    with Stores(scope.folder, read_only=True) as stores, Carried(scope.draft) as carried:
+        for invariant, name in _KINDS.values():
+            findings.count(invariant, name, 0)
+        for pair in pairs(*folders):
+            superseded = _is_superseded(pair, scope, stores)
+            carried.add(pair, superseded=superseded)
+            if superseded:
+                invariant, name = _KINDS[STEP_REQUEST]
+                findings.count(invariant, f"{name} superseded")
+            else:
+                _judge(pair, scope, findings)
+
+
+def _judge(pair: Pair, scope: Scope, findings: Findings) -> None:
+    invariant, name = _KINDS[pair.kind]
+    if pair.is_matched:
+        findings.count(invariant, name)
+    elif (wanted := pair.origin(WANTED)) is not None:
+        _missing(wanted, pair.kind, scope, findings)
+    else:
+        _from_nowhere(pair, invariant, findings)
+
+
+def _missing(wanted: Origin, kind: str, scope: Scope, findings: Findings) -> None:
+    invariant, name = _KINDS[kind]
+    if wanted.offset >= scope.limits.committed[wanted.place]:
+        findings.count(invariant, f"{name} under way")
+    else:
+        what = f"its {wanted.what} is not in the topics, though the offset is committed"
+        findings.breach(Breach("I9", what, wanted.place, wanted.offset, wanted.order))
+
+
+def _from_nowhere(pair: Pair, invariant: str, findings: Findings) -> None:
+    found = pair.origin(FOUND)
+    # Whoever marks a record of his own as sent on does no harm: it is decided like any other.
+    if found is not None and pair.kind != SENT_ON:
+        what = f"this {found.what} follows from no record of an inbox"
+        findings.breach(Breach(invariant, what, found.place, found.offset, found.order))
+
+
+def _is_superseded(pair: Pair, scope: Scope, stores: Stores) -> bool:
+    """After a crash only the outcome that the row has is sent again: what an earlier record asked for is not."""
+    wanted = pair.origin(WANTED)
+    if pair.is_matched or pair.kind != STEP_REQUEST or wanted is None:
+        return not pair.is_matched and SETTLED in pair.origins
+    if wanted.order is None or wanted.offset >= scope.limits.committed[wanted.place]:
+        return False
+    row = stores.store(FOLDED, (JOURNALS[wanted.topic], wanted.partition)).get(wanted.order.encode())
+    left = stores.store(LEFT, wanted.place).scan(f"{wanted.order} ".encode())
+    return any(version_of(each) > wanted.offset for each in (row, *(each for _, each in left)) if each)

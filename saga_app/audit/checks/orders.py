@@ -1,0 +1,132 @@
+"""I3, I4 and I5: every order looked at across the four services."""
+
+from typing import Final
+
+from saga_app import topics
+from saga_app.audit.context import Scope
+from saga_app.audit.cuts import Cut
+from saga_app.audit.findings import Breach, Findings
+from saga_app.audit.scratch import ASKED, FOLDED, GAPS, LEFT, TURNED, Stores, evicted_key
+from saga_app.core.checkout import Checkout
+from saga_app.core.order import Order
+from saga_app.core.retention.rows import LowWatermark, low_watermark_key, parts_of
+from saga_app.core.rows import OPEN_STATUSES, ClosedOrder, JournalRow, OrderRow, State, Status, decode
+from saga_app.engine.stores.rocks import RocksStore
+from saga_app.kafka.messages import Place
+
+#: Inbox and journal of every service, in the order of the route.
+JOURNALS: Final = {
+    topics.CHECKOUT: Checkout.journal,
+    **{topic: step.journal for topic, step in topics.STEPS.items()},
+}
+#: Who asks a service to undo: the step behind it, and behind the last one checkout, which began to cancel.
+ASKS: Final = dict(zip(topics.INBOXES, (*topics.INBOXES[1:], topics.CHECKOUT), strict=True))
+
+
+class Orders:
+    """The orders of one partition of checkout."""
+
+    def __init__(self, scope: Scope, partition: int, stores: Stores) -> None:
+        self.scope = scope
+        self.place: Place = (topics.CHECKOUT, partition)
+        self.stores = stores
+        self.findings = Findings()
+
+    def check(self) -> Findings:
+        """Looks at each order."""
+        for invariant, name in (
+            ("I3", "COMPLETED"),
+            ("I4", "completed with all effects"),
+            ("I5", "undos asked for"),
+        ):
+            self.findings.count(invariant, name, 0)
+        for key, data in self.stores.store(FOLDED, (JOURNALS[topics.CHECKOUT], self.place[1])).scan():
+            row = decode(JOURNALS[topics.CHECKOUT], key.decode(), data)
+            if isinstance(row, ClosedOrder):
+                self.findings.count("I3", f"{row.status} and left")
+            if not isinstance(row, OrderRow):
+                continue
+            self.findings.count("I3", str(row.status))
+            if row.status is Status.CANCELLED:
+                self.findings.count("I3", f"cancelled: {row.reason}")
+            self._look(key, row)
+        counted, self.findings = self.findings, Findings()
+        for key, data in self.stores.store(LEFT, self.place).scan():
+            self._look(key.partition(b" ")[0], OrderRow.decode(data))
+        # Those that left are counted by their small rows.
+        for breach in self.findings.breaches:
+            counted.breach(breach)
+        return counted
+
+    def _look(self, key: bytes, row: OrderRow) -> None:
+        found, cut = self.scope.limits.found[self.place], self.scope.limits.cut
+        order = Order.model_validate_json(row.order)
+        if row.status not in OPEN_STATUSES and row.version < found and cut is not Cut.OFFSET:
+            self._all_or_nothing(key, row, order)
+        if cut is Cut.NOW:
+            self._undone_in_reverse(key, order)
+
+    def _all_or_nothing(self, key: bytes, row: OrderRow, order: Order) -> None:
+        wanted = row.status is Status.COMPLETED
+        for topic, step in topics.STEPS.items():
+            step_row = self._step_row(topic, row, order)
+            if step_row is None and self._has_left(topic, row, order):
+                # An earlier audit has looked at it.
+                continue
+            state = step_row and step_row.state
+            if (state is State.DONE) is not wanted:
+                what = f"it is {row.status}, but {step.name} is {state or 'not there'}"
+                self._broken("I4", key, row.version, what, f"{JOURNALS[topic]}.state")
+        self.findings.count("I4", "completed with all effects" if wanted else "cancelled with none")
+
+    def _undone_in_reverse(self, key: bytes, order: Order) -> None:
+        for topic, asking in ASKS.items():
+            asked = self._store(ASKED, topic, topic, order).get(key)
+            if asked is None:
+                continue
+            time, offset = map(int, asked.split())
+            if offset >= self._found(topic, order):
+                continue
+            self.findings.count("I5", "undos asked for")
+            rows = self._store(TURNED, JOURNALS[asking], asking, order)
+            turned = rows.get(key)
+            if rows.get(GAPS) is not None:
+                self.findings.claim_less("I5", "undos whose first row may be compacted away")
+            elif turned is None:
+                self._broken(
+                    "I5", key, None, f"{topic} was asked to undo, but no row of {asking} goes back", None
+                )
+            elif int(turned) > time + self.scope.skew:
+                late = int(turned) - time
+                what = f"{topic} was asked to undo {late} ms before {asking} had written that it goes back"
+                self._broken("I5", key, None, what, f"{JOURNALS[asking]}.version")
+
+    def _step_row(self, topic: str, row: OrderRow, order: Order) -> JournalRow | None:
+        """The row of this order, not of another one that has its id: as it is, or as it was when it left."""
+        data = self._store(FOLDED, JOURNALS[topic], topic, order).get(order.order_id.encode())
+        found = None if data is None else JournalRow.decode(data)
+        if row.segment is None or (found is not None and found.segment == row.segment):
+            return found
+        left = self._store(LEFT, topic, topic, order).get(evicted_key(order.order_id, row.segment))
+        return None if left is None else JournalRow.decode(left)
+
+    def _has_left(self, topic: str, row: OrderRow, order: Order) -> bool:
+        """Whether this audit does not know the row because it left before the first record that is read."""
+        place = topic, self._partition(topic, order)
+        if row.segment is None or (self.scope.limits.is_whole(place) and not self.scope.limits.start(place)):
+            return False
+        source, number = parts_of(row.segment)
+        data = self._store(FOLDED, JOURNALS[topic], topic, order).get(low_watermark_key(source).encode())
+        return data is not None and number < LowWatermark.decode(data).below
+
+    def _found(self, topic: str, order: Order) -> int:
+        return self.scope.limits.found[topic, self._partition(topic, order)]
+
+    def _store(self, kind: str, name: str, topic: str, order: Order) -> RocksStore:
+        return self.stores.store(kind, (name, self._partition(topic, order)))
+
+    def _partition(self, topic: str, order: Order) -> int:
+        return topics.partition_of(topics.key_in(topic, order), self.scope.settings.partitions)
+
+    def _broken(self, invariant: str, key: bytes, offset: int | None, what: str, field: str | None) -> None:
+        self.findings.breach(Breach(invariant, what, self.place, offset, key.decode(), field))

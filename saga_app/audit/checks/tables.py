@@ -1,0 +1,176 @@
+"""I7 and I9: a table as its inbox gives it, as its changelog gives it, and as a stopped worker has it, are one."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from saga_app import topics
+from saga_app.audit.checkpoints import files
+from saga_app.audit.context import Scope
+from saga_app.audit.findings import Breach, Findings
+from saga_app.audit.scratch import FOLDED, GAPS, LOGGED, REACHED, RETENTION, TURNED, Stores, side_by_side
+from saga_app.core.retention.rows import LowWatermarks
+from saga_app.core.rows import version_of
+from saga_app.engine.stores import changelog
+from saga_app.engine.stores.errors import DiskFailed, StoreDamaged
+from saga_app.engine.stores.restore import Logged, repaired, restore
+from saga_app.engine.stores.rocks import Memory, RocksStore
+from saga_app.kafka.messages import Place
+
+#: How a row begins that does not send its order back.
+_FORWARD = (b'"state":"DONE"', b'"status":"OPEN"')
+
+
+class Changelog:
+    """A changelog partition, see `restore.Changelog`; notes on its way when rows first said that an order goes back."""
+
+    def __init__(self, scope: Scope, place: Place, turned: RocksStore) -> None:
+        self.topic, self.partition = place
+        self.gaps = 0
+        self._scope = scope
+        self._turned = turned
+
+    def end(self) -> int:
+        return self._scope.limits.found[self.topic, self.partition]
+
+    def read(self, start: int, end: int) -> Iterator[Sequence[Logged]]:
+        following, known = start, self._scope.limits.start((self.topic, self.partition))
+        for chunk in changelog.chunks(self._scope.settings.kafka, self.topic, self.partition, start, end):
+            times: dict[bytes, bytes] = {}
+            for each in chunk:
+                key, value = each.key(), each.value()
+                # What a checkpoint knows was seen before it could be compacted away.
+                self.gaps += max(0, each.offset() - max(following, known))
+                following = each.offset() + 1
+                if (
+                    value is not None
+                    and is_turned(key, value)
+                    and key not in times
+                    and self._turned.get(key) is None
+                ):
+                    times[key] = str(each.timestamp()[1]).encode()
+            self._turned.write(times, 0)
+            yield [changelog.logged(each) for each in chunk]
+
+
+class Table:
+    """One table in one partition."""
+
+    def __init__(self, scope: Scope, inbox: str, table: str, partition: int, stores: Stores) -> None:
+        self.scope = scope
+        self.inbox: Place = (inbox, partition)
+        self.place: Place = (table, partition)
+        self.changelog: Place = (topics.changelog(scope.settings.app_id, table), partition)
+        self.stores = stores
+        self.findings = Findings()
+
+    def check(self, data_dirs: Sequence[Path] = ()) -> Findings:
+        """Rebuilds the table from its changelog and compares it with all others that there are."""
+        turned = self.stores.store(TURNED, self.place)
+        if self.scope.base is not None:
+            files.load(files.part(self.scope.base, TURNED, self.place), {TURNED: turned})
+        log = Changelog(self.scope, self.changelog, turned)
+        logged = self.stores.store(LOGGED, self.place)
+        restored = restore(log, log.end(), logged)
+        # As its owner will have it.
+        repaired(logged, log.end(), restored.repairs, ())
+        if log.gaps:
+            turned.write({GAPS: b"1"}, 0)
+        if self.scope.draft is not None:
+            files.write(files.part(self.scope.draft, TURNED, self.place), {TURNED: turned.scan()})
+        self.findings.count("I7", "changelog rows", restored.rows)
+        self.findings.count("I7", "stale rows to be written again", len(restored.repairs))
+        if self.scope.limits.is_whole(self.inbox):
+            self._compare_fold()
+        for number, folder in enumerate(data_dirs):
+            try:
+                self._compare_store(folder, f"{REACHED}{number}")
+            except (StoreDamaged, DiskFailed) as error:
+                # Nothing is lost: the worker rebuilds it from the changelog when it reads the same.
+                self.findings.claim_less("I7", f"a store in {folder} could not be read: {error}")
+        return self.findings
+
+    def _compare_fold(self) -> None:
+        folded, logged = self.stores.store(FOLDED, self.place), self.stores.store(LOGGED, self.place)
+        committed = self.scope.limits.committed[self.inbox]
+        retention = self.stores.store(RETENTION, self.place)
+        for key, mine, other in side_by_side(folded.scan(), logged.scan()):
+            if mine == other:
+                self.findings.count("I7", "rows")
+            elif (
+                mine is None
+                and (since := retention.get(key))
+                and version_of(other or b"") < version_of(since)
+            ):
+                self.findings.count("I7", "rows under way")
+            elif mine is None or (other is not None and version_of(other) > version_of(mine)):
+                self._broken("I7", key, other, "the changelog has a row that the inbox does not give")
+            elif other is not None and version_of(other) == version_of(mine):
+                self._broken(
+                    "I7",
+                    key,
+                    mine,
+                    f"the changelog has another row of this version: {difference(mine, other)}",
+                )
+            elif version_of(mine) >= committed:
+                self.findings.count("I7", "rows under way")
+            else:
+                self._broken(
+                    "I9", key, mine, f"committed up to {committed}, but the changelog lacks this row"
+                )
+
+    def _compare_store(self, folder: Path, kind: str) -> None:
+        path = folder / "tables" / f"{self.place[0]}-{self.place[1]}.db"
+        if not path.is_dir():
+            return
+        store = RocksStore(path, Memory(), read_only=True)
+        try:
+            # Rows beyond what the store claims to have read may be there too, after a gap.
+            mark = self.stores.store(kind, self.place)
+            end = min(store.reached, self.scope.limits.found[self.changelog])
+            log = changelog.KafkaChangelog(self.scope.settings.kafka, *self.changelog, end)
+            restore(log, end, mark)
+            logged = self.stores.store(LOGGED, self.place)
+            low_watermarks = LowWatermarks(logged.scan(b"low_watermark:"))
+            for key, mine, other in side_by_side(store.scan(), mark.scan()):
+                # Rows that have left since may be there on one side only.
+                if mine == other or low_watermarks.is_below(key, mine or other or b""):
+                    self.findings.count("I7", "rows in stores")
+                elif mine is None or (other is not None and version_of(mine) < version_of(other)):
+                    self._broken(
+                        "I7", key, other, f"{path} lacks this row, though it has read up to {store.reached}"
+                    )
+                elif mine == (known := logged.get(key)) or (known and version_of(mine) < version_of(known)):
+                    self.findings.count("I7", "rows in stores")
+                else:
+                    self._broken("I7", key, mine, f"{path} has a row that the changelog does not have")
+        finally:
+            store.close()
+
+    def _broken(self, invariant: str, key: bytes, row: bytes | None, what: str) -> None:
+        version = None if row is None else version_of(row)
+        self.findings.breach(
+            Breach(invariant, f"{self.place[0]} {key.decode()}: {what}", self.inbox, version, order_in(key))
+        )
+
+
+def is_under_way(left: bytes | None, row: bytes, committed: int) -> bool:
+    """Whether the row has left since, by a record whose consequences need not be in the changelog yet."""
+    return left is not None and version_of(left) >= committed and version_of(left) > version_of(row)
+
+
+def is_turned(key: bytes, row: bytes) -> bool:
+    """Whether it is the row of an order that goes back; what is left of one that is gone says nothing of that."""
+    head = row[:80]
+    return b":" not in key and not any(mark in head for mark in (*_FORWARD, b'"gone":'))
+
+
+def order_in(key: bytes) -> str | None:
+    """The order that a row is about; balances, deposits, deliveries and policies have a colon in their key."""
+    return None if b":" in key else key.decode()
+
+
+def difference(mine: bytes, other: bytes) -> str:
+    """The first place where two rows differ, as people see it."""
+    at = next((at for at, pair in enumerate(zip(mine, other, strict=False)) if pair[0] != pair[1]), 0)
+    shown = slice(max(0, at - 30), at + 40)
+    return " against ".join(f"...{row[shown].decode(errors='replace')}" for row in (mine, other))

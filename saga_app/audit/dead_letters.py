@@ -1,0 +1,46 @@
+"""The audit of one partition of `dead_letters`: which letters are there."""
+
+from typing import Final
+
+from saga_app import topics
+from saga_app.audit.checkpoints import files
+from saga_app.audit.checks.matching import FOUND, LETTER, Origin, Side
+from saga_app.audit.context import Scope
+from saga_app.audit.findings import Findings
+from saga_app.audit.inbox import letter
+from saga_app.dead_letters.format import REASON, letter_place, marked_place
+from saga_app.engine.stores import changelog
+from saga_app.kafka.headers import headers_of
+from saga_app.kafka.messages import Place
+
+#: The file of a checkpoint.
+_LETTERS: Final = "letters"
+
+
+def read_letters(scope: Scope, partition: int) -> Findings:
+    """Notes every letter as found; counts those that were sent again, and what is no letter."""
+    findings = Findings()
+    side = Side(scope.folder, FOUND, f"letters-{partition}")
+    place: Place = (topics.DEAD_LETTERS, partition)
+    if scope.base is not None:
+        files.resume_counts(files.load(files.part(scope.base, _LETTERS, place), {}), findings)
+    limits = scope.limits
+    first = max(limits.first[place], limits.start(place))
+    for chunk in changelog.chunks(scope.settings.kafka, *place, first, limits.found[place]):
+        for message in chunk:
+            headers = headers_of(message)
+            origin = letter_place(headers)
+            if origin is not None:
+                reason = (next(value for name, value in reversed(headers) if name == REASON) or b"").decode()
+                content = letter((origin.topic, origin.partition), origin.offset, reason)
+                side.add(
+                    LETTER, content, Origin(*place, message.offset(), f"dead letter {reason} of {origin}")
+                )
+            elif marked_place(headers) is not None:
+                findings.count("I8", "letters replayed")
+            else:
+                findings.count("I8", "foreign records in dead_letters")
+    side.close()
+    if scope.draft is not None:
+        files.write(files.part(scope.draft, _LETTERS, place), files.counts(findings))
+    return findings

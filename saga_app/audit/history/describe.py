@@ -1,0 +1,91 @@
+"""What became of a record, in words."""
+
+from saga_app import topics
+from saga_app.audit.history.events import Before, Event, StatusRow
+from saga_app.core.decider import Verdict
+from saga_app.core.records import DeadlinePassed, ForPartition, OrderPlaced, Record, Undo
+from saga_app.core.route import Step
+from saga_app.core.rows import ClosedOrder, JournalRow, OrderRow, State, Status
+
+
+def in_words(event: Event) -> str:
+    """One sentence about one record."""
+    told = event.told
+    if told is None:
+        return f"{event.record.type}; what came of it cannot be told: the inbox was cut"
+    if told.verdict is Verdict.DEAD:
+        return f"{event.record.type} became a dead letter: {told.rejection}"
+    if told.verdict is Verdict.SENT_ON:
+        return f"{event.record.type} was in the wrong partition and was sent on"
+    if told.decision is not None and told.decision.note is not None:
+        return told.decision.note
+    row = event.row
+    if isinstance(event.record, ForPartition):
+        return _of_retention(event.place[0], row)
+    if isinstance(row, JournalRow):
+        return _of_step(topics.STEPS[event.place[0]], event.record, row, told.verdict)
+    return _of_checkout(event.record, row, told.verdict)
+
+
+def before_in_words(before: Before) -> str:
+    """What is not told, and what the row says all the same."""
+    state = None if before.row is None else state_of(before.row)
+    return f"not all is told: {before.why}; its row there is {state or 'none'}"
+
+
+def state_of(row: StatusRow) -> State | Status:
+    """How an order stands, in a service or in checkout."""
+    if isinstance(row, OrderRow):
+        return row.status
+    if isinstance(row, ClosedOrder):
+        return row.gone
+    assert isinstance(row, JournalRow)
+    return row.state
+
+
+def _of_retention(topic: str, row: StatusRow | None) -> str:
+    if topic in topics.STEPS:
+        return f"{topics.STEPS[topic].name}: left; nothing is kept but what it moved, in a total"
+    return "forgotten: its id is free" if row is None else f"left: only that it is {state_of(row)} is kept"
+
+
+def _of_step(step: Step, record: Record, row: JournalRow, verdict: Verdict) -> str:
+    if verdict is Verdict.REPEATED:
+        asked = "asked to undo" if isinstance(record, Undo) else "asked again"
+        return f"{step.name}: {asked}; it is {row.state}, and the answer was sent again"
+    match row.state:
+        case State.DONE:
+            moved = ", ".join(f"{key} {amount}" for key, amount in (row.moves or {}).items())
+            return f"{step.done} ({moved})" if moved else step.done
+        case State.REFUSED:
+            return f"{step.name} refused: {row.reason}"
+        case State.UNDONE:
+            return f"{step.undone} ({row.reason} at {row.step})"
+        case State.VOID:
+            why = f"{row.reason} at {row.step}"
+            return f"{step.name} was asked to undo before it was asked to act: it will not act ({why})"
+
+
+def _of_checkout(record: Record, row: OrderRow | ClosedOrder | None, verdict: Verdict) -> str:
+    if isinstance(row, ClosedOrder):
+        return f"{record.type} changed nothing; it is {row.status} and has left"
+    if row is None:
+        return f"{record.type} changed nothing"
+    match record:
+        case OrderPlaced() if verdict is Verdict.APPLIED:
+            order = record.order
+            return f"placed: {order.amount} {order.currency}, {len(order.lines)} lines"
+        case OrderPlaced():
+            return f"placed again; it is {row.status}"
+        case DeadlinePassed() if verdict is Verdict.APPLIED:
+            return f"no ending in time (try {record.attempt}): {_then(row)}"
+        case DeadlinePassed():
+            return "a deadline that had been overtaken changed nothing"
+    if verdict is Verdict.APPLIED:
+        reason = f" ({row.reason} at {row.step})" if row.reason is not None else ""
+        return f"{row.status}{reason}"
+    return f"{record.type} changed nothing; it is {row.status}"
+
+
+def _then(row: OrderRow) -> str:
+    return "asked again" if row.reason is None else f"undone from the end ({row.reason})"

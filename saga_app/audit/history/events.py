@@ -1,0 +1,73 @@
+"""What is told of an order: what happened, and what came before the records that are there."""
+
+from typing import Any, NamedTuple
+
+from pydantic_core import from_json
+
+from saga_app.audit.refold import Told
+from saga_app.core.records import Record
+from saga_app.core.rows import ClosedOrder, JournalRow, OrderRow
+from saga_app.kafka.messages import Message, Place
+
+StatusRow = OrderRow | ClosedOrder | JournalRow
+
+
+class Event(NamedTuple):
+    """One record about the order, where it stands, and what became of it: `told` is None where nobody can tell.
+
+    `order_id` tells which of the orders that leave together is meant.
+    """
+
+    place: Place
+    message: Message
+    record: Record
+    told: Told | None
+    order_id: str
+
+    @property
+    def time(self) -> int:
+        """Kafka's, in milliseconds."""
+        return self.message.time
+
+    @property
+    def row(self) -> StatusRow | None:
+        """The order's row after the record."""
+        if self.told is None:
+            return None
+        for put in self.told.decision.puts if self.told.decision is not None else ():
+            if put.key == self.order_id:
+                return put.row if isinstance(put.row, StatusRow) else None
+        return self.told.before
+
+    def as_json(self) -> dict[str, Any]:
+        """For machines: the record and the row as they are in the topics."""
+        told = self.told
+        return {
+            "time": self.time,
+            "topic": self.place[0],
+            "partition": self.place[1],
+            "offset": self.message.offset,
+            "verdict": told and told.verdict,
+            "record": from_json(self.message.value or b"null"),
+            "row": None if self.row is None else from_json(self.row.encode()),
+            "sent": []
+            if told is None or told.decision is None
+            else [sent.type for sent in told.decision.sends],
+            "reason": None if told is None or told.rejection is None else str(told.rejection.fault),
+            "detail": None if told is None or told.rejection is None else told.rejection.detail,
+            "note": None if told is None or told.decision is None else told.decision.note,
+        }
+
+
+class Before(NamedTuple):
+    """An inbox that was cut: why not all can be told, and the order's row, of the checkpoint or as it is now."""
+
+    place: Place
+    why: str
+    row: StatusRow | None
+
+    def as_json(self) -> dict[str, Any]:
+        """For machines."""
+        topic, partition = self.place
+        row = None if self.row is None else from_json(self.row.encode())
+        return {"topic": topic, "partition": partition, "not_told": self.why, "row": row}

@@ -1,0 +1,75 @@
+"""The audit's own disk: rows of any number in bounded memory, in a folder that is thrown away afterwards."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final, Self
+
+from saga_app.engine.stores.rocks import Memory, RocksStore
+from saga_app.kafka.messages import Place
+
+#: What an audit puts on its stores, one of each kind per place.
+FOLDED: Final = "folded"  # the table as the inbox gives it
+LOGGED: Final = "logged"  # the table as its changelog gives it
+REACHED: Final = "reached"  # the same, only as far as a worker's store claims to have read
+TURNED: Final = "turned"  # when an order's row first said that it goes back
+ASKED: Final = "asked"  # when and at which offset a service was first asked to undo an order
+LEFT: Final = "left"  # rows of orders as they were when they left, by order and segment
+RETENTION: Final = (
+    "retention"  # keys of rows that left, and since which version, where a changelog may still have them
+)
+
+#: Stands on a store of rows that turned where the changelog has gaps, so that the first row may be missing.
+GAPS: Final = b"\0gaps"
+
+Item = tuple[bytes, bytes]
+
+
+def evicted_key(order_id: str, segment: str | None) -> bytes:
+    """On a store of what has left: an id may be used again, in a later segment."""
+    return f"{order_id} {segment}".encode()
+
+
+class Stores:
+    """Opens stores below a folder, and closes all of them at the end. Who only reads them may be one of many."""
+
+    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
+        self._folder = folder
+        self._read_only = read_only
+        self._memory = Memory()
+        self._open: dict[tuple[str, Place], RocksStore] = {}
+        self._stack = ExitStack()
+
+    def store(self, kind: str, place: Place) -> RocksStore:
+        """The store of this kind and place; the same one each time."""
+        found = self._open.get((kind, place))
+        if found is None:
+            path = self._folder / f"{kind}-{place[0]}-{place[1]}"
+            found = RocksStore(path, self._memory, read_only=self._read_only)
+            self._stack.callback(found.close)
+            self._open[kind, place] = found
+        return found
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+
+def side_by_side(
+    left: Iterator[Item], right: Iterator[Item]
+) -> Iterator[tuple[bytes, bytes | None, bytes | None]]:
+    """Two scans, merged by key: the key, and what each side has for it."""
+    mine, other = next(left, None), next(right, None)
+    while mine is not None or other is not None:
+        if other is None or (mine is not None and mine[0] < other[0]):
+            assert mine is not None
+            yield mine[0], mine[1], None
+            mine = next(left, None)
+        elif mine is None or other[0] < mine[0]:
+            yield other[0], None, other[1]
+            other = next(right, None)
+        else:
+            yield mine[0], mine[1], other[1]
+            mine, other = next(left, None), next(right, None)

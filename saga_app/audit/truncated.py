@@ -1,0 +1,50 @@
+"""An inbox partition whose beginning is neither there nor known: its tables are taken as they are."""
+
+from saga_app import topics
+from saga_app.audit.checks.conservation import Conservation
+from saga_app.audit.context import Scope
+from saga_app.audit.findings import Findings
+from saga_app.audit.inbox import rows_of
+from saga_app.audit.refold import service_of
+from saga_app.audit.scratch import ASKED, FOLDED, LEFT, Stores
+from saga_app.core.retention.rows import LowWatermarks
+from saga_app.core.rows import version_of
+from saga_app.engine.stores import changelog
+from saga_app.engine.stores.restore import repaired, restore
+from saga_app.engine.stores.rocks import RocksStore
+from saga_app.kafka.messages import Place
+
+
+def take_as_it_is(scope: Scope, place: Place, stores: Stores) -> Findings:
+    """Takes the tables from their changelogs, and adds up what they hold."""
+    findings, service = Findings(), service_of(place[0])
+    why = f"{scope.limits.gap(place)}: it cannot be folded again"
+    for invariant in ("I3", "I5", "I7", "I8"):
+        findings.claim_less(invariant, why)
+    tables = {table: stores.store(FOLDED, (table, place[1])) for table in service.tables}
+    for table, store in tables.items():
+        log = (topics.changelog(scope.settings.app_id, table), place[1])
+        end = scope.limits.found[log]
+        restored = restore(changelog.KafkaChangelog(scope.settings.kafka, *log, end), end, store)
+        # As its owner will have it.
+        repaired(store, end, restored.repairs, ())
+    # When undos were asked for and what has left is not known: the orders find empty stores.
+    for kind in (ASKED, LEFT):
+        stores.store(kind, place)
+    balances = service.decider.balances
+    if balances is not None:
+        conservation = Conservation(place, balances, findings)
+        journal = tables[service.decider.journal]
+        if _is_being_evicted(journal):
+            findings.claim_less(conservation.invariant, f"{why}, and orders were just leaving: not added up")
+            return findings
+        findings.claim_less(conservation.invariant, f"{why}: added up at its end only")
+        conservation.finish(rows_of(tables, service.decider.journal), rows_of(tables, balances))
+        conservation.tell()
+    return findings
+
+
+def _is_being_evicted(journal: RocksStore) -> bool:
+    """Whether totals hold already what rows above the low watermark hold too."""
+    low_watermarks = LowWatermarks(journal.scan(b"low_watermark:"))
+    return any(version_of(total) > low_watermarks.version for _, total in journal.scan(b"evicted:"))

@@ -1,0 +1,1 @@
+"""Output of commands: lines, tables, pages of a terminal."""

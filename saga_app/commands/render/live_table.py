@@ -1,0 +1,84 @@
+"""The live table of `saga watch`: it fills the terminal, and leaves it as it was."""
+
+from typing import Final, Self
+
+from rich.console import Console, Group
+from rich.live import Live as Display
+from rich.table import Table
+from rich.text import Text
+
+from saga_app.commands.render.output import printable
+from saga_app.commands.render.terminal import Screen
+from saga_app.commands.watching import Look
+from saga_app.orderdb.present.order_status import Standing
+from saga_app.orderdb.present.summary import clock, in_short
+from saga_app.orderdb.queries.orders import Listed
+
+#: Lines that are no orders: the numbers, two heads, the last line, and air.
+_FRAME: Final = 8
+#: From so many columns on there is room for all that is known of an order.
+_WIDE: Final = 90
+
+
+class Live:
+    """Redraws the whole screen, whatever its size is by then."""
+
+    def __init__(self, screen: Screen, console: Console | None = None) -> None:
+        self._screen = screen
+        self._console = console or Console(no_color=not screen.colours, highlight=False)
+        self._display = Display(console=self._console, screen=True, auto_refresh=False)
+
+    def __enter__(self) -> Self:
+        self._display.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._display.__exit__(None, None, None)
+
+    def show(self, look: Look) -> None:
+        """What was seen, instead of what was seen before."""
+        self._display.update(self.picture(look), refresh=True)
+
+    def picture(self, look: Look) -> Group:
+        """The numbers, the open orders, the oldest first, and with the lines that are left the newest ones."""
+        rows = max(2, self._console.height - _FRAME)
+        open_ = look.open[: max(1, rows // 2)]
+        newest = look.newest[: rows - max(1, len(open_))]
+        return Group(
+            Text(printable(look.in_words())),
+            Text(),
+            *self._list("open, the oldest first", open_, look.at),
+            Text(),
+            *self._list("newest", newest, look.at),
+            Text(),
+            Text(
+                f"Ctrl-C ends; {clock(look.at, look.at)} UTC; of the copy: {look.behind.in_words()}",
+                style="dim",
+            ),
+        )
+
+    def _list(self, name: str, orders: list[Listed], at: int) -> tuple[Text, Table | Text]:
+        if not orders:
+            return Text(name, style="bold"), Text("none")
+        wide = self._console.width >= _WIDE
+        table = Table(box=None, show_header=False, pad_edge=False)
+        for least in (19, 16, 8, 8, 12, 8) if wide else (16, 12, 8):
+            table.add_column(no_wrap=True, overflow="ellipsis", min_width=least)
+        for order in orders:
+            table.add_row(*self._fields(order, at, wide=wide))
+        return Text(name, style="bold"), table
+
+    def _fields(self, order: Listed, at: int, *, wide: bool) -> list[Text]:
+        state = f"{self._screen.shape(order['status'])} {order['status']}"
+        fields = [
+            Text(printable(order["order_id"])),
+            Text(state, style=self._screen.colour(order["status"]) or ""),
+            Text(printable(in_short(Standing.of_listed(order)))),
+        ]
+        if wide:
+            fields.insert(0, Text(clock(order["placed_at"], at)))
+            fields[2:2] = [
+                Text(f"{order['amount']:,} {order['currency']}"),
+                Text(printable(order["customer_id"] or "")),
+            ]
+        return fields

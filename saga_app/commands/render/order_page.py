@@ -1,0 +1,153 @@
+"""One order as people read it: the sentence first, then the route, what happened, and what to ask next."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from saga_app.commands.render.output import printable
+from saga_app.commands.render.terminal import Screen, cells, padded
+from saga_app.core.rows import Status
+from saga_app.dead_letters.letter import text, written
+from saga_app.orderdb.present.summary import clock, sentence
+from saga_app.orderdb.present.timeline import Line, Stop, route, timeline
+from saga_app.orderdb.queries.order import Found
+
+#: Lines of an order that are named; the rest is counted.
+_MOST_LINES: Final = 6
+
+
+def page(found: Found, now: int, screen: Screen) -> Iterator[str]:
+    """All lines, for an order of which at least one record is copied."""
+    yield from head(found, now, screen)
+    if found.standing is not None:
+        yield ""
+        yield from _facts(found, now, screen)
+        yield ""
+        yield from _route(found, screen)
+    yield ""
+    for line in timeline(found.events, found.letters, found.steps):
+        yield from event(line, now, screen)
+    yield ""
+    yield from _links(found, screen)
+
+
+def head(found: Found, now: int, screen: Screen) -> Iterator[str]:
+    """The order's id and state, and the sentence."""
+    name = screen.paint(printable(found.order_id), bold=True)
+    if found.standing is None:
+        yield name
+        yield from screen.wrapped(
+            "Its records are there and its row is not: checkout has not decided it yet, or it is not copied yet."
+        )
+        return
+    yield f"{name}  {screen.state(found.standing.status)}"
+    yield from screen.wrapped(sentence(found.standing).in_words(now))
+
+
+def event(line: Line, now: int, screen: Screen) -> Iterator[str]:
+    """One line of the timeline."""
+    time = clock(line.at, now) + written(line.at)[19:23]
+    first, *rest = screen.wrapped(f"{time}  {line.what}", len(time) + 2)
+    yield screen.paint(first, fg="red") if line.dead else first
+    yield from rest
+
+
+def raw(found: Found) -> Iterator[str]:
+    """The rows as they stand in the database, each with the name of its table."""
+    for row in rows(found):
+        yield printable(f"{row.pop('table')}  {json.dumps(row)}")
+
+
+def rows(found: Found) -> list[dict[str, Any]]:
+    """The same for machines: amounts as strings, bytes as text."""
+    tables = {
+        "orders": [] if found.order is None else [found.order],
+        "order_lines": found.lines,
+        "order_steps": found.steps,
+        "order_events": found.events,
+        "dead_letters": found.letters,
+    }
+    plain = json.dumps(
+        [{"table": table, **row} for table, each in tables.items() for row in each], default=_plain
+    )
+    read: list[dict[str, Any]] = json.loads(plain)
+    return read
+
+
+def _plain(value: Any) -> str:
+    return text(value) if isinstance(value, bytes) else str(value)
+
+
+def _facts(found: Found, now: int, screen: Screen) -> Iterator[str]:
+    order = found.order
+    assert order is not None
+    facts = [f"{order['amount']:,} {order['currency']}"]
+    facts += [f"customer {order['customer_id']}"] if order["customer_id"] else []
+    facts += [f"warehouse {order['warehouse']}"]
+    facts += [f"country {order['country']}"] if order["country"] else []
+    facts += [f"placed {clock(order['placed_at'], now)}"]
+    if order["ended_at"] is not None:
+        took = (order["ended_at"] - order["placed_at"]) / 1000
+        facts += [f"ended {clock(order['ended_at'], now)}, after {took:,.1f} s"]
+    yield from screen.wrapped("; ".join(facts) + " (UTC)")
+    lines = [f"{each['quantity']:,} x {each['sku']}" for each in found.lines[:_MOST_LINES]]
+    more = len(found.lines) - len(lines)
+    if lines:
+        yield from screen.wrapped(", ".join(lines) + (f" and {more} more" if more else ""))
+
+
+def _route(found: Found, screen: Screen) -> list[str]:
+    assert found.standing is not None
+    there, back = route(found.standing)
+    across = _across(there, {stop.step: stop for stop in back}, screen)
+    fits = screen.width is None or max(map(cells, across)) <= screen.width
+    return across if fits else list(_down(there, back, screen))
+
+
+def _across(there: tuple[Stop, ...], back: Mapping[str, Stop], screen: Screen) -> list[str]:
+    """The steps side by side, and below each what it undid."""
+    columns = [[stop.step, *_stop(stop, screen), *_stop(back.get(stop.step), screen)] for stop in there]
+    widths = [max(map(cells, column)) for column in columns]
+    on, home = ("->", "<-") if screen.ascii else ("→", "←")
+    lines = []
+    for number, row in enumerate(zip(*columns, strict=True)):
+        line = padded(row[0], widths[0])
+        for field, width, stop in zip(row[1:], widths[1:], there[1:], strict=True):
+            link = {0: on, 3: home if stop.step in back else ""}.get(number, "")
+            line += f"  {padded(link, len(on))}  {padded(field, width)}"
+        lines.append(line.rstrip())
+    return [line for line in lines if line]
+
+
+def _down(there: tuple[Stop, ...], back: tuple[Stop, ...], screen: Screen) -> Iterator[str]:
+    for stop in there:
+        yield from screen.wrapped(f"{stop.step:<9}  {screen.shape(stop.state)} {stop.what}", 13)
+    if back:
+        yield "and back:"
+    for stop in back:
+        yield from screen.wrapped(f"{stop.step:<9}  {screen.shape(stop.state)} {stop.what}", 13)
+
+
+def _stop(stop: Stop | None, screen: Screen) -> tuple[str, str]:
+    """What the step did, and when."""
+    if stop is None:
+        return "", ""
+    return (
+        f"{screen.mark(stop.state)} {printable(stop.what)}",
+        f"  {written(stop.at)[11:23]}" if stop.at else "",
+    )
+
+
+def _links(found: Found, screen: Screen) -> Iterator[str]:
+    links = [(f"saga history {found.order_id}", "the same from Kafka, with its rows")]
+    if found.letters:
+        links.append((f"saga dead-letters --order {found.order_id}", "what could not be applied"))
+    if found.standing is not None and not found.standing.has_ended:
+        links.append((f"saga order {found.order_id} --follow", "until it has ended"))
+        links.append(("saga doctor", "do workers run?"))
+        if found.standing.status is Status.OPEN:
+            links.append((f"saga cancel {found.order_id}", "undo it, if it is not too late"))
+    longest = max(len(command) for command, _ in links)
+    for command, what in links:
+        line = f"{command:<{longest}}  # {what}"
+        yield screen.paint(line if screen.width is None or len(line) <= screen.width else command, dim=True)

@@ -1,0 +1,92 @@
+"""What commands print: one line for people or one JSON object for machines; errors in one line on stderr."""
+
+import json
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any, Final, NoReturn, ParamSpec, TypeVar
+
+import click
+from confluent_kafka import KafkaError, KafkaException
+
+from saga_app.core.errors import Rejected
+from saga_app.kafka.broker_errors import refused
+from saga_app.kafka.topic_admin import BrokerUnreachable, TopicsWrong
+from saga_app.settings import SettingsError
+
+#: Exit codes: something did not work, the input was wrong, an order that was followed ended cancelled, Ctrl-C.
+FAILED: Final = 1
+WRONG_INPUT: Final = 2
+CANCELLED: Final = 3
+INTERRUPTED: Final = 130
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def _or_faust_says_so(context: click.Context, parameter: click.Parameter, value: bool) -> bool:
+    """Also where Faust was told, before the command's name: `faust -A saga_app --json settings`."""
+    return value or bool(getattr(context.find_root().obj, "json", False))
+
+
+as_json = click.option(
+    "--json", "as_json", is_flag=True, callback=_or_faust_says_so, help="Print one JSON object per line."
+)
+
+
+class Failed(Exception):
+    """A command that did not work; the message says what, where and what to do."""
+
+
+def show(machine: dict[str, Any], people: str, *, as_json: bool) -> None:
+    """One result."""
+    # JSON escapes every control character but this one.
+    click.echo(json.dumps(machine, default=str).replace("\x7f", "\\u007f") if as_json else people)
+
+
+def say(lines: Iterable[str]) -> None:
+    """Lines for people."""
+    for line in lines:
+        click.echo(line)
+
+
+def complain(message: str) -> None:
+    """An error, in one line."""
+    click.echo(f"saga: {printable(' '.join(message.split()))}", err=True)
+
+
+def printable(text: str) -> str:
+    """Text of unknown origin, in one line: what could move the cursor, colour or reorder is written as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def end(message: str, code: int) -> NoReturn:
+    """The error in one line, and the exit code."""
+    complain(message)
+    raise SystemExit(code)
+
+
+def in_words(error: KafkaException) -> str:
+    """What the broker or its client said."""
+    cause = error.args[0]
+    return refused(cause) or str(cause.str()) if isinstance(cause, KafkaError) else str(cause)
+
+
+def told(command: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Every error that a user can meet becomes one line and an exit code."""
+
+    @wraps(command)
+    def run(*args: Arguments.args, **options: Arguments.kwargs) -> Result:
+        try:
+            return command(*args, **options)
+        except Rejected as error:
+            end(f"{error.fault}: {error.detail}", WRONG_INPUT)
+        except SettingsError as error:
+            end(str(error), WRONG_INPUT)
+        except (Failed, BrokerUnreachable, TopicsWrong) as error:
+            end(str(error), FAILED)
+        except KafkaException as error:
+            end(f"Kafka: {in_words(error)}; `saga doctor` looks at everything", FAILED)
+
+    return run

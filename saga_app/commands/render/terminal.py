@@ -1,0 +1,120 @@
+"""Where output goes: on a terminal it has colours and fits the width; in a pipe it is plain, a line for each thing."""
+
+import os
+import shutil
+import sys
+import textwrap
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Final, NamedTuple, Self
+
+import click
+
+from saga_app.commands.render.output import printable
+from saga_app.core.rows import State, Status
+
+#: State, its shape, the same for terminals that have only ASCII, and its colour. None: nothing is recorded yet.
+_MARKS: Final[dict[str | None, tuple[str, str, str | None]]] = {
+    Status.OPEN: ("○", "o", "cyan"),
+    Status.CANCELLING: ("↶", "<", "yellow"),
+    Status.COMPLETED: ("✓", "+", "green"),
+    Status.CANCELLED: ("✗", "x", "red"),
+    State.DONE: ("✓", "+", "green"),
+    State.REFUSED: ("✗", "x", "red"),
+    State.UNDONE: ("↶", "<", "yellow"),
+    State.VOID: ("-", "-", None),
+    None: ("·", ".", None),
+}
+
+
+class Screen(NamedTuple):
+    """`width` in columns; None where lines may be as long as they are."""
+
+    width: int | None = None
+    colours: bool = False
+    ascii: bool = False
+
+    @classmethod
+    def of_output(cls) -> Self:
+        """Standard output as it is. NO_COLOR (no-color.org) and TERM=dumb take the colours away."""
+        is_terminal = sys.stdout.isatty()
+        colours = is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        return cls(shutil.get_terminal_size().columns if is_terminal else None, colours, not _has_marks())
+
+    def mark(self, state: str | None) -> str:
+        """A state's shape, in its colour."""
+        return self.paint(self.shape(state), fg=_MARKS[state][2])
+
+    def shape(self, state: str | None) -> str:
+        """The same without the colour."""
+        return _MARKS[state][1] if self.ascii else _MARKS[state][0]
+
+    def colour(self, state: str | None) -> str | None:
+        """A state's colour, where there are colours."""
+        return _MARKS[state][2] if self.colours else None
+
+    def state(self, state: str) -> str:
+        """A state as shape and word."""
+        return f"{self.mark(state)} {self.paint(state, fg=_MARKS[state][2], bold=True)}"
+
+    def paint(self, text: str, fg: str | None = None, *, bold: bool = False, dim: bool = False) -> str:
+        """Text in a colour, where there are colours."""
+        if not self.colours or not (fg or bold or dim):
+            return text
+        return click.style(text, fg=fg, bold=bold or None, dim=dim or None)
+
+    def wrapped(self, text: str, indent: int = 0) -> list[str]:
+        """Printable text in lines that fit; all but the first begin with so many spaces, fewer where room is short."""
+        text = printable(text)
+        if self.width is None or cells(text) <= self.width:
+            return [text]
+        width = max(self.width, 20)
+        return textwrap.wrap(text, width, subsequent_indent=" " * min(indent, width // 3)) or [text]
+
+
+def _has_marks() -> bool:
+    try:
+        "".join(mark[0] for mark in _MARKS.values()).encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def cells(text: str) -> int:
+    """Columns that a text takes, without its colours."""
+    return sum(1 + (unicodedata.east_asian_width(each) in "WF") for each in click.unstyle(text))
+
+
+def padded(text: str, width: int, *, right: bool = False) -> str:
+    """Text that takes so many columns."""
+    space = " " * max(0, width - cells(text))
+    return space + text if right else text + space
+
+
+def table(
+    screen: Screen, names: Sequence[str], rows: Iterable[Sequence[str]], right: Collection[str] = ()
+) -> Iterator[str]:
+    """Lines of a table with its head; columns named in `right` end together. What does not fit is told row by row."""
+    body = [list(row) for row in rows]
+    widths = [max(cells(row[at]) for row in (list(names), *body)) for at in range(len(names))]
+    if screen.width is not None and sum(widths) + 2 * (len(widths) - 1) > screen.width:
+        yield from _stacked(screen, names, body)
+        return
+    at_right = [name in right for name in names]
+    head = [screen.paint(each, dim=True) for each in names]
+    for row in (head, *body):
+        fields = zip(row, widths, at_right, strict=True)
+        yield "  ".join(padded(text, width, right=last) for text, width, last in fields).rstrip()
+
+
+def _stacked(screen: Screen, names: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    longest = max(map(cells, names))
+    for row in rows:
+        yield row[0]
+        for name, text in list(zip(names, row, strict=True))[1:]:
+            line = f"  {screen.paint(padded(name, longest), dim=True)}  {text}"
+            if text and cells(line) <= (screen.width or cells(line)):
+                yield line
+            elif text:
+                yield f"  {screen.paint(name, dim=True)}"
+                yield from screen.wrapped(f"    {click.unstyle(text)}", 4)

@@ -1,0 +1,100 @@
+"""What a fold is given and what it answers: positions in, rows and records out, nothing done."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from saga_app.core.records import Record
+from saga_app.core.retention.rows import LowWatermark
+from saga_app.core.rows import Balance, ClosedOrder, JournalRow, OrderRow, Row
+
+
+class Position(NamedTuple):
+    """Where a record stands: its offset in the inbox partition and Kafka's time of it in milliseconds."""
+
+    offset: int
+    time: int
+    partition: int = 0
+
+
+class Verdict(StrEnum):
+    """What became of a record; every record gets exactly one."""
+
+    APPLIED = "applied"
+    REPEATED = "repeated"
+    IGNORED = "ignored"
+    SENT_ON = "sent_on"
+    DEAD = "dead"
+
+
+class Put(NamedTuple):
+    """A row to be written."""
+
+    table: str
+    key: str
+    row: Row
+
+
+class Decision(NamedTuple):
+    """Everything that follows from one record.
+
+    `journal` is the row of the order, deposit or policy that it is about; the other rows of the journal come before it.
+    """
+
+    verdict: Verdict
+    journal: Put | None = None
+    balances: tuple[Put, ...] = ()
+    sends: tuple[Record, ...] = ()
+    note: str | None = None
+    others: tuple[Put, ...] = ()
+
+    @property
+    def puts(self) -> tuple[Put, ...]:
+        """All rows, in the sequence in which they are written."""
+        return (*self.others, *((self.journal,) if self.journal else ()), *self.balances)
+
+
+class Rows(Protocol):
+    """The state of one partition as a decision sees it."""
+
+    def order(self, key: str) -> OrderRow | ClosedOrder | None: ...
+
+    def journal(self, key: str) -> JournalRow | None: ...
+
+    def balance(self, key: str) -> Balance | None: ...
+
+    def policy(self) -> JournalRow | None:
+        """The policy in force: the `policy:` row with the highest version."""
+
+    def low_watermark(self, partition: int) -> LowWatermark | None:
+        """Which orders of that checkout partition have left."""
+
+    def entry(self, key: str) -> Row | None:
+        """A row of the journal under any key."""
+
+
+class Decider(Protocol):
+    """The rules of one inbox: the state of a partition is a fold of its records, and of nothing else."""
+
+    @property
+    def accepts(self) -> tuple[type[Record], ...]:
+        """Types of record that this inbox takes."""
+
+    @property
+    def journal(self) -> str:
+        """The table with one row per order."""
+
+    @property
+    def balances(self) -> str | None:
+        """The table with what is moved, if any."""
+
+    def decide(self, record: Record, at: Position, rows: Rows) -> Decision:
+        """What follows from this record; `Rejected` if it must not be applied, `RowsMissing` on a lost store."""
+
+
+IGNORED = Decision(Verdict.IGNORED)
+
+
+def repeated(sends: Iterable[Record] = (), balances: Iterable[Put] = ()) -> Decision:
+    """The recorded outcome, sent again."""
+    return Decision(Verdict.REPEATED, balances=tuple(balances), sends=tuple(sends))

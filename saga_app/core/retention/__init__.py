@@ -1,0 +1,1 @@
+"""Retention: rows of orders that ended leave the tables, segment by segment."""

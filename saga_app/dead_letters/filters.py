@@ -1,0 +1,83 @@
+"""Which dead letters are meant: by reason, inbox, order, time, and whether they were sent again."""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from saga_app import wire
+from saga_app.core.errors import Rejected
+from saga_app.dead_letters.format import LetterId
+from saga_app.dead_letters.letter import Letter
+
+_DURATION: Final = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+class Choice(NamedTuple):
+    """All that is given must fit; times in milliseconds, `until` not included."""
+
+    ids: frozenset[LetterId] = frozenset()
+    reasons: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
+    order: str | None = None
+    since: int | None = None
+    until: int | None = None
+    unreplayed: bool = False
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether nothing was given."""
+        return self == Choice()
+
+    def takes(self, letter: Letter, replays: Mapping[LetterId, object]) -> bool:
+        """Whether this letter is meant."""
+        return (
+            (not self.ids or letter.id in self.ids)
+            and (not self.reasons or letter.reason in self.reasons)
+            and (not self.topics or letter.id.topic in self.topics)
+            and (self.since is None or letter.time >= self.since)
+            and (self.until is None or letter.time < self.until)
+            and not (self.unreplayed and letter.id in replays)
+            and (self.order is None or names(letter.key, letter.value, self.order))
+        )
+
+
+def names(key: bytes | None, value: bytes | None, wanted: str) -> bool:
+    """Whether the key or an id in the payload is this one; in what cannot be read, whether it stands there."""
+    if key == wanted.encode("utf-8", "surrogateescape"):
+        return True
+    try:
+        return wanted in _ids(wire.parse(value or b""))
+    except Rejected:
+        word = rb"(?<![A-Za-z0-9._-])%s(?![A-Za-z0-9._-])" % re.escape(
+            wanted.encode("utf-8", "surrogateescape")
+        )
+        return re.search(word, value or b"") is not None
+
+
+def _ids(fields: dict[str, Any]) -> Iterator[str]:
+    waiting: list[tuple[str, Any]] = list(fields.items())
+    while waiting:
+        name, value = waiting.pop()
+        if isinstance(value, dict):
+            waiting.extend(value.items())
+        elif isinstance(value, list):
+            waiting.extend((name, each) for each in value)
+        elif name in wire.ID_FIELDS:
+            yield str(value)
+
+
+def moment(text: str, now: datetime) -> int:
+    """Milliseconds of a time (ISO 8601; UTC where it names no zone), or of a duration before now; else `ValueError`."""
+    duration = _DURATION.fullmatch(text)
+    try:
+        if duration is not None:
+            when = now - timedelta(**{_UNITS[duration[2]]: int(duration[1])})
+        else:
+            when = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"{text!r} is not a time; it is written as in 2026-01-31T12:00 (UTC), or as 30m, 12h, 7d"
+        ) from None
+    return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * 1000)

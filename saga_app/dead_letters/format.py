@@ -1,0 +1,129 @@
+"""Dead letters: what could not be applied, kept with its reason, so that a person can look and send it again.
+
+The topic holds three kinds of records. A letter ends with the six headers of `_POSITION`, whatever headers the
+original brought along. A marker begins with `saga-replayed` and says that a letter was sent again. All else is foreign.
+"""
+
+import re
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Final, NamedTuple, Self
+
+from saga_app import topics, wire
+from saga_app.core.errors import Rejected
+from saga_app.kafka.headers import HEADERS_DROPPED
+from saga_app.kafka.messages import Header, Message, Outgoing
+
+REASON: Final = "saga-reason"
+DETAIL: Final = "saga-detail"
+TOPIC: Final = "saga-topic"
+PARTITION: Final = "saga-partition"
+OFFSET: Final = "saga-offset"
+TIME: Final = "saga-time"
+#: What a letter ends with.
+_POSITION: Final = (REASON, DETAIL, TOPIC, PARTITION, OFFSET, TIME)
+#: A record that was sent again says which letter it was; where it fails again, its letter says so too.
+REPLAY_OF: Final = "saga-replay-of"
+#: A marker: which letter was sent again, the bytes that were sent, and where they are now (places, with spaces).
+REPLAYED: Final = "saga-replayed"
+SENT_SHA256: Final = "saga-sent-sha256"
+SENT_TO: Final = "saga-sent-to"
+#: Bytes of headers that a dead letter keeps of the original.
+MOST_HEADER_BYTES: Final = 64 * 1024
+#: Bytes of its key, and of its value. Compressed, a record may be larger than its topic takes.
+MOST_KEY_BYTES: Final = 64 * 1024
+MOST_VALUE_BYTES: Final = wire.LARGEST_STEP_REQUEST
+
+#: Headers as clients give them.
+Headers = Sequence[Header]
+_LAST_OFFSET: Final = 2**63 - 1
+_ID: Final = re.compile(r"([a-z_]{1,40}):([0-9]{1,9}):([0-9]{1,19})", re.ASCII)
+
+
+class LetterId(NamedTuple):
+    """Where the original stands: this tells dead letters apart. Written TOPIC:PARTITION:OFFSET."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}:{self.partition}:{self.offset}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """The id that is written so, or None."""
+        found = _ID.fullmatch(text)
+        if found is None or found[1] not in topics.INBOXES or int(found[3]) > _LAST_OFFSET:
+            return None
+        return cls(found[1], int(found[2]), int(found[3]))
+
+
+def dead_letter(topic: str, partition: int, message: Message, rejection: Rejected) -> Outgoing:
+    """The original bytes, key and headers, and why and where from; (topic, partition, offset) makes it unique."""
+    position: list[Header] = [
+        (REASON, str(rejection.fault).encode()),
+        (DETAIL, rejection.detail.encode("utf-8", errors="replace")),
+        (TOPIC, topic.encode()),
+        (PARTITION, str(partition).encode()),
+        (OFFSET, str(message.offset).encode()),
+        (TIME, str(message.time).encode()),
+    ]
+    return Outgoing(
+        topics.DEAD_LETTERS,
+        wire.harmless(message.key, MOST_KEY_BYTES),
+        wire.harmless(message.value, MOST_VALUE_BYTES),
+        headers=(*_kept(message), *position),
+    )
+
+
+def _kept(message: Message) -> list[Header]:
+    size = sum(len(name) + len(value or b"") for name, value in message.headers)
+    if size > MOST_HEADER_BYTES:
+        return [*_replay_of(message.headers), (HEADERS_DROPPED, str(size).encode())]
+    return [(wire.masked(name), wire.harmless(value) or b"") for name, value in message.headers]
+
+
+def _replay_of(headers: Headers) -> list[Header]:
+    letter = replay_of(headers)
+    return [(REPLAY_OF, str(letter).encode())] if letter else []
+
+
+def letter_place(headers: Headers | None) -> LetterId | None:
+    """Which dead letter a record of `dead_letters` is; None for a marker and for what is not ours."""
+    last = headers[-len(_POSITION) :] if headers else ()
+    if tuple(name for name, _ in last) != _POSITION:
+        return None
+    return LetterId.parse(":".join(_text(value) for _, value in last[2:5]))
+
+
+def marked_place(headers: Headers | None) -> LetterId | None:
+    """Which letter this marker says was sent again; None for letters and for what is not ours."""
+    if not headers or headers[0][0] != REPLAYED or letter_place(headers) is not None:
+        return None
+    return LetterId.parse(_text(headers[0][1]))
+
+
+def replay_of(headers: Headers) -> LetterId | None:
+    """Which letter this record, or the original of this letter, was before it was sent again."""
+    found = [LetterId.parse(_text(value)) for name, value in headers if name == REPLAY_OF]
+    return found[-1] if found else None
+
+
+def marker(letter: LetterId, partition: int, value: bytes, sent_to: Sequence[LetterId]) -> Outgoing:
+    """Says that a letter was sent again, behind it in its own partition of `dead_letters`. The time is Kafka's."""
+    headers = (
+        (REPLAYED, str(letter).encode()),
+        (SENT_SHA256, sha256(value).hexdigest().encode()),
+        (SENT_TO, " ".join(map(str, sent_to)).encode()),
+    )
+    return Outgoing(topics.DEAD_LETTERS, str(letter).encode(), None, partition, headers)
+
+
+def headers_of_original(headers: Headers) -> Headers:
+    """The headers that a letter's original came with."""
+    return headers[: -len(_POSITION)]
+
+
+def _text(value: bytes | None) -> str:
+    return (value or b"").decode("utf-8", errors="replace")

@@ -1,0 +1,134 @@
+"""One dead letter as it is read from its topic, and one marker that says it was sent again. No Kafka here."""
+
+import re
+from base64 import b64encode
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple, Protocol
+
+from saga_app.dead_letters import format
+from saga_app.dead_letters.format import Headers, LetterId
+from saga_app.kafka.headers import headers_of
+
+#: What a letter keeps of bytes that held a card number, or were too many.
+_HASH: Final = re.compile(rb"sha256:[0-9a-f]{64}")
+
+
+class Stored(Protocol):
+    """A record of `dead_letters`, as confluent-kafka gives it."""
+
+    def partition(self) -> int | None: ...
+    def key(self) -> bytes | None: ...
+    def value(self) -> bytes | None: ...
+    def headers(self) -> Any: ...
+    def timestamp(self) -> tuple[int, int]: ...
+
+
+class Replay(NamedTuple):
+    """A letter was sent again: when (Kafka's milliseconds), the SHA-256 of what was sent, and where it stands."""
+
+    time: int
+    sha256: str
+    sent_to: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {"time": written(self.time), "sha256": self.sha256, "sent_to": self.sent_to.split()}
+
+
+class Letter(NamedTuple):
+    """A record that could not be applied. Times are Kafka's, in milliseconds.
+
+    `sent` is the original's, `time` when it was set aside; `store` is the partition of `dead_letters` it stands in.
+    """
+
+    id: LetterId
+    reason: str
+    detail: str
+    sent: int
+    time: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    store: int
+
+    @property
+    def replay_of(self) -> LetterId | None:
+        """The letter that this one was before somebody sent it again."""
+        return format.replay_of(self.headers)
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether only a hash was kept: the original held a card number, or was too large."""
+        return self.value is not None and _HASH.fullmatch(self.value) is not None
+
+    def as_json(self, replays: list[Replay]) -> dict[str, Any]:
+        """For machines: bytes as text, or in base64 under another name where they are no UTF-8."""
+        return {
+            "id": str(self.id),
+            **self.id._asdict(),
+            "reason": self.reason,
+            "detail": self.detail,
+            "time": written(self.time),
+            "sent": written(self.sent),
+            **_bytes("key", self.key),
+            **_bytes("value", self.value),
+            "hidden": self.is_hidden,
+            "headers": [{"name": name, **_bytes("value", value)} for name, value in self.headers],
+            "replay_of": str(self.replay_of) if self.replay_of else None,
+            "replays": [each.as_json() for each in replays],
+        }
+
+
+def read_letter(stored: Stored) -> Letter | None:
+    """The letter, or None: a marker, or a record that no worker wrote."""
+    headers = headers_of(stored)
+    place = format.letter_place(headers)
+    if place is None:
+        return None
+    # Of names that occur twice the last one counts: the original may have brought such headers along.
+    own = {name: text(value) for name, value in headers}
+    sent = own[format.TIME]
+    return Letter(
+        place,
+        own[format.REASON],
+        own[format.DETAIL],
+        int(sent) if sent.isascii() and sent.isdigit() else 0,
+        stored.timestamp()[1],
+        stored.key(),
+        stored.value(),
+        format.headers_of_original(headers),
+        stored.partition() or 0,
+    )
+
+
+def read_marker(stored: Stored) -> tuple[LetterId, Replay] | None:
+    """Which letter was sent again, and how; or None if this is no marker."""
+    headers = headers_of(stored)
+    place = format.marked_place(headers)
+    if place is None:
+        return None
+    own = {name: text(value) for name, value in headers}
+    sha256 = own.get(format.SENT_SHA256, "")
+    return place, Replay(stored.timestamp()[1], sha256, own.get(format.SENT_TO, ""))
+
+
+def text(value: bytes | None) -> str:
+    """Bytes as text; what is no UTF-8 as \\xNN."""
+    return (value or b"").decode("utf-8", errors="backslashreplace")
+
+
+def written(milliseconds: int) -> str:
+    """A time of Kafka's as ISO 8601, in UTC; a time that no calendar has as its number."""
+    try:
+        moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return str(milliseconds)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _bytes(name: str, value: bytes | None) -> dict[str, str | None]:
+    if value is None:
+        return {name: None}
+    try:
+        return {name: value.decode("utf-8")}
+    except UnicodeDecodeError:
+        return {f"{name}_base64": b64encode(value).decode()}

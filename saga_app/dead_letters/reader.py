@@ -1,0 +1,68 @@
+"""Reads `dead_letters` as it is now, in bounded memory: markers first, then letters one after the other.
+
+What is kept for the whole topic are numbers: which letters were seen, and who was sent again. The letters
+themselves, up to 2 MiB each, pass by.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Final
+
+from confluent_kafka import Message
+from confluent_kafka.admin import AdminClient
+
+from saga_app import topics
+from saga_app.dead_letters.format import LetterId
+from saga_app.dead_letters.letter import Letter, Replay, read_letter, read_marker
+from saga_app.engine.stores import changelog
+from saga_app.kafka import topic_admin
+from saga_app.settings import Settings
+from saga_app.topics import Topic
+
+#: KiB that the client may hold of what it has fetched.
+_AHEAD: Final = 16 * 1024
+
+
+class Letterbox:
+    """The dead letters up to this moment, however often they are read. Raises `KafkaException`, `TopicsWrong`."""
+
+    def __init__(self, settings: Settings) -> None:
+        found = topic_admin.check(settings, [Topic(topics.DEAD_LETTERS, settings.partitions, {})])
+        if found.missing:
+            raise topic_admin.TopicsWrong(
+                f"topic {topics.DEAD_LETTERS} is not on {settings.broker}; create it: saga topics --create"
+            )
+        if found.wrong:
+            raise topic_admin.TopicsWrong(f"{found.wrong[0]}; set SAGA_PARTITIONS to what the topics have")
+        self._kafka = {**settings.kafka, "queued.max.messages.kbytes": _AHEAD}
+        admin = AdminClient(settings.kafka)
+        places = [(topics.DEAD_LETTERS, each) for each in range(settings.partitions)]
+        self._first = changelog.beginnings(admin, places)
+        self._end = changelog.readable_ends(admin, places)
+
+    def replays(self) -> dict[LetterId, list[Replay]]:
+        """How each letter was sent again; letters that never were are left out."""
+        found: dict[LetterId, list[Replay]] = defaultdict(list)
+        for message in self._messages():
+            marker = read_marker(message)
+            if marker is not None:
+                found[marker[0]].append(marker[1])
+        return dict(found)
+
+    def letters(self) -> Iterator[Letter]:
+        """Each letter once, in the order of the log: a worker that was killed may have written one twice."""
+        seen: dict[tuple[str, int], set[int]] = defaultdict(set)
+        for message in self._messages():
+            letter = read_letter(message)
+            if letter is None:
+                continue
+            offsets = seen[letter.id[:2]]
+            if letter.id.offset not in offsets:
+                offsets.add(letter.id.offset)
+                yield letter
+
+    def _messages(self) -> Iterator[Message]:
+        for (topic, partition), end in self._end.items():
+            start = self._first[topic, partition]
+            for chunk in changelog.chunks(self._kafka, topic, partition, start, end, "read_committed"):
+                yield from chunk

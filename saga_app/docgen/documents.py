@@ -1,0 +1,176 @@
+"""The generated parts of the documents: diagrams, records, topics, settings. `scripts/docs` writes them anew."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Final
+
+import tables
+from saga_app import topics, wire
+from saga_app.core import money, records
+from saga_app.core.errors import Fault
+from saga_app.core.fields import LARGEST_QUANTITY, MOST_LINES, Model
+from saga_app.dead_letters import format
+from saga_app.docgen import command_pages, diagrams, schemas
+from saga_app.engine import inbox_buffer
+from saga_app.engine.exits import Exit
+from saga_app.engine.round import MOST_BYTES, MOST_RECORDS
+from saga_app.monitoring import metrics
+from saga_app.settings import PROFILES, Settings
+
+DOCUMENTS: Final = (
+    "README.md",
+    "docs/reference/machines.md",
+    "docs/reference/wire.md",
+    "docs/reference/settings.md",
+    "docs/reference/limits.md",
+    "docs/reference/metrics.md",
+)
+_BLOCK: Final = re.compile(r"<!-- generated: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
+
+
+def filled(document: str) -> str:
+    """The document with every block between `<!-- generated: NAME -->` and `<!-- end -->` made anew."""
+    return _BLOCK.sub(
+        lambda found: f"<!-- generated: {found[1]} -->\n{BLOCKS[found[1]]()}\n<!-- end -->", document
+    )
+
+
+def documents(root: Path) -> Iterator[tuple[str, str]]:
+    """Path from the root and content, as it must be, of every document that is generated, whole or in part."""
+    for document in DOCUMENTS:
+        yield document, filled((root / document).read_text("utf-8"))
+    yield command_pages.PAGE, command_pages.page()
+    yield from schemas.files()
+
+
+def record_table() -> str:
+    """Every record, its inbox and its fields."""
+    rows = []
+    for model in records.Record.__args__:
+        inbox = ", ".join(schemas.inboxes_of(model))
+        rows.append((f"`{model.__name__}`", f"`{inbox}`", f"`{_fields(model)}`", _first_line(model)))
+    return _table(("record", "topic", "fields (`?`: may be left out)", "means"), rows)
+
+
+def topic_table() -> str:
+    """Every topic and how it is made."""
+    wanted = topics.wanted(
+        Settings().app_id, tuple(table.name for table in tables.ALL), topics.DEFAULT_PARTITIONS
+    )
+    rows = [
+        (f"`{each.name}`", ", ".join(f"`{name}={value}`" for name, value in each.config.items()))
+        for each in wanted
+    ]
+    return _table(("topic", "settings"), rows)
+
+
+def table_table() -> str:
+    """Every table, its key and what it holds."""
+    return _table(("table", "key", "holds"), [(f"`{each.name}`", each.key, each.help) for each in tables.ALL])
+
+
+def setting_table() -> str:
+    """Every setting."""
+    rows = [
+        (f"`{each.metadata['env']}`", f"`{each.default}`" if each.default else "", each.metadata["help"])
+        for each in fields(Settings)
+    ]
+    return _table(("variable", "default", "what it is"), rows)
+
+
+def profile_table() -> str:
+    """The timeouts of each profile, in seconds."""
+    names = next(iter(PROFILES.values()))._fields
+    return _table(("profile", *names), [(f"`{name}`", *map(str, times)) for name, times in PROFILES.items()])
+
+
+def exit_table() -> str:
+    """The codes with which a worker ends by itself."""
+    return _table(("exit code", "name"), [(str(code.value), f"`{code.name}`") for code in Exit])
+
+
+def fault_table() -> str:
+    """Why a record becomes a dead letter."""
+    return _table(("`saga-reason`",), [(f"`{fault}`",) for fault in Fault])
+
+
+def limits() -> str:
+    """Sizes of what people send and services ask."""
+    rows = {
+        "record that people send": f"{wire.LARGEST_FROM_PEOPLE // 1024} KiB",
+        "request of one service to another": f"{wire.LARGEST_STEP_REQUEST // 1024} KiB",
+        "record that a topic of people takes": f"{topics.LARGEST_IN_INBOX // 1024} KiB",
+        "lines of an order": f"{MOST_LINES:,}",
+        "quantity of a SKU in an order": f"{LARGEST_QUANTITY:,}",
+        "amount": f"{money.LARGEST:,}, with the digits of its currency",
+        "id": "64 characters of `A-Z a-z 0-9 . _ -`",
+    }
+    return _table(("what", "at most"), list(rows.items()))
+
+
+def bounds() -> str:
+    """What a worker holds at a time."""
+    mebibyte = 1024 * 1024
+    rows = {
+        "fetched and not yet durable, per inbox": (
+            f"{inbox_buffer.MOST_WAITING:,} records and {inbox_buffer.MOST_BYTES_WAITING // mebibyte} MiB, then that inbox is not "
+            "fetched until a quarter is durable"
+        ),
+        "decided in one round": f"{MOST_RECORDS:,} records and {MOST_BYTES // mebibyte} MiB",
+        "reason in a dead letter": f"{wire.LONGEST_DETAIL} characters, without card numbers",
+        "value that a dead letter keeps": f"{format.MOST_VALUE_BYTES // 1024} KiB, and of more its hash",
+        "key that it keeps": f"{format.MOST_KEY_BYTES // 1024} KiB, and of more its hash",
+        "headers that it keeps": f"{format.MOST_HEADER_BYTES // 1024} KiB, and of more none",
+    }
+    return _table(("what", "at most"), list(rows.items()))
+
+
+def metrics_table() -> str:
+    """Every metric of a worker, its kind, labels and meaning."""
+    rows = []
+    for family in metrics.families():
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        labels = ", ".join(f"`{label}`" for label in metrics.LABELS.get(family.name, ()))
+        rows.append((f"`{name}`", family.type, labels, family.documentation))
+    return _table(("metric", "kind", "labels", "what"), rows)
+
+
+BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
+    "route": diagrams.route,
+    "participant": diagrams.participant_states,
+    "participant_table": diagrams.participant_table,
+    "pivot_table": diagrams.pivot_table,
+    "checkout": diagrams.checkout_states,
+    "checkout_table": diagrams.checkout_table,
+    "records": record_table,
+    "topics": topic_table,
+    "tables": table_table,
+    "settings": setting_table,
+    "profiles": profile_table,
+    "exits": exit_table,
+    "faults": fault_table,
+    "limits": limits,
+    "bounds": bounds,
+    "metrics": metrics_table,
+}
+
+
+def _fields(model: type[Model]) -> str:
+    given = {name for name, field in model.model_fields.items() if field.is_required()}
+    if model is not records.OrderPlaced:
+        given.add("type")
+    names = sorted(model.model_fields, key=lambda name: name != "type")
+    return " ".join(name if name in given else f"{name}?" for name in names)
+
+
+def _first_line(model: type[Any]) -> str:
+    doc = (model.__doc__ or "").strip()
+    inherited = model.__mro__[1].__doc__ or ""
+    return (doc if doc and doc != inherited.strip() else inherited.strip()).splitlines()[0]
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

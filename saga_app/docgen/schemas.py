@@ -1,0 +1,108 @@
+"""JSON Schema of every record and row, and the AsyncAPI document that names them: made from the types themselves."""
+
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any, Final, get_args, get_type_hints
+
+import yaml
+from pydantic import ConfigDict, Field, create_model
+
+import saga_app
+from saga_app import topics
+from saga_app.core import rows
+from saga_app.core.fields import Model, Money
+from saga_app.core.order import Order
+from saga_app.core.records import OrderPlaced, OrdersEvicted, PolicyChanged, Record
+
+FOLDER: Final = "docs/reference/schemas"
+ASYNCAPI: Final = "docs/reference/asyncapi.yaml"
+_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+RECORDS: Final[tuple[type[Model], ...]] = get_args(Record)
+
+
+def files() -> Iterator[tuple[str, str]]:
+    """Path from the root and content of every file."""
+    for model in RECORDS:
+        yield f"{FOLDER}/{model.__name__}.json", _text(record_schema(model))
+    for row in sorted(rows.WRITTEN, key=lambda each: each.__name__):
+        yield f"{FOLDER}/{row.__name__}.json", _text(row_schema(row))
+    yield ASYNCAPI, yaml.safe_dump(asyncapi(), sort_keys=False, allow_unicode=True, width=120)
+
+
+def record_schema(model: type[Model]) -> dict[str, Any]:
+    """What may be sent. Sums, normal forms and card numbers are beyond a schema; `saga_app.wire` looks at them."""
+    schema = model.model_json_schema()
+    if model is not OrderPlaced:
+        # Without a type a record is an OrderPlaced.
+        schema["required"] = ["type", *schema.get("required", ())]
+    return {"$schema": _DIALECT, **schema}
+
+
+def row_schema(row: type[Any]) -> dict[str, Any]:
+    """A row as it stands in a changelog: absent fields are left out, never null."""
+    defaults = row._field_defaults
+    fields: dict[str, Any] = {}
+    for name, kind in get_type_hints(row).items():
+        written = _written(kind)
+        fields[name] = (written, Field(default_factory=written) if name in defaults else ...)
+    model: type[Any] = create_model(
+        row.__name__, __config__=ConfigDict(extra="forbid"), __doc__=row.__doc__, **fields
+    )
+    return {"$schema": _DIALECT, **model.model_json_schema()}
+
+
+def _written(kind: Any) -> Any:
+    """How a field's type is written in JSON."""
+    present = [each for each in get_args(kind) if each is not type(None)]
+    if type(None) in get_args(kind):
+        kind = present[0]
+    return {bytes: Order, Decimal: Money}.get(kind, kind)
+
+
+def asyncapi() -> dict[str, Any]:
+    """AsyncAPI 3: every inbox, the records that it takes, and the service that reads it."""
+    channels = {topic: _channel(topic) for topic in topics.INBOXES}
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "checkout-saga",
+            "version": saga_app.__version__,
+            "description": "Each topic is the inbox of one service, with one consumer group as its only reader.",
+        },
+        "defaultContentType": "application/json",
+        "channels": channels,
+        "operations": {
+            topic.removesuffix("_events"): {
+                "action": "receive",
+                "channel": {"$ref": f"#/channels/{topic}"},
+            }
+            for topic in topics.INBOXES
+        },
+    }
+
+
+def _channel(topic: str) -> dict[str, Any]:
+    return {
+        "address": topic,
+        "messages": {
+            model.__name__: {
+                "summary": (model.__doc__ or "").strip().splitlines()[0],
+                "payload": {"$ref": f"schemas/{model.__name__}.json"},
+            }
+            for model in RECORDS
+            if topic in inboxes_of(model)
+        },
+        "bindings": {"kafka": {"topic": topic, "partitions": topics.DEFAULT_PARTITIONS}},
+    }
+
+
+def inboxes_of(model: type[Any]) -> tuple[str, ...]:
+    """Where records of this type are taken."""
+    if model is PolicyChanged:
+        return (topics.PAYMENT, topics.SHIPPING)
+    return tuple(topics.STEPS) if model is OrdersEvicted else (topics._OF_TYPE[model],)
+
+
+def _text(schema: dict[str, Any]) -> str:
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

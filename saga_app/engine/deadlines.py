@@ -1,0 +1,112 @@
+"""The deadline timer: nudges orders that do not end. It only sends records; decisions never read a clock."""
+
+import asyncio
+import heapq
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Final
+
+from saga_app.core import checkout
+from saga_app.core.rows import OPEN_STATUSES, OrderRow, Row
+from saga_app.engine.lease import GivenUp, uptime
+from saga_app.engine.ports import Log, Store
+from saga_app.engine.round import outgoing
+from saga_app.kafka.messages import Outgoing
+
+#: Milliseconds after an assignment before old deadlines are sent: what is on its way may end the order first.
+GRACE: Final = 5_000
+#: Nudges sent at once.
+MOST: Final = 500
+
+
+def steady() -> Callable[[], int]:
+    """Milliseconds: this machine's time now, and from then on what has passed, whoever sets its clock meanwhile."""
+    began = time.time() - uptime()
+    return lambda: int((began + uptime()) * 1000)
+
+
+class DeadlineTimer:
+    """The orders that have not ended, of all checkout partitions of this worker.
+
+    Between an order's record and its nudge, only what has passed here counts. Where this machine's time must be
+    compared with Kafka's, after a restart, a wrong clock makes a nudge come early or late, by one delay at most.
+    """
+
+    def __init__(self, log: Log, clock: Callable[[], int] | None = None, tick: float = 0.5) -> None:
+        self._log = log
+        self._clock = clock or steady()
+        self._tick = tick
+        self._generation = -1
+        self._due: list[tuple[int, str]] = []
+        self._open: dict[str, tuple[int, OrderRow]] = {}
+        self._sending = asyncio.Lock()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def late(self) -> int:
+        """How many of them have passed a deadline: looks at all."""
+        return sum(row.tries > 0 for _, row in list(self._open.values()))
+
+    def start(self, generation: int) -> None:
+        """From now on nudges are sent."""
+        self._generation = generation
+
+    def stop(self) -> None:
+        """Forgets everything; the next assignment loads it again."""
+        self._generation = -1
+        self._due.clear()
+        self._open.clear()
+
+    def load(self, store: Store) -> None:
+        """One scan of a partition's orders; takes about 2 s for a million rows, so call it off the main loop."""
+        now = self._clock()
+        for key, data in store.scan(b""):
+            if b'"status":"OPEN"' in data[:80] or b'"status":"CANCELLING"' in data[:80]:
+                row = OrderRow.decode(data)
+                left = min(max(checkout.due(row) - now, GRACE), checkout.delay(row))
+                self._watch(key.decode(), row, now + left)
+
+    def changed(self, partition: int, changes: Mapping[str, Row]) -> None:
+        """Orders that a round decided. A record that waited long before it was read starts its deadline now."""
+        if self._generation < 0:
+            # A round that ends after its partitions were taken away: the next assignment loads what is still ours.
+            return
+        now = self._clock()
+        for order_id, row in changes.items():
+            if isinstance(row, OrderRow) and row.status in OPEN_STATUSES:
+                self._watch(order_id, row, now + checkout.delay(row))
+            else:
+                self._open.pop(order_id, None)
+
+    async def run(self) -> None:
+        """Sends what is due, again and again."""
+        while True:
+            await asyncio.sleep(self._tick)
+            async with self._sending:
+                nudges = self._take() if self._generation >= 0 else []
+                if nudges:
+                    # Given up: the next owner finds them open.
+                    with suppress(GivenUp):
+                        await self._log.append(nudges, self._generation)
+
+    async def rested(self) -> None:
+        """Returns when nothing is being sent."""
+        async with self._sending:
+            return
+
+    def _watch(self, order_id: str, row: OrderRow, due: int) -> None:
+        self._open[order_id] = (due, row)
+        heapq.heappush(self._due, (due, order_id))
+
+    def _take(self) -> list[Outgoing]:
+        nudges: list[Outgoing] = []
+        while self._due and self._due[0][0] <= self._clock() and len(nudges) < MOST:
+            due, order_id = heapq.heappop(self._due)
+            watched = self._open.get(order_id)
+            if watched is not None and watched[0] == due:
+                nudges.append(outgoing(checkout.deadline(order_id, watched[1])))
+                # Unless the nudge changes the row first: then it was lost.
+                self._watch(order_id, watched[1], self._clock() + checkout.LONGEST_DELAY)
+        return nudges

@@ -1,0 +1,294 @@
+"""The engine of one worker: stores, inbox buffers, reader, rounds, lease and clock, put together.
+
+It knows Kafka and RocksDB but not Faust; the overrides in `engine.faust` tell it when partitions come and go.
+"""
+
+import asyncio
+import gc
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
+
+from saga_app import topics
+from saga_app.core.errors import RowsMissing
+from saga_app.core.records import Record
+from saga_app.core.rows import version_of
+from saga_app.engine.deadlines import DeadlineTimer
+from saga_app.engine.exits import Exit, die
+from saga_app.engine.inbox_buffer import InboxBuffer
+from saga_app.engine.late_writes import LateWrites
+from saga_app.engine.lease import GivenUp, Lease
+from saga_app.engine.partition_state import PartitionState
+from saga_app.engine.ports import Observer, Store
+from saga_app.engine.producer import KafkaLog
+from saga_app.engine.reader import Reader, cut
+from saga_app.engine.retention import Ages, RetentionTimer
+from saga_app.engine.round import MOST_WRITTEN, Changed, Point, Round
+from saga_app.engine.stores import changelog
+from saga_app.engine.stores.errors import DiskFailed, StoreDamaged
+from saga_app.engine.stores.manager import Service, StoreManager, Superseded
+from saga_app.kafka.broker_errors import Admin, Teller
+from saga_app.kafka.messages import Fetch
+from saga_app.settings import Settings
+from saga_app.wire import Kept
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that a round may take to finish when partitions are taken away.
+LONGEST_DRAIN: Final = 15.0
+
+
+#: In place of a generation: the worker stops.
+STOPPED: Final = -2
+
+
+class Engine:
+    """Everything a worker does between Faust's rebalances."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        services: Sequence[Service],
+        observer: Observer,
+        passing: Callable[[str, Point], None] = lambda topic, point: None,
+    ) -> None:
+        self.settings = settings
+        self.services = services
+        self.observer = observer
+        self.passing = passing
+        self.store_manager = StoreManager(settings, services)
+        self.generation = -1
+        self._preparing = -1
+        self._given_up = -1
+        timeouts = settings.timeouts
+        self.lease = Lease(timeouts.session, timeouts.delivery)
+        self.buffers = {service.topic: InboxBuffer(service.topic) for service in services}
+        self.states: dict[str, dict[int, PartitionState]] = {service.topic: {} for service in services}
+        self._arrive: Callable[[Mapping[str, Fetch]], None] = lambda fetched: None
+        self._written = Kept[Record](MOST_WRITTEN)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._restoring = asyncio.Lock()
+
+    def start(self, arrive: Callable[[Mapping[str, Fetch]], None]) -> None:
+        """Starts threads and tasks; what is fetched of the inboxes is handed to `arrive` in the main loop."""
+        self._arrive = arrive
+        # A round makes and drops many thousands of small objects; what was imported need not be looked at each time.
+        gc.freeze()
+        gc.set_threshold(200_000, 20, 50)
+        self.store_manager.start()
+        self.log = KafkaLog(
+            {**self.settings.kafka, "error_cb": Teller()}, self.settings.timeouts.delivery, self.lease
+        )
+        self.clock = DeadlineTimer(self.log)
+        ages = Ages(self.settings.order_retention, self.settings.order_id_retention)
+        self.retention = RetentionTimer(self.log, self.settings.partitions, ages)
+        self._loop = asyncio.get_running_loop()
+        self.rounds = {service.topic: self._round(service) for service in self.services}
+        self.reader = Reader(
+            {**self.settings.kafka, "error_cb": Teller()},
+            list(self.buffers),
+            self._fetched,
+            lambda topic: self.buffers[topic].has_room(),
+        )
+        late_writes = LateWrites(lambda: self.generation, self.store_manager.stores, self.store_manager.ends)
+        self._tasks = [
+            *(asyncio.create_task(self._work(topic), name=f"rounds of {topic}") for topic in self.rounds),
+            asyncio.create_task(self._keep_time(self.clock), name="deadline timer"),
+            asyncio.create_task(self._keep_time(self.retention), name="retention timer"),
+            asyncio.create_task(self._keep_time(late_writes), name="late_writes"),
+        ]
+
+    async def stop(self) -> None:
+        """Ends tasks and threads and gives up the files."""
+        self._preparing = STOPPED
+        for task in self._tasks:
+            task.cancel()
+        self.reader.close()
+        async with self._restoring:
+            self.store_manager.close()
+        self.log.close()
+
+    def take(self, generation: int) -> None:
+        """Partitions are assigned. Kafka gives the same generation again to a member that had to ask twice."""
+        self._given_up = min(self._given_up, generation - 1)
+        self.lease.take(generation)
+
+    async def prepare(self, partitions: Iterable[int], generation: int) -> None:
+        """Opens and restores these partitions and gives up all others. Nothing is decided before this is over."""
+        if generation <= self._given_up:
+            return
+        self._preparing = generation
+        # A rebalance that comes meanwhile cancels the caller, but not the thread that writes the files.
+        await asyncio.shield(asyncio.create_task(self._prepare(sorted(partitions), generation)))
+
+    async def _prepare(self, wanted: list[int], generation: int) -> None:
+        async with self._restoring:
+            if self._preparing != generation:
+                return
+            self.store_manager.keep(wanted)
+            began = time.perf_counter()
+            try:
+                restored = await asyncio.to_thread(
+                    self.store_manager.restore, wanted, lambda: self._preparing == generation
+                )
+                if self._preparing != generation:
+                    return
+                await self.store_manager.repair(restored, self.log, generation)
+                self.states_of(wanted)
+                # A restore that was overtaken just here has loaded what is no longer ours, and its files are closed.
+                self.clock.stop()
+                self.retention.stop()
+                await asyncio.to_thread(self._load_deadlines, wanted)
+                self.observer.restored(time.perf_counter() - began)
+            except (Superseded, GivenUp):
+                return
+            except StoreDamaged as error:
+                self.store_manager.rebuild(error)
+            except DiskFailed as error:
+                self.store_manager.surrender(error)
+            except Exception as error:
+                die(Exit.RESTORE_FAILED, f"restoring partitions {wanted}: {error!r}")
+
+    def states_of(self, partitions: Iterable[int]) -> None:
+        """Fresh views, with nothing decided, over the stores of these partitions."""
+        for service in self.services:
+            states = self.states[service.topic]
+            states.clear()
+            for partition in partitions:
+                stores = {table: self.store_manager.stores[table, partition] for table in service.tables}
+                states[partition] = PartitionState(service.decider.journal, service.decider.balances, stores)
+
+    async def begin(self, committed: Mapping[tuple[str, int], int | None], generation: int) -> None:
+        """Starts to read: from the committed offsets, or from the store's where it knows better."""
+        positions = await asyncio.to_thread(self._positions, committed)
+        if generation <= self._given_up:
+            # The next rebalance was quicker: another worker may already own these partitions.
+            return
+        self.generation = generation
+        for topic, buffer in self.buffers.items():
+            own = {partition: at for (name, partition), at in positions.items() if name == topic}
+            buffer.open(own, generation)
+        self.reader.assign(positions, generation)
+        self.clock.start(generation)
+        self.retention.start(generation)
+
+    def suspend(self, generation: int) -> None:
+        """Gives up this generation's partitions: reads no more, drops what waits undecided; a round may finish."""
+        self._given_up = max(self._given_up, generation)
+        self.lease.give_up(generation)
+        self.generation = -1
+        self.clock.stop()
+        self.retention.stop()
+        self.reader.unassign()
+        for buffer in self.buffers.values():
+            buffer.close()
+
+    async def drained(self) -> None:
+        """Returns when no round runs; ends the process if that takes too long."""
+        try:
+            async with asyncio.timeout(LONGEST_DRAIN):
+                for buffer in self.buffers.values():
+                    await buffer.closed()
+                await self.clock.rested()
+                await self.retention.rested()
+        except TimeoutError:
+            die(
+                Exit.REVOKE_TOO_SLOW,
+                f"a round did not end within {LONGEST_DRAIN:.0f} s of a rebalance or stop",
+            )
+
+    @property
+    def durable(self) -> dict[tuple[str, int], int]:
+        """What may be committed: the next offset of each inbox partition."""
+        return {
+            (topic, each): at for topic, buffer in self.buffers.items() for each, at in buffer.durable.items()
+        }
+
+    def _round(self, service: Service) -> Round:
+        buffer = self.buffers[service.topic]
+        return Round(
+            service.topic,
+            service.decider,
+            self.settings.partitions,
+            lambda table: topics.changelog(self.settings.app_id, table),
+            inbox=buffer,
+            journal=self.log,
+            publisher=self.log,
+            states=self.states[service.topic],
+            written=self._written,
+            passing=lambda point: self.passing(service.topic, point),
+            applied=lambda partition, changes: self._applied(service.topic, partition, changes),
+        )
+
+    def _applied(self, topic: str, partition: int, changes: Changed) -> None:
+        if topic == topics.CHECKOUT:
+            self.clock.changed(partition, changes)
+        self.observer.changed(topic, changes)
+
+    def _fetched(self, fetched: Mapping[str, Fetch]) -> None:
+        """In the reader's thread: the main loop is woken once for all inboxes."""
+        for topic, fetch in fetched.items():
+            self.buffers[topic].fetched(fetch)
+        self._loop.call_soon_threadsafe(self._arrive, fetched)
+
+    async def _work(self, topic: str) -> None:
+        """The rounds of one agent; every failure ends the process, so that Faust never acknowledges for us."""
+        buffer, round_ = self.buffers[topic], self.rounds[topic]
+        try:
+            while True:
+                batches = await buffer.take()
+                began = time.perf_counter()
+                try:
+                    await round_.run(batches)
+                except GivenUp:
+                    # As after a crash: the next assignment restores the rows that are in the changelogs.
+                    logger.info("a round of %s was left to the next owner of its partitions", topic)
+                buffer.released(batches)
+                self.observer.round_ended(topic, batches, time.perf_counter() - began)
+                self._tell(topic, round_)
+        except RowsMissing as error:
+            self.store_manager.condemn(error)
+        except StoreDamaged as error:
+            self.store_manager.rebuild(error)
+        except DiskFailed as error:
+            self.store_manager.surrender(error)
+        except Exception as error:
+            die(Exit.ROUND_FAILED, f"round of {topic}: {error!r}")
+
+    def _tell(self, topic: str, round_: Round) -> None:
+        for note in round_.notes:
+            level = logging.ERROR if note.alarm else logging.INFO
+            logger.log(level, "%s: %s", topic, note.text, extra={"order_id": note.order_id})
+        round_.notes.clear()
+
+    async def _keep_time(self, clock: DeadlineTimer | RetentionTimer | LateWrites) -> None:
+        try:
+            await clock.run()
+        except Exception as error:
+            die(Exit.ROUND_FAILED, f"{type(clock).__name__}: {error!r}")
+
+    def _load_deadlines(self, partitions: Iterable[int]) -> None:
+        for service in self.services:
+            if service.topic == topics.CHECKOUT:
+                for partition in partitions:
+                    store = self.store_manager.stores[service.decider.journal, partition]
+                    self.clock.load(store)
+                    self.retention.load(partition, store)
+
+    def _positions(self, committed: Mapping[tuple[str, int], int | None]) -> dict[tuple[str, int], int]:
+        new = [place for place, at in committed.items() if at is None]
+        first = changelog.beginnings(Admin(self.settings), new) if new else {}
+        journals = {service.topic: service.decider.journal for service in self.services}
+        positions = {}
+        for place, at in committed.items():
+            store = self.store_manager.stores[journals[place[0]], place[1]]
+            if at is None and store.inbox is None and decided(store) < first[place]:
+                die(Exit.RECORDS_CUT, cut(*place, decided(store), first[place]))
+            positions[place] = max(first[place] if at is None else at, store.inbox or 0)
+        return positions
+
+
+def decided(journal: Store) -> int:
+    """The inbox offset below which everything was decided, as far as rows tell; records that change nothing do not."""
+    return max((version_of(row) + 1 for _, row in journal.scan(b"")), default=0)

@@ -1,0 +1,131 @@
+"""The Faust application with our parts in it."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import faust
+from aiohttp import web
+from faust.types.transports import TransportT
+
+from saga_app.engine.engine import Engine
+from saga_app.engine.exits import Exit, die
+from saga_app.engine.faust.consumer import SagaTransport
+from saga_app.engine.faust.credentials import credentials
+from saga_app.engine.faust.recovery import SagaTableManager
+from saga_app.engine.faust.tables import SagaRouter, SagaTable
+from saga_app.engine.faust.worker import SagaWorker
+from saga_app.engine.malloc import share_arenas
+from saga_app.engine.watchdog import Watchdog
+from saga_app.kafka import topic_admin
+from saga_app.settings import Settings
+from saga_app.topics import wanted
+
+
+class SagaApp(faust.App):  # type: ignore[misc]
+    """A Faust app whose promises are kept by an engine."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        keyed_by_order: frozenset[str],
+        site: Callable[[web.Application, "SagaApp"], None] = lambda server, app: None,
+        **options: Any,
+    ) -> None:
+        self.settings = settings
+        self.engine = engine
+        #: From the first start on.
+        self.watchdog: Watchdog | None = None
+        #: Adds our own pages to the web server, before it starts.
+        self._site = site
+        #: Tables whose partition follows from their own key.
+        self.keyed_by_order = keyed_by_order
+        timeouts = settings.timeouts
+        super().__init__(
+            settings.app_id,
+            broker=[f"kafka://{server.strip()}" for server in settings.broker.split(",")],
+            broker_credentials=credentials(settings.security),
+            datadir=str(settings.data_dir),
+            store="memory://",
+            processing_guarantee="at_least_once",
+            topic_partitions=settings.partitions,
+            topic_replication_factor=settings.replication,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            table_standby_replicas=0,
+            stream_wait_empty=True,
+            stream_recovery_delay=0.0,
+            consumer_auto_offset_reset="earliest",
+            broker_session_timeout=timeouts.session,
+            broker_heartbeat_interval=timeouts.heartbeat,
+            broker_rebalance_timeout=timeouts.rebalance,
+            # A JoinGroup is answered after a rebalance, so a request may take longer than that.
+            broker_request_timeout=timeouts.rebalance + 10,
+            # Faust starts a producer that nothing here sends with; its start must not wait for a frozen broker.
+            producer_request_timeout=timeouts.delivery,
+            broker_max_poll_interval=300.0,
+            broker_commit_interval=timeouts.commit,
+            web_bind=settings.web_bind,
+            web_port=settings.web_port,
+            canonical_url=settings.canonical_url,
+            worker_redirect_stdouts=False,
+            TableManager=SagaTableManager,
+            Table=SagaTable,
+            Router=SagaRouter,
+            Worker=SagaWorker,
+            **options,
+        )
+
+    async def on_first_start(self) -> None:
+        """Topics exist, with the right settings, before anything subscribes."""
+        await super().on_first_start()
+        if self.client_only or self.producer_only:
+            return
+        share_arenas()
+        self._check_web_port()
+        if not self.settings.is_web_local:
+            self.log.warning(
+                "the web server listens on %s: whoever reaches it can read every order (docs/how-to/pages.md)",
+                self.settings.web_bind,
+            )
+        mine = self.settings
+        topics = wanted(
+            mine.app_id, tuple(self.tables), mine.partitions, mine.replication, mine.inbox_retention
+        )
+        try:
+            created = await asyncio.to_thread(topic_admin.ensure, self.settings, topics)
+        except topic_admin.TopicsWrong as error:
+            die(Exit.TOPICS_WRONG, str(error))
+        except topic_admin.BrokerRefuses as error:
+            die(Exit.BROKER_REFUSED, str(error))
+        except topic_admin.BrokerUnreachable as error:
+            die(Exit.BROKER_UNREACHABLE, str(error))
+        if created:
+            self.log.info("created topics %s", ", ".join(created))
+        self.watchdog = Watchdog(self)
+        self.watchdog.start()
+
+    def _check_web_port(self) -> None:
+        """Faust's web server binds its port even where the web is switched off; say so before anything is joined."""
+        try:
+            socket.create_server((self.conf.web_bind, self.conf.web_port)).close()
+        except OSError as error:
+            die(
+                Exit.WEB_PORT_TAKEN,
+                f"{self.conf.web_bind}:{self.conf.web_port}: {error.strerror}; every worker on a machine needs a web "
+                "port (SAGA_WEB_PORT) and a data directory (SAGA_DATA_DIR) of its own",
+            )
+
+    def _create_directories(self) -> None:
+        self.conf.datadir.mkdir(parents=True, exist_ok=True)
+        super()._create_directories()
+
+    def _new_web(self) -> Any:
+        server = super()._new_web()
+        self._site(server.web_app, self)
+        return server
+
+    def _new_transport(self) -> TransportT:
+        return SagaTransport(self.conf.broker_consumer, self)

@@ -1,0 +1,252 @@
+"""The consumer: Faust and aiokafka keep the group membership and the commits; the records come from our reader.
+
+Answers faust#606 and faust#707 (commits past a record that is not done), faust.md a12 (acknowledged offsets are
+forgotten at a rebalance), a14 (a gap in the acknowledged offsets stops commits for ever) and the skipping of records
+that were fetched while tables were restored.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from aiokafka.client import ConnectionGroup
+from aiokafka.errors import KafkaError
+from aiokafka.protocol.group import HeartbeatRequest, JoinGroupRequest, SyncGroupRequest
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage
+from mode import Service
+
+from saga_app.engine.faust.leader import know_topics_first
+from saga_app.engine.faust.starting import connecting
+from saga_app.engine.lease import uptime
+from saga_app.kafka.messages import Fetch
+
+if TYPE_CHECKING:
+    from saga_app.engine.faust.app import SagaApp
+
+
+class RebalanceListener(driver.ConsumerRebalanceListener):  # type: ignore[misc]
+    """Pauses every partition inside aiokafka: it would fetch records that nobody takes."""
+
+    async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
+        consumer = self._thread._ensure_consumer()
+        consumer.pause(*assigned)
+        await super().on_partitions_assigned(assigned)
+
+
+class SagaConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+    """The thread with the group's heartbeats; each good one renews the lease."""
+
+    async def on_start(self) -> None:
+        with connecting(self.app):
+            await super().on_start()
+        if not self.app.client_only:
+            self._follow_heartbeats()
+            know_topics_first(self._ensure_consumer()._coordinator, self.app.settings.timeouts.delivery)
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        """Faust's, but it asks another broker soon when one is silent: stock Faust waits 70 s for a frozen one."""
+        consumer = super()._create_worker_consumer(transport)
+        client, longest = consumer._client, consumer._client._request_timeout_ms / 1000
+        answer = self.app.settings.timeouts.answer
+        client._request_timeout_ms = int(answer * 1000)
+        send = client.send
+
+        async def send_with_patience(node: int, request: Any, *, group: Any = ConnectionGroup.DEFAULT) -> Any:
+            """These two are answered when the rebalance is over."""
+            if not isinstance(request, JoinGroupRequest | SyncGroupRequest):
+                return await send(node, request, group=group)
+            await client.ready(node, group=group)
+            connection = client._conns.get((node, group))
+            if connection is None:
+                return await send(node, request, group=group)
+            connection._request_timeout = longest
+            try:
+                return await send(node, request, group=group)
+            finally:
+                connection._request_timeout = answer
+
+        client.send = send_with_patience
+        return consumer
+
+    def _follow_heartbeats(self) -> None:
+        consumer = self._ensure_consumer()
+        coordinator = consumer._coordinator
+        lease = self.app.engine.lease
+        lease.follow(lambda: int(coordinator.generation))
+        send = coordinator._send_req
+
+        async def send_and_renew(request: Any) -> Any:
+            """Only an answer without error renews: `_do_heartbeat` returns True on RebalanceInProgress too."""
+            asked_at, generation = uptime(), int(coordinator.generation)
+            response = await send(request)
+            if isinstance(request, HeartbeatRequest) and response.error_code == 0:
+                if not lease.renew(generation, asked_at):
+                    coordinator.request_rejoin()
+                # aiokafka leaves the group for good when nobody polls it (aiokafka#1187); our reader does the polling.
+                with consumer._subscription.fetch_context():
+                    pass
+            return response
+
+        coordinator._send_req = send_and_renew
+
+    async def committed(self, places: Iterable[TP]) -> dict[TP, int | None]:
+        """The group's committed offsets."""
+        return await self.call_thread(self._committed, places)  # type: ignore[no-any-return]
+
+    async def _committed(self, places: Iterable[TP]) -> dict[TP, int | None]:
+        consumer = self._ensure_consumer()
+        return {place: await consumer.committed(place) for place in places}
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """A commit that fails is tried again with the next one; stock Faust stops the worker for a broker's restart."""
+        assigned = self.assignment()
+        wanted = {
+            TopicPartition(*place): OffsetAndMetadata(at, "")
+            for place, at in offsets.items()
+            if place in assigned
+        }
+        try:
+            await self._ensure_consumer().commit(wanted)
+        except KafkaError as error:
+            self.log.warning("offsets were not committed and are tried again: %r", error)
+            return False
+        return True
+
+
+class SagaConsumer(driver.Consumer):  # type: ignore[misc]
+    """Delivers what a fetch brought to an agent as a single event, and commits exactly what is durable."""
+
+    RebalanceListener = RebalanceListener
+    app: "SagaApp"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._arrivals: asyncio.Queue[tuple[str, Fetch]] = asyncio.Queue()
+        self._last_committed: dict[TP, int] = {}
+        #: Not between giving up partitions and the next assignment: aiokafka answers the refusal of a commit that was
+        #: sent while it joins by forgetting its membership, and an old offset could go back behind a new owner's.
+        self._may_commit = True
+
+    def _new_consumer_thread(self) -> SagaConsumerThread:
+        return SagaConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        if not self.app.client_only:
+            self.app.engine.start(self._arrived)
+
+    def _arrived(self, fetched: Mapping[str, Fetch]) -> None:
+        for each in fetched.items():
+            self._arrivals.put_nowait(each)
+
+    async def on_stop(self) -> None:
+        await super().on_stop()
+        if not self.app.client_only:
+            await self.app.engine.stop()
+
+    async def create_topic(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing: topics are made with their own settings before the worker subscribes (see `topic_admin`)."""
+
+    async def committed(self, places: Iterable[TP]) -> dict[TP, int | None]:
+        """The group's committed offsets."""
+        return await self._thread.committed(places)  # type: ignore[no-any-return]
+
+    async def _drain_messages(self, fetcher: Service) -> None:
+        """Hands what was fetched to Faust's conductor, which puts it on the agents' streams."""
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                topic, fetch = await self._arrivals.get()
+                # All batches of a fetch are of one generation.
+                if fetch[0].generation == self.app.engine.generation:
+                    await self.callback(self._event(topic, fetch))
+        except asyncio.CancelledError:
+            # Faust takes a cancelled fetcher during a rebalance for a crash, also when the worker only stops.
+            if not self.app.should_stop:
+                raise
+
+    def _event(self, topic: str, fetch: Fetch) -> ConsumerMessage:
+        """One Faust message for a whole fetch: Faust spends 50 to 200 us on each, and lets other tasks run before the
+        next, so that a round would begin with the first batch alone. It goes by the name of that batch's partition."""
+        first = fetch[0]
+        place = TP(topic, first.partition)
+        generation = self.app.consumer_generation_id
+        return ConsumerMessage(
+            topic,
+            first.partition,
+            first.start,
+            None,
+            None,
+            [],
+            None,
+            fetch,
+            None,
+            tp=place,
+            generation_id=generation,
+        )
+
+    def ack(self, message: Any) -> bool:
+        """Moves nothing: only a round knows what is durable."""
+        message.acked = True
+        self._unacked_messages.discard(message)
+        return False
+
+    async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        """Commits what is durable and not yet committed; what is refused is tried again later (faust#316)."""
+        if not self._may_commit:
+            return False
+        assignment = self.assignment()
+        pending = {
+            place: offset
+            for place, offset in ((TP(*place), at) for place, at in self.app.engine.durable.items())
+            if place in assignment and self._last_committed.get(place) != offset
+        }
+        if not pending or not await self._commit(pending):
+            return False
+        self._last_committed.update(pending)
+        return True
+
+    async def verify_all_partitions_active(self) -> None:
+        """Nothing: Faust would report every partition as stuck, as aiokafka fetches none; see `watchdog`."""
+
+    async def wait_empty(self) -> None:
+        """Before partitions are given up: the rounds that run end, then what is durable is committed."""
+        if self.app.client_only:
+            return
+        self.app.engine.suspend(self.app.consumer_generation_id)
+        await self.app.engine.drained()
+        # `commit` does nothing but wait where another commit is on its way, and that one may be older.
+        await self.maybe_wait_for_commit_to_finish()
+        await self.commit()
+        self._may_commit = False
+        self._last_committed.clear()
+
+    async def perform_seek(self) -> None:
+        """Starts reading where the group, or the store, says."""
+        own = [place for place in self.assignment() if place.topic in self.app.engine.buffers]
+        committed = await self.committed(own)
+        self._last_committed = {place: at for place, at in committed.items() if at is not None}
+        await self.app.engine.begin(_as_places(committed), self.app.consumer_generation_id)
+        self._may_commit = self.app.engine.generation >= 0
+
+
+def _as_places(committed: Mapping[TP, int | None]) -> dict[tuple[str, int], int | None]:
+    return {(place.topic, place.partition): at for place, at in committed.items()}
+
+
+class SagaProducer(driver.Producer):  # type: ignore[misc]
+    """Faust's; a worker starts it and sends nothing with it."""
+
+    app: "SagaApp"
+
+    async def on_start(self) -> None:
+        with connecting(self.app):
+            await super().on_start()
+
+
+class SagaTransport(driver.Transport):  # type: ignore[misc]
+    """aiokafka, with our consumer."""
+
+    Consumer = SagaConsumer
+    Producer = SagaProducer

@@ -1,0 +1,108 @@
+"""The lease: nothing is sent unless this worker certainly still owns its partitions.
+
+A paused worker that wakes up would otherwise publish before anything tells it that it was replaced. The age of the
+last good heartbeat, counted from before its request, plus the time that a delivery may take, must stay below the
+session timeout: then no successor can have been chosen before our records are in the log or are given up.
+
+A pause between that question and the socket cannot be seen from inside the process. What step requests through it is a repeat
+of what the successor says, or an older version of its rows, and the rules absorb both: the lease keeps zombies rare,
+the rules keep them harmless.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from saga_app.engine.exits import Exit, die
+
+#: Seconds on a clock that goes on while the machine sleeps. It is read for every record that is sent.
+uptime: Final = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+#: Before every time of a clock.
+NEVER: Final = float("-inf")
+
+
+class GivenUp(Exception):
+    """The partitions are given up and the lease does not hold: what was to be sent is left to the next owner."""
+
+
+class Lease:
+    """Renewed by heartbeats from the consumer's thread, asked for before each send from the main loop."""
+
+    def __init__(
+        self,
+        session_timeout: float,
+        delivery_timeout: float,
+        clock: Callable[[], float] = uptime,
+        poll: float = 0.02,
+    ) -> None:
+        if delivery_timeout >= session_timeout:
+            raise ValueError("the delivery timeout must be shorter than the session timeout")
+        self.session = session_timeout
+        self.longest = session_timeout - delivery_timeout
+        self.clock = clock
+        self.poll = poll
+        self._renewed = self._taken = (-1, NEVER)
+        self._current: Callable[[], int] = lambda: -1
+        self._given_up: int | None = None
+
+    def follow(self, current: Callable[[], int]) -> None:
+        """Tells where the group's present generation can be read."""
+        self._current = current
+
+    def renew(self, generation: int, asked_at: float) -> bool:
+        """A heartbeat of this generation, asked at that time of our clock, was answered without error.
+
+        False if that renews nothing, so that the group must be asked to join again: whoever was silent for longer than
+        the session may have been replaced, and one answer does not say that he was not. A coordinator that still loads
+        its groups answers every heartbeat without error (Apache Kafka, `GroupCoordinatorService`).
+        """
+        known = [at for each, at in (self._renewed, self._taken) if each == generation]
+        if known and asked_at - max(known) > self.session:
+            return False
+        self._renewed = (generation, asked_at)
+        return True
+
+    def take(self, generation: int) -> None:
+        """Partitions are assigned; Kafka may give the same generation again after it was given up."""
+        self._taken = (generation, self.clock())
+        if self._given_up == generation:
+            self._given_up = None
+
+    def give_up(self, generation: int) -> None:
+        """From now on nobody waits for this generation's lease: during a rebalance no heartbeat renews it."""
+        self._given_up = generation
+
+    def until(self, generation: int) -> float:
+        """Until when, on our clock, a record may be sent: it is in the log, or given up, before anyone can take over.
+
+        What sends many records in one go of the main loop may ask this once, and then the clock for each. The group
+        may be found to have moved on meanwhile, by the consumer's thread, but not before the time is over: no member
+        is replaced within its session, counted from that heartbeat, unless it joins anew, and ours does that only when
+        the main loop has run again and given up its partitions.
+        """
+        renewed, asked_at = self._renewed
+        return asked_at + self.longest if renewed == generation == self._current() else NEVER
+
+    def holds(self, generation: int) -> bool:
+        """Whether a record may be sent now."""
+        return self.until(generation) >= self.clock()
+
+    @property
+    def age(self) -> float:
+        """Seconds since the last heartbeat that was answered was asked."""
+        return self.clock() - self._renewed[1]
+
+    async def hold(self, generation: int) -> None:
+        """Waits until the lease holds; `GivenUp` if it must not hold; ends the process if the group moved on."""
+        while not self.holds(generation):
+            if generation == self._given_up:
+                raise GivenUp(f"generation {generation}")
+            if self._current() != generation:
+                die(
+                    Exit.LEASE_LOST,
+                    f"the group is at generation {self._current()} and this worker's round at {generation}; "
+                    "its partitions belong to another worker now",
+                )
+            await asyncio.sleep(self.poll)

@@ -1,0 +1,109 @@
+"""The state of one inbox partition as decisions see it: what this round decided, then what the store holds."""
+
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Final
+
+from saga_app.core.decider import Put
+from saga_app.core.retention.rows import LowWatermark
+from saga_app.core.rows import (
+    Account,
+    Balance,
+    ClosedOrder,
+    JournalRow,
+    OrderRow,
+    Row,
+    Stock,
+    Tombstone,
+    decode,
+)
+from saga_app.engine.ports import Store
+
+#: Rows that are kept decoded between rounds, per table and partition.
+MOST_RECENT: Final = 1_500
+
+
+class PartitionState:
+    """Rows of one partition; see `core.decider.Rows`. The overlay holds what is decided and not yet on disk."""
+
+    def __init__(self, journal: str, balances: str | None, stores: Mapping[str, Store]) -> None:
+        self.journal_table = journal
+        self.balance_table = balances
+        self.stores = stores
+        self._overlay: dict[str, dict[str, Row]] = {table: {} for table in stores}
+        self._recent: dict[str, dict[str, Row]] = {table: {} for table in stores}
+        self._policy = self._find_policy()
+        self.low_watermarks = {
+            int(key.rpartition(b":")[2]): LowWatermark.decode(data)
+            for key, data in self.stores[journal].scan(b"low_watermark:")
+        }
+
+    def order(self, key: str) -> OrderRow | ClosedOrder | None:
+        row = self._row(self.journal_table, key)
+        assert row is None or isinstance(row, (OrderRow, ClosedOrder))
+        return row
+
+    def journal(self, key: str) -> JournalRow | None:
+        row = self._row(self.journal_table, key)
+        assert row is None or isinstance(row, JournalRow)
+        return row
+
+    def balance(self, key: str) -> Balance | None:
+        assert self.balance_table is not None
+        row = self._row(self.balance_table, key)
+        assert row is None or isinstance(row, (Stock, Account))
+        return row
+
+    def policy(self) -> JournalRow | None:
+        return self._policy
+
+    def low_watermark(self, partition: int) -> LowWatermark | None:
+        return self.low_watermarks.get(partition)
+
+    def entry(self, key: str) -> Row | None:
+        return self._row(self.journal_table, key)
+
+    def put(self, puts: Iterable[Put]) -> None:
+        """Decided rows: from now on decisions see them."""
+        for table, key, row in puts:
+            self._overlay[table][key] = row
+            if ":" in key and table == self.journal_table:
+                self._heed(key, row)
+
+    def decided(self, table: str) -> dict[bytes, bytes]:
+        """The overlay's rows of a table, encoded."""
+        return {key.encode(): row.encode() for key, row in self._overlay[table].items()}
+
+    def clear(self) -> None:
+        """The overlay is on disk. Its rows are kept for a while: an order that is under way is asked for again."""
+        for table, rows in self._overlay.items():
+            recent = self._recent[table]
+            recent.update(rows)
+            rows.clear()
+            for key in list(islice(recent, max(0, len(recent) - MOST_RECENT))):
+                del recent[key]
+
+    def changed(self) -> dict[str, Row]:
+        """The journal's part of the overlay, by key."""
+        return dict(self._overlay[self.journal_table])
+
+    def _row(self, table: str, key: str) -> Row | None:
+        row = self._overlay[table].get(key) or self._recent[table].get(key)
+        if row is not None:
+            return None if type(row) is Tombstone else row
+        data = self.stores[table].get(key.encode())
+        if data is None:
+            return None
+        row = self._recent[table][key] = decode(table, key, data)
+        return row
+
+    def _heed(self, key: str, row: Row) -> None:
+        """Rows that decisions ask for without a key of their own."""
+        if isinstance(row, LowWatermark):
+            self.low_watermarks[int(key.rpartition(":")[2])] = row
+        elif isinstance(row, JournalRow) and key.startswith("policy:"):
+            self._policy = row
+
+    def _find_policy(self) -> JournalRow | None:
+        found = self.stores[self.journal_table].scan(b"policy:")
+        return max((JournalRow.decode(data) for _, data in found), default=None, key=lambda row: row.version)

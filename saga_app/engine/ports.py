@@ -1,0 +1,145 @@
+"""What a round needs of the world: four small ports. Tests and the simulator bring their own."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, NamedTuple, Protocol
+
+from saga_app.core.rows import Row, Tombstone, is_tombstone, version_of
+
+#: A value may be missing.
+Header = tuple[str, bytes | None]
+#: A tombstone's version.
+VERSION: Final = "saga-version"
+#: A topic, or a table, and a partition of it.
+Place = tuple[str, int]
+#: Where records that name their partition were written: the offsets in each place, in order.
+Offsets = Mapping[Place, Sequence[int]]
+
+
+class Message(NamedTuple):
+    """One record of an inbox; `time` is Kafka's, in milliseconds."""
+
+    offset: int
+    time: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[Header] = ()
+
+
+def size_of(message: Message) -> int:
+    """Bytes of all that somebody may have put into it."""
+    size = len(message.key or b"") + len(message.value or b"")
+    if message.headers:
+        size += sum(len(name) + len(value or b"") for name, value in message.headers)
+    return size
+
+
+class Batch(NamedTuple):
+    """What one fetch brought of one partition: everything from `start` up to, not including, `end`.
+
+    `generation` is the consumer group's when the batch was fetched; a batch of an earlier one is dropped. `size` is the
+    bytes of the messages as they were fetched, and stays what it was where a round takes the batch in parts.
+    """
+
+    partition: int
+    start: int
+    end: int
+    generation: int
+    messages: Sequence[Message]
+    size: int = 0
+
+
+#: What one fetch brought of one inbox.
+Fetch = Sequence[Batch]
+
+
+class Outgoing(NamedTuple):
+    """A record to be written; without a partition, the key's murmur2 hash chooses it."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    partition: int | None = None
+    headers: Sequence[Header] = ()
+
+
+class Inbox(Protocol):
+    """Where batches come from, and where it is said that they are done."""
+
+    async def take(self) -> list[Batch]:
+        """What waits, or as much of it as a round should have, at least one batch, in order."""
+
+    def is_current(self, generation: int) -> bool:
+        """Whether batches of this generation are still ours to decide."""
+
+    def done(self, partition: int, start: int, end: int, generation: int) -> None:
+        """Everything from `start` to `end` is durable; the next commit may include it."""
+
+
+class Log(Protocol):
+    """Where rows and records are written; one port for the journal, one for what is published after it."""
+
+    async def append(self, records: Sequence[Outgoing], generation: int) -> Offsets:
+        """Writes all and waits until the broker has them; where rows are. Raises if one fails.
+
+        Nothing is sent unless this worker certainly still belongs to that generation of the group; returns only then,
+        also where there is nothing to send.
+        """
+
+
+class Observer(Protocol):
+    """Who is told what a worker does; must be quick, and must not raise."""
+
+    def changed(self, topic: str, changes: Mapping[str, Row]) -> None:
+        """A round of this inbox has made these rows of its journal durable, by key."""
+
+    def round_ended(self, topic: str, batches: Sequence[Batch], seconds: float) -> None:
+        """These records of an inbox are decided and durable, and how long that took."""
+
+    def restored(self, seconds: float) -> None:
+        """Partitions were assigned and restored in that time."""
+
+
+class Store(Protocol):
+    """The rows of one table in one partition, on this worker's disk."""
+
+    @property
+    def reached(self) -> int:
+        """Every row of the changelog below this offset is here."""
+
+    @property
+    def inbox(self) -> int | None:
+        """The next inbox offset that this store has not seen, if it knows one."""
+
+    def get(self, key: bytes) -> bytes | None: ...
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Rows whose key begins so, in the order of keys."""
+
+    def write(self, rows: Mapping[bytes, bytes], reached: int, inbox: int | None = None) -> None:
+        """Rows and both offsets in one atomic batch; what is `nothing` is removed."""
+
+
+def row_record(changelog: str, partition: int, key: bytes, row: bytes) -> Outgoing:
+    """A row as it is written to its changelog: nothing is a tombstone that keeps its version."""
+    if is_tombstone(row):
+        version = str(version_of(row)).encode()
+        return Outgoing(changelog, key, None, partition, ((VERSION, version),))
+    return Outgoing(changelog, key, row, partition)
+
+
+def row_in(value: bytes | None, headers: Sequence[tuple[str, bytes | None]] | None) -> bytes:
+    """The row that a changelog's record holds; a tombstone that nobody of ours wrote is older than every row."""
+    if value is not None:
+        return value
+    version = next((text for name, text in headers or () if name == VERSION), None)
+    return Tombstone(-1 if version is None else int(version)).encode()
+
+
+def contiguous(reached: int, offsets: Sequence[int]) -> int:
+    """How far `reached` may go after rows were written at these offsets: it stops before the first gap."""
+    for offset in offsets:
+        if offset == reached:
+            reached += 1
+        elif offset > reached:
+            break
+    return reached

@@ -1,0 +1,145 @@
+"""The log port on librdkafka: idempotent, acks=all, one future per append.
+
+Faust's own producer gives up flushing after 0.1 s (faust.md a9), only logs failed sends (a10) and is not idempotent.
+"""
+
+import asyncio
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from saga_app.engine.lease import NEVER, Lease
+from saga_app.kafka.broker_errors import refused
+from saga_app.kafka.messages import Offsets, Outgoing, Place
+from saga_app.topics import LARGEST_IN_LOG
+
+#: Lets librdkafka's partitioner choose (RD_KAFKA_PARTITION_UA).
+ANY_PARTITION: Final = -1
+
+Told = Callable[[KafkaError | None, Message], None]
+
+
+class DeliveryFailed(Exception):
+    """The broker did not take a record within the delivery timeout."""
+
+
+class _Append:
+    """Records on their way, as many as `sent` says once all of them have been handed over."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, offsets: defaultdict[Place, list[int]]) -> None:
+        self.offsets = offsets
+        self.error: str | None = None
+        self.loop = loop
+        self.future: asyncio.Future[None] = loop.create_future()
+        self._told = 0
+        self._sent: int | None = None
+
+    def placed(self, error: KafkaError | None, message: Message) -> None:
+        """As `delivered`, for a record that names its partition: within one, reports come in the order written."""
+        if error is None:
+            self.offsets[message.topic(), message.partition()].append(message.offset())
+        self.delivered(error, message)
+
+    def delivered(self, error: KafkaError | None, message: Message) -> None:
+        """Called by librdkafka's poll thread, once per record."""
+        if error is not None:
+            self.error = self.error or f"{message.topic()}: {refused(error) or error}"
+        self._told += 1
+        if self._told == self._sent:
+            self.loop.call_soon_threadsafe(self._finish)
+
+    def sent(self, count: int) -> None:
+        """No more records come; called by the loop, maybe after the last of them was told."""
+        self._sent = count
+        if self._told == count:
+            self._finish()
+
+    def _finish(self) -> None:
+        if self.future.done():
+            return
+        if self.error is not None:
+            self.future.set_exception(DeliveryFailed(self.error))
+        else:
+            self.future.set_result(None)
+
+
+class KafkaLog:
+    """Appends records for rounds, repairs and the deadline timer."""
+
+    def __init__(self, config: Mapping[str, Any], delivery_timeout: float, lease: Lease) -> None:
+        self.lease = lease
+        self._producer = Producer(
+            {
+                **config,
+                "enable.idempotence": True,
+                "acks": "all",
+                "linger.ms": 0,
+                "partitioner": "murmur2_random",
+                "delivery.timeout.ms": int(delivery_timeout * 1000),
+                "message.max.bytes": LARGEST_IN_LOG,
+                "queue.buffering.max.messages": 2_000_000,
+                "queue.buffering.max.kbytes": 1024 * 1024,
+                "socket.nagle.disable": True,
+            }
+        )
+        self._running = True
+        self._thread = threading.Thread(target=self._poll, name="saga-producer", daemon=True)
+        self._thread.start()
+
+    async def append(self, records: Sequence[Outgoing], generation: int) -> Offsets:
+        """See `ports.Log`; `DeliveryFailed` if the broker did not take one of them in time."""
+        offsets: defaultdict[Place, list[int]] = defaultdict(list)
+        sent = 0
+        while True:
+            await self.lease.hold(generation)
+            append = _Append(asyncio.get_running_loop(), offsets)
+            sent += self._send(records[sent:], append, generation)
+            await append.future
+            if sent == len(records):
+                return offsets
+
+    def _send(self, records: Sequence[Outgoing], append: _Append, generation: int) -> int:
+        """Hands over as many of the records as the lease allows; how many.
+
+        The clock is asked before each record, since librdkafka counts a record's time from when it is handed over: a
+        process that is paused on its way through a thousand records would send the rest of them as fresh ones when it
+        wakes. The generation need not be: see `Lease.until`.
+        """
+        # A callable per record, or names for the arguments, would double what a record costs here.
+        placed, delivered = append.placed, append.delivered
+        clock, until = self.lease.clock, NEVER
+        count = 0
+        for record in records:
+            if clock() > until:
+                until = self.lease.until(generation)
+                if clock() > until:
+                    break
+            if record.partition is None:
+                self._hand_over(record, ANY_PARTITION, delivered)
+            else:
+                self._hand_over(record, record.partition, placed)
+            count += 1
+        append.sent(count)
+        return count
+
+    def _hand_over(self, record: Outgoing, partition: int, told: Told) -> None:
+        topic, key, value, _, headers = record
+        try:
+            if headers:
+                self._producer.produce(topic, value, key, partition, told, headers=list(headers))
+            else:
+                self._producer.produce(topic, value, key, partition, told)
+        except (BufferError, KafkaException) as error:
+            raise DeliveryFailed(f"{topic}: {error}") from error
+
+    def close(self) -> None:
+        """Stops the poll thread; what is on its way is given up."""
+        self._running = False
+        self._thread.join(timeout=2)
+
+    def _poll(self) -> None:
+        while self._running:
+            self._producer.poll(0.2)

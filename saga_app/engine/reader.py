@@ -1,0 +1,210 @@
+"""The reader: fetches the inboxes with librdkafka, in a thread of its own. Membership and commits stay with Faust.
+
+Faust's fetch loop spends 50 to 200 us per record and can deliver records of an earlier assignment, or skip those that
+were fetched while tables were restored. Here partitions are assigned by hand, from positions that we know, and only
+after the rebalance is over.
+
+One consumer reads all inboxes: at a moderate load most of what a record costs is that threads are woken for it. An
+inbox whose records wait too long for their rounds is taken out of the assignment, and put back from the position that
+we know; librdkafka's own pause would outlive an assignment.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final
+
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Message as KafkaMessage
+
+from saga_app.engine.exits import Exit, die
+from saga_app.kafka.broker_errors import refused
+from saga_app.kafka.headers import headers_of
+from saga_app.kafka.liveness import Liveness
+from saga_app.kafka.messages import Batch, Fetch, Message, Place, size_of
+from saga_app.kafka.retries import MOVING
+from saga_app.settings import readers_group
+
+logger = logging.getLogger(__name__)
+
+#: Records of one fetch at most.
+MOST_RECORDS: Final = 2_000
+
+
+class Reader:
+    """Reads assigned partitions of all inboxes from given positions and hands over what each fetch brought."""
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        topics: Sequence[str],
+        deliver: Callable[[Mapping[str, Fetch]], None],
+        has_room: Callable[[str], bool],
+    ) -> None:
+        self.topics = topics
+        self._deliver = deliver
+        self._has_room = has_room
+        self._wanted: tuple[dict[Place, int], int] | None = None
+        self._changed = threading.Event()
+        self._running = True
+        self._next: dict[Place, int] = {}
+        #: Inboxes that are not assigned at present, because there is no room.
+        self._held: set[str] = set()
+        self._ends: dict[Place, int] = {}
+        self._looked = 0.0
+        self._generation = -1
+        self._liveness = Liveness(topics[0])
+        self._config = {
+            **config,
+            "group.id": readers_group(config),
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "error",
+            "isolation.level": "read_committed",
+            "max.poll.interval.ms": 86_400_000,
+            # What is assigned while a fetch waits at the broker is asked for with the next one.
+            "fetch.wait.max.ms": 100,
+            "fetch.queue.backoff.ms": 20,
+            "queued.max.messages.kbytes": 16 * 1024,
+            "fetch.message.max.bytes": 1024 * 1024,
+            "socket.nagle.disable": True,
+        }
+        self._thread = threading.Thread(target=self._run, name="saga-reader", daemon=True)
+        self._thread.start()
+
+    def assign(self, positions: Mapping[Place, int], generation: int) -> None:
+        """Reads these partitions from these offsets on; batches carry the generation."""
+        self._wanted = (dict(positions), generation)
+        self._changed.set()
+
+    def unassign(self) -> None:
+        """Stops reading; batches on their way carry the old generation."""
+        self._wanted = ({}, -1)
+        self._changed.set()
+
+    def behind(self, topic: str) -> int:
+        """Records that are in the inbox and not fetched, as far as the last fetches told."""
+        ends = self._ends.items()
+        return sum(max(0, end - self._next.get(place, end)) for place, end in ends if place[0] == topic)
+
+    def close(self) -> None:
+        """Ends the thread."""
+        self._running = False
+        self._changed.set()
+        self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        consumer = Consumer(self._config)
+        try:
+            while self._running:
+                if self._changed.is_set():
+                    self._change(consumer)
+                    self._liveness.heard()
+                if not self._next:
+                    self._changed.wait(0.5)
+                    continue
+                self._look(consumer)
+                self._make_way(consumer)
+                first = consumer.poll(0.01 if self._held else 0.1)
+                if first is not None:
+                    self._liveness.heard()
+                    self._hand_over([first, *consumer.consume(MOST_RECORDS - 1, 0)], consumer)
+                elif self._liveness.is_cut_off(consumer):
+                    logger.warning("no broker answers the reader of the inboxes; it connects anew")
+                    consumer.close()
+                    consumer = Consumer(self._config)
+                    self._assign(consumer)
+        except Exception as error:
+            die(Exit.ROUND_FAILED, f"reading {', '.join(self.topics)}: {error!r}")
+        finally:
+            consumer.close()
+
+    def _change(self, consumer: Consumer) -> None:
+        self._changed.clear()
+        wanted = self._wanted
+        if wanted is None:
+            return
+        self._next, self._generation = dict(wanted[0]), wanted[1]
+        self._assign(consumer)
+
+    def _assign(self, consumer: Consumer) -> None:
+        """Everything from where it is; what has no room is left out again by `_make_way`."""
+        self._held = set()
+        self._ends = {}
+        if self._next:
+            consumer.assign(self._places(self.topics))
+        else:
+            consumer.unassign()
+
+    def _make_way(self, consumer: Consumer) -> None:
+        """Goes on without the inboxes that have no room, and with those that have some again."""
+        full = {topic for topic in self.topics if not self._has_room(topic)}
+        if full == self._held:
+            return
+        if places := self._places(full - self._held):
+            consumer.incremental_unassign(places)
+        if places := self._places(self._held - full):
+            consumer.incremental_assign(places)
+        self._held = full
+
+    def _places(self, topics: Collection[str]) -> list[TopicPartition]:
+        """Their partitions, and where each is to be read from."""
+        return [TopicPartition(*place, at) for place, at in self._next.items() if place[0] in topics]
+
+    def _look(self, consumer: Consumer) -> None:
+        """Once a second: where each partition ends, as librdkafka knows it without asking."""
+        now = time.monotonic()
+        if now - self._looked < 1.0:
+            return
+        self._looked = now
+        self._ends = {
+            place: consumer.get_watermark_offsets(TopicPartition(*place), cached=True)[1]
+            for place in self._next
+        }
+
+    def _hand_over(self, fetched: list[KafkaMessage], consumer: Consumer) -> None:
+        found: dict[Place, list[Message]] = {}
+        for each in fetched:
+            error = each.error()
+            if error is not None:
+                self._check(error, each, consumer)
+                continue
+            place, offset = (each.topic(), each.partition()), each.offset()
+            # What lies below belongs to an earlier assignment.
+            if offset >= self._next.get(place, offset + 1):
+                message = Message(offset, each.timestamp()[1], each.key(), each.value(), headers_of(each))
+                found.setdefault(place, []).append(message)
+        fetch: dict[str, list[Batch]] = {}
+        for place, messages in found.items():
+            fetch.setdefault(place[0], []).append(self._batch(place, messages))
+        if fetch:
+            self._deliver(fetch)
+
+    def _batch(self, place: Place, messages: list[Message]) -> Batch:
+        start, end = self._next[place], messages[-1].offset + 1
+        self._next[place] = end
+        size = sum(map(size_of, messages))
+        return Batch(place[1], start, end, self._generation, messages, size)
+
+    def _check(self, error: KafkaError, message: KafkaMessage, consumer: Consumer) -> None:
+        if error.code() in MOVING or error.retriable():
+            return
+        topic, partition = place = message.topic(), message.partition()
+        position = self._next.get(place)
+        if position is not None and error.code() == KafkaError._AUTO_OFFSET_RESET:
+            first, _ = consumer.get_watermark_offsets(TopicPartition(*place), timeout=10)
+            if position < first:
+                die(Exit.RECORDS_CUT, cut(topic, partition, position, first))
+        where = f"reading {topic}[{partition}] at offset {position}"
+        if words := refused(error):
+            die(Exit.BROKER_REFUSED, f"{where}: {words}")
+        die(Exit.ROUND_FAILED, f"{where}: {error}")
+
+
+def cut(topic: str, partition: int, position: int, first: int) -> str:
+    """Why a worker must not go on: records are gone that nobody has decided, as far as it knows."""
+    return (
+        f"{topic}[{partition}] must be read from offset {position} on, but it begins at {first}: records were "
+        "deleted before they were decided; docs/how-to/keep-topics-small.md says what to do"
+    )

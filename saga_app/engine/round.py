@@ -1,0 +1,312 @@
+"""The round: decide, journal, publish, apply, acknowledge, over and over.
+
+What has been published follows from a decision that is durable; balances never run ahead of the journal; the disk
+never runs ahead of the changelog; the committed offset never runs ahead of anything. A crash between any two steps
+leaves a prefix, and the replay finds either nothing (and decides the same again, as the fold is pure) or a journal
+row (and sends the recorded outcome again). The round knows nothing of Faust or Kafka.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import StrEnum
+from itertools import islice
+from typing import Final, NamedTuple
+
+from saga_app import topics, wire
+from saga_app.core.decider import Decider, Position, Verdict
+from saga_app.core.errors import Fault, Rejected
+from saga_app.core.records import ForPartition, OrderCompleted, PolicyChanged, Record, StepRequest
+from saga_app.core.retention.rows import is_milestone
+from saga_app.core.rows import Row
+from saga_app.dead_letters.format import dead_letter
+from saga_app.engine.misrouted import is_misrouted, marked
+from saga_app.engine.partition_state import PartitionState
+from saga_app.engine.ports import Inbox, Log, contiguous, row_record
+from saga_app.kafka.messages import Batch, Message, Outgoing, Place, size_of
+from saga_app.wire import Kept
+
+#: Records decided in one round at most: what is decided and not durable stays bounded.
+MOST_RECORDS: Final = 4_000
+#: Bytes of these, so that a round of large orders does not block the main loop for seconds.
+MOST_BYTES: Final = 4 * 1024 * 1024
+#: Bytes of the records that a worker has written and not yet read back; parsed, they take about ten times as much.
+MOST_WRITTEN: Final = 4 * 1024 * 1024
+
+
+class Point(StrEnum):
+    """Between the steps; tests stop a worker here."""
+
+    DECIDED = "decided"
+    JOURNALLED = "journalled"
+    PUBLISHED = "published"
+    APPLIED = "applied"
+    ACKNOWLEDGED = "acknowledged"
+
+
+class Note(NamedTuple):
+    """What is logged of a record; `alarm`: it must not happen."""
+
+    text: str
+    order_id: str | None = None
+    alarm: bool = False
+
+
+class Span(NamedTuple):
+    """The part of a partition's inbox that this round decided."""
+
+    partition: int
+    start: int
+    end: int
+    generation: int
+
+
+#: Rows of the journal, by key.
+Changed = Mapping[str, Row]
+#: No decision shares a round with a change of rules, and all that came before orders leave is settled when they do.
+ALONE: Final = (PolicyChanged, ForPartition)
+
+
+class Round:
+    """The rounds of one agent, over all partitions of its inbox that this worker owns."""
+
+    def __init__(
+        self,
+        topic: str,
+        decider: Decider,
+        partitions: int,
+        changelog: Callable[[str], str],
+        *,
+        inbox: Inbox,
+        journal: Log,
+        publisher: Log,
+        states: Mapping[int, PartitionState],
+        written: Kept[Record] | None = None,
+        passing: Callable[[Point], None] = lambda point: None,
+        applied: Callable[[int, Changed], None] = lambda partition, changed: None,
+    ) -> None:
+        self.topic = topic
+        self.decider = decider
+        self.partitions = partitions
+        self.changelog = changelog
+        self.inbox = inbox
+        self.journal = journal
+        self.publisher = publisher
+        self.states = states
+        #: What this worker has sent and will read back itself, each record once: it need not parse it.
+        self.written = Kept[Record](MOST_WRITTEN) if written is None else written
+        self.passing = passing
+        self.applied = applied
+        #: How many records met which fate, since the start.
+        self.verdicts: Counter[Verdict] = Counter()
+        #: Records decided in the last round.
+        self.size = 0
+        #: What checkout tells people, and what must not happen: each is logged by the caller.
+        self.notes: list[Note] = []
+
+    async def run(self, batches: list[Batch]) -> None:
+        """Decides everything in the batches, in as many rounds as it needs."""
+        waiting = list(batches)
+        while waiting:
+            spans, sends, waiting = self._decide(waiting)
+            await self._make_durable(spans, sends)
+            waiting = [batch for batch in waiting if self.inbox.is_current(batch.generation)]
+
+    def _decide(self, batches: list[Batch]) -> tuple[list[Span], list[Outgoing], list[Batch]]:
+        """What one round may hold: the spans decided, the records to send, and the batches left."""
+        sends: list[Outgoing] = []
+        spans: list[Span] = []
+        left: list[Batch] = []
+        closed: set[int] = set()
+        room, budget = MOST_RECORDS, MOST_BYTES
+        for batch in batches:
+            fitting = _fitting(batch.messages, room, budget)
+            if batch.partition in closed or fitting < min(1, len(batch.messages)):
+                closed.add(batch.partition)
+                left.append(batch)
+                continue
+            begun = any(span.partition == batch.partition for span in spans)
+            used, stop = self._decide_batch(batch, fitting, sends, begun=begun)
+            room -= used
+            budget -= sum(map(size_of, batch.messages[:used]))
+            if stop:
+                closed.add(batch.partition)
+            whole = used == len(batch.messages)
+            end = batch.end if whole else batch.messages[used].offset
+            if end > batch.start:
+                spans.append(Span(batch.partition, batch.start, end, batch.generation))
+            if not whole:
+                closed.add(batch.partition)
+                left.append(batch._replace(start=end, messages=batch.messages[used:]))
+        self.size = MOST_RECORDS - room
+        return spans, sends, left
+
+    def _decide_batch(
+        self, batch: Batch, fitting: int, sends: list[Outgoing], *, begun: bool
+    ) -> tuple[int, bool]:
+        """Decides the batch's messages in order; how many, and whether its partition must wait for the next round.
+
+        `begun`: messages of this partition are in the round already.
+        """
+        partition, state = batch.partition, self.states[batch.partition]
+        for used, message in enumerate(islice(batch.messages, fitting)):
+            try:
+                record = self._read(message)
+                alone = isinstance(record, ALONE)
+                if alone and (used or begun):
+                    return used, True
+                self._decide_one(record, message, partition, state, sends)
+                if alone:
+                    return 1, True
+            except Rejected as rejection:
+                self.verdicts[Verdict.DEAD] += 1
+                if rejection.fault is Fault.CONTRADICTION:
+                    where = f"{self.topic}[{batch.partition}] offset {message.offset}"
+                    self.notes.append(Note(f"ALARM {rejection} at {where}", alarm=True))
+                sends.append(dead_letter(self.topic, batch.partition, message, rejection))
+        return fitting, False
+
+    def _read(self, message: Message) -> Record:
+        value = message.value or b""
+        record = self.written.take(value) or wire.decode(message.value)
+        if not isinstance(record, self.decider.accepts):
+            raise Rejected(Fault.UNEXPECTED_RECORD, f"{record.type} does not belong into {self.topic}")
+        return record
+
+    def _decide_one(
+        self, record: Record, message: Message, partition: int, state: PartitionState, sends: list[Outgoing]
+    ) -> None:
+        if is_misrouted(record, message, partition, self.partitions):
+            sends.append(self._sent_on(record, message))
+            self.verdicts[Verdict.SENT_ON] += 1
+            return
+        decision = self.decider.decide(record, Position(message.offset, message.time, partition), state)
+        self.verdicts[decision.verdict] += 1
+        if decision.note is not None:
+            self._note(record, decision.note)
+        state.put(decision.puts)
+        sends.extend([self._outgoing(sent) for sent in decision.sends])
+
+    def _outgoing(self, record: Record) -> Outgoing:
+        sent = outgoing(record)
+        # What is in these was validated when the order was placed: read, they would be the same.
+        if isinstance(record, (StepRequest, OrderCompleted)) and self._comes_back(record):
+            assert sent.value is not None
+            self.written.keep(sent.value, record)
+        return sent
+
+    def _comes_back(self, record: Record) -> bool:
+        """Whether this worker will read what it sends: it has the same partitions of every inbox."""
+        if len(self.states) == self.partitions:
+            return True
+        return topics.partition_for(record, self.partitions) in self.states
+
+    def _sent_on(self, record: Record, message: Message) -> Outgoing:
+        return outgoing(record)._replace(topic=self.topic, value=message.value, headers=marked(message))
+
+    def _note(self, record: Record, text: str) -> None:
+        key, order_id = topics.key_of(record), getattr(record, "order_id", None)
+        of = "partition" if isinstance(record, ForPartition) else "order"
+        self.notes.append(Note(f"{of} {order_id or key}: {text}", order_id))
+
+    async def _make_durable(self, spans: list[Span], sends: list[Outgoing]) -> None:
+        """Steps 2 to 5, in exactly this order."""
+        if not spans:
+            return
+        generation = spans[0].generation
+        touched = sorted({span.partition for span in spans})
+        self.passing(Point.DECIDED)
+        rows = self._rows(touched, self.decider.journal)
+        reached = await self._journal(rows, generation)
+        self.passing(Point.JOURNALLED)
+        balances = self._rows(touched, self.decider.balances)
+        reached.update(await self._publish(balances, sends, generation))
+        self.passing(Point.PUBLISHED)
+        self._apply(spans, rows | balances, reached)
+        self.passing(Point.APPLIED)
+        for span in spans:
+            self.inbox.done(*span)
+        self.passing(Point.ACKNOWLEDGED)
+
+    def _rows(self, partitions: Iterable[int], table: str | None) -> "Rows":
+        if table is None:
+            return {}
+        found = {(table, partition): self.states[partition].decided(table) for partition in partitions}
+        return {place: rows for place, rows in found.items() if rows}
+
+    async def _journal(self, rows: "Rows", generation: int) -> "Reached":
+        return await self._write(self.journal, rows, _in_sequence(self._records(rows)), generation)
+
+    async def _publish(self, balances: "Rows", sends: Iterable[Outgoing], generation: int) -> "Reached":
+        return await self._write(self.publisher, balances, [[*self._records(balances), *sends]], generation)
+
+    def _records(self, rows: "Rows") -> list[Outgoing]:
+        return [
+            row_record(self.changelog(table), partition, key, value)
+            for (table, partition), changed in rows.items()
+            for key, value in changed.items()
+        ]
+
+    async def _write(
+        self, log: Log, rows: "Rows", appends: Iterable[Sequence[Outgoing]], generation: int
+    ) -> "Reached":
+        """Writes these records, one append after the other; how far the changelog of each row is held afterwards.
+
+        Where there is nothing to write, the log is asked all the same whether this worker may: one that was paused
+        while it restored decides on old rows, and must not note on its disk what it has seen.
+        """
+        offsets: defaultdict[Place, list[int]] = defaultdict(list)
+        for records in appends:
+            for place, written in (await log.append(records, generation)).items():
+                offsets[place].extend(written)
+        return {
+            (table, partition): contiguous(
+                self.states[partition].stores[table].reached, offsets[self.changelog(table), partition]
+            )
+            for table, partition in rows
+        }
+
+    def _apply(self, spans: list[Span], rows: "Rows", reached: "Reached") -> None:
+        ends = {span.partition: span.end for span in spans}
+        for partition, end in ends.items():
+            state = self.states[partition]
+            for table, store in state.stores.items():
+                changed = rows.get((table, partition), {})
+                inbox = end if table == self.decider.journal else None
+                if changed or inbox is not None:
+                    store.write(changed, reached.get((table, partition), store.reached), inbox)
+            changes = state.changed()
+            state.clear()
+            self.applied(partition, changes)
+
+
+Rows = dict[Place, dict[bytes, bytes]]
+Reached = dict[Place, int]
+
+
+def _in_sequence(records: Iterable[Outgoing]) -> list[list[Outgoing]]:
+    """What a low watermark rests on, the low watermark, what it makes superfluous, and what names that: each in its turn.
+
+    Of one append a part may be lost and what follows it written: librdkafka does not promise that there are no gaps.
+    """
+    appends: list[list[Outgoing]] = [[]]
+    for record in records:
+        if is_milestone(record.key or b""):
+            appends += [record], []
+        else:
+            appends[-1].append(record)
+    return [each for each in appends if each] or [[]]
+
+
+def _fitting(messages: Sequence[Message], room: int, budget: int) -> int:
+    """How many of the messages fit: the last one may pass the budget, so that every record fits into some round."""
+    for count, message in enumerate(islice(messages, room)):
+        if budget <= 0:
+            return count
+        budget -= size_of(message)
+    return min(room, len(messages))
+
+
+def outgoing(record: Record) -> Outgoing:
+    """The record as bytes, for the topic and key that follow from it, and the partition that it names, if any."""
+    partition = record.partition if isinstance(record, ForPartition) else None
+    return Outgoing(topics.topic_of(record), topics.key_of(record).encode(), wire.encode(record), partition)

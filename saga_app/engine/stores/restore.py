@@ -1,0 +1,125 @@
+"""Restore: bring a partition's rows up to its changelogs before the first decision.
+
+The end of the balances' changelog is taken first and read no further; the journal's end is taken after it, so
+balances never run ahead of the journal. Nor may they lag behind a low watermark, since what is below it is not decided again:
+the journal's end must have been the same before.
+
+Per key the row with the highest version wins, also over what is on disk: a worker that lost its partitions may have
+written old rows behind new ones. Such a key is written again by its new owner, because compaction keeps the row that
+was written last.
+
+A tombstone is a row too: nothing, of its version. When it is itself compacted away, the low watermarks still say which rows
+must not be there (decision 0010). Those are known at the end, with the last low watermark, and stay on disk until nothing is
+written in their place: the disk never runs ahead of the changelog.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple, Protocol
+
+from saga_app.core.retention.rows import LowWatermarks
+from saga_app.core.rows import Tombstone, version_of
+from saga_app.engine.ports import Store, contiguous, row_record
+from saga_app.kafka.messages import Outgoing
+
+#: Keys that are remembered until the last low watermark is known; where there are more, all rows are looked at once more.
+MOST_KEYS: Final = 100_000
+_CLOSED: Final = b"closed:"
+
+
+class Logged(NamedTuple):
+    """One row in a changelog."""
+
+    offset: int
+    key: bytes
+    value: bytes
+
+
+class Changelog(Protocol):
+    """A changelog partition, to be read."""
+
+    topic: str
+    partition: int
+
+    def end(self) -> int:
+        """The offset after the last row."""
+
+    def read(self, start: int, end: int) -> Iterator[Sequence[Logged]]:
+        """The rows from `start` up to, not including, `end`, in chunks."""
+
+
+class Stale(NamedTuple):
+    """Where the first old row lies behind a newer one, which is this."""
+
+    offset: int
+    winner: bytes
+
+
+class Restored(NamedTuple):
+    """What a restore did: rows read, and rows that must be written again."""
+
+    rows: int
+    repairs: dict[bytes, bytes]
+
+
+def restore(changelog: Changelog, end: int, store: Store) -> Restored:
+    """Reads the changelog from where the store has reached, up to `end`.
+
+    The store has reached the end only when all is done: a restore that was stopped begins again where this one did.
+    """
+    began = following = store.reached
+    whole, read = True, 0
+    stale: dict[bytes, Stale] = {}
+    keys: set[bytes] = set()
+    for chunk in changelog.read(began, end):
+        store.write(_highest(chunk, store, stale), began)
+        read += len(chunk)
+        whole = whole and chunk[0].offset == following and chunk[-1].offset == following + len(chunk) - 1
+        following = chunk[-1].offset + 1
+        if len(keys) <= MOST_KEYS:
+            keys.update(row.key for row in chunk)
+    # Where nothing was compacted away, every tombstone was met: only rows behind them can be too many.
+    few = whole and following >= end and len(keys) <= MOST_KEYS
+    late = _below_low_watermark(store, keys if few else None) if began < end else {}
+    # Until a key is written again, the next restore must meet its stale row again.
+    reached = began if late else min((each.offset for each in stale.values()), default=max(end, began))
+    store.write({}, reached)
+    return Restored(read, {**{key: each.winner for key, each in stale.items()}, **late})
+
+
+def _highest(chunk: Iterable[Logged], store: Store, stale: dict[bytes, Stale]) -> dict[bytes, bytes]:
+    """The chunk's rows that are not older than what is known; notes where an old row lies behind a newer one."""
+    rows: dict[bytes, bytes] = {}
+    for offset, key, value in chunk:
+        known = rows.get(key) or store.get(key)
+        if known is not None and version_of(known) > version_of(value):
+            stale.setdefault(key, Stale(offset, known))
+            continue
+        stale.pop(key, None)
+        if known is None or version_of(known) < version_of(value):
+            rows[key] = value
+    return rows
+
+
+def _below_low_watermark(store: Store, keys: Iterable[bytes] | None) -> dict[bytes, bytes]:
+    """Nothing in place of each row, of these or of all, that must not be there any more."""
+    low_watermarks = LowWatermarks(store.scan(b"low_watermark:"))
+    if not low_watermarks:
+        return {}
+    rows = store.scan(b"") if keys is None else ((key, store.get(key) or b"") for key in sorted(keys))
+    nothing = Tombstone(low_watermarks.version).encode()
+    late = {key: nothing for key, row in rows if low_watermarks.is_below(key, row)}
+    if keys is not None and any(key.startswith(_CLOSED) for key in late):
+        # Who forgot these orders was stopped before their tombstones, and now nothing names them any more.
+        return _below_low_watermark(store, None)
+    return late
+
+
+def repair_records(changelog: Changelog, restored: Restored) -> list[Outgoing]:
+    """The rows that are to be written again; names after what they name, in case that only some are written."""
+    repairs = sorted(restored.repairs.items(), key=lambda repair: repair[0].startswith(_CLOSED))
+    return [row_record(changelog.topic, changelog.partition, key, row) for key, row in repairs]
+
+
+def repaired(store: Store, end: int, repairs: Mapping[bytes, bytes], offsets: Sequence[int]) -> None:
+    """The repairs are in the log: they are held, what was read up to `end`, and what follows it without a gap."""
+    store.write(repairs, contiguous(max(end, store.reached), offsets))

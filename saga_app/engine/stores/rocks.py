@@ -1,0 +1,197 @@
+"""The store port on RocksDB: one database per table and partition, with bounded memory for all of them together.
+
+There is no write-ahead log: the changelog is one. What memory held at a kill -9, 32 MiB at most, is read again from
+there, and a database is always a *prefix* of what was written to it: whatever is cut off, `reached` goes back with the
+rows. With a log of its own a database can lose rows in the middle and still claim to hold them (decision 0008).
+"""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from rocksdict import (
+    AccessType,
+    BlockBasedOptions,
+    Cache,
+    Options,
+    Rdict,
+    WriteBatch,
+    WriteBufferManager,
+    WriteOptions,
+)
+
+from saga_app.core.rows import is_tombstone
+from saga_app.engine.stores.errors import DiskFailed, StoreDamaged, does_not_open, named, remove, set_aside
+
+logger = logging.getLogger(__name__)
+
+MEBIBYTE: Final = 1024 * 1024
+#: Faust's name for the offset up to which a store follows its changelog; here the last offset held.
+OFFSET_KEY: Final = b"__faust\0offset__"
+INBOX_KEY: Final = b"__saga\0inbox__"
+TOPIC_KEY: Final = b"__saga\0topic__"
+_OWN_KEYS: Final = frozenset({OFFSET_KEY, INBOX_KEY, TOPIC_KEY})
+_RAW: Final = Options(raw_mode=True)
+
+
+class Memory:
+    """One block cache and one budget of write buffers, shared by all databases of a worker.
+
+    Stock Faust gives each of them 2 GiB of cache and 192 MiB of write buffers (faust.md c8).
+    """
+
+    def __init__(self, cache_bytes: int = 80 * MEBIBYTE, write_bytes: int = 32 * MEBIBYTE) -> None:
+        # What the write buffers use is taken from the cache, so the cache must be much larger than they are.
+        self._cache = Cache(cache_bytes)
+        self._buffers = WriteBufferManager.new_write_buffer_manager_with_cache(
+            write_bytes, False, self._cache
+        )
+
+    def options(self) -> Options:
+        """Options of one database."""
+        options = Options(raw_mode=True)
+        options.create_if_missing(True)
+        options.set_max_open_files(64)
+        options.set_write_buffer_manager(self._buffers)
+        options.set_write_buffer_size(4 * MEBIBYTE)
+        options.set_max_write_buffer_number(2)
+        options.set_keep_log_file_num(2)
+        # 4 MiB would be set apart for each.
+        options.set_manifest_preallocation_size(MEBIBYTE // 16)
+        # RocksDB's defaults, said aloud: names and sizes of all files are compared with the manifest at opening, every
+        # block with its checksum when it is read, and damage that a compaction meets stops the writes.
+        options.set_paranoid_checks(True)
+        table = BlockBasedOptions()
+        table.set_bloom_filter(10, False)
+        table.set_block_cache(self._cache)
+        table.set_cache_index_and_filter_blocks(True)
+        options.set_block_based_table_factory(table)
+        return options
+
+
+class RocksStore:
+    """Rows of one table and partition; see `ports.Store`."""
+
+    def __init__(self, path: Path, memory: Memory, *, read_only: bool = False) -> None:
+        self.path = path
+        self._memory = memory
+        self._read_only = read_only
+        self._reached = 0
+        self._inbox: int | None = None
+        self._db = self._open()
+        self._load()
+
+    @property
+    def reached(self) -> int:
+        return self._reached
+
+    @property
+    def inbox(self) -> int | None:
+        return self._inbox
+
+    @property
+    def topic_id(self) -> str | None:
+        """Which incarnation of the changelog these rows come from."""
+        data = self.get(TOPIC_KEY)
+        return None if data is None else data.decode()
+
+    def get(self, key: bytes) -> bytes | None:
+        try:
+            data: bytes | None = self._db.get(key)
+        except Exception as error:
+            raise named(self.path, error) from error
+        return data
+
+    def scan(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        # Not `Rdict.items()`: that ends at a damaged block as if there were no more rows.
+        rows = self._db.iter()
+        rows.seek(prefix)
+        while rows.valid():
+            key = rows.key()
+            if not key.startswith(prefix):
+                return
+            if key not in _OWN_KEYS:
+                yield key, rows.value()
+            rows.next()
+        try:
+            rows.status()
+        except Exception as error:
+            raise named(self.path, error) from error
+
+    def write(self, rows: Mapping[bytes, bytes], reached: int, inbox: int | None = None) -> None:
+        batch = WriteBatch(raw_mode=True)
+        for key, value in rows.items():
+            if is_tombstone(value):
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        if reached != self._reached:
+            batch.put(OFFSET_KEY, str(reached - 1).encode())
+        if inbox is not None:
+            batch.put(INBOX_KEY, str(inbox).encode())
+        self._write(batch)
+        self._reached = reached
+        self._inbox = self._inbox if inbox is None else inbox
+
+    def belong_to(self, topic_id: str) -> None:
+        """Remembers which incarnation of the changelog these rows come from."""
+        batch = WriteBatch(raw_mode=True)
+        batch.put(TOPIC_KEY, topic_id.encode())
+        self._write(batch)
+
+    def empty(self, why: str) -> None:
+        """Throws everything away; the rows come back from the changelog."""
+        logger.warning("rebuilding %s from its changelog: %s", self.path.name, why)
+        with suppress(DiskFailed, StoreDamaged):
+            self.close()
+        try:
+            remove(self.path)
+        except OSError as error:
+            raise named(self.path, error) from error
+        self._db = self._open()
+        self._load()
+
+    def close(self) -> None:
+        """Writes what is in memory and gives up the lock on the files, also where that fails."""
+        try:
+            self._db.close()
+        except Exception as error:
+            raise named(self.path, error) from error
+
+    def _write(self, batch: WriteBatch) -> None:
+        try:
+            self._db.write(batch)
+        except Exception as error:
+            raise named(self.path, error) from error
+
+    def _load(self) -> None:
+        reached, inbox = self.get(OFFSET_KEY), self.get(INBOX_KEY)
+        self._reached = 0 if reached is None else int(reached) + 1
+        self._inbox = None if inbox is None else int(inbox)
+
+    def _open(self) -> Rdict:
+        try:
+            if not self._read_only:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                return self._opened()
+            except Exception as error:
+                if self._read_only or not does_not_open(error):
+                    raise
+                aside = set_aside(self.path)
+                logger.warning(
+                    "%s does not open (%s); moved aside to %s and rebuilt", self.path.name, error, aside.name
+                )
+                return self._opened()
+        except Exception as error:
+            raise named(self.path, error) from error
+
+    def _opened(self) -> Rdict:
+        access = AccessType.read_only() if self._read_only else AccessType.read_write()
+        db = Rdict(str(self.path), self._memory.options(), access_type=access)
+        options = WriteOptions()
+        options.disable_wal = True
+        db.set_write_options(options)
+        return db

@@ -1,0 +1,1 @@
+"""The copy: topics are read and written to SQL, in transactions with their offsets."""

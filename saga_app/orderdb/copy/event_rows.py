@@ -1,0 +1,97 @@
+"""What happened: each record of an inbox about an order, and each dead letter, known by its place."""
+
+import json
+from collections.abc import Iterable
+from typing import Any, Final
+
+from saga_app import wire
+from saga_app.core.errors import Rejected
+from saga_app.core.fields import Model
+from saga_app.core.records import OrderPlaced, Record, StepRequest
+from saga_app.dead_letters.format import LetterId
+from saga_app.dead_letters.letter import Replay, Stored, read_letter, read_marker, text
+from saga_app.kafka.headers import headers_of
+from saga_app.orderdb import schema
+from saga_app.orderdb.copy.batch import Entries, Fields, fit, fitting
+from saga_app.orderdb.traces.traceparent import traceparent
+
+
+def _is_about_an_order(model: type[Model]) -> bool:
+    return issubclass(model, StepRequest) or "order_id" in model.model_fields
+
+
+#: What an event tells beside its type.
+_TOMBSTONE: Final = dict.fromkeys(("reason", "step", "attempt", "note"))
+#: Which of these each kind of record has; None where it is about no order.
+_TOLD: Final = {
+    model: [name for name in _TOMBSTONE if name in model.model_fields] if _is_about_an_order(model) else None
+    for model in Record.__args__
+}
+
+
+def event(entries: Entries, message: Any) -> None:
+    """A record of an inbox, unless it names no order or cannot be read."""
+    try:
+        record: Any = wire.decode(message.value())
+    except Rejected:
+        # It is a dead letter, or will be one.
+        return
+    names = _TOLD[type(record)]
+    if names is None:
+        return
+    place = (message.topic(), message.partition(), message.offset())
+    fields = {
+        **_placed(place),
+        "order_id": record.order_id,
+        "time": message.timestamp()[1],
+        "type": record.type,
+        **_TOMBSTONE,
+        "traceparent": None,
+    }
+    for name in names:
+        fields[name] = _told(getattr(record, name))
+    if isinstance(record, OrderPlaced):
+        fields["traceparent"] = traceparent(headers_of(message))
+        entries.placed.add(record.order_id)
+    entries.once(schema.order_events, place, fields)
+
+
+def _told(value: str | int | None) -> str | int | None:
+    return fit(str(value)) if isinstance(value, str) else value and fitting(value)
+
+
+def letter_or_marker(entries: Entries, message: Stored) -> None:
+    """A record of `dead_letters`; what none of ours wrote is left out."""
+    if letter := read_letter(message):
+        place = (letter.id.topic, letter.id.partition, fitting(letter.id.offset))
+        fields = {
+            **_placed(place),
+            "time": letter.time,
+            "sent": fitting(letter.sent),
+            "reason": fit(letter.reason),
+            "detail": fit(letter.detail),
+            "key": letter.key,
+            "value": letter.value,
+            "headers": json.dumps([[name, text(value)] for name, value in letter.headers]),
+            "replay_of": str(letter.replay_of) if letter.replay_of else None,
+        }
+        entries.earliest(schema.dead_letters, place, fields)
+    elif marked := read_marker(message):
+        _marker(entries, message, *marked)
+
+
+def _marker(entries: Entries, message: Any, letter: LetterId, replay: Replay) -> None:
+    place = (message.partition(), message.offset())
+    fields = {
+        "marker_partition": place[0],
+        "marker_offset": place[1],
+        **_placed((letter.topic, letter.partition, fitting(letter.offset))),
+        "time": replay.time,
+        "sha256": fit(replay.sha256),
+        "sent_to": fit(replay.sent_to),
+    }
+    entries.once(schema.replays, place, fields)
+
+
+def _placed(place: Iterable[Any]) -> Fields:
+    return dict(zip(("topic", "partition", "at_offset"), place, strict=True))

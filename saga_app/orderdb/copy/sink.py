@@ -1,0 +1,134 @@
+"""Writes batches: rows and offsets in one transaction, and never over somebody else's work.
+
+`source.batches` counts what was written. Every transaction raises it by one, and only from the number that its writer
+has seen last. So it does no harm if two processes copy into one database, or if one empties it while another writes:
+whoever comes second finds another number, writes nothing, and reads the offsets anew.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from sqlalchemy import delete, func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from saga_app.kafka.messages import Place
+from saga_app.orderdb import schema
+from saga_app.orderdb.copy.batch import Entries
+from saga_app.orderdb.copy.source_topics import Origin
+from saga_app.orderdb.copy.upserts import Postgresql, Sqlite
+from saga_app.orderdb.database import Database, DatabaseWrong
+
+
+class CopyPosition(NamedTuple):
+    """How far was copied, as of so many batches; `emptied` names topics that are others than those copied."""
+
+    batches: int
+    next: dict[Place, int]
+    emptied: list[str]
+
+
+class Overtaken(Exception):
+    """Somebody else has written to the database since we last did."""
+
+
+class Sink:
+    """The writing side of the order database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._statements = Sqlite() if database.is_sqlite else Postgresql()
+
+    async def begin(self, origin: Origin) -> CopyPosition:
+        """How far this origin was copied. Whatever was copied from topics that were deleted since is removed.
+
+        `DatabaseWrong` if the database is a copy of another application, or of another cluster's.
+        """
+        async with self._database.transaction() as connection:
+            batches, known = await _locked(connection)
+            own = (origin.app_id, origin.cluster_id)
+            if known not in (own, (None, None)):
+                raise DatabaseWrong(
+                    f"{self._database.name} is a copy of {known[0]!r} on cluster {known[1]}, not of {own[0]!r} on "
+                    f"{own[1]}; use another SAGA_DB_URL, or `saga orderdb rebuild`, which empties it"
+                )
+            rows = (await connection.execute(select(schema.copied))).all()
+            gone = sorted({row.topic for row in rows if origin.topic_ids.get(row.topic) != row.topic_id})
+            if gone:
+                await self._remove_all(connection)
+                rows = []
+            if gone or known != own:
+                batches += 1
+                await _write_source(connection, batches, *own)
+            return CopyPosition(batches, {(row.topic, row.partition): row.next_offset for row in rows}, gone)
+
+    async def write(
+        self, entries: Entries, reached: Mapping[Place, int], origin: Origin, batches: int
+    ) -> int:
+        """One batch, all or nothing; the new number of batches. `Overtaken` if somebody else has written."""
+        async with self._database.transaction() as connection:
+            counted = update(schema.source).where(schema.source.c.batches == batches)
+            if (await connection.execute(counted.values(batches=batches + 1))).rowcount != 1:
+                raise Overtaken
+            for table, rows in entries.tables.items():
+                if rows:
+                    await self._statements.put(connection, table, _in_order(rows))
+            if entries.placed:
+                await self._statements.date(connection, sorted(entries.placed))
+            await self._statements.put(connection, schema.copied, _progress(reached, origin))
+        return batches + 1
+
+    async def empty(self, archived_before: int | None = None) -> None:
+        """Removes everything, and forgets whose copy it was.
+
+        `DatabaseWrong` if orders ended before this moment (milliseconds): nothing but the database may have their rows.
+        """
+        async with self._database.transaction() as connection:
+            batches, _ = await _locked(connection)
+            archived = 0 if archived_before is None else await _ended(connection, archived_before)
+            if archived:
+                raise DatabaseWrong(
+                    f"{self._database.name}: {archived} of its orders ended longer ago than SAGA_ORDER_RETENTION, so their "
+                    "rows may be nowhere else; make a copy of it, then: saga orderdb rebuild --force"
+                )
+            await self._remove_all(connection)
+            await _write_source(connection, batches + 1, None, None)
+
+    async def _remove_all(self, connection: AsyncConnection) -> None:
+        tables = (schema.copied, *schema.CONTENT)
+        if self._database.is_sqlite:
+            for table in tables:
+                await connection.execute(delete(table))
+        else:
+            # Deleting millions of rows one by one takes minutes.
+            await connection.execute(text(f"TRUNCATE {', '.join(table.name for table in tables)}"))
+
+
+async def _ended(connection: AsyncConnection, before: int) -> int:
+    """How many orders ended before this moment."""
+    counted = select(func.count()).where(schema.orders.c.ended_at < before)
+    return await connection.scalar(counted) or 0
+
+
+async def _locked(connection: AsyncConnection) -> tuple[int, tuple[str | None, str | None]]:
+    """The number of batches and whose copy it is; until the transaction ends nobody else writes."""
+    row = (await connection.execute(select(schema.source).with_for_update())).one()
+    return row.batches, (row.app_id, row.cluster_id)
+
+
+async def _write_source(
+    connection: AsyncConnection, batches: int, app_id: str | None, cluster_id: str | None
+) -> None:
+    values = {"batches": batches, "app_id": app_id, "cluster_id": cluster_id}
+    await connection.execute(update(schema.source).values(values))
+
+
+def _in_order(rows: Mapping[Any, dict[str, Any]]) -> list[dict[str, Any]]:
+    """In the order of their keys, which a B-tree takes best."""
+    return [rows[key] for key in sorted(rows)]
+
+
+def _progress(reached: Mapping[Place, int], origin: Origin) -> list[dict[str, Any]]:
+    return [
+        {"topic": topic, "partition": partition, "topic_id": origin.topic_ids[topic], "next_offset": offset}
+        for (topic, partition), offset in sorted(reached.items())
+    ]

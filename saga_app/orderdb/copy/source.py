@@ -1,0 +1,92 @@
+"""Reads all topics at once, assigned by hand from offsets that the database knows."""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from saga_app.kafka.liveness import Liveness
+from saga_app.kafka.messages import Place
+from saga_app.kafka.retries import MOVING
+from saga_app.settings import Settings, readers_group
+
+#: A batch ends with so many records, or bytes.
+MOST_RECORDS: Final = 5_000
+MOST_BYTES: Final = 8 * 1024 * 1024
+#: Records that are taken before their bytes are counted.
+_AT_A_TIME: Final = 500
+#: Seconds to wait for the first record.
+PATIENCE: Final = 0.2
+
+
+class Taken(NamedTuple):
+    """Records, and how far each partition that moved is read with them."""
+
+    messages: list[Message]
+    reached: dict[Place, int]
+
+
+class Feed:
+    """One consumer; its methods block, but for a moment only."""
+
+    def __init__(self, settings: Settings, start: Mapping[Place, int]) -> None:
+        self.start = start
+        self._next = dict(start)
+        self._consumer = Consumer(
+            {
+                **settings.kafka,
+                "log_level": 0,
+                "group.id": readers_group(settings.kafka),
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "enable.partition.eof": True,
+                "auto.offset.reset": "error",
+                "isolation.level": "read_committed",
+                "max.poll.interval.ms": 86_400_000,
+                "fetch.wait.max.ms": 200,
+                "fetch.queue.backoff.ms": 10,
+                "queued.max.messages.kbytes": 16 * 1024,
+            }
+        )
+        self._consumer.assign([TopicPartition(*place, offset) for place, offset in start.items()])
+        self._liveness = Liveness(next(iter(start))[0])
+
+    def lag(self) -> int:
+        """Records that are there and not yet read, as far as is known."""
+        return sum(max(0, self._high(place) - offset) for place, offset in list(self._next.items()))
+
+    def _high(self, place: Place) -> int:
+        return int(self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)[1])
+
+    def take(self) -> Taken:
+        """What waits, soon. Raises `KafkaException` where reading cannot go on from here, or not with this feed."""
+        messages: list[Message] = []
+        reached: dict[Place, int] = {}
+        size = 0
+        # `consume` waits until it has as many as it may take.
+        chunk = self._consumer.consume(1, PATIENCE)
+        if chunk:
+            self._liveness.heard()
+        elif self._liveness.is_cut_off(self._consumer):
+            raise KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN, "no broker answers"))
+        while chunk:
+            for message in chunk:
+                if (error := message.error()) is None:
+                    messages.append(message)
+                    size += len(message.value() or b"")
+                    reached[message.topic(), message.partition()] = message.offset() + 1
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    # What is left out at the end, such as the marks of transactions, is read too.
+                    reached[message.topic(), message.partition()] = message.offset()
+                elif error.code() not in MOVING and not error.retriable():
+                    raise KafkaException(error)
+            if len(messages) >= MOST_RECORDS or size >= MOST_BYTES:
+                break
+            chunk = self._consumer.consume(_AT_A_TIME, 0)
+        moved = {place: offset for place, offset in reached.items() if offset > self._next.get(place, 0)}
+        self._next.update(moved)
+        return Taken(messages, moved)
+
+    def close(self) -> None:
+        """Gives up the connection."""
+        self._consumer.close()

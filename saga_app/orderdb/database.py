@@ -1,0 +1,135 @@
+"""The connection to the order database: SQLite in a file, or PostgreSQL by address."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy import Connection, event, make_url, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from saga_app.settings import without_password
+
+#: Seconds until a connection must stand, and until a statement must be answered.
+CONNECT_WITHIN: Final = 10.0
+ANSWER_WITHIN: Final = 60.0
+_DRIVERS: Final = {
+    "sqlite": "sqlite+aiosqlite",
+    "postgresql": "postgresql+asyncpg",
+    "postgres": "postgresql+asyncpg",
+}
+#: Held while tables are made, so that two processes that start together do it one after the other.
+_MAKING: Final = 0x5A6A
+
+
+class DatabaseWrong(Exception):
+    """A database that cannot be used; the message says why and what to do."""
+
+
+class DatabaseEmpty(DatabaseWrong):
+    """Nothing was copied to it yet."""
+
+
+class Database:
+    """Transactions on the order database, or with `reads` only such as change nothing. Connects when first used."""
+
+    def __init__(self, url: str, *, reads: bool = False) -> None:
+        self.name = without_password(url)
+        try:
+            parsed = make_url(url)
+            self._url = parsed.set(drivername=_DRIVERS[parsed.drivername])
+        except (ArgumentError, KeyError) as error:
+            raise DatabaseWrong(f"{self.name} is no address of a database: {error}") from None
+        self.is_sqlite = self._url.get_backend_name() == "sqlite"
+        self._engine: AsyncEngine = (_sqlite if self.is_sqlite else _postgresql)(self._url, reads)
+
+    @property
+    def file(self) -> Path | None:
+        """Where it is kept, if that is a file of ours."""
+        return Path(self._url.database or "") if self.is_sqlite else None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """All or nothing. Raises what `is_down` knows if the database cannot be reached."""
+        async with self._engine.begin() as connection:
+            yield connection
+
+    async def make(self) -> None:
+        """Makes the tables, or brings them up to date. `DatabaseWrong` if they are newer than this code."""
+        if self.file is not None:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            async with self.transaction() as connection:
+                if not self.is_sqlite:
+                    await connection.execute(text(f"SELECT pg_advisory_xact_lock({_MAKING})"))
+                await connection.run_sync(_migrate)
+        except CommandError as error:
+            raise DatabaseWrong(
+                f"{self.name} was made by another version of this program ({error}); "
+                "use that one, or another SAGA_DB_URL"
+            ) from error
+
+    async def close(self) -> None:
+        """Gives up the connections."""
+        await self._engine.dispose()
+
+
+def is_down(error: BaseException) -> bool:
+    """Whether asking again later may help: nobody answers, the disk is full, somebody else holds a lock."""
+    if isinstance(error, DataError | IntegrityError | ProgrammingError):
+        return False
+    return isinstance(error, DBAPIError | SQLAlchemyError | OSError)
+
+
+def in_words(error: BaseException) -> str:
+    """What the database said, without the statement."""
+    cause = getattr(error, "orig", None) or error
+    return (str(cause) or type(cause).__name__).splitlines()[0]
+
+
+def _sqlite(url: URL, reads: bool) -> AsyncEngine:
+    # Readers do not wait for the writer. After a power failure the last batches may be missing, and with them their
+    # offsets: they are copied again.
+    pragmas = ("query_only=1",) if reads else ("journal_mode=WAL", "synchronous=NORMAL")
+    # A transaction that reads first and writes later could not be carried through beside another one.
+    begin = "BEGIN" if reads else "BEGIN IMMEDIATE"
+
+    def connected(connection: Any, record: Any) -> None:
+        # The driver would begin transactions by itself, too late, and end them for DDL.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in pragmas:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    engine = create_async_engine(url, connect_args={"timeout": CONNECT_WITHIN})
+    event.listen(engine.sync_engine, "connect", connected)
+    event.listen(engine.sync_engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+    return engine
+
+
+def _postgresql(url: URL, reads: bool) -> AsyncEngine:
+    return create_async_engine(
+        url,
+        connect_args={"timeout": CONNECT_WITHIN, "command_timeout": ANSWER_WITHIN},
+        execution_options={"postgresql_readonly": reads},
+    )
+
+
+def _migrate(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", "saga_app.orderdb:migrations")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,51 @@
+"""One order for machines. The keys stand in `docs/reference/output.md`. No SQL here."""
+
+from typing import Any
+
+from saga_app.dead_letters.letter import written
+from saga_app.orderdb.present.summary import sentence
+from saga_app.orderdb.present.timeline import timeline
+from saga_app.orderdb.queries.order import Found
+
+_TIMES = ("placed_at", "since", "ended_at")
+_FACTS = ("reason", "step", "customer_id", "warehouse", "country", "currency", "amount", "tries")
+
+
+def as_json(found: Found, now: int) -> dict[str, Any]:
+    """Everything; what is not known (yet) is null. Times in ISO 8601, amounts as strings."""
+    order, standing = found.order or {}, found.standing
+    said = None if standing is None else sentence(standing)
+    waits = None if standing is None else standing.waits_for()
+    return {
+        "order_id": found.order_id,
+        "status": order.get("status"),
+        "words": None if said is None else said.in_words(now),
+        "waits_for": waits and {"service": waits.service, "request": waits.request, "undoing": waits.undoing},
+        "next": [{"at": written(each.at), "what": each.what} for each in (said.next if said else ())],
+        **{name: order.get(name) for name in _FACTS},
+        **{name: _time(order.get(name)) for name in _TIMES},
+        "lines": [{"sku": each["sku"], "quantity": each["quantity"]} for each in found.lines],
+        "steps": [
+            {"step": name, "state": done.state, "at": _time(done.at), "undone_at": _time(done.undone_at)}
+            for name, done in (standing.steps if standing else {}).items()
+        ],
+        "timeline": [
+            {"at": written(line.at), "what": line.what, "place": line.place, "dead": line.dead}
+            for line in timeline(found.events, found.letters, found.steps)
+        ],
+        "dead_letters": [_letter(each) for each in found.letters],
+    }
+
+
+def _letter(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "time": written(row["time"]),
+        "reason": row["reason"],
+        "detail": row["detail"],
+        "replayed": [written(each["time"]) for each in row["replays"]],
+    }
+
+
+def _time(milliseconds: int | None) -> str | None:
+    return None if milliseconds is None else written(milliseconds)

@@ -1,0 +1,70 @@
+"""Nothing is lost: what came in is there, or orders have it. In numbers and in words. No SQL here."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import NamedTuple
+
+from saga_app.core.rows import OPEN_STATUSES
+from saga_app.orderdb.queries import accounts, stock
+
+Amount = int | Decimal
+_UNCERTAIN = "the copy is made topic by topic, so ask again; `saga audit` is certain"
+
+
+class Part(NamedTuple):
+    """A word and how much that is."""
+
+    word: str
+    amount: Amount
+
+
+class Conserved(NamedTuple):
+    """`whole` is the sum of `parts`; the last of them should be `ended`, what ended orders have.
+
+    `surplus` says why these may have more.
+    """
+
+    whole: Part
+    parts: tuple[Part, ...]
+    ended: Amount
+    surplus: str
+
+    @property
+    def unaccounted(self) -> Amount:
+        """What no order of this copy has; below zero: what they have too much."""
+        return self.parts[-1].amount - self.ended
+
+    def in_words(self) -> str:
+        """One line."""
+        text = " + ".join(f"{part.word} {part.amount:,}" for part in self.parts)
+        text = f"{self.whole.word} {self.whole.amount:,} = {text}"
+        if self.unaccounted > 0:
+            text += f"; {self.unaccounted:,} of that in no order of this copy: {_UNCERTAIN}"
+        if self.unaccounted < 0:
+            text += f"; {-self.unaccounted:,} more {self.surplus}"
+        return text
+
+
+def of_stock(balance: stock.Balance, accounted: Mapping[str, int]) -> Conserved:
+    """`accounted`: the units that orders have, by their status; see `stock.accounted`."""
+    parts = (
+        Part("available", balance.available),
+        Part("reserved", balance.reserved),
+        Part("sold", balance.sold),
+    )
+    return Conserved(Part("received", balance.received), parts, _ended(accounted), f"in orders: {_UNCERTAIN}")
+
+
+def of_account(balance: accounts.Balance, accounted: Mapping[str, Decimal]) -> Conserved:
+    """`accounted`: the money that orders have paid, by their status; see `accounts.accounted`."""
+    parts = (
+        Part("balance", balance.balance),
+        Part("reserved", balance.reserved),
+        Part("paid", balance.paid),
+    )
+    without = "was paid before the first deposit, without an account"
+    return Conserved(Part("deposited", balance.deposited), parts, _ended(accounted), without)
+
+
+def _ended(accounted: Mapping[str, int] | Mapping[str, Decimal]) -> Amount:
+    return sum((amount for status, amount in accounted.items() if status not in OPEN_STATUSES), 0)

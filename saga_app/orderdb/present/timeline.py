@@ -1,0 +1,137 @@
+"""What happened to an order in the order in which it happened, and the route that it took. No SQL here."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from saga_app.core import labels
+from saga_app.core.checkout import TRIES
+from saga_app.core.records import StepName
+from saga_app.core.route import ROUTE
+from saga_app.core.rows import State
+from saga_app.orderdb.present.order_status import BACK, Done, Standing
+
+Row = Mapping[str, Any]
+_REQUEST: Final = {step.name.value: step.do.__name__ for step in ROUTE}
+_DO: Final = {step.do.__name__: step.name.value for step in ROUTE}
+_UNDO: Final = {step.undo.__name__: step.name.value for step in ROUTE}
+
+
+class Line(NamedTuple):
+    """One record or dead letter: when (Kafka's milliseconds), what it says, and its place, TOPIC:PARTITION:OFFSET."""
+
+    at: int
+    what: str
+    place: str
+    dead: bool = False
+
+
+class Stop(NamedTuple):
+    """A step on the route: what it has done, or None; the words for it; when, as far as it is copied."""
+
+    step: str
+    state: State | None
+    what: str
+    at: int | None
+
+
+class Route(NamedTuple):
+    """The steps in their order, and below them those that let the order back, in the order in which that ran."""
+
+    there: tuple[Stop, ...]
+    back: tuple[Stop, ...]
+
+
+def route(standing: Standing) -> Route:
+    """The way of the order, as far as it is known."""
+    there = tuple(_there(step.name, standing) for step in ROUTE)
+    back = [_back(step.name, standing.steps.get(step.name)) for step in reversed(ROUTE)]
+    return Route(there, tuple(each for each in back if each is not None))
+
+
+def timeline(events: Sequence[Row], letters: Sequence[Row], steps: Sequence[Row] = ()) -> list[Line]:
+    """All events and dead letters, oldest first; `steps` says which request it was that a step acted on."""
+    decided = dict(_outcomes(steps))
+    dead = {letter["id"]: letter for letter in letters}
+    seen: Counter[str] = Counter()
+    lines = []
+    for event in events:
+        seen[event["type"]] += 1
+        again = " again" if seen[event["type"]] > 1 and event["type"] in {**_DO, **_UNDO} else ""
+        came_of_it = decided.get((event["type"], event["at_offset"]))
+        letter = dead.pop(_place(event), None)
+        parts = [
+            f"{_of(event)}{again}",
+            *([came_of_it] if came_of_it else []),
+            *([_dead(letter)] if letter else []),
+        ]
+        lines.append(Line(event["time"], ": ".join(parts), _place(event), letter is not None))
+    lines += [Line(each["time"], _dead(each), each["id"], dead=True) for each in dead.values()]
+    return sorted(lines, key=lambda line: line.at)
+
+
+def _there(step: str, standing: Standing) -> Stop:
+    done = standing.steps.get(step)
+    if done is None:
+        asked = standing.first.get(_REQUEST[step])
+        if asked is not None and not standing.has_ended:
+            return Stop(step, None, "asked, no answer yet", asked)
+        return Stop(step, None, "not asked" if standing.has_ended else "not asked yet", None)
+    match done.state:
+        case State.REFUSED:
+            return Stop(step, done.state, f"refused: {labels.why(done.reason)}", done.at)
+        case State.VOID:
+            return Stop(step, done.state, "undone before it was asked", None)
+    return Stop(step, State.DONE, labels.STEPS[step].done, done.at)
+
+
+def _back(step: str, done: Done | None) -> Stop | None:
+    if done is None or done.state not in BACK - {State.REFUSED}:
+        return None
+    if done.state is State.VOID:
+        return Stop(step, done.state, "nothing to undo", done.at)
+    return Stop(step, done.state, labels.STEPS[step].undone, done.undone_at)
+
+
+def _outcomes(steps: Sequence[Row]) -> Iterator[tuple[tuple[str, int], str]]:
+    for row in steps:
+        (step,) = (each for each in ROUTE if each.name == row["service"])
+        said, reason = labels.STEPS[step.name], labels.why(row["reason"])
+        if row["done_at"] is not None:
+            yield (step.do.__name__, row["done_at"]), said.done
+        if row["undone_at"] is not None:
+            yield (step.undo.__name__, row["undone_at"]), said.undone
+        if row["state"] == State.REFUSED:
+            yield (step.do.__name__, row["version"]), f"refused, {reason}"
+        if row["state"] == State.VOID:
+            yield (step.undo.__name__, row["version"]), "nothing to undo, and it will not act"
+
+
+def _of(event: Row) -> str:
+    kind = event["type"]
+    if kind in _DO:
+        return f"{_DO[kind]} is asked to {labels.STEPS[_DO[kind]].do}"
+    if kind in _UNDO:
+        return f"{_UNDO[kind]} is asked to {labels.STEPS[_UNDO[kind]].undo}"
+    match kind:
+        case "OrderPlaced":
+            return "placed"
+        case "CancellationRequested":
+            return "cancellation requested" + (f": {event['note']}" if event["note"] else "")
+        case "DeadlinePassed":
+            last = event["attempt"] == TRIES - 1
+            return f"no ending in time (try {event['attempt'] + 1}): {'given up' if last else 'asked again'}"
+        case "OrderCompleted":
+            return f"{StepName.CHECKOUT} is told that it is completed"
+        case "OrderCancelled":
+            return f"{StepName.CHECKOUT} is told that it is cancelled: {labels.why(event['reason'])}, at {event['step']}"
+    return str(kind)
+
+
+def _dead(letter: Row) -> str:
+    again = "; sent again" if letter["replays"] else ""
+    return f"dead letter, {letter['reason']}: {letter['detail']}{again}"
+
+
+def _place(event: Row) -> str:
+    return f"{event['topic']}:{event['partition']}:{event['at_offset']}"

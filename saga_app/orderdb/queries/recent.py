@@ -1,0 +1,85 @@
+"""What has become of the orders of the last minutes: how many, how long they took, why some were cancelled."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Select, case, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from saga_app.core.rows import OPEN_STATUSES, Status
+from saga_app.orderdb.schema import orders
+
+MINUTE: Final = 60_000
+MINUTES: Final = 15
+#: Orders that are looked at, so that a look stays short however many there are.
+MOST: Final = 10_000
+#: Milliseconds that an order may take are told as the least of these that is not less; None is more.
+CLASSES: Final = (50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000, 300_000)
+
+
+class Recent(NamedTuple):
+    """Orders by the minute in which they were placed, the oldest minute first; the last one is not over.
+
+    `begins` is the first minute in milliseconds since 1970; `took` counts ended orders by class of duration, in
+    milliseconds; `reasons` cancelled ones. If `is_part`, these are the newest `MOST` orders only.
+    """
+
+    begins: int
+    minutes: tuple[Counter[str], ...]
+    took: Counter[float]
+    reasons: Counter[str]
+    is_part: bool
+
+    def total(self) -> Counter[str]:
+        """Of all minutes, by status."""
+        return sum(self.minutes, Counter())
+
+    def not_ended(self) -> list[int]:
+        """How many have not, by minute."""
+        return [sum(each[status] for status in OPEN_STATUSES) for each in self.minutes]
+
+    def within(self, percent: int) -> float | None:
+        """Milliseconds within which so many of 100 ended orders had; None if none has, infinite if more than told."""
+        wanted, seen = self.took.total() * percent / 100, 0
+        for most in sorted(self.took):
+            seen += self.took[most]
+            if seen >= wanted:
+                return most
+        return None
+
+
+async def recent(connection: AsyncConnection, now: int) -> Recent:
+    """The last `MINUTES` up to `now`, in milliseconds; what Kafka's clock says is later is of the last one."""
+    begins = (now // MINUTE - MINUTES + 1) * MINUTE
+    found = Recent(begins, tuple(Counter() for _ in range(MINUTES)), Counter(), Counter(), is_part=False)
+    for row in (await connection.execute(_asked(begins))).mappings():
+        _count(found, row)
+    return found._replace(is_part=found.total().total() >= MOST)
+
+
+def _count(found: Recent, row: Mapping[Any, Any]) -> None:
+    found.minutes[min(row["minute"], MINUTES - 1)][row["status"]] += row["number"]
+    if row["ended"]:
+        found.took[float("inf") if row["most"] is None else row["most"]] += row["number"]
+    if row["status"] == Status.CANCELLED and row["reason"] is not None:
+        found.reasons[row["reason"]] += row["number"]
+
+
+def _asked(begins: int) -> Select[Any]:
+    """Numbers by minute, status, reason and class of duration."""
+    newest = (
+        select(orders.c.placed_at, orders.c.ended_at, orders.c.status, orders.c.reason)
+        .where(orders.c.placed_at >= begins)
+        .order_by(orders.c.placed_at.desc())
+        .limit(MOST)
+    ).subquery()
+    took = newest.c.ended_at - newest.c.placed_at
+    classed = select(
+        ((newest.c.placed_at - begins) // MINUTE).label("minute"),
+        newest.c.status,
+        newest.c.reason,
+        newest.c.ended_at.is_not(None).label("ended"),
+        case(*((took <= most, most) for most in CLASSES)).label("most"),
+    ).subquery()
+    return select(*classed.c, func.count().label("number")).group_by(*classed.c)

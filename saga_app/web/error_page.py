@@ -1,0 +1,50 @@
+"""The page that says what is wrong, where, and what to do next."""
+
+import logging
+from typing import Final
+
+from aiohttp import web
+from confluent_kafka import KafkaException
+
+from saga_app.commands.render.output import Failed
+from saga_app.core.errors import Rejected
+from saga_app.dead_letters.replay import Stays
+from saga_app.kafka.topic_admin import BrokerUnreachable, TopicsWrong
+from saga_app.orderdb.database import DatabaseEmpty, DatabaseWrong, in_words, is_down
+from saga_app.web.actions import NotDone
+from saga_app.web.views import View, Wrong
+
+_LOG: Final = logging.getLogger(__name__)
+_EMPTY: Final = "`saga orderdb run` copies the orders into the database; `scripts/run` starts it too."
+#: What was raised, the status of the answer, its title, and what to do.
+_TOLD: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], int, str, str], ...]] = (
+    (Wrong, 400, "That cannot be asked", ""),
+    (Rejected, 400, "That cannot be sent", ""),
+    ((NotDone, Stays), 409, "Nothing was sent", ""),
+    (DatabaseEmpty, 503, "There are no orders to show yet", _EMPTY),
+    (DatabaseWrong, 503, "The order database cannot be used", ""),
+    (
+        (BrokerUnreachable, KafkaException, TimeoutError, TopicsWrong, Failed),
+        503,
+        "Kafka does not answer as it should",
+        "`saga doctor` looks at everything.",
+    ),
+)
+
+
+def trouble(error: Exception) -> View:
+    """The page about what was raised; what nobody foresaw goes to the log."""
+    if isinstance(error, web.HTTPException):
+        return _view(error.status, error.reason, error.text or "", "")
+    for kinds, status, title, todo in _TOLD:
+        if isinstance(error, kinds):
+            return _view(status, title, str(error), todo)
+    if is_down(error):
+        todo = "Is SAGA_DB_URL right, and does its server run?"
+        return _view(503, "The order database does not answer", in_words(error), todo)
+    _LOG.error("a page failed", exc_info=error)
+    return _view(500, "This page failed", "", "The worker's log says why.")
+
+
+def _view(status: int, title: str, what: str, todo: str) -> View:
+    return View("trouble.html", {"title": title, "what": what, "todo": todo}, status)

@@ -1,0 +1,157 @@
+"""An audit while orders leave, and after they have left."""
+
+from typing import Any
+
+import pytest
+
+from saga_app import topics
+from saga_app.audit.history.describe import in_words
+from saga_app.audit.history.history import history
+from saga_app.settings import Settings
+from tests.audit.test_audit import broken, figures
+from tests.audit.world import APP, PARTITIONS, World, bought
+from tests.support.examples import delivery, deposit
+
+
+@pytest.fixture
+def shop(world: World) -> World:
+    """Orders that ended both ways, in segments that may leave."""
+    world.leave().run(delivery("d1", mug=10), deposit("d1", "100.00"))
+    return world.run(bought("paid"), bought("far", country="NZ"), bought("second"))
+
+
+def until(world: World, topic: str) -> World:
+    """Decides what waits in checkout, and then in the services before this one in the route."""
+    for each in topics.INBOXES[: topics.INBOXES.index(topic)]:
+        for place in [place for place in world.waiting() if place[0] == each]:
+            while place in world.waiting():
+                world.decide(place)
+    return world
+
+
+def rows(world: World, table: str) -> list[str]:
+    """Keys of the orders that have a row."""
+    return sorted(
+        key
+        for tables in world.tables.values()
+        for (name, key) in tables.bytes
+        if name == table and ":" not in key
+    )
+
+
+def test_everything_holds_after_orders_have_left(shop: World) -> None:
+    shop.leave().run()
+    assert rows(shop, "payments") == rows(shop, "shipments") == []
+    assert broken(shop) == []
+    assert figures(shop, "I3")["COMPLETED and left"] == 2
+
+
+def test_money_and_stock_are_the_same_before_and_after(shop: World) -> None:
+    before = figures(shop, "I1"), figures(shop, "I2")
+    shop.leave().run()
+    assert (figures(shop, "I1"), figures(shop, "I2")) == before
+
+
+@pytest.mark.parametrize("topic", topics.INBOXES)
+def test_everything_holds_while_they_leave(shop: World, topic: str) -> None:
+    assert broken(until(shop.leave(), topic)) == []
+
+
+def test_everything_holds_when_they_are_forgotten_and_an_id_is_used_again(shop: World) -> None:
+    shop.leave().run().leave(forget=True).run()
+    assert rows(shop, "orders") == []
+    assert broken(shop) == []
+    shop.run(bought("paid", "1.00"), bought("far", "2.00", country="NZ"))
+    assert rows(shop, "orders") == ["far", "paid"]
+    assert broken(shop) == []
+
+
+def test_a_tombstone_that_is_not_written_yet_is_under_way(shop: World) -> None:
+    before = dict(shop.committed)
+    shop.leave().run()
+    for place, written in tombstones(shop, "payments"):
+        shop.remove(place, written)
+    for place, written in low_watermarks(shop, "payments"):
+        shop.remove(place, written)
+    assert "I7" in broken(shop)
+    shop.committed.update({place: at for place, at in before.items() if place[0] == topics.PAYMENT})
+    assert "I7" not in broken(shop)
+
+
+def cut(world: World, topic: str) -> World:
+    """The inbox lost its first records, and no checkpoint knows them."""
+    for place in [place for place, log in world.logs.items() if place[0] == topic and log]:
+        world.keep_from(place, 1)
+    return world
+
+
+def test_where_the_beginning_is_gone_sums_hold_although_tombstones_are_not_written_yet(shop: World) -> None:
+    cut(shop.leave().run(), topics.PAYMENT)
+    for place, written in tombstones(shop, "payments"):
+        shop.remove(place, written)
+    assert "I1" not in broken(shop)
+    assert any("added up at its end only" in why for why in shop.audit().unchecked["I1"])
+
+
+def test_where_the_beginning_is_gone_nothing_is_added_up_between_totals_and_low_watermark(
+    shop: World,
+) -> None:
+    cut(shop.leave().run(), topics.PAYMENT)
+    for place, written in [*tombstones(shop, "payments"), *low_watermarks(shop, "payments")]:
+        shop.remove(place, written)
+    assert "I1" not in broken(shop)
+    assert any("just leaving" in why for why in shop.audit().unchecked["I1"])
+
+
+def test_a_total_that_forgets_what_left_is_found(shop: World) -> None:
+    shop.leave().run()
+    shop.rewrite(*shop.row("payments", "gone:c1:GBP"), moved="-1.00")
+    assert broken(shop) == ["I7"]
+
+
+def test_an_order_that_left_is_still_looked_at_in_all_services(shop: World) -> None:
+    """Its shipment was lost; the rows that left say so."""
+    inbox, request = next(
+        (place, each)
+        for place, log in shop.logs.items()
+        if place[0] == topics.SHIPPING
+        for each in log
+        if each.at and b'"GB"' in (each.sent_value or b"")
+    )
+    shop.leave().run()
+    shop.remove(inbox, request)
+    assert "I4" in broken(shop)
+
+
+def test_the_history_tells_that_an_order_left_and_was_forgotten(shop: World) -> None:
+    shop.leave().run().leave(forget=True).run()
+    told = history(Settings(partitions_text=str(PARTITIONS), app_id=APP), "paid")
+    assert [in_words(event) for event in told.events][-5:] == [
+        "left: only that it is COMPLETED is kept",
+        "payment: left; nothing is kept but what it moved, in a total",
+        "inventory: left; nothing is kept but what it moved, in a total",
+        "shipping: left; nothing is kept but what it moved, in a total",
+        "forgotten: its id is free",
+    ]
+
+
+def tombstones(world: World, table: str) -> list[Any]:
+    """What was written in place of rows."""
+    return [
+        (place, each)
+        for place, log in world.logs.items()
+        if place[0] == topics.changelog(APP, table)
+        for each in list(log)
+        if each.sent_value is None
+    ]
+
+
+def low_watermarks(world: World, table: str) -> list[Any]:
+    """The rows that say what has left."""
+    return [
+        (place, each)
+        for place, log in world.logs.items()
+        if place[0] == topics.changelog(APP, table)
+        for each in list(log)
+        if (each.sent_key or b"").startswith(b"low_watermark:")
+    ]

@@ -1,0 +1,131 @@
+"""How a worker ends: within its time after a signal, and with one clear line.
+
+Answers rh#484, faust#324 and faust.md j (SIGTERM waits for the handler in flight without limit).
+"""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from saga_app.engine.exits import Exit
+from saga_app.engine.faust import worker
+from tests.engine.faust.parts import script
+
+#: A worker whose service takes some seconds to stop, and the longest that it may take.
+WORKER = """
+import asyncio, sys
+import faust
+from mode import Service
+from saga_app.engine.faust import worker
+
+class Busy(Service):
+    async def on_started(self):
+        print("started", flush=True)
+
+    async def on_stop(self):
+        print("stopping", flush=True)
+        await asyncio.sleep(float(sys.argv[1]))
+
+class Quiet(faust.App):
+    async def start(self):
+        pass
+
+    async def on_stop(self):
+        pass
+
+worker.LONGEST_STOP = float(sys.argv[2])
+app = Quiet("quiet", broker="kafka://127.0.0.1:1", datadir="/tmp/none", web_enabled=False)
+CLASS(app, Busy(), loglevel="CRITICAL", quiet=True, override_logging=False).execute_from_commandline()
+"""
+OURS = "worker.SagaWorker"
+STOCK = "faust.Worker"
+
+
+@contextmanager
+def running(which: str, stops_in: float, longest: float = 0.5) -> Iterator[subprocess.Popen[str]]:
+    """A worker that has started; it is gone afterwards."""
+    process = script(WORKER.replace("CLASS", which), stops_in, longest)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n", process.communicate(timeout=10)
+        yield process
+    finally:
+        process.kill()
+        process.communicate(timeout=10)
+
+
+@pytest.mark.parametrize("which", [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_that_does_not_stop_is_ended(which: signal.Signals) -> None:
+    with running(OURS, 60) as process:
+        process.send_signal(which)
+        assert process.wait(10) == Exit.STOP_TOO_SLOW
+        assert process.stderr is not None
+        assert "exit 76" in process.stderr.read()
+
+
+def test_a_second_signal_does_not_give_it_more_time() -> None:
+    with running(OURS, 60) as process:
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout is not None and process.stdout.readline() == "stopping\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == Exit.STOP_TOO_SLOW
+
+
+def test_a_worker_that_stops_in_time_ends_in_order() -> None:
+    with running(OURS, 0, longest=9) as process:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+
+
+def test_stock_faust_does_not_end_while_a_service_does_not_stop() -> None:
+    with running(STOCK, 60) as process:
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout is not None and process.stdout.readline() == "stopping\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(2)
+
+
+def test_the_time_to_stop_is_shorter_than_what_supervisors_allow() -> None:
+    assert worker.LONGEST_STOP < 30
+
+
+# --- die
+
+DIE = """
+import sys, threading, time
+from saga_app.engine.exits import Exit, die
+try:
+    if sys.argv[2:] == ["thread"]:
+        threading.Thread(target=die, args=(Exit.STUCK, "one" + chr(10) + "two")).start()
+        time.sleep(60)
+    die(Exit[sys.argv[1]], "one" + chr(10) + "  two")
+finally:
+    print("cleaning up: a way in which Faust could acknowledge a record", flush=True)
+"""
+
+
+@pytest.mark.parametrize("code", list(Exit))
+def test_the_end_is_one_line_and_an_exit_code_of_its_own(code: Exit) -> None:
+    if code not in (Exit.TOPICS_WRONG, Exit.STUCK, Exit.STORE_DAMAGED):
+        assert 64 <= code < 126 and code != os.EX_OK
+        return
+    process = script(DIE, code.name)
+    out, errors = process.communicate(timeout=10)
+    assert process.returncode == code
+    assert errors == f"saga worker ends ({code.name.lower()}, exit {code.value}): one two\n"
+    assert out == ""
+
+
+def test_the_end_can_come_from_a_thread() -> None:
+    process = script(DIE, "STUCK", "thread")
+    out, errors = process.communicate(timeout=10)
+    assert (process.returncode, out) == (Exit.STUCK, "")
+    assert errors.count("\n") == 1
+
+
+def test_exit_codes_differ() -> None:
+    assert len({code.value for code in Exit}) == len(Exit.__members__)

@@ -1,0 +1,225 @@
+"""The inbox buffer: batches of the present generation, in order, and how far each partition is durable."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from saga_app.kafka.messages import Batch, Fetch, Message
+
+from saga_app.engine import inbox_buffer as buffer_module
+from saga_app.engine.exits import Exit
+from saga_app.engine.inbox_buffer import MOST_BYTES_WAITING, MOST_WAITING, InboxBuffer
+from saga_app.engine.round import MOST_BYTES, MOST_RECORDS
+from tests.support.examples import deposit
+from tests.support.memory import batch, message
+
+
+class Died(Exception):
+    """The process would have ended."""
+
+
+@pytest.fixture(autouse=True)
+def deaths(monkeypatch: pytest.MonkeyPatch) -> list[Exit]:
+    codes: list[Exit] = []
+
+    def die(code: Exit, message: str) -> None:
+        codes.append(code)
+        raise Died(message)
+
+    monkeypatch.setattr(buffer_module, "die", die)
+    return codes
+
+
+def opened(generation: int = 1, **positions: int) -> InboxBuffer:
+    buffer = InboxBuffer("payment_events")
+    buffer.open({int(name[1:]): at for name, at in positions.items()} or {0: 0}, generation)
+    return buffer
+
+
+def some(start: int, count: int, generation: int = 1, partition: int = 0):
+    return batch([message(deposit(), start + each) for each in range(count)], partition, generation)
+
+
+def test_all_that_waits_is_taken_in_order() -> None:
+    async def story() -> None:
+        buffer = opened()
+        for each in (some(0, 2), some(2, 1), some(3, 4)):
+            buffer.deliver(each)
+        assert [each.start for each in await buffer.take()] == [0, 2, 3]
+
+    asyncio.run(story())
+
+
+class Fetches:
+    """An agent's stream."""
+
+    def __init__(self, *fetches: Fetch) -> None:
+        self.fetches = fetches
+
+    def noack(self) -> AsyncIterator[Fetch]:
+        return self._all()
+
+    async def _all(self) -> AsyncIterator[Fetch]:
+        for fetch in self.fetches:
+            await asyncio.sleep(0)
+            yield fetch
+
+
+def test_a_round_takes_all_that_one_fetch_brought() -> None:
+    async def story() -> None:
+        buffer = opened(p0=0, p1=0)
+        taking = asyncio.create_task(buffer.take())
+        await asyncio.sleep(0)
+        await buffer.serve(Fetches([some(0, 2), some(0, 1, partition=1)]))
+        assert [each.partition for each in await taking] == [0, 1]
+
+    asyncio.run(story())
+
+
+def test_what_is_taken_at_once_leaves_something_for_the_time_that_the_reader_needs_to_come_back() -> None:
+    async def story() -> None:
+        buffer = opened()
+        for start in range(0, 4 * MOST_RECORDS, MOST_RECORDS // 2):
+            buffer.deliver(
+                some(start, 1)._replace(messages=[message(deposit(), start)] * (MOST_RECORDS // 2))
+            )
+        taken = [[each.start for each in await buffer.take()] for _ in range(4)]
+        half = MOST_RECORDS // 2
+        assert taken == [[each * half, (each + 1) * half] for each in (0, 2, 4, 6)]
+        assert not buffer._arrived.is_set()
+
+    asyncio.run(story())
+
+
+def test_large_records_are_taken_by_their_bytes() -> None:
+    async def story() -> None:
+        buffer = opened()
+        for start in range(8):
+            buffer.deliver(some(start, 1)._replace(size=MOST_BYTES // 2))
+        assert [len(await buffer.take()) for _ in range(4)] == [2, 2, 2, 2]
+
+    asyncio.run(story())
+
+
+def test_taking_waits_for_the_first_batch() -> None:
+    async def story() -> None:
+        buffer = opened()
+        taking = asyncio.create_task(buffer.take())
+        await asyncio.sleep(0)
+        assert not taking.done()
+        buffer.deliver(some(0, 1))
+        assert len(await taking) == 1
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("generation", [0, 2])
+def test_a_batch_of_another_generation_is_dropped(generation: int) -> None:
+    async def story() -> None:
+        buffer = opened(generation=1)
+        buffer.deliver(some(0, 2, generation))
+        buffer.deliver(some(0, 1, 1))
+        assert [each.generation for each in await buffer.take()] == [1]
+
+    asyncio.run(story())
+
+
+def test_what_waits_at_a_rebalance_is_dropped() -> None:
+    async def story() -> None:
+        buffer = opened()
+        buffer.deliver(some(0, 2))
+        buffer.close()
+        buffer.open({0: 5}, 2)
+        buffer.deliver(some(0, 2))
+        buffer.deliver(some(5, 1, 2))
+        assert [each.start for each in await buffer.take()] == [5]
+
+    asyncio.run(story())
+
+
+def test_only_the_present_generation_is_current() -> None:
+    buffer = opened(generation=3)
+    assert (buffer.is_current(3), buffer.is_current(2), buffer.is_current(4)) == (True, False, False)
+    buffer.close()
+    assert not buffer.is_current(3)
+
+
+def test_done_moves_exactly_what_may_be_committed() -> None:
+    buffer = opened(p0=0, p1=7)
+    buffer.done(0, 0, 3, 1)
+    assert buffer.durable == {0: 3, 1: 7}
+    buffer.done(0, 3, 4, 1)
+    buffer.done(1, 7, 9, 1)
+    assert buffer.durable == {0: 4, 1: 9}
+
+
+@pytest.mark.parametrize("start", [0, 2, 4])
+def test_a_gap_or_an_overlap_ends_the_process(start: int, deaths: list[Exit]) -> None:
+    buffer = opened(p0=3)
+    with pytest.raises(Died):
+        buffer.done(0, start, 9, 1)
+    assert (deaths, buffer.durable) == ([Exit.ROUND_FAILED], {0: 3})
+
+
+def test_a_round_that_ends_while_the_partitions_are_given_up_is_counted() -> None:
+    """So that it is committed at revoke, and not decided again."""
+    buffer = opened()
+    buffer.close()
+    buffer.done(0, 0, 3, 1)
+    assert buffer.durable == {0: 3}
+
+
+def test_a_round_of_an_earlier_generation_moves_nothing() -> None:
+    buffer = opened()
+    buffer.close()
+    buffer.open({0: 9}, 2)
+    buffer.done(0, 0, 3, 1)
+    assert buffer.durable == {0: 9}
+
+
+def test_nothing_is_taken_where_partitions_are_given_up_just_after_a_batch_arrived() -> None:
+    async def story() -> None:
+        buffer = opened()
+        taking = asyncio.create_task(buffer.take())
+        await asyncio.sleep(0)
+        buffer.deliver(some(0, 1))
+        buffer.close()
+        assert await taking == []
+
+    asyncio.run(story())
+
+
+def test_closed_waits_for_the_round_that_runs() -> None:
+    async def story() -> None:
+        buffer = opened()
+        buffer.deliver(some(0, 1))
+        await buffer.take()
+        buffer.close()
+        closing = asyncio.create_task(buffer.closed())
+        await asyncio.sleep(0)
+        assert not closing.done()
+        taking = asyncio.create_task(buffer.take())
+        await closing
+        taking.cancel()
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("most", "size"), [(MOST_WAITING, 1), (MOST_BYTES_WAITING // 1024**2, 1024**2)], ids=["records", "bytes"]
+)
+def test_the_reader_waits_while_too_much_is_not_durable(most: int, size: int) -> None:
+    buffer = opened()
+    one = Batch(0, 0, 1, 1, [Message(0, 0, None, b"x", ())], size)
+    buffer.fetched([one] * (most - 1))
+    assert buffer.has_room()
+    buffer.fetched([one])
+    assert (buffer.has_room(), buffer.waiting) == (False, most)
+    buffer.released([one] * (most // 4))
+    assert not buffer.has_room(), "the reader would throw away again what it fetches ahead"
+    buffer.released([one])
+    assert buffer.has_room()
+    buffer.fetched([one] * most)
+    assert not buffer.has_room()
+    buffer.open({0: 0}, 2)
+    assert buffer.has_room() and buffer.waiting == 0

@@ -1,0 +1,77 @@
+"""Rows that another worker wrote late are noticed before compaction can prefer them."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import NoReturn
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+from saga_app.kafka.messages import Place
+
+from saga_app.engine import late_writes as module
+from saga_app.engine.exits import Exit
+from saga_app.engine.late_writes import LateWrites
+from tests.support.memory import Disk, MemoryStore
+
+HERE, THERE = ("payments", 0), ("payments", 1)
+
+
+class Ended(Exception):
+    """The process would be gone."""
+
+
+class Worker:
+    """Holds some rows of two changelogs, and is told where they end, look by look."""
+
+    def __init__(self, *looks: int | Exception) -> None:
+        self.generation = 1
+        self.stores = {HERE: MemoryStore(Disk()), THERE: MemoryStore(Disk())}
+        self.looks = iter(looks)
+        self.late_writes = LateWrites(lambda: self.generation, self.stores, self.ends)
+
+    def hold(self, place: Place, reached: int) -> None:
+        self.stores[place].write({}, reached)
+
+    def ends(self, places: Iterable[Place]) -> dict[Place, int]:
+        end = next(self.looks)
+        if isinstance(end, Exception):
+            raise end
+        return dict.fromkeys(places, end)
+
+
+def test_what_is_written_and_not_held_one_look_later_was_another_workers() -> None:
+    worker = Worker()
+    assert worker.late_writes.look(1, {HERE: 5, THERE: 5}) == []
+    worker.hold(HERE, 4)
+    worker.hold(THERE, 6)
+    assert worker.late_writes.look(1, {HERE: 6, THERE: 7}) == [HERE]
+
+
+def test_a_round_that_is_under_way_is_no_late_write() -> None:
+    worker = Worker()
+    for end in range(5, 9):
+        worker.hold(HERE, end - 1)
+        assert worker.late_writes.look(1, {HERE: end}) == []
+
+
+def test_partitions_that_came_and_went_are_not_compared() -> None:
+    worker = Worker()
+    worker.late_writes.look(1, {HERE: 5, THERE: 5})
+    assert worker.late_writes.look(2, {HERE: 5}) == []
+    del worker.stores[HERE]
+    assert worker.late_writes.look(2, {}) == []
+
+
+def test_a_worker_ends_that_finds_late_writes_also_after_a_broker_that_was_silent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def die(code: Exit, message: str) -> NoReturn:
+        raise Ended(code, message)
+
+    monkeypatch.setattr(module, "die", die)
+    monkeypatch.setattr(module, "INTERVAL", 0.0)
+    silent = KafkaException(KafkaError(KafkaError._TIMED_OUT))
+    worker = Worker(0, silent, TimeoutError(), 5, 6)
+    with pytest.raises(Ended, match="another worker wrote rows behind") as how:
+        asyncio.run(worker.late_writes.run())
+    assert how.value.args[0] is Exit.LATE_WRITES

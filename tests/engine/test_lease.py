@@ -1,0 +1,158 @@
+"""The lease: where a successor may already have been chosen, nothing is sent.
+
+Answers faust.md d8; that stock Faust asks nobody before it sends is shown in `test_membership`.
+"""
+
+import asyncio
+
+import pytest
+
+from saga_app.engine import lease as module
+from saga_app.engine.exits import Exit
+from saga_app.engine.lease import GivenUp, Lease, uptime
+from tests.engine.faust.parts import in_a_loop
+
+SESSION, DELIVERY = 8.0, 4.0
+
+
+class Group:
+    """A lease, the clock that it reads, and the generation that the group is at."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.generation = 3
+        self.lease = Lease(SESSION, DELIVERY, lambda: self.now, poll=0)
+        self.lease.follow(lambda: self.generation)
+
+
+def test_nothing_holds_before_the_first_heartbeat() -> None:
+    assert not Group().lease.holds(3)
+
+
+def test_it_holds_as_long_as_a_record_sent_now_is_given_up_before_a_successor_can_be_chosen() -> None:
+    group = Group()
+    group.lease.renew(3, group.now)
+    group.now += SESSION - DELIVERY
+    assert group.lease.holds(3)
+    group.now += 0.001
+    assert not group.lease.holds(3)
+
+
+def test_whoever_sends_many_records_may_ask_once_until_when_it_holds() -> None:
+    group = Group()
+    group.lease.renew(3, group.now)
+    assert group.lease.until(3) == group.now + SESSION - DELIVERY
+
+
+@pytest.mark.parametrize(("renewed", "current"), [(2, 3), (3, 4), (3, -1), (4, 3)])
+def test_it_holds_for_the_present_generation_only(renewed: int, current: int) -> None:
+    group = Group()
+    group.lease.renew(renewed, group.now)
+    group.generation = current
+    assert not group.lease.holds(3)
+    assert group.lease.until(3) < 0
+
+
+def test_the_age_counts_from_before_the_request() -> None:
+    """An answer may have been on its way for long."""
+    group = Group()
+    group.lease.renew(3, group.now - SESSION)
+    assert not group.lease.holds(3)
+
+
+def test_a_heartbeat_within_the_session_renews_it() -> None:
+    group = Group()
+    group.lease.renew(3, group.now)
+    group.now += SESSION
+    assert not group.lease.holds(3)
+    assert group.lease.renew(3, group.now)
+    assert group.lease.holds(3)
+
+
+@pytest.mark.parametrize("known", ["heartbeat", "assignment"])
+def test_an_answer_after_a_silence_longer_than_the_session_renews_nothing(known: str) -> None:
+    """A coordinator that still loads its groups says yes to everybody, also to a member that it had replaced."""
+    group = Group()
+    if known == "heartbeat":
+        group.lease.renew(3, group.now)
+    else:
+        group.lease.take(3)
+    group.now += SESSION + 0.001
+    assert not group.lease.renew(3, group.now)
+    assert not group.lease.holds(3)
+
+
+def test_who_has_joined_anew_may_be_renewed_again() -> None:
+    group = Group()
+    group.lease.renew(3, group.now)
+    group.now += 10 * SESSION
+    group.lease.take(3)
+    assert group.lease.renew(3, group.now + 1)
+    group.generation = 4
+    assert group.lease.renew(4, group.now + 1)
+    assert group.lease.holds(4)
+
+
+@in_a_loop
+async def test_who_may_not_send_waits_for_the_next_heartbeat() -> None:
+    group = Group()
+    waiting = asyncio.ensure_future(group.lease.hold(3))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    group.lease.renew(3, group.now)
+    await waiting
+
+
+@in_a_loop
+async def test_nobody_waits_for_the_lease_of_partitions_that_were_given_up() -> None:
+    group = Group()
+    waiting = asyncio.ensure_future(group.lease.hold(3))
+    await asyncio.sleep(0)
+    group.lease.give_up(3)
+    with pytest.raises(GivenUp):
+        await waiting
+
+
+@in_a_loop
+async def test_a_round_that_runs_while_partitions_are_given_up_may_finish_under_its_lease() -> None:
+    group = Group()
+    group.lease.renew(3, group.now)
+    group.lease.give_up(3)
+    await group.lease.hold(3)
+
+
+@in_a_loop
+async def test_partitions_may_come_back_under_the_generation_that_was_given_up() -> None:
+    group = Group()
+    group.lease.give_up(3)
+    group.lease.take(3)
+    waiting = asyncio.ensure_future(group.lease.hold(3))
+    await asyncio.sleep(0)
+    group.lease.renew(3, group.now)
+    await waiting
+
+
+@in_a_loop
+async def test_the_process_ends_where_the_group_has_moved_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[Exit] = []
+
+    def die(code: Exit, text: str) -> None:
+        ended.append(code)
+        raise SystemExit(code)
+
+    monkeypatch.setattr(module, "die", die)
+    group = Group()
+    group.generation = 4
+    with pytest.raises(SystemExit):
+        await group.lease.hold(3)
+    assert ended == [Exit.LEASE_LOST]
+
+
+def test_a_delivery_must_be_shorter_than_a_session() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        Lease(SESSION, SESSION)
+
+
+def test_the_clock_goes_on() -> None:
+    assert uptime() <= uptime()

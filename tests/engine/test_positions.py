@@ -1,0 +1,71 @@
+"""Where a worker begins to read: where the group or its store says, and never behind records that nobody decided."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from saga_app import topics
+from saga_app.core.rows import JournalRow, State
+from saga_app.engine import engine
+from saga_app.engine.engine import Engine
+from saga_app.engine.exits import Exit
+from saga_app.engine.stores import changelog
+from saga_app.engine.stores.manager import Service
+from tests.support.given import PAYMENT
+
+PLACE = (topics.PAYMENT, 0)
+
+
+class Died(Exception):
+    """The process would have ended."""
+
+
+def position(
+    monkeypatch: pytest.MonkeyPatch,
+    committed: int | None,
+    inbox: int | None = None,
+    rows: int = 0,
+    first: int = 0,
+) -> int:
+    """Where it begins, by the group, the store, the versions of its rows (below `rows`), and the topic."""
+
+    def die(code: Exit, message: str) -> None:
+        raise Died(code, message)
+
+    monkeypatch.setattr(engine, "die", die)
+    monkeypatch.setattr(engine, "Admin", lambda settings: None)
+    monkeypatch.setattr(changelog, "beginnings", lambda admin, places: dict.fromkeys(places, first))
+    row = [(b"o%d" % each, JournalRow(each, State.DONE, "x").encode()) for each in range(rows)]
+    store = SimpleNamespace(inbox=inbox, scan=lambda prefix: iter(row))
+    worker: Any = SimpleNamespace(
+        settings=None,
+        services=[Service(topics.PAYMENT, PAYMENT)],
+        store_manager=SimpleNamespace(stores={("payments", 0): store}),
+    )
+    return Engine._positions(worker, {PLACE: committed})[PLACE]
+
+
+@pytest.mark.parametrize(("committed", "inbox", "where"), [(5, None, 5), (5, 3, 5), (5, 8, 8), (None, 8, 8)])
+def test_it_begins_where_the_group_or_the_store_says(
+    monkeypatch: pytest.MonkeyPatch, committed: int | None, inbox: int | None, where: int
+) -> None:
+    assert position(monkeypatch, committed, inbox, first=2) == where
+
+
+def test_without_both_it_begins_at_the_first_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert position(monkeypatch, None) == 0
+
+
+def test_it_begins_at_the_first_that_is_left_where_its_rows_show_that_those_before_were_decided(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert position(monkeypatch, None, rows=9, first=9) == 9
+
+
+def test_it_ends_where_records_may_have_been_cut_that_nobody_decided(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Died) as died:
+        position(monkeypatch, None, rows=8, first=9)
+    code, message = died.value.args
+    assert code is Exit.RECORDS_CUT
+    assert "payment_events[0] must be read from offset 8 on, but it begins at 9" in message

@@ -1,0 +1,451 @@
+"""The log: what a round sends is in the broker's log, or the process ends.
+
+Answers faust.md a10 (failed sends are only logged and the source offset is committed all the same), a1 (a handler that
+fails acknowledges its record; faust#189, faust#315), a18 (faust#393) and the missing idempotence.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from faust.transport.drivers.aiokafka import Producer as StockProducer
+from faust.types import TP
+from faust.types.tuples import FutureMessage, PendingMessage
+from saga_app.kafka.messages import Batch, Outgoing
+
+from saga_app import topics
+from saga_app.core.errors import RowsMissing
+from saga_app.engine import producer as module
+from saga_app.engine.exits import Exit
+from saga_app.engine.lease import Lease
+from saga_app.engine.producer import DeliveryFailed, KafkaLog
+from saga_app.local.broker import Broker
+from tests.engine.faust.parts import (
+    NO_BROKER,
+    everything,
+    in_a_loop,
+    make_topics,
+    message,
+    our_app,
+    stock_app,
+    stock_consumer,
+    unique,
+    until,
+)
+
+GENERATION = 3
+
+
+def held() -> Lease:
+    """A lease that holds."""
+    lease = Lease(8, 4)
+    lease.follow(lambda: GENERATION)
+    lease.renew(GENERATION, float("inf"))
+    return lease
+
+
+@pytest.fixture
+def log(kafka: Broker) -> Iterator[KafkaLog]:
+    log = KafkaLog({"bootstrap.servers": kafka.address, "log_level": 0}, 4, held())
+    yield log
+    log.close()
+
+
+@pytest.fixture
+def topic(kafka: Broker) -> str:
+    name = unique("log")
+    make_topics(kafka.address, name, partitions=2)
+    return name
+
+
+# --- what is appended
+
+
+@pytest.mark.live
+@in_a_loop
+async def test_an_append_tells_the_offsets_of_each_place_in_the_order_written(
+    log: KafkaLog, topic: str
+) -> None:
+    places = [0, 1, 0, 0, 1]
+    records = [Outgoing(topic, b"k", b"%d" % at, partition) for at, partition in enumerate(places)]
+    assert await log.append(records, GENERATION) == {(topic, 0): [0, 1, 2], (topic, 1): [0, 1]}
+    assert await log.append(records, GENERATION) == {(topic, 0): [3, 4, 5], (topic, 1): [2, 3]}
+
+
+@pytest.mark.live
+@in_a_loop
+async def test_records_that_name_no_partition_are_waited_for_and_their_offsets_are_not_told(
+    log: KafkaLog, topic: str, kafka: Broker
+) -> None:
+    """Nobody needs them, and a row's place must hold rows only."""
+    records = [Outgoing(topic, b"k", b"v"), Outgoing(topic, b"k", b"v", 0), Outgoing(topic, b"k", b"v")]
+    offsets = await log.append(records, GENERATION)
+    assert {place: len(at) for place, at in offsets.items()} == {(topic, 0): 1}
+    assert len(await asyncio.to_thread(everything, kafka.address, topic, 2)) == 3
+
+
+@pytest.mark.live
+@in_a_loop
+async def test_an_append_is_over_when_the_broker_has_every_record(
+    log: KafkaLog, topic: str, kafka: Broker
+) -> None:
+    records = [Outgoing(topic, b"k", b"%d" % at, 0) for at in range(3000)]
+    assert await log.append(records, GENERATION) == {(topic, 0): list(range(3000))}
+    there = await asyncio.to_thread(everything, kafka.address, topic, 2)
+    assert [each.value() for each in there] == [record.value for record in records]
+
+
+@pytest.mark.live
+@in_a_loop
+async def test_appends_at_the_same_time_do_not_mix(log: KafkaLog, topic: str) -> None:
+    first, second = await asyncio.gather(
+        *(log.append([Outgoing(topic, b"k", b"v", part)] * 200, GENERATION) for part in (0, 1))
+    )
+    assert first == {(topic, 0): list(range(200))}
+    assert second == {(topic, 1): list(range(200))}
+
+
+@pytest.mark.live
+@in_a_loop
+async def test_a_record_goes_with_its_headers_to_the_partition_of_its_key(
+    log: KafkaLog, topic: str, kafka: Broker
+) -> None:
+    keys = [f"o-{number}" for number in range(40)]
+    await log.append(
+        [Outgoing(topic, key.encode(), b"v", headers=(("h", b"1"),)) for key in keys], GENERATION
+    )
+    there = await asyncio.to_thread(everything, kafka.address, topic, 2)
+    assert {each.key().decode(): each.partition() for each in there} == {
+        key: topics.partition_of(key, 2) for key in keys
+    }
+    assert {tuple(each.headers()) for each in there} == {(("h", b"1"),)}
+
+
+@pytest.mark.live
+@in_a_loop
+async def test_records_for_any_partition_of_any_topic_go_in_one_append(
+    log: KafkaLog, topic: str, kafka: Broker
+) -> None:
+    """A round sends rows to the partitions of their changelogs, requests by key, and what is set aside with headers."""
+    other, keys = unique("other"), [f"o-{number}" for number in range(40)]
+    make_topics(kafka.address, other, partitions=2)
+    hashed = [Outgoing(topic, key.encode(), key.encode()) for key in keys]
+    placed = [Outgoing(other, key.encode(), key.encode(), partition=1) for key in keys]
+    aside = [Outgoing(other, key.encode(), key.encode(), 0, headers=(("h", b"1"),)) for key in keys]
+    sent = [each for three in zip(hashed, placed, aside, strict=True) for each in three]
+    offsets = await log.append(sent, GENERATION)
+    there = {
+        (each.topic(), each.partition(), each.offset()): each.value().decode()
+        for name in (topic, other)
+        for each in await asyncio.to_thread(everything, kafka.address, name, 2)
+    }
+    assert len(there) == len(sent)
+    by_key = {key: part for (name, part, _), key in there.items() if name == topic}
+    assert by_key == {key: topics.partition_of(key, 2) for key in keys}
+    rows = {place: [there[*place, offset] for offset in found] for place, found in offsets.items()}
+    assert rows == {(other, 1): keys, (other, 0): keys}
+
+
+@in_a_loop
+async def test_an_append_of_nothing_is_over_at_once() -> None:
+    log = KafkaLog({"bootstrap.servers": NO_BROKER, "log_level": 0}, 4, held())
+    assert await log.append([], GENERATION) == {}
+    log.close()
+
+
+# --- what cannot be appended
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("partition", [0, None])
+@in_a_loop
+async def test_an_append_fails_where_the_broker_refuses_a_record(
+    log: KafkaLog, kafka: Broker, partition: int | None
+) -> None:
+    topic, large = unique("small"), bytes(1_500_000)
+    make_topics(kafka.address, topic, config={"max.message.bytes": str(1024 * 1024)})
+    with pytest.raises(DeliveryFailed, match=f"{topic}.*(too large|MSG_SIZE)"):
+        await log.append(
+            [Outgoing(topic, b"k", b"v", partition), Outgoing(topic, b"k", large, partition)], GENERATION
+        )
+
+
+@pytest.mark.live
+@in_a_loop
+async def test_an_append_fails_where_a_record_is_too_large_for_any_topic(log: KafkaLog, topic: str) -> None:
+    with pytest.raises(DeliveryFailed, match=topic):
+        await log.append([Outgoing(topic, b"k", bytes(3_000_000), 0)], GENERATION)
+
+
+@pytest.mark.live
+@in_a_loop
+async def test_an_append_fails_where_there_is_no_such_partition(log: KafkaLog, topic: str) -> None:
+    with pytest.raises(DeliveryFailed, match=topic):
+        await log.append([Outgoing(topic, b"k", b"v", 7)], GENERATION)
+
+
+@pytest.mark.live
+@in_a_loop
+async def test_an_append_fails_where_a_record_with_headers_cannot_be_sent(log: KafkaLog, topic: str) -> None:
+    with pytest.raises(DeliveryFailed, match=topic):
+        await log.append([Outgoing(topic, b"k", bytes(3_000_000), 0, headers=(("h", b"1"),))], GENERATION)
+
+
+@in_a_loop
+async def test_an_append_fails_within_its_time_where_there_is_no_broker() -> None:
+    log = KafkaLog({"bootstrap.servers": NO_BROKER, "log_level": 0}, 0.3, Lease(8, 0.3))
+    log.lease = held()
+    async with asyncio.timeout(5):
+        with pytest.raises(DeliveryFailed):
+            await log.append([Outgoing("t", b"k", b"v", 0)], GENERATION)
+    log.close()
+
+
+class Failed:
+    """A channel and a future as Faust's producer knows them, for a record that was not taken."""
+
+    def __init__(self, app: Any, topic: str) -> None:
+        self.channel = app.topic(topic)
+        self.result: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.result.set_exception(TimeoutError("the broker did not take it"))
+        self.message = FutureMessage(
+            PendingMessage(self.channel, b"k", b"v", None, 0, None, None, None, None, None)
+        )
+
+    def published(self) -> None:
+        self.channel._on_published(self.result, self.message, producer=None, state=0.0)
+
+
+@in_a_loop
+async def test_stock_faust_commits_the_source_of_a_record_that_was_not_taken(tmp_path: Path) -> None:
+    app, place = stock_app(tmp_path), TP("inbox", 0)
+    consumer, commits = stock_consumer(app, place)
+    failed = Failed(app, "outbox")
+    failed.published()
+    consumer.ack(message(place, 7))
+    await consumer.commit()
+    assert commits == [{place: 8}]
+    assert failed.message.exception() is not None, "only who awaits the message's future hears of it"
+
+
+@in_a_loop
+async def test_stock_faust_returns_from_a_send_before_the_broker_has_the_record(tmp_path: Path) -> None:
+    app = stock_app(tmp_path)
+    never: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    async def send(*record: Any, **options: Any) -> Any:
+        return never
+
+    async def started() -> Any:
+        return app.producer
+
+    app.producer.send = send
+    app.maybe_start_producer = started
+    sent = await app.topic("outbox").send(key=b"k", value=b"v")
+    assert not sent.done()
+    never.cancel()
+
+
+# --- a round that fails ends the process
+
+
+class Ended(Exception):
+    """In place of the end of the process."""
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (DeliveryFailed("t"), Exit.ROUND_FAILED),
+        (ZeroDivisionError(), Exit.ROUND_FAILED),
+        (RowsMissing("accounts"), Exit.ROWS_MISSING),
+    ],
+)
+@in_a_loop
+async def test_a_round_that_fails_ends_the_process_and_nothing_is_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, code: Exit
+) -> None:
+    engine = our_app(tmp_path).engine
+    engine.store_manager.folder.mkdir(parents=True)
+    ended: list[Exit] = []
+
+    def die(code: Exit, text: str) -> None:
+        ended.append(code)
+        raise Ended
+
+    class Failing:
+        async def run(self, batches: list[Batch]) -> None:
+            raise error
+
+    monkeypatch.setattr("saga_app.engine.engine.die", die)
+    monkeypatch.setattr("saga_app.engine.stores.manager.die", die)
+    buffer = engine.buffers[topics.PAYMENT]
+    buffer.open({0: 5}, GENERATION)
+    buffer.deliver(Batch(0, 5, 6, GENERATION, []))
+    engine.rounds = {topics.PAYMENT: Failing()}  # type: ignore[dict-item]
+    with pytest.raises(Ended):
+        await engine._work(topics.PAYMENT)
+    assert ended == [code]
+    assert engine.durable[topics.PAYMENT, 0] == 5
+
+
+@in_a_loop
+async def test_stock_faust_acknowledges_the_record_whose_handler_failed(tmp_path: Path) -> None:
+    app, place = stock_app(tmp_path), TP("inbox", 0)
+    consumer, commits = stock_consumer(app, place)
+    app.flow_control.resume()
+    channel = app.topic("inbox", value_type=bytes, value_serializer="raw")
+    stream = channel.stream()
+    record = message(place, 7)
+    record.incref()
+    consumer.track_message(record)
+
+    async def handler() -> None:
+        async for _ in stream:
+            raise ZeroDivisionError
+
+    async def started() -> bool:
+        return False
+
+    stream.maybe_start = started
+    await stream.channel.put(await channel.decode(record))
+    with pytest.raises(ZeroDivisionError):
+        await handler()
+    await until(lambda: record.acked)
+    await consumer.commit()
+    assert commits == [{place: 8}]
+
+
+# --- twice, where a request is sent again
+
+
+def configured(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What librdkafka is told."""
+    found: dict[str, Any] = {}
+
+    def producer(config: dict[str, Any]) -> Any:
+        found.update(config)
+        return SimpleNamespace(poll=lambda seconds: 0)
+
+    monkeypatch.setattr(module, "Producer", producer)
+    KafkaLog({}, 4, held()).close()
+    return found
+
+
+def test_a_request_that_is_sent_again_appends_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = configured(monkeypatch)
+    assert config["enable.idempotence"] is True
+    assert config["acks"] == "all"
+
+
+def test_a_record_is_given_up_within_the_time_that_the_lease_counts_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = configured(monkeypatch)
+    assert config["delivery.timeout.ms"] == 4000
+    assert config["linger.ms"] == 0
+
+
+@in_a_loop
+async def test_stock_faust_may_append_twice_where_a_request_is_sent_again(tmp_path: Path) -> None:
+    producer: StockProducer = stock_app(tmp_path).producer
+    settings = {**producer._settings_default(), **producer._settings_auth(), **producer._settings_extra()}
+    assert not settings.get("enable_idempotence", False)
+    assert settings["request_timeout_ms"] == 1_200_000, "and goes on trying for 20 minutes"
+
+
+# --- the lease
+
+
+@pytest.mark.live
+@in_a_loop
+async def test_nothing_is_sent_before_the_lease_holds(topic: str, kafka: Broker) -> None:
+    lease = Lease(8, 4)
+    lease.follow(lambda: GENERATION)
+    log = KafkaLog({"bootstrap.servers": kafka.address, "log_level": 0}, 4, lease)
+    appending = asyncio.ensure_future(log.append([Outgoing(topic, b"k", b"v", 0)], GENERATION))
+    await asyncio.sleep(0.1)
+    assert not appending.done()
+    assert len(log._producer) == 0
+    lease.renew(GENERATION, float("inf"))
+    assert await appending == {(topic, 0): [0]}
+    log.close()
+
+
+@pytest.mark.live
+@in_a_loop
+async def test_nothing_is_sent_where_the_group_has_moved_on(
+    topic: str, log: KafkaLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(code: Exit, text: str) -> None:
+        raise Ended
+
+    monkeypatch.setattr("saga_app.engine.lease.die", die)
+    log.lease.follow(lambda: GENERATION + 1)
+    with pytest.raises(Ended):
+        await log.append([Outgoing(topic, b"k", b"late", 0)], GENERATION)
+    log.lease.follow(lambda: GENERATION)
+    assert await log.append([Outgoing(topic, b"k", b"v", 0)], GENERATION) == {(topic, 0): [0]}
+
+
+@pytest.mark.live
+@in_a_loop
+async def test_the_rest_of_an_append_waits_where_the_process_was_paused_on_its_way(
+    topic: str, kafka: Broker
+) -> None:
+    """A process that sleeps after its third record, for longer than the lease, does not send the fourth as it wakes."""
+    now = [0.0]
+    lease = Lease(8, 4, clock=lambda: now[0])
+    lease.follow(lambda: GENERATION)
+    lease.renew(GENERATION, 0.0)
+
+    class Paused(KafkaLog):
+        def _hand_over(self, record: Outgoing, *place: Any) -> None:
+            super()._hand_over(record, *place)
+            now[0] = 5.0 if record.value == b"2" else now[0]
+
+    log = Paused({"bootstrap.servers": kafka.address, "log_level": 0}, 4, lease)
+    records = [Outgoing(topic, b"k", b"%d" % at, 0) for at in range(6)]
+    appending = asyncio.ensure_future(log.append(records, GENERATION))
+    await until(lambda: now[0] and not len(log._producer))
+    there = await asyncio.to_thread(everything, kafka.address, topic, 2)
+    assert [each.value() for each in there] == [b"0", b"1", b"2"] and not appending.done()
+    lease.renew(GENERATION, 5.0)
+    assert await appending == {(topic, 0): list(range(6))}
+    log.close()
+
+
+class Counting(Lease):
+    """A lease that is renewed by the consumer's thread while a send runs, and its clock, which each record moves."""
+
+    def __init__(self) -> None:
+        self.now, self.asked = 0.0, 0
+        super().__init__(8, 4, clock=lambda: self.now)
+        self.follow(lambda: GENERATION)
+        self.renew(GENERATION, 0.0)
+
+    def until(self, generation: int) -> float:
+        self.asked += 1
+        return super().until(generation)
+
+
+@in_a_loop
+async def test_the_lease_is_asked_once_for_a_send_and_again_when_its_time_is_over() -> None:
+    lease = Counting()
+    log = KafkaLog({"bootstrap.servers": NO_BROKER, "log_level": 0}, 4, lease)
+    handed: list[float] = []
+
+    def hand_over(record: Outgoing, *place: Any) -> None:
+        handed.append(lease.now)
+        lease.now += 1
+        lease.renew(GENERATION, lease.now - 1)
+
+    log._hand_over = hand_over  # type: ignore[assignment,method-assign]
+    append = module._Append(asyncio.get_running_loop(), defaultdict(list))
+    assert log._send([Outgoing("t", b"k", b"v", 0)] * 9, append, GENERATION) == 9
+    assert (handed, lease.asked) == ([0, 1, 2, 3, 4, 5, 6, 7, 8], 2)
+    log.close()

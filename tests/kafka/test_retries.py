@@ -1,0 +1,94 @@
+"""What passes while a broker is lost is waited for; what does not pass is said at once."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from saga_app.engine import reader as module
+from saga_app.engine.exits import Exit
+from saga_app.engine.reader import Reader
+from saga_app.kafka.retries import patiently
+
+MOVING = (
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.KAFKA_STORAGE_ERROR,
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError._TIMED_OUT,
+    KafkaError._TRANSPORT,
+)
+#: Its records are gone: deleted, or lost with a leader that had not all of them.
+LOST = (
+    KafkaError.OFFSET_OUT_OF_RANGE,
+    KafkaError._AUTO_OFFSET_RESET,
+    KafkaError._LOG_TRUNCATION,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+)
+
+
+class Asked:
+    """Answers with these errors first; counts how often metadata was asked for in between."""
+
+    def __init__(self, *errors: int) -> None:
+        self.errors = list(errors)
+        self.refreshed = 0
+        self.admin: Any = SimpleNamespace(list_topics=self._refresh)
+
+    def __call__(self) -> str:
+        if self.errors:
+            raise KafkaException(KafkaError(self.errors.pop(0)))
+        return "answer"
+
+    def _refresh(self, timeout: float) -> None:
+        self.refreshed += 1
+
+
+@pytest.mark.parametrize("code", [*MOVING, KafkaError.NOT_COORDINATOR, KafkaError.UNKNOWN_TOPIC_OR_PART])
+def test_kafka_is_asked_again_with_new_metadata_while_a_leader_or_coordinator_moves(code: int) -> None:
+    asked = Asked(code, code)
+    assert patiently(asked.admin, asked, 10) == "answer"
+    assert asked.refreshed == 2
+
+
+def test_patience_ends() -> None:
+    asked = Asked(KafkaError._TRANSPORT, KafkaError._TRANSPORT)
+    with pytest.raises(KafkaException):
+        patiently(asked.admin, asked, -1)
+
+
+@pytest.mark.parametrize("code", [KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.OFFSET_OUT_OF_RANGE])
+def test_what_does_not_pass_is_not_asked_again(code: int) -> None:
+    asked = Asked(code)
+    with pytest.raises(KafkaException):
+        patiently(asked.admin, asked, 10)
+    assert asked.refreshed == 0
+
+
+def check(code: int) -> None:
+    reader = Reader.__new__(Reader)
+    reader._next = {("payment_events", 0): 5}
+    message: Any = SimpleNamespace(topic=lambda: "payment_events", partition=lambda: 0)
+    # The topic begins at 0, so nothing was cut off: it lost its end.
+    consumer: Any = SimpleNamespace(get_watermark_offsets=lambda place, timeout: (0, 3))
+    reader._check(KafkaError(code), message, consumer)
+
+
+@pytest.fixture
+def ended(monkeypatch: pytest.MonkeyPatch) -> list[Exit]:
+    codes: list[Exit] = []
+    monkeypatch.setattr(module, "die", lambda code, text: codes.append(code))
+    return codes
+
+
+@pytest.mark.parametrize("code", MOVING)
+def test_a_reader_waits_for_the_new_leader(code: int, ended: list[Exit]) -> None:
+    check(code)
+    assert ended == []
+
+
+@pytest.mark.parametrize("code", LOST)
+def test_a_reader_never_goes_on_where_records_are_gone(code: int, ended: list[Exit]) -> None:
+    check(code)
+    assert ended == [Exit.ROUND_FAILED]

@@ -1,0 +1,75 @@
+"""Databases, each empty and a test's own, and topics that a real worker has filled."""
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from saga_app.local.broker import Broker
+from saga_app.settings import Settings
+from tests.live.scene import Scene, clear
+from tests.orderdb.batches import Book
+from tests.orderdb.filled import fill
+from tests.orderdb.postgres import MISSING, Postgres, binaries, server
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A running PostgreSQL; without one the test is skipped."""
+    if binaries() is None:
+        pytest.skip(MISSING)
+    yield from server()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database, as SAGA_DB_URL has it: of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/orders.db"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.create(f"test_{next(_numbers)}")
+
+
+@pytest.fixture
+def book(url: str) -> Iterator[Book]:
+    """A database that takes batches without Kafka."""
+    book = Book(url)
+    yield book
+    book.close()
+
+
+@pytest.fixture(scope="session")
+def _filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with Broker(tmp_path_factory.mktemp("kafka")) as broker:
+        scene = Scene(broker.address, tmp_path_factory.mktemp("scene"), "books")
+        try:
+            fill(scene)
+            yield scene
+        finally:
+            scene.close()
+
+
+@pytest.fixture
+def filled(_filled: Scene, url: str) -> Settings:
+    """Topics with all kinds of orders and dead letters, which nobody writes to any more; and an empty database."""
+    return Settings(broker=_filled.broker, app_id=_filled.app_id, db_url=url)
+
+
+@pytest.fixture
+def shop(_filled: Scene) -> Scene:
+    """The same topics, for those who want to read them in another way, or need no database of each kind."""
+    return _filled
+
+
+@pytest.fixture
+def scene(kafka: Broker, tmp_path: Path) -> Iterator[Scene]:
+    """Fresh, empty topics of the test's own."""
+    clear(kafka.address)
+    scene = Scene(kafka.address, tmp_path, f"book-{next(_numbers)}")
+    try:
+        yield scene
+    finally:
+        scene.close()

@@ -1,0 +1,68 @@
+"""The four services without Kafka, and the records and rows that they would have written: for the order database."""
+
+from collections import Counter, deque
+from collections.abc import Collection
+
+from saga_app import topics, wire
+from saga_app.core.decider import Position
+from saga_app.core.errors import Rejected
+from saga_app.core.records import Record
+from saga_app.dead_letters import format
+from saga_app.engine import ports
+from tests.orderdb.batches import Message
+from tests.simulation.services import DECIDERS
+from tests.support.given import BEGINNING, SECOND, Tables
+
+
+class Services:
+    """Each decides at once what comes to its inbox; those of `silent` inboxes decide nothing. One partition each.
+
+    From one record to the next, whatever its inbox, a second passes.
+    """
+
+    def __init__(self) -> None:
+        self._beginning = BEGINNING
+        self.silent: Collection[str] = ()
+        self._rows = {topic: Tables(decider) for topic, decider in DECIDERS.items()}
+        self._offsets: Counter[str] = Counter()
+        self._on_its_way: deque[Record] = deque()
+        self._written: list[Message] = []
+
+    def set_clock(self, time: int) -> None:
+        """The next record is sent then, in milliseconds."""
+        self._beginning = time - self._offsets.total() * SECOND
+
+    def send(self, *records: Record) -> list[Message]:
+        """The records, one after the other with all that follows from it; what was written to topics meanwhile."""
+        self._written = []
+        for record in records:
+            self._on_its_way.append(record)
+            while self._on_its_way:
+                self._take(self._on_its_way.popleft())
+        return self._written
+
+    def _take(self, record: Record) -> None:
+        topic = topics.topic_of(record)
+        at = Position(self._offsets[topic], self._beginning + self._offsets.total() * SECOND)
+        self._offsets[topic] += 1
+        message = ports.Message(at.offset, at.time, topics.key_of(record).encode(), wire.encode(record))
+        self._written.append(Message(topic, at.offset, message.value, message.key or b"", at.time))
+        if topic in self.silent:
+            return
+        try:
+            self._decide(record, topic, at)
+        except Rejected as rejection:
+            letter = format.dead_letter(topic, 3, message, rejection)
+            self._written.append(
+                Message(letter.topic, at.offset, letter.value, letter.key or b"", at.time, letter.headers)
+            )
+
+    def _decide(self, record: Record, topic: str, at: Position) -> None:
+        rows = self._rows[topic]
+        decision = rows.decider.decide(record, at, rows)
+        puts = [put for put in (decision.journal, *decision.balances) if put is not None]
+        rows.put(puts)
+        for put in puts:
+            changelog = topics.changelog("saga", put.table)
+            self._written.append(Message(changelog, at.offset, put.row.encode(), put.key.encode(), at.time))
+        self._on_its_way.extend(decision.sends)

@@ -1,0 +1,348 @@
+"""`saga order`, `stock`, `accounts` and `watch`: what they print, on a database that was copied from no Kafka."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from saga_app import topics
+from saga_app.commands import main
+from saga_app.commands.render.terminal import cells
+from tests.commands.terminal import PROGRAM, Terminal
+from tests.orderdb.batches import Book
+from tests.orderdb.filled import HOSTILE
+from tests.orderdb.services import Services
+from tests.support.examples import cancel, delivery, deposit, placed
+
+ROOT = Path(__file__).parents[2]
+MUGS = [{"sku": "MUG", "quantity": 2}]
+Say = Callable[..., Result]
+
+
+class Shop:
+    """Orders of every kind: `o1` completed, `o2` undone, `o3` refused, `o4` and `o5` not ended."""
+
+    def __init__(self, url: str) -> None:
+        self.book = Book(url)
+        self.services = Services()
+        self.env = {"SAGA_DB_URL": url, "SAGA_BROKER": "127.0.0.1:1"}
+        self.sent(
+            deposit("d1", "500.00", "ada"), delivery("v1", MUG=10, CUP=5), delivery("v2", "north", MUG=3)
+        )
+        self.sent(placed(lines=MUGS, customer_id="ada"), placed("o2", lines=MUGS, country="FR"))
+        self.sent(placed("o3", "2000.00"), placed("o3", "4.00"))
+        self.sent(placed("o4", lines=MUGS), silent=topics.INVENTORY)
+        note = cancel("o5").model_copy(update={"note": HOSTILE[:200]})
+        self.sent(placed("o5", lines=MUGS), note, silent=topics.SHIPPING)
+
+    def sent(self, *records: Any, silent: str = "") -> None:
+        """These were sent, and everything that followed was copied."""
+        self.services.silent = {silent}
+        self.book.write(*self.services.send(*records))
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    shop = Shop(f"sqlite:///{tmp_path}/orders.db")
+    yield shop
+    shop.book.close()
+
+
+@pytest.fixture
+def saga(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Say:
+    for name, value in shop.env.items():
+        monkeypatch.setenv(name, value)
+    return lambda *words: CliRunner().invoke(main, list(words))
+
+
+@pytest.fixture
+def terminal(shop: Shop) -> Iterator[Callable[..., Terminal]]:
+    opened: list[Terminal] = []
+
+    def open_(*words: str, **options: Any) -> Terminal:
+        opened.append(Terminal(*words, env={**shop.env, **options.pop("env", {})}, **options))
+        return opened[-1]
+
+    yield open_
+    for each in opened:
+        each.close()
+
+
+def told(result: Result) -> list[str]:
+    assert result.exit_code == 0, result.output
+    return result.stdout.splitlines()
+
+
+def objects(result: Result) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in told(result)]
+
+
+def test_an_order_is_told_by_its_sentence_first_then_its_route_and_the_way_back(saga: Say):
+    lines = told(saga("order", "o2"))
+    assert lines[0] == "o2  ✗ CANCELLED"
+    assert (
+        lines[1]
+        == "Cancelled: the country is not served. The stock was released, then the payment was refunded."
+    )
+    there = next(at for at, line in enumerate(lines) if line.startswith("payment "))
+    assert [line.split() for line in (lines[there], lines[there + 3])] == [
+        ["payment", "→", "inventory", "→", "shipping"],
+        ["↶", "refunded", "←", "↶", "released"],
+    ]
+    assert [line.split("  ")[1] for line in lines if re.match("20[0-9-]+ ", line)][-3:] == [
+        "inventory is asked to release the stock: released",
+        "payment is asked to refund the payment: refunded",
+        "checkout is told that it is cancelled: the country is not served, at shipping",
+    ]
+    assert lines[-1].startswith("saga history o2")
+
+
+def test_an_order_that_has_not_ended_says_how_old_the_copy_is_and_what_to_do(saga: Say):
+    output = saga("order", "o4").stdout
+    assert "Waiting for inventory to reserve the stock since" in output
+    assert "This is a copy; how far it is behind cannot be told: the broker does not answer." in output
+    assert "saga cancel o4" in output and "saga cancel" not in saga("order", "o5").stdout
+
+
+def test_an_order_that_is_not_there_is_said_to_be_and_what_reads_kafka(saga: Say):
+    result = saga("order", "o9")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("saga: order o9 is not in the order database; ")
+    assert "`saga history o9` reads Kafka" in result.stderr
+
+
+def test_an_order_of_which_only_dead_letters_tell_says_how_many(saga: Say, shop: Shop):
+    shop.sent(cancel("o9"))
+    assert "dead letter, unknown_order" in saga("order", "o9").stdout
+
+
+def test_raw_shows_every_row_as_it_is(saga: Say):
+    lines = [line.split("  ", 1) for line in told(saga("order", "o3", "--raw")) if "  {" in line]
+    assert {table for table, _ in lines} == {"orders", "order_steps", "order_events", "dead_letters"}
+    assert all(isinstance(json.loads(row), dict) for _, row in lines)
+    (whole,) = objects(saga("order", "o3", "--raw", "--json"))
+    assert [row.pop("table") for row in whole["rows"]] == [table for table, _ in lines]
+
+
+@pytest.mark.parametrize(("order", "code"), [("o1", 0), ("o2", 3)])
+def test_following_an_order_that_has_ended_tells_it_and_how_it_ended(saga: Say, order: str, code: int):
+    result = saga("order", order, "--follow")
+    assert result.exit_code == code
+    lines = result.stdout.splitlines()
+    assert lines[0].endswith("  placed") and lines[-2].startswith(f"{order}  ")
+    assert (saga("order", order, "--follow", "--json").exit_code) == code
+
+
+def test_an_order_is_followed_from_before_it_is_there_and_each_record_is_told_once(shop: Shop):
+    follow = [*PROGRAM, "order", "o6", "--follow"]
+    with subprocess.Popen(
+        follow, stdout=subprocess.PIPE, text=True, env={**os.environ, **shop.env}
+    ) as following:
+        try:
+            assert following.stdout is not None
+            shop.services.silent = ()
+            rows = shop.services.send(placed("o6", lines=MUGS))
+            payment = next(at for at, row in enumerate(rows) if row.topic() == topics.INVENTORY)
+            shop.book.write(*rows[:payment])
+            until_paid = [following.stdout.readline() for _ in range(3)]
+            shop.book.write(*rows[payment:])
+            rest = following.communicate(timeout=30)[0].splitlines()
+        finally:
+            following.kill()
+    assert following.returncode == 0
+    assert until_paid[1].endswith("payment is asked to take the payment: paid\n")
+    assert until_paid[2].startswith("On its way to inventory to reserve the stock since ")
+    assert rest[-2:] == ["o6  ✓ COMPLETED", "Completed: paid, reserved, shipment booked."]
+    assert len([line for line in rest if " is asked to " in line]) == 2
+
+
+def test_stock_and_accounts_list_what_came_in_and_where_it_is(saga: Say):
+    assert told(saga("stock", "--q", "MU")) == [
+        "warehouse  sku  received  available  reserved  sold",
+        "main       MUG        10          6         2     2",
+        "north      MUG         3          3         0     0",
+    ]
+    assert objects(saga("accounts", "--json")) == [
+        {
+            "customer_id": "ada",
+            "currency": "GBP",
+            "deposited": "500.00",
+            "balance": "460.00",
+            "reserved": "0.00",
+            "paid": "40.00",
+        }
+    ]
+
+
+def test_one_article_and_one_customer_add_up_and_name_the_orders_that_have_the_rest(saga: Say):
+    lines = told(saga("stock", "MUG", "--warehouse", "main"))
+    assert lines[0] == "main MUG: received 10 = available 6 + reserved 2 + sold 2"
+    assert [line.split()[0] for line in lines[2:]] == ["o5", "o1"]
+    (only,) = objects(saga("stock", "MUG", "--warehouse", "main", "--open", "--json"))
+    assert [each["order_id"] for each in only["orders"]] == ["o5"] and only["unaccounted"] == 0
+    assert (
+        told(saga("accounts", "ada"))[0]
+        == "ada GBP: deposited 500.00 = balance 460.00 + reserved 0.00 + paid 40.00"
+    )
+
+
+def test_pages_go_on_behind_the_last_line(saga: Say):
+    assert told(saga("stock", "--limit", "2"))[-1] == "more: --after main:MUG"
+    assert [each["warehouse"] for each in objects(saga("stock", "--after", "main:MUG", "--json"))] == [
+        "north"
+    ]
+    assert saga("stock", "--after", "MUG").exit_code == 2
+
+
+@pytest.mark.parametrize("words", [("stock", "nix"), ("accounts", "nix"), ("stock", HOSTILE)])
+def test_a_name_that_is_not_there_is_an_error(saga: Say, words: tuple[str, str]):
+    result = saga(*words)
+    assert result.exit_code == 1 and result.stderr.count("\n") == 1 and result.stderr[:-1].isprintable()
+
+
+def test_late_orders_are_listed(saga: Say):
+    assert [each["order_id"] for each in objects(saga("orders", "--late", "--json"))] == ["o5", "o4"]
+
+
+def documented(section: str) -> set[str]:
+    """The keys in the first column of a section's table in the reference."""
+    text = (
+        (ROOT / "docs/reference/output.md").read_text("utf-8").split(f"## {section}\n")[1].split("\n## ")[0]
+    )
+    return {
+        key for row in re.findall(r"^\| (`.*?) \|", text, re.MULTILINE) for key in re.findall(r"`(\w+)`", row)
+    }
+
+
+def test_the_reference_names_every_key_that_is_printed(saga: Say):
+    (order,) = objects(saga("order", "o4", "--raw", "--json"))
+    assert order.keys() == documented("`saga order ORDER`")
+    balances = [*objects(saga("stock", "MUG", "--json")), *objects(saga("accounts", "ada", "--json"))]
+    assert {key for each in balances for key in each} == documented("`saga stock`, `saga accounts`")
+
+
+COMMANDS = (
+    ("order", "o1"),
+    ("order", "o4"),
+    ("order", "o5", "--raw"),
+    ("order", "o2", "--follow"),
+    ("orders",),
+    ("stock",),
+    ("stock", "MUG"),
+    ("accounts",),
+    ("accounts", "ada"),
+)
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_in_a_pipe_there_are_no_colours_and_nothing_hostile(saga: Say, words: tuple[str, ...]):
+    output = saga(*words).output
+    assert output and all(line.isprintable() for line in output.split("\n"))
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+@pytest.mark.parametrize("words", [each for each in COMMANDS if "--raw" not in each], ids=" ".join)
+def test_on_a_terminal_every_line_fits(terminal: Any, words: tuple[str, ...], columns: int):
+    opened = terminal(*words, columns=columns)
+    assert opened.end() in (0, 3)
+    lines = opened.text.splitlines()
+    assert lines and max(map(cells, lines)) <= columns, opened.text
+    assert not [line for line in lines if not re.sub(r"\x1b\[[0-9;]*m", "", line).isprintable()]
+
+
+def test_colours_are_for_terminals_and_not_where_no_color_is_set(terminal: Any):
+    plain, coloured = terminal("order", "o1", env={"NO_COLOR": "1"}), terminal("order", "o1")
+    assert (plain.end(), coloured.end()) == (0, 0)
+    assert "\x1b" not in plain.text and "\x1b[32m" in coloured.text
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured.text) == plain.text
+
+
+def test_a_terminal_without_the_shapes_gets_plain_letters(terminal: Any):
+    opened = terminal("order", "o2", env={"PYTHONIOENCODING": "ascii", "NO_COLOR": "1"})
+    assert opened.end() == 0 and "x CANCELLED" in opened.text and "-> " in opened.text
+
+
+def test_a_reader_that_stops_reading_is_no_trouble_of_the_database(shop: Shop):
+    for words in (["stock"], ["order", "o1", "--raw"]):
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run(
+            [*PROGRAM, *words],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **shop.env},
+            check=False,
+        )
+        os.close(writing)
+        assert (done.returncode, done.stderr) == (1, b"")
+
+
+@pytest.mark.parametrize(
+    "words", [("order", "o1"), ("watch",), ("stock",), ("accounts",), ("order", "o1", "--follow")]
+)
+def test_without_a_database_every_command_says_what_makes_one(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("SAGA_DB_URL", f"sqlite:///{tmp_path}/none.db")
+    result = CliRunner().invoke(main, list(words))
+    assert result.exit_code == 1 and "`saga orderdb run` makes it" in result.stderr
+
+
+@pytest.fixture
+def watching(shop: Shop) -> Iterator["subprocess.Popen[str]"]:
+    with subprocess.Popen(
+        [*PROGRAM, "watch", "--json", "--every", "0.1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **shop.env},
+    ) as process:
+        yield process
+        process.kill()
+
+
+def test_in_a_pipe_watch_writes_a_line_whenever_a_number_changes(
+    watching: "subprocess.Popen[str]", shop: Shop
+):
+    assert watching.stdout is not None
+    first = json.loads(watching.stdout.readline())
+    assert first["orders"] == {"OPEN": 1, "CANCELLING": 1, "COMPLETED": 1, "CANCELLED": 2}
+    assert (first["late"], first["behind"]) == (2, None)
+    assert first.keys() == documented("`saga watch`")
+    shop.sent(placed("o6"))
+    assert json.loads(watching.stdout.readline())["orders"]["COMPLETED"] == 2
+    watching.send_signal(signal.SIGINT)
+    assert watching.wait(20) == 130
+    assert watching.stdout.read() == ""
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_on_a_terminal_watch_is_a_live_table_and_leaves_the_screen_as_it_was(
+    terminal: Any, shop: Shop, stop: signal.Signals
+):
+    opened = terminal("watch", "--every", "0.1", columns=100)
+    opened.until(lambda text: "waits for shipping to undo" in text and "Ctrl-C ends" in text)
+    assert opened.text.startswith("\x1b[?1049h")
+    shop.sent(placed("o6"))
+    opened.until(lambda text: "completed 2" in text and " o6 " in text)
+    opened.process.send_signal(stop)
+    assert opened.end() == 130
+    left = opened.text.rpartition("\x1b[?1049l")
+    assert left[1] and "\x1b[?25h" in left[0] and left[2].strip() == "saga: stopped"
+
+
+def test_without_rich_watch_names_what_to_install(shop: Shop):
+    program = "import sys; sys.modules['rich'] = None; " + PROGRAM[2].replace("main()", "main(['watch'])")
+    opened = Terminal(env=shop.env, program=[sys.executable, "-c", program])
+    try:
+        assert opened.end() == 1 and "needs the package rich" in opened.text
+    finally:
+        opened.close()

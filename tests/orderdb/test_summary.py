@@ -1,0 +1,220 @@
+"""Where an order is and what happens next, in words: for every state that the rules can reach. No database here."""
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import pytest
+
+from saga_app import topics
+from saga_app.core import checkout, labels
+from saga_app.core.records import Reason
+from saga_app.core.route import ROUTE, SEQUENCE
+from saga_app.core.rows import State, Status
+from saga_app.orderdb import schema
+from saga_app.orderdb.copy.table_rows import STATES
+from saga_app.orderdb.present.order_status import Standing
+from saga_app.orderdb.present.summary import clock, sentence
+from saga_app.orderdb.present.timeline import route, timeline
+from tests.orderdb.batches import Message, entries
+from tests.simulation import one_order
+from tests.simulation.services import DECIDERS
+from tests.support.examples import cancel, deadline, placed
+from tests.support.given import BEGINNING, CHECKOUT, Story, given
+
+NOW = 1_700_000_100_000
+SECOND = 1_000
+
+
+def copied(rows: Iterator[tuple[tuple[str, str], bytes]]) -> Standing:
+    """Where order o1 stands, from the rows of the services, read as the order database reads them."""
+    messages = (Message(topics.changelog("saga", table), 0, row, key.encode()) for (table, key), row in rows)
+    tables = entries(*messages).tables
+    (order,) = tables[schema.orders].values()
+    return Standing.of(order, tables[schema.order_steps].values(), ())
+
+
+def standing(status: Status, *states: State | None, **fields: Any) -> Standing:
+    """An order whose steps are in these states."""
+    steps = [
+        {
+            "service": step.name,
+            "state": state,
+            "reason": None,
+            "step": None,
+            "version": 3,
+            "done_at": 3,
+            "undone_at": 4,
+        }
+        for step, state in zip(ROUTE, states, strict=False)
+        if state is not None
+    ]
+    order = {
+        "order_id": "o1",
+        "reason": None,
+        "step": None,
+        "tries": 0,
+        "since": NOW,
+        "placed_at": NOW,
+        "ended_at": None,
+    }
+    return Standing.of({**order, "status": status, **fields}, steps, ())
+
+
+class Telling(one_order.Exploration):
+    """Asks for the sentence in every state of one order."""
+
+    told: set[str]
+
+    def _check(self, state: one_order.State) -> None:
+        super()._check(state)
+        found = copied(pair for rows in state.rows for pair in rows)
+        said = sentence(found).in_words(NOW)
+        self.told.add(said.partition(" since")[0])
+        ends = [found.state(step.name) for step in ROUTE]
+        if found.status is Status.COMPLETED:
+            assert said == "Completed: paid, reserved, shipment booked."
+        elif found.status is Status.CANCELLED:
+            undone = [ROUTE[at] for at in (2, 1, 0) if ends[at] is State.UNDONE]
+            parts = [
+                f"{labels.STEPS[step.name].thing} was {labels.STEPS[step.name].undone}" for step in undone
+            ]
+            then = ", then ".join(parts) or "nothing was paid or reserved"
+            assert said.lower() == f"cancelled: {labels.why(found.reason)}. {then}.".lower()
+        else:
+            self._waits_for_what_is_on_its_way(state, found)
+
+    def _waits_for_what_is_on_its_way(self, state: one_order.State, found: Standing) -> None:
+        waits = found.waits_for()
+        assert waits is not None
+        if state.budget.losses == self.budget.losses:
+            on_its_way = {(topics.topic_of(record), record.type) for record in state.on_its_way}
+            assert (f"{waits.service}_events", waits.request) in on_its_way
+
+
+@pytest.mark.parametrize("name", one_order.ORDERS)
+def test_in_every_state_the_sentence_names_what_is_on_its_way_or_what_was_undone(name: str):
+    order = Telling(name, one_order.Budget())
+    order.told = set()
+    assert order.run() > 3_000
+    assert len(order.told) > 8
+
+
+def test_whatever_is_copied_first_there_is_a_sentence():
+    for status, *states in product(Status, *[[None, *State]] * 3):
+        found = standing(status, *states, reason="requested")
+        said = sentence(found).in_words(NOW)
+        assert said.endswith(".") and "None" not in said and (found.has_ended or "asked again" in said)
+        assert len(route(found).there) == 3
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_has_words(reason: Reason):
+    assert labels.why(reason) != reason and "_" not in labels.why(reason)
+
+
+def test_a_reason_that_is_not_known_here_is_shown_as_it_is():
+    told = sentence(standing(Status.CANCELLED, State.REFUSED, reason="moon_phase")).in_words(NOW)
+    assert told == "Cancelled: moon_phase. Nothing was paid or reserved."
+
+
+def story(*records: Any) -> tuple[Story, Standing]:
+    told = given(CHECKOUT, *records)
+    return told, copied(iter(told.rows.bytes.items()))
+
+
+def test_an_order_that_nobody_answers_is_asked_again_and_undone_at_the_times_that_were_told():
+    told, found = story(placed())
+    promised = found.undone_from()
+    assert promised is not None
+    while found.status is Status.OPEN:
+        assert found.undone_from() == promised
+        due = found.asked_again_at()
+        assert due is not None
+        nudge = checkout.deadline("o1", told.order())
+        told.when(nudge, (due - BEGINNING) // SECOND)
+        found = copied(iter(told.rows.bytes.items()))
+    assert found.tries == checkout.TRIES and found.since == promised
+    assert found.undone_from() is None and (found.asked_again_at() or 0) > promised
+
+
+def test_an_order_that_was_nudged_late_is_told_to_be_overdue():
+    _, found = story(placed())
+    told = sentence(found).in_words(BEGINNING + 40_000)
+    assert "; overdue to be asked again since 22:13:50; if nothing comes: undone at" in told
+
+
+def test_after_the_last_nudge_before_giving_up_only_one_thing_comes_next():
+    _, found = story(placed(), *(deadline(attempt=at) for at in range(4)))
+    (only,) = sentence(found).next
+    assert only.what == "undone"
+
+
+def test_being_cancelled_says_why_and_what_it_waits_for():
+    _, found = story(placed(), cancel())
+    assert (
+        sentence(found).what
+        == "Being cancelled (on request): on its way to shipping to call the shipment off"
+    )
+
+
+def test_a_time_of_another_day_has_its_date_and_of_another_year_that_too():
+    day = 24 * 3600 * SECOND
+    assert clock(NOW, NOW) == "22:15:00"
+    assert clock(NOW, NOW + day) == "11-14 22:15:00"
+    assert clock(NOW, NOW + 365 * day) == "2023-11-14 22:15:00"
+
+
+def test_every_journal_that_the_order_database_copies_is_a_step_of_the_route():
+    assert {decider.journal for decider in DECIDERS.values()} - {"orders"} == STATES.keys() - {
+        "orders",
+        "accounts",
+        "stock",
+    }
+
+
+def event(kind: str, offset: int, **told: Any) -> dict[str, Any]:
+    return {
+        "topic": "t", "partition": 0, "at_offset": offset, "time": offset, "type": kind,
+        "reason": None, "step": None, "attempt": None, "note": None, **told,
+    }  # fmt: skip
+
+
+def test_every_type_of_record_has_words_in_the_timeline():
+    events = [
+        event(kind, at, reason="requested", step="checkout", attempt=at) for at, kind in enumerate(SEQUENCE)
+    ]
+    lines = timeline(events, ())
+    assert [line.at for line in lines] == list(range(len(SEQUENCE)))
+    assert not {line.what for line in lines} & set(SEQUENCE)
+    assert all("None" not in line.what for line in lines)
+
+
+def test_the_timeline_says_which_request_a_step_acted_on_and_which_were_repeats():
+    steps = [
+        {
+            "service": "payment",
+            "state": "UNDONE",
+            "reason": "requested",
+            "done_at": 2,
+            "undone_at": 5,
+            "version": 5,
+        }
+    ]
+    events = [event("PaymentRequested", 2), event("PaymentRequested", 4), event("RefundRequested", 5)]
+    letters = [{"time": 3, "reason": "invalid", "detail": "no amount", "id": "t:0:3", "replays": []}]
+    assert [line.what for line in timeline(events, letters, steps)] == [
+        "payment is asked to take the payment: paid",
+        "dead letter, invalid: no amount",
+        "payment is asked to take the payment again",
+        "payment is asked to refund the payment: refunded",
+    ]
+
+
+def test_the_way_back_stands_in_the_order_in_which_it_ran():
+    found = route(standing(Status.CANCELLED, State.UNDONE, State.UNDONE, State.REFUSED))
+    assert [stop.step for stop in found.there] == ["payment", "inventory", "shipping"]
+    assert [(stop.step, stop.what) for stop in found.back] == [
+        ("inventory", "released"),
+        ("payment", "refunded"),
+    ]

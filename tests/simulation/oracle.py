@@ -1,0 +1,168 @@
+"""What must become of each record: the inbox folded by one who is never disturbed, one record after the other.
+
+It knows no round: no batches, no overlay, no replay. Whatever a worker writes is compared with this.
+"""
+
+from collections import defaultdict
+from typing import Final, NamedTuple
+
+from saga_app.kafka.messages import Header, Message, Outgoing, Place
+
+from saga_app import topics, wire
+from saga_app.core import checkout
+from saga_app.core.decider import Decision, Position, Put, Verdict
+from saga_app.core.errors import Fault, Rejected
+from saga_app.core.records import (
+    ForPartition,
+    FundsDeposited,
+    OrdersEvicted,
+    PolicyChanged,
+    Record,
+    StockReceived,
+)
+from saga_app.core.rows import OPEN_STATUSES, OrderRow, Row
+from saga_app.dead_letters.format import dead_letter
+from tests.simulation.services import DECIDERS
+from tests.support.given import Tables
+
+_SENT_ON: Final = "saga-sent-on"
+
+
+class Sent(NamedTuple):
+    """A record as it must be written; its partition follows from its key."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[Header, ...] = ()
+
+
+def sent(record: Outgoing) -> Sent:
+    return Sent(record.topic, record.key, record.value, tuple(record.headers))
+
+
+def said(record: Record) -> Sent:
+    """A record that a service sends."""
+    return Sent(topics.topic_of(record), topics.key_of(record).encode(), wire.encode(record))
+
+
+class Told(NamedTuple):
+    """What must become of one record. `key` and `version`: its row in the journal, as it is afterwards."""
+
+    offset: int
+    verdict: Verdict
+    record: Record | None = None
+    key: str | None = None
+    version: int = -1
+    before: Row | None = None
+    puts: tuple[Put, ...] = ()
+    sends: tuple[Sent, ...] = ()
+    fault: Fault | None = None
+    #: Kafka's, in milliseconds.
+    time: int = 0
+
+
+class Oracle:
+    """One partition of one inbox."""
+
+    def __init__(self, place: Place, partitions: int) -> None:
+        self.place = place
+        self.topic, self.partition = place
+        self.partitions = partitions
+        self.decider = DECIDERS[self.topic]
+        self.tables = Tables(self.decider)
+        self.told: list[Told] = []
+        #: Offsets of the records that are about a journal row.
+        self.about: defaultdict[str, list[int]] = defaultdict(list)
+        #: Every row that there ever was, by table, key and version.
+        self.rows: dict[tuple[str, str, int], bytes] = {}
+        #: For each balance and version the journal row of the record that changed it.
+        self.journal_of: dict[int, str] = {}
+        #: The nudges that a clock may send, with the version of the order's row that allows each.
+        self.nudges: dict[Sent, tuple[str, int]] = {}
+
+    def hear(self, message: Message) -> Told:
+        """The next record of the inbox."""
+        try:
+            told = self._decide(message)
+        except Rejected as rejection:
+            letter = sent(dead_letter(self.topic, self.partition, message, rejection))
+            told = Told(message.offset, Verdict.DEAD, sends=(letter,), fault=rejection.fault)
+        self.told.append(told)
+        if told.key is not None:
+            self.about[told.key].append(message.offset)
+        return told
+
+    def bytes_of(self, table: str) -> dict[bytes, bytes]:
+        """All rows of a table."""
+        return {key.encode(): row for (name, key), row in self.tables.bytes.items() if name == table}
+
+    def _decide(self, message: Message) -> Told:
+        record = wire.decode(message.value)
+        if not isinstance(record, self.decider.accepts):
+            raise Rejected(Fault.UNEXPECTED_RECORD, f"{record.type} does not belong into {self.topic}")
+        if self._is_elsewhere(record):
+            if any(name == _SENT_ON for name, _ in message.headers):
+                raise Rejected(
+                    Fault.WRONG_PARTITION, "the record was sent on once and is still in the wrong partition"
+                )
+            on = Sent(
+                self.topic,
+                topics.key_of(record).encode(),
+                message.value,
+                (*message.headers, (_SENT_ON, b"1")),
+            )
+            return Told(message.offset, Verdict.SENT_ON, record, sends=(on,))
+        key = journal_key(record)
+        before = self._row(key)
+        decision = self.decider.decide(
+            record, Position(message.offset, message.time, self.partition), self.tables
+        )
+        puts = decision.puts
+        self._put(puts, key, decision)
+        row = self._row(key)
+        version = -1 if row is None else row.version
+        return Told(
+            message.offset,
+            decision.verdict,
+            record,
+            key,
+            version,
+            before,
+            puts,
+            tuple(map(said, decision.sends)),
+            time=message.time,
+        )
+
+    def _row(self, key: str) -> Row | None:
+        return self.tables.entry(key)
+
+    def _put(self, puts: tuple[Put, ...], key: str, decision: Decision) -> None:
+        self.tables.put(puts)
+        for table, name, row in puts:
+            self.rows[table, name, row.version] = row.encode()
+            self.journal_of[row.version] = key
+            if isinstance(row, OrderRow) and row.status in OPEN_STATUSES:
+                # A cancellation leaves the try as it is.
+                self.nudges.setdefault(said(checkout.deadline(name, row)), (name, row.version))
+
+    def _is_elsewhere(self, record: Record) -> bool:
+        return topics.partition_for(record, self.partitions) not in (None, self.partition)
+
+
+def journal_key(record: Record) -> str:
+    """The key of the journal row that remembers this record."""
+    match record:
+        case FundsDeposited():
+            return f"deposit:{record.customer_id}:{record.deposit_id}"
+        case StockReceived():
+            return f"delivery:{record.warehouse}:{record.delivery_id}"
+        case PolicyChanged():
+            return f"policy:{record.policy_id}"
+        case OrdersEvicted():
+            return f"low_watermark:{record.source}"
+        case ForPartition():
+            return f"low_watermark:{record.partition}"
+        case _:
+            order_id: str = record.order_id
+            return order_id
