@@ -1,11 +1,11 @@
 """Checkout listens: see `saga_app.core.checkout` for what it decides."""
 
 from faust import Stream
-from saga_app.kafka.messages import Fetch
 
 from saga_app import topics
 from saga_app.core.checkout import Checkout
 from saga_app.engine.inbox_buffer import InboxBuffer
+from saga_app.kafka.messages import Fetch
 
 TOPIC = topics.CHECKOUT
 DECIDER = Checkout()

@@ -1,12 +1,12 @@
 """Payment listens: see `saga_app.core.payment` for what it decides."""
 
 from faust import Stream
-from saga_app.kafka.messages import Fetch
 
 from saga_app import topics
 from saga_app.core.participant import Participant
 from saga_app.core.payment import Payment
 from saga_app.engine.inbox_buffer import InboxBuffer
+from saga_app.kafka.messages import Fetch
 
 TOPIC = topics.PAYMENT
 DECIDER = Participant(Payment())

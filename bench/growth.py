@@ -18,8 +18,7 @@ from bench.verdict import judge
 from bench.watch import TooSlow, Watch
 from saga_app import topics
 from saga_app.demo import retail
-from saga_app.engine.stores import changelog
-from saga_app.kafka import topic_admin
+from saga_app.kafka import offsets, topic_admin
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
 from tests.live.orders import Sent
@@ -101,7 +100,7 @@ class Growing:
         """Records in all changelogs, old versions of rows too, as far as offsets tell."""
         admin = AdminClient({"bootstrap.servers": self.broker.address, "log_level": 3})
         places = [(name, each) for name in self.changelogs for each in range(topics.DEFAULT_PARTITIONS)]
-        return sum(changelog.ends(admin, places).values())
+        return sum(offsets.ends(admin, places).values())
 
     def on_broker(self, names: Sequence[str]) -> float:
         """MB that the records of these topics take on the broker's disk."""

@@ -13,16 +13,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from saga_app.kafka.messages import Batch, Message, Offsets, Outgoing, Place
-
 from bench import load
 from saga_app import topics
 from saga_app.audit.refold import service_of
 from saga_app.core.records import Record, RetentionStarted
 from saga_app.engine.partition_state import PartitionState
 from saga_app.engine.retention import WIDTH
-from saga_app.engine.round import MOST_WRITTEN, Round, outgoing
+from saga_app.engine.round import MOST_WRITTEN, Round
 from saga_app.engine.stores.rocks import Memory, RocksStore
+from saga_app.kafka.messages import Batch, Message, Offsets, Outgoing, Place, outgoing
 from saga_app.wire import Kept
 
 PARTITIONS: Final = topics.DEFAULT_PARTITIONS

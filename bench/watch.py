@@ -11,7 +11,8 @@ from confluent_kafka.admin import AdminClient
 from pydantic_core import from_json
 
 from saga_app import topics
-from saga_app.engine.stores import changelog
+from saga_app.kafka import offsets
+from saga_app.kafka.chunks import chunks
 from saga_app.local.process import until
 from tests.live.log import Place
 
@@ -89,7 +90,7 @@ class Watch:
             consumer.close()
 
     def _ends(self) -> dict[Place, int]:
-        return changelog.ends(self._admin, self._places)
+        return offsets.ends(self._admin, self._places)
 
 
 def compensations(broker: str, partitions: int = topics.DEFAULT_PARTITIONS) -> int:
@@ -97,7 +98,7 @@ def compensations(broker: str, partitions: int = topics.DEFAULT_PARTITIONS) -> i
     servers = {"bootstrap.servers": broker, "log_level": 3}
     places = [(inbox, each) for inbox in (topics.PAYMENT, topics.INVENTORY) for each in range(partitions)]
     kinds: Counter[str] = Counter()
-    for place, end in changelog.readable_ends(AdminClient(servers), places).items():
-        for chunk in changelog.chunks(servers, *place, 0, end, "read_committed"):
+    for place, end in offsets.readable_ends(AdminClient(servers), places).items():
+        for chunk in chunks(servers, *place, 0, end, "read_committed"):
             kinds.update(from_json(message.value())["type"] for message in chunk)
     return kinds["RefundRequested"] + kinds["ReleaseRequested"]

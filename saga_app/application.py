@@ -13,11 +13,11 @@ from faust.cli.base import cli
 import agents
 import tables
 from saga_app import commands, topics
+from saga_app.core.decider import Service
 from saga_app.engine.engine import Engine
 from saga_app.engine.faust.app import SagaApp
 from saga_app.engine.inbox_buffer import InboxBuffer
 from saga_app.engine.round import Point
-from saga_app.engine.stores.manager import Service
 from saga_app.monitoring import endpoints
 from saga_app.monitoring.counts import Counts
 from saga_app.settings import Settings, SettingsError

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from confluent_kafka.admin import AdminClient
 
 from saga_app import topics
-from saga_app.engine.stores import changelog
+from saga_app.kafka import offsets
 from saga_app.kafka.messages import Place
 from saga_app.kafka.offsets import committed
 from saga_app.settings import Settings
@@ -92,7 +92,7 @@ def identity(settings: Settings, tables: Iterable[str]) -> Identity:
     """Asks the broker. Raises `KafkaException`."""
     admin = AdminClient(settings.kafka)
     names = [*topics.INBOXES, *_logs(settings, tables)]
-    return Identity(changelog.cluster_id(admin), changelog.topic_ids(admin, names))
+    return Identity(offsets.cluster_id(admin), offsets.topic_ids(admin, names))
 
 
 def take(settings: Settings, tables: Iterable[str], known: Offsets | None = None) -> Limits:
@@ -101,10 +101,10 @@ def take(settings: Settings, tables: Iterable[str], known: Offsets | None = None
     places = inboxes(settings)
     logs = _logs(settings, tables)
     others = [(topic, partition) for topic in logs for partition in range(settings.partitions)]
-    done = committed(admin, settings.app_id, places, changelog.PATIENCE)
-    found = changelog.readable_ends(admin, [*places, *others])
-    end = changelog.readable_ends(admin, places)
-    first = changelog.beginnings(admin, [*places, *others])
+    done = committed(admin, settings.app_id, places, offsets.PATIENCE)
+    found = offsets.readable_ends(admin, [*places, *others])
+    end = offsets.readable_ends(admin, places)
+    first = offsets.beginnings(admin, [*places, *others])
     return Limits(first, done, found, end, known or {})
 
 
@@ -126,7 +126,7 @@ def _earlier(settings: Settings, now: Limits, at: AsOf) -> Limits:
     if at.time is None:
         ends = {place: min(end, at.offset or 0) for place, end in now.end.items()}
         return now._replace(found={**now.found, **ends}, end=ends, cut=Cut.OFFSET)
-    after = changelog.after(AdminClient(settings.kafka), now.end, at.time)
+    after = offsets.after(AdminClient(settings.kafka), now.end, at.time)
     ends = {place: min(end, after.get(place, end)) for place, end in now.end.items()}
     return now._replace(found={**now.found, **ends}, end=ends, cut=Cut.TIME)
 

@@ -9,7 +9,7 @@ from saga_app.audit.context import Scope
 from saga_app.audit.findings import Findings
 from saga_app.audit.inbox import letter
 from saga_app.dead_letters.format import REASON, letter_place, marked_place
-from saga_app.engine.stores import changelog
+from saga_app.kafka.chunks import chunks
 from saga_app.kafka.headers import headers_of
 from saga_app.kafka.messages import Place
 
@@ -26,7 +26,7 @@ def read_letters(scope: Scope, partition: int) -> Findings:
         files.resume_counts(files.load(files.part(scope.base, _LETTERS, place), {}), findings)
     limits = scope.limits
     first = max(limits.first[place], limits.start(place))
-    for chunk in changelog.chunks(scope.settings.kafka, *place, first, limits.found[place]):
+    for chunk in chunks(scope.settings.kafka, *place, first, limits.found[place]):
         for message in chunk:
             headers = headers_of(message)
             origin = letter_place(headers)

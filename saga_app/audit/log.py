@@ -5,7 +5,7 @@ from hashlib import blake2b
 
 from saga_app.audit.context import Scope
 from saga_app.audit.findings import Breach, Findings
-from saga_app.engine.stores import changelog
+from saga_app.kafka.chunks import chunks
 from saga_app.kafka.headers import headers_of
 from saga_app.kafka.messages import Message, Place
 
@@ -40,7 +40,7 @@ class Log:
 
 def messages(scope: Scope, place: Place, start: int, end: int) -> Iterator[Message]:
     """The partition's records as a worker reads them."""
-    for chunk in changelog.chunks(scope.settings.kafka, *place, start, end, "read_committed"):
+    for chunk in chunks(scope.settings.kafka, *place, start, end, "read_committed"):
         for each in chunk:
             yield Message(each.offset(), each.timestamp()[1], each.key(), each.value(), headers_of(each))
 

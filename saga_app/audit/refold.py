@@ -6,13 +6,12 @@ from typing import NamedTuple
 
 import agents
 from saga_app import topics, wire
-from saga_app.core.decider import Decision, Position, Verdict
+from saga_app.core.decider import Decision, Position, Service, Verdict
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.records import Record, StepRequest
 from saga_app.core.rows import ClosedOrder, JournalRow, OrderRow, Tombstone
 from saga_app.engine.misrouted import is_misrouted
 from saga_app.engine.partition_state import PartitionState
-from saga_app.engine.stores.manager import Service
 from saga_app.kafka.messages import Message
 
 

@@ -17,8 +17,8 @@ from saga_app.audit.report import as_lines
 from saga_app.commands.render.output import FAILED, Failed, as_json, show, told
 from saga_app.commands.topics import require
 from saga_app.dead_letters.filters import moment
-from saga_app.dead_letters.letter import written
 from saga_app.settings import Settings
+from saga_app.times import written
 
 _AT = (
     "The state of then: up to a time such as 2026-11-23T03:00 (UTC) or 30m, 12h, 7d ago, or below an offset in every "

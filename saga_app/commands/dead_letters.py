@@ -8,14 +8,16 @@ from typing import Final
 import click
 
 from saga_app.commands.letter_options import chosen, must_exist
-from saga_app.commands.render.output import as_json, printable, show, told
+from saga_app.commands.render.output import as_json, show, told
 from saga_app.dead_letters import pretty
 from saga_app.dead_letters.filters import Choice
 from saga_app.dead_letters.format import LetterId
-from saga_app.dead_letters.letter import Letter, Replay, text, written
+from saga_app.dead_letters.letter import Letter, Replay, text
 from saga_app.dead_letters.reader import Letterbox
 from saga_app.kafka.reachable import reach
 from saga_app.settings import Settings
+from saga_app.text import printable
+from saga_app.times import written
 
 #: Letters that people are shown unless they ask for more.
 USUALLY: Final = 50

@@ -12,9 +12,10 @@ from confluent_kafka import KafkaException
 from saga_app.commands import packages
 from saga_app.commands.copy_lag import behind_topics
 from saga_app.commands.needs_database import NoOrders
-from saga_app.commands.render.output import FAILED, Failed, as_json, in_words, show, told
+from saga_app.commands.render.output import FAILED, Failed, as_json, show, told
 from saga_app.commands.topics import all_wanted, remedy
 from saga_app.kafka import topic_admin
+from saga_app.kafka.broker_errors import in_words
 from saga_app.kafka.consumer_group import Group
 from saga_app.kafka.reachable import reach
 from saga_app.settings import Settings, without_password

@@ -9,8 +9,8 @@ from saga_app.audit.checkpoints.checkpoint import Refused
 from saga_app.audit.checkpoints.folder import latest
 from saga_app.commands.render.output import Failed, as_json, show, told
 from saga_app.commands.topics import require
-from saga_app.dead_letters.letter import written
 from saga_app.settings import Settings
+from saga_app.times import written
 
 if TYPE_CHECKING:
     from saga_app.audit.history.events import Event

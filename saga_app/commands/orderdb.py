@@ -5,9 +5,10 @@ import time
 import click
 
 from saga_app.commands.needs_database import with_sql
-from saga_app.commands.render.output import printable, told
+from saga_app.commands.render.output import told
 from saga_app.commands.topics import require
 from saga_app.settings import Settings, without_password
+from saga_app.text import printable
 
 
 @click.command()

@@ -9,15 +9,15 @@ import click
 
 from saga_app.commands.copy_lag import behind_topics
 from saga_app.commands.needs_database import with_sql
-from saga_app.commands.render.output import Failed, as_json, printable, say, show, told
+from saga_app.commands.render.output import Failed, as_json, say, show, told
 from saga_app.commands.render.terminal import Screen, table
 from saga_app.core.route import ROUTE
 from saga_app.core.rows import Status
 from saga_app.dead_letters.filters import moment
-from saga_app.dead_letters.letter import written
 from saga_app.kafka.reachable import reach
 from saga_app.settings import Settings
-from saga_app.times import now
+from saga_app.text import printable
+from saga_app.times import now, written
 
 #: Orders that are shown unless somebody asks for more.
 USUALLY: Final = 50
@@ -118,7 +118,8 @@ def _lines(orders: Sequence[Mapping[str, Any]], screen: Screen) -> Iterable[str]
     if screen.width is None or not orders:
         return map(_line, orders)
     from saga_app.orderdb.present.order_status import Standing
-    from saga_app.orderdb.present.summary import clock, in_short
+    from saga_app.orderdb.present.summary import in_short
+    from saga_app.times import clock
 
     rows = [
         [

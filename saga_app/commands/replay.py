@@ -1,18 +1,29 @@
 """`saga replay`: dead letters are sent again, by choice corrected; each replay is recorded."""
 
 import sys
-from typing import BinaryIO
+from collections.abc import Iterator
+from typing import BinaryIO, Final
 
 import click
 
 from saga_app import wire
 from saga_app.commands.letter_options import chosen, must_exist
-from saga_app.commands.render.output import FAILED, as_json, told
+from saga_app.commands.render.output import FAILED, as_json, complain, show, told
+from saga_app.dead_letters import replay as planning
 from saga_app.dead_letters.filters import Choice
+from saga_app.dead_letters.format import LetterId
+from saga_app.dead_letters.letter import Letter, Replay
 from saga_app.dead_letters.reader import Letterbox
-from saga_app.dead_letters.resend import Resending
+from saga_app.dead_letters.replay import Plan, Stays
+from saga_app.dead_letters.resend import post
 from saga_app.kafka.reachable import reach
+from saga_app.kafka.sender import Sender
 from saga_app.settings import Settings
+from saga_app.text import printable
+
+#: Letters that are sent, and then marked, at a time; and the bytes of their values.
+AT_A_TIME: Final = 500
+BYTES_AT_A_TIME: Final = 8 * 1024 * 1024
 
 
 @click.command()
@@ -90,3 +101,89 @@ def _corrected(payload: BinaryIO) -> bytes:
     value = payload.read(wire.LARGEST_STEP_REQUEST + 1024).strip()
     wire.decode(value)
     return value
+
+
+class Resending:
+    """The letters of one command, on their way."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        letterbox: Letterbox,
+        choice: Choice,
+        corrected: bytes | None,
+        *,
+        force: bool,
+        as_json: bool,
+    ) -> None:
+        self.planned = 0
+        self.staying = 0
+        self._partitions = settings.partitions
+        self._sender = Sender(settings)
+        self._letterbox = letterbox
+        self._choice = choice
+        self._corrected = corrected
+        self._force = force
+        self._as_json = as_json
+        self._replays: dict[LetterId, list[Replay]] = letterbox.replays()
+
+    def chosen(self) -> Iterator[Letter]:
+        """The letters that are meant; read anew each time."""
+        return (each for each in self._letterbox.letters() if self._choice.takes(each, self._replays))
+
+    def tell(self) -> None:
+        """Only says what would happen."""
+        for plan in self._plans():
+            to = [f"{each.topic}:{each.partition}" for each in plan.sends]
+            self._show(
+                plan,
+                to,
+                f"{plan.letter.id} would be sent again as {plan.record.type} to {', '.join(to)}",
+                sent=False,
+            )
+
+    def send(self) -> None:
+        """Sends part by part, each part marked before the next."""
+        part: list[Plan] = []
+        size = 0
+        for plan in self._plans():
+            part.append(plan)
+            size += len(plan.value) * len(plan.sends)
+            if len(part) >= AT_A_TIME or size >= BYTES_AT_A_TIME:
+                self._send(part)
+                part, size = [], 0
+        self._send(part)
+
+    def _plans(self) -> Iterator[Plan]:
+        for letter in self.chosen():
+            try:
+                plan = planning.plan(
+                    letter, self._replays.get(letter.id, []), self._partitions, self._corrected, self._force
+                )
+            except Stays as reason:
+                self.staying += 1
+                if self._as_json:
+                    show({"id": str(letter.id), "sent": False, "reason": str(reason)}, "", as_json=True)
+                else:
+                    complain(f"{letter.id} is not sent: {reason}")
+            else:
+                self.planned += 1
+                yield plan
+
+    def _send(self, part: list[Plan]) -> None:
+        for plan, at in zip(part, post(self._sender, part), strict=True):
+            to = [str(each) for each in at]
+            self._show(
+                plan, to, f"{plan.letter.id} sent again as {plan.record.type} to {', '.join(to)}", sent=True
+            )
+
+    def _show(self, plan: Plan, to: list[str], people: str, *, sent: bool) -> None:
+        machine = {
+            "id": str(plan.letter.id),
+            "sent": sent,
+            "type": plan.record.type,
+            "to": to,
+            "warning": plan.warning,
+        }
+        warning = f"; {plan.warning}" if plan.warning else ""
+        show(machine, printable(people + warning), as_json=self._as_json)

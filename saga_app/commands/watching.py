@@ -8,12 +8,10 @@ from saga_app.commands.copy_lag import Behind, in_background
 from saga_app.commands.render.output import show
 from saga_app.commands.render.terminal import Screen
 from saga_app.core.rows import OPEN_STATUSES, Status
-from saga_app.dead_letters.letter import written
-from saga_app.orderdb.present.summary import clock
 from saga_app.orderdb.queries import orders
 from saga_app.orderdb.queries.orders import Choice, Listed
 from saga_app.settings import Settings
-from saga_app.times import now
+from saga_app.times import clock, now, written
 
 #: Orders of each list that are asked for: more than a screen shows.
 MOST: Final = 100

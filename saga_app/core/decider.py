@@ -98,3 +98,19 @@ IGNORED = Decision(Verdict.IGNORED)
 def repeated(sends: Iterable[Record] = (), balances: Iterable[Put] = ()) -> Decision:
     """The recorded outcome, sent again."""
     return Decision(Verdict.REPEATED, balances=tuple(balances), sends=tuple(sends))
+
+
+class Service(NamedTuple):
+    """One inbox and its rules."""
+
+    topic: str
+    decider: Decider
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The journal first."""
+        return (
+            (self.decider.journal,)
+            if self.decider.balances is None
+            else (self.decider.journal, self.decider.balances)
+        )

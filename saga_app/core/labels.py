@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 from saga_app.core.records import Reason, StepName
 from saga_app.core.route import ROUTE, Step
+from saga_app.core.rows import State, Status
 
 
 class StepWords(NamedTuple):
@@ -34,6 +35,23 @@ def _words(step: Step) -> StepWords:
 
 
 STEPS: Final[Mapping[str, StepWords]] = {step.name: _words(step) for step in ROUTE}
+#: The shape of each state, so that it is never told by colour alone. None: nothing is recorded yet.
+SHAPES: Final[Mapping[str | None, str]] = {
+    Status.OPEN: "○",
+    Status.CANCELLING: "↶",
+    Status.COMPLETED: "✓",
+    Status.CANCELLED: "✗",
+    State.DONE: "✓",
+    State.REFUSED: "✗",
+    State.UNDONE: "↶",
+    State.VOID: "-",
+    None: "·",
+}
+#: The same for terminals that have only ASCII.
+ASCII_SHAPES: Final[Mapping[str | None, str]] = {
+    state: {"○": "o", "↶": "<", "✓": "+", "✗": "x", "-": "-", "·": "."}[shape]
+    for state, shape in SHAPES.items()
+}
 _REASONS: Final[Mapping[str, str]] = {
     Reason.OVER_LIMIT: "over the payment limit",
     Reason.INSUFFICIENT_FUNDS: "insufficient funds",

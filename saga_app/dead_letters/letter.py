@@ -2,12 +2,12 @@
 
 import re
 from base64 import b64encode
-from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, Protocol
 
 from saga_app.dead_letters import format
 from saga_app.dead_letters.format import Headers, LetterId
 from saga_app.kafka.headers import headers_of
+from saga_app.times import written
 
 #: What a letter keeps of bytes that held a card number, or were too many.
 _HASH: Final = re.compile(rb"sha256:[0-9a-f]{64}")
@@ -114,15 +114,6 @@ def read_marker(stored: Stored) -> tuple[LetterId, Replay] | None:
 def text(value: bytes | None) -> str:
     """Bytes as text; what is no UTF-8 as \\xNN."""
     return (value or b"").decode("utf-8", errors="backslashreplace")
-
-
-def written(milliseconds: int) -> str:
-    """A time of Kafka's as ISO 8601, in UTC; a time that no calendar has as its number."""
-    try:
-        moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    except (OverflowError, ValueError, OSError):
-        return str(milliseconds)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _bytes(name: str, value: bytes | None) -> dict[str, str | None]:

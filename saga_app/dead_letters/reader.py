@@ -14,8 +14,8 @@ from confluent_kafka.admin import AdminClient
 from saga_app import topics
 from saga_app.dead_letters.format import LetterId
 from saga_app.dead_letters.letter import Letter, Replay, read_letter, read_marker
-from saga_app.engine.stores import changelog
-from saga_app.kafka import topic_admin
+from saga_app.kafka import offsets, topic_admin
+from saga_app.kafka.chunks import chunks
 from saga_app.settings import Settings
 from saga_app.topics import Topic
 
@@ -37,8 +37,8 @@ class Letterbox:
         self._kafka = {**settings.kafka, "queued.max.messages.kbytes": _AHEAD}
         admin = AdminClient(settings.kafka)
         places = [(topics.DEAD_LETTERS, each) for each in range(settings.partitions)]
-        self._first = changelog.beginnings(admin, places)
-        self._end = changelog.readable_ends(admin, places)
+        self._first = offsets.beginnings(admin, places)
+        self._end = offsets.readable_ends(admin, places)
 
     def replays(self) -> dict[LetterId, list[Replay]]:
         """How each letter was sent again; letters that never were are left out."""
@@ -64,5 +64,5 @@ class Letterbox:
     def _messages(self) -> Iterator[Message]:
         for (topic, partition), end in self._end.items():
             start = self._first[topic, partition]
-            for chunk in changelog.chunks(self._kafka, topic, partition, start, end, "read_committed"):
+            for chunk in chunks(self._kafka, topic, partition, start, end, "read_committed"):
                 yield from chunk

@@ -13,10 +13,10 @@ from saga_app.core.errors import Fault, Rejected
 from saga_app.core.records import PolicyChanged, Record
 from saga_app.dead_letters import format
 from saga_app.dead_letters.format import LetterId
-from saga_app.dead_letters.letter import Letter, Replay, written
-from saga_app.engine.misrouted import SENT_ON
-from saga_app.kafka.headers import HEADERS_DROPPED
+from saga_app.dead_letters.letter import Letter, Replay
+from saga_app.kafka.headers import HEADERS_DROPPED, SENT_ON
 from saga_app.kafka.messages import Outgoing
+from saga_app.times import written
 
 #: Faults that do not lie in the bytes but in what the tables held then.
 _OF_THE_STATE: Final = frozenset({Fault.DIFFERENT_CONTENT, Fault.UNKNOWN_ORDER, Fault.CONTRADICTION})

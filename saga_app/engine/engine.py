@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from saga_app import topics
+from saga_app.core.decider import Service
 from saga_app.core.errors import RowsMissing
 from saga_app.core.records import Record
 from saga_app.core.rows import version_of
@@ -25,9 +26,9 @@ from saga_app.engine.producer import KafkaLog
 from saga_app.engine.reader import Reader, cut
 from saga_app.engine.retention import Ages, RetentionTimer
 from saga_app.engine.round import MOST_WRITTEN, Changed, Point, Round
-from saga_app.engine.stores import changelog
 from saga_app.engine.stores.errors import DiskFailed, StoreDamaged
-from saga_app.engine.stores.manager import Service, StoreManager, Superseded
+from saga_app.engine.stores.manager import StoreManager, Superseded
+from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin, Teller
 from saga_app.kafka.messages import Fetch
 from saga_app.settings import Settings
@@ -278,7 +279,7 @@ class Engine:
 
     def _positions(self, committed: Mapping[tuple[str, int], int | None]) -> dict[tuple[str, int], int]:
         new = [place for place, at in committed.items() if at is None]
-        first = changelog.beginnings(Admin(self.settings), new) if new else {}
+        first = offsets.beginnings(Admin(self.settings), new) if new else {}
         journals = {service.topic: service.decider.journal for service in self.services}
         positions = {}
         for place, at in committed.items():

@@ -5,10 +5,9 @@ from typing import Final
 from saga_app import topics
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.records import Record
+from saga_app.kafka.headers import SENT_ON
 from saga_app.kafka.messages import Header, Message, size_of
 
-#: Marks a record that was sent on to its right partition once.
-SENT_ON: Final = "saga-sent-on"
 _MARK: Final[Header] = (SENT_ON, b"1")
 #: Bytes of a record that may be sent on: the topic must take it with the mark, and with what Kafka puts around it.
 LARGEST: Final = topics.LARGEST_IN_INBOX - 1024

@@ -1,65 +1,10 @@
 """What a round needs of the world: four small ports. Tests and the simulator bring their own."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Protocol
 
 from saga_app.core.rows import Row, Tombstone, is_tombstone, version_of
-
-#: A value may be missing.
-Header = tuple[str, bytes | None]
-#: A tombstone's version.
-VERSION: Final = "saga-version"
-#: A topic, or a table, and a partition of it.
-Place = tuple[str, int]
-#: Where records that name their partition were written: the offsets in each place, in order.
-Offsets = Mapping[Place, Sequence[int]]
-
-
-class Message(NamedTuple):
-    """One record of an inbox; `time` is Kafka's, in milliseconds."""
-
-    offset: int
-    time: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[Header] = ()
-
-
-def size_of(message: Message) -> int:
-    """Bytes of all that somebody may have put into it."""
-    size = len(message.key or b"") + len(message.value or b"")
-    if message.headers:
-        size += sum(len(name) + len(value or b"") for name, value in message.headers)
-    return size
-
-
-class Batch(NamedTuple):
-    """What one fetch brought of one partition: everything from `start` up to, not including, `end`.
-
-    `generation` is the consumer group's when the batch was fetched; a batch of an earlier one is dropped. `size` is the
-    bytes of the messages as they were fetched, and stays what it was where a round takes the batch in parts.
-    """
-
-    partition: int
-    start: int
-    end: int
-    generation: int
-    messages: Sequence[Message]
-    size: int = 0
-
-
-#: What one fetch brought of one inbox.
-Fetch = Sequence[Batch]
-
-
-class Outgoing(NamedTuple):
-    """A record to be written; without a partition, the key's murmur2 hash chooses it."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    partition: int | None = None
-    headers: Sequence[Header] = ()
+from saga_app.kafka.messages import VERSION, Batch, Offsets, Outgoing
 
 
 class Inbox(Protocol):

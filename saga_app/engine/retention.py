@@ -20,7 +20,7 @@ from saga_app.core.rows import ClosedOrder, OrderRow, decode
 from saga_app.engine.deadlines import steady
 from saga_app.engine.lease import GivenUp
 from saga_app.engine.ports import Log, Store
-from saga_app.engine.round import outgoing
+from saga_app.kafka.messages import outgoing
 
 #: Offsets of the checkout inbox whose orders are one segment.
 WIDTH: Final = 64

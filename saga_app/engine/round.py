@@ -304,9 +304,3 @@ def _fitting(messages: Sequence[Message], room: int, budget: int) -> int:
             return count
         budget -= size_of(message)
     return min(room, len(messages))
-
-
-def outgoing(record: Record) -> Outgoing:
-    """The record as bytes, for the topic and key that follow from it, and the partition that it names, if any."""
-    partition = record.partition if isinstance(record, ForPartition) else None
-    return Outgoing(topics.topic_of(record), topics.key_of(record).encode(), wire.encode(record), partition)

@@ -49,6 +49,12 @@ def refused(error: KafkaError) -> str | None:
     return None
 
 
+def in_words(error: KafkaException) -> str:
+    """What the broker or its client said."""
+    cause = error.args[0]
+    return refused(cause) or str(cause.str()) if isinstance(cause, KafkaError) else str(cause)
+
+
 class Admin(AdminClient):  # type: ignore[misc]
     """An admin client that knows why it gets no answer."""
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Final, NamedTuple
 
-from saga_app.engine.stores import changelog
+from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin
 from saga_app.kafka.messages import Place
 from saga_app.kafka.offsets import committed
@@ -52,8 +52,8 @@ class Group:
         """Records that it has not taken; where it has taken none yet, it begins with the first that is there."""
         places = [(topic, partition) for partition in range(self._settings.partitions)]
         taken = committed(self._admin, self._settings.app_id, places, PATIENCE)
-        first = changelog.beginnings(self._admin, places)
-        ends = changelog.ends(self._admin, places)
+        first = offsets.beginnings(self._admin, places)
+        ends = offsets.ends(self._admin, places)
         return sum(max(0, ends[place] - max(taken[place], first[place])) for place in places)
 
 

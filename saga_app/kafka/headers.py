@@ -6,6 +6,8 @@ from typing import Final
 
 from confluent_kafka import Message
 
+#: Marks a record that was sent on to its right partition once.
+SENT_ON: Final = "saga-sent-on"
 #: Stands for the headers of an original that had too many, or that cannot be read.
 HEADERS_DROPPED: Final = "saga-headers-dropped"
 #: Where a name is no UTF-8 the client returns a broken list and leaves an error behind. This way of calling it checks

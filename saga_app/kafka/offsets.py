@@ -1,12 +1,76 @@
-"""What the group of the workers has taken of its inboxes."""
+"""Where topics begin and end, how far a group has consumed them, and whether they are the same topics as before."""
 
 from collections.abc import Iterable
+from typing import Final
 
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from saga_app.kafka.messages import Place
 from saga_app.kafka.retries import patiently
+
+#: Seconds to wait for the broker's answer.
+PATIENCE: Final = 30.0
+
+
+def ends(admin: AdminClient, places: Iterable[Place]) -> dict[Place, int]:
+    """The offset after the last record of each (topic, partition)."""
+    return _offsets(admin, places, OffsetSpec.latest())
+
+
+def readable_ends(admin: AdminClient, places: Iterable[Place], seconds: float = PATIENCE) -> dict[Place, int]:
+    """The offset before which everything may be read: `ends`, unless somebody's transaction is still open."""
+    return _offsets(admin, places, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED, seconds)
+
+
+def beginnings(admin: AdminClient, places: Iterable[Place], seconds: float = PATIENCE) -> dict[Place, int]:
+    """The offset of the first record that is still there, of each (topic, partition)."""
+    return _offsets(admin, places, OffsetSpec.earliest(), seconds=seconds)
+
+
+def after(admin: AdminClient, places: Iterable[Place], time: int) -> dict[Place, int]:
+    """The offset of the first record after this moment (milliseconds); places that have none are left out."""
+    found = _offsets(admin, places, OffsetSpec.for_timestamp(time + 1))
+    return {place: offset for place, offset in found.items() if offset >= 0}
+
+
+def _offsets(
+    admin: AdminClient,
+    places: Iterable[Place],
+    spec: OffsetSpec,
+    isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
+    seconds: float = PATIENCE,
+) -> dict[Place, int]:
+    asked = {TopicPartition(topic, partition): spec for topic, partition in places}
+    if not asked:
+        return {}
+
+    def ask() -> dict[Place, int]:
+        # A client that knows no leaders yet would ask for them while it still connects. About one in ten does not get
+        # its answer, does not ask again, and gives up after `socket.timeout.ms`.
+        admin.list_topics(timeout=seconds)
+        answers = admin.list_offsets(asked, isolation_level=isolation, request_timeout=seconds)
+        return {(place.topic, place.partition): future.result().offset for place, future in answers.items()}
+
+    return patiently(None, ask, seconds)
+
+
+def cluster_id(admin: AdminClient, seconds: float = PATIENCE) -> str:
+    """Kafka's id of the cluster."""
+    return patiently(
+        admin, lambda: str(admin.describe_cluster(request_timeout=seconds).result().cluster_id), seconds
+    )
+
+
+def topic_ids(admin: AdminClient, topics: Iterable[str], seconds: float = PATIENCE) -> dict[str, str]:
+    """Kafka's id of each topic: it changes when a topic is deleted and made again."""
+    names = TopicCollection(list(topics))
+
+    def ask() -> dict[str, str]:
+        answers = admin.describe_topics(names, request_timeout=seconds)
+        return {name: str(future.result().topic_id) for name, future in answers.items()}
+
+    return patiently(admin, ask, seconds)
 
 
 def committed(admin: AdminClient, group: str, places: Iterable[Place], seconds: float) -> dict[Place, int]:

@@ -9,12 +9,10 @@ from typing import Any, Final, NamedTuple
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from saga_app import topics, wire
-from saga_app.commands.render.output import Failed, in_words
 from saga_app.core.records import Record
-from saga_app.engine.round import outgoing
 from saga_app.kafka import topic_admin
-from saga_app.kafka.broker_errors import refused
-from saga_app.kafka.messages import Outgoing
+from saga_app.kafka.broker_errors import in_words, refused
+from saga_app.kafka.messages import Outgoing, outgoing
 from saga_app.kafka.reachable import reach
 from saga_app.settings import Settings
 from saga_app.topics import Topic
@@ -36,7 +34,7 @@ class Sent(NamedTuple):
         return f"sent to {self.topic}[{self.partition}] at offset {self.offset}"
 
 
-class Unsure(Failed):
+class Unsure(Exception):
     """The broker did not say that it took a record. It may have: a timeout is no refusal."""
 
 

@@ -15,12 +15,11 @@ from prometheus_client.registry import Collector
 import agents
 import saga_app
 from saga_app import topics
-from saga_app.core.decider import Verdict
+from saga_app.core.decider import Service, Verdict
 from saga_app.core.records import Reason
 from saga_app.core.rows import State, Status
 from saga_app.engine.engine import Engine
 from saga_app.engine.round import Round
-from saga_app.engine.stores.manager import Service
 from saga_app.monitoring.counts import Counts, Histogram
 from saga_app.monitoring.health import Health
 from saga_app.settings import Settings

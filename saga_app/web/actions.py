@@ -2,12 +2,12 @@
 
 from saga_app import topics, wire
 from saga_app.core.records import OrderPlaced
-from saga_app.dead_letters import replay
 from saga_app.dead_letters.format import LetterId
 from saga_app.dead_letters.letter import Letter, Replay
 from saga_app.dead_letters.reader import Letterbox
+from saga_app.dead_letters.replay import Plan, plan
 from saga_app.dead_letters.resend import post
-from saga_app.engine.stores import changelog
+from saga_app.kafka.chunks import chunks
 from saga_app.kafka.messages import Outgoing
 from saga_app.kafka.sender import Sender, checked
 from saga_app.settings import Settings
@@ -42,7 +42,7 @@ def nudge(settings: Settings, order_id: str, placed: tuple[int, int]) -> str:
 
 def raw(settings: Settings, topic: str, partition: int, offset: int) -> bytes | None:
     """The value of one record, or None if it is not there (any more)."""
-    for chunk in changelog.chunks(settings.kafka, topic, partition, offset, offset + 1):
+    for chunk in chunks(settings.kafka, topic, partition, offset, offset + 1):
         for message in chunk:
             if message.offset() == offset:
                 value: bytes | None = message.value()
@@ -50,17 +50,17 @@ def raw(settings: Settings, topic: str, partition: int, offset: int) -> bytes | 
     return None
 
 
-def dry_run(settings: Settings, place: LetterId) -> replay.Plan:
-    """What sending the letter again would send. `replaying.Stays` says why not; `NotDone` if it is not there."""
+def dry_run(settings: Settings, place: LetterId) -> Plan:
+    """What sending the letter again would send. `Stays` says why not; `NotDone` if it is not there."""
     letter, replays, _ = _letter(settings, place)
-    return replay.plan(letter, replays, settings.partitions)
+    return plan(letter, replays, settings.partitions)
 
 
 def replay(settings: Settings, place: LetterId, *, force: bool) -> str:
     """Sends the letter again, and marks it; where it stands now."""
     letter, replays, _ = _letter(settings, place)
-    plan = replay.plan(letter, replays, settings.partitions, force=force)
-    ((*places,),) = post(Sender(settings), [plan])
+    planned = plan(letter, replays, settings.partitions, force=force)
+    ((*places,),) = post(Sender(settings), [planned])
     return ", ".join(map(str, places))
 
 

@@ -6,9 +6,9 @@ from typing import Final
 from aiohttp import web
 from confluent_kafka import KafkaException
 
-from saga_app.commands.render.output import Failed
 from saga_app.core.errors import Rejected
 from saga_app.dead_letters.replay import Stays
+from saga_app.kafka.sender import Unsure
 from saga_app.kafka.topic_admin import BrokerUnreachable, TopicsWrong
 from saga_app.orderdb.database import DatabaseEmpty, DatabaseWrong, in_words, is_down
 from saga_app.web.actions import NotDone
@@ -24,7 +24,7 @@ _TOLD: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], int, str
     (DatabaseEmpty, 503, "There are no orders to show yet", _EMPTY),
     (DatabaseWrong, 503, "The order database cannot be used", ""),
     (
-        (BrokerUnreachable, KafkaException, TimeoutError, TopicsWrong, Failed),
+        (BrokerUnreachable, KafkaException, TimeoutError, TopicsWrong, Unsure),
         503,
         "Kafka does not answer as it should",
         "`saga doctor` looks at everything.",

@@ -1,6 +1,5 @@
 """Templates and what they can say. Everything from records is escaped; nothing is marked as safe."""
 
-import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -9,25 +8,12 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import saga_app
-from saga_app.commands.render.output import printable
-from saga_app.commands.render.terminal import Screen
 from saga_app.core import labels
 from saga_app.dead_letters import pretty
-from saga_app.dead_letters.letter import text, written
-from saga_app.orderdb.present.summary import clock
+from saga_app.dead_letters.letter import text
 from saga_app.orderdb.queries.recent import CLASSES
-
-_SCREEN: Final = Screen()
-
-
-def now() -> int:
-    """Milliseconds since 1970."""
-    return int(time.time() * 1000)
-
-
-def _shape(state: str | None) -> str:
-    """A state's shape, so that it is never told by colour alone."""
-    return _SCREEN.shape(state)
+from saga_app.text import printable
+from saga_app.times import clock, now, written
 
 
 def _clock(milliseconds: int) -> str:
@@ -74,7 +60,7 @@ ENVIRONMENT.filters.update(
     printable=printable,
     seconds=_seconds,
     segment=_segment,
-    shape=_shape,
+    shape=labels.SHAPES.__getitem__,
     lines=pretty.lines,
     text=text,
     why=labels.why,

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_app import topics
 from saga_app.dead_letters.format import LetterId
-from saga_app.engine.stores import changelog
+from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin
 from saga_app.kafka.consumer_group import PATIENCE, Group
 from saga_app.kafka.messages import Place
@@ -56,7 +56,7 @@ def look(settings: Settings, copied: Mapping[Place, int]) -> Topology:
     admin = Admin(settings)
     places = [(topic, each) for topic in topics.INBOXES for each in range(settings.partitions)]
     taken = committed(admin, settings.app_id, places, PATIENCE)
-    first, ends = changelog.beginnings(admin, places), changelog.ends(admin, places)
+    first, ends = offsets.beginnings(admin, places), offsets.ends(admin, places)
     inboxes = [
         Inbox(
             *place,

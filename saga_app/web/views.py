@@ -9,15 +9,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from saga_app.core.rows import Status
 from saga_app.dead_letters.filters import moment
 from saga_app.dead_letters.format import LetterId
+from saga_app.orderdb import queries
 from saga_app.orderdb.present import reconciliation
 from saga_app.orderdb.present.order_status import Standing
 from saga_app.orderdb.present.summary import in_short, sentence
 from saga_app.orderdb.present.timeline import route, timeline
-from saga_app.orderdb.queries import accounts, dead_letters, orders, stock
 from saga_app.orderdb.queries.order import find
 from saga_app.orderdb.queries.orders import Choice, Listed
 from saga_app.orderdb.queries.recent import recent
-from saga_app.web import render
+from saga_app.times import now
 
 #: Rows of a page.
 MOST: Final = 50
@@ -50,7 +50,7 @@ class Kind(NamedTuple):
 
 
 _ARTICLE: Final = Kind(
-    stock,
+    queries.stock,
     reconciliation.of_stock,
     head="Article",
     part="Warehouse",
@@ -60,7 +60,7 @@ _ARTICLE: Final = Kind(
     amount="quantity",
 )
 _ACCOUNT: Final = Kind(
-    accounts,
+    queries.accounts,
     reconciliation.of_account,
     head="Account of",
     part="Currency",
@@ -77,16 +77,16 @@ class Wrong(Exception):
 
 async def overview(connection: AsyncConnection, name: str, query: Query) -> View:
     """The first page: numbers, what became of the orders of the last minutes, late orders, the newest orders."""
-    late = orders.late(render.now())
+    late = queries.orders.late(now())
     return View(
         "overview.html",
         {
             "counts": await _counts(connection, Choice()),
-            "recent": await recent(connection, render.now()),
-            "late": sum((await orders.counts(connection, late)).values()),
-            "late_orders": _said(await orders.page(connection, late, LATE, oldest_first=True)),
-            "newest": _said(await orders.page(connection, Choice(), NEWEST)),
-            "dead": sum((await dead_letters.counts(connection)).values()),
+            "recent": await recent(connection, now()),
+            "late": sum((await queries.orders.counts(connection, late)).values()),
+            "late_orders": _said(await queries.orders.page(connection, late, LATE, oldest_first=True)),
+            "newest": _said(await queries.orders.page(connection, Choice(), NEWEST)),
+            "dead": sum((await queries.dead_letters.counts(connection)).values()),
         },
     )
 
@@ -95,7 +95,7 @@ async def orders(connection: AsyncConnection, name: str, query: Query) -> View:
     """Orders by state, time and text, newest first. `Wrong` if the address is."""
     choice, given = _choice(query), _given(query, "state", "q", "since", "late")
     try:
-        found = await orders.page(connection, choice, MOST + 1, query.get("before") or None)
+        found = await queries.orders.page(connection, choice, MOST + 1, query.get("before") or None)
     except LookupError:
         raise Wrong(f"There is no order {query['before']!r} to go on after.") from None
     return View(
@@ -121,7 +121,7 @@ async def order(connection: AsyncConnection, name: str, query: Query) -> View:
         {
             "found": found,
             "standing": standing,
-            "sentence": None if standing is None else sentence(standing).in_words(render.now()),
+            "sentence": None if standing is None else sentence(standing).in_words(now()),
             "route": None if standing is None else route(standing),
             "timeline": timeline(found.events, found.letters, found.steps),
             "can_cancel": standing is not None and standing.status is Status.OPEN,
@@ -132,7 +132,7 @@ async def order(connection: AsyncConnection, name: str, query: Query) -> View:
 
 async def stocks(connection: AsyncConnection, name: str, query: Query) -> View:
     """How much there is of each article."""
-    found = await stock.page(connection, MOST + 1, _after(query), query.get("q", ""))
+    found = await queries.stock.page(connection, MOST + 1, _after(query), query.get("q", ""))
     return _balances("stock.html", found, query)
 
 
@@ -143,7 +143,7 @@ async def article(connection: AsyncConnection, name: str, query: Query) -> View:
 
 async def holders(connection: AsyncConnection, name: str, query: Query) -> View:
     """How much each customer has."""
-    found = await accounts.page(connection, MOST + 1, _after(query), query.get("q", ""))
+    found = await queries.accounts.page(connection, MOST + 1, _after(query), query.get("q", ""))
     return _balances("accounts.html", found, query)
 
 
@@ -155,13 +155,13 @@ async def account(connection: AsyncConnection, name: str, query: Query) -> View:
 async def dead_letters(connection: AsyncConnection, name: str, query: Query) -> View:
     """What could not be applied, newest first. `Wrong` if the address is."""
     before = place(query["before"]) if query.get("before") else None
-    found = await dead_letters.page(connection, MOST + 1, query.get("reason", ""), before)
+    found = await queries.dead_letters.page(connection, MOST + 1, query.get("reason", ""), before)
     return View(
         "dead_letters.html",
         {
             "letters": found[:MOST],
             "next": found[MOST - 1]["id"] if len(found) > MOST else None,
-            "counts": await dead_letters.counts(connection),
+            "counts": await queries.dead_letters.counts(connection),
             "given": _given(query, "reason"),
         },
     )
@@ -169,7 +169,7 @@ async def dead_letters(connection: AsyncConnection, name: str, query: Query) -> 
 
 async def dead_letter(connection: AsyncConnection, name: str, query: Query) -> View:
     """One of them, with its bytes; `name` is TOPIC:PARTITION:OFFSET."""
-    found = await dead_letters.one(connection, place(name))
+    found = await queries.dead_letters.one(connection, place(name))
     if found is None:
         return View("no_letter.html", {"id": name}, 404)
     return View("dead_letter.html", {"letter": found, "plan": None, "done": query.get("done", "")})
@@ -194,13 +194,13 @@ def _choice(query: Query) -> Choice:
         raise Wrong(str(error)) from None
     choice = Choice((state,) if state else (), at, query.get("q", ""))
     if query.get("late"):
-        late = orders.late(render.now())
+        late = queries.orders.late(now())
         return choice._replace(until=late.until, statuses=choice.statuses or late.statuses)
     return choice
 
 
 async def _counts(connection: AsyncConnection, choice: Choice) -> dict[str, int]:
-    found = await orders.counts(connection, choice)
+    found = await queries.orders.counts(connection, choice)
     return {status.value: found.get(status, 0) for status in Status}
 
 

@@ -5,10 +5,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from saga_app.kafka.messages import Place
 
-from saga_app.audit import cuts
+from saga_app.audit import cuts, dead_letters, log
+from saga_app.audit.history import history
 from saga_app.engine.stores import changelog
+from saga_app.kafka import offsets
+from saga_app.kafka.messages import Place
 from tests.audit.world import World
 
 
@@ -19,8 +21,8 @@ def reading(world: World) -> Iterator[World]:
     def chunks(
         config: Any, topic: str, partition: int, start: int, end: int, isolation: str = ""
     ) -> Iterator[Any]:
-        log = [each for each in world.logs[topic, partition] if start <= each.offset() < end]
-        yield from (log[at : at + 3] for at in range(0, len(log), 3))
+        records = [each for each in world.logs[topic, partition] if start <= each.offset() < end]
+        yield from (records[at : at + 3] for at in range(0, len(records), 3))
 
     def ends(admin: Any, places: Iterable[Place]) -> dict[Place, int]:
         found = {}
@@ -39,16 +41,18 @@ def reading(world: World) -> Iterator[World]:
 
     def after(admin: Any, places: Iterable[Place], time: int) -> dict[Place, int]:
         later = {place: [each.offset() for each in world.logs[place] if each.time > time] for place in places}
-        return {place: offsets[0] for place, offsets in later.items() if offsets}
+        return {place: found[0] for place, found in later.items() if found}
 
     def topic_ids(admin: Any, names: Iterable[str]) -> dict[str, str]:
         return {name: world.topic_id(name) for name in names}
 
     with pytest.MonkeyPatch.context() as patch:
-        for answer in (chunks, beginnings, after, topic_ids):
-            patch.setattr(changelog, answer.__name__, answer)
-        patch.setattr(changelog, "readable_ends", ends)
-        patch.setattr(changelog, "cluster_id", lambda admin: world.cluster)
+        for module in (log, dead_letters, history, changelog):
+            patch.setattr(module, "chunks", chunks)
+        for answer in (beginnings, after, topic_ids):
+            patch.setattr(offsets, answer.__name__, answer)
+        patch.setattr(offsets, "readable_ends", ends)
+        patch.setattr(offsets, "cluster_id", lambda admin: world.cluster)
         patch.setattr(cuts, "AdminClient", lambda config: None)
         patch.setattr(cuts, "committed", committed)
         yield world

@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from saga_app.kafka.messages import Outgoing, Place
 
 from saga_app import topics, wire
 from saga_app.audit.cuts import AsOf
 from saga_app.audit.findings import Breach
 from saga_app.audit.report import as_json, as_lines
 from saga_app.core.records import Record
-from saga_app.engine.misrouted import SENT_ON
 from saga_app.engine.stores.rocks import Memory, RocksStore
+from saga_app.kafka.headers import SENT_ON
+from saga_app.kafka.messages import Outgoing, Place
 from tests.audit.world import PARTITIONS, World, Written, bought
 from tests.support.examples import (
     cancel,

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
-from saga_app.kafka.messages import Outgoing
 
 from saga_app import topics
 from saga_app.audit.checkpoints.checkpoint import MANIFEST, Refused
@@ -22,6 +21,7 @@ from saga_app.audit.cuts import AsOf, CannotTell
 from saga_app.audit.findings import Findings
 from saga_app.commands.audit import base_in_words
 from saga_app.core.records import Record
+from saga_app.kafka.messages import Outgoing
 from tests.audit.reading import reading
 from tests.audit.world import PARTITIONS, World, bought
 from tests.support.examples import (

@@ -7,22 +7,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from saga_app.kafka.messages import Header, Message, Offsets, Outgoing, Place
-
 from saga_app import topics, wire
 from saga_app.audit import audit as auditing
 from saga_app.audit.checkpoints.folder import Draft, latest
 from saga_app.audit.cuts import AsOf
 from saga_app.audit.findings import Breach, Findings
-from saga_app.core.decider import AsOf as Position
-from saga_app.core.decider import Decider, Put
+from saga_app.core.decider import Decider, Position, Put
 from saga_app.core.errors import Rejected
 from saga_app.core.order import PricedLine
 from saga_app.core.records import OrderPlaced, Record
 from saga_app.dead_letters.format import dead_letter
 from saga_app.engine.ports import row_record
 from saga_app.engine.retention import Ages, RetentionTimer
-from saga_app.engine.round import outgoing
+from saga_app.kafka.messages import Header, Message, Offsets, Outgoing, Place, outgoing
 from saga_app.settings import Settings
 from tests.support.examples import placed
 from tests.support.given import BEGINNING, CHECKOUT, INVENTORY, PAYMENT, SHIPPING, Tables

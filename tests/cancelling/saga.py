@@ -8,14 +8,12 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Final
 
-from saga_app.kafka.messages import Message, Outgoing
-
 from saga_app import topics, wire
 from saga_app.core.decider import Decider
 from saga_app.core.records import Reason, Record
 from saga_app.core.rows import Account, JournalRow, OrderRow, State, Status, Stock
 from saga_app.dead_letters.format import REASON
-from saga_app.engine.round import outgoing
+from saga_app.kafka.messages import Message, Outgoing, outgoing
 from tests.support.given import BEGINNING, CHECKOUT, INVENTORY, PAYMENT, SECOND, SHIPPING
 from tests.support.memory import Broker, Place, Steps, Stop, Stopped, Worker
 

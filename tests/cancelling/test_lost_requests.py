@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from saga_app.kafka.messages import Message
 
 from saga_app import topics, wire
 from saga_app.core.records import Reason
 from saga_app.core.rows import Status
 from saga_app.engine.deadlines import GRACE, DeadlineTimer
+from saga_app.kafka.messages import Message
 from tests.cancelling.saga import Saga
 from tests.cancelling.test_any_moment import ROUTES, supplied
 from tests.support.examples import cancel

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from saga_app import topics
-from saga_app.engine.stores import changelog
+from saga_app.kafka.chunks import chunks
 from tests.chaos.system import APP_ID, System
 from tests.chaos.watch import PREFIX
 from tests.live.log import parsed
@@ -68,5 +68,5 @@ def _records(system: System) -> Iterator[dict[str, Any]]:
     places = [(topic, each) for topic in topics.INBOXES for each in range(topics.DEFAULT_PARTITIONS)]
     config = {"bootstrap.servers": system.broker.address, "log_level": 3}
     for (topic, partition), end in system.log.ends(places).items():
-        for chunk in changelog.chunks(config, topic, partition, 0, end):
+        for chunk in chunks(config, topic, partition, 0, end):
             yield from (parsed(message.value()) for message in chunk)

@@ -5,12 +5,12 @@ from typing import Any
 
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
-from saga_app.kafka.messages import Header, Message, Outgoing
 
 from saga_app import topics
 from saga_app.core.errors import Fault, Rejected
 from saga_app.dead_letters.format import LetterId, dead_letter
-from saga_app.engine.stores.changelog import ends
+from saga_app.kafka.messages import Header, Message, Outgoing
+from saga_app.kafka.offsets import ends
 from saga_app.kafka.sender import Sender
 from saga_app.settings import Settings
 from tests.live.log import everything

@@ -6,13 +6,13 @@ from base64 import b64decode
 from typing import Any
 
 import pytest
-from saga_app.kafka.messages import Message, Outgoing
 
 from saga_app import topics
 from saga_app.core.errors import Fault, Rejected
 from saga_app.dead_letters import format, reader
 from saga_app.dead_letters.format import LetterId, dead_letter
 from saga_app.dead_letters.reader import Letterbox
+from saga_app.kafka.messages import Message, Outgoing
 from tests.commands.conftest import Saga
 from tests.commands.dead_letter_topic import DeadLetterTopic
 from tests.support.corpus import CARD

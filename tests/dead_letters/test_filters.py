@@ -6,7 +6,8 @@ import pytest
 
 from saga_app.dead_letters.filters import Choice, moment, names
 from saga_app.dead_letters.format import LetterId
-from saga_app.dead_letters.letter import Letter, written
+from saga_app.dead_letters.letter import Letter
+from saga_app.times import written
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 import pytest
-from saga_app.kafka.messages import Header, Message, Outgoing
 
 from saga_app.core.errors import Fault, Rejected
 from saga_app.dead_letters.format import (
@@ -19,6 +18,7 @@ from saga_app.dead_letters.format import (
     marker,
     replay_of,
 )
+from saga_app.kafka.messages import Header, Message, Outgoing
 from tests.support.corpus import CARD, CARDS, CORPUS, NOT_CARDS
 
 WHY = Rejected(Fault.INVALID, "amount: £5 is no amount")

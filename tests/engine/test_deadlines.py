@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from saga_app.kafka.messages import Offsets, Outgoing
 
 from saga_app import wire
 from saga_app.core.records import DeadlinePassed, Record
 from saga_app.core.rows import OrderRow, Status
 from saga_app.engine import deadlines as clock_module
 from saga_app.engine.deadlines import GRACE, MOST, DeadlineTimer
+from saga_app.kafka.messages import Offsets, Outgoing
 from tests.support.examples import cancel, cancelled, completed, deadline, placed
 from tests.support.given import BEGINNING, CHECKOUT, given
 from tests.support.memory import Broker, Disk, MemoryLog, MemoryStore, Steps

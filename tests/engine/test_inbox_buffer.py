@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from saga_app.kafka.messages import Batch, Fetch, Message
 
 from saga_app.engine import inbox_buffer as buffer_module
 from saga_app.engine.exits import Exit
 from saga_app.engine.inbox_buffer import MOST_BYTES_WAITING, MOST_WAITING, InboxBuffer
 from saga_app.engine.round import MOST_BYTES, MOST_RECORDS
+from saga_app.kafka.messages import Batch, Fetch, Message
 from tests.support.examples import deposit
 from tests.support.memory import batch, message
 

@@ -6,11 +6,11 @@ from typing import NoReturn
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
-from saga_app.kafka.messages import Place
 
 from saga_app.engine import late_writes as module
 from saga_app.engine.exits import Exit
 from saga_app.engine.late_writes import LateWrites
+from saga_app.kafka.messages import Place
 from tests.support.memory import Disk, MemoryStore
 
 HERE, THERE = ("payments", 0), ("payments", 1)

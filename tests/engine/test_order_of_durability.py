@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import pytest
-from saga_app.kafka.messages import Offsets, Outgoing
 
 from saga_app import topics
 from saga_app.core.records import Record
@@ -11,6 +10,7 @@ from saga_app.core.rows import version_of
 from saga_app.engine import round as round_module
 from saga_app.engine.lease import GivenUp
 from saga_app.engine.round import Point
+from saga_app.kafka.messages import Offsets, Outgoing
 from tests.support.examples import deadline, deposit, order, pay, refund
 from tests.support.given import CHECKOUT, PAYMENT
 from tests.support.memory import Broker, MemoryLog, Steps, Stop, Stopped, Worker, batch, finish, message

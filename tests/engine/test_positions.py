@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from saga_app import topics
+from saga_app.core.decider import Service
 from saga_app.core.rows import JournalRow, State
 from saga_app.engine import engine
 from saga_app.engine.engine import Engine
 from saga_app.engine.exits import Exit
-from saga_app.engine.stores import changelog
-from saga_app.engine.stores.manager import Service
+from saga_app.kafka import offsets
 from tests.support.given import PAYMENT
 
 PLACE = (topics.PAYMENT, 0)
@@ -35,7 +35,7 @@ def position(
 
     monkeypatch.setattr(engine, "die", die)
     monkeypatch.setattr(engine, "Admin", lambda settings: None)
-    monkeypatch.setattr(changelog, "beginnings", lambda admin, places: dict.fromkeys(places, first))
+    monkeypatch.setattr(offsets, "beginnings", lambda admin, places: dict.fromkeys(places, first))
     row = [(b"o%d" % each, JournalRow(each, State.DONE, "x").encode()) for each in range(rows)]
     store = SimpleNamespace(inbox=inbox, scan=lambda prefix: iter(row))
     worker: Any = SimpleNamespace(

@@ -15,7 +15,6 @@ import pytest
 from faust.transport.drivers.aiokafka import Producer as StockProducer
 from faust.types import TP
 from faust.types.tuples import FutureMessage, PendingMessage
-from saga_app.kafka.messages import Batch, Outgoing
 
 from saga_app import topics
 from saga_app.core.errors import RowsMissing
@@ -23,6 +22,7 @@ from saga_app.engine import producer as module
 from saga_app.engine.exits import Exit
 from saga_app.engine.lease import Lease
 from saga_app.engine.producer import DeliveryFailed, KafkaLog
+from saga_app.kafka.messages import Batch, Outgoing
 from saga_app.local.broker import Broker
 from tests.engine.faust.parts import (
     NO_BROKER,

@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
-from saga_app.kafka.messages import Batch, Fetch
 
 from saga_app.engine import reader as module
 from saga_app.engine.exits import Exit
 from saga_app.engine.reader import Reader
 from saga_app.kafka import liveness
 from saga_app.kafka.headers import HEADERS_DROPPED
+from saga_app.kafka.messages import Batch, Fetch
 from saga_app.local.broker import Broker
 from tests.engine.faust.parts import NO_BROKER, in_a_loop, make_topics, stock_app, unique, wait_until, write
 

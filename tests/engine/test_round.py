@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import pytest
-from saga_app.kafka.messages import Message
 
 from saga_app import topics, wire
 from saga_app.core import records
@@ -11,7 +10,9 @@ from saga_app.core.decider import Verdict
 from saga_app.core.errors import Fault, RowsMissing
 from saga_app.core.records import Record, StepName
 from saga_app.engine import round as round_module
-from saga_app.engine.misrouted import LARGEST, SENT_ON
+from saga_app.engine.misrouted import LARGEST
+from saga_app.kafka.headers import SENT_ON
+from saga_app.kafka.messages import Message
 from tests.support.corpus import CORPUS, Bad
 from tests.support.examples import (
     begun,

@@ -61,7 +61,7 @@ class Ledger:
 
     def check(self, dead_letters: int = 0) -> None:
         """Every rule that must hold when nothing is on its way."""
-        assert len(self.dead) == format, f"dead letters: {self.dead[:5]}"
+        assert len(self.dead) == dead_letters, f"dead letters: {self.dead[:5]}"
         self.dead_letters_are_written()
         for table in self.refold.tables:
             self._same(table)

@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaExcepti
 from confluent_kafka.admin import AdminClient
 
 from saga_app import topics
-from saga_app.engine.stores import changelog
+from saga_app.kafka import offsets
 
 #: Topic and partition.
 Place = tuple[str, int]
@@ -78,7 +78,7 @@ class Log:
 
     def ends(self, places: Iterable[Place]) -> dict[Place, int]:
         """The offset after the last record of each."""
-        return changelog.ends(self._admin, places)
+        return offsets.ends(self._admin, places)
 
     def committed(self) -> dict[Place, int]:
         """The group's committed offsets of the inboxes; 0 where there is none."""

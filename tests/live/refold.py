@@ -5,12 +5,11 @@ from typing import Any, NamedTuple
 
 import agents
 from saga_app import topics, wire
-from saga_app.core.decider import Position
+from saga_app.core.decider import Position, Service
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.records import Record
-from saga_app.engine.misrouted import SENT_ON
 from saga_app.engine.partition_state import PartitionState
-from saga_app.engine.stores.manager import Service
+from saga_app.kafka.headers import SENT_ON
 
 #: The rows of each table, by partition and key: a policy is in every partition under the same key.
 Tables = dict[str, dict[tuple[int, bytes], bytes]]

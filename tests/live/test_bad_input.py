@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 from saga_app import topics, wire
-from saga_app.engine.misrouted import SENT_ON
+from saga_app.kafka.headers import SENT_ON
 from tests.live.ledger import letter_of
 from tests.live.log import until
 from tests.live.orders import Sent

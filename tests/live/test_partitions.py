@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from saga_app import topics
-from saga_app.engine.misrouted import SENT_ON
+from saga_app.kafka.headers import SENT_ON
 from tests.live.orders import Sent
 from tests.live.scene import Scene
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from saga_app import topics
 from saga_app.commands import main
-from saga_app.engine.misrouted import SENT_ON
+from saga_app.kafka.headers import SENT_ON
 from saga_app.local.follow import COMPLETED, Follower
 from tests.live.log import until
 from tests.live.scene import TABLES, Scene

@@ -1,10 +1,9 @@
 """What is counted of rounds, and how it is told."""
 
-from saga_app.kafka.messages import Batch, Message
-
 from saga_app import topics
 from saga_app.core.records import Reason, StepName
 from saga_app.core.rows import JournalRow, OrderRow, Row, State, Status
+from saga_app.kafka.messages import Batch, Message
 from saga_app.monitoring.counts import Counts, Histogram
 
 

@@ -8,7 +8,7 @@ from saga_app.core.decider import Position
 from saga_app.core.errors import Rejected
 from saga_app.core.records import Record
 from saga_app.dead_letters import format
-from saga_app.engine import ports
+from saga_app.kafka import messages
 from tests.orderdb.batches import Message
 from tests.simulation.services import DECIDERS
 from tests.support.given import BEGINNING, SECOND, Tables
@@ -45,7 +45,7 @@ class Services:
         topic = topics.topic_of(record)
         at = Position(self._offsets[topic], self._beginning + self._offsets.total() * SECOND)
         self._offsets[topic] += 1
-        message = ports.Message(at.offset, at.time, topics.key_of(record).encode(), wire.encode(record))
+        message = messages.Message(at.offset, at.time, topics.key_of(record).encode(), wire.encode(record))
         self._written.append(Message(topic, at.offset, message.value, message.key or b"", at.time))
         if topic in self.silent:
             return

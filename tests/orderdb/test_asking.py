@@ -9,7 +9,7 @@ import pytest
 from saga_app import topics
 from saga_app.core.errors import Fault, Rejected
 from saga_app.dead_letters import format
-from saga_app.engine import ports
+from saga_app.kafka import messages
 from saga_app.orderdb.present.reconciliation import of_account, of_stock
 from saga_app.orderdb.present.summary import sentence
 from saga_app.orderdb.present.timeline import timeline
@@ -122,7 +122,7 @@ def test_the_dead_letters_that_name_an_order_are_told_with_it(asked: Asked):
 def test_a_letter_is_found_by_what_its_payload_says_however_it_is_written(
     asked: Asked, value: bytes | None, names: bool
 ):
-    original = ports.Message(9, 8, b"another key", value)
+    original = messages.Message(9, 8, b"another key", value)
     headers = format.dead_letter(topics.PAYMENT, 2, original, Rejected(Fault.INVALID, "bad")).headers
     asked.book.write(Message(topics.DEAD_LETTERS, 5, value, b"another key", 99, headers))
     assert bool(asked.order().letters) is names

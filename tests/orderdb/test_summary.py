@@ -14,8 +14,9 @@ from saga_app.core.rows import State, Status
 from saga_app.orderdb import schema
 from saga_app.orderdb.copy.table_rows import STATES
 from saga_app.orderdb.present.order_status import Standing
-from saga_app.orderdb.present.summary import clock, sentence
+from saga_app.orderdb.present.summary import sentence
 from saga_app.orderdb.present.timeline import route, timeline
+from saga_app.times import clock
 from tests.orderdb.batches import Message, entries
 from tests.simulation import one_order
 from tests.simulation.services import DECIDERS

@@ -11,8 +11,7 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from saga_app import topics
-from saga_app.engine.stores.changelog import ends
-from saga_app.kafka.offsets import committed
+from saga_app.kafka.offsets import committed, ends
 from saga_app.local.broker import Broker
 from saga_app.local.home import Home
 from saga_app.orderdb import schema

@@ -4,11 +4,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from saga_app.kafka.messages import Message, Outgoing
-
 from saga_app import topics, wire
 from saga_app.core.errors import Fault
 from saga_app.core.records import OrderPlaced, PolicyChanged, Record
+from saga_app.kafka.messages import Message, Outgoing
 from tests.simulation.choices import Draws
 from tests.simulation.oracle import journal_key, said
 from tests.support.examples import cancel, countries, delivery, deposit, limit, placed

@@ -2,9 +2,8 @@
 
 from typing import TYPE_CHECKING, Final
 
-from saga_app.kafka.messages import Outgoing
-
 from saga_app import topics
+from saga_app.kafka.messages import Outgoing
 from tests.simulation.choices import Draws
 from tests.simulation.services import DECIDERS, TABLES, changelog
 from tests.simulation.steps import SECOND, Action, under_way

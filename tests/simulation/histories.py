@@ -9,10 +9,9 @@ all that it goes on to write arrives then. Each photograph is where a next worke
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from saga_app.kafka.messages import Outgoing
-
 from saga_app.core.errors import RowsMissing
 from saga_app.engine.stores import restore
+from saga_app.kafka.messages import Outgoing
 from tests.simulation.life import NOTHING, Left, Life, Logs
 from tests.simulation.scopes import SCOPES
 from tests.simulation.violation import Violation

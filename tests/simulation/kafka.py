@@ -4,9 +4,8 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Generator, Sequence
 from typing import Final
 
-from saga_app.kafka.messages import Message, Offsets, Outgoing, Place
-
 from saga_app import topics
+from saga_app.kafka.messages import Message, Offsets, Outgoing, Place
 from tests.simulation.services import TABLE_OF
 from tests.simulation.watch import Watch
 from tests.support.memory import Broker

@@ -5,7 +5,6 @@ from itertools import product
 from typing import Final, NamedTuple
 
 from saga_app.kafka.messages import Offsets, Outgoing
-
 from tests.support.memory import Broker, Disk, MemoryLog, Steps, Worker, is_row
 from tests.support.plan import Plan
 

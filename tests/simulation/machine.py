@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from saga_app.kafka.messages import Place
-
 from tests.simulation.kafka import Kafka
 from tests.simulation.services import changelog
 from tests.support.memory import Disk, MemoryStore, Steps

@@ -6,8 +6,6 @@ It knows no round: no batches, no overlay, no replay. Whatever a worker writes i
 from collections import defaultdict
 from typing import Final, NamedTuple
 
-from saga_app.kafka.messages import Header, Message, Outgoing, Place
-
 from saga_app import topics, wire
 from saga_app.core import checkout
 from saga_app.core.decider import Decision, Position, Put, Verdict
@@ -22,6 +20,7 @@ from saga_app.core.records import (
 )
 from saga_app.core.rows import OPEN_STATUSES, OrderRow, Row
 from saga_app.dead_letters.format import dead_letter
+from saga_app.kafka.messages import Header, Message, Outgoing, Place
 from tests.simulation.services import DECIDERS
 from tests.support.given import Tables
 

@@ -3,10 +3,9 @@
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import product
 
-from saga_app.kafka.messages import Offsets, Outgoing, Place
-
 from saga_app.engine.stores import restore
 from saga_app.engine.stores.restore import Restored
+from saga_app.kafka.messages import Offsets, Outgoing, Place
 from tests.simulation.job import Step
 from tests.simulation.kafka import Kafka
 from tests.simulation.machine import Machine, WatchedStore

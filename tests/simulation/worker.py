@@ -7,8 +7,6 @@ same sequence: the balances' ends first, then the journals'; repair; load the cl
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
-from saga_app.kafka.messages import Batch, Offsets, Outgoing, Place
-
 from saga_app import topics
 from saga_app.core.errors import RowsMissing
 from saga_app.core.records import Record
@@ -20,6 +18,7 @@ from saga_app.engine.lease import GivenUp, Lease
 from saga_app.engine.partition_state import PartitionState
 from saga_app.engine.retention import Ages, RetentionTimer
 from saga_app.engine.round import MOST_WRITTEN, Point, Round
+from saga_app.kafka.messages import Batch, Offsets, Outgoing, Place
 from saga_app.settings import PROFILES
 from saga_app.wire import Kept
 from tests.simulation.choices import Draws

@@ -6,11 +6,10 @@ from contextlib import contextmanager
 from typing import Final, NoReturn
 from unittest.mock import patch
 
-from saga_app.kafka.messages import Outgoing, Place
-
 from saga_app.engine import inbox_buffer, lease
 from saga_app.engine.exits import Exit
 from saga_app.engine.retention import Ages
+from saga_app.kafka.messages import Outgoing, Place
 from tests.simulation import ending, faults
 from tests.simulation.choices import Choices, Draws
 from tests.simulation.customers import GOOD, ODD, Customers

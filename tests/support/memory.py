@@ -9,8 +9,6 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
-from saga_app.kafka.messages import Batch, Message, Offsets, Outgoing
-
 from saga_app import topics, wire
 from saga_app.core.decider import Decider
 from saga_app.core.records import Record
@@ -19,7 +17,8 @@ from saga_app.engine.partition_state import PartitionState
 from saga_app.engine.ports import row_in
 from saga_app.engine.round import Point, Round
 from saga_app.engine.stores import restore
-from saga_app.engine.stores.restore import Logged
+from saga_app.engine.stores.changelog import Logged
+from saga_app.kafka.messages import Batch, Message, Offsets, Outgoing
 from tests.support.given import BEGINNING, SECOND
 
 Place = tuple[str, int]

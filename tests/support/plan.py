@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from hypothesis import strategies as st
-from saga_app.kafka.messages import Message, Outgoing
 
 from saga_app import topics
 from saga_app.core.decider import Decider
 from saga_app.core.records import Reason, Record, StepName, StepRequest
+from saga_app.kafka.messages import Message, Outgoing
 from tests.support import model
 from tests.support.examples import (
     call_off,

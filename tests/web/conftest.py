@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from saga_app.web import render
+from saga_app.times import now
 from tests.web.chromium import Watched, launched
 from tests.web.shop import Server, Shop, served
 
@@ -14,7 +14,7 @@ from tests.web.shop import Server, Shop, served
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """Some of everything, placed in the last ten minutes."""
-    shop = Shop(f"sqlite:///{tmp_path_factory.mktemp('shop')}/orders.db", render.now() - 600_000)
+    shop = Shop(f"sqlite:///{tmp_path_factory.mktemp('shop')}/orders.db", now() - 600_000)
     shop.fill()
     yield shop
     shop.close()

@@ -7,7 +7,7 @@ from typing import Final
 from saga_app import topics
 from saga_app.core.errors import Fault, Rejected
 from saga_app.dead_letters import format
-from saga_app.engine import ports
+from saga_app.kafka import messages
 from tests.orderdb.batches import Message
 
 _HTML: Final = (
@@ -77,7 +77,7 @@ def letters(texts: Iterable[str]) -> list[Message]:
     found = []
     for number, text in enumerate(texts):
         data = text.encode()
-        message = ports.Message(FIRST + number, 1_700_000_000_000, data, data, ((text, data),))
+        message = messages.Message(FIRST + number, 1_700_000_000_000, data, data, ((text, data),))
         letter = format.dead_letter(topics.CHECKOUT, 3, message, Rejected(Fault.INVALID, text[:300]))
         found.append(
             Message(

@@ -8,9 +8,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from saga_app.commands.render.output import printable
 from saga_app.core.records import CancellationRequested
 from saga_app.dead_letters import pretty
+from saga_app.text import printable
 from saga_app.web.views import MOST
 from tests.support.examples import cancel, placed
 from tests.web.hostile import FIRST, STRINGS, letters

@@ -11,9 +11,11 @@ from saga_app.audit.scratch import FOLDED, GAPS, LOGGED, REACHED, RETENTION, TUR
 from saga_app.core.retention.rows import LowWatermarks
 from saga_app.core.rows import version_of
 from saga_app.engine.stores import changelog
+from saga_app.engine.stores.changelog import Logged
 from saga_app.engine.stores.errors import DiskFailed, StoreDamaged
-from saga_app.engine.stores.restore import Logged, repaired, restore
+from saga_app.engine.stores.restore import repaired, restore
 from saga_app.engine.stores.rocks import Memory, RocksStore
+from saga_app.kafka.chunks import chunks
 from saga_app.kafka.messages import Place
 
 #: How a row begins that does not send its order back.
@@ -34,7 +36,7 @@ class Changelog:
 
     def read(self, start: int, end: int) -> Iterator[Sequence[Logged]]:
         following, known = start, self._scope.limits.start((self.topic, self.partition))
-        for chunk in changelog.chunks(self._scope.settings.kafka, self.topic, self.partition, start, end):
+        for chunk in chunks(self._scope.settings.kafka, self.topic, self.partition, start, end):
             times: dict[bytes, bytes] = {}
             for each in chunk:
                 key, value = each.key(), each.value()

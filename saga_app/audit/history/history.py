@@ -24,7 +24,7 @@ from saga_app.core.route import SEQUENCE
 from saga_app.core.rows import OrderRow, decode, is_tombstone, version_of
 from saga_app.engine.partition_state import PartitionState
 from saga_app.engine.ports import row_in
-from saga_app.engine.stores import changelog
+from saga_app.kafka.chunks import chunks
 from saga_app.kafka.headers import headers_of
 from saga_app.kafka.messages import Message, Place
 from saga_app.settings import Settings
@@ -126,7 +126,7 @@ class _Telling:
         changelog = (topics.changelog(settings.app_id, table), place[1])
         rows = [
             row_in(each.value(), headers_of(each))
-            for chunk in changelog.chunks(settings.kafka, *changelog, 0, self.scope.limits.found[changelog])
+            for chunk in chunks(settings.kafka, *changelog, 0, self.scope.limits.found[changelog])
             for each in chunk
             if each.key() == self.order_id.encode()
         ]

@@ -7,14 +7,13 @@ from typing import Any, Final, NamedTuple
 import click
 
 from saga_app.commands.copy_lag import behind
-from saga_app.commands.render.output import Failed, printable, say, show
+from saga_app.commands.render.output import Failed, say, show
 from saga_app.commands.render.terminal import Screen, table
-from saga_app.dead_letters.letter import written
 from saga_app.orderdb.present import reconciliation
-from saga_app.orderdb.present.summary import clock
 from saga_app.orderdb.queries import accounts, orders, stock
 from saga_app.settings import Settings
-from saga_app.times import now
+from saga_app.text import printable
+from saga_app.times import clock, now, written
 
 
 class Kind(NamedTuple):

@@ -7,12 +7,13 @@ from rich.live import Live as Display
 from rich.table import Table
 from rich.text import Text
 
-from saga_app.commands.render.output import printable
 from saga_app.commands.render.terminal import Screen
 from saga_app.commands.watching import Look
 from saga_app.orderdb.present.order_status import Standing
-from saga_app.orderdb.present.summary import clock, in_short
+from saga_app.orderdb.present.summary import in_short
 from saga_app.orderdb.queries.orders import Listed
+from saga_app.text import printable
+from saga_app.times import clock
 
 #: Lines that are no orders: the numbers, two heads, the last line, and air.
 _FRAME: Final = 8

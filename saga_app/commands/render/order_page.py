@@ -4,13 +4,14 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from saga_app.commands.render.output import printable
 from saga_app.commands.render.terminal import Screen, cells, padded
 from saga_app.core.rows import Status
-from saga_app.dead_letters.letter import text, written
-from saga_app.orderdb.present.summary import clock, sentence
+from saga_app.dead_letters.letter import text
+from saga_app.orderdb.present.summary import sentence
 from saga_app.orderdb.present.timeline import Line, Stop, route, timeline
 from saga_app.orderdb.queries.order import Found
+from saga_app.text import printable
+from saga_app.times import clock, written
 
 #: Lines of an order that are named; the rest is counted.
 _MOST_LINES: Final = 6

@@ -6,12 +6,14 @@ from functools import wraps
 from typing import Any, Final, NoReturn, ParamSpec, TypeVar
 
 import click
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaException
 
 from saga_app.core.errors import Rejected
-from saga_app.kafka.broker_errors import refused
+from saga_app.kafka.broker_errors import in_words
+from saga_app.kafka.sender import Unsure
 from saga_app.kafka.topic_admin import BrokerUnreachable, TopicsWrong
 from saga_app.settings import SettingsError
+from saga_app.text import printable
 
 #: Exit codes: something did not work, the input was wrong, an order that was followed ended cancelled, Ctrl-C.
 FAILED: Final = 1
@@ -54,23 +56,10 @@ def complain(message: str) -> None:
     click.echo(f"saga: {printable(' '.join(message.split()))}", err=True)
 
 
-def printable(text: str) -> str:
-    """Text of unknown origin, in one line: what could move the cursor, colour or reorder is written as an escape."""
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
-
-
 def end(message: str, code: int) -> NoReturn:
     """The error in one line, and the exit code."""
     complain(message)
     raise SystemExit(code)
-
-
-def in_words(error: KafkaException) -> str:
-    """What the broker or its client said."""
-    cause = error.args[0]
-    return refused(cause) or str(cause.str()) if isinstance(cause, KafkaError) else str(cause)
 
 
 def told(command: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
@@ -84,7 +73,7 @@ def told(command: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
             end(f"{error.fault}: {error.detail}", WRONG_INPUT)
         except SettingsError as error:
             end(str(error), WRONG_INPUT)
-        except (Failed, BrokerUnreachable, TopicsWrong) as error:
+        except (Failed, Unsure, BrokerUnreachable, TopicsWrong) as error:
             end(str(error), FAILED)
         except KafkaException as error:
             end(f"Kafka: {in_words(error)}; `saga doctor` looks at everything", FAILED)

@@ -5,25 +5,24 @@ import shutil
 import sys
 import textwrap
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, Self
 
 import click
 
-from saga_app.commands.render.output import printable
+from saga_app.core.labels import ASCII_SHAPES, SHAPES
 from saga_app.core.rows import State, Status
+from saga_app.text import printable
 
-#: State, its shape, the same for terminals that have only ASCII, and its colour. None: nothing is recorded yet.
-_MARKS: Final[dict[str | None, tuple[str, str, str | None]]] = {
-    Status.OPEN: ("○", "o", "cyan"),
-    Status.CANCELLING: ("↶", "<", "yellow"),
-    Status.COMPLETED: ("✓", "+", "green"),
-    Status.CANCELLED: ("✗", "x", "red"),
-    State.DONE: ("✓", "+", "green"),
-    State.REFUSED: ("✗", "x", "red"),
-    State.UNDONE: ("↶", "<", "yellow"),
-    State.VOID: ("-", "-", None),
-    None: ("·", ".", None),
+#: The colour of each state.
+_COLOURS: Final[Mapping[str | None, str]] = {
+    Status.OPEN: "cyan",
+    Status.CANCELLING: "yellow",
+    Status.COMPLETED: "green",
+    Status.CANCELLED: "red",
+    State.DONE: "green",
+    State.REFUSED: "red",
+    State.UNDONE: "yellow",
 }
 
 
@@ -43,19 +42,19 @@ class Screen(NamedTuple):
 
     def mark(self, state: str | None) -> str:
         """A state's shape, in its colour."""
-        return self.paint(self.shape(state), fg=_MARKS[state][2])
+        return self.paint(self.shape(state), fg=_COLOURS.get(state))
 
     def shape(self, state: str | None) -> str:
         """The same without the colour."""
-        return _MARKS[state][1] if self.ascii else _MARKS[state][0]
+        return ASCII_SHAPES[state] if self.ascii else SHAPES[state]
 
     def colour(self, state: str | None) -> str | None:
         """A state's colour, where there are colours."""
-        return _MARKS[state][2] if self.colours else None
+        return _COLOURS.get(state) if self.colours else None
 
     def state(self, state: str) -> str:
         """A state as shape and word."""
-        return f"{self.mark(state)} {self.paint(state, fg=_MARKS[state][2], bold=True)}"
+        return f"{self.mark(state)} {self.paint(state, fg=_COLOURS.get(state), bold=True)}"
 
     def paint(self, text: str, fg: str | None = None, *, bold: bool = False, dim: bool = False) -> str:
         """Text in a colour, where there are colours."""
@@ -74,7 +73,7 @@ class Screen(NamedTuple):
 
 def _has_marks() -> bool:
     try:
-        "".join(mark[0] for mark in _MARKS.values()).encode(sys.stdout.encoding or "ascii")
+        "".join(SHAPES.values()).encode(sys.stdout.encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
         return False
     return True

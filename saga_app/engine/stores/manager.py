@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
 from saga_app import topics
-from saga_app.core.decider import Decider
+from saga_app.core.decider import Service
 from saga_app.core.errors import RowsMissing
 from saga_app.engine.exits import Exit, die
 from saga_app.engine.ports import Log
-from saga_app.engine.stores import changelog, restore
+from saga_app.engine.stores import restore
 from saga_app.engine.stores.changelog import KafkaChangelog
 from saga_app.engine.stores.errors import DiskFailed, StoreDamaged, named, remove
 from saga_app.engine.stores.restore import Restored
 from saga_app.engine.stores.rocks import Memory, RocksStore
+from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin
 from saga_app.kafka.messages import Place
 from saga_app.settings import Settings
@@ -27,22 +28,6 @@ REBUILD: Final = ".rebuild"
 
 class Superseded(Exception):
     """Another rebalance, or a stop, came before the restore was over."""
-
-
-class Service(NamedTuple):
-    """One inbox and its rules."""
-
-    topic: str
-    decider: Decider
-
-    @property
-    def tables(self) -> tuple[str, ...]:
-        """The journal first."""
-        return (
-            (self.decider.journal,)
-            if self.decider.balances is None
-            else (self.decider.journal, self.decider.balances)
-        )
 
 
 class Read(NamedTuple):
@@ -84,7 +69,7 @@ class StoreManager:
         names = {table: self._changelog(table) for table in (*self._journals, *self._balances)}
         # One that lives as long as the worker may have lost its brokers (see `liveness`).
         admin = Admin(self.settings)
-        ids = changelog.topic_ids(admin, names.values())
+        ids = offsets.topic_ids(admin, names.values())
         ends = self._ends(admin, names, partitions, goes_on)
         found = {}
         for table, topic in names.items():
@@ -108,7 +93,7 @@ class StoreManager:
         """Where all changelogs end: the balances' ends between two looks at which the journals had the same ends."""
 
         def ends_of(tables: Iterable[str]) -> dict[Place, int]:
-            return changelog.ends(admin, [(names[table], each) for table in tables for each in partitions])
+            return offsets.ends(admin, [(names[table], each) for table in tables for each in partitions])
 
         journals = ends_of(self._journals)
         while goes_on():
@@ -121,7 +106,7 @@ class StoreManager:
     def ends(self, places: Iterable[Place]) -> dict[Place, int]:
         """In a thread: where the changelogs of these tables end now."""
         names = {(self._changelog(table), partition): (table, partition) for table, partition in places}
-        found = changelog.ends(Admin(self.settings), names)
+        found = offsets.ends(Admin(self.settings), names)
         return {names[place]: end for place, end in found.items()}
 
     async def repair(self, found: Mapping[Place, Read], log: Log, generation: int) -> None:

@@ -13,38 +13,18 @@ must not be there (decision 0010). Those are known at the end, with the last low
 written in their place: the disk never runs ahead of the changelog.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from saga_app.core.retention.rows import LowWatermarks
 from saga_app.core.rows import Tombstone, version_of
 from saga_app.engine.ports import Store, contiguous, row_record
+from saga_app.engine.stores.changelog import Changelog, Logged
 from saga_app.kafka.messages import Outgoing
 
 #: Keys that are remembered until the last low watermark is known; where there are more, all rows are looked at once more.
 MOST_KEYS: Final = 100_000
 _CLOSED: Final = b"closed:"
-
-
-class Logged(NamedTuple):
-    """One row in a changelog."""
-
-    offset: int
-    key: bytes
-    value: bytes
-
-
-class Changelog(Protocol):
-    """A changelog partition, to be read."""
-
-    topic: str
-    partition: int
-
-    def end(self) -> int:
-        """The offset after the last row."""
-
-    def read(self, start: int, end: int) -> Iterator[Sequence[Logged]]:
-        """The rows from `start` up to, not including, `end`, in chunks."""
 
 
 class Stale(NamedTuple):

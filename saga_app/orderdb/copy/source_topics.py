@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 
-from saga_app.engine.stores import changelog
+from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin
 from saga_app.kafka.messages import Place
 from saga_app.orderdb.copy.mapping import readers
@@ -47,7 +47,7 @@ class Broker:
                 f"{', '.join(missing)} missing on {self._settings.broker} (SAGA_APP_ID is {self._settings.app_id!r}); "
                 "a worker makes them when it starts, and `saga topics --create`"
             )
-        ids = changelog.topic_ids(admin, topics, self._seconds)
+        ids = offsets.topic_ids(admin, topics, self._seconds)
         places = [
             (topic, partition) for topic in topics for partition in sorted(metadata.topics[topic].partitions)
         ]
@@ -55,11 +55,11 @@ class Broker:
 
     def beginnings(self, places: Iterable[Place]) -> dict[Place, int]:
         """The offset of the first record that is still there."""
-        return changelog.beginnings(Admin(self._settings), places, self._seconds)
+        return offsets.beginnings(Admin(self._settings), places, self._seconds)
 
     def ends(self, places: Iterable[Place]) -> dict[Place, int]:
         """The offset before which everything may be read."""
-        return changelog.readable_ends(Admin(self._settings), places, self._seconds)
+        return offsets.readable_ends(Admin(self._settings), places, self._seconds)
 
     def commit(self, reached: Mapping[Place, int]) -> None:
         """Tells the consumer group how far the database has got, for tools that show lag; nothing else depends on it.

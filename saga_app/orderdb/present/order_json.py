@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from saga_app.dead_letters.letter import written
 from saga_app.orderdb.present.summary import sentence
 from saga_app.orderdb.present.timeline import timeline
 from saga_app.orderdb.queries.order import Found
+from saga_app.times import written
 
 _TIMES = ("placed_at", "since", "ended_at")
 _FACTS = ("reason", "step", "customer_id", "warehouse", "country", "currency", "amount", "tries")

@@ -6,8 +6,8 @@ from saga_app.core import labels
 from saga_app.core.records import StepName
 from saga_app.core.route import ROUTE
 from saga_app.core.rows import State, Status
-from saga_app.dead_letters.letter import written
 from saga_app.orderdb.present.order_status import Standing, Waits
+from saga_app.times import clock
 
 
 class Next(NamedTuple):
@@ -59,14 +59,6 @@ def in_short(standing: Standing) -> str:
             " to undo" if waits.undoing and waits.service in labels.STEPS else ""
         )
     return labels.why(standing.reason) if standing.status is Status.CANCELLED else ""
-
-
-def clock(milliseconds: int, now: int) -> str:
-    """A time of today's in UTC; of another day with the date, of another year with that too."""
-    text, today = written(milliseconds)[:19].replace("T", " "), written(now)
-    if text[:10] == today[:10]:
-        return text[11:]
-    return text[5:] if text[:4] == today[:4] else text
 
 
 def effects(standing: Standing) -> tuple[list[str], list[str]]:

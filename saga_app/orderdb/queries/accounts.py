@@ -10,8 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_app.core.records import StepName
 from saga_app.core.rows import OPEN_STATUSES, State
-from saga_app.orderdb.queries import orders
-from saga_app.orderdb.queries.orders import Listed, begins, is_id
+from saga_app.orderdb.queries.orders import Listed, begins, is_id, newest
 from saga_app.orderdb.schema import accounts, order_steps, orders
 
 #: Customer and currency.
@@ -70,7 +69,7 @@ async def holders(
     customer, currency = holder
     asked = _paid(orders.c.order_id, orders.c.status, orders.c.amount, orders.c.placed_at)
     asked = asked.where(orders.c.customer_id == customer, orders.c.currency == currency)
-    return await orders.newest(connection, asked, limit, before, open_only=open_only)
+    return await newest(connection, asked, limit, before, open_only=open_only)
 
 
 async def accounted(connection: AsyncConnection, customer_id: str) -> dict[Holder, dict[str, Decimal]]:

@@ -8,8 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_app.core.records import StepName
 from saga_app.core.rows import OPEN_STATUSES, State
-from saga_app.orderdb.queries import orders
-from saga_app.orderdb.queries.orders import Listed, begins, is_id
+from saga_app.orderdb.queries.orders import Listed, begins, is_id, newest
 from saga_app.orderdb.schema import order_lines, order_steps, orders, stock
 
 #: Warehouse and SKU.
@@ -70,7 +69,7 @@ async def holders(
         orders.c.placed_at,
     )
     asked = _held(*columns).where(order_lines.c.sku == sku, orders.c.warehouse == warehouse)
-    return await orders.newest(connection, asked, limit, before, open_only=open_only)
+    return await newest(connection, asked, limit, before, open_only=open_only)
 
 
 async def accounted(connection: AsyncConnection, sku: str) -> dict[Article, dict[str, int]]:

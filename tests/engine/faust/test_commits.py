@@ -7,12 +7,12 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 from faust.transport.drivers.aiokafka import Consumer as StockConsumer
 from faust.types import TP
-from saga_app.kafka.messages import Batch
 
 from saga_app import topics
 from saga_app.engine import engine
 from saga_app.engine.exits import Exit
 from saga_app.engine.faust.consumer import SagaConsumer
+from saga_app.kafka.messages import Batch
 from tests.engine.faust.parts import (
     Commits,
     in_a_loop,

@@ -12,10 +12,10 @@ from typing import Any
 
 from faust.types import TP
 from mode import Service
-from saga_app.kafka.messages import Batch, Message
 
 from saga_app import topics
 from saga_app.engine.faust.consumer import SagaConsumer
+from saga_app.kafka.messages import Batch, Message
 from tests.engine.faust.parts import in_a_loop, our_app, our_consumer, stock_app, stock_consumer, until
 
 PLACE = TP(topics.PAYMENT, 0)

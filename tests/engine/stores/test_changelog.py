@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient
 
 from saga_app.engine.stores import changelog
 from saga_app.engine.stores.changelog import KafkaChangelog
+from saga_app.kafka import chunks, offsets
 from saga_app.local.broker import Broker
 from tests.engine.faust.parts import make_topics, unique, write
 
@@ -105,9 +106,9 @@ def test_reading_ends_where_the_last_offset_holds_no_record(kafka: Broker, topic
 def test_ends_and_beginnings_are_those_of_the_log(kafka: Broker, topic: str, admin: AdminClient) -> None:
     rows(kafka, topic, 10)
     cut(admin, topic, 6)
-    assert changelog.ends(admin, [(topic, 0)]) == {(topic, 0): 10}
-    assert changelog.beginnings(admin, [(topic, 0)]) == {(topic, 0): 6}
-    assert changelog.ends(admin, []) == {}
+    assert offsets.ends(admin, [(topic, 0)]) == {(topic, 0): 10}
+    assert offsets.beginnings(admin, [(topic, 0)]) == {(topic, 0): 6}
+    assert offsets.ends(admin, []) == {}
 
 
 @pytest.mark.live
@@ -115,8 +116,8 @@ def test_a_topic_that_was_made_just_now_can_be_asked_about(kafka: Broker, admin:
     for _ in range(5):
         name = unique("new")
         make_topics(kafka.address, name)
-        assert changelog.ends(admin, [(name, 0)]) == {(name, 0): 0}
-        assert changelog.topic_ids(admin, [name])[name]
+        assert offsets.ends(admin, [(name, 0)]) == {(name, 0): 0}
+        assert offsets.topic_ids(admin, [name])[name]
 
 
 @pytest.mark.live
@@ -124,7 +125,7 @@ def test_a_client_that_asks_its_first_question_gets_its_answer(kafka: Broker, to
     rows(kafka, topic, 10)
     for _ in range(50):
         new = AdminClient({"bootstrap.servers": kafka.address, "socket.timeout.ms": 3_000, "log_level": 0})
-        assert changelog.readable_ends(new, [(topic, 0)], seconds=3) == {(topic, 0): 10}
+        assert offsets.readable_ends(new, [(topic, 0)], seconds=3) == {(topic, 0): 10}
 
 
 # --- what a broker says while its leader moves
@@ -160,8 +161,8 @@ class Fetching:
         return self._answers.pop(0) if self._answers else []
 
 
-def chunks(consumer: Fetching, end: int) -> list[list[int]]:
-    return [[each.offset() for each in chunk] for chunk in changelog._chunks(consumer, "t[0]", end)]
+def offsets_of(consumer: Fetching, end: int) -> list[list[int]]:
+    return [[each.offset() for each in chunk] for chunk in chunks._chunks(consumer, "t[0]", end)]
 
 
 EOF = KafkaError._PARTITION_EOF
@@ -170,19 +171,19 @@ EOF = KafkaError._PARTITION_EOF
 def test_an_end_before_the_end_that_was_asked_for_is_not_the_end() -> None:
     """A new leader may know a lower high watermark for a moment; to end there would be to lose rows."""
     early = Fetching([Answer(0), Answer(1, EOF)], [], [Answer(1), Answer(2), Answer(3, EOF)])
-    assert chunks(early, 3) == [[0], [1, 2]]
+    assert offsets_of(early, 3) == [[0], [1, 2]]
 
 
 def test_a_row_behind_the_end_is_not_read() -> None:
-    assert chunks(Fetching([Answer(0), Answer(1), Answer(5), Answer(6)]), 3) == [[0, 1]]
+    assert offsets_of(Fetching([Answer(0), Answer(1), Answer(5), Answer(6)]), 3) == [[0, 1]]
 
 
 def test_an_error_that_passes_does_not_end_reading() -> None:
     passing = Fetching([Answer(-1, KafkaError._TRANSPORT)], [Answer(0), Answer(1, EOF)])
-    assert chunks(passing, 1) == [[0]]
+    assert offsets_of(passing, 1) == [[0]]
 
 
 def test_reading_gives_up_where_no_row_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(changelog, "PATIENCE", 1.0)
     with pytest.raises(TimeoutError, match="is the broker up"):
-        chunks(Fetching(), 3)
+        offsets_of(Fetching(), 3)

@@ -5,13 +5,14 @@ from typing import NoReturn
 
 import pytest
 
+from saga_app.core.decider import Service
 from saga_app.core.errors import RowsMissing
 from saga_app.engine.exits import Exit
-from saga_app.engine.stores import changelog
 from saga_app.engine.stores import manager as library_module
 from saga_app.engine.stores.errors import DiskFailed, StoreDamaged
-from saga_app.engine.stores.manager import Service, StoreManager, Superseded
+from saga_app.engine.stores.manager import StoreManager, Superseded
 from saga_app.engine.stores.rocks import Memory, RocksStore
+from saga_app.kafka import offsets
 from saga_app.settings import Settings
 from tests.support.given import PAYMENT
 
@@ -138,7 +139,7 @@ def test_the_ends_of_balances_are_taken_while_the_journals_stand_still(
     store_manager = StoreManager(Settings(data_dir_text=str(tmp_path)), [Service("payment_events", PAYMENT)])
     journal, balances = ("payments", 0), ("accounts", 0)
     looks = iter([{journal: 1}, {balances: 1}, {journal: 3}, {balances: 2}, {journal: 3}])
-    monkeypatch.setattr(changelog, "ends", lambda admin, places: next(looks))
+    monkeypatch.setattr(offsets, "ends", lambda admin, places: next(looks))
     names = {"payments": "payments", "accounts": "accounts"}
     found = store_manager._ends(None, names, [0], lambda: True)  # type: ignore[arg-type]
     assert found == {journal: 3, balances: 2}
@@ -147,6 +148,6 @@ def test_the_ends_of_balances_are_taken_while_the_journals_stand_still(
 
 def test_a_restore_that_is_superseded_takes_no_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store_manager = StoreManager(Settings(data_dir_text=str(tmp_path)), [Service("payment_events", PAYMENT)])
-    monkeypatch.setattr(changelog, "ends", lambda admin, places: {})
+    monkeypatch.setattr(offsets, "ends", lambda admin, places: {})
     with pytest.raises(Superseded):
         store_manager._ends(None, {"payments": "p", "accounts": "a"}, [0], lambda: False)  # type: ignore[arg-type]

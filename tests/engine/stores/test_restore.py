@@ -5,12 +5,12 @@ from contextlib import suppress
 import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
-from saga_app.kafka.messages import Outgoing
 
 from saga_app import topics
 from saga_app.core.errors import RowsMissing
 from saga_app.core.records import Record
 from saga_app.engine.stores.restore import Restored, repair_records, repaired, restore
+from saga_app.kafka.messages import Outgoing
 from tests.support.examples import deposit, order, pay, refund
 from tests.support.given import PAYMENT
 from tests.support.memory import (

@@ -1,12 +1,12 @@
 """Restore where orders have left: tombstones are rows with a version, and low watermarks say what was written late."""
 
 import pytest
-from saga_app.kafka.messages import Outgoing
 
 from saga_app.core.retention.rows import LowWatermark
 from saga_app.core.rows import Tombstone
 from saga_app.engine.ports import row_record
 from saga_app.engine.stores.restore import repair_records, repaired, restore
+from saga_app.kafka.messages import Outgoing
 from tests.support.memory import Broker, Disk, MemoryChangelog, MemoryStore
 
 LOW_WATERMARK = ("low_watermark:0", LowWatermark(8, below=4).encode())

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
-from saga_app.kafka.messages import Outgoing, Place
 
 from saga_app.core.rows import version_of
 from saga_app.engine.ports import Store
 from saga_app.engine.stores import restore
-from saga_app.engine.stores.restore import Changelog, Logged, Restored, Stale
+from saga_app.engine.stores.changelog import Changelog, Logged
+from saga_app.engine.stores.restore import Restored, Stale
+from saga_app.kafka.messages import Outgoing, Place
 from tests.simulation import restoring
 from tests.simulation.job import Step
 from tests.simulation.kafka import Kafka

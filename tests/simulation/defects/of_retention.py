@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
-from saga_app.kafka.messages import Outgoing
 
 from saga_app.core import checkout
 from saga_app.core.decider import Decision, Position, Put, Rows, Verdict
@@ -16,6 +15,7 @@ from saga_app.engine import retention as clock
 from saga_app.engine import round as rounds
 from saga_app.engine.ports import Store, row_record
 from saga_app.engine.stores import restore
+from saga_app.kafka.messages import Outgoing
 from tests.simulation import world
 
 is_over = segments.is_over

@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from saga_app.kafka.messages import Batch, Message, Outgoing
 
 from saga_app.core.records import Record
 from saga_app.engine import misrouted
 from saga_app.engine import round as rounds
 from saga_app.engine.round import Round, Span
+from saga_app.kafka.messages import Batch, Message, Outgoing
 
 
 def publish_before_journal(patch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,12 @@
 """Workers that commit too much, write when they must not, or forget what they wait for."""
 
 import pytest
-from saga_app.kafka.messages import Batch, Outgoing
 
 from saga_app.core.checkout import LONGEST_DELAY
 from saga_app.engine.deadlines import DeadlineTimer
 from saga_app.engine.inbox_buffer import InboxBuffer
 from saga_app.engine.lease import Lease
+from saga_app.kafka.messages import Batch, Outgoing
 
 
 def what_is_fetched_is_committed(patch: pytest.MonkeyPatch) -> None:
