@@ -30,7 +30,7 @@ def judge(seen: Seen, expected: Mapping[str, str]) -> Counter[str]:
 
 
 def compensated(found: int, endings: Iterable[Mapping[str, int]]) -> None:
-    """Raises Wrong unless as many undo step requests were sent as these endings take; more are repeats, and no fault."""
+    """Raises Wrong unless as many undo requests were sent as these endings take; more are repeats, and no fault."""
     needed = sum(COMPENSATIONS.get(kind, 0) * count for each in endings for kind, count in each.items())
     if found < needed:
         raise Wrong(f"{found} compensations were sent, but the endings take {needed}")

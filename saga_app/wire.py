@@ -1,4 +1,4 @@
-"""Bytes and records. What people send is read with care; step requests, which we wrote, are read fast where they look so."""
+"""Bytes and records. Records of people are read with care; step requests, which we wrote, are read fast."""
 
 import re
 from collections.abc import Iterable

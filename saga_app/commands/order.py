@@ -33,8 +33,8 @@ def order(order_id: str, follow: bool, raw: bool, as_json: bool) -> None:
     saga order 4711 --json | jq -r .words
 
     First one sentence, then the route with the way back below it, and everything that happened; times in UTC. From the
-    order database, which `saga orderdb run` keeps up to date; `saga history ORDER` tells the same from Kafka. Exit codes:
-    0, with --follow only if the order was completed; 1 it is not there; 3 with --follow: it was cancelled.
+    order database, which `saga orderdb run` keeps up to date; `saga history ORDER` tells the same from Kafka. Exit
+    codes: 0, with --follow only if the order was completed; 1 it is not there; 3 with --follow: it was cancelled.
     """
     settings = Settings.read()
     if follow:

@@ -54,7 +54,7 @@ class Order(Model):
     lines: Lines
 
     def model_post_init(self, context: Any, /) -> None:
-        """Only the normal form is an order. (A validator would run again for every step request that the order is put into.)"""
+        """Only the normal form is an order. A validator would run again for every step request."""
         if not money.is_normal(self.amount, self.currency) or self.amount < 0:
             raise ValueError("the amount is not in normal form")
         skus = [line.sku for line in self.lines]

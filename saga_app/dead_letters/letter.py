@@ -4,7 +4,7 @@ import re
 from base64 import b64encode
 from typing import Any, Final, NamedTuple, Protocol
 
-from saga_app.dead_letters import format
+from saga_app.dead_letters import format as letter_format
 from saga_app.dead_letters.format import Headers, LetterId
 from saga_app.kafka.headers import headers_of
 from saga_app.times import written
@@ -53,7 +53,7 @@ class Letter(NamedTuple):
     @property
     def replay_of(self) -> LetterId | None:
         """The letter that this one was before somebody sent it again."""
-        return format.replay_of(self.headers)
+        return letter_format.replay_of(self.headers)
 
     @property
     def is_hidden(self) -> bool:
@@ -81,21 +81,21 @@ class Letter(NamedTuple):
 def read_letter(stored: Stored) -> Letter | None:
     """The letter, or None: a marker, or a record that no worker wrote."""
     headers = headers_of(stored)
-    place = format.letter_place(headers)
+    place = letter_format.letter_place(headers)
     if place is None:
         return None
     # Of names that occur twice the last one counts: the original may have brought such headers along.
     own = {name: text(value) for name, value in headers}
-    sent = own[format.TIME]
+    sent = own[letter_format.TIME]
     return Letter(
         place,
-        own[format.REASON],
-        own[format.DETAIL],
+        own[letter_format.REASON],
+        own[letter_format.DETAIL],
         int(sent) if sent.isascii() and sent.isdigit() else 0,
         stored.timestamp()[1],
         stored.key(),
         stored.value(),
-        format.headers_of_original(headers),
+        letter_format.headers_of_original(headers),
         stored.partition() or 0,
     )
 
@@ -103,12 +103,12 @@ def read_letter(stored: Stored) -> Letter | None:
 def read_marker(stored: Stored) -> tuple[LetterId, Replay] | None:
     """Which letter was sent again, and how; or None if this is no marker."""
     headers = headers_of(stored)
-    place = format.marked_place(headers)
+    place = letter_format.marked_place(headers)
     if place is None:
         return None
     own = {name: text(value) for name, value in headers}
-    sha256 = own.get(format.SENT_SHA256, "")
-    return place, Replay(stored.timestamp()[1], sha256, own.get(format.SENT_TO, ""))
+    sha256 = own.get(letter_format.SENT_SHA256, "")
+    return place, Replay(stored.timestamp()[1], sha256, own.get(letter_format.SENT_TO, ""))
 
 
 def text(value: bytes | None) -> str:

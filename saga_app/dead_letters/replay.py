@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from saga_app import topics, wire
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.records import PolicyChanged, Record
-from saga_app.dead_letters import format
+from saga_app.dead_letters import format as letter_format
 from saga_app.dead_letters.format import LetterId
 from saga_app.dead_letters.letter import Letter, Replay
 from saga_app.kafka.headers import HEADERS_DROPPED, SENT_ON
@@ -21,7 +21,7 @@ from saga_app.times import written
 #: Faults that do not lie in the bytes but in what the tables held then.
 _OF_THE_STATE: Final = frozenset({Fault.DIFFERENT_CONTENT, Fault.UNKNOWN_ORDER, Fault.CONTRADICTION})
 #: Headers that say how the record came to be dead; those of the original are kept.
-_OURS: Final = frozenset({SENT_ON, format.REPLAY_OF, HEADERS_DROPPED})
+_OURS: Final = frozenset({SENT_ON, letter_format.REPLAY_OF, HEADERS_DROPPED})
 
 
 class Plan(NamedTuple):
@@ -71,7 +71,7 @@ def _sends(letter: Letter, value: bytes, record: Record, partitions: int) -> tup
     """To its own inbox and partition, whatever they were; a change of policy to all, or rules would differ."""
     key = topics.key_of(record)
     kept = [(name, content or b"") for name, content in letter.headers if name not in _OURS]
-    headers = (*kept, (format.REPLAY_OF, str(letter.id).encode()))
+    headers = (*kept, (letter_format.REPLAY_OF, str(letter.id).encode()))
     everywhere = isinstance(record, PolicyChanged)
     places = range(partitions) if everywhere else [topics.partition_of(key, partitions)]
     return tuple(Outgoing(topics.topic_of(record), key.encode(), value, place, headers) for place in places)
@@ -85,4 +85,4 @@ def _warning(letter: Letter) -> str | None:
 
 def marker(done: Plan, sent_to: Sequence[LetterId]) -> Outgoing:
     """What is written behind the letter when all its records are in the log."""
-    return format.marker(done.letter.id, done.letter.store, done.value, sent_to)
+    return letter_format.marker(done.letter.id, done.letter.store, done.value, sent_to)

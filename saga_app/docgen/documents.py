@@ -11,7 +11,7 @@ from saga_app import topics, wire
 from saga_app.core import money, records
 from saga_app.core.errors import Fault
 from saga_app.core.fields import LARGEST_QUANTITY, MOST_LINES, Model
-from saga_app.dead_letters import format
+from saga_app.dead_letters import format as letter_format
 from saga_app.docgen import command_pages, diagrams, schemas
 from saga_app.engine import inbox_buffer
 from saga_app.engine.exits import Exit
@@ -115,14 +115,14 @@ def bounds() -> str:
     mebibyte = 1024 * 1024
     rows = {
         "fetched and not yet durable, per inbox": (
-            f"{inbox_buffer.MOST_WAITING:,} records and {inbox_buffer.MOST_BYTES_WAITING // mebibyte} MiB, then that inbox is not "
-            "fetched until a quarter is durable"
+            f"{inbox_buffer.MOST_WAITING:,} records and {inbox_buffer.MOST_BYTES_WAITING // mebibyte} MiB, then that "
+            "inbox is not fetched until a quarter is durable"
         ),
         "decided in one round": f"{MOST_RECORDS:,} records and {MOST_BYTES // mebibyte} MiB",
         "reason in a dead letter": f"{wire.LONGEST_DETAIL} characters, without card numbers",
-        "value that a dead letter keeps": f"{format.MOST_VALUE_BYTES // 1024} KiB, and of more its hash",
-        "key that it keeps": f"{format.MOST_KEY_BYTES // 1024} KiB, and of more its hash",
-        "headers that it keeps": f"{format.MOST_HEADER_BYTES // 1024} KiB, and of more none",
+        "value that a dead letter keeps": f"{letter_format.MOST_VALUE_BYTES // 1024} KiB, and of more its hash",
+        "key that it keeps": f"{letter_format.MOST_KEY_BYTES // 1024} KiB, and of more its hash",
+        "headers that it keeps": f"{letter_format.MOST_HEADER_BYTES // 1024} KiB, and of more none",
     }
     return _table(("what", "at most"), list(rows.items()))
 

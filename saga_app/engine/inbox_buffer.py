@@ -71,7 +71,7 @@ class InboxBuffer:
         return self._records
 
     async def serve(self, fetches: Any) -> None:
-        """What an agent does: what comes on its Faust stream comes to this inbox buffer. Acknowledging is the round's work."""
+        """The agent's loop: each fetch on its Faust stream comes to this buffer. The round acknowledges."""
         async for fetch in fetches.noack():
             for batch in fetch:
                 self.deliver(batch)
@@ -86,8 +86,8 @@ class InboxBuffer:
         self._resting.set()
         await self._arrived.wait()
         self._resting.clear()
-        # Until a round is full, and not all that waits, or the reader would come back to an empty inbox buffer: what it fetches
-        # takes a while to arrive.
+        # Until a round is full, and not all that waits, or the reader would come back to an empty inbox buffer:
+        # what it fetches takes a while to arrive.
         batches: list[Batch] = []
         taken = size = 0
         while self._waiting and taken < MOST_RECORDS and size < MOST_BYTES:

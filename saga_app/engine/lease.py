@@ -4,7 +4,8 @@ A paused worker that wakes up would otherwise publish before anything tells it t
 last good heartbeat, counted from before its request, plus the time that a delivery may take, must stay below the
 session timeout: then no successor can have been chosen before our records are in the log or are given up.
 
-A pause between that question and the socket cannot be seen from inside the process. What step requests through it is a repeat
+A pause between that question and the socket cannot be seen from inside the process. A record that slips through is
+a repeat
 of what the successor says, or an older version of its rows, and the rules absorb both: the lease keeps zombies rare,
 the rules keep them harmless.
 """

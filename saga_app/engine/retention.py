@@ -1,4 +1,4 @@
-"""The retention timer: says when segments are old enough to leave. It only sends records; decisions never read a clock."""
+"""The retention timer: tells when segments are old enough. It only sends records; decisions never read a clock."""
 
 import asyncio
 from collections.abc import Callable, Iterator

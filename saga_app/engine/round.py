@@ -22,7 +22,7 @@ from saga_app.dead_letters.format import dead_letter
 from saga_app.engine.misrouted import is_misrouted, marked
 from saga_app.engine.partition_state import PartitionState
 from saga_app.engine.ports import Inbox, Log, contiguous, row_record
-from saga_app.kafka.messages import Batch, Message, Outgoing, Place, size_of
+from saga_app.kafka.messages import Batch, Message, Outgoing, Place, outgoing, size_of
 from saga_app.wire import Kept
 
 #: Records decided in one round at most: what is decided and not durable stays bounded.
@@ -284,7 +284,7 @@ Reached = dict[Place, int]
 
 
 def _in_sequence(records: Iterable[Outgoing]) -> list[list[Outgoing]]:
-    """What a low watermark rests on, the low watermark, what it makes superfluous, and what names that: each in its turn.
+    """Each in its turn: the rows that a low watermark rests on, the low watermark, the tombstones, the names of orders.
 
     Of one append a part may be lost and what follows it written: librdkafka does not promise that there are no gaps.
     """

@@ -1,4 +1,4 @@
-"""Step requests that are lost or become dead letters: the deadline timer nudges, and in the end every order ends wholly."""
+"""Step requests are lost or become dead letters: the deadline timer nudges, and every order ends wholly."""
 
 import asyncio
 from collections.abc import Callable

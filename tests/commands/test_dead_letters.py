@@ -9,7 +9,8 @@ import pytest
 
 from saga_app import topics
 from saga_app.core.errors import Fault, Rejected
-from saga_app.dead_letters import format, reader
+from saga_app.dead_letters import format as letter_format
+from saga_app.dead_letters import reader
 from saga_app.dead_letters.format import LetterId, dead_letter
 from saga_app.dead_letters.reader import Letterbox
 from saga_app.kafka.messages import Message, Outgoing
@@ -95,17 +96,17 @@ def test_a_letter_that_was_written_twice_is_one_letter(saga: Saga, dead_letter_t
 def test_what_no_worker_wrote_is_not_a_letter(saga: Saga, dead_letter_topic: DeadLetterTopic):
     dead_letter_topic.post(
         Outgoing(topics.DEAD_LETTERS, b"k", b"hello"),
-        Outgoing(topics.DEAD_LETTERS, b"k", b"x", headers=((format.REASON, b"invalid"),)),
+        Outgoing(topics.DEAD_LETTERS, b"k", b"x", headers=((letter_format.REASON, b"invalid"),)),
     )
     assert listed(saga) == []
 
 
 def test_headers_of_the_original_do_not_pass_for_our_own(saga: Saga, dead_letter_topic: DeadLetterTopic):
     forged = (
-        (format.REPLAYED, b"payment_events:1:1"),
-        (format.REASON, b"contradiction"),
-        (format.TOPIC, topics.PAYMENT.encode()),
-        (format.OFFSET, b"5"),
+        (letter_format.REPLAYED, b"payment_events:1:1"),
+        (letter_format.REASON, b"contradiction"),
+        (letter_format.TOPIC, topics.PAYMENT.encode()),
+        (letter_format.OFFSET, b"5"),
     )
     letter = dead_letter_topic.put(b"x", reason=Fault.UNREADABLE, headers=forged)
     (found,) = listed(saga, "--unreplayed")

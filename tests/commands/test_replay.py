@@ -10,7 +10,8 @@ import pytest
 from saga_app import topics
 from saga_app.commands import replay as command
 from saga_app.core.errors import Fault
-from saga_app.dead_letters import format, resend
+from saga_app.dead_letters import format as letter_format
+from saga_app.dead_letters import resend
 from saga_app.dead_letters.format import LetterId
 from saga_app.kafka.headers import SENT_ON
 from saga_app.kafka.sender import Sender, Unsure
@@ -26,12 +27,12 @@ BAD_ORDER = b'{"order_id": "r1"}'
 
 def replayed(dead_letter_topic: DeadLetterTopic, letter: LetterId, topic: str = topics.CHECKOUT) -> list[Any]:
     """The records that were sent for a letter."""
-    wanted = (format.REPLAY_OF, str(letter).encode())
+    wanted = (letter_format.REPLAY_OF, str(letter).encode())
     return [each for each in dead_letter_topic.all(topic) if wanted in (each.headers() or ())]
 
 
 def markers(dead_letter_topic: DeadLetterTopic, letter: LetterId) -> list[Any]:
-    return [each for each in dead_letter_topic.all() if format.marked_place(each.headers()) == letter]
+    return [each for each in dead_letter_topic.all() if letter_format.marked_place(each.headers()) == letter]
 
 
 def test_a_letter_is_sent_to_its_inbox_as_it_was_and_says_whose_replay_it_is(
@@ -66,7 +67,9 @@ def test_a_replay_is_recorded_behind_the_letter_and_listed_with_it(
         ("saga-sent-sha256", sha256(GOOD_ORDER).hexdigest().encode()),
         ("saga-sent-to", place.encode()),
     ]
-    (stored,) = [each for each in dead_letter_topic.all() if format.letter_place(each.headers()) == letter]
+    (stored,) = [
+        each for each in dead_letter_topic.all() if letter_format.letter_place(each.headers()) == letter
+    ]
     assert marker.partition() == stored.partition() and marker.offset() > stored.offset()
     (found,) = [json.loads(line) for line in saga("dead-letters", "--json").stdout.splitlines()]
     (told,) = found["replays"]

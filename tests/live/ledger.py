@@ -12,7 +12,7 @@ from saga_app import topics, wire
 from saga_app.core import records
 from saga_app.core.errors import Rejected
 from saga_app.core.rows import version_of
-from saga_app.dead_letters import format
+from saga_app.dead_letters import format as letter_format
 from tests.live.log import Place, everything
 from tests.live.refold import Dead, Refold, Tables
 
@@ -45,7 +45,7 @@ class Ledger:
         self.app_id = app_id
         self.inboxes = {name: everything(broker, name, partitions) for name in topics.INBOXES}
         written = everything(broker, topics.DEAD_LETTERS, partitions)
-        self.letters = [each for each in written if format.marked_place(each.headers()) is None]
+        self.letters = [each for each in written if letter_format.marked_place(each.headers()) is None]
         self.refold = Refold(self.inboxes, partitions)
         self.logged = self._read_changelogs()
 
@@ -193,8 +193,8 @@ def letter_of(message: Any) -> Dead:
     """Where a dead letter comes from, and why, as its headers say."""
     headers = {name: value.decode() for name, value in message.headers() or ()}
     return Dead(
-        headers[format.TOPIC],
-        int(headers[format.PARTITION]),
-        int(headers[format.OFFSET]),
-        headers[format.REASON],
+        headers[letter_format.TOPIC],
+        int(headers[letter_format.PARTITION]),
+        int(headers[letter_format.OFFSET]),
+        headers[letter_format.REASON],
     )

@@ -84,10 +84,11 @@ def nudged(ledger: Ledger) -> list[tuple[str, int]]:
 def test_orders_whose_step_requests_are_lost_are_nudged_by_successors_whose_clocks_are_wrong(
     scene: Scene, tmp_path: Path
 ) -> None:
-    """One worker decides, the one that should be paid is frozen, the step requests between them are deleted, both are killed.
+    """One worker decides, the one that should be paid is frozen, the step requests between them are deleted, both
+    are killed.
 
-    Of their successors one has a clock an hour ahead, the other an hour behind: no step request is waited for any longer than
-    it would have been, and no row shows a wrong time.
+    Of their successors one has a clock an hour ahead, the other an hour behind: no step request is waited for any
+    longer than it would have been, and no row shows a wrong time.
     """
     began = time.time() * 1000
     deciding, frozen = scene.worker("deciding").start(), scene.worker("frozen").start()

@@ -7,7 +7,7 @@ from saga_app import topics, wire
 from saga_app.core.decider import Position
 from saga_app.core.errors import Rejected
 from saga_app.core.records import Record
-from saga_app.dead_letters import format
+from saga_app.dead_letters import format as letter_format
 from saga_app.kafka import messages
 from tests.orderdb.batches import Message
 from tests.simulation.services import DECIDERS
@@ -52,7 +52,7 @@ class Services:
         try:
             self._decide(record, topic, at)
         except Rejected as rejection:
-            letter = format.dead_letter(topic, 3, message, rejection)
+            letter = letter_format.dead_letter(topic, 3, message, rejection)
             self._written.append(
                 Message(letter.topic, at.offset, letter.value, letter.key or b"", at.time, letter.headers)
             )

@@ -8,7 +8,7 @@ import pytest
 
 from saga_app import topics
 from saga_app.core.errors import Fault, Rejected
-from saga_app.dead_letters import format
+from saga_app.dead_letters import format as letter_format
 from saga_app.kafka import messages
 from saga_app.orderdb.present.reconciliation import of_account, of_stock
 from saga_app.orderdb.present.summary import sentence
@@ -123,14 +123,14 @@ def test_a_letter_is_found_by_what_its_payload_says_however_it_is_written(
     asked: Asked, value: bytes | None, names: bool
 ):
     original = messages.Message(9, 8, b"another key", value)
-    headers = format.dead_letter(topics.PAYMENT, 2, original, Rejected(Fault.INVALID, "bad")).headers
+    headers = letter_format.dead_letter(topics.PAYMENT, 2, original, Rejected(Fault.INVALID, "bad")).headers
     asked.book.write(Message(topics.DEAD_LETTERS, 5, value, b"another key", 99, headers))
     assert bool(asked.order().letters) is names
 
 
 def test_a_letter_that_was_sent_again_says_so(asked: Asked):
     asked.after(cancel("o1"))
-    record = format.marker(format.LetterId(topics.CHECKOUT, 3, 0), 3, b"{}", [])
+    record = letter_format.marker(letter_format.LetterId(topics.CHECKOUT, 3, 0), 3, b"{}", [])
     asked.book.write(Message(record.topic, 7, None, record.key or b"", 99, record.headers))
     (letter,) = asked.order().letters
     assert [replay["time"] for replay in letter["replays"]] == [99]

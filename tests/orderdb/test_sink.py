@@ -10,7 +10,7 @@ from saga_app.core.errors import Fault, Rejected
 from saga_app.core.records import Record
 from saga_app.core.retention.rows import LowWatermark, Segment, Total
 from saga_app.core.rows import Account, ClosedOrder, OrderRow, Status
-from saga_app.dead_letters import format
+from saga_app.dead_letters import format as letter_format
 from saga_app.kafka import messages
 from saga_app.orderdb import schema
 from saga_app.orderdb.copy.sink import Overtaken
@@ -37,7 +37,9 @@ def event(offset: int, record: Record, time: int = 0) -> Message:
 
 def letter(offset: int, time: int) -> Message:
     original = messages.Message(9, 8, b"key", b"value\x00")
-    headers = format.dead_letter(topics.PAYMENT, 2, original, Rejected(Fault.INVALID, "a\x00b")).headers
+    headers = letter_format.dead_letter(
+        topics.PAYMENT, 2, original, Rejected(Fault.INVALID, "a\x00b")
+    ).headers
     return Message(topics.DEAD_LETTERS, offset, b"value\x00", b"key", time, headers)
 
 

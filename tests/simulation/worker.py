@@ -1,6 +1,7 @@
 """One worker process: the engine's sequence of steps, without threads, over ports in memory.
 
-InboxBuffer, lease, clock, round, restore and views are the real ones. What the engine does between them is done here in the
+Inbox buffer, lease, timer, round, restore and partition states are the real ones. What the engine does between
+them is done here in the
 same sequence: the balances' ends first, then the journals'; repair; load the clock; begin; suspend; drain.
 """
 

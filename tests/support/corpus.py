@@ -1,8 +1,8 @@
 """Bad input of every kind that we know, each with the reason that its dead letter must carry.
 
 Made of parts: bytes that nobody can read, or that are too many; what people get wrong by hand; every field of every
-record missing, null, of a wrong type, or misspelt; step requests that we did not write; card numbers. All of these are refused
-in every inbox. Then, by inbox, good records that belong into another one.
+record missing, null, of a wrong type, or misspelt; step requests that we did not write; card numbers. All of these
+are refused in every inbox. Then, by inbox, good records that belong into another one.
 """
 
 import json

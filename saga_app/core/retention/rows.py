@@ -78,7 +78,7 @@ SPECIAL: Final[Mapping[str, type[Segment | LowWatermark | Total]]] = {
 
 
 def is_milestone(key: bytes) -> bool:
-    """Whether what a round writes before this row of a journal must be there when the row is: a low watermark, or names."""
+    """True if all rows before this one must be durable first: it is a low watermark, or names orders."""
     return key.startswith((b"low_watermark:", b"closed:"))
 
 

@@ -1,16 +1,17 @@
 """Restore: bring a partition's rows up to its changelogs before the first decision.
 
 The end of the balances' changelog is taken first and read no further; the journal's end is taken after it, so
-balances never run ahead of the journal. Nor may they lag behind a low watermark, since what is below it is not decided again:
-the journal's end must have been the same before.
+balances never run ahead of the journal. Nor may they lag behind a low watermark, since what is below it is not
+decided again: the journal's end must have been the same before.
 
 Per key the row with the highest version wins, also over what is on disk: a worker that lost its partitions may have
 written old rows behind new ones. Such a key is written again by its new owner, because compaction keeps the row that
 was written last.
 
-A tombstone is a row too: nothing, of its version. When it is itself compacted away, the low watermarks still say which rows
-must not be there (decision 0010). Those are known at the end, with the last low watermark, and stay on disk until nothing is
-written in their place: the disk never runs ahead of the changelog.
+A tombstone is a row too: nothing, of its version. When it is itself compacted away, the low watermarks still say
+which rows
+must not be there (decision 0010). Those are known at the end, with the last low watermark, and stay on disk until
+nothing is written in their place: the disk never runs ahead of the changelog.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +23,8 @@ from saga_app.engine.ports import Store, contiguous, row_record
 from saga_app.engine.stores.changelog import Changelog, Logged
 from saga_app.kafka.messages import Outgoing
 
-#: Keys that are remembered until the last low watermark is known; where there are more, all rows are looked at once more.
+#: Keys that are remembered until the last low watermark is known; where there are more, all rows are looked at
+#: once more.
 MOST_KEYS: Final = 100_000
 _CLOSED: Final = b"closed:"
 

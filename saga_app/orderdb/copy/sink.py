@@ -87,7 +87,8 @@ class Sink:
             archived = 0 if archived_before is None else await _ended(connection, archived_before)
             if archived:
                 raise DatabaseWrong(
-                    f"{self._database.name}: {archived} of its orders ended longer ago than SAGA_ORDER_RETENTION, so their "
+                    f"{self._database.name}: {archived} of its orders ended longer ago than SAGA_ORDER_RETENTION, so "
+                    "their "
                     "rows may be nowhere else; make a copy of it, then: saga orderdb rebuild --force"
                 )
             await self._remove_all(connection)

@@ -124,7 +124,8 @@ def _of(event: Row) -> str:
         case "OrderCompleted":
             return f"{StepName.CHECKOUT} is told that it is completed"
         case "OrderCancelled":
-            return f"{StepName.CHECKOUT} is told that it is cancelled: {labels.why(event['reason'])}, at {event['step']}"
+            why = labels.why(event["reason"])
+            return f"{StepName.CHECKOUT} is told that it is cancelled: {why}, at {event['step']}"
     return str(kind)
 
 
