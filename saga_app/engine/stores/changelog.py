@@ -1,7 +1,7 @@
 """Logs on Kafka: where they end, and what is in them. Read with librdkafka, in batches, past Faust.
 
 Stock Faust recovers 9,200 rows a second through its event loop, seeks out of range where old segments are gone
-(faust.md c3) and may apply a row to the wrong table (c5).
+(`docs/reference/faust.md#c3`) and may apply a row to the wrong table (`docs/reference/faust.md#c5`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -9,8 +9,8 @@ written old rows behind new ones. Such a key is written again by its new owner, 
 was written last.
 
 A tombstone is a row too: nothing, of its version. When it is itself compacted away, the low watermarks still say which rows
-must not be there (decision 0010). Those are known at the end, with the last low watermark, and stay on disk until nothing is
-written in their place: the disk never runs ahead of the changelog.
+must not be there (`docs/decisions/0010-order-retention.md`). Those are known at the end, with the last low watermark, and
+stay on disk until nothing is written in their place: the disk never runs ahead of the changelog.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
