@@ -8,6 +8,7 @@ import pytest
 from saga_app.docgen import schemas
 from saga_app.docgen.documents import documents as generated
 from tests.support.blocks import ROOT, RUN_BY, blocks, documents
+from tests.support.citations import anchors, sources, wrong_documents, wrong_files
 
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
 CODE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
@@ -34,12 +35,6 @@ def test_every_link_of_a_document_leads_somewhere(document: str):
         assert not anchor or anchor in anchors(to), f"{document} links to {target}#{anchor}"
 
 
-def anchors(document: Path) -> set[str]:
-    """The headings of a document, as links name them."""
-    heads = re.findall(r"^#+ (.+)$", CODE.sub("", document.read_text("utf-8")), re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", head.lower()).strip().replace(" ", "-") for head in heads}
-
-
 @pytest.mark.parametrize("document", documents())
 def test_every_shell_block_is_run_by_a_test_or_says_why_not(document: str):
     if blocks(document):
@@ -61,11 +56,94 @@ def test_every_document_is_in_the_index():
     assert not missing
 
 
-def test_every_document_that_a_docstring_names_exists():
-    named = {
-        (source.name, path)
-        for source in (ROOT / "saga_app").rglob("*.py")
-        for path in re.findall(r"`(docs/[a-z0-9/.-]+\.md)`", source.read_text("utf-8"))
-    }
-    assert named, "docstrings name the documents"
-    assert not [each for each in named if not (ROOT / each[1]).exists()]
+def test_every_document_that_is_cited_is_there():
+    # Without this file, which cites some that are not.
+    looked_at = [path for path in sources() if path != Path(__file__)]
+    assert not [each for path in looked_at for each in wrong_documents(path.read_text("utf-8"), path)]
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("see `docs/reference/faust.md#a12`, and docs/reference/faust.md.", []),
+        ("see `docs/reference/faust.md#a0`", ["docs/reference/faust.md#a0"]),
+        ("# see docs/reference/gone.md: it says more", ["docs/reference/gone.md"]),
+        ("house.md, section 2", ["house.md"]),
+        ("[away](https://example.org/gone.md#part), and the Markdown files, *.md", []),
+        ("[here](limits.md), [there](../reference/gone.md#part)", ["../reference/gone.md#part"]),
+        ("runbook: docs/how-to/alerts.md#worker-down", []),
+        ("runbook: docs/how-to/alerts.md#worker-up", ["docs/how-to/alerts.md#worker-up"]),
+    ],
+)
+def test_a_document_that_is_not_there_is_found(text: str, wrong: list[str]):
+    path = ROOT / "docs/reference/settings.md"
+    assert wrong_documents(text, path) == [f"docs/reference/settings.md: {each}" for each in wrong]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["saga_app/wire.py", "scripts/run", ".ci/run", "Dockerfile", "docker-compose.yml", "docs/README.md"],
+)
+def test_every_kind_of_file_is_looked_at(kind: str):
+    assert ROOT / kind in set(sources())
+
+
+# That page names files that its reader makes; a test makes them.
+@pytest.mark.parametrize("document", [each for each in documents() if each != "docs/how-to/add-a-step.md"])
+def test_every_file_that_a_document_names_is_there(document: str):
+    assert not wrong_files((ROOT / document).read_text("utf-8"))
+
+
+def test_a_file_that_is_not_there_is_found():
+    text = "`saga_app/wire.py`, `saga_app/gone.py`, `scripts/gone --help`, `docs/` and `faust/gone.py`"
+    assert wrong_files(text) == ["saga_app/gone.py", "scripts/gone"]
+
+
+# --- docs/reference/faust.md
+
+
+FAULTS = (ROOT / "docs/reference/faust.md").read_text("utf-8")
+
+
+def test_every_upstream_issue_that_the_code_names_is_in_the_reference():
+    code = "".join(path.read_text("utf-8") for path in sources() if path.suffix == ".py")
+    named, told = (
+        set(re.findall(r"\b(?:aiokafka|faust|librdkafka|rh)#\d+", each)) for each in (code, FAULTS)
+    )
+    assert named and not named - told
+
+
+def test_every_test_that_the_reference_names_is_there():
+    tests = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    named = set(re.findall(r"`(test_\w+)`", FAULTS))
+    assert named and not [each for each in named if f"def {each}(" not in tests]
+
+
+# --- docs/decisions
+
+
+DECISIONS = sorted((ROOT / "docs/decisions").glob("[0-9]*.md"))
+TITLES = [page.read_text("utf-8").partition("\n")[0] for page in DECISIONS]
+
+
+def test_decisions_are_numbered_without_gaps():
+    assert [int(page.name.partition("-")[0]) for page in DECISIONS] == list(range(1, len(DECISIONS) + 1))
+    assert all(title.startswith(f"# {number}. ") for number, title in enumerate(TITLES, 1))
+
+
+def test_the_index_of_decisions_has_each_of_them_with_its_state():
+    index = (ROOT / "docs/decisions/README.md").read_text("utf-8")
+    lines = re.findall(r"^\| (\d+) \| \[(.+)\]\((.+)\) \| \S.* \|$", index, re.MULTILINE)
+    assert lines == [
+        (str(number), title.removeprefix(f"# {number}. "), page.name)
+        for number, (title, page) in enumerate(zip(TITLES, DECISIONS, strict=True), 1)
+    ]
+
+
+def test_every_decision_that_is_named_by_its_number_is_there():
+    for path in sources():
+        text = path.read_text("utf-8")
+        for number in re.findall(r"\b[Dd]ecision (\d+)", text):
+            assert 1 <= int(number) <= len(DECISIONS), f"{path}: decision {number}"
+        for number, page in re.findall(r"\[[Dd]ecision (\d+)\]\([\w./]*/?(\d{4})-", text):
+            assert int(number) == int(page), f"{path}: decision {number} is not {page}"

@@ -1,6 +1,7 @@
 """The log port on librdkafka: idempotent, acks=all, one future per append.
 
-Faust's own producer gives up flushing after 0.1 s (faust.md a9), only logs failed sends (a10) and is not idempotent.
+Faust's own producer gives up flushing after 0.1 s (`docs/reference/faust.md#a9`), only logs failed sends
+(`docs/reference/faust.md#a10`) and is not idempotent (`docs/reference/faust.md#a20`).
 """
 
 import asyncio

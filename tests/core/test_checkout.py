@@ -1,4 +1,4 @@
-"""The checkout machine: every cell on purpose. The table is domain.md's, section 4."""
+"""The checkout machine: every cell on purpose. The table is that of `docs/reference/machines.md#checkout`."""
 
 import pytest
 

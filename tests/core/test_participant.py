@@ -1,4 +1,4 @@
-"""The participant machine: every cell on purpose, for every step of the route (domain.md, section 3)."""
+"""The participant machine: every cell on purpose, for every step of the route (`docs/reference/machines.md`)."""
 
 from collections.abc import Callable
 from itertools import product
@@ -64,7 +64,7 @@ NONE, DONE, REFUSED, UNDONE, VOID = "none", "DONE", "REFUSED", "UNDONE", "VOID"
 ON, BACK = "send on", "send back"
 ACCEPTED, REFUSED_BY_RULE, UNDO_ASKED = "do, accepted", "do, refused", "undo"
 
-#: domain.md, section 3: (state, asked) -> (next state, answer).
+#: (state, asked) -> (next state, answer), written down by hand.
 EXPECTED = {
     (NONE, ACCEPTED): (DONE, ON),
     (NONE, REFUSED_BY_RULE): (REFUSED, BACK),

@@ -1,6 +1,6 @@
 """The lease: where a successor may already have been chosen, nothing is sent.
 
-Answers faust.md d8; that stock Faust asks nobody before it sends is shown in `test_membership`.
+Answers `docs/reference/faust.md#d8`; that stock Faust asks nobody before it sends is shown in `test_membership`.
 """
 
 import asyncio

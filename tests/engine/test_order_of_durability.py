@@ -1,4 +1,7 @@
-"""The order of durability (engine.md, section 1): what is written when, and what a worker that was stopped has left."""
+"""The order of durability (`docs/explanation/engine.md#the-order-of-durability`).
+
+It shows what is written when, and what a worker that was stopped has left.
+"""
 
 from collections.abc import Sequence
 

@@ -1,7 +1,11 @@
 """The log: what a round sends is in the broker's log, or the process ends.
 
-Answers faust.md a10 (failed sends are only logged and the source offset is committed all the same), a1 (a handler that
-fails acknowledges its record; faust#189, faust#315), a18 (faust#393) and the missing idempotence.
+Answers these faults of stock Faust:
+
+- failed sends are only logged, and the source offset is committed all the same (`docs/reference/faust.md#a10`),
+- a handler that fails acknowledges its record (`docs/reference/faust.md#a1`, faust#189, faust#315),
+- a send returns too early (`docs/reference/faust.md#a18`, faust#393),
+- a request that is sent again appends twice (`docs/reference/faust.md#a20`).
 """
 
 import asyncio

@@ -1,7 +1,8 @@
 """The reader: from a known position, whole batches without gaps, and nothing of an earlier assignment.
 
-Answers faust#216, faust#221, faust#229 (records fetched before a rebalance are delivered after it) and a14 (faust#596:
-offsets without a record); what stock Faust does with both is in `test_delivery` and `test_commits`.
+Answers faust#216, faust#221, faust#229 (records fetched before a rebalance are delivered after it) and faust#596
+(offsets without a record, `docs/reference/faust.md#a14`); what stock Faust does with both is in `test_delivery` and
+`test_commits`.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Payment and inventory once more, as short as can be, from domain.md: to compare with, and sharing no code."""
+"""Payment and inventory once more, as short as can be, to compare with: written by hand, and sharing no code."""
 
 import json
 from collections.abc import Iterable, Mapping

@@ -320,7 +320,7 @@ def check(plan: Plan) -> None:
 
 
 def agrees_with_the_model(plan: Plan, calm: Undisturbed) -> None:
-    """An undisturbed worker does what domain.md says, as written down a second time in `model`."""
+    """An undisturbed worker does what `model` says, which writes the machines down a second time."""
     if plan.topic not in (topics.PAYMENT, topics.INVENTORY):
         return
     expected = model.decider(

@@ -1,4 +1,4 @@
-"""Closed orders leave, segment by segment; why it is done so stands in `docs/decisions/0010-closed-orders-leave.md`.
+"""Closed orders leave, segment by segment; why it is done so stands in `docs/decisions/0010-order-retention.md`.
 
 Every record here is a round of its own: once its rows are in the changelog, all that came before it is settled. Within
 its round the rows are written in this sequence: what must not be lost, then the low watermark, then nothing in

@@ -1,1 +1,1 @@
-"""What we override in Faust 0.15.3, and nothing else. Each override names the upstream issue that it answers."""
+"""The overrides of Faust 0.15.3. Each names the upstream issue that it answers; see `docs/reference/faust.md`."""

@@ -1,8 +1,11 @@
 """The consumer: Faust and aiokafka keep the group membership and the commits; the records come from our reader.
 
-Answers faust#606 and faust#707 (commits past a record that is not done), faust.md a12 (acknowledged offsets are
-forgotten at a rebalance), a14 (a gap in the acknowledged offsets stops commits for ever) and the skipping of records
-that were fetched while tables were restored.
+Answers these faults of stock Faust (`docs/reference/faust.md`):
+
+- commits past a record that is not done (`docs/reference/faust.md#a3`, faust#606, faust#707),
+- acknowledged offsets are forgotten at a rebalance (`docs/reference/faust.md#a12`),
+- a gap in the acknowledged offsets stops commits for ever (`docs/reference/faust.md#a14`),
+- records that are fetched while tables are restored are skipped (`docs/reference/faust.md#a23`).
 """
 
 import asyncio

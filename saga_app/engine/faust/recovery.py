@@ -1,8 +1,8 @@
 """Recovery: Faust says when, the engine restores.
 
 Answers faust#176, faust#373 (recovery waits for ever where old segments are gone), faust#596 (a gap after recovery),
-faust.md c5 (rows of one table applied to another) and the 549 of 6,000 waiting records that stock Faust skipped at a
-start with tables to restore.
+`docs/reference/faust.md#c5` (rows of one table applied to another) and `docs/reference/faust.md#a23` (549 of 6,000
+waiting records were skipped at a start with tables to restore).
 """
 
 from typing import TYPE_CHECKING

@@ -1,7 +1,10 @@
 """Tables: people read them as ever, with Faust's tools and pages; rows are written by rounds only.
 
-Answers faust.md a9 and c1 (table writes bypass the order of durability), c7 (databases are never closed), c8 (2 GiB of
-cache each) and c14 (keys as JSON make `/table/` ask the wrong worker; faust#514, faust#187).
+Answers these faults of stock Faust:
+
+- table writes bypass the order of durability (`docs/reference/faust.md#a9`, `docs/reference/faust.md#c1`),
+- databases are never closed (`docs/reference/faust.md#c7`) and take 2 GiB of cache each (`docs/reference/faust.md#c8`),
+- keys as JSON make `/table/` ask the wrong worker (`docs/reference/faust.md#c14`, faust#514, faust#187).
 """
 
 import shutil

@@ -1,7 +1,7 @@
 """Changelog partitions, to be read: with librdkafka, in chunks, past Faust.
 
 Stock Faust recovers 9,200 rows a second through its event loop, seeks out of range where old segments are gone
-(faust.md c3) and may apply a row to the wrong table (c5).
+(`docs/reference/faust.md#c3`) and may apply a row to the wrong table (`docs/reference/faust.md#c5`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -8,10 +8,9 @@ Per key the row with the highest version wins, also over what is on disk: a work
 written old rows behind new ones. Such a key is written again by its new owner, because compaction keeps the row that
 was written last.
 
-A tombstone is a row too: nothing, of its version. When it is itself compacted away, the low watermarks still say
-which rows
-must not be there (decision 0010). Those are known at the end, with the last low watermark, and stay on disk until
-nothing is written in their place: the disk never runs ahead of the changelog.
+A tombstone is a row too, of its version. When it is itself compacted away, the low watermarks still say which rows
+must not be there (`docs/decisions/0010-order-retention.md`). Those rows are known at the end, with the last low
+watermark, and stay on disk until their tombstones are written: the disk never runs ahead of the changelog.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -2,7 +2,8 @@
 
 There is no write-ahead log: the changelog is one. What memory held at a kill -9, 32 MiB at most, is read again from
 there, and a database is always a *prefix* of what was written to it: whatever is cut off, `reached` goes back with the
-rows. With a log of its own a database can lose rows in the middle and still claim to hold them (decision 0008).
+rows. With a log of its own a database can lose rows in the middle and still claim to hold them
+(`docs/decisions/0008-no-write-ahead-log.md`).
 """
 
 import logging
@@ -39,7 +40,7 @@ _RAW: Final = Options(raw_mode=True)
 class Memory:
     """One block cache and one budget of write buffers, shared by all databases of a worker.
 
-    Stock Faust gives each of them 2 GiB of cache and 192 MiB of write buffers (faust.md c8).
+    Stock Faust gives each of them 2 GiB of cache and 192 MiB of write buffers (`docs/reference/faust.md#c8`).
     """
 
     def __init__(self, cache_bytes: int = 80 * MEBIBYTE, write_bytes: int = 32 * MEBIBYTE) -> None:

@@ -1,4 +1,4 @@
-"""What is committed. Answers faust#606, faust#707, faust#604, faust#502, faust#316, faust#611 and faust#596."""
+"""What is committed. Answers faust#606, faust#707, rh#604, faust#502, faust#316, faust#611 and faust#596."""
 
 import asyncio
 from pathlib import Path
@@ -105,7 +105,7 @@ async def test_a_partition_that_is_not_ours_is_not_committed(tmp_path: Path) -> 
     assert commits == []
 
 
-# --- what is done when partitions are given up: faust.md a12, faust#502
+# --- what is done when partitions are given up: docs/reference/faust.md#a12, faust#502
 
 
 @in_a_loop

@@ -1,7 +1,7 @@
 """How records reach the agents: whole batches, of the present generation, and only after the restore.
 
-Answers the 50 to 200 us per record of Faust's fetch loop, and the 549 of 6,000 waiting records that it skipped at a
-start with tables to restore (docs: design, faust.md).
+Answers the 50 to 200 us per record of Faust's fetch loop (`docs/reference/faust.md#e1`), and the 549 of 6,000 waiting
+records that it skipped at a start with tables to restore (`docs/reference/faust.md#a23`).
 """
 
 import asyncio

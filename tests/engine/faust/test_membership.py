@@ -2,7 +2,7 @@
 
 Answers aiokafka#1187, rh#517, faust#138 (a member without partitions leaves the group for good) and faust#434,
 faust#532, faust#629, aiokafka#1154 (an error of the coordinator is parked and never raised). The lease answers
-faust.md d8: Faust's heartbeats say nothing about whether this worker may still send.
+`docs/reference/faust.md#d8`: Faust's heartbeats say nothing about whether this worker may still send.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """Giving up partitions, on a real broker: what is done is in the group's committed offset before they are given up.
 
-Answers faust.md a12 (faust#502); the same in slow motion is in `test_commits`.
+Answers `docs/reference/faust.md#a12` (faust#502); the same in slow motion is in `test_commits`.
 """
 
 import asyncio

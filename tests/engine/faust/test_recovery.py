@@ -1,7 +1,7 @@
 """Restoring tables: each row in its own table, the newest of a key, from whatever is left of the changelog.
 
-Answers faust#176, faust#373, faust#597 (a changelog whose beginning is gone) and faust.md c5 (rows of one table applied
-to another); see also `test_delivery` (records skipped at the end of recovery) and `test_changelogs`.
+Answers faust#176, faust#373, faust#597 (a changelog whose beginning is gone) and `docs/reference/faust.md#c5` (rows of
+one table applied to another); see also `test_delivery` (records skipped at the end of recovery) and `test_changelogs`.
 """
 
 import asyncio
@@ -61,7 +61,7 @@ def restore(engine: Engine) -> dict[str, dict[bytes, bytes]]:
     return {table: dict(engine.store_manager.stores[table, 0].scan()) for table in TABLES}
 
 
-# --- each row in its own table: faust.md c5
+# --- each row in its own table: docs/reference/faust.md#c5
 
 
 @pytest.mark.live

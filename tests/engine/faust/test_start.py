@@ -1,8 +1,8 @@
 """Before anything subscribes, the topics exist with their own settings, or the worker says why not and ends.
 
-Answers faust.md f: stock Faust declares changelogs only, skips those that exist without looking at their partitions,
-and leaves its other topics to the broker (see also `test_tables`); and c6 (rh#325, rh#336, rh#358: partitions that do
-not match are found at the first write).
+Answers `docs/reference/faust.md#f1`: stock Faust declares changelogs only, skips those that exist without looking at
+their partitions, and leaves its other topics to the broker (see also `test_tables`). And `docs/reference/faust.md#c6`
+(rh#325, rh#336, rh#358): partitions that do not match are found at the first write.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """How a worker ends: within its time after a signal, and with one clear line.
 
-Answers rh#484, faust#324 and faust.md j (SIGTERM waits for the handler in flight without limit).
+Answers rh#484, faust#324 and `docs/reference/faust.md#j1` (SIGTERM waits for the handler in flight without limit).
 """
 
 import os

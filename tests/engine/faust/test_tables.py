@@ -1,5 +1,10 @@
-"""Tables: rounds write them, people read them. Answers faust.md a9 and c1 (a row on disk that the changelog lacks), c14
-(faust#514, faust#187, rh#180: `/table/` asks the wrong worker) and f (changelogs that Faust declares in its own way).
+"""Tables: rounds write them, people read them.
+
+Answers these faults of stock Faust:
+
+- a row is on disk that the changelog lacks (`docs/reference/faust.md#a9`, `docs/reference/faust.md#c1`),
+- `/table/` asks the wrong worker (`docs/reference/faust.md#c14`, faust#514, faust#187, rh#180),
+- Faust declares changelogs in its own way (`docs/reference/faust.md#f1`).
 """
 
 import asyncio
@@ -79,7 +84,7 @@ def holding(app: SagaApp, folder: Path, table: str, key: bytes, partition: int =
     return store
 
 
-# --- writes: faust.md a9, c1
+# --- writes: docs/reference/faust.md#a9, docs/reference/faust.md#c1
 
 
 @in_a_loop
@@ -165,7 +170,7 @@ async def test_the_offset_of_a_store_is_the_one_that_the_round_wrote_with_its_ro
     assert table.persisted_offset(TP("saga-orders-changelog", 1)) is None
 
 
-# --- which worker has a row: faust.md c14, faust#514, faust#187
+# --- which worker has a row: docs/reference/faust.md#c14, faust#514, faust#187
 
 
 @in_a_loop

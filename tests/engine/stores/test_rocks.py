@@ -1,7 +1,7 @@
 """Databases: closed when they are given up, bounded in memory, and rebuilt where they are damaged.
 
-Answers faust.md c7 (faust#90 to faust#96, rh#299: locks that are held after a rebalance) and c8 (2 GiB of cache and
-192 MiB of write buffers for each table and partition).
+Answers `docs/reference/faust.md#c7` (faust#90 to faust#96, rh#299: locks that are held after a rebalance) and
+`docs/reference/faust.md#c8` (2 GiB of cache and 192 MiB of write buffers for each table and partition).
 """
 
 import logging
@@ -81,7 +81,7 @@ def test_a_store_that_is_emptied_holds_nothing_and_can_be_written(store: RocksSt
     assert store.get(b"a") == b"1"
 
 
-# --- kill -9: the changelog is the write-ahead log (decision 0008)
+# --- kill -9: the changelog is the write-ahead log (docs/decisions/0008-no-write-ahead-log.md)
 
 #: Writes a row at a time, so that row N and `reached` N + 1 come together; flushes are RocksDB's own.
 WRITES = """
@@ -196,7 +196,7 @@ def ready(process: Any) -> bool:
     return bool(select.select([process.stdout], [], [], 0.02)[0])
 
 
-# --- locks: faust.md c7
+# --- locks: docs/reference/faust.md#c7
 
 
 def test_a_store_that_was_closed_can_be_opened_again_though_somebody_still_holds_it(path: Path) -> None:
@@ -344,7 +344,7 @@ def test_a_disk_that_cannot_be_used_is_not_damage(path: Path) -> None:
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
-# --- memory: faust.md c8
+# --- memory: docs/reference/faust.md#c8
 
 #: Opens 48 databases, writes 6 MiB into each and reads it; prints by how many MiB the process has grown.
 GROWTH = """
