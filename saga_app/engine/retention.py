@@ -14,8 +14,9 @@ from saga_app.core.records import (
     SegmentsClosed,
     SegmentsPurged,
 )
-from saga_app.core.retention.rows import LowWatermark, Segment, low_watermark_key, parts_of
+from saga_app.core.retention.rows import LowWatermark, Segment
 from saga_app.core.retention.segments import is_over
+from saga_app.core.row_keys import KeyKind, low_watermark_key, number_in, parts_of
 from saga_app.core.rows import ClosedOrder, OrderRow, decode
 from saga_app.engine.deadlines import steady
 from saga_app.engine.lease import GivenUp
@@ -133,7 +134,7 @@ class RetentionTimer:
         orders: list[EvictedOrder] = []
         below, age = low_watermark.below, self._ages.leave or 0
         most = min((store.inbox or 0) // (low_watermark.width or 1), low_watermark.below + MOST_SEGMENTS)
-        for _, data in store.scan(b"segment:"):
+        for _, data in store.scan(KeyKind.SEGMENT.prefix):
             segment = Segment.decode(data)
             number = parts_of(segment.segment)[1]
             if number >= most:
@@ -176,12 +177,12 @@ class RetentionTimer:
         return found
 
     def _forgotten(self, partition: int, store: Store, now: int) -> SegmentsPurged | None:
-        oldest = next(iter(store.scan(b"closed:")), None)
+        oldest = next(iter(store.scan(KeyKind.CLOSED.prefix)), None)
         if oldest is None or self._ages.forget is None:
             return None
         key, data = oldest
         closed = Segment.decode(data)
         if closed.closed_at is None or closed.first is None or now - closed.closed_at < self._ages.forget:
             return None
-        below = int(key.rpartition(b":")[2])
+        below = number_in(key.decode())
         return SegmentsPurged(partition=partition, first=closed.first, below=below, after=self._ages.forget)

@@ -1,6 +1,7 @@
 """Closed orders leave: what is checked, what remains, and what still comes for an order that is gone."""
 
 from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
 from pydantic import ValidationError
@@ -169,7 +170,7 @@ OF = order("o1", customer_id="c1")
 def test_what_left_is_in_the_totals_and_no_row_remains() -> None:
     story = given(PAYMENT, deposit(), step_request(pay(OF)), left(0, 1, "o1"))
     assert story.rows.journal("o1") is None
-    assert story.rows.entry("gone:c1:GBP") == Total(2, "-40.00")
+    assert story.rows.entry("gone:c1:GBP") == Total(2, Decimal("-40.00"))
     assert str(story.account().balance) == "60.00"
 
 

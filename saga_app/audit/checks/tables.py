@@ -9,6 +9,7 @@ from saga_app.audit.context import Scope
 from saga_app.audit.findings import Breach, Findings
 from saga_app.audit.scratch import FOLDED, GAPS, LOGGED, REACHED, RETENTION, TURNED, Stores, side_by_side
 from saga_app.core.retention.rows import LowWatermarks
+from saga_app.core.row_keys import KeyKind, order_in
 from saga_app.core.rows import version_of
 from saga_app.engine.stores import changelog
 from saga_app.engine.stores.changelog import Logged
@@ -132,7 +133,7 @@ class Table:
             log = changelog.KafkaChangelog(self.scope.settings.kafka, *self.changelog, end)
             restore(log, end, mark)
             logged = self.stores.store(LOGGED, self.place)
-            low_watermarks = LowWatermarks(logged.scan(b"low_watermark:"))
+            low_watermarks = LowWatermarks(logged.scan(KeyKind.LOW_WATERMARK.prefix))
             for key, mine, other in side_by_side(store.scan(), mark.scan()):
                 # Rows that have left since may be there on one side only.
                 if mine == other or low_watermarks.is_below(key, mine or other or b""):
@@ -163,12 +164,7 @@ def is_under_way(left: bytes | None, row: bytes, committed: int) -> bool:
 def is_turned(key: bytes, row: bytes) -> bool:
     """Whether it is the row of an order that goes back; what is left of one that is gone says nothing of that."""
     head = row[:80]
-    return b":" not in key and not any(mark in head for mark in (*_FORWARD, b'"gone":'))
-
-
-def order_in(key: bytes) -> str | None:
-    """The order that a row is about; balances, deposits, deliveries and policies have a colon in their key."""
-    return None if b":" in key else key.decode()
+    return order_in(key) is not None and not any(mark in head for mark in (*_FORWARD, b'"gone":'))
 
 
 def difference(mine: bytes, other: bytes) -> str:

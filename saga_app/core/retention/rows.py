@@ -5,10 +5,12 @@ They stand in the journals, under keys of their own, beside the rows of orders.
 
 import re
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from decimal import Decimal
 from typing import Any, Final, NamedTuple, Self
 
 from pydantic_core import from_json, to_json
+
+from saga_app.core.row_keys import KeyKind, number_in
 
 _BELOW: Final = b'"below":'
 _SEGMENT: Final = re.compile(rb'"segment":"(\d+):(\d+)"')
@@ -58,50 +60,25 @@ class Total(NamedTuple):
     """Tables `payments`, `reservations`, key `evicted:BALANCE`: what the orders that have left moved there in all."""
 
     version: int
-    moved: str | int
+    moved: Decimal | int
 
     def encode(self) -> bytes:
         return to_json(self._asdict())
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        return cls(**from_json(data))
+        fields = from_json(data)
+        moved = fields["moved"]
+        return cls(fields["version"], moved if isinstance(moved, int) else Decimal(moved))
 
 
-#: Rows of their own kind in any table: by how their key begins.
-SPECIAL: Final[Mapping[str, type[Segment | LowWatermark | Total]]] = {
-    "segment": Segment,
-    "closed": Segment,
-    "low_watermark": LowWatermark,
-    "gone": Total,
+#: Rows of their own kind in a journal, by the kind of their key.
+SPECIAL: Final[Mapping[KeyKind | None, type[Segment | LowWatermark | Total]]] = {
+    KeyKind.SEGMENT: Segment,
+    KeyKind.CLOSED: Segment,
+    KeyKind.LOW_WATERMARK: LowWatermark,
+    KeyKind.EVICTED: Total,
 }
-
-
-def is_milestone(key: bytes) -> bool:
-    """True if all rows before this one must be durable first: it is a low watermark, or names orders."""
-    return key.startswith((b"low_watermark:", b"closed:"))
-
-
-def segment_key(number: int) -> str:
-    """Keys in the sequence of their numbers."""
-    return f"segment:{number:016d}"
-
-
-def closed_key(below: int) -> str:
-    """The segments that left together, by the number below which they are."""
-    return f"closed:{below:016d}"
-
-
-def low_watermark_key(partition: int) -> str:
-    """Of a checkout partition, in any journal."""
-    return f"low_watermark:{partition}"
-
-
-@lru_cache(maxsize=1_024)
-def parts_of(segment: str) -> tuple[int, int]:
-    """The checkout partition and the number of a segment; many orders in a row are of the same few."""
-    partition, _, number = segment.partition(":")
-    return int(partition), int(number)
 
 
 class LowWatermarks:
@@ -109,9 +86,7 @@ class LowWatermarks:
 
     def __init__(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         # A customer or a warehouse may be called low watermark: balances have such keys too.
-        found = {
-            int(key.rpartition(b":")[2]): LowWatermark.decode(data) for key, data in rows if _BELOW in data
-        }
+        found = {number_in(key.decode()): LowWatermark.decode(data) for key, data in rows if _BELOW in data}
         self._found: Mapping[int, LowWatermark] = found
         self.version = max((each.version for each in found.values()), default=-1)
 
@@ -124,7 +99,7 @@ class LowWatermarks:
         low_watermark = self._found.get(int(segment[1])) if segment else None
         if segment is None or low_watermark is None:
             return False
-        remembered = low_watermark.kept is not None and not key.startswith(b"segment:")
+        remembered = low_watermark.kept is not None and not key.startswith(KeyKind.SEGMENT.prefix)
         limit = low_watermark.kept if remembered and low_watermark.kept is not None else low_watermark.below
         return int(segment[2]) < limit
 

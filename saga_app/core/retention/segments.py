@@ -19,16 +19,16 @@ from saga_app.core.records import (
     SegmentsClosed,
     SegmentsPurged,
 )
-from saga_app.core.retention.rows import (
-    LowWatermark,
-    Segment,
-    Total,
+from saga_app.core.retention.rows import LowWatermark, Segment, Total
+from saga_app.core.route import ROUTE
+from saga_app.core.row_keys import (
     closed_key,
+    evicted_total_key,
     low_watermark_key,
     parts_of,
     segment_key,
+    segment_name,
 )
-from saga_app.core.route import ROUTE
 from saga_app.core.rows import OPEN_STATUSES, ClosedOrder, OrderRow, Row, State, Tombstone
 
 _STEPS: Final = tuple(step.name for step in ROUTE)
@@ -55,7 +55,7 @@ class Segments:
         if low_watermark is None or low_watermark.width is None:
             return None, ()
         number = at.offset // low_watermark.width
-        name, key = f"{at.partition}:{number}", segment_key(number)
+        name, key = segment_name(at.partition, number), segment_key(number)
         known = self._segment(key, rows) or Segment(-1, name, ())
         if known.version >= at.offset:
             # A crash came between this row and the order's own.
@@ -114,7 +114,7 @@ class Segments:
             return Decision(
                 Verdict.IGNORED, note=f"segments {record.first} to {record.below} are not closed yet"
             )
-        name = f"{at.partition}:{record.below - 1}"
+        name = segment_name(at.partition, record.below - 1)
         together = Segment(at.offset, name, tuple(order_ids), first=record.first, closed_at=at.time)
         moved = low_watermark._replace(version=at.offset, below=record.below)
         return Decision(
@@ -238,24 +238,15 @@ def left(journal: str, record: OrdersEvicted, at: Position, rows: Rows) -> Decis
 
 def _totals(journal: str, record: OrdersEvicted, at: Position, rows: Rows) -> Iterator[Put]:
     """What these orders moved, and did not move back, added to the totals of each balance."""
-    sums: dict[str, str | int] = {}
+    sums: dict[str, Decimal | int] = {}
     for order_id in record.order_ids:
         row = rows.journal(order_id)
         if row is not None and row.state is State.DONE:
             for key, amount in (row.moves or {}).items():
-                sums[key] = _plus(amount, sums.get(key))
+                sums[key] = sums.get(key, 0) + amount
     for key, amount in sums.items():
-        total = rows.entry(f"evicted:{key}")
+        total = rows.entry(evicted_total_key(key))
         assert total is None or isinstance(total, Total)
         if total is None or total.version < at.offset:
-            moved = _plus(amount, None if total is None else total.moved)
-            yield Put(journal, f"evicted:{key}", Total(at.offset, moved))
-
-
-def _plus(amount: str | int, other: str | int | None) -> str | int:
-    """Units are whole numbers, money is a decimal string."""
-    if other is None:
-        return amount
-    if isinstance(amount, int) and isinstance(other, int):
-        return amount + other
-    return str(Decimal(amount) + Decimal(other))
+            moved = amount if total is None else total.moved + amount
+            yield Put(journal, evicted_total_key(key), Total(at.offset, moved))
