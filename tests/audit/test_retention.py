@@ -105,7 +105,7 @@ def test_where_the_beginning_is_gone_nothing_is_added_up_between_totals_and_low_
 
 def test_a_total_that_forgets_what_left_is_found(shop: World) -> None:
     shop.leave().run()
-    shop.rewrite(*shop.row("payments", "gone:c1:GBP"), moved="-1.00")
+    shop.rewrite(*shop.row("payments", "evicted:c1:GBP"), moved="-1.00")
     assert broken(shop) == ["I7"]
 
 

@@ -170,7 +170,7 @@ OF = order("o1", customer_id="c1")
 def test_what_left_is_in_the_totals_and_no_row_remains() -> None:
     story = given(PAYMENT, deposit(), step_request(pay(OF)), left(0, 1, "o1"))
     assert story.rows.journal("o1") is None
-    assert story.rows.entry("gone:c1:GBP") == Total(2, Decimal("-40.00"))
+    assert story.rows.entry("evicted:c1:GBP") == Total(2, Decimal("-40.00"))
     assert str(story.account().balance) == "60.00"
 
 
@@ -182,12 +182,12 @@ def test_units_that_left_are_in_the_totals() -> None:
     story = there.when(left(0, 1, "o1", step=StepName.INVENTORY)).when(
         left(1, 2, "o2", step=StepName.INVENTORY)
     )
-    assert story.rows.entry("gone:main:a") == Total(4, -4)
+    assert story.rows.entry("evicted:main:a") == Total(4, -4)
 
 
 def test_an_order_that_was_undone_moved_nothing() -> None:
     story = given(PAYMENT, deposit(), step_request(pay(OF)), step_request(refund(OF)), left(0, 1, "o1"))
-    assert story.rows.entry("gone:c1:GBP") is None
+    assert story.rows.entry("evicted:c1:GBP") is None
 
 
 @pytest.mark.parametrize("record", [pay(OF), refund(OF, Reason.OUT_OF_STOCK)], ids=lambda each: each.type)
@@ -210,7 +210,7 @@ def test_totals_that_a_crash_left_alone_are_not_added_again() -> None:
     rows = dict(story.rows.bytes)
     story.when(left(0, 1, "o1"))
     after = dict(story.rows.bytes)
-    story.rows.bytes = {**rows, ("payments", "gone:c1:GBP"): after["payments", "gone:c1:GBP"]}
+    story.rows.bytes = {**rows, ("payments", "evicted:c1:GBP"): after["payments", "evicted:c1:GBP"]}
     story.when(left(0, 1, "o1"), offset=2).verdict(Verdict.APPLIED)
     assert story.rows.bytes == after
 

@@ -21,7 +21,7 @@ def test_the_spelling_of_every_key_is_fixed() -> None:
     assert row_keys.segment_key(7) == "segment:0000000000000007"
     assert row_keys.closed_key(8) == "closed:0000000000000008"
     assert row_keys.low_watermark_key(3) == "low_watermark:3"
-    assert row_keys.evicted_total_key("c1:GBP") == "gone:c1:GBP"
+    assert row_keys.evicted_total_key("c1:GBP") == "evicted:c1:GBP"
     assert row_keys.balance_key("c1", "GBP") == "c1:GBP"
     assert row_keys.segment_name(3, 12) == "3:12"
 

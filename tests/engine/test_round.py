@@ -118,7 +118,7 @@ def test_what_a_low_watermark_rests_on_is_written_before_it_and_what_it_makes_su
     """In appends of their own: of one append a part may be lost although what follows it is written."""
     of = worker()
     found = rounds(of, in_sequence(deposit(), step_request(pay(order(customer_id="c1"))), left(0, 1, "o1")))
-    assert found[1:] == [[b"gone:c1:GBP"], [b"low_watermark:0"], [b"o1"]]
+    assert found[1:] == [[b"evicted:c1:GBP"], [b"low_watermark:0"], [b"o1"]]
     assert of.stores["payments"].reached == 5
 
 
