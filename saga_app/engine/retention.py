@@ -60,7 +60,7 @@ class RetentionTimer:
         self._clock = clock or steady()
         self._tick = tick
         self._width = width
-        self._generation = -1
+        self._generation: int | None = None
         self._stores: dict[int, Store] = {}
         self._look_at: dict[int, int] = {}
         #: What was said last about each partition, and when.
@@ -77,7 +77,7 @@ class RetentionTimer:
 
     def stop(self) -> None:
         """Forgets everything; the next assignment loads it again."""
-        self._generation = -1
+        self._generation = None
         self._stores.clear()
         self._look_at.clear()
         self._said.clear()
@@ -87,11 +87,10 @@ class RetentionTimer:
         while True:
             await asyncio.sleep(self._tick)
             async with self._sending:
-                records = list(self.due()) if self._generation >= 0 else []
-                if records:
+                if (generation := self._generation) is not None and (records := list(self.due())):
                     # Given up: the next owner looks for itself.
                     with suppress(GivenUp):
-                        await self._log.append([outgoing(each) for each in records], self._generation)
+                        await self._log.append([outgoing(each) for each in records], generation)
 
     async def rested(self) -> None:
         """Returns when nothing is being sent."""
