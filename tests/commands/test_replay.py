@@ -14,8 +14,7 @@ from saga_app.dead_letters import format, resend
 from saga_app.dead_letters.format import LetterId
 from saga_app.engine.misrouted import SENT_ON
 from saga_app.kafka.sender import Sender, Unsure
-from tests.commands.conftest import PARTITIONS, Saga
-from tests.commands.dead_letter_topic import DeadLetterTopic
+from tests.commands.dead_letter_topic import PARTITIONS, DeadLetterTopic, Saga
 from tests.support.corpus import CARD, GOOD, spelled
 
 pytestmark = pytest.mark.live

@@ -28,6 +28,8 @@ from saga_app.settings import readers_group
 
 #: Seconds to wait for the broker's answer.
 PATIENCE = 30.0
+#: KiB that the client may hold of what it has fetched ahead; librdkafka's own limit is 64 MiB.
+AHEAD = 16 * 1024
 
 
 class KafkaChangelog:
@@ -76,8 +78,7 @@ def chunks(
             "isolation.level": isolation,
             "max.poll.interval.ms": 86_400_000,
             "fetch.queue.backoff.ms": 10,
-            # 64 MiB would be fetched ahead.
-            "queued.max.messages.kbytes": 16 * 1024,
+            "queued.max.messages.kbytes": AHEAD,
         }
     )
     try:
