@@ -210,7 +210,7 @@ class Checkout:
 
 
 def _is_settled(row: OrderRow | ClosedOrder | None, at: Position, rows: Rows) -> bool:
-    """Whether this is a replay, and what it is about may have left since: then all of it was done before that."""
+    """True if this is a replay of a record about an order that may be evicted since: all of it was done before that."""
     low_watermark = rows.low_watermark(at.partition)
     if low_watermark is None or at.offset >= low_watermark.version:
         return False
@@ -222,7 +222,7 @@ def _is_same(order: Order, row: OrderRow | ClosedOrder) -> bool:
 
 
 def _after_all(record: Record, row: ClosedOrder) -> Decision:
-    """What still comes for an order that has left finds it as it ended."""
+    """A record that comes for an evicted order finds it as it ended."""
     cell = MACHINE[row.status][heard(record)]
     if isinstance(cell, Dead):
         raise Rejected(cell.fault, _why(cell.fault, record, row))

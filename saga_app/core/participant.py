@@ -14,7 +14,7 @@ from saga_app.core.errors import Fault, Rejected
 from saga_app.core.moves import Moves, inverse, moved, same_content
 from saga_app.core.order import Order
 from saga_app.core.records import OrdersEvicted, Reason, Record, StepRequest, Undo
-from saga_app.core.retention import segments
+from saga_app.core.retention import eviction
 from saga_app.core.route import Step
 from saga_app.core.rows import JournalRow, State
 
@@ -113,8 +113,8 @@ class Participant:
         """See `Decider.decide`; the replay rule stands in `docs/explanation/engine.md`."""
         if not isinstance(record, StepRequest):
             return self._without_order(record, at, rows)
-        if segments.is_evicted(record.segment, rows):
-            return Decision(Verdict.IGNORED, note="it ended and has left: nothing is done for it any more")
+        if eviction.is_evicted(record.segment, rows):
+            return Decision(Verdict.IGNORED, note="the order is evicted: nothing is done for it any more")
         order = record.order
         row = rows.journal(order.order_id)
         if row is not None:
@@ -133,7 +133,7 @@ class Participant:
             return self.rule.supply(record, at, rows)
         if record.step is not self.step.name:
             raise Rejected(Fault.UNEXPECTED_RECORD, f"it is for {record.step}")
-        return segments.left(self.journal, record, at, rows)
+        return eviction.evict(self.journal, record, at, rows)
 
     def _first(self, record: StepRequest, at: Position, rows: Rows) -> Decision:
         order, segment, first = record.order, record.segment, self._machine[None]

@@ -13,12 +13,12 @@ from typing import Any, Final, NamedTuple, Self
 from pydantic_core import from_json, to_json
 
 from saga_app.core.records import Reason, StepName
-from saga_app.core.retention.rows import SPECIAL, LowWatermark, Segment, Total
+from saga_app.core.retention.rows import SPECIAL, ClosedSegments, LowWatermark, Segment, Total
 
 _VERSION: Final = b'{"version":'
 _ORDER: Final = b',"order":'
 _TOMBSTONE: Final = b',"nothing":true}'
-_GONE: Final = b',"gone":"'
+_CLOSED: Final = b',"closed":"'
 
 
 class State(StrEnum):
@@ -154,16 +154,16 @@ class Stock(NamedTuple):
 
 
 class ClosedOrder(NamedTuple):
-    """Table `orders`: an order that has left, for as long as a repeat of it must be known. `content` is its digest."""
+    """Table `orders`: the small row of an evicted order, which still knows a repeated one. `content` is its digest."""
 
     version: int
-    gone: Status
+    closed: Status
     segment: str
     content: str
 
     @property
     def status(self) -> Status:
-        return self.gone
+        return self.closed
 
     def encode(self) -> bytes:
         return to_json(self._asdict())
@@ -171,7 +171,7 @@ class ClosedOrder(NamedTuple):
     @classmethod
     def decode(cls, data: bytes) -> Self:
         fields = from_json(data)
-        return cls(fields["version"], Status(fields["gone"]), fields["segment"], fields["content"])
+        return cls(fields["version"], Status(fields["closed"]), fields["segment"], fields["content"])
 
 
 class Tombstone(NamedTuple):
@@ -184,7 +184,8 @@ class Tombstone(NamedTuple):
 
 
 Balance = Account | Stock
-Row = OrderRow | ClosedOrder | JournalRow | Account | Stock | Segment | LowWatermark | Total | Tombstone
+Retained = Segment | ClosedSegments | LowWatermark | Total
+Row = OrderRow | ClosedOrder | JournalRow | Account | Stock | Retained | Tombstone
 
 #: Every other table is the journal of a step.
 _PLAIN: Final[Mapping[str, type[OrderRow | Account | Stock]]] = {
@@ -193,7 +194,17 @@ _PLAIN: Final[Mapping[str, type[OrderRow | Account | Stock]]] = {
     "stock": Stock,
 }
 #: All that is written to a changelog as bytes.
-WRITTEN: Final = (OrderRow, JournalRow, Account, Stock, ClosedOrder, Segment, LowWatermark, Total)
+WRITTEN: Final = (
+    OrderRow,
+    JournalRow,
+    Account,
+    Stock,
+    ClosedOrder,
+    Segment,
+    ClosedSegments,
+    LowWatermark,
+    Total,
+)
 
 
 def decode(table: str, key: str, data: bytes) -> Row:
@@ -203,9 +214,14 @@ def decode(table: str, key: str, data: bytes) -> Row:
     )
     if special is not None:
         return special.decode(data)
-    if table == "orders" and _GONE in data[:40]:
+    if table == "orders" and is_closed(data):
         return ClosedOrder.decode(data)
     return _PLAIN.get(table, JournalRow).decode(data)
+
+
+def is_closed(data: bytes) -> bool:
+    """True if these bytes are the small row of an evicted order."""
+    return _CLOSED in data[:40]
 
 
 def is_tombstone(data: bytes) -> bool:

@@ -7,9 +7,9 @@ from saga_app import topics
 from saga_app.audit.checkpoints import files
 from saga_app.audit.context import Scope
 from saga_app.audit.findings import Breach, Findings
-from saga_app.audit.scratch import FOLDED, GAPS, LOGGED, REACHED, RETENTION, TURNED, Stores, side_by_side
-from saga_app.core.retention.rows import LowWatermarks
-from saga_app.core.rows import version_of
+from saga_app.audit.scratch import FOLDED, GAPS, LOGGED, REACHED, REMOVED, TURNED, Stores, side_by_side
+from saga_app.core.retention.low_watermarks import LowWatermarks
+from saga_app.core.rows import is_closed, version_of
 from saga_app.engine.stores import changelog
 from saga_app.engine.stores.changelog import Logged
 from saga_app.engine.stores.errors import DiskFailed, StoreDamaged
@@ -94,14 +94,12 @@ class Table:
     def _compare_fold(self) -> None:
         folded, logged = self.stores.store(FOLDED, self.place), self.stores.store(LOGGED, self.place)
         committed = self.scope.limits.committed[self.inbox]
-        retention = self.stores.store(RETENTION, self.place)
+        removed = self.stores.store(REMOVED, self.place)
         for key, mine, other in side_by_side(folded.scan(), logged.scan()):
             if mine == other:
                 self.findings.count("I7", "rows")
             elif (
-                mine is None
-                and (since := retention.get(key))
-                and version_of(other or b"") < version_of(since)
+                mine is None and (since := removed.get(key)) and version_of(other or b"") < version_of(since)
             ):
                 self.findings.count("I7", "rows under way")
             elif mine is None or (other is not None and version_of(other) > version_of(mine)):
@@ -134,7 +132,7 @@ class Table:
             logged = self.stores.store(LOGGED, self.place)
             low_watermarks = LowWatermarks(logged.scan(b"low_watermark:"))
             for key, mine, other in side_by_side(store.scan(), mark.scan()):
-                # Rows that have left since may be there on one side only.
+                # Rows that were removed since may be there on one side only.
                 if mine == other or low_watermarks.is_below(key, mine or other or b""):
                     self.findings.count("I7", "rows in stores")
                 elif mine is None or (other is not None and version_of(mine) < version_of(other)):
@@ -155,15 +153,10 @@ class Table:
         )
 
 
-def is_under_way(left: bytes | None, row: bytes, committed: int) -> bool:
-    """Whether the row has left since, by a record whose consequences need not be in the changelog yet."""
-    return left is not None and version_of(left) >= committed and version_of(left) > version_of(row)
-
-
 def is_turned(key: bytes, row: bytes) -> bool:
-    """Whether it is the row of an order that goes back; what is left of one that is gone says nothing of that."""
+    """True if it is the row of an order that goes back; the small row of an evicted one says nothing of that."""
     head = row[:80]
-    return b":" not in key and not any(mark in head for mark in (*_FORWARD, b'"gone":'))
+    return b":" not in key and not is_closed(row) and not any(mark in head for mark in _FORWARD)
 
 
 def order_in(key: bytes) -> str | None:

@@ -1,33 +1,45 @@
-"""The rows of orders that leave together: segments, low watermarks and totals; see `core.retention`.
+"""The rows of retention: segments, low watermarks and totals.
 
 They stand in the journals, under keys of their own, beside the rows of orders.
 """
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, Self
 
 from pydantic_core import from_json, to_json
 
-_BELOW: Final = b'"below":'
-_SEGMENT: Final = re.compile(rb'"segment":"(\d+):(\d+)"')
-
 
 class Segment(NamedTuple):
-    """Table `orders`: key `segment:NUMBER`, orders placed close together; `closed:BELOW`, those that left together.
+    """Table `orders`, key `segment:NUMBER`: the orders that were placed in one segment."""
 
-    The latter are of the segments from `first` on; `closed_at` is Kafka's time in milliseconds.
+    version: int
+    segment: str
+    order_ids: tuple[str, ...]
+
+    def encode(self) -> bytes:
+        return to_json(self._asdict())
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        fields = from_json(data)
+        return cls(**{**fields, "order_ids": tuple(fields["order_ids"])})
+
+
+class ClosedSegments(NamedTuple):
+    """Table `orders`, key `closed:BELOW`: the orders of the segments that one record closed.
+
+    `segment` is the last of these segments; `closed_at` is Kafka's time in milliseconds.
     """
 
     version: int
     segment: str
     order_ids: tuple[str, ...]
-    first: int | None = None
-    closed_at: int | None = None
+    first_segment: int
+    closed_at: int
 
     def encode(self) -> bytes:
-        return to_json(_present(self))
+        return to_json(self._asdict())
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -36,18 +48,18 @@ class Segment(NamedTuple):
 
 
 class LowWatermark(NamedTuple):
-    """Any journal, key `low_watermark:PARTITION`: all orders of that checkout partition in segments below have left.
+    """Any journal, key `low_watermark:PARTITION`: below it every order of that checkout partition is evicted.
 
-    At checkout those from `kept` on are still known by small rows, and a segment is so many offsets wide.
+    Only checkout has the last two fields: below which segment the small rows are purged, and the offsets of a segment.
     """
 
     version: int
-    below: int
-    kept: int | None = None
-    width: int | None = None
+    evicted_below: int
+    purged_below: int | None = None
+    segment_width: int | None = None
 
     def encode(self) -> bytes:
-        return to_json(_present(self))
+        return to_json(_present(self._asdict()))
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -55,7 +67,7 @@ class LowWatermark(NamedTuple):
 
 
 class Total(NamedTuple):
-    """Tables `payments`, `reservations`, key `evicted:BALANCE`: what the orders that have left moved there in all."""
+    """Tables `payments`, `reservations`, key `evicted:BALANCE`: the sum of what the evicted orders moved there."""
 
     version: int
     moved: str | int
@@ -69,17 +81,12 @@ class Total(NamedTuple):
 
 
 #: Rows of their own kind in any table: by how their key begins.
-SPECIAL: Final[Mapping[str, type[Segment | LowWatermark | Total]]] = {
+SPECIAL: Final[Mapping[str, type[Segment | ClosedSegments | LowWatermark | Total]]] = {
     "segment": Segment,
-    "closed": Segment,
+    "closed": ClosedSegments,
     "low_watermark": LowWatermark,
-    "gone": Total,
+    "evicted": Total,
 }
-
-
-def is_milestone(key: bytes) -> bool:
-    """True if all rows before this one must be durable first: it is a low watermark, or names orders."""
-    return key.startswith((b"low_watermark:", b"closed:"))
 
 
 def segment_key(number: int) -> str:
@@ -88,7 +95,7 @@ def segment_key(number: int) -> str:
 
 
 def closed_key(below: int) -> str:
-    """The segments that left together, by the number below which they are."""
+    """Segments that were closed together have the key of the number below which they are."""
     return f"closed:{below:016d}"
 
 
@@ -104,30 +111,5 @@ def parts_of(segment: str) -> tuple[int, int]:
     return int(partition), int(number)
 
 
-class LowWatermarks:
-    """The low watermarks of one journal: which rows must not be there any more, whoever wrote them and when."""
-
-    def __init__(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
-        # A customer or a warehouse may be called low watermark: balances have such keys too.
-        found = {
-            int(key.rpartition(b":")[2]): LowWatermark.decode(data) for key, data in rows if _BELOW in data
-        }
-        self._found: Mapping[int, LowWatermark] = found
-        self.version = max((each.version for each in found.values()), default=-1)
-
-    def __bool__(self) -> bool:
-        return bool(self._found)
-
-    def is_below(self, key: bytes, data: bytes) -> bool:
-        """Whether the row is of a segment that has left, or at checkout is forgotten."""
-        segment = _SEGMENT.search(data) if self._found else None
-        low_watermark = self._found.get(int(segment[1])) if segment else None
-        if segment is None or low_watermark is None:
-            return False
-        remembered = low_watermark.kept is not None and not key.startswith(b"segment:")
-        limit = low_watermark.kept if remembered and low_watermark.kept is not None else low_watermark.below
-        return int(segment[2]) < limit
-
-
-def _present(row: Segment | LowWatermark) -> dict[str, Any]:
-    return {name: value for name, value in zip(row._fields, row, strict=True) if value is not None}
+def _present(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
