@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from saga_app.audit import cuts, dead_letters, log
+from saga_app.audit.checks import tables
+from saga_app.audit.cuts import AsOf
 from saga_app.audit.history import history
 from saga_app.engine.stores import changelog
 from saga_app.kafka import offsets
@@ -47,7 +49,7 @@ def reading(world: World) -> Iterator[World]:
         return {name: world.topic_id(name) for name in names}
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (log, dead_letters, history, changelog):
+        for module in (log, tables, dead_letters, history, changelog):
             patch.setattr(module, "chunks", chunks)
         for answer in (beginnings, after, topic_ids):
             patch.setattr(offsets, answer.__name__, answer)
@@ -56,3 +58,13 @@ def reading(world: World) -> Iterator[World]:
         patch.setattr(cuts, "AdminClient", lambda config: None)
         patch.setattr(cuts, "committed", committed)
         yield world
+
+
+def figures(world: World, invariant: str, at: AsOf | None = None) -> dict[str, Any]:
+    """The figures that an audit tells about this invariant."""
+    return dict(world.audit(at).figures[invariant])
+
+
+def broken(world: World) -> list[str]:
+    """The invariants that an audit finds broken."""
+    return sorted({breach.invariant for breach in world.breaches()})

@@ -69,7 +69,7 @@ def test_an_evicted_order_stays_as_it_was(book: Book):
         Message(ORDERS, 21, closed, b"closed:1"),
         Message(ORDERS, 22, LowWatermark(20, 1).encode(), b"low_watermark:3"),
         Message(ORDERS, 23, None, b"o1"),
-        Message(PAYMENTS, 5, Total(20, "-1.00").encode(), b"evicted:c1:GBP"),
+        Message(PAYMENTS, 5, Total(20, Decimal("-1.00")).encode(), b"evicted:c1:GBP"),
         Message(PAYMENTS, 6, None, b"o1"),
     )
     assert {name: rows for name, rows in contents(book.settings).items() if name != "copied"} == {

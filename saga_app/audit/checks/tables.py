@@ -9,6 +9,7 @@ from saga_app.audit.context import Scope
 from saga_app.audit.findings import Breach, Findings
 from saga_app.audit.scratch import FOLDED, GAPS, LOGGED, REACHED, REMOVED, TURNED, Stores, side_by_side
 from saga_app.core.retention.low_watermarks import LowWatermarks
+from saga_app.core.row_keys import KeyKind, order_in
 from saga_app.core.rows import is_closed, version_of
 from saga_app.engine.stores import changelog
 from saga_app.engine.stores.changelog import Logged
@@ -130,7 +131,7 @@ class Table:
             log = changelog.KafkaChangelog(self.scope.settings.kafka, *self.changelog, end)
             restore(log, end, mark)
             logged = self.stores.store(LOGGED, self.place)
-            low_watermarks = LowWatermarks(logged.scan(b"low_watermark:"))
+            low_watermarks = LowWatermarks(logged.scan(KeyKind.LOW_WATERMARK.prefix))
             for key, mine, other in side_by_side(store.scan(), mark.scan()):
                 # Rows that were removed since may be there on one side only.
                 if mine == other or low_watermarks.is_below(key, mine or other or b""):
@@ -156,12 +157,7 @@ class Table:
 def is_turned(key: bytes, row: bytes) -> bool:
     """True if it is the row of an order that goes back; the small row of an evicted one says nothing of that."""
     head = row[:80]
-    return b":" not in key and not is_closed(row) and not any(mark in head for mark in _FORWARD)
-
-
-def order_in(key: bytes) -> str | None:
-    """The order that a row is about; balances, deposits, deliveries and policies have a colon in their key."""
-    return None if b":" in key else key.decode()
+    return order_in(key) is not None and not is_closed(row) and not any(mark in head for mark in _FORWARD)
 
 
 def difference(mine: bytes, other: bytes) -> str:
