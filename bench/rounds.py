@@ -18,7 +18,7 @@ from saga_app import topics
 from saga_app.audit.refold import service_of
 from saga_app.core.records import Record, RetentionStarted
 from saga_app.engine.partition_state import PartitionState
-from saga_app.engine.retention import WIDTH
+from saga_app.engine.retention import SEGMENT_WIDTH
 from saga_app.engine.round import MOST_WRITTEN, Round
 from saga_app.engine.stores.rocks import Memory, RocksStore
 from saga_app.kafka.messages import Batch, Message, Offsets, Outgoing, Place, outgoing
@@ -69,7 +69,7 @@ class World:
     def start_retention(self) -> None:
         """From now on orders enter segments, as with SAGA_ORDER_RETENTION."""
         for partition in range(PARTITIONS):
-            self._append(outgoing(RetentionStarted(partition=partition, width=WIDTH)))
+            self._append(outgoing(RetentionStarted(partition=partition, segment_width=SEGMENT_WIDTH)))
 
     async def run(self) -> None:
         """Rounds of all services in turn, until nothing waits."""

@@ -34,7 +34,7 @@ class Seen:
     repeats: int = 0
 
     def note(self, record: dict[str, Any], time: int) -> None:
-        """One record of the inbox; there are others than an order's, such as those of leaving."""
+        """One record of the inbox; there are others than an order's, such as those of retention."""
         if record["type"] == "OrderPlaced":
             self.placed_at.setdefault(record["order_id"], time)
         elif record["type"] in ("OrderCompleted", "OrderCancelled"):

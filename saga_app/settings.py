@@ -128,12 +128,12 @@ class Settings:
     order_retention_text: str = _setting(
         "SAGA_ORDER_RETENTION",
         "30d",
-        "rows of orders that ended so long ago shrink: such as 30d, 12h, 90m, 45s; 0 is never",
+        "rows of orders that ended so long ago are evicted: such as 30d, 12h, 90m, 45s; 0 is never",
     )
     order_id_retention_text: str = _setting(
         "SAGA_ORDER_ID_RETENTION",
         "365d",
-        "so long after that nothing is left, and their ids are free; 0 is never",
+        "so long after that their ids are purged and free again; 0 is never",
     )
 
     @classmethod

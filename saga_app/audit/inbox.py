@@ -10,7 +10,7 @@ from saga_app.audit.context import Scope
 from saga_app.audit.findings import Breach, Findings
 from saga_app.audit.log import Log
 from saga_app.audit.refold import Refold, Told, order_of, service_of
-from saga_app.audit.scratch import ASKED, FOLDED, LEFT, RETENTION, Item, Stores, evicted_key
+from saga_app.audit.scratch import ASKED, EVICTED, FOLDED, REMOVED, Item, Stores, order_and_segment
 from saga_app.core.decider import Verdict
 from saga_app.core.errors import Fault
 from saga_app.core.records import (
@@ -47,9 +47,9 @@ class Inbox:
         self._tables = {table: stores.store(FOLDED, (table, place[1])) for table in self.service.tables}
         self._asked = stores.store(ASKED, place)
         self._first_asked: dict[bytes, bytes] = {}
-        self._left = stores.store(LEFT, place)
-        #: Of the journal: balances never leave.
-        self._retention = stores.store(RETENTION, (self.service.decider.journal, place[1]))
+        self._evicted = stores.store(EVICTED, place)
+        #: Of the journal: balances are never removed.
+        self._removed = stores.store(REMOVED, (self.service.decider.journal, place[1]))
         sides = (Side(scope.folder, side, f"{place[0]}-{place[1]}") for side in (WANTED, FOUND, LATER))
         self._wanted, self._found, self._later = sides
         balances = self.service.decider.balances
@@ -73,7 +73,7 @@ class Inbox:
             side.close()
         if self.conservation is not None:
             if self.state.low_watermarks:
-                self._add_up_what_is_left()
+                self._add_up_the_end()
             self.conservation.tell()
         span = max(0, limits.end[self.place] - limits.start(self.place))
         self.findings.count("I8", "offsets", span)
@@ -87,7 +87,7 @@ class Inbox:
         if self.scope.base is None:
             return {}
         path = files.part(self.scope.base, INBOX, self.place)
-        kept = files.load(path, {**self._tables, ASKED: self._asked, RETENTION: self._retention})
+        kept = files.load(path, {**self._tables, ASKED: self._asked, REMOVED: self._removed})
         files.resume_counts(kept, self.findings)
         if self.conservation is not None:
             self.conservation.resume(kept.get(_SUMS, {}))
@@ -100,21 +100,21 @@ class Inbox:
         rows = {table: store.scan() for table, store in self._tables.items()}
         sums = iter(()) if self.conservation is None else self.conservation.sums()
         kept = {**rows, ASKED: self._asked.scan(), _SUMS: sums, _LAST: self._log.last.items()}
-        retention = {RETENTION: self._under_way()}
+        removed = {REMOVED: self._under_way()}
         path = files.part(self.scope.draft, INBOX, self.place)
-        files.write(path, {**kept, **retention, **files.counts(self.findings)})
+        files.write(path, {**kept, **removed, **files.counts(self.findings)})
 
     def _under_way(self) -> Iterator[Item]:
-        """Rows that left, and that a changelog may still have."""
+        """Removed rows that a changelog may still have."""
         committed = self.scope.limits.committed[self.place]
-        return ((key, row) for key, row in self._retention.scan() if version_of(row) >= committed)
+        return ((key, row) for key, row in self._removed.scan() if version_of(row) >= committed)
 
-    def _add_up_what_is_left(self) -> None:
-        """Whoever begins with the rows must find the same: what has left is in the totals."""
+    def _add_up_the_end(self) -> None:
+        """An audit that begins with the rows must find the same: what was evicted is in the totals."""
         decider = self.service.decider
         assert decider.balances is not None
-        left = Conservation(self.place, decider.balances, self.findings)
-        left.finish(rows_of(self._tables, decider.journal), rows_of(self._tables, decider.balances))
+        end = Conservation(self.place, decider.balances, self.findings)
+        end.finish(rows_of(self._tables, decider.journal), rows_of(self._tables, decider.balances))
 
     def _see(self, message: Message) -> None:
         told = self._fold.decide(message)
@@ -140,7 +140,7 @@ class Inbox:
             self.conservation.decided(decision, message.offset)
         if decision.journal is not None and has_ended(told.before):
             self._broken("I3", told, "the order had ended, and changed", "status")
-        self._leave(told)
+        self._keep_evicted(told)
         for sent in decision.sends:
             self._wanted.add(STEP_REQUEST, wire.encode(sent), self._origin(message, sent.type, sent))
         if isinstance(record, StepRequest | OrderCompleted | OrderCancelled | OrdersEvicted):
@@ -152,24 +152,24 @@ class Inbox:
             if key not in self._first_asked and self._asked.get(key) is None:
                 self._first_asked[key] = b"%d %d" % (message.time, message.offset)
 
-    def _leave(self, told: Told) -> None:
-        """Keeps what leaves, so that it can be looked at across the services; notes which keys have no row any more."""
+    def _keep_evicted(self, told: Told) -> None:
+        """Keeps evicted rows, to look at them across the services, and notes which keys have no row any more."""
         rows = {
-            evicted_key(order_id, row.segment): row.encode()
-            for order_id, row in told.left.items()
+            order_and_segment(order_id, row.segment): row.encode()
+            for order_id, row in told.evicted.items()
             if not isinstance(row, ClosedOrder)
         }
         if rows:
-            self._left.write(rows, 0)
-        gone = (
+            self._evicted.write(rows, 0)
+        removed = (
             [put.key for put in told.decision.others if isinstance(put.row, Tombstone)]
             if told.decision
             else []
         )
-        if gone and told.message.offset >= self.scope.limits.committed[self.place]:
+        if removed and told.message.offset >= self.scope.limits.committed[self.place]:
             # Not `Tombstone`: that would be removed.
-            since = b'{"version":%d,"left":true}' % told.message.offset
-            self._retention.write({key.encode(): since for key in gone}, 0)
+            since = b'{"version":%d,"removed":true}' % told.message.offset
+            self._removed.write({key.encode(): since for key in removed}, 0)
 
     def _dead(self, told: Told) -> None:
         assert told.rejection is not None

@@ -23,7 +23,7 @@ def service_of(topic: str) -> Service:
 class Told(NamedTuple):
     """What became of one record. `record` is None where it cannot be read, `decision` where nothing was decided.
 
-    `before` is the order's row as it was before the record; `left` has the rows of orders that leave with it.
+    `before` is the order's row as it was before the record; `evicted` has the rows of orders that it evicts or purges.
     """
 
     message: Message
@@ -32,7 +32,7 @@ class Told(NamedTuple):
     before: OrderRow | ClosedOrder | JournalRow | None = None
     decision: Decision | None = None
     rejection: Rejected | None = None
-    left: Mapping[str, OrderRow | ClosedOrder | JournalRow] = MappingProxyType({})
+    evicted: Mapping[str, OrderRow | ClosedOrder | JournalRow] = MappingProxyType({})
 
 
 class Refold:
@@ -59,9 +59,9 @@ class Refold:
             )
         except Rejected as rejection:
             return Told(message, Verdict.DEAD, record, before, rejection=rejection)
-        left = self._left(decision)
+        evicted = self._evicted(decision)
         self.state.put(decision.puts)
-        return Told(message, decision.verdict, record, before, decision, left=left)
+        return Told(message, decision.verdict, record, before, decision, evicted=evicted)
 
     def write(self) -> None:
         """Puts what was decided on the stores."""
@@ -70,9 +70,9 @@ class Refold:
                 store.write(rows, store.reached)
         self.state.clear()
 
-    def _left(self, decision: Decision) -> Mapping[str, OrderRow | ClosedOrder | JournalRow]:
-        gone = [put.key for put in decision.others if isinstance(put.row, ClosedOrder | Tombstone)]
-        rows = ((key, self.state.entry(key)) for key in gone)
+    def _evicted(self, decision: Decision) -> Mapping[str, OrderRow | ClosedOrder | JournalRow]:
+        removed = [put.key for put in decision.others if isinstance(put.row, ClosedOrder | Tombstone)]
+        rows = ((key, self.state.entry(key)) for key in removed)
         return {key: row for key, row in rows if isinstance(row, OrderRow | ClosedOrder | JournalRow)}
 
     def _row(self, record: Record) -> OrderRow | ClosedOrder | JournalRow | None:
@@ -83,7 +83,7 @@ class Refold:
 
 
 def order_of(record: Record) -> str | None:
-    """The order that a record is about; None for deposits, deliveries, policies, and orders that leave together."""
+    """The order that a record is about; None for deposits, deliveries, policies, and what is about a partition."""
     if isinstance(record, StepRequest):
         return record.order.order_id
     return getattr(record, "order_id", None)

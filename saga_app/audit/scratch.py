@@ -14,10 +14,8 @@ LOGGED: Final = "logged"  # the table as its changelog gives it
 REACHED: Final = "reached"  # the same, only as far as a worker's store claims to have read
 TURNED: Final = "turned"  # when an order's row first said that it goes back
 ASKED: Final = "asked"  # when and at which offset a service was first asked to undo an order
-LEFT: Final = "left"  # rows of orders as they were when they left, by order and segment
-RETENTION: Final = (
-    "retention"  # keys of rows that left, and since which version, where a changelog may still have them
-)
+EVICTED: Final = "evicted"  # rows of orders as they were when they were evicted, by order and segment
+REMOVED: Final = "removed"  # keys of removed rows that a changelog may still have, and since which version
 
 #: Stands on a store of rows that turned where the changelog has gaps, so that the first row may be missing.
 GAPS: Final = b"\0gaps"
@@ -25,8 +23,8 @@ GAPS: Final = b"\0gaps"
 Item = tuple[bytes, bytes]
 
 
-def evicted_key(order_id: str, segment: str | None) -> bytes:
-    """On a store of what has left: an id may be used again, in a later segment."""
+def order_and_segment(order_id: str, segment: str | None) -> bytes:
+    """The key of an evicted row: an id may be used again, in a later segment."""
     return f"{order_id} {segment}".encode()
 
 

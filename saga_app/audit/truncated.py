@@ -6,8 +6,8 @@ from saga_app.audit.context import Scope
 from saga_app.audit.findings import Findings
 from saga_app.audit.inbox import rows_of
 from saga_app.audit.refold import service_of
-from saga_app.audit.scratch import ASKED, FOLDED, LEFT, Stores
-from saga_app.core.retention.rows import LowWatermarks
+from saga_app.audit.scratch import ASKED, EVICTED, FOLDED, Stores
+from saga_app.core.retention.low_watermarks import LowWatermarks
 from saga_app.core.row_keys import KeyKind
 from saga_app.core.rows import version_of
 from saga_app.engine.stores import changelog
@@ -29,15 +29,17 @@ def take_as_it_is(scope: Scope, place: Place, stores: Stores) -> Findings:
         restored = restore(changelog.KafkaChangelog(scope.settings.kafka, *log, end), end, store)
         # As its owner will have it.
         repaired(store, end, restored.repairs, ())
-    # When undos were asked for and what has left is not known: the orders find empty stores.
-    for kind in (ASKED, LEFT):
+    # When undos were asked for and what was evicted is not known: the orders find empty stores.
+    for kind in (ASKED, EVICTED):
         stores.store(kind, place)
     balances = service.decider.balances
     if balances is not None:
         conservation = Conservation(place, balances, findings)
         journal = tables[service.decider.journal]
         if _is_being_evicted(journal):
-            findings.claim_less(conservation.invariant, f"{why}, and orders were just leaving: not added up")
+            findings.claim_less(
+                conservation.invariant, f"{why}, and orders were just being evicted: not added up"
+            )
             return findings
         findings.claim_less(conservation.invariant, f"{why}: added up at its end only")
         conservation.finish(rows_of(tables, service.decider.journal), rows_of(tables, balances))
@@ -46,7 +48,7 @@ def take_as_it_is(scope: Scope, place: Place, stores: Stores) -> Findings:
 
 
 def _is_being_evicted(journal: RocksStore) -> bool:
-    """Whether totals hold already what rows above the low watermark hold too."""
+    """True if totals already hold what rows above the low watermark hold too."""
     low_watermarks = LowWatermarks(journal.scan(KeyKind.LOW_WATERMARK.prefix))
     return any(
         version_of(total) > low_watermarks.version for _, total in journal.scan(KeyKind.EVICTED.prefix)

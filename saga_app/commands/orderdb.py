@@ -50,7 +50,7 @@ def rebuild(force: bool) -> None:
 
     A `saga orderdb run` may run meanwhile: it begins again too. Until this ends, lists are not complete. Also for a
     database that is a copy of other topics. Refused if orders in it ended longer ago than SAGA_ORDER_RETENTION: their
-    rows may have left the topics. Copy the database first.
+    rows may be evicted from the topics. Copy the database first.
     """
     from saga_app.orderdb.copy import process
 

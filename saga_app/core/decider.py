@@ -67,7 +67,7 @@ class Rows(Protocol):
         """The policy in force: the `policy:` row with the highest version."""
 
     def low_watermark(self, partition: int) -> LowWatermark | None:
-        """The low watermark of that checkout partition: orders below it have left."""
+        """The low watermark of that checkout partition: orders below it are evicted."""
 
     def entry(self, key: str) -> Row | None:
         """A row of the journal under any key."""

@@ -89,7 +89,7 @@ Money = Annotated[
 ]
 Quantity = Annotated[int, Field(ge=1, le=LARGEST_QUANTITY)]
 Note = Annotated[str, StringConstraints(max_length=200)]
-#: Orders that leave together: the checkout partition, a colon, and their number there.
+#: Orders that are evicted together: the checkout partition, a colon, and their number there.
 SegmentName = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}:[0-9]{1,16}$")]
 Natural = Annotated[int, Field(ge=0)]
 

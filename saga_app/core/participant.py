@@ -18,7 +18,7 @@ from saga_app.core.machine import Transition
 from saga_app.core.moves import Moves, inverse, moved, same_content
 from saga_app.core.order import Order
 from saga_app.core.records import OrdersEvicted, Reason, Record, StepRequest, Undo
-from saga_app.core.retention import segments
+from saga_app.core.retention import eviction
 from saga_app.core.route import Step
 from saga_app.core.rows import JournalRow, State
 
@@ -112,8 +112,8 @@ class Participant:
         """See `Decider.decide`; the replay rule stands in `docs/explanation/engine.md`."""
         if not isinstance(record, StepRequest):
             return self._without_order(record, at, rows)
-        if segments.is_evicted(record.segment, rows):
-            return Decision(Verdict.IGNORED, note="it ended and has left: nothing is done for it any more")
+        if eviction.is_evicted(record.segment, rows):
+            return Decision(Verdict.IGNORED, note="the order is evicted: nothing is done for it any more")
         row = rows.journal(record.order_id)
         if row is None:
             return self._first(record, at, rows)
@@ -132,7 +132,7 @@ class Participant:
             return self.rule.supply(record, at, rows)
         if record.step is not self.step.name:
             raise Rejected(Fault.UNEXPECTED_RECORD, f"it is for {record.step}")
-        return segments.left(self.journal, record, at, rows)
+        return eviction.evict(self.journal, record, at, rows)
 
     def _first(self, record: StepRequest, at: Position, rows: Rows) -> Decision:
         digest, segment, first = record.order.digest, record.segment, self._machine[None]

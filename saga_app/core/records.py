@@ -133,7 +133,7 @@ class OrderCancelled(Model):
 class StepRequest(Model):
     """A step request: from one step to the next, or to the one before. It carries the whole order.
 
-    An id may be used again after its order has left: the segment tells those orders apart.
+    An id may be used again after its order is purged: the segment tells those orders apart.
     """
 
     order: Order
@@ -245,72 +245,72 @@ class ForPartition(Model):
     partition: Natural
 
 
-#: Segments that may leave at once, with orders in them or not.
+#: Segments that one record may close, with orders in them or not.
 MOST_SEGMENTS: Final = 10_000
 
 
 class RetentionStarted(ForPartition):
-    """The checkout worker's clock: from here on orders are placed in segments of so many offsets."""
+    """The checkout worker's retention timer: from here on orders are placed in segments of so many offsets."""
 
     type: Literal["RetentionStarted"] = "RetentionStarted"
-    width: Annotated[int, Field(ge=1, le=500)]
+    segment_width: Annotated[int, Field(ge=1, le=500)]
 
 
 class EvictedOrder(Model):
-    """An order that leaves, and in which partition of each step's inbox its rows are, in the order of the route."""
+    """An order to evict, and in which partition of each step's inbox its rows are, in the order of the route."""
 
     order_id: Id
-    at: Annotated[tuple[Natural, ...], AS_TUPLE, Field(min_length=1, max_length=16)]
+    partitions: Annotated[tuple[Natural, ...], AS_TUPLE, Field(min_length=1, max_length=16)]
 
 
 class SegmentsClosed(ForPartition):
-    """The checkout worker's clock: all orders of these segments ended more than `after` ms ago."""
+    """The checkout worker's retention timer: all orders of these segments ended `retention_ms` ago or before."""
 
     type: Literal["SegmentsClosed"] = "SegmentsClosed"
-    first: Natural
-    below: Natural
-    after: Natural
-    partitions: Annotated[int, Field(ge=1, le=1_000)]
+    first_segment: Natural
+    below_segment: Natural
+    retention_ms: Natural
+    partition_count: Annotated[int, Field(ge=1, le=1_000)]
     orders: Annotated[tuple[EvictedOrder, ...], AS_TUPLE, Field(max_length=MOST_LINES)]
 
     @model_validator(mode="after")
     def _stay_within(self) -> Self:
-        if any(partition >= self.partitions for order in self.orders for partition in order.at):
-            raise ValueError(f"an order is in a partition beyond the {self.partitions} that there are")
-        _are_not_too_many(self.first, self.below)
+        if any(partition >= self.partition_count for order in self.orders for partition in order.partitions):
+            raise ValueError(f"an order is in a partition beyond the {self.partition_count} that there are")
+        _are_not_too_many(self.first_segment, self.below_segment)
         return self
 
 
 class SegmentsPurged(ForPartition):
-    """The checkout worker's clock: these segments, closed together, left more than `after` ms ago."""
+    """The checkout worker's retention timer: these segments were closed together, `retention_ms` ago or before."""
 
     type: Literal["SegmentsPurged"] = "SegmentsPurged"
-    first: Natural
-    below: Natural
-    after: Natural
+    first_segment: Natural
+    below_segment: Natural
+    retention_ms: Natural
 
 
 class OrdersEvicted(ForPartition):
-    """These orders of checkout's partition `source` have left, and with them all of its segments below."""
+    """These orders of a checkout partition are evicted, and with them every segment of it below `below_segment`."""
 
     type: Literal["OrdersEvicted"] = "OrdersEvicted"
     step: Annotated[StepName, Field(strict=False)]
-    source: Natural
-    first: Natural
-    below: Natural
+    checkout_partition: Natural
+    first_segment: Natural
+    below_segment: Natural
     order_ids: Annotated[tuple[Id, ...], AS_TUPLE, Field(max_length=MOST_LINES)]
 
     @model_validator(mode="after")
     def _count_once(self) -> Self:
         if len(set(self.order_ids)) != len(self.order_ids):
-            raise ValueError("an order leaves once")
-        _are_not_too_many(self.first, self.below)
+            raise ValueError("an order is named once")
+        _are_not_too_many(self.first_segment, self.below_segment)
         return self
 
 
-def _are_not_too_many(first: int, below: int) -> None:
-    if below - first > MOST_SEGMENTS:
-        raise ValueError(f"at most {MOST_SEGMENTS} segments leave at once")
+def _are_not_too_many(first_segment: int, below_segment: int) -> None:
+    if below_segment - first_segment > MOST_SEGMENTS:
+        raise ValueError(f"one record closes at most {MOST_SEGMENTS} segments")
 
 
 Record = (

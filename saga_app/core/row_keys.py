@@ -78,7 +78,7 @@ def segment_key(number: int) -> str:
 
 
 def closed_key(below: int) -> str:
-    """The segments that left together, by the number below which they are; keys sort by it."""
+    """The segments that one record closed, by the number below which they are; keys sort by it."""
     return f"{KeyKind.CLOSED}:{below:016d}"
 
 
@@ -88,7 +88,7 @@ def low_watermark_key(partition: int) -> str:
 
 
 def number_in(key: str) -> int:
-    """The number that ends the key of a segment, of segments that left together, or of a low watermark."""
+    """The number that ends the key of a segment, of segments that one record closed, or of a low watermark."""
     return int(key.rpartition(":")[2])
 
 

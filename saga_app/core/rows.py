@@ -13,13 +13,13 @@ from typing import Any, Final, NamedTuple, Self
 from pydantic_core import from_json, to_json
 
 from saga_app.core.records import Reason, StepName
-from saga_app.core.retention.rows import SPECIAL, LowWatermark, Segment, Total
+from saga_app.core.retention.rows import SPECIAL, ClosedSegments, LowWatermark, Segment, Total
 from saga_app.core.row_keys import kind_of
 
 _VERSION: Final = b'{"version":'
 _ORDER: Final = b',"order":'
 _TOMBSTONE: Final = b',"nothing":true}'
-_GONE: Final = b',"gone":"'
+_CLOSED: Final = b',"closed":"'
 
 
 class State(StrEnum):
@@ -159,16 +159,16 @@ class Stock(NamedTuple):
 
 
 class ClosedOrder(NamedTuple):
-    """Table `orders`: an order that has left, for as long as a repeat of it must be known. `content` is its digest."""
+    """Table `orders`: the small row of an evicted order, which still knows a repeated one. `content` is its digest."""
 
     version: int
-    gone: Status
+    closed: Status
     segment: str
     content: str
 
     @property
     def status(self) -> Status:
-        return self.gone
+        return self.closed
 
     def encode(self) -> bytes:
         return to_json(self._asdict())
@@ -176,7 +176,7 @@ class ClosedOrder(NamedTuple):
     @classmethod
     def decode(cls, data: bytes) -> Self:
         fields = from_json(data)
-        return cls(fields["version"], Status(fields["gone"]), fields["segment"], fields["content"])
+        return cls(fields["version"], Status(fields["closed"]), fields["segment"], fields["content"])
 
 
 class Tombstone(NamedTuple):
@@ -189,7 +189,8 @@ class Tombstone(NamedTuple):
 
 
 Balance = Account | Stock
-Row = OrderRow | ClosedOrder | JournalRow | Account | Stock | Segment | LowWatermark | Total | Tombstone
+Retained = Segment | ClosedSegments | LowWatermark | Total
+Row = OrderRow | ClosedOrder | JournalRow | Account | Stock | Retained | Tombstone
 
 #: Every other table is the journal of a step.
 _PLAIN: Final[Mapping[str, type[OrderRow | Account | Stock]]] = {
@@ -199,7 +200,17 @@ _PLAIN: Final[Mapping[str, type[OrderRow | Account | Stock]]] = {
 }
 _BALANCES: Final = frozenset({"accounts", "stock"})
 #: All that is written to a changelog as bytes.
-WRITTEN: Final = (OrderRow, JournalRow, Account, Stock, ClosedOrder, Segment, LowWatermark, Total)
+WRITTEN: Final = (
+    OrderRow,
+    JournalRow,
+    Account,
+    Stock,
+    ClosedOrder,
+    Segment,
+    ClosedSegments,
+    LowWatermark,
+    Total,
+)
 
 
 def decode(table: str, key: str, data: bytes) -> Row:
@@ -207,9 +218,14 @@ def decode(table: str, key: str, data: bytes) -> Row:
     special = None if table in _BALANCES else SPECIAL.get(kind_of(key))
     if special is not None:
         return special.decode(data)
-    if table == "orders" and _GONE in data[:40]:
+    if table == "orders" and is_closed(data):
         return ClosedOrder.decode(data)
     return _PLAIN.get(table, JournalRow).decode(data)
+
+
+def is_closed(data: bytes) -> bool:
+    """True if these bytes are the small row of an evicted order."""
+    return _CLOSED in data[:40]
 
 
 def is_tombstone(data: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""The retention timer: tells when segments are old enough. It only sends records; decisions never read a clock."""
+"""The retention timer: it says when segments are old enough. It only sends records; decisions never read a clock."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from saga_app.core.records import (
     SegmentsClosed,
     SegmentsPurged,
 )
-from saga_app.core.retention.rows import LowWatermark, Segment
+from saga_app.core.retention.rows import ClosedSegments, LowWatermark, Segment
 from saga_app.core.retention.segments import is_over
 from saga_app.core.row_keys import KeyKind, low_watermark_key, number_in, parts_of
 from saga_app.core.rows import ClosedOrder, OrderRow, decode
@@ -24,26 +24,26 @@ from saga_app.engine.ports import Log, Store
 from saga_app.kafka.messages import outgoing
 
 #: Offsets of the checkout inbox whose orders are one segment.
-WIDTH: Final = 64
-#: Orders that are named at once.
-MOST: Final = 500
-#: Milliseconds until what was sent and had no effect is sent again.
-AGAIN: Final = 30_000
-#: Milliseconds at most until a partition in which nothing could leave is looked at again.
+SEGMENT_WIDTH: Final = 64
+#: Orders that one record closes.
+MOST_ORDERS: Final = 500
+#: Milliseconds until a record that had no effect is sent again.
+SEND_AGAIN_AFTER: Final = 30_000
+#: Milliseconds at most until a partition with nothing to send is looked at again.
 LONGEST_PAUSE: Final = 60_000
 
-Said = RetentionStarted | SegmentsClosed | SegmentsPurged
+RetentionRecord = RetentionStarted | SegmentsClosed | SegmentsPurged
 
 
 class Ages(NamedTuple):
-    """Milliseconds after its end until an order leaves, and after that until it is forgotten; None is never."""
+    """Milliseconds from its end until an order is evicted, and from then until its id is purged; None is never."""
 
-    leave: int | None
-    forget: int | None
+    evict: int | None
+    purge: int | None
 
 
 class RetentionTimer:
-    """The oldest segments of each checkout partition of this worker. It keeps nothing in memory but when to look."""
+    """Looks at the oldest segments of each checkout partition of this worker. In memory it has only when to look."""
 
     def __init__(
         self,
@@ -52,35 +52,35 @@ class RetentionTimer:
         ages: Ages,
         clock: Callable[[], int] | None = None,
         tick: float = 1.0,
-        width: int = WIDTH,
+        segment_width: int = SEGMENT_WIDTH,
     ) -> None:
         self._log = log
         self._partitions = partitions
         self._ages = ages
         self._clock = clock or steady()
         self._tick = tick
-        self._width = width
+        self._segment_width = segment_width
         self._generation: int | None = None
         self._stores: dict[int, Store] = {}
         self._look_at: dict[int, int] = {}
-        #: What was said last about each partition, and when.
-        self._said: dict[tuple[int, str], tuple[Said, int]] = {}
+        #: The last record of each type about each partition, and when it was sent.
+        self._sent: dict[tuple[int, str], tuple[RetentionRecord, int]] = {}
         self._sending = asyncio.Lock()
 
     def load(self, partition: int, store: Store) -> None:
-        """The rows of a checkout partition that this worker owns from now on."""
+        """Takes the rows of a checkout partition that this worker owns from now on."""
         self._stores[partition] = store
 
     def start(self, generation: int) -> None:
-        """From now on records are sent."""
+        """Sends records from now on."""
         self._generation = generation
 
     def stop(self) -> None:
-        """Forgets everything; the next assignment loads it again."""
+        """Drops everything; the next assignment loads it again."""
         self._generation = None
         self._stores.clear()
         self._look_at.clear()
-        self._said.clear()
+        self._sent.clear()
 
     async def run(self) -> None:
         """Sends what is due, again and again."""
@@ -97,69 +97,72 @@ class RetentionTimer:
         async with self._sending:
             return
 
-    def due(self) -> Iterator[Said]:
-        """What is to be said now, and was not said just before."""
-        if self._ages.leave is None:
+    def due(self) -> Iterator[RetentionRecord]:
+        """The records to send now, without those that were sent just before."""
+        if self._ages.evict is None:
             return
         now = self._clock()
         for partition, store in self._stores.items():
             if self._look_at.get(partition, 0) > now:
                 continue
-            found = [each for each in self._about(partition, store, now) if each is not None]
+            found = [each for each in self._records(partition, store, now) if each is not None]
             if not found:
-                self._look_at[partition] = now + min(LONGEST_PAUSE, self._ages.leave // 100)
+                self._look_at[partition] = now + min(LONGEST_PAUSE, self._ages.evict // 100)
             yield from (each for each in found if self._is_news(partition, each, now))
 
-    def _is_news(self, partition: int, record: Said, now: int) -> bool:
+    def _is_news(self, partition: int, record: RetentionRecord, now: int) -> bool:
         """Until the round has decided it, the store asks for the same record again and again."""
-        said, when = self._said.get((partition, record.type), (None, 0))
-        if said == record and now - when < AGAIN:
+        sent, when = self._sent.get((partition, record.type), (None, 0))
+        if sent == record and now - when < SEND_AGAIN_AFTER:
             return False
-        self._said[partition, record.type] = record, now
+        self._sent[partition, record.type] = record, now
         return True
 
-    def _about(self, partition: int, store: Store, now: int) -> Iterator[Said | None]:
+    def _records(self, partition: int, store: Store, now: int) -> Iterator[RetentionRecord | None]:
         row = store.get(low_watermark_key(partition).encode())
         if row is None:
-            yield RetentionStarted(partition=partition, width=self._width)
+            yield RetentionStarted(partition=partition, segment_width=self._segment_width)
             return
         low_watermark = LowWatermark.decode(row)
-        yield self._closed(partition, store, low_watermark, now)
-        yield self._forgotten(partition, store, now)
+        yield self._segments_closed(partition, store, low_watermark, now)
+        yield self._segments_purged(partition, store, now)
 
-    def _closed(
+    def _segments_closed(
         self, partition: int, store: Store, low_watermark: LowWatermark, now: int
     ) -> SegmentsClosed | None:
         orders: list[EvictedOrder] = []
-        below, age = low_watermark.below, self._ages.leave or 0
-        most = min((store.inbox or 0) // (low_watermark.width or 1), low_watermark.below + MOST_SEGMENTS)
+        below, age = low_watermark.evicted_below, self._ages.evict or 0
+        most = min(
+            (store.inbox or 0) // (low_watermark.segment_width or 1),
+            low_watermark.evicted_below + MOST_SEGMENTS,
+        )
         for _, data in store.scan(KeyKind.SEGMENT.prefix):
             segment = Segment.decode(data)
             number = parts_of(segment.segment)[1]
             if number >= most:
-                # Nothing was placed in very many.
-                below = most if most == low_watermark.below + MOST_SEGMENTS else below
+                # No order was placed in very many segments.
+                below = most if most == low_watermark.evicted_below + MOST_SEGMENTS else below
                 break
-            if len(orders) + len(segment.order_ids) > MOST:
+            if len(orders) + len(segment.order_ids) > MOST_ORDERS:
                 break
-            evicted = self._evicted(segment, store, now - age)
-            if evicted is None:
+            ended = self._ended(segment, store, now - age)
+            if ended is None:
                 break
-            orders += evicted
+            orders += ended
             below = number + 1
-        if below == low_watermark.below:
+        if below == low_watermark.evicted_below:
             return None
         return SegmentsClosed(
             partition=partition,
-            first=low_watermark.below,
-            below=below,
-            after=age,
-            partitions=self._partitions,
+            first_segment=low_watermark.evicted_below,
+            below_segment=below,
+            retention_ms=age,
+            partition_count=self._partitions,
             orders=tuple(orders),
         )
 
-    def _evicted(self, segment: Segment, store: Store, ended_before: int) -> list[EvictedOrder] | None:
-        """All orders of the segment, or None where one of them must still stay."""
+    def _ended(self, segment: Segment, store: Store, ended_before: int) -> list[EvictedOrder] | None:
+        """All orders of the segment, or None if one of them has not ended long enough ago."""
         found = []
         for order_id in segment.order_ids:
             data = store.get(order_id.encode())
@@ -171,17 +174,22 @@ class RetentionTimer:
                 return None
             order = Order.model_validate_json(row.order)
             keys = (topics.key_in(topic, order) for topic in topics.INBOXES[1:])
-            at = tuple(topics.partition_of(key, self._partitions) for key in keys)
-            found.append(EvictedOrder(order_id=order_id, at=at))
+            partitions = tuple(topics.partition_of(key, self._partitions) for key in keys)
+            found.append(EvictedOrder(order_id=order_id, partitions=partitions))
         return found
 
-    def _forgotten(self, partition: int, store: Store, now: int) -> SegmentsPurged | None:
+    def _segments_purged(self, partition: int, store: Store, now: int) -> SegmentsPurged | None:
         oldest = next(iter(store.scan(KeyKind.CLOSED.prefix)), None)
-        if oldest is None or self._ages.forget is None:
+        if oldest is None or self._ages.purge is None:
             return None
         key, data = oldest
-        closed = Segment.decode(data)
-        if closed.closed_at is None or closed.first is None or now - closed.closed_at < self._ages.forget:
+        closed = ClosedSegments.decode(data)
+        if now - closed.closed_at < self._ages.purge:
             return None
         below = number_in(key.decode())
-        return SegmentsPurged(partition=partition, first=closed.first, below=below, after=self._ages.forget)
+        return SegmentsPurged(
+            partition=partition,
+            first_segment=closed.first_segment,
+            below_segment=below,
+            retention_ms=self._ages.purge,
+        )

@@ -62,7 +62,7 @@ class Span(NamedTuple):
 
 #: Rows of the journal, by key.
 Changed = Mapping[str, Row]
-#: No decision shares a round with a change of rules, and all that came before orders leave is settled when they do.
+#: No decision shares a round with a change of rules. All that came before an eviction is settled when it comes.
 ALONE: Final = (PolicyChanged, ForPartition)
 
 

@@ -85,7 +85,7 @@ RECORDS: list[Record | bytes] = [
     deadline("far", 0),
     b"{",
 ]
-KINDS = ["decide", "crash", "again", "audit", "audit, busy", "leave", "forget"]
+KINDS = ["decide", "crash", "again", "audit", "audit, busy", "evict", "purge"]
 STEPS = st.lists(
     st.one_of(
         st.sampled_from(RECORDS),
@@ -99,8 +99,8 @@ STEPS = st.lists(
 def step(world: World, what: str, number: int) -> None:
     """One thing that a worker does or meets."""
     waiting = world.waiting()
-    if what in ("leave", "forget"):
-        world.leave(forget=what == "forget")
+    if what in ("evict", "purge"):
+        world.evict(purge=what == "purge")
     elif what == "again":
         # The group's offset is lower than what was done: the worker was killed before it was committed.
         places = [place for place, at in world.committed.items() if at]
@@ -143,16 +143,18 @@ def audit_while_busy(world: World, folder: Path, number: int) -> None:
 @pytest.mark.slow("rows of audits under every sequence that Hypothesis finds")
 @examples(12)
 @for_all(order_ids=st.lists(st.sampled_from(["plain", "far", "two", "dear"]), min_size=3), steps=STEPS)
-def test_audits_in_a_row_say_the_same_while_orders_leave(order_ids: list[str], steps: list[Any]) -> None:
+def test_audits_in_a_row_say_the_same_while_orders_are_evicted(
+    order_ids: list[str], steps: list[Any]
+) -> None:
     with reading(World()) as world, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        world.leave().run(delivery("d1", mug=3, cup=1), deposit("d1", "30.00"))
+        world.evict().run(delivery("d1", mug=3, cup=1), deposit("d1", "30.00"))
         for order_id in order_ids:
             world.run(bought(order_id, country="NZ" if order_id == "far" else "GB"))
-        live(world, [*steps, ("leave", 0), ("audit", 0)], folder)
+        live(world, [*steps, ("evict", 0), ("audit", 0)], folder)
         same(world, folder)
         world.run()
-        world.leave(forget=True).run().leave(forget=True).run()
+        world.evict(purge=True).run().evict(purge=True).run()
         assert same(world, folder).holds
 
 

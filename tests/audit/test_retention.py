@@ -1,4 +1,4 @@
-"""An audit while orders leave, and after they have left."""
+"""An audit while orders are evicted, and afterwards."""
 
 from typing import Any
 
@@ -15,8 +15,8 @@ from tests.support.examples import delivery, deposit
 
 @pytest.fixture
 def shop(world: World) -> World:
-    """Orders that ended both ways, in segments that may leave."""
-    world.leave().run(delivery("d1", mug=10), deposit("d1", "100.00"))
+    """Orders that ended both ways, in segments that may close."""
+    world.evict().run(delivery("d1", mug=10), deposit("d1", "100.00"))
     return world.run(bought("paid"), bought("far", country="NZ"), bought("second"))
 
 
@@ -39,26 +39,26 @@ def rows(world: World, table: str) -> list[str]:
     )
 
 
-def test_everything_holds_after_orders_have_left(shop: World) -> None:
-    shop.leave().run()
+def test_everything_holds_after_orders_were_evicted(shop: World) -> None:
+    shop.evict().run()
     assert rows(shop, "payments") == rows(shop, "shipments") == []
     assert broken(shop) == []
-    assert figures(shop, "I3")["COMPLETED and left"] == 2
+    assert figures(shop, "I3")["COMPLETED and closed"] == 2
 
 
 def test_money_and_stock_are_the_same_before_and_after(shop: World) -> None:
     before = figures(shop, "I1"), figures(shop, "I2")
-    shop.leave().run()
+    shop.evict().run()
     assert (figures(shop, "I1"), figures(shop, "I2")) == before
 
 
 @pytest.mark.parametrize("topic", topics.INBOXES)
-def test_everything_holds_while_they_leave(shop: World, topic: str) -> None:
-    assert broken(until(shop.leave(), topic)) == []
+def test_everything_holds_while_they_are_evicted(shop: World, topic: str) -> None:
+    assert broken(until(shop.evict(), topic)) == []
 
 
-def test_everything_holds_when_they_are_forgotten_and_an_id_is_used_again(shop: World) -> None:
-    shop.leave().run().leave(forget=True).run()
+def test_everything_holds_when_they_are_purged_and_an_id_is_used_again(shop: World) -> None:
+    shop.evict().run().evict(purge=True).run()
     assert rows(shop, "orders") == []
     assert broken(shop) == []
     shop.run(bought("paid", "1.00"), bought("far", "2.00", country="NZ"))
@@ -68,7 +68,7 @@ def test_everything_holds_when_they_are_forgotten_and_an_id_is_used_again(shop: 
 
 def test_a_tombstone_that_is_not_written_yet_is_under_way(shop: World) -> None:
     before = dict(shop.committed)
-    shop.leave().run()
+    shop.evict().run()
     for place, written in tombstones(shop, "payments"):
         shop.remove(place, written)
     for place, written in low_watermarks(shop, "payments"):
@@ -85,32 +85,32 @@ def cut(world: World, topic: str) -> World:
     return world
 
 
-def test_where_the_beginning_is_gone_sums_hold_although_tombstones_are_not_written_yet(shop: World) -> None:
-    cut(shop.leave().run(), topics.PAYMENT)
+def test_where_the_beginning_was_cut_sums_hold_although_tombstones_are_not_written_yet(shop: World) -> None:
+    cut(shop.evict().run(), topics.PAYMENT)
     for place, written in tombstones(shop, "payments"):
         shop.remove(place, written)
     assert "I1" not in broken(shop)
     assert any("added up at its end only" in why for why in shop.audit().unchecked["I1"])
 
 
-def test_where_the_beginning_is_gone_nothing_is_added_up_between_totals_and_low_watermark(
+def test_where_the_beginning_was_cut_nothing_is_added_up_between_totals_and_low_watermark(
     shop: World,
 ) -> None:
-    cut(shop.leave().run(), topics.PAYMENT)
+    cut(shop.evict().run(), topics.PAYMENT)
     for place, written in [*tombstones(shop, "payments"), *low_watermarks(shop, "payments")]:
         shop.remove(place, written)
     assert "I1" not in broken(shop)
-    assert any("just leaving" in why for why in shop.audit().unchecked["I1"])
+    assert any("just being evicted" in why for why in shop.audit().unchecked["I1"])
 
 
-def test_a_total_that_forgets_what_left_is_found(shop: World) -> None:
-    shop.leave().run()
+def test_a_total_that_lacks_an_evicted_order_is_found(shop: World) -> None:
+    shop.evict().run()
     shop.rewrite(*shop.row("payments", "evicted:c1:GBP"), moved="-1.00")
     assert broken(shop) == ["I7"]
 
 
-def test_an_order_that_left_is_still_looked_at_in_all_services(shop: World) -> None:
-    """Its shipment was lost; the rows that left say so."""
+def test_an_evicted_order_is_still_looked_at_in_all_services(shop: World) -> None:
+    """Its shipment was lost; the evicted rows say so."""
     inbox, request = next(
         (place, each)
         for place, log in shop.logs.items()
@@ -118,25 +118,25 @@ def test_an_order_that_left_is_still_looked_at_in_all_services(shop: World) -> N
         for each in log
         if each.at and b'"GB"' in (each.sent_value or b"")
     )
-    shop.leave().run()
+    shop.evict().run()
     shop.remove(inbox, request)
     assert "I4" in broken(shop)
 
 
-def test_the_history_tells_that_an_order_left_and_was_forgotten(shop: World) -> None:
-    shop.leave().run().leave(forget=True).run()
+def test_the_history_tells_that_an_order_was_evicted_and_purged(shop: World) -> None:
+    shop.evict().run().evict(purge=True).run()
     told = history(Settings(partitions_text=str(PARTITIONS), app_id=APP), "paid")
     assert [in_words(event) for event in told.events][-5:] == [
-        "left: only that it is COMPLETED is kept",
-        "payment: left; nothing is kept but what it moved, in a total",
-        "inventory: left; nothing is kept but what it moved, in a total",
-        "shipping: left; nothing is kept but what it moved, in a total",
-        "forgotten: its id is free",
+        "closed: only that it is COMPLETED is kept",
+        "payment: evicted; only what it moved is kept, in the totals",
+        "inventory: evicted; only what it moved is kept, in the totals",
+        "shipping: evicted; only what it moved is kept, in the totals",
+        "purged: its id is free",
     ]
 
 
 def tombstones(world: World, table: str) -> list[Any]:
-    """What was written in place of rows."""
+    """The tombstones of a table."""
     return [
         (place, each)
         for place, log in world.logs.items()
@@ -147,7 +147,7 @@ def tombstones(world: World, table: str) -> list[Any]:
 
 
 def low_watermarks(world: World, table: str) -> list[Any]:
-    """The rows that say what has left."""
+    """The low watermarks of a table."""
     return [
         (place, each)
         for place, log in world.logs.items()

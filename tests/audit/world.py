@@ -60,7 +60,7 @@ class _Rows:
 
 
 class _NoLog:
-    """Takes nothing: what the clock says is sent by hand."""
+    """Takes nothing: what the timer sends is written by hand."""
 
     async def append(self, records: Sequence[Outgoing], generation: int) -> Offsets:
         raise AssertionError("sent by hand")
@@ -151,16 +151,16 @@ class World:
             self.decide(waiting[0])
         return self
 
-    def leave(self, *, forget: bool = False) -> "World":
-        """The retention timer says what it has to say, much later; nothing of it is decided yet."""
+    def evict(self, *, purge: bool = False) -> "World":
+        """The retention timer sends its records, much later; they are not decided yet."""
         self._inboxes()
-        ages = Ages(leave=1_000, forget=1_000 if forget else None)
+        ages = Ages(evict=1_000, purge=1_000 if purge else None)
         self.now += 2_000
-        clock = RetentionTimer(_NoLog(), PARTITIONS, ages, lambda: self.now, width=1)
+        timer = RetentionTimer(_NoLog(), PARTITIONS, ages, lambda: self.now, segment_width=1)
         for partition in range(PARTITIONS):
             place = (topics.CHECKOUT, partition)
-            clock.load(partition, _Rows(self.tables[place], self.committed[place]))
-        for record in list(clock.due()):
+            timer.load(partition, _Rows(self.tables[place], self.committed[place]))
+        for record in list(timer.due()):
             self.append(outgoing(record))
         return self
 

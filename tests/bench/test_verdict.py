@@ -56,7 +56,7 @@ def test_the_first_time_of_an_order_counts_and_not_its_repeats() -> None:
 
 def test_records_that_are_about_no_order_are_passed_over() -> None:
     found = seen()
-    found.note({"type": "RetentionStarted", "partition": 0, "width": 1_000}, 1)
+    found.note({"type": "RetentionStarted", "partition": 0, "segment_width": 1_000}, 1)
     assert judge(found, EXPECTED) == {"COMPLETED": 2, "over_limit": 1}
 
 

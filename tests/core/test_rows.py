@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic_core import to_json
 
 from saga_app.core.records import Reason, StepName
-from saga_app.core.retention.rows import LowWatermark, Segment, Total
+from saga_app.core.retention.rows import ClosedSegments, LowWatermark, Segment, Total
 from saga_app.core.rows import (
     Account,
     ClosedOrder,
@@ -54,13 +54,15 @@ JOURNAL_ROWS = st.builds(
     limit=st.none() | MONEY,
     countries=st.none() | st.lists(st.sampled_from(["GB", "FR"])).map(tuple),
 )
+NAMES = st.lists(st.sampled_from(("o1", "o2"))).map(tuple)
 ROWS: st.SearchStrategy[Row] = st.one_of(
     ORDER_ROWS,
     JOURNAL_ROWS,
     st.builds(Account, OFFSETS, MONEY, MONEY),
     st.builds(Stock, OFFSETS, st.integers(0), st.integers(0)),
     st.builds(ClosedOrder, OFFSETS, st.sampled_from(Status), st.just("3:12"), st.just("0123456789abcdef")),
-    st.builds(Segment, OFFSETS, st.just("3:12"), st.lists(st.sampled_from(("o1", "o2"))).map(tuple)),
+    st.builds(Segment, OFFSETS, st.just("3:12"), NAMES),
+    st.builds(ClosedSegments, OFFSETS, st.just("3:12"), NAMES, OFFSETS, OFFSETS),
     st.builds(LowWatermark, OFFSETS, OFFSETS, st.none() | OFFSETS, st.none() | OFFSETS),
     st.builds(Total, OFFSETS, st.integers() | st.just(Decimal("-12.50"))),
 )

@@ -15,23 +15,23 @@ from saga_app.kafka.headers import SENT_ON
 from saga_app.kafka.messages import Message
 from tests.support.corpus import CORPUS, Bad
 from tests.support.examples import (
-    begun,
     cancel,
     cancelled,
-    closed,
     completed,
     countries,
     deadline,
     delivery,
     deposit,
-    forgotten,
-    left,
     limit,
     order,
+    orders_evicted,
     pay,
     placed,
     refund,
     reserve,
+    retention_started,
+    segments_closed,
+    segments_purged,
     ship,
     step_request,
 )
@@ -103,10 +103,16 @@ def test_a_policy_that_is_a_dead_letter_does_not_stop_its_neighbours() -> None:
 
 
 @pytest.mark.parametrize("sizes", [(), (1,)])
-def test_what_came_before_orders_leave_is_settled_even_if_it_wrote_no_row(sizes: tuple[int, ...]) -> None:
+def test_what_came_before_an_eviction_is_settled_even_if_it_wrote_no_row(sizes: tuple[int, ...]) -> None:
     """Else a replay would find it settled, and its dead letter might never have been sent."""
     of = worker(topics.CHECKOUT)
-    inbox = in_sequence(begun(), placed(), step_request(completed()), cancel("nobody"), closed(0, 1, "o1"))
+    inbox = in_sequence(
+        retention_started(),
+        placed(),
+        step_request(completed()),
+        cancel("nobody"),
+        segments_closed(0, 1, "o1"),
+    )
     of.run(inbox[:3])
     before = of.steps.taken["decided"]
     rounds(of, inbox[3:], *sizes)
@@ -117,14 +123,22 @@ def test_what_came_before_orders_leave_is_settled_even_if_it_wrote_no_row(sizes:
 def test_what_a_low_watermark_rests_on_is_written_before_it_and_what_it_makes_superfluous_behind() -> None:
     """In appends of their own: of one append a part may be lost although what follows it is written."""
     of = worker()
-    found = rounds(of, in_sequence(deposit(), step_request(pay(order(customer_id="c1"))), left(0, 1, "o1")))
+    found = rounds(
+        of, in_sequence(deposit(), step_request(pay(order(customer_id="c1"))), orders_evicted(0, 1, "o1"))
+    )
     assert found[1:] == [[b"evicted:c1:GBP"], [b"low_watermark:0"], [b"o1"]]
     assert of.stores["payments"].reached == 5
 
 
-def test_the_names_of_those_who_left_go_after_all_that_they_name() -> None:
+def test_the_row_that_names_closed_orders_is_removed_after_their_rows() -> None:
     of, segment, names = worker(topics.CHECKOUT), b"segment:%016d" % 0, b"closed:%016d" % 1
-    inbox = in_sequence(begun(), placed(), step_request(completed()), closed(0, 1, "o1"), forgotten(0, 1))
+    inbox = in_sequence(
+        retention_started(),
+        placed(),
+        step_request(completed()),
+        segments_closed(0, 1, "o1"),
+        segments_purged(0, 1),
+    )
     found = rounds(of, inbox)
     assert found[2:] == [
         [b"o1"],
@@ -215,13 +229,18 @@ def test_a_record_that_was_sent_on_to_its_partition_is_decided_there() -> None:
 @pytest.mark.parametrize(
     ("topic", "record"),
     [
-        (topics.CHECKOUT, records.RetentionStarted(partition=8, width=1)),
-        (topics.CHECKOUT, records.RetentionStarted(partition=10**12, width=1)),
-        (topics.CHECKOUT, closed(0, 1)),
+        (topics.CHECKOUT, records.RetentionStarted(partition=8, segment_width=1)),
+        (topics.CHECKOUT, records.RetentionStarted(partition=10**12, segment_width=1)),
+        (topics.CHECKOUT, segments_closed(0, 1)),
         (
             topics.PAYMENT,
             records.OrdersEvicted(
-                partition=9, step=StepName.PAYMENT, source=0, first=0, below=1, order_ids=()
+                partition=9,
+                step=StepName.PAYMENT,
+                checkout_partition=0,
+                first_segment=0,
+                below_segment=1,
+                order_ids=(),
             ),
         ),
     ],

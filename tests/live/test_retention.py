@@ -1,9 +1,10 @@
-"""Closed orders leave: seconds instead of days, a killed worker in between, and everything sent again afterwards."""
+"""Orders are evicted: seconds instead of days, a killed worker in between, and everything sent again afterwards."""
 
 import pytest
 
 from saga_app import topics
 from saga_app.audit.checks.orders import JOURNALS
+from saga_app.core.rows import is_closed
 from tests.live.commands import invariants, saga
 from tests.live.log import everything, parsed, until
 from tests.live.orders import orders, supplies
@@ -21,7 +22,7 @@ def last_rows(scene: Scene, table: str) -> dict[str, bytes]:
 
 def old(rows: dict[str, bytes]) -> set[str]:
     """Orders of the test's beginning that have their whole row."""
-    return {key for key, row in rows.items() if key.startswith("old-") and b'"gone":' not in row[:40]}
+    return {key for key, row in rows.items() if key.startswith("old-") and not is_closed(row)}
 
 
 def orders_there(scene: Scene) -> dict[str, set[str]]:
@@ -29,7 +30,7 @@ def orders_there(scene: Scene) -> dict[str, set[str]]:
     return {table: old(last_rows(scene, table)) for table in JOURNALS.values()}
 
 
-def test_closed_orders_leave_and_nothing_brings_them_back(scene: Scene) -> None:
+def test_closed_orders_are_evicted_and_nothing_brings_them_back(scene: Scene) -> None:
     none: dict[str, set[str]] = {table: set() for table in JOURNALS.values()}
     scene.shop.send(supplies())
     worker = scene.worker("w1", SAGA_ORDER_RETENTION="2s").start()
@@ -39,7 +40,7 @@ def test_closed_orders_leave_and_nothing_brings_them_back(scene: Scene) -> None:
             == scene.log.partitions
         ),
         60,
-        lambda: f"leaving has not begun: {last_rows(scene, 'orders')}",
+        lambda: f"retention has not started: {last_rows(scene, 'orders')}",
     )
     placed = scene.feed(orders(300, prefix="old"), until_ended=300)
     assert len(old(last_rows(scene, "orders"))) == 300
@@ -69,7 +70,7 @@ def test_closed_orders_leave_and_nothing_brings_them_back(scene: Scene) -> None:
     found = invariants(audit)
     assert audit.code == 0, audit
     told = found["I3"]["figures"]
-    left = sum(told.get(f"{status} and left", 0) for status in ("COMPLETED", "CANCELLED"))
-    assert left >= 300
-    assert left + told["COMPLETED"] + told.get("CANCELLED", 0) == placed
-    assert "left: only that it is" in saga(scene, "history", "old-1").out
+    closed = sum(told.get(f"{status} and closed", 0) for status in ("COMPLETED", "CANCELLED"))
+    assert closed >= 300
+    assert closed + told["COMPLETED"] + told.get("CANCELLED", 0) == placed
+    assert "closed: only that it is" in saga(scene, "history", "old-1").out

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from saga_app import topics, wire
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.records import Record
-from saga_app.core.retention.rows import LowWatermark, Segment, Total
+from saga_app.core.retention.rows import ClosedSegments, LowWatermark, Total
 from saga_app.core.rows import Account, ClosedOrder, OrderRow, Status
 from saga_app.dead_letters import format as letter_format
 from saga_app.kafka import messages
@@ -59,14 +59,14 @@ def test_an_older_row_never_replaces_a_newer_one(book: Book):
     assert (book.order()["version"], book.order()["status"]) == (12, "CANCELLED")
 
 
-def test_an_order_that_has_left_stays_as_it_was(book: Book):
+def test_an_evicted_order_stays_as_it_was(book: Book):
     book.write(row(9, Status.COMPLETED))
     before = contents(book.settings)
-    gone = ClosedOrder(20, Status.COMPLETED, "3:0", "digest").encode()
-    segment = Segment(20, "3:0", ("o1",)).encode()
+    small = ClosedOrder(20, Status.COMPLETED, "3:0", "digest").encode()
+    closed = ClosedSegments(20, "3:0", ("o1",), first_segment=0, closed_at=1).encode()
     book.write(
-        Message(ORDERS, 20, gone, b"o1"),
-        Message(ORDERS, 21, segment, b"closed:1"),
+        Message(ORDERS, 20, small, b"o1"),
+        Message(ORDERS, 21, closed, b"closed:1"),
         Message(ORDERS, 22, LowWatermark(20, 1).encode(), b"low_watermark:3"),
         Message(ORDERS, 23, None, b"o1"),
         Message(PAYMENTS, 5, Total(20, Decimal("-1.00")).encode(), b"evicted:c1:GBP"),

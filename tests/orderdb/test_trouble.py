@@ -176,7 +176,7 @@ def test_a_row_that_nobody_of_ours_wrote_is_named_and_left_out(scene: Scene, boo
     scene.shop.send(orders(1))
     said: list[str] = []
     assert copy(book, said.append) == 1 + 4 * len(foreign)
-    # A row of an order that has left is a tombstone in `orders` and `payments`.
+    # The row of an evicted order is a tombstone in `orders` and `payments`.
     named = [each for each in said if "at offset 0 is no record of ours and was left out" in each]
     assert len(named) == 4 * len(foreign) - 2
     assert placed(book) == ["o-0"]

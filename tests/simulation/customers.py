@@ -30,7 +30,7 @@ ODD: Final = {
     "cancel": ("cancel",) * 4,
     "bad input": ("bad", "misplaced", "other content", "unknown order", "marked"),
     "policy": ("limit", "countries") * 2,
-    "leave": ("again",) * 6,
+    "evict": ("again",) * 6,
 }
 
 
@@ -94,7 +94,7 @@ class Customers:
         if fault is Fault.WRONG_PARTITION:
             return value in self._marked
         if fault is Fault.UNKNOWN_ORDER:
-            # An ending that is repeated when its order is forgotten finds none.
+            # An ending that is repeated when its order is purged finds none.
             return any(each in (value or b"") for each in (b'"CancellationRequested"', b'"segment":'))
         if fault is Fault.DIFFERENT_CONTENT:
             return any(len(contents) > 1 and value in contents for contents in self._contents.values())

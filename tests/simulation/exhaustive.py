@@ -21,7 +21,7 @@ class Part(NamedTuple):
     def what(self) -> str:
         if self.budget is None:
             return f"{self.name}, {self.crashes} crashes"
-        return f"one order{' that leaves' if self.budget.evictions else ''}, {self.name}"
+        return f"one order{' that is evicted' if self.budget.evictions else ''}, {self.name}"
 
 
 class Found(NamedTuple):

@@ -25,7 +25,7 @@ FAULTS: Final = {
     "bad input": "people send what cannot be applied",
     "cancel": "people cancel orders at any moment",
     "policy": "a rule's parameters are changed",
-    "leave": "orders leave seconds after they ended, and are forgotten soon after that; their ids are used again",
+    "evict": "orders are evicted seconds after they ended, and purged soon after that; their ids are used again",
 }
 
 

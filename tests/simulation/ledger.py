@@ -19,7 +19,7 @@ class Ledger:
     def __init__(self) -> None:
         self.brought: defaultdict[str, Decimal] = defaultdict(Decimal)
         self.balance: dict[str, Decimal] = {}
-        self.gone: defaultdict[str, Decimal] = defaultdict(Decimal)
+        self.evicted: defaultdict[str, Decimal] = defaultdict(Decimal)
         self._supplies: set[str] = set()
         self._taken: dict[str, Amounts] = {}
 
@@ -53,21 +53,23 @@ class Ledger:
             case StepRequest():
                 return self._decided(told, record)
             case OrdersEvicted() if told.verdict is Verdict.APPLIED:
-                self._leave(told, record)
+                self._evict(told, record)
                 return set()
             case _:
                 return set()
 
-    def _leave(self, told: Told, record: OrdersEvicted) -> None:
-        """What these orders hold is in the totals from now on: whoever has no rows of them can add up."""
+    def _evict(self, told: Told, record: OrdersEvicted) -> None:
+        """What these orders hold is in the totals from now on, so that sums are right without their rows."""
         changed = set()
         for order_id in record.order_ids:
             for key, amount in self._taken.pop(order_id, {}).items():
-                self.gone[key] -= amount
+                self.evicted[key] -= amount
                 changed.add(f"evicted:{key}")
         totals = {put.key: Decimal(put.row.moved) for put in told.puts if isinstance(put.row, Total)}
-        expected = {key: self.gone[key.removeprefix("evicted:")] for key in changed}
-        must(totals == expected, "I1 money", f"{record} left the totals {totals}, and they are {expected}")
+        expected = {key: self.evicted[key.removeprefix("evicted:")] for key in changed}
+        must(
+            totals == expected, "I1 money", f"{record} made the totals {totals}, and they must be {expected}"
+        )
 
     def _supply(self, told: Told, brought: Amounts) -> set[str]:
         if told.key is None or told.key in self._supplies:

@@ -1,7 +1,7 @@
 """The whole saga of one order, exhaustively: every sequence in which its records can be decided.
 
 Whatever is on its way may come next, may come twice, or never; the order may be cancelled, and nudged although nothing
-is late, also for the last time; when it has ended it may leave, and be forgotten. Versions and times make no difference
+is late, also for the last time; when it has ended it may be evicted, and purged. Versions and times make no difference
 to what comes next, so they are left out: states that are alike then are looked at once.
 """
 
@@ -21,7 +21,15 @@ from saga_app.core.retention.rows import Total
 from saga_app.core.rows import OPEN_STATUSES, Account, ClosedOrder, OrderRow, Stock
 from tests.simulation.services import DECIDERS
 from tests.simulation.violation import must
-from tests.support.examples import begun, cancel, closed, delivery, deposit, forgotten, placed
+from tests.support.examples import (
+    cancel,
+    delivery,
+    deposit,
+    placed,
+    retention_started,
+    segments_closed,
+    segments_purged,
+)
 from tests.support.given import Tables
 
 #: An order that nothing refuses, and one for each reason to refuse it.
@@ -35,8 +43,8 @@ ORDERS: Final[dict[str, dict[str, Any]]] = {
 }
 #: More tries than these nobody needs.
 MOST_TRIES: Final = 12
-#: The state of a step whose row has left.
-LEFT: Final = "LEFT"
+#: The state of a step whose row is evicted.
+EVICTED: Final = "EVICTED"
 #: The order is placed in segment 0, of two offsets; all that comes later comes when that is closed.
 PLACED: Final = Position(1, 0)
 LATER: Final = Position(2, 0)
@@ -51,7 +59,7 @@ class Budget(NamedTuple):
     nudges: int = 1
     losses: int = 1
     repeats: int = 1
-    #: Two: it leaves, and is forgotten.
+    #: Two: it is evicted, and purged.
     evictions: int = 0
 
 
@@ -82,7 +90,7 @@ class Exploration:
     def run(self) -> int:
         """Looks at every state; how many there are."""
         services: dict[str, Rows] = dict.fromkeys(topics.INBOXES, ())
-        retention = (begun(width=2),) if self.budget.evictions else ()
+        retention = (retention_started(segment_width=2),) if self.budget.evictions else ()
         for record in (*retention, deposit("d1", "100.00"), delivery("d1", a=3), self.order):
             topic = topics.topic_of(record)
             services[topic], sends = self._decide(topic, services[topic], record, PLACED)
@@ -121,7 +129,7 @@ class Exploration:
         if isinstance(row, OrderRow) and row.status in OPEN_STATUSES:
             yield from self._nudged(state, row)
         elif row is not None and budget.evictions:
-            record = closed(0, 1, "o1") if isinstance(row, OrderRow) else forgotten(0, 1)
+            record = segments_closed(0, 1, "o1") if isinstance(row, OrderRow) else segments_purged(0, 1)
             yield _also(state, record)._replace(budget=budget._replace(evictions=budget.evictions - 1)), False
 
     def _nudged(self, state: State, row: OrderRow) -> Iterator[tuple[State, bool]]:
@@ -158,10 +166,10 @@ class Exploration:
         try:
             decision = tables.decider.decide(record, at, tables)
         except Rejected as rejection:
-            # What still comes for an order that is forgotten is set aside, and nothing else is.
+            # What still comes for a purged order is set aside, and nothing else is.
             low_watermark = tables.low_watermark(0)
             must(
-                low_watermark is not None and low_watermark.kept == 1,
+                low_watermark is not None and low_watermark.purged_below == 1,
                 "I8 accounted for",
                 f"{record}: {rejection}",
             )
@@ -179,32 +187,34 @@ class Exploration:
         self._adds_up(state, by_topic)
         status = None if row is None else row.status
         must(
-            status != "COMPLETED" or {*states} <= {"DONE", LEFT}, "I4 all or nothing", f"completed: {states}"
+            status != "COMPLETED" or {*states} <= {"DONE", EVICTED},
+            "I4 all or nothing",
+            f"completed: {states}",
         )
         must(status != "CANCELLED" or "DONE" not in states, "I4 all or nothing", f"cancelled: {states}")
         for here, following in pairwise(states):
             if here == "UNDONE":
-                must(following in ("REFUSED", "UNDONE", "VOID", LEFT), "I5 reverse order", str(states))
+                must(following in ("REFUSED", "UNDONE", "VOID", EVICTED), "I5 reverse order", str(states))
             if following == "DONE":
-                must(here in ("DONE", LEFT), "I5 in order", str(states))
+                must(here in ("DONE", EVICTED), "I5 in order", str(states))
         if not state.on_its_way and status not in OPEN_STATUSES:
-            reason = row.reason if isinstance(row, OrderRow) else "gone" if row else "forgotten"
+            reason = row.reason if isinstance(row, OrderRow) else "closed" if row else "purged"
             self.endings[str(reason or status)] += 1
             self._ended.append(state)
 
     def _adds_up(self, state: State, by_topic: Mapping[str, str | None]) -> None:
-        """What was moved is what the journals say, with the totals of the orders that have left."""
+        """What was moved is what the journals say, with the totals of the evicted orders."""
         payments, reservations = _tables(topics.PAYMENT, state), _tables(topics.INVENTORY, state)
         account = Account.decode(payments.bytes["accounts", "c1:GBP"])
         stock = Stock.decode(reservations.bytes["stock", "main:a"])
         order: Order = self.order.order
         wanted = sum(line.quantity for line in order.lines if line.sku == "a")
         paid, held = by_topic[topics.PAYMENT] == "DONE", by_topic[topics.INVENTORY] == "DONE"
-        spent, gone = _total(payments, "c1:GBP"), _total(reservations, "main:a")
+        spent, taken = _total(payments, "c1:GBP"), _total(reservations, "main:a")
         must(account.balance == 100 + spent - order.amount * paid, "I1 money", f"{account} when {by_topic}")
-        must(stock.available == 3 + gone - wanted * held, "I2 stock", f"{stock} when {by_topic}")
+        must(stock.available == 3 + taken - wanted * held, "I2 stock", f"{stock} when {by_topic}")
         must(account.balance >= 0 and stock.available >= 0, "I1 money", f"{account} {stock}")
-        must(spent in (0, -order.amount) and gone in (0, -wanted), "I1 money", f"totals {spent} and {gone}")
+        must(spent in (0, -order.amount) and taken in (0, -wanted), "I1 money", f"totals {spent} and {taken}")
 
     def _everything_ends(self) -> None:
         """From every state an ending follows by itself (I11)."""
@@ -218,16 +228,14 @@ class Exploration:
         must(stuck is None, "I11 alive", f"no ending follows from {stuck}")
 
     def _row(self, state: State) -> OrderRow | ClosedOrder | None:
-        """Nothing once the order is forgotten."""
+        """None once the order is purged."""
         return _tables(topics.CHECKOUT, state).order("o1")
 
     def _state(self, state: State, topic: str) -> str | None:
         tables = _tables(topic, state)
         if tables.low_watermark(0) is not None:
-            must(
-                tables.journal("o1") is None, "I3 one ending", f"{topic} has a row of an order that has left"
-            )
-            return LEFT
+            must(tables.journal("o1") is None, "I3 one ending", f"{topic} has a row of an evicted order")
+            return EVICTED
         row = tables.journal("o1")
         return None if row is None else str(row.state)
 
@@ -238,7 +246,7 @@ def _also(state: State, record: Record) -> State:
 
 
 def _total(tables: Tables, balance: str) -> Decimal:
-    """What the orders that have left moved there."""
+    """What the evicted orders moved there."""
     total = tables.entry(f"evicted:{balance}")
     return Decimal(total.moved) if isinstance(total, Total) else Decimal(0)
 
@@ -251,12 +259,12 @@ def _tables(topic: str, state: State) -> Tables:
 
 def _timeless(row: Any) -> Any:
     """The row as if all had happened before."""
-    gone = {
+    at_zero = {
         name: 0
         for name in ("version", "placed_at", "since", "ended_at", "done_at", "undone_at", "closed_at")
         if getattr(row, name, None) is not None
     }
-    return row._replace(**gone)
+    return row._replace(**at_zero)
 
 
 def _sorted(records: tuple[Record, ...]) -> tuple[Record, ...]:

@@ -159,7 +159,7 @@ def journal_key(record: Record) -> str:
         case PolicyChanged():
             return f"policy:{record.policy_id}"
         case OrdersEvicted():
-            return f"low_watermark:{record.source}"
+            return f"low_watermark:{record.checkout_partition}"
         case ForPartition():
             return f"low_watermark:{record.partition}"
         case _:

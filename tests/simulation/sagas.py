@@ -26,8 +26,8 @@ class Sagas:
     def __init__(self) -> None:
         self.status: dict[str, Status] = {}
         self.ended_at: dict[str, int] = {}
-        #: Orders that have left checkout, and the endings of those whose ids were used again.
-        self.left: set[str] = set()
+        #: Orders that checkout has closed, and the endings of those whose ids were used again.
+        self.closed: set[str] = set()
         self.reused: list[Status] = []
         self.states: defaultdict[str, dict[str, State]] = defaultdict(dict)
 
@@ -35,9 +35,13 @@ class Sagas:
         """After one record of that topic."""
         for put in told.puts:
             if isinstance(put.row, ClosedOrder):
-                must(put.row.status is self.status[put.key], "I3 one ending", f"{put.key} left as {put.row}")
-                self.left.add(put.key)
-                must(self._old_enough(told, put.key), "I3 one ending", f"{put.key} left too early")
+                must(
+                    put.row.status is self.status[put.key],
+                    "I3 one ending",
+                    f"{put.key} is closed as {put.row}",
+                )
+                self.closed.add(put.key)
+                must(self._old_enough(told, put.key), "I3 one ending", f"{put.key} is closed too early")
             if isinstance(put.row, OrderRow) and told.before is None:
                 self._begins_anew(put.key)
             if isinstance(put.row, OrderRow):
@@ -55,16 +59,16 @@ class Sagas:
     def _old_enough(self, told: Told, order: str) -> bool:
         """By the times of records, whatever the fold has looked at."""
         record = told.record
-        return isinstance(record, SegmentsClosed) and told.time - self.ended_at[order] >= record.after
+        return isinstance(record, SegmentsClosed) and told.time - self.ended_at[order] >= record.retention_ms
 
     def _begins_anew(self, order: str) -> None:
-        """An id may be used again when nothing is left of the order that had it."""
+        """An id may be used again when the order that had it is purged."""
         if order in self.status:
             ended = self.status[order] not in OPEN_STATUSES
-            must(ended and order in self.left, "I3 one ending", f"{order} is placed again")
+            must(ended and order in self.closed, "I3 one ending", f"{order} is placed again")
             self.reused.append(self.status.pop(order))
             self.states.pop(order, None)
-            self.left.discard(order)
+            self.closed.discard(order)
 
     def _ordered(self, order: str, row: OrderRow) -> None:
         before = self.status.get(order)

@@ -7,20 +7,20 @@ from typing import Final, NamedTuple
 from saga_app import topics
 from saga_app.core.records import StepName
 from tests.support.examples import (
-    begun,
     cancel,
-    closed,
     completed,
     delivery,
     deposit,
-    forgotten,
-    left,
     order,
+    orders_evicted,
     pay,
     placed,
     refund,
     release,
     reserve,
+    retention_started,
+    segments_closed,
+    segments_purged,
     step_request,
 )
 from tests.support.given import SECOND
@@ -61,39 +61,43 @@ _OTHER: Final = placed(amount="41.00")
 _ENDED: Final = step_request(completed(), "0:1")
 
 
-def _retention_at_checkout() -> Scope:
-    """An order that ended is closed, too early or not; it ends again, and people repeat themselves."""
-    closes = closed(0, 2, "o1", after=2 * SECOND)
-    return Scope(topics.CHECKOUT, (begun(width=1), placed(), _ENDED), (closes, _OTHER, cancel(), _ENDED))
+def _closing_at_checkout() -> Scope:
+    """Segments are closed, too early or not; the order ends again, and people repeat themselves."""
+    closes = segments_closed(0, 2, "o1", retention_ms=2 * SECOND)
+    return Scope(
+        topics.CHECKOUT,
+        (retention_started(segment_width=1), placed(), _ENDED),
+        (closes, _OTHER, cancel(), _ENDED),
+    )
 
 
 def _purge_at_checkout() -> Scope:
-    """An order that has left is forgotten, and its id is used again."""
-    before = (begun(width=1), placed(), _ENDED, closed(0, 2, "o1"))
-    return Scope(topics.CHECKOUT, before, (forgotten(0, 2), _OTHER, cancel(), _ENDED), length=2)
+    """An evicted order is purged, and its id is used again."""
+    before = (retention_started(segment_width=1), placed(), _ENDED, segments_closed(0, 2, "o1"))
+    return Scope(topics.CHECKOUT, before, (segments_purged(0, 2), _OTHER, cancel(), _ENDED), length=2)
 
 
 def _eviction_at_payment() -> Scope:
-    """A paid order leaves, its step requests come again, and its id is used again."""
+    """A paid order is evicted, its step requests come again, and its id is used again."""
     first = order(customer_id="c1")
-    paid, leaves = step_request(pay(first)), left(0, 1, "o1")
+    paid, evicts = step_request(pay(first)), orders_evicted(0, 1, "o1")
     again = step_request(pay(order(amount="41.00", customer_id="c1")), "0:1")
-    kinds = (leaves, again, paid, step_request(refund(first)))
-    return Scope(topics.PAYMENT, (deposit(), paid), kinds, {again: leaves})
+    kinds = (evicts, again, paid, step_request(refund(first)))
+    return Scope(topics.PAYMENT, (deposit(), paid), kinds, {again: evicts})
 
 
 def _evicted_at_inventory() -> Scope:
-    """An order has left, its id is used again and leaves again; leavings come in the wrong sequence."""
+    """An order was evicted, its id is used again and evicted again; evictions come in the wrong sequence."""
     first, second = order(lines=(("a", 2), ("b", 1))), order(lines=(("a", 1),))
-    leaves, leaves_again, too_far = (
-        left(*each, step=StepName.INVENTORY) for each in ((0, 1, "o1"), (1, 2, "o1"), (2, 3))
+    evicts, evicts_again, too_far = (
+        orders_evicted(*each, step=StepName.INVENTORY) for each in ((0, 1, "o1"), (1, 2, "o1"), (2, 3))
     )
     again = step_request(reserve(second), "0:1")
     return Scope(
         topics.INVENTORY,
-        (delivery("d1", a=4, b=2), step_request(reserve(first)), leaves),
-        (again, leaves_again, too_far, step_request(release(second), "0:1")),
-        {leaves_again: again},
+        (delivery("d1", a=4, b=2), step_request(reserve(first)), evicts),
+        (again, evicts_again, too_far, step_request(release(second), "0:1")),
+        {evicts_again: again},
         length=2,
     )
 
@@ -108,8 +112,8 @@ SCOPES: Final[dict[str, Scope]] = {
     "shipping": _plain(topics.SHIPPING, (), (0, 1, 2, 4, 5)),
     # Placed; then placed again, cancelled, two deadlines, both endings.
     "checkout": _plain(topics.CHECKOUT, (0,), (0, 1, 2, 3, 4, 5)),
-    "leaving checkout": _retention_at_checkout(),
-    "forgetting checkout": _purge_at_checkout(),
-    "leaving payment": _eviction_at_payment(),
-    "left inventory": _evicted_at_inventory(),
+    "closing at checkout": _closing_at_checkout(),
+    "purge at checkout": _purge_at_checkout(),
+    "eviction at payment": _eviction_at_payment(),
+    "evicted at inventory": _evicted_at_inventory(),
 }

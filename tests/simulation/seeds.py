@@ -46,7 +46,7 @@ def run_seed(seed: int) -> Outcome:
     counts.update({f"bit {name}": 1 for name in world.fault_mix.faults if world.bit[name]})
     counts.update({f"record {verdict}": count for verdict, count in world.verdicts.items()})
     counts.update({f"ending {status}": 1 for status in world.watch.sagas.status.values()})
-    counts["orders that left"] = len(world.watch.sagas.left) + len(world.watch.sagas.reused)
+    counts["orders closed"] = len(world.watch.sagas.closed) + len(world.watch.sagas.reused)
     counts["ids used again"] = len(world.watch.sagas.reused)
     counts["steps"] = sum(world.bit.values())
     counts["records"] = sum(map(len, world.kafka.inboxes.values()))
@@ -94,7 +94,7 @@ class Report:
             f"{sum(counts[f'step {name}'] for name in kills)} workers killed, "
             f"{counts['step killed at a point']} of them between two steps of a round or a restore; "
             f"{counts['step lease lost']} zombies ended themselves",
-            f"orders: {endings}; {counts['orders that left']} left, {counts['ids used again']} ids were used again",
+            f"orders: {endings}; {counts['orders closed']} evicted, {counts['ids used again']} ids used again",
         ]
 
 

@@ -15,10 +15,10 @@ SCOPE = {
     "inventory": (2, 2, 1_750),
     "shipping": (2, 5, 900),
     "checkout": (2, 6, 3_200),
-    "leaving checkout": (2, 2, 2_100),
-    "forgetting checkout": (1, 4, 2_400),
-    "leaving payment": (2, 2, 1_800),
-    "left inventory": (1, 4, 2_700),
+    "closing at checkout": (2, 2, 2_100),
+    "purge at checkout": (1, 4, 2_400),
+    "eviction at payment": (2, 2, 1_800),
+    "evicted at inventory": (1, 4, 2_700),
 }
 
 
@@ -46,8 +46,8 @@ def test_an_order_ends_in_whatever_sequence_its_records_come(name: str) -> None:
 
 @pytest.mark.slow("a long time for every sequence")
 @pytest.mark.parametrize("name", ORDERS)
-def test_an_order_leaves_for_good_in_whatever_sequence_its_records_come(name: str) -> None:
+def test_an_order_is_evicted_for_good_in_whatever_sequence_its_records_come(name: str) -> None:
     order = Exploration(name, Budget(nudges=0, evictions=2))
     assert order.run() > 10_000
-    ends = {"requested", "gone", "forgotten", "COMPLETED" if name == "accepted" else name}
+    ends = {"requested", "closed", "purged", "COMPLETED" if name == "accepted" else name}
     assert set(order.endings) == ends

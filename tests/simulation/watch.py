@@ -23,7 +23,7 @@ _TOPIC_OF: Final = {
     for topic, decider in DECIDERS.items()
     for table in (decider.journal, *([] if decider.balances is None else [decider.balances]))
 }
-#: What the retention timer says when it likes: the fold judges it.
+#: Records that the retention timer sends when it likes: the decider judges them.
 _RETENTION: Final = (b'{"type":"RetentionStarted"', b'{"type":"SegmentsClosed"', b'{"type":"SegmentsPurged"')
 
 
@@ -138,7 +138,7 @@ class Watch:
             )
 
     def _is_dropped(self, oracle: Oracle, table: str, key: str, value: bytes) -> bool:
-        """Whether a restore may write nothing here: the row had left when the low watermark came to this version."""
+        """True if a restore may write a tombstone here: the row was evicted when the low watermark got this version."""
         version = version_of(value)
         keys = (low_watermark_key(place[1]) for place in self.truths)
         moved = any((table, each, version) in oracle.rows for each in keys)
@@ -152,7 +152,7 @@ class Watch:
         return bool(versions) and is_tombstone(oracle.rows[table, key, max(versions)])
 
     def _has_low_watermark(self, table: str, partition: int, version: int) -> bool:
-        """Whether the changelog says which rows have left, so that a restore drops them; `agree` knows which."""
+        """True if the changelog has the low watermark by which a restore drops rows; `agree` knows which."""
         partitions = {place[1] for place in self.truths}
         keys = ((table, partition, low_watermark_key(each)) for each in partitions)
         return any(self._written.get(key, -1) >= version for key in keys)

@@ -50,7 +50,7 @@ class Around(Protocol):
     group: Group
     now: int
     ages: Ages
-    width: int
+    segment_width: int
 
 
 class Worker:
@@ -80,9 +80,9 @@ class Worker:
         self.clock = DeadlineTimer(self, lambda: self.world.now + machine.skew, tick=0)
         self._written = Kept[Record](MOST_WRITTEN)
         self.rounds = {topic: self._round(topic) for topic in DECIDERS}
-        kafka, ages, width = world.kafka, world.ages, world.width
+        kafka, ages, width = world.kafka, world.ages, world.segment_width
         self.retention_timer = RetentionTimer(
-            self, kafka.partitions, ages, lambda: self.world.now + machine.skew, tick=0, width=width
+            self, kafka.partitions, ages, lambda: self.world.now + machine.skew, tick=0, segment_width=width
         )
         self.jobs: dict[str, Job] = {
             CLOCK: Job(self.clock.run()),

@@ -51,10 +51,10 @@ class World:
             Machine(f"m{number}", (scene.below(7_201) - 3_600) * 1_000 * skewed)
             for number in range(1 + scene.below(3))
         ]
-        leaves = "leave" in self.fault_mix.faults
-        #: When orders leave and are forgotten, and how many offsets are one segment.
-        self.ages = Ages(scene.pick((0, 2_000, 20_000)), scene.pick((0, 5_000, None))) if leaves else NEVER
-        self.width = 1 + scene.below(4)
+        evicts = "evict" in self.fault_mix.faults
+        #: When orders are evicted and purged, and how many offsets are one segment.
+        self.ages = Ages(scene.pick((0, 2_000, 20_000)), scene.pick((0, 5_000, None))) if evicts else NEVER
+        self.segment_width = 1 + scene.below(4)
         self.now = BEGINNING
         self.workers: list[Worker] = []
         self.errands = list(choices.customers)
@@ -76,8 +76,8 @@ class World:
             for machine in self.machines:
                 self.start(machine)
             self._storm()
-            if self.ages.leave is not None:
-                # Few orders end before the faults stop: so there are faults once more while the others leave.
+            if self.ages.evict is not None:
+                # Few orders end before the faults stop: so there are faults once more while the others are evicted.
                 self.errands = list(self._tape.customers)
                 self._storm()
         finally:

@@ -89,24 +89,38 @@ def countries(policy_id: str, *codes: str) -> records.PolicyChanged:
     return records.PolicyChanged(policy_id=policy_id, countries=codes)
 
 
-def begun(width: int = 2) -> records.RetentionStarted:
-    return records.RetentionStarted(partition=0, width=width)
+def retention_started(segment_width: int = 2) -> records.RetentionStarted:
+    return records.RetentionStarted(partition=0, segment_width=segment_width)
 
 
-def closed(first: int, below: int, *order_ids: str, after: int = 0) -> records.SegmentsClosed:
-    orders = tuple(records.EvictedOrder(order_id=each, at=(0, 0, 0)) for each in order_ids)
+def segments_closed(first: int, below: int, *order_ids: str, retention_ms: int = 0) -> records.SegmentsClosed:
+    orders = tuple(records.EvictedOrder(order_id=each, partitions=(0, 0, 0)) for each in order_ids)
     return records.SegmentsClosed(
-        partition=0, first=first, below=below, after=after, partitions=1, orders=orders
+        partition=0,
+        first_segment=first,
+        below_segment=below,
+        retention_ms=retention_ms,
+        partition_count=1,
+        orders=orders,
     )
 
 
-def forgotten(first: int, below: int, after: int = 0) -> records.SegmentsPurged:
-    return records.SegmentsPurged(partition=0, first=first, below=below, after=after)
+def segments_purged(first: int, below: int, retention_ms: int = 0) -> records.SegmentsPurged:
+    return records.SegmentsPurged(
+        partition=0, first_segment=first, below_segment=below, retention_ms=retention_ms
+    )
 
 
-def left(first: int, below: int, *order_ids: str, step: StepName = StepName.PAYMENT) -> records.OrdersEvicted:
+def orders_evicted(
+    first: int, below: int, *order_ids: str, step: StepName = StepName.PAYMENT
+) -> records.OrdersEvicted:
     return records.OrdersEvicted(
-        partition=0, step=step, source=0, first=first, below=below, order_ids=order_ids
+        partition=0,
+        step=step,
+        checkout_partition=0,
+        first_segment=first,
+        below_segment=below,
+        order_ids=order_ids,
     )
 
 

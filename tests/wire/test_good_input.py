@@ -90,29 +90,37 @@ RECORDS: dict[str, st.SearchStrategy[Any]] = {
     "OrderCancelled": st.builds(records.OrderCancelled, order_id=IDENTIFIERS, segment=SEGMENTS, **TURNED),
     **{model.__name__: st.builds(model, order=orders(), segment=SEGMENTS) for model in DOS},
     **{model.__name__: st.builds(model, order=orders(), segment=SEGMENTS, **TURNED) for model in UNDOS},
-    "RetentionStarted": st.builds(records.RetentionStarted, partition=NUMBERS, width=st.integers(1, 64)),
+    "RetentionStarted": st.builds(
+        records.RetentionStarted, partition=NUMBERS, segment_width=st.integers(1, 64)
+    ),
     "SegmentsClosed": st.builds(
         records.SegmentsClosed,
         partition=NUMBERS,
-        first=NUMBERS,
-        below=BELOW,
-        after=NUMBERS,
-        partitions=st.just(8),
+        first_segment=NUMBERS,
+        below_segment=BELOW,
+        retention_ms=NUMBERS,
+        partition_count=st.just(8),
         orders=st.lists(
-            st.builds(records.EvictedOrder, order_id=IDENTIFIERS, at=st.tuples(*[st.integers(0, 7)] * 3)),
+            st.builds(
+                records.EvictedOrder, order_id=IDENTIFIERS, partitions=st.tuples(*[st.integers(0, 7)] * 3)
+            ),
             max_size=3,
         ).map(tuple),
     ),
     "SegmentsPurged": st.builds(
-        records.SegmentsPurged, partition=NUMBERS, first=NUMBERS, below=NUMBERS, after=NUMBERS
+        records.SegmentsPurged,
+        partition=NUMBERS,
+        first_segment=NUMBERS,
+        below_segment=NUMBERS,
+        retention_ms=NUMBERS,
     ),
     "OrdersEvicted": st.builds(
         records.OrdersEvicted,
         partition=NUMBERS,
         step=st.sampled_from([StepName.PAYMENT, StepName.INVENTORY, StepName.SHIPPING]),
-        source=NUMBERS,
-        first=NUMBERS,
-        below=BELOW,
+        checkout_partition=NUMBERS,
+        first_segment=NUMBERS,
+        below_segment=BELOW,
         order_ids=st.lists(IDENTIFIERS, max_size=3, unique=True).map(tuple),
     ),
     "FundsDeposited": deposits(),

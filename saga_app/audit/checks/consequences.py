@@ -17,7 +17,7 @@ from saga_app.audit.checks.matching import (
 from saga_app.audit.checks.orders import JOURNALS
 from saga_app.audit.context import Scope
 from saga_app.audit.findings import Breach, Findings
-from saga_app.audit.scratch import FOLDED, LEFT, Stores
+from saga_app.audit.scratch import EVICTED, FOLDED, Stores
 from saga_app.core.rows import version_of
 
 #: How a kind of thing is counted, and of which invariant.
@@ -83,5 +83,5 @@ def _is_superseded(pair: Pair, scope: Scope, stores: Stores) -> bool:
     if wanted.order is None or wanted.offset >= scope.limits.committed[wanted.place]:
         return False
     row = stores.store(FOLDED, (JOURNALS[wanted.topic], wanted.partition)).get(wanted.order.encode())
-    left = stores.store(LEFT, wanted.place).scan(f"{wanted.order} ".encode())
-    return any(version_of(each) > wanted.offset for each in (row, *(each for _, each in left)) if each)
+    evicted = stores.store(EVICTED, wanted.place).scan(f"{wanted.order} ".encode())
+    return any(version_of(each) > wanted.offset for each in (row, *(each for _, each in evicted)) if each)

@@ -22,7 +22,7 @@ WANTED: Final = "wanted"
 FOUND: Final = "found"
 LATER: Final = "later"
 KNOWN: Final = "known"
-#: What was wanted, and is superseded by a row that may have left since.
+#: What was wanted, and is superseded by a row that may have been removed since.
 SETTLED: Final = "settled"
 SIDES: Final = (WANTED, FOUND, LATER, KNOWN, SETTLED)
 #: The kinds of things that are matched.

@@ -6,7 +6,7 @@ from saga_app import topics
 from saga_app.audit.context import Scope
 from saga_app.audit.cuts import Cut
 from saga_app.audit.findings import Breach, Findings
-from saga_app.audit.scratch import ASKED, FOLDED, GAPS, LEFT, TURNED, Stores, evicted_key
+from saga_app.audit.scratch import ASKED, EVICTED, FOLDED, GAPS, TURNED, Stores, order_and_segment
 from saga_app.core.checkout import Checkout
 from saga_app.core.order import Order
 from saga_app.core.retention.rows import LowWatermark
@@ -44,7 +44,7 @@ class Orders:
         for key, data in self.stores.store(FOLDED, (JOURNALS[topics.CHECKOUT], self.place[1])).scan():
             row = decode(JOURNALS[topics.CHECKOUT], key.decode(), data)
             if isinstance(row, ClosedOrder):
-                self.findings.count("I3", f"{row.status} and left")
+                self.findings.count("I3", f"{row.status} and closed")
             if not isinstance(row, OrderRow):
                 continue
             self.findings.count("I3", str(row.status))
@@ -52,9 +52,9 @@ class Orders:
                 self.findings.count("I3", f"cancelled: {row.reason}")
             self._look(key, row)
         counted, self.findings = self.findings, Findings()
-        for key, data in self.stores.store(LEFT, self.place).scan():
+        for key, data in self.stores.store(EVICTED, self.place).scan():
             self._look(key.partition(b" ")[0], OrderRow.decode(data))
-        # Those that left are counted by their small rows.
+        # Evicted orders are counted by their small rows.
         for breach in self.findings.breaches:
             counted.breach(breach)
         return counted
@@ -71,7 +71,7 @@ class Orders:
         wanted = row.status is Status.COMPLETED
         for topic, step in topics.STEPS.items():
             step_row = self._step_row(topic, row, order)
-            if step_row is None and self._has_left(topic, row, order):
+            if step_row is None and self._is_evicted(topic, row, order):
                 # An earlier audit has looked at it.
                 continue
             state = step_row and step_row.state
@@ -103,22 +103,24 @@ class Orders:
                 self._broken("I5", key, None, what, f"{JOURNALS[asking]}.version")
 
     def _step_row(self, topic: str, row: OrderRow, order: Order) -> JournalRow | None:
-        """The row of this order, not of another one that has its id: as it is, or as it was when it left."""
+        """The row of this order, not of another one that has its id: as it is, or as it was when it was evicted."""
         data = self._store(FOLDED, JOURNALS[topic], topic, order).get(order.order_id.encode())
         found = None if data is None else JournalRow.decode(data)
         if row.segment is None or (found is not None and found.segment == row.segment):
             return found
-        left = self._store(LEFT, topic, topic, order).get(evicted_key(order.order_id, row.segment))
-        return None if left is None else JournalRow.decode(left)
+        evicted = self._store(EVICTED, topic, topic, order).get(
+            order_and_segment(order.order_id, row.segment)
+        )
+        return None if evicted is None else JournalRow.decode(evicted)
 
-    def _has_left(self, topic: str, row: OrderRow, order: Order) -> bool:
-        """Whether this audit does not know the row because it left before the first record that is read."""
+    def _is_evicted(self, topic: str, row: OrderRow, order: Order) -> bool:
+        """True if this audit does not know the row because it was evicted before the first record that is read."""
         place = topic, self._partition(topic, order)
         if row.segment is None or (self.scope.limits.is_whole(place) and not self.scope.limits.start(place)):
             return False
-        source, number = parts_of(row.segment)
-        data = self._store(FOLDED, JOURNALS[topic], topic, order).get(low_watermark_key(source).encode())
-        return data is not None and number < LowWatermark.decode(data).below
+        partition, number = parts_of(row.segment)
+        data = self._store(FOLDED, JOURNALS[topic], topic, order).get(low_watermark_key(partition).encode())
+        return data is not None and number < LowWatermark.decode(data).evicted_below
 
     def _found(self, topic: str, order: Order) -> int:
         return self.scope.limits.found[topic, self._partition(topic, order)]

@@ -7,10 +7,10 @@ from saga_app import topics
 from saga_app.audit.checkpoints import files
 from saga_app.audit.context import Scope
 from saga_app.audit.findings import Breach, Findings
-from saga_app.audit.scratch import FOLDED, GAPS, LOGGED, REACHED, RETENTION, TURNED, Stores, side_by_side
-from saga_app.core.retention.rows import LowWatermarks
+from saga_app.audit.scratch import FOLDED, GAPS, LOGGED, REACHED, REMOVED, TURNED, Stores, side_by_side
+from saga_app.core.retention.low_watermarks import LowWatermarks
 from saga_app.core.row_keys import KeyKind, order_in
-from saga_app.core.rows import version_of
+from saga_app.core.rows import is_closed, version_of
 from saga_app.engine.stores import changelog
 from saga_app.engine.stores.changelog import Logged
 from saga_app.engine.stores.errors import DiskFailed, StoreDamaged
@@ -95,14 +95,12 @@ class Table:
     def _compare_fold(self) -> None:
         folded, logged = self.stores.store(FOLDED, self.place), self.stores.store(LOGGED, self.place)
         committed = self.scope.limits.committed[self.inbox]
-        retention = self.stores.store(RETENTION, self.place)
+        removed = self.stores.store(REMOVED, self.place)
         for key, mine, other in side_by_side(folded.scan(), logged.scan()):
             if mine == other:
                 self.findings.count("I7", "rows")
             elif (
-                mine is None
-                and (since := retention.get(key))
-                and version_of(other or b"") < version_of(since)
+                mine is None and (since := removed.get(key)) and version_of(other or b"") < version_of(since)
             ):
                 self.findings.count("I7", "rows under way")
             elif mine is None or (other is not None and version_of(other) > version_of(mine)):
@@ -135,7 +133,7 @@ class Table:
             logged = self.stores.store(LOGGED, self.place)
             low_watermarks = LowWatermarks(logged.scan(KeyKind.LOW_WATERMARK.prefix))
             for key, mine, other in side_by_side(store.scan(), mark.scan()):
-                # Rows that have left since may be there on one side only.
+                # Rows that were removed since may be there on one side only.
                 if mine == other or low_watermarks.is_below(key, mine or other or b""):
                     self.findings.count("I7", "rows in stores")
                 elif mine is None or (other is not None and version_of(mine) < version_of(other)):
@@ -156,15 +154,10 @@ class Table:
         )
 
 
-def is_under_way(left: bytes | None, row: bytes, committed: int) -> bool:
-    """Whether the row has left since, by a record whose consequences need not be in the changelog yet."""
-    return left is not None and version_of(left) >= committed and version_of(left) > version_of(row)
-
-
 def is_turned(key: bytes, row: bytes) -> bool:
-    """Whether it is the row of an order that goes back; what is left of one that is gone says nothing of that."""
+    """True if it is the row of an order that goes back; the small row of an evicted one says nothing of that."""
     head = row[:80]
-    return order_in(key) is not None and not any(mark in head for mark in (*_FORWARD, b'"gone":'))
+    return order_in(key) is not None and not is_closed(row) and not any(mark in head for mark in _FORWARD)
 
 
 def difference(mine: bytes, other: bytes) -> str:

@@ -38,15 +38,15 @@ def state_of(row: StatusRow) -> State | Status:
     if isinstance(row, OrderRow):
         return row.status
     if isinstance(row, ClosedOrder):
-        return row.gone
+        return row.closed
     assert isinstance(row, JournalRow)
     return row.state
 
 
 def _of_retention(topic: str, row: StatusRow | None) -> str:
     if topic in topics.STEPS:
-        return f"{topics.STEPS[topic].name}: left; nothing is kept but what it moved, in a total"
-    return "forgotten: its id is free" if row is None else f"left: only that it is {state_of(row)} is kept"
+        return f"{topics.STEPS[topic].name}: evicted; only what it moved is kept, in the totals"
+    return "purged: its id is free" if row is None else f"closed: only that it is {state_of(row)} is kept"
 
 
 def _of_step(step: Step, record: Record, row: JournalRow, verdict: Verdict) -> str:
@@ -68,7 +68,7 @@ def _of_step(step: Step, record: Record, row: JournalRow, verdict: Verdict) -> s
 
 def _of_checkout(record: Record, row: OrderRow | ClosedOrder | None, verdict: Verdict) -> str:
     if isinstance(row, ClosedOrder):
-        return f"{record.type} changed nothing; it is {row.status} and has left"
+        return f"{record.type} changed nothing; it is {row.status} and closed"
     if row is None:
         return f"{record.type} changed nothing"
     match record:

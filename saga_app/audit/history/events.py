@@ -15,7 +15,7 @@ StatusRow = OrderRow | ClosedOrder | JournalRow
 class Event(NamedTuple):
     """One record about the order, where it stands, and what became of it: `told` is None where nobody can tell.
 
-    `order_id` tells which of the orders that leave together is meant.
+    `order_id` tells which of the orders that are evicted together is meant.
     """
 
     place: Place

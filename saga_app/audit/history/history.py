@@ -29,7 +29,7 @@ from saga_app.kafka.headers import headers_of
 from saga_app.kafka.messages import Message, Place
 from saga_app.settings import Settings
 
-#: The last are of orders that leave.
+#: The last are about eviction.
 _SEQUENCE: Final = (*SEQUENCE, "SegmentsClosed", "OrdersEvicted", "SegmentsPurged")
 #: Records about whole partitions.
 _FOR_ALL: Final = (
@@ -106,7 +106,7 @@ class _Telling:
                 continue
             told = decider.decide(message)
             if told.record is not None and (
-                order_of(told.record) == self.order_id or self.order_id in told.left
+                order_of(told.record) == self.order_id or self.order_id in told.evicted
             ):
                 yield Event(place, message, told.record, told, self.order_id)
             decider.write()

@@ -9,14 +9,14 @@ written old rows behind new ones. Such a key is written again by its new owner, 
 was written last.
 
 A tombstone is a row too, of its version. When it is itself compacted away, the low watermarks still say which rows
-must not be there (`docs/decisions/0010-order-retention.md`). Those rows are known at the end, with the last low
+must not be there (`docs/explanation/retention.md`). Those rows are known at the end, with the last low
 watermark, and stay on disk until their tombstones are written: the disk never runs ahead of the changelog.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from saga_app.core.retention.rows import LowWatermarks
+from saga_app.core.retention.low_watermarks import LowWatermarks
 from saga_app.core.row_keys import KeyKind
 from saga_app.core.rows import Tombstone, version_of
 from saga_app.engine.ports import Store, contiguous, row_record
@@ -83,21 +83,21 @@ def _highest(chunk: Iterable[Logged], store: Store, stale: dict[bytes, Stale]) -
 
 
 def _below_low_watermark(store: Store, keys: Iterable[bytes] | None) -> dict[bytes, bytes]:
-    """Nothing in place of each row, of these or of all, that must not be there any more."""
+    """Tombstones for the rows, of these keys or of all, that must not be there any more."""
     low_watermarks = LowWatermarks(store.scan(KeyKind.LOW_WATERMARK.prefix))
     if not low_watermarks:
         return {}
     rows = store.scan(b"") if keys is None else ((key, store.get(key) or b"") for key in sorted(keys))
-    nothing = Tombstone(low_watermarks.version).encode()
-    late = {key: nothing for key, row in rows if low_watermarks.is_below(key, row)}
+    tombstone = Tombstone(low_watermarks.version).encode()
+    late = {key: tombstone for key, row in rows if low_watermarks.is_below(key, row)}
     if keys is not None and any(key.startswith(_CLOSED) for key in late):
-        # Who forgot these orders was stopped before their tombstones, and now nothing names them any more.
+        # The worker that purged these orders was stopped before their tombstones, and no other row names them.
         return _below_low_watermark(store, None)
     return late
 
 
 def repair_records(changelog: Changelog, restored: Restored) -> list[Outgoing]:
-    """The rows that are to be written again; names after what they name, in case that only some are written."""
+    """The rows to write again; a row that names orders comes after theirs, in case only some are written."""
     repairs = sorted(restored.repairs.items(), key=lambda repair: repair[0].startswith(_CLOSED))
     return [row_record(changelog.topic, changelog.partition, key, row) for key, row in repairs]
 

@@ -26,7 +26,7 @@ def follow(
 ) -> int:
     """Copies until SIGTERM or SIGINT, with `once` until the end; with `empty` from the beginning. Records copied.
 
-    Raises `DatabaseWrong`, also where `empty` would remove orders that may have left the topics, unless `force` is set.
+    Raises `DatabaseWrong`, also where `empty` would remove orders that may be evicted, unless `force` is set.
     """
 
     async def run() -> int:
@@ -37,7 +37,7 @@ def follow(
         try:
             if empty:
                 await database.make()
-                await Sink(database).empty(None if force else _left_before(settings))
+                await Sink(database).empty(None if force else _evicted_before(settings))
             await _until_signal(lambda stop: follower.run(stop, once=once))
         finally:
             if tracer is not None and tracing is not None:
@@ -51,8 +51,8 @@ def follow(
     return asyncio.run(run())
 
 
-def _left_before(settings: Settings) -> int | None:
-    """Orders that ended before this moment may have left the tables."""
+def _evicted_before(settings: Settings) -> int | None:
+    """Orders that ended before this moment may be evicted from the tables."""
     age = settings.order_retention
     return None if age is None else time.time_ns() // 1_000_000 - age
 

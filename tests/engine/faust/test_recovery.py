@@ -176,7 +176,7 @@ async def test_stock_faust_restores_the_row_that_was_written_last(tmp_path: Path
 @pytest.mark.live
 @in_a_loop
 async def test_what_an_overtaken_restore_loaded_late_is_forgotten(kafka: Broker, tmp_path: Path) -> None:
-    """Its files are closed: whoever looked for orders that leave in them would end the worker."""
+    """Its files are closed: a retention timer that looked into them would end the worker."""
     app = our_app(tmp_path, kafka.address, unique("saga"), partitions=2)
     make_topics(
         kafka.address, *(topics.changelog(app.settings.app_id, table) for table in TABLES), partitions=2

@@ -1,4 +1,4 @@
-"""Restore where orders have left: tombstones are rows with a version, and low watermarks say what was written late."""
+"""Restore after an eviction: tombstones are rows with a version, and low watermarks tell which rows are late writes."""
 
 import pytest
 
@@ -9,12 +9,12 @@ from saga_app.engine.stores.restore import repair_records, repaired, restore
 from saga_app.kafka.messages import Outgoing
 from tests.support.memory import Broker, Disk, MemoryChangelog, MemoryStore
 
-LOW_WATERMARK = ("low_watermark:0", LowWatermark(8, below=4).encode())
-GONE = ("a", Tombstone(8).encode())
-FORGETS = ("low_watermark:0", LowWatermark(9, below=4, kept=4, width=1).encode())
+LOW_WATERMARK = ("low_watermark:0", LowWatermark(8, evicted_below=4).encode())
+TOMBSTONE = ("a", Tombstone(8).encode())
+PURGED = ("low_watermark:0", LowWatermark(9, evicted_below=4, purged_below=4, segment_width=1).encode())
 NAMES = (
     "closed:0000000000000004",
-    b'{"version":8,"segment":"0:3","order_ids":["a"],"first":0,"closed_at":1}',
+    b'{"version":8,"segment":"0:3","order_ids":["a"],"first_segment":0,"closed_at":1}',
 )
 
 
@@ -42,11 +42,11 @@ def has_a(log: MemoryChangelog, repair: bool = True) -> bool:
 
 
 def test_a_tombstone_removes_the_row() -> None:
-    assert not has_a(changelog(row(1, 3), LOW_WATERMARK, GONE))
+    assert not has_a(changelog(row(1, 3), LOW_WATERMARK, TOMBSTONE))
 
 
 def test_a_row_that_was_written_behind_its_tombstone_does_not_come_back() -> None:
-    assert not has_a(changelog(row(1, 3), LOW_WATERMARK, GONE, row(1, 3)))
+    assert not has_a(changelog(row(1, 3), LOW_WATERMARK, TOMBSTONE, row(1, 3)))
 
 
 def test_nor_does_it_where_the_tombstone_was_compacted_away() -> None:
@@ -57,13 +57,13 @@ def test_a_row_whose_tombstone_a_crash_left_out_is_dropped() -> None:
     assert not has_a(changelog(row(1, 3), LOW_WATERMARK))
 
 
-@pytest.mark.parametrize("log", [(LOW_WATERMARK, GONE), (LOW_WATERMARK,)])
+@pytest.mark.parametrize("log", [(LOW_WATERMARK, TOMBSTONE), (LOW_WATERMARK,)])
 def test_a_later_order_with_the_same_id_stays(log: tuple[tuple[str, bytes], ...]) -> None:
     assert has_a(changelog(row(1, 3), *log, row(9, 5)))
 
 
 def test_a_late_tombstone_does_not_remove_a_later_order() -> None:
-    assert has_a(changelog(row(1, 3), LOW_WATERMARK, GONE, row(9, 5), GONE))
+    assert has_a(changelog(row(1, 3), LOW_WATERMARK, TOMBSTONE, row(9, 5), TOMBSTONE))
 
 
 def test_a_tombstone_that_none_of_ours_wrote_is_older_than_every_row() -> None:
@@ -72,7 +72,7 @@ def test_a_tombstone_that_none_of_ours_wrote_is_older_than_every_row() -> None:
     assert has_a(log)
 
 
-def test_the_row_stays_on_disk_until_nothing_is_written_in_its_place() -> None:
+def test_the_row_stays_on_disk_until_its_tombstone_is_written() -> None:
     log, disk = changelog(row(1, 3), LOW_WATERMARK), Disk()
     for _ in range(2):
         restored = restore(log, log.end(), onto := MemoryStore(disk))
@@ -80,16 +80,16 @@ def test_the_row_stays_on_disk_until_nothing_is_written_in_its_place() -> None:
         assert set(restored.repairs) == {b"a"}
 
 
-def test_small_rows_go_with_the_names_of_those_who_were_forgotten_wherever_they_lie() -> None:
-    """The worker that forgot them was stopped behind its low watermark, and a disk has read the small row long ago."""
-    log, onto = changelog(row(8, 3), NAMES, FORGETS), MemoryStore(Disk())
+def test_small_rows_of_purged_orders_are_removed_with_the_row_that_names_them_wherever_they_lie() -> None:
+    """The worker that purged them was stopped behind its low watermark, and a disk has read the small row long ago."""
+    log, onto = changelog(row(8, 3), NAMES, PURGED), MemoryStore(Disk())
     restore(log, 1, onto)
     restored = restore(log, log.end(), onto)
     assert [record.key for record in repair_records(log, restored)] == [b"a", NAMES[0].encode()]
 
 
-def test_names_are_removed_after_what_they_name_or_an_older_disk_could_not_find_it_any_more() -> None:
-    log = changelog(row(8, 3), NAMES, ("z", b'{"version":8,"segment":"0:3"}'), FORGETS)
+def test_the_row_that_names_orders_is_removed_after_theirs_or_an_older_disk_could_not_find_them() -> None:
+    log = changelog(row(8, 3), NAMES, ("z", b'{"version":8,"segment":"0:3"}'), PURGED)
     restored = restore(log, log.end(), MemoryStore(Disk()))
     assert [record.key for record in repair_records(log, restored)] == [b"a", b"z", NAMES[0].encode()]
 

@@ -1,4 +1,4 @@
-"""Orders that leave too early, not for good, or with what must stay."""
+"""Orders that are evicted too early, not for good, or with what must stay."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -8,11 +8,11 @@ import pytest
 from saga_app.core import checkout
 from saga_app.core.decider import Decision, Position, Put, Rows, Verdict
 from saga_app.core.records import OrdersEvicted, SegmentsClosed
-from saga_app.core.retention import segments
+from saga_app.core.retention import eviction, segments
 from saga_app.core.retention.rows import LowWatermark
 from saga_app.core.row_keys import low_watermark_key
 from saga_app.core.rows import ClosedOrder, OrderRow, Tombstone
-from saga_app.engine import retention as clock
+from saga_app.engine import retention as timer
 from saga_app.engine import round as rounds
 from saga_app.engine.ports import Store, row_record
 from saga_app.engine.stores import restore
@@ -23,12 +23,12 @@ is_over = segments.is_over
 
 
 def totals_are_not_kept(patch: pytest.MonkeyPatch) -> None:
-    """What the orders moved is added to the totals, and then nothing else of them is kept."""
+    """What the orders moved is added to the totals before their rows are removed."""
 
     def none(journal: str, record: OrdersEvicted, at: Position, rows: Rows) -> Iterator[Put]:
         return iter(())
 
-    patch.setattr(segments, "_totals", none)
+    patch.setattr(eviction, "_totals", none)
 
 
 def a_late_step_request_is_decided(patch: pytest.MonkeyPatch) -> None:
@@ -37,17 +37,17 @@ def a_late_step_request_is_decided(patch: pytest.MonkeyPatch) -> None:
     def never(segment: str | None, rows: Rows) -> bool:
         return False
 
-    patch.setattr(segments, "is_evicted", never)
+    patch.setattr(eviction, "is_evicted", never)
 
 
-def open_orders_leave(patch: pytest.MonkeyPatch) -> None:
-    """Only orders that have ended leave."""
+def open_orders_are_evicted(patch: pytest.MonkeyPatch) -> None:
+    """Only orders that have ended are evicted."""
 
     def always(row: OrderRow, after: int, time: int) -> bool:
         return True
 
     patch.setattr(segments, "is_over", always)
-    patch.setattr(clock, "is_over", always)
+    patch.setattr(timer, "is_over", always)
 
 
 def the_workers_clock_decides(patch: pytest.MonkeyPatch) -> None:
@@ -75,7 +75,7 @@ def what_must_not_be_lost_is_written_last(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Decision, "puts", property(backwards))
 
 
-def a_row_that_was_written_late_stays(patch: pytest.MonkeyPatch) -> None:
+def a_late_write_stays(patch: pytest.MonkeyPatch) -> None:
     """A row below the low watermark that is found in a changelog is dropped."""
 
     def none(store: Store, keys: Iterable[bytes] | None) -> dict[bytes, bytes]:
@@ -93,8 +93,8 @@ def a_tombstone_has_no_version(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(rounds, "row_record", plain)
 
 
-def a_replay_takes_rows_that_left_for_new_orders(patch: pytest.MonkeyPatch) -> None:
-    """A replay of older records whose rows have left has nothing to do, and does nothing."""
+def a_replay_takes_evicted_orders_for_new_ones(patch: pytest.MonkeyPatch) -> None:
+    """A replay of records about evicted orders has nothing to do, and does nothing."""
 
     def never(row: OrderRow | ClosedOrder | None, at: Position, rows: Rows) -> bool:
         return False
@@ -103,10 +103,10 @@ def a_replay_takes_rows_that_left_for_new_orders(patch: pytest.MonkeyPatch) -> N
 
 
 def a_closing_takes_younger_rows(patch: pytest.MonkeyPatch) -> None:
-    """A record that finds a row younger than itself was passed over when it first came, and is again."""
-    checked = segments.Segments._gone
+    """A record that finds a row younger than itself was ignored when it first came, and is ignored again."""
+    checked = segments.Segments._small_rows
 
-    def gone(
+    def small_rows(
         self: segments.Segments, order_ids: Iterable[str], record: SegmentsClosed, at: Position, rows: Rows
     ) -> tuple[Put, ...] | None:
         found = {each: rows.order(each) for each in order_ids}
@@ -114,32 +114,37 @@ def a_closing_takes_younger_rows(patch: pytest.MonkeyPatch) -> None:
         others = checked(self, found.keys() - {put.key for put in small}, record, at, rows)
         return None if others is None else (*small, *others)
 
-    patch.setattr(segments.Segments, "_gone", gone)
+    patch.setattr(segments.Segments, "_small_rows", small_rows)
 
 
-def a_retention_takes_a_later_order(patch: pytest.MonkeyPatch) -> None:
+def an_eviction_takes_a_later_order(patch: pytest.MonkeyPatch) -> None:
     """Tombstones spare rows younger than their record: those are of a later order with the same id."""
 
     def all_of_them(journal: str, keys: Iterable[str], at: Position, rows: Rows) -> tuple[Put, ...]:
         return tuple(Put(journal, key, Tombstone(at.offset)) for key in keys if rows.entry(key) is not None)
 
-    patch.setattr(segments, "without", all_of_them)
+    for module in (eviction, segments):
+        patch.setattr(module, "tombstones", all_of_them)
 
 
-def what_was_set_aside_leaves_later(patch: pytest.MonkeyPatch) -> None:
-    """The same for an `OrdersEvicted` that was set aside and finds a younger low watermark: it is passed over again."""
-    decide = segments.left
+def what_was_set_aside_is_evicted_later(patch: pytest.MonkeyPatch) -> None:
+    """The same for an `OrdersEvicted` that was set aside and finds a younger low watermark: it does nothing again."""
+    decide = eviction.evict
 
-    def left(journal: str, record: OrdersEvicted, at: Position, rows: Rows) -> Decision:
-        low_watermark = rows.low_watermark(record.source)
+    def evict(journal: str, record: OrdersEvicted, at: Position, rows: Rows) -> Decision:
+        low_watermark = rows.low_watermark(record.checkout_partition)
         if (
             low_watermark is not None
             and low_watermark.version > at.offset
-            and record.first == low_watermark.below
+            and record.first_segment == low_watermark.evicted_below
         ):
-            gone = segments.without(journal, record.order_ids, at, rows)
-            moved = Put(journal, low_watermark_key(record.source), LowWatermark(at.offset, record.below))
-            return Decision(Verdict.APPLIED, others=(moved, *gone))
+            removed = eviction.tombstones(journal, record.order_ids, at, rows)
+            raised = Put(
+                journal,
+                low_watermark_key(record.checkout_partition),
+                LowWatermark(at.offset, record.below_segment),
+            )
+            return Decision(Verdict.APPLIED, others=(raised, *removed))
         return decide(journal, record, at, rows)
 
-    patch.setattr(segments, "left", left)
+    patch.setattr(eviction, "evict", evict)
