@@ -92,9 +92,9 @@ def number_in(key: str) -> int:
     return int(key.rpartition(":")[2])
 
 
-def gone_key(balance_key: str) -> str:
+def gone_key(balance: str) -> str:
     """The total of a balance, for orders that have left."""
-    return f"{KeyKind.GONE}:{balance_key}"
+    return f"{KeyKind.GONE}:{balance}"
 
 
 def balance_in(gone: str) -> str:
