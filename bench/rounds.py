@@ -76,7 +76,8 @@ class World:
         while any(self.waiting.values()):
             for topic, rounds in self.rounds.items():
                 if batches := list(self._take(topic)):
-                    await rounds.run(batches)
+                    for decided in rounds.decide(batches):
+                        await rounds.forward(decided)
 
     def _take(self, topic: str) -> Iterable[Batch]:
         room = MOST
@@ -120,7 +121,7 @@ class World:
             service.decider,
             PARTITIONS,
             lambda table: topics.changelog("rounds", table),
-            inbox=self,  # type: ignore[arg-type]
+            inbox=self,
             journal=self,
             publisher=self,
             states=states,

@@ -5,10 +5,12 @@ import shutil
 import signal
 from collections.abc import Generator, Iterator
 from contextlib import suppress
+from typing import NoReturn
 
 import pytest
 from xdist.remote import Producer
 
+from saga_app.engine import exits
 from saga_app.local.broker import Broker
 from saga_app.local.process import command_line
 from tests.support.brokers import BROKERS
@@ -62,6 +64,16 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("SAGA_TEST_SKIPS") == "fail":
         report.outcome = "failed"
     return report
+
+
+@pytest.fixture(autouse=True)
+def _the_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A `Fatal` that a test does not expect would end the whole run, without a word: it fails the test instead."""
+
+    def end(ended: exits.Fatal) -> NoReturn:
+        raise AssertionError(str(ended))
+
+    monkeypatch.setattr(exits, "_end", end)
 
 
 @pytest.fixture(scope="session")

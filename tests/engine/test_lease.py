@@ -9,7 +9,8 @@ import pytest
 
 from saga_app.engine.assignment import Assignment
 from saga_app.engine.exits import Exit, Fatal
-from saga_app.engine.lease import GivenUp, Lease, uptime
+from saga_app.engine.lease import Lease, uptime
+from saga_app.engine.ports import GivenUp
 from tests.engine.faust.parts import in_a_loop
 from tests.support.assigned import holding
 

@@ -35,7 +35,7 @@ from tests.support.examples import (
     ship,
     step_request,
 )
-from tests.support.memory import Broker, Worker, batch, finish, message
+from tests.support.memory import Broker, Worker, batch, finish, message, run
 from tests.support.plan import DECIDERS
 
 
@@ -65,7 +65,7 @@ def rounds(of: Worker, messages: Sequence[Message], *sizes: int) -> list[list[by
         size = cuts.pop(0)
         batches.append(batch(messages[:size], of.partition))
         messages = messages[size:]
-    finish(of.round.run(batches))
+    finish(run(of.round, batches))
     return found
 
 
@@ -180,11 +180,12 @@ def test_partitions_share_a_round_and_one_with_a_policy_does_not_hold_up_the_oth
     ids = {topics.partition_of(f"o{each}", 2): f"o{each}" for each in range(9)}
     here, there = order(ids[0]), order(ids[1])
     finish(
-        one.round.run(
+        run(
+            one.round,
             [
                 batch([message(pay(here), 0), message(limit("p", "1.00"), 1)], 0),
                 batch([message(pay(there), 0), message(refund(there), 1)], 1),
-            ]
+            ],
         )
     )
     assert one.inbox.positions == {0: 2, 1: 2}

@@ -1,8 +1,8 @@
 """One worker process: the engine's sequence of steps, without threads, over ports in memory.
 
-Assignment, inbox buffer, lease, timer, round, restore and partition states are the real ones. The engine's work between
-them is done here in the same sequence: the balances' ends first, then the journals'; repair; load the timer; begin;
-suspend; drain.
+Agents, assignment, inbox buffer, lease, timers, round, restore and partition states are the real ones. The engine's work
+between them is done here in the same sequence: the balances' ends first, then the journals'; repair; load the timers;
+begin; suspend; drain.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,11 +16,12 @@ from saga_app.engine.assignment import Assignment
 from saga_app.engine.deadlines import DeadlineTimer
 from saga_app.engine.engine import LONGEST_DRAIN
 from saga_app.engine.inbox_buffer import InboxBuffer
-from saga_app.engine.lease import GivenUp, Lease
+from saga_app.engine.lease import Lease
 from saga_app.engine.partition_state import PartitionState
+from saga_app.engine.ports import Batches, GivenUp
 from saga_app.engine.retention import Ages, RetentionTimer
 from saga_app.engine.round import MOST_WRITTEN, Point, Round
-from saga_app.kafka.messages import Batch, Offsets, Outgoing, Place
+from saga_app.kafka.messages import Batch, Fetch, Offsets, Outgoing, Place
 from saga_app.settings import PROFILES
 from saga_app.wire import Kept
 from tests.simulation.choices import Draws
@@ -29,7 +30,7 @@ from tests.simulation.job import Job, Step
 from tests.simulation.kafka import Kafka
 from tests.simulation.machine import Machine, WatchedStore
 from tests.simulation.restoring import restored
-from tests.simulation.services import DECIDERS, JOURNALS, changelog, tables_of
+from tests.simulation.services import AGENTS, DECIDERS, JOURNALS, changelog, tables_of
 from tests.simulation.violation import Violation, must
 from tests.support.memory import Steps, finish
 
@@ -203,12 +204,13 @@ class Worker:
         return True
 
     def begin_round(self, topic: str) -> bool:
-        """The agent takes what lies on its inbox buffer; whether it could."""
+        """The agent itself takes what lies on its inbox buffer, decides and forwards it; whether it could begin."""
         if topic in self.jobs or topic not in self._laid:
             return False
         self._laid.discard(topic)
-        batches = finish(self.buffers[topic].take())
-        self.jobs[topic] = Job(self.rounds[topic].run(batches))
+        self.jobs[topic] = Job(
+            AGENTS[topic].listen(_once(finish(anext(self.buffers[topic]))), self.rounds[topic])
+        )
         self.work(topic)
         return True
 
@@ -344,3 +346,8 @@ class Worker:
     def _is_replaced(self) -> bool:
         """Whether the group has given this worker's partitions to a later generation."""
         return self.name not in self.world.group.members or self.world.group.generation > self.generation
+
+
+async def _once(batches: Fetch) -> Batches:
+    """An inbox that ends after this: where an agent waits for more, the simulator has nothing to step."""
+    yield batches

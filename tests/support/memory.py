@@ -233,9 +233,6 @@ class MemoryInbox:
         self.history = [dict(positions)]
         self.generation = 1
 
-    async def take(self) -> list[Batch]:
-        raise NotImplementedError
-
     def is_current(self, generation: int) -> bool:
         return generation == self.generation
 
@@ -290,6 +287,12 @@ def batch(
     after = messages[-1].offset + 1 if messages else 0
     start = messages[0].offset if messages else 0
     return Batch(partition, start, after if end is None else end, generation, messages)
+
+
+async def run(rounds: Round, batches: Sequence[Batch]) -> None:
+    """What an agent does with what its inbox gives it."""
+    for decided in rounds.decide(batches):
+        await rounds.forward(decided)
 
 
 class Worker:
@@ -386,7 +389,7 @@ class Worker:
         cuts = list(sizes)
         while waiting:
             size = cuts.pop(0) if cuts else len(waiting)
-            finish(self.round.run([batch(waiting[:size], self.partition)]))
+            finish(run(self.round, [batch(waiting[:size], self.partition)]))
             waiting = waiting[size:]
 
     @property
