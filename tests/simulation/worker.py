@@ -1,8 +1,8 @@
 """One worker process: the engine's sequence of steps, without threads, over ports in memory.
 
-Agents, assignment, inbox buffer, lease, timers, round, restore and partition states are the real ones. The engine's work
-between them is done here in the same sequence: the balances' ends first, then the journals'; repair; load the timers;
-begin; suspend; drain.
+Agents, assignment, inbox buffer, lease, timers, round, restore and partition states are the real ones. The work of the
+engine between them is done here in the same sequence: the balances' ends first, then the journals'; repair; load the
+timers; begin; suspend; drain.
 """
 
 from collections.abc import Mapping, Sequence
