@@ -15,13 +15,13 @@ from saga_app.audit import cuts
 from saga_app.audit.checkpoints import checkpoint
 from saga_app.audit.checkpoints.checkpoint import Checkpoint
 from saga_app.audit.checks.consequences import match
-from saga_app.audit.checks.orders import JOURNALS, Orders
-from saga_app.audit.checks.tables import Table
-from saga_app.audit.context import Scope
+from saga_app.audit.checks.orders import JOURNALS, OrdersAudit
+from saga_app.audit.checks.tables import TableAudit
+from saga_app.audit.context import AuditContext
 from saga_app.audit.cuts import AsOf
 from saga_app.audit.dead_letters import read_letters
 from saga_app.audit.findings import Breach, Findings
-from saga_app.audit.inbox import Inbox
+from saga_app.audit.inbox import InboxAudit
 from saga_app.audit.refold import service_of
 from saga_app.audit.scratch import Stores
 from saga_app.audit.truncated import take_as_it_is
@@ -38,7 +38,7 @@ class Phase(NamedTuple):
     """Parts of an audit that need nothing of each other, only of earlier phases."""
 
     words: str
-    check: Callable[[Scope, Any], Findings]
+    check: Callable[[AuditContext, Any], Findings]
     parts: Sequence[Any]
 
 
@@ -65,7 +65,7 @@ def audit(
         known = {} if base is None else base.known
         limits = cuts.take(settings, names, known) if at is None else cuts.take_at(settings, names, at, known)
         skew = 0 if len(settings.broker.split(",")) == 1 else SKEW
-        scope = Scope(settings, limits, Path(folder), skew, base and base.path, draft)
+        scope = AuditContext(settings, limits, Path(folder), skew, base and base.path, draft)
         every = range(settings.partitions)
         inboxes = Phase("inboxes", check_inbox, sorted(limits.end))
         written = [
@@ -89,27 +89,27 @@ def audit(
         return findings
 
 
-def check_inbox(scope: Scope, place: Place) -> Findings:
+def check_inbox(scope: AuditContext, place: Place) -> Findings:
     """Folds one inbox partition again, where that can be done."""
     with Stores(scope.folder) as stores:
         if not scope.limits.is_whole(place):
             return take_as_it_is(scope, place, stores)
-        return Inbox(scope, place, stores).read()
+        return InboxAudit(scope, place, stores).read()
 
 
-def check_table(scope: Scope, place: tuple[str, str, int], data_dirs: Sequence[Path]) -> Findings:
+def check_table(scope: AuditContext, place: tuple[str, str, int], data_dirs: Sequence[Path]) -> Findings:
     """Compares one table in one partition: its inbox, its name, the partition."""
     with Stores(scope.folder) as stores:
-        return Table(scope, *place, stores).check(data_dirs)
+        return TableAudit(scope, *place, stores).check(data_dirs)
 
 
-def check_orders(scope: Scope, partition: int) -> Findings:
+def check_orders(scope: AuditContext, partition: int) -> Findings:
     """Looks at the orders of one partition of checkout in all services."""
     with Stores(scope.folder, read_only=True) as stores:
-        return Orders(scope, partition, stores).check()
+        return OrdersAudit(scope, partition, stores).check()
 
 
-def _run(scope: Scope, phases: Iterable[Phase], jobs: int, say: Say) -> Iterator[Findings]:
+def _run(scope: AuditContext, phases: Iterable[Phase], jobs: int, say: Say) -> Iterator[Findings]:
     """All parts of one phase before the next one."""
     with ExitStack() as stack:
         each: Callable[..., Iterable[Findings]] = map

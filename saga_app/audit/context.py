@@ -7,7 +7,7 @@ from saga_app.audit.cuts import Limits
 from saga_app.settings import Settings
 
 
-class Scope(NamedTuple):
+class AuditContext(NamedTuple):
     """Where the topics are, how far they are read, and a folder for what does not fit into memory."""
 
     settings: Settings

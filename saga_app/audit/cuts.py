@@ -24,7 +24,7 @@ class CannotTell(Exception):
     """What was asked for is not in the topics any more; the message says what is, and what to do."""
 
 
-class Cut(StrEnum):
+class CutKind(StrEnum):
     """What the ends of the inboxes are."""
 
     NOW = "now"
@@ -43,7 +43,7 @@ class Limits(NamedTuple):
     end: Offsets
     #: How far a checkpoint knows each of them; nothing without one.
     known: Offsets
-    cut: Cut = Cut.NOW
+    cut: CutKind = CutKind.NOW
 
     def start(self, place: Place) -> int:
         """Where the audit goes on: behind what the checkpoint knows, or at the first record of all."""
@@ -125,10 +125,10 @@ def take_at(settings: Settings, tables: Iterable[str], at: AsOf, known: Offsets 
 def _earlier(settings: Settings, now: Limits, at: AsOf) -> Limits:
     if at.time is None:
         ends = {place: min(end, at.offset or 0) for place, end in now.end.items()}
-        return now._replace(found={**now.found, **ends}, end=ends, cut=Cut.OFFSET)
+        return now._replace(found={**now.found, **ends}, end=ends, cut=CutKind.OFFSET)
     after = offsets.after(AdminClient(settings.kafka), now.end, at.time)
     ends = {place: min(end, after.get(place, end)) for place, end in now.end.items()}
-    return now._replace(found={**now.found, **ends}, end=ends, cut=Cut.TIME)
+    return now._replace(found={**now.found, **ends}, end=ends, cut=CutKind.TIME)
 
 
 def _logs(settings: Settings, tables: Iterable[str]) -> list[str]:

@@ -4,8 +4,8 @@ from typing import Final
 
 from saga_app import topics
 from saga_app.audit.checkpoints import files
-from saga_app.audit.checks.matching import FOUND, LETTER, Origin, Side
-from saga_app.audit.context import Scope
+from saga_app.audit.checks.matching import FOUND, LETTER, Origin, SideWriter
+from saga_app.audit.context import AuditContext
 from saga_app.audit.findings import Findings
 from saga_app.audit.inbox import letter
 from saga_app.dead_letters.format import REASON, letter_place, marked_place
@@ -17,10 +17,10 @@ from saga_app.kafka.messages import Place
 _LETTERS: Final = "letters"
 
 
-def read_letters(scope: Scope, partition: int) -> Findings:
+def read_letters(scope: AuditContext, partition: int) -> Findings:
     """Notes every letter as found; counts those that were sent again, and what is no letter."""
     findings = Findings()
-    side = Side(scope.folder, FOUND, f"letters-{partition}")
+    side = SideWriter(scope.folder, FOUND, f"letters-{partition}")
     place: Place = (topics.DEAD_LETTERS, partition)
     if scope.base is not None:
         files.resume_counts(files.load(files.part(scope.base, _LETTERS, place), {}), findings)

@@ -5,11 +5,20 @@ from collections.abc import Iterator, Mapping
 from saga_app import wire
 from saga_app.audit.checkpoints import files
 from saga_app.audit.checks.conservation import Conservation
-from saga_app.audit.checks.matching import FOUND, LATER, LETTER, SENT_ON, STEP_REQUEST, WANTED, Origin, Side
-from saga_app.audit.context import Scope
+from saga_app.audit.checks.matching import (
+    FOUND,
+    LATER,
+    LETTER,
+    SENT_ON,
+    STEP_REQUEST,
+    WANTED,
+    Origin,
+    SideWriter,
+)
+from saga_app.audit.context import AuditContext
 from saga_app.audit.findings import Breach, Findings
-from saga_app.audit.log import Log
-from saga_app.audit.refold import Refold, Told, order_of, service_of
+from saga_app.audit.log import InboxLog
+from saga_app.audit.refold import InboxRefold, RecordOutcome, order_of, service_of
 from saga_app.audit.scratch import ASKED, EVICTED, FOLDED, REMOVED, Item, Stores, order_and_segment
 from saga_app.core.decider import Verdict
 from saga_app.core.errors import Fault
@@ -36,10 +45,10 @@ _SUMS = "sums"
 _LAST = "last"
 
 
-class Inbox:
+class InboxAudit:
     """One partition of one inbox, and what is noted of it."""
 
-    def __init__(self, scope: Scope, place: Place, stores: Stores) -> None:
+    def __init__(self, scope: AuditContext, place: Place, stores: Stores) -> None:
         self.scope = scope
         self.place = place
         self.findings = Findings()
@@ -50,14 +59,14 @@ class Inbox:
         self._evicted = stores.store(EVICTED, place)
         #: Of the journal: balances are never removed.
         self._removed = stores.store(REMOVED, (self.service.decider.journal, place[1]))
-        sides = (Side(scope.folder, side, f"{place[0]}-{place[1]}") for side in (WANTED, FOUND, LATER))
+        sides = (SideWriter(scope.folder, side, f"{place[0]}-{place[1]}") for side in (WANTED, FOUND, LATER))
         self._wanted, self._found, self._later = sides
         balances = self.service.decider.balances
         self.conservation = None if balances is None else Conservation(place, balances, self.findings)
-        self._log = Log(scope, place, self._resume(), self.findings)
+        self._log = InboxLog(scope, place, self._resume(), self.findings)
         # Made only now: it looks for the policy that is in force.
         self.state = PartitionState(self.service.decider.journal, balances, self._tables)
-        self._fold = Refold(self.service, place[1], scope.settings.partitions, self.state)
+        self._fold = InboxRefold(self.service, place[1], scope.settings.partitions, self.state)
 
     def read(self) -> Findings:
         """Folds everything up to the end."""
@@ -133,7 +142,7 @@ class Inbox:
         else:
             self._decided(told)
 
-    def _decided(self, told: Told) -> None:
+    def _decided(self, told: RecordOutcome) -> None:
         message, record, decision = told.message, told.record, told.decision
         assert record is not None and decision is not None and message.value is not None
         if self.conservation is not None:
@@ -152,7 +161,7 @@ class Inbox:
             if key not in self._first_asked and self._asked.get(key) is None:
                 self._first_asked[key] = b"%d %d" % (message.time, message.offset)
 
-    def _keep_evicted(self, told: Told) -> None:
+    def _keep_evicted(self, told: RecordOutcome) -> None:
         """Keeps evicted rows, to look at them across the services, and notes which keys have no row any more."""
         rows = {
             order_and_segment(order_id, row.segment): row.encode()
@@ -171,7 +180,7 @@ class Inbox:
             since = b'{"version":%d,"removed":true}' % told.message.offset
             self._removed.write({key.encode(): since for key in removed}, 0)
 
-    def _dead(self, told: Told) -> None:
+    def _dead(self, told: RecordOutcome) -> None:
         assert told.rejection is not None
         fault, offset = told.rejection.fault, told.message.offset
         self.findings.count("I8", f"dead letters {fault}")
@@ -185,14 +194,14 @@ class Inbox:
         self._asked.write(self._first_asked, 0)
         self._first_asked.clear()
 
-    def _side(self, message: Message) -> Side:
+    def _side(self, message: Message) -> SideWriter:
         """What came behind the limit is explained by records that may come behind the end."""
         return self._found if message.offset < self.scope.limits.found[self.place] else self._later
 
     def _origin(self, message: Message, what: str, record: Record | None = None) -> Origin:
         return Origin(*self.place, message.offset, what, None if record is None else order_of(record))
 
-    def _broken(self, invariant: str, told: Told, what: str, field: str) -> None:
+    def _broken(self, invariant: str, told: RecordOutcome, what: str, field: str) -> None:
         order = None if told.record is None else order_of(told.record)
         self.findings.breach(Breach(invariant, what, self.place, told.message.offset, order, field))
 

@@ -3,17 +3,19 @@
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 
-from saga_app.audit.context import Scope
+from saga_app.audit.context import AuditContext
 from saga_app.audit.findings import Breach, Findings
 from saga_app.kafka.chunks import chunks
 from saga_app.kafka.headers import headers_of
 from saga_app.kafka.messages import Message, Place
 
 
-class Log:
+class InboxLog:
     """The records behind the checkpoint. `last` is the one that was read last: its offset, and its digest."""
 
-    def __init__(self, scope: Scope, place: Place, last: Mapping[bytes, bytes], findings: Findings) -> None:
+    def __init__(
+        self, scope: AuditContext, place: Place, last: Mapping[bytes, bytes], findings: Findings
+    ) -> None:
         self.last = last
         self._scope = scope
         self._place = place
@@ -38,7 +40,7 @@ class Log:
             self.last = {b"%d" % message.offset: digest_of(message)}
 
 
-def messages(scope: Scope, place: Place, start: int, end: int) -> Iterator[Message]:
+def messages(scope: AuditContext, place: Place, start: int, end: int) -> Iterator[Message]:
     """The partition's records as a worker reads them."""
     for chunk in chunks(scope.settings.kafka, *place, start, end, "read_committed"):
         for each in chunk:

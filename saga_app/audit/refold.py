@@ -20,7 +20,7 @@ def service_of(topic: str) -> Service:
     return next(Service(agent.TOPIC, agent.DECIDER) for agent in agents.ALL if topic == agent.TOPIC)
 
 
-class Told(NamedTuple):
+class RecordOutcome(NamedTuple):
     """What became of one record. `record` is None where it cannot be read, `decision` where nothing was decided.
 
     `before` is the order's row as it was before the record; `evicted` has the rows of orders that it evicts or purges.
@@ -35,7 +35,7 @@ class Told(NamedTuple):
     evicted: Mapping[str, OrderRow | ClosedOrder | JournalRow] = MappingProxyType({})
 
 
-class Refold:
+class InboxRefold:
     """The fold of one partition; `state` holds what is decided and not yet written to its stores."""
 
     def __init__(self, service: Service, partition: int, partitions: int, state: PartitionState) -> None:
@@ -44,7 +44,7 @@ class Refold:
         self.partitions = partitions
         self.state = state
 
-    def decide(self, message: Message) -> Told:
+    def decide(self, message: Message) -> RecordOutcome:
         """Decides the next record; the records of a partition come in order, each once."""
         record = before = None
         try:
@@ -52,16 +52,16 @@ class Refold:
             if not isinstance(record, self.service.decider.accepts):
                 raise Rejected(Fault.UNEXPECTED_RECORD, f"{record.type} does not belong here")
             if is_misrouted(record, message, self.partition, self.partitions):
-                return Told(message, Verdict.SENT_ON, record)
+                return RecordOutcome(message, Verdict.SENT_ON, record)
             before = self._row(record)
             decision = self.service.decider.decide(
                 record, Position(message.offset, message.time, self.partition), self.state
             )
         except Rejected as rejection:
-            return Told(message, Verdict.DEAD, record, before, rejection=rejection)
+            return RecordOutcome(message, Verdict.DEAD, record, before, rejection=rejection)
         evicted = self._evicted(decision)
         self.state.put(decision.puts)
-        return Told(message, decision.verdict, record, before, decision, evicted=evicted)
+        return RecordOutcome(message, decision.verdict, record, before, decision, evicted=evicted)
 
     def write(self) -> None:
         """Puts what was decided on the stores."""

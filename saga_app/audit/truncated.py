@@ -2,7 +2,7 @@
 
 from saga_app import topics
 from saga_app.audit.checks.conservation import Conservation
-from saga_app.audit.context import Scope
+from saga_app.audit.context import AuditContext
 from saga_app.audit.findings import Findings
 from saga_app.audit.inbox import rows_of
 from saga_app.audit.refold import service_of
@@ -15,7 +15,7 @@ from saga_app.engine.stores.rocks import RocksStore
 from saga_app.kafka.messages import Place
 
 
-def take_as_it_is(scope: Scope, place: Place, stores: Stores) -> Findings:
+def take_as_it_is(scope: AuditContext, place: Place, stores: Stores) -> Findings:
     """Takes the tables from their changelogs, and adds up what they hold."""
     findings, service = Findings(), service_of(place[0])
     why = f"{scope.limits.gap(place)}: it cannot be folded again"

@@ -12,7 +12,7 @@ from saga_app.orderdb.present.order_json import as_json as machine
 from saga_app.orderdb.present.summary import sentence
 from saga_app.orderdb.present.timeline import timeline
 from saga_app.orderdb.queries import order, orders
-from saga_app.orderdb.queries.order import Found
+from saga_app.orderdb.queries.order import OrderDetails
 from saga_app.settings import Settings
 from saga_app.times import now
 
@@ -45,7 +45,7 @@ async def follow(settings: Settings, order_id: str, *, as_json: bool) -> Status:
             await asyncio.sleep(EVERY)
 
 
-def _is_told(found: Found, quiet: int) -> bool:
+def _is_told(found: OrderDetails, quiet: int) -> bool:
     """Whether it has ended, and the record of it is there or will not come any more."""
     standing = found.standing
     if standing is None or not standing.has_ended:
@@ -57,10 +57,10 @@ def _is_told(found: Found, quiet: int) -> bool:
 class _Machine:
     """The whole order after each change."""
 
-    def change(self, found: Found) -> None:
+    def change(self, found: OrderDetails) -> None:
         show(machine(found, now()), "", as_json=True)
 
-    def end(self, found: Found) -> None:
+    def end(self, found: OrderDetails) -> None:
         """The last change has told it."""
 
 
@@ -72,7 +72,7 @@ class _People:
         self._told: set[str] = set()
         self._waits = ""
 
-    def change(self, found: Found) -> None:
+    def change(self, found: OrderDetails) -> None:
         lines = timeline(found.events, found.letters, found.steps)
         for line in lines:
             if line.place not in self._told:
@@ -83,5 +83,5 @@ class _People:
             self._waits = sentence(standing).what
             say(self._screen.wrapped(sentence(standing).in_words(now())))
 
-    def end(self, found: Found) -> None:
+    def end(self, found: OrderDetails) -> None:
         say(order_page.head(found, now(), self._screen))

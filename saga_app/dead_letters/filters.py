@@ -14,7 +14,7 @@ _DURATION: Final = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-class Choice(NamedTuple):
+class LetterFilter(NamedTuple):
     """All that is given must fit; times in milliseconds, `until` not included."""
 
     ids: frozenset[LetterId] = frozenset()
@@ -28,7 +28,7 @@ class Choice(NamedTuple):
     @property
     def is_everything(self) -> bool:
         """Whether nothing was given."""
-        return self == Choice()
+        return self == LetterFilter()
 
     def takes(self, letter: Letter, replays: Mapping[LetterId, object]) -> bool:
         """Whether this letter is meant."""

@@ -24,7 +24,7 @@ _OF_THE_STATE: Final = frozenset({Fault.DIFFERENT_CONTENT, Fault.UNKNOWN_ORDER, 
 _OURS: Final = frozenset({SENT_ON, letter_format.REPLAY_OF, HEADERS_DROPPED})
 
 
-class Plan(NamedTuple):
+class ReplayPlan(NamedTuple):
     """A letter, the records that would be sent for it, and what to know before."""
 
     letter: Letter
@@ -34,7 +34,7 @@ class Plan(NamedTuple):
     warning: str | None = None
 
 
-class Stays(Exception):
+class NotReplayable(Exception):
     """This letter is not sent again; the message says why and what to do."""
 
 
@@ -44,27 +44,29 @@ def plan(
     partitions: int,
     corrected: bytes | None = None,
     force: bool = False,
-) -> Plan:
+) -> ReplayPlan:
     """What a replay sends. `Stays` if it must not be sent; `Rejected` if the corrected payload is refused."""
     if replays and not force:
         last = replays[-1]
-        raise Stays(f"it was replayed at {written(last.time)} ({last.sent_to}); --force sends it again")
+        raise NotReplayable(
+            f"it was replayed at {written(last.time)} ({last.sent_to}); --force sends it again"
+        )
     if corrected is not None:
         record = wire.decode(corrected)
-        return Plan(letter, corrected, record, _sends(letter, corrected, record, partitions))
+        return ReplayPlan(letter, corrected, record, _sends(letter, corrected, record, partitions))
     if letter.is_hidden:
-        raise Stays(
+        raise NotReplayable(
             "it held a card number, or was too large, and only its hash was kept; send it corrected: --payload FILE"
         )
     value = letter.value
     try:
         record = wire.decode(value)
     except Rejected as error:
-        raise Stays(
+        raise NotReplayable(
             f"it would be refused again ({error.fault}: {error.detail}); correct it: --payload FILE"
         ) from None
     assert value is not None, "no value is no record"
-    return Plan(letter, value, record, _sends(letter, value, record, partitions), _warning(letter))
+    return ReplayPlan(letter, value, record, _sends(letter, value, record, partitions), _warning(letter))
 
 
 def _sends(letter: Letter, value: bytes, record: Record, partitions: int) -> tuple[Outgoing, ...]:
@@ -83,6 +85,6 @@ def _warning(letter: Letter) -> str | None:
     return f"it was refused as {letter.reason}, and will be again unless that has changed meanwhile"
 
 
-def marker(done: Plan, sent_to: Sequence[LetterId]) -> Outgoing:
+def marker(done: ReplayPlan, sent_to: Sequence[LetterId]) -> Outgoing:
     """What is written behind the letter when all its records are in the log."""
     return letter_format.marker(done.letter.id, done.letter.store, done.value, sent_to)

@@ -2,11 +2,11 @@
 
 from saga_app.dead_letters import replay
 from saga_app.dead_letters.format import LetterId
-from saga_app.dead_letters.replay import Plan
+from saga_app.dead_letters.replay import ReplayPlan
 from saga_app.kafka.sender import Sender, Sent, Unsure
 
 
-def post(sender: Sender, part: list[Plan]) -> list[list[LetterId]]:
+def post(sender: Sender, part: list[ReplayPlan]) -> list[list[LetterId]]:
     """Sends letters again, and then marks them; where the records of each stand now. `Unsure` says what is unsure."""
     if not part:
         return []

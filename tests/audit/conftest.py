@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.audit.reading import reading
-from tests.audit.world import World
+from tests.audit.world import AuditWorld
 from tests.support import profiles  # noqa: F401
 
 
@@ -19,7 +19,7 @@ def quick_files(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def world() -> Iterator[AuditWorld]:
     """Empty topics, which the audit reads instead of Kafka's."""
-    with reading(World()) as world:
+    with reading(AuditWorld()) as world:
         yield world

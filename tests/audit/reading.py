@@ -11,11 +11,11 @@ from saga_app.audit.history import history
 from saga_app.engine.stores import changelog
 from saga_app.kafka import offsets
 from saga_app.kafka.messages import Place
-from tests.audit.world import World
+from tests.audit.world import AuditWorld
 
 
 @contextmanager
-def reading(world: World) -> Iterator[World]:
+def reading(world: AuditWorld) -> Iterator[AuditWorld]:
     """Everything that an audit asks Kafka is answered by this world."""
 
     def chunks(

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from saga_app import topics, wire
 from saga_app.audit import audit as auditing
-from saga_app.audit.checkpoints.folder import Draft, latest
+from saga_app.audit.checkpoints.folder import NewCheckpoint, latest
 from saga_app.audit.cuts import AsOf
 from saga_app.audit.findings import Breach, Findings
 from saga_app.core.decider import Decider, Position, Put
@@ -93,7 +93,7 @@ class Written:
 
 
 @dataclass
-class World:
+class AuditWorld:
     """What is in the topics; a millisecond passes from one record to the next."""
 
     logs: defaultdict[Place, list[Written]] = field(default_factory=lambda: defaultdict(list))
@@ -143,7 +143,7 @@ class World:
         key = topics.key_of(record).encode()
         return self.append(Outgoing(topics.topic_of(record), key, wire.encode(record), partition))
 
-    def run(self, *records: Record) -> "World":
+    def run(self, *records: Record) -> "AuditWorld":
         """Sends the records and decides everything, until nothing waits; all of it is committed then."""
         for record in records:
             self.send(record)
@@ -151,7 +151,7 @@ class World:
             self.decide(waiting[0])
         return self
 
-    def evict(self, *, purge: bool = False) -> "World":
+    def evict(self, *, purge: bool = False) -> "AuditWorld":
         """The retention timer sends its records, much later; they are not decided yet."""
         self._inboxes()
         ages = Ages(evict=1_000, purge=1_000 if purge else None)
@@ -210,7 +210,7 @@ class World:
 
     def checkpointed(self, folder: Path) -> Findings:
         """The audit that goes on from the folder's checkpoint, and leaves the next one there if all is well."""
-        with Draft(folder) as draft:
+        with NewCheckpoint(folder) as draft:
             findings = self.audit(base=latest(folder), draft=draft.path)
             if draft.is_whole:
                 draft.publish()

@@ -5,19 +5,19 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from saga_app.orderdb import schema
-from saga_app.orderdb.copy.batch import Entries
-from saga_app.orderdb.copy.mapping import readers
+from saga_app.orderdb.copy.batch import RowBatch
+from saga_app.orderdb.copy.mapping import row_mappers
 from saga_app.orderdb.copy.sink import Sink
-from saga_app.orderdb.copy.source_topics import Origin
+from saga_app.orderdb.copy.source_topics import SourceTopics
 from saga_app.orderdb.database import Database
 from saga_app.settings import Settings
 from tests.orderdb.copies import rows
 
-READERS = readers("saga")
-ORIGIN = Origin("saga", "cluster", {topic: f"id of {topic}" for topic in READERS}, [])
+READERS = row_mappers("saga")
+ORIGIN = SourceTopics("saga", "cluster", {topic: f"id of {topic}" for topic in READERS}, [])
 
 
-class Message:
+class FakeMessage:
     """A record as confluent-kafka gives it."""
 
     def __init__(
@@ -53,14 +53,14 @@ class Message:
         return self._all[5]
 
 
-def entries(*messages: Message) -> Entries:
-    found = Entries()
+def entries(*messages: FakeMessage) -> RowBatch:
+    found = RowBatch()
     for message in messages:
         READERS[message.topic()](found, message)
     return found
 
 
-class Book:
+class OrderCopy:
     """A database and its writing side, for one line each."""
 
     def __init__(self, url: str) -> None:
@@ -77,7 +77,7 @@ class Book:
 
         return self._runner.run(call())
 
-    def write(self, *messages: Message) -> None:
+    def write(self, *messages: FakeMessage) -> None:
         """One batch."""
         reached = {(each.topic(), each.partition()): each.offset() + 1 for each in messages}
         self.batches = self.run(self.sink.write, entries(*messages), reached, ORIGIN, self.batches)

@@ -9,7 +9,7 @@ import pytest
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
 from tests.live.scene import Scene, clear
-from tests.orderdb.batches import Book
+from tests.orderdb.batches import OrderCopy
 from tests.orderdb.filled import fill
 from tests.orderdb.postgres import MISSING, Postgres, binaries, server
 
@@ -34,9 +34,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def book(url: str) -> Iterator[Book]:
+def book(url: str) -> Iterator[OrderCopy]:
     """A database that takes batches without Kafka."""
-    book = Book(url)
+    book = OrderCopy(url)
     yield book
     book.close()
 

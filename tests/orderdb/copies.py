@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from saga_app.orderdb import schema
 from saga_app.orderdb.copy import source
-from saga_app.orderdb.copy.projector import Follower
+from saga_app.orderdb.copy.projector import Projector
 from saga_app.orderdb.copy.sink import Sink
 from saga_app.orderdb.database import Database
 from saga_app.orderdb.queries import lag, orders
@@ -38,7 +38,7 @@ def copy(settings: Settings, say: Callable[[str], None] = lambda words: None) ->
     async def run() -> int:
         database = Database(settings.db_url)
         try:
-            follower = Follower(settings, database, say)
+            follower = Projector(settings, database, say)
             await follower.run(asyncio.Event(), once=True)
             return follower.records
         finally:
@@ -85,7 +85,7 @@ def copied(settings: Settings) -> int:
     return sum(asyncio.run(asked(settings, orders.progress)).values())
 
 
-class Process:
+class CopyProcess:
     """`saga orderdb run` as people start it; ended by its own pid only."""
 
     def __init__(
@@ -96,7 +96,7 @@ class Process:
         self._words = [sys.executable, "-c", _MAIN.format(records=records), *(words or ("orderdb",))]
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> "Process":
+    def start(self) -> "CopyProcess":
         """Does not wait."""
         given = {
             "SAGA_APP_ID": self.settings.app_id,

@@ -9,7 +9,7 @@ from saga_app.core.errors import Rejected
 from saga_app.core.records import Record
 from saga_app.dead_letters import format as letter_format
 from saga_app.kafka import messages
-from tests.orderdb.batches import Message
+from tests.orderdb.batches import FakeMessage
 from tests.simulation.services import DECIDERS
 from tests.support.given import BEGINNING, SECOND, Tables
 
@@ -26,13 +26,13 @@ class Services:
         self._rows = {topic: Tables(decider) for topic, decider in DECIDERS.items()}
         self._offsets: Counter[str] = Counter()
         self._on_its_way: deque[Record] = deque()
-        self._written: list[Message] = []
+        self._written: list[FakeMessage] = []
 
     def set_clock(self, time: int) -> None:
         """The next record is sent then, in milliseconds."""
         self._beginning = time - self._offsets.total() * SECOND
 
-    def send(self, *records: Record) -> list[Message]:
+    def send(self, *records: Record) -> list[FakeMessage]:
         """The records, one after the other with all that follows from it; what was written to topics meanwhile."""
         self._written = []
         for record in records:
@@ -46,7 +46,7 @@ class Services:
         at = Position(self._offsets[topic], self._beginning + self._offsets.total() * SECOND)
         self._offsets[topic] += 1
         message = messages.Message(at.offset, at.time, topics.key_of(record).encode(), wire.encode(record))
-        self._written.append(Message(topic, at.offset, message.value, message.key or b"", at.time))
+        self._written.append(FakeMessage(topic, at.offset, message.value, message.key or b"", at.time))
         if topic in self.silent:
             return
         try:
@@ -54,7 +54,7 @@ class Services:
         except Rejected as rejection:
             letter = letter_format.dead_letter(topic, 3, message, rejection)
             self._written.append(
-                Message(letter.topic, at.offset, letter.value, letter.key or b"", at.time, letter.headers)
+                FakeMessage(letter.topic, at.offset, letter.value, letter.key or b"", at.time, letter.headers)
             )
 
     def _decide(self, record: Record, topic: str, at: Position) -> None:
@@ -64,5 +64,7 @@ class Services:
         rows.put(puts)
         for put in puts:
             changelog = topics.changelog("saga", put.table)
-            self._written.append(Message(changelog, at.offset, put.row.encode(), put.key.encode(), at.time))
+            self._written.append(
+                FakeMessage(changelog, at.offset, put.row.encode(), put.key.encode(), at.time)
+            )
         self._on_its_way.extend(decision.sends)

@@ -13,7 +13,7 @@ from saga_app.settings import Settings
 from tests.commands.terminal import PROGRAM
 from tests.live.scene import Scene
 from tests.live.worker import environment, free_port
-from tests.orderdb.copies import Process, until_copied
+from tests.orderdb.copies import CopyProcess, until_copied
 from tests.support.blocks import blocks
 
 BLOCKS = blocks("docs/how-to/find-an-order.md")
@@ -34,7 +34,7 @@ class Town:
             **environment(scene.broker, folder / "none", free_port(), **given),
             "PATH": f"{Path(PROGRAM[0]).parent}:{os.environ['PATH']}",
         }
-        self.copying = Process(self.settings, folder / "orderdb.log").start()
+        self.copying = CopyProcess(self.settings, folder / "orderdb.log").start()
         self.copying.wait_for("copying")
         until_copied(self.settings)
 

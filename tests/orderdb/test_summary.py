@@ -13,11 +13,11 @@ from saga_app.core.route import ROUTE, SEQUENCE
 from saga_app.core.rows import State, Status
 from saga_app.orderdb import schema
 from saga_app.orderdb.copy.table_rows import STATES
-from saga_app.orderdb.present.order_status import Standing
+from saga_app.orderdb.present.order_status import OrderStatus
 from saga_app.orderdb.present.summary import sentence
 from saga_app.orderdb.present.timeline import route, timeline
 from saga_app.times import clock
-from tests.orderdb.batches import Message, entries
+from tests.orderdb.batches import FakeMessage, entries
 from tests.simulation import one_order
 from tests.simulation.services import DECIDERS
 from tests.support.examples import cancel, deadline, placed
@@ -27,15 +27,17 @@ NOW = 1_700_000_100_000
 SECOND = 1_000
 
 
-def copied(rows: Iterator[tuple[tuple[str, str], bytes]]) -> Standing:
+def copied(rows: Iterator[tuple[tuple[str, str], bytes]]) -> OrderStatus:
     """Where order o1 stands, from the rows of the services, read as the order database reads them."""
-    messages = (Message(topics.changelog("saga", table), 0, row, key.encode()) for (table, key), row in rows)
+    messages = (
+        FakeMessage(topics.changelog("saga", table), 0, row, key.encode()) for (table, key), row in rows
+    )
     tables = entries(*messages).tables
     (order,) = tables[schema.orders].values()
-    return Standing.of(order, tables[schema.order_steps].values(), ())
+    return OrderStatus.of(order, tables[schema.order_steps].values(), ())
 
 
-def standing(status: Status, *states: State | None, **fields: Any) -> Standing:
+def standing(status: Status, *states: State | None, **fields: Any) -> OrderStatus:
     """An order whose steps are in these states."""
     steps = [
         {
@@ -59,7 +61,7 @@ def standing(status: Status, *states: State | None, **fields: Any) -> Standing:
         "placed_at": NOW,
         "ended_at": None,
     }
-    return Standing.of({**order, "status": status, **fields}, steps, ())
+    return OrderStatus.of({**order, "status": status, **fields}, steps, ())
 
 
 class Telling(one_order.Exploration):
@@ -85,7 +87,7 @@ class Telling(one_order.Exploration):
         else:
             self._waits_for_what_is_on_its_way(state, found)
 
-    def _waits_for_what_is_on_its_way(self, state: one_order.State, found: Standing) -> None:
+    def _waits_for_what_is_on_its_way(self, state: one_order.State, found: OrderStatus) -> None:
         waits = found.waits_for()
         assert waits is not None
         if state.budget.losses == self.budget.losses:
@@ -119,7 +121,7 @@ def test_a_reason_that_is_not_known_here_is_shown_as_it_is():
     assert told == "Cancelled: moon_phase. Nothing was paid or reserved."
 
 
-def story(*records: Any) -> tuple[Story, Standing]:
+def story(*records: Any) -> tuple[Story, OrderStatus]:
     told = given(CHECKOUT, *records)
     return told, copied(iter(told.rows.bytes.items()))
 

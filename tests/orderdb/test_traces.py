@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from saga_app.core.route import ROUTE
-from saga_app.orderdb.copy.projector import Follower
+from saga_app.orderdb.copy.projector import Projector
 from saga_app.orderdb.database import Database
 from saga_app.orderdb.traces.traceparent import traceparent
 from saga_app.orderdb.traces.tracer import Tracer
 from saga_app.settings import Settings
-from tests.orderdb.batches import Book, entries
-from tests.orderdb.collector import Collector, Span, collecting
+from tests.orderdb.batches import OrderCopy, entries
+from tests.orderdb.collector import CollectedSpan, Collector, collecting
 from tests.orderdb.filled import ORDERS
 from tests.orderdb.services import Services
 from tests.support.examples import cancel, deadline, delivery, deposit, placed
@@ -31,7 +31,7 @@ def collector() -> Iterator[Collector]:
 class Traced:
     """A book whose orders are traced as the follower does it."""
 
-    def __init__(self, book: Book, url: str) -> None:
+    def __init__(self, book: OrderCopy, url: str) -> None:
         self.book = book
         self.said: list[str] = []
         self.tracer = Tracer("saga", url, book.database, self.said.append)
@@ -49,11 +49,11 @@ class Traced:
 
 
 @pytest.fixture
-def traced(book: Book, collector: Collector) -> Traced:
+def traced(book: OrderCopy, collector: Collector) -> Traced:
     return Traced(book, collector.url)
 
 
-def tree(spans: list[Span]) -> None:
+def tree(spans: list[CollectedSpan]) -> None:
     """One trace, one root, every parent there, and nobody begins before who caused it."""
     by_id = {each.span: each for each in spans}
     assert len({each.trace for each in spans}) == 1 and len(by_id) == len(spans)
@@ -236,7 +236,7 @@ def test_every_order_of_a_real_worker_is_one_tree(filled: Settings, collector: C
         database = Database(filled.db_url)
         tracer = Tracer(filled.app_id, collector.url, database, print)
         try:
-            await Follower(filled, database, print, tracer).run(asyncio.Event(), once=True)
+            await Projector(filled, database, print, tracer).run(asyncio.Event(), once=True)
             await tracer.flush()
             return tracer
         finally:

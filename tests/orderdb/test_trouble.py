@@ -20,7 +20,7 @@ from saga_app.settings import Settings
 from tests.conftest import BROKERS
 from tests.live.orders import orders, supplies
 from tests.live.scene import Scene, clear
-from tests.orderdb.copies import Process, contents, copy, empty, rows, until_copied
+from tests.orderdb.copies import CopyProcess, contents, copy, empty, rows, until_copied
 from tests.orderdb.postgres import Postgres
 
 
@@ -41,7 +41,9 @@ def placed(settings: Settings) -> list[str]:
 
 
 def test_two_processes_on_one_database_do_no_harm(filled: Settings, tmp_path: Path):
-    both = [Process(filled, tmp_path / f"log-{n}", "orderdb", "--once", records=100).start() for n in (1, 2)]
+    both = [
+        CopyProcess(filled, tmp_path / f"log-{n}", "orderdb", "--once", records=100).start() for n in (1, 2)
+    ]
     assert [each.done() for each in both] == [0, 0], [each.text() for each in both]
     together = contents(filled)
     empty(filled)
@@ -55,7 +57,7 @@ def test_a_database_that_is_restarted_under_load_misses_nothing(
     calm = to(shop, f"sqlite:///{tmp_path}/orders.db")
     copy(calm)
     settings = to(shop, postgres.create("restarted"))
-    process = Process(settings, tmp_path / "log", records=50).start()
+    process = CopyProcess(settings, tmp_path / "log", records=50).start()
     try:
         for how in (signal.SIGQUIT, signal.SIGINT):
             process.wait_for("copying")
@@ -72,7 +74,7 @@ def test_a_database_that_is_restarted_under_load_misses_nothing(
 def test_a_signal_ends_it_soon_also_where_a_database_says_nothing(shop: Scene, tmp_path: Path):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"postgresql://saga:secret@127.0.0.1:{silent.getsockname()[1]}/orders"
-        process = Process(to(shop, url), tmp_path / "log").start()
+        process = CopyProcess(to(shop, url), tmp_path / "log").start()
         try:
             process.wait_for("copying")
             connection, _ = silent.accept()
@@ -85,7 +87,7 @@ def test_a_signal_ends_it_soon_also_where_a_database_says_nothing(shop: Scene, t
 
 def test_a_broker_that_is_away_is_waited_for(scene: Scene, book: Settings, kafka: Broker, tmp_path: Path):
     scene.shop.send(orders(5))
-    process = Process(book, tmp_path / "log").start()
+    process = CopyProcess(book, tmp_path / "log").start()
     try:
         until_copied(book)
         kafka.stop()
@@ -105,7 +107,7 @@ def test_a_signal_ends_it_soon_also_where_the_broker_says_nothing(
     scene: Scene, book: Settings, tmp_path: Path
 ):
     scene.shop.send(orders(5))
-    process = Process(book, tmp_path / "log").start()
+    process = CopyProcess(book, tmp_path / "log").start()
     try:
         until_copied(book)
         broker = Home(BROKERS / str(os.getpid())).saved()
@@ -132,7 +134,7 @@ def test_topics_that_are_made_anew_while_it_runs_are_copied_from_their_beginning
     scene: Scene, book: Settings, kafka: Broker, tmp_path: Path
 ):
     scene.shop.send(orders(50, prefix="old"))
-    process = Process(book, tmp_path / "log").start()
+    process = CopyProcess(book, tmp_path / "log").start()
     try:
         until_copied(book)
         clear(kafka.address)
@@ -183,7 +185,7 @@ def test_a_row_that_nobody_of_ours_wrote_is_named_and_left_out(scene: Scene, boo
 def test_it_follows_a_worker_and_is_killed_meanwhile(scene: Scene, book: Settings, tmp_path: Path):
     scene.shop.send(supplies())
     scene.worker("w1").start()
-    follower = Process(book, tmp_path / "log").start()
+    follower = CopyProcess(book, tmp_path / "log").start()
     try:
         for number in range(3):
             scene.feed(orders(100, seed=number, prefix=f"part{number}"), until_ended=100)
@@ -209,7 +211,7 @@ def test_a_database_of_a_newer_version_is_left_alone(scene: Scene, book: Setting
     copy(book)
     with sqlite3.connect(f"{tmp_path}/orders.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    process = Process(book, tmp_path / "log").start()
+    process = CopyProcess(book, tmp_path / "log").start()
     assert process.done() == 1
     assert "was made by another version" in process.text()
     assert len(process.text().splitlines()) == 2

@@ -14,7 +14,7 @@ _NAME: Final = "checkpoint-"
 _DRAFT: Final = ".draft-"
 
 
-class Busy(Exception):
+class FolderLocked(Exception):
     """Another audit works with this folder."""
 
 
@@ -24,7 +24,7 @@ def latest(folder: Path) -> Checkpoint | None:
     return read(found[-1]) if found else None
 
 
-class Draft:
+class NewCheckpoint:
     """The next checkpoint of a folder, while it is written; gone at the end unless it was published."""
 
     def __init__(self, folder: Path) -> None:
@@ -38,7 +38,7 @@ class Draft:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._stack.close()
-            raise Busy(f"another audit works with {self._folder}; wait until it has ended") from None
+            raise FolderLocked(f"another audit works with {self._folder}; wait until it has ended") from None
         for left_over in self._folder.glob(f"{_DRAFT}*"):
             shutil.rmtree(left_over)
         self.path = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=self._folder))

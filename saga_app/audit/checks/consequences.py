@@ -10,12 +10,12 @@ from saga_app.audit.checks.matching import (
     STEP_REQUEST,
     WANTED,
     Carried,
+    Consequence,
     Origin,
-    Pair,
-    pairs,
+    consequences,
 )
 from saga_app.audit.checks.orders import JOURNALS
-from saga_app.audit.context import Scope
+from saga_app.audit.context import AuditContext
 from saga_app.audit.findings import Breach, Findings
 from saga_app.audit.scratch import EVICTED, FOLDED, Stores
 from saga_app.core.rows import version_of
@@ -28,7 +28,7 @@ _KINDS: Final = {
 }
 
 
-def match(scope: Scope, findings: Findings) -> None:
+def match(scope: AuditContext, findings: Findings) -> None:
     """Compares both sides; adds to what an earlier audit counted, and keeps what the next one must know."""
     if not scope.limits.are_whole:
         for invariant in ("I6", "I8"):
@@ -38,7 +38,7 @@ def match(scope: Scope, findings: Findings) -> None:
     with Stores(scope.folder, read_only=True) as stores, Carried(scope.draft) as carried:
         for invariant, name in _KINDS.values():
             findings.count(invariant, name, 0)
-        for pair in pairs(*folders):
+        for pair in consequences(*folders):
             superseded = _is_superseded(pair, scope, stores)
             carried.add(pair, superseded=superseded)
             if superseded:
@@ -48,7 +48,7 @@ def match(scope: Scope, findings: Findings) -> None:
                 _judge(pair, scope, findings)
 
 
-def _judge(pair: Pair, scope: Scope, findings: Findings) -> None:
+def _judge(pair: Consequence, scope: AuditContext, findings: Findings) -> None:
     invariant, name = _KINDS[pair.kind]
     if pair.is_matched:
         findings.count(invariant, name)
@@ -58,7 +58,7 @@ def _judge(pair: Pair, scope: Scope, findings: Findings) -> None:
         _from_nowhere(pair, invariant, findings)
 
 
-def _missing(wanted: Origin, kind: str, scope: Scope, findings: Findings) -> None:
+def _missing(wanted: Origin, kind: str, scope: AuditContext, findings: Findings) -> None:
     invariant, name = _KINDS[kind]
     if wanted.offset >= scope.limits.committed[wanted.place]:
         findings.count(invariant, f"{name} under way")
@@ -67,7 +67,7 @@ def _missing(wanted: Origin, kind: str, scope: Scope, findings: Findings) -> Non
         findings.breach(Breach("I9", what, wanted.place, wanted.offset, wanted.order))
 
 
-def _from_nowhere(pair: Pair, invariant: str, findings: Findings) -> None:
+def _from_nowhere(pair: Consequence, invariant: str, findings: Findings) -> None:
     found = pair.origin(FOUND)
     # Whoever marks a record of his own as sent on does no harm: it is decided like any other.
     if found is not None and pair.kind != SENT_ON:
@@ -75,7 +75,7 @@ def _from_nowhere(pair: Pair, invariant: str, findings: Findings) -> None:
         findings.breach(Breach(invariant, what, found.place, found.offset, found.order))
 
 
-def _is_superseded(pair: Pair, scope: Scope, stores: Stores) -> bool:
+def _is_superseded(pair: Consequence, scope: AuditContext, stores: Stores) -> bool:
     """After a crash only the outcome that the row has is sent again: what an earlier record asked for is not."""
     wanted = pair.origin(WANTED)
     if pair.is_matched or pair.kind != STEP_REQUEST or wanted is None:

@@ -50,7 +50,7 @@ class Origin(NamedTuple):
         return self.topic, self.partition
 
 
-class Side:
+class SideWriter:
     """One part of one side: what one partition wants, or what was found in it."""
 
     def __init__(self, folder: Path, side: str, part: str) -> None:
@@ -76,7 +76,7 @@ class Side:
             self._runs += 1
 
 
-class Pair(NamedTuple):
+class Consequence(NamedTuple):
     """One thing: its digest, and the first origin that each side has for it."""
 
     digest: str
@@ -98,7 +98,7 @@ class Pair(NamedTuple):
         return None if text is None else Origin(*from_json(text))
 
 
-def pairs(*folders: Path) -> Iterator[Pair]:
+def consequences(*folders: Path) -> Iterator[Consequence]:
     """Everything that was wanted, found or known, once, sorted by digest."""
     with ExitStack() as stack:
 
@@ -112,7 +112,7 @@ def pairs(*folders: Path) -> Iterator[Pair]:
             origins: dict[str, str] = {}
             for _, side, origin in group:
                 origins.setdefault(side, origin)
-            yield Pair(digest, origins)
+            yield Consequence(digest, origins)
 
 
 class Carried:
@@ -136,7 +136,7 @@ class Carried:
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
-    def add(self, pair: Pair, *, superseded: bool = False) -> None:
+    def add(self, pair: Consequence, *, superseded: bool = False) -> None:
         """Pairs come sorted, each once."""
         if not self._files:
             return

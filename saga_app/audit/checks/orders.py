@@ -3,8 +3,8 @@
 from typing import Final
 
 from saga_app import topics
-from saga_app.audit.context import Scope
-from saga_app.audit.cuts import Cut
+from saga_app.audit.context import AuditContext
+from saga_app.audit.cuts import CutKind
 from saga_app.audit.findings import Breach, Findings
 from saga_app.audit.scratch import ASKED, EVICTED, FOLDED, GAPS, TURNED, Stores, order_and_segment
 from saga_app.core.checkout import Checkout
@@ -23,10 +23,10 @@ JOURNALS: Final = {
 ASKS: Final = dict(zip(topics.INBOXES, (*topics.INBOXES[1:], topics.CHECKOUT), strict=True))
 
 
-class Orders:
+class OrdersAudit:
     """The orders of one partition of checkout."""
 
-    def __init__(self, scope: Scope, partition: int, stores: Stores) -> None:
+    def __init__(self, scope: AuditContext, partition: int, stores: Stores) -> None:
         self.scope = scope
         self.place: Place = (topics.CHECKOUT, partition)
         self.stores = stores
@@ -61,9 +61,9 @@ class Orders:
     def _look(self, key: bytes, row: OrderRow) -> None:
         found, cut = self.scope.limits.found[self.place], self.scope.limits.cut
         order = Order.model_validate_json(row.order)
-        if row.status not in OPEN_STATUSES and row.version < found and cut is not Cut.OFFSET:
+        if row.status not in OPEN_STATUSES and row.version < found and cut is not CutKind.OFFSET:
             self._all_or_nothing(key, row, order)
-        if cut is Cut.NOW:
+        if cut is CutKind.NOW:
             self._undone_in_reverse(key, order)
 
     def _all_or_nothing(self, key: bytes, row: OrderRow, order: Order) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from saga_app import topics
 from saga_app.audit.checkpoints import files
-from saga_app.audit.context import Scope
+from saga_app.audit.context import AuditContext
 from saga_app.audit.findings import Breach, Findings
 from saga_app.audit.scratch import FOLDED, GAPS, LOGGED, REACHED, REMOVED, TURNED, Stores, side_by_side
 from saga_app.core.retention.low_watermarks import LowWatermarks
@@ -22,10 +22,10 @@ from saga_app.kafka.messages import Place
 _FORWARD = (b'"state":"DONE"', b'"status":"OPEN"')
 
 
-class Changelog:
+class AuditedChangelog:
     """A changelog partition, see `restore.Changelog`; notes on its way when rows first said that an order goes back."""
 
-    def __init__(self, scope: Scope, place: Place, turned: RocksStore) -> None:
+    def __init__(self, scope: AuditContext, place: Place, turned: RocksStore) -> None:
         self.topic, self.partition = place
         self.gaps = 0
         self._scope = scope
@@ -54,10 +54,10 @@ class Changelog:
             yield [changelog.logged(each) for each in chunk]
 
 
-class Table:
+class TableAudit:
     """One table in one partition."""
 
-    def __init__(self, scope: Scope, inbox: str, table: str, partition: int, stores: Stores) -> None:
+    def __init__(self, scope: AuditContext, inbox: str, table: str, partition: int, stores: Stores) -> None:
         self.scope = scope
         self.inbox: Place = (inbox, partition)
         self.place: Place = (table, partition)
@@ -70,7 +70,7 @@ class Table:
         turned = self.stores.store(TURNED, self.place)
         if self.scope.base is not None:
             files.load(files.part(self.scope.base, TURNED, self.place), {TURNED: turned})
-        log = Changelog(self.scope, self.changelog, turned)
+        log = AuditedChangelog(self.scope, self.changelog, turned)
         logged = self.stores.store(LOGGED, self.place)
         restored = restore(log, log.end(), logged)
         # As its owner will have it.

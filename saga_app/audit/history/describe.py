@@ -1,7 +1,7 @@
 """What became of a record, in words."""
 
 from saga_app import topics
-from saga_app.audit.history.events import Before, Event, StatusRow
+from saga_app.audit.history.events import Event, StatusRow, TruncatedInbox
 from saga_app.core.decider import Verdict
 from saga_app.core.records import DeadlinePassed, ForPartition, OrderPlaced, Record, Undo
 from saga_app.core.route import Step
@@ -27,7 +27,7 @@ def in_words(event: Event) -> str:
     return _of_checkout(event.record, row, told.verdict)
 
 
-def before_in_words(before: Before) -> str:
+def truncated_in_words(before: TruncatedInbox) -> str:
     """What is not told, and what the row says all the same."""
     state = None if before.row is None else state_of(before.row)
     return f"not all is told: {before.why}; its row there is {state or 'none'}"

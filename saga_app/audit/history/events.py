@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
-from saga_app.audit.refold import Told
+from saga_app.audit.refold import RecordOutcome
 from saga_app.core.records import Record
 from saga_app.core.rows import ClosedOrder, JournalRow, OrderRow
 from saga_app.kafka.messages import Message, Place
@@ -21,7 +21,7 @@ class Event(NamedTuple):
     place: Place
     message: Message
     record: Record
-    told: Told | None
+    told: RecordOutcome | None
     order_id: str
 
     @property
@@ -59,7 +59,7 @@ class Event(NamedTuple):
         }
 
 
-class Before(NamedTuple):
+class TruncatedInbox(NamedTuple):
     """An inbox that was cut: why not all can be told, and the order's row, of the checkpoint or as it is now."""
 
     place: Place

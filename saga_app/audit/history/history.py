@@ -12,11 +12,11 @@ from saga_app.audit import cuts
 from saga_app.audit.checkpoints import files
 from saga_app.audit.checkpoints.checkpoint import Checkpoint
 from saga_app.audit.checks.orders import JOURNALS
-from saga_app.audit.context import Scope
-from saga_app.audit.history.events import Before, Event, StatusRow
+from saga_app.audit.context import AuditContext
+from saga_app.audit.history.events import Event, StatusRow, TruncatedInbox
 from saga_app.audit.inbox import INBOX
 from saga_app.audit.log import messages
-from saga_app.audit.refold import Refold, order_of, service_of
+from saga_app.audit.refold import InboxRefold, order_of, service_of
 from saga_app.audit.scratch import FOLDED, Stores
 from saga_app.core.errors import Rejected
 from saga_app.core.order import Order
@@ -41,14 +41,14 @@ _FOR_ALL: Final = (
 )
 
 
-class History(NamedTuple):
+class OrderHistory(NamedTuple):
     """What is known of an order: everything that happened, if nothing stands in `before`."""
 
     events: list[Event]
-    before: list[Before]
+    before: list[TruncatedInbox]
 
 
-def history(settings: Settings, order_id: str, base: Checkpoint | None = None) -> History:
+def history(settings: Settings, order_id: str, base: Checkpoint | None = None) -> OrderHistory:
     """Everything about the order, in the order in which it happened; no events if nobody ever named it in checkout.
 
     Reads the four inbox partitions that the order passes through, from their beginning, or where it was cut off from
@@ -59,24 +59,24 @@ def history(settings: Settings, order_id: str, base: Checkpoint | None = None) -
         base.must_fit(settings, cuts.identity(settings, names))
     with tempfile.TemporaryDirectory(prefix="saga-history-") as folder, Stores(Path(folder)) as stores:
         limits = cuts.take(settings, names, None if base is None else base.known)
-        scope = Scope(settings, limits, Path(folder), base=None if base is None else base.path)
+        scope = AuditContext(settings, limits, Path(folder), base=None if base is None else base.path)
         telling = _Telling(scope, stores, order_id)
         order = telling.tell(topics.CHECKOUT, order_id)
         if order is not None:
             for topic in topics.INBOXES[1:]:
                 telling.tell(topic, topics.key_in(topic, order))
-        return History(sorted(telling.events, key=_when), telling.before)
+        return OrderHistory(sorted(telling.events, key=_when), telling.before)
 
 
 class _Telling:
     """What is told of one order, inbox by inbox."""
 
-    def __init__(self, scope: Scope, stores: Stores, order_id: str) -> None:
+    def __init__(self, scope: AuditContext, stores: Stores, order_id: str) -> None:
         self.scope = scope
         self.stores = stores
         self.order_id = order_id
         self.events: list[Event] = []
-        self.before: list[Before] = []
+        self.before: list[TruncatedInbox] = []
 
     def tell(self, topic: str, key: str) -> Order | None:
         """The order's records in one inbox; `key` decides the partition. The order, where checkout has it."""
@@ -99,8 +99,8 @@ class _Telling:
         if start:
             row = state.order(self.order_id) if place[0] == topics.CHECKOUT else state.journal(self.order_id)
             why = f"{place[0]}[{place[1]}] is told from the checkpoint's end at offset {start} on"
-            self.before.append(Before(place, why, row))
-        decider = Refold(service, place[1], self.scope.settings.partitions, state)
+            self.before.append(TruncatedInbox(place, why, row))
+        decider = InboxRefold(service, place[1], self.scope.settings.partitions, state)
         for message in messages(self.scope, place, start, limits.end[place]):
             if not _concerns(message, key.encode()):
                 continue
@@ -113,7 +113,7 @@ class _Telling:
 
     def _left(self, place: Place, key: str) -> Iterator[Event]:
         """Where the beginning is unknown nothing can be folded: the records that are left, and the row as it is now."""
-        self.before.append(Before(place, self.scope.limits.gap(place), self._logged(place)))
+        self.before.append(TruncatedInbox(place, self.scope.limits.gap(place), self._logged(place)))
         limits = self.scope.limits
         for message in messages(self.scope, place, limits.first[place], limits.end[place]):
             with suppress(Rejected):

@@ -25,7 +25,7 @@ class Kind(NamedTuple):
     names: tuple[str, str]
     amounts: tuple[str, ...]
     asked: Any
-    adds_up: Callable[..., reconciliation.Conserved]
+    adds_up: Callable[..., reconciliation.Reconciliation]
     held: tuple[str, ...]
 
 
@@ -49,7 +49,7 @@ class Told(NamedTuple):
     """One balance, how it adds up, and the newest orders that have some of it."""
 
     balance: Any
-    sum: reconciliation.Conserved
+    sum: reconciliation.Reconciliation
     holders: list[orders.Listed]
 
 

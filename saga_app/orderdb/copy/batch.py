@@ -19,7 +19,7 @@ Key = tuple[Any, ...]
 Rows = dict[Key, Fields]
 
 
-class Entries:
+class RowBatch:
     """The rows of many records: of each key only the one that counts, as if all had been written one by one."""
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Entries:
 
 
 #: Adds what a message says; raises `ValueError` and the like where it is nothing of ours.
-Reader = Callable[[Entries, Any], None]
+RowMapper = Callable[[RowBatch, Any], None]
 
 
 def fit(text: str) -> str:

@@ -12,7 +12,7 @@ from saga_app.dead_letters.format import LetterId
 from saga_app.dead_letters.letter import Replay, Stored, read_letter, read_marker, text
 from saga_app.kafka.headers import headers_of
 from saga_app.orderdb import schema
-from saga_app.orderdb.copy.batch import Entries, Fields, fit, fitting
+from saga_app.orderdb.copy.batch import Fields, RowBatch, fit, fitting
 from saga_app.orderdb.traces.traceparent import traceparent
 
 
@@ -29,7 +29,7 @@ _TOLD: Final = {
 }
 
 
-def event(entries: Entries, message: Any) -> None:
+def event(entries: RowBatch, message: Any) -> None:
     """A record of an inbox, unless it names no order or cannot be read."""
     try:
         record: Any = wire.decode(message.value())
@@ -60,7 +60,7 @@ def _told(value: str | int | None) -> str | int | None:
     return fit(str(value)) if isinstance(value, str) else value and fitting(value)
 
 
-def letter_or_marker(entries: Entries, message: Stored) -> None:
+def letter_or_marker(entries: RowBatch, message: Stored) -> None:
     """A record of `dead_letters`; what none of ours wrote is left out."""
     if letter := read_letter(message):
         place = (letter.id.topic, letter.id.partition, fitting(letter.id.offset))
@@ -80,7 +80,7 @@ def letter_or_marker(entries: Entries, message: Stored) -> None:
         _marker(entries, message, *marked)
 
 
-def _marker(entries: Entries, message: Any, letter: LetterId, replay: Replay) -> None:
+def _marker(entries: RowBatch, message: Any, letter: LetterId, replay: Replay) -> None:
     place = (message.partition(), message.offset())
     fields = {
         "marker_partition": place[0],

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 
 from saga_app import topics
-from saga_app.orderdb.copy.batch import Reader
+from saga_app.orderdb.copy.batch import RowMapper
 from saga_app.orderdb.copy.event_rows import event, letter_or_marker
 from saga_app.orderdb.copy.table_rows import STATES
 
 
-def readers(app_id: str) -> Mapping[str, Reader]:
+def row_mappers(app_id: str) -> Mapping[str, RowMapper]:
     """By topic."""
     return {
         **{topics.changelog(app_id, table): read for table, read in STATES.items()},

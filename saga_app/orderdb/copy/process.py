@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from saga_app.orderdb.copy.progress import Say
-from saga_app.orderdb.copy.projector import Follower
+from saga_app.orderdb.copy.projector import Projector
 from saga_app.orderdb.copy.sink import Sink
 from saga_app.orderdb.database import Database, DatabaseWrong
 from saga_app.settings import Settings
@@ -32,7 +32,7 @@ def follow(
     async def run() -> int:
         database = Database(settings.db_url)
         tracer = _tracer(settings, database, say)
-        follower = Follower(settings, database, say, tracer)
+        follower = Projector(settings, database, say, tracer)
         tracing = None if tracer is None else asyncio.ensure_future(tracer.run())
         try:
             if empty:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from saga_app.orderdb.copy.source import Feed
+from saga_app.orderdb.copy.source import SourceConsumer
 
 #: Seconds from one word to the next.
 TELL_EVERY: Final = 5.0
@@ -19,7 +19,7 @@ class Progress:
         self._told = time.monotonic()
         self._records = -1
 
-    def tell(self, records: int, feed: Feed) -> None:
+    def tell(self, records: int, feed: SourceConsumer) -> None:
         """Every few seconds, if there is anything new."""
         now = time.monotonic()
         if self._records < 0:

@@ -15,12 +15,12 @@ from confluent_kafka import KafkaException
 
 from saga_app.kafka.broker_errors import refused
 from saga_app.kafka.messages import Place
-from saga_app.orderdb.copy.batch import Entries
-from saga_app.orderdb.copy.mapping import readers
+from saga_app.orderdb.copy.batch import RowBatch
+from saga_app.orderdb.copy.mapping import row_mappers
 from saga_app.orderdb.copy.progress import Progress, Say
 from saga_app.orderdb.copy.sink import Overtaken, Sink
-from saga_app.orderdb.copy.source import Feed, Taken
-from saga_app.orderdb.copy.source_topics import Broker, Origin, TopicsMissing
+from saga_app.orderdb.copy.source import Fetched, SourceConsumer
+from saga_app.orderdb.copy.source_topics import SourceAdmin, SourceTopics, TopicsMissing
 from saga_app.orderdb.database import Database, in_words, is_down
 from saga_app.settings import Settings
 
@@ -39,7 +39,7 @@ class TopicsChanged(Exception):
     """The topics are not those that are being read."""
 
 
-class Follower:
+class Projector:
     """Copies until it is told to stop, or until the end."""
 
     def __init__(
@@ -50,8 +50,8 @@ class Follower:
         self._say = say
         self._tracer = tracer
         self._sink = Sink(database)
-        self._broker = Broker(settings)
-        self._readers = readers(settings.app_id)
+        self._broker = SourceAdmin(settings)
+        self._readers = row_mappers(settings.app_id)
         # librdkafka's calls wait, one after the other.
         self._thread = ThreadPoolExecutor(1, "saga-orderdb")
         self._pause = PAUSES[0]
@@ -91,7 +91,7 @@ class Follower:
             self._tell(f"{', '.join(position.emptied)} made anew: everything is copied from the beginning")
         ends = await self._call(self._broker.ends, origin.places)
         start = await self._start(origin, position.next, ends)
-        feed = await self._call(Feed, self._settings, start)
+        feed = await self._call(SourceConsumer, self._settings, start)
         try:
             await self._copy(feed, origin, position.batches, stop, ends if once else None)
             await self._commit()
@@ -99,7 +99,7 @@ class Follower:
             await self._call(feed.close)
 
     async def _start(
-        self, origin: Origin, known: dict[Place, int], ends: dict[Place, int]
+        self, origin: SourceTopics, known: dict[Place, int], ends: dict[Place, int]
     ) -> dict[Place, int]:
         """Where to read on, for each partition."""
         first = await self._call(self._broker.beginnings, origin.places)
@@ -118,7 +118,12 @@ class Follower:
         return {place: max(first[place], known.get(place, 0)) for place in origin.places}
 
     async def _copy(
-        self, feed: Feed, origin: Origin, batches: int, stop: asyncio.Event, ends: dict[Place, int] | None
+        self,
+        feed: SourceConsumer,
+        origin: SourceTopics,
+        batches: int,
+        stop: asyncio.Event,
+        ends: dict[Place, int] | None,
     ) -> None:
         """Batch by batch; with `ends` until they are reached."""
         progress = Progress(self._say)
@@ -145,11 +150,11 @@ class Follower:
         finally:
             gathering.cancel()
 
-    def _gather(self, feed: Feed) -> tuple[Taken, Entries]:
+    def _gather(self, feed: SourceConsumer) -> tuple[Fetched, RowBatch]:
         taken = feed.take()
         return taken, self._read(taken)
 
-    async def _look(self, origin: Origin) -> None:
+    async def _look(self, origin: SourceTopics) -> None:
         """Topics that are made anew may be read on as if nothing had happened."""
         try:
             found = await self._call(self._broker.origin)
@@ -164,8 +169,8 @@ class Follower:
         reached, self._uncommitted = self._uncommitted, {}
         await self._call(self._broker.commit, reached)
 
-    def _read(self, taken: Taken) -> Entries:
-        entries = Entries()
+    def _read(self, taken: Fetched) -> RowBatch:
+        entries = RowBatch()
         for message in taken.messages:
             try:
                 self._readers[message.topic()](entries, message)

@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_app.kafka.messages import Place
 from saga_app.orderdb import schema
-from saga_app.orderdb.copy.batch import Entries
-from saga_app.orderdb.copy.source_topics import Origin
+from saga_app.orderdb.copy.batch import RowBatch
+from saga_app.orderdb.copy.source_topics import SourceTopics
 from saga_app.orderdb.copy.upserts import Postgresql, Sqlite
 from saga_app.orderdb.database import Database, DatabaseWrong
 
@@ -38,7 +38,7 @@ class Sink:
         self._database = database
         self._statements = Sqlite() if database.is_sqlite else Postgresql()
 
-    async def begin(self, origin: Origin) -> CopyPosition:
+    async def begin(self, origin: SourceTopics) -> CopyPosition:
         """How far this origin was copied. Whatever was copied from topics that were deleted since is removed.
 
         `DatabaseWrong` if the database is a copy of another application, or of another cluster's.
@@ -62,7 +62,7 @@ class Sink:
             return CopyPosition(batches, {(row.topic, row.partition): row.next_offset for row in rows}, gone)
 
     async def write(
-        self, entries: Entries, reached: Mapping[Place, int], origin: Origin, batches: int
+        self, entries: RowBatch, reached: Mapping[Place, int], origin: SourceTopics, batches: int
     ) -> int:
         """One batch, all or nothing; the new number of batches. `Overtaken` if somebody else has written."""
         async with self._database.transaction() as connection:
@@ -128,7 +128,7 @@ def _in_order(rows: Mapping[Any, dict[str, Any]]) -> list[dict[str, Any]]:
     return [rows[key] for key in sorted(rows)]
 
 
-def _progress(reached: Mapping[Place, int], origin: Origin) -> list[dict[str, Any]]:
+def _progress(reached: Mapping[Place, int], origin: SourceTopics) -> list[dict[str, Any]]:
     return [
         {"topic": topic, "partition": partition, "topic_id": origin.topic_ids[topic], "next_offset": offset}
         for (topic, partition), offset in sorted(reached.items())

@@ -19,14 +19,14 @@ _AT_A_TIME: Final = 500
 PATIENCE: Final = 0.2
 
 
-class Taken(NamedTuple):
+class Fetched(NamedTuple):
     """Records, and how far each partition that moved is read with them."""
 
     messages: list[Message]
     reached: dict[Place, int]
 
 
-class Feed:
+class SourceConsumer:
     """One consumer; its methods block, but for a moment only."""
 
     def __init__(self, settings: Settings, start: Mapping[Place, int]) -> None:
@@ -58,7 +58,7 @@ class Feed:
     def _high(self, place: Place) -> int:
         return int(self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)[1])
 
-    def take(self) -> Taken:
+    def take(self) -> Fetched:
         """What waits, soon. Raises `KafkaException` where reading cannot go on from here, or not with this feed."""
         messages: list[Message] = []
         reached: dict[Place, int] = {}
@@ -85,7 +85,7 @@ class Feed:
             chunk = self._consumer.consume(_AT_A_TIME, 0)
         moved = {place: offset for place, offset in reached.items() if offset > self._next.get(place, 0)}
         self._next.update(moved)
-        return Taken(messages, moved)
+        return Fetched(messages, moved)
 
     def close(self) -> None:
         """Gives up the connection."""

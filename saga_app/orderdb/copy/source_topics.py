@@ -9,11 +9,11 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicP
 from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin
 from saga_app.kafka.messages import Place
-from saga_app.orderdb.copy.mapping import readers
+from saga_app.orderdb.copy.mapping import row_mappers
 from saga_app.settings import Settings
 
 
-class Origin(NamedTuple):
+class SourceTopics(NamedTuple):
     """Whose topics these are: Kafka's ids of the cluster and of each topic, which change when one is made anew."""
 
     app_id: str
@@ -26,7 +26,7 @@ class TopicsMissing(Exception):
     """There is nothing to copy yet; the message names what is missing."""
 
 
-class Broker:
+class SourceAdmin:
     """Questions, each answered within the time that the settings give a broker. They raise `KafkaException`.
 
     Each is asked by a client of its own: one that lives for weeks may have lost its brokers (see `liveness`).
@@ -36,11 +36,11 @@ class Broker:
         self._settings = settings
         self._seconds = settings.timeouts.answer
 
-    def origin(self) -> Origin:
+    def origin(self) -> SourceTopics:
         """What is there now. `TopicsMissing` if it is not all there."""
         admin = Admin(self._settings)
         metadata = admin.list_topics(timeout=self._seconds)
-        topics = list(readers(self._settings.app_id))
+        topics = list(row_mappers(self._settings.app_id))
         missing = [topic for topic in topics if topic not in metadata.topics]
         if missing:
             raise TopicsMissing(
@@ -51,7 +51,7 @@ class Broker:
         places = [
             (topic, partition) for topic in topics for partition in sorted(metadata.topics[topic].partitions)
         ]
-        return Origin(self._settings.app_id, str(metadata.cluster_id), ids, places)
+        return SourceTopics(self._settings.app_id, str(metadata.cluster_id), ids, places)
 
     def beginnings(self, places: Iterable[Place]) -> dict[Place, int]:
         """The offset of the first record that is still there."""

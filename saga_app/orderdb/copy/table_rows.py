@@ -8,7 +8,7 @@ from pydantic_core import from_json
 from saga_app.core.route import ROUTE
 from saga_app.core.rows import Account, JournalRow, OrderRow, Stock, is_closed
 from saga_app.orderdb import schema
-from saga_app.orderdb.copy.batch import Entries, Reader, word
+from saga_app.orderdb.copy.batch import RowBatch, RowMapper, word
 
 #: The journal of each step, and the step's name.
 _JOURNALS: Final = {step.journal: step.name.value for step in ROUTE}
@@ -19,7 +19,7 @@ def _is_special(message: Any) -> bool:
     return message.value() is None or b":" in message.key()
 
 
-def _order(entries: Entries, message: Any) -> None:
+def _order(entries: RowBatch, message: Any) -> None:
     # The small row of an evicted order says less than its last row, which the database keeps.
     if _is_special(message) or is_closed(message.value()):
         return
@@ -54,8 +54,8 @@ def _order(entries: Entries, message: Any) -> None:
             entries.once(schema.order_lines, (order_id, line["sku"]), {"order_id": order_id, **line})
 
 
-def _step_reader(service: str) -> Reader:
-    def read(entries: Entries, message: Any) -> None:
+def _step_reader(service: str) -> RowMapper:
+    def read(entries: RowBatch, message: Any) -> None:
         if _is_special(message):
             return
         order_id = message.key().decode()
@@ -75,21 +75,21 @@ def _step_reader(service: str) -> Reader:
     return read
 
 
-def _account(entries: Entries, message: Any) -> None:
+def _account(entries: RowBatch, message: Any) -> None:
     customer, _, currency = message.key().decode().rpartition(":")
     row = Account.decode(message.value())
     fields = {"customer_id": customer, "currency": currency, **row._asdict()}
     entries.newest(schema.accounts, (customer, currency), fields)
 
 
-def _stock(entries: Entries, message: Any) -> None:
+def _stock(entries: RowBatch, message: Any) -> None:
     warehouse, _, sku = message.key().decode().partition(":")
     row = Stock.decode(message.value())
     entries.newest(schema.stock, (warehouse, sku), {"warehouse": warehouse, "sku": sku, **row._asdict()})
 
 
 #: The tables, and how a row of theirs is read.
-STATES: Final[dict[str, Reader]] = {
+STATES: Final[dict[str, RowMapper]] = {
     "orders": _order,
     "accounts": _account,
     "stock": _stock,

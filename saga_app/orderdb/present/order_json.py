@@ -4,14 +4,14 @@ from typing import Any
 
 from saga_app.orderdb.present.summary import sentence
 from saga_app.orderdb.present.timeline import timeline
-from saga_app.orderdb.queries.order import Found
+from saga_app.orderdb.queries.order import OrderDetails
 from saga_app.times import written
 
 _TIMES = ("placed_at", "since", "ended_at")
 _FACTS = ("reason", "step", "customer_id", "warehouse", "country", "currency", "amount", "tries")
 
 
-def as_json(found: Found, now: int) -> dict[str, Any]:
+def as_json(found: OrderDetails, now: int) -> dict[str, Any]:
     """Everything; what is not known (yet) is null. Times in ISO 8601, amounts as strings."""
     order, standing = found.order or {}, found.standing
     said = None if standing is None else sentence(standing)

@@ -18,7 +18,7 @@ BACK: Final = frozenset({State.REFUSED, State.UNDONE, State.VOID})
 _STEP: Final = {step.name.value: step for step in ROUTE}
 
 
-class Done(NamedTuple):
+class StepStatus(NamedTuple):
     """What a step has recorded. `at` is when it decided, `undone_at` when it undid: None where that is not copied."""
 
     state: State
@@ -43,7 +43,7 @@ class Waits(NamedTuple):
         return (step.undo if self.undoing else step.do).__name__
 
 
-class Standing(NamedTuple):
+class OrderStatus(NamedTuple):
     """An order and its steps, by name. Times are Kafka's, in milliseconds; `first`: when each type of record came."""
 
     order_id: str
@@ -54,7 +54,7 @@ class Standing(NamedTuple):
     since: int
     placed_at: int
     ended_at: int | None
-    steps: Mapping[str, Done]
+    steps: Mapping[str, StepStatus]
     first: Mapping[str, int]
 
     @classmethod
@@ -128,7 +128,7 @@ class Standing(NamedTuple):
         return OrderRow(0, self.status, 0, tries, since, b"")
 
 
-def _done(step: Row, times: Mapping[tuple[str, int], int]) -> Done:
+def _done(step: Row, times: Mapping[tuple[str, int], int]) -> StepStatus:
     do, undo = _STEP[step["service"]].do.__name__, _STEP[step["service"]].undo.__name__
     state = State(step["state"])
     if state in (State.DONE, State.UNDONE):
@@ -137,4 +137,4 @@ def _done(step: Row, times: Mapping[tuple[str, int], int]) -> Done:
     else:
         at = times.get((do if state is State.REFUSED else undo, step["version"]))
         undone = None
-    return Done(state, step["reason"], step["step"], at, undone)
+    return StepStatus(state, step["reason"], step["step"], at, undone)

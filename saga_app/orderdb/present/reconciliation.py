@@ -11,21 +11,21 @@ Amount = int | Decimal
 _UNCERTAIN = "the copy is made topic by topic, so ask again; `saga audit` is certain"
 
 
-class Part(NamedTuple):
+class LabelledAmount(NamedTuple):
     """A word and how much that is."""
 
     word: str
     amount: Amount
 
 
-class Conserved(NamedTuple):
+class Reconciliation(NamedTuple):
     """`whole` is the sum of `parts`; the last of them should be `ended`, what ended orders have.
 
     `surplus` says why these may have more.
     """
 
-    whole: Part
-    parts: tuple[Part, ...]
+    whole: LabelledAmount
+    parts: tuple[LabelledAmount, ...]
     ended: Amount
     surplus: str
 
@@ -45,25 +45,27 @@ class Conserved(NamedTuple):
         return text
 
 
-def of_stock(balance: stock.Balance, accounted: Mapping[str, int]) -> Conserved:
+def of_stock(balance: stock.StockBalance, accounted: Mapping[str, int]) -> Reconciliation:
     """`accounted`: the units that orders have, by their status; see `stock.accounted`."""
     parts = (
-        Part("available", balance.available),
-        Part("reserved", balance.reserved),
-        Part("sold", balance.sold),
+        LabelledAmount("available", balance.available),
+        LabelledAmount("reserved", balance.reserved),
+        LabelledAmount("sold", balance.sold),
     )
-    return Conserved(Part("received", balance.received), parts, _ended(accounted), f"in orders: {_UNCERTAIN}")
+    return Reconciliation(
+        LabelledAmount("received", balance.received), parts, _ended(accounted), f"in orders: {_UNCERTAIN}"
+    )
 
 
-def of_account(balance: accounts.Balance, accounted: Mapping[str, Decimal]) -> Conserved:
+def of_account(balance: accounts.AccountBalance, accounted: Mapping[str, Decimal]) -> Reconciliation:
     """`accounted`: the money that orders have paid, by their status; see `accounts.accounted`."""
     parts = (
-        Part("balance", balance.balance),
-        Part("reserved", balance.reserved),
-        Part("paid", balance.paid),
+        LabelledAmount("balance", balance.balance),
+        LabelledAmount("reserved", balance.reserved),
+        LabelledAmount("paid", balance.paid),
     )
     without = "was paid before the first deposit, without an account"
-    return Conserved(Part("deposited", balance.deposited), parts, _ended(accounted), without)
+    return Reconciliation(LabelledAmount("deposited", balance.deposited), parts, _ended(accounted), without)
 
 
 def _ended(accounted: Mapping[str, int] | Mapping[str, Decimal]) -> Amount:

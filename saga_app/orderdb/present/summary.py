@@ -6,7 +6,7 @@ from saga_app.core import labels
 from saga_app.core.records import StepName
 from saga_app.core.route import ROUTE
 from saga_app.core.rows import State, Status
-from saga_app.orderdb.present.order_status import Standing, Waits
+from saga_app.orderdb.present.order_status import OrderStatus, Waits
 from saga_app.times import clock
 
 
@@ -36,7 +36,7 @@ class Sentence(NamedTuple):
         return text if text.endswith(".") else f"{text}."
 
 
-def sentence(standing: Standing) -> Sentence:
+def sentence(standing: OrderStatus) -> Sentence:
     """Where the order is, why, and what happens next."""
     match standing.status:
         case Status.COMPLETED:
@@ -51,7 +51,7 @@ def sentence(standing: Standing) -> Sentence:
     return Sentence(_capital(_turned(standing, waits) + where), since, tuple(_next(standing)))
 
 
-def in_short(standing: Standing) -> str:
+def in_short(standing: OrderStatus) -> str:
     """For a list, beside the state: why it was cancelled, or what it waits for."""
     waits = standing.waits_for()
     if waits is not None:
@@ -61,20 +61,20 @@ def in_short(standing: Standing) -> str:
     return labels.why(standing.reason) if standing.status is Status.CANCELLED else ""
 
 
-def effects(standing: Standing) -> tuple[list[str], list[str]]:
+def effects(standing: OrderStatus) -> tuple[list[str], list[str]]:
     """The steps whose effect stands, and those whose effect was undone, in the order in which it was."""
     stands = [step.name.value for step in ROUTE if standing.state(step.name) is State.DONE]
     undone = [step.name.value for step in reversed(ROUTE) if standing.state(step.name) is State.UNDONE]
     return stands, undone
 
 
-def _completed(standing: Standing) -> str:
+def _completed(standing: OrderStatus) -> str:
     done = ", ".join(labels.STEPS[step.name].done for step in ROUTE)
     late = " It was too late to cancel it." if "CancellationRequested" in standing.first else ""
     return f"Completed: {done}.{late}"
 
 
-def _cancelled(standing: Standing) -> str:
+def _cancelled(standing: OrderStatus) -> str:
     stands, undone = effects(standing)
     # A step's row may be older than the order's.
     undone = [step.name for step in reversed(ROUTE) if step.name in (*stands, *undone)]
@@ -89,7 +89,7 @@ def _act(waits: Waits) -> str:
     return step.undo if waits.undoing else step.do
 
 
-def _turned(standing: Standing, waits: Waits) -> str:
+def _turned(standing: OrderStatus, waits: Waits) -> str:
     if standing.status is Status.CANCELLING and standing.is_past_pivot:
         return "Too late to cancel: the shipment is booked; "
     if not waits.undoing:
@@ -97,13 +97,13 @@ def _turned(standing: Standing, waits: Waits) -> str:
     return f"Being cancelled ({labels.why(_reason(standing))}): "
 
 
-def _reason(standing: Standing) -> str | None:
+def _reason(standing: OrderStatus) -> str | None:
     """Checkout's, or where it does not know yet that of the step which refused."""
     known = (done.reason for done in standing.steps.values() if done.reason is not None)
     return standing.reason or next(known, None)
 
 
-def _next(standing: Standing) -> list[Next]:
+def _next(standing: OrderStatus) -> list[Next]:
     again, undone = standing.asked_again_at(), standing.undone_from()
     found = [] if again is None else [Next(again, "asked again")]
     if undone is not None:

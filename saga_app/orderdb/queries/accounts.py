@@ -17,7 +17,7 @@ from saga_app.orderdb.schema import accounts, order_steps, orders
 Holder = tuple[str, str]
 
 
-class Balance(NamedTuple):
+class AccountBalance(NamedTuple):
     """Money in units of the currency: what was deposited is there, or was paid; `reserved` is what open orders paid.
 
     An order that is paid before its customer's first deposit takes nothing from the account. While it is open it is in
@@ -38,7 +38,7 @@ class Balance(NamedTuple):
 
 async def page(
     connection: AsyncConnection, limit: int, after: Holder | None = None, q: str = ""
-) -> list[Balance]:
+) -> list[AccountBalance]:
     """So many accounts, by customer and currency, of customers who begin with `q`; `after` ends the page before."""
     if not all(is_id(each) for each in (q, *(after or ())) if each):
         return []
@@ -50,7 +50,7 @@ async def page(
     return await _balances(connection, asked)
 
 
-async def one(connection: AsyncConnection, customer_id: str) -> list[Balance]:
+async def one(connection: AsyncConnection, customer_id: str) -> list[AccountBalance]:
     """The customer's account in each currency."""
     if not is_id(customer_id):
         return []
@@ -86,11 +86,11 @@ async def accounted(connection: AsyncConnection, customer_id: str) -> dict[Holde
     return {holder: dict(each) for holder, each in found.items()}
 
 
-async def _balances(connection: AsyncConnection, asked: Select[Any]) -> list[Balance]:
+async def _balances(connection: AsyncConnection, asked: Select[Any]) -> list[AccountBalance]:
     found = (await connection.execute(asked.order_by(accounts.c.customer_id, accounts.c.currency))).all()
     reserved = await _reserved(connection, {row.customer_id for row in found})
     return [
-        Balance(
+        AccountBalance(
             row.customer_id,
             row.currency,
             row.deposited,

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_app.core.route import SEQUENCE
 from saga_app.dead_letters.filters import names
-from saga_app.orderdb.present.order_status import Standing
+from saga_app.orderdb.present.order_status import OrderStatus
 from saga_app.orderdb.queries.dead_letters import with_replays
 from saga_app.orderdb.queries.orders import Listed, is_id
 from saga_app.orderdb.schema import dead_letters, order_events, order_lines, order_steps, orders
@@ -19,7 +19,7 @@ _HOLDS: Final = {
 }
 
 
-class Found(NamedTuple):
+class OrderDetails(NamedTuple):
     """The rows about one order, as in `schema`. `order` is None where it was never placed, or is not copied yet.
 
     `events` in the order in which they happened; `letters` are dead letters that name it, oldest first, each with
@@ -34,18 +34,18 @@ class Found(NamedTuple):
     letters: list[Listed]
 
     @property
-    def standing(self) -> Standing | None:
+    def standing(self) -> OrderStatus | None:
         """Where it stands, if it is known."""
-        return None if self.order is None else Standing.of(self.order, self.steps, self.events)
+        return None if self.order is None else OrderStatus.of(self.order, self.steps, self.events)
 
 
-async def find(connection: AsyncConnection, order_id: str) -> Found:
+async def find(connection: AsyncConnection, order_id: str) -> OrderDetails:
     """Everything about an order; nothing if nobody ever named it."""
     if not is_id(order_id):
-        return Found(order_id, None, [], [], [], [])
+        return OrderDetails(order_id, None, [], [], [], [])
     order = await _rows(connection, orders, order_id)
     events = sorted(await _rows(connection, order_events, order_id), key=_when)
-    return Found(
+    return OrderDetails(
         order_id,
         order[0] if order else None,
         await _rows(connection, order_lines, order_id),

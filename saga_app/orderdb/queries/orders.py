@@ -23,7 +23,7 @@ Listed = dict[str, Any]
 Answer = TypeVar("Answer")
 
 
-class Choice(NamedTuple):
+class OrderFilter(NamedTuple):
     """All that is given must fit: placed from `since` on and before `until`, in milliseconds; `q` is how an order's id,
     its customer or a SKU begins.
     """
@@ -50,9 +50,9 @@ class Choice(NamedTuple):
         return not self.q or is_id(self.q)
 
 
-def late(now: int) -> Choice:
+def late(now: int) -> OrderFilter:
     """Orders that have not ended before their first deadline; `now` in milliseconds."""
-    return Choice(tuple(sorted(OPEN_STATUSES)), until=now - FIRST_DELAY)
+    return OrderFilter(tuple(sorted(OPEN_STATUSES)), until=now - FIRST_DELAY)
 
 
 def is_id(text: str) -> bool:
@@ -82,7 +82,7 @@ async def reading(settings: Settings) -> AsyncIterator[Database]:
 
 async def page(
     connection: AsyncConnection,
-    choice: Choice,
+    choice: OrderFilter,
     limit: int,
     before: str | None = None,
     *,
@@ -120,7 +120,7 @@ async def newest(
     return [dict(row) for row in (await connection.execute(asked)).mappings()]
 
 
-async def counts(connection: AsyncConnection, choice: Choice) -> dict[str, int]:
+async def counts(connection: AsyncConnection, choice: OrderFilter) -> dict[str, int]:
     """How many orders there are of each status."""
     if not choice.can_fit:
         return {}
@@ -129,7 +129,7 @@ async def counts(connection: AsyncConnection, choice: Choice) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
-async def oldest(connection: AsyncConnection, choice: Choice) -> int | None:
+async def oldest(connection: AsyncConnection, choice: OrderFilter) -> int | None:
     """When the oldest of these orders was placed; None if there are none."""
     asked = select(func.min(orders.c.placed_at)).where(*choice.conditions())
     return await connection.scalar(asked) if choice.can_fit else None

@@ -15,7 +15,7 @@ from saga_app.orderdb.schema import order_lines, order_steps, orders, stock
 Article = tuple[str, str]
 
 
-class Balance(NamedTuple):
+class StockBalance(NamedTuple):
     """Units of an article: what was received is available, or reserved for an open order, or sold."""
 
     warehouse: str
@@ -32,7 +32,7 @@ class Balance(NamedTuple):
 
 async def page(
     connection: AsyncConnection, limit: int, after: Article | None = None, q: str = "", warehouse: str = ""
-) -> list[Balance]:
+) -> list[StockBalance]:
     """So many articles, by warehouse and SKU, of those whose SKU begins with `q`; `after` ends the page before."""
     if not all(is_id(each) for each in (q, warehouse, *(after or ())) if each):
         return []
@@ -46,7 +46,7 @@ async def page(
     return await _balances(connection, asked)
 
 
-async def one(connection: AsyncConnection, sku: str) -> list[Balance]:
+async def one(connection: AsyncConnection, sku: str) -> list[StockBalance]:
     """The article in every warehouse that ever had it."""
     return await _balances(connection, select(stock).where(stock.c.sku == sku)) if is_id(sku) else []
 
@@ -84,11 +84,11 @@ async def accounted(connection: AsyncConnection, sku: str) -> dict[Article, dict
     return found
 
 
-async def _balances(connection: AsyncConnection, asked: Select[Any]) -> list[Balance]:
+async def _balances(connection: AsyncConnection, asked: Select[Any]) -> list[StockBalance]:
     found = (await connection.execute(asked.order_by(stock.c.warehouse, stock.c.sku))).all()
     reserved = await _reserved(connection, {row.sku for row in found})
     return [
-        Balance(
+        StockBalance(
             row.warehouse, row.sku, row.received, row.available, reserved.get((row.warehouse, row.sku), 0)
         )
         for row in found

@@ -15,8 +15,8 @@ from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
 from saga_app import topics
 from saga_app.core.route import ROUTE
 from saga_app.core.rows import State, Status
-from saga_app.orderdb.present.order_status import Done
-from saga_app.orderdb.queries.order import Found
+from saga_app.orderdb.present.order_status import StepStatus
+from saga_app.orderdb.queries.order import OrderDetails
 from saga_app.orderdb.traces.traceparent import Parent
 
 #: Nobody of the route has asked for these. Checkout asks the first step because of the two first, and cancels because
@@ -45,7 +45,7 @@ def resource(app_id: str) -> Resource:
     return Resource({"service.name": app_id})
 
 
-def is_whole(found: Found) -> bool:
+def is_whole(found: OrderDetails) -> bool:
     """Whether all is copied that belongs to an order that has ended: rows come one topic after the other."""
     standing = found.standing
     if standing is None or not standing.has_ended:
@@ -58,13 +58,13 @@ def is_whole(found: Found) -> bool:
     return ("OrderCompleted" if done else "OrderCancelled") in standing.first and all(map(_is_dated, steps))
 
 
-def _is_dated(step: Done | None) -> bool:
+def _is_dated(step: StepStatus | None) -> bool:
     if step is None or step.at is None:
         return False
     return step.state is not State.UNDONE or step.undone_at is not None
 
 
-def parent_of(found: Found) -> Parent | None:
+def parent_of(found: OrderDetails) -> Parent | None:
     """The span of whoever placed this order; a repeat of it does not count."""
     order = found.order or {}
     place = (topics.CHECKOUT, order.get("partition"), order.get("placed_offset"))
@@ -74,7 +74,7 @@ def parent_of(found: Found) -> Parent | None:
     return None
 
 
-def spans(found: Found, app_id: str, source: Resource) -> Iterator[ReadableSpan]:
+def spans(found: OrderDetails, app_id: str, source: Resource) -> Iterator[ReadableSpan]:
     """The spans of an order that has ended; none if whoever placed it wants none."""
     order, standing, parent = found.order, found.standing, parent_of(found)
     assert order is not None and standing is not None and standing.ended_at is not None

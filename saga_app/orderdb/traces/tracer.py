@@ -14,9 +14,9 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from saga_app.core.rows import OPEN_STATUSES
-from saga_app.orderdb.copy.batch import Entries
+from saga_app.orderdb.copy.batch import RowBatch
 from saga_app.orderdb.database import Database
-from saga_app.orderdb.queries.order import Found, find
+from saga_app.orderdb.queries.order import OrderDetails, find
 from saga_app.orderdb.schema import orders
 from saga_app.orderdb.traces.spans import is_whole, resource, spans
 
@@ -44,7 +44,7 @@ class Tracer:
         self._trouble = ""
         self.sent = self.left_out = 0
 
-    def copied(self, entries: Entries) -> None:
+    def copied(self, entries: RowBatch) -> None:
         """These rows are in the database now."""
         for row in entries.tables[orders].values():
             if row["status"] not in OPEN_STATUSES:
@@ -76,7 +76,7 @@ class Tracer:
         waiting = list(self._waiting)
         return [waiting[at : at + AT_A_TIME] for at in range(0, len(waiting), AT_A_TIME)]
 
-    def _is_ready(self, found: Found) -> bool:
+    def _is_ready(self, found: OrderDetails) -> bool:
         if is_whole(found):
             return True
         if time.monotonic() > self._waiting.get(found.order_id, 0):
@@ -84,7 +84,7 @@ class Tracer:
             self._leave_out(1, "an order that ended is not whole in the database, and its trace is left out")
         return False
 
-    async def _send(self, ready: list[Found]) -> None:
+    async def _send(self, ready: list[OrderDetails]) -> None:
         """Whether it is taken or not, these are done with: the collector may be away for long."""
         batch: list[ReadableSpan] = []
         for found in ready:
