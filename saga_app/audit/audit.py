@@ -31,7 +31,7 @@ from saga_app.settings import Settings
 #: Milliseconds by which the clocks of several brokers may differ.
 SKEW: Final = 1_000
 
-Say = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
 class Phase(NamedTuple):
@@ -47,14 +47,14 @@ def audit(
     data_dirs: Sequence[Path] = (),
     at: AsOf | None = None,
     jobs: int | None = None,
-    say: Say = lambda words: None,
+    progress: Progress = lambda words: None,
     base: Checkpoint | None = None,
-    draft: Path | None = None,
+    target: Path | None = None,
 ) -> Findings:
     """Checks everything, in so many processes (default: one for each core), with its files in a temporary folder.
 
     It goes on from the checkpoint `base`; without one it begins at the first record. If everything was checked and
-    holds, there is a checkpoint in the folder `draft` afterwards. Of an earlier state only the inboxes can tell. Raises
+    holds, there is a checkpoint in the folder `target` afterwards. Of an earlier state only the inboxes can tell. Raises
     `KafkaException`, `TimeoutError` where a broker says nothing for long, `CannotTell`, and `Refused`.
     """
     with tempfile.TemporaryDirectory(prefix="saga-audit-") as folder:
@@ -65,7 +65,7 @@ def audit(
         known = {} if base is None else base.known
         limits = cuts.take(settings, names, known) if at is None else cuts.take_at(settings, names, at, known)
         skew = 0 if len(settings.broker.split(",")) == 1 else SKEW
-        scope = AuditContext(settings, limits, Path(folder), skew, base and base.path, draft)
+        context = AuditContext(settings, limits, Path(folder), skew, base and base.path, target)
         every = range(settings.partitions)
         inboxes = Phase("inboxes", check_inbox, sorted(limits.end))
         written = [
@@ -75,41 +75,41 @@ def audit(
         orders = Phase("orders", check_orders, every)
         findings = Findings()
         phases = [inboxes, *(written if at is None else ()), orders]
-        for found in _run(scope, phases, jobs or os.cpu_count() or 1, say):
+        for found in _run(context, phases, jobs or os.cpu_count() or 1, progress):
             findings.add(found)
         if at is None:
-            say("what must be there, and what is")
-            match(scope, findings)
+            progress("what must be there, and what is")
+            match(context, findings)
             _nothing_acknowledged_is_lost(limits, findings)
             _nothing_known_is_lost(limits, findings)
-        if draft is not None and findings.holds and limits.are_whole:
-            say("the checkpoint")
+        if target is not None and findings.holds and limits.are_whole:
+            progress("the checkpoint")
             records = findings.figures["I8"]["records"]
-            checkpoint.write(draft, base, settings.app_id, identity, limits.reached, records)
+            checkpoint.write(target, base, settings.app_id, identity, limits.reached, records)
         return findings
 
 
-def check_inbox(scope: AuditContext, place: Place) -> Findings:
+def check_inbox(context: AuditContext, place: Place) -> Findings:
     """Folds one inbox partition again, where that can be done."""
-    with Stores(scope.folder) as stores:
-        if not scope.limits.is_whole(place):
-            return take_as_it_is(scope, place, stores)
-        return InboxAudit(scope, place, stores).read()
+    with Stores(context.folder) as stores:
+        if not context.limits.is_whole(place):
+            return take_as_it_is(context, place, stores)
+        return InboxAudit(context, place, stores).read()
 
 
-def check_table(scope: AuditContext, place: tuple[str, str, int], data_dirs: Sequence[Path]) -> Findings:
+def check_table(context: AuditContext, place: tuple[str, str, int], data_dirs: Sequence[Path]) -> Findings:
     """Compares one table in one partition: its inbox, its name, the partition."""
-    with Stores(scope.folder) as stores:
-        return TableAudit(scope, *place, stores).check(data_dirs)
+    with Stores(context.folder) as stores:
+        return TableAudit(context, *place, stores).check(data_dirs)
 
 
-def check_orders(scope: AuditContext, partition: int) -> Findings:
+def check_orders(context: AuditContext, partition: int) -> Findings:
     """Looks at the orders of one partition of checkout in all services."""
-    with Stores(scope.folder, read_only=True) as stores:
-        return OrdersAudit(scope, partition, stores).check()
+    with Stores(context.folder, read_only=True) as stores:
+        return OrdersAudit(context, partition, stores).check()
 
 
-def _run(scope: AuditContext, phases: Iterable[Phase], jobs: int, say: Say) -> Iterator[Findings]:
+def _run(context: AuditContext, phases: Iterable[Phase], jobs: int, progress: Progress) -> Iterator[Findings]:
     """All parts of one phase before the next one."""
     with ExitStack() as stack:
         each: Callable[..., Iterable[Findings]] = map
@@ -118,8 +118,8 @@ def _run(scope: AuditContext, phases: Iterable[Phase], jobs: int, say: Say) -> I
             pool = stack.enter_context(ProcessPoolExecutor(jobs, mp_context=get_context("spawn")))
             each = pool.map
         for words, check, parts in phases:
-            say(words)
-            yield from each(partial(check, scope), parts)
+            progress(words)
+            yield from each(partial(check, context), parts)
 
 
 def _tables(settings: Settings) -> list[tuple[str, str, int]]:

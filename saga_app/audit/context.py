@@ -18,4 +18,4 @@ class AuditContext(NamedTuple):
     #: The folder of the checkpoint that the audit goes on from.
     base: Path | None = None
     #: The folder for the parts of the next checkpoint, where one is to be written.
-    draft: Path | None = None
+    target: Path | None = None

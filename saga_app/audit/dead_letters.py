@@ -17,16 +17,16 @@ from saga_app.kafka.messages import Place
 _LETTERS: Final = "letters"
 
 
-def read_letters(scope: AuditContext, partition: int) -> Findings:
+def read_letters(context: AuditContext, partition: int) -> Findings:
     """Notes every letter as found; counts those that were sent again, and what is no letter."""
     findings = Findings()
-    side = SideWriter(scope.folder, FOUND, f"letters-{partition}")
+    side = SideWriter(context.folder, FOUND, f"letters-{partition}")
     place: Place = (topics.DEAD_LETTERS, partition)
-    if scope.base is not None:
-        files.resume_counts(files.load(files.part(scope.base, _LETTERS, place), {}), findings)
-    limits = scope.limits
+    if context.base is not None:
+        files.resume_counts(files.load(files.part(context.base, _LETTERS, place), {}), findings)
+    limits = context.limits
     first = max(limits.first[place], limits.start(place))
-    for chunk in chunks(scope.settings.kafka, *place, first, limits.found[place]):
+    for chunk in chunks(context.settings.kafka, *place, first, limits.found[place]):
         for message in chunk:
             headers = headers_of(message)
             origin = letter_place(headers)
@@ -41,6 +41,6 @@ def read_letters(scope: AuditContext, partition: int) -> Findings:
             else:
                 findings.count("I8", "foreign records in dead_letters")
     side.close()
-    if scope.draft is not None:
-        files.write(files.part(scope.draft, _LETTERS, place), files.counts(findings))
+    if context.target is not None:
+        files.write(files.part(context.target, _LETTERS, place), files.counts(findings))
     return findings

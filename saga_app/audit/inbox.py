@@ -48,8 +48,8 @@ _LAST = "last"
 class InboxAudit:
     """One partition of one inbox, and what is noted of it."""
 
-    def __init__(self, scope: AuditContext, place: Place, stores: Stores) -> None:
-        self.scope = scope
+    def __init__(self, context: AuditContext, place: Place, stores: Stores) -> None:
+        self.context = context
         self.place = place
         self.findings = Findings()
         self.service = service_of(place[0])
@@ -59,18 +59,18 @@ class InboxAudit:
         self._evicted = stores.store(EVICTED, place)
         #: Of the journal: balances are never removed.
         self._removed = stores.store(REMOVED, (self.service.decider.journal, place[1]))
-        sides = (SideWriter(scope.folder, side, f"{place[0]}-{place[1]}") for side in (WANTED, FOUND, LATER))
+        sides = (SideWriter(context.folder, side, f"{place[0]}-{place[1]}") for side in (WANTED, FOUND, LATER))
         self._wanted, self._found, self._later = sides
         balances = self.service.decider.balances
         self.conservation = None if balances is None else Conservation(place, balances, self.findings)
-        self._log = InboxLog(scope, place, self._resume(), self.findings)
+        self._log = InboxLog(context, place, self._resume(), self.findings)
         # Made only now: it looks for the policy that is in force.
         self.state = PartitionState(self.service.decider.journal, balances, self._tables)
-        self._fold = InboxRefold(self.service, place[1], scope.settings.partitions, self.state)
+        self._fold = InboxRefold(self.service, place[1], context.settings.partitions, self.state)
 
     def read(self) -> Findings:
         """Folds everything up to the end."""
-        limits = self.scope.limits
+        limits = self.context.limits
         count = 0
         for message in self._log.new():
             self._see(message)
@@ -93,9 +93,9 @@ class InboxAudit:
 
     def _resume(self) -> Mapping[bytes, bytes]:
         """Puts on the stores what a checkpoint has of this partition."""
-        if self.scope.base is None:
+        if self.context.base is None:
             return {}
-        path = files.part(self.scope.base, INBOX, self.place)
+        path = files.part(self.context.base, INBOX, self.place)
         kept = files.load(path, {**self._tables, ASKED: self._asked, REMOVED: self._removed})
         files.resume_counts(kept, self.findings)
         if self.conservation is not None:
@@ -104,18 +104,18 @@ class InboxAudit:
 
     def _keep(self) -> None:
         """Writes the part of the next checkpoint."""
-        if self.scope.draft is None:
+        if self.context.target is None:
             return
         rows = {table: store.scan() for table, store in self._tables.items()}
         sums = iter(()) if self.conservation is None else self.conservation.sums()
         kept = {**rows, ASKED: self._asked.scan(), _SUMS: sums, _LAST: self._log.last.items()}
         removed = {REMOVED: self._under_way()}
-        path = files.part(self.scope.draft, INBOX, self.place)
+        path = files.part(self.context.target, INBOX, self.place)
         files.write(path, {**kept, **removed, **files.counts(self.findings)})
 
     def _under_way(self) -> Iterator[Item]:
         """Removed rows that a changelog may still have."""
-        committed = self.scope.limits.committed[self.place]
+        committed = self.context.limits.committed[self.place]
         return ((key, row) for key, row in self._removed.scan() if version_of(row) >= committed)
 
     def _add_up_the_end(self) -> None:
@@ -126,30 +126,30 @@ class InboxAudit:
         end.finish(rows_of(self._tables, decider.journal), rows_of(self._tables, decider.balances))
 
     def _see(self, message: Message) -> None:
-        told = self._fold.decide(message)
-        self.findings.count("I8", told.verdict.value)
-        if isinstance(told.record, OrderPlaced):
-            self.findings.count("I8", f"placed {told.verdict.value}")
+        outcome = self._fold.decide(message)
+        self.findings.count("I8", outcome.verdict.value)
+        if isinstance(outcome.record, OrderPlaced):
+            self.findings.count("I8", f"placed {outcome.verdict.value}")
         if is_sent_on(message):
             # Whatever became of it here: it may be a dead letter, as any other record.
             sent_on = self._origin(message, "record that was sent on")
             self._side(message).add(SENT_ON, message.value or b"", sent_on)
-        if told.verdict is Verdict.DEAD:
-            self._dead(told)
-        elif told.verdict is Verdict.SENT_ON:
+        if outcome.verdict is Verdict.DEAD:
+            self._dead(outcome)
+        elif outcome.verdict is Verdict.SENT_ON:
             assert message.value is not None
             self._wanted.add(SENT_ON, message.value, self._origin(message, "record to be sent on"))
         else:
-            self._decided(told)
+            self._decided(outcome)
 
-    def _decided(self, told: RecordOutcome) -> None:
-        message, record, decision = told.message, told.record, told.decision
+    def _decided(self, outcome: RecordOutcome) -> None:
+        message, record, decision = outcome.message, outcome.record, outcome.decision
         assert record is not None and decision is not None and message.value is not None
         if self.conservation is not None:
             self.conservation.decided(decision, message.offset)
-        if decision.journal is not None and has_ended(told.before):
-            self._broken("I3", told, "the order had ended, and changed", "status")
-        self._keep_evicted(told)
+        if decision.journal is not None and has_ended(outcome.before):
+            self._broken("I3", outcome, "the order had ended, and changed", "status")
+        self._keep_evicted(outcome)
         for sent in decision.sends:
             self._wanted.add(STEP_REQUEST, wire.encode(sent), self._origin(message, sent.type, sent))
         if isinstance(record, StepRequest | OrderCompleted | OrderCancelled | OrdersEvicted):
@@ -161,33 +161,33 @@ class InboxAudit:
             if key not in self._first_asked and self._asked.get(key) is None:
                 self._first_asked[key] = b"%d %d" % (message.time, message.offset)
 
-    def _keep_evicted(self, told: RecordOutcome) -> None:
+    def _keep_evicted(self, outcome: RecordOutcome) -> None:
         """Keeps evicted rows, to look at them across the services, and notes which keys have no row any more."""
         rows = {
             order_and_segment(order_id, row.segment): row.encode()
-            for order_id, row in told.evicted.items()
+            for order_id, row in outcome.evicted.items()
             if not isinstance(row, ClosedOrder)
         }
         if rows:
             self._evicted.write(rows, 0)
         removed = (
-            [put.key for put in told.decision.others if isinstance(put.row, Tombstone)]
-            if told.decision
+            [put.key for put in outcome.decision.others if isinstance(put.row, Tombstone)]
+            if outcome.decision
             else []
         )
-        if removed and told.message.offset >= self.scope.limits.committed[self.place]:
+        if removed and outcome.message.offset >= self.context.limits.committed[self.place]:
             # Not `Tombstone`: that would be removed.
-            since = b'{"version":%d,"removed":true}' % told.message.offset
+            since = b'{"version":%d,"removed":true}' % outcome.message.offset
             self._removed.write({key.encode(): since for key in removed}, 0)
 
-    def _dead(self, told: RecordOutcome) -> None:
-        assert told.rejection is not None
-        fault, offset = told.rejection.fault, told.message.offset
+    def _dead(self, outcome: RecordOutcome) -> None:
+        assert outcome.rejection is not None
+        fault, offset = outcome.rejection.fault, outcome.message.offset
         self.findings.count("I8", f"dead letters {fault}")
         if fault is Fault.CONTRADICTION:
-            self._broken("I3", told, told.rejection.detail, "status")
+            self._broken("I3", outcome, outcome.rejection.detail, "status")
         content = letter(self.place, offset, fault)
-        self._wanted.add(LETTER, content, self._origin(told.message, f"dead letter {fault}"))
+        self._wanted.add(LETTER, content, self._origin(outcome.message, f"dead letter {fault}"))
 
     def _write(self) -> None:
         self._fold.write()
@@ -196,14 +196,14 @@ class InboxAudit:
 
     def _side(self, message: Message) -> SideWriter:
         """What came behind the limit is explained by records that may come behind the end."""
-        return self._found if message.offset < self.scope.limits.found[self.place] else self._later
+        return self._found if message.offset < self.context.limits.found[self.place] else self._later
 
     def _origin(self, message: Message, what: str, record: Record | None = None) -> Origin:
         return Origin(*self.place, message.offset, what, None if record is None else order_of(record))
 
-    def _broken(self, invariant: str, told: RecordOutcome, what: str, field: str) -> None:
-        order = None if told.record is None else order_of(told.record)
-        self.findings.breach(Breach(invariant, what, self.place, told.message.offset, order, field))
+    def _broken(self, invariant: str, outcome: RecordOutcome, what: str, field: str) -> None:
+        order = None if outcome.record is None else order_of(outcome.record)
+        self.findings.breach(Breach(invariant, what, self.place, outcome.message.offset, order, field))
 
 
 def has_ended(row: Row | None) -> bool:

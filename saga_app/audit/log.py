@@ -14,21 +14,21 @@ class InboxLog:
     """The records behind the checkpoint. `last` is the one that was read last: its offset, and its digest."""
 
     def __init__(
-        self, scope: AuditContext, place: Place, last: Mapping[bytes, bytes], findings: Findings
+        self, context: AuditContext, place: Place, last: Mapping[bytes, bytes], findings: Findings
     ) -> None:
         self.last = last
-        self._scope = scope
+        self._context = context
         self._place = place
         self._findings = findings
 
     def new(self) -> Iterator[Message]:
         """Each once, up to the end. The one before them must still be what it was, if it is still there."""
-        limits, start = self._scope.limits, self._scope.limits.start(self._place)
+        limits, start = self._context.limits, self._context.limits.start(self._place)
         ((known, digest),) = [(int(at), digest) for at, digest in self.last.items()] or [(-1, b"")]
         is_there = known >= limits.first[self._place]
         message = None
         for message in messages(
-            self._scope, self._place, known if is_there else start, limits.end[self._place]
+            self._context, self._place, known if is_there else start, limits.end[self._place]
         ):
             if is_there and (message.offset, digest_of(message)) != (known, digest):
                 what = "not the record that the checkpoint ends with: the topic was written anew"
@@ -40,9 +40,9 @@ class InboxLog:
             self.last = {b"%d" % message.offset: digest_of(message)}
 
 
-def messages(scope: AuditContext, place: Place, start: int, end: int) -> Iterator[Message]:
+def messages(context: AuditContext, place: Place, start: int, end: int) -> Iterator[Message]:
     """The partition's records as a worker reads them."""
-    for chunk in chunks(scope.settings.kafka, *place, start, end, "read_committed"):
+    for chunk in chunks(context.settings.kafka, *place, start, end, "read_committed"):
         for each in chunk:
             yield Message(each.offset(), each.timestamp()[1], each.key(), each.value(), headers_of(each))
 

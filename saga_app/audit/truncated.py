@@ -15,17 +15,17 @@ from saga_app.engine.stores.rocks import RocksStore
 from saga_app.kafka.messages import Place
 
 
-def take_as_it_is(scope: AuditContext, place: Place, stores: Stores) -> Findings:
+def take_as_it_is(context: AuditContext, place: Place, stores: Stores) -> Findings:
     """Takes the tables from their changelogs, and adds up what they hold."""
     findings, service = Findings(), service_of(place[0])
-    why = f"{scope.limits.gap(place)}: it cannot be folded again"
+    why = f"{context.limits.gap(place)}: it cannot be folded again"
     for invariant in ("I3", "I5", "I7", "I8"):
         findings.claim_less(invariant, why)
     tables = {table: stores.store(FOLDED, (table, place[1])) for table in service.tables}
     for table, store in tables.items():
-        log = (topics.changelog(scope.settings.app_id, table), place[1])
-        end = scope.limits.found[log]
-        restored = restore(changelog.KafkaChangelog(scope.settings.kafka, *log, end), end, store)
+        log = (topics.changelog(context.settings.app_id, table), place[1])
+        end = context.limits.found[log]
+        restored = restore(changelog.KafkaChangelog(context.settings.kafka, *log, end), end, store)
         # As its owner will have it.
         repaired(store, end, restored.repairs, ())
     # When undos were asked for and what was evicted is not known: the orders find empty stores.

@@ -89,7 +89,7 @@ def audit(
         began = time.monotonic()
         to = None if draft is None or at is not None else draft.path
         findings = auditing.audit(
-            settings, data_dirs, at, jobs, lambda words: _tell(words, as_json), base=base, draft=to
+            settings, data_dirs, at, jobs, lambda words: _tell(words, as_json), base=base, target=to
         )
         known = 0 if base is None else base.manifest.records
         _report(findings, findings.figures["I8"]["records"] - known, time.monotonic() - began, as_json)

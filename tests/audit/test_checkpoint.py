@@ -515,11 +515,11 @@ def publish(folder: Path, content: Path, changes: int) -> bool:
     """Publishes a copy of this content; False if it crashed."""
     disk = CrashingDisk(changes)
     with pytest.MonkeyPatch.context() as patch, suppress(Crashed):
-        with NewCheckpoint(folder) as draft:
-            shutil.copytree(content, draft.path, dirs_exist_ok=True)
+        with NewCheckpoint(folder) as new:
+            shutil.copytree(content, new.path, dirs_exist_ok=True)
             for module, name in ((os, "fsync"), (shutil, "rmtree"), (Path, "rename")):
                 patch.setattr(module, name, disk.change(getattr(module, name)))
-            draft.publish()
+            new.publish()
         return True
     return False
 
@@ -539,8 +539,8 @@ def test_a_crash_at_any_moment_leaves_the_old_one_or_the_new_one(shop: AuditWorl
         checkpoint = latest(folder)
         assert checkpoint is not None
         found.append(checkpoint.manifest.audits)
-        with NewCheckpoint(folder) as draft:
-            assert [path for path in folder.glob(".draft-*") if path != draft.path] == [], (
+        with NewCheckpoint(folder) as unused:
+            assert [path for path in folder.glob(".draft-*") if path != unused.path] == [], (
                 "nothing is left over"
             )
         if went_well:

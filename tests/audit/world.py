@@ -204,16 +204,16 @@ class AuditWorld:
         self.logs[place].remove(written)
 
     def audit(self, at: AsOf | None = None, data_dirs: Sequence[Path] = (), **options: Any) -> Findings:
-        """The audit of these topics; `options` are `base` and `draft`."""
+        """The audit of these topics; `options` are `base` and `target`."""
         settings = Settings(partitions_text=str(PARTITIONS), app_id=APP)
         return auditing.audit(settings, data_dirs, at, jobs=1, **options)
 
     def checkpointed(self, folder: Path) -> Findings:
         """The audit that goes on from the folder's checkpoint, and leaves the next one there if all is well."""
-        with NewCheckpoint(folder) as draft:
-            findings = self.audit(base=latest(folder), draft=draft.path)
-            if draft.is_whole:
-                draft.publish()
+        with NewCheckpoint(folder) as new:
+            findings = self.audit(base=latest(folder), target=new.path)
+            if new.is_whole:
+                new.publish()
             return findings
 
     def breaches(self) -> list[Breach]:

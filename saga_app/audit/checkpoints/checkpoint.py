@@ -108,7 +108,7 @@ def read(path: Path) -> Checkpoint:
 
 
 def write(
-    draft: Path, base: Checkpoint | None, app_id: str, identity: Identity, reached: Offsets, records: int
+    target: Path, base: Checkpoint | None, app_id: str, identity: Identity, reached: Offsets, records: int
 ) -> None:
     """Writes the manifest for what an audit that held has left in the draft."""
     now = int(time.time() * 1000)
@@ -122,11 +122,11 @@ def write(
         topics=dict(identity.topics),
         offsets=_by_topic(reached),
         records=records,
-        files={path.name: _sha256(path) for path in sorted(draft.iterdir())},
+        files={path.name: _sha256(path) for path in sorted(target.iterdir())},
     )
     fields = manifest.model_dump()
     text = json.dumps({"sha256": _digest(fields), "checkpoint": fields}, indent=1)
-    (draft / MANIFEST).write_text(text, "utf-8")
+    (target / MANIFEST).write_text(text, "utf-8")
 
 
 def _check_files(path: Path, files: Mapping[str, str]) -> None:

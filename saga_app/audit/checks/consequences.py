@@ -28,39 +28,39 @@ _KINDS: Final = {
 }
 
 
-def match(scope: AuditContext, findings: Findings) -> None:
+def match(context: AuditContext, findings: Findings) -> None:
     """Compares both sides; adds to what an earlier audit counted, and keeps what the next one must know."""
-    if not scope.limits.are_whole:
+    if not context.limits.are_whole:
         for invariant in ("I6", "I8"):
             findings.claim_less(invariant, "an inbox does not begin at its first record: nothing was matched")
         return
-    folders = [scope.folder, *([] if scope.base is None else [scope.base])]
-    with Stores(scope.folder, read_only=True) as stores, Carried(scope.draft) as carried:
+    folders = [context.folder, *([] if context.base is None else [context.base])]
+    with Stores(context.folder, read_only=True) as stores, Carried(context.target) as carried:
         for invariant, name in _KINDS.values():
             findings.count(invariant, name, 0)
         for pair in consequences(*folders):
-            superseded = _is_superseded(pair, scope, stores)
+            superseded = _is_superseded(pair, context, stores)
             carried.add(pair, superseded=superseded)
             if superseded:
                 invariant, name = _KINDS[STEP_REQUEST]
                 findings.count(invariant, f"{name} superseded")
             else:
-                _judge(pair, scope, findings)
+                _judge(pair, context, findings)
 
 
-def _judge(pair: Consequence, scope: AuditContext, findings: Findings) -> None:
+def _judge(pair: Consequence, context: AuditContext, findings: Findings) -> None:
     invariant, name = _KINDS[pair.kind]
     if pair.is_matched:
         findings.count(invariant, name)
     elif (wanted := pair.origin(WANTED)) is not None:
-        _missing(wanted, pair.kind, scope, findings)
+        _missing(wanted, pair.kind, context, findings)
     else:
         _from_nowhere(pair, invariant, findings)
 
 
-def _missing(wanted: Origin, kind: str, scope: AuditContext, findings: Findings) -> None:
+def _missing(wanted: Origin, kind: str, context: AuditContext, findings: Findings) -> None:
     invariant, name = _KINDS[kind]
-    if wanted.offset >= scope.limits.committed[wanted.place]:
+    if wanted.offset >= context.limits.committed[wanted.place]:
         findings.count(invariant, f"{name} under way")
     else:
         what = f"its {wanted.what} is not in the topics, though the offset is committed"
@@ -75,12 +75,12 @@ def _from_nowhere(pair: Consequence, invariant: str, findings: Findings) -> None
         findings.breach(Breach(invariant, what, found.place, found.offset, found.order))
 
 
-def _is_superseded(pair: Consequence, scope: AuditContext, stores: Stores) -> bool:
+def _is_superseded(pair: Consequence, context: AuditContext, stores: Stores) -> bool:
     """After a crash only the outcome that the row has is sent again: what an earlier record asked for is not."""
     wanted = pair.origin(WANTED)
     if pair.is_matched or pair.kind != STEP_REQUEST or wanted is None:
         return not pair.is_matched and SETTLED in pair.origins
-    if wanted.order is None or wanted.offset >= scope.limits.committed[wanted.place]:
+    if wanted.order is None or wanted.offset >= context.limits.committed[wanted.place]:
         return False
     row = stores.store(FOLDED, (JOURNALS[wanted.topic], wanted.partition)).get(wanted.order.encode())
     evicted = stores.store(EVICTED, wanted.place).scan(f"{wanted.order} ".encode())

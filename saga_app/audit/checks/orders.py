@@ -26,8 +26,8 @@ ASKS: Final = dict(zip(topics.INBOXES, (*topics.INBOXES[1:], topics.CHECKOUT), s
 class OrdersAudit:
     """The orders of one partition of checkout."""
 
-    def __init__(self, scope: AuditContext, partition: int, stores: Stores) -> None:
-        self.scope = scope
+    def __init__(self, context: AuditContext, partition: int, stores: Stores) -> None:
+        self.context = context
         self.place: Place = (topics.CHECKOUT, partition)
         self.stores = stores
         self.findings = Findings()
@@ -59,7 +59,7 @@ class OrdersAudit:
         return counted
 
     def _look(self, key: bytes, row: OrderRow) -> None:
-        found, cut = self.scope.limits.found[self.place], self.scope.limits.cut
+        found, cut = self.context.limits.found[self.place], self.context.limits.cut
         order = Order.model_validate_json(row.order)
         if row.status not in OPEN_STATUSES and row.version < found and cut is not CutKind.OFFSET:
             self._all_or_nothing(key, row, order)
@@ -96,7 +96,7 @@ class OrdersAudit:
                 self._broken(
                     "I5", key, None, f"{topic} was asked to undo, but no row of {asking} goes back", None
                 )
-            elif int(turned) > time + self.scope.skew:
+            elif int(turned) > time + self.context.skew:
                 late = int(turned) - time
                 what = f"{topic} was asked to undo {late} ms before {asking} had written that it goes back"
                 self._broken("I5", key, None, what, f"{JOURNALS[asking]}.version")
@@ -115,20 +115,20 @@ class OrdersAudit:
     def _is_evicted(self, topic: str, row: OrderRow, order: Order) -> bool:
         """True if this audit does not know the row because it was evicted before the first record that is read."""
         place = topic, self._partition(topic, order)
-        if row.segment is None or (self.scope.limits.is_whole(place) and not self.scope.limits.start(place)):
+        if row.segment is None or (self.context.limits.is_whole(place) and not self.context.limits.start(place)):
             return False
         partition, number = parts_of(row.segment)
         data = self._store(FOLDED, JOURNALS[topic], topic, order).get(low_watermark_key(partition).encode())
         return data is not None and number < LowWatermark.decode(data).evicted_below
 
     def _found(self, topic: str, order: Order) -> int:
-        return self.scope.limits.found[topic, self._partition(topic, order)]
+        return self.context.limits.found[topic, self._partition(topic, order)]
 
     def _store(self, kind: str, name: str, topic: str, order: Order) -> RocksStore:
         return self.stores.store(kind, (name, self._partition(topic, order)))
 
     def _partition(self, topic: str, order: Order) -> int:
-        return topics.partition_of(topics.key_in(topic, order), self.scope.settings.partitions)
+        return topics.partition_of(topics.key_in(topic, order), self.context.settings.partitions)
 
     def _broken(self, invariant: str, key: bytes, offset: int | None, what: str, field: str | None) -> None:
         self.findings.breach(Breach(invariant, what, self.place, offset, key.decode(), field))

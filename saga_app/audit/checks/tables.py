@@ -25,18 +25,18 @@ _FORWARD = (b'"state":"DONE"', b'"status":"OPEN"')
 class AuditedChangelog:
     """A changelog partition, see `restore.Changelog`; notes on its way when rows first said that an order goes back."""
 
-    def __init__(self, scope: AuditContext, place: Place, turned: RocksStore) -> None:
+    def __init__(self, context: AuditContext, place: Place, turned: RocksStore) -> None:
         self.topic, self.partition = place
         self.gaps = 0
-        self._scope = scope
+        self._context = context
         self._turned = turned
 
     def end(self) -> int:
-        return self._scope.limits.found[self.topic, self.partition]
+        return self._context.limits.found[self.topic, self.partition]
 
     def read(self, start: int, end: int) -> Iterator[Sequence[Logged]]:
-        following, known = start, self._scope.limits.start((self.topic, self.partition))
-        for chunk in chunks(self._scope.settings.kafka, self.topic, self.partition, start, end):
+        following, known = start, self._context.limits.start((self.topic, self.partition))
+        for chunk in chunks(self._context.settings.kafka, self.topic, self.partition, start, end):
             times: dict[bytes, bytes] = {}
             for each in chunk:
                 key, value = each.key(), each.value()
@@ -57,31 +57,31 @@ class AuditedChangelog:
 class TableAudit:
     """One table in one partition."""
 
-    def __init__(self, scope: AuditContext, inbox: str, table: str, partition: int, stores: Stores) -> None:
-        self.scope = scope
+    def __init__(self, context: AuditContext, inbox: str, table: str, partition: int, stores: Stores) -> None:
+        self.context = context
         self.inbox: Place = (inbox, partition)
         self.place: Place = (table, partition)
-        self.changelog: Place = (topics.changelog(scope.settings.app_id, table), partition)
+        self.changelog: Place = (topics.changelog(context.settings.app_id, table), partition)
         self.stores = stores
         self.findings = Findings()
 
     def check(self, data_dirs: Sequence[Path] = ()) -> Findings:
         """Rebuilds the table from its changelog and compares it with all others that there are."""
         turned = self.stores.store(TURNED, self.place)
-        if self.scope.base is not None:
-            files.load(files.part(self.scope.base, TURNED, self.place), {TURNED: turned})
-        log = AuditedChangelog(self.scope, self.changelog, turned)
+        if self.context.base is not None:
+            files.load(files.part(self.context.base, TURNED, self.place), {TURNED: turned})
+        log = AuditedChangelog(self.context, self.changelog, turned)
         logged = self.stores.store(LOGGED, self.place)
         restored = restore(log, log.end(), logged)
         # As its owner will have it.
         repaired(logged, log.end(), restored.repairs, ())
         if log.gaps:
             turned.write({GAPS: b"1"}, 0)
-        if self.scope.draft is not None:
-            files.write(files.part(self.scope.draft, TURNED, self.place), {TURNED: turned.scan()})
+        if self.context.target is not None:
+            files.write(files.part(self.context.target, TURNED, self.place), {TURNED: turned.scan()})
         self.findings.count("I7", "changelog rows", restored.rows)
         self.findings.count("I7", "stale rows to be written again", len(restored.repairs))
-        if self.scope.limits.is_whole(self.inbox):
+        if self.context.limits.is_whole(self.inbox):
             self._compare_fold()
         for number, folder in enumerate(data_dirs):
             try:
@@ -93,7 +93,7 @@ class TableAudit:
 
     def _compare_fold(self) -> None:
         folded, logged = self.stores.store(FOLDED, self.place), self.stores.store(LOGGED, self.place)
-        committed = self.scope.limits.committed[self.inbox]
+        committed = self.context.limits.committed[self.inbox]
         removed = self.stores.store(REMOVED, self.place)
         for key, mine, other in side_by_side(folded.scan(), logged.scan()):
             if mine == other:
@@ -126,8 +126,8 @@ class TableAudit:
         try:
             # Rows beyond what the store claims to have read may be there too, after a gap.
             mark = self.stores.store(kind, self.place)
-            end = min(store.reached, self.scope.limits.found[self.changelog])
-            log = changelog.KafkaChangelog(self.scope.settings.kafka, *self.changelog, end)
+            end = min(store.reached, self.context.limits.found[self.changelog])
+            log = changelog.KafkaChangelog(self.context.settings.kafka, *self.changelog, end)
             restore(log, end, mark)
             logged = self.stores.store(LOGGED, self.place)
             low_watermarks = LowWatermarks(logged.scan(b"low_watermark:"))

@@ -10,21 +10,21 @@ from saga_app.core.rows import ClosedOrder, JournalRow, OrderRow, State, Status
 
 def in_words(event: Event) -> str:
     """One sentence about one record."""
-    told = event.told
-    if told is None:
+    outcome = event.outcome
+    if outcome is None:
         return f"{event.record.type}; what came of it cannot be told: the inbox was cut"
-    if told.verdict is Verdict.DEAD:
-        return f"{event.record.type} became a dead letter: {told.rejection}"
-    if told.verdict is Verdict.SENT_ON:
+    if outcome.verdict is Verdict.DEAD:
+        return f"{event.record.type} became a dead letter: {outcome.rejection}"
+    if outcome.verdict is Verdict.SENT_ON:
         return f"{event.record.type} was in the wrong partition and was sent on"
-    if told.decision is not None and told.decision.note is not None:
-        return told.decision.note
+    if outcome.decision is not None and outcome.decision.note is not None:
+        return outcome.decision.note
     row = event.row
     if isinstance(event.record, ForPartition):
         return _of_retention(event.place[0], row)
     if isinstance(row, JournalRow):
-        return _of_step(topics.STEPS[event.place[0]], event.record, row, told.verdict)
-    return _of_checkout(event.record, row, told.verdict)
+        return _of_step(topics.STEPS[event.place[0]], event.record, row, outcome.verdict)
+    return _of_checkout(event.record, row, outcome.verdict)
 
 
 def truncated_in_words(before: TruncatedInbox) -> str:

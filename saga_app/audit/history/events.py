@@ -13,7 +13,7 @@ StatusRow = OrderRow | ClosedOrder | JournalRow
 
 
 class Event(NamedTuple):
-    """One record about the order, where it stands, and what became of it: `told` is None where nobody can tell.
+    """One record about the order, where it stands, and what became of it: `outcome` is None where nobody can tell.
 
     `order_id` tells which of the orders that are evicted together is meant.
     """
@@ -21,7 +21,7 @@ class Event(NamedTuple):
     place: Place
     message: Message
     record: Record
-    told: RecordOutcome | None
+    outcome: RecordOutcome | None
     order_id: str
 
     @property
@@ -32,30 +32,30 @@ class Event(NamedTuple):
     @property
     def row(self) -> StatusRow | None:
         """The order's row after the record."""
-        if self.told is None:
+        if self.outcome is None:
             return None
-        for put in self.told.decision.puts if self.told.decision is not None else ():
+        for put in self.outcome.decision.puts if self.outcome.decision is not None else ():
             if put.key == self.order_id:
                 return put.row if isinstance(put.row, StatusRow) else None
-        return self.told.before
+        return self.outcome.before
 
     def as_json(self) -> dict[str, Any]:
         """For machines: the record and the row as they are in the topics."""
-        told = self.told
+        outcome = self.outcome
         return {
             "time": self.time,
             "topic": self.place[0],
             "partition": self.place[1],
             "offset": self.message.offset,
-            "verdict": told and told.verdict,
+            "verdict": outcome and outcome.verdict,
             "record": from_json(self.message.value or b"null"),
             "row": None if self.row is None else from_json(self.row.encode()),
             "sent": []
-            if told is None or told.decision is None
-            else [sent.type for sent in told.decision.sends],
-            "reason": None if told is None or told.rejection is None else str(told.rejection.fault),
-            "detail": None if told is None or told.rejection is None else told.rejection.detail,
-            "note": None if told is None or told.decision is None else told.decision.note,
+            if outcome is None or outcome.decision is None
+            else [sent.type for sent in outcome.decision.sends],
+            "reason": None if outcome is None or outcome.rejection is None else str(outcome.rejection.fault),
+            "detail": None if outcome is None or outcome.rejection is None else outcome.rejection.detail,
+            "note": None if outcome is None or outcome.decision is None else outcome.decision.note,
         }
 
 

@@ -59,8 +59,8 @@ def history(settings: Settings, order_id: str, base: Checkpoint | None = None) -
         base.must_fit(settings, cuts.identity(settings, names))
     with tempfile.TemporaryDirectory(prefix="saga-history-") as folder, Stores(Path(folder)) as stores:
         limits = cuts.take(settings, names, None if base is None else base.known)
-        scope = AuditContext(settings, limits, Path(folder), base=None if base is None else base.path)
-        telling = _Telling(scope, stores, order_id)
+        context = AuditContext(settings, limits, Path(folder), base=None if base is None else base.path)
+        telling = _Telling(context, stores, order_id)
         order = telling.tell(topics.CHECKOUT, order_id)
         if order is not None:
             for topic in topics.INBOXES[1:]:
@@ -71,8 +71,8 @@ def history(settings: Settings, order_id: str, base: Checkpoint | None = None) -
 class _Telling:
     """What is told of one order, inbox by inbox."""
 
-    def __init__(self, scope: AuditContext, stores: Stores, order_id: str) -> None:
-        self.scope = scope
+    def __init__(self, context: AuditContext, stores: Stores, order_id: str) -> None:
+        self.context = context
         self.stores = stores
         self.order_id = order_id
         self.events: list[Event] = []
@@ -80,9 +80,9 @@ class _Telling:
 
     def tell(self, topic: str, key: str) -> Order | None:
         """The order's records in one inbox; `key` decides the partition. The order, where checkout has it."""
-        place = (topic, topics.partition_of(key, self.scope.settings.partitions))
+        place = (topic, topics.partition_of(key, self.context.settings.partitions))
         events = list(
-            self._folded(place, key) if self.scope.limits.is_whole(place) else self._left(place, key)
+            self._folded(place, key) if self.context.limits.is_whole(place) else self._left(place, key)
         )
         self.events.extend(events)
         rows = [event.row for event in events] + [each.row for each in self.before if each.place == place]
@@ -90,43 +90,43 @@ class _Telling:
         return Order.model_validate_json(found[-1].order) if found else None
 
     def _folded(self, place: Place, key: str) -> Iterator[Event]:
-        limits, service = self.scope.limits, service_of(place[0])
+        limits, service = self.context.limits, service_of(place[0])
         stores = {table: self.stores.store(FOLDED, (table, place[1])) for table in service.tables}
         start = limits.first[place] and limits.start(place)
-        if start and self.scope.base is not None:
-            files.load(files.part(self.scope.base, INBOX, place), stores)
+        if start and self.context.base is not None:
+            files.load(files.part(self.context.base, INBOX, place), stores)
         state = PartitionState(JOURNALS[place[0]], service.decider.balances, stores)
         if start:
             row = state.order(self.order_id) if place[0] == topics.CHECKOUT else state.journal(self.order_id)
             why = f"{place[0]}[{place[1]}] is told from the checkpoint's end at offset {start} on"
             self.before.append(TruncatedInbox(place, why, row))
-        decider = InboxRefold(service, place[1], self.scope.settings.partitions, state)
-        for message in messages(self.scope, place, start, limits.end[place]):
+        decider = InboxRefold(service, place[1], self.context.settings.partitions, state)
+        for message in messages(self.context, place, start, limits.end[place]):
             if not _concerns(message, key.encode()):
                 continue
-            told = decider.decide(message)
-            if told.record is not None and (
-                order_of(told.record) == self.order_id or self.order_id in told.evicted
+            outcome = decider.decide(message)
+            if outcome.record is not None and (
+                order_of(outcome.record) == self.order_id or self.order_id in outcome.evicted
             ):
-                yield Event(place, message, told.record, told, self.order_id)
+                yield Event(place, message, outcome.record, outcome, self.order_id)
             decider.write()
 
     def _left(self, place: Place, key: str) -> Iterator[Event]:
         """Where the beginning is unknown nothing can be folded: the records that are left, and the row as it is now."""
-        self.before.append(TruncatedInbox(place, self.scope.limits.gap(place), self._logged(place)))
-        limits = self.scope.limits
-        for message in messages(self.scope, place, limits.first[place], limits.end[place]):
+        self.before.append(TruncatedInbox(place, self.context.limits.gap(place), self._logged(place)))
+        limits = self.context.limits
+        for message in messages(self.context, place, limits.first[place], limits.end[place]):
             with suppress(Rejected):
                 record = wire.decode(message.value)
                 if order_of(record) == self.order_id:
                     yield Event(place, message, record, None, self.order_id)
 
     def _logged(self, place: Place) -> StatusRow | None:
-        settings, table = self.scope.settings, JOURNALS[place[0]]
+        settings, table = self.context.settings, JOURNALS[place[0]]
         changelog = (topics.changelog(settings.app_id, table), place[1])
         rows = [
             row_in(each.value(), headers_of(each))
-            for chunk in chunks(settings.kafka, *changelog, 0, self.scope.limits.found[changelog])
+            for chunk in chunks(settings.kafka, *changelog, 0, self.context.limits.found[changelog])
             for each in chunk
             if each.key() == self.order_id.encode()
         ]
