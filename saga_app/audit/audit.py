@@ -1,4 +1,4 @@
-"""The whole audit: limits, then every inbox, table and order, and what the topics have of what they must have."""
+"""The whole audit: it takes the limits, checks every inbox, table and order, then matches causes with consequences."""
 
 import os
 import tempfile
@@ -24,7 +24,7 @@ from saga_app.audit.findings import Breach, Findings
 from saga_app.audit.inbox import InboxAudit
 from saga_app.audit.refold import service_of
 from saga_app.audit.scratch import Stores
-from saga_app.audit.truncated import take_as_it_is
+from saga_app.audit.truncated import take_tables
 from saga_app.kafka.messages import Place
 from saga_app.settings import Settings
 
@@ -35,9 +35,9 @@ Progress = Callable[[str], None]
 
 
 class Phase(NamedTuple):
-    """Parts of an audit that need nothing of each other, only of earlier phases."""
+    """Checks that can run at the same time; each needs only the results of earlier phases."""
 
-    words: str
+    name: str
     check: Callable[[AuditContext, Any], Findings]
     parts: Sequence[Any]
 
@@ -47,15 +47,15 @@ def audit(
     data_dirs: Sequence[Path] = (),
     at: AsOf | None = None,
     jobs: int | None = None,
-    progress: Progress = lambda words: None,
+    progress: Progress = lambda phase: None,
     base: Checkpoint | None = None,
     target: Path | None = None,
 ) -> Findings:
-    """Checks everything, in so many processes (default: one for each core), with its files in a temporary folder.
+    """Checks everything in `jobs` processes (default: one for each core), with scratch files in a temporary folder.
 
     It goes on from the checkpoint `base`; without one it begins at the first record. If everything was checked and
-    holds, there is a checkpoint in the folder `target` afterwards. Of an earlier state only the inboxes can tell. Raises
-    `KafkaException`, `TimeoutError` where a broker says nothing for long, `CannotTell`, and `Refused`.
+    holds, it writes a checkpoint into the folder `target`. An earlier state (`at`) is known from the inboxes alone.
+    Raises `KafkaException`, `TimeoutError` if a broker does not answer for long, `CannotTell`, and `Refused`.
     """
     with tempfile.TemporaryDirectory(prefix="saga-audit-") as folder:
         names = [table.name for table in tables.ALL]
@@ -78,7 +78,7 @@ def audit(
         for found in _run(context, phases, jobs or os.cpu_count() or 1, progress):
             findings.add(found)
         if at is None:
-            progress("what must be there, and what is")
+            progress("consequences")
             match(context, findings)
             _nothing_acknowledged_is_lost(limits, findings)
             _nothing_known_is_lost(limits, findings)
@@ -90,10 +90,10 @@ def audit(
 
 
 def check_inbox(context: AuditContext, place: Place) -> Findings:
-    """Folds one inbox partition again, where that can be done."""
+    """Folds one inbox partition again; takes its tables as they are if its beginning is missing."""
     with Stores(context.folder) as stores:
         if not context.limits.is_whole(place):
-            return take_as_it_is(context, place, stores)
+            return take_tables(context, place, stores)
         return InboxAudit(context, place, stores).read()
 
 
@@ -104,21 +104,21 @@ def check_table(context: AuditContext, place: tuple[str, str, int], data_dirs: S
 
 
 def check_orders(context: AuditContext, partition: int) -> Findings:
-    """Looks at the orders of one partition of checkout in all services."""
+    """Checks the orders of one checkout partition across all services."""
     with Stores(context.folder, read_only=True) as stores:
         return OrdersAudit(context, partition, stores).check()
 
 
 def _run(context: AuditContext, phases: Iterable[Phase], jobs: int, progress: Progress) -> Iterator[Findings]:
-    """All parts of one phase before the next one."""
+    """Runs the phases one after the other, and the parts of each at the same time."""
     with ExitStack() as stack:
         each: Callable[..., Iterable[Findings]] = map
         if jobs > 1:
             # A forked process would inherit librdkafka's and RocksDB's locks, but not their threads.
             pool = stack.enter_context(ProcessPoolExecutor(jobs, mp_context=get_context("spawn")))
             each = pool.map
-        for words, check, parts in phases:
-            progress(words)
+        for name, check, parts in phases:
+            progress(name)
             yield from each(partial(check, context), parts)
 
 
@@ -132,7 +132,7 @@ def _tables(settings: Settings) -> list[tuple[str, str, int]]:
 
 
 def _nothing_acknowledged_is_lost(limits: cuts.Limits, findings: Findings) -> None:
-    """I9: what the workers had taken is still there."""
+    """I9: no topic ends before a committed offset."""
     for place, offset in limits.committed.items():
         findings.count("I9", "committed", offset)
         findings.count("I9", "lag", max(0, limits.end[place] - offset))
@@ -144,7 +144,7 @@ def _nothing_acknowledged_is_lost(limits: cuts.Limits, findings: Findings) -> No
 
 
 def _nothing_known_is_lost(limits: cuts.Limits, findings: Findings) -> None:
-    """I9: what an earlier audit has read is still there, or was cut off at the beginning."""
+    """I9: no topic ends before the offset that an earlier audit has read."""
     for place, offset in limits.known.items():
         if (end := limits.reached[place]) < offset:
             what = f"the checkpoint ends at offset {offset}, but the topic ends at {end}: records were lost"

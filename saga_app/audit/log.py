@@ -1,4 +1,4 @@
-"""An inbox partition as an audit reads it: from the beginning, or on from where a checkpoint ended."""
+"""An inbox partition as an audit reads it: from the beginning, or from where a checkpoint ended."""
 
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
@@ -11,7 +11,7 @@ from saga_app.kafka.messages import Message, Place
 
 
 class InboxLog:
-    """The records behind the checkpoint. `last` is the one that was read last: its offset, and its digest."""
+    """The records behind the checkpoint. `last` maps the offset of the last record that was read to its digest."""
 
     def __init__(
         self, context: AuditContext, place: Place, last: Mapping[bytes, bytes], findings: Findings
@@ -22,7 +22,7 @@ class InboxLog:
         self._findings = findings
 
     def new(self) -> Iterator[Message]:
-        """Each once, up to the end. The one before them must still be what it was, if it is still there."""
+        """Reads up to the end. If the checkpoint's last record is still there, it must not have changed."""
         limits, start = self._context.limits, self._context.limits.start(self._place)
         ((known, digest),) = [(int(at), digest) for at, digest in self.last.items()] or [(-1, b"")]
         is_there = known >= limits.first[self._place]
@@ -41,13 +41,13 @@ class InboxLog:
 
 
 def messages(context: AuditContext, place: Place, start: int, end: int) -> Iterator[Message]:
-    """The partition's records as a worker reads them."""
+    """Reads a partition as a worker does."""
     for chunk in chunks(context.settings.kafka, *place, start, end, "read_committed"):
         for each in chunk:
             yield Message(each.offset(), each.timestamp()[1], each.key(), each.value(), headers_of(each))
 
 
 def digest_of(message: Message) -> bytes:
-    """Tells a record from any other that might stand in its place."""
+    """A digest of time, key and value: another record at the same offset has another one."""
     content = b"%d\0%s\0%s" % (message.time, message.key or b"", message.value or b"")
     return blake2b(content, digest_size=16).hexdigest().encode()

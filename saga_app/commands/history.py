@@ -42,12 +42,12 @@ def history(order_id: str, folder: Path | None, rows: bool, as_json: bool) -> No
     """
     # Only here: it loads the agents, and Faust with them.
     from saga_app.audit.history.describe import in_words, truncated_in_words
-    from saga_app.audit.history.history import history as read
+    from saga_app.audit.history.reader import read_history
 
     settings = Settings.read()
     require(settings)
     try:
-        events, before = read(settings, order_id, None if folder is None else latest(folder))
+        events, before = read_history(settings, order_id, None if folder is None else latest(folder))
     except Refused as error:
         raise Failed(str(error)) from error
     if not events and not any(each.row for each in before):

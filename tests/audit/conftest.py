@@ -1,4 +1,4 @@
-"""A world that an audit can look at, in memory."""
+"""Topics in memory for the tests of the audit."""
 
 import tempfile
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from tests.support import profiles  # noqa: F401
 
 @pytest.fixture(autouse=True)
 def quick_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An audit opens some fifty small databases; here each waits for no disk."""
+    """An audit opens some fifty small databases; in memory none of them waits for a disk."""
     if Path("/dev/shm").is_dir():
         monkeypatch.setattr(tempfile, "tempdir", "/dev/shm")
 

@@ -1,4 +1,4 @@
-"""Lets the audit read a world in memory instead of Kafka."""
+"""Lets the audit read topics in memory instead of Kafka's."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from saga_app.audit import cuts, dead_letters, log
-from saga_app.audit.history import history
+from saga_app.audit.checks import changelog as audited_changelog
+from saga_app.audit.history import reader as history_reader
 from saga_app.engine.stores import changelog
 from saga_app.kafka import offsets
 from saga_app.kafka.messages import Place
@@ -16,7 +17,7 @@ from tests.audit.world import AuditWorld
 
 @contextmanager
 def reading(world: AuditWorld) -> Iterator[AuditWorld]:
-    """Everything that an audit asks Kafka is answered by this world."""
+    """Answers every question that an audit asks Kafka from this world."""
 
     def chunks(
         config: Any, topic: str, partition: int, start: int, end: int, isolation: str = ""
@@ -47,7 +48,7 @@ def reading(world: AuditWorld) -> Iterator[AuditWorld]:
         return {name: world.topic_id(name) for name in names}
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (log, dead_letters, history, changelog):
+        for module in (log, dead_letters, audited_changelog, history_reader, changelog):
             patch.setattr(module, "chunks", chunks)
         for answer in (beginnings, after, topic_ids):
             patch.setattr(offsets, answer.__name__, answer)

@@ -1,4 +1,4 @@
-"""What an audit says of topics that are as they must be, and that it finds whatever is not."""
+"""An audit of correct topics finds no breach, and an audit of damaged topics finds each damage."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -326,7 +326,7 @@ def test_what_is_under_way_is_told_and_no_breach(shop: AuditWorld) -> None:
     assert findings.figures["I9"]["lag"] == 1
 
 
-# What can be said of earlier states, and of what is left
+# Earlier states, and topics without their beginning
 
 
 def test_an_earlier_moment_is_told_as_it_was(shop: AuditWorld) -> None:

@@ -46,25 +46,25 @@ def shop(world: AuditWorld) -> AuditWorld:
     return world.run(bought("first"), bought("far", country="NZ"), bought("dear", "2000.00"))
 
 
-def told(findings: Findings) -> tuple[Any, ...]:
-    """Everything that an audit says."""
+def content(findings: Findings) -> tuple[Any, ...]:
+    """The content of findings, to compare two audits."""
     figures = {invariant: +figures for invariant, figures in findings.figures.items()}
     return figures, sorted(map(str, findings.breaches)), findings.broken
 
 
 def same(world: AuditWorld, folder: Path) -> Findings:
-    """What the audit from the checkpoint says, which is what one from the beginning says."""
+    """The findings from the checkpoint, after a comparison with those from the beginning."""
     assert latest(folder) is not None
     whole, found = world.audit(), world.audit(base=latest(folder))
-    assert told(found) == told(whole)
+    assert content(found) == content(whole)
     assert all(found.unchecked[each] <= whole.unchecked[each] for each in whole.unchecked)
     return found
 
 
-# What is found
+# Findings
 
 
-#: What people and time do; the records of one order come in any order.
+#: Records of people and timers; those of one order come in any sequence.
 RECORDS: list[Record | bytes] = [
     delivery("d1", mug=3, cup=1),
     deposit("d1", "30.00"),
@@ -314,7 +314,7 @@ def test_a_late_copy_of_an_old_request_comes_from_somewhere(shop: AuditWorld, tm
     assert same(shop, tmp_path).holds
 
 
-# What is left of the topics
+# Topics without their beginning
 
 
 def cut_all(world: AuditWorld, known: dict[tuple[str, int], int]) -> None:
@@ -326,11 +326,11 @@ def cut_all(world: AuditWorld, known: dict[tuple[str, int], int]) -> None:
 
 def test_inboxes_that_are_cut_are_known_from_the_checkpoint(shop: AuditWorld, tmp_path: Path) -> None:
     shop.checkpointed(tmp_path)
-    whole = told(shop.audit())
+    whole = content(shop.audit())
     base = latest(tmp_path)
     assert base is not None
     cut_all(shop, dict(base.known))
-    assert told(shop.audit(base=base)) == whole
+    assert content(shop.audit(base=base)) == whole
     assert shop.audit().unchecked["I7"], "without the checkpoint less is claimed"
 
 
@@ -392,7 +392,7 @@ def test_a_state_behind_the_checkpoint_can_be_told_and_one_before_it_cannot(
     between = shop.now
     shop.run(bought("o10"))
     base = latest(tmp_path)
-    assert told(shop.audit(AsOf(time=between), base=base)) == told(shop.audit(AsOf(time=between)))
+    assert content(shop.audit(AsOf(time=between), base=base)) == content(shop.audit(AsOf(time=between)))
     with pytest.raises(CannotTell, match="without --checkpoint"):
         shop.audit(AsOf(time=then - 5), base=base)
     with pytest.raises(CannotTell, match="without --checkpoint"):
@@ -540,7 +540,7 @@ def test_a_crash_at_any_moment_leaves_the_old_one_or_the_new_one(shop: AuditWorl
         assert checkpoint is not None
         found.append(checkpoint.manifest.audits)
         with NewCheckpoint(folder) as unused:
-            assert [path for path in folder.glob(".draft-*") if path != unused.path] == [], (
+            assert [path for path in folder.glob(".unfinished-*") if path != unused.path] == [], (
                 "nothing is left over"
             )
         if went_well:

@@ -1,4 +1,4 @@
-"""Two sides of digests are compared whatever their number, in runs that are sorted one by one."""
+"""Sides of any size are matched, in runs that are sorted one by one."""
 
 from pathlib import Path
 

@@ -6,7 +6,7 @@ import pytest
 
 from saga_app import topics
 from saga_app.audit.history.describe import in_words
-from saga_app.audit.history.history import history
+from saga_app.audit.history.reader import read_history
 from saga_app.settings import Settings
 from tests.audit.test_audit import broken, figures
 from tests.audit.world import APP, PARTITIONS, AuditWorld, bought
@@ -127,8 +127,8 @@ def test_an_evicted_order_is_still_looked_at_in_all_services(shop: AuditWorld) -
 
 def test_the_history_tells_that_an_order_was_evicted_and_purged(shop: AuditWorld) -> None:
     shop.evict().run().evict(purge=True).run()
-    told = history(Settings(partitions_text=str(PARTITIONS), app_id=APP), "paid")
-    assert [in_words(event) for event in told.events][-5:] == [
+    history = read_history(Settings(partitions_text=str(PARTITIONS), app_id=APP), "paid")
+    assert [in_words(event) for event in history.events][-5:] == [
         "closed: only that it is COMPLETED is kept",
         "payment: evicted; only what it moved is kept, in the totals",
         "inventory: evicted; only what it moved is kept, in the totals",

@@ -1,4 +1,4 @@
-"""I6, I8, I9: nothing in the topics that was not decided, and nothing decided that is not in the topics."""
+"""I6, I8, I9: every consequence in the topics was decided, and every decided consequence is in the topics."""
 
 from typing import Final
 
@@ -20,7 +20,7 @@ from saga_app.audit.findings import Breach, Findings
 from saga_app.audit.scratch import EVICTED, FOLDED, Stores
 from saga_app.core.rows import version_of
 
-#: How a kind of thing is counted, and of which invariant.
+#: The invariant of each kind of consequence, and the name of its figure.
 _KINDS: Final = {
     STEP_REQUEST: ("I6", "requests and endings"),
     SENT_ON: ("I8", "records sent on"),
@@ -29,7 +29,7 @@ _KINDS: Final = {
 
 
 def match(context: AuditContext, findings: Findings) -> None:
-    """Compares both sides; adds to what an earlier audit counted, and keeps what the next one must know."""
+    """Compares both sides; carries over to the next audit what it needs."""
     if not context.limits.are_whole:
         for invariant in ("I6", "I8"):
             findings.claim_less(invariant, "an inbox does not begin at its first record: nothing was matched")
@@ -38,24 +38,24 @@ def match(context: AuditContext, findings: Findings) -> None:
     with Stores(context.folder, read_only=True) as stores, Carried(context.target) as carried:
         for invariant, name in _KINDS.values():
             findings.count(invariant, name, 0)
-        for pair in consequences(*folders):
-            superseded = _is_superseded(pair, context, stores)
-            carried.add(pair, superseded=superseded)
+        for consequence in consequences(*folders):
+            superseded = _is_superseded(consequence, context, stores)
+            carried.add(consequence, superseded=superseded)
             if superseded:
                 invariant, name = _KINDS[STEP_REQUEST]
                 findings.count(invariant, f"{name} superseded")
             else:
-                _judge(pair, context, findings)
+                _judge(consequence, context, findings)
 
 
-def _judge(pair: Consequence, context: AuditContext, findings: Findings) -> None:
-    invariant, name = _KINDS[pair.kind]
-    if pair.is_matched:
+def _judge(consequence: Consequence, context: AuditContext, findings: Findings) -> None:
+    invariant, name = _KINDS[consequence.kind]
+    if consequence.is_matched:
         findings.count(invariant, name)
-    elif (wanted := pair.origin(WANTED)) is not None:
-        _missing(wanted, pair.kind, context, findings)
+    elif (wanted := consequence.origin(WANTED)) is not None:
+        _missing(wanted, consequence.kind, context, findings)
     else:
-        _from_nowhere(pair, invariant, findings)
+        _from_nowhere(consequence, invariant, findings)
 
 
 def _missing(wanted: Origin, kind: str, context: AuditContext, findings: Findings) -> None:
@@ -67,19 +67,19 @@ def _missing(wanted: Origin, kind: str, context: AuditContext, findings: Finding
         findings.breach(Breach("I9", what, wanted.place, wanted.offset, wanted.order))
 
 
-def _from_nowhere(pair: Consequence, invariant: str, findings: Findings) -> None:
-    found = pair.origin(FOUND)
+def _from_nowhere(consequence: Consequence, invariant: str, findings: Findings) -> None:
+    found = consequence.origin(FOUND)
     # Whoever marks a record of his own as sent on does no harm: it is decided like any other.
-    if found is not None and pair.kind != SENT_ON:
+    if found is not None and consequence.kind != SENT_ON:
         what = f"this {found.what} follows from no record of an inbox"
         findings.breach(Breach(invariant, what, found.place, found.offset, found.order))
 
 
-def _is_superseded(pair: Consequence, context: AuditContext, stores: Stores) -> bool:
+def _is_superseded(consequence: Consequence, context: AuditContext, stores: Stores) -> bool:
     """After a crash only the outcome that the row has is sent again: what an earlier record asked for is not."""
-    wanted = pair.origin(WANTED)
-    if pair.is_matched or pair.kind != STEP_REQUEST or wanted is None:
-        return not pair.is_matched and SETTLED in pair.origins
+    wanted = consequence.origin(WANTED)
+    if consequence.is_matched or consequence.kind != STEP_REQUEST or wanted is None:
+        return not consequence.is_matched and SETTLED in consequence.origins
     if wanted.order is None or wanted.offset >= context.limits.committed[wanted.place]:
         return False
     row = stores.store(FOLDED, (JOURNALS[wanted.topic], wanted.partition)).get(wanted.order.encode())

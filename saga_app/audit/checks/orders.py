@@ -1,4 +1,4 @@
-"""I3, I4 and I5: every order looked at across the four services."""
+"""I3, I4 and I5: every order is checked across the four services."""
 
 from typing import Final
 
@@ -19,12 +19,12 @@ JOURNALS: Final = {
     topics.CHECKOUT: Checkout.journal,
     **{topic: step.journal for topic, step in topics.STEPS.items()},
 }
-#: Who asks a service to undo: the step behind it, and behind the last one checkout, which began to cancel.
+#: The inbox that asks a service to undo: that of the next step, or checkout's for the last step.
 ASKS: Final = dict(zip(topics.INBOXES, (*topics.INBOXES[1:], topics.CHECKOUT), strict=True))
 
 
 class OrdersAudit:
-    """The orders of one partition of checkout."""
+    """The audit of the orders of one checkout partition."""
 
     def __init__(self, context: AuditContext, partition: int, stores: Stores) -> None:
         self.context = context
@@ -33,7 +33,7 @@ class OrdersAudit:
         self.findings = Findings()
 
     def check(self) -> Findings:
-        """Looks at each order."""
+        """Checks each order."""
         for invariant, name in (
             ("I3", "COMPLETED"),
             ("I4", "completed with all effects"),
@@ -71,7 +71,7 @@ class OrdersAudit:
         for topic, step in topics.STEPS.items():
             step_row = self._step_row(topic, row, order)
             if step_row is None and self._is_evicted(topic, row, order):
-                # An earlier audit has looked at it.
+                # An earlier audit has checked it.
                 continue
             state = step_row and step_row.state
             if (state is State.DONE) is not wanted:
@@ -115,7 +115,9 @@ class OrdersAudit:
     def _is_evicted(self, topic: str, row: OrderRow, order: Order) -> bool:
         """True if this audit does not know the row because it was evicted before the first record that is read."""
         place = topic, self._partition(topic, order)
-        if row.segment is None or (self.context.limits.is_whole(place) and not self.context.limits.start(place)):
+        if row.segment is None or (
+            self.context.limits.is_whole(place) and not self.context.limits.start(place)
+        ):
             return False
         partition, number = parts_of(row.segment)
         data = self._store(FOLDED, JOURNALS[topic], topic, order).get(low_watermark_key(partition).encode())

@@ -1,61 +1,25 @@
-"""I7 and I9: a table as its inbox gives it, as its changelog gives it, and as a stopped worker has it, are one."""
+"""I7 and I9: the refold, the changelog and the stores of a stopped worker agree on every row of a table."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from saga_app import topics
 from saga_app.audit.checkpoints import files
+from saga_app.audit.checks.changelog import AuditedChangelog
 from saga_app.audit.context import AuditContext
 from saga_app.audit.findings import Breach, Findings
 from saga_app.audit.scratch import FOLDED, GAPS, LOGGED, REACHED, REMOVED, TURNED, Stores, side_by_side
 from saga_app.core.retention.low_watermarks import LowWatermarks
-from saga_app.core.rows import is_closed, version_of
+from saga_app.core.rows import version_of
 from saga_app.engine.stores import changelog
-from saga_app.engine.stores.changelog import Logged
 from saga_app.engine.stores.errors import DiskFailed, StoreDamaged
 from saga_app.engine.stores.restore import repaired, restore
 from saga_app.engine.stores.rocks import Memory, RocksStore
-from saga_app.kafka.chunks import chunks
 from saga_app.kafka.messages import Place
-
-#: How a row begins that does not send its order back.
-_FORWARD = (b'"state":"DONE"', b'"status":"OPEN"')
-
-
-class AuditedChangelog:
-    """A changelog partition, see `restore.Changelog`; notes on its way when rows first said that an order goes back."""
-
-    def __init__(self, context: AuditContext, place: Place, turned: RocksStore) -> None:
-        self.topic, self.partition = place
-        self.gaps = 0
-        self._context = context
-        self._turned = turned
-
-    def end(self) -> int:
-        return self._context.limits.found[self.topic, self.partition]
-
-    def read(self, start: int, end: int) -> Iterator[Sequence[Logged]]:
-        following, known = start, self._context.limits.start((self.topic, self.partition))
-        for chunk in chunks(self._context.settings.kafka, self.topic, self.partition, start, end):
-            times: dict[bytes, bytes] = {}
-            for each in chunk:
-                key, value = each.key(), each.value()
-                # What a checkpoint knows was seen before it could be compacted away.
-                self.gaps += max(0, each.offset() - max(following, known))
-                following = each.offset() + 1
-                if (
-                    value is not None
-                    and is_turned(key, value)
-                    and key not in times
-                    and self._turned.get(key) is None
-                ):
-                    times[key] = str(each.timestamp()[1]).encode()
-            self._turned.write(times, 0)
-            yield [changelog.logged(each) for each in chunk]
 
 
 class TableAudit:
-    """One table in one partition."""
+    """The audit of one table in one partition."""
 
     def __init__(self, context: AuditContext, inbox: str, table: str, partition: int, stores: Stores) -> None:
         self.context = context
@@ -66,14 +30,14 @@ class TableAudit:
         self.findings = Findings()
 
     def check(self, data_dirs: Sequence[Path] = ()) -> Findings:
-        """Rebuilds the table from its changelog and compares it with all others that there are."""
+        """Restores the table from its changelog and compares it with the refold and with stores of workers."""
         turned = self.stores.store(TURNED, self.place)
         if self.context.base is not None:
             files.load(files.part(self.context.base, TURNED, self.place), {TURNED: turned})
         log = AuditedChangelog(self.context, self.changelog, turned)
         logged = self.stores.store(LOGGED, self.place)
         restored = restore(log, log.end(), logged)
-        # As its owner will have it.
+        # Its next owner writes the repairs, so the table is compared with them.
         repaired(logged, log.end(), restored.repairs, ())
         if log.gaps:
             turned.write({GAPS: b"1"}, 0)
@@ -153,19 +117,13 @@ class TableAudit:
         )
 
 
-def is_turned(key: bytes, row: bytes) -> bool:
-    """True if it is the row of an order that goes back; the small row of an evicted one says nothing of that."""
-    head = row[:80]
-    return b":" not in key and not is_closed(row) and not any(mark in head for mark in _FORWARD)
-
-
 def order_in(key: bytes) -> str | None:
-    """The order that a row is about; balances, deposits, deliveries and policies have a colon in their key."""
+    """The order that a row is about; None for other rows, whose keys have a colon."""
     return None if b":" in key else key.decode()
 
 
 def difference(mine: bytes, other: bytes) -> str:
-    """The first place where two rows differ, as people see it."""
+    """Shows two rows around the first byte at which they differ."""
     at = next((at for at, pair in enumerate(zip(mine, other, strict=False)) if pair[0] != pair[1]), 0)
     shown = slice(max(0, at - 30), at + 40)
     return " against ".join(f"...{row[shown].decode(errors='replace')}" for row in (mine, other))

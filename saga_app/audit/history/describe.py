@@ -1,4 +1,4 @@
-"""What became of a record, in words."""
+"""The outcome of a record as a sentence."""
 
 from saga_app import topics
 from saga_app.audit.history.events import Event, StatusRow, TruncatedInbox
@@ -9,7 +9,7 @@ from saga_app.core.rows import ClosedOrder, JournalRow, OrderRow, State, Status
 
 
 def in_words(event: Event) -> str:
-    """One sentence about one record."""
+    """One sentence about one record and its outcome."""
     outcome = event.outcome
     if outcome is None:
         return f"{event.record.type}; what came of it cannot be told: the inbox was cut"
@@ -28,13 +28,13 @@ def in_words(event: Event) -> str:
 
 
 def truncated_in_words(before: TruncatedInbox) -> str:
-    """What is not told, and what the row says all the same."""
+    """Says why the history of this inbox is incomplete, and the state of the order's row."""
     state = None if before.row is None else state_of(before.row)
     return f"not all is told: {before.why}; its row there is {state or 'none'}"
 
 
 def state_of(row: StatusRow) -> State | Status:
-    """How an order stands, in a service or in checkout."""
+    """The state of the order at a step, or its status at checkout."""
     if isinstance(row, OrderRow):
         return row.status
     if isinstance(row, ClosedOrder):

@@ -1,4 +1,4 @@
-"""What is told of an order: what happened, and what came before the records that are there."""
+"""The parts of an order's history: its events, and the inboxes that lack a part of it."""
 
 from typing import Any, NamedTuple
 
@@ -13,9 +13,9 @@ StatusRow = OrderRow | ClosedOrder | JournalRow
 
 
 class Event(NamedTuple):
-    """One record about the order, where it stands, and what became of it: `outcome` is None where nobody can tell.
+    """One record about the order, its place, and its outcome; `outcome` is None where the inbox cannot be folded.
 
-    `order_id` tells which of the orders that are evicted together is meant.
+    A record may evict many orders; `order_id` says which one the history is about.
     """
 
     place: Place
@@ -40,7 +40,7 @@ class Event(NamedTuple):
         return self.outcome.before
 
     def as_json(self) -> dict[str, Any]:
-        """For machines: the record and the row as they are in the topics."""
+        """As JSON: the record and the row as they are in the topics."""
         outcome = self.outcome
         return {
             "time": self.time,
@@ -60,14 +60,14 @@ class Event(NamedTuple):
 
 
 class TruncatedInbox(NamedTuple):
-    """An inbox that was cut: why not all can be told, and the order's row, of the checkpoint or as it is now."""
+    """An inbox without its beginning: why the history is incomplete, and the order's row at the checkpoint or now."""
 
     place: Place
     why: str
     row: StatusRow | None
 
     def as_json(self) -> dict[str, Any]:
-        """For machines."""
+        """As JSON."""
         topic, partition = self.place
         row = None if self.row is None else from_json(self.row.encode())
         return {"topic": topic, "partition": partition, "not_told": self.why, "row": row}
