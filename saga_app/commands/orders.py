@@ -81,7 +81,7 @@ def orders(
 
     From the order database, which `saga orderdb run` keeps up to date; SAGA_DB_URL says where it is.
     """
-    from saga_app.orderdb.queries import orders
+    from saga_app.orderdb.queries import orders, reading
 
     settings = Settings.read()
     if lag:
@@ -92,13 +92,13 @@ def orders(
         those = orders.late(now())
         choice = choice._replace(until=those.until, statuses=choice.statuses or those.statuses)
     if count:
-        counts = asyncio.run(orders.asked(settings, lambda connection: orders.counts(connection, choice)))
+        counts = asyncio.run(reading.ask(settings, lambda connection: orders.counts(connection, choice)))
         for state, number in counts.items():
             show({"state": state, "number": number}, f"{number:>8}  {state}", as_json=as_json)
         return
     try:
         found = asyncio.run(
-            orders.asked(settings, lambda connection: orders.page(connection, choice, limit, before))
+            reading.ask(settings, lambda connection: orders.page(connection, choice, limit, before))
         )
     except LookupError:
         raise Failed(f"--before {before}: there is no such order") from None

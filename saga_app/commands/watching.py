@@ -8,7 +8,7 @@ from saga_app.commands.copy_lag import Behind, in_background
 from saga_app.commands.render.output import show
 from saga_app.commands.render.terminal import Screen
 from saga_app.core.rows import OPEN_STATUSES, Status
-from saga_app.orderdb.queries import orders
+from saga_app.orderdb.queries import orders, reading
 from saga_app.orderdb.queries.orders import Listed, OrderFilter
 from saga_app.settings import Settings
 from saga_app.times import clock, now, written
@@ -84,7 +84,7 @@ def _end_in_order() -> None:
 async def _look(settings: Settings, every: float, tell: Any, *, lists_too: bool) -> None:
     age = await in_background(settings)
     looks = 0
-    async with orders.reading(settings) as database:
+    async with reading.open_to_read(settings) as database:
         while True:
             async with database.transaction() as connection:
                 tell(await _seen(connection, age, lists_too=lists_too))

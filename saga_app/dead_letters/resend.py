@@ -1,4 +1,4 @@
-"""Sends dead letters again, and marks each as sent again."""
+"""Replays dead letters: sends their records, then writes the markers."""
 
 from saga_app.dead_letters import replay
 from saga_app.dead_letters.format import LetterId
@@ -7,7 +7,10 @@ from saga_app.kafka.sender import Sender, Sent, Unsure
 
 
 def post(sender: Sender, part: list[ReplayPlan]) -> list[list[LetterId]]:
-    """Sends letters again, and then marks them; where the records of each stand now. `Unsure` says what is unsure."""
+    """Sends the records of these plans, then their markers; returns the places of each plan's records.
+
+    Raises `Unsure` if the broker does not say what it has; the message says what is recorded.
+    """
     if not part:
         return []
     try:

@@ -115,7 +115,7 @@ async def order(connection: AsyncConnection, name: str, query: Query) -> View:
     found = await find(connection, name)
     if found.order is None and not found.events and not found.letters:
         return View("no_order.html", {"order_id": name}, 404)
-    standing = found.standing
+    standing = found.status
     return View(
         "order.html",
         {

@@ -1,4 +1,4 @@
-"""Times as people write them, and whether a letter names an order."""
+"""Times as people write them, and letters that name an order."""
 
 from datetime import UTC, datetime
 

@@ -80,7 +80,7 @@ def test_a_feed_that_is_cut_off_says_so_instead_of_waiting_for_ever(clock: Clock
     feed._liveness = Liveness("checkout_events", clock)
     clock.now += SILENT
     with pytest.raises(KafkaException, match="no broker answers"):
-        feed.take()
+        feed.fetch()
     feed.close()
 
 

@@ -22,7 +22,7 @@ class CollectedSpan(NamedTuple):
 
 
 class Collector:
-    """What has come."""
+    """The spans that have come; with another `status` it takes none."""
 
     def __init__(self) -> None:
         self.spans: list[CollectedSpan] = []
@@ -51,7 +51,7 @@ def collecting() -> Iterator[Collector]:
             self.end_headers()
 
         def log_message(self, *words: Any) -> None:
-            """Nothing."""
+            """Logs nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     collector.url = f"http://127.0.0.1:{server.server_port}/v1/traces"

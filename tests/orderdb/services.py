@@ -1,4 +1,4 @@
-"""The four services without Kafka, and the records and rows that they would have written: for the order database."""
+"""The four services without Kafka: they decide records, and return the messages that a worker would have written."""
 
 from collections import Counter, deque
 from collections.abc import Collection
@@ -15,7 +15,7 @@ from tests.support.given import BEGINNING, SECOND, Tables
 
 
 class Services:
-    """Each decides at once what comes to its inbox; those of `silent` inboxes decide nothing. One partition each.
+    """Each service decides its inbox at once; services with a `silent` inbox decide nothing. One partition each.
 
     From one record to the next, whatever its inbox, a second passes.
     """
@@ -29,11 +29,11 @@ class Services:
         self._written: list[FakeMessage] = []
 
     def set_clock(self, time: int) -> None:
-        """The next record is sent then, in milliseconds."""
+        """Sets the time of the next record, in milliseconds."""
         self._beginning = time - self._offsets.total() * SECOND
 
     def send(self, *records: Record) -> list[FakeMessage]:
-        """The records, one after the other with all that follows from it; what was written to topics meanwhile."""
+        """Decides each record with everything that follows from it; returns all messages that were written."""
         self._written = []
         for record in records:
             self._on_its_way.append(record)

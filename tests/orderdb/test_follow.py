@@ -1,4 +1,4 @@
-"""Commands beside a real worker and a real copy: following an order, watching all, and the walk of the how-to."""
+"""Commands beside a real worker and a real copy: they follow an order, watch all, and run the how-to's commands."""
 
 import json
 import os
@@ -21,8 +21,8 @@ BLOCKS = blocks("docs/how-to/find-an-order.md")
 pytestmark = pytest.mark.live
 
 
-class Town:
-    """A worker, and a process that copies what it does."""
+class CopiedScene:
+    """The topics of a scene, and a process that copies them."""
 
     def __init__(self, scene: Scene, folder: Path) -> None:
         self.scene = scene
@@ -44,13 +44,13 @@ class Town:
 
 
 @pytest.fixture
-def town(scene: Scene, tmp_path: Path) -> Iterator[Town]:
-    town = Town(scene, tmp_path)
+def town(scene: Scene, tmp_path: Path) -> Iterator[CopiedScene]:
+    town = CopiedScene(scene, tmp_path)
     yield town
     town.copying.close()
 
 
-def test_orders_are_followed_from_before_they_are_placed_until_they_end(town: Town):
+def test_orders_are_followed_from_before_they_are_placed_until_they_end(town: CopiedScene):
     watching = town.ask("watch", "--json", "--every", "0.2")
     good, bad = town.ask("order", "4711", "--follow"), town.ask("order", "4712", "--follow", "--json")
     try:
@@ -78,7 +78,7 @@ def test_orders_are_followed_from_before_they_are_placed_until_they_end(town: To
             each.communicate()
 
 
-def test_the_walk_of_the_how_to_does_what_it_says(town: Town):
+def test_the_walk_of_the_how_to_does_what_it_says(town: CopiedScene):
     town.scene.shop.send([{"order_id": "4711", "amount": "5"}, {"order_id": "4711", "amount": "6"}])
     worker = town.scene.worker("w1").start()
     town.scene.endings.wait_for(1, 90)

@@ -1,4 +1,4 @@
-"""What became of the orders of the last minutes, from a real database of each kind."""
+"""Queries about the orders of the last minutes, on a real database of each kind."""
 
 from typing import Any
 
@@ -17,29 +17,29 @@ NOW = BEGINS + (MINUTES - 1) * MINUTE + 12_345
 
 
 class RecentShop:
-    def __init__(self, book: OrderCopy) -> None:
-        self.book = book
+    def __init__(self, copy: OrderCopy) -> None:
+        self.copy = copy
         self.services = Services()
 
     def at(self, time: int, *records: Any, silent: str = "") -> None:
-        """All of them were placed at this time, and what followed took a second for each record."""
+        """Places all orders at this time; each record that follows takes a second."""
         self.services.silent = {silent}
         for record in records:
             self.services.set_clock(time)
-            self.book.write(*self.services.send(record))
+            self.copy.write(*self.services.send(record))
 
     def told(self) -> Recent:
         async def ask() -> Recent:
-            async with self.book.database.transaction() as connection:
+            async with self.copy.database.transaction() as connection:
                 return await recent(connection, NOW)
 
-        found: Recent = self.book.run(ask)
+        found: Recent = self.copy.run(ask)
         return found
 
 
 @pytest.fixture
-def shop(book: OrderCopy) -> RecentShop:
-    return RecentShop(book)
+def shop(copy: OrderCopy) -> RecentShop:
+    return RecentShop(copy)
 
 
 def test_orders_are_counted_by_the_minute_in_which_they_were_placed(shop: RecentShop) -> None:

@@ -10,7 +10,7 @@ from saga_app.commands.copy_lag import behind
 from saga_app.commands.render.output import Failed, say, show
 from saga_app.commands.render.terminal import Screen, table
 from saga_app.orderdb.present import reconciliation
-from saga_app.orderdb.queries import accounts, orders, stock
+from saga_app.orderdb.queries import accounts, orders, reading, stock
 from saga_app.settings import Settings
 from saga_app.text import printable
 from saga_app.times import clock, now, written
@@ -58,7 +58,7 @@ def show_page(
 ) -> None:
     """The balances after `after`, in the order of their names."""
     last = None if after is None else pair(after, kind)
-    page = asyncio.run(orders.asked(settings, lambda each: kind.asked.page(each, limit, last, **choice)))
+    page = asyncio.run(reading.ask(settings, lambda each: kind.asked.page(each, limit, last, **choice)))
     columns = (*kind.names, *kind.amounts)
     for each in page if as_json else ():
         show({name: getattr(each, name) for name in columns}, "", as_json=True)
@@ -74,7 +74,7 @@ def show_one(
     settings: Settings, kind: Kind, name: str, limit: int, as_json: bool, *, open_only: bool, where: str = ""
 ) -> None:
     """The balances of this SKU or customer, of SKUs only `where`, and who has what; `Failed` if there are none."""
-    found = asyncio.run(orders.asked(settings, lambda each: _one(each, kind, name, limit, open_only)))
+    found = asyncio.run(reading.ask(settings, lambda each: _one(each, kind, name, limit, open_only)))
     found = [told for told in found if where in ("", told.balance[0])]
     if not found:
         raise Failed(f"{name} is not in the order database; {behind(settings).in_words()}")

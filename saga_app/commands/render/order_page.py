@@ -20,7 +20,7 @@ _MOST_LINES: Final = 6
 def page(found: OrderDetails, now: int, screen: Screen) -> Iterator[str]:
     """All lines, for an order of which at least one record is copied."""
     yield from head(found, now, screen)
-    if found.standing is not None:
+    if found.status is not None:
         yield ""
         yield from _facts(found, now, screen)
         yield ""
@@ -35,14 +35,14 @@ def page(found: OrderDetails, now: int, screen: Screen) -> Iterator[str]:
 def head(found: OrderDetails, now: int, screen: Screen) -> Iterator[str]:
     """The order's id and state, and the sentence."""
     name = screen.paint(printable(found.order_id), bold=True)
-    if found.standing is None:
+    if found.status is None:
         yield name
         yield from screen.wrapped(
             "Its records are there and its row is not: checkout has not decided it yet, or it is not copied yet."
         )
         return
-    yield f"{name}  {screen.state(found.standing.status)}"
-    yield from screen.wrapped(sentence(found.standing).in_words(now))
+    yield f"{name}  {screen.state(found.status.status)}"
+    yield from screen.wrapped(sentence(found.status).in_words(now))
 
 
 def event(line: TimelineEntry, now: int, screen: Screen) -> Iterator[str]:
@@ -98,8 +98,8 @@ def _facts(found: OrderDetails, now: int, screen: Screen) -> Iterator[str]:
 
 
 def _route(found: OrderDetails, screen: Screen) -> list[str]:
-    assert found.standing is not None
-    there, back = route(found.standing)
+    assert found.status is not None
+    there, back = route(found.status)
     across = _across(there, {stop.step: stop for stop in back}, screen)
     fits = screen.width is None or max(map(cells, across)) <= screen.width
     return across if fits else list(_down(there, back, screen))
@@ -143,10 +143,10 @@ def _links(found: OrderDetails, screen: Screen) -> Iterator[str]:
     links = [(f"saga history {found.order_id}", "the same from Kafka, with its rows")]
     if found.letters:
         links.append((f"saga dead-letters --order {found.order_id}", "what could not be applied"))
-    if found.standing is not None and not found.standing.has_ended:
+    if found.status is not None and not found.status.has_ended:
         links.append((f"saga order {found.order_id} --follow", "until it has ended"))
         links.append(("saga doctor", "do workers run?"))
-        if found.standing.status is Status.OPEN:
+        if found.status.status is Status.OPEN:
             links.append((f"saga cancel {found.order_id}", "undo it, if it is not too late"))
     longest = max(len(command) for command, _ in links)
     for command, what in links:

@@ -1,4 +1,4 @@
-"""Nothing is lost: what came in is there, or orders have it. In numbers and in words. No SQL here."""
+"""The reconciliation of a balance: the amount that came in is still there, or orders have it. No SQL here."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -12,16 +12,16 @@ _UNCERTAIN = "the copy is made topic by topic, so ask again; `saga audit` is cer
 
 
 class LabelledAmount(NamedTuple):
-    """A word and how much that is."""
+    """An amount and its name."""
 
     word: str
     amount: Amount
 
 
 class Reconciliation(NamedTuple):
-    """`whole` is the sum of `parts`; the last of them should be `ended`, what ended orders have.
+    """The amount that came in, and its parts. `ended` is the amount that ended orders have.
 
-    `surplus` says why these may have more.
+    The last part should be equal to `ended`; `surplus` says why `ended` may be more.
     """
 
     whole: LabelledAmount
@@ -31,7 +31,7 @@ class Reconciliation(NamedTuple):
 
     @property
     def unaccounted(self) -> Amount:
-        """What no order of this copy has; below zero: what they have too much."""
+        """The amount that is in no order of this copy; below zero, the amount that the orders have too much."""
         return self.parts[-1].amount - self.ended
 
     def in_words(self) -> str:
@@ -46,7 +46,7 @@ class Reconciliation(NamedTuple):
 
 
 def of_stock(balance: stock.StockBalance, accounted: Mapping[str, int]) -> Reconciliation:
-    """`accounted`: the units that orders have, by their status; see `stock.accounted`."""
+    """Reconciles an article with the units that orders have, by status; see `stock.accounted`."""
     parts = (
         LabelledAmount("available", balance.available),
         LabelledAmount("reserved", balance.reserved),
@@ -58,7 +58,7 @@ def of_stock(balance: stock.StockBalance, accounted: Mapping[str, int]) -> Recon
 
 
 def of_account(balance: accounts.AccountBalance, accounted: Mapping[str, Decimal]) -> Reconciliation:
-    """`accounted`: the money that orders have paid, by their status; see `accounts.accounted`."""
+    """Reconciles an account with the money that orders have paid, by status; see `accounts.accounted`."""
     parts = (
         LabelledAmount("balance", balance.balance),
         LabelledAmount("reserved", balance.reserved),

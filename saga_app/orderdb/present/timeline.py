@@ -1,4 +1,4 @@
-"""What happened to an order in the order in which it happened, and the route that it took. No SQL here."""
+"""The timeline of an order, oldest record first, and the route that it took. No SQL here."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ _UNDO: Final = {step.undo.__name__: step.name.value for step in ROUTE}
 
 
 class TimelineEntry(NamedTuple):
-    """One record or dead letter: when (Kafka's milliseconds), what it says, and its place, TOPIC:PARTITION:OFFSET."""
+    """One record or dead letter: its time (Kafka's milliseconds), its text, and its place TOPIC:PARTITION:OFFSET."""
 
     at: int
     what: str
@@ -27,7 +27,7 @@ class TimelineEntry(NamedTuple):
 
 
 class RouteStop(NamedTuple):
-    """A step on the route: what it has done, or None; the words for it; when, as far as it is copied."""
+    """A step on the route: its state or None, the text for it, and its time if that is copied."""
 
     step: str
     state: State | None
@@ -36,21 +36,21 @@ class RouteStop(NamedTuple):
 
 
 class Route(NamedTuple):
-    """The steps in their order, and below them those that let the order back, in the order in which that ran."""
+    """The steps in the order of the route, and the compensated steps in the order in which they ran."""
 
     there: tuple[RouteStop, ...]
     back: tuple[RouteStop, ...]
 
 
-def route(standing: OrderStatus) -> Route:
-    """The way of the order, as far as it is known."""
-    there = tuple(_there(step.name, standing) for step in ROUTE)
-    back = [_back(step.name, standing.steps.get(step.name)) for step in reversed(ROUTE)]
+def route(order: OrderStatus) -> Route:
+    """The route of the order, as far as it is copied."""
+    there = tuple(_there(step.name, order) for step in ROUTE)
+    back = [_back(step.name, order.steps.get(step.name)) for step in reversed(ROUTE)]
     return Route(there, tuple(each for each in back if each is not None))
 
 
 def timeline(events: Sequence[Row], letters: Sequence[Row], steps: Sequence[Row] = ()) -> list[TimelineEntry]:
-    """All events and dead letters, oldest first; `steps` says which request it was that a step acted on."""
+    """All events and dead letters, oldest first; by `steps`, a request that a step acted on says its outcome."""
     decided = dict(_outcomes(steps))
     dead = {letter["id"]: letter for letter in letters}
     seen: Counter[str] = Counter()
@@ -70,13 +70,13 @@ def timeline(events: Sequence[Row], letters: Sequence[Row], steps: Sequence[Row]
     return sorted(lines, key=lambda line: line.at)
 
 
-def _there(step: str, standing: OrderStatus) -> RouteStop:
-    done = standing.steps.get(step)
+def _there(step: str, order: OrderStatus) -> RouteStop:
+    done = order.steps.get(step)
     if done is None:
-        asked = standing.first.get(_REQUEST[step])
-        if asked is not None and not standing.has_ended:
+        asked = order.first.get(_REQUEST[step])
+        if asked is not None and not order.has_ended:
             return RouteStop(step, None, "asked, no answer yet", asked)
-        return RouteStop(step, None, "not asked" if standing.has_ended else "not asked yet", None)
+        return RouteStop(step, None, "not asked" if order.has_ended else "not asked yet", None)
     match done.state:
         case State.REFUSED:
             return RouteStop(step, done.state, f"refused: {labels.why(done.reason)}", done.at)

@@ -1,4 +1,4 @@
-"""What the order database tells about one order, stock and accounts; on a database of each kind, without Kafka."""
+"""Queries about one order, stock and accounts, on a database of each kind, without Kafka."""
 
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
@@ -13,7 +13,7 @@ from saga_app.kafka import messages
 from saga_app.orderdb.present.reconciliation import of_account, of_stock
 from saga_app.orderdb.present.summary import sentence
 from saga_app.orderdb.present.timeline import timeline
-from saga_app.orderdb.queries import accounts, order, orders, stock
+from saga_app.orderdb.queries import accounts, order, orders, reading, stock
 from saga_app.orderdb.queries.order import OrderDetails
 from tests.orderdb.batches import FakeMessage, OrderCopy
 from tests.orderdb.services import Services
@@ -26,21 +26,21 @@ NOW = BEGINNING + 10_000
 
 
 class QueryTester:
-    """A database that has copied what services did, and the questions that tests ask it."""
+    """A database that has copied the work of services, and the queries of the tests."""
 
-    def __init__(self, book: OrderCopy) -> None:
-        self.book = book
+    def __init__(self, copy: OrderCopy) -> None:
+        self.copy = copy
         self.services = Services()
         self.after(*SHOP)
 
     def after(self, *records: Any, silent: str = "") -> None:
-        """These were sent, and everything was copied."""
+        """Sends these records, and copies everything that follows from them."""
         self.services.silent = {silent}
-        self.book.write(*self.services.send(*records))
+        self.copy.write(*self.services.send(*records))
 
     def __call__(self, ask: Callable[..., Awaitable[Any]], *arguments: Any, **options: Any) -> Any:
-        return self.book.run(
-            orders.asked, self.book.settings, lambda connection: ask(connection, *arguments, **options)
+        return self.copy.run(
+            reading.ask, self.copy.settings, lambda connection: ask(connection, *arguments, **options)
         )
 
     def order(self, order_id: str = "o1") -> OrderDetails:
@@ -48,20 +48,20 @@ class QueryTester:
         return found
 
     def sentence(self, order_id: str = "o1") -> str:
-        standing = self.order(order_id).standing
-        assert standing is not None
-        return sentence(standing).in_words(NOW)
+        status = self.order(order_id).status
+        assert status is not None
+        return sentence(status).in_words(NOW)
 
 
 @pytest.fixture
-def asked(book: OrderCopy) -> QueryTester:
-    return QueryTester(book)
+def asked(copy: OrderCopy) -> QueryTester:
+    return QueryTester(copy)
 
 
 def test_an_order_that_nobody_named_is_not_there(asked: QueryTester):
     for name in ("o1", "", "x" * 65, "a\x00b", "' OR 1=1 --", "\ud800"):
         assert asked.order(name) == OrderDetails(name, None, [], [], [], [])
-        assert asked.order(name).standing is None
+        assert asked.order(name).status is None
 
 
 def test_a_completed_order_is_told_with_its_lines_its_route_and_all_that_happened(asked: QueryTester):
@@ -96,9 +96,9 @@ def test_an_order_that_a_service_does_not_answer_waits_for_it_since_it_was_asked
 
 def test_an_order_of_which_only_the_placing_is_copied_is_known_by_its_events(asked: QueryTester):
     (event, *_) = asked.services.send(placed())
-    asked.book.write(event)
+    asked.copy.write(event)
     found = asked.order()
-    assert found.standing is None and [each["type"] for each in found.events] == ["OrderPlaced"]
+    assert found.status is None and [each["type"] for each in found.events] == ["OrderPlaced"]
 
 
 def test_the_dead_letters_that_name_an_order_are_told_with_it(asked: QueryTester):
@@ -124,14 +124,14 @@ def test_a_letter_is_found_by_what_its_payload_says_however_it_is_written(
 ):
     original = messages.Message(9, 8, b"another key", value)
     headers = letter_format.dead_letter(topics.PAYMENT, 2, original, Rejected(Fault.INVALID, "bad")).headers
-    asked.book.write(FakeMessage(topics.DEAD_LETTERS, 5, value, b"another key", 99, headers))
+    asked.copy.write(FakeMessage(topics.DEAD_LETTERS, 5, value, b"another key", 99, headers))
     assert bool(asked.order().letters) is names
 
 
 def test_a_letter_that_was_sent_again_says_so(asked: QueryTester):
     asked.after(cancel("o1"))
     record = letter_format.marker(letter_format.LetterId(topics.CHECKOUT, 3, 0), 3, b"{}", [])
-    asked.book.write(FakeMessage(record.topic, 7, None, record.key or b"", 99, record.headers))
+    asked.copy.write(FakeMessage(record.topic, 7, None, record.key or b"", 99, record.headers))
     (letter,) = asked.order().letters
     assert [replay["time"] for replay in letter["replays"]] == [99]
 
@@ -172,7 +172,7 @@ def test_the_orders_that_hold_an_article_are_told_newest_first_page_by_page(aske
 
 def test_units_that_no_copied_order_has_are_told_and_not_hidden(asked: QueryTester):
     rows = asked.services.send(placed(lines=MUGS))
-    asked.book.write(*(row for row in rows if "stock" in row.topic()))
+    asked.copy.write(*(row for row in rows if "stock" in row.topic()))
     (main, _) = asked(stock.one, "MUG")
     told = of_stock(main, asked(stock.accounted, "MUG").get(("main", "MUG"), {}))
     assert told.unaccounted == 2 and "2 of that in no order of this copy" in told.in_words()

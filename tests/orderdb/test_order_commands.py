@@ -1,4 +1,4 @@
-"""`saga order`, `stock`, `accounts` and `watch`: what they print, on a database that was copied from no Kafka."""
+"""The output of `saga order`, `stock`, `accounts` and `watch`, on a database without Kafka."""
 
 import json
 import os
@@ -31,7 +31,7 @@ class CopiedShop:
     """Orders of every kind: `o1` completed, `o2` undone, `o3` refused, `o4` and `o5` not ended."""
 
     def __init__(self, url: str) -> None:
-        self.book = OrderCopy(url)
+        self.copy = OrderCopy(url)
         self.services = Services()
         self.env = {"SAGA_DB_URL": url, "SAGA_BROKER": "127.0.0.1:1"}
         self.sent(
@@ -44,16 +44,16 @@ class CopiedShop:
         self.sent(placed("o5", lines=MUGS), note, silent=topics.SHIPPING)
 
     def sent(self, *records: Any, silent: str = "") -> None:
-        """These were sent, and everything that followed was copied."""
+        """Sends these records, and copies everything that follows from them."""
         self.services.silent = {silent}
-        self.book.write(*self.services.send(*records))
+        self.copy.write(*self.services.send(*records))
 
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[CopiedShop]:
     shop = CopiedShop(f"sqlite:///{tmp_path}/orders.db")
     yield shop
-    shop.book.close()
+    shop.copy.close()
 
 
 @pytest.fixture
@@ -151,9 +151,9 @@ def test_an_order_is_followed_from_before_it_is_there_and_each_record_is_told_on
             shop.services.silent = ()
             rows = shop.services.send(placed("o6", lines=MUGS))
             payment = next(at for at, row in enumerate(rows) if row.topic() == topics.INVENTORY)
-            shop.book.write(*rows[:payment])
+            shop.copy.write(*rows[:payment])
             until_paid = [following.stdout.readline() for _ in range(3)]
-            shop.book.write(*rows[payment:])
+            shop.copy.write(*rows[payment:])
             rest = following.communicate(timeout=30)[0].splitlines()
         finally:
             following.kill()
