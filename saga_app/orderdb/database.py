@@ -66,6 +66,14 @@ class Database:
         async with self._engine.begin() as connection:
             yield connection
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction in which all statements see the same state of the database, however long it takes."""
+        async with self.transaction() as connection:
+            if not self.is_sqlite:
+                await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+            yield connection
+
     async def make(self) -> None:
         """Makes the tables, or brings them up to date. Raises `DatabaseWrong` if they are newer than this program."""
         if self.file is not None:

@@ -10,8 +10,8 @@ from saga_app.core.rows import Account, JournalRow, OrderRow, Stock, is_closed
 from saga_app.orderdb import schema
 from saga_app.orderdb.copy.batch import RowBatch, RowMapper, word
 
-#: The journal of each step, and the step's name.
-_JOURNALS: Final = {step.journal: step.name.value for step in ROUTE}
+#: The journal of each step, and the step's service.
+SERVICES: Final = {step.journal: step.name.value for step in ROUTE}
 
 
 def _is_special(message: Any) -> bool:
@@ -93,5 +93,5 @@ TABLES: Final[dict[str, RowMapper]] = {
     "orders": _order,
     "accounts": _account,
     "stock": _stock,
-    **{table: _step_mapper(service) for table, service in _JOURNALS.items()},
+    **{table: _step_mapper(service) for table, service in SERVICES.items()},
 }

@@ -8,8 +8,9 @@ from sqlalchemy import inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_app.kafka.messages import Place
+from saga_app.orderdb.copy.source_topics import SourceTopics
 from saga_app.orderdb.database import Database, DatabaseEmpty, DatabaseWrong
-from saga_app.orderdb.schema import REVISION, copied
+from saga_app.orderdb.schema import REVISION, copied, source
 from saga_app.settings import Settings
 
 Answer = TypeVar("Answer")
@@ -39,6 +40,18 @@ async def positions(connection: AsyncConnection) -> dict[Place, int]:
     """The position of the copy in each partition: the offset of the next record."""
     rows = (await connection.execute(select(copied.c.topic, copied.c.partition, copied.c.next_offset))).all()
     return {(row.topic, row.partition): row.next_offset for row in rows}
+
+
+async def must_be_copy_of(database: Database, connection: AsyncConnection, topics: SourceTopics) -> None:
+    """Raises `DatabaseWrong` if the database is a copy of other topics. An empty database is a copy of any."""
+    row = (await connection.execute(select(source))).one()
+    is_own = (row.app_id, row.cluster_id) in ((topics.app_id, topics.cluster_id), (None, None))
+    ids = await connection.execute(select(copied.c.topic, copied.c.topic_id).distinct())
+    if not is_own or any(topics.topic_ids.get(topic) != topic_id for topic, topic_id in ids):
+        raise DatabaseWrong(
+            f"{database.name} is a copy of other topics than those of {topics.app_id!r} on cluster "
+            f"{topics.cluster_id}; use another SAGA_DB_URL, or `saga orderdb rebuild`, which empties it"
+        )
 
 
 async def _check_tables(database: Database, connection: AsyncConnection) -> None:
