@@ -10,7 +10,8 @@ import tables
 from bench import environments
 from bench.environments import ROOT, Say
 from bench.peers.place import Place
-from tests.live.worker import FAUST, READY, environment, free_port
+from tests.live.worker import FAUST, READY, environment
+from tests.support.ports import free_port
 
 
 class Launch(NamedTuple):

@@ -1,25 +1,46 @@
-"""What all tests share: one real broker, started when the first test asks for it and stopped at the end."""
+"""What all tests of a process share: one real broker, from the first test that asks for it to the end of the run."""
 
 import os
 import shutil
 import signal
 from collections.abc import Generator, Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
 
 from saga_app.local.broker import Broker
 from saga_app.local.process import command_line
+from tests.support.brokers import BROKERS
+from tests.support.schedule import Units, longest_first
 
-#: Below it, one folder per test run, named after the process that runs it.
-BROKERS = Path(__file__).parent.parent / ".run" / "test-kafka"
+#: Fixtures behind which there is a broker.
+BROKERS_OF_TESTS = frozenset({"kafka", "own_kafka", "_filled", "guarded", "cluster", "running"})
+#: For brokers that live for seconds: Java compiles their code once only, and a start costs a third less.
+JAVA_OPTIONS = "-XX:TieredStopAtLevel=1"
 
 
 def pytest_configure() -> None:
     """A shell starts what runs in the background with SIGINT ignored, and so would all be that tests start."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.setdefault("JDK_JAVA_OPTIONS", JAVA_OPTIONS)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Units:
+    """How tests are dealt out to the processes of a parallel run."""
+    return Units(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A parallel run begins with what takes longest; any other run keeps the order of the files."""
+    for item in items:
+        if BROKERS_OF_TESTS.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("live")
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items[:] = longest_first(items)
 
 
 def pytest_sessionstart() -> None:

@@ -14,6 +14,9 @@ import pytest
 from saga_app.local.process import until
 from tests.support.blocks import ROOT, blocks
 
+pytestmark = pytest.mark.slow("the tutorial as people walk it, with 3,000 orders")
+
+
 RUN, TEST, FAUST, SAGA, ASK = blocks("README.md")
 KILLED = "was killed by SIGKILL; started again as pid"
 BEGIN, PLACE, WATCH, ROWS, FAR, UNDO, SAME, KILL, PROVE = blocks("docs/tutorial.md")

@@ -8,6 +8,7 @@ from saga_app.audit.inbox_stores import rows_of
 from saga_app.audit.refold import service_of
 from saga_app.audit.scratch import ASKED, EVICTED, FOLDED, Stores
 from saga_app.core.retention.low_watermarks import LowWatermarks
+from saga_app.core.row_keys import KeyKind
 from saga_app.core.rows import version_of
 from saga_app.engine.stores import changelog
 from saga_app.engine.stores.restore import repaired, restore
@@ -48,5 +49,7 @@ def take_tables(context: AuditContext, place: Place, stores: Stores) -> Findings
 
 def _is_being_evicted(journal: RocksStore) -> bool:
     """True if totals already hold what rows above the low watermark hold too."""
-    low_watermarks = LowWatermarks(journal.scan(b"low_watermark:"))
-    return any(version_of(total) > low_watermarks.version for _, total in journal.scan(b"evicted:"))
+    low_watermarks = LowWatermarks(journal.scan(KeyKind.LOW_WATERMARK.prefix))
+    return any(
+        version_of(total) > low_watermarks.version for _, total in journal.scan(KeyKind.EVICTED.prefix)
+    )

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from saga_app.commands.render.output import Failed, as_json, show, told
+from saga_app.core.row_keys import policy_key
 from saga_app.kafka.sender import Sender, Unsure, checked
 from saga_app.settings import Settings
 
@@ -79,7 +80,7 @@ def _change(parameters: dict[str, Any], journal: str, policy_id: str | None, *, 
             f"{error}; some partitions may have the new rule and some the old, so send it again with --id {policy_id}"
         ) from error
     topic = sent[0].topic
-    page = f"{settings.canonical_url}/table/{journal}/policy:{policy_id}/"
+    page = f"{settings.canonical_url}/table/{journal}/{policy_key(policy_id)}/"
     machine = {"policy_id": policy_id, "topic": topic, "partitions": len(sent), "page": page}
     people = f"policy {policy_id} sent to all {len(sent)} partitions of {topic}; see {page}"
     show(machine, people, as_json=as_json)

@@ -8,6 +8,7 @@ import click
 from saga_app.commands.args import article
 from saga_app.commands.render.output import Failed, as_json, show, told
 from saga_app.core.records import FundsDeposited, Record, StockReceived
+from saga_app.core.row_keys import balance_key
 from saga_app.kafka.sender import Sender, Unsure, checked
 from saga_app.settings import Settings
 
@@ -32,7 +33,7 @@ def deposit(customer: str, amount: str, currency: str, own_id: str | None, as_js
     fields = {"type": "FundsDeposited", "deposit_id": own_id, "customer_id": customer, "currency": currency}
     record = checked(fields | {"amount": amount})
     assert isinstance(record, FundsDeposited)
-    row = f"accounts/{record.customer_id}:{record.currency}"
+    row = f"accounts/{balance_key(record.customer_id, record.currency)}"
     _send(record, "deposit", own_id, [row], as_json=as_json)
 
 
@@ -53,7 +54,10 @@ def receive(lines: tuple[str, ...], warehouse: str, own_id: str | None, as_json:
     fields: dict[str, Any] = {"type": "StockReceived", "delivery_id": own_id, "warehouse": warehouse}
     record = checked(fields | {"lines": [article(line) for line in lines]})
     assert isinstance(record, StockReceived)
-    rows = [f"stock/{record.warehouse}:{sku}" for sku in dict.fromkeys(line.sku for line in record.lines)]
+    rows = [
+        f"stock/{balance_key(record.warehouse, sku)}"
+        for sku in dict.fromkeys(line.sku for line in record.lines)
+    ]
     _send(record, "delivery", own_id, rows, as_json=as_json)
 
 

@@ -1,1 +1,4 @@
-"""The rules of the checkout: pure functions of records and rows; no clock, no chance, no await, no Kafka."""
+"""The rules of the checkout saga: steps and their compensations, as pure functions of records and rows.
+
+No clock, no chance, no await, no Kafka.
+"""

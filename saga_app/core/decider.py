@@ -1,4 +1,4 @@
-"""What a fold is given and what it answers: positions in, rows and records out, nothing done."""
+"""A decision: a fold takes a record, its position and rows; it returns rows and records, and does nothing."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -10,7 +10,7 @@ from saga_app.core.rows import Balance, ClosedOrder, JournalRow, OrderRow, Row
 
 
 class Position(NamedTuple):
-    """Where a record stands: its offset in the inbox partition and Kafka's time of it in milliseconds."""
+    """The position of a record: its offset in the inbox partition and Kafka's time of it in milliseconds."""
 
     offset: int
     time: int
@@ -18,7 +18,7 @@ class Position(NamedTuple):
 
 
 class Verdict(StrEnum):
-    """What became of a record; every record gets exactly one."""
+    """The fate of a record; every record gets exactly one."""
 
     APPLIED = "applied"
     REPEATED = "repeated"
@@ -38,7 +38,7 @@ class Put(NamedTuple):
 class Decision(NamedTuple):
     """Everything that follows from one record.
 
-    `journal` is the row of the order, deposit or policy that it is about; the other rows of the journal come before it.
+    `journal` is the row of its order, deposit, delivery or policy; `others` are rows of the journal, written before it.
     """
 
     verdict: Verdict
@@ -67,7 +67,7 @@ class Rows(Protocol):
         """The policy in force: the `policy:` row with the highest version."""
 
     def low_watermark(self, partition: int) -> LowWatermark | None:
-        """The low watermark of that checkout partition: its orders below it are evicted."""
+        """The low watermark of that checkout partition: orders below it are evicted."""
 
     def entry(self, key: str) -> Row | None:
         """A row of the journal under any key."""
@@ -86,10 +86,10 @@ class Decider(Protocol):
 
     @property
     def balances(self) -> str | None:
-        """The table with what is moved, if any."""
+        """The table of balances, if there is one."""
 
     def decide(self, record: Record, at: Position, rows: Rows) -> Decision:
-        """What follows from this record; `Rejected` if it must not be applied, `RowsMissing` on a lost store."""
+        """Decides this record; `Rejected` if it must not be applied, `RowsMissing` if the store lost rows."""
 
 
 IGNORED = Decision(Verdict.IGNORED)

@@ -1,4 +1,4 @@
-"""Why a record is set aside instead of being applied."""
+"""Errors of the rules: a record that must not be applied, and a store that lost rows."""
 
 from enum import StrEnum
 
@@ -27,4 +27,4 @@ class Rejected(Exception):
 
 
 class RowsMissing(Exception):
-    """The tripwire: a balance is ahead of the journal, so the local store lost rows and must be rebuilt."""
+    """A balance is ahead of the journal: the local store lost rows and must be rebuilt."""

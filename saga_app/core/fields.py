@@ -1,4 +1,4 @@
-"""What the fields of records and rows hold, each with its rule, and what all models share.
+"""Types of the fields of records and rows, each with its rule, and the base of all models.
 
 Models are strict: a number is not a string and `true` is not a number. Money is a string of `Decimal` and never a
 float.
@@ -44,7 +44,7 @@ def _id_from_number(value: Any) -> Any:
 
 
 def _decimal(value: Any) -> Any:
-    """What people write as money: a JSON number (read as Decimal) or a plain decimal string."""
+    """Money as people write it: a JSON number (read as Decimal) or a plain decimal string."""
     if isinstance(value, str) and _PLAIN.fullmatch(value):
         return Decimal(value)
     if isinstance(value, Decimal) or (isinstance(value, int) and not isinstance(value, bool)):
@@ -55,7 +55,7 @@ def _decimal(value: Any) -> Any:
 
 
 def _plainly(value: Decimal) -> str:
-    """Money as `_PLAIN` reads it: never with an exponent."""
+    """Money as `_PLAIN` reads it, without an exponent."""
     return f"{value:f}"
 
 
@@ -77,7 +77,7 @@ Money = Annotated[
     Decimal,
     BeforeValidator(_decimal),
     PlainSerializer(_plainly, return_type=str),
-    # No record takes less than nothing.
+    # No record takes a negative amount.
     WithJsonSchema(
         {
             "anyOf": [
@@ -102,21 +102,21 @@ def _as_tuple(value: Any) -> Any:
 AS_TUPLE = BeforeValidator(_as_tuple)
 
 
-#: Which fields somebody has set is never asked.
+#: Nobody asks a record which of its fields were set.
 _NO_NAMES: set[str] = set()
 
 
 class Model(BaseModel):
-    """What all records share."""
+    """The base of all records."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     @classmethod
     def of(cls, **fields: Any) -> Self:
-        """A record of all its fields, which are known to be right: nothing is validated.
+        """A record of all its fields, without validation: they are known to be right.
 
-        This is `model_construct` without its care for fields left out and for what `exclude_unset` asks, in a quarter
-        of the time that validation takes.
+        This is `model_construct` without its care for absent fields and for `exclude_unset`. It takes a quarter of the
+        time that validation takes.
         """
         made = cls.__new__(cls)
         put = object.__setattr__

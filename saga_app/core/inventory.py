@@ -1,4 +1,4 @@
-"""Inventory: reserves all lines of an order in one warehouse or none, or puts them back."""
+"""Inventory: reserves all lines of an order in one warehouse, or none; the compensation puts them back."""
 
 from collections.abc import Iterable
 from typing import cast
@@ -8,11 +8,12 @@ from saga_app.core.decider import Decision, Position, Rows
 from saga_app.core.moves import Moves, Supply, balance
 from saga_app.core.order import Order, digest, merged
 from saga_app.core.records import Reason, Record, StepName, StockReceived
+from saga_app.core.row_keys import balance_key, delivery_key
 from saga_app.core.rows import Stock
 
 
 def refuse(wanted: Iterable[tuple[Stock | None, int]]) -> Reason | None:
-    """Why these lines (the stock of each, and the units wanted) cannot be reserved, or None."""
+    """The reason not to reserve these lines (the stock of each, and the units wanted), or None."""
     reason = None
     for stock, quantity in wanted:
         if stock is None:
@@ -34,15 +35,15 @@ class Inventory:
         self._deliveries = Supply(self.journal, self.balances, Stock(-1, 0, 0))
 
     def judge(self, order: Order, at: Position, rows: Rows) -> Reason | Moves:
-        moves = {f"{order.warehouse}:{line.sku}": -line.quantity for line in order.lines}
+        moves = {balance_key(order.warehouse, line.sku): -line.quantity for line in order.lines}
         wanted = [(cast("Stock | None", balance(key, at, rows)), -units) for key, units in moves.items()]
         return refuse(wanted) or moves
 
     def supply(self, record: Record, at: Position, rows: Rows) -> Decision:
         assert isinstance(record, StockReceived)
         lines = merged((line.sku, line.quantity) for line in record.lines)
-        moves: Moves = {f"{record.warehouse}:{line.sku}": line.quantity for line in lines}
+        moves: Moves = {balance_key(record.warehouse, line.sku): line.quantity for line in lines}
         content = digest(repr(sorted(moves.items())).encode())
         return self._deliveries.decide(
-            f"delivery:{record.warehouse}:{record.delivery_id}", content, moves, at, rows
+            delivery_key(record.warehouse, record.delivery_id), content, moves, at, rows
         )

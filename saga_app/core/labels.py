@@ -1,4 +1,4 @@
-"""The vocabulary that people read: what each step does and undoes, and why an order was turned round."""
+"""Words for people: each step, its action and its compensation, and the reasons why an order turned round."""
 
 from collections.abc import Mapping
 from typing import Final, NamedTuple
@@ -9,7 +9,7 @@ from saga_app.core.rows import State, Status
 
 
 class StepWords(NamedTuple):
-    """What a step deals with, what it is asked to do and to undo, and what is said when it has."""
+    """The object of a step, and its action and compensation: as they are asked for, and when they are done."""
 
     thing: str
     do: str
@@ -18,7 +18,7 @@ class StepWords(NamedTuple):
     undone: str
 
 
-#: What is asked of a step is said in its own verbs; of one that is not known here, in plain ones.
+#: Each step has its own verbs; a step that is not known here has plain ones.
 _ASKED: Final[Mapping[str, tuple[str, str, str]]] = {
     StepName.PAYMENT: ("the payment", "take the payment", "refund the payment"),
     StepName.INVENTORY: ("the stock", "reserve the stock", "release the stock"),
@@ -64,5 +64,5 @@ _REASONS: Final[Mapping[str, str]] = {
 
 
 def why(reason: str | None) -> str:
-    """A reason in words; one that is not known here as it is."""
+    """A reason in words; a reason that is not known here is left as it is."""
     return "no reason given" if reason is None else _REASONS.get(reason, reason)

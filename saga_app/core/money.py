@@ -42,5 +42,5 @@ def normal(amount: Decimal, currency: str) -> Decimal:
 
 
 def is_normal(amount: Decimal, currency: str) -> bool:
-    """Whether the amount is finite, not too large, and has exactly the currency's digits."""
+    """True if the amount is finite, not too large, and has exactly the currency's digits."""
     return amount.as_tuple().exponent == -DIGITS[currency] and amount.copy_abs() <= LARGEST

@@ -1,4 +1,4 @@
-"""Moving money and stock: what a do takes, what an undo gives back, what deposits and deliveries bring."""
+"""Money and stock move: a step takes them, its compensation gives them back, deposits and deliveries bring them."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -7,8 +7,8 @@ from saga_app.core.decider import Decision, Position, Put, Rows, Verdict, repeat
 from saga_app.core.errors import Fault, Rejected, RowsMissing
 from saga_app.core.rows import Balance, JournalRow, State
 
-#: Balance key to signed amount: units of stock, or money as a decimal string.
-Moves = Mapping[str, str | int]
+#: Key of a balance to signed amount: money in the currency's units, or units of stock.
+Moves = Mapping[str, Decimal | int]
 
 
 def same_content(row: JournalRow, content: str, what: str) -> None:
@@ -18,10 +18,8 @@ def same_content(row: JournalRow, content: str, what: str) -> None:
 
 
 def inverse(moves: Moves | None) -> Moves:
-    """An undo moves what the row says was moved, never a new calculation."""
-    return {
-        key: -each if isinstance(each, int) else str(-Decimal(each)) for key, each in (moves or {}).items()
-    }
+    """A compensation moves back the amounts in the row, and never calculates them anew."""
+    return {key: -amount for key, amount in (moves or {}).items()}
 
 
 def balance(key: str, at: Position, rows: Rows) -> Balance | None:
@@ -35,7 +33,7 @@ def balance(key: str, at: Position, rows: Rows) -> Balance | None:
 def moved(
     table: str | None, moves: Moves, at: Position, rows: Rows, *, replay: bool = False
 ) -> tuple[Put, ...]:
-    """The balances after the moves; on a replay, only those that have not seen this record yet."""
+    """The balances after the moves; on a replay, only the balances that do not have this record yet."""
     puts = []
     for key, amount in moves.items():
         found = rows.balance(key) if replay else balance(key, at, rows)
@@ -48,7 +46,7 @@ def moved(
 
 
 class Supply:
-    """Deposits and deliveries: journalled under an id of their own key space, so that twice is once."""
+    """Deposits and deliveries: each has a row of the journal under its own id, so a repeat adds nothing."""
 
     def __init__(self, journal: str, balances: str, empty: Balance) -> None:
         self.journal = journal
@@ -56,7 +54,7 @@ class Supply:
         self.empty = empty
 
     def decide(self, key: str, content: str, moves: Moves, at: Position, rows: Rows) -> Decision:
-        """Adds the moves to the balances, which begin as empty ones."""
+        """Adds the moves to the balances; a new balance begins as an empty one."""
         row = rows.journal(key)
         if row is None:
             done = JournalRow(at.offset, State.DONE, content, done_at=at.offset, moves=moves)
@@ -74,12 +72,12 @@ class Supply:
             ]
         )
 
-    def _put(self, name: str, amount: str | int, known: Balance | None, at: Position) -> Put:
+    def _put(self, name: str, amount: Decimal | int, known: Balance | None, at: Position) -> Put:
         return Put(self.balances, name, (known or self.empty).supplied(at.offset, amount))
 
 
 def policy_changed(journal: str, key: str, row: JournalRow, rows: Rows) -> Decision:
-    """Journals a rule's parameters under their id; the policy row with the highest version is in force."""
+    """Writes a rule's parameters under their id; the policy with the highest version is in force."""
     known = rows.journal(key)
     if known is None:
         return Decision(Verdict.APPLIED, Put(journal, key, row))

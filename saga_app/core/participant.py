@@ -1,4 +1,7 @@
-"""The participant machine: one for every step of the route.
+"""The participant machine: one for every step of the saga, which acts on a `Do` and runs its compensation on an `Undo`.
+
+The compensation of a step moves back what the step moved. A compensation that arrives before its action is recorded as
+VOID: the action never happens then.
 
 A repeat never decides again: it sends the recorded outcome again. So a duplicate, a replay after a crash and a
 nudge are one case, and one message causes at most one message.
@@ -6,11 +9,12 @@ nudge are one case, and one message causes at most one message.
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 from saga_app.core import route
 from saga_app.core.decider import Decision, Position, Put, Rows, Verdict, repeated
 from saga_app.core.errors import Fault, Rejected
+from saga_app.core.machine import Transition
 from saga_app.core.moves import Moves, inverse, moved, same_content
 from saga_app.core.order import Order
 from saga_app.core.records import OrdersEvicted, Reason, Record, StepRequest, Undo
@@ -19,8 +23,8 @@ from saga_app.core.route import Step
 from saga_app.core.rows import JournalRow, State
 
 
-class Asked(StrEnum):
-    """What a step request means to a step; the rule is asked only where nothing is recorded yet."""
+class StepInput(StrEnum):
+    """A step request as the machine sees it; the rule is asked only if the order has no row yet."""
 
     ACCEPTED = "do, accepted"
     REFUSED = "do, refused"
@@ -28,56 +32,51 @@ class Asked(StrEnum):
     UNDO = "undo"
 
 
-class Answer(StrEnum):
-    """Where the order goes from here."""
+class StepOutput(StrEnum):
+    """The way that the order goes from here: forwards, or back through the compensations."""
 
     SEND_ON = "send on"
     SEND_BACK = "send back"
 
 
-class Move(NamedTuple):
-    """The next state and the way the order goes."""
+StepTransition = Transition[State, StepOutput]
 
-    to: State
-    answer: Answer
-
-
-MACHINE: Final[Mapping[State | None, Mapping[Asked, Move]]] = {
+MACHINE: Final[Mapping[State | None, Mapping[StepInput, StepTransition]]] = {
     None: {
-        Asked.ACCEPTED: Move(State.DONE, Answer.SEND_ON),
-        Asked.REFUSED: Move(State.REFUSED, Answer.SEND_BACK),
-        Asked.UNDO: Move(State.VOID, Answer.SEND_BACK),
+        StepInput.ACCEPTED: Transition(State.DONE, StepOutput.SEND_ON),
+        StepInput.REFUSED: Transition(State.REFUSED, StepOutput.SEND_BACK),
+        StepInput.UNDO: Transition(State.VOID, StepOutput.SEND_BACK),
     },
     State.DONE: {
-        Asked.AGAIN: Move(State.DONE, Answer.SEND_ON),
-        Asked.UNDO: Move(State.UNDONE, Answer.SEND_BACK),
+        StepInput.AGAIN: Transition(State.DONE, StepOutput.SEND_ON),
+        StepInput.UNDO: Transition(State.UNDONE, StepOutput.SEND_BACK),
     },
     State.REFUSED: {
-        Asked.AGAIN: Move(State.REFUSED, Answer.SEND_BACK),
-        Asked.UNDO: Move(State.REFUSED, Answer.SEND_BACK),
+        StepInput.AGAIN: Transition(State.REFUSED, StepOutput.SEND_BACK),
+        StepInput.UNDO: Transition(State.REFUSED, StepOutput.SEND_BACK),
     },
     State.UNDONE: {
-        Asked.AGAIN: Move(State.UNDONE, Answer.SEND_BACK),
-        Asked.UNDO: Move(State.UNDONE, Answer.SEND_BACK),
+        StepInput.AGAIN: Transition(State.UNDONE, StepOutput.SEND_BACK),
+        StepInput.UNDO: Transition(State.UNDONE, StepOutput.SEND_BACK),
     },
     State.VOID: {
-        Asked.AGAIN: Move(State.VOID, Answer.SEND_BACK),
-        Asked.UNDO: Move(State.VOID, Answer.SEND_BACK),
+        StepInput.AGAIN: Transition(State.VOID, StepOutput.SEND_BACK),
+        StepInput.UNDO: Transition(State.VOID, StepOutput.SEND_BACK),
     },
 }
 
-#: Past the pivot nothing is undone: an undo that comes too late is told that the order completed.
-PIVOT_MACHINE: Final[Mapping[State | None, Mapping[Asked, Move]]] = {
+#: Past the pivot nothing is compensated: an undo that comes too late is told that the order completed.
+PIVOT_MACHINE: Final[Mapping[State | None, Mapping[StepInput, StepTransition]]] = {
     **MACHINE,
     State.DONE: {
-        Asked.AGAIN: Move(State.DONE, Answer.SEND_ON),
-        Asked.UNDO: Move(State.DONE, Answer.SEND_ON),
+        StepInput.AGAIN: Transition(State.DONE, StepOutput.SEND_ON),
+        StepInput.UNDO: Transition(State.DONE, StepOutput.SEND_ON),
     },
 }
 
 
 class Rule(Protocol):
-    """All that makes a service: whether it accepts an order, what it moves then, and what supplies it."""
+    """The difference between one service and another: which orders it accepts, what it moves, and what supplies it."""
 
     @property
     def step(self) -> Step: ...
@@ -92,10 +91,10 @@ class Rule(Protocol):
     def balances(self) -> str | None: ...
 
     def judge(self, order: Order, at: Position, rows: Rows) -> Reason | Moves:
-        """Why the order must be refused, or what accepting it moves."""
+        """The reason to refuse the order, or the moves if it is accepted."""
 
     def supply(self, record: Record, at: Position, rows: Rows) -> Decision:
-        """What a deposit, a delivery or a change of policy does."""
+        """Decides a deposit, a delivery or a change of policy."""
 
 
 class Participant:
@@ -115,18 +114,18 @@ class Participant:
             return self._without_order(record, at, rows)
         if eviction.is_evicted(record.segment, rows):
             return Decision(Verdict.IGNORED, note="the order is evicted: nothing is done for it any more")
-        order = record.order
-        row = rows.journal(order.order_id)
-        if row is not None:
-            same_content(row, order.digest, f"order {order.order_id}")
-            if row.version >= at.offset:
-                return repeated([self._answer(record, row)], self._replayed(row, at, rows))
-            asked = Asked.UNDO if isinstance(record, Undo) else Asked.AGAIN
-            move = self._machine[row.state][asked]
-            if move.to is row.state:
-                return repeated([self._answer(record, row)])
-            return self._undo(record, row, move, at, rows)
-        return self._first(record, at, rows)
+        row = rows.journal(record.order_id)
+        if row is None:
+            return self._first(record, at, rows)
+        same_content(row, record.order.digest, f"order {record.order_id}")
+        states = self._machine[row.state]
+        if row.version >= at.offset:
+            recorded = states[StepInput.AGAIN].output
+            return repeated([self._send(recorded, record, row)], self._replayed(row, at, rows))
+        transition = states[StepInput.UNDO if isinstance(record, Undo) else StepInput.AGAIN]
+        if transition.to is row.state:
+            return repeated([self._send(transition.output, record, row)])
+        return self._compensated(transition, record, row, at, rows)
 
     def _without_order(self, record: Record, at: Position, rows: Rows) -> Decision:
         if not isinstance(record, OrdersEvicted):
@@ -136,51 +135,51 @@ class Participant:
         return eviction.evict(self.journal, record, at, rows)
 
     def _first(self, record: StepRequest, at: Position, rows: Rows) -> Decision:
-        order, segment, first = record.order, record.segment, self._machine[None]
+        digest, segment, first = record.order.digest, record.segment, self._machine[None]
         if isinstance(record, Undo):
-            to = first[Asked.UNDO].to
-            row = JournalRow(
-                at.offset, to, order.digest, reason=record.reason, step=record.step, segment=segment
-            )
-            return self._decided(record, row)
-        verdict = self.rule.judge(order, at, rows)
+            transition = first[StepInput.UNDO]
+            reason, step = record.reason, record.step
+            row = JournalRow(at.offset, transition.to, digest, reason=reason, step=step, segment=segment)
+            return self._decided(transition, record, row)
+        verdict = self.rule.judge(record.order, at, rows)
         if isinstance(verdict, Reason):
-            to = first[Asked.REFUSED].to
-            row = JournalRow(
-                at.offset, to, order.digest, reason=verdict, step=self.step.name, segment=segment
-            )
-            return self._decided(record, row)
-        to = first[Asked.ACCEPTED].to
+            transition, step = first[StepInput.REFUSED], self.step.name
+            row = JournalRow(at.offset, transition.to, digest, reason=verdict, step=step, segment=segment)
+            return self._decided(transition, record, row)
+        transition = first[StepInput.ACCEPTED]
         moves = verdict or None
-        row = JournalRow(at.offset, to, order.digest, done_at=at.offset, segment=segment, moves=moves)
-        return self._decided(record, row, moved(self.balances, verdict, at, rows))
+        row = JournalRow(at.offset, transition.to, digest, done_at=at.offset, segment=segment, moves=moves)
+        return self._decided(transition, record, row, moved(self.balances, verdict, at, rows))
 
-    def _undo(self, record: StepRequest, row: JournalRow, move: Move, at: Position, rows: Rows) -> Decision:
+    def _compensated(
+        self, transition: StepTransition, record: StepRequest, row: JournalRow, at: Position, rows: Rows
+    ) -> Decision:
         assert isinstance(record, Undo)
         undone = row._replace(
             version=at.offset,
-            state=move.to,
+            state=transition.to,
             undone_at=at.offset,
             reason=record.reason,
             step=record.step,
             segment=record.segment,
         )
-        return self._decided(record, undone, moved(self.balances, inverse(row.moves), at, rows))
+        return self._decided(transition, record, undone, moved(self.balances, inverse(row.moves), at, rows))
 
-    def _decided(self, record: StepRequest, row: JournalRow, balances: tuple[Put, ...] = ()) -> Decision:
+    def _decided(
+        self, transition: StepTransition, record: StepRequest, row: JournalRow, balances: tuple[Put, ...] = ()
+    ) -> Decision:
         put = Put(self.journal, record.order_id, row)
-        return Decision(Verdict.APPLIED, put, balances, (self._answer(record, row),))
+        return Decision(Verdict.APPLIED, put, balances, (self._send(transition.output, record, row),))
 
-    def _answer(self, record: StepRequest, row: JournalRow) -> Record:
-        """The recorded outcome, as a record."""
+    def _send(self, output: StepOutput, record: StepRequest, row: JournalRow) -> Record:
         order, segment = record.order, record.segment
-        if row.state is State.DONE:
+        if output is StepOutput.SEND_ON:
             return route.send_on(self.step, order, segment)
         assert row.reason is not None and row.step is not None
         return route.send_back(self.step, order, row.reason, row.step, segment)
 
     def _replayed(self, row: JournalRow, at: Position, rows: Rows) -> tuple[Put, ...]:
-        """The moves of exactly the record that made them, for each balance that has not seen them yet."""
+        """The moves of exactly the record that made them, for each balance that does not have them yet."""
         if at.offset == row.done_at:
             return moved(self.balances, row.moves or {}, at, rows, replay=True)
         if at.offset == row.undone_at:

@@ -1,4 +1,4 @@
-"""Payment: takes the order's amount from the customer's account, or gives it back.
+"""Payment: takes the order's amount from the customer's account; the compensation gives it back.
 
 A customer without an account in the order's currency pays per order, up to the limit.
 """
@@ -12,13 +12,14 @@ from saga_app.core.errors import Fault, Rejected
 from saga_app.core.moves import Moves, Supply, balance, policy_changed
 from saga_app.core.order import Order, digest
 from saga_app.core.records import FundsDeposited, PolicyChanged, Reason, Record, StepName
+from saga_app.core.row_keys import balance_key, deposit_key, policy_key
 from saga_app.core.rows import Account, JournalRow, State
 
 LIMIT: Final = Decimal("1000.00")
 
 
 def refuse(order: Order, account: Account | None, limit: Decimal) -> Reason | None:
-    """Why this payment must not be taken, or None."""
+    """The reason not to take this payment, or None."""
     if order.amount >= limit:
         return Reason.OVER_LIMIT
     if account is not None and account.balance < order.amount:
@@ -39,32 +40,32 @@ class Payment:
         self._deposits = Supply(self.journal, self.balances, empty)
 
     def judge(self, order: Order, at: Position, rows: Rows) -> Reason | Moves:
-        key = f"{order.customer_id}:{order.currency}"
+        key = balance_key(order.customer_id or "", order.currency)
         account = None if order.customer_id is None else balance(key, at, rows)
         assert account is None or isinstance(account, Account)
         reason = refuse(order, account, limit_in_force(rows))
         if reason is not None:
             return reason
-        return {} if account is None or not order.amount else {key: str(-order.amount)}
+        return {} if account is None or not order.amount else {key: -order.amount}
 
     def supply(self, record: Record, at: Position, rows: Rows) -> Decision:
         if isinstance(record, FundsDeposited):
             amount = money.normal(record.amount, record.currency)
-            account = f"{record.customer_id}:{record.currency}"
-            key = f"deposit:{record.customer_id}:{record.deposit_id}"
+            account = balance_key(record.customer_id, record.currency)
+            key = deposit_key(record.customer_id, record.deposit_id)
             return self._deposits.decide(
-                key, digest(f"{account} {amount}".encode()), {account: str(amount)}, at, rows
+                key, digest(f"{account} {amount}".encode()), {account: amount}, at, rows
             )
         assert isinstance(record, PolicyChanged)
         if record.limit is None:
             raise Rejected(Fault.INVALID, "the payment policy has a limit, not countries")
-        row = JournalRow(at.offset, State.DONE, digest(str(record.limit).encode()), limit=str(record.limit))
+        row = JournalRow(at.offset, State.DONE, digest(str(record.limit).encode()), limit=record.limit)
         return policy_changed(
-            self.journal, f"policy:{record.policy_id}", row._replace(done_at=at.offset), rows
+            self.journal, policy_key(record.policy_id), row._replace(done_at=at.offset), rows
         )
 
 
 def limit_in_force(rows: Rows) -> Decimal:
     """Orders of this amount or more are refused, in units of the order's currency."""
     policy = rows.policy()
-    return LIMIT if policy is None or policy.limit is None else Decimal(policy.limit)
+    return LIMIT if policy is None or policy.limit is None else policy.limit

@@ -1,6 +1,6 @@
 """The records on the wire: frozen pydantic models, unknown fields refused, `type` is the discriminator.
 
-What each record means and who sends it stands in `docs/reference/wire.md`.
+`docs/reference/wire.md` explains each record and says who sends it.
 """
 
 from decimal import Decimal
@@ -28,7 +28,7 @@ from saga_app.core.order import Line, Order, PricedLines, merged
 
 
 class Reason(StrEnum):
-    """Why an order was turned round."""
+    """The reason why an order turned round."""
 
     OVER_LIMIT = "over_limit"
     INSUFFICIENT_FUNDS = "insufficient_funds"
@@ -40,7 +40,7 @@ class Reason(StrEnum):
 
 
 class StepName(StrEnum):
-    """Where an order was turned round."""
+    """The step at which an order turned round."""
 
     CHECKOUT = "checkout"
     PAYMENT = "payment"
@@ -96,7 +96,7 @@ class OrderPlaced(Model):
 
 
 class CancellationRequested(Model):
-    """Undo an order if it is not too late."""
+    """Cancel an order if it is not too late."""
 
     type: Literal["CancellationRequested"] = "CancellationRequested"
     order_id: TypedId
@@ -121,7 +121,7 @@ class OrderCompleted(Model):
 
 
 class OrderCancelled(Model):
-    """The first step is undone."""
+    """Every step is compensated, the first one last."""
 
     type: Literal["OrderCancelled"] = "OrderCancelled"
     order_id: Id
@@ -131,9 +131,9 @@ class OrderCancelled(Model):
 
 
 class StepRequest(Model):
-    """A request of one step to the next or to the one before; it carries the order whole.
+    """A step request: from one step to the next, or to the one before. It carries the whole order.
 
-    A segment says which of the orders that ever had this id is meant.
+    An id may be used again after its order is purged: the segment tells those orders apart.
     """
 
     order: Order
@@ -145,11 +145,11 @@ class StepRequest(Model):
 
 
 class Do(StepRequest):
-    """Asks a step to act."""
+    """Asks a step for its action."""
 
 
 class Undo(StepRequest):
-    """Asks a step to undo what it did, and says why and where the order was turned round."""
+    """Asks a step for its compensation: to undo its action. It says why and at which step the order turned round."""
 
     reason: Annotated[Reason, Field(strict=False)]
     step: Annotated[StepName, Field(strict=False)]
@@ -192,7 +192,7 @@ class ShipmentCancellationRequested(Undo):
 
 
 class FundsDeposited(Model):
-    """Money into a customer's account; the id makes twice once."""
+    """Money into a customer's account; the same id twice counts once."""
 
     type: Literal["FundsDeposited"] = "FundsDeposited"
     deposit_id: TypedId
@@ -208,7 +208,7 @@ class FundsDeposited(Model):
 
 
 class StockReceived(Model):
-    """Stock into a warehouse; the id makes twice once."""
+    """Stock into a warehouse; the same id twice counts once."""
 
     type: Literal["StockReceived"] = "StockReceived"
     delivery_id: TypedId

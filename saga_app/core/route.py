@@ -15,7 +15,7 @@ from saga_app.core.records import Do, Reason, Record, StepName, Undo
 
 
 def by_order(order: Order) -> str:
-    """Orders that share nothing with each other are spread over all partitions."""
+    """Orders with nothing in common are spread over all partitions."""
     return order.order_id
 
 
@@ -31,10 +31,10 @@ def by_warehouse(order: Order) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One service: the record that asks it to act, and the one that asks it to undo.
+    """One step of the saga: its action and the compensation of it, as the records that ask for them.
 
-    `journal` is its table with one row per order, `key` what its records are partitioned by, `done` and `undone` what
-    people are told.
+    `journal` is its table with one row per order. `key` gives the key of its records, and so their partition. `done`
+    and `undone` are words for people.
     """
 
     name: StepName
@@ -98,30 +98,30 @@ def step(name: StepName) -> Step:
 
 
 def start(order: Order, segment: str | None = None) -> Record:
-    """Asks the first step to act."""
-    return _asked(ROUTE[0].do, order, segment)
+    """Asks the first step for its action."""
+    return _request(ROUTE[0].do, order, segment)
 
 
 def abort(order: Order, reason: Reason, segment: str | None = None) -> Record:
-    """Cancelling walks the route from its end, so it meets the order wherever it is."""
-    return _asked(ROUTE[-1].undo, order, segment, reason=reason, step=StepName.CHECKOUT)
+    """Asks the last step for its compensation: from there the compensations meet the order wherever it is."""
+    return _request(ROUTE[-1].undo, order, segment, reason=reason, step=StepName.CHECKOUT)
 
 
 def send_on(here: Step, order: Order, segment: str | None = None) -> Record:
-    """Asks the next step to act, or ends the order as completed."""
+    """Asks the next step for its action, or ends the order as completed."""
     if here is PIVOT:
         return records.OrderCompleted.of(type="OrderCompleted", order_id=order.order_id, segment=segment)
-    return _asked(_AFTER[here.name].do, order, segment)
+    return _request(_AFTER[here.name].do, order, segment)
 
 
 def send_back(
     here: Step, order: Order, reason: Reason, turned_at: StepName, segment: str | None = None
 ) -> Record:
-    """Asks the step before to undo, or ends the order as cancelled."""
+    """Asks the step before for its compensation, or ends the order as cancelled."""
     if here is ROUTE[0]:
         return records.OrderCancelled(order_id=order.order_id, reason=reason, step=turned_at, segment=segment)
-    return _asked(_BEFORE[here.name].undo, order, segment, reason=reason, step=turned_at)
+    return _request(_BEFORE[here.name].undo, order, segment, reason=reason, step=turned_at)
 
 
-def _asked(step_request: type[Do | Undo], order: Order, segment: str | None, **turned: StrEnum) -> Record:
-    return step_request.of(type=step_request.__name__, order=order, segment=segment, **turned)  # type: ignore[return-value]
+def _request(model: type[Do | Undo], order: Order, segment: str | None, **turned: StrEnum) -> Record:
+    return model.of(type=model.__name__, order=order, segment=segment, **turned)  # type: ignore[return-value]

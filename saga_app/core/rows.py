@@ -1,8 +1,8 @@
 """The rows of the tables, and their one spelling as bytes.
 
 Every row is a JSON object that starts with `{"version":N,`: the inbox offset of the last record that changed it.
-Absent fields are left out, so equal rows are equal bytes. What stands in a row, ids, codes and numbers, needs no
-escapes, and those that every order writes are spelled out here: that takes half the time of a serializer.
+Absent fields are left out, so equal rows are equal bytes. Ids, codes and numbers need no escapes. The rows
+that every order writes are spelled out here: that takes half the time of a serializer.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,7 @@ from pydantic_core import from_json, to_json
 
 from saga_app.core.records import Reason, StepName
 from saga_app.core.retention.rows import SPECIAL, ClosedSegments, LowWatermark, Segment, Total
+from saga_app.core.row_keys import kind_of
 
 _VERSION: Final = b'{"version":'
 _ORDER: Final = b',"order":'
@@ -22,7 +23,7 @@ _CLOSED: Final = b',"closed":"'
 
 
 class State(StrEnum):
-    """What a step has done for an order."""
+    """The state of an order at a step. VOID: the compensation came first, and the action never happens."""
 
     DONE = "DONE"
     REFUSED = "REFUSED"
@@ -31,7 +32,7 @@ class State(StrEnum):
 
 
 class Status(StrEnum):
-    """Where an order stands, as checkout knows it."""
+    """The status of an order at checkout."""
 
     OPEN = "OPEN"
     CANCELLING = "CANCELLING"
@@ -71,10 +72,10 @@ class OrderRow(NamedTuple):
 
 
 class JournalRow(NamedTuple):
-    """Tables `payments`, `reservations`, `shipments`: what was decided for an order, a deposit, a policy.
+    """Tables `payments`, `reservations`, `shipments`: the decision for an order, a deposit, a delivery or a policy.
 
-    `done_at` and `undone_at` are inbox offsets; `moves` maps a balance's key to the signed amount moved;
-    `content` is the digest of what was asked, to tell another content under a known id.
+    `done_at` and `undone_at` are inbox offsets. `moves` maps the key of a balance to the signed amount moved.
+    `content` is the digest of the request: another content under a known id is a dead letter.
     """
 
     version: int
@@ -85,9 +86,9 @@ class JournalRow(NamedTuple):
     reason: Reason | None = None
     step: StepName | None = None
     segment: str | None = None
-    moves: Mapping[str, str | int] | None = None
-    limit: str | None = None
-    countries: list[str] | None = None
+    moves: Mapping[str, Decimal | int] | None = None
+    limit: Decimal | None = None
+    countries: tuple[str, ...] | None = None
 
     def encode(self) -> bytes:
         version, state, content, done_at, undone_at, reason, step, segment, moves, limit, countries = self
@@ -104,6 +105,12 @@ class JournalRow(NamedTuple):
     def decode(cls, data: bytes) -> Self:
         fields = from_json(data)
         fields["state"] = State(fields["state"])
+        if "moves" in fields:
+            fields["moves"] = {key: _amount(each) for key, each in fields["moves"].items()}
+        if "limit" in fields:
+            fields["limit"] = Decimal(fields["limit"])
+        if "countries" in fields:
+            fields["countries"] = tuple(fields["countries"])
         return cls(**_turned(fields))
 
 
@@ -114,17 +121,15 @@ class Account(NamedTuple):
     deposited: Decimal
     balance: Decimal
 
-    def moved(self, version: int, amount: str | int) -> Self:
-        return type(self)(version, self.deposited, self.balance + Decimal(amount))
+    def moved(self, version: int, amount: Decimal | int) -> Self:
+        return type(self)(version, self.deposited, self.balance + amount)
 
-    def supplied(self, version: int, amount: str | int) -> Self:
-        return self._replace(version=version, deposited=self.deposited + Decimal(amount)).moved(
-            version, amount
-        )
+    def supplied(self, version: int, amount: Decimal | int) -> Self:
+        return self._replace(version=version, deposited=self.deposited + amount).moved(version, amount)
 
     def encode(self) -> bytes:
         version, deposited, balance = self
-        return f'{{"version":{version},"deposited":"{deposited}","balance":"{balance}"}}'.encode()
+        return f'{{"version":{version},"deposited":"{deposited!s}","balance":"{balance!s}"}}'.encode()
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -139,10 +144,10 @@ class Stock(NamedTuple):
     received: int
     available: int
 
-    def moved(self, version: int, amount: str | int) -> Self:
+    def moved(self, version: int, amount: Decimal | int) -> Self:
         return type(self)(version, self.received, self.available + int(amount))
 
-    def supplied(self, version: int, amount: str | int) -> Self:
+    def supplied(self, version: int, amount: Decimal | int) -> Self:
         return self._replace(version=version, received=self.received + int(amount)).moved(version, amount)
 
     def encode(self) -> bytes:
@@ -193,6 +198,7 @@ _PLAIN: Final[Mapping[str, type[OrderRow | Account | Stock]]] = {
     "accounts": Account,
     "stock": Stock,
 }
+_BALANCES: Final = frozenset({"accounts", "stock"})
 #: All that is written to a changelog as bytes.
 WRITTEN: Final = (
     OrderRow,
@@ -209,9 +215,7 @@ WRITTEN: Final = (
 
 def decode(table: str, key: str, data: bytes) -> Row:
     """The row that a table has under this key."""
-    special = (
-        SPECIAL.get(key.partition(":")[0]) if ":" in key and table not in ("accounts", "stock") else None
-    )
+    special = None if table in _BALANCES else SPECIAL.get(kind_of(key))
     if special is not None:
         return special.decode(data)
     if table == "orders" and is_closed(data):
@@ -225,7 +229,7 @@ def is_closed(data: bytes) -> bool:
 
 
 def is_tombstone(data: bytes) -> bool:
-    """Whether these bytes say that there is no row."""
+    """True if these bytes say that there is no row."""
     return len(data) < 60 and data.endswith(_TOMBSTONE)
 
 
@@ -236,10 +240,10 @@ def version_of(data: bytes) -> int:
     return int(data[len(_VERSION) : data.index(b",", len(_VERSION))])
 
 
-def _move(move: tuple[str, str | int]) -> str:
-    """Units are numbers, money is a string."""
+def _move(move: tuple[str, Decimal | int]) -> str:
+    """Units are written as a number, money as a string."""
     key, amount = move
-    return f'"{key}":{amount}' if isinstance(amount, int) else f'"{key}":"{amount}"'
+    return f'"{key}":{amount}' if isinstance(amount, int) else f'"{key}":"{amount!s}"'
 
 
 def _turned_at(reason: Reason | None, step: StepName | None) -> str:
@@ -250,7 +254,11 @@ def _of(segment: str | None) -> str:
     return "" if segment is None else f',"segment":"{segment}"'
 
 
-def _parameters(limit: str | None, countries: list[str] | None) -> str:
+def _amount(written: str | int) -> Decimal | int:
+    return written if isinstance(written, int) else Decimal(written)
+
+
+def _parameters(limit: Decimal | None, countries: tuple[str, ...] | None) -> str:
     given = {"limit": limit, "countries": countries}
     return "," + to_json({name: value for name, value in given.items() if value is not None})[1:-1].decode()
 

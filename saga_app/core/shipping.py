@@ -1,4 +1,4 @@
-"""Shipping: books the shipment. It is the pivot: what is booked is not called back."""
+"""Shipping: books the shipment. It is the pivot: a booked shipment is not compensated."""
 
 from typing import Final
 
@@ -8,13 +8,14 @@ from saga_app.core.errors import Fault, Rejected
 from saga_app.core.moves import Moves, policy_changed
 from saga_app.core.order import Order, digest
 from saga_app.core.records import PolicyChanged, Reason, Record, StepName
+from saga_app.core.row_keys import policy_key
 from saga_app.core.rows import JournalRow, State
 
 COUNTRIES: Final = frozenset({"GB"})
 
 
 def refuse(order: Order, countries: frozenset[str]) -> Reason | None:
-    """Why this order cannot be shipped, or None; an order without a country counts as served."""
+    """The reason not to ship this order, or None; an order without a country counts as served."""
     if order.country is not None and order.country not in countries:
         return Reason.UNDELIVERABLE
     return None
@@ -35,10 +36,10 @@ class Shipping:
         assert isinstance(record, PolicyChanged)
         if record.countries is None:
             raise Rejected(Fault.INVALID, "the shipping policy has countries, not a limit")
-        served = sorted(set(record.countries))
+        served = tuple(sorted(set(record.countries)))
         content = digest(",".join(served).encode())
         row = JournalRow(at.offset, State.DONE, content, done_at=at.offset, countries=served)
-        return policy_changed(self.journal, f"policy:{record.policy_id}", row, rows)
+        return policy_changed(self.journal, policy_key(record.policy_id), row, rows)
 
 
 def countries_in_force(rows: Rows) -> frozenset[str]:

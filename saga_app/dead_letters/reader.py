@@ -5,7 +5,6 @@ Only the ids of letters and the replays are kept in memory, not the letters, whi
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Final
 
 from confluent_kafka import Message
 from confluent_kafka.admin import AdminClient
@@ -17,9 +16,6 @@ from saga_app.kafka import offsets, topic_admin
 from saga_app.kafka.chunks import chunks
 from saga_app.settings import Settings
 from saga_app.topics import Topic
-
-#: KiB that the client may hold of what it has fetched.
-_AHEAD: Final = 16 * 1024
 
 
 class Letterbox:
@@ -33,7 +29,7 @@ class Letterbox:
             )
         if found.wrong:
             raise topic_admin.TopicsWrong(f"{found.wrong[0]}; set SAGA_PARTITIONS to what the topics have")
-        self._kafka = {**settings.kafka, "queued.max.messages.kbytes": _AHEAD}
+        self._kafka = settings.kafka
         admin = AdminClient(settings.kafka)
         places = [(topics.DEAD_LETTERS, each) for each in range(settings.partitions)]
         self._first = offsets.beginnings(admin, places)

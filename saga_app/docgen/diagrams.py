@@ -5,9 +5,10 @@ from enum import StrEnum
 from typing import Any
 
 from saga_app.core import checkout, participant
-from saga_app.core.checkout import Cell, Dead, Say
-from saga_app.core.participant import Asked, Move
+from saga_app.core.machine import DeadLettered, Transition
 from saga_app.core.route import ROUTE
+
+AnyMachine = Mapping[Any, Mapping[Any, Transition[Any, Any] | DeadLettered]]
 
 NONE = "(none)"
 
@@ -28,61 +29,53 @@ def route() -> str:
 
 def participant_states() -> str:
     """Mermaid: the one machine that every step runs."""
-    lines = ["stateDiagram-v2"]
-    for state, moves in participant.MACHINE.items():
-        for asked, move in moves.items():
-            if move.to is not state:
-                start = "[*]" if state is None else state
-                lines.append(f"    {start} --> {move.to}: {asked} / {move.answer}")
-    return _mermaid(lines)
+    return _states(participant.MACHINE)
 
 
 def checkout_states() -> str:
     """Mermaid: an order as checkout knows it."""
-    lines = ["stateDiagram-v2"]
-    for status, cells in checkout.MACHINE.items():
-        for heard, cell in cells.items():
-            if isinstance(cell, Cell) and cell.to is not None and cell.to is not status:
-                start = "[*]" if status is None else status
-                said = "" if cell.say is Say.NOTHING else f" / {cell.say}"
-                lines.append(f"    {start} --> {cell.to}: {heard}{said}")
-    return _mermaid(lines)
+    return _states(checkout.MACHINE)
 
 
 def participant_table() -> str:
-    """Markdown: every state and everything that can be asked."""
-    return _table(list(Asked), participant.MACHINE, lambda move: _move(move))
+    """Markdown: every state and every input."""
+    return _table(participant.StepInput, participant.MACHINE)
 
 
 def pivot_table() -> str:
     """Markdown: the same for the pivot, the last step."""
-    return _table(list(Asked), participant.PIVOT_MACHINE, lambda move: _move(move))
+    return _table(participant.StepInput, participant.PIVOT_MACHINE)
 
 
 def checkout_table() -> str:
-    """Markdown: every status and everything that checkout can hear."""
-    return _table(list(checkout.Heard), checkout.MACHINE, _cell)
+    """Markdown: every status and every input."""
+    return _table(checkout.OrderInput, checkout.MACHINE)
 
 
-def _move(move: Move | None) -> str:
-    return "" if move is None else f"**{move.to}**, {move.answer}"
-
-
-def _cell(cell: Cell | Dead | None) -> str:
-    if cell is None:
-        return ""
-    if isinstance(cell, Dead):
-        return f"dead letter: {cell.fault}"
-    parts = [f"**{cell.to}**" if cell.to else "", "" if cell.say is Say.NOTHING else str(cell.say)]
-    return ", ".join(part for part in parts if part) or (cell.note or "-")
-
-
-def _table(columns: list[Any], machine: Mapping[Any, Mapping[Any, Any]], show: Any) -> str:
-    rows = [["", *map(str, columns)], ["---"] * (len(columns) + 1)]
+def _states(machine: AnyMachine) -> str:
+    lines = ["stateDiagram-v2"]
     for state, cells in machine.items():
-        name = state if isinstance(state, StrEnum) else NONE
-        rows.append([str(name), *(show(cells.get(column)) for column in columns)])
+        for input_, cell in cells.items():
+            if isinstance(cell, Transition) and cell.to not in (None, state):
+                label = " / ".join(filter(None, (input_, cell.output)))
+                lines.append(f"    {state or '[*]'} --> {cell.to}: {label}")
+    return _mermaid(lines)
+
+
+def _table(inputs: type[StrEnum], machine: AnyMachine) -> str:
+    rows = [["", *inputs], ["---"] * (len(inputs) + 1)]
+    rows += [
+        [state or NONE, *("" if each not in cells else _cell(cells[each]) for each in inputs)]
+        for state, cells in machine.items()
+    ]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _cell(cell: Transition[Any, Any] | DeadLettered) -> str:
+    if isinstance(cell, DeadLettered):
+        return f"dead letter: {cell.fault}"
+    parts = (f"**{cell.to}**" if cell.to else "", cell.output)
+    return ", ".join(filter(None, parts)) or cell.note or "-"
 
 
 def _mermaid(lines: list[str]) -> str:

@@ -1,7 +1,7 @@
 """JSON Schema of every record and row, and the AsyncAPI document that names them: made from the types themselves."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final, get_args, get_type_hints
 
@@ -12,6 +12,7 @@ import saga_app
 from saga_app import topics
 from saga_app.core import rows
 from saga_app.core.fields import Model, Money
+from saga_app.core.moves import Moves
 from saga_app.core.order import Order
 from saga_app.core.records import OrderPlaced, OrdersEvicted, PolicyChanged, Record
 
@@ -57,7 +58,9 @@ def _written(kind: Any) -> Any:
     present = [each for each in get_args(kind) if each is not type(None)]
     if type(None) in get_args(kind):
         kind = present[0]
-    return {bytes: Order, Decimal: Money}.get(kind, kind)
+    return {bytes: Order, Decimal: Money, Decimal | int: str | int, Moves: Mapping[str, str | int]}.get(
+        kind, kind
+    )
 
 
 def asyncapi() -> dict[str, Any]:

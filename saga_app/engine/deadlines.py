@@ -36,7 +36,7 @@ class DeadlineTimer:
         self._log = log
         self._clock = clock or steady()
         self._tick = tick
-        self._generation = -1
+        self._generation: int | None = None
         self._due: list[tuple[int, str]] = []
         self._open: dict[str, tuple[int, OrderRow]] = {}
         self._sending = asyncio.Lock()
@@ -54,7 +54,7 @@ class DeadlineTimer:
 
     def stop(self) -> None:
         """Forgets everything; the next assignment loads it again."""
-        self._generation = -1
+        self._generation = None
         self._due.clear()
         self._open.clear()
 
@@ -69,7 +69,7 @@ class DeadlineTimer:
 
     def changed(self, partition: int, changes: Mapping[str, Row]) -> None:
         """Orders that a round decided. A record that waited long before it was read starts its deadline now."""
-        if self._generation < 0:
+        if self._generation is None:
             # A round that ends after its partitions were taken away: the next assignment loads what is still ours.
             return
         now = self._clock()
@@ -84,11 +84,10 @@ class DeadlineTimer:
         while True:
             await asyncio.sleep(self._tick)
             async with self._sending:
-                nudges = self._take() if self._generation >= 0 else []
-                if nudges:
+                if (generation := self._generation) is not None and (nudges := self._take()):
                     # Given up: the next owner finds them open.
                     with suppress(GivenUp):
-                        await self._log.append(nudges, self._generation)
+                        await self._log.append(nudges, generation)
 
     async def rested(self) -> None:
         """Returns when nothing is being sent."""

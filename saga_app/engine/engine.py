@@ -15,8 +15,9 @@ from saga_app.core.decider import Service
 from saga_app.core.errors import RowsMissing
 from saga_app.core.records import Record
 from saga_app.core.rows import version_of
+from saga_app.engine.assignment import Assignment
 from saga_app.engine.deadlines import DeadlineTimer
-from saga_app.engine.exits import Exit, die
+from saga_app.engine.exits import Exit, Fatal, ends_process
 from saga_app.engine.inbox_buffer import InboxBuffer
 from saga_app.engine.late_writes import LateWrites
 from saga_app.engine.lease import GivenUp, Lease
@@ -40,10 +41,6 @@ logger = logging.getLogger(__name__)
 LONGEST_DRAIN: Final = 15.0
 
 
-#: In place of a generation: the worker stops.
-STOPPED: Final = -2
-
-
 class Engine:
     """Everything a worker does between Faust's rebalances."""
 
@@ -59,12 +56,10 @@ class Engine:
         self.observer = observer
         self.passing = passing
         self.store_manager = StoreManager(settings, services)
-        self.generation = -1
-        self._preparing = -1
-        self._given_up = -1
+        self.assignment = Assignment()
         timeouts = settings.timeouts
-        self.lease = Lease(timeouts.session, timeouts.delivery)
-        self.buffers = {service.topic: InboxBuffer(service.topic) for service in services}
+        self.lease = Lease(timeouts.session, timeouts.delivery, self.assignment)
+        self.buffers = {service.topic: InboxBuffer(service.topic, self.assignment) for service in services}
         self.states: dict[str, dict[int, PartitionState]] = {service.topic: {} for service in services}
         self._arrive: Callable[[Mapping[str, Fetch]], None] = lambda fetched: None
         self._written = Kept[Record](MOST_WRITTEN)
@@ -92,17 +87,19 @@ class Engine:
             self._fetched,
             lambda topic: self.buffers[topic].has_room(),
         )
-        late_writes = LateWrites(lambda: self.generation, self.store_manager.stores, self.store_manager.ends)
+        self.reader.start()
+        late_writes = LateWrites(self.assignment, self.store_manager.stores, self.store_manager.ends)
+        work, keep_time = ends_process(self._work), ends_process(self._keep_time)
         self._tasks = [
-            *(asyncio.create_task(self._work(topic), name=f"rounds of {topic}") for topic in self.rounds),
-            asyncio.create_task(self._keep_time(self.clock), name="deadline timer"),
-            asyncio.create_task(self._keep_time(self.retention), name="retention timer"),
-            asyncio.create_task(self._keep_time(late_writes), name="late_writes"),
+            *(asyncio.create_task(work(topic), name=f"rounds of {topic}") for topic in self.rounds),
+            asyncio.create_task(keep_time(self.clock), name="deadline timer"),
+            asyncio.create_task(keep_time(self.retention), name="retention timer"),
+            asyncio.create_task(keep_time(late_writes), name="late_writes"),
         ]
 
     async def stop(self) -> None:
         """Ends tasks and threads and gives up the files."""
-        self._preparing = STOPPED
+        self.assignment.stop()
         for task in self._tasks:
             task.cancel()
         self.reader.close()
@@ -110,30 +107,28 @@ class Engine:
             self.store_manager.close()
         self.log.close()
 
-    def take(self, generation: int) -> None:
-        """Partitions are assigned. Kafka gives the same generation again to a member that had to ask twice."""
-        self._given_up = min(self._given_up, generation - 1)
+    def assign(self, partitions: Iterable[int], generation: int) -> None:
+        """The group gave this worker these partitions of each inbox."""
+        self.assignment.assign(generation, partitions)
         self.lease.take(generation)
 
-    async def prepare(self, partitions: Iterable[int], generation: int) -> None:
-        """Opens and restores these partitions and gives up all others. Nothing is decided before this is over."""
-        if generation <= self._given_up:
-            return
-        self._preparing = generation
+    async def prepare(self, generation: int) -> None:
+        """Opens and restores the partitions and closes all others. Nothing is decided before this is over."""
         # A rebalance that comes meanwhile cancels the caller, but not the thread that writes the files.
-        await asyncio.shield(asyncio.create_task(self._prepare(sorted(partitions), generation)))
+        await asyncio.shield(asyncio.create_task(ends_process(self._prepare)(generation)))
 
-    async def _prepare(self, wanted: list[int], generation: int) -> None:
+    async def _prepare(self, generation: int) -> None:
         async with self._restoring:
-            if self._preparing != generation:
+            if self.assignment.preparing != generation:
                 return
+            wanted = sorted(self.assignment.partitions)
             self.store_manager.keep(wanted)
             began = time.perf_counter()
             try:
                 restored = await asyncio.to_thread(
-                    self.store_manager.restore, wanted, lambda: self._preparing == generation
+                    self.store_manager.restore, wanted, lambda: self.assignment.preparing == generation
                 )
-                if self._preparing != generation:
+                if self.assignment.preparing != generation:
                     return
                 await self.store_manager.repair(restored, self.log, generation)
                 self.states_of(wanted)
@@ -149,7 +144,7 @@ class Engine:
             except DiskFailed as error:
                 self.store_manager.surrender(error)
             except Exception as error:
-                die(Exit.RESTORE_FAILED, f"restoring partitions {wanted}: {error!r}")
+                raise Fatal(Exit.RESTORE_FAILED, f"restoring partitions {wanted}: {error!r}") from error
 
     def states_of(self, partitions: Iterable[int]) -> None:
         """Fresh views, with nothing decided, over the stores of these partitions."""
@@ -162,23 +157,20 @@ class Engine:
 
     async def begin(self, committed: Mapping[tuple[str, int], int | None], generation: int) -> None:
         """Starts to read: from the committed offsets, or from the store's where it knows better."""
-        positions = await asyncio.to_thread(self._positions, committed)
-        if generation <= self._given_up:
+        positions = await asyncio.to_thread(ends_process(self._positions), committed)
+        if not self.assignment.hold(generation):
             # The next rebalance was quicker: another worker may already own these partitions.
             return
-        self.generation = generation
         for topic, buffer in self.buffers.items():
             own = {partition: at for (name, partition), at in positions.items() if name == topic}
-            buffer.open(own, generation)
+            buffer.open(own)
         self.reader.assign(positions, generation)
         self.clock.start(generation)
         self.retention.start(generation)
 
-    def suspend(self, generation: int) -> None:
-        """Gives up this generation's partitions: reads no more, drops what waits undecided; a round may finish."""
-        self._given_up = max(self._given_up, generation)
-        self.lease.give_up(generation)
-        self.generation = -1
+    def suspend(self) -> None:
+        """Gives up the partitions: reads no more, drops what waits undecided; a round may finish."""
+        self.assignment.give_up()
         self.clock.stop()
         self.retention.stop()
         self.reader.unassign()
@@ -193,11 +185,11 @@ class Engine:
                     await buffer.closed()
                 await self.clock.rested()
                 await self.retention.rested()
-        except TimeoutError:
-            die(
+        except TimeoutError as error:
+            raise Fatal(
                 Exit.REVOKE_TOO_SLOW,
                 f"a round did not end within {LONGEST_DRAIN:.0f} s of a rebalance or stop",
-            )
+            ) from error
 
     @property
     def durable(self) -> dict[tuple[str, int], int]:
@@ -234,7 +226,7 @@ class Engine:
         self._loop.call_soon_threadsafe(self._arrive, fetched)
 
     async def _work(self, topic: str) -> None:
-        """The rounds of one agent; every failure ends the process, so that Faust never acknowledges for us."""
+        """The rounds of one agent; every failure is `Fatal`, so that Faust never acknowledges for us."""
         buffer, round_ = self.buffers[topic], self.rounds[topic]
         try:
             while True:
@@ -255,7 +247,7 @@ class Engine:
         except DiskFailed as error:
             self.store_manager.surrender(error)
         except Exception as error:
-            die(Exit.ROUND_FAILED, f"round of {topic}: {error!r}")
+            raise Fatal(Exit.ROUND_FAILED, f"round of {topic}: {error!r}") from error
 
     def _tell(self, topic: str, round_: Round) -> None:
         for note in round_.notes:
@@ -267,7 +259,7 @@ class Engine:
         try:
             await clock.run()
         except Exception as error:
-            die(Exit.ROUND_FAILED, f"{type(clock).__name__}: {error!r}")
+            raise Fatal(Exit.ROUND_FAILED, f"{type(clock).__name__}: {error!r}") from error
 
     def _load_deadlines(self, partitions: Iterable[int]) -> None:
         for service in self.services:
@@ -285,7 +277,7 @@ class Engine:
         for place, at in committed.items():
             store = self.store_manager.stores[journals[place[0]], place[1]]
             if at is None and store.inbox is None and decided(store) < first[place]:
-                die(Exit.RECORDS_CUT, cut(*place, decided(store), first[place]))
+                raise Fatal(Exit.RECORDS_CUT, cut(*place, decided(store), first[place]))
             positions[place] = max(first[place] if at is None else at, store.inbox or 0)
         return positions
 

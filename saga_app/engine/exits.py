@@ -1,8 +1,18 @@
-"""Ending the process: the answer to every failure in a round. Nothing was acknowledged, so nothing is lost."""
+"""The end of a worker's process: the answer to every failure in a round. Nothing was acknowledged, so nothing is lost.
+
+Code that cannot go on raises `Fatal`. Each way into our code by which one may come is wrapped in `ends_process`, the
+only place where the process ends: a thread, a task, a call in an executor, a method that Faust calls.
+"""
 
 import os
+from collections.abc import Callable
 from enum import IntEnum
-from typing import NoReturn
+from functools import wraps
+from inspect import iscoroutinefunction
+from typing import Any, NoReturn, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Exit(IntEnum):
@@ -26,9 +36,52 @@ class Exit(IntEnum):
     LATE_WRITES = 82
 
 
-def die(code: Exit, message: str) -> NoReturn:
+class Fatal(BaseException):
+    """The process must end, with this exit code and this text.
+
+    Not an `Exception`: ours, Faust's and those of the libraries between are caught in many places, to be logged,
+    retried or survived, and Faust then acknowledges the record. No `except Exception` sees this one.
+    """
+
+    def __init__(self, exit_code: Exit, text: str) -> None:
+        super().__init__(exit_code, text)
+        self.exit = exit_code
+        self.text = text
+
+    def __str__(self) -> str:
+        line = f"saga worker ends ({self.exit.name.lower()}, exit {self.exit.value}): {self.text}"
+        return " ".join(line.split())
+
+
+def ends_process(entry: Callable[P, R]) -> Callable[P, R]:
+    """A function, or a coroutine function, out of which no `Fatal` comes: the process ends instead, at once.
+
+    It stands at the outermost frame that is ours, so that no code but ours sees the exception. Between the `raise`
+    and here nothing may wait: other tasks would run, and one of them could commit.
+    """
+    if iscoroutinefunction(entry):
+
+        @wraps(entry)
+        async def task(*args: P.args, **kwargs: P.kwargs) -> Any:
+            try:
+                return await entry(*args, **kwargs)
+            except Fatal as fatal:
+                _end(fatal)
+
+        return task  # type: ignore[return-value]
+
+    @wraps(entry)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return entry(*args, **kwargs)
+        except Fatal as fatal:
+            _end(fatal)
+
+    return call
+
+
+def _end(fatal: Fatal) -> NoReturn:
     """One clear line on stderr, then the end, without any of the ways in which Faust could acknowledge a record."""
-    line = f"saga worker ends ({code.name.lower()}, exit {code.value}): {message}"
     # Past sys.stderr, which Faust may have turned into a log, and past any lock that the log may hold.
-    os.write(2, (" ".join(line.split()) + "\n").encode())
-    os._exit(code)
+    os.write(2, f"{fatal}\n".encode())
+    os._exit(fatal.exit)

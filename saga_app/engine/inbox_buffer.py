@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final
 
-from saga_app.engine.exits import Exit, die
+from saga_app.engine.assignment import Assignment
+from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.round import MOST_BYTES, MOST_RECORDS
 from saga_app.kafka.messages import Batch, Fetch
 
@@ -20,11 +21,11 @@ MOST_BYTES_WAITING: Final = 32 * 1024 * 1024
 class InboxBuffer:
     """Batches of one inbox that wait, and how far each partition is durable. See `ports.Inbox`."""
 
-    def __init__(self, topic: str) -> None:
+    def __init__(self, topic: str, assignment: Assignment) -> None:
         self.topic = topic
+        self._assignment = assignment
         #: The next offset of each partition that is not durable: exactly this is committed.
         self.durable: dict[int, int] = {}
-        self._generation = -1
         self._waiting: deque[Batch] = deque()
         self._records = self._bytes = 0
         self._full = False
@@ -33,16 +34,14 @@ class InboxBuffer:
         self._resting = asyncio.Event()
         self._resting.set()
 
-    def open(self, positions: Mapping[int, int], generation: int) -> None:
-        """From now on batches of this generation are taken, each partition from its position on."""
+    def open(self, positions: Mapping[int, int]) -> None:
+        """The partitions are held: batches are taken from now on, each partition from its position on."""
         self.durable = dict(positions)
-        self._generation = generation
         with self._counting:
             self._records = self._bytes = 0
 
     def close(self) -> None:
-        """What waits undecided is dropped; the round that runs may finish."""
-        self._generation = -1
+        """The partitions are given up: what waits undecided is dropped; the round that runs may finish."""
         self._waiting.clear()
         self._arrived.clear()
 
@@ -63,7 +62,7 @@ class InboxBuffer:
             self._bytes += sum(batch.size for batch in batches)
 
     def is_current(self, generation: int) -> bool:
-        return generation == self._generation
+        return generation == self._assignment.held
 
     @property
     def waiting(self) -> int:
@@ -78,7 +77,7 @@ class InboxBuffer:
 
     def deliver(self, batch: Batch) -> None:
         """A batch has arrived; one of an earlier generation is dropped."""
-        if batch.generation == self._generation:
+        if self.is_current(batch.generation):
             self._waiting.append(batch)
             self._arrived.set()
 
@@ -99,10 +98,10 @@ class InboxBuffer:
         return batches
 
     def done(self, partition: int, start: int, end: int, generation: int) -> None:
-        if generation != self._generation and self._generation != -1:
+        if not self._assignment.may_finish(generation):
             return
         if self.durable.get(partition) != start:
-            die(
+            raise Fatal(
                 Exit.ROUND_FAILED,
                 f"{self.topic}[{partition}] is durable up to {self.durable.get(partition)}, "
                 f"but the round began at {start}; this is a bug, please report it",

@@ -12,7 +12,8 @@ from typing import Final
 
 from confluent_kafka import KafkaException
 
-from saga_app.engine.exits import Exit, die
+from saga_app.engine.assignment import Assignment
+from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.ports import Store
 from saga_app.kafka.messages import Place
 
@@ -27,32 +28,32 @@ class LateWrites:
 
     def __init__(
         self,
-        generation: Callable[[], int],
+        assignment: Assignment,
         stores: Mapping[Place, Store],
         ends: Callable[[Iterable[Place]], Mapping[Place, int]],
     ) -> None:
-        self._generation = generation
+        self._assignment = assignment
         self._stores = stores
         self._ask = ends
         #: Where the changelogs ended at the last look, and of which generation it was.
         self._ends: Mapping[Place, int] = {}
-        self._seen = -1
+        self._seen: int | None = None
 
     async def run(self) -> None:
         """Ends the process where something that was written one look ago is still not held: it was not ours."""
         while True:
             await asyncio.sleep(INTERVAL)
-            if (generation := self._generation()) < 0:
+            if (generation := self._assignment.held) is None:
                 continue
             try:
                 ends = await asyncio.to_thread(self._ask, list(self._stores))
             except (KafkaException, TimeoutError) as error:
                 logger.info("where the changelogs end is not known now: %s", error)
                 continue
-            if generation != self._generation():
+            if generation != self._assignment.held:
                 continue
             for table, partition in self.look(generation, ends):
-                die(
+                raise Fatal(
                     Exit.LATE_WRITES,
                     f"{table}[{partition}]: another worker wrote rows behind those that were restored; the next "
                     "start restores again and repairs them",

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from saga_app.engine.exits import Exit, die
+from saga_app.engine.assignment import Assignment
+from saga_app.engine.exits import Exit, Fatal
 
 #: Seconds on a clock that goes on while the machine sleeps. It is read for every record that is sent.
 uptime: Final = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
@@ -35,6 +36,7 @@ class Lease:
         self,
         session_timeout: float,
         delivery_timeout: float,
+        assignment: Assignment,
         clock: Callable[[], float] = uptime,
         poll: float = 0.02,
     ) -> None:
@@ -44,11 +46,12 @@ class Lease:
         self.longest = session_timeout - delivery_timeout
         self.clock = clock
         self.poll = poll
-        self._renewed = self._taken = (-1, NEVER)
-        self._current: Callable[[], int] = lambda: -1
-        self._given_up: int | None = None
+        self._assignment = assignment
+        self._renewed: tuple[int | None, float] = (None, NEVER)
+        self._taken: tuple[int | None, float] = (None, NEVER)
+        self._current: Callable[[], int | None] = lambda: None
 
-    def follow(self, current: Callable[[], int]) -> None:
+    def follow(self, current: Callable[[], int | None]) -> None:
         """Tells where the group's present generation can be read."""
         self._current = current
 
@@ -66,14 +69,8 @@ class Lease:
         return True
 
     def take(self, generation: int) -> None:
-        """Partitions are assigned; Kafka may give the same generation again after it was given up."""
+        """Partitions are assigned: whoever joins has asked the group just now."""
         self._taken = (generation, self.clock())
-        if self._given_up == generation:
-            self._given_up = None
-
-    def give_up(self, generation: int) -> None:
-        """From now on nobody waits for this generation's lease: during a rebalance no heartbeat renews it."""
-        self._given_up = generation
 
     def until(self, generation: int) -> float:
         """Until when, on our clock, a record may be sent: it is in the log, or given up, before anyone can take over.
@@ -96,12 +93,15 @@ class Lease:
         return self.clock() - self._renewed[1]
 
     async def hold(self, generation: int) -> None:
-        """Waits until the lease holds; `GivenUp` if it must not hold; ends the process if the group moved on."""
+        """Waits until the lease holds; `Fatal` if the group moved on and this worker has not heard of it.
+
+        `GivenUp` where the partitions are no longer ours: during a rebalance no heartbeat renews the lease.
+        """
         while not self.holds(generation):
-            if generation == self._given_up:
+            if not self._assignment.is_ours(generation):
                 raise GivenUp(f"generation {generation}")
             if self._current() != generation:
-                die(
+                raise Fatal(
                     Exit.LEASE_LOST,
                     f"the group is at generation {self._current()} and this worker's round at {generation}; "
                     "its partitions belong to another worker now",

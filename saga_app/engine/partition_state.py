@@ -6,6 +6,7 @@ from typing import Final
 
 from saga_app.core.decider import Put
 from saga_app.core.retention.rows import LowWatermark
+from saga_app.core.row_keys import KeyKind, is_order_key, kind_of, number_in
 from saga_app.core.rows import (
     Account,
     Balance,
@@ -34,8 +35,8 @@ class PartitionState:
         self._recent: dict[str, dict[str, Row]] = {table: {} for table in stores}
         self._policy = self._find_policy()
         self.low_watermarks = {
-            int(key.rpartition(b":")[2]): LowWatermark.decode(data)
-            for key, data in self.stores[journal].scan(b"low_watermark:")
+            number_in(key.decode()): LowWatermark.decode(data)
+            for key, data in self.stores[journal].scan(KeyKind.LOW_WATERMARK.prefix)
         }
 
     def order(self, key: str) -> OrderRow | ClosedOrder | None:
@@ -67,7 +68,7 @@ class PartitionState:
         """Decided rows: from now on decisions see them."""
         for table, key, row in puts:
             self._overlay[table][key] = row
-            if ":" in key and table == self.journal_table:
+            if table == self.journal_table and not is_order_key(key):
                 self._heed(key, row)
 
     def decided(self, table: str) -> dict[bytes, bytes]:
@@ -100,10 +101,10 @@ class PartitionState:
     def _heed(self, key: str, row: Row) -> None:
         """Rows that decisions ask for without a key of their own."""
         if isinstance(row, LowWatermark):
-            self.low_watermarks[int(key.rpartition(":")[2])] = row
-        elif isinstance(row, JournalRow) and key.startswith("policy:"):
+            self.low_watermarks[number_in(key)] = row
+        elif isinstance(row, JournalRow) and kind_of(key) is KeyKind.POLICY:
             self._policy = row
 
     def _find_policy(self) -> JournalRow | None:
-        found = self.stores[self.journal_table].scan(b"policy:")
+        found = self.stores[self.journal_table].scan(KeyKind.POLICY.prefix)
         return max((JournalRow.decode(data) for _, data in found), default=None, key=lambda row: row.version)

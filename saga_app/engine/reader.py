@@ -18,7 +18,7 @@ from typing import Any, Final
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
-from saga_app.engine.exits import Exit, die
+from saga_app.engine.exits import Exit, Fatal, ends_process
 from saga_app.kafka.broker_errors import refused
 from saga_app.kafka.headers import headers_of
 from saga_app.kafka.liveness import Liveness
@@ -53,7 +53,7 @@ class Reader:
         self._held: set[str] = set()
         self._ends: dict[Place, int] = {}
         self._looked = 0.0
-        self._generation = -1
+        self._generation = 0
         self._liveness = Liveness(topics[0])
         self._config = {
             **config,
@@ -70,7 +70,10 @@ class Reader:
             "fetch.message.max.bytes": 1024 * 1024,
             "socket.nagle.disable": True,
         }
-        self._thread = threading.Thread(target=self._run, name="saga-reader", daemon=True)
+        self._thread = threading.Thread(target=ends_process(self._run), name="saga-reader", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread."""
         self._thread.start()
 
     def assign(self, positions: Mapping[Place, int], generation: int) -> None:
@@ -79,8 +82,8 @@ class Reader:
         self._changed.set()
 
     def unassign(self) -> None:
-        """Stops reading; batches on their way carry the old generation."""
-        self._wanted = ({}, -1)
+        """Stops reading; batches on their way carry their generation."""
+        self._wanted = ({}, self._generation)
         self._changed.set()
 
     def behind(self, topic: str) -> int:
@@ -116,9 +119,9 @@ class Reader:
                     consumer = Consumer(self._config)
                     self._assign(consumer)
         except Exception as error:
-            die(Exit.ROUND_FAILED, f"reading {', '.join(self.topics)}: {error!r}")
-        finally:
-            consumer.close()
+            raise Fatal(Exit.ROUND_FAILED, f"reading {', '.join(self.topics)}: {error!r}") from error
+        # Not before the end of the process: this waits for the broker.
+        consumer.close()
 
     def _change(self, consumer: Consumer) -> None:
         self._changed.clear()
@@ -195,11 +198,11 @@ class Reader:
         if position is not None and error.code() == KafkaError._AUTO_OFFSET_RESET:
             first, _ = consumer.get_watermark_offsets(TopicPartition(*place), timeout=10)
             if position < first:
-                die(Exit.RECORDS_CUT, cut(topic, partition, position, first))
+                raise Fatal(Exit.RECORDS_CUT, cut(topic, partition, position, first))
         where = f"reading {topic}[{partition}] at offset {position}"
         if words := refused(error):
-            die(Exit.BROKER_REFUSED, f"{where}: {words}")
-        die(Exit.ROUND_FAILED, f"{where}: {error}")
+            raise Fatal(Exit.BROKER_REFUSED, f"{where}: {words}")
+        raise Fatal(Exit.ROUND_FAILED, f"{where}: {error}")
 
 
 def cut(topic: str, partition: int, position: int, first: int) -> str:

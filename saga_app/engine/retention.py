@@ -14,8 +14,9 @@ from saga_app.core.records import (
     SegmentsClosed,
     SegmentsPurged,
 )
-from saga_app.core.retention.rows import ClosedSegments, LowWatermark, Segment, low_watermark_key, parts_of
+from saga_app.core.retention.rows import ClosedSegments, LowWatermark, Segment
 from saga_app.core.retention.segments import is_over
+from saga_app.core.row_keys import KeyKind, low_watermark_key, number_in, parts_of
 from saga_app.core.rows import ClosedOrder, OrderRow, decode
 from saga_app.engine.deadlines import steady
 from saga_app.engine.lease import GivenUp
@@ -59,7 +60,7 @@ class RetentionTimer:
         self._clock = clock or steady()
         self._tick = tick
         self._segment_width = segment_width
-        self._generation = -1
+        self._generation: int | None = None
         self._stores: dict[int, Store] = {}
         self._look_at: dict[int, int] = {}
         #: The last record of each type about each partition, and when it was sent.
@@ -76,7 +77,7 @@ class RetentionTimer:
 
     def stop(self) -> None:
         """Drops everything; the next assignment loads it again."""
-        self._generation = -1
+        self._generation = None
         self._stores.clear()
         self._look_at.clear()
         self._sent.clear()
@@ -86,11 +87,10 @@ class RetentionTimer:
         while True:
             await asyncio.sleep(self._tick)
             async with self._sending:
-                records = list(self.due()) if self._generation >= 0 else []
-                if records:
+                if (generation := self._generation) is not None and (records := list(self.due())):
                     # Given up: the next owner looks for itself.
                     with suppress(GivenUp):
-                        await self._log.append([outgoing(each) for each in records], self._generation)
+                        await self._log.append([outgoing(each) for each in records], generation)
 
     async def rested(self) -> None:
         """Returns when nothing is being sent."""
@@ -136,7 +136,7 @@ class RetentionTimer:
             (store.inbox or 0) // (low_watermark.segment_width or 1),
             low_watermark.evicted_below + MOST_SEGMENTS,
         )
-        for _, data in store.scan(b"segment:"):
+        for _, data in store.scan(KeyKind.SEGMENT.prefix):
             segment = Segment.decode(data)
             number = parts_of(segment.segment)[1]
             if number >= most:
@@ -179,14 +179,14 @@ class RetentionTimer:
         return found
 
     def _segments_purged(self, partition: int, store: Store, now: int) -> SegmentsPurged | None:
-        oldest = next(iter(store.scan(b"closed:")), None)
+        oldest = next(iter(store.scan(KeyKind.CLOSED.prefix)), None)
         if oldest is None or self._ages.purge is None:
             return None
         key, data = oldest
         closed = ClosedSegments.decode(data)
         if now - closed.closed_at < self._ages.purge:
             return None
-        below = int(key.rpartition(b":")[2])
+        below = number_in(key.decode())
         return SegmentsPurged(
             partition=partition,
             first_segment=closed.first_segment,

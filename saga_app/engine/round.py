@@ -16,7 +16,7 @@ from saga_app import topics, wire
 from saga_app.core.decider import Decider, Position, Verdict
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.records import ForPartition, OrderCompleted, PolicyChanged, Record, StepRequest
-from saga_app.core.retention.low_watermarks import is_milestone
+from saga_app.core.row_keys import is_milestone
 from saga_app.core.rows import Row
 from saga_app.dead_letters.format import dead_letter
 from saga_app.engine.misrouted import is_misrouted, marked

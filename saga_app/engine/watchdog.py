@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from aiokafka.errors import BrokerResponseError
 from confluent_kafka import KafkaError
 
-from saga_app.engine.exits import Exit, die
+from saga_app.engine.exits import Exit, Fatal, ends_process
 from saga_app.kafka.broker_errors import refused
 
 if TYPE_CHECKING:
@@ -37,14 +37,8 @@ class Look(NamedTuple):
 class Watchdog:
     """Looks once a second from a thread of its own, so that a blocked main loop is seen too."""
 
-    def __init__(
-        self,
-        app: "SagaApp",
-        end: Callable[[Exit, str], object] = die,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, app: "SagaApp", clock: Callable[[], float] = time.monotonic) -> None:
         self.app = app
-        self._end = end
         self._clock = clock
         self._since: dict[str, float] = {}
         self._progress: object = None
@@ -53,18 +47,18 @@ class Watchdog:
 
     def start(self) -> None:
         """Starts the thread."""
-        threading.Thread(target=self._run, name="saga-watchdog", daemon=True).start()
+        threading.Thread(target=ends_process(self._run), name="saga-watchdog", daemon=True).start()
 
     def look(self) -> None:
-        """One look: ends the process if something is dead, or doubtful for too long."""
+        """One look: `Fatal` if something is dead, or doubtful for too long."""
         found = self._see()
         if found.dead is not None:
-            self._end(*found.dead)
+            raise Fatal(*found.dead)
         now = self._clock()
         self._since = {what: self._since.get(what, now) for what in found.doubtful}
         for what, longest in found.doubtful.items():
             if now - self._since[what] > longest:
-                self._end(Exit.STUCK, f"{what} for more than {longest:.0f} s")
+                raise Fatal(Exit.STUCK, f"{what} for more than {longest:.0f} s")
 
     def doubts(self) -> dict[str, float]:
         """What is wrong now and may not last, and for how many seconds it has been so."""
@@ -81,8 +75,9 @@ class Watchdog:
         if not self._loop_answers():
             doubtful["the main loop does not answer"] = LOOP_SILENT
         engine = self.app.engine
+        held = engine.assignment.held
         # During a rebalance nothing is decided, and what still waits is of the assignment before it.
-        waiting = engine.generation >= 0 and any(buffer.waiting for buffer in engine.buffers.values())
+        waiting = held is not None and any(buffer.waiting for buffer in engine.buffers.values())
         progress = (engine.durable, self.app.rebalancing_count)
         if waiting and progress == self._progress:
             doubtful["records wait and none becomes durable"] = NO_PROGRESS
@@ -93,9 +88,9 @@ class Watchdog:
         recovering = recovery is not None and recovery.in_recovery
         if self.app.rebalancing and not recovering:
             doubtful["a rebalance does not end"] = REBALANCING
-        if engine.generation < 0 and not recovering:
+        if held is None and not recovering:
             doubtful["no partitions are assigned"] = NO_PARTITIONS
-        if engine.generation >= 0 and not engine.lease.holds(engine.generation):
+        if held is not None and not engine.lease.holds(held):
             doubtful["no heartbeat was answered"] = NO_HEARTBEAT
         return Look(self._dead(), doubtful)
 

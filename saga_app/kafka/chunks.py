@@ -1,13 +1,16 @@
 """Reads a partition in chunks, with librdkafka, as fast as it can be read."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from saga_app.kafka.broker_errors import refused
 from saga_app.kafka.offsets import PATIENCE
 from saga_app.settings import readers_group
+
+#: KiB that the client may hold of what it has fetched ahead; librdkafka's own limit is 64 MiB.
+AHEAD: Final = 16 * 1024
 
 
 def chunks(
@@ -34,8 +37,7 @@ def chunks(
             "isolation.level": isolation,
             "max.poll.interval.ms": 86_400_000,
             "fetch.queue.backoff.ms": 10,
-            # 64 MiB would be fetched ahead.
-            "queued.max.messages.kbytes": 16 * 1024,
+            "queued.max.messages.kbytes": AHEAD,
         }
     )
     try:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
+from saga_app.core.row_keys import is_order_key
 from saga_app.core.rows import OPEN_STATUSES, JournalRow, OrderRow, Row
 from saga_app.kafka.messages import Batch
 
@@ -59,7 +60,7 @@ class Counts:
         for key, row in changes.items():
             if isinstance(row, JournalRow):
                 # Deposits, deliveries and policies stand there too, under keys that no order has.
-                if ":" not in key:
+                if is_order_key(key):
                     self.steps[topic, row.state] += 1
             elif isinstance(row, OrderRow) and row.status not in OPEN_STATUSES:
                 self.ended[row.status, row.reason or ""] += 1

@@ -39,9 +39,9 @@ def health(app: SagaApp) -> Health:
         return Health(False, "recovering", "rows are read from the changelogs")
     if app.rebalancing:
         return Health(False, "rebalancing", _told(doubt))
-    if engine.generation < 0:
+    if engine.assignment.held is None:
         return Health(False, "no partitions" if doubt else "starting", _told(doubt))
-    partitions = len({partition for _, partition in engine.durable})
+    partitions = len(engine.assignment.partitions)
     if doubt is not None:
         return Health(False, "stuck", _told(doubt), partitions)
     if not partitions:

@@ -116,7 +116,7 @@ class WorkerCollector(Collector):
         yield GaugeMetricFamily(
             "saga_partitions",
             "Partitions of the checkout inbox that this worker owns",
-            value=len(engine.buffers[topics.CHECKOUT].durable) if engine.generation >= 0 else 0,
+            value=0 if engine.assignment.held is None else len(engine.assignment.partitions),
         )
         yield GaugeMetricFamily(
             "saga_orders_open",

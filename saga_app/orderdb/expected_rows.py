@@ -15,13 +15,14 @@ from pydantic_core import from_json, to_json
 from sqlalchemy import Table
 
 from saga_app.core.retention.rows import LowWatermark
-from saga_app.core.rows import Tombstone, decode, is_closed
+from saga_app.core.row_keys import KeyKind, number_in, order_in
+from saga_app.core.rows import Tombstone, is_closed
 from saga_app.engine.stores.rocks import RocksStore
 from saga_app.kafka.messages import Place
 from saga_app.orderdb.copy.batch import UNREADABLE, Fields, Key, RowBatch, RowMapper
+from saga_app.orderdb.copy.table_rows import SERVICES
 
 _EVICTED: Final = "evicted"
-_LOW_WATERMARK: Final = b"low_watermark:"
 _DELETED: Final = Tombstone(0).encode()
 
 
@@ -103,14 +104,13 @@ class ExpectedRows:
 
     def _note_eviction(self, message: Any, changed: dict[bytes, bytes]) -> None:
         key, value = message.key(), message.value()
-        if self._table in ("accounts", "stock"):
+        if self._table not in (*SERVICES, "orders"):
             return
-        if key.startswith(_LOW_WATERMARK) and value is not None:
-            row = decode(self._table, key.decode(), value)
-            assert isinstance(row, LowWatermark)
-            self._raise_low_watermark(int(key.removeprefix(_LOW_WATERMARK)), row)
-        elif b":" not in key and (value is None or is_closed(value)):
-            changed[_encoded(_EVICTED, (key.decode(),))] = b"{}"
+        order_id = order_in(key)
+        if order_id is not None and (value is None or is_closed(value)):
+            changed[_encoded(_EVICTED, (order_id,))] = b"{}"
+        elif value is not None and key.startswith(KeyKind.LOW_WATERMARK.prefix):
+            self._raise_low_watermark(number_in(key.decode()), LowWatermark.decode(value))
 
     def _raise_low_watermark(self, partition: int, row: LowWatermark) -> None:
         # Checkout keeps a small row of an evicted order until the order is purged.

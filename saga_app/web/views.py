@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from saga_app.core.row_keys import balance_key, parts_of_balance
 from saga_app.core.rows import Status
 from saga_app.dead_letters.filters import moment
 from saga_app.dead_letters.format import LetterId
@@ -215,10 +216,10 @@ def _given(query: Query, *names: str) -> dict[str, str]:
 
 def _after(query: Query) -> tuple[str, str] | None:
     text = query.get("after", "")
-    first, colon, second = text.partition(":")
-    if text and not colon:
-        raise Wrong(f"{text!r} is no place in this list.")
-    return (first, second) if text else None
+    try:
+        return parts_of_balance(text) if text else None
+    except ValueError:
+        raise Wrong(f"{text!r} is no place in this list.") from None
 
 
 def _balances(template: str, found: list[Any], query: Query) -> View:
@@ -226,7 +227,7 @@ def _balances(template: str, found: list[Any], query: Query) -> View:
         template,
         {
             "rows": found[:MOST],
-            "next": ":".join(found[MOST - 1][:2]) if len(found) > MOST else None,
+            "next": balance_key(*found[MOST - 1][:2]) if len(found) > MOST else None,
             "given": _given(query, "q"),
         },
     )

@@ -12,8 +12,10 @@ from tests.support import profiles  # noqa: F401
 
 
 @pytest.fixture(autouse=True)
-def quick_files(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick_files(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """An audit opens some fifty small databases; in memory none of them waits for a disk."""
+    # pytest's own folder, which all tests share, is chosen before and stays on the disk.
+    tmp_path_factory.getbasetemp()
     if Path("/dev/shm").is_dir():
         monkeypatch.setattr(tempfile, "tempdir", "/dev/shm")
 

@@ -8,6 +8,7 @@ import pytest
 
 from saga_app.audit import cuts, dead_letters, log
 from saga_app.audit.checks import changelog as audited_changelog
+from saga_app.audit.cuts import AsOf
 from saga_app.audit.history import reader as history_reader
 from saga_app.engine.stores import changelog
 from saga_app.kafka import offsets
@@ -57,3 +58,13 @@ def reading(world: AuditWorld) -> Iterator[AuditWorld]:
         patch.setattr(cuts, "AdminClient", lambda config: None)
         patch.setattr(cuts, "committed", committed)
         yield world
+
+
+def figures(world: AuditWorld, invariant: str, at: AsOf | None = None) -> dict[str, Any]:
+    """The figures that an audit tells about this invariant."""
+    return dict(world.audit(at).figures[invariant])
+
+
+def broken(world: AuditWorld) -> list[str]:
+    """The invariants that an audit finds broken."""
+    return sorted({breach.invariant for breach in world.breaches()})

@@ -2,7 +2,6 @@
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,6 +13,7 @@ from saga_app.core.records import Record
 from saga_app.engine.stores.rocks import Memory, RocksStore
 from saga_app.kafka.headers import SENT_ON
 from saga_app.kafka.messages import Outgoing, Place
+from tests.audit.reading import broken, figures
 from tests.audit.world import PARTITIONS, AuditWorld, Written, bought
 from tests.support.examples import (
     cancel,
@@ -45,14 +45,6 @@ def shop(world: AuditWorld) -> AuditWorld:
     ]
     world.send(b"{", topics.PAYMENT, 0)
     return world.run(*supplies).run(*orders)
-
-
-def figures(world: AuditWorld, invariant: str, at: AsOf | None = None) -> dict[str, Any]:
-    return dict(world.audit(at).figures[invariant])
-
-
-def broken(world: AuditWorld) -> list[str]:
-    return sorted({breach.invariant for breach in world.breaches()})
 
 
 def breach(world: AuditWorld, invariant: str) -> Breach:

@@ -140,6 +140,7 @@ def audit_while_busy(world: AuditWorld, folder: Path, number: int) -> None:
     world.meanwhile = lambda: None
 
 
+@pytest.mark.slow("rows of audits under every sequence that Hypothesis finds")
 @examples(12)
 @for_all(order_ids=st.lists(st.sampled_from(["plain", "far", "two", "dear"]), min_size=3), steps=STEPS)
 def test_audits_in_a_row_say_the_same_while_orders_are_evicted(
@@ -157,6 +158,7 @@ def test_audits_in_a_row_say_the_same_while_orders_are_evicted(
         assert same(world, folder).holds
 
 
+@pytest.mark.slow("rows of audits under every sequence that Hypothesis finds")
 @examples(12)
 @for_all(steps=STEPS)
 def test_audits_in_a_row_say_what_one_audit_of_everything_says(steps: list[Any]) -> None:

@@ -11,7 +11,7 @@ PLACE = ("payment_events", 0)
 
 
 def paid(offset: int, amount: str, **row: object) -> Put:
-    fields = {"done_at": offset, "moves": {"c1:GBP": amount}, **row}
+    fields = {"done_at": offset, "moves": {"c1:GBP": Decimal(amount)}, **row}
     return Put("payments", "o1", JournalRow(offset, State.DONE, "x", **fields))  # type: ignore[arg-type]
 
 
@@ -20,7 +20,7 @@ def account(offset: int, deposited: str, balance: str) -> Put:
 
 
 def came(offset: int, amount: str) -> Put:
-    row = JournalRow(offset, State.DONE, "x", done_at=offset, moves={"c1:GBP": amount})
+    row = JournalRow(offset, State.DONE, "x", done_at=offset, moves={"c1:GBP": Decimal(amount)})
     return Put("payments", "deposit:c1:d1", row)
 
 

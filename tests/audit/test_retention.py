@@ -8,7 +8,7 @@ from saga_app import topics
 from saga_app.audit.history.describe import in_words
 from saga_app.audit.history.reader import read_history
 from saga_app.settings import Settings
-from tests.audit.test_audit import broken, figures
+from tests.audit.reading import broken, figures
 from tests.audit.world import APP, PARTITIONS, AuditWorld, bought
 from tests.support.examples import delivery, deposit
 

@@ -10,10 +10,12 @@ from typing import Final
 
 from saga_app import topics, wire
 from saga_app.core.decider import Decider
+from saga_app.core.order import PricedLine
 from saga_app.core.records import Reason, Record
 from saga_app.core.rows import Account, JournalRow, OrderRow, State, Status, Stock
 from saga_app.dead_letters.format import REASON
 from saga_app.kafka.messages import Message, Outgoing, outgoing
+from tests.support.examples import delivery, deposit, placed
 from tests.support.given import BEGINNING, CHECKOUT, INVENTORY, PAYMENT, SECOND, SHIPPING
 from tests.support.memory import Broker, Place, Steps, Stop, Stopped, Worker
 
@@ -22,6 +24,15 @@ DECIDERS: Final[Mapping[str, Decider]] = {
     topics.PAYMENT: PAYMENT,
     topics.INVENTORY: INVENTORY,
     topics.SHIPPING: SHIPPING,
+}
+MUG = (PricedLine(sku="MUG", quantity=1),)
+PEN = (PricedLine(sku="PEN", quantity=1),)
+#: What an order meets on its way.
+ROUTES = {
+    None: lambda name: placed(name, customer_id="c1", lines=MUG),
+    Reason.OVER_LIMIT: lambda name: placed(name, "5000.00", customer_id="c1"),
+    Reason.UNKNOWN_SKU: lambda name: placed(name, customer_id="c1", lines=PEN),
+    Reason.UNDELIVERABLE: lambda name: placed(name, customer_id="c1", country="NZ", lines=MUG),
 }
 
 
@@ -173,3 +184,11 @@ ENDINGS: Final = frozenset({"OrderCompleted", "OrderCancelled"})
 
 def _message(record: Outgoing, offset: int) -> Message:
     return Message(offset, BEGINNING + offset * SECOND, record.key, record.value, record.headers)
+
+
+def supplied(partitions: int = 1) -> Saga:
+    """Customer c1 has 1000.00, and there are ten mugs."""
+    saga = Saga(partitions)
+    saga.send(deposit(amount="1000.00"), delivery(MUG=10))
+    saga.finish()
+    return saga

@@ -7,32 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saga_app.core.order import PricedLine
 from saga_app.core.records import OrderPlaced, Reason, Record
 from saga_app.core.rows import Status
-from tests.cancelling.saga import Saga
-from tests.support.examples import cancel, deadline, delivery, deposit, placed
+from tests.cancelling.saga import ROUTES, Saga, supplied
+from tests.support.examples import cancel, deadline, delivery, deposit
 from tests.support.memory import STEPS
 from tests.support.profiles import examples
 
-MUG = (PricedLine(sku="MUG", quantity=1),)
-PEN = (PricedLine(sku="PEN", quantity=1),)
-#: What an order meets on its way.
-ROUTES = {
-    None: lambda name: placed(name, customer_id="c1", lines=MUG),
-    Reason.OVER_LIMIT: lambda name: placed(name, "5000.00", customer_id="c1"),
-    Reason.UNKNOWN_SKU: lambda name: placed(name, customer_id="c1", lines=PEN),
-    Reason.UNDELIVERABLE: lambda name: placed(name, customer_id="c1", country="NZ", lines=MUG),
-}
 BOOKED = "order o1: too late to cancel: the shipment was booked"
 COMPLETED = "order o1: too late to cancel: the order is completed"
-
-
-def supplied(partitions: int = 1) -> Saga:
-    saga = Saga(partitions)
-    saga.send(deposit(amount="1000.00"), delivery(MUG=10))
-    saga.finish()
-    return saga
 
 
 def every_life(order: OrderPlaced, extras: Sequence[Record], finished: Callable[[Saga], None]) -> int:

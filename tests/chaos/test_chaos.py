@@ -13,6 +13,7 @@ from tests.chaos.report import Report
 from tests.chaos.steps import Hung, Steps, passing, until
 
 
+@pytest.mark.slow("minutes of faults")
 @pytest.mark.live
 def test_a_short_campaign_breaks_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Three workers, faults from a fixed seed until some have bitten; then everything ends and the audit holds."""

@@ -1,6 +1,5 @@
 """A broker for the commands, and `saga` as a function."""
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,17 +10,15 @@ from saga_app.commands.topics import all_wanted
 from saga_app.kafka import topic_admin
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
-from tests.commands.dead_letter_topic import DeadLetterTopic
-
-PARTITIONS = 4
-Saga = Callable[..., Result]
+from tests.commands.dead_letter_topic import PARTITIONS, DeadLetterTopic, Saga
+from tests.live.scene import clear
 
 
-@pytest.fixture(scope="session")
-def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """A broker of our own: the inboxes' names are fixed, and other tests clear the shared one."""
-    with Broker(tmp_path_factory.mktemp("kafka")) as broker:
-        yield broker
+@pytest.fixture(scope="module")
+def own_kafka(kafka: Broker) -> Broker:
+    """The shared broker without any topic: the inboxes' names are fixed, and here they have fewer partitions."""
+    clear(kafka.address)
+    return kafka
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 """Dead letters on a real broker, as workers write them."""
 
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
+from click.testing import Result
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
@@ -15,6 +17,10 @@ from saga_app.kafka.sender import Sender
 from saga_app.settings import Settings
 from tests.live.log import everything
 
+#: Of each topic on the broker of these tests.
+PARTITIONS = 4
+#: Runs a `saga` command on it.
+Saga = Callable[..., Result]
 _offsets = count(1_000)
 
 

@@ -10,12 +10,11 @@ import pytest
 from saga_app import topics
 from saga_app.core.errors import Fault, Rejected
 from saga_app.dead_letters import format as letter_format
-from saga_app.dead_letters import reader
 from saga_app.dead_letters.format import LetterId, dead_letter
 from saga_app.dead_letters.reader import Letterbox
+from saga_app.kafka import chunks
 from saga_app.kafka.messages import Message, Outgoing
-from tests.commands.conftest import Saga
-from tests.commands.dead_letter_topic import DeadLetterTopic
+from tests.commands.dead_letter_topic import DeadLetterTopic, Saga
 from tests.support.corpus import CARD
 
 pytestmark = pytest.mark.live
@@ -241,7 +240,7 @@ def test_a_large_topic_passes_by_in_bounded_memory(
     dead_letter_topic: DeadLetterTopic, saga: Saga, monkeypatch: pytest.MonkeyPatch
 ):
     """64 MiB of letters; what the client fetches ahead is not Python's memory, but it is bounded too."""
-    monkeypatch.setattr(reader, "_AHEAD", 1_024)
+    monkeypatch.setattr(chunks, "AHEAD", 1_024)
     for number in range(64):
         dead_letter_topic.put(b"\xff" * 1024 * 1024, partition=number % 4)
     source = Letterbox(dead_letter_topic.settings)

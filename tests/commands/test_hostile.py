@@ -7,8 +7,7 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 
 from saga_app.text import printable
-from tests.commands.conftest import Saga
-from tests.commands.dead_letter_topic import DeadLetterTopic
+from tests.commands.dead_letter_topic import DeadLetterTopic, Saga
 from tests.support import profiles  # noqa: F401
 
 HOSTILE = [

@@ -13,7 +13,7 @@ from saga_app.kafka import topic_admin
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
 from saga_app.topics import INBOXES, PAYMENT, Topic
-from tests.commands.conftest import PARTITIONS, Saga
+from tests.commands.dead_letter_topic import PARTITIONS, Saga
 from tests.live.log import until
 
 

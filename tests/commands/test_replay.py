@@ -15,8 +15,7 @@ from saga_app.dead_letters import resend
 from saga_app.dead_letters.format import LetterId
 from saga_app.kafka.headers import SENT_ON
 from saga_app.kafka.sender import Sender, Unsure
-from tests.commands.conftest import PARTITIONS, Saga
-from tests.commands.dead_letter_topic import DeadLetterTopic
+from tests.commands.dead_letter_topic import PARTITIONS, DeadLetterTopic, Saga
 from tests.support.corpus import CARD, GOOD, spelled
 
 pytestmark = pytest.mark.live

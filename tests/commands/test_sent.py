@@ -12,7 +12,7 @@ from saga_app.core.records import CancellationRequested, FundsDeposited, OrderPl
 from saga_app.kafka.sender import Sender, Unsure, checked
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
-from tests.commands.conftest import PARTITIONS, Saga
+from tests.commands.dead_letter_topic import PARTITIONS, Saga
 from tests.live.log import everything
 
 pytestmark = pytest.mark.live
@@ -173,10 +173,11 @@ def test_a_topic_that_is_missing_is_named_with_the_command_that_makes_it(
 def test_without_an_answer_it_is_not_known_whether_a_record_is_there(
     saga: Saga, own_kafka: Broker, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("saga_app.kafka.sender.PATIENCE", 1.0)
     sender = Sender(Settings.read())
     record = checked({"type": "CancellationRequested", "order_id": "u1"})
     sender.send(record)
+    monkeypatch.setattr("saga_app.kafka.sender.PATIENCE", 1.0)
+    sender._producer = sender._connected()
     own_kafka.pause()
     try:
         with pytest.raises(Unsure, match="took 0 of 1 records within 1 s"):

@@ -55,7 +55,7 @@ def test_accepting_takes_the_amount_and_undoing_gives_it_back() -> None:
     of = order(amount="40.10", customer_id="c1")
     story = given(PAYMENT, deposit(amount="100.00")).when(pay(of)).then(reserve(of))
     assert story.account() == Account(1, Decimal("100.00"), Decimal("59.90"))
-    assert (story.row().done_at, story.row().moves) == (1, {"c1:GBP": "-40.10"})
+    assert (story.row().done_at, story.row().moves) == (1, {"c1:GBP": Decimal("-40.10")})
     story.when(refund(of)).then(cancelled())
     assert story.account() == Account(2, Decimal("100.00"), Decimal("100.00"))
     assert (story.row().done_at, story.row().undone_at) == (1, 2)
@@ -96,7 +96,7 @@ def test_an_undo_gives_back_what_was_taken_even_if_the_policy_changed_since() ->
 def test_a_deposit_opens_the_account_and_adds_to_it() -> None:
     story = given(PAYMENT, deposit("d1", "100.00"), deposit("d2", "0.01"))
     assert story.account() == Account(1, Decimal("100.01"), Decimal("100.01"))
-    assert story.row("deposit:c1:d1").moves == {"c1:GBP": "100.00"}
+    assert story.row("deposit:c1:d1").moves == {"c1:GBP": Decimal("100.00")}
     story.then()
 
 

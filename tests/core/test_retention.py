@@ -1,6 +1,7 @@
 """Retention: what is checked before orders are evicted, what remains of them, and what still comes for them."""
 
 from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
 from pydantic import ValidationError
@@ -169,7 +170,7 @@ OF = order("o1", customer_id="c1")
 def test_what_evicted_orders_moved_is_in_the_totals_and_no_row_remains() -> None:
     story = given(PAYMENT, deposit(), step_request(pay(OF)), orders_evicted(0, 1, "o1"))
     assert story.rows.journal("o1") is None
-    assert story.rows.entry("evicted:c1:GBP") == Total(2, "-40.00")
+    assert story.rows.entry("evicted:c1:GBP") == Total(2, Decimal("-40.00"))
     assert str(story.account().balance) == "60.00"
 
 

@@ -49,10 +49,10 @@ JOURNAL_ROWS = st.builds(
     undone_at=st.none() | OFFSETS,
     segment=SEGMENTS,
     moves=st.none()
-    | st.dictionaries(IDS, MONEY.map(str), min_size=1)
+    | st.dictionaries(IDS, MONEY, min_size=1)
     | st.dictionaries(IDS, st.integers(), min_size=1),
-    limit=st.none() | MONEY.map(str),
-    countries=st.none() | st.lists(st.sampled_from(["GB", "FR"])),
+    limit=st.none() | MONEY,
+    countries=st.none() | st.lists(st.sampled_from(["GB", "FR"])).map(tuple),
 )
 NAMES = st.lists(st.sampled_from(("o1", "o2"))).map(tuple)
 ROWS: st.SearchStrategy[Row] = st.one_of(
@@ -64,7 +64,7 @@ ROWS: st.SearchStrategy[Row] = st.one_of(
     st.builds(Segment, OFFSETS, st.just("3:12"), NAMES),
     st.builds(ClosedSegments, OFFSETS, st.just("3:12"), NAMES, OFFSETS, OFFSETS),
     st.builds(LowWatermark, OFFSETS, OFFSETS, st.none() | OFFSETS, st.none() | OFFSETS),
-    st.builds(Total, OFFSETS, st.integers() | st.just("-12.50")),
+    st.builds(Total, OFFSETS, st.integers() | st.just(Decimal("-12.50"))),
 )
 
 

@@ -5,35 +5,31 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from saga_app.engine import inbox_buffer as buffer_module
-from saga_app.engine.exits import Exit
+from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.inbox_buffer import MOST_BYTES_WAITING, MOST_WAITING, InboxBuffer
 from saga_app.engine.round import MOST_BYTES, MOST_RECORDS
 from saga_app.kafka.messages import Batch, Fetch, Message
+from tests.support.assigned import hold, holding
 from tests.support.examples import deposit
 from tests.support.memory import batch, message
 
 
-class Died(Exception):
-    """The process would have ended."""
-
-
-@pytest.fixture(autouse=True)
-def deaths(monkeypatch: pytest.MonkeyPatch) -> list[Exit]:
-    codes: list[Exit] = []
-
-    def die(code: Exit, message: str) -> None:
-        codes.append(code)
-        raise Died(message)
-
-    monkeypatch.setattr(buffer_module, "die", die)
-    return codes
-
-
 def opened(generation: int = 1, **positions: int) -> InboxBuffer:
-    buffer = InboxBuffer("payment_events")
-    buffer.open({int(name[1:]): at for name, at in positions.items()} or {0: 0}, generation)
+    buffer = InboxBuffer("payment_events", holding(generation))
+    buffer.open({int(name[1:]): at for name, at in positions.items()} or {0: 0})
     return buffer
+
+
+def close(buffer: InboxBuffer) -> None:
+    """The partitions are given up."""
+    buffer._assignment.give_up()
+    buffer.close()
+
+
+def open_again(buffer: InboxBuffer, position: int, generation: int) -> None:
+    """A later generation has partition 0 from this position on."""
+    hold(buffer._assignment, generation)
+    buffer.open({0: position})
 
 
 def some(start: int, count: int, generation: int = 1, partition: int = 0):
@@ -128,8 +124,8 @@ def test_what_waits_at_a_rebalance_is_dropped() -> None:
     async def story() -> None:
         buffer = opened()
         buffer.deliver(some(0, 2))
-        buffer.close()
-        buffer.open({0: 5}, 2)
+        close(buffer)
+        open_again(buffer, 5, 2)
         buffer.deliver(some(0, 2))
         buffer.deliver(some(5, 1, 2))
         assert [each.start for each in await buffer.take()] == [5]
@@ -140,7 +136,7 @@ def test_what_waits_at_a_rebalance_is_dropped() -> None:
 def test_only_the_present_generation_is_current() -> None:
     buffer = opened(generation=3)
     assert (buffer.is_current(3), buffer.is_current(2), buffer.is_current(4)) == (True, False, False)
-    buffer.close()
+    close(buffer)
     assert not buffer.is_current(3)
 
 
@@ -154,25 +150,25 @@ def test_done_moves_exactly_what_may_be_committed() -> None:
 
 
 @pytest.mark.parametrize("start", [0, 2, 4])
-def test_a_gap_or_an_overlap_ends_the_process(start: int, deaths: list[Exit]) -> None:
+def test_a_gap_or_an_overlap_ends_the_process(start: int) -> None:
     buffer = opened(p0=3)
-    with pytest.raises(Died):
+    with pytest.raises(Fatal) as ended:
         buffer.done(0, start, 9, 1)
-    assert (deaths, buffer.durable) == ([Exit.ROUND_FAILED], {0: 3})
+    assert (ended.value.exit, buffer.durable) == (Exit.ROUND_FAILED, {0: 3})
 
 
 def test_a_round_that_ends_while_the_partitions_are_given_up_is_counted() -> None:
     """So that it is committed at revoke, and not decided again."""
     buffer = opened()
-    buffer.close()
+    close(buffer)
     buffer.done(0, 0, 3, 1)
     assert buffer.durable == {0: 3}
 
 
 def test_a_round_of_an_earlier_generation_moves_nothing() -> None:
     buffer = opened()
-    buffer.close()
-    buffer.open({0: 9}, 2)
+    close(buffer)
+    open_again(buffer, 9, 2)
     buffer.done(0, 0, 3, 1)
     assert buffer.durable == {0: 9}
 
@@ -183,7 +179,7 @@ def test_nothing_is_taken_where_partitions_are_given_up_just_after_a_batch_arriv
         taking = asyncio.create_task(buffer.take())
         await asyncio.sleep(0)
         buffer.deliver(some(0, 1))
-        buffer.close()
+        close(buffer)
         assert await taking == []
 
     asyncio.run(story())
@@ -194,7 +190,7 @@ def test_closed_waits_for_the_round_that_runs() -> None:
         buffer = opened()
         buffer.deliver(some(0, 1))
         await buffer.take()
-        buffer.close()
+        close(buffer)
         closing = asyncio.create_task(buffer.closed())
         await asyncio.sleep(0)
         assert not closing.done()
@@ -221,5 +217,5 @@ def test_the_reader_waits_while_too_much_is_not_durable(most: int, size: int) ->
     assert buffer.has_room()
     buffer.fetched([one] * most)
     assert not buffer.has_room()
-    buffer.open({0: 0}, 2)
+    open_again(buffer, 0, 2)
     assert buffer.has_room() and buffer.waiting == 0

@@ -2,32 +2,27 @@
 
 import asyncio
 from collections.abc import Iterable
-from typing import NoReturn
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from saga_app.engine import late_writes as module
-from saga_app.engine.exits import Exit
+from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.late_writes import LateWrites
 from saga_app.kafka.messages import Place
+from tests.support.assigned import holding
 from tests.support.memory import Disk, MemoryStore
 
 HERE, THERE = ("payments", 0), ("payments", 1)
-
-
-class Ended(Exception):
-    """The process would be gone."""
 
 
 class Worker:
     """Holds some rows of two changelogs, and is told where they end, look by look."""
 
     def __init__(self, *looks: int | Exception) -> None:
-        self.generation = 1
         self.stores = {HERE: MemoryStore(Disk()), THERE: MemoryStore(Disk())}
         self.looks = iter(looks)
-        self.late_writes = LateWrites(lambda: self.generation, self.stores, self.ends)
+        self.late_writes = LateWrites(holding(1), self.stores, self.ends)
 
     def hold(self, place: Place, reached: int) -> None:
         self.stores[place].write({}, reached)
@@ -65,13 +60,9 @@ def test_partitions_that_came_and_went_are_not_compared() -> None:
 def test_a_worker_ends_that_finds_late_writes_also_after_a_broker_that_was_silent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def die(code: Exit, message: str) -> NoReturn:
-        raise Ended(code, message)
-
-    monkeypatch.setattr(module, "die", die)
     monkeypatch.setattr(module, "INTERVAL", 0.0)
     silent = KafkaException(KafkaError(KafkaError._TIMED_OUT))
     worker = Worker(0, silent, TimeoutError(), 5, 6)
-    with pytest.raises(Ended, match="another worker wrote rows behind") as how:
+    with pytest.raises(Fatal, match="another worker wrote rows behind") as ended:
         asyncio.run(worker.late_writes.run())
-    assert how.value.args[0] is Exit.LATE_WRITES
+    assert ended.value.exit is Exit.LATE_WRITES

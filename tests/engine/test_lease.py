@@ -7,10 +7,11 @@ import asyncio
 
 import pytest
 
-from saga_app.engine import lease as module
-from saga_app.engine.exits import Exit
+from saga_app.engine.assignment import Assignment
+from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.lease import GivenUp, Lease, uptime
 from tests.engine.faust.parts import in_a_loop
+from tests.support.assigned import holding
 
 SESSION, DELIVERY = 8.0, 4.0
 
@@ -21,7 +22,8 @@ class Group:
     def __init__(self) -> None:
         self.now = 100.0
         self.generation = 3
-        self.lease = Lease(SESSION, DELIVERY, lambda: self.now, poll=0)
+        self.assignment = holding(3)
+        self.lease = Lease(SESSION, DELIVERY, self.assignment, lambda: self.now, poll=0)
         self.lease.follow(lambda: self.generation)
 
 
@@ -109,7 +111,7 @@ async def test_nobody_waits_for_the_lease_of_partitions_that_were_given_up() -> 
     group = Group()
     waiting = asyncio.ensure_future(group.lease.hold(3))
     await asyncio.sleep(0)
-    group.lease.give_up(3)
+    group.assignment.give_up()
     with pytest.raises(GivenUp):
         await waiting
 
@@ -118,14 +120,15 @@ async def test_nobody_waits_for_the_lease_of_partitions_that_were_given_up() -> 
 async def test_a_round_that_runs_while_partitions_are_given_up_may_finish_under_its_lease() -> None:
     group = Group()
     group.lease.renew(3, group.now)
-    group.lease.give_up(3)
+    group.assignment.give_up()
     await group.lease.hold(3)
 
 
 @in_a_loop
 async def test_partitions_may_come_back_under_the_generation_that_was_given_up() -> None:
     group = Group()
-    group.lease.give_up(3)
+    group.assignment.give_up()
+    group.assignment.assign(3, {0})
     group.lease.take(3)
     waiting = asyncio.ensure_future(group.lease.hold(3))
     await asyncio.sleep(0)
@@ -134,24 +137,17 @@ async def test_partitions_may_come_back_under_the_generation_that_was_given_up()
 
 
 @in_a_loop
-async def test_the_process_ends_where_the_group_has_moved_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    ended: list[Exit] = []
-
-    def die(code: Exit, text: str) -> None:
-        ended.append(code)
-        raise SystemExit(code)
-
-    monkeypatch.setattr(module, "die", die)
+async def test_the_process_ends_where_the_group_has_moved_on() -> None:
     group = Group()
     group.generation = 4
-    with pytest.raises(SystemExit):
+    with pytest.raises(Fatal) as ended:
         await group.lease.hold(3)
-    assert ended == [Exit.LEASE_LOST]
+    assert ended.value.exit is Exit.LEASE_LOST
 
 
 def test_a_delivery_must_be_shorter_than_a_session() -> None:
     with pytest.raises(ValueError, match="shorter"):
-        Lease(SESSION, SESSION)
+        Lease(SESSION, SESSION, Assignment())
 
 
 def test_the_clock_goes_on() -> None:

@@ -61,10 +61,10 @@ def test_tables_are_kept_apart() -> None:
 def test_the_policy_in_force_is_the_one_with_the_highest_version_then_the_one_decided_last() -> None:
     assert state().policy() is None
     found = state(
-        policy_z=NEW._replace(limit="1"),
-        policy_a=NEW._replace(version=7, limit="2"),
+        policy_z=NEW._replace(limit=Decimal(1)),
+        policy_a=NEW._replace(version=7, limit=Decimal(2)),
         o1=NEW._replace(version=9),
     )
-    assert found.policy() == NEW._replace(version=7, limit="2")
-    found.put([Put("payments", "policy:m", NEW._replace(version=8, limit="3"))])
-    assert found.policy() == NEW._replace(version=8, limit="3")
+    assert found.policy() == NEW._replace(version=7, limit=Decimal(2))
+    found.put([Put("payments", "policy:m", NEW._replace(version=8, limit=Decimal(3)))])
+    assert found.policy() == NEW._replace(version=8, limit=Decimal(3))

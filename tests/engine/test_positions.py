@@ -10,15 +10,11 @@ from saga_app.core.decider import Service
 from saga_app.core.rows import JournalRow, State
 from saga_app.engine import engine
 from saga_app.engine.engine import Engine
-from saga_app.engine.exits import Exit
+from saga_app.engine.exits import Exit, Fatal
 from saga_app.kafka import offsets
 from tests.support.given import PAYMENT
 
 PLACE = (topics.PAYMENT, 0)
-
-
-class Died(Exception):
-    """The process would have ended."""
 
 
 def position(
@@ -29,11 +25,6 @@ def position(
     first: int = 0,
 ) -> int:
     """Where it begins, by the group, the store, the versions of its rows (below `rows`), and the topic."""
-
-    def die(code: Exit, message: str) -> None:
-        raise Died(code, message)
-
-    monkeypatch.setattr(engine, "die", die)
     monkeypatch.setattr(engine, "Admin", lambda settings: None)
     monkeypatch.setattr(offsets, "beginnings", lambda admin, places: dict.fromkeys(places, first))
     row = [(b"o%d" % each, JournalRow(each, State.DONE, "x").encode()) for each in range(rows)]
@@ -64,8 +55,6 @@ def test_it_begins_at_the_first_that_is_left_where_its_rows_show_that_those_befo
 
 
 def test_it_ends_where_records_may_have_been_cut_that_nobody_decided(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(Died) as died:
+    with pytest.raises(Fatal, match="must be read from offset 8 on, but it begins at 9") as ended:
         position(monkeypatch, None, rows=8, first=9)
-    code, message = died.value.args
-    assert code is Exit.RECORDS_CUT
-    assert "payment_events[0] must be read from offset 8 on, but it begins at 9" in message
+    assert ended.value.exit is Exit.RECORDS_CUT

@@ -23,7 +23,7 @@ from faust.types.tuples import FutureMessage, PendingMessage
 from saga_app import topics
 from saga_app.core.errors import RowsMissing
 from saga_app.engine import producer as module
-from saga_app.engine.exits import Exit
+from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.lease import Lease
 from saga_app.engine.producer import DeliveryFailed, KafkaLog
 from saga_app.kafka.messages import Batch, Outgoing
@@ -40,13 +40,14 @@ from tests.engine.faust.parts import (
     unique,
     until,
 )
+from tests.support.assigned import hold, holding
 
 GENERATION = 3
 
 
 def held() -> Lease:
     """A lease that holds."""
-    lease = Lease(8, 4)
+    lease = Lease(8, 4, holding(GENERATION))
     lease.follow(lambda: GENERATION)
     lease.renew(GENERATION, float("inf"))
     return lease
@@ -201,7 +202,7 @@ async def test_an_append_fails_where_a_record_with_headers_cannot_be_sent(log: K
 
 @in_a_loop
 async def test_an_append_fails_within_its_time_where_there_is_no_broker() -> None:
-    log = KafkaLog({"bootstrap.servers": NO_BROKER, "log_level": 0}, 0.3, Lease(8, 0.3))
+    log = KafkaLog({"bootstrap.servers": NO_BROKER, "log_level": 0}, 0.3, Lease(8, 0.3, holding(GENERATION)))
     log.lease = held()
     async with asyncio.timeout(5):
         with pytest.raises(DeliveryFailed):
@@ -257,10 +258,6 @@ async def test_stock_faust_returns_from_a_send_before_the_broker_has_the_record(
 # --- a round that fails ends the process
 
 
-class Ended(Exception):
-    """In place of the end of the process."""
-
-
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -271,29 +268,23 @@ class Ended(Exception):
 )
 @in_a_loop
 async def test_a_round_that_fails_ends_the_process_and_nothing_is_durable(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, code: Exit
+    tmp_path: Path, error: Exception, code: Exit
 ) -> None:
     engine = our_app(tmp_path).engine
     engine.store_manager.folder.mkdir(parents=True)
-    ended: list[Exit] = []
-
-    def die(code: Exit, text: str) -> None:
-        ended.append(code)
-        raise Ended
 
     class Failing:
         async def run(self, batches: list[Batch]) -> None:
             raise error
 
-    monkeypatch.setattr("saga_app.engine.engine.die", die)
-    monkeypatch.setattr("saga_app.engine.stores.manager.die", die)
     buffer = engine.buffers[topics.PAYMENT]
-    buffer.open({0: 5}, GENERATION)
+    hold(engine.assignment, GENERATION)
+    buffer.open({0: 5})
     buffer.deliver(Batch(0, 5, 6, GENERATION, []))
     engine.rounds = {topics.PAYMENT: Failing()}  # type: ignore[dict-item]
-    with pytest.raises(Ended):
+    with pytest.raises(Fatal) as ended:
         await engine._work(topics.PAYMENT)
-    assert ended == [code]
+    assert ended.value.exit is code
     assert engine.durable[topics.PAYMENT, 0] == 5
 
 
@@ -368,7 +359,7 @@ async def test_stock_faust_may_append_twice_where_a_request_is_sent_again(tmp_pa
 @pytest.mark.live
 @in_a_loop
 async def test_nothing_is_sent_before_the_lease_holds(topic: str, kafka: Broker) -> None:
-    lease = Lease(8, 4)
+    lease = Lease(8, 4, holding(GENERATION))
     lease.follow(lambda: GENERATION)
     log = KafkaLog({"bootstrap.servers": kafka.address, "log_level": 0}, 4, lease)
     appending = asyncio.ensure_future(log.append([Outgoing(topic, b"k", b"v", 0)], GENERATION))
@@ -382,15 +373,9 @@ async def test_nothing_is_sent_before_the_lease_holds(topic: str, kafka: Broker)
 
 @pytest.mark.live
 @in_a_loop
-async def test_nothing_is_sent_where_the_group_has_moved_on(
-    topic: str, log: KafkaLog, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def die(code: Exit, text: str) -> None:
-        raise Ended
-
-    monkeypatch.setattr("saga_app.engine.lease.die", die)
+async def test_nothing_is_sent_where_the_group_has_moved_on(topic: str, log: KafkaLog) -> None:
     log.lease.follow(lambda: GENERATION + 1)
-    with pytest.raises(Ended):
+    with pytest.raises(Fatal):
         await log.append([Outgoing(topic, b"k", b"late", 0)], GENERATION)
     log.lease.follow(lambda: GENERATION)
     assert await log.append([Outgoing(topic, b"k", b"v", 0)], GENERATION) == {(topic, 0): [0]}
@@ -403,7 +388,7 @@ async def test_the_rest_of_an_append_waits_where_the_process_was_paused_on_its_w
 ) -> None:
     """A process that sleeps after its third record, for longer than the lease, does not send the fourth as it wakes."""
     now = [0.0]
-    lease = Lease(8, 4, clock=lambda: now[0])
+    lease = Lease(8, 4, holding(GENERATION), clock=lambda: now[0])
     lease.follow(lambda: GENERATION)
     lease.renew(GENERATION, 0.0)
 
@@ -428,7 +413,7 @@ class Counting(Lease):
 
     def __init__(self) -> None:
         self.now, self.asked = 0.0, 0
-        super().__init__(8, 4, clock=lambda: self.now)
+        super().__init__(8, 4, holding(GENERATION), clock=lambda: self.now)
         self.follow(lambda: GENERATION)
         self.renew(GENERATION, 0.0)
 

@@ -19,7 +19,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from saga_app.engine import reader as module
-from saga_app.engine.exits import Exit
+from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.reader import Reader
 from saga_app.kafka import liveness
 from saga_app.kafka.headers import HEADERS_DROPPED
@@ -83,6 +83,7 @@ def reader(
 
     config = {"bootstrap.servers": kafka.address, "log_level": 0}
     reader = Reader(config, list(buffers), deliver, lambda name: buffers[name].room)
+    reader.start()
     yield reader
     reader.close()
     assert not reader._thread.is_alive()
@@ -363,6 +364,7 @@ def test_a_reader_that_no_broker_answers_connects_anew_and_goes_on_from_where_it
     reader = Reader(
         config, [topic], lambda fetched: buffer.batches.extend(fetched[topic]), lambda name: buffer.room
     )
+    reader.start()
     reader.assign({(topic, 0): 4}, 1)
     wait_until(lambda: buffer.end(1) == 10)
     assert buffer.offsets(1) == [4, 5, 6, 7, 8, 9]
@@ -378,25 +380,19 @@ def test_a_reader_that_no_broker_answers_connects_anew_and_goes_on_from_where_it
 # --- records that are gone before they were decided
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_records_that_were_deleted_before_they_were_decided_end_the_process(
-    kafka: Broker, topic: str, reader: Reader, buffer: InboxBuffer, monkeypatch: pytest.MonkeyPatch
+    kafka: Broker, topic: str, buffer: InboxBuffer
 ) -> None:
-    ended: list[tuple[Exit, str]] = []
-
-    def die(code: Exit, text: str) -> None:
-        ended.append((code, text))
-        raise SystemExit
-
-    monkeypatch.setattr(module, "die", die)
+    config = {"bootstrap.servers": kafka.address, "log_level": 0}
+    reader = Reader(config, [topic], lambda fetched: buffer.batches.extend(fetched[topic]), lambda name: True)
     write(kafka.address, topic, values(10))
     admin = AdminClient({"bootstrap.servers": kafka.address, "log_level": 0})
     for future in admin.delete_records([TopicPartition(topic, 0, 6)]).values():
         future.result(20)
     reader.assign({(topic, 0): 3}, 1)
-    wait_until(lambda: ended)
-    assert ended[0][0] is Exit.RECORDS_CUT
-    assert f"{topic}[0] must be read from offset 3 on, but it begins at 6" in ended[0][1]
+    with pytest.raises(Fatal, match="must be read from offset 3 on, but it begins at 6") as ended:
+        reader._run()
+    assert ended.value.exit is Exit.RECORDS_CUT
     assert buffer.batches == []
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from aiokafka.errors import GroupAuthorizationFailedError
 
-from saga_app.engine.exits import Exit
+from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.watchdog import (
     LOOP_SILENT,
     NO_HEARTBEAT,
@@ -23,6 +23,7 @@ from saga_app.engine.watchdog import (
     Watchdog,
 )
 from tests.engine.faust.parts import in_a_loop, our_app
+from tests.support.assigned import hold, holding
 
 
 class Done:
@@ -58,7 +59,7 @@ class Worker:
         self.engine = SimpleNamespace(
             buffers={"payment_events": self.buffer},
             durable={("payment_events", 0): 5},
-            generation=3,
+            assignment=holding(3),
             lease=SimpleNamespace(holds=lambda generation: self.heartbeats),
         )
         self.recovery = SimpleNamespace(in_recovery=False)
@@ -77,15 +78,22 @@ class Worker:
         self.app = app
         self.now = 1000.0
         self.ended: list[tuple[Exit, str]] = []
-        self.watchdog = Watchdog(app, lambda code, why: self.ended.append((code, why)), lambda: self.now)
+        self.watchdog = Watchdog(app, lambda: self.now)
+
+    def look(self) -> None:
+        """One look; a process that has ended does not look again, but these tests let it."""
+        try:
+            self.watchdog.look()
+        except Fatal as fatal:
+            self.ended.append((fatal.exit, fatal.text))
 
     def passes(self, seconds: float, meanwhile: Callable[[], None] = lambda: None) -> list[str]:
         """Time passes, with a look every second; why the process ended."""
         for _ in range(int(seconds)):
-            self.watchdog.look()
+            self.look()
             self.now += 1
             meanwhile()
-        self.watchdog.look()
+        self.look()
         assert {code for code, _ in self.ended} <= {Exit.STUCK}
         return [why for _, why in self.ended]
 
@@ -107,7 +115,7 @@ def without_heartbeat(worker: Worker) -> None:
 
 
 def without_partitions(worker: Worker) -> None:
-    worker.engine.generation = -1
+    worker.engine.assignment.give_up()
 
 
 CONDITIONS = [
@@ -152,7 +160,7 @@ def test_a_condition_that_passes_starts_anew(
         vars(worker.app).update(before[0])
         vars(worker.buffer).update(before[1])
         worker.heartbeats = before[2]
-        worker.engine.generation = 3
+        hold(worker.engine.assignment, 3)
         worker.app.loop.answers = True
         worker.watchdog._answer()
         worker.engine.durable = {("payment_events", 0): worker.now}
@@ -189,20 +197,20 @@ def test_what_waited_before_a_rebalance_does_not_count_during_it() -> None:
     worker.buffer.waiting = 100
     worker.watchdog.look()
     worker.app.rebalancing = True
-    worker.engine.generation = -1
+    worker.engine.assignment.give_up()
     assert worker.passes(REBALANCING - 2) == []
 
 
 def test_a_long_restore_is_not_a_stuck_rebalance() -> None:
     worker = Worker()
     worker.app.rebalancing = worker.recovery.in_recovery = True
-    worker.engine.generation = -1
+    worker.engine.assignment.give_up()
     assert worker.passes(10 * REBALANCING) == []
 
 
 def test_no_heartbeat_is_expected_where_no_partitions_are_read() -> None:
     worker = Worker()
-    worker.engine.generation = -1
+    worker.engine.assignment.give_up()
     worker.heartbeats = False
     assert worker.passes(NO_PARTITIONS - 1) == []
 
@@ -227,7 +235,7 @@ def test_an_error_that_aiokafka_has_parked_ends_the_process_at_once() -> None:
 def test_a_group_that_may_not_be_joined_is_a_refusal_of_the_broker() -> None:
     worker = Worker()
     worker.coordinator._pending_exception = GroupAuthorizationFailedError("saga")
-    worker.watchdog.look()
+    worker.look()
     ((code, why),) = worker.ended
     assert code is Exit.BROKER_REFUSED and "lacks an ACL" in why
 

@@ -53,10 +53,12 @@ def shell(folder: Path, command: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow("a copy of the project, with test runs of its own")
 def test_the_rule_refuses_clears_and_withdraws(copy: Path) -> None:
     assert re.search(r"\b5 passed", shell(copy, UNIT))
 
 
+@pytest.mark.slow("a copy of the project, with test runs of its own")
 def test_a_saga_of_four_steps_holds_under_every_fault_that_a_seed_draws(copy: Path) -> None:
     told = shell(copy, SIMULATE)
     assert told.splitlines()[-1].endswith(" 0 violations")
@@ -70,6 +72,7 @@ def test_a_saga_of_four_steps_holds_under_every_fault_that_a_seed_draws(copy: Pa
     ]
 
 
+@pytest.mark.slow("a copy of the project, with test runs of its own")
 def test_orders_are_refused_by_it_and_undone_through_it_on_a_real_broker(copy: Path) -> None:
     assert re.search(r"\b1 passed", shell(copy, LIVE))
 

@@ -24,10 +24,11 @@ from saga_app import topics, wire
 from saga_app.kafka import topic_admin
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
+from tests.live.commands import SAGA
 from tests.live.log import Log
 from tests.live.orders import Sent, orders, supplies
-from tests.live.test_audit import SAGA
-from tests.live.worker import ROOT, Worker, environment, free_port
+from tests.live.worker import ROOT, Worker, environment
+from tests.support.ports import free_port
 
 APP = "audit-speed"
 

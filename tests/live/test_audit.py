@@ -1,48 +1,16 @@
 """`saga audit` and `saga history` on a real broker, while workers work and after they have stopped."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-from typing import Any, NamedTuple
-
+import pytest
 from confluent_kafka import Producer
 
 from saga_app import topics, wire
+from tests.live.commands import invariants, saga, start
 from tests.live.orders import orders, supplies
 from tests.live.scene import Scene
-from tests.live.worker import ROOT, environment, free_port
 from tests.support.examples import order, release
 
-SAGA = str(Path(sys.executable).with_name("saga"))
 
-
-class Done(NamedTuple):
-    """What a command answered."""
-
-    code: int
-    out: str
-    error: str
-
-
-def start(scene: Scene, *words: str) -> "subprocess.Popen[str]":
-    """Starts one command, as people type it."""
-    settings = environment(scene.broker, scene.folder / "nothing", free_port(), SAGA_APP_ID=scene.app_id)
-    pipe = subprocess.PIPE
-    return subprocess.Popen([SAGA, *words], env=settings, cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
-
-
-def saga(scene: Scene, *words: str) -> Done:
-    """One command and its end."""
-    process = start(scene, *words)
-    out, error = process.communicate(timeout=120)
-    return Done(process.returncode, out, error)
-
-
-def invariants(done: Done) -> dict[str, Any]:
-    return {line["invariant"]: line for line in map(json.loads, done.out.splitlines())}
-
-
+@pytest.mark.slow("thousands of orders, audited twice")
 def test_an_audit_holds_while_a_worker_works_and_after_it_stopped(scene: Scene) -> None:
     scene.shop.send(supplies())
     worker = scene.worker("w1").start()
@@ -66,6 +34,7 @@ def test_an_audit_holds_while_a_worker_works_and_after_it_stopped(scene: Scene) 
     assert "placed" in told and "shipping refused: undeliverable" in told and "CANCELLED" in told
 
 
+@pytest.mark.promise("an audit")
 def test_a_forged_record_breaks_the_audit_which_names_it(scene: Scene) -> None:
     scene.shop.send(supplies())
     worker = scene.worker("w1").start()

@@ -2,8 +2,12 @@
 
 import re
 
+import pytest
+
 from tests.live.orders import orders, supplies
 from tests.live.scene import Scene
+
+pytestmark = pytest.mark.slow("thousands of orders, and a restore")
 
 
 def test_a_start_with_a_backlog_and_without_a_disk_skips_no_record(scene: Scene) -> None:

@@ -4,6 +4,8 @@ import json
 from collections import Counter
 from typing import Any, NamedTuple
 
+import pytest
+
 from saga_app import topics, wire
 from saga_app.kafka.headers import SENT_ON
 from tests.live.ledger import letter_of
@@ -101,6 +103,7 @@ def send_bad(scene: Scene) -> Counter[tuple[str, str]]:
     return due
 
 
+@pytest.mark.promise("dead letters")
 def test_bad_records_among_good_ones_are_one_dead_letter_each(scene: Scene) -> None:
     """In all four inboxes, with reason, place and the bytes as they were; good orders between them end promptly."""
     worker = scene.worker("w1").start().ready()

@@ -9,6 +9,8 @@ from saga_app.local.broker import Broker
 from tests.live.orders import orders, supplies
 from tests.live.scene import Scene
 
+pytestmark = pytest.mark.slow("a broker that is stopped or killed under load")
+
 
 def restarted(kafka: Broker) -> None:
     """Stopped in order and started."""

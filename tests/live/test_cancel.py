@@ -1,5 +1,7 @@
 """Cancellations, deposits that come twice, and rules that change: what people send while orders are under way."""
 
+import pytest
+
 from tests.live.orders import Sent, orders, supplies
 from tests.live.scene import Scene
 
@@ -8,6 +10,7 @@ def cancellation(order_id: str) -> Sent:
     return {"type": "CancellationRequested", "order_id": order_id, "note": "changed my mind"}
 
 
+@pytest.mark.promise("a cancellation")
 def test_an_order_cancelled_on_its_way_is_completed_or_cancelled_wholly(scene: Scene) -> None:
     """200 cancellations right behind their orders, 200 while orders are anywhere, 50 too late: and that is logged."""
     worker = scene.worker("w1").start().ready()
@@ -31,6 +34,7 @@ def test_an_order_cancelled_on_its_way_is_completed_or_cancelled_wholly(scene: S
     assert too_late == len(asked & completed) + len(ended)
 
 
+@pytest.mark.slow("600 orders in 30 bursts")
 def test_orders_cancelled_at_moments_spread_over_their_lives_end_wholly_and_late_ones_are_told(
     scene: Scene,
 ) -> None:
@@ -56,6 +60,7 @@ def test_orders_cancelled_at_moments_spread_over_their_lives_end_wholly_and_late
         assert told.count(words) == (row["status"] == "COMPLETED"), f"{order_id} is {row['status']}"
 
 
+@pytest.mark.slow("a rule of the core, on a real broker")
 def test_a_deposit_or_a_delivery_that_comes_twice_counts_once(scene: Scene) -> None:
     """With 10.00 sent twice there is not enough for 10.01, and with 5 pieces sent twice not for 6."""
     scene.worker("w1").start().ready()
@@ -78,6 +83,7 @@ def test_a_deposit_or_a_delivery_that_comes_twice_counts_once(scene: Scene) -> N
     assert ledger.rows("stock")["main:MUG"]["received"] == 5
 
 
+@pytest.mark.slow("a rule of the core, on a real broker")
 def test_a_change_of_policy_holds_for_every_order_behind_it(scene: Scene) -> None:
     """Refused before it, accepted after it, and still so on a worker that restores from nothing."""
     worker = scene.worker("w1").start().ready()

@@ -2,10 +2,15 @@
 
 import signal
 
+import pytest
+
 from saga_app import topics
 from saga_app.engine.round import Point
 from tests.live.orders import orders, supplies
 from tests.live.scene import Scene
+
+pytestmark = pytest.mark.slow("twenty kills; the simulator has each of them")
+
 
 #: One for each partition or so, that every worker has a part of every inbox.
 WAREHOUSES = tuple(f"house-{number}" for number in range(16))

@@ -3,16 +3,19 @@
 import json
 from pathlib import Path
 
+import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from saga_app import topics
 from saga_app.audit.checkpoints.folder import latest
 from saga_app.engine.exits import Exit
+from tests.live.commands import Done, invariants, saga
 from tests.live.log import Place
 from tests.live.orders import orders, supplies
 from tests.live.scene import Scene
-from tests.live.test_audit import Done, invariants, saga
+
+pytestmark = pytest.mark.slow("several audits, and workers whose topics were cut")
 
 
 def cut(scene: Scene, offsets: dict[Place, int]) -> None:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
@@ -14,6 +15,9 @@ from tests.live.log import until
 from tests.live.orders import Sent
 from tests.live.scene import Scene
 from tests.live.worker import ROOT
+
+pytestmark = pytest.mark.slow("a session must expire twice")
+
 
 HOUR = 3600
 #: Python reads this module before any other; it moves the clock of the whole process, as far as Python shows it.

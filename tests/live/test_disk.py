@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import cycle
 from pathlib import Path
 
+import pytest
+
 from saga_app import topics
 from saga_app.engine.exits import Exit
 from saga_app.engine.stores.errors import StoreDamaged
@@ -18,6 +20,8 @@ from tests.live.orders import Sent, orders, supplies
 from tests.live.scene import TABLES, Scene
 from tests.live.worker import Worker
 from tests.support.damage import HARMS, SCRATCHES
+
+pytestmark = pytest.mark.slow("disks that fill, vanish or are damaged under a worker")
 
 
 def databases(worker: Worker) -> list[Path]:

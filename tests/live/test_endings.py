@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+import pytest
+
 from tests.live.orders import Sent, expected, orders, supplies
 from tests.live.scene import Scene
 
@@ -24,6 +26,7 @@ ACCEPTED: list[Sent] = [
 ]
 
 
+@pytest.mark.promise("the four endings")
 def test_orders_end_as_their_content_demands(scene: Scene) -> None:
     """600 orders and one for every reason end as they must, and without a fault nothing is sent twice."""
     scene.worker("w1").start().ready()

@@ -19,7 +19,8 @@ from saga_app.topics import Topic
 from tests.live.log import until
 from tests.live.scene import TABLES, Scene
 from tests.live.shop import Produced
-from tests.live.worker import Worker, environment, faust, free_port
+from tests.live.worker import Worker, environment, faust
+from tests.support.ports import free_port
 
 
 @pytest.fixture
@@ -35,6 +36,7 @@ def page(worker: Worker, path: str) -> tuple[int, Any]:
     return status, json.loads(body)
 
 
+@pytest.mark.promise("plain Faust")
 def test_an_order_is_sent_and_followed_with_plain_faust(worker: Worker, tmp_path: Path) -> None:
     """`faust worker`, `faust send`, `/table/`: 500 completes, 1500 is over the limit; what is unknown is a 404."""
     worker.start().ready()
@@ -97,6 +99,7 @@ def test_a_worker_refuses_topics_with_another_partition_count(worker: Worker) ->
     assert "payment_events has 3 partitions, not 8" in worker.last_words()
 
 
+@pytest.mark.slow("two workers, asked for thirty orders each")
 def test_every_worker_answers_for_every_order(scene: Scene) -> None:
     """Of two workers each has half of the rows; both pages show all of them."""
     first, second = scene.worker("first").start(), scene.worker("second").start()

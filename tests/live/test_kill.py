@@ -27,7 +27,14 @@ def gone_for_good(victim: Worker) -> None:
     """It does not come back; the other worker takes over."""
 
 
-@pytest.mark.parametrize("afterwards", [disk_kept, disk_lost, gone_for_good])
+OTHERWISE = pytest.mark.slow("another end of the same kill")
+
+
+@pytest.mark.promise("kill -9")
+@pytest.mark.parametrize(
+    "afterwards",
+    [disk_lost, pytest.param(disk_kept, marks=OTHERWISE), pytest.param(gone_for_good, marks=OTHERWISE)],
+)
 def test_kill_9_of_one_of_two_workers_loses_and_repeats_nothing(
     scene: Scene, afterwards: Callable[[Worker], None]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from confluent_kafka import Producer
 
 from saga_app import topics
@@ -10,6 +11,9 @@ from tests.live.log import everything, until
 from tests.live.orders import orders, supplies
 from tests.live.scene import Scene
 from tests.live.worker import ROOT
+
+pytestmark = pytest.mark.slow("a late row, and a second start")
+
 
 #: Nobody waits ten minutes in a test.
 HURRY = "from saga_app.engine import late writes; late writes.INTERVAL = 0.5"

@@ -2,9 +2,14 @@
 
 import json
 
+import pytest
+
 from saga_app import topics
 from tests.live.orders import supplies
 from tests.live.scene import Scene
+
+pytestmark = pytest.mark.slow("a worker that logs all there is")
+
 
 #: Each is in a record of its own below: in one that is applied, or in a dead letter.
 SECRETS = (

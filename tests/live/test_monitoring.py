@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from saga_app import topics
@@ -32,6 +33,7 @@ def ready(worker: Worker) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.promise("metrics")
 def test_metrics_agree_with_what_has_happened(scene: Scene) -> None:
     worker = scene.worker("w1").start().ready()
     scene.shop.send(supplies())
@@ -62,6 +64,7 @@ def test_metrics_agree_with_what_has_happened(scene: Scene) -> None:
     assert 0 <= found["saga_heartbeat_age_seconds",] < 8
 
 
+@pytest.mark.slow("three workers")
 def test_a_worker_is_ready_when_it_works_and_says_why_it_is_not(scene: Scene) -> None:
     worker = scene.worker("w1").start().ready()
     until(lambda: bool(ready(worker)["ready"]), 20, lambda: str(ready(worker)))
@@ -75,6 +78,7 @@ def test_a_worker_is_ready_when_it_works_and_says_why_it_is_not(scene: Scene) ->
     assert sum(ready(each)["partitions"] for each in everyone) == topics.DEFAULT_PARTITIONS
 
 
+@pytest.mark.slow("a broker that is frozen for half a minute")
 def test_a_worker_whose_broker_is_frozen_is_alive_and_not_ready(scene: Scene, kafka: Broker) -> None:
     """It says what it waits for; and is ready again when the broker is."""
     worker = scene.worker("w1").start().ready()

@@ -44,6 +44,7 @@ def shown(worker: Worker, path: str, text: str, seconds: float = 30) -> Answer:
     return seen[0]
 
 
+@pytest.mark.promise("pages of a worker")
 def test_an_order_is_followed_cancelled_too_late_and_nudged(scene: Scene, worker: Worker) -> None:
     scene.shop.raw(topics.CHECKOUT, json.dumps(ORDER).encode(), b"4711")
     assert shown(worker, "/orders/4711/", "Completed: paid, reserved, shipment booked.").status == 200
@@ -62,6 +63,7 @@ def test_an_order_is_followed_cancelled_too_late_and_nudged(scene: Scene, worker
     scene.prove()
 
 
+@pytest.mark.slow("another page of a worker")
 def test_a_dead_letter_is_tried_and_sent_again(scene: Scene, worker: Worker) -> None:
     """It lies in the inbox of another service, so that nothing is wrong with it but its place."""
     scene.shop.raw(topics.PAYMENT, json.dumps(ORDER).encode(), b"4711")
@@ -85,6 +87,7 @@ def test_a_dead_letter_is_tried_and_sent_again(scene: Scene, worker: Worker) -> 
     assert ask(url(worker), f"{letter}replay", "force=1").status == 303
 
 
+@pytest.mark.slow("another page of a worker")
 def test_the_topology_tells_workers_and_what_waits(scene: Scene, worker: Worker) -> None:
     scene.shop.raw(topics.CHECKOUT, json.dumps(ORDER).encode(), b"4711")
     shown(worker, "/orders/4711/", "Completed")
@@ -93,6 +96,7 @@ def test_the_topology_tells_workers_and_what_waits(scene: Scene, worker: Worker)
     assert "nobody" not in answer.text
 
 
+@pytest.mark.slow("another page of a worker")
 def test_an_open_page_does_not_keep_a_worker_from_ending(worker: Worker) -> None:
     """Nor does it lengthen the end by more than the second in which a stream notices it."""
     shown(worker, "/", "Newest orders")

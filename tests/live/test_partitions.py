@@ -48,7 +48,15 @@ def wrong(key: str) -> int:
     return (topics.partition_of(key, topics.DEFAULT_PARTITIONS) + 3) % topics.DEFAULT_PARTITIONS
 
 
-@pytest.mark.parametrize("keyed", [False, True], ids=["no key", "wrong partition named"])
+@pytest.mark.parametrize(
+    "keyed",
+    [
+        pytest.param(False, id="no key"),
+        pytest.param(
+            True, id="wrong partition named", marks=pytest.mark.slow("another way to a wrong partition")
+        ),
+    ],
+)
 def test_what_people_send_to_a_wrong_partition_is_sent_on_once_and_applied(scene: Scene, keyed: bool) -> None:
     """Each of 10 deposits, deliveries, orders and cancellations is applied exactly once, where it belongs."""
     worker = scene.worker("w1").start().ready()
@@ -75,6 +83,7 @@ def test_what_people_send_to_a_wrong_partition_is_sent_on_once_and_applied(scene
     assert worker.text().count("too late to cancel: the order is completed") >= 10
 
 
+@pytest.mark.slow("another way to a wrong partition")
 def test_a_record_without_key_or_partition_is_applied_wherever_it_falls(scene: Scene) -> None:
     """`kafka-console-producer` gives neither: 40 orders, spread by the producer, all complete."""
     scene.worker("w1").start().ready()
@@ -85,6 +94,7 @@ def test_a_record_without_key_or_partition_is_applied_wherever_it_falls(scene: S
     assert scene.prove().statuses() == {"COMPLETED": 40}
 
 
+@pytest.mark.slow("another way to a wrong partition")
 def test_a_record_that_was_sent_on_and_is_still_wrong_is_a_dead_letter(scene: Scene) -> None:
     """It would go round for ever otherwise."""
     scene.worker("w1").start().ready()

@@ -1,9 +1,12 @@
 """Workers come and go in order, under load, and nothing is decided or sent a second time."""
 
+import pytest
+
 from tests.live.orders import orders, supplies
 from tests.live.scene import Scene
 
 
+@pytest.mark.promise("a rebalance")
 def test_a_worker_that_joins_and_leaves_makes_nobody_decide_again(scene: Scene) -> None:
     """Every request and every ending of every order is sent exactly once over two rebalances."""
     first = scene.worker("first").start().ready()
@@ -22,6 +25,7 @@ def test_a_worker_that_joins_and_leaves_makes_nobody_decide_again(scene: Scene) 
     assert scene.endings.repeats == 0
 
 
+@pytest.mark.slow("four workers that start over a backlog")
 def test_workers_that_start_together_over_a_backlog_do_not_get_in_each_others_way(scene: Scene) -> None:
     """A round that meets a rebalance before its first heartbeat is left to the next owner; it used to end workers."""
     scene.shop.send(supplies())

@@ -51,6 +51,7 @@ def ended(scene: Scene, order_id: str) -> str:
     return scene.endings.ended[order_id]
 
 
+@pytest.mark.promise("a dead letter sent again")
 def test_a_bad_order_is_corrected_and_completes(scene: Scene, saga: Saga) -> None:
     """Whoever follows the topics sees one letter and one ending: the note of the replay is neither."""
     follower = Follower({"bootstrap.servers": scene.broker}, topics.DEFAULT_PARTITIONS)
@@ -71,6 +72,7 @@ def test_a_bad_order_is_corrected_and_completes(scene: Scene, saga: Saga) -> Non
     scene.prove(dead_letters=1)
 
 
+@pytest.mark.slow("another way to send a letter again")
 def test_what_was_lost_in_a_wrong_place_takes_effect_when_it_is_sent_again(scene: Scene, saga: Saga) -> None:
     """A deposit in another inbox, and an order that was sent on once already: all by one filter, and only once."""
     scene.worker("w1").start().ready()
@@ -108,6 +110,7 @@ def test_what_was_lost_in_a_wrong_place_takes_effect_when_it_is_sent_again(scene
     scene.prove(dead_letters=2)
 
 
+@pytest.mark.slow("another way to send a letter again")
 def test_what_fails_again_is_a_letter_that_says_so_and_can_be_sent_again(scene: Scene, saga: Saga) -> None:
     """A policy that nobody could read, in one partition; and a cancellation that comes before its order."""
     scene.worker("w1").start().ready()
@@ -126,6 +129,7 @@ def test_what_fails_again_is_a_letter_that_says_so_and_can_be_sent_again(scene: 
     scene.ledger().check(dead_letters=2)
 
 
+@pytest.mark.slow("another way to send a letter again")
 def test_a_policy_is_corrected_once_for_all_partitions(scene: Scene, saga: Saga) -> None:
     scene.worker("w1").start().ready()
     scene.shop.policy(topics.PAYMENT, policy_id="p", limit="-1")

@@ -1,12 +1,16 @@
 """Orders are evicted: seconds instead of days, a killed worker in between, and everything sent again afterwards."""
 
+import pytest
+
 from saga_app import topics
 from saga_app.audit.checks.orders import JOURNALS
 from saga_app.core.rows import is_closed
+from tests.live.commands import invariants, saga
 from tests.live.log import everything, parsed, until
 from tests.live.orders import orders, supplies
 from tests.live.scene import Scene
-from tests.live.test_audit import invariants, saga
+
+pytestmark = pytest.mark.slow("orders leave over some minutes of waiting")
 
 
 def last_rows(scene: Scene, table: str) -> dict[str, bytes]:

@@ -12,7 +12,12 @@ from tests.live.scene import Scene
 LONGEST_STOP = 25.0
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=lambda how: how.name)
+@pytest.mark.promise("a stop in order")
+@pytest.mark.parametrize(
+    "how",
+    [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow("the same with another signal"))],
+    ids=lambda how: how.name,
+)
 def test_a_stop_under_load_commits_all_that_is_durable(scene: Scene, how: signal.Signals) -> None:
     """Stopped with orders under way, it ends with code 0 in time, and its successor decides nothing again."""
     first = scene.worker("first").start().ready()

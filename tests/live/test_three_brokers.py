@@ -18,10 +18,13 @@ from saga_app.kafka.retries import patiently
 from saga_app.local.broker import Broker
 from saga_app.local.cluster import Cluster
 from saga_app.settings import Settings
-from tests.conftest import BROKERS
 from tests.live.log import until
 from tests.live.orders import orders, supplies
 from tests.live.scene import TABLES, Scene, clear
+from tests.support.brokers import BROKERS
+
+pytestmark = pytest.mark.slow("three brokers, of which some are killed or frozen")
+
 
 #: Seconds for which a broker stays frozen: the controllers give its partitions away after 3.
 FROZEN = 10.0

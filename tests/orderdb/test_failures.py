@@ -17,11 +17,13 @@ from saga_app.local.home import Home
 from saga_app.orderdb import schema
 from saga_app.orderdb.copy.source_topics import group_of
 from saga_app.settings import Settings
-from tests.conftest import BROKERS
 from tests.live.orders import orders, supplies
 from tests.live.scene import Scene, clear
 from tests.orderdb.copies import CopyProcess, contents, copy, empty, rows, until_copied
 from tests.orderdb.postgres import Postgres
+from tests.support.brokers import BROKERS
+
+pytestmark = pytest.mark.slow("processes, databases and brokers that go away and come back")
 
 
 @pytest.fixture

@@ -12,13 +12,14 @@ import pytest
 from saga_app.settings import Settings
 from tests.commands.terminal import PROGRAM
 from tests.live.scene import Scene
-from tests.live.worker import environment, free_port
+from tests.live.worker import environment
 from tests.orderdb.copies import CopyProcess, until_copied
 from tests.support.blocks import blocks
+from tests.support.ports import free_port
 
 BLOCKS = blocks("docs/how-to/find-an-order.md")
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.slow("a worker, a copy and six commands that watch them")]
 
 
 class CopiedScene:

@@ -248,7 +248,7 @@ def test_in_a_pipe_there_are_no_colours_and_nothing_hostile(saga: Say, words: tu
     assert output and all(line.isprintable() for line in output.split("\n"))
 
 
-@pytest.mark.parametrize("columns", [40, 80])
+@pytest.mark.parametrize("columns", [40, pytest.param(80, marks=pytest.mark.slow("a second width"))])
 @pytest.mark.parametrize("words", [each for each in COMMANDS if "--raw" not in each], ids=" ".join)
 def test_on_a_terminal_every_line_fits(terminal: Any, words: tuple[str, ...], columns: int):
     opened = terminal(*words, columns=columns)

@@ -69,7 +69,7 @@ def test_an_evicted_order_stays_as_it_was(copy: OrderCopy):
         FakeMessage(ORDERS, 21, closed, b"closed:1"),
         FakeMessage(ORDERS, 22, LowWatermark(20, 1).encode(), b"low_watermark:3"),
         FakeMessage(ORDERS, 23, None, b"o1"),
-        FakeMessage(PAYMENTS, 5, Total(20, "-1.00").encode(), b"evicted:c1:GBP"),
+        FakeMessage(PAYMENTS, 5, Total(20, Decimal("-1.00")).encode(), b"evicted:c1:GBP"),
         FakeMessage(PAYMENTS, 6, None, b"o1"),
     )
     assert {name: rows for name, rows in contents(copy.settings).items() if name != "copied"} == {

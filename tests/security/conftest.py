@@ -3,17 +3,15 @@
 import secrets
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.live.worker import environment
 from tests.security import acls
-from tests.security.guarded import Guarded
+from tests.security.guarded import Guarded, Saga
 
-#: Runs a `saga` command with these settings.
-Saga = Callable[..., "subprocess.CompletedProcess[str]"]
 USERS = ("worker", "orderdb", "shop", "operator")
 
 

@@ -4,7 +4,8 @@ The tests' own instruments use its third listener, in plaintext, as the superuse
 """
 
 import secrets
-from collections.abc import Iterable
+import subprocess
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from confluent_kafka.admin import (
@@ -18,8 +19,11 @@ from saga_app.local import config
 from saga_app.local.broker import Broker
 from tests.security.acls import Row
 from tests.security.authority import Authority
+from tests.support.ports import free_port
 
 HOST = config.HOST
+#: Runs a `saga` command with these settings.
+Saga = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 class Guarded:
@@ -31,7 +35,7 @@ class Guarded:
         #: Of the user `worker`, with the mechanism PLAIN.
         self.plain_password = secrets.token_hex(16)
         self.passwords: dict[str, str] = {}
-        self._ports = config.free_ports(2)
+        self._ports = free_port(), free_port()
         self.broker = Broker(folder / "kafka", adapt=self._guard)
 
     @property

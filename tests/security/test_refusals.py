@@ -12,8 +12,10 @@ from saga_app.engine.exits import Exit
 from tests.live.worker import Worker
 from tests.security import acls
 from tests.security.authority import Authority, Pair
-from tests.security.conftest import Saga
-from tests.security.guarded import Guarded
+from tests.security.guarded import Guarded, Saga
+
+pytestmark = pytest.mark.slow("a broker with users, and thirty processes that it refuses")
+
 
 Ended = subprocess.CompletedProcess[str]
 #: Ways to be refused, and what the answer names.

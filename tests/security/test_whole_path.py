@@ -10,8 +10,9 @@ from saga_app import topics
 from tests.live.orders import orders, supplies
 from tests.live.scene import Scene
 from tests.live.worker import Worker
-from tests.security.conftest import Saga
-from tests.security.guarded import Guarded
+from tests.security.guarded import Guarded, Saga
+
+pytestmark = pytest.mark.slow("a broker with users, and every part of the shop on it")
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple, Self
 
 from saga_app.core.rows import Status
+from saga_app.engine.exits import Fatal
 from tests.simulation.choices import Choices, choices
 from tests.simulation.fault_mix import FAULTS
 from tests.simulation.violation import Violation
@@ -30,7 +31,7 @@ def run(
         world.run()
     except Violation as violation:
         return world, violation
-    except Exception as error:
+    except (Exception, Fatal) as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         name = f"{type(error).__name__} in {where.name}"
         return world, Violation(name, f"{error} ({where.filename}:{where.lineno})")

@@ -1,5 +1,8 @@
 """Everything in a small scope. `scripts/simulate --exhaustive` looks at longer histories than these."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import pytest
 
 from tests.simulation.histories import Count, explore
@@ -19,7 +22,13 @@ SCOPE = {
 }
 
 
-@pytest.mark.parametrize("name", SCOPES)
+def quick(names: Iterable[str], one: str) -> list[Any]:
+    """All of them, of which one runs before each commit."""
+    more = pytest.mark.slow("seconds for every history")
+    return [name if name == one else pytest.param(name, marks=more) for name in names]
+
+
+@pytest.mark.parametrize("name", quick(SCOPES, "shipping"))
 def test_no_short_history_breaks_wherever_its_workers_end(name: str) -> None:
     length, kinds, least = SCOPE[name]
     count = Count()
@@ -27,7 +36,7 @@ def test_no_short_history_breaks_wherever_its_workers_end(name: str) -> None:
     assert count.states >= least, str(count)
 
 
-@pytest.mark.parametrize("name", ORDERS)
+@pytest.mark.parametrize("name", quick(ORDERS, "undeliverable"))
 def test_an_order_ends_in_whatever_sequence_its_records_come(name: str) -> None:
     order = Exploration(name, Budget())
     assert order.run() > 3_000
@@ -35,6 +44,7 @@ def test_an_order_ends_in_whatever_sequence_its_records_come(name: str) -> None:
     assert set(order.endings) == ends
 
 
+@pytest.mark.slow("a long time for every sequence")
 @pytest.mark.parametrize("name", ORDERS)
 def test_an_order_is_evicted_for_good_in_whatever_sequence_its_records_come(name: str) -> None:
     order = Exploration(name, Budget(nudges=0, evictions=2))

@@ -13,12 +13,17 @@ from tests.simulation.defects import of_rules
 from tests.simulation.seeds import Report, digest, run, run_seed
 from tests.support.profiles import EXPLORE
 
-#: Seeds in `scripts/test`, in parts, so that a failure is found early; `scripts/simulate --seeds N` runs more.
+#: Seeds in parts, so that a failure is found early; `scripts/simulate --seeds N` runs more.
 PART = 100
 PARTS = range(0, 800 * max(1, EXPLORE), PART)
+#: Seeds that `scripts/test` runs.
+QUICK = 300
+MORE = pytest.mark.slow("more seeds")
 
 
-@pytest.mark.parametrize("first", PARTS)
+@pytest.mark.parametrize(
+    "first", [first if first < QUICK else pytest.param(first, marks=MORE) for first in PARTS]
+)
 def test_everything_holds_under_the_faults_that_a_seed_draws(first: int) -> None:
     report = Report().run(range(first, first + PART))
     broken = [f"{each.broken} (again, shrunk: scripts/simulate --seed {each.seed})" for each in report.broken]

@@ -7,7 +7,7 @@ from typing import Final
 from saga_app import topics
 from saga_app.core.decider import Verdict
 from saga_app.core.errors import Fault
-from saga_app.core.retention.rows import low_watermark_key
+from saga_app.core.row_keys import low_watermark_key
 from saga_app.core.rows import is_tombstone, version_of
 from saga_app.engine.ports import row_in
 from saga_app.kafka.messages import Message, Outgoing, Place

@@ -1,8 +1,8 @@
 """One worker process: the engine's sequence of steps, without threads, over ports in memory.
 
-Inbox buffer, lease, timer, round, restore and partition states are the real ones. What the engine does between
-them is done here in the
-same sequence: the balances' ends first, then the journals'; repair; load the clock; begin; suspend; drain.
+Assignment, inbox buffer, lease, timer, round, restore and partition states are the real ones. The engine's work between
+them is done here in the same sequence: the balances' ends first, then the journals'; repair; load the timer; begin;
+suspend; drain.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +12,7 @@ from saga_app import topics
 from saga_app.core.errors import RowsMissing
 from saga_app.core.records import Record
 from saga_app.core.rows import Row
+from saga_app.engine.assignment import Assignment
 from saga_app.engine.deadlines import DeadlineTimer
 from saga_app.engine.engine import LONGEST_DRAIN
 from saga_app.engine.inbox_buffer import InboxBuffer
@@ -64,14 +65,16 @@ class Worker:
         self.fate = Draws(0)
         self.paused = self.cut_off = False
         self.generation = self.joined_at = -1
-        self.preparing = False
+        self.assignment = Assignment()
         #: Set while partitions are given up: rounds may finish, and none begins.
         self.draining = False
         self._drains_since = 0
         self.retention = self._silent_too_long = False
-        self.lease = Lease(TIMEOUTS.session, TIMEOUTS.delivery, lambda: self.world.now / 1000, poll=0)
+        self.lease = Lease(
+            TIMEOUTS.session, TIMEOUTS.delivery, self.assignment, lambda: self.world.now / 1000, poll=0
+        )
         self.lease.follow(lambda: self.generation)
-        self.buffers = {topic: InboxBuffer(topic) for topic in DECIDERS}
+        self.buffers = {topic: InboxBuffer(topic, self.assignment) for topic in DECIDERS}
         self.states: dict[str, dict[int, PartitionState]] = {topic: {} for topic in DECIDERS}
         self.stores: dict[Place, WatchedStore] = {}
         self.clock = DeadlineTimer(self, lambda: self.world.now + machine.skew, tick=0)
@@ -89,6 +92,11 @@ class Worker:
         #: Batches between the reader's thread and the inbox buffer, and inbox buffers on which some lie.
         self._arriving: list[tuple[str, Batch]] = []
         self._laid: set[str] = set()
+
+    @property
+    def preparing(self) -> bool:
+        """Whether it restores its partitions."""
+        return self.assignment.preparing is not None
 
     @property
     def serves(self) -> bool:
@@ -235,10 +243,9 @@ class Worker:
 
     def _suspend(self) -> None:
         """See `Engine.suspend`."""
-        self.lease.give_up(max(self.generation, self.joined_at))
+        self.assignment.give_up()
         self.draining = True
         self._drains_since = self.world.now
-        self.preparing = False
         if PREPARE in self.jobs:
             self.jobs.pop(PREPARE).drop()
         self.clock.stop()
@@ -270,7 +277,7 @@ class Worker:
 
     def _prepare(self, partitions: list[int], generation: int) -> None:
         self.generation = self.joined_at = generation
-        self.preparing = True
+        self.assignment.assign(generation, partitions)
         self.lease.take(generation)
         self.jobs[PREPARE] = Job(self._restore(partitions, generation))
 
@@ -306,11 +313,11 @@ class Worker:
             for topic in DECIDERS
             for each in partitions
         }
+        assert self.assignment.hold(generation)
         for topic, buffer in self.buffers.items():
-            buffer.open({each: self._next[topic, each] for each in partitions}, generation)
+            buffer.open({each: self._next[topic, each] for each in partitions})
         self.clock.start(generation)
         self.retention_timer.start(generation)
-        self.preparing = False
 
     def _round(self, topic: str) -> Round:
         decider = DECIDERS[topic]

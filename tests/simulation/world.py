@@ -1,13 +1,10 @@
 """One run: a scene, a storm of steps, then calm in which everything must end."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Final, NoReturn
-from unittest.mock import patch
+from collections.abc import Callable
+from typing import Final
 
-from saga_app.engine import inbox_buffer, lease
-from saga_app.engine.exits import Exit
+from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.retention import Ages
 from saga_app.kafka.messages import Outgoing, Place
 from tests.simulation import ending, faults
@@ -30,21 +27,6 @@ BEAT: Final = 5_000
 
 NEVER: Final = Ages(None, None)
 ACTIONS: Final = {**NORMAL, **faults.FAULTS}
-
-
-class Died(Exception):
-    """A worker ended itself, with this code."""
-
-
-def _die(code: Exit, message: str) -> NoReturn:
-    raise Died(code, message)
-
-
-@contextmanager
-def mortal() -> Iterator[None]:
-    """Within, a worker that ends itself does not end the simulator."""
-    with patch.object(inbox_buffer, "die", _die), patch.object(lease, "die", _die):
-        yield
 
 
 class World:
@@ -88,20 +70,19 @@ class World:
 
     def run(self) -> None:
         """Raises `Violation` when something that must be true is not."""
-        with mortal():
-            try:
-                for record in self._opening:
-                    self.kafka.write(record)
-                for machine in self.machines:
-                    self.start(machine)
+        try:
+            for record in self._opening:
+                self.kafka.write(record)
+            for machine in self.machines:
+                self.start(machine)
+            self._storm()
+            if self.ages.evict is not None:
+                # Few orders end before the faults stop: so there are faults once more while the others are evicted.
+                self.errands = list(self._tape.customers)
                 self._storm()
-                if self.ages.evict is not None:
-                    # Few orders end before the faults stop: so there are faults once more while the others are evicted.
-                    self.errands = list(self._tape.customers)
-                    self._storm()
-            finally:
-                for worker in list(self.workers):
-                    self.end(worker)
+        finally:
+            for worker in list(self.workers):
+                self.end(worker)
 
     def _storm(self) -> None:
         for number in self._tape.steps:
@@ -143,11 +124,10 @@ class World:
             self.tell("{} is killed at: {}", worker.name, stopped)
             self.kill(worker, worker.fate)
             self.bit["killed at a point"] += 1
-        except Died as died:
-            code, message = died.args
-            if code is not Exit.LEASE_LOST:
-                raise Violation("a worker ended itself", f"{worker.name}: {message}") from died
-            self.tell("{} ends itself: {}", worker.name, message)
+        except Fatal as fatal:
+            if fatal.exit is not Exit.LEASE_LOST:
+                raise Violation("a worker ended itself", f"{worker.name}: {fatal.text}") from fatal
+            self.tell("{} ends itself: {}", worker.name, fatal.text)
             self.kill(worker, Draws(0))
             self.bit["lease lost"] += 1
         return True

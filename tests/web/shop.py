@@ -12,11 +12,11 @@ from aiohttp import web
 
 from saga_app.settings import Settings
 from saga_app.web import routes
-from tests.live.worker import free_port
 from tests.orderdb.batches import FakeMessage, OrderCopy
 from tests.orderdb.services import Services
 from tests.support.examples import cancel, delivery, deposit, placed
 from tests.support.given import BEGINNING
+from tests.support.ports import free_port
 
 MUGS = [{"sku": "MUG", "quantity": 2}]
 

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from saga_app.web import sse
 from saga_app.web.sse import REST, Live, Shown
-from tests.live.worker import free_port
+from tests.support.ports import free_port
 
 Scene = Callable[[Live, int], Awaitable[None]]
 

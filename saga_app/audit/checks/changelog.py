@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from saga_app.audit.context import AuditContext
+from saga_app.core.row_keys import order_in
 from saga_app.core.rows import is_closed
 from saga_app.engine.stores import changelog
 from saga_app.engine.stores.changelog import Logged
@@ -54,4 +55,4 @@ class AuditedChangelog:
 def is_turned(key: bytes, row: bytes) -> bool:
     """True if the row says that its order goes back; the small row of an evicted order does not say it."""
     head = row[:80]
-    return b":" not in key and not is_closed(row) and not any(mark in head for mark in _FORWARD)
+    return order_in(key) is not None and not is_closed(row) and not any(mark in head for mark in _FORWARD)

@@ -10,6 +10,7 @@ from pydantic_core import from_json, to_json
 from saga_app.audit.findings import Breach, Findings
 from saga_app.core.decider import Decision
 from saga_app.core.retention.rows import Total
+from saga_app.core.row_keys import balance_in, is_supply_key, parts_of_balance
 from saga_app.core.rows import Account, Balance, JournalRow, Row, State, Stock
 from saga_app.kafka.messages import Place
 
@@ -68,11 +69,11 @@ class Conservation:
         """Adds up the rows of a whole journal and compares them with the balances."""
         for key, done in journal:
             if isinstance(done, Total):
-                self._add(key.removeprefix("evicted:"), False, Decimal(done.moved))
+                self._add(balance_in(key), False, Decimal(done.moved))
             if not isinstance(done, JournalRow):
                 continue
             for name, amount in (done.moves or {}).items():
-                self._add(name, ":" in key, Decimal(amount))
+                self._add(name, is_supply_key(key), Decimal(amount))
                 if done.state is State.UNDONE:
                     self._add(name, False, -Decimal(amount))
         known: set[str] = set()
@@ -89,8 +90,7 @@ class Conservation:
             self.invariant, "accounts" if self.invariant == "I1" else "articles", len(self._sums)
         )
         for key, each in self._sums.items():
-            head, _, tail = key.rpartition(":")
-            of = tail if self.invariant == "I1" else head
+            of = parts_of_balance(key)[self.invariant == "I1"]
             for name, amount in (*each._asdict().items(), ("left", each.left)):
                 number = amount if self.invariant == "I1" else int(amount)
                 self.findings.count(self.invariant, f"{of} {name}", number)
@@ -105,7 +105,7 @@ class Conservation:
             return set()
         for name, amount in moves.items():
             undone = put.row.undone_at == offset
-            self._add(name, ":" in put.key, -Decimal(amount) if undone else Decimal(amount))
+            self._add(name, is_supply_key(put.key), -Decimal(amount) if undone else Decimal(amount))
         return set(moves)
 
     def _add(self, name: str, came: bool, amount: Amount) -> None:

@@ -9,7 +9,8 @@ from saga_app.audit.findings import Breach, Findings
 from saga_app.audit.scratch import ASKED, EVICTED, FOLDED, GAPS, TURNED, Stores, order_and_segment
 from saga_app.core.checkout import Checkout
 from saga_app.core.order import Order
-from saga_app.core.retention.rows import LowWatermark, low_watermark_key, parts_of
+from saga_app.core.retention.rows import LowWatermark
+from saga_app.core.row_keys import low_watermark_key, parts_of
 from saga_app.core.rows import OPEN_STATUSES, ClosedOrder, JournalRow, OrderRow, State, Status, decode
 from saga_app.engine.stores.rocks import RocksStore
 from saga_app.kafka.messages import Place

@@ -10,6 +10,7 @@ from saga_app.audit.context import AuditContext
 from saga_app.audit.findings import Breach, Findings
 from saga_app.audit.scratch import FOLDED, GAPS, LOGGED, REACHED, REMOVED, TURNED, Stores, side_by_side
 from saga_app.core.retention.low_watermarks import LowWatermarks
+from saga_app.core.row_keys import KeyKind, order_in
 from saga_app.core.rows import version_of
 from saga_app.engine.stores import changelog
 from saga_app.engine.stores.errors import DiskFailed, StoreDamaged
@@ -94,7 +95,7 @@ class TableAudit:
             log = changelog.KafkaChangelog(self.context.settings.kafka, *self.changelog, end)
             restore(log, end, mark)
             logged = self.stores.store(LOGGED, self.place)
-            low_watermarks = LowWatermarks(logged.scan(b"low_watermark:"))
+            low_watermarks = LowWatermarks(logged.scan(KeyKind.LOW_WATERMARK.prefix))
             for key, mine, other in side_by_side(store.scan(), mark.scan()):
                 # Rows that were removed since may be there on one side only.
                 if mine == other or low_watermarks.is_below(key, mine or other or b""):
@@ -115,11 +116,6 @@ class TableAudit:
         self.findings.breach(
             Breach(invariant, f"{self.place[0]} {key.decode()}: {what}", self.inbox, version, order_in(key))
         )
-
-
-def order_in(key: bytes) -> str | None:
-    """The order that a row is about; None for other rows, whose keys have a colon."""
-    return None if b":" in key else key.decode()
 
 
 def difference(mine: bytes, other: bytes) -> str:

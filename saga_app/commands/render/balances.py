@@ -9,6 +9,7 @@ import click
 from saga_app.commands.copy_lag import behind
 from saga_app.commands.render.output import Failed, say, show
 from saga_app.commands.render.terminal import Screen, table
+from saga_app.core.row_keys import parts_of_balance
 from saga_app.orderdb.present import reconciliation
 from saga_app.orderdb.queries import accounts, orders, reading, stock
 from saga_app.settings import Settings
@@ -100,10 +101,12 @@ def show_one(
 
 def pair(text: str, kind: Kind) -> tuple[str, str]:
     """The last balance of the page before, as it was shown."""
-    first, colon, second = text.partition(":")
-    if not colon:
-        raise click.BadParameter(f"{text!r} is not written as {':'.join(kind.names)}", param_hint="--after")
-    return first, second
+    try:
+        return parts_of_balance(text)
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is not written as {':'.join(kind.names)}", param_hint="--after"
+        ) from None
 
 
 async def _one(connection: Any, kind: Kind, name: str, limit: int, open_only: bool) -> list[Told]:

@@ -10,7 +10,8 @@ from decimal import Decimal
 from saga_app.core.decider import Decision, Position, Put, Rows, Verdict, repeated
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.records import OrdersEvicted
-from saga_app.core.retention.rows import LowWatermark, Total, low_watermark_key, parts_of
+from saga_app.core.retention.rows import LowWatermark, Total
+from saga_app.core.row_keys import evicted_total_key, low_watermark_key, parts_of
 from saga_app.core.rows import State, Tombstone
 
 
@@ -62,24 +63,15 @@ def tombstones(journal: str, keys: Iterable[str], at: Position, rows: Rows) -> t
 
 def _totals(journal: str, record: OrdersEvicted, at: Position, rows: Rows) -> Iterator[Put]:
     """The total of each balance, with what these orders moved and did not move back."""
-    sums: dict[str, str | int] = {}
+    sums: dict[str, Decimal | int] = {}
     for order_id in record.order_ids:
         row = rows.journal(order_id)
         if row is not None and row.state is State.DONE:
             for key, amount in (row.moves or {}).items():
-                sums[key] = _plus(amount, sums.get(key))
+                sums[key] = sums.get(key, 0) + amount
     for key, amount in sums.items():
-        total = rows.entry(f"evicted:{key}")
+        total = rows.entry(evicted_total_key(key))
         assert total is None or isinstance(total, Total)
         if total is None or total.version < at.offset:
-            moved = _plus(amount, None if total is None else total.moved)
-            yield Put(journal, f"evicted:{key}", Total(at.offset, moved))
-
-
-def _plus(amount: str | int, other: str | int | None) -> str | int:
-    """Units are whole numbers, money is a decimal string."""
-    if other is None:
-        return amount
-    if isinstance(amount, int) and isinstance(other, int):
-        return amount + other
-    return str(Decimal(amount) + Decimal(other))
+            moved = amount if total is None else total.moved + amount
+            yield Put(journal, evicted_total_key(key), Total(at.offset, moved))

@@ -5,14 +5,10 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from saga_app.core.retention.rows import LowWatermark
+from saga_app.core.row_keys import KeyKind, number_in
 
 _LOW_WATERMARK: Final = b'"evicted_below":'
 _SEGMENT: Final = re.compile(rb'"segment":"(\d+):(\d+)"')
-
-
-def is_milestone(key: bytes) -> bool:
-    """True if all rows before this one must be durable first: it is a low watermark, or it names closed orders."""
-    return key.startswith((b"low_watermark:", b"closed:"))
 
 
 class LowWatermarks:
@@ -21,9 +17,7 @@ class LowWatermarks:
     def __init__(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         # A customer or a warehouse may be called low_watermark: balances have such keys too.
         found = {
-            int(key.rpartition(b":")[2]): LowWatermark.decode(data)
-            for key, data in rows
-            if _LOW_WATERMARK in data
+            number_in(key.decode()): LowWatermark.decode(data) for key, data in rows if _LOW_WATERMARK in data
         }
         self._found: Mapping[int, LowWatermark] = found
         self.version = max((each.version for each in found.values()), default=-1)
@@ -38,6 +32,6 @@ class LowWatermarks:
         if segment is None or low_watermark is None:
             return False
         below = low_watermark.evicted_below
-        if low_watermark.purged_below is not None and not key.startswith(b"segment:"):
+        if low_watermark.purged_below is not None and not key.startswith(KeyKind.SEGMENT.prefix):
             below = low_watermark.purged_below
         return int(segment[2]) < below

@@ -4,10 +4,12 @@ They stand in the journals, under keys of their own, beside the rows of orders.
 """
 
 from collections.abc import Mapping
-from functools import lru_cache
+from decimal import Decimal
 from typing import Any, Final, NamedTuple, Self
 
 from pydantic_core import from_json, to_json
+
+from saga_app.core.row_keys import KeyKind
 
 
 class Segment(NamedTuple):
@@ -70,45 +72,25 @@ class Total(NamedTuple):
     """Tables `payments`, `reservations`, key `evicted:BALANCE`: the sum of what the evicted orders moved there."""
 
     version: int
-    moved: str | int
+    moved: Decimal | int
 
     def encode(self) -> bytes:
         return to_json(self._asdict())
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        return cls(**from_json(data))
+        fields = from_json(data)
+        moved = fields["moved"]
+        return cls(fields["version"], moved if isinstance(moved, int) else Decimal(moved))
 
 
-#: Rows of their own kind in any table: by how their key begins.
-SPECIAL: Final[Mapping[str, type[Segment | ClosedSegments | LowWatermark | Total]]] = {
-    "segment": Segment,
-    "closed": ClosedSegments,
-    "low_watermark": LowWatermark,
-    "evicted": Total,
+#: Rows of their own kind in a journal, by the kind of their key.
+SPECIAL: Final[Mapping[KeyKind | None, type[Segment | ClosedSegments | LowWatermark | Total]]] = {
+    KeyKind.SEGMENT: Segment,
+    KeyKind.CLOSED: ClosedSegments,
+    KeyKind.LOW_WATERMARK: LowWatermark,
+    KeyKind.EVICTED: Total,
 }
-
-
-def segment_key(number: int) -> str:
-    """Keys in the sequence of their numbers."""
-    return f"segment:{number:016d}"
-
-
-def closed_key(below: int) -> str:
-    """Segments that were closed together have the key of the number below which they are."""
-    return f"closed:{below:016d}"
-
-
-def low_watermark_key(partition: int) -> str:
-    """Of a checkout partition, in any journal."""
-    return f"low_watermark:{partition}"
-
-
-@lru_cache(maxsize=1_024)
-def parts_of(segment: str) -> tuple[int, int]:
-    """The checkout partition and the number of a segment; many orders in a row are of the same few."""
-    partition, _, number = segment.partition(":")
-    return int(partition), int(number)
 
 
 def _present(fields: dict[str, Any]) -> dict[str, Any]:

@@ -19,15 +19,9 @@ from saga_app.core.records import (
     SegmentsPurged,
 )
 from saga_app.core.retention.eviction import tombstones
-from saga_app.core.retention.rows import (
-    ClosedSegments,
-    LowWatermark,
-    Segment,
-    closed_key,
-    low_watermark_key,
-    segment_key,
-)
+from saga_app.core.retention.rows import ClosedSegments, LowWatermark, Segment
 from saga_app.core.route import ROUTE
+from saga_app.core.row_keys import closed_key, low_watermark_key, segment_key, segment_name
 from saga_app.core.rows import OPEN_STATUSES, ClosedOrder, OrderRow, Row
 
 _STEPS: Final = tuple(step.name for step in ROUTE)
@@ -45,7 +39,7 @@ class Segments:
         if low_watermark is None or low_watermark.segment_width is None:
             return None, ()
         number = at.offset // low_watermark.segment_width
-        name, key = f"{at.partition}:{number}", segment_key(number)
+        name, key = segment_name(at.partition, number), segment_key(number)
         known = rows.entry(key) or Segment(-1, name, ())
         assert isinstance(known, Segment)
         if known.version >= at.offset:
@@ -106,7 +100,7 @@ class Segments:
                 Verdict.IGNORED,
                 note=f"segments {record.first_segment} to {record.below_segment - 1} cannot be closed yet",
             )
-        last = f"{at.partition}:{record.below_segment - 1}"
+        last = segment_name(at.partition, record.below_segment - 1)
         names = ClosedSegments(at.offset, last, tuple(order_ids), record.first_segment, closed_at=at.time)
         raised = low_watermark._replace(version=at.offset, evicted_below=record.below_segment)
         return Decision(

@@ -10,7 +10,7 @@ from aiohttp import web
 from faust.types.transports import TransportT
 
 from saga_app.engine.engine import Engine
-from saga_app.engine.exits import Exit, die
+from saga_app.engine.exits import Exit, Fatal, ends_process
 from saga_app.engine.faust.consumer import SagaTransport
 from saga_app.engine.faust.credentials import credentials
 from saga_app.engine.faust.recovery import SagaTableManager
@@ -78,6 +78,7 @@ class SagaApp(faust.App):  # type: ignore[misc]
             **options,
         )
 
+    @ends_process
     async def on_first_start(self) -> None:
         """Topics exist, with the right settings, before anything subscribes."""
         await super().on_first_start()
@@ -97,11 +98,11 @@ class SagaApp(faust.App):  # type: ignore[misc]
         try:
             created = await asyncio.to_thread(topic_admin.ensure, self.settings, topics)
         except topic_admin.TopicsWrong as error:
-            die(Exit.TOPICS_WRONG, str(error))
+            raise Fatal(Exit.TOPICS_WRONG, str(error)) from error
         except topic_admin.BrokerRefuses as error:
-            die(Exit.BROKER_REFUSED, str(error))
+            raise Fatal(Exit.BROKER_REFUSED, str(error)) from error
         except topic_admin.BrokerUnreachable as error:
-            die(Exit.BROKER_UNREACHABLE, str(error))
+            raise Fatal(Exit.BROKER_UNREACHABLE, str(error)) from error
         if created:
             self.log.info("created topics %s", ", ".join(created))
         self.watchdog = Watchdog(self)
@@ -112,11 +113,11 @@ class SagaApp(faust.App):  # type: ignore[misc]
         try:
             socket.create_server((self.conf.web_bind, self.conf.web_port)).close()
         except OSError as error:
-            die(
+            raise Fatal(
                 Exit.WEB_PORT_TAKEN,
                 f"{self.conf.web_bind}:{self.conf.web_port}: {error.strerror}; every worker on a machine needs a web "
                 "port (SAGA_WEB_PORT) and a data directory (SAGA_DATA_DIR) of its own",
-            )
+            ) from error
 
     def _create_directories(self) -> None:
         self.conf.datadir.mkdir(parents=True, exist_ok=True)

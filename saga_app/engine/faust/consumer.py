@@ -20,6 +20,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 from mode import Service
 
+from saga_app.engine.exits import ends_process
 from saga_app.engine.faust.leader import know_topics_first
 from saga_app.engine.faust.starting import connecting
 from saga_app.engine.lease import uptime
@@ -41,6 +42,7 @@ class RebalanceListener(driver.ConsumerRebalanceListener):  # type: ignore[misc]
 class SagaConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     """The thread with the group's heartbeats; each good one renews the lease."""
 
+    @ends_process
     async def on_start(self) -> None:
         with connecting(self.app):
             await super().on_start()
@@ -144,6 +146,7 @@ class SagaConsumer(driver.Consumer):  # type: ignore[misc]
         for each in fetched.items():
             self._arrivals.put_nowait(each)
 
+    @ends_process
     async def on_stop(self) -> None:
         await super().on_stop()
         if not self.app.client_only:
@@ -162,7 +165,7 @@ class SagaConsumer(driver.Consumer):  # type: ignore[misc]
             while not (self.should_stop or fetcher.should_stop):
                 topic, fetch = await self._arrivals.get()
                 # All batches of a fetch are of one generation.
-                if fetch[0].generation == self.app.engine.generation:
+                if fetch[0].generation == self.app.engine.assignment.held:
                     await self.callback(self._event(topic, fetch))
         except asyncio.CancelledError:
             # Faust takes a cancelled fetcher during a rebalance for a crash, also when the worker only stops.
@@ -213,11 +216,12 @@ class SagaConsumer(driver.Consumer):  # type: ignore[misc]
     async def verify_all_partitions_active(self) -> None:
         """Nothing: Faust would report every partition as stuck, as aiokafka fetches none; see `watchdog`."""
 
+    @ends_process
     async def wait_empty(self) -> None:
         """Before partitions are given up: the rounds that run end, then what is durable is committed."""
         if self.app.client_only:
             return
-        self.app.engine.suspend(self.app.consumer_generation_id)
+        self.app.engine.suspend()
         await self.app.engine.drained()
         # `commit` does nothing but wait where another commit is on its way, and that one may be older.
         await self.maybe_wait_for_commit_to_finish()
@@ -226,12 +230,15 @@ class SagaConsumer(driver.Consumer):  # type: ignore[misc]
         self._last_committed.clear()
 
     async def perform_seek(self) -> None:
-        """Starts reading where the group, or the store, says."""
-        own = [place for place in self.assignment() if place.topic in self.app.engine.buffers]
+        """Starts reading where the group, or the store, says; not if another rebalance came since the restore."""
+        engine = self.app.engine
+        if (generation := engine.assignment.preparing) is None:
+            return
+        own = [place for place in self.assignment() if place.topic in engine.buffers]
         committed = await self.committed(own)
         self._last_committed = {place: at for place, at in committed.items() if at is not None}
-        await self.app.engine.begin(_as_places(committed), self.app.consumer_generation_id)
-        self._may_commit = self.app.engine.generation >= 0
+        await engine.begin(_as_places(committed), generation)
+        self._may_commit = engine.assignment.held is not None
 
 
 def _as_places(committed: Mapping[TP, int | None]) -> dict[tuple[str, int], int | None]:
@@ -243,6 +250,7 @@ class SagaProducer(driver.Producer):  # type: ignore[misc]
 
     app: "SagaApp"
 
+    @ends_process
     async def on_start(self) -> None:
         with connecting(self.app):
             await super().on_start()

@@ -12,6 +12,8 @@ from faust.tables.recovery import RebalanceAgain, Recovery, ServiceStopped
 from faust.types import TP
 from mode import Service
 
+from saga_app.engine.exits import ends_process
+
 if TYPE_CHECKING:
     from saga_app.engine.faust.app import SagaApp
 
@@ -24,8 +26,9 @@ class SagaRecovery(Recovery):  # type: ignore[misc]
     async def on_rebalance(
         self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
     ) -> None:
-        """Partitions are assigned: what was given up under this generation is taken up again."""
-        self.app.engine.take(generation_id)
+        """The engine is told which partitions are ours, before they are restored."""
+        own = {place.partition for place in assigned if place.topic in self.app.engine.buffers}
+        self.app.engine.assign(own, generation_id)
         await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
 
     @Service.task  # type: ignore[untyped-decorator]
@@ -35,7 +38,7 @@ class SagaRecovery(Recovery):  # type: ignore[misc]
                 return
             self.signal_recovery_start.clear()
             try:
-                await self._wait(self._recover(self._generation_id))
+                await self._wait(ends_process(self._recover)(self._generation_id))
             except RebalanceAgain:
                 self.log.info("another rebalance began during recovery")
             except ServiceStopped:
@@ -48,11 +51,8 @@ class SagaRecovery(Recovery):  # type: ignore[misc]
     async def _recover(self, generation: int) -> None:
         consumer = self.app.consumer
         self._set_recovery_started()
-        partitions = {
-            place.partition for place in consumer.assignment() if place.topic in self.app.engine.buffers
-        }
         try:
-            await self.app.engine.prepare(partitions, generation)
+            await self.app.engine.prepare(generation)
         finally:
             self._set_recovery_ended()
         if self.app.consumer_generation_id != generation:
@@ -66,6 +66,7 @@ class SagaRecovery(Recovery):  # type: ignore[misc]
         self.tables.on_standbys_ready()
         await consumer.perform_seek()
         self.app.on_rebalance_end()
+        partitions = self.app.engine.assignment.partitions
         self.log.info("worker ready with %d partitions of each inbox", len(partitions))
 
 

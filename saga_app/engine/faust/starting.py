@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aiokafka.errors import KafkaError
 
-from saga_app.engine.exits import Exit, die
+from saga_app.engine.exits import Exit, Fatal
 
 if TYPE_CHECKING:
     from saga_app.engine.faust.app import SagaApp
@@ -23,7 +23,7 @@ def connecting(app: "SagaApp") -> Iterator[None]:
     except KafkaError as error:
         if app.client_only or app.producer_only:
             raise
-        die(
+        raise Fatal(
             Exit.BROKER_UNREACHABLE,
             f"{app.settings.broker} answered a moment ago and does not any more ({error}); is the broker running?",
-        )
+        ) from error

@@ -142,7 +142,7 @@ class SagaRouter(Router):  # type: ignore[misc]
         table = self.app.tables.get(table_name)
         if table is None:
             raise NotFound(f"there is no table {table_name}; /table/ lists them")
-        if self.app.engine.generation < 0:
+        if self.app.engine.assignment.held is None:
             raise ServiceUnavailable("this worker is restoring its tables; ask again in a moment")
         if table.data._contains(str(key).encode()):
             return URL(self.app.conf.canonical_url)

@@ -3,11 +3,11 @@
 import logging
 import signal
 import threading
-from typing import Final
+from typing import Final, NoReturn
 
 import faust
 
-from saga_app.engine.exits import Exit, die
+from saga_app.engine.exits import Exit, Fatal, ends_process
 from saga_app.engine.faust.json_lines import log_json
 from saga_app.engine.faust.quiet import quieten
 
@@ -26,11 +26,11 @@ class SagaWorker(faust.Worker):  # type: ignore[misc]
 
     def _schedule_shutdown(self, received: signal.Signals) -> None:
         if not self._signal_stop_time:
-            timer = threading.Timer(
-                LONGEST_STOP,
-                die,
-                (Exit.STOP_TOO_SLOW, f"stopping took more than {LONGEST_STOP:.0f} s; nothing is lost"),
-            )
+            timer = threading.Timer(LONGEST_STOP, ends_process(_too_slow))
             timer.daemon = True
             timer.start()
         super()._schedule_shutdown(received)
+
+
+def _too_slow() -> NoReturn:
+    raise Fatal(Exit.STOP_TOO_SLOW, f"stopping took more than {LONGEST_STOP:.0f} s; nothing is lost")

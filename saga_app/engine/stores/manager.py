@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, NoReturn
 from saga_app import topics
 from saga_app.core.decider import Service
 from saga_app.core.errors import RowsMissing
-from saga_app.engine.exits import Exit, die
+from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.ports import Log
 from saga_app.engine.stores import restore
 from saga_app.engine.stores.changelog import KafkaChangelog
@@ -124,25 +124,30 @@ class StoreManager:
         mark = self.folder / "condemned"
         try:
             if mark.exists() and mark.read_text() == str(error):
-                die(Exit.ROWS_MISSING_AGAIN, f"{error}, although the store was rebuilt; run `saga doctor`")
+                advice = "although the store was rebuilt; run `saga doctor`"
+                raise Fatal(Exit.ROWS_MISSING_AGAIN, f"{error}, {advice}") from error
             for store in self.stores.values():
                 store.path.with_suffix(REBUILD).touch()
             mark.write_text(str(error))
         except OSError as unable:
-            die(Exit.ROWS_MISSING, f"{error}; empty {self.folder} before the next start ({unable})")
-        die(Exit.ROWS_MISSING, f"{error}; the store is rebuilt from the changelogs at the next start")
+            advice = f"empty {self.folder} before the next start ({unable})"
+            raise Fatal(Exit.ROWS_MISSING, f"{error}; {advice}") from error
+        advice = "the store is rebuilt from the changelogs at the next start"
+        raise Fatal(Exit.ROWS_MISSING, f"{error}; {advice}") from error
 
     def rebuild(self, error: StoreDamaged) -> NoReturn:
         """Only this database is thrown away; its changelog has every row."""
         try:
             error.path.with_suffix(REBUILD).touch()
         except OSError as unable:
-            die(Exit.STORE_DAMAGED, f"{error}; remove {error.path} before the next start ({unable})")
-        die(Exit.STORE_DAMAGED, f"{error}; it is rebuilt from its changelog at the next start")
+            advice = f"remove {error.path} before the next start ({unable})"
+            raise Fatal(Exit.STORE_DAMAGED, f"{error}; {advice}") from error
+        advice = "it is rebuilt from its changelog at the next start"
+        raise Fatal(Exit.STORE_DAMAGED, f"{error}; {advice}") from error
 
     def surrender(self, error: DiskFailed) -> NoReturn:
         """A rebuild would not mend it."""
-        die(Exit.DISK_FAILED, str(error))
+        raise Fatal(Exit.DISK_FAILED, str(error)) from error
 
     def _changelog(self, table: str) -> str:
         return topics.changelog(self.settings.app_id, table)

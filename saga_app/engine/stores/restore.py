@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from saga_app.core.retention.low_watermarks import LowWatermarks
+from saga_app.core.row_keys import KeyKind
 from saga_app.core.rows import Tombstone, version_of
 from saga_app.engine.ports import Store, contiguous, row_record
 from saga_app.engine.stores.changelog import Changelog, Logged
@@ -25,7 +26,7 @@ from saga_app.kafka.messages import Outgoing
 #: Keys that are remembered until the last low watermark is known; where there are more, all rows are looked at
 #: once more.
 MOST_KEYS: Final = 100_000
-_CLOSED: Final = b"closed:"
+_CLOSED: Final = KeyKind.CLOSED.prefix
 
 
 class Stale(NamedTuple):
@@ -83,7 +84,7 @@ def _highest(chunk: Iterable[Logged], store: Store, stale: dict[bytes, Stale]) -
 
 def _below_low_watermark(store: Store, keys: Iterable[bytes] | None) -> dict[bytes, bytes]:
     """Tombstones for the rows, of these keys or of all, that must not be there any more."""
-    low_watermarks = LowWatermarks(store.scan(b"low_watermark:"))
+    low_watermarks = LowWatermarks(store.scan(KeyKind.LOW_WATERMARK.prefix))
     if not low_watermarks:
         return {}
     rows = store.scan(b"") if keys is None else ((key, store.get(key) or b"") for key in sorted(keys))

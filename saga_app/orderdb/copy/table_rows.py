@@ -6,6 +6,7 @@ from typing import Any, Final
 from pydantic_core import from_json
 
 from saga_app.core.route import ROUTE
+from saga_app.core.row_keys import order_in, parts_of_balance
 from saga_app.core.rows import Account, JournalRow, OrderRow, Stock, is_closed
 from saga_app.orderdb import schema
 from saga_app.orderdb.copy.batch import RowBatch, RowMapper, word
@@ -16,7 +17,7 @@ SERVICES: Final = {step.journal: step.name.value for step in ROUTE}
 
 def _is_special(message: Any) -> bool:
     """True if it is not the row of an order: a tombstone, a deposit, a delivery, a policy, a segment or a total."""
-    return message.value() is None or b":" in message.key()
+    return message.value() is None or order_in(message.key()) is None
 
 
 def _order(batch: RowBatch, message: Any) -> None:
@@ -76,14 +77,14 @@ def _step_mapper(service: str) -> RowMapper:
 
 
 def _account(batch: RowBatch, message: Any) -> None:
-    customer, _, currency = message.key().decode().rpartition(":")
+    customer, currency = parts_of_balance(message.key().decode())
     row = Account.decode(message.value())
     fields = {"customer_id": customer, "currency": currency, **row._asdict()}
     batch.newest(schema.accounts, (customer, currency), fields)
 
 
 def _stock(batch: RowBatch, message: Any) -> None:
-    warehouse, _, sku = message.key().decode().partition(":")
+    warehouse, sku = parts_of_balance(message.key().decode())
     row = Stock.decode(message.value())
     batch.newest(schema.stock, (warehouse, sku), {"warehouse": warehouse, "sku": sku, **row._asdict()})
 

@@ -127,6 +127,11 @@ def message(place: TP, offset: int, value: Any = b"{}", generation: int = 0) -> 
     )
 
 
+def unguarded(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A method that Faust calls, without the end of the process at a `Fatal`: that comes out of it."""
+    return functools.partial(method.__wrapped__, method.__self__)  # type: ignore[attr-defined]
+
+
 async def until(condition: Callable[[], object], seconds: float = 10) -> None:
     """Returns when the condition holds."""
     async with asyncio.timeout(seconds):

@@ -10,7 +10,7 @@ from faust.types import TP
 
 from saga_app import topics
 from saga_app.engine import engine
-from saga_app.engine.exits import Exit
+from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.faust.consumer import SagaConsumer
 from saga_app.kafka.messages import Batch
 from tests.engine.faust.parts import (
@@ -21,7 +21,9 @@ from tests.engine.faust.parts import (
     our_consumer,
     stock_app,
     stock_consumer,
+    unguarded,
 )
+from tests.support.assigned import hold
 
 PLACE = TP(topics.PAYMENT, 0)
 GENERATION = 3
@@ -30,7 +32,8 @@ GENERATION = 3
 def opened(folder: Path, at: int) -> tuple[SagaConsumer, Commits]:
     """Our consumer, durable and committed up to `at`."""
     consumer, commits = our_consumer(our_app(folder), PLACE)
-    consumer.app.engine.buffers[PLACE.topic].open({0: at}, GENERATION)
+    hold(consumer.app.engine.assignment, GENERATION)
+    consumer.app.engine.buffers[PLACE.topic].open({0: at})
     consumer._last_committed[PLACE] = at
     return consumer, commits
 
@@ -146,15 +149,16 @@ async def test_partitions_are_given_up_after_the_round_that_runs_has_ended(tmp_p
 async def test_a_round_that_does_not_end_when_partitions_are_given_up_ends_the_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ended: list[Exit] = []
     monkeypatch.setattr(engine, "LONGEST_DRAIN", 0.05)
-    monkeypatch.setattr(engine, "die", lambda code, text: ended.append(code))
-    consumer, _ = opened(tmp_path, 5)
+    consumer, commits = opened(tmp_path, 5)
     buffer = consumer.app.engine.buffers[PLACE.topic]
     buffer.deliver(Batch(0, 5, 9, GENERATION, []))
     await buffer.take()
-    await consumer.wait_empty()
-    assert ended == [Exit.REVOKE_TOO_SLOW]
+    buffer.done(0, 5, 7, GENERATION)
+    with pytest.raises(Fatal) as ended:
+        await unguarded(consumer.wait_empty)()
+    assert ended.value.exit is Exit.REVOKE_TOO_SLOW
+    assert commits == []
 
 
 @in_a_loop
@@ -307,11 +311,11 @@ async def test_reading_starts_at_the_committed_offset_and_commits_nothing_before
 
     async def begin(offsets: dict[tuple[str, int], int | None], generation: int) -> None:
         begun.append((offsets, generation))
-        consumer.app.engine.buffers[PLACE.topic].open({0: 42}, generation)
+        consumer.app.engine.buffers[PLACE.topic].open({0: 42})
 
     consumer.committed = committed  # type: ignore[method-assign]
     consumer.app.engine.begin = begin  # type: ignore[method-assign,assignment]
-    consumer.app.consumer_generation_id = GENERATION
+    consumer.app.engine.assign({0}, GENERATION)
     await consumer.perform_seek()
     assert begun == [({(PLACE.topic, 0): 42}, GENERATION)]
     assert await consumer.commit() is False and commits == []
@@ -326,7 +330,6 @@ async def test_nothing_is_committed_between_giving_up_partitions_and_the_next_as
 ) -> None:
     consumer, commits = opened(tmp_path, 5)
     app = consumer.app
-    app.consumer_generation_id = GENERATION
     await consumer.wait_empty()
     app.engine.buffers[PLACE.topic].durable[0] = 6
     assert await consumer.commit() is False, "aiokafka answers its refusal by forgetting its membership"
@@ -335,10 +338,13 @@ async def test_nothing_is_committed_between_giving_up_partitions_and_the_next_as
         return {PLACE: 6}
 
     async def begin(places: object, generation: int) -> None:
-        app.engine.generation = generation
+        assert app.engine.assignment.hold(generation)
 
     consumer.committed = committed  # type: ignore[method-assign]
     app.engine.begin = begin  # type: ignore[assignment,method-assign]
+    await consumer.perform_seek()
+    assert await consumer.commit() is False, "nothing is assigned yet"
+    app.engine.assign({0}, GENERATION + 1)
     await consumer.perform_seek()
     app.engine.buffers[PLACE.topic].durable[0] = 7
     assert await consumer.commit() is True

@@ -8,15 +8,17 @@ import asyncio
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 from faust.types import TP
 from mode import Service
 
 from saga_app import topics
 from saga_app.engine.faust.consumer import SagaConsumer
+from saga_app.engine.stores.manager import Superseded
 from saga_app.kafka.messages import Batch, Message
 from tests.engine.faust.parts import in_a_loop, our_app, our_consumer, stock_app, stock_consumer, until
+from tests.support.assigned import hold
 
 PLACE = TP(topics.PAYMENT, 0)
 GENERATION = 3
@@ -51,7 +53,7 @@ def records(start: int, end: int) -> dict[TP, list[Any]]:
 def delivering(folder: Path) -> tuple[SagaConsumer, list[Any]]:
     """Our consumer at a generation, and what it hands to Faust."""
     consumer, _ = our_consumer(our_app(folder), PLACE)
-    consumer.app.engine.generation = GENERATION
+    hold(consumer.app.engine.assignment, GENERATION)
     handed: list[Any] = []
 
     async def callback(event: Any) -> None:
@@ -122,11 +124,14 @@ async def test_a_batch_that_was_fetched_before_a_rebalance_is_not_delivered(tmp_
 @in_a_loop
 async def test_a_batch_is_not_decided_after_its_partition_was_given_up(tmp_path: Path) -> None:
     consumer, _ = our_consumer(our_app(tmp_path), PLACE)
-    buffer = consumer.app.engine.buffers[PLACE.topic]
-    buffer.open({0: 0}, GENERATION)
+    engine = consumer.app.engine
+    buffer = engine.buffers[PLACE.topic]
+    hold(engine.assignment, GENERATION)
+    buffer.open({0: 0})
     buffer.deliver(batch(0, 5))
-    consumer.app.engine.suspend(GENERATION)
-    buffer.open({0: 0}, GENERATION + 1)
+    engine.suspend()
+    hold(engine.assignment, GENERATION + 1)
+    buffer.open({0: 0})
     buffer.deliver(batch(0, 5))
     buffer.deliver(batch(0, 9, GENERATION + 1))
     assert [each.end for each in await buffer.take()] == [9]
@@ -141,8 +146,8 @@ async def test_nothing_is_read_before_the_restore_is_over_and_the_queues_are_cle
     consumer, _ = our_consumer(app, PLACE)
     steps: list[str] = []
 
-    async def prepare(partitions: set[int], generation: int) -> None:
-        assert partitions == {0}
+    async def prepare(generation: int) -> None:
+        assert app.engine.assignment.partitions == {0}
         steps.append("restored")
 
     async def begin(committed: object, generation: int) -> None:
@@ -151,13 +156,15 @@ async def test_nothing_is_read_before_the_restore_is_over_and_the_queues_are_cle
     async def committed(places: object) -> dict[TP, int]:
         return {PLACE: 0}
 
-    app.engine.prepare = prepare  # type: ignore[assignment]
+    app.engine.prepare = prepare  # type: ignore[method-assign]
     app.engine.begin = begin  # type: ignore[method-assign]
     consumer.committed = committed  # type: ignore[method-assign,assignment]
     app.flow_control.clear = lambda: steps.append("cleared")
     app._fetcher.maybe_start = _nothing
     app.consumer_generation_id = GENERATION
     app.on_rebalance_start()
+    changelog = TP("saga-payments-changelog", 1)
+    await app.tables.recovery.on_rebalance({PLACE, changelog}, set(), {PLACE, changelog}, GENERATION)
     await app.tables.recovery._recover(GENERATION)
     assert steps == ["restored", "cleared", "reading"]
     assert not app.rebalancing and not app.tables.recovery.in_recovery
@@ -169,13 +176,13 @@ async def test_nothing_is_read_where_another_rebalance_came_during_the_restore(t
     our_consumer(app, PLACE)
     steps: list[str] = []
 
-    async def prepare(partitions: set[int], generation: int) -> None:
+    async def prepare(generation: int) -> None:
         app.consumer_generation_id = GENERATION + 1
 
     async def begin(committed: object, generation: int) -> None:
         steps.append("reading")
 
-    app.engine.prepare = prepare  # type: ignore[assignment]
+    app.engine.prepare = prepare  # type: ignore[method-assign]
     app.engine.begin = begin  # type: ignore[method-assign]
     app.consumer_generation_id = GENERATION
     await app.tables.recovery._recover(GENERATION)
@@ -190,11 +197,11 @@ async def test_another_rebalance_starts_the_restore_again(tmp_path: Path) -> Non
     recovery = app.tables.recovery
     prepared: list[int] = []
 
-    async def prepare(partitions: set[int], generation: int) -> None:
+    async def prepare(generation: int) -> None:
         prepared.append(generation)
         await asyncio.sleep(60)
 
-    app.engine.prepare = prepare  # type: ignore[assignment]
+    app.engine.prepare = prepare  # type: ignore[method-assign]
     running = asyncio.ensure_future(recovery._restart_recovery.fun(recovery))
     for generation in (GENERATION, GENERATION + 1):
         recovery._generation_id = app.consumer_generation_id = generation
@@ -265,15 +272,32 @@ async def test_a_generation_that_was_given_up_is_restored_again_only_when_it_is_
 ) -> None:
     app = our_app(tmp_path)
     our_consumer(app, PLACE)
-    engine, prepared = app.engine, []
+    engine = app.engine
+    restored: list[object] = []
+    engine.store_manager.keep = restored.append  # type: ignore[assignment,method-assign]
+    engine.store_manager.restore = _overtaken  # type: ignore[method-assign]
+    engine.assign({0}, GENERATION)
+    engine.suspend()
+    await engine.prepare(GENERATION)
+    assert restored == [], "another worker may own the partitions"
+    engine.assign({0}, GENERATION)
+    await engine.prepare(GENERATION)
+    assert restored == [[0]]
 
-    async def prepare(wanted: list[int], generation: int) -> None:
-        prepared.append(generation)
 
-    engine._prepare = prepare  # type: ignore[method-assign]
-    engine.suspend(GENERATION)
-    await engine.prepare({0}, GENERATION)
-    assert prepared == [], "another worker may own the partitions"
-    engine.take(GENERATION)
-    await engine.prepare({0}, GENERATION)
-    assert prepared == [GENERATION]
+def _overtaken(partitions: object, goes_on: object) -> NoReturn:
+    raise Superseded
+
+
+@in_a_loop
+async def test_nothing_is_read_where_partitions_were_given_up_after_the_restore(tmp_path: Path) -> None:
+    consumer, _ = our_consumer(our_app(tmp_path), PLACE)
+    engine = consumer.app.engine
+    engine._positions = dict  # type: ignore[assignment,method-assign]
+    engine.assign({0}, GENERATION)
+    engine.suspend()
+    await engine.begin({(PLACE.topic, 0): 5}, GENERATION)
+    assert engine.durable == {}
+    engine.assign({0}, GENERATION + 1)
+    await engine.begin({(PLACE.topic, 0): 5}, GENERATION)
+    assert engine.durable == {}, "these are not restored yet"

@@ -17,6 +17,7 @@ from saga_app.engine.inbox_buffer import InboxBuffer
 from saga_app.local.broker import Broker
 from saga_app.settings import PROFILES
 from tests.engine.faust.parts import in_a_loop, make_topics, message, our_app, unique
+from tests.support.assigned import hold
 
 pytestmark = pytest.mark.live
 
@@ -83,8 +84,9 @@ async def test_what_is_durable_is_committed_before_partitions_are_given_up(
     app = our_app(tmp_path, kafka.address, unique("saga"))
     async with member(app, place) as joined:
         generation = await joined.generations.get()
-        buffer = app.engine.buffers[place.topic] = InboxBuffer(place.topic)
-        buffer.open({0: 0}, generation)
+        buffer = app.engine.buffers[place.topic] = InboxBuffer(place.topic, app.engine.assignment)
+        hold(app.engine.assignment, generation)
+        buffer.open({0: 0})
         buffer.done(0, 0, 8, generation)
         await joined.joins_again()
         assert await joined.committed() == 8

@@ -20,7 +20,7 @@ from faust.types import TP
 from saga_app import topics
 from saga_app.engine.deadlines import DeadlineTimer
 from saga_app.engine.engine import Engine
-from saga_app.engine.exits import Exit
+from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.faust.app import SagaApp
 from saga_app.engine.producer import DeliveryFailed
 from saga_app.engine.retention import Ages, RetentionTimer
@@ -194,10 +194,12 @@ async def test_what_an_overtaken_restore_loaded_late_is_forgotten(kafka: Broker,
         load(partitions)
 
     engine._load_deadlines = load_late
-    overtaken = asyncio.create_task(engine.prepare([0, 1], 1))
+    engine.assign([0, 1], 1)
+    overtaken = asyncio.create_task(engine.prepare(1))
     assert await asyncio.to_thread(loading.wait, 10)
-    engine.suspend(1)
-    following = asyncio.create_task(engine.prepare([0], 2))
+    engine.suspend()
+    engine.assign([0], 2)
+    following = asyncio.create_task(engine.prepare(2))
     released.set()
     await overtaken
     await following
@@ -235,21 +237,15 @@ def made_again(address: str, name: str) -> None:
 
 
 @in_a_loop
-async def test_a_repair_that_fails_ends_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_repair_that_fails_ends_the_process(tmp_path: Path) -> None:
     engine = our_app(tmp_path).engine
-    ended: list[Exit] = []
-
-    def die(code: Exit, text: str) -> None:
-        ended.append(code)
-        raise SystemExit(code)
 
     async def fails(found: object, generation: int) -> None:
         raise DeliveryFailed("payments changelog")
 
-    monkeypatch.setattr("saga_app.engine.engine.die", die)
     engine.store_manager.restore = lambda partitions, goes_on: {}  # type: ignore[method-assign]
     engine.store_manager.repair = fails  # type: ignore[assignment,method-assign]
-    engine._preparing = 3
-    with pytest.raises(SystemExit):
-        await engine._prepare([0], 3)
-    assert ended == [Exit.RESTORE_FAILED]
+    engine.assign([0], 3)
+    with pytest.raises(Fatal) as ended:
+        await engine._prepare(3)
+    assert ended.value.exit is Exit.RESTORE_FAILED

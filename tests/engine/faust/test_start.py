@@ -15,32 +15,11 @@ from aiokafka.errors import KafkaConnectionError
 from confluent_kafka.admin import AdminClient
 
 from saga_app import topics
-from saga_app.engine.exits import Exit
+from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.faust import app as override
-from saga_app.engine.faust import starting
-from saga_app.engine.watchdog import Watchdog
 from saga_app.kafka.topic_admin import BrokerUnreachable, TopicsWrong
 from saga_app.local.broker import Broker
-from tests.engine.faust.parts import NO_BROKER, in_a_loop, make_topics, our_app, stock_app, unique
-
-
-class Ended(Exception):
-    """In place of the end of the process."""
-
-
-@pytest.fixture
-def ended(monkeypatch: pytest.MonkeyPatch) -> list[Exit]:
-    """The exit codes; and no watchdog is started."""
-    codes: list[Exit] = []
-
-    def die(code: Exit, text: str) -> None:
-        codes.append(code)
-        raise Ended(text)
-
-    monkeypatch.setattr(override, "die", die)
-    monkeypatch.setattr(starting, "die", die)
-    monkeypatch.setattr(Watchdog, "start", lambda watchdog: None)
-    return codes
+from tests.engine.faust.parts import NO_BROKER, in_a_loop, make_topics, our_app, stock_app, unguarded, unique
 
 
 @pytest.mark.parametrize(
@@ -49,44 +28,43 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> list[Exit]:
 )
 @in_a_loop
 async def test_a_worker_that_cannot_have_its_topics_ends_before_it_subscribes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ended: list[Exit], error: Exception, code: Exit
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, code: Exit
 ) -> None:
     def ensure(*args: Any) -> None:
         raise error
 
     monkeypatch.setattr("saga_app.kafka.topic_admin.ensure", ensure)
-    with pytest.raises(Ended):
-        await our_app(tmp_path).on_first_start()
-    assert ended == [code]
+    app = our_app(tmp_path)
+    with pytest.raises(Fatal) as ended:
+        await unguarded(app.on_first_start)()
+    assert ended.value.exit is code
+    assert app.watchdog is None
 
 
 @in_a_loop
-async def test_a_worker_whose_broker_goes_away_while_it_starts_says_so(
-    tmp_path: Path, ended: list[Exit]
-) -> None:
+async def test_a_worker_whose_broker_goes_away_while_it_starts_says_so(tmp_path: Path) -> None:
     app = our_app(tmp_path)
     for starts in (app.producer, app.consumer._thread):
-        with pytest.raises(Ended, match=NO_BROKER):
-            await starts.on_start()
-    assert ended == [Exit.BROKER_UNREACHABLE] * 2
+        with pytest.raises(Fatal, match=NO_BROKER) as ended:
+            await unguarded(starts.on_start)()
+        assert ended.value.exit is Exit.BROKER_UNREACHABLE
     await app.producer._producer.stop()
     await app.consumer._thread._consumer.stop()
 
 
 @in_a_loop
-async def test_what_is_no_worker_has_the_error_of_its_broker(tmp_path: Path, ended: list[Exit]) -> None:
+async def test_what_is_no_worker_has_the_error_of_its_broker(tmp_path: Path) -> None:
     app = our_app(tmp_path)
     app.producer_only = True
     with pytest.raises(KafkaConnectionError):
         await app.producer.on_start()
-    assert ended == []
     await app.producer._producer.stop()
 
 
 @pytest.mark.live
 @in_a_loop
 async def test_a_changelog_with_other_partitions_is_found_at_the_start(
-    kafka: Broker, tmp_path: Path, ended: list[Exit], monkeypatch: pytest.MonkeyPatch
+    kafka: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = our_app(tmp_path, kafka.address, unique("saga"), partitions=2)
     changelog = f"{app.settings.app_id}-orders-changelog"
@@ -95,9 +73,9 @@ async def test_a_changelog_with_other_partitions_is_found_at_the_start(
     monkeypatch.setattr(
         override, "wanted", lambda *args: [each for each in topics.wanted(*args) if "changelog" in each.name]
     )
-    with pytest.raises(Ended, match=f"{changelog} has 3 partitions, not 2"):
-        await app.on_first_start()
-    assert ended == [Exit.TOPICS_WRONG]
+    with pytest.raises(Fatal, match=f"{changelog} has 3 partitions, not 2") as ended:
+        await unguarded(app.on_first_start)()
+    assert ended.value.exit is Exit.TOPICS_WRONG
     admin = AdminClient({"bootstrap.servers": kafka.address, "log_level": 0})
     assert f"{app.settings.app_id}-stock-changelog" not in admin.list_topics(timeout=10).topics
 

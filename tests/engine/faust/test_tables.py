@@ -30,6 +30,7 @@ from saga_app.engine.faust.app import SagaApp
 from saga_app.engine.faust.tables import ReadOnly
 from saga_app.engine.stores.rocks import Memory, RocksStore
 from tests.engine.faust.parts import NO_BROKER, in_a_loop, message, our_app, stock_app
+from tests.support.assigned import hold
 
 PARTITIONS = 8
 ROW = b'{"version":7,"status":"OPEN"}'
@@ -72,7 +73,7 @@ class Elsewhere:
 def serving(folder: Path) -> SagaApp:
     """Our application after a restore."""
     app = our_app(folder, partitions=PARTITIONS)
-    app.engine.generation = 3
+    hold(app.engine.assignment, 3)
     return app
 
 

@@ -8,7 +8,6 @@ import pytest
 from confluent_kafka import KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from saga_app.engine.stores import changelog
 from saga_app.engine.stores.changelog import KafkaChangelog
 from saga_app.kafka import chunks, offsets
 from saga_app.local.broker import Broker
@@ -184,6 +183,6 @@ def test_an_error_that_passes_does_not_end_reading() -> None:
 
 
 def test_reading_gives_up_where_no_row_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(changelog, "PATIENCE", 1.0)
+    monkeypatch.setattr(chunks, "PATIENCE", 1.0)
     with pytest.raises(TimeoutError, match="is the broker up"):
         offsets_of(Fetching(), 3)

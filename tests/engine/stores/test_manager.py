@@ -1,14 +1,12 @@
 """What a worker does about rows that are missing, damaged databases and a failing disk: it ends, and leaves a mark."""
 
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
 from saga_app.core.decider import Service
 from saga_app.core.errors import RowsMissing
-from saga_app.engine.exits import Exit
-from saga_app.engine.stores import manager as library_module
+from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.stores.errors import DiskFailed, StoreDamaged
 from saga_app.engine.stores.manager import StoreManager, Superseded
 from saga_app.engine.stores.rocks import Memory, RocksStore
@@ -19,16 +17,8 @@ from tests.support.given import PAYMENT
 ROW = {b"a": b'{"version":1}'}
 
 
-class Ended(Exception):
-    """The process would be gone."""
-
-
 @pytest.fixture
-def store_manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StoreManager:
-    def die(code: Exit, message: str) -> NoReturn:
-        raise Ended(code, message)
-
-    monkeypatch.setattr(library_module, "die", die)
+def store_manager(tmp_path: Path) -> StoreManager:
     store_manager = StoreManager(Settings(data_dir_text=str(tmp_path)), [])
     store_manager._memory = Memory()
     return store_manager
@@ -54,12 +44,11 @@ def end(store_manager: StoreManager, error: Exception) -> None:
 
 def ended(store_manager: StoreManager, error: Exception) -> tuple[Exit, str]:
     """The exit code and the last words after this error."""
-    with pytest.raises(Ended) as how:
+    with pytest.raises(Fatal) as how:
         end(store_manager, error)
     for store in store_manager.stores.values():
         store.close()
-    code, message = how.value.args
-    return code, message
+    return how.value.exit, how.value.text
 
 
 def test_rows_that_are_missing_condemn_the_whole_store(store_manager: StoreManager) -> None:
@@ -128,7 +117,7 @@ def test_a_database_that_cannot_be_closed_ends_the_worker(
         raise DiskFailed("no room")
 
     monkeypatch.setattr(store, "close", fails)
-    with pytest.raises(Ended, match="no room"):
+    with pytest.raises(Fatal, match="no room"):
         store_manager.close()
 
 

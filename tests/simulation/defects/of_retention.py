@@ -9,7 +9,8 @@ from saga_app.core import checkout
 from saga_app.core.decider import Decision, Position, Put, Rows, Verdict
 from saga_app.core.records import OrdersEvicted, SegmentsClosed
 from saga_app.core.retention import eviction, segments
-from saga_app.core.retention.rows import LowWatermark, low_watermark_key
+from saga_app.core.retention.rows import LowWatermark
+from saga_app.core.row_keys import low_watermark_key
 from saga_app.core.rows import ClosedOrder, OrderRow, Tombstone
 from saga_app.engine import retention as timer
 from saga_app.engine import round as rounds
@@ -98,7 +99,7 @@ def a_replay_takes_evicted_orders_for_new_ones(patch: pytest.MonkeyPatch) -> Non
     def never(row: OrderRow | ClosedOrder | None, at: Position, rows: Rows) -> bool:
         return False
 
-    patch.setattr(checkout, "_is_settled", never)
+    patch.setattr(checkout, "evicted_since", never)
 
 
 def a_closing_takes_younger_rows(patch: pytest.MonkeyPatch) -> None:

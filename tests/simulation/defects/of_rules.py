@@ -124,7 +124,7 @@ def a_do_wins_over_an_earlier_undo(patch: pytest.MonkeyPatch) -> None:
 def money_is_float(patch: pytest.MonkeyPatch) -> None:
     """Money is Decimal, and never a float."""
 
-    def added(self: Account, version: int, amount: str | int) -> Account:
+    def added(self: Account, version: int, amount: Decimal | int) -> Account:
         return Account(version, self.deposited, Decimal(float(self.balance) + float(amount)))
 
     patch.setattr(Account, "moved", added)
@@ -137,7 +137,7 @@ def deposits_share_their_ids_with_orders(patch: pytest.MonkeyPatch) -> None:
         if not isinstance(record, FundsDeposited):
             return supply(self, record, at, rows)
         account = f"{record.customer_id}:{record.currency}"
-        moves: Moves = {account: str(record.amount)}
+        moves: Moves = {account: record.amount}
         return self._deposits.decide(record.deposit_id, digest(repr(moves).encode()), moves, at, rows)
 
     supply = payment.Payment.supply
@@ -167,7 +167,7 @@ def stock_may_be_sold_twice(patch: pytest.MonkeyPatch) -> None:
 def tries_are_not_raised(patch: pytest.MonkeyPatch) -> None:
     """Every deadline that is not stale raises `tries`."""
 
-    def changed(row: Any, record: Record, to: Any, at: Position) -> Any:
+    def changed(row: Any, record: checkout.AboutOrder, to: Any, at: Position) -> Any:
         return change(row, record, to, at)._replace(tries=row.tries)
 
     change = checkout._changed

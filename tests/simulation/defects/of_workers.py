@@ -14,7 +14,7 @@ def what_is_fetched_is_committed(patch: pytest.MonkeyPatch) -> None:
 
     def hasty(self: InboxBuffer, batch: Batch) -> None:
         deliver(self, batch)
-        if batch.generation == self._generation:
+        if self.is_current(batch.generation):
             self.durable[batch.partition] = batch.end
 
     deliver = InboxBuffer.deliver
@@ -26,8 +26,10 @@ def batches_of_an_earlier_generation_are_decided(patch: pytest.MonkeyPatch) -> N
     """A batch of an earlier generation is dropped."""
 
     def greedy(self: InboxBuffer, batch: Batch) -> None:
-        self._waiting.append(batch._replace(generation=self._generation))
-        self._arrived.set()
+        held = self._assignment.held
+        if held is not None:
+            self._waiting.append(batch._replace(generation=held))
+            self._arrived.set()
 
     patch.setattr(InboxBuffer, "deliver", greedy)
 

@@ -1,0 +1,127 @@
+"""Keys of rows: made, taken apart and told apart here, and nowhere else.
+
+No id has a colon. The key of an order's row is its id. Every other row of a journal has a key that begins with a kind
+and a colon, for example `deposit:CUSTOMER:ID`. A balance has the key `CUSTOMER:CURRENCY` or `WAREHOUSE:SKU`: it stands
+in a table of its own, so a customer may have the name of a kind.
+"""
+
+from enum import StrEnum
+from functools import lru_cache
+
+
+class KeyKind(StrEnum):
+    """Rows of a journal that are not rows of orders; the value begins their keys."""
+
+    DEPOSIT = "deposit"
+    DELIVERY = "delivery"
+    POLICY = "policy"
+    SEGMENT = "segment"
+    CLOSED = "closed"
+    LOW_WATERMARK = "low_watermark"
+    EVICTED = "evicted"
+
+    prefix: bytes
+
+    def __init__(self, name: str) -> None:
+        #: All keys of this kind begin with these bytes; a store can be scanned by them.
+        self.prefix = f"{name}:".encode()
+
+
+_KINDS = {kind.value: kind for kind in KeyKind}
+_MILESTONES = (KeyKind.LOW_WATERMARK.prefix, KeyKind.CLOSED.prefix)
+
+
+def kind_of(key: str) -> KeyKind | None:
+    """The kind of this key of a journal; None for the key of an order, and for a kind that is not known here."""
+    name, colon, _ = key.partition(":")
+    return _KINDS.get(name) if colon else None
+
+
+def is_order_key(key: str) -> bool:
+    """True if this key of a journal is the id of an order."""
+    return ":" not in key
+
+
+def order_in(key: bytes) -> str | None:
+    """The id of the order that this row of a journal is about; None for every other row, and for a balance."""
+    return None if b":" in key else key.decode()
+
+
+def is_supply_key(key: str) -> bool:
+    """True if this row of a journal brings money or stock: a deposit or a delivery."""
+    return kind_of(key) in (KeyKind.DEPOSIT, KeyKind.DELIVERY)
+
+
+def is_milestone(key: bytes) -> bool:
+    """True if all rows that a round writes to this journal before this one must be durable first."""
+    return key.startswith(_MILESTONES)
+
+
+def deposit_key(customer_id: str, deposit_id: str) -> str:
+    """Two customers may have deposits with the same id."""
+    return f"{KeyKind.DEPOSIT}:{customer_id}:{deposit_id}"
+
+
+def delivery_key(warehouse: str, delivery_id: str) -> str:
+    """Two warehouses may have deliveries with the same id."""
+    return f"{KeyKind.DELIVERY}:{warehouse}:{delivery_id}"
+
+
+def policy_key(policy_id: str) -> str:
+    """A change of a rule's parameters."""
+    return f"{KeyKind.POLICY}:{policy_id}"
+
+
+def segment_key(number: int) -> str:
+    """The orders of one segment; keys sort by their numbers."""
+    return f"{KeyKind.SEGMENT}:{number:016d}"
+
+
+def closed_key(below: int) -> str:
+    """The segments that one record closed, by the number below which they are; keys sort by it."""
+    return f"{KeyKind.CLOSED}:{below:016d}"
+
+
+def low_watermark_key(partition: int) -> str:
+    """The low watermark of a checkout partition, in any journal."""
+    return f"{KeyKind.LOW_WATERMARK}:{partition}"
+
+
+def number_in(key: str) -> int:
+    """The number that ends the key of a segment, of segments that one record closed, or of a low watermark."""
+    return int(key.rpartition(":")[2])
+
+
+def evicted_total_key(balance_key: str) -> str:
+    """The total of a balance, for orders that are evicted."""
+    return f"{KeyKind.EVICTED}:{balance_key}"
+
+
+def balance_in(total_key: str) -> str:
+    """The key of the balance that this total is about."""
+    return total_key.partition(":")[2]
+
+
+def balance_key(owner: str, unit: str) -> str:
+    """A customer and a currency, or a warehouse and a SKU."""
+    return f"{owner}:{unit}"
+
+
+def parts_of_balance(key: str) -> tuple[str, str]:
+    """The owner and the unit; `ValueError` if this is no key of a balance."""
+    owner, colon, unit = key.partition(":")
+    if not colon:
+        raise ValueError(f"{key!r} is no key of a balance")
+    return owner, unit
+
+
+def segment_name(partition: int, number: int) -> str:
+    """The name of a segment in rows and records; its number counts within a checkout partition."""
+    return f"{partition}:{number}"
+
+
+@lru_cache(maxsize=1_024)
+def parts_of(segment: str) -> tuple[int, int]:
+    """The checkout partition and the number of a segment's name; many orders in a row are of the same few."""
+    partition, _, number = segment.partition(":")
+    return int(partition), int(number)

@@ -1,0 +1,40 @@
+"""`saga` commands on a scene, as people type them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.live.scene import Scene
+from tests.live.worker import ROOT, environment
+from tests.support.ports import free_port
+
+SAGA = str(Path(sys.executable).with_name("saga"))
+
+
+class Done(NamedTuple):
+    """What a command answered."""
+
+    code: int
+    out: str
+    error: str
+
+
+def start(scene: Scene, *words: str) -> "subprocess.Popen[str]":
+    """Starts one command, as people type it."""
+    settings = environment(scene.broker, scene.folder / "nothing", free_port(), SAGA_APP_ID=scene.app_id)
+    pipe = subprocess.PIPE
+    return subprocess.Popen([SAGA, *words], env=settings, cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
+
+
+def saga(scene: Scene, *words: str) -> Done:
+    """One command and its end."""
+    process = start(scene, *words)
+    out, error = process.communicate(timeout=120)
+    return Done(process.returncode, out, error)
+
+
+def invariants(done: Done) -> dict[str, Any]:
+    """The lines of `saga audit --json`, by invariant."""
+    return {line["invariant"]: line for line in map(json.loads, done.out.splitlines())}

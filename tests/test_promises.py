@@ -1,0 +1,60 @@
+"""What is promised is tried before each commit; what is not tried then is listed, with the reason."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parent.parent
+TESTS: Final = sorted((ROOT / "tests").rglob("test_*.py"))
+#: Promises that only running processes can keep. A test that is marked with one tries it before each commit.
+PROMISES: Final = (
+    "the four endings",
+    "kill -9",
+    "a rebalance",
+    "a zombie",
+    "dead letters",
+    "a dead letter sent again",
+    "a cancellation",
+    "a stop in order",
+    "an audit",
+    "metrics",
+    "plain Faust",
+    "pages of a worker",
+    "pages in a real browser",
+    "both databases",
+)
+
+
+def marks_of_all(module: ast.Module) -> str:
+    """The marks that a module puts on all its tests, as they are written."""
+    return "".join(
+        ast.unparse(each)
+        for each in module.body
+        if isinstance(each, ast.Assign) and ast.unparse(each.targets[0]) == "pytestmark"
+    )
+
+
+def tried() -> Iterator[str]:
+    """The promises that are tried by tests that are not slow."""
+    for path in TESTS:
+        module = ast.parse(path.read_text("utf-8"))
+        for test in module.body:
+            if isinstance(test, ast.FunctionDef) and "mark.slow" not in marks_of_all(module):
+                marks = [ast.unparse(each) for each in test.decorator_list]
+                if not any(each.startswith("pytest.mark.slow") for each in marks):
+                    yield from re.findall(r"pytest\.mark\.promise\('(.+?)'\)", " ".join(marks))
+
+
+def test_every_promise_is_tried_once_before_each_commit() -> None:
+    assert sorted(tried()) == sorted(PROMISES)
+
+
+def test_what_is_slow_is_listed_with_its_reason() -> None:
+    """In one table: files, and why some or all of their tests do not run before each commit."""
+    page = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    rows = re.findall(r"^\| (`tests/.+`) \| \S", page, re.MULTILINE)
+    listed = [name for row in rows for name in re.findall(r"`(\S+)`", row)]
+    marked = [path for path in TESTS if re.search(r"\bmark\.slow\(\s*\"", path.read_text("utf-8"))]
+    assert sorted(listed) == [str(each.relative_to(ROOT)) for each in marked]
