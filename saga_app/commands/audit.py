@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from saga_app.audit.checkpoints.checkpoint import Checkpoint, Refused
-from saga_app.audit.checkpoints.folder import Busy, Draft, latest
+from saga_app.audit.checkpoints.folder import FolderLocked, NewCheckpoint, latest
 from saga_app.audit.cuts import AsOf, CannotTell
 from saga_app.audit.findings import Findings
 from saga_app.audit.report import as_json as for_machines
@@ -82,14 +82,14 @@ def audit(
 
     settings = Settings.read()
     require(settings)
-    with _failing(), nullcontext() if folder is None else Draft(folder) as draft:
+    with _failing(), nullcontext() if folder is None else NewCheckpoint(folder) as draft:
         base = None if folder is None else latest(folder)
         if base is not None:
             show(base_as_json(base), base_in_words(base), as_json=as_json)
         began = time.monotonic()
         to = None if draft is None or at is not None else draft.path
         findings = auditing.audit(
-            settings, data_dirs, at, jobs, lambda words: _tell(words, as_json), base=base, draft=to
+            settings, data_dirs, at, jobs, lambda words: _tell(words, as_json), base=base, target=to
         )
         known = 0 if base is None else base.manifest.records
         _report(findings, findings.figures["I8"]["records"] - known, time.monotonic() - began, as_json)
@@ -104,7 +104,7 @@ def _failing() -> Iterator[None]:
     """What a checkpoint can meet, in one line."""
     try:
         yield
-    except (CannotTell, Refused, Busy) as error:
+    except (CannotTell, Refused, FolderLocked) as error:
         raise Failed(str(error)) from error
     except OSError as error:
         raise Failed(f"{error.filename}: {error.strerror}; no checkpoint was written") from error
@@ -142,7 +142,7 @@ def _report(findings: Findings, records: int, seconds: float, as_json: bool) -> 
     )
 
 
-def _publish(draft: Draft, as_json: bool) -> None:
+def _publish(draft: NewCheckpoint, as_json: bool) -> None:
     if not draft.is_whole:
         raise Failed("no checkpoint was written: not all could be checked, see the lines above")
     path = draft.publish()

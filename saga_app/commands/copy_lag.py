@@ -31,9 +31,10 @@ class Behind(NamedTuple):
 @with_sql
 def behind_topics(settings: Settings) -> dict[str, int]:
     """Of each topic the records that are not in the database yet. `NoOrders` where there is none."""
-    from saga_app.orderdb.queries import lag, orders
+    from saga_app.orderdb.copy.source_topics import SourceAdmin
+    from saga_app.orderdb.queries import reading
 
-    return lag.behind(settings, asyncio.run(orders.asked(settings, orders.progress)))
+    return SourceAdmin(settings).lag(asyncio.run(reading.ask(settings, reading.positions)))
 
 
 async def in_background(settings: Settings) -> Behind:

@@ -10,7 +10,7 @@ import click
 from saga_app.commands.letter_options import chosen, must_exist
 from saga_app.commands.render.output import as_json, show, told
 from saga_app.dead_letters import pretty
-from saga_app.dead_letters.filters import Choice
+from saga_app.dead_letters.filters import LetterFilter
 from saga_app.dead_letters.format import LetterId
 from saga_app.dead_letters.letter import Letter, Replay, text
 from saga_app.dead_letters.reader import Letterbox
@@ -36,7 +36,9 @@ Replays = Mapping[LetterId, list[Replay]]
 @click.option("--count", is_flag=True, help="Only how many there are of each kind.")
 @as_json
 @told
-def dead_letters(choice: Choice, unreplayed: bool, limit: int | None, count: bool, as_json: bool) -> None:
+def dead_letters(
+    choice: LetterFilter, unreplayed: bool, limit: int | None, count: bool, as_json: bool
+) -> None:
     """List the records that could not be applied, and why; with an ID, show that one whole.
 
     \b
@@ -117,7 +119,7 @@ def _count(kinds: Counter[tuple[str, str]], *, as_json: bool) -> None:
         click.echo(_summary(kinds, kinds.total()))
 
 
-def _show_whole(choice: Choice, found: list[Letter], replays: Replays, *, as_json: bool) -> None:
+def _show_whole(choice: LetterFilter, found: list[Letter], replays: Replays, *, as_json: bool) -> None:
     must_exist(choice, [letter.id for letter in found])
     for letter in found:
         again = replays.get(letter.id, [])

@@ -41,13 +41,13 @@ def history(order_id: str, folder: Path | None, rows: bool, as_json: bool) -> No
     inbox was cut (SAGA_INBOX_RETENTION), the first lines say what is not told.
     """
     # Only here: it loads the agents, and Faust with them.
-    from saga_app.audit.history.describe import before_in_words, in_words
-    from saga_app.audit.history.history import history as read
+    from saga_app.audit.history.describe import in_words, truncated_in_words
+    from saga_app.audit.history.reader import read_history
 
     settings = Settings.read()
     require(settings)
     try:
-        events, before = read(settings, order_id, None if folder is None else latest(folder))
+        events, before = read_history(settings, order_id, None if folder is None else latest(folder))
     except Refused as error:
         raise Failed(str(error)) from error
     if not events and not any(each.row for each in before):
@@ -56,7 +56,7 @@ def history(order_id: str, folder: Path | None, rows: bool, as_json: bool) -> No
             f"order {order_id} was never placed{cut}; `saga dead-letters` shows what could not be taken"
         )
     for each in before:
-        show(each.as_json(), before_in_words(each), as_json=as_json)
+        show(each.as_json(), truncated_in_words(each), as_json=as_json)
     place = max((len(where(event)) for event in events), default=0)
     for event in events:
         words = f"{written(event.time)}  {where(event):<{place}}  {in_words(event)}"

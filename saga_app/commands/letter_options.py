@@ -10,7 +10,7 @@ import click
 from saga_app import topics
 from saga_app.commands.render.output import Failed
 from saga_app.core.errors import Fault
-from saga_app.dead_letters.filters import Choice, moment
+from saga_app.dead_letters.filters import LetterFilter, moment
 from saga_app.dead_letters.format import LetterId
 
 
@@ -68,14 +68,14 @@ def chosen(command: Callable[..., None]) -> Callable[..., None]:
         until: int | None,
         **options: Any,
     ) -> None:
-        command(Choice(frozenset(ids), reasons, inboxes, order, since, until), **options)
+        command(LetterFilter(frozenset(ids), reasons, inboxes, order, since, until), **options)
 
     for option in reversed(_OPTIONS):
         option(run)
     return ids(run)
 
 
-def must_exist(choice: Choice, found: Collection[LetterId]) -> None:
+def must_exist(choice: LetterFilter, found: Collection[LetterId]) -> None:
     """`Failed` naming the ids that no letter has."""
     missing = sorted(set(choice.ids) - set(found))
     if missing:

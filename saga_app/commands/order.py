@@ -14,7 +14,7 @@ from saga_app.settings import Settings
 from saga_app.times import now
 
 if TYPE_CHECKING:
-    from saga_app.orderdb.queries.order import Found
+    from saga_app.orderdb.queries.order import OrderDetails
 
 
 @click.command()
@@ -45,18 +45,18 @@ def order(order_id: str, follow: bool, raw: bool, as_json: bool) -> None:
     _show(settings, _found(settings, order_id), raw=raw, as_json=as_json)
 
 
-def _found(settings: Settings, order_id: str) -> "Found":
-    from saga_app.orderdb.queries import orders
+def _found(settings: Settings, order_id: str) -> "OrderDetails":
+    from saga_app.orderdb.queries import reading
     from saga_app.orderdb.queries.order import find
 
-    return asyncio.run(orders.asked(settings, lambda connection: find(connection, order_id)))
+    return asyncio.run(reading.ask(settings, lambda connection: find(connection, order_id)))
 
 
-def _show(settings: Settings, found: "Found", *, raw: bool, as_json: bool) -> None:
+def _show(settings: Settings, found: "OrderDetails", *, raw: bool, as_json: bool) -> None:
     from saga_app.commands.render import order_page
     from saga_app.orderdb.present.order_json import as_json as machine
 
-    standing = found.standing
+    standing = found.status
     age = None if standing is not None and standing.has_ended else behind(settings)
     if found.order is None and not found.events:
         letters = f"; {len(found.letters)} dead letters name it" if found.letters else ""

@@ -81,24 +81,24 @@ def orders(
 
     From the order database, which `saga orderdb run` keeps up to date; SAGA_DB_URL says where it is.
     """
-    from saga_app.orderdb.queries import orders
+    from saga_app.orderdb.queries import orders, reading
 
     settings = Settings.read()
     if lag:
         _show_lag(settings, as_json=as_json)
         return
-    choice = orders.Choice(tuple(state.upper() for state in states), since, q)
+    choice = orders.OrderFilter(tuple(state.upper() for state in states), since, q)
     if late:
         those = orders.late(now())
         choice = choice._replace(until=those.until, statuses=choice.statuses or those.statuses)
     if count:
-        counts = asyncio.run(orders.asked(settings, lambda connection: orders.counts(connection, choice)))
+        counts = asyncio.run(reading.ask(settings, lambda connection: orders.counts(connection, choice)))
         for state, number in counts.items():
             show({"state": state, "number": number}, f"{number:>8}  {state}", as_json=as_json)
         return
     try:
         found = asyncio.run(
-            orders.asked(settings, lambda connection: orders.page(connection, choice, limit, before))
+            reading.ask(settings, lambda connection: orders.page(connection, choice, limit, before))
         )
     except LookupError:
         raise Failed(f"--before {before}: there is no such order") from None
@@ -117,7 +117,7 @@ def _lines(orders: Sequence[Mapping[str, Any]], screen: Screen) -> Iterable[str]
     """Lines of equal columns in a pipe; on a terminal a table that fits, with a word on each order."""
     if screen.width is None or not orders:
         return map(_line, orders)
-    from saga_app.orderdb.present.order_status import Standing
+    from saga_app.orderdb.present.order_status import OrderStatus
     from saga_app.orderdb.present.summary import in_short
     from saga_app.times import clock
 
@@ -127,7 +127,7 @@ def _lines(orders: Sequence[Mapping[str, Any]], screen: Screen) -> Iterable[str]
             printable(each["order_id"]),
             screen.state(each["status"]),
             f"{each['amount']:,} {each['currency']}",
-            printable(in_short(Standing.of_listed(each))),
+            printable(in_short(OrderStatus.of_listed(each))),
         ]
         for each in orders
     ]

@@ -10,11 +10,11 @@ from saga_app import wire
 from saga_app.commands.letter_options import chosen, must_exist
 from saga_app.commands.render.output import FAILED, as_json, complain, show, told
 from saga_app.dead_letters import replay as planning
-from saga_app.dead_letters.filters import Choice
+from saga_app.dead_letters.filters import LetterFilter
 from saga_app.dead_letters.format import LetterId
 from saga_app.dead_letters.letter import Letter, Replay
 from saga_app.dead_letters.reader import Letterbox
-from saga_app.dead_letters.replay import Plan, Stays
+from saga_app.dead_letters.replay import NotReplayable, ReplayPlan
 from saga_app.dead_letters.resend import post
 from saga_app.kafka.reachable import reach
 from saga_app.kafka.sender import Sender
@@ -43,7 +43,7 @@ BYTES_AT_A_TIME: Final = 8 * 1024 * 1024
 @as_json
 @told
 def replay(
-    choice: Choice,
+    choice: LetterFilter,
     everything: bool,
     payload: BinaryIO | None,
     force: bool,
@@ -110,7 +110,7 @@ class Resending:
         self,
         settings: Settings,
         letterbox: Letterbox,
-        choice: Choice,
+        choice: LetterFilter,
         corrected: bytes | None,
         *,
         force: bool,
@@ -144,7 +144,7 @@ class Resending:
 
     def send(self) -> None:
         """Sends part by part, each part marked before the next."""
-        part: list[Plan] = []
+        part: list[ReplayPlan] = []
         size = 0
         for plan in self._plans():
             part.append(plan)
@@ -154,13 +154,13 @@ class Resending:
                 part, size = [], 0
         self._send(part)
 
-    def _plans(self) -> Iterator[Plan]:
+    def _plans(self) -> Iterator[ReplayPlan]:
         for letter in self.chosen():
             try:
                 plan = planning.plan(
                     letter, self._replays.get(letter.id, []), self._partitions, self._corrected, self._force
                 )
-            except Stays as reason:
+            except NotReplayable as reason:
                 self.staying += 1
                 if self._as_json:
                     show({"id": str(letter.id), "sent": False, "reason": str(reason)}, "", as_json=True)
@@ -170,14 +170,14 @@ class Resending:
                 self.planned += 1
                 yield plan
 
-    def _send(self, part: list[Plan]) -> None:
+    def _send(self, part: list[ReplayPlan]) -> None:
         for plan, at in zip(part, post(self._sender, part), strict=True):
             to = [str(each) for each in at]
             self._show(
                 plan, to, f"{plan.letter.id} sent again as {plan.record.type} to {', '.join(to)}", sent=True
             )
 
-    def _show(self, plan: Plan, to: list[str], people: str, *, sent: bool) -> None:
+    def _show(self, plan: ReplayPlan, to: list[str], people: str, *, sent: bool) -> None:
         machine = {
             "id": str(plan.letter.id),
             "sent": sent,

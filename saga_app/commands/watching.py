@@ -8,8 +8,8 @@ from saga_app.commands.copy_lag import Behind, in_background
 from saga_app.commands.render.output import show
 from saga_app.commands.render.terminal import Screen
 from saga_app.core.rows import OPEN_STATUSES, Status
-from saga_app.orderdb.queries import orders
-from saga_app.orderdb.queries.orders import Choice, Listed
+from saga_app.orderdb.queries import orders, reading
+from saga_app.orderdb.queries.orders import Listed, OrderFilter
 from saga_app.settings import Settings
 from saga_app.times import clock, now, written
 
@@ -17,7 +17,7 @@ from saga_app.times import clock, now, written
 MOST: Final = 100
 #: Looks from one question to the broker, how old the copy is, to the next.
 ASK_EVERY: Final = 5
-_OPEN: Final = Choice(tuple(sorted(OPEN_STATUSES)))
+_OPEN: Final = OrderFilter(tuple(sorted(OPEN_STATUSES)))
 
 
 class Look(NamedTuple):
@@ -84,7 +84,7 @@ def _end_in_order() -> None:
 async def _look(settings: Settings, every: float, tell: Any, *, lists_too: bool) -> None:
     age = await in_background(settings)
     looks = 0
-    async with orders.reading(settings) as database:
+    async with reading.open_to_read(settings) as database:
         while True:
             async with database.transaction() as connection:
                 tell(await _seen(connection, age, lists_too=lists_too))
@@ -99,10 +99,10 @@ async def _seen(connection: Any, age: Behind, *, lists_too: bool) -> Look:
     late = orders.late(at)
     return Look(
         at,
-        await orders.counts(connection, Choice()),
+        await orders.counts(connection, OrderFilter()),
         sum((await orders.counts(connection, late)).values()),
         await orders.oldest(connection, late),
         await orders.page(connection, _OPEN, MOST, oldest_first=True) if lists_too else [],
-        await orders.page(connection, Choice(), MOST) if lists_too else [],
+        await orders.page(connection, OrderFilter(), MOST) if lists_too else [],
         age,
     )

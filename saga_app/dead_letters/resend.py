@@ -1,13 +1,16 @@
-"""Sends dead letters again, and marks each as sent again."""
+"""Replays dead letters: sends their records, then writes the markers."""
 
 from saga_app.dead_letters import replay
 from saga_app.dead_letters.format import LetterId
-from saga_app.dead_letters.replay import Plan
+from saga_app.dead_letters.replay import ReplayPlan
 from saga_app.kafka.sender import Sender, Sent, Unsure
 
 
-def post(sender: Sender, part: list[Plan]) -> list[list[LetterId]]:
-    """Sends letters again, and then marks them; where the records of each stand now. `Unsure` says what is unsure."""
+def post(sender: Sender, part: list[ReplayPlan]) -> list[list[LetterId]]:
+    """Sends the records of these plans, then their markers; returns the places of each plan's records.
+
+    Raises `Unsure` if the broker does not say what it has; the message says what is recorded.
+    """
     if not part:
         return []
     try:

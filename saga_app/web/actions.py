@@ -5,7 +5,7 @@ from saga_app.core.records import OrderPlaced
 from saga_app.dead_letters.format import LetterId
 from saga_app.dead_letters.letter import Letter, Replay
 from saga_app.dead_letters.reader import Letterbox
-from saga_app.dead_letters.replay import Plan, plan
+from saga_app.dead_letters.replay import ReplayPlan, plan
 from saga_app.dead_letters.resend import post
 from saga_app.kafka.chunks import chunks
 from saga_app.kafka.messages import Outgoing
@@ -50,7 +50,7 @@ def raw(settings: Settings, topic: str, partition: int, offset: int) -> bytes | 
     return None
 
 
-def dry_run(settings: Settings, place: LetterId) -> Plan:
+def dry_run(settings: Settings, place: LetterId) -> ReplayPlan:
     """What sending the letter again would send. `Stays` says why not; `NotDone` if it is not there."""
     letter, replays, _ = _letter(settings, place)
     return plan(letter, replays, settings.partitions)

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_app.orderdb.database import Database, DatabaseWrong
-from saga_app.orderdb.queries import orders
+from saga_app.orderdb.queries import reading
 from saga_app.settings import Settings
 
 #: Questions at the same time, and seconds that one may take.
@@ -49,5 +49,5 @@ class Book:
             if self._database is not None and (self._database.file is None or self._database.file.exists()):
                 return self._database
             await self.close()
-            self._database = await self._stack.enter_async_context(orders.reading(self._settings))
+            self._database = await self._stack.enter_async_context(reading.open_to_read(self._settings))
             return self._database

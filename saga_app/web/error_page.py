@@ -7,7 +7,7 @@ from aiohttp import web
 from confluent_kafka import KafkaException
 
 from saga_app.core.errors import Rejected
-from saga_app.dead_letters.replay import Stays
+from saga_app.dead_letters.replay import NotReplayable
 from saga_app.kafka.sender import Unsure
 from saga_app.kafka.topic_admin import BrokerUnreachable, TopicsWrong
 from saga_app.orderdb.database import DatabaseEmpty, DatabaseWrong, in_words, is_down
@@ -20,7 +20,7 @@ _EMPTY: Final = "`saga orderdb run` copies the orders into the database; `script
 _TOLD: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], int, str, str], ...]] = (
     (Wrong, 400, "That cannot be asked", ""),
     (Rejected, 400, "That cannot be sent", ""),
-    ((NotDone, Stays), 409, "Nothing was sent", ""),
+    ((NotDone, NotReplayable), 409, "Nothing was sent", ""),
     (DatabaseEmpty, 503, "There are no orders to show yet", _EMPTY),
     (DatabaseWrong, 503, "The order database cannot be used", ""),
     (

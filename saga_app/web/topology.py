@@ -13,7 +13,7 @@ from saga_app.kafka.broker_errors import Admin
 from saga_app.kafka.consumer_group import PATIENCE, Group
 from saga_app.kafka.messages import Place
 from saga_app.kafka.offsets import committed
-from saga_app.orderdb.queries import orders
+from saga_app.orderdb.queries import reading
 from saga_app.orderdb.schema import order_events
 from saga_app.settings import Settings
 
@@ -40,7 +40,7 @@ class Topology(NamedTuple):
 
 async def progress(connection: AsyncConnection) -> Mapping[Place, int]:
     """How far each partition was copied."""
-    return await orders.progress(connection)
+    return await reading.positions(connection)
 
 
 async def is_event(connection: AsyncConnection, at: LetterId) -> bool:

@@ -12,11 +12,11 @@ from saga_app.dead_letters.filters import moment
 from saga_app.dead_letters.format import LetterId
 from saga_app.orderdb import queries
 from saga_app.orderdb.present import reconciliation
-from saga_app.orderdb.present.order_status import Standing
+from saga_app.orderdb.present.order_status import OrderStatus
 from saga_app.orderdb.present.summary import in_short, sentence
 from saga_app.orderdb.present.timeline import route, timeline
 from saga_app.orderdb.queries.order import find
-from saga_app.orderdb.queries.orders import Choice, Listed
+from saga_app.orderdb.queries.orders import Listed, OrderFilter
 from saga_app.orderdb.queries.recent import recent
 from saga_app.times import now
 
@@ -41,7 +41,7 @@ class Kind(NamedTuple):
     """How a balance is asked for, added up and named; `at` is its field under `part`, `amount` what an order has."""
 
     asked: Any
-    adds_up: Callable[..., reconciliation.Conserved]
+    adds_up: Callable[..., reconciliation.Reconciliation]
     head: str
     part: str
     at: str
@@ -82,11 +82,11 @@ async def overview(connection: AsyncConnection, name: str, query: Query) -> View
     return View(
         "overview.html",
         {
-            "counts": await _counts(connection, Choice()),
+            "counts": await _counts(connection, OrderFilter()),
             "recent": await recent(connection, now()),
             "late": sum((await queries.orders.counts(connection, late)).values()),
             "late_orders": _said(await queries.orders.page(connection, late, LATE, oldest_first=True)),
-            "newest": _said(await queries.orders.page(connection, Choice(), NEWEST)),
+            "newest": _said(await queries.orders.page(connection, OrderFilter(), NEWEST)),
             "dead": sum((await queries.dead_letters.counts(connection)).values()),
         },
     )
@@ -116,7 +116,7 @@ async def order(connection: AsyncConnection, name: str, query: Query) -> View:
     found = await find(connection, name)
     if found.order is None and not found.events and not found.letters:
         return View("no_order.html", {"order_id": name}, 404)
-    standing = found.standing
+    standing = found.status
     return View(
         "order.html",
         {
@@ -184,7 +184,7 @@ def place(text: str) -> LetterId:
     return found
 
 
-def _choice(query: Query) -> Choice:
+def _choice(query: Query) -> OrderFilter:
     """`Wrong` if it cannot be."""
     state, since = query.get("state", "").upper(), query.get("since", "")
     if state and state not in set(Status):
@@ -193,21 +193,21 @@ def _choice(query: Query) -> Choice:
         at = moment(since, datetime.now(UTC)) if since else None
     except ValueError as error:
         raise Wrong(str(error)) from None
-    choice = Choice((state,) if state else (), at, query.get("q", ""))
+    choice = OrderFilter((state,) if state else (), at, query.get("q", ""))
     if query.get("late"):
         late = queries.orders.late(now())
         return choice._replace(until=late.until, statuses=choice.statuses or late.statuses)
     return choice
 
 
-async def _counts(connection: AsyncConnection, choice: Choice) -> dict[str, int]:
+async def _counts(connection: AsyncConnection, choice: OrderFilter) -> dict[str, int]:
     found = await queries.orders.counts(connection, choice)
     return {status.value: found.get(status, 0) for status in Status}
 
 
 def _said(orders: list[Listed]) -> list[Listed]:
     """Each with a few words about where it is."""
-    return [{**each, "short": in_short(Standing.of_listed(each))} for each in orders]
+    return [{**each, "short": in_short(OrderStatus.of_listed(each))} for each in orders]
 
 
 def _given(query: Query, *names: str) -> dict[str, str]:

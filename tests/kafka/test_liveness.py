@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from saga_app.kafka import liveness
 from saga_app.kafka.liveness import SILENT, Liveness
 from saga_app.kafka.retries import patiently
-from saga_app.orderdb.copy.source import Feed
+from saga_app.orderdb.copy.source import SourceConsumer
 from saga_app.settings import Settings
 
 NO_BROKER = "127.0.0.1:1"
@@ -76,11 +76,11 @@ def test_a_real_consumer_without_a_broker_is_cut_off(clock: Clock, mine: Livenes
 
 
 def test_a_feed_that_is_cut_off_says_so_instead_of_waiting_for_ever(clock: Clock, quick: None) -> None:
-    feed = Feed(Settings(broker=NO_BROKER), {("checkout_events", 0): 0})
+    feed = SourceConsumer(Settings(broker=NO_BROKER), {("checkout_events", 0): 0})
     feed._liveness = Liveness("checkout_events", clock)
     clock.now += SILENT
     with pytest.raises(KafkaException, match="no broker answers"):
-        feed.take()
+        feed.fetch()
     feed.close()
 
 

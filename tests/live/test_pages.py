@@ -12,7 +12,7 @@ from saga_app.settings import Settings
 from tests.live.log import until
 from tests.live.scene import Scene
 from tests.live.worker import Worker
-from tests.orderdb.copies import Process
+from tests.orderdb.copies import CopyProcess
 from tests.web.asking import Answer, Stream, ask
 
 ORDER = {"order_id": "4711", "amount": "10.00"}
@@ -24,7 +24,7 @@ def worker(scene: Scene) -> Iterator[Worker]:
     url = f"sqlite:///{scene.folder}/orders.db"
     worker = scene.worker("w1", SAGA_DB_URL=url).start().ready()
     settings = Settings(broker=scene.broker, app_id=scene.app_id, db_url=url)
-    with closing(Process(settings, scene.folder / "orderdb.log").start()):
+    with closing(CopyProcess(settings, scene.folder / "orderdb.log").start()):
         yield worker
 
 

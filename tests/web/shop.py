@@ -12,7 +12,7 @@ from aiohttp import web
 
 from saga_app.settings import Settings
 from saga_app.web import routes
-from tests.orderdb.batches import Book, Message
+from tests.orderdb.batches import FakeMessage, OrderCopy
 from tests.orderdb.services import Services
 from tests.support.examples import cancel, delivery, deposit, placed
 from tests.support.given import BEGINNING
@@ -27,7 +27,7 @@ class Shop:
     def __init__(self, url: str, beginning: int = BEGINNING) -> None:
         self.settings = Settings(db_url=url)
         self._thread = ThreadPoolExecutor(1)
-        self._book = self._thread.submit(Book, url).result()
+        self._book = self._thread.submit(OrderCopy, url).result()
         self.services = Services()
         self.services.set_clock(beginning)
 
@@ -36,7 +36,7 @@ class Shop:
         self.services.silent = {silent}
         self.write(*self.services.send(*records))
 
-    def write(self, *messages: Message) -> None:
+    def write(self, *messages: FakeMessage) -> None:
         """These were copied."""
         self._thread.submit(self._book.write, *messages).result()
 

@@ -11,7 +11,7 @@ from saga_app.commands.render.output import Failed, say, show
 from saga_app.commands.render.terminal import Screen, table
 from saga_app.core.row_keys import parts_of_balance
 from saga_app.orderdb.present import reconciliation
-from saga_app.orderdb.queries import accounts, orders, stock
+from saga_app.orderdb.queries import accounts, orders, reading, stock
 from saga_app.settings import Settings
 from saga_app.text import printable
 from saga_app.times import clock, now, written
@@ -26,7 +26,7 @@ class Kind(NamedTuple):
     names: tuple[str, str]
     amounts: tuple[str, ...]
     asked: Any
-    adds_up: Callable[..., reconciliation.Conserved]
+    adds_up: Callable[..., reconciliation.Reconciliation]
     held: tuple[str, ...]
 
 
@@ -50,7 +50,7 @@ class Told(NamedTuple):
     """One balance, how it adds up, and the newest orders that have some of it."""
 
     balance: Any
-    sum: reconciliation.Conserved
+    sum: reconciliation.Reconciliation
     holders: list[orders.Listed]
 
 
@@ -59,7 +59,7 @@ def show_page(
 ) -> None:
     """The balances after `after`, in the order of their names."""
     last = None if after is None else pair(after, kind)
-    page = asyncio.run(orders.asked(settings, lambda each: kind.asked.page(each, limit, last, **choice)))
+    page = asyncio.run(reading.ask(settings, lambda each: kind.asked.page(each, limit, last, **choice)))
     columns = (*kind.names, *kind.amounts)
     for each in page if as_json else ():
         show({name: getattr(each, name) for name in columns}, "", as_json=True)
@@ -75,7 +75,7 @@ def show_one(
     settings: Settings, kind: Kind, name: str, limit: int, as_json: bool, *, open_only: bool, where: str = ""
 ) -> None:
     """The balances of this SKU or customer, of SKUs only `where`, and who has what; `Failed` if there are none."""
-    found = asyncio.run(orders.asked(settings, lambda each: _one(each, kind, name, limit, open_only)))
+    found = asyncio.run(reading.ask(settings, lambda each: _one(each, kind, name, limit, open_only)))
     found = [told for told in found if where in ("", told.balance[0])]
     if not found:
         raise Failed(f"{name} is not in the order database; {behind(settings).in_words()}")

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from saga_app.commands.render.terminal import Screen
 from saga_app.commands.watching import Look
-from saga_app.orderdb.present.order_status import Standing
+from saga_app.orderdb.present.order_status import OrderStatus
 from saga_app.orderdb.present.summary import in_short
 from saga_app.orderdb.queries.orders import Listed
 from saga_app.text import printable
@@ -74,7 +74,7 @@ class Live:
         fields = [
             Text(printable(order["order_id"])),
             Text(state, style=self._screen.colour(order["status"]) or ""),
-            Text(printable(in_short(Standing.of_listed(order)))),
+            Text(printable(in_short(OrderStatus.of_listed(order)))),
         ]
         if wide:
             fields.insert(0, Text(clock(order["placed_at"], at)))

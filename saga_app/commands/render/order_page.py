@@ -8,8 +8,8 @@ from saga_app.commands.render.terminal import Screen, cells, padded
 from saga_app.core.rows import Status
 from saga_app.dead_letters.letter import text
 from saga_app.orderdb.present.summary import sentence
-from saga_app.orderdb.present.timeline import Line, Stop, route, timeline
-from saga_app.orderdb.queries.order import Found
+from saga_app.orderdb.present.timeline import RouteStop, TimelineEntry, route, timeline
+from saga_app.orderdb.queries.order import OrderDetails
 from saga_app.text import printable
 from saga_app.times import clock, written
 
@@ -17,10 +17,10 @@ from saga_app.times import clock, written
 _MOST_LINES: Final = 6
 
 
-def page(found: Found, now: int, screen: Screen) -> Iterator[str]:
+def page(found: OrderDetails, now: int, screen: Screen) -> Iterator[str]:
     """All lines, for an order of which at least one record is copied."""
     yield from head(found, now, screen)
-    if found.standing is not None:
+    if found.status is not None:
         yield ""
         yield from _facts(found, now, screen)
         yield ""
@@ -32,20 +32,20 @@ def page(found: Found, now: int, screen: Screen) -> Iterator[str]:
     yield from _links(found, screen)
 
 
-def head(found: Found, now: int, screen: Screen) -> Iterator[str]:
+def head(found: OrderDetails, now: int, screen: Screen) -> Iterator[str]:
     """The order's id and state, and the sentence."""
     name = screen.paint(printable(found.order_id), bold=True)
-    if found.standing is None:
+    if found.status is None:
         yield name
         yield from screen.wrapped(
             "Its records are there and its row is not: checkout has not decided it yet, or it is not copied yet."
         )
         return
-    yield f"{name}  {screen.state(found.standing.status)}"
-    yield from screen.wrapped(sentence(found.standing).in_words(now))
+    yield f"{name}  {screen.state(found.status.status)}"
+    yield from screen.wrapped(sentence(found.status).in_words(now))
 
 
-def event(line: Line, now: int, screen: Screen) -> Iterator[str]:
+def event(line: TimelineEntry, now: int, screen: Screen) -> Iterator[str]:
     """One line of the timeline."""
     time = clock(line.at, now) + written(line.at)[19:23]
     first, *rest = screen.wrapped(f"{time}  {line.what}", len(time) + 2)
@@ -53,13 +53,13 @@ def event(line: Line, now: int, screen: Screen) -> Iterator[str]:
     yield from rest
 
 
-def raw(found: Found) -> Iterator[str]:
+def raw(found: OrderDetails) -> Iterator[str]:
     """The rows as they stand in the database, each with the name of its table."""
     for row in rows(found):
         yield printable(f"{row.pop('table')}  {json.dumps(row)}")
 
 
-def rows(found: Found) -> list[dict[str, Any]]:
+def rows(found: OrderDetails) -> list[dict[str, Any]]:
     """The same for machines: amounts as strings, bytes as text."""
     tables = {
         "orders": [] if found.order is None else [found.order],
@@ -79,7 +79,7 @@ def _plain(value: Any) -> str:
     return text(value) if isinstance(value, bytes) else str(value)
 
 
-def _facts(found: Found, now: int, screen: Screen) -> Iterator[str]:
+def _facts(found: OrderDetails, now: int, screen: Screen) -> Iterator[str]:
     order = found.order
     assert order is not None
     facts = [f"{order['amount']:,} {order['currency']}"]
@@ -97,15 +97,15 @@ def _facts(found: Found, now: int, screen: Screen) -> Iterator[str]:
         yield from screen.wrapped(", ".join(lines) + (f" and {more} more" if more else ""))
 
 
-def _route(found: Found, screen: Screen) -> list[str]:
-    assert found.standing is not None
-    there, back = route(found.standing)
+def _route(found: OrderDetails, screen: Screen) -> list[str]:
+    assert found.status is not None
+    there, back = route(found.status)
     across = _across(there, {stop.step: stop for stop in back}, screen)
     fits = screen.width is None or max(map(cells, across)) <= screen.width
     return across if fits else list(_down(there, back, screen))
 
 
-def _across(there: tuple[Stop, ...], back: Mapping[str, Stop], screen: Screen) -> list[str]:
+def _across(there: tuple[RouteStop, ...], back: Mapping[str, RouteStop], screen: Screen) -> list[str]:
     """The steps side by side, and below each what it undid."""
     columns = [[stop.step, *_stop(stop, screen), *_stop(back.get(stop.step), screen)] for stop in there]
     widths = [max(map(cells, column)) for column in columns]
@@ -120,7 +120,7 @@ def _across(there: tuple[Stop, ...], back: Mapping[str, Stop], screen: Screen) -
     return [line for line in lines if line]
 
 
-def _down(there: tuple[Stop, ...], back: tuple[Stop, ...], screen: Screen) -> Iterator[str]:
+def _down(there: tuple[RouteStop, ...], back: tuple[RouteStop, ...], screen: Screen) -> Iterator[str]:
     for stop in there:
         yield from screen.wrapped(f"{stop.step:<9}  {screen.shape(stop.state)} {stop.what}", 13)
     if back:
@@ -129,7 +129,7 @@ def _down(there: tuple[Stop, ...], back: tuple[Stop, ...], screen: Screen) -> It
         yield from screen.wrapped(f"{stop.step:<9}  {screen.shape(stop.state)} {stop.what}", 13)
 
 
-def _stop(stop: Stop | None, screen: Screen) -> tuple[str, str]:
+def _stop(stop: RouteStop | None, screen: Screen) -> tuple[str, str]:
     """What the step did, and when."""
     if stop is None:
         return "", ""
@@ -139,14 +139,14 @@ def _stop(stop: Stop | None, screen: Screen) -> tuple[str, str]:
     )
 
 
-def _links(found: Found, screen: Screen) -> Iterator[str]:
+def _links(found: OrderDetails, screen: Screen) -> Iterator[str]:
     links = [(f"saga history {found.order_id}", "the same from Kafka, with its rows")]
     if found.letters:
         links.append((f"saga dead-letters --order {found.order_id}", "what could not be applied"))
-    if found.standing is not None and not found.standing.has_ended:
+    if found.status is not None and not found.status.has_ended:
         links.append((f"saga order {found.order_id} --follow", "until it has ended"))
         links.append(("saga doctor", "do workers run?"))
-        if found.standing.status is Status.OPEN:
+        if found.status.status is Status.OPEN:
             links.append((f"saga cancel {found.order_id}", "undo it, if it is not too late"))
     longest = max(len(command) for command, _ in links)
     for command, what in links:
