@@ -11,13 +11,22 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from setuptools import find_packages
 
 from saga_app.local.config import properties
 from saga_app.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 LOCKS = ("requirements.lock", "requirements-image.lock")
-SCRIPTS = ("scripts/setup", "scripts/check", "scripts/test", "scripts/run", "scripts/lock", ".ci/run")
+SCRIPTS = (
+    "scripts/setup",
+    "scripts/check",
+    "scripts/test",
+    "scripts/run",
+    "scripts/docs",
+    "scripts/lock",
+    ".ci/run",
+)
 
 SETTINGS = {each.metadata["env"] for each in fields(Settings)}
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
@@ -134,3 +143,22 @@ def test_every_script_can_be_run_from_anywhere(script: str) -> None:
     text = (ROOT / script).read_text("utf-8")
     assert text.startswith("#!/usr/bin/env bash\n# ")
     assert 'set -euo pipefail\ncd "$(dirname "$0")/.."\n' in text
+
+
+def test_every_script_has_its_line() -> None:
+    lines = re.findall(r"^- `([\w-]+)` \w", (ROOT / "scripts/README.md").read_text("utf-8"), re.MULTILINE)
+    assert sorted(lines) == sorted(each.name for each in (ROOT / "scripts").iterdir() if each.suffix != ".md")
+
+
+def test_the_package_has_all_code_but_not_the_demo() -> None:
+    find = project()["options.packages.find"]
+    found = find_packages(str(ROOT), find["exclude"].split(), find["include"].split())
+    assert {"saga_app.core", "agents", "tables"} <= set(found)
+    assert not [name for name in found if name.startswith("saga_app.demo")]
+    # Nothing else imports it: a command that did would fail where it is installed.
+    users = [
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "saga_app").rglob("*.py")
+        if "saga_app.demo" in path.read_text("utf-8") and path.parent.name != "demo"
+    ]
+    assert users == ["saga_app/local/run.py"]

@@ -92,9 +92,9 @@ def number_in(key: str) -> int:
     return int(key.rpartition(":")[2])
 
 
-def evicted_total_key(balance_key: str) -> str:
+def evicted_total_key(balance: str) -> str:
     """The total of a balance, for orders that are evicted."""
-    return f"{KeyKind.EVICTED}:{balance_key}"
+    return f"{KeyKind.EVICTED}:{balance}"
 
 
 def balance_in(total_key: str) -> str:

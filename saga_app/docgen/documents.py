@@ -1,6 +1,7 @@
 """The generated parts of the documents: diagrams, records, topics, settings. `scripts/docs` writes them anew."""
 
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -50,7 +51,8 @@ def record_table() -> str:
     rows = []
     for model in records.Record.__args__:
         inbox = ", ".join(schemas.inboxes_of(model))
-        rows.append((f"`{model.__name__}`", f"`{inbox}`", f"`{_fields(model)}`", _first_line(model)))
+        name = f"[`{model.__name__}`](schemas/{model.__name__}.json)"
+        rows.append((name, f"`{inbox}`", f"`{_fields(model)}`", _first_line(model)))
     return _table(("record", "topic", "fields (`?`: may be left out)", "means"), rows)
 
 
@@ -174,3 +176,22 @@ def _first_line(model: type[Any]) -> str:
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [head, ("---",) * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def main() -> int:
+    """Write what differs from the code; with `--check` only say it, by the exit code too."""
+    root, only_check = Path(__file__).parent.parent.parent, "--check" in sys.argv
+    changed = []
+    for document, new in documents(root):
+        path = root / document
+        if not path.exists() or path.read_text("utf-8") != new:
+            changed.append(document)
+            if not only_check:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(new, "utf-8")
+    print("changed: " + ", ".join(changed) if changed else "all documents are as the code is")
+    return 1 if changed and only_check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

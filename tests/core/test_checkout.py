@@ -90,10 +90,10 @@ def in_state(state: str) -> Story:
     return given(CHECKOUT, *STATES[state])
 
 
-def sends(say: str, reason: Reason = Reason.REQUESTED, of: str = "40.00") -> list[Record]:
+def sends(output: str, reason: Reason = Reason.REQUESTED, of: str = "40.00") -> list[Record]:
     carried = placed(amount=of).order
     sent: dict[str, list[Record]] = {START: [pay(carried)], ABORT: [call_off(carried, reason)], NOTHING: []}
-    return sent[say]
+    return sent[output]
 
 
 def test_the_table_has_every_state_and_every_record() -> None:
@@ -101,16 +101,16 @@ def test_the_table_has_every_state_and_every_record() -> None:
 
 
 @pytest.mark.parametrize(("state", "record"), EXPECTED)
-def test_every_record_has_an_answer_in_every_state(state: str, record: str) -> None:
+def test_every_record_has_a_transition_in_every_state(state: str, record: str) -> None:
     story = in_state(state).when(RECORDS[record])
     outcome = EXPECTED[state, record]
     if isinstance(outcome, Fault):
         story.is_dead(outcome)
         return
-    to, say = outcome
+    to, output = outcome
     timed_out = record == "DeadlinePassed, last" and state == "OPEN"
     amount = "41.00" if "other content" in record else "40.00"
-    story.then(*sends(say, Reason.TIMED_OUT if timed_out else Reason.REQUESTED, amount))
+    story.then(*sends(output, Reason.TIMED_OUT if timed_out else Reason.REQUESTED, amount))
     if to is NO_CHANGE:
         story.changes_nothing()
     else:

@@ -64,7 +64,7 @@ NONE, DONE, REFUSED, UNDONE, VOID = "none", "DONE", "REFUSED", "UNDONE", "VOID"
 ON, BACK = "send on", "send back"
 ACCEPTED, REFUSED_BY_RULE, UNDO_ASKED = "do, accepted", "do, refused", "undo"
 
-#: (state, asked) -> (next state, answer), written down by hand.
+#: (state, input) -> (next state, output), written down by hand.
 EXPECTED = {
     (NONE, ACCEPTED): (DONE, ON),
     (NONE, REFUSED_BY_RULE): (REFUSED, BACK),
@@ -119,22 +119,22 @@ def in_state(step: str, state: str) -> tuple[Story, Order]:
     return given(DECIDERS[step], *SUPPLIES[step], *path[state]), of
 
 
-@pytest.mark.parametrize(("step", "state", "asked", "to", "answer"), CELLS)
-def test_every_step_request_has_its_answer_in_every_state(
-    step: str, state: str, asked: str, to: str, answer: str
+@pytest.mark.parametrize(("step", "state", "input_", "to", "output"), CELLS)
+def test_every_step_request_has_its_output_in_every_state(
+    step: str, state: str, input_: str, to: str, output: str
 ) -> None:
     story, of = in_state(step, state)
-    if state == NONE and asked == REFUSED_BY_RULE:
+    if state == NONE and input_ == REFUSED_BY_RULE:
         of = BAD[step][0]
-    elif asked == REFUSED_BY_RULE:
+    elif input_ == REFUSED_BY_RULE:
         for record in turned_rule(step):
             story.when(record)
-    if asked == UNDO_ASKED:
+    if input_ == UNDO_ASKED:
         story.when(UNDO[step](of, Reason.TIMED_OUT, StepName.CHECKOUT))
     else:
         story.when(DO[step](of))
     assert story.row().state == to
-    if answer == ON:
+    if output == ON:
         story.then(SEND_ON[step](of))
     elif to == REFUSED:
         story.then(send_back(step, of, BAD[step][1], step))
@@ -147,14 +147,14 @@ def test_every_step_request_has_its_answer_in_every_state(
         assert state == DONE
 
 
-@pytest.mark.parametrize(("step", "state", "asked"), [cell.values[:3] for cell in CELLS])
+@pytest.mark.parametrize(("step", "state", "input_"), [cell.values[:3] for cell in CELLS])
 def test_what_does_not_change_the_state_changes_no_row_and_no_balance(
-    step: str, state: str, asked: str
+    step: str, state: str, input_: str
 ) -> None:
     table = EXPECTED_AT_PIVOT if step == "shipping" else EXPECTED
     story, of = in_state(step, state)
-    story.when(UNDO[step](of) if asked == UNDO_ASKED else DO[step](of))
-    if table[state, asked][0] == state:
+    story.when(UNDO[step](of) if input_ == UNDO_ASKED else DO[step](of))
+    if table[state, input_][0] == state:
         story.changes_nothing().verdict(Verdict.REPEATED)
     else:
         story.verdict(Verdict.APPLIED)
@@ -181,9 +181,9 @@ def test_another_content_under_a_known_id_is_a_dead_letter_in_every_state(
 
 @pytest.mark.parametrize(("step", "state"), [*KNOWN, *((step, NONE) for step in DECIDERS)])
 def test_one_message_causes_exactly_one_message(step: str, state: str) -> None:
-    for step_request in (DO, UNDO):
+    for request in (DO, UNDO):
         story, of = in_state(step, state)
-        story.when(step_request[step](of))
+        story.when(request[step](of))
         assert story.decision is not None
         assert len(story.decision.sends) == 1
 
@@ -232,7 +232,7 @@ def test_a_step_request_carries_the_order_exactly_as_it_came() -> None:
 
 
 @pytest.mark.parametrize("step", DECIDERS)
-def test_a_step_takes_its_own_step_requests_and_supplies_and_nothing_else(step: str) -> None:
+def test_a_step_takes_its_own_requests_and_supplies_and_nothing_else(step: str) -> None:
     everything = [
         *(make(GOOD) for make in (pay, refund, reserve, release, ship, call_off)),
         *(placed(), completed(), cancelled(), deposit(), delivery(apple=1), limit("p", "1.00")),
