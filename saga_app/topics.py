@@ -21,6 +21,7 @@ from saga_app.core.records import (
     OrdersEvicted,
     PolicyChanged,
     Record,
+    SegmentsClosed,
     StepName,
     StepRequest,
     StockReceived,
@@ -60,7 +61,7 @@ _OF_TYPE: Final[dict[type, str]] = {
     records.StockReceived: INVENTORY,
     **{step_request: topic for topic, step in STEPS.items() for step_request in (step.do, step.undo)},
     records.RetentionStarted: CHECKOUT,
-    records.SegmentsClosed: CHECKOUT,
+    SegmentsClosed: CHECKOUT,
     records.SegmentsPurged: CHECKOUT,
 }
 
@@ -117,7 +118,8 @@ def partition_for(record: Record, partitions: int) -> int | None:
     if isinstance(record, PolicyChanged):
         return None
     if isinstance(record, ForPartition):
-        if record.partition >= partitions or getattr(record, "partitions", partitions) != partitions:
+        made_for = record.partition_count if isinstance(record, SegmentsClosed) else partitions
+        if record.partition >= partitions or made_for != partitions:
             raise Rejected(Fault.INVALID, f"it was not made for {partitions} partitions")
         return record.partition
     return partition_of(key_of(record), partitions)
