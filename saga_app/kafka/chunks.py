@@ -1,4 +1,4 @@
-"""Reads a partition in chunks, with librdkafka, as fast as it can be read."""
+"""Reads a part of a partition in chunks, fast."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from saga_app.kafka.broker_errors import refused
-from saga_app.kafka.offsets import PATIENCE
+from saga_app.kafka.offsets import TIMEOUT
 from saga_app.settings import readers_group
 
 
@@ -18,9 +18,9 @@ def chunks(
     end: int,
     isolation: str = "read_uncommitted",
 ) -> Iterator[list[Message]]:
-    """The partition's records from `start` up to, not including, `end`; `TimeoutError` where the broker is silent.
+    """The partition's records from `start` up to, not including, `end`; `TimeoutError` if the broker is silent.
 
-    `end` is one that the broker has named for this isolation level: with another one nothing may ever reach it.
+    `end` must be an end that the broker gave for this isolation level: the consumer may never reach another one.
     """
     if start >= end:
         return
@@ -34,7 +34,7 @@ def chunks(
             "isolation.level": isolation,
             "max.poll.interval.ms": 86_400_000,
             "fetch.queue.backoff.ms": 10,
-            # 64 MiB would be fetched ahead.
+            # The default fetches 64 MiB ahead.
             "queued.max.messages.kbytes": 16 * 1024,
         }
     )
@@ -50,11 +50,11 @@ def _chunks(consumer: Consumer, place: str, end: int) -> Iterator[list[Message]]
     while True:
         chunk: list[Message] = []
         at_end = False
-        # `consume` waits until it has as many as it may take: 0.2 s for each of 48 changelogs.
+        # `consume(5_000, 0.2)` would wait for 5,000 records: 0.2 s for each of 48 changelogs.
         for message in [*consumer.consume(1, 0.2), *consumer.consume(5_000, 0)]:
             error = message.error()
             if error is not None:
-                # A new leader may know a lower end for a moment; nothing is missing only from `end` on.
+                # A new leader may know a lower end for a moment, so only an end from `end` on counts.
                 at_end = at_end or (error.code() == KafkaError._PARTITION_EOF and message.offset() >= end)
                 if not at_end and (error.fatal() or refused(error)):
                     raise KafkaException(error)
@@ -68,5 +68,5 @@ def _chunks(consumer: Consumer, place: str, end: int) -> Iterator[list[Message]]
         if at_end or (chunk and chunk[-1].offset() + 1 >= end):
             return
         silent = 0.0 if chunk else silent + 0.2
-        if silent > PATIENCE:
-            raise TimeoutError(f"no records of {place} for {PATIENCE:.0f} s; is the broker up?")
+        if silent > TIMEOUT:
+            raise TimeoutError(f"no records of {place} for {TIMEOUT:.0f} s; is the broker up?")

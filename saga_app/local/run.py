@@ -18,7 +18,7 @@ from saga_app.audit.report import as_lines
 from saga_app.commands.topics import all_wanted
 from saga_app.demo import retail
 from saga_app.kafka import topic_admin
-from saga_app.kafka.consumer_group import Group
+from saga_app.kafka.consumer_group import ConsumerGroup
 from saga_app.kafka.sender import Sender
 from saga_app.local.broker import Broker
 from saga_app.local.cluster import Cluster
@@ -27,6 +27,7 @@ from saga_app.local.follow import COMPLETED, Follower
 from saga_app.local.process import until
 from saga_app.local.workers import LocalOrderDatabase, LocalWorker, WorkerFailed
 from saga_app.settings import Settings, SettingsError
+from saga_app.times import now
 from saga_app.wire import decode
 
 #: Seconds without any order ending after which a run with --once gives up.
@@ -129,7 +130,7 @@ class Run:
 
     def _audit(self) -> bool:
         """Whether everything that is in the topics is as it must be; waits a little until all of it is committed."""
-        group = Group(self.settings)
+        group = ConsumerGroup(self.settings)
         until(lambda: not any(map(group.lag, topics.INBOXES)), LONGEST_COMMIT)
         findings = audit(self.settings)
         for line in as_lines(findings):
@@ -199,7 +200,7 @@ def _edition(folder: Path, *, foreign: bool) -> str:
     number = int(counter.read_text()) + 1 if counter.exists() else 1
     counter.write_text(f"{number}\n")
     if foreign:
-        return f"-{int(time.time())}"
+        return f"-{now() // 1000}"
     return "" if number == 1 else f"-{number}"
 
 

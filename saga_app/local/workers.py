@@ -131,7 +131,7 @@ class LocalOrderDatabase(LocalProcess):
     """`saga orderdb run`, which keeps the order database up to date."""
 
     def __init__(self, folder: Path, settings: Mapping[str, str], say: Callable[[str], None]) -> None:
-        super().__init__(folder, "orderdb", ("saga", "orderdb"), settings, say)
+        super().__init__(folder, "orderdb", ("saga", "orderdb", "run"), settings, say)
         self._told = False
 
     def look(self) -> None:

@@ -14,7 +14,7 @@ from saga_app.dead_letters import format as letter_format
 from saga_app.dead_letters import resend
 from saga_app.dead_letters.format import LetterId
 from saga_app.kafka.headers import SENT_ON
-from saga_app.kafka.sender import Sender, Unsure
+from saga_app.kafka.sender import DeliveryUnknown, Sender
 from tests.commands.conftest import PARTITIONS, Saga
 from tests.commands.dead_letter_topic import DeadLetterTopic
 from tests.support.corpus import CARD, GOOD, spelled
@@ -338,7 +338,7 @@ def test_when_the_broker_does_not_answer_it_says_what_that_means(
     def unsure(self: Sender, records: Any) -> Any:
         records = list(records)
         if records[0].topic == topic:
-            raise Unsure("no answer")
+            raise DeliveryUnknown("no answer")
         return post(self, records)
 
     monkeypatch.setattr(Sender, "post", unsure)

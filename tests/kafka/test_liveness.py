@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from saga_app.kafka import liveness
 from saga_app.kafka.liveness import SILENT, Liveness
-from saga_app.kafka.retries import patiently
+from saga_app.kafka.retries import with_retries
 from saga_app.orderdb.copy.source import Feed
 from saga_app.settings import Settings
 
@@ -97,4 +97,4 @@ def test_a_question_that_makes_its_own_client_needs_none_in_between() -> None:
             raise KafkaException(KafkaError(errors.pop()))
         return "answer"
 
-    assert patiently(None, ask, 10) == "answer"
+    assert with_retries(None, ask, 10) == "answer"

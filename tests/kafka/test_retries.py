@@ -9,9 +9,9 @@ from confluent_kafka import KafkaError, KafkaException
 from saga_app.engine import reader as module
 from saga_app.engine.exits import Exit
 from saga_app.engine.reader import Reader
-from saga_app.kafka.retries import patiently
+from saga_app.kafka.retries import with_retries
 
-MOVING = (
+RETRIABLE = (
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.KAFKA_STORAGE_ERROR,
@@ -45,24 +45,24 @@ class Asked:
         self.refreshed += 1
 
 
-@pytest.mark.parametrize("code", [*MOVING, KafkaError.NOT_COORDINATOR, KafkaError.UNKNOWN_TOPIC_OR_PART])
+@pytest.mark.parametrize("code", [*RETRIABLE, KafkaError.NOT_COORDINATOR, KafkaError.UNKNOWN_TOPIC_OR_PART])
 def test_kafka_is_asked_again_with_new_metadata_while_a_leader_or_coordinator_moves(code: int) -> None:
     asked = Asked(code, code)
-    assert patiently(asked.admin, asked, 10) == "answer"
+    assert with_retries(asked.admin, asked, 10) == "answer"
     assert asked.refreshed == 2
 
 
 def test_patience_ends() -> None:
     asked = Asked(KafkaError._TRANSPORT, KafkaError._TRANSPORT)
     with pytest.raises(KafkaException):
-        patiently(asked.admin, asked, -1)
+        with_retries(asked.admin, asked, -1)
 
 
 @pytest.mark.parametrize("code", [KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.OFFSET_OUT_OF_RANGE])
 def test_what_does_not_pass_is_not_asked_again(code: int) -> None:
     asked = Asked(code)
     with pytest.raises(KafkaException):
-        patiently(asked.admin, asked, 10)
+        with_retries(asked.admin, asked, 10)
     assert asked.refreshed == 0
 
 
@@ -82,7 +82,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> list[Exit]:
     return codes
 
 
-@pytest.mark.parametrize("code", MOVING)
+@pytest.mark.parametrize("code", RETRIABLE)
 def test_a_reader_waits_for_the_new_leader(code: int, ended: list[Exit]) -> None:
     check(code)
     assert ended == []

@@ -93,7 +93,7 @@ class Process:
     ) -> None:
         self.settings = settings
         self.log = log
-        self._words = [sys.executable, "-c", _MAIN.format(records=records), *(words or ("orderdb",))]
+        self._words = [sys.executable, "-c", _MAIN.format(records=records), *(words or ("orderdb", "run"))]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "Process":

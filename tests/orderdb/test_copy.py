@@ -117,7 +117,7 @@ def test_a_rebuild_while_another_process_copies_ends_with_the_same(filled: Setti
     running = Process(filled, tmp_path / "running").start()
     try:
         running.wait_for("copying")
-        rebuild = Process(filled, tmp_path / "rebuild", "orderdb rebuild").start()
+        rebuild = Process(filled, tmp_path / "rebuild", "orderdb", "rebuild").start()
         assert rebuild.done() == 0, rebuild.text()
         assert contents(filled) == before
         assert running.end() == 0, running.text()
@@ -130,11 +130,11 @@ def test_an_archive_is_emptied_only_by_force(filled: Settings, tmp_path: Path):
     copy(filled)
     before = contents(filled)
     settings = replace(filled, order_retention_text="1s")
-    refused = Process(settings, tmp_path / "refused", "orderdb rebuild").start()
+    refused = Process(settings, tmp_path / "refused", "orderdb", "rebuild").start()
     assert refused.done() != 0
     assert f"{ORDERS} of its orders ended longer ago" in refused.text() and "--force" in refused.text()
     assert contents(filled) == before
-    forced = Process(settings, tmp_path / "forced", "orderdb rebuild", "--force").start()
+    forced = Process(settings, tmp_path / "forced", "orderdb", "rebuild", "--force").start()
     assert forced.done() == 0, forced.text()
     assert contents(filled) == before
 

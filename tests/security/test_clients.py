@@ -15,7 +15,7 @@ from confluent_kafka import KafkaError, KafkaException
 import saga_app
 from saga_app.application import create_app
 from saga_app.engine.faust.credentials import tells_no_credentials
-from saga_app.kafka.broker_errors import Admin, Teller, refused
+from saga_app.kafka.broker_errors import Admin, RefusalLogger, refused
 from saga_app.settings import Settings
 from tests.security.authority import Authority
 
@@ -150,7 +150,7 @@ def test_a_refusal_names_the_setting_and_what_may_pass_is_none(code: int, said: 
 
 def test_a_client_that_goes_on_trying_says_so_now_and_then(caplog: pytest.LogCaptureFixture):
     times = iter((0.0, 1.0, 9.0, 10.0, 11.0))
-    tell = Teller(clock=lambda: next(times))
+    tell = RefusalLogger(clock=lambda: next(times))
     for _ in range(5):
         tell(KafkaError(KafkaError._AUTHENTICATION, "SASL authentication error"))
     assert [each.levelname for each in caplog.records] == ["ERROR", "ERROR"]

@@ -82,8 +82,8 @@ COMMANDS = (
     "receive MUG:1",
     "policy payment --limit 10",
     "topics --create",
-    "orderdb",
-    "orderdb --once",
+    "orderdb run",
+    "orderdb run --once",
     "orderdb rebuild",
     "doctor",
 )

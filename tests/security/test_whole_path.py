@@ -91,7 +91,7 @@ def mend_a_dead_letter(scene: Scene, party: Party, folder: Path) -> None:
 
 
 def look_back(party: Party) -> None:
-    party.run("orderdb", "orderdb --once")
+    party.run("orderdb", "orderdb run --once")
     assert "by-hand" in party.run("orderdb", "orders --q by-hand")
     party.run("orderdb", "orders --lag")
     party.run("orderdb", "orderdb rebuild")
