@@ -43,12 +43,13 @@ class Refold:
         self.partition = partition
         self.partitions = partitions
         self.state = state
+        self._decoder = wire.Decoder()
 
     def decide(self, message: Message) -> Told:
         """Decides the next record; the records of a partition come in order, each once."""
         record = before = None
         try:
-            record = wire.decode(message.value)
+            record = self._decoder.decode(message.value)
             if not isinstance(record, self.service.decider.accepts):
                 raise Rejected(Fault.UNEXPECTED_RECORD, f"{record.type} does not belong here")
             if is_misrouted(record, message, self.partition, self.partitions):

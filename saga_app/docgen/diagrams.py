@@ -1,4 +1,4 @@
-"""Diagrams and tables of the machines, made from the machines themselves, so that documents cannot differ from them."""
+"""Diagrams and tables of the machines, made from the machines themselves."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -13,7 +13,7 @@ NONE = "(none)"
 
 
 def route() -> str:
-    """Mermaid: an order's way forwards, and its way back."""
+    """Mermaid: the route of an order, and its compensations."""
     lines = ["flowchart LR", "    checkout([checkout])"]
     names = ["checkout", *(step.name for step in ROUTE)]
     for here, step in zip(names, ROUTE, strict=False):
@@ -50,17 +50,17 @@ def checkout_states() -> str:
 
 
 def participant_table() -> str:
-    """Markdown: every state and everything that can be asked."""
+    """Markdown: every state and every input of a participant."""
     return _table(list(Asked), participant.MACHINE, lambda move: _move(move))
 
 
 def pivot_table() -> str:
-    """Markdown: the same for the pivot, the last step."""
+    """Markdown: the table of the pivot, the last step."""
     return _table(list(Asked), participant.PIVOT_MACHINE, lambda move: _move(move))
 
 
 def checkout_table() -> str:
-    """Markdown: every status and everything that checkout can hear."""
+    """Markdown: every status and every input of checkout."""
     return _table(list(checkout.Heard), checkout.MACHINE, _cell)
 
 

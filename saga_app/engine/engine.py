@@ -32,7 +32,7 @@ from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin, RefusalLogger
 from saga_app.kafka.messages import Fetch
 from saga_app.settings import Settings
-from saga_app.wire import Kept
+from saga_app.wire import BoundedCache, Decoder
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +67,8 @@ class Engine:
         self.buffers = {service.topic: InboxBuffer(service.topic) for service in services}
         self.states: dict[str, dict[int, PartitionState]] = {service.topic: {} for service in services}
         self._arrive: Callable[[Mapping[str, Fetch]], None] = lambda fetched: None
-        self._written = Kept[Record](MOST_WRITTEN)
+        self._written = BoundedCache[Record](MOST_WRITTEN)
+        self._decoder = Decoder()
         self._tasks: list[asyncio.Task[None]] = []
         self._restoring = asyncio.Lock()
 
@@ -218,6 +219,7 @@ class Engine:
             publisher=self.log,
             states=self.states[service.topic],
             written=self._written,
+            decoder=self._decoder,
             passing=lambda point: self.passing(service.topic, point),
             applied=lambda partition, changes: self._applied(service.topic, partition, changes),
         )

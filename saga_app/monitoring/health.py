@@ -1,15 +1,15 @@
-"""Whether a worker is alive, and whether it does its work: the truth, for whoever restarts or watches it."""
+"""The health of a worker: is it ready, and if not, why?"""
 
 from typing import Any, Final, NamedTuple
 
 from saga_app.engine.faust.app import SagaApp
 
-#: Seconds that the watchdog may doubt something before the worker is not ready: a heartbeat may be late.
-PATIENCE: Final = 5.0
+#: Seconds of the watchdog's doubt after which the worker is not ready: a heartbeat may be late.
+LONGEST_DOUBT: Final = 5.0
 
 
 class Health(NamedTuple):
-    """`state` is one word of `STATES`; `why` says more where there is more to say."""
+    """`state` is one of `STATES`; `why` explains it if it needs an explanation."""
 
     ready: bool
     state: str
@@ -20,34 +20,34 @@ class Health(NamedTuple):
         return {"ready": self.ready, "state": self.state, "why": self.why, "partitions": self.partitions}
 
 
-#: What a worker can be.
+#: The states of a worker.
 STATES: Final = ("starting", "recovering", "rebalancing", "no partitions", "stuck", "stopping", "ready")
 
 
 def health(app: SagaApp) -> Health:
-    """Looks at what is there; asks nobody and waits for nothing."""
+    """The health now. It asks no other process and waits for none."""
     if app.should_stop:
         return Health(False, "stopping")
     if app.watchdog is None:
         return Health(False, "starting", "the topics are looked at")
     doubt = next(
-        ((what, seconds) for what, seconds in app.watchdog.doubts().items() if seconds > PATIENCE), None
+        ((what, seconds) for what, seconds in app.watchdog.doubts().items() if seconds > LONGEST_DOUBT), None
     )
     recovery = app.tables._recovery
     engine = app.engine
     if recovery is not None and recovery.in_recovery:
         return Health(False, "recovering", "rows are read from the changelogs")
     if app.rebalancing:
-        return Health(False, "rebalancing", _told(doubt))
+        return Health(False, "rebalancing", _in_words(doubt))
     if engine.generation < 0:
-        return Health(False, "no partitions" if doubt else "starting", _told(doubt))
+        return Health(False, "no partitions" if doubt else "starting", _in_words(doubt))
     partitions = len({partition for _, partition in engine.durable})
     if doubt is not None:
-        return Health(False, "stuck", _told(doubt), partitions)
+        return Health(False, "stuck", _in_words(doubt), partitions)
     if not partitions:
         return Health(False, "no partitions", "the group has more workers than partitions")
     return Health(True, "ready", "", partitions)
 
 
-def _told(doubt: tuple[str, float] | None) -> str:
+def _in_words(doubt: tuple[str, float] | None) -> str:
     return "" if doubt is None else f"{doubt[0]}, for {doubt[1]:.0f} s"

@@ -300,7 +300,7 @@ def test_if_one_id_is_wrong_nothing_is_sent(saga: Saga, dead_letter_topic: DeadL
     assert not replayed(dead_letter_topic, letter)
 
 
-class Cut(Exception):
+class CommandCutOff(Exception):
     """The command ends here."""
 
 
@@ -314,12 +314,12 @@ def test_a_crash_between_sending_and_recording_loses_nothing(
     def cut(self: Sender, records: Any) -> Any:
         records = list(records)
         if records[0].topic == topics.DEAD_LETTERS:
-            raise Cut
+            raise CommandCutOff
         return post(self, records)
 
     with monkeypatch.context() as patch:
         patch.setattr(Sender, "post", cut)
-        assert isinstance(saga("replay", str(letter)).exception, Cut)
+        assert isinstance(saga("replay", str(letter)).exception, CommandCutOff)
     assert len(replayed(dead_letter_topic, letter)) == 1
     assert saga("replay", "--all").exit_code == 0
     assert (len(replayed(dead_letter_topic, letter)), len(markers(dead_letter_topic, letter))) == (2, 1)

@@ -28,7 +28,7 @@ LOST = (
 )
 
 
-class Asked:
+class FlakyRequest:
     """Answers with these errors first; counts how often metadata was asked for in between."""
 
     def __init__(self, *errors: int) -> None:
@@ -47,20 +47,20 @@ class Asked:
 
 @pytest.mark.parametrize("code", [*RETRIABLE, KafkaError.NOT_COORDINATOR, KafkaError.UNKNOWN_TOPIC_OR_PART])
 def test_kafka_is_asked_again_with_new_metadata_while_a_leader_or_coordinator_moves(code: int) -> None:
-    asked = Asked(code, code)
+    asked = FlakyRequest(code, code)
     assert with_retries(asked.admin, asked, 10) == "answer"
     assert asked.refreshed == 2
 
 
 def test_patience_ends() -> None:
-    asked = Asked(KafkaError._TRANSPORT, KafkaError._TRANSPORT)
+    asked = FlakyRequest(KafkaError._TRANSPORT, KafkaError._TRANSPORT)
     with pytest.raises(KafkaException):
         with_retries(asked.admin, asked, -1)
 
 
 @pytest.mark.parametrize("code", [KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.OFFSET_OUT_OF_RANGE])
 def test_what_does_not_pass_is_not_asked_again(code: int) -> None:
-    asked = Asked(code)
+    asked = FlakyRequest(code)
     with pytest.raises(KafkaException):
         with_retries(asked.admin, asked, 10)
     assert asked.refreshed == 0

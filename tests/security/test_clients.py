@@ -63,7 +63,7 @@ def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path / "certificates")
 
 
-class Server:
+class HandshakeServer:
     """Ends each handshake that it gets, and remembers which were good."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
@@ -91,7 +91,7 @@ class Server:
 
 
 @pytest.fixture
-def server(authority: Authority, request: pytest.FixtureRequest) -> Iterator[Server]:
+def server(authority: Authority, request: pytest.FixtureRequest) -> Iterator[HandshakeServer]:
     own = authority.sign("broker")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(own.certificate, own.key)
@@ -99,7 +99,7 @@ def server(authority: Authority, request: pytest.FixtureRequest) -> Iterator[Ser
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         context.minimum_version = context.maximum_version = request.param
-    server = Server(context)
+    server = HandshakeServer(context)
     yield server
     server.close()
 
@@ -109,7 +109,7 @@ def server(authority: Authority, request: pytest.FixtureRequest) -> Iterator[Ser
     [(ssl.TLSVersion.TLSv1_3, True), (ssl.TLSVersion.TLSv1_2, True), (ssl.TLSVersion.TLSv1_1, False)],
     indirect=["server"],
 )
-def test_nothing_older_than_tls_1_2_is_spoken(server: Server, spoken: bool, authority: Authority):
+def test_nothing_older_than_tls_1_2_is_spoken(server: HandshakeServer, spoken: bool, authority: Authority):
     settings = Settings(broker=server.address, security_text="ssl", tls_ca=str(authority.certificate))
     with pytest.raises(KafkaException):
         Admin(settings).list_topics(timeout=1)

@@ -11,7 +11,7 @@ import pytest
 from saga_app.engine.exits import Exit
 from tests.live.worker import Worker
 from tests.security import acls
-from tests.security.authority import Authority, Pair
+from tests.security.authority import Authority, KeyAndCertificate
 from tests.security.conftest import Saga
 from tests.security.guarded import Guarded
 
@@ -30,7 +30,7 @@ WAYS = {
 }
 
 
-def wrong(guarded: Guarded, other: Pair) -> dict[str, dict[str, str]]:
+def wrong(guarded: Guarded, other: KeyAndCertificate) -> dict[str, dict[str, str]]:
     """The settings of each way; `other` is signed by an authority that the broker does not know."""
     user, certified = guarded.with_password("operator"), guarded.with_certificate("operator")
     elsewhere = guarded.scram.replace("127.0.0.1", "localhost")

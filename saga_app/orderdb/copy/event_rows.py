@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final
 
-from saga_app import wire
 from saga_app.core.errors import Rejected
 from saga_app.core.fields import Model
 from saga_app.core.records import OrderPlaced, Record, StepRequest
@@ -32,7 +31,7 @@ _TOLD: Final = {
 def event(entries: Entries, message: Any) -> None:
     """A record of an inbox, unless it names no order or cannot be read."""
     try:
-        record: Any = wire.decode(message.value())
+        record: Any = entries.decoder.decode(message.value())
     except Rejected:
         # It is a dead letter, or will be one.
         return
