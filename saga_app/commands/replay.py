@@ -37,7 +37,7 @@ MOST_BYTES: Final = 8 * 1024 * 1024
 )
 @click.option("--force", is_flag=True, help="Also letters that were sent again before.")
 @click.option(
-    "--dry-run", is_flag=True, help="Only say what would be sent where, and whether it can be read."
+    "--dry-run", is_flag=True, help="Only show the records that would be sent, and their partitions."
 )
 @click.option("--yes", is_flag=True, help="Do not ask before many are sent.")
 @as_json

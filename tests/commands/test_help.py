@@ -1,4 +1,4 @@
-"""What helps people to find their way: help with examples, and completion in their shell."""
+"""Help for people: examples in `--help`, and completion in their shell."""
 
 import os
 import shutil

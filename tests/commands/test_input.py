@@ -1,4 +1,4 @@
-"""What `saga` refuses before anything is sent: one line on stderr, exit code 2."""
+"""`saga` refuses wrong input before it sends a record: one line on stderr, exit code 2."""
 
 import subprocess
 import sys

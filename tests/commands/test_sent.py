@@ -1,4 +1,4 @@
-"""What `saga` sends, read back from a real broker."""
+"""The records that `saga` sends, read back from a real broker."""
 
 import json
 from typing import Any

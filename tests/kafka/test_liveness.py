@@ -1,4 +1,4 @@
-"""A consumer that hears nothing is asked whether it still has a broker (librdkafka#5301)."""
+"""A consumer that has lost its brokers for good is found (librdkafka#5301)."""
 
 from types import SimpleNamespace
 from typing import Any

@@ -1,4 +1,4 @@
-"""What passes while a broker is lost is waited for; what does not pass is said at once."""
+"""A request is repeated after an error that passes by itself; any other error is raised at once."""
 
 from types import SimpleNamespace
 from typing import Any

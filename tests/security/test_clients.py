@@ -20,7 +20,7 @@ from saga_app.settings import Settings
 from tests.security.authority import Authority
 
 ROOT = Path(saga_app.__file__).parent.parent
-#: Who may name a broker: the settings, the application to Faust, and the local broker to ask whether it is up.
+#: The only modules that name a broker: the settings, the application for Faust, and the local broker.
 NAMERS = {"saga_app/settings.py", "saga_app/engine/faust/app.py", "saga_app/local/broker.py"}
 USER = {"SAGA_SECURITY": "sasl_ssl", "SAGA_SASL_USERNAME": "ada", "SAGA_SASL_PASSWORD": "hunter2"}
 

@@ -1,4 +1,4 @@
-"""Who may not come in is told why in one line, by the setting that is to blame, and nothing goes on in doubt."""
+"""A refused client gets one line that names the setting, and does not go on in doubt."""
 
 import secrets
 import subprocess
@@ -137,7 +137,7 @@ def test_a_worker_that_may_not_join_its_group_says_so(guarded: Guarded, worker: 
 
 @pytest.mark.usefixtures("worker")
 def test_a_user_that_may_only_sell_cannot_read_what_is_sold(guarded: Guarded, saga: Saga):
-    """What it may not see is not there for it."""
+    """A topic that a user may not see does not exist for that user."""
     done = saga("audit", **guarded.with_password("shop"))
     assert done.returncode == 1 and done.stdout == ""
     (line,) = done.stderr.splitlines()

@@ -1,4 +1,4 @@
-"""A shop whose broker trusts nobody: every part comes with its own user, who may do what the page lists and no more."""
+"""The whole path of orders on a guarded broker: each part has its own user, with the ACLs of the page alone."""
 
 import json
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ class Party:
         self._web = f"http://127.0.0.1:{worker.port}"
 
     def run(self, user: str, words: str) -> str:
-        """What it printed to its standard output; it went well."""
+        """The standard output of a command that must succeed."""
         settings = self._guarded.with_password(user) | {"SAGA_WEB_URL": self._web}
         done = self._saga(*words.split(), **settings)
         self.said.append(done.stdout + done.stderr)

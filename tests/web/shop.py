@@ -1,4 +1,4 @@
-"""A shop for pages: a database that has copied what services did, and the worker's web server in front of it."""
+"""A filled order database for tests of pages, and the worker's web server in front of it."""
 
 import asyncio
 import threading

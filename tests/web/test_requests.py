@@ -1,4 +1,4 @@
-"""Who may ask what: addresses, hosts, origins, tokens, hostile paths, and streams that end."""
+"""Requests to the pages: addresses, hosts, origins, tokens, hostile paths, and streams that end."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What the pages weigh, in bytes as sent, and how soon a live page shows what is new: python -m tests.web.weight"""
+"""Measures the size of the pages and the delay of a live page: python -m tests.web.weight"""
 
 import tempfile
 import time
