@@ -15,7 +15,7 @@ ADD, TRY = blocks("docs/how-to/add-a-step.md")
 UNIT, SIMULATE, LIVE = TRY.splitlines()
 PARTS = ("agents", "tables", "saga_app", "tests", "examples", "setup.cfg", "pyproject.toml")
 PYTHON = sys.executable
-#: What the scripts run in `.venv`, which the copy does not have.
+#: The programs that the scripts run in `.venv`, which the copy does not have.
 SCRIPTS = {
     "scripts/test": f"{PYTHON} -m pytest -q -p no:cacheprovider",
     "scripts/simulate": f"{PYTHON} -m tests.simulation",
@@ -37,7 +37,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def shell(folder: Path, command: str) -> str:
-    """What the command prints in the copy; it must succeed."""
+    """The output of a command that must succeed in the copy."""
     for script, instead in SCRIPTS.items():
         command = command.replace(script, instead)
     done = subprocess.run(

@@ -13,7 +13,7 @@ from tests.live.log import until
 from tests.live.scene import Scene
 from tests.live.worker import Worker
 from tests.orderdb.copies import CopyProcess
-from tests.web.asking import Answer, Stream, ask
+from tests.web.asking import HttpResponse, Stream, ask
 
 ORDER = {"order_id": "4711", "amount": "10.00"}
 
@@ -32,9 +32,9 @@ def url(worker: Worker) -> str:
     return f"http://127.0.0.1:{worker.port}"
 
 
-def shown(worker: Worker, path: str, text: str, seconds: float = 30) -> Answer:
+def shown(worker: Worker, path: str, text: str, seconds: float = 30) -> HttpResponse:
     """The page, as soon as it says this."""
-    seen: list[Answer] = []
+    seen: list[HttpResponse] = []
 
     def says() -> bool:
         seen[:] = [ask(url(worker), path)]
