@@ -51,7 +51,7 @@ def raw(settings: Settings, topic: str, partition: int, offset: int) -> bytes | 
 
 
 def dry_run(settings: Settings, place: LetterId) -> ReplayPlan:
-    """The records that a replay of the letter would send. Raises `NotReplayable` if it would be refused, and `NothingSent`."""
+    """Returns the records that a replay would send. Raises `NotReplayable` if it would be refused, `NothingSent`."""
     letter, replays = _letter(settings, place)
     return plan(letter, replays, settings.partitions)
 

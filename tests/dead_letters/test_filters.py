@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from saga_app.dead_letters.filters import LetterFilter, , names
+from saga_app.dead_letters.filters import LetterFilter, names
 from saga_app.dead_letters.format import LetterId
 from saga_app.dead_letters.letter import Letter
 from saga_app.times import moment, written
