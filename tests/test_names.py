@@ -63,7 +63,6 @@ STILL_TWICE = frozenset(
         "Watch",
         "Worker",
         "World",
-        ,
     )
 )
 #: First words of a docstring that leave the reader to find subject and verb.
@@ -105,7 +104,6 @@ STILL_RIDDLES = frozenset(
         "tests/simulation",
         "tests/simulation/defects",
         "tests/support",
-        ,
     )
 )
 
