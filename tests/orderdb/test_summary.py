@@ -22,6 +22,7 @@ from tests.simulation import one_order
 from tests.simulation.services import DECIDERS
 from tests.support.examples import cancel, deadline, placed
 from tests.support.given import BEGINNING, CHECKOUT, Story, given
+from tests.support.quick import quick
 
 NOW = 1_700_000_100_000
 SECOND = 1_000
@@ -95,7 +96,10 @@ class Telling(one_order.Exploration):
             assert (f"{waits.service}_events", waits.request) in on_its_way
 
 
-@pytest.mark.parametrize("name", one_order.ORDERS)
+@pytest.mark.parametrize(
+    "name",
+    quick(one_order.ORDERS, "accepted", "over_limit", mark=pytest.mark.slow("every state of other orders")),
+)
 def test_in_every_state_the_sentence_names_what_is_on_its_way_or_what_was_undone(name: str):
     order = Telling(name, one_order.Budget())
     order.told = set()

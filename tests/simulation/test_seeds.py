@@ -17,7 +17,7 @@ from tests.support.profiles import EXPLORE
 PART = 100
 PARTS = range(0, 800 * max(1, EXPLORE), PART)
 #: Seeds that `scripts/test` runs.
-QUICK = 300
+QUICK = 200
 MORE = pytest.mark.slow("more seeds")
 
 

@@ -13,6 +13,7 @@ from saga_app.dead_letters import pretty
 from saga_app.text import printable
 from saga_app.web.views import PAGE_SIZE
 from tests.support.examples import cancel, placed
+from tests.support.quick import quick
 from tests.web.hostile import FIRST, STRINGS, letters
 from tests.web.shop import MUGS, FilledShop
 
@@ -35,8 +36,16 @@ PATHS = (
 )
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", PATHS)
+#: One page of each kind.
+KINDS = ("/", "/orders/", "/orders/undelivered/", "/stock/", "/dead-letters/", "/topology/")
+
+
+@pytest.mark.parametrize(
+    "scheme", ["light", pytest.param("dark", marks=pytest.mark.slow("the same in other colours"))]
+)
+@pytest.mark.parametrize(
+    "path", quick(PATHS, *KINDS, mark=pytest.mark.slow("another page of a kind, for seconds each"))
+)
 def test_axe_finds_nothing(open_page: Any, path: str, scheme: str) -> None:
     page = open_page(path, color_scheme=scheme)
     found = Axe().run(page)
