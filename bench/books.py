@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from bench.load import Message
+from bench.load import LoadRecord
 from bench.peers.balances import COMPLETED, parts
 from bench.peers.rules import INVENTORY, PAYMENT, normal, supplied
 from saga_app import topics
@@ -16,7 +16,7 @@ Balances = Mapping[tuple[str, str], Any]
 _TABLES = {topics.PAYMENT: PAYMENT.balances, topics.INVENTORY: INVENTORY.balances}
 
 
-def came(supplies: Iterable[Message]) -> Balances:
+def came(supplies: Iterable[LoadRecord]) -> Balances:
     """What these records bring; each balance is supplied once."""
     return {
         (_TABLES[each.topic], key): amount
@@ -25,7 +25,9 @@ def came(supplies: Iterable[Message]) -> Balances:
     }
 
 
-def left(supplies: Iterable[Message], orders: Mapping[str, Message], endings: Mapping[str, str]) -> Balances:
+def left(
+    supplies: Iterable[LoadRecord], orders: Mapping[str, LoadRecord], endings: Mapping[str, str]
+) -> Balances:
     """What is left of it: only orders that are completed keep what they took."""
     rest = {name: Decimal(amount) for name, amount in came(supplies).items()}
     for name in (name for name, ending in endings.items() if ending == COMPLETED):

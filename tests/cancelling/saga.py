@@ -17,7 +17,7 @@ from saga_app.dead_letters.format import REASON
 from saga_app.kafka.messages import Message, Outgoing, outgoing
 from tests.support.examples import delivery, deposit, placed
 from tests.support.given import BEGINNING, CHECKOUT, INVENTORY, PAYMENT, SECOND, SHIPPING
-from tests.support.memory import Broker, Place, Steps, Stop, Stopped, Worker
+from tests.support.memory import MemoryBroker, MemoryWorker, Place, Steps, Stop, Stopped
 
 DECIDERS: Final[Mapping[str, Decider]] = {
     topics.CHECKOUT: CHECKOUT,
@@ -40,7 +40,7 @@ class Saga:
     """Topics, and a worker for each partition of each inbox."""
 
     def __init__(self, partitions: int = 1) -> None:
-        self.broker = Broker(partitions)
+        self.broker = MemoryBroker(partitions)
         self.places: list[Place] = [(topic, each) for topic in DECIDERS for each in range(partitions)]
         self.workers = {place: self._worker(place) for place in self.places}
         #: What was logged for people.
@@ -164,9 +164,9 @@ class Saga:
             if offset >= position
         ]
 
-    def _worker(self, place: Place, old: Worker | None = None, committed: int = 0) -> Worker:
+    def _worker(self, place: Place, old: MemoryWorker | None = None, committed: int = 0) -> MemoryWorker:
         topic, partition = place
-        worker = Worker(
+        worker = MemoryWorker(
             self.broker,
             topic,
             DECIDERS[topic],

@@ -27,7 +27,7 @@ Inflict = Callable[["System", str, random.Random], Steps]
 
 
 @dataclass(frozen=True)
-class Fault:
+class ChaosFault:
     """A fault, how often it comes in a deck, and what it is in words."""
 
     name: str

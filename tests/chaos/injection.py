@@ -5,7 +5,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tests.chaos.watch import Watch
+from tests.chaos.watch import OrderWatch
 
 #: Seconds after a fault in which an order that is placed may still have to wait for it: a session and a rebalance.
 AROUND = 10.0
@@ -43,7 +43,7 @@ class Injection:
             return "no order had ended since its victim was ready"
         return "" if ended_at_end > self.ended else "no order ended after it"
 
-    def recovery(self, watch: Watch, by_placing: Sequence[tuple[float, float]]) -> float:
+    def recovery(self, watch: OrderWatch, by_placing: Sequence[tuple[float, float]]) -> float:
         """The longest that an order waited for its end, in seconds from the fault or, if later, from its placing.
 
         Of the orders that were open at that moment, and of those placed within `AROUND` seconds after it.

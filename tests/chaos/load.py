@@ -25,7 +25,7 @@ BAD: Final = [bad for bad in CORPUS if len(bad.value or b"") < LARGEST]
 RECENT: Final = 200
 
 
-class Load:
+class ChaosLoad:
     """Sends what is due whenever it is asked."""
 
     def __init__(self, shop: Shop, seed: str, rate: float) -> None:

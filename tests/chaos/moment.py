@@ -2,11 +2,11 @@
 
 from tests.chaos.fault import Whom
 from tests.chaos.plan import Strike
-from tests.chaos.supervisor import Member
+from tests.chaos.supervisor import SupervisedWorker
 from tests.chaos.system import System
 
 
-def victims(system: System, strike: Strike) -> list[Member]:
+def victims(system: System, strike: Strike) -> list[SupervisedWorker]:
     """The workers that it needs for itself."""
     match strike.fault.whom:
         case Whom.ALL:

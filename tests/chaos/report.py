@@ -9,7 +9,7 @@ from tests.chaos.run import Run
 
 
 @dataclass
-class Report:
+class ChaosReport:
     """Everything that is published; `command` repeats the run."""
 
     command: str
@@ -80,7 +80,7 @@ def percentiles(values: Iterable[float]) -> list[float]:
     return [round(ordered[min(int(len(ordered) * share), len(ordered) - 1)], 1) for share in (0.5, 0.95, 1)]
 
 
-def fill(report: Report, run: Run) -> None:
+def fill(report: ChaosReport, run: Run) -> None:
     """What the run itself knows; audit and repeats are added by the caller."""
     system, watch = run.system, run.system.watch
     injected, bit, missed = Counter[str](), Counter[str](), Counter[str]()

@@ -13,7 +13,7 @@ from saga_app.engine import round as round_module
 from saga_app.engine.misrouted import LARGEST
 from saga_app.kafka.headers import SENT_ON
 from saga_app.kafka.messages import Message
-from tests.support.corpus import CORPUS, Bad
+from tests.support.corpus import CORPUS, BadBytes
 from tests.support.examples import (
     cancel,
     cancelled,
@@ -35,12 +35,12 @@ from tests.support.examples import (
     ship,
     step_request,
 )
-from tests.support.memory import Broker, Worker, batch, finish, message, run
+from tests.support.memory import MemoryBroker, MemoryWorker, batch, finish, message, run
 from tests.support.plan import DECIDERS
 
 
-def worker(topic: str = topics.PAYMENT, partitions: int = 1, partition: int = 0) -> Worker:
-    started = Worker(Broker(partitions), topic, DECIDERS[topic], partition=partition)
+def worker(topic: str = topics.PAYMENT, partitions: int = 1, partition: int = 0) -> MemoryWorker:
+    started = MemoryWorker(MemoryBroker(partitions), topic, DECIDERS[topic], partition=partition)
     started.start()
     return started
 
@@ -49,7 +49,7 @@ def in_sequence(*records: Record | bytes | None) -> list[Message]:
     return [message(record, offset) for offset, record in enumerate(records)]
 
 
-def rounds(of: Worker, messages: Sequence[Message], *sizes: int) -> list[list[bytes]]:
+def rounds(of: MemoryWorker, messages: Sequence[Message], *sizes: int) -> list[list[bytes]]:
     """The keys of the rows that each round journalled."""
     found: list[list[bytes]] = []
     append = of.journal.append
@@ -170,8 +170,8 @@ def test_a_round_is_bounded_in_bytes_and_a_record_larger_than_that_has_one_of_it
 
 
 def test_partitions_share_a_round_and_one_with_a_policy_does_not_hold_up_the_other() -> None:
-    broker = Broker(2)
-    both = [Worker(broker, topics.PAYMENT, DECIDERS[topics.PAYMENT], partition=each) for each in (0, 1)]
+    broker = MemoryBroker(2)
+    both = [MemoryWorker(broker, topics.PAYMENT, DECIDERS[topics.PAYMENT], partition=each) for each in (0, 1)]
     for each in both:
         each.start()
     one = both[0]
@@ -311,7 +311,7 @@ NEIGHBOURS: dict[str, tuple[Record, Record]] = {
 @pytest.mark.parametrize("topic", topics.INBOXES)
 def test_every_kind_of_bad_input_is_one_dead_letter_in_every_inbox(topic: str) -> None:
     """One batch with all of them, and good records before and behind, which are applied as ever."""
-    small: list[Bad] = [bad for bad in CORPUS if bad.value is None or len(bad.value) <= 1024 * 1024]
+    small: list[BadBytes] = [bad for bad in CORPUS if bad.value is None or len(bad.value) <= 1024 * 1024]
     first, last = NEIGHBOURS[topic]
     of = worker(topic)
     of.run(in_sequence(first, *(bad.value for bad in small), last))
@@ -360,7 +360,7 @@ def test_rows_that_are_missing_end_the_round_with_nothing_written() -> None:
     of = worker()
     of.run(in_sequence(deposit("d1"), deposit("d2")))
     of.disks["payments"].states[-1] = ({}, 0, None)
-    heir = Worker(of.broker.copy(), topics.PAYMENT, of.decider, of.disks, committed=0)
+    heir = MemoryWorker(of.broker.copy(), topics.PAYMENT, of.decider, of.disks, committed=0)
     heir.broker.logs["payments-changelog", 0].clear()
     heir.start()
     before = heir.broker.copy()
@@ -372,7 +372,7 @@ def test_rows_that_are_missing_end_the_round_with_nothing_written() -> None:
 def test_a_policy_is_in_force_after_a_restart() -> None:
     of = worker()
     of.run(in_sequence(limit("z", "30.00"), limit("a", "50.00")))
-    heir = Worker(of.broker, topics.PAYMENT, of.decider, committed=2)
+    heir = MemoryWorker(of.broker, topics.PAYMENT, of.decider, committed=2)
     heir.start()
     heir.run([message(pay(order("under", "40.00")), 2), message(pay(order("over", "50.00")), 3)])
     assert b'"DONE"' in heir.rows.journal[b"under"]

@@ -64,7 +64,7 @@ def parsed(value: bytes | None) -> dict[str, Any]:
     return fields if isinstance(fields, dict) else {}
 
 
-class Log:
+class BrokerOffsets:
     """Offsets of the four inboxes and of the changelogs, asked of the broker."""
 
     def __init__(

@@ -44,7 +44,7 @@ def faust(*words: str, env: dict[str, str], seconds: float = 60) -> subprocess.C
     )
 
 
-class Worker:
+class WorkerProcess:
     """Started, stopped and killed by its own pid only."""
 
     def __init__(self, broker: str, folder: Path, name: str = "w1", **settings: str) -> None:

@@ -9,7 +9,7 @@ from tests.simulation import exhaustive, shrink
 from tests.simulation.choices import Choices, choices
 from tests.simulation.fault_mix import FAULTS
 from tests.simulation.processes import spread
-from tests.simulation.seeds import Report, run, run_seed
+from tests.simulation.seeds import SeedsReport, run, run_seed
 from tests.simulation.violation import Violation
 
 EPILOG = """examples:
@@ -85,7 +85,7 @@ def tell(of: Choices) -> Violation | None:
 
 def many(seeds: Sequence[int], jobs: int) -> int:
     """Runs seeds, says how it goes, and shrinks the first that fails."""
-    report, began = Report(), time.monotonic()
+    report, began = SeedsReport(), time.monotonic()
     with spread(run_seed, seeds, jobs, at_once=50) as outcomes:
         for outcome in outcomes:
             report.add(outcome)

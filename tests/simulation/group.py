@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from saga_app.kafka.messages import Place
 
 
-class Group:
+class SimulatedGroup:
     """Kafka's coordinator, as far as a worker can tell. Times are in milliseconds."""
 
     def __init__(self, partitions: int, session: int, patience: int) -> None:

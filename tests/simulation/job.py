@@ -6,7 +6,7 @@ from typing import Any
 from tests.simulation.kafka import Send
 
 
-class Step:
+class StopPoint:
     """Awaited where a worker may be stopped."""
 
     def __await__(self) -> Generator[None, None, None]:

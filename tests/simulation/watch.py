@@ -12,8 +12,8 @@ from saga_app.core.rows import is_tombstone, version_of
 from saga_app.engine.ports import row_in
 from saga_app.kafka.messages import Message, Outgoing, Place
 from tests.simulation.customers import Customers
-from tests.simulation.ledger import Ledger
-from tests.simulation.oracle import Oracle, Sent, Told, sent
+from tests.simulation.ledger import BalanceLedger
+from tests.simulation.oracle import ExpectedDecision, ExpectedSend, Oracle, sent
 from tests.simulation.sagas import Sagas
 from tests.simulation.services import BALANCES, DECIDERS, TABLE_OF
 from tests.simulation.violation import must
@@ -27,11 +27,11 @@ _TOPIC_OF: Final = {
 _RETENTION: Final = (b'{"type":"RetentionStarted"', b'{"type":"SegmentsClosed"', b'{"type":"SegmentsPurged"')
 
 
-def _is_about_retention(what: Sent) -> bool:
+def _is_about_retention(what: ExpectedSend) -> bool:
     return what.topic == topics.CHECKOUT and (what.value or b"").startswith(_RETENTION)
 
 
-class Watch:
+class SystemWatch:
     """Everything that was written, and what must be true of it."""
 
     def __init__(self, partitions: int, customers: Customers) -> None:
@@ -43,18 +43,18 @@ class Watch:
         }
         self.sagas = Sagas()
         self._ledgers = {
-            place: Ledger() for place in self.truths if place[0] in (topics.PAYMENT, topics.INVENTORY)
+            place: BalanceLedger() for place in self.truths if place[0] in (topics.PAYMENT, topics.INVENTORY)
         }
         #: The highest version of each row that is in its changelog.
         self._written: dict[tuple[str, int, str], int] = {}
         #: Everything that workers wrote besides rows, and how often.
-        self.sent: Counter[Sent] = Counter()
+        self.sent: Counter[ExpectedSend] = Counter()
         #: Which records ask for a record: the inbox, and the offset.
-        self._asked: defaultdict[Sent, list[tuple[Place, int]]] = defaultdict(list)
+        self._asked: defaultdict[ExpectedSend, list[tuple[Place, int]]] = defaultdict(list)
         #: Up to where each inbox is known to be settled.
         self._settled: defaultdict[Place, int] = defaultdict(int)
 
-    def heard(self, place: Place, message: Message) -> Told:
+    def heard(self, place: Place, message: Message) -> ExpectedDecision:
         """A record is in an inbox: what must become of it is known from here on (I1 to I5, I8)."""
         told = self.truths[place].hear(message)
         for each in told.sends:
@@ -167,7 +167,7 @@ class Watch:
             told.verdict is Verdict.REPEATED for oracle in self.truths.values() for told in oracle.told
         )
 
-    def letters(self) -> set[Sent]:
+    def letters(self) -> set[ExpectedSend]:
         """The dead letters that the inboxes ask for."""
         return {
             each
@@ -183,7 +183,7 @@ class Watch:
             told.fault for oracle in self.truths.values() for told in oracle.told if told.fault is not None
         )
 
-    def _is_nudge(self, what: Sent) -> bool:
+    def _is_nudge(self, what: ExpectedSend) -> bool:
         if what.topic != topics.CHECKOUT:
             return False
         return any(
@@ -193,20 +193,20 @@ class Watch:
             if order
         )
 
-    def _is_journalled(self, oracle: Oracle, told: Told) -> bool:
+    def _is_journalled(self, oracle: Oracle, told: ExpectedDecision) -> bool:
         place = oracle.decider.journal, oracle.partition, told.key or ""
         return told.key is None or self._written.get(place, -1) >= told.version
 
-    def _is_durable(self, oracle: Oracle, told: Told) -> bool:
+    def _is_durable(self, oracle: Oracle, told: ExpectedDecision) -> bool:
         return self._is_journalled(oracle, told) and all(
             self._written.get((table, oracle.partition, key), -1) >= row.version
             for table, key, row in told.puts
         )
 
-    def _is_answered(self, told: Told) -> bool:
+    def _is_answered(self, told: ExpectedDecision) -> bool:
         return all(map(self.sent.__contains__, told.sends))
 
-    def _is_superseded(self, oracle: Oracle, told: Told) -> bool:
+    def _is_superseded(self, oracle: Oracle, told: ExpectedDecision) -> bool:
         """A crash after the journal of [do, undo]: the replay of both sends what the row has now."""
         later = (
             [] if told.key is None else [oracle.told[at] for at in oracle.about[told.key] if at > told.offset]

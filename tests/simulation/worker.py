@@ -25,8 +25,8 @@ from saga_app.kafka.messages import Batch, Fetch, Offsets, Outgoing, Place
 from saga_app.settings import PROFILES
 from saga_app.wire import BoundedCache, Decoder
 from tests.simulation.choices import Draws
-from tests.simulation.group import Group
-from tests.simulation.job import Job, Step
+from tests.simulation.group import SimulatedGroup
+from tests.simulation.job import Job, StopPoint
 from tests.simulation.kafka import Kafka
 from tests.simulation.machine import Machine, WatchedStore
 from tests.simulation.restoring import restored
@@ -48,13 +48,13 @@ class Around(Protocol):
     """What a worker needs of the world."""
 
     kafka: Kafka
-    group: Group
+    group: SimulatedGroup
     now: int
     ages: Ages
     segment_width: int
 
 
-class Worker:
+class SimulatedWorker:
     """A member of the group, until it ends."""
 
     def __init__(self, world: Around, name: str, machine: Machine) -> None:
@@ -302,7 +302,7 @@ class Worker:
         for each in partitions:
             self.clock.load(self.stores[JOURNALS[0], each])
             self.retention_timer.load(each, self.stores[JOURNALS[0], each])
-        await Step()
+        await StopPoint()
         self._begin(partitions, generation)
 
     def _begin(self, partitions: list[int], generation: int) -> None:

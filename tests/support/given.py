@@ -40,7 +40,7 @@ BEGINNING = 1_700_000_000_000
 SECOND = 1_000
 
 
-class Tables:
+class GivenTables:
     """Rows of one partition, as bytes; see `core.decider.Rows`."""
 
     def __init__(self, decider: Decider) -> None:
@@ -94,7 +94,7 @@ class Story:
 
     def __init__(self, decider: Decider) -> None:
         self.decider = decider
-        self.rows = Tables(decider)
+        self.rows = GivenTables(decider)
         self.offset = 0
         self.decision: Decision | None = None
         self.rejection: Rejected | None = None

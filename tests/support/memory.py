@@ -88,7 +88,7 @@ def is_row(record: Outgoing) -> bool:
     return record.topic.endswith("-changelog")
 
 
-class Broker:
+class MemoryBroker:
     """Topics as lists; what a list holds at index n is at offset n."""
 
     def __init__(self, partitions: int = 1) -> None:
@@ -99,9 +99,9 @@ class Broker:
         #: Offsets whose records compaction removed.
         self.gone: defaultdict[Place, set[int]] = defaultdict(set)
 
-    def copy(self) -> "Broker":
+    def copy(self) -> "MemoryBroker":
         """The same logs; what is written to them is not written to these."""
-        twin = Broker(self.partitions)
+        twin = MemoryBroker(self.partitions)
         twin.logs.update({place: list(log) for place, log in self.logs.items()})
         twin.gone.update({place: set(offsets) for place, offsets in self.gone.items()})
         return twin
@@ -148,7 +148,9 @@ class Broker:
 class MemoryLog:
     """The log port. An append is two steps: before its records are written, and before that is known."""
 
-    def __init__(self, name: str, broker: Broker, steps: Steps, keep: Mapping[str, int] | int = 0) -> None:
+    def __init__(
+        self, name: str, broker: MemoryBroker, steps: Steps, keep: Mapping[str, int] | int = 0
+    ) -> None:
         self.name = name
         self.broker = broker
         self.steps = steps
@@ -246,7 +248,7 @@ class MemoryInbox:
 class MemoryChangelog:
     """A changelog partition, to be restored from; chunks are small, so that their seams are tested too."""
 
-    def __init__(self, broker: Broker, topic: str, partition: int, chunk: int = 2) -> None:
+    def __init__(self, broker: MemoryBroker, topic: str, partition: int, chunk: int = 2) -> None:
         self.broker = broker
         self.topic = topic
         self.partition = partition
@@ -267,7 +269,7 @@ class MemoryChangelog:
             yield [Logged(offset, row.key or b"", row_in(row.value, row.headers)) for offset, row in found]
 
 
-class Tables(NamedTuple):
+class MemoryTables(NamedTuple):
     """The rows of a worker, as bytes."""
 
     journal: dict[bytes, bytes]
@@ -295,12 +297,12 @@ async def run(rounds: Round, batches: Sequence[Batch]) -> None:
         await rounds.forward(decided)
 
 
-class Worker:
+class MemoryWorker:
     """One agent's worker over one partition of its inbox: it restores, and then decides in rounds."""
 
     def __init__(
         self,
-        broker: Broker,
+        broker: MemoryBroker,
         topic: str,
         decider: Decider,
         disks: Mapping[str, Disk] | None = None,
@@ -393,10 +395,10 @@ class Worker:
             waiting = waiting[size:]
 
     @property
-    def rows(self) -> Tables:
+    def rows(self) -> MemoryTables:
         """What the worker knows now."""
         balances = self.decider.balances
-        return Tables(
+        return MemoryTables(
             dict(self.stores[self.decider.journal].rows),
             {} if balances is None else dict(self.stores[balances].rows),
         )

@@ -4,7 +4,7 @@ import random
 import time
 from typing import Final
 
-from tests.chaos.fault import Fault, Whom
+from tests.chaos.fault import ChaosFault, Whom
 from tests.chaos.steps import Steps, passing, until
 from tests.chaos.system import READY, System
 
@@ -57,8 +57,8 @@ def tear(system: System, victim: str, chance: random.Random) -> Steps:
 
 
 ALL: Final = (
-    Fault("network.delay", 1, Whom.PROXIED, delay, "a slow line between one worker and the broker"),
-    Fault("network.short", 1, Whom.PROXIED, short, "the line cut for 1 to 3 s"),
-    Fault("network.long", 1, Whom.PROXIED, long, "the line cut until others have taken over"),
-    Fault("network.reset", 1, Whom.PROXIED, tear, "all connections of one worker reset"),
+    ChaosFault("network.delay", 1, Whom.PROXIED, delay, "a slow line between one worker and the broker"),
+    ChaosFault("network.short", 1, Whom.PROXIED, short, "the line cut for 1 to 3 s"),
+    ChaosFault("network.long", 1, Whom.PROXIED, long, "the line cut until others have taken over"),
+    ChaosFault("network.reset", 1, Whom.PROXIED, tear, "all connections of one worker reset"),
 )

@@ -22,7 +22,7 @@ from tests.support.assigned import hold
 pytestmark = pytest.mark.live
 
 
-class Member:
+class JoinedConsumer:
     """A consumer that has joined its group."""
 
     def __init__(self, app: Any, place: TP) -> None:
@@ -59,8 +59,8 @@ class Member:
 
 
 @asynccontextmanager
-async def member(app: Any, place: TP) -> AsyncIterator[Member]:
-    joined = Member(app, place)
+async def member(app: Any, place: TP) -> AsyncIterator[JoinedConsumer]:
+    joined = JoinedConsumer(app, place)
     await joined.consumer.start()
     try:
         await joined.consumer.subscribe([place.topic])

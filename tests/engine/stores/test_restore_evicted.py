@@ -7,7 +7,7 @@ from saga_app.core.rows import Tombstone
 from saga_app.engine.ports import row_record
 from saga_app.engine.stores.restore import repair_records, repaired, restore
 from saga_app.kafka.messages import Outgoing
-from tests.support.memory import Broker, Disk, MemoryChangelog, MemoryStore
+from tests.support.memory import Disk, MemoryBroker, MemoryChangelog, MemoryStore
 
 LOW_WATERMARK = ("low_watermark:0", LowWatermark(8, evicted_below=4).encode())
 TOMBSTONE = ("a", Tombstone(8).encode())
@@ -24,7 +24,7 @@ def row(version: int, segment: int) -> tuple[str, bytes]:
 
 
 def changelog(*written: tuple[str, bytes]) -> MemoryChangelog:
-    broker = Broker()
+    broker = MemoryBroker()
     for key, value in written:
         broker.append(row_record("log", 0, key.encode(), value))
     return MemoryChangelog(broker, "log", 0, 2)

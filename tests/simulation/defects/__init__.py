@@ -14,7 +14,7 @@ from tests.simulation.histories import Count, History
 from tests.simulation.scopes import SCOPES
 from tests.simulation.seeds import run
 from tests.simulation.violation import Violation
-from tests.support.plan import Plan
+from tests.support.plan import CrashPlan
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 #: Seeds that are tried at most until a defect is caught.
@@ -48,7 +48,7 @@ class Control(NamedTuple):
         scope = SCOPES[self.scope]
         records = (*scope.before, *(scope.kinds[number] for number in self.history))
         try:
-            History(Plan(scope.topic, records, ()), Count()).explore(1)
+            History(CrashPlan(scope.topic, records, ()), Count()).explore(1)
         except Violation as violation:
             return violation
         return None

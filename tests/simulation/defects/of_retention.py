@@ -52,17 +52,17 @@ def open_orders_are_evicted(patch: pytest.MonkeyPatch) -> None:
 
 def the_workers_clock_decides(patch: pytest.MonkeyPatch) -> None:
     """How long ago an order ended is told by the times of records alone."""
-    running: list[world.World] = []
-    begin = world.World.run
+    running: list[world.SimulatedWorld] = []
+    begin = world.SimulatedWorld.run
 
-    def run(self: world.World) -> None:
+    def run(self: world.SimulatedWorld) -> None:
         running[:] = [self]
         begin(self)
 
     def now(row: OrderRow, after: int, time: int) -> bool:
         return is_over(row, after, running[0].now)
 
-    patch.setattr(world.World, "run", run)
+    patch.setattr(world.SimulatedWorld, "run", run)
     patch.setattr(segments, "is_over", now)
 
 
