@@ -10,7 +10,7 @@ from saga_app.core.records import Reason
 from saga_app.core.rows import Status
 from saga_app.engine.deadlines import GRACE, DeadlineTimer
 from saga_app.kafka.messages import Message
-from tests.cancelling.saga import ROUTES, Saga, supplied
+from tests.sagas.saga import ROUTES, Saga, supplied
 from tests.support.examples import cancel
 from tests.support.given import BEGINNING, SECOND
 from tests.support.memory import MemoryLog, Place, Steps
