@@ -84,7 +84,7 @@ def measured(asked: argparse.Namespace, chosen: Sequence[Candidate], command: st
 def installed(
     chosen: Sequence[Candidate], results: Results
 ) -> list[tuple[Candidate, Callable[[Place], Launch]]]:
-    """Those that can be had here; the others are named in the results."""
+    """The candidates that can be installed here; the results name the others."""
     ready = []
     for candidate in chosen:
         try:

@@ -1,4 +1,4 @@
-"""What must be left of stock and money when orders have ended as they did."""
+"""The stock and money that must be left when orders have ended as they did."""
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -17,7 +17,7 @@ _TABLES = {topics.PAYMENT: PAYMENT.balances, topics.INVENTORY: INVENTORY.balance
 
 
 def came(supplies: Iterable[LoadRecord]) -> Balances:
-    """What these records bring; each balance is supplied once."""
+    """The balances that these records bring; each balance is supplied once."""
     return {
         (_TABLES[each.topic], key): amount
         for each in supplies
@@ -28,7 +28,7 @@ def came(supplies: Iterable[LoadRecord]) -> Balances:
 def left(
     supplies: Iterable[LoadRecord], orders: Mapping[str, LoadRecord], endings: Mapping[str, str]
 ) -> Balances:
-    """What is left of it: only orders that are completed keep what they took."""
+    """The balances that are left: only completed orders keep what they took."""
     rest = {name: Decimal(amount) for name, amount in came(supplies).items()}
     for name in (name for name, ending in endings.items() if ending == COMPLETED):
         order = normal(from_json(orders[name].value))

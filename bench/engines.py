@@ -1,4 +1,4 @@
-"""Who is compared by callers who wait: this project, and engines that journal each step on a server of their own."""
+"""The engines for callers who wait: this project, and engines that journal each step on a server of their own."""
 
 import json
 import os
@@ -30,7 +30,7 @@ DISK: Final = "/var/tmp"
 
 @dataclass(frozen=True, slots=True)
 class RunningEngine:
-    """The first process of the server, that of the saga's program, and who calls it."""
+    """The first process of the server, the process of the saga's program, and its callers."""
 
     server: int
     program: int
@@ -39,7 +39,7 @@ class RunningEngine:
 
 @dataclass(frozen=True, slots=True)
 class WorkflowEngine:
-    """`durable` is what the server has done when a caller hears of the end, in half a line."""
+    """An engine for callers who wait. `durable` says in half a line what is on disk when a caller hears of the end."""
 
     name: str
     label: str

@@ -1,4 +1,4 @@
-"""What many orders cost: memory, disk, changelog, restarts and restores, with real baskets, at several sizes."""
+"""The cost of many orders: memory, disk, changelog, restarts and restores, with real baskets, at several sizes."""
 
 import sys
 import time

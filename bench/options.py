@@ -1,4 +1,4 @@
-"""What can be asked of `scripts/bench`."""
+"""The options of `scripts/bench`."""
 
 import argparse
 from pathlib import Path
@@ -58,7 +58,7 @@ def rounds(asked: argparse.Namespace) -> int:
 
 
 def plan(asked: argparse.Namespace) -> TrialPlan:
-    """What is measured in each life of a candidate."""
+    """The plan of each run of a candidate."""
     orders = asked.orders or (3_000 if asked.quick else TrialPlan.orders)
     rates = asked.rates or ((200,) if asked.quick else TrialPlan.rates)
     latency = "latency" in asked.parts

@@ -60,7 +60,7 @@ class RoundsWorld:
         return True
 
     def done(self, partition: int, start: int, end: int, generation: int) -> None:
-        """Nothing is committed."""
+        """This benchmark commits no offsets."""
 
     def place(self, messages: Iterable[load.LoadRecord]) -> None:
         """As a shop would send them."""

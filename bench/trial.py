@@ -31,7 +31,7 @@ MOST_OF_CAPACITY: Final = 0.8
 
 @dataclass(frozen=True)
 class TrialPlan:
-    """What is measured: orders of a backlog, of real baskets (0: none), rates a second and seconds of each rate."""
+    """The sizes of a trial: orders of a backlog, of real baskets (0: none), rates a second and seconds of each rate."""
 
     orders: int = 20_000
     baskets: int = 4_000
@@ -44,7 +44,7 @@ class TrialPlan:
 
 @dataclass
 class Trial:
-    """What was found, by part; `wrong` is what the candidate did that it must not."""
+    """The figures of a candidate in one round, by part; `wrong` is its first error."""
 
     candidate: str
     round: int
@@ -56,7 +56,7 @@ class Trial:
 
 
 class Course:
-    """What every candidate of a run is given, made once: the same orders, a tenth of them for the slow ones."""
+    """The orders of all candidates of a run, made once; slow candidates get a tenth of them."""
 
     def __init__(self, plan: TrialPlan, slow: bool) -> None:
         share = 10 if slow else 1

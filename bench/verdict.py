@@ -1,4 +1,4 @@
-"""Whether the orders ended as they must. Speed is worth nothing otherwise."""
+"""A check that the orders ended as they must. Speed is worth nothing otherwise."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,7 @@ from bench.watch import SeenOrders
 
 
 class Wrong(Exception):
-    """What a candidate did that it must not; the message has an example."""
+    """A candidate ended orders wrongly; the message has an example."""
 
 
 def judge(seen: SeenOrders, expected: Mapping[str, str]) -> Counter[str]:

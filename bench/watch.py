@@ -55,7 +55,7 @@ class SeenOrders:
 
 
 class CheckoutWatch:
-    """What comes into the checkout inbox from now on."""
+    """Reads the records that come into the checkout inbox from now on."""
 
     def __init__(self, broker: str, partitions: int = topics.DEFAULT_PARTITIONS) -> None:
         self._servers = {"bootstrap.servers": broker, "log_level": 3}
@@ -68,7 +68,7 @@ class CheckoutWatch:
         until(lambda: sum(self._ends().values()) >= sum(self._from.values()) + 2 * orders, seconds)
 
     def read(self, orders: int) -> SeenOrders:
-        """What has come, as soon as so many orders have ended. Raises TooSlow if they do not within `GRACE`."""
+        """The records so far, as soon as so many orders have ended. Raises TooSlow if they do not within `GRACE`."""
         seen = SeenOrders()
         for record, appended in self._read(time.monotonic() + GRACE):
             seen.note(record, appended)

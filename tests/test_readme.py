@@ -47,7 +47,7 @@ class RunningSystem:
         assert self.said().count(words) >= times, self.said()[-3000:]
 
     def shell(self, commands: str) -> str:
-        """What a user's second terminal prints; every command must succeed."""
+        """The output of commands in a user's second terminal; every command must succeed."""
         commands = commands.replace(". .venv/bin/activate && ", "").replace(".run/", f"{self.folder}/")
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", f". {self.folder}/env\n{commands}"],

@@ -28,7 +28,7 @@ class QuixRows:
 
 
 def handle(service: Any, record: Any, state: State) -> Any:
-    """What the service sends on."""
+    """The records that the service sends on."""
     return service(record, QuixRows(state))
 
 

@@ -56,7 +56,7 @@ def balance(step: PeerService) -> Any:
 
 
 async def do(ctx: restate.Context, step: PeerService, order: Record) -> dict[str, Any]:
-    """What each balance says: a reason, or what was taken. Shipping keeps none, it is a step of the journal."""
+    """The answer of each balance: a reason, or the amounts taken. Shipping has none; it is a step of the journal."""
     if step is SHIPPING:
         return {"": await ctx.run_typed("ship", ship, order=order, rows=ReadRows({}))}
     asked = {key: ctx.object_call(TAKE[step.name], key, part) for key, part in parts(step, order).items()}

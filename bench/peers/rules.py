@@ -167,7 +167,7 @@ def undo(step: PeerService, record: Record, row: Row, rows: PeerRows) -> Row:
 
 
 def answer(step: PeerService, order: Record, row: Row) -> Record:
-    """What the row says, as a request to the next step or to the one before, or as the ending."""
+    """The request to the next step or to the one before, or the ending, that follows from the row."""
     if row["state"] == "DONE":
         return ending(step.on, order) if step.on == "OrderCompleted" else {"type": step.on, "order": order}
     why = {"reason": row["reason"], "step": row["step"]}
@@ -177,7 +177,7 @@ def answer(step: PeerService, order: Record, row: Row) -> Record:
 
 
 def ending(kind: str, order: Record) -> Record:
-    """What checkout is told at the end."""
+    """The ending for checkout."""
     return {"type": kind, "order_id": order["order_id"]}
 
 

@@ -1,4 +1,4 @@
-"""Whether a worker is alive, and whether it does its work: the truth, for whoever restarts or watches it."""
+"""Liveness and readiness of a worker, for whoever restarts or watches it."""
 
 from typing import Any, Final, NamedTuple
 

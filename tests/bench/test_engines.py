@@ -1,4 +1,4 @@
-"""What waiting callers are given and what is left afterwards agree with the rules; the page hides nothing."""
+"""Endings for waiting callers and the balances afterwards agree with the rules; the page hides nothing."""
 
 import os
 from decimal import Decimal

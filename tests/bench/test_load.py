@@ -1,4 +1,4 @@
-"""What the comparison feeds, and what it expects, agree with the rules of ours."""
+"""The comparison's orders and the endings that it expects agree with the rules of this project."""
 
 from collections import Counter
 
@@ -21,7 +21,7 @@ class PeerTables:
 
 
 def decider(messages: list[tuple[str, Record]]) -> tuple[PeerTables, dict[str, str], Counter[str]]:
-    """What peers' rules make of these records, one after the other; how orders ended, and what was sent."""
+    """Applies the peers' rules to these records in turn. Returns the tables, the endings, and records sent by type."""
     store, endings, sent = PeerTables(), dict[str, str](), Counter[str]()
     while messages:
         topic, record = messages.pop(0)

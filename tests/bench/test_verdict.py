@@ -9,7 +9,7 @@ EXPECTED = {"a": "COMPLETED", "b": "over_limit", "c": "COMPLETED"}
 
 
 def seen(**endings: str | None) -> SeenOrders:
-    """What the inbox would have shown: orders `a` to `c` as they must end, but for those that are given."""
+    """The orders `a` to `c` as seen in the inbox: they end as they must, except for the given ones."""
     found = SeenOrders()
     for order, ending in {**EXPECTED, **endings}.items():
         found.note({"type": "OrderPlaced", "order_id": order}, 0)

@@ -36,7 +36,7 @@ def enough(minutes: float, kills: int | None, asked_to_end: Callable[[], bool]) 
 
 
 def listen_to_signals() -> Callable[[], bool]:
-    """Whether SIGINT or SIGTERM has come: the first ends the faults, the second everything; no process is left."""
+    """A function that is True after SIGINT or SIGTERM. The first signal ends the faults, the second ends everything."""
     came: list[int] = []
 
     def note(number: int, frame: object) -> None:

@@ -1,4 +1,4 @@
-"""What every fault says of itself."""
+"""The card of a fault: its name, its weight, its victims, and how it is inflicted."""
 
 import random
 from collections.abc import Callable
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Whom(Enum):
-    """Whom a fault hits, and so which faults cannot go on at the same time."""
+    """The victims of a fault; they decide which faults can go on at the same time."""
 
     ONE = "one"
     ALL = "all"

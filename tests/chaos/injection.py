@@ -30,7 +30,7 @@ class Injection:
     why_not: str = ""
 
     def bit(self, ended_at_end: int) -> bool:
-        """Whether it counts: work was in flight, and orders ended before and after it."""
+        """True if it counts: work was in flight, and orders ended before and after it."""
         return not self.why_missed(ended_at_end)
 
     def why_missed(self, ended_at_end: int) -> str:

@@ -1,4 +1,4 @@
-"""Whom a strike hits, and when it would show something."""
+"""The victims of a strike, and the moments at which it can show something."""
 
 from tests.chaos.fault import Whom
 from tests.chaos.plan import Strike
@@ -20,7 +20,7 @@ def victims(system: System, strike: Strike) -> list[SupervisedWorker]:
 
 
 def is_good(system: System, strike: Strike) -> bool:
-    """Whether work is in flight, and some that its victims had a part in is done."""
+    """True if work is in flight, and orders have ended since the victims became ready."""
     if strike.hasty:
         return True
     if strike.fault.whom is Whom.BROKER and system.watch.count == system.broker_since:

@@ -81,7 +81,7 @@ def percentiles(values: Iterable[float]) -> list[float]:
 
 
 def fill(report: ChaosReport, run: Run) -> None:
-    """What the run itself knows; audit and repeats are added by the caller."""
+    """Fills in the figures of the run; the caller adds audit and repeats."""
     system, watch = run.system, run.system.watch
     injected, bit, missed = Counter[str](), Counter[str](), Counter[str]()
     recovery: dict[str, list[float]] = defaultdict(list)

@@ -50,7 +50,7 @@ class SupervisedWorker:
 
     @property
     def ready(self) -> bool:
-        """Whether it has had partitions in this life."""
+        """True if it runs and has had partitions since its start."""
         return self.readies > 0 and self.worker.alive
 
 
@@ -92,7 +92,7 @@ class Supervisor:
         member.worker.process.send_signal(how)
 
     def stopped(self, member: SupervisedWorker) -> bool:
-        """Whether it has ended; then its exit code is judged."""
+        """True if it has ended; then its exit code is judged."""
         if member.worker.alive:
             return False
         self.tail(member)
@@ -123,7 +123,7 @@ class Supervisor:
             self.start(member)
 
     def tail(self, member: SupervisedWorker) -> None:
-        """What it has logged since the last look."""
+        """Reads the lines that it has logged since the last look."""
         with member.worker.log.open("rb") as log:
             log.seek(member.read)
             data = log.read()

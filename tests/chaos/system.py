@@ -1,4 +1,4 @@
-"""What faults act on: the broker, the line to it, the workers, the load, and the book of all blows."""
+"""The system under faults: the broker, the line to it, the workers, the load, and the list of all injections."""
 
 import signal
 from collections.abc import Callable, Iterable
@@ -81,7 +81,7 @@ class System:
 
     @property
     def workers(self) -> list[SupervisedWorker]:
-        """Those that always run, without the guest."""
+        """The workers that always run, without the guest."""
         return self.supervisor.members[:-1]
 
     def hire(self, name: str, address: str) -> SupervisedWorker:

@@ -12,7 +12,7 @@ OF = placed().order
 
 
 def nudge(story: Story) -> DeadlinePassed:
-    """What the clock would send now."""
+    """The nudge that the deadline timer would send now."""
     return checkout.deadline("o1", story.order())
 
 

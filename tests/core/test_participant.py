@@ -97,7 +97,7 @@ KNOWN = [each for each in product(DECIDERS, (DONE, REFUSED, UNDONE, VOID)) if ea
 
 
 def turned_rule(step: str) -> list[Record]:
-    """What makes a rule that accepted an order refuse it from now on, or the other way round."""
+    """Records after which the rule refuses an order that it accepted before, or accepts one that it refused."""
     turned: dict[str, list[Record]] = {
         "payment": [limit("turned", "1.00")],
         "inventory": [reserve(order(f"other{each}", lines=[("apple", each)])) for each in (8, 1)],

@@ -80,7 +80,7 @@ def test_an_account_is_in_one_currency() -> None:
 
 
 def test_an_undo_gives_back_what_was_taken_even_if_an_account_was_opened_since() -> None:
-    """What was moved comes from the row: this order was paid when there was no account."""
+    """The amount comes from the row: this order was paid when there was no account."""
     of = order(customer_id="c1")
     story = given(PAYMENT, pay(of), deposit(amount="100.00")).when(refund(of)).then(cancelled())
     assert story.account().balance == Decimal("100.00")

@@ -19,7 +19,7 @@ SECOND = 1000
 
 
 class TimerWorld:
-    """A clock that is set by hand, and what the deadline timer sends."""
+    """A clock that is set by hand, and the nudges that the deadline timer sends."""
 
     def __init__(self) -> None:
         self.now = BEGINNING
@@ -44,7 +44,7 @@ class TimerWorld:
         return appended
 
     def nudges_after(self, seconds: float) -> list[Record]:
-        """What is sent when so many seconds have passed since the beginning."""
+        """The nudges that are sent when so many seconds have passed since the beginning."""
         self.now = BEGINNING + int(seconds * SECOND)
         before = len(self.broker.sent)
 

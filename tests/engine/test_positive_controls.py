@@ -31,7 +31,7 @@ DEFECTS: list[Plant] = [
 
 
 def is_violated(plan: CrashPlan) -> bool:
-    """Whether the property fails, or a worker finds that rows are missing."""
+    """True if the property fails, or a worker finds that rows are missing."""
     try:
         check(plan)
     except (AssertionError, RowsMissing):

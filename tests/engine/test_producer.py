@@ -335,7 +335,7 @@ async def test_stock_faust_acknowledges_the_record_whose_handler_failed(tmp_path
 
 
 def configured(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What librdkafka is told."""
+    """The settings that librdkafka gets."""
     found: dict[str, Any] = {}
 
     def producer(config: dict[str, Any]) -> Any:

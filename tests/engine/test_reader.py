@@ -31,7 +31,7 @@ pytestmark = pytest.mark.live
 
 
 class RecordingBuffer:
-    """Keeps what the reader hands over of an inbox."""
+    """Keeps the batches that the reader hands over."""
 
     def __init__(self) -> None:
         self.batches: list[Batch] = []
@@ -94,7 +94,7 @@ def values(count: int) -> list[bytes]:
 
 
 def contiguous(batches: list[Batch], start: int) -> bool:
-    """Whether each batch begins where the one before it ended."""
+    """True if each batch begins where the one before it ended."""
     ends = [start, *(batch.end for batch in batches)]
     return all(batch.start == end for batch, end in zip(batches, ends, strict=False))
 

@@ -14,7 +14,7 @@ SAGA = str(Path(sys.executable).with_name("saga"))
 
 
 class CommandResult(NamedTuple):
-    """What a command answered."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str

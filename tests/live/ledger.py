@@ -28,7 +28,7 @@ SENT_BY_SERVICES = (records.Do, records.Undo, records.OrderCompleted, records.Or
 
 
 class RequestId(NamedTuple):
-    """What one service asks of another, or tells it, about one order."""
+    """The identity of a request or ending that one service sends to another: its type and its order."""
 
     type: str
     order_id: str
@@ -51,7 +51,7 @@ class TopicLedger:
 
     @property
     def dead(self) -> list[Dead]:
-        """What the inboxes hold that must be a dead letter."""
+        """Records of the inboxes that must be dead letters."""
         return self.refold.dead
 
     @property
@@ -133,7 +133,7 @@ class TopicLedger:
         return Counter(self._step_requests())
 
     def repeats(self) -> dict[RequestId, int]:
-        """What was sent more than once: something was decided, or answered, again."""
+        """Requests and endings that were sent more than once, with their counts."""
         return {step_request: count for step_request, count in self.step_requests().items() if count > 1}
 
     def _step_requests(self) -> Iterator[RequestId]:

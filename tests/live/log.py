@@ -122,7 +122,7 @@ class BrokerOffsets:
         until(self.is_quiet, seconds, lambda: f"lag is still {self._lags()}")
 
     def is_quiet(self) -> bool:
-        """Whether nothing is on its way; no, as long as the broker does not answer."""
+        """True if nothing is on its way. False as long as the broker does not answer."""
         try:
             return self.lag() == 0
         except KafkaException:

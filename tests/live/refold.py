@@ -81,7 +81,7 @@ class Refold:
         state.clear()
 
     def _is_elsewhere(self, record: Record, message: Any) -> bool:
-        """Whether it was sent on; a dead letter if that has already happened once."""
+        """True if it must be sent on. Raises `Rejected` if it was sent on before."""
         if topics.partition_for(record, self.partitions) in (None, message.partition()):
             return False
         if any(name == SENT_ON for name, _ in message.headers() or ()):

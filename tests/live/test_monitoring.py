@@ -1,4 +1,4 @@
-"""What real workers tell machines: metrics that agree with what happened, and whether they are ready."""
+"""Metrics and readiness of real workers agree with what happened."""
 
 import json
 from typing import Any

@@ -75,7 +75,7 @@ class Saga:
         worker.steps.stop = None
 
     def next(self, place: Place) -> Message:
-        """What this inbox's worker will read."""
+        """The next record that this inbox's worker reads."""
         return self._unread(place)[0]
 
     def lose(self, place: Place) -> None:
@@ -118,7 +118,7 @@ class Saga:
         ]
 
     def endings(self, order_id: str) -> set[str]:
-        """What checkout was told about its end."""
+        """The endings that checkout was told for this order."""
         told = [wire.decode(each.value) for each in self.broker.sent if each.topic == topics.CHECKOUT]
         return {each.type for each in told if each.type in ENDINGS and topics.key_of(each) == order_id}
 
@@ -141,7 +141,7 @@ class Saga:
             assert stock.available >= 0
 
     def _held(self, journal: str, balance: str) -> Decimal:
-        """What orders took from this balance and have not given back."""
+        """The sum that orders took from this balance and have not given back."""
         rows = [JournalRow.decode(data) for key, data in self._rows(journal).items() if ":" not in key]
         return -sum(
             (Decimal((row.moves or {}).get(balance, 0)) for row in rows if row.state is State.DONE),

@@ -26,7 +26,7 @@ exit code: 0 everything holds, 1 a violation
 
 
 def parser() -> argparse.ArgumentParser:
-    """What can be asked for."""
+    """The parser of the options."""
     faults = "\n".join(f"  {name:<20} {meaning}" for name, meaning in FAULTS.items())
     parsed = argparse.ArgumentParser(
         prog="scripts/simulate",

@@ -70,7 +70,7 @@ def _turn(world: "SimulatedWorld") -> bool:
 
 
 def quiet(world: "SimulatedWorld") -> bool:
-    """Whether nothing moves, and every record of every inbox is decided and committed (lag 0)."""
+    """True if nothing moves, and every record of every inbox is decided and committed (lag 0)."""
     return (
         not world.errands
         and all(worker.settled for worker in world.workers)

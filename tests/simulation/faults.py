@@ -1,4 +1,4 @@
-"""What can go wrong, step by step; `fault_mix` says which of it a seed has. Each says whether it did anything."""
+"""Faults that a step can inflict; `fault_mix` says which of them a seed has. Each is True if it did anything."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -166,7 +166,7 @@ def forget(world: "SimulatedWorld", draws: Draws) -> bool:
 
 
 def can_be_lost(record: Outgoing) -> bool:
-    """What people send, rows and dead letters cannot: nothing would bring them back."""
+    """True for step requests, endings and nudges. Records of people, rows and dead letters would never come again."""
     return record.topic in DECIDERS and any(each in (record.value or b"")[:60] for each in _LOSABLE)
 
 

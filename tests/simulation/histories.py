@@ -58,7 +58,7 @@ class History:
         self.count.states += len(self.seen)
 
     def _new(self, life: WorkerLife) -> Iterator[Left]:
-        """What this life can leave that was not seen before."""
+        """The new situations that this life can leave."""
         for left in life.photographs():
             self.count.transitions += 1
             if left not in self.seen:
@@ -90,7 +90,7 @@ class History:
             moment, moments = moment + 1, life.moments if left.late else 0
 
     def _examine(self, life: WorkerLife) -> None:
-        """What must be true when a worker has come to the end of the inbox."""
+        """Checks a worker that has come to the end of the inbox."""
         rows, sent = life.worker.rows, frozenset(life.broker.sent)
         if rows != self.calm.tables:
             raise Violation("I7 one truth", f"{self.plan.records}: {rows} and not {self.calm.tables}")
@@ -133,7 +133,7 @@ class History:
 
 
 def _alike(lefts: Sequence[Left]) -> dict[Left, list[frozenset[Outgoing]]]:
-    """What was sent makes no difference to the next worker, nor an offset that its disk knows better."""
+    """Merges ends that are alike for the next worker: it sees no sent records, and its disk may know a later offset."""
     alike: dict[Left, list[frozenset[Outgoing]]] = {}
     for left in lefts:
         known = left.disks[0][1][2] or 0 if left.disks else 0

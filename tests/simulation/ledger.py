@@ -59,7 +59,7 @@ class BalanceLedger:
                 return set()
 
     def _evict(self, told: ExpectedDecision, record: OrdersEvicted) -> None:
-        """What these orders hold is in the totals from now on, so that sums are right without their rows."""
+        """Adds the amounts of these orders to the totals, so that sums are right without their rows."""
         changed = set()
         for order_id in record.order_ids:
             for key, amount in self._taken.pop(order_id, {}).items():

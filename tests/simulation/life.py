@@ -144,7 +144,7 @@ class SeenLog(MemoryLog):
 
 
 def prefixes(records: Sequence[Outgoing]) -> Iterator[tuple[list[Outgoing], list[Outgoing]]]:
-    """What may be written and what not: the places do not wait for each other."""
+    """Every split into records that are written and records that are not: the places do not wait for each other."""
     places: dict[tuple[str, bytes | None], list[Outgoing]] = {}
     for record in records:
         places.setdefault((record.topic, record.key if record.partition is None else None), []).append(record)

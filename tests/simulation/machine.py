@@ -27,7 +27,7 @@ class WatchedStore(MemoryStore):
 
 
 class Machine:
-    """What is on disk; and its clock, so many milliseconds before Kafka's."""
+    """The disks of a machine, and its clock, `skew` milliseconds before Kafka's."""
 
     def __init__(self, name: str, skew: int = 0) -> None:
         self.name = name

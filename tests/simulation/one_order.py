@@ -53,7 +53,7 @@ Rows = tuple[tuple[tuple[str, str], bytes], ...]
 
 
 class Budget(NamedTuple):
-    """What may still happen to the order."""
+    """The events that may still happen to the order."""
 
     cancels: int = 1
     nudges: int = 1
@@ -110,7 +110,7 @@ class Exploration:
         return len(self._before)
 
     def _after(self, state: OrderState) -> Iterator[tuple[OrderState, bool]]:
-        """What may come next, and whether that is what comes by itself."""
+        """Each possible next state, and True if it comes without people and faults."""
         budget = state.budget
         for at, record in enumerate(state.on_its_way):
             if at and record == state.on_its_way[at - 1]:
@@ -205,7 +205,7 @@ class Exploration:
             self._ended.append(state)
 
     def _adds_up(self, state: OrderState, by_topic: Mapping[str, str | None]) -> None:
-        """What was moved is what the journals say, with the totals of the evicted orders."""
+        """The balances moved by the amounts in the journals and in the totals of the evicted orders."""
         payments, reservations = _tables(topics.PAYMENT, state), _tables(topics.INVENTORY, state)
         account = Account.decode(payments.bytes["accounts", "c1:GBP"])
         stock = Stock.decode(reservations.bytes["stock", "main:a"])
@@ -248,7 +248,7 @@ def _also(state: OrderState, record: Record) -> OrderState:
 
 
 def _total(tables: GivenTables, balance: str) -> Decimal:
-    """What the evicted orders moved there."""
+    """The amount that evicted orders moved there."""
     total = tables.entry(f"evicted:{balance}")
     return Decimal(total.moved) if isinstance(total, Total) else Decimal(0)
 

@@ -1,4 +1,4 @@
-"""What must become of each record: the inbox folded by one who is never disturbed, one record after the other.
+"""The right decision about each record: the inbox decided by a worker that is never disturbed, record by record.
 
 It knows no round: no batches, no overlay, no replay. Whatever a worker writes is compared with this.
 """
@@ -46,7 +46,7 @@ def said(record: Record) -> ExpectedSend:
 
 
 class ExpectedDecision(NamedTuple):
-    """What must become of one record. `key` and `version`: its row in the journal, as it is afterwards."""
+    """The right decision about one record. `key` and `version`: its row in the journal, as it is afterwards."""
 
     offset: int
     verdict: Verdict

@@ -21,7 +21,7 @@ _AFTER: Final[dict[State | None, frozenset[State]]] = {
 
 
 class Sagas:
-    """What is known of each order after every record of every inbox."""
+    """The status of each order after every record of every inbox."""
 
     def __init__(self) -> None:
         self.status: dict[str, Status] = {}

@@ -15,7 +15,7 @@ from tests.simulation.world import SimulatedWorld
 
 
 class SeedOutcome(NamedTuple):
-    """What happened in a run, and what was broken in it, if anything."""
+    """The events of a run, and the rule that was broken in it, if any."""
 
     seed: int
     broken: Violation | None
@@ -55,7 +55,7 @@ def run_seed(seed: int) -> SeedOutcome:
 
 
 class SeedsReport:
-    """What many seeds did together."""
+    """The sums over many seeds."""
 
     def __init__(self) -> None:
         self.seeds = 0

@@ -1,4 +1,4 @@
-"""What can happen next: the work of workers, broker and people. Each says whether it did anything."""
+"""The steps that can come next: the work of workers, broker and people. Each is True if it did anything."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -95,7 +95,7 @@ def commit(world: "SimulatedWorld", draws: Draws) -> bool:
 
 
 def commit_of(world: "SimulatedWorld", worker: SimulatedWorker) -> bool:
-    """Whether something new was committed."""
+    """Commits. True if something new was committed."""
     before = dict(world.group.committed)
     if not worker.commit() or before == world.group.committed:
         return False

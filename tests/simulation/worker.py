@@ -45,7 +45,7 @@ UNDER_WAY: Final = "under way"
 
 
 class Around(Protocol):
-    """What a worker needs of the world."""
+    """The parts of the world that a worker needs."""
 
     kafka: Kafka
     group: SimulatedGroup
@@ -97,17 +97,17 @@ class SimulatedWorker:
 
     @property
     def preparing(self) -> bool:
-        """Whether it restores its partitions."""
+        """True if it restores its partitions."""
         return self.assignment.preparing is not None
 
     @property
     def serves(self) -> bool:
-        """Whether it has partitions and reads."""
+        """True if it has partitions and reads."""
         return self.generation >= 0 and not self.draining and not self.preparing and bool(self._next)
 
     @property
     def settled(self) -> bool:
-        """Whether it is a member with nothing under way."""
+        """True if it is a member with nothing under way."""
         group = self.world.group
         stable = self.name in group.members and not group.rebalancing and self.generation == group.generation
         return stable and not self.draining and not self.preparing and set(self.jobs) == CLOCKS
@@ -134,7 +134,7 @@ class SimulatedWorker:
             self._silent_too_long |= not self.lease.renew(self.generation, self.world.now / 1000)
 
     def membership(self) -> bool:
-        """What the consumer's thread does next; whether there was something to do."""
+        """The next step of the consumer's thread. True if there was something to do."""
         group = self.world.group
         if self.cut_off or group.loading:
             return False
@@ -235,7 +235,7 @@ class SimulatedWorker:
 
     @property
     def drains_too_long(self) -> bool:
-        """Whether the engine would end the process because its rounds do not end."""
+        """True if the engine would end the process because its rounds do not end."""
         return self.draining and self.world.now - self._drains_since > LONGEST_DRAIN * 1000
 
     def end(self) -> None:
@@ -346,7 +346,7 @@ class SimulatedWorker:
         self.clock.changed(partition, changes)
 
     def _is_replaced(self) -> bool:
-        """Whether the group has given this worker's partitions to a later generation."""
+        """True if the group has given this worker's partitions to a later generation."""
         return self.name not in self.world.group.members or self.world.group.generation > self.generation
 
 

@@ -392,7 +392,7 @@ ODD: Final[list[Any]] = [None, [], {}, 1.5, True, -1]
 
 
 def _is_right(type_: str, field: str, value: object) -> bool:
-    """Whether this odd value is allowed there after all."""
+    """True if this odd value is allowed there."""
     match value:
         case None:
             return field in NULLABLE.get(type_, ())

@@ -79,12 +79,12 @@ class Steps:
         self.taken[name] += 1
 
     def stops_at(self, name: str) -> bool:
-        """Whether the worker would not get past this step now."""
+        """True if the worker would stop at this step now."""
         return self.stop is not None and self.stop == (name, self.taken[name] + 1)
 
 
 def is_row(record: Outgoing) -> bool:
-    """Whether it is for a changelog."""
+    """True if it is for a changelog."""
     return record.topic.endswith("-changelog")
 
 
@@ -181,7 +181,7 @@ class MemoryLog:
 
 @dataclass
 class Disk:
-    """What one store has on disk: each state that it was in, the last one at the end."""
+    """The disk of one store: each state that it was in, the latest at the end."""
 
     states: list[tuple[dict[bytes, bytes], int, int | None]] = field(default_factory=lambda: [({}, 0, None)])
 
@@ -292,7 +292,7 @@ def batch(
 
 
 async def run(rounds: Round, batches: Sequence[Batch]) -> None:
-    """What an agent does with what its inbox gives it."""
+    """Decides and forwards batches, as an agent does."""
     for decided in rounds.decide(batches):
         await rounds.forward(decided)
 
@@ -396,7 +396,7 @@ class MemoryWorker:
 
     @property
     def rows(self) -> MemoryTables:
-        """What the worker knows now."""
+        """The rows that the worker has now."""
         balances = self.decider.balances
         return MemoryTables(
             dict(self.stores[self.decider.journal].rows),

@@ -1,4 +1,4 @@
-"""What may befall a worker, as data, and what must be true afterwards.
+"""Crashes of a worker as data, and the properties that must hold afterwards.
 
 A plan is an inbox and a number of crashes. It is run twice: by one worker that nothing disturbs, record by record, and
 by workers that are stopped at any step, with any prefix of what they wrote kept, their disks kept, lost or behind, and
@@ -143,7 +143,7 @@ class Crash:
 
 @dataclass(frozen=True)
 class CrashPlan:
-    """An inbox, and what befalls those who read it."""
+    """An inbox, and the crashes of the workers that read it."""
 
     topic: str
     records: tuple[Sent, ...]
@@ -226,7 +226,7 @@ TRACES: Final = (
 
 
 class PlanOutcome:
-    """What is there at the end."""
+    """The broker, tables and disks at the end."""
 
     def __init__(self, worker: MemoryWorker) -> None:
         self.broker = worker.broker
@@ -253,7 +253,7 @@ class Undisturbed(PlanOutcome):
 
 
 def disturbed(plan: CrashPlan) -> PlanOutcome:
-    """What the workers of the plan leave behind, and after them one that nothing disturbs."""
+    """Runs the workers of the plan, and after them one that nothing disturbs."""
     broker = MemoryBroker()
     disks: dict[str, Disk] | None = None
     committed = 0
@@ -284,7 +284,7 @@ def disturbed(plan: CrashPlan) -> PlanOutcome:
 
 
 def _arrive(broker: MemoryBroker, on_the_way: list[tuple[int, list[Outgoing]]], now: int) -> None:
-    """What a cut network held back is delivered."""
+    """Delivers the records that a cut network held back."""
     for when, records in list(on_the_way):
         if when <= now:
             on_the_way.remove((when, records))
@@ -337,7 +337,7 @@ def agrees_with_the_model(plan: CrashPlan, calm: Undisturbed) -> None:
 
 
 def only_repeats(calm: Undisturbed, stormy: PlanOutcome) -> None:
-    """Nothing was sent that an undisturbed worker would not have sent."""
+    """Every record that was sent is one that an undisturbed worker sends."""
     assert {repr(record) for record in stormy.broker.sent} <= {repr(record) for record in calm.broker.sent}
 
 

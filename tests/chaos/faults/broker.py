@@ -18,7 +18,7 @@ LONG: Final = (5.0, 11.0)
 
 
 def _accepts(system: System) -> bool:
-    """Whether the broker takes connections: that costs no client."""
+    """True if the broker takes connections. This needs no Kafka client."""
     host, port = system.broker.address.split(":")
     try:
         socket.create_connection((host, int(port)), timeout=1).close()

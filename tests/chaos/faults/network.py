@@ -22,7 +22,7 @@ def delay(system: System, victim: str, chance: random.Random) -> Steps:
 
 
 def short(system: System, victim: str, chance: random.Random) -> Steps:
-    """Nothing passes for a moment, and what was sent arrives afterwards."""
+    """The line is cut for a moment; records sent meanwhile arrive afterwards."""
     away = chance.uniform(*SHORT)
     system.injection("network.short", system.member(victim), f"for {away:.1f} s")
     system.proxy.cut()
@@ -31,7 +31,7 @@ def short(system: System, victim: str, chance: random.Random) -> Steps:
 
 
 def long(system: System, victim: str, chance: random.Random) -> Steps:
-    """Nothing passes until others have taken over; then what was sent arrives, as from a zombie."""
+    """The line is cut until others have taken over; then the records sent meanwhile arrive, as from a zombie."""
     member = system.member(victim)
     injection = system.injection("network.long", member)
     generation = system.supervisor.generation

@@ -1,4 +1,4 @@
-"""What is committed. Answers faust#606, faust#707, rh#604, faust#502, faust#316, faust#611 and faust#596."""
+"""Committed offsets. Answers faust#606, faust#707, rh#604, faust#502, faust#316, faust#611 and faust#596."""
 
 import asyncio
 from pathlib import Path

@@ -20,7 +20,7 @@ TOPIC = "orders"
 
 
 class Joined(NamedTuple):
-    """What the broker answers to the member that it makes the leader."""
+    """The broker's answer to the member that becomes the leader."""
 
     group_protocol: str
     members: list[tuple[str, bytes]]

@@ -163,7 +163,7 @@ async def test_stock_aiokafka_calls_a_heartbeat_good_that_said_the_group_rebalan
 
 @in_a_loop
 async def test_stock_faust_sends_without_asking_whether_it_is_still_a_member(tmp_path: Path) -> None:
-    """Nothing between `send` and the broker looks at the group: a worker that was replaced publishes on."""
+    """No code between `send` and the broker looks at the group: a worker that was replaced publishes on."""
     producer = stock_app(tmp_path).producer
     sent: list[str] = []
 

@@ -13,7 +13,7 @@ UNABLE = "Unable connect to node with id %s: %s"
 
 
 class FilteredLog:
-    """What passes the filter, on a clock of its own."""
+    """The lines that pass the filter, on a clock of its own."""
 
     def __init__(self) -> None:
         self.now = 100.0

@@ -31,7 +31,7 @@ def changelog(*written: tuple[str, bytes]) -> MemoryChangelog:
 
 
 def has_a(log: MemoryChangelog, repair: bool = True) -> bool:
-    """Whether a worker with an empty disk has the row afterwards; with `repair` the next one too."""
+    """True if a worker with an empty disk has the row after a restore. With `repair` the next worker must agree."""
     onto, end = MemoryStore(Disk()), log.end()
     restored = restore(log, end, onto)
     records = repair_records(log, restored) if repair else ()

@@ -184,7 +184,7 @@ def test_copies_of_a_running_database_hold_a_prefix_or_are_rebuilt(path: Path, t
 
 
 def copied(source: Path, target: Path) -> None:
-    """What `cp -r` does: files that vanish meanwhile are left out."""
+    """Copies as `cp -r` does: files that vanish meanwhile are left out."""
     target.mkdir()
     for file in sorted(source.iterdir()):
         with suppress(FileNotFoundError):
@@ -192,7 +192,7 @@ def copied(source: Path, target: Path) -> None:
 
 
 def ready(process: Any) -> bool:
-    """Whether it has printed something."""
+    """True if it has printed something."""
     return bool(select.select([process.stdout], [], [], 0.02)[0])
 
 

@@ -37,7 +37,7 @@ class Control(NamedTuple):
         return self.plant.__name__
 
     def hunt(self) -> Iterator[Callable[[], Violation | None]]:
-        """What is run, one after the other, until one of them finds it."""
+        """The runs that are tried in turn until one of them finds the defect."""
         if self.history:
             yield self._history
         faults = None if self.faults is None else frozenset(self.faults)

@@ -23,7 +23,7 @@ is_over = segments.is_over
 
 
 def totals_are_not_kept(patch: pytest.MonkeyPatch) -> None:
-    """What the orders moved is added to the totals before their rows are removed."""
+    """The amounts that the orders moved are added to the totals before their rows are evicted."""
 
     def none(journal: str, record: OrdersEvicted, at: Position, rows: Rows) -> Iterator[Put]:
         return iter(())

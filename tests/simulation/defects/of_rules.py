@@ -155,7 +155,7 @@ def a_deposit_is_added_each_time(patch: pytest.MonkeyPatch) -> None:
 
 
 def stock_may_be_sold_twice(patch: pytest.MonkeyPatch) -> None:
-    """Nothing is below zero."""
+    """No balance is below zero."""
 
     def generous(wanted: list[tuple[Stock | None, int]]) -> Reason | None:
         return None if all(stock for stock, _ in wanted) else refuse(wanted)
