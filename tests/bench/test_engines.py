@@ -104,6 +104,6 @@ def test_an_engine_that_went_wrong_or_is_missing_is_named() -> None:
     )
 
 
-def test_a_process_is_counted_with_what_it_has_started() -> None:
+def test_a_process_is_counted_with_its_children() -> None:
     assert closed_loop.cpu(os.getpid()) > 0
     assert closed_loop.memory(os.getpid()) > 1

@@ -61,7 +61,7 @@ def test_peers_end_real_baskets_as_the_demo_says() -> None:
     assert set(endings.values()) == {"COMPLETED", "over_limit", "out_of_stock", "undeliverable"}
 
 
-def test_lots_of_real_orders_find_what_they_want_one_after_the_other() -> None:
+def test_many_real_orders_find_their_articles_one_after_the_other() -> None:
     placed, sent, expected = list(retail.orders(500)), list[load.LoadRecord](), dict[str, str]()
     for at in (0, 200):
         deliveries, orders = load.plentiful(placed[at : at + 200 + at])

@@ -25,7 +25,7 @@ def test_every_order_ends_as_it_must(tmp_path: Path) -> None:
     assert ended == orders.expected
 
 
-def test_what_a_worker_sends_it_reads_back_without_parsing(
+def test_a_worker_reads_its_own_records_back_without_parsing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[bytes] = []
@@ -46,7 +46,7 @@ def test_what_a_worker_sends_it_reads_back_without_parsing(
     assert not world.written.found and world.written.bytes == 0
 
 
-def test_what_is_measured_leaves_nothing_waiting(tmp_path: Path) -> None:
+def test_a_measurement_leaves_no_record_waiting(tmp_path: Path) -> None:
     world = RoundsWorld(tmp_path)
     assert asyncio.run(measured(world, orders=30, times=2)) > 0
     assert not any(world.waiting.values())

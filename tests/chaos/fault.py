@@ -22,7 +22,7 @@ class Whom(Enum):
     GUEST = "guest"
 
 
-#: Injects the fault, notes its blows, and heals what it did. Given the arena, its victim and its own chance.
+#: Injects the fault, notes each injection, and heals it. Given the system, the victim and a chance of its own.
 Inflict = Callable[["System", str, random.Random], Steps]
 
 

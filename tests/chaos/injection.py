@@ -1,4 +1,4 @@
-"""One blow: what was under way when a fault hit, and what came of it."""
+"""One injection of a fault: the orders that were open, and how long they waited for their ends."""
 
 import time
 from bisect import bisect_left
@@ -13,7 +13,7 @@ AROUND = 10.0
 
 @dataclass
 class Injection:
-    """A fault hits once or, like a storm, several times: each is a blow of its own."""
+    """A fault hits once or, like a storm, several times: each is an injection of its own."""
 
     fault: str
     victim: str

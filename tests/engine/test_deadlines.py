@@ -123,7 +123,7 @@ def test_a_record_that_waited_long_starts_its_deadline_when_it_is_read(world: Ti
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
-def test_a_clock_that_is_wrong_moves_no_deadline_of_what_is_read_now(world: TimerWorld, hours: int) -> None:
+def test_a_clock_that_is_wrong_moves_no_deadline_of_records_read_now(world: TimerWorld, hours: int) -> None:
     """Kafka's time and this machine's are never compared then."""
     world.now = BEGINNING + hours * 3600 * SECOND
     world.changed(row_after(placed()))
@@ -172,7 +172,7 @@ def test_after_a_restart_open_orders_are_found_on_the_store(world: TimerWorld) -
     assert {each.order_id for each in world.nudges_after(30)} == {"open", "cancelling"}  # type: ignore[union-attr]
 
 
-def test_after_a_restart_old_deadlines_wait_for_what_is_on_its_way(world: TimerWorld) -> None:
+def test_after_a_restart_old_deadlines_wait_for_records_on_their_way(world: TimerWorld) -> None:
     world.now = BEGINNING + 3600 * SECOND
     world.clock.load(MemoryStore(Disk([({b"o1": row_after(placed()).encode()}, 1, None)])))
     assert world.nudges_after(3600 + (GRACE - 1) / SECOND) == []
@@ -208,7 +208,7 @@ def test_so_many_are_sent_at_once_and_the_rest_at_the_next_tick(
     assert appended == [3, 3, 1]
 
 
-def test_its_nudges_are_what_checkout_takes_for_the_present_try(world: TimerWorld) -> None:
+def test_checkout_takes_its_nudges_for_the_present_try(world: TimerWorld) -> None:
     story = given(CHECKOUT, placed())
     for seconds in (30, 90, 210, 450, 930, 1410):
         world.changed(story.order()._replace(since=0))

@@ -34,7 +34,7 @@ class LateWritesWorker:
         return dict.fromkeys(places, end)
 
 
-def test_what_is_written_and_not_held_one_look_later_was_another_workers() -> None:
+def test_a_row_that_is_not_held_one_look_after_it_was_written_is_another_workers() -> None:
     worker = LateWritesWorker()
     assert worker.late_writes.look(1, {HERE: 5, THERE: 5}) == []
     worker.hold(HERE, 4)

@@ -41,7 +41,7 @@ def test_it_holds_as_long_as_a_record_sent_now_is_given_up_before_a_successor_ca
     assert not group.lease.holds(3)
 
 
-def test_whoever_sends_many_records_may_ask_once_until_when_it_holds() -> None:
+def test_a_sender_of_many_records_may_ask_once_until_when_it_holds() -> None:
     group = LeaseAndGroup()
     group.lease.renew(3, group.now)
     assert group.lease.until(3) == group.now + SESSION - DELIVERY
@@ -85,7 +85,7 @@ def test_an_answer_after_a_silence_longer_than_the_session_renews_nothing(known:
     assert not group.lease.holds(3)
 
 
-def test_who_has_joined_anew_may_be_renewed_again() -> None:
+def test_a_member_that_joined_anew_may_be_renewed_again() -> None:
     group = LeaseAndGroup()
     group.lease.renew(3, group.now)
     group.now += 10 * SESSION
@@ -97,7 +97,7 @@ def test_who_has_joined_anew_may_be_renewed_again() -> None:
 
 
 @in_a_loop
-async def test_who_may_not_send_waits_for_the_next_heartbeat() -> None:
+async def test_a_worker_that_may_not_send_waits_for_the_next_heartbeat() -> None:
     group = LeaseAndGroup()
     waiting = asyncio.ensure_future(group.lease.hold(3))
     for _ in range(5):

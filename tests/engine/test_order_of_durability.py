@@ -69,7 +69,7 @@ def left(worker: MemoryWorker) -> tuple[int, int, int, int, int]:
         ("acknowledged", (2, 1, 1, 3, 2)),
     ],
 )
-def test_nothing_is_ahead_of_what_it_follows_from(step: str, expected: tuple[int, ...]) -> None:
+def test_no_write_is_ahead_of_its_cause(step: str, expected: tuple[int, ...]) -> None:
     assert left(stopped_at(step, [deposit(), pay(OF)])) == expected
 
 

@@ -323,7 +323,7 @@ def test_an_inbox_that_was_left_out_is_read_by_the_next_assignment_from_its_posi
     assert buffer.offsets(2) == list(range(4, 10))
 
 
-def test_what_is_not_fetched_is_told_per_inbox_also_while_it_is_left_out(
+def test_the_records_not_fetched_are_told_per_inbox_also_while_it_is_left_out(
     kafka: Broker,
     topic: str,
     reader: Reader,

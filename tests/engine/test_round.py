@@ -103,7 +103,7 @@ def test_a_policy_that_is_a_dead_letter_does_not_stop_its_neighbours() -> None:
 
 
 @pytest.mark.parametrize("sizes", [(), (1,)])
-def test_what_came_before_an_eviction_is_settled_even_if_it_wrote_no_row(sizes: tuple[int, ...]) -> None:
+def test_records_before_an_eviction_are_settled_even_if_they_wrote_no_row(sizes: tuple[int, ...]) -> None:
     """Else a replay would find it settled, and its dead letter might never have been sent."""
     of = worker(topics.CHECKOUT)
     inbox = in_sequence(
@@ -120,7 +120,7 @@ def test_what_came_before_an_eviction_is_settled_even_if_it_wrote_no_row(sizes: 
     assert of.inbox.history[-2:] == [{0: 4}, {0: 5}]
 
 
-def test_what_a_low_watermark_rests_on_is_written_before_it_and_what_it_makes_superfluous_behind() -> None:
+def test_totals_are_written_before_a_low_watermark_and_tombstones_behind_it() -> None:
     """In appends of their own: of one append a part may be lost although what follows it is written."""
     of = worker()
     found = rounds(
@@ -192,7 +192,7 @@ def test_partitions_share_a_round_and_one_with_a_policy_does_not_hold_up_the_oth
     assert one.inbox.history == [{0: 0}, {0: 1, 1: 0}, {0: 1, 1: 2}, {0: 2, 1: 2}]
 
 
-def test_what_waits_is_dropped_when_the_group_has_moved_on() -> None:
+def test_waiting_records_are_dropped_when_the_group_has_moved_on() -> None:
     of = worker()
     of.round.passing = lambda point: setattr(of.inbox, "generation", 2)
     of.run(in_sequence(pay(order("a")), limit("p", "30.00"), pay(order("b"))))
@@ -388,7 +388,7 @@ def test_a_policy_is_in_force_after_a_restart() -> None:
         (topics.SHIPPING, ship(order()), records.OrderCompleted),
     ],
 )
-def test_what_a_round_keeps_of_what_it_sent_is_what_everybody_else_reads(
+def test_a_round_keeps_of_its_sends_exactly_the_records_that_others_read(
     topic: str, record: Record, sent: type[Record]
 ) -> None:
     of = worker(topic)
@@ -408,7 +408,7 @@ def test_a_record_that_was_sent_from_here_is_read_back_once() -> None:
     assert reader.round.verdicts == {Verdict.APPLIED: 1}
 
 
-def test_what_another_worker_will_read_is_not_kept() -> None:
+def test_a_record_for_another_worker_is_not_kept() -> None:
     of = worker(topics.CHECKOUT, partitions=2)
     here = [each for each in map(str, range(40)) if topics.partition_of(each, 2) == of.partition]
     of.run(in_sequence(*(placed(each, customer_id=f"c{each}") for each in here)))

@@ -192,7 +192,7 @@ def test_records_that_keep_arriving_do_not_hide_that_none_becomes_durable() -> N
     assert "none becomes durable" in worker.passes(NO_PROGRESS + 3, arrives)[0]
 
 
-def test_what_waited_before_a_rebalance_does_not_count_during_it() -> None:
+def test_time_waited_before_a_rebalance_does_not_count_during_it() -> None:
     worker = WatchedWorker()
     worker.buffer.waiting = 100
     worker.watchdog.look()

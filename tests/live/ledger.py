@@ -162,7 +162,7 @@ class TopicLedger:
             assert left >= 0, f"{name} is below zero: {left}"
 
     def _same(self, table: str) -> None:
-        """I7: the changelog holds exactly what a fold of the inbox gives."""
+        """I7: the changelog holds exactly the rows that a refold of the inbox gives."""
         refolded, logged = self.refold.tables[table], self.logged[table]
         assert set(refolded) == set(logged), (
             f"{table}: missing {sorted(set(refolded) - set(logged))[:3]}, "

@@ -1,4 +1,4 @@
-"""Folds the inboxes once more, record by record, in memory: what the tables must hold."""
+"""Decides the inboxes again, record by record, in memory: the tables must hold the same rows."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple

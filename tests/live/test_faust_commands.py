@@ -74,7 +74,7 @@ def test_an_order_is_sent_and_followed_with_plain_faust(worker: WorkerProcess, t
     scene.prove()
 
 
-def test_agents_and_tables_are_listed_with_what_they_are_for(tmp_path: Path) -> None:
+def test_agents_and_tables_are_listed_with_their_purpose(tmp_path: Path) -> None:
     """`faust agents` and `faust tables` print our own words, without a broker."""
     env = environment("127.0.0.1:1", tmp_path, free_port(), COLUMNS="300")
     listed, described = faust("agents", env=env), faust("tables", env=env)

@@ -23,7 +23,7 @@ def disk_lost(victim: WorkerProcess) -> None:
     victim.start()
 
 
-def gone_for_good(victim: WorkerProcess) -> None:
+def never_restarted(victim: WorkerProcess) -> None:
     """It does not come back; the other worker takes over."""
 
 
@@ -33,7 +33,7 @@ OTHERWISE = pytest.mark.slow("another end of the same kill")
 @pytest.mark.promise("kill -9")
 @pytest.mark.parametrize(
     "afterwards",
-    [disk_lost, pytest.param(disk_kept, marks=OTHERWISE), pytest.param(gone_for_good, marks=OTHERWISE)],
+    [disk_lost, pytest.param(disk_kept, marks=OTHERWISE), pytest.param(never_restarted, marks=OTHERWISE)],
 )
 def test_kill_9_of_one_of_two_workers_loses_and_repeats_nothing(
     scene: Scene, afterwards: Callable[[WorkerProcess], None]

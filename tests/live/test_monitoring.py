@@ -34,7 +34,7 @@ def ready(worker: WorkerProcess) -> dict[str, Any]:
 
 
 @pytest.mark.promise("metrics")
-def test_metrics_agree_with_what_has_happened(scene: Scene) -> None:
+def test_metrics_agree_with_the_orders_that_ended(scene: Scene) -> None:
     worker = scene.worker("w1").start().ready()
     scene.shop.send(supplies())
     placed = scene.shop.send(orders(300))

@@ -88,7 +88,7 @@ def test_a_dead_letter_is_tried_and_sent_again(scene: Scene, worker: WorkerProce
 
 
 @pytest.mark.slow("another page of a worker")
-def test_the_topology_tells_workers_and_what_waits(scene: Scene, worker: WorkerProcess) -> None:
+def test_the_topology_shows_workers_and_lag(scene: Scene, worker: WorkerProcess) -> None:
     scene.shop.raw(topics.CHECKOUT, json.dumps(ORDER).encode(), b"4711")
     shown(worker, "/orders/4711/", "Completed")
     answer = shown(worker, "/topology/", "0 records</dd></div>")

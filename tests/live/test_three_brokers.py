@@ -143,7 +143,7 @@ def test_work_goes_on_while_any_one_broker_is_lost(cluster: Cluster, scene: Scen
     scene.prove()
 
 
-def test_what_was_acknowledged_outlives_the_loss_of_two_brokers(cluster: Cluster, scene: Scene) -> None:
+def test_acknowledged_records_outlive_the_loss_of_two_brokers(cluster: Cluster, scene: Scene) -> None:
     """Two of three are killed under load: nothing is acknowledged without them; afterwards every order ends."""
     # Shorter timeouts, so that workers do end, and are started again, within the time of a test.
     for name in ("w1", "w2"):

@@ -69,7 +69,7 @@ def one(seed: int, *, whole: bool) -> int:
 
 
 def tell(of: Choices) -> Violation | None:
-    """Prints the trace of a tape, and what is broken at its end."""
+    """Prints the trace of a run, and the rule that it breaks, if any."""
     world, broken = run(of, print)
     print(
         f"{world.partitions} partitions, {len(world.machines)} machines, {len(of.customers)} errands, ",

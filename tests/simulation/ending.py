@@ -76,7 +76,7 @@ def quiet(world: "SimulatedWorld") -> bool:
         and all(worker.settled for worker in world.workers)
         and all(
             world.group.committed.get(place, 0) == len(world.kafka.inboxes[place])
-            for place in world.watch.truths
+            for place in world.watch.oracles
         )
     )
 
@@ -89,7 +89,7 @@ def _unfinished(world: "SimulatedWorld") -> str:
     still = {order: status for order, status in world.watch.sagas.status.items() if status in OPEN_STATUSES}
     lag = {
         place: len(world.kafka.inboxes[place]) - world.group.committed.get(place, 0)
-        for place in world.watch.truths
+        for place in world.watch.oracles
     }
     return f"open {still}, lag { {place: count for place, count in lag.items() if count} }"
 
@@ -113,7 +113,7 @@ def agree(world: "SimulatedWorld") -> None:
     must(letters == watch.letters(), "I8 accounted for", f"dead letters {letters ^ watch.letters()}")
     placed = {
         told.key
-        for (topic, _), oracle in watch.truths.items()
+        for (topic, _), oracle in watch.oracles.items()
         if topic == topics.CHECKOUT
         for told in oracle.told
         if told.record is not None and told.key is not None and ":" not in told.key and told.version >= 0
@@ -140,7 +140,7 @@ def _heir(
 
 
 def _same(what: str, table: str, partition: int, store: MemoryStore, world: "SimulatedWorld") -> None:
-    oracle = world.watch.truths[world.watch.topic_of(table), partition]
+    oracle = world.watch.oracles[world.watch.topic_of(table), partition]
     expected = oracle.bytes_of(table)
     must(
         store.rows == expected,

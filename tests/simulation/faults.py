@@ -157,7 +157,7 @@ def compact(world: "SimulatedWorld", draws: Draws) -> bool:
     return bool(removed)
 
 
-def forget(world: "SimulatedWorld", draws: Draws) -> bool:
+def expire_offset(world: "SimulatedWorld", draws: Draws) -> bool:
     place = draws.pick(topics.INBOXES), draws.below(world.partitions)
     if world.group.committed.pop(place, None) is None:
         return False
@@ -183,6 +183,6 @@ FAULTS: Final[dict[str, Action]] = {
     "repeat": repeat,
     "repeat row": repeat_row,
     "compact": compact,
-    "forget": forget,
+    "offset expires": expire_offset,
     "long wait": long_wait,
 }

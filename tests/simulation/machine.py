@@ -21,7 +21,7 @@ class WatchedStore(MemoryStore):
         super().write(rows, reached, inbox)
         table, partition = self.place
         watch = self.kafka.watch
-        watch.shelved(table, partition, rows, reached, self.kafka.end((changelog(table), partition)))
+        watch.stored(table, partition, rows, reached, self.kafka.end((changelog(table), partition)))
         if inbox is not None:
             watch.settles((watch.topic_of(table), partition), inbox, "a disk")
 

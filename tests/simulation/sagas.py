@@ -57,7 +57,7 @@ class Sagas:
                 self._stepped(topic, put.key, put.row.state)
 
     def _old_enough(self, told: ExpectedDecision, order: str) -> bool:
-        """By the times of records, whatever the fold has looked at."""
+        """By the times of records, whatever the decider has looked at."""
         record = told.record
         return isinstance(record, SegmentsClosed) and told.time - self.ended_at[order] >= record.retention_ms
 

@@ -25,7 +25,7 @@ class SeedOutcome(NamedTuple):
 def run(
     of: Choices, trace: Callable[[str], None] | None = None, faults: frozenset[str] | None = None
 ) -> tuple[SimulatedWorld, Violation | None]:
-    """Runs a tape, with these faults if they are named; any exception at all is a violation."""
+    """Makes a run of these choices, with these faults if they are named; any exception at all is a violation."""
     world = SimulatedWorld(of, trace, faults)
     try:
         world.run()

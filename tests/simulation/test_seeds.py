@@ -71,7 +71,7 @@ def test_a_number_that_is_used_up_draws_zero() -> None:
     assert [draws.below(10) for _ in range(4)] == [1, 2, 0, 0]
 
 
-def test_without_its_faults_and_errands_a_tape_still_runs() -> None:
+def test_choices_without_faults_and_errands_still_run() -> None:
     world, broken = run(Choices(0, (), ()))
     assert broken is None
     assert not world.fault_mix.faults

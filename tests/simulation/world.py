@@ -65,7 +65,7 @@ class SimulatedWorld:
         self.verdicts: Counter[str] = Counter()
         #: How often each kind of step did something.
         self.bit: Counter[str] = Counter()
-        self._tape = choices
+        self._choices = choices
         self._trace = trace
         self._started = 0
         self._opening = self.customers.opening(scene)
@@ -80,14 +80,14 @@ class SimulatedWorld:
             self._storm()
             if self.ages.evict is not None:
                 # Few orders end before the faults stop: so there are faults once more while the others are evicted.
-                self.errands = list(self._tape.customers)
+                self.errands = list(self._choices.customers)
                 self._storm()
         finally:
             for worker in list(self.workers):
                 self.end(worker)
 
     def _storm(self) -> None:
-        for number in self._tape.steps:
+        for number in self._choices.steps:
             self._step(Draws(number))
         ending.calm(self)
 

@@ -1,4 +1,4 @@
-"""Given, when, then: a fold over rows in memory.
+"""Given, when, then: a decider over rows in memory.
 
     given(PAYMENT, deposit(), pay(order())).when(refund(order())).then(cancelled())
 
@@ -114,8 +114,8 @@ class Story:
         self.rows.put(self.decision.puts)
         return self
 
-    def forget(self, *tables: str) -> Self:
-        """A crash kept nothing of these tables, and of all that was sent."""
+    def lose(self, *tables: str) -> Self:
+        """A crash lost all rows of these tables, and all that was sent."""
         self.rows.bytes = {place: row for place, row in self.rows.bytes.items() if place[0] not in tables}
         return self
 

@@ -97,13 +97,13 @@ class MemoryBroker:
         #: All records that are no rows, of all topics, in the sequence in which they were written.
         self.sent: list[Outgoing] = []
         #: Offsets whose records compaction removed.
-        self.gone: defaultdict[Place, set[int]] = defaultdict(set)
+        self.compacted: defaultdict[Place, set[int]] = defaultdict(set)
 
     def copy(self) -> "MemoryBroker":
         """The same logs; what is written to them is not written to these."""
         twin = MemoryBroker(self.partitions)
         twin.logs.update({place: list(log) for place, log in self.logs.items()})
-        twin.gone.update({place: set(offsets) for place, offsets in self.gone.items()})
+        twin.compacted.update({place: set(offsets) for place, offsets in self.compacted.items()})
         return twin
 
     def compact(self, place: Place, below: int | None = None) -> int:
@@ -111,11 +111,11 @@ class MemoryBroker:
 
         How many went.
         """
-        log, gone = self.logs[place], self.gone[place]
-        last = {row.key: offset for offset, row in enumerate(log[:below]) if offset not in gone}
+        log, compacted = self.logs[place], self.compacted[place]
+        last = {row.key: offset for offset, row in enumerate(log[:below]) if offset not in compacted}
         stay = {offset for offset in last.values() if log[offset].value is not None}
-        removed = set(range(len(log[:below]))) - stay - gone
-        gone |= removed
+        removed = set(range(len(log[:below]))) - stay - compacted
+        compacted |= removed
         return len(removed)
 
     def place(self, record: Outgoing) -> Place:
@@ -262,8 +262,8 @@ class MemoryChangelog:
         return len(self.rows)
 
     def read(self, start: int, end: int) -> Iterator[Sequence[Logged]]:
-        rows, gone = self.rows, self.broker.gone.get((self.topic, self.partition), ())
-        held = [offset for offset in range(start, end) if offset not in gone]
+        rows, compacted = self.rows, self.broker.compacted.get((self.topic, self.partition), ())
+        held = [offset for offset in range(start, end) if offset not in compacted]
         for first in range(0, len(held), self.chunk):
             found = [(offset, rows[offset]) for offset in held[first : first + self.chunk]]
             yield [Logged(offset, row.key or b"", row_in(row.value, row.headers)) for offset, row in found]

@@ -127,7 +127,7 @@ async def test_the_lease_counts_from_before_the_request(
 
 
 @in_a_loop
-async def test_who_was_silent_for_longer_than_the_session_joins_the_group_anew(
+async def test_a_member_silent_for_longer_than_the_session_joins_the_group_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The answer says yes, but a coordinator that still loads its groups says so to everybody."""

@@ -47,7 +47,7 @@ def test_lines_of_other_kinds_are_logged() -> None:
     assert len(logged.lines) == 3
 
 
-def test_what_is_no_warning_is_left_out_only_where_it_says_the_same() -> None:
+def test_a_line_below_a_warning_is_left_out_only_where_it_says_the_same() -> None:
     logged = FilteredLog()
     for generation in (1, 2, 2):
         logged.log("Joined group (generation %s)", generation, level=logging.INFO)

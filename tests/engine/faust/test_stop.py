@@ -169,7 +169,7 @@ def test_every_thread_task_and_call_in_an_executor_of_the_engine_is_guarded() ->
     unguarded = {ast.unparse(each) for path in ENGINE.rglob("*.py") for each in spawned(path)}
     assert unguarded == {
         "self._poll",
-        "self.library.restore",
+        "self.store_manager.restore",
         "self._load_deadlines",
         "self._ask",
         "topic_admin.ensure",

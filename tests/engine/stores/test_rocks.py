@@ -148,7 +148,7 @@ def test_a_write_ahead_log_of_its_own_would_lose_rows_in_the_middle_without_a_wo
     db.close()
 
 
-def test_a_manifest_that_forgets_files_takes_what_was_claimed_with_it(path: Path) -> None:
+def test_a_manifest_that_ends_too_early_takes_the_claimed_offsets_with_it(path: Path) -> None:
     killed(path, 10_000)
     forget_files(path)
     assert held(path) == 0

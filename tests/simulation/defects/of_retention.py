@@ -66,7 +66,7 @@ def the_workers_clock_decides(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(segments, "is_over", now)
 
 
-def what_must_not_be_lost_is_written_last(patch: pytest.MonkeyPatch) -> None:
+def totals_are_written_last(patch: pytest.MonkeyPatch) -> None:
     """Totals come first, then the low watermark, and then tombstones."""
 
     def backwards(self: Decision) -> tuple[Put, ...]:
@@ -127,7 +127,7 @@ def an_eviction_takes_a_later_order(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(module, "tombstones", all_of_them)
 
 
-def what_was_set_aside_is_evicted_later(patch: pytest.MonkeyPatch) -> None:
+def a_rejected_eviction_is_applied_later(patch: pytest.MonkeyPatch) -> None:
     """The same for an `OrdersEvicted` that was set aside and finds a younger low watermark: it does nothing again."""
     decide = eviction.evict
 

@@ -9,7 +9,7 @@ from saga_app.engine.lease import Lease
 from saga_app.kafka.messages import Batch, Outgoing
 
 
-def what_is_fetched_is_committed(patch: pytest.MonkeyPatch) -> None:
+def fetched_records_are_committed(patch: pytest.MonkeyPatch) -> None:
     """Exactly what is durable is committed."""
 
     def hasty(self: InboxBuffer, batch: Batch) -> None:
