@@ -10,45 +10,6 @@ ROOT = Path(__file__).parent.parent
 ROOMS = ("saga_app", "agents", "tables", "tests", "bench")
 #: First words of a docstring that leave the reader to find subject and verb.
 RIDDLES = {"What", "Who", "Whose", "Whom", "Whether", "Those"}
-#: Folders with such docstrings. Only shorten this list: rewrite a folder's docstrings, then take it out.
-STILL_RIDDLES = frozenset(
-    (
-        "bench",
-        "bench/peers",
-        "saga_app/audit",
-        "saga_app/audit/checkpoints",
-        "saga_app/audit/checks",
-        "saga_app/audit/history",
-        "saga_app/core",
-        "saga_app/core/retention",
-        "saga_app/dead_letters",
-        "saga_app/engine",
-        "saga_app/engine/faust",
-        "saga_app/engine/stores",
-        "saga_app/orderdb",
-        "saga_app/orderdb/copy",
-        "saga_app/orderdb/migrations/versions",
-        "saga_app/orderdb/present",
-        "saga_app/orderdb/queries",
-        "saga_app/orderdb/traces",
-        "tables",
-        "tests",
-        "tests/audit",
-        "tests/bench",
-        "tests/cancelling",
-        "tests/chaos",
-        "tests/chaos/faults",
-        "tests/core",
-        "tests/engine",
-        "tests/engine/faust",
-        "tests/engine/stores",
-        "tests/live",
-        "tests/orderdb",
-        "tests/simulation",
-        "tests/simulation/defects",
-        "tests/support",
-    )
-)
 
 
 @pytest.fixture(scope="module")
@@ -69,13 +30,11 @@ def test_a_class_name_stands_once(modules: dict[str, ast.Module]) -> None:
 
 
 def test_a_docstring_begins_with_a_plain_sentence(modules: dict[str, ast.Module]) -> None:
-    riddles = defaultdict(list)
-    for path, module in modules.items():
-        for node in ast.walk(module):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                text = ast.get_docstring(node) or ""
-                if text.partition(" ")[0] in RIDDLES:
-                    riddles[path.rpartition("/")[0]].append(f"{path}: {text.splitlines()[0]}")
-    found = [line for folder, lines in riddles.items() if folder not in STILL_RIDDLES for line in lines]
-    assert not found, "\n".join(found)
-    assert not STILL_RIDDLES - riddles.keys(), "these folders have none now: take them out of STILL_RIDDLES"
+    riddles = [
+        f"{path}: {text.splitlines()[0]}"
+        for path, module in modules.items()
+        for node in ast.walk(module)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        if (text := ast.get_docstring(node) or "").partition(" ")[0] in RIDDLES
+    ]
+    assert not riddles, "\n".join(riddles)
