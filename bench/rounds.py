@@ -22,7 +22,7 @@ from saga_app.engine.retention import SEGMENT_WIDTH
 from saga_app.engine.round import MOST_WRITTEN, Round
 from saga_app.engine.stores.rocks import Memory, RocksStore
 from saga_app.kafka.messages import Batch, Message, Offsets, Outgoing, Place, outgoing
-from saga_app.wire import Kept
+from saga_app.wire import BoundedCache, Decoder
 
 PARTITIONS: Final = topics.DEFAULT_PARTITIONS
 #: Records that a round is given, as many as a fetch brings at most.
@@ -37,7 +37,8 @@ class World:
         self.waiting: dict[tuple[str, int], list[Message]] = defaultdict(list)
         self._ends: dict[tuple[str, int], int] = defaultdict(int)
         memory = Memory()
-        self.written = Kept[Record](MOST_WRITTEN)
+        self.written = BoundedCache[Record](MOST_WRITTEN)
+        self.decoder = Decoder()
         self._stores: list[RocksStore] = []
         self.rounds = {topic: self._round(topic, folder, memory) for topic in topics.INBOXES}
 
@@ -126,6 +127,7 @@ class World:
             publisher=self,
             states=states,
             written=self.written,
+            decoder=self.decoder,
         )
 
 

@@ -1,1 +1,1 @@
-"""The audit: what the topics say must be true, checked from their beginning by whoever doubts it."""
+"""The audit: it reads the topics from their beginning and checks the nine invariants of `docs/explanation/proof.md`."""

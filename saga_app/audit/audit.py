@@ -1,4 +1,4 @@
-"""The whole audit: limits, then every inbox, table and order, and what the topics have of what they must have."""
+"""The whole audit: it takes the limits, checks every inbox, table and order, then matches causes with consequences."""
 
 import os
 import tempfile
@@ -15,30 +15,30 @@ from saga_app.audit import cuts
 from saga_app.audit.checkpoints import checkpoint
 from saga_app.audit.checkpoints.checkpoint import Checkpoint
 from saga_app.audit.checks.consequences import match
-from saga_app.audit.checks.orders import JOURNALS, Orders
-from saga_app.audit.checks.tables import Table
-from saga_app.audit.context import Scope
+from saga_app.audit.checks.orders import JOURNALS, OrdersAudit
+from saga_app.audit.checks.tables import TableAudit
+from saga_app.audit.context import AuditContext
 from saga_app.audit.cuts import AsOf
 from saga_app.audit.dead_letters import read_letters
 from saga_app.audit.findings import Breach, Findings
-from saga_app.audit.inbox import Inbox
+from saga_app.audit.inbox import InboxAudit
 from saga_app.audit.refold import service_of
 from saga_app.audit.scratch import Stores
-from saga_app.audit.truncated import take_as_it_is
+from saga_app.audit.truncated import take_tables
 from saga_app.kafka.messages import Place
 from saga_app.settings import Settings
 
 #: Milliseconds by which the clocks of several brokers may differ.
 SKEW: Final = 1_000
 
-Say = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
 class Phase(NamedTuple):
-    """Parts of an audit that need nothing of each other, only of earlier phases."""
+    """Checks that can run at the same time; each needs only the results of earlier phases."""
 
-    words: str
-    check: Callable[[Scope, Any], Findings]
+    name: str
+    check: Callable[[AuditContext, Any], Findings]
     parts: Sequence[Any]
 
 
@@ -47,15 +47,15 @@ def audit(
     data_dirs: Sequence[Path] = (),
     at: AsOf | None = None,
     jobs: int | None = None,
-    say: Say = lambda words: None,
+    progress: Progress = lambda phase: None,
     base: Checkpoint | None = None,
-    draft: Path | None = None,
+    target: Path | None = None,
 ) -> Findings:
-    """Checks everything, in so many processes (default: one for each core), with its files in a temporary folder.
+    """Checks everything in `jobs` processes (default: one for each core), with scratch files in a temporary folder.
 
     It goes on from the checkpoint `base`; without one it begins at the first record. If everything was checked and
-    holds, there is a checkpoint in the folder `draft` afterwards. Of an earlier state only the inboxes can tell. Raises
-    `KafkaException`, `TimeoutError` where a broker says nothing for long, `CannotTell`, and `Refused`.
+    holds, it writes a checkpoint into the folder `target`. An earlier state (`at`) is known from the inboxes alone.
+    Raises `KafkaException`, `TimeoutError` if a broker does not answer for long, `CannotTell`, and `Refused`.
     """
     with tempfile.TemporaryDirectory(prefix="saga-audit-") as folder:
         names = [table.name for table in tables.ALL]
@@ -65,7 +65,7 @@ def audit(
         known = {} if base is None else base.known
         limits = cuts.take(settings, names, known) if at is None else cuts.take_at(settings, names, at, known)
         skew = 0 if len(settings.broker.split(",")) == 1 else SKEW
-        scope = Scope(settings, limits, Path(folder), skew, base and base.path, draft)
+        context = AuditContext(settings, limits, Path(folder), skew, base and base.path, target)
         every = range(settings.partitions)
         inboxes = Phase("inboxes", check_inbox, sorted(limits.end))
         written = [
@@ -75,51 +75,51 @@ def audit(
         orders = Phase("orders", check_orders, every)
         findings = Findings()
         phases = [inboxes, *(written if at is None else ()), orders]
-        for found in _run(scope, phases, jobs or os.cpu_count() or 1, say):
+        for found in _run(context, phases, jobs or os.cpu_count() or 1, progress):
             findings.add(found)
         if at is None:
-            say("what must be there, and what is")
-            match(scope, findings)
+            progress("consequences")
+            match(context, findings)
             _nothing_acknowledged_is_lost(limits, findings)
             _nothing_known_is_lost(limits, findings)
-        if draft is not None and findings.holds and limits.are_whole:
-            say("the checkpoint")
+        if target is not None and findings.holds and limits.are_whole:
+            progress("the checkpoint")
             records = findings.figures["I8"]["records"]
-            checkpoint.write(draft, base, settings.app_id, identity, limits.reached, records)
+            checkpoint.write(target, base, settings.app_id, identity, limits.reached, records)
         return findings
 
 
-def check_inbox(scope: Scope, place: Place) -> Findings:
-    """Folds one inbox partition again, where that can be done."""
-    with Stores(scope.folder) as stores:
-        if not scope.limits.is_whole(place):
-            return take_as_it_is(scope, place, stores)
-        return Inbox(scope, place, stores).read()
+def check_inbox(context: AuditContext, place: Place) -> Findings:
+    """Folds one inbox partition again; takes its tables as they are if its beginning is missing."""
+    with Stores(context.folder) as stores:
+        if not context.limits.is_whole(place):
+            return take_tables(context, place, stores)
+        return InboxAudit(context, place, stores).read()
 
 
-def check_table(scope: Scope, place: tuple[str, str, int], data_dirs: Sequence[Path]) -> Findings:
+def check_table(context: AuditContext, place: tuple[str, str, int], data_dirs: Sequence[Path]) -> Findings:
     """Compares one table in one partition: its inbox, its name, the partition."""
-    with Stores(scope.folder) as stores:
-        return Table(scope, *place, stores).check(data_dirs)
+    with Stores(context.folder) as stores:
+        return TableAudit(context, *place, stores).check(data_dirs)
 
 
-def check_orders(scope: Scope, partition: int) -> Findings:
-    """Looks at the orders of one partition of checkout in all services."""
-    with Stores(scope.folder, read_only=True) as stores:
-        return Orders(scope, partition, stores).check()
+def check_orders(context: AuditContext, partition: int) -> Findings:
+    """Checks the orders of one checkout partition across all services."""
+    with Stores(context.folder, read_only=True) as stores:
+        return OrdersAudit(context, partition, stores).check()
 
 
-def _run(scope: Scope, phases: Iterable[Phase], jobs: int, say: Say) -> Iterator[Findings]:
-    """All parts of one phase before the next one."""
+def _run(context: AuditContext, phases: Iterable[Phase], jobs: int, progress: Progress) -> Iterator[Findings]:
+    """Runs the phases one after the other, and the parts of each at the same time."""
     with ExitStack() as stack:
         each: Callable[..., Iterable[Findings]] = map
         if jobs > 1:
             # A forked process would inherit librdkafka's and RocksDB's locks, but not their threads.
             pool = stack.enter_context(ProcessPoolExecutor(jobs, mp_context=get_context("spawn")))
             each = pool.map
-        for words, check, parts in phases:
-            say(words)
-            yield from each(partial(check, scope), parts)
+        for name, check, parts in phases:
+            progress(name)
+            yield from each(partial(check, context), parts)
 
 
 def _tables(settings: Settings) -> list[tuple[str, str, int]]:
@@ -132,7 +132,7 @@ def _tables(settings: Settings) -> list[tuple[str, str, int]]:
 
 
 def _nothing_acknowledged_is_lost(limits: cuts.Limits, findings: Findings) -> None:
-    """I9: what the workers had taken is still there."""
+    """I9: no topic ends before a committed offset."""
     for place, offset in limits.committed.items():
         findings.count("I9", "committed", offset)
         findings.count("I9", "lag", max(0, limits.end[place] - offset))
@@ -144,7 +144,7 @@ def _nothing_acknowledged_is_lost(limits: cuts.Limits, findings: Findings) -> No
 
 
 def _nothing_known_is_lost(limits: cuts.Limits, findings: Findings) -> None:
-    """I9: what an earlier audit has read is still there, or was cut off at the beginning."""
+    """I9: no topic ends before the offset that an earlier audit has read."""
     for place, offset in limits.known.items():
         if (end := limits.reached[place]) < offset:
             what = f"the checkpoint ends at offset {offset}, but the topic ends at {end}: records were lost"

@@ -1,4 +1,4 @@
-"""What every part of an audit is told."""
+"""The context of one audit: every check gets it."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -7,8 +7,8 @@ from saga_app.audit.cuts import Limits
 from saga_app.settings import Settings
 
 
-class Scope(NamedTuple):
-    """Where the topics are, how far they are read, and a folder for what does not fit into memory."""
+class AuditContext(NamedTuple):
+    """The topics, how far they are read, and a folder for data that does not fit into memory."""
 
     settings: Settings
     limits: Limits
@@ -17,5 +17,5 @@ class Scope(NamedTuple):
     skew: int = 0
     #: The folder of the checkpoint that the audit goes on from.
     base: Path | None = None
-    #: The folder for the parts of the next checkpoint, where one is to be written.
-    draft: Path | None = None
+    #: The folder for the files of the next checkpoint; None if none is written.
+    target: Path | None = None

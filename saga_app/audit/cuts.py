@@ -1,8 +1,8 @@
-"""How far an audit reads, taken once, so that it can be exact while workers go on.
+"""The offsets up to which an audit reads. They are taken once, so the audit is exact while workers go on.
 
-Three cuts, one after the other: what the group has *committed* must have had all its consequences; what is *found* in
-a topic up to the second cut must be explained by records up to the third, the *end*. A record and its consequence can
-never be on the wrong sides of such a pair of cuts, since a cause is written before its effect.
+There are three cuts, taken one after the other. Every record below the first cut, the *committed* offset, must have all
+its consequences. Every record up to the second cut, *found*, must have a cause below the third cut, the *end*. A cause
+is written before its consequence, so a pair is never on the wrong sides of two cuts.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,56 +21,56 @@ Offsets = Mapping[Place, int]
 
 
 class CannotTell(Exception):
-    """What was asked for is not in the topics any more; the message says what is, and what to do."""
+    """The topics no longer have the state that was asked for; the message says what they have, and what to do."""
 
 
-class Cut(StrEnum):
-    """What the ends of the inboxes are."""
+class CutKind(StrEnum):
+    """How the ends of the inboxes were chosen."""
 
     NOW = "now"
-    #: A moment: no effect is read without its cause.
+    #: One moment for all partitions: no consequence is read without its cause.
     TIME = "time"
-    #: One offset for all partitions, which says nothing about causes.
+    #: One offset for all partitions: a consequence may be read without its cause.
     OFFSET = "offset"
 
 
 class Limits(NamedTuple):
-    """Offsets of inbox partitions; of changelogs and dead letters, `found`, `first` and `known` only."""
+    """Offsets by partition. Inboxes have all of them; changelogs and dead letters only `first`, `found` and `known`."""
 
     first: Offsets
     committed: Offsets
     found: Offsets
     end: Offsets
-    #: How far a checkpoint knows each of them; nothing without one.
+    #: How far the checkpoint has read each partition; empty without one.
     known: Offsets
-    cut: Cut = Cut.NOW
+    cut: CutKind = CutKind.NOW
 
     def start(self, place: Place) -> int:
-        """Where the audit goes on: behind what the checkpoint knows, or at the first record of all."""
+        """The offset at which the audit begins: where the checkpoint ended, or 0."""
         return self.known.get(place, 0)
 
     def is_whole(self, place: Place) -> bool:
-        """Whether every record of the inbox partition is there or known, so that it can be folded."""
+        """True if the inbox partition can be folded: the checkpoint or the topic has every record."""
         return self.first[place] <= self.start(place)
 
     @property
     def are_whole(self) -> bool:
-        """Whether every inbox is."""
+        """True if every inbox partition is whole."""
         return all(self.is_whole(place) for place in self.end)
 
     @property
     def reached(self) -> dict[Place, int]:
-        """How far this audit knows everything, when it is over."""
+        """How far this audit has read each partition at its end."""
         return {**self.found, **self.end}
 
     def gap(self, place: Place) -> str:
-        """Which records of an inbox partition are neither there nor known, in words."""
+        """Says which records of an inbox partition are missing."""
         where, first = f"{place[0]}[{place[1]}] begins at offset {self.first[place]}", self.start(place)
         return f"{where}, and the checkpoint ends at {first}" if first else where
 
 
 class AsOf(NamedTuple):
-    """An earlier state: up to and with this moment, in milliseconds since 1970, or below this offset everywhere."""
+    """An earlier state: all records up to `time` (milliseconds since 1970, inclusive), or below `offset`."""
 
     time: int | None = None
     offset: int | None = None
@@ -82,7 +82,7 @@ def inboxes(settings: Settings) -> list[Place]:
 
 
 class Identity(NamedTuple):
-    """What tells these topics from others: the cluster's id, and Kafka's id of each topic by its name."""
+    """The cluster's id, and Kafka's id of each topic by its name: no other topics have the same."""
 
     cluster: str
     topics: Mapping[str, str]
@@ -96,12 +96,12 @@ def identity(settings: Settings, tables: Iterable[str]) -> Identity:
 
 
 def take(settings: Settings, tables: Iterable[str], known: Offsets | None = None) -> Limits:
-    """The limits of an audit that begins now, where a checkpoint ended or at the beginning. Raises `KafkaException`."""
+    """The limits of an audit of the present state. Raises `KafkaException`."""
     admin = AdminClient(settings.kafka)
     places = inboxes(settings)
     logs = _logs(settings, tables)
     others = [(topic, partition) for topic in logs for partition in range(settings.partitions)]
-    done = committed(admin, settings.app_id, places, offsets.PATIENCE)
+    done = committed(admin, settings.app_id, places, offsets.TIMEOUT)
     found = offsets.readable_ends(admin, [*places, *others])
     end = offsets.readable_ends(admin, places)
     first = offsets.beginnings(admin, [*places, *others])
@@ -109,7 +109,7 @@ def take(settings: Settings, tables: Iterable[str], known: Offsets | None = None
 
 
 def take_at(settings: Settings, tables: Iterable[str], at: AsOf, known: Offsets | None = None) -> Limits:
-    """The limits of an audit of an earlier state. Raises `KafkaException`, `CannotTell` where it is not there."""
+    """The limits of an audit of an earlier state. Raises `KafkaException`, and `CannotTell` if it is not there."""
     limits = _earlier(settings, take(settings, tables, known), at)
     for place, end in limits.end.items():
         if not limits.is_whole(place):
@@ -125,12 +125,12 @@ def take_at(settings: Settings, tables: Iterable[str], at: AsOf, known: Offsets 
 def _earlier(settings: Settings, now: Limits, at: AsOf) -> Limits:
     if at.time is None:
         ends = {place: min(end, at.offset or 0) for place, end in now.end.items()}
-        return now._replace(found={**now.found, **ends}, end=ends, cut=Cut.OFFSET)
+        return now._replace(found={**now.found, **ends}, end=ends, cut=CutKind.OFFSET)
     after = offsets.after(AdminClient(settings.kafka), now.end, at.time)
     ends = {place: min(end, after.get(place, end)) for place, end in now.end.items()}
-    return now._replace(found={**now.found, **ends}, end=ends, cut=Cut.TIME)
+    return now._replace(found={**now.found, **ends}, end=ends, cut=CutKind.TIME)
 
 
 def _logs(settings: Settings, tables: Iterable[str]) -> list[str]:
-    """Dead letters and changelogs."""
+    """The topics beside the inboxes: dead letters and changelogs."""
     return [topics.DEAD_LETTERS, *(topics.changelog(settings.app_id, table) for table in tables)]

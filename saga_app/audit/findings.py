@@ -1,4 +1,4 @@
-"""What an audit found: figures for each invariant, and every breach, with the place where it can be looked at."""
+"""The findings of an audit: figures for each invariant, and every breach with its place."""
 
 from collections import Counter
 from decimal import Decimal
@@ -19,12 +19,12 @@ INVARIANTS: Final = {
     "I9": "durable first",
 }
 
-#: Breaches of one invariant that are kept whole; more are only counted.
+#: At most so many breaches of one invariant are kept; further ones are only counted.
 MOST_KEPT: Final = 100
 
 
 class Breach(NamedTuple):
-    """One thing that must not be: where it is, and the field of a row or record that shows it."""
+    """One broken invariant: where it is, and the field of a row or record that shows it."""
 
     invariant: str
     what: str
@@ -44,7 +44,7 @@ class Breach(NamedTuple):
         return f"{where}: {self.what}" if where else self.what
 
     def as_json(self) -> dict[str, Any]:
-        """For machines; what does not apply is left out."""
+        """As JSON; fields without a value are left out."""
         topic, partition = self.place or (None, None)
         fields = {
             "order": self.order,
@@ -58,15 +58,15 @@ class Breach(NamedTuple):
 
 
 class Findings:
-    """Figures and breaches; those of parts of the audit are added up."""
+    """Figures and breaches. Each check has its own, and the audit adds them up."""
 
     def __init__(self) -> None:
         #: By invariant and name: counts, and sums of money.
         self.figures: dict[str, Counter[str]] = {name: Counter() for name in INVARIANTS}
         self.breaches: list[Breach] = []
-        #: All breaches by invariant, also those that are not kept.
+        #: The number of breaches by invariant, with those that are not kept.
         self.broken: Counter[str] = Counter()
-        #: What could not be checked, and why.
+        #: Why something could not be checked, and how often.
         self.unchecked: dict[str, Counter[str]] = {name: Counter() for name in INVARIANTS}
 
     def count(self, invariant: str, name: str, number: int | Decimal = 1) -> None:
@@ -74,17 +74,17 @@ class Findings:
         self.figures[invariant][name] += number  # type: ignore[assignment]
 
     def breach(self, breach: Breach) -> None:
-        """Remembers a breach."""
+        """Adds a breach."""
         self.broken[breach.invariant] += 1
         if self.broken[breach.invariant] <= MOST_KEPT:
             self.breaches.append(breach)
 
     def claim_less(self, invariant: str, why: str, number: int = 1) -> None:
-        """Something could not be checked."""
+        """Notes that something could not be checked."""
         self.unchecked[invariant][why] += number
 
     def add(self, other: "Findings") -> None:
-        """Takes over what another part found."""
+        """Adds the findings of another check."""
         for invariant in INVARIANTS:
             self.figures[invariant].update(other.figures[invariant])
             self.unchecked[invariant].update(other.unchecked[invariant])
@@ -95,5 +95,5 @@ class Findings:
 
     @property
     def holds(self) -> bool:
-        """Whether nothing is broken."""
+        """True if no invariant is broken."""
         return not self.broken

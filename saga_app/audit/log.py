@@ -1,32 +1,34 @@
-"""An inbox partition as an audit reads it: from the beginning, or on from where a checkpoint ended."""
+"""An inbox partition as an audit reads it: from the beginning, or from where a checkpoint ended."""
 
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 
-from saga_app.audit.context import Scope
+from saga_app.audit.context import AuditContext
 from saga_app.audit.findings import Breach, Findings
 from saga_app.kafka.chunks import chunks
 from saga_app.kafka.headers import headers_of
 from saga_app.kafka.messages import Message, Place
 
 
-class Log:
-    """The records behind the checkpoint. `last` is the one that was read last: its offset, and its digest."""
+class InboxLog:
+    """The records behind the checkpoint. `last` maps the offset of the last record that was read to its digest."""
 
-    def __init__(self, scope: Scope, place: Place, last: Mapping[bytes, bytes], findings: Findings) -> None:
+    def __init__(
+        self, context: AuditContext, place: Place, last: Mapping[bytes, bytes], findings: Findings
+    ) -> None:
         self.last = last
-        self._scope = scope
+        self._context = context
         self._place = place
         self._findings = findings
 
     def new(self) -> Iterator[Message]:
-        """Each once, up to the end. The one before them must still be what it was, if it is still there."""
-        limits, start = self._scope.limits, self._scope.limits.start(self._place)
+        """Reads up to the end. If the checkpoint's last record is still there, it must not have changed."""
+        limits, start = self._context.limits, self._context.limits.start(self._place)
         ((known, digest),) = [(int(at), digest) for at, digest in self.last.items()] or [(-1, b"")]
         is_there = known >= limits.first[self._place]
         message = None
         for message in messages(
-            self._scope, self._place, known if is_there else start, limits.end[self._place]
+            self._context, self._place, known if is_there else start, limits.end[self._place]
         ):
             if is_there and (message.offset, digest_of(message)) != (known, digest):
                 what = "not the record that the checkpoint ends with: the topic was written anew"
@@ -38,14 +40,14 @@ class Log:
             self.last = {b"%d" % message.offset: digest_of(message)}
 
 
-def messages(scope: Scope, place: Place, start: int, end: int) -> Iterator[Message]:
-    """The partition's records as a worker reads them."""
-    for chunk in chunks(scope.settings.kafka, *place, start, end, "read_committed"):
+def messages(context: AuditContext, place: Place, start: int, end: int) -> Iterator[Message]:
+    """Reads a partition as a worker does."""
+    for chunk in chunks(context.settings.kafka, *place, start, end, "read_committed"):
         for each in chunk:
             yield Message(each.offset(), each.timestamp()[1], each.key(), each.value(), headers_of(each))
 
 
 def digest_of(message: Message) -> bytes:
-    """Tells a record from any other that might stand in its place."""
+    """A digest of time, key and value: another record at the same offset has another one."""
     content = b"%d\0%s\0%s" % (message.time, message.key or b"", message.value or b"")
     return blake2b(content, digest_size=16).hexdigest().encode()

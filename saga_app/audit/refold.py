@@ -1,4 +1,4 @@
-"""Folds one inbox partition again, with the pure rules and nothing else: what must have become of each record."""
+"""The refold: it decides an inbox partition again, with the pure rules alone, to know the outcome of each record."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -16,14 +16,14 @@ from saga_app.kafka.messages import Message
 
 
 def service_of(topic: str) -> Service:
-    """The inbox and its rules."""
+    """The service of an inbox: its topic and its decider."""
     return next(Service(agent.TOPIC, agent.DECIDER) for agent in agents.ALL if topic == agent.TOPIC)
 
 
-class Told(NamedTuple):
-    """What became of one record. `record` is None where it cannot be read, `decision` where nothing was decided.
+class RecordOutcome(NamedTuple):
+    """The outcome of one record. `record` is None if it cannot be read, `decision` if none was made.
 
-    `before` is the order's row as it was before the record; `evicted` has the rows of orders that it evicts or purges.
+    `before` is the order's row before the record; `evicted` has the rows of the orders that it evicts or purges.
     """
 
     message: Message
@@ -35,36 +35,37 @@ class Told(NamedTuple):
     evicted: Mapping[str, OrderRow | ClosedOrder | JournalRow] = MappingProxyType({})
 
 
-class Refold:
-    """The fold of one partition; `state` holds what is decided and not yet written to its stores."""
+class InboxRefold:
+    """The refold of one partition; `state` holds rows that are decided and not yet written to the stores."""
 
     def __init__(self, service: Service, partition: int, partitions: int, state: PartitionState) -> None:
         self.service = service
         self.partition = partition
         self.partitions = partitions
         self.state = state
+        self._decoder = wire.Decoder()
 
-    def decide(self, message: Message) -> Told:
-        """Decides the next record; the records of a partition come in order, each once."""
+    def decide(self, message: Message) -> RecordOutcome:
+        """Decides the next record of the partition. Records must come in the order of their offsets, each once."""
         record = before = None
         try:
-            record = wire.decode(message.value)
+            record = self._decoder.decode(message.value)
             if not isinstance(record, self.service.decider.accepts):
                 raise Rejected(Fault.UNEXPECTED_RECORD, f"{record.type} does not belong here")
             if is_misrouted(record, message, self.partition, self.partitions):
-                return Told(message, Verdict.SENT_ON, record)
+                return RecordOutcome(message, Verdict.SENT_ON, record)
             before = self._row(record)
             decision = self.service.decider.decide(
                 record, Position(message.offset, message.time, self.partition), self.state
             )
         except Rejected as rejection:
-            return Told(message, Verdict.DEAD, record, before, rejection=rejection)
+            return RecordOutcome(message, Verdict.DEAD, record, before, rejection=rejection)
         evicted = self._evicted(decision)
         self.state.put(decision.puts)
-        return Told(message, decision.verdict, record, before, decision, evicted=evicted)
+        return RecordOutcome(message, decision.verdict, record, before, decision, evicted=evicted)
 
     def write(self) -> None:
-        """Puts what was decided on the stores."""
+        """Writes the decided rows to the stores."""
         for table, store in self.state.stores.items():
             if rows := self.state.decided(table):
                 store.write(rows, store.reached)
@@ -83,7 +84,7 @@ class Refold:
 
 
 def order_of(record: Record) -> str | None:
-    """The order that a record is about; None for deposits, deliveries, policies, and what is about a partition."""
+    """The order that a record is about; None for deposits, deliveries, policies, and records about a partition."""
     if isinstance(record, StepRequest):
         return record.order.order_id
     return getattr(record, "order_id", None)

@@ -1,4 +1,4 @@
-"""An audit in words: one line for each invariant, with its figures."""
+"""The report of an audit: one line for each invariant, with its figures."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from saga_app.audit.findings import INVARIANTS, Findings
 
-#: What the sums of a currency or a warehouse are called.
+#: The names of the sums of a currency or a warehouse.
 _SUMS: Final = {
     "I1": "{of}: deposited {came} - taken {taken} + refunded {returned} = balance {left}",
     "I2": "{of}: received {came} - reserved {taken} + released {returned} = available {left}",
@@ -15,7 +15,7 @@ _SUMS: Final = {
 
 
 def as_lines(findings: Findings) -> Iterator[str]:
-    """For people: a line for each invariant that was checked; below it each breach, and what could not be checked."""
+    """As text: a line for each invariant; below it each breach, and each thing that could not be checked."""
     for invariant, name in INVARIANTS.items():
         if not findings.figures[invariant] and not findings.unchecked[invariant]:
             yield f"{invariant} {name:<21} not checked"
@@ -32,7 +32,7 @@ def as_lines(findings: Findings) -> Iterator[str]:
 
 
 def as_json(findings: Findings) -> Iterator[dict[str, Any]]:
-    """For machines: an object for each invariant."""
+    """As JSON: an object for each invariant."""
     for invariant, name in INVARIANTS.items():
         yield {
             "invariant": invariant,

@@ -1,4 +1,4 @@
-"""The audit's own disk: rows of any number in bounded memory, in a folder that is thrown away afterwards."""
+"""The scratch stores of an audit: any number of rows in bounded memory, in a folder that is removed afterwards."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -8,28 +8,28 @@ from typing import Final, Self
 from saga_app.engine.stores.rocks import Memory, RocksStore
 from saga_app.kafka.messages import Place
 
-#: What an audit puts on its stores, one of each kind per place.
-FOLDED: Final = "folded"  # the table as the inbox gives it
-LOGGED: Final = "logged"  # the table as its changelog gives it
+#: The kinds of stores; there is one of each kind for a place.
+FOLDED: Final = "folded"  # the table, refolded from the inbox
+LOGGED: Final = "logged"  # the table, restored from its changelog
 REACHED: Final = "reached"  # the same, only as far as a worker's store claims to have read
 TURNED: Final = "turned"  # when an order's row first said that it goes back
 ASKED: Final = "asked"  # when and at which offset a service was first asked to undo an order
 EVICTED: Final = "evicted"  # rows of orders as they were when they were evicted, by order and segment
 REMOVED: Final = "removed"  # keys of removed rows that a changelog may still have, and since which version
 
-#: Stands on a store of rows that turned where the changelog has gaps, so that the first row may be missing.
+#: A key of a `TURNED` store: it is there if the changelog has gaps, so that the first row may be missing.
 GAPS: Final = b"\0gaps"
 
 Item = tuple[bytes, bytes]
 
 
 def order_and_segment(order_id: str, segment: str | None) -> bytes:
-    """The key of an evicted row: an id may be used again, in a later segment."""
+    """The key of an evicted row. It has the segment, because an id may be used again in a later one."""
     return f"{order_id} {segment}".encode()
 
 
 class Stores:
-    """Opens stores below a folder, and closes all of them at the end. Who only reads them may be one of many."""
+    """Opens stores below a folder and closes all of them at the end. Several processes may open them read-only."""
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
         self._folder = folder
@@ -58,7 +58,7 @@ class Stores:
 def side_by_side(
     left: Iterator[Item], right: Iterator[Item]
 ) -> Iterator[tuple[bytes, bytes | None, bytes | None]]:
-    """Two scans, merged by key: the key, and what each side has for it."""
+    """Merges two sorted scans: each key, with the value of each side or None."""
     mine, other = next(left, None), next(right, None)
     while mine is not None or other is not None:
         if other is None or (mine is not None and mine[0] < other[0]):

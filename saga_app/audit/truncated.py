@@ -1,10 +1,10 @@
-"""An inbox partition whose beginning is neither there nor known: its tables are taken as they are."""
+"""An inbox partition whose beginning is missing and in no checkpoint: its tables are taken as they are."""
 
 from saga_app import topics
 from saga_app.audit.checks.conservation import Conservation
-from saga_app.audit.context import Scope
+from saga_app.audit.context import AuditContext
 from saga_app.audit.findings import Findings
-from saga_app.audit.inbox import rows_of
+from saga_app.audit.inbox_stores import rows_of
 from saga_app.audit.refold import service_of
 from saga_app.audit.scratch import ASKED, EVICTED, FOLDED, Stores
 from saga_app.core.retention.low_watermarks import LowWatermarks
@@ -16,20 +16,20 @@ from saga_app.engine.stores.rocks import RocksStore
 from saga_app.kafka.messages import Place
 
 
-def take_as_it_is(scope: Scope, place: Place, stores: Stores) -> Findings:
+def take_tables(context: AuditContext, place: Place, stores: Stores) -> Findings:
     """Takes the tables from their changelogs, and adds up what they hold."""
     findings, service = Findings(), service_of(place[0])
-    why = f"{scope.limits.gap(place)}: it cannot be folded again"
+    why = f"{context.limits.gap(place)}: it cannot be folded again"
     for invariant in ("I3", "I5", "I7", "I8"):
         findings.claim_less(invariant, why)
     tables = {table: stores.store(FOLDED, (table, place[1])) for table in service.tables}
     for table, store in tables.items():
-        log = (topics.changelog(scope.settings.app_id, table), place[1])
-        end = scope.limits.found[log]
-        restored = restore(changelog.KafkaChangelog(scope.settings.kafka, *log, end), end, store)
-        # As its owner will have it.
+        log = (topics.changelog(context.settings.app_id, table), place[1])
+        end = context.limits.found[log]
+        restored = restore(changelog.KafkaChangelog(context.settings.kafka, *log, end), end, store)
+        # Its next owner writes the repairs, so the table is compared with them.
         repaired(store, end, restored.repairs, ())
-    # When undos were asked for and what was evicted is not known: the orders find empty stores.
+    # It is not known when an undo was asked for, nor which rows were evicted: the check of orders finds empty stores.
     for kind in (ASKED, EVICTED):
         stores.store(kind, place)
     balances = service.decider.balances
@@ -43,7 +43,7 @@ def take_as_it_is(scope: Scope, place: Place, stores: Stores) -> Findings:
             return findings
         findings.claim_less(conservation.invariant, f"{why}: added up at its end only")
         conservation.finish(rows_of(tables, service.decider.journal), rows_of(tables, balances))
-        conservation.tell()
+        conservation.report()
     return findings
 
 

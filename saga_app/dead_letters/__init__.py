@@ -1,1 +1,1 @@
-"""Dead letters as people meet them: read, chosen, shown, and sent again. Nothing here is needed by a worker."""
+"""Dead letters: their format, which a worker writes, and how commands and pages read, show and replay them."""

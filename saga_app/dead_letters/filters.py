@@ -1,21 +1,17 @@
-"""Which dead letters are meant: by reason, inbox, order, time, and whether they were sent again."""
+"""A filter of dead letters: by reason, inbox, order, time, and whether they were replayed."""
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from saga_app import wire
 from saga_app.core.errors import Rejected
 from saga_app.dead_letters.format import LetterId
 from saga_app.dead_letters.letter import Letter
 
-_DURATION: Final = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
-
-class Choice(NamedTuple):
-    """All that is given must fit; times in milliseconds, `until` not included."""
+class LetterFilter(NamedTuple):
+    """A filter; every field that is given must fit. Times in milliseconds, `until` not included."""
 
     ids: frozenset[LetterId] = frozenset()
     reasons: tuple[str, ...] = ()
@@ -27,11 +23,11 @@ class Choice(NamedTuple):
 
     @property
     def is_everything(self) -> bool:
-        """Whether nothing was given."""
-        return self == Choice()
+        """True if the filter takes every letter."""
+        return self == LetterFilter()
 
     def takes(self, letter: Letter, replays: Mapping[LetterId, object]) -> bool:
-        """Whether this letter is meant."""
+        """True if the filter takes this letter."""
         return (
             (not self.ids or letter.id in self.ids)
             and (not self.reasons or letter.reason in self.reasons)
@@ -44,7 +40,7 @@ class Choice(NamedTuple):
 
 
 def names(key: bytes | None, value: bytes | None, wanted: str) -> bool:
-    """Whether the key or an id in the payload is this one; in what cannot be read, whether it stands there."""
+    """True if the key or an id in the payload is `wanted`; if it cannot be parsed, if the payload has it as a word."""
     if key == wanted.encode("utf-8", "surrogateescape"):
         return True
     try:
@@ -66,18 +62,3 @@ def _ids(fields: dict[str, Any]) -> Iterator[str]:
             waiting.extend((name, each) for each in value)
         elif name in wire.ID_FIELDS:
             yield str(value)
-
-
-def moment(text: str, now: datetime) -> int:
-    """Milliseconds of a time (ISO 8601; UTC where it names no zone), or of a duration before now; else `ValueError`."""
-    duration = _DURATION.fullmatch(text)
-    try:
-        if duration is not None:
-            when = now - timedelta(**{_UNITS[duration[2]]: int(duration[1])})
-        else:
-            when = datetime.fromisoformat(text)
-    except (ValueError, OverflowError):
-        raise ValueError(
-            f"{text!r} is not a time; it is written as in 2026-01-31T12:00 (UTC), or as 30m, 12h, 7d"
-        ) from None
-    return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * 1000)

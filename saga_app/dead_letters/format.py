@@ -1,4 +1,4 @@
-"""Dead letters: what could not be applied, kept with its reason, so that a person can look and send it again.
+"""The format of dead letters: a record that could not be applied, with its reason, so that a person can replay it.
 
 The topic holds three kinds of records. A letter ends with the six headers of `_POSITION`, whatever headers the
 original brought along. A marker begins with `saga-replayed` and says that a letter was sent again. All else is foreign.
@@ -20,17 +20,17 @@ TOPIC: Final = "saga-topic"
 PARTITION: Final = "saga-partition"
 OFFSET: Final = "saga-offset"
 TIME: Final = "saga-time"
-#: What a letter ends with.
+#: The last headers of a letter.
 _POSITION: Final = (REASON, DETAIL, TOPIC, PARTITION, OFFSET, TIME)
-#: A record that was sent again says which letter it was; where it fails again, its letter says so too.
+#: A header of a replayed record: the id of its letter. If the record fails again, the new letter has the header too.
 REPLAY_OF: Final = "saga-replay-of"
-#: A marker: which letter was sent again, the bytes that were sent, and where they are now (places, with spaces).
+#: The headers of a marker: the id of the replayed letter, the digest of the sent bytes, and their places.
 REPLAYED: Final = "saga-replayed"
 SENT_SHA256: Final = "saga-sent-sha256"
 SENT_TO: Final = "saga-sent-to"
-#: Bytes of headers that a dead letter keeps of the original.
+#: At most so many bytes of the original's headers are kept.
 MOST_HEADER_BYTES: Final = 64 * 1024
-#: Bytes of its key, and of its value. Compressed, a record may be larger than its topic takes.
+#: At most so many bytes of its key and of its value. A compressed record may be larger than its topic takes.
 MOST_KEY_BYTES: Final = 64 * 1024
 MOST_VALUE_BYTES: Final = wire.LARGEST_STEP_REQUEST
 
@@ -41,7 +41,7 @@ _ID: Final = re.compile(r"([a-z_]{1,40}):([0-9]{1,9}):([0-9]{1,19})", re.ASCII)
 
 
 class LetterId(NamedTuple):
-    """Where the original stands: this tells dead letters apart. Written TOPIC:PARTITION:OFFSET."""
+    """The id of a dead letter: the place of its original, written TOPIC:PARTITION:OFFSET."""
 
     topic: str
     partition: int
@@ -52,7 +52,7 @@ class LetterId(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """The id that is written so, or None."""
+        """Parses an id; None if the text is none."""
         found = _ID.fullmatch(text)
         if found is None or found[1] not in topics.INBOXES or int(found[3]) > _LAST_OFFSET:
             return None
@@ -60,7 +60,7 @@ class LetterId(NamedTuple):
 
 
 def dead_letter(topic: str, partition: int, message: Message, rejection: Rejected) -> Outgoing:
-    """The original bytes, key and headers, and why and where from; (topic, partition, offset) makes it unique."""
+    """The dead letter of a message: its bytes, key and headers, the reason, and its place, which makes it unique."""
     position: list[Header] = [
         (REASON, str(rejection.fault).encode()),
         (DETAIL, rejection.detail.encode("utf-8", errors="replace")),
@@ -90,7 +90,7 @@ def _replay_of(headers: Headers) -> list[Header]:
 
 
 def letter_place(headers: Headers | None) -> LetterId | None:
-    """Which dead letter a record of `dead_letters` is; None for a marker and for what is not ours."""
+    """The id of the letter that has these headers; None for a marker or a foreign record."""
     last = headers[-len(_POSITION) :] if headers else ()
     if tuple(name for name, _ in last) != _POSITION:
         return None
@@ -98,20 +98,20 @@ def letter_place(headers: Headers | None) -> LetterId | None:
 
 
 def marked_place(headers: Headers | None) -> LetterId | None:
-    """Which letter this marker says was sent again; None for letters and for what is not ours."""
+    """The id of the letter that the marker with these headers names; None for a letter or a foreign record."""
     if not headers or headers[0][0] != REPLAYED or letter_place(headers) is not None:
         return None
     return LetterId.parse(_text(headers[0][1]))
 
 
 def replay_of(headers: Headers) -> LetterId | None:
-    """Which letter this record, or the original of this letter, was before it was sent again."""
+    """The id of the letter whose replay this record is, or the original of this letter."""
     found = [LetterId.parse(_text(value)) for name, value in headers if name == REPLAY_OF]
     return found[-1] if found else None
 
 
 def marker(letter: LetterId, partition: int, value: bytes, sent_to: Sequence[LetterId]) -> Outgoing:
-    """Says that a letter was sent again, behind it in its own partition of `dead_letters`. The time is Kafka's."""
+    """The marker of a replay; it goes to the letter's own partition of `dead_letters`, so it is behind the letter."""
     headers = (
         (REPLAYED, str(letter).encode()),
         (SENT_SHA256, sha256(value).hexdigest().encode()),
@@ -121,7 +121,7 @@ def marker(letter: LetterId, partition: int, value: bytes, sent_to: Sequence[Let
 
 
 def headers_of_original(headers: Headers) -> Headers:
-    """The headers that a letter's original came with."""
+    """The headers of a letter's original."""
     return headers[: -len(_POSITION)]
 
 

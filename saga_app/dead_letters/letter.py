@@ -1,4 +1,4 @@
-"""One dead letter as it is read from its topic, and one marker that says it was sent again. No Kafka here."""
+"""A dead letter as it is read from its topic, and the marker of a replay. No Kafka here."""
 
 import re
 from base64 import b64encode
@@ -9,7 +9,7 @@ from saga_app.dead_letters.format import Headers, LetterId
 from saga_app.kafka.headers import headers_of
 from saga_app.times import written
 
-#: What a letter keeps of bytes that held a card number, or were too many.
+#: A letter keeps this hash instead of bytes that held a card number, or were too many.
 _HASH: Final = re.compile(rb"sha256:[0-9a-f]{64}")
 
 
@@ -24,7 +24,7 @@ class Stored(Protocol):
 
 
 class Replay(NamedTuple):
-    """A letter was sent again: when (Kafka's milliseconds), the SHA-256 of what was sent, and where it stands."""
+    """A replay: its time (Kafka's milliseconds), the SHA-256 of the sent bytes, and their places, with spaces."""
 
     time: int
     sha256: str
@@ -37,7 +37,7 @@ class Replay(NamedTuple):
 class Letter(NamedTuple):
     """A record that could not be applied. Times are Kafka's, in milliseconds.
 
-    `sent` is the original's, `time` when it was set aside; `store` is the partition of `dead_letters` it stands in.
+    `sent` is the time of the original, `time` that of the letter; `store` is the letter's partition of `dead_letters`.
     """
 
     id: LetterId
@@ -52,16 +52,16 @@ class Letter(NamedTuple):
 
     @property
     def replay_of(self) -> LetterId | None:
-        """The letter that this one was before somebody sent it again."""
+        """The id of the letter whose replay failed and became this one."""
         return letter_format.replay_of(self.headers)
 
     @property
     def is_hidden(self) -> bool:
-        """Whether only a hash was kept: the original held a card number, or was too large."""
+        """True if only a hash was kept: the original held a card number, or was too large."""
         return self.value is not None and _HASH.fullmatch(self.value) is not None
 
     def as_json(self, replays: list[Replay]) -> dict[str, Any]:
-        """For machines: bytes as text, or in base64 under another name where they are no UTF-8."""
+        """As JSON: bytes as text, or in base64 under another name if they are no UTF-8."""
         return {
             "id": str(self.id),
             **self.id._asdict(),
@@ -79,12 +79,12 @@ class Letter(NamedTuple):
 
 
 def read_letter(stored: Stored) -> Letter | None:
-    """The letter, or None: a marker, or a record that no worker wrote."""
+    """The letter; None if the record is a marker, or no worker wrote it."""
     headers = headers_of(stored)
     place = letter_format.letter_place(headers)
     if place is None:
         return None
-    # Of names that occur twice the last one counts: the original may have brought such headers along.
+    # Of two headers with one name the last one counts: the original may have had such headers too.
     own = {name: text(value) for name, value in headers}
     sent = own[letter_format.TIME]
     return Letter(
@@ -101,7 +101,7 @@ def read_letter(stored: Stored) -> Letter | None:
 
 
 def read_marker(stored: Stored) -> tuple[LetterId, Replay] | None:
-    """Which letter was sent again, and how; or None if this is no marker."""
+    """The id of the replayed letter, and its replay; None if the record is no marker."""
     headers = headers_of(stored)
     place = letter_format.marked_place(headers)
     if place is None:
@@ -112,7 +112,7 @@ def read_marker(stored: Stored) -> tuple[LetterId, Replay] | None:
 
 
 def text(value: bytes | None) -> str:
-    """Bytes as text; what is no UTF-8 as \\xNN."""
+    """Bytes as text; bytes that are no UTF-8 as \\xNN."""
     return (value or b"").decode("utf-8", errors="backslashreplace")
 
 

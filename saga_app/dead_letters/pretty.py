@@ -1,4 +1,4 @@
-"""Bytes for a person's eyes: JSON set out in lines, text as it is, all else as hexadecimal. Every byte is shown."""
+"""Bytes as lines of text: JSON with a line for each member, text as it is, other bytes as hexadecimal."""
 
 import re
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def lines(value: bytes) -> Iterator[str]:
 
 
 def _set_out(text: str) -> Iterator[str]:
-    """Valid JSON, one member to a line; numbers and strings stay as they were written."""
+    """Valid JSON with one member to a line; numbers and strings stay as they were written."""
     line, depth, before = "", 0, ""
     for part in _TOKEN.findall(text):
         if part in ("}", "]"):

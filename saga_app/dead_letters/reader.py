@@ -1,7 +1,6 @@
 """Reads `dead_letters` as it is now, in bounded memory: markers first, then letters one after the other.
 
-What is kept for the whole topic are numbers: which letters were seen, and who was sent again. The letters
-themselves, up to 2 MiB each, pass by.
+Only the ids of letters and the replays are kept in memory, not the letters, which may have 2 MiB each.
 """
 
 from collections import defaultdict
@@ -20,7 +19,7 @@ from saga_app.topics import Topic
 
 
 class Letterbox:
-    """The dead letters up to this moment, however often they are read. Raises `KafkaException`, `TopicsWrong`."""
+    """The dead letters up to the moment when this is made. Raises `KafkaException`, `TopicsWrong`."""
 
     def __init__(self, settings: Settings) -> None:
         found = topic_admin.check(settings, [Topic(topics.DEAD_LETTERS, settings.partitions, {})])
@@ -37,7 +36,7 @@ class Letterbox:
         self._end = offsets.readable_ends(admin, places)
 
     def replays(self) -> dict[LetterId, list[Replay]]:
-        """How each letter was sent again; letters that never were are left out."""
+        """The replays of each letter; letters without a replay are left out."""
         found: dict[LetterId, list[Replay]] = defaultdict(list)
         for message in self._messages():
             marker = read_marker(message)
@@ -46,7 +45,7 @@ class Letterbox:
         return dict(found)
 
     def letters(self) -> Iterator[Letter]:
-        """Each letter once, in the order of the log: a worker that was killed may have written one twice."""
+        """Each letter once, in the sequence of the log: a worker that was killed may have written one twice."""
         seen: dict[tuple[str, int], set[int]] = defaultdict(set)
         for message in self._messages():
             letter = read_letter(message)

@@ -1,8 +1,8 @@
-"""What sending a dead letter again means: where it would go, whether it would be taken, what must be said. Pure.
+"""Plans the replay of a dead letter: the records to send, where they go, and a warning. Pure.
 
-A replay is sent first and marked afterwards. Between the two a crash leaves a record that was sent and is not marked:
-it may be sent once more, and that changes nothing, since every effect has an identity and twice is once. The other
-order would leave a letter that counts as sent again and never was: lost without a trace.
+A replay is sent first and marked afterwards. After a crash between the two, the letter may be sent once more; that
+changes nothing, since every effect has an identity. The other sequence could mark a letter that was never sent: it
+would be lost without a trace.
 """
 
 from collections.abc import Sequence
@@ -18,14 +18,14 @@ from saga_app.kafka.headers import HEADERS_DROPPED, SENT_ON
 from saga_app.kafka.messages import Outgoing
 from saga_app.times import written
 
-#: Faults that do not lie in the bytes but in what the tables held then.
+#: Faults that depend on the rows of the tables, not on the bytes.
 _OF_THE_STATE: Final = frozenset({Fault.DIFFERENT_CONTENT, Fault.UNKNOWN_ORDER, Fault.CONTRADICTION})
-#: Headers that say how the record came to be dead; those of the original are kept.
+#: Headers that a replay drops: they were added on the way. Those of the original are kept.
 _OURS: Final = frozenset({SENT_ON, letter_format.REPLAY_OF, HEADERS_DROPPED})
 
 
-class Plan(NamedTuple):
-    """A letter, the records that would be sent for it, and what to know before."""
+class ReplayPlan(NamedTuple):
+    """A letter, the records that its replay sends, and a warning for the person who sends it."""
 
     letter: Letter
     value: bytes
@@ -34,8 +34,8 @@ class Plan(NamedTuple):
     warning: str | None = None
 
 
-class Stays(Exception):
-    """This letter is not sent again; the message says why and what to do."""
+class NotReplayable(Exception):
+    """The letter must not be sent again; the message says why and what to do."""
 
 
 def plan(
@@ -44,31 +44,33 @@ def plan(
     partitions: int,
     corrected: bytes | None = None,
     force: bool = False,
-) -> Plan:
-    """What a replay sends. `Stays` if it must not be sent; `Rejected` if the corrected payload is refused."""
+) -> ReplayPlan:
+    """Plans a replay. Raises `NotReplayable`, and `Rejected` if the corrected payload is refused."""
     if replays and not force:
         last = replays[-1]
-        raise Stays(f"it was replayed at {written(last.time)} ({last.sent_to}); --force sends it again")
+        raise NotReplayable(
+            f"it was replayed at {written(last.time)} ({last.sent_to}); --force sends it again"
+        )
     if corrected is not None:
         record = wire.decode(corrected)
-        return Plan(letter, corrected, record, _sends(letter, corrected, record, partitions))
+        return ReplayPlan(letter, corrected, record, _sends(letter, corrected, record, partitions))
     if letter.is_hidden:
-        raise Stays(
+        raise NotReplayable(
             "it held a card number, or was too large, and only its hash was kept; send it corrected: --payload FILE"
         )
     value = letter.value
     try:
         record = wire.decode(value)
     except Rejected as error:
-        raise Stays(
+        raise NotReplayable(
             f"it would be refused again ({error.fault}: {error.detail}); correct it: --payload FILE"
         ) from None
     assert value is not None, "no value is no record"
-    return Plan(letter, value, record, _sends(letter, value, record, partitions), _warning(letter))
+    return ReplayPlan(letter, value, record, _sends(letter, value, record, partitions), _warning(letter))
 
 
 def _sends(letter: Letter, value: bytes, record: Record, partitions: int) -> tuple[Outgoing, ...]:
-    """To its own inbox and partition, whatever they were; a change of policy to all, or rules would differ."""
+    """The record goes to the partition of its key; a policy goes to all partitions, which must have the same rules."""
     key = topics.key_of(record)
     kept = [(name, content or b"") for name, content in letter.headers if name not in _OURS]
     headers = (*kept, (letter_format.REPLAY_OF, str(letter.id).encode()))
@@ -83,6 +85,6 @@ def _warning(letter: Letter) -> str | None:
     return f"it was refused as {letter.reason}, and will be again unless that has changed meanwhile"
 
 
-def marker(done: Plan, sent_to: Sequence[LetterId]) -> Outgoing:
-    """What is written behind the letter when all its records are in the log."""
+def marker(done: ReplayPlan, sent_to: Sequence[LetterId]) -> Outgoing:
+    """The marker to write when all records of the replay are in the log."""
     return letter_format.marker(done.letter.id, done.letter.store, done.value, sent_to)

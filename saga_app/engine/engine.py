@@ -32,10 +32,10 @@ from saga_app.engine.round import MOST_WRITTEN, Changed, Point, Round
 from saga_app.engine.stores.errors import DiskFailed, StoreDamaged
 from saga_app.engine.stores.manager import StoreManager, Superseded
 from saga_app.kafka import offsets
-from saga_app.kafka.broker_errors import Admin, Teller
+from saga_app.kafka.broker_errors import Admin, RefusalLogger
 from saga_app.kafka.messages import Fetch
 from saga_app.settings import Settings
-from saga_app.wire import Kept
+from saga_app.wire import BoundedCache, Decoder
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +69,8 @@ class Engine:
             for service in services
         }
         self.states: dict[str, dict[int, PartitionState]] = {service.topic: {} for service in services}
-        self._written = Kept[Record](MOST_WRITTEN)
+        self._written = BoundedCache[Record](MOST_WRITTEN)
+        self._decoder = Decoder()
         self._tasks: list[asyncio.Task[None]] = []
         self._restoring = asyncio.Lock()
 
@@ -80,7 +81,7 @@ class Engine:
         gc.set_threshold(200_000, 20, 50)
         self.store_manager.start()
         self.log = KafkaLog(
-            {**self.settings.kafka, "error_cb": Teller()}, self.settings.timeouts.delivery, self.lease
+            {**self.settings.kafka, "error_cb": RefusalLogger()}, self.settings.timeouts.delivery, self.lease
         )
         self.clock = DeadlineTimer(self.log)
         ages = Ages(self.settings.order_retention, self.settings.order_id_retention)
@@ -88,7 +89,7 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         self.rounds = {service.topic: self._round(service) for service in self.services}
         self.reader = Reader(
-            {**self.settings.kafka, "error_cb": Teller()},
+            {**self.settings.kafka, "error_cb": RefusalLogger()},
             list(self.buffers),
             self._fetched,
             lambda topic: self.buffers[topic].has_room(),
@@ -215,6 +216,7 @@ class Engine:
             publisher=self.log,
             states=self.states[service.topic],
             written=self._written,
+            decoder=self._decoder,
             passing=lambda point: self.passing(service.topic, point),
             applied=lambda partition, changes: self._applied(service.topic, partition, changes),
         )

@@ -12,7 +12,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import Final, NamedTuple
 
-from saga_app import topics, wire
+from saga_app import topics
 from saga_app.core.decider import Decider, Position, Verdict
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.records import ForPartition, OrderCompleted, PolicyChanged, Record, StepRequest
@@ -23,7 +23,7 @@ from saga_app.engine.misrouted import is_misrouted, marked
 from saga_app.engine.partition_state import PartitionState
 from saga_app.engine.ports import GivenUp, Inbox, Log, contiguous, row_record
 from saga_app.kafka.messages import Batch, Fetch, Message, Outgoing, Place, outgoing, size_of
-from saga_app.wire import Kept
+from saga_app.wire import BoundedCache, Decoder
 
 #: Records decided in one round at most: what is decided and not durable stays bounded.
 MOST_RECORDS: Final = 4_000
@@ -87,7 +87,8 @@ class Round:
         journal: Log,
         publisher: Log,
         states: Mapping[int, PartitionState],
-        written: Kept[Record] | None = None,
+        written: BoundedCache[Record] | None = None,
+        decoder: Decoder | None = None,
         passing: Callable[[Point], None] = lambda point: None,
         applied: Callable[[int, Changed], None] = lambda partition, changed: None,
     ) -> None:
@@ -100,7 +101,8 @@ class Round:
         self.publisher = publisher
         self.states = states
         #: What this worker has sent and will read back itself, each record once: it need not parse it.
-        self.written = Kept[Record](MOST_WRITTEN) if written is None else written
+        self.written = BoundedCache[Record](MOST_WRITTEN) if written is None else written
+        self.decoder = Decoder() if decoder is None else decoder
         self.passing = passing
         self.applied = applied
         #: How many records met which fate, since the start.
@@ -185,7 +187,7 @@ class Round:
 
     def _read(self, message: Message) -> Record:
         value = message.value or b""
-        record = self.written.take(value) or wire.decode(message.value)
+        record = self.written.take(value) or self.decoder.decode(message.value)
         if not isinstance(record, self.decider.accepts):
             raise Rejected(Fault.UNEXPECTED_RECORD, f"{record.type} does not belong into {self.topic}")
         return record

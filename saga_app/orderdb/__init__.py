@@ -1,1 +1,1 @@
-"""The order database: a copy of what happens, in SQL, for lists and search. The workers never read it."""
+"""The order database: a copy of the topics in SQL, for lists and search. The workers never read it."""

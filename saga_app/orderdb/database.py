@@ -39,11 +39,11 @@ class DatabaseWrong(Exception):
 
 
 class DatabaseEmpty(DatabaseWrong):
-    """Nothing was copied to it yet."""
+    """The database is not there yet, or nothing was copied to it."""
 
 
 class Database:
-    """Transactions on the order database, or with `reads` only such as change nothing. Connects when first used."""
+    """Transactions on the order database; with `reads` they cannot change it. It connects when it is first used."""
 
     def __init__(self, url: str, *, reads: bool = False) -> None:
         self.name = without_password(url)
@@ -57,17 +57,25 @@ class Database:
 
     @property
     def file(self) -> Path | None:
-        """Where it is kept, if that is a file of ours."""
+        """The file of an SQLite database; None for PostgreSQL."""
         return Path(self._url.database or "") if self.is_sqlite else None
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """All or nothing. Raises what `is_down` knows if the database cannot be reached."""
+        """One transaction. If the database cannot be reached, it raises an error for which `is_down` is true."""
         async with self._engine.begin() as connection:
             yield connection
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction in which all statements see the same state of the database, however long it takes."""
+        async with self.transaction() as connection:
+            if not self.is_sqlite:
+                await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+            yield connection
+
     async def make(self) -> None:
-        """Makes the tables, or brings them up to date. `DatabaseWrong` if they are newer than this code."""
+        """Makes the tables, or brings them up to date. Raises `DatabaseWrong` if they are newer than this program."""
         if self.file is not None:
             self.file.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -82,19 +90,19 @@ class Database:
             ) from error
 
     async def close(self) -> None:
-        """Gives up the connections."""
+        """Closes the connections."""
         await self._engine.dispose()
 
 
 def is_down(error: BaseException) -> bool:
-    """Whether asking again later may help: nobody answers, the disk is full, somebody else holds a lock."""
+    """True if a later attempt may succeed: no answer, a full disk, a lock that another process holds."""
     if isinstance(error, DataError | IntegrityError | ProgrammingError):
         return False
     return isinstance(error, DBAPIError | SQLAlchemyError | OSError)
 
 
 def in_words(error: BaseException) -> str:
-    """What the database said, without the statement."""
+    """The message of the database, without the statement."""
     cause = getattr(error, "orig", None) or error
     return (str(cause) or type(cause).__name__).splitlines()[0]
 

@@ -1,7 +1,8 @@
 """The tables of the order database. Times are Kafka's, in milliseconds since 1970.
 
-Whatever changes carries the `version` of the changelog row that it was copied from, and no older row ever replaces a
-newer one. Rows of different tables come from different topics: each is right at some moment, not all at the same.
+A row that can change carries the `version` of the changelog row that it was copied from, and an older row never
+replaces a newer one. Rows of different tables come from different topics: each is correct as of some moment, but not
+all as of the same.
 """
 
 from decimal import Decimal
@@ -23,18 +24,18 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-#: The newest migration: what a reader must find in `alembic_version`.
+#: The newest migration: a reader must find it in `alembic_version`.
 REVISION: Final = "0002"
 
 metadata: Final = MetaData()
 
-#: Ids are compared byte by byte, whatever the language of the database: pages and prefixes rely on the order.
+#: Ids are compared byte by byte, whatever the locale of the database: pages and prefixes rely on the order.
 Id: Final = String(64).with_variant(String(64, collation="C"), "postgresql")
 Word: Final = String(40)
 
 
 class Money(TypeDecorator[Decimal]):
-    """Exact: NUMERIC where there is one, in SQLite text. (SQLite would keep a NUMERIC as a float.)"""
+    """An exact amount: NUMERIC in PostgreSQL, text in SQLite, which would keep a NUMERIC as a float."""
 
     impl = Numeric
     cache_ok = True
@@ -49,7 +50,7 @@ class Money(TypeDecorator[Decimal]):
         return None if value is None else Decimal(value)
 
 
-#: One row, always: whose copy this is, and how many batches were written. See `sink`.
+#: One row, always: the application and the cluster that are copied, and the number of batches. See `copy.sink`.
 source: Final = Table(
     "source",
     metadata,
@@ -58,7 +59,7 @@ source: Final = Table(
     Column("cluster_id", Text),
     Column("batches", BigInteger, nullable=False),
 )
-#: How far each partition was copied, written together with what was copied.
+#: The position of the copy in each partition, written together with the rows.
 copied: Final = Table(
     "copied",
     metadata,
@@ -104,7 +105,7 @@ order_lines: Final = Table(
     Index("order_lines_by_sku", "sku", "order_id"),
     sqlite_with_rowid=False,
 )
-#: What each step has done for an order; `done_at` and `undone_at` are offsets in the step's inbox.
+#: The row of an order at each step; `done_at` and `undone_at` are offsets in the step's inbox.
 order_steps: Final = Table(
     "order_steps",
     metadata,
@@ -173,7 +174,7 @@ dead_letters: Final = Table(
     Column("replay_of", Text),
     Index("dead_letters_by_time", "time"),
 )
-#: A dead letter was sent again; by the place of the marker that says so in `dead_letters`.
+#: A replay of a dead letter; by the place of its marker in `dead_letters`.
 replays: Final = Table(
     "replays",
     metadata,
@@ -188,5 +189,5 @@ replays: Final = Table(
     Index("replays_by_letter", "topic", "partition", "at_offset"),
 )
 
-#: What is copied; the two tables before these say how far.
+#: The tables with content; `source` and `copied` say what is copied, and how far.
 CONTENT: Final = (orders, order_lines, order_steps, order_events, stock, accounts, dead_letters, replays)

@@ -1,4 +1,4 @@
-"""A world that an audit can look at, in memory."""
+"""Topics in memory for the tests of the audit."""
 
 import tempfile
 from collections.abc import Iterator
@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.audit.reading import reading
-from tests.audit.world import World
+from tests.audit.world import AuditWorld
 from tests.support import profiles  # noqa: F401
 
 
 @pytest.fixture(autouse=True)
 def quick_files(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """An audit opens some fifty small databases; here each waits for no disk."""
+    """An audit opens some fifty small databases; in memory none of them waits for a disk."""
     # pytest's own folder, which all tests share, is chosen before and stays on the disk.
     tmp_path_factory.getbasetemp()
     if Path("/dev/shm").is_dir():
@@ -21,7 +21,7 @@ def quick_files(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def world() -> Iterator[AuditWorld]:
     """Empty topics, which the audit reads instead of Kafka's."""
-    with reading(World()) as world:
+    with reading(AuditWorld()) as world:
         yield world

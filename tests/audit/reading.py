@@ -1,4 +1,4 @@
-"""Lets the audit read a world in memory instead of Kafka."""
+"""Lets the audit read topics in memory instead of Kafka's."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 
 from saga_app.audit import cuts, dead_letters, log
-from saga_app.audit.checks import tables
+from saga_app.audit.checks import changelog as audited_changelog
 from saga_app.audit.cuts import AsOf
-from saga_app.audit.history import history
+from saga_app.audit.history import reader as history_reader
 from saga_app.engine.stores import changelog
 from saga_app.kafka import offsets
 from saga_app.kafka.messages import Place
-from tests.audit.world import World
+from tests.audit.world import AuditWorld
 
 
 @contextmanager
-def reading(world: World) -> Iterator[World]:
-    """Everything that an audit asks Kafka is answered by this world."""
+def reading(world: AuditWorld) -> Iterator[AuditWorld]:
+    """Answers every question that an audit asks Kafka from this world."""
 
     def chunks(
         config: Any, topic: str, partition: int, start: int, end: int, isolation: str = ""
@@ -49,7 +49,7 @@ def reading(world: World) -> Iterator[World]:
         return {name: world.topic_id(name) for name in names}
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (log, tables, dead_letters, history, changelog):
+        for module in (log, dead_letters, audited_changelog, history_reader, changelog):
             patch.setattr(module, "chunks", chunks)
         for answer in (beginnings, after, topic_ids):
             patch.setattr(offsets, answer.__name__, answer)
@@ -60,11 +60,11 @@ def reading(world: World) -> Iterator[World]:
         yield world
 
 
-def figures(world: World, invariant: str, at: AsOf | None = None) -> dict[str, Any]:
+def figures(world: AuditWorld, invariant: str, at: AsOf | None = None) -> dict[str, Any]:
     """The figures that an audit tells about this invariant."""
     return dict(world.audit(at).figures[invariant])
 
 
-def broken(world: World) -> list[str]:
+def broken(world: AuditWorld) -> list[str]:
     """The invariants that an audit finds broken."""
     return sorted({breach.invariant for breach in world.breaches()})

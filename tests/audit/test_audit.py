@@ -1,4 +1,4 @@
-"""What an audit says of topics that are as they must be, and that it finds whatever is not."""
+"""An audit of correct topics finds no breach, and an audit of damaged topics finds each damage."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +14,7 @@ from saga_app.engine.stores.rocks import Memory, RocksStore
 from saga_app.kafka.headers import SENT_ON
 from saga_app.kafka.messages import Outgoing, Place
 from tests.audit.reading import broken, figures
-from tests.audit.world import PARTITIONS, World, Written, bought
+from tests.audit.world import PARTITIONS, AuditWorld, Written, bought
 from tests.support.examples import (
     cancel,
     cancelled,
@@ -29,7 +29,7 @@ from tests.support.given import BEGINNING
 
 
 @pytest.fixture
-def shop(world: World) -> World:
+def shop(world: AuditWorld) -> AuditWorld:
     """Orders that end in every way, and one bad record."""
     supplies: list[Record] = [delivery("d1", mug=10, cup=2), deposit("d1", "100.00")]
     orders: list[Record] = [
@@ -47,15 +47,15 @@ def shop(world: World) -> World:
     return world.run(*supplies).run(*orders)
 
 
-def breach(world: World, invariant: str) -> Breach:
+def breach(world: AuditWorld, invariant: str) -> Breach:
     return next(each for each in world.breaches() if each.invariant == invariant)
 
 
-def test_everything_holds_where_nothing_is_wrong(shop: World) -> None:
+def test_everything_holds_where_nothing_is_wrong(shop: AuditWorld) -> None:
     assert shop.breaches() == []
 
 
-def test_every_order_is_counted_by_its_ending(shop: World) -> None:
+def test_every_order_is_counted_by_its_ending(shop: AuditWorld) -> None:
     assert figures(shop, "I3") == {
         "COMPLETED": 1,
         "CANCELLED": 6,
@@ -68,7 +68,7 @@ def test_every_order_is_counted_by_its_ending(shop: World) -> None:
     }
 
 
-def test_money_is_told_by_currency_and_stock_by_warehouse(shop: World) -> None:
+def test_money_is_told_by_currency_and_stock_by_warehouse(shop: AuditWorld) -> None:
     money, stock = figures(shop, "I1"), figures(shop, "I2")
     assert money["GBP came"] == Decimal("100.00")
     assert (
@@ -79,28 +79,28 @@ def test_money_is_told_by_currency_and_stock_by_warehouse(shop: World) -> None:
     assert (stock["main came"], stock["main left"]) == (12, 11)
 
 
-def test_every_record_is_accounted_for(shop: World) -> None:
+def test_every_record_is_accounted_for(shop: AuditWorld) -> None:
     found = figures(shop, "I8")
     assert found["applied"] + found["repeated"] + found.get("ignored", 0) + found["dead"] == found["offsets"]
     assert (found["dead letters unreadable"], found["dead letters"], found["gaps"]) == (1, 1, 0)
     assert (found["placed applied"], found["placed repeated"]) == (7, 1)
 
 
-def test_there_is_a_line_for_each_invariant(shop: World) -> None:
+def test_there_is_a_line_for_each_invariant(shop: AuditWorld) -> None:
     words = list(as_lines(shop.audit()))
     assert [line.split()[0] for line in words] == [f"I{number}" for number in range(1, 10)]
     assert all("holds" in line for line in words)
     assert "deposited 100.00 - taken" in words[0]
 
 
-def test_an_empty_system_holds(world: World) -> None:
+def test_an_empty_system_holds(world: AuditWorld) -> None:
     assert world.run().breaches() == []
 
 
 # I1, I2
 
 
-def test_money_that_the_journal_did_not_move_is_found_in_the_changelog(shop: World) -> None:
+def test_money_that_the_journal_did_not_move_is_found_in_the_changelog(shop: AuditWorld) -> None:
     shop.rewrite(*shop.row("accounts", "c1:GBP"), balance="91.00")
     found = breach(shop, "I7")
     assert found.place is not None and found.place[0] == topics.PAYMENT
@@ -110,13 +110,13 @@ def test_money_that_the_journal_did_not_move_is_found_in_the_changelog(shop: Wor
 # I3, I4
 
 
-def test_an_order_that_ended_both_ways_is_found(shop: World) -> None:
+def test_an_order_that_ended_both_ways_is_found(shop: AuditWorld) -> None:
     sent = shop.send(cancelled("completed"))
     found = breach(shop, "I3")
     assert (found.order, found.offset, found.field) == ("completed", sent.at, "status")
 
 
-def test_a_completed_order_whose_stock_was_released_is_found(shop: World) -> None:
+def test_a_completed_order_whose_stock_was_released_is_found(shop: AuditWorld) -> None:
     bought_order = order("completed", "10.00", customer_id="c1", country="GB", lines=[("mug", 1)])
     shop.run(release(bought_order))
     found = {(each.order, each.field) for each in shop.breaches() if each.invariant == "I4"}
@@ -124,7 +124,7 @@ def test_a_completed_order_whose_stock_was_released_is_found(shop: World) -> Non
     assert "I6" in broken(shop), "nobody asked for it either"
 
 
-def test_an_order_that_ended_without_its_shipment_is_found(world: World) -> None:
+def test_an_order_that_ended_without_its_shipment_is_found(world: AuditWorld) -> None:
     world.send(bought("o1"))
     world.send(completed("o1"))
     world.run()
@@ -134,7 +134,7 @@ def test_an_order_that_ended_without_its_shipment_is_found(world: World) -> None
 # I5
 
 
-def test_an_undo_that_was_asked_for_before_its_cause_was_durable_is_found(shop: World) -> None:
+def test_an_undo_that_was_asked_for_before_its_cause_was_durable_is_found(shop: AuditWorld) -> None:
     place, row = shop.row("reservations", "scarce")
     _, asked = shop.find(topics.PAYMENT, "RefundRequested")
     shop.replace(place, row, time=asked.time + 100_000)
@@ -143,7 +143,7 @@ def test_an_undo_that_was_asked_for_before_its_cause_was_durable_is_found(shop: 
     assert "ms before" in found.what
 
 
-def test_an_undo_that_nobody_behind_it_decided_is_found(shop: World) -> None:
+def test_an_undo_that_nobody_behind_it_decided_is_found(shop: AuditWorld) -> None:
     shop.run(refund(order("completed", "10.00", customer_id="c1", country="GB", lines=[("mug", 1)])))
     assert "no row of inventory_events goes back" in breach(shop, "I5").what
 
@@ -151,14 +151,14 @@ def test_an_undo_that_nobody_behind_it_decided_is_found(shop: World) -> None:
 # I6
 
 
-def test_a_request_from_nowhere_is_found(shop: World) -> None:
+def test_a_request_from_nowhere_is_found(shop: AuditWorld) -> None:
     sent = shop.send(release(order("stranger", lines=[("mug", 1)])))
     found = breach(shop, "I6")
     assert (found.order, found.offset) == ("stranger", sent.at)
     assert found.place is not None and found.place[0] == topics.INVENTORY
 
 
-def test_a_row_from_nowhere_is_found(shop: World) -> None:
+def test_a_row_from_nowhere_is_found(shop: AuditWorld) -> None:
     shop.append(Outgoing("saga-shipments-changelog", b"ghost", b'{"version":0,"state":"DONE"}', 0))
     found = breach(shop, "I7")
     assert (found.order, found.place) == ("ghost", (topics.SHIPPING, 0))
@@ -179,7 +179,7 @@ def test_a_row_from_nowhere_is_found(shop: World) -> None:
         ("shipments", "far"),
     ],
 )
-def test_a_row_that_is_missing_in_a_changelog_is_found(shop: World, table: str, key: str) -> None:
+def test_a_row_that_is_missing_in_a_changelog_is_found(shop: AuditWorld, table: str, key: str) -> None:
     """It was committed, so it must have been written: that is I9."""
     for _ in range(10):
         try:
@@ -192,14 +192,14 @@ def test_a_row_that_is_missing_in_a_changelog_is_found(shop: World, table: str, 
 
 
 @pytest.mark.parametrize("table", ["orders", "payments", "reservations", "shipments"])
-def test_a_row_with_another_content_is_found(shop: World, table: str) -> None:
+def test_a_row_with_another_content_is_found(shop: AuditWorld, table: str) -> None:
     shop.rewrite(*shop.row(table, "far"), reason="requested")
     found = breach(shop, "I7")
     assert found.order == "far"
     assert "requested" in found.what
 
 
-def test_an_old_row_behind_a_new_one_is_no_breach_but_is_told(shop: World) -> None:
+def test_an_old_row_behind_a_new_one_is_no_breach_but_is_told(shop: AuditWorld) -> None:
     """Its next owner writes the new one again."""
     place, row = shop.find("saga-orders-changelog", "completed")
     shop.append(Outgoing(place[0], row.sent_key, row.sent_value, place[1]))
@@ -207,7 +207,7 @@ def test_an_old_row_behind_a_new_one_is_no_breach_but_is_told(shop: World) -> No
     assert figures(shop, "I7")["stale rows to be written again"] == 1
 
 
-def test_a_stopped_workers_tables_are_compared_too(shop: World, tmp_path: Path) -> None:
+def test_a_stopped_workers_tables_are_compared_too(shop: AuditWorld, tmp_path: Path) -> None:
     for partition in range(PARTITIONS):
         changelog = ("saga-orders-changelog", partition)
         store = RocksStore(tmp_path / "tables" / f"orders-{partition}.db", Memory())
@@ -222,7 +222,9 @@ def test_a_stopped_workers_tables_are_compared_too(shop: World, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("spoil", ["missing", "changed", "extra"])
-def test_a_store_that_differs_from_its_changelog_is_found(shop: World, tmp_path: Path, spoil: str) -> None:
+def test_a_store_that_differs_from_its_changelog_is_found(
+    shop: AuditWorld, tmp_path: Path, spoil: str
+) -> None:
     place, _ = shop.row("orders", "completed")
     rows = {each.sent_key or b"": each.sent_value or b"" for each in shop.logs[place]}
     if spoil == "missing":
@@ -240,7 +242,7 @@ def test_a_store_that_differs_from_its_changelog_is_found(shop: World, tmp_path:
     ]
 
 
-def test_a_store_that_cannot_be_read_is_told_and_no_breach(shop: World, tmp_path: Path) -> None:
+def test_a_store_that_cannot_be_read_is_told_and_no_breach(shop: AuditWorld, tmp_path: Path) -> None:
     """A worker that opens it, or comes to the damaged place, rebuilds it: nothing is lost."""
     place, _ = shop.row("orders", "completed")
     path = tmp_path / "tables" / f"orders-{place[1]}.db"
@@ -258,17 +260,17 @@ def test_a_store_that_cannot_be_read_is_told_and_no_breach(shop: World, tmp_path
 # I8
 
 
-def first_letter(shop: World) -> tuple[Place, Written]:
+def first_letter(shop: AuditWorld) -> tuple[Place, Written]:
     return next((place, log[0]) for place, log in shop.logs.items() if place[0] == "dead_letters" and log)
 
 
-def test_a_dead_letter_that_is_missing_is_found(shop: World) -> None:
+def test_a_dead_letter_that_is_missing_is_found(shop: AuditWorld) -> None:
     shop.remove(*first_letter(shop))
     found = breach(shop, "I9")
     assert (found.place, found.offset) == ((topics.PAYMENT, 0), 0)
 
 
-def test_a_dead_letter_that_nothing_explains_is_found(shop: World) -> None:
+def test_a_dead_letter_that_nothing_explains_is_found(shop: AuditWorld) -> None:
     _, letter = first_letter(shop)
     headers = [(name, b"invalid" if name == "saga-reason" else value) for name, value in letter.sent_headers]
     shop.append(Outgoing("dead_letters", b"k", letter.sent_value, 0, headers))
@@ -278,14 +280,14 @@ def test_a_dead_letter_that_nothing_explains_is_found(shop: World) -> None:
 # I9
 
 
-def test_a_request_that_was_committed_and_not_sent_is_found(shop: World) -> None:
+def test_a_request_that_was_committed_and_not_sent_is_found(shop: AuditWorld) -> None:
     shop.run(bought("once"))
     shop.replace(*shop.find(topics.SHIPPING, "once"), sent_value=b"{")
     found = [each for each in shop.breaches() if each.invariant == "I9" and "ShipmentRequested" in each.what]
     assert [each.order for each in found] == ["once"]
 
 
-def test_a_record_that_was_sent_on_and_is_a_dead_letter_there_is_not_missed(world: World) -> None:
+def test_a_record_that_was_sent_on_and_is_a_dead_letter_there_is_not_missed(world: AuditWorld) -> None:
     """Another content came first, so what was sent on from the wrong partition is set aside in the right one."""
     right = topics.partition_of("twice", PARTITIONS)
     wrong: Place = (topics.CHECKOUT, 1 - right)
@@ -300,13 +302,13 @@ def test_a_record_that_was_sent_on_and_is_a_dead_letter_there_is_not_missed(worl
     assert findings.figures["I8"]["dead letters different_content"] == 1
 
 
-def test_a_record_that_was_committed_and_is_gone_is_found(shop: World) -> None:
+def test_a_record_that_was_committed_and_is_gone_is_found(shop: AuditWorld) -> None:
     place = max(shop.committed, key=lambda each: shop.committed[each])
     shop.committed[place] += 3
     assert "records were lost" in breach(shop, "I9").what
 
 
-def test_what_is_under_way_is_told_and_no_breach(shop: World) -> None:
+def test_what_is_under_way_is_told_and_no_breach(shop: AuditWorld) -> None:
     """A worker was killed: its rows and requests are partly written, and nothing of it is committed."""
     shop.send(bought("under"))
     findings = shop.audit()
@@ -316,10 +318,10 @@ def test_what_is_under_way_is_told_and_no_breach(shop: World) -> None:
     assert findings.figures["I9"]["lag"] == 1
 
 
-# What can be said of earlier states, and of what is left
+# Earlier states, and topics without their beginning
 
 
-def test_an_earlier_moment_is_told_as_it_was(shop: World) -> None:
+def test_an_earlier_moment_is_told_as_it_was(shop: AuditWorld) -> None:
     _, end = shop.find(topics.CHECKOUT, "OrderCompleted")
     before, then = AsOf(time=end.time - 1), AsOf(time=end.time)
     assert figures(shop, "I3", before)["COMPLETED"] == 0
@@ -328,19 +330,19 @@ def test_an_earlier_moment_is_told_as_it_was(shop: World) -> None:
 
 
 @pytest.mark.parametrize("offset", [0, 1, 2, 5, 9, 1000])
-def test_an_offset_cuts_every_inbox(shop: World, offset: int) -> None:
+def test_an_offset_cuts_every_inbox(shop: AuditWorld, offset: int) -> None:
     findings = shop.audit(AsOf(offset=offset))
     cut = sum(min(offset, shop.end((topic, each))) for topic in topics.INBOXES for each in range(PARTITIONS))
     assert findings.figures["I8"]["offsets"] == cut
     assert findings.holds
 
 
-def test_money_and_stock_add_up_at_every_moment(shop: World) -> None:
+def test_money_and_stock_add_up_at_every_moment(shop: AuditWorld) -> None:
     for moment in range(BEGINNING, shop.now, 10):
         assert shop.audit(AsOf(time=moment)).holds, moment
 
 
-def test_where_the_beginning_is_gone_less_is_claimed(shop: World) -> None:
+def test_where_the_beginning_is_gone_less_is_claimed(shop: AuditWorld) -> None:
     place, _ = shop.find(topics.PAYMENT, "PaymentRequested")
     del shop.logs[place][:2]
     findings = shop.audit()
@@ -350,14 +352,14 @@ def test_where_the_beginning_is_gone_less_is_claimed(shop: World) -> None:
     assert findings.unchecked["I6"]
 
 
-def test_where_the_beginning_is_gone_sums_are_still_compared(shop: World) -> None:
+def test_where_the_beginning_is_gone_sums_are_still_compared(shop: AuditWorld) -> None:
     place, _ = shop.find(topics.PAYMENT, "PaymentRequested")
     del shop.logs[place][:2]
     shop.rewrite(*shop.row("accounts", "c1:GBP"), balance="91.00")
     assert broken(shop) == ["I1"]
 
 
-def test_what_is_broken_is_named_for_machines(shop: World) -> None:
+def test_what_is_broken_is_named_for_machines(shop: AuditWorld) -> None:
     shop.run(release(order("stranger", lines=[("mug", 1)])))
     found = next(line for line in as_json(shop.audit()) if line["invariant"] == "I6")
     assert found["holds"] is False

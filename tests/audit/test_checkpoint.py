@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 
 from saga_app import topics
 from saga_app.audit.checkpoints.checkpoint import MANIFEST, Refused
-from saga_app.audit.checkpoints.folder import Busy, Draft, latest
+from saga_app.audit.checkpoints.folder import FolderLocked, NewCheckpoint, latest
 from saga_app.audit.cuts import AsOf, CannotTell
 from saga_app.audit.findings import Findings
 from saga_app.commands.audit import base_in_words
 from saga_app.core.records import Record
 from saga_app.kafka.messages import Outgoing
 from tests.audit.reading import reading
-from tests.audit.world import PARTITIONS, World, bought
+from tests.audit.world import PARTITIONS, AuditWorld, bought
 from tests.support.examples import (
     cancel,
     cancelled,
@@ -38,7 +38,7 @@ from tests.support.profiles import examples
 
 
 @pytest.fixture
-def shop(world: World) -> World:
+def shop(world: AuditWorld) -> AuditWorld:
     """Orders that ended, one that was undone, a bad record, and somebody else's among the dead letters."""
     world.send(b"{", topics.PAYMENT, 0)
     world.append(Outgoing(topics.DEAD_LETTERS, b"k", b"foreign", 0))
@@ -46,25 +46,25 @@ def shop(world: World) -> World:
     return world.run(bought("first"), bought("far", country="NZ"), bought("dear", "2000.00"))
 
 
-def told(findings: Findings) -> tuple[Any, ...]:
-    """Everything that an audit says."""
+def content(findings: Findings) -> tuple[Any, ...]:
+    """The content of findings, to compare two audits."""
     figures = {invariant: +figures for invariant, figures in findings.figures.items()}
     return figures, sorted(map(str, findings.breaches)), findings.broken
 
 
-def same(world: World, folder: Path) -> Findings:
-    """What the audit from the checkpoint says, which is what one from the beginning says."""
+def same(world: AuditWorld, folder: Path) -> Findings:
+    """The findings from the checkpoint, after a comparison with those from the beginning."""
     assert latest(folder) is not None
     whole, found = world.audit(), world.audit(base=latest(folder))
-    assert told(found) == told(whole)
+    assert content(found) == content(whole)
     assert all(found.unchecked[each] <= whole.unchecked[each] for each in whole.unchecked)
     return found
 
 
-# What is found
+# Findings
 
 
-#: What people and time do; the records of one order come in any order.
+#: Records of people and timers; those of one order come in any sequence.
 RECORDS: list[Record | bytes] = [
     delivery("d1", mug=3, cup=1),
     deposit("d1", "30.00"),
@@ -96,7 +96,7 @@ STEPS = st.lists(
 )
 
 
-def step(world: World, what: str, number: int) -> None:
+def step(world: AuditWorld, what: str, number: int) -> None:
     """One thing that a worker does or meets."""
     waiting = world.waiting()
     if what in ("evict", "purge"):
@@ -110,7 +110,7 @@ def step(world: World, what: str, number: int) -> None:
         world.decide(waiting[number % len(waiting)], crashes=what == "crash")
 
 
-def live(world: World, steps: list[Any], folder: Path) -> None:
+def live(world: AuditWorld, steps: list[Any], folder: Path) -> None:
     """A history, with audits in between, each from the checkpoint of the one before."""
     for each in steps:
         match each:
@@ -126,7 +126,7 @@ def live(world: World, steps: list[Any], folder: Path) -> None:
                 world.send(each)
 
 
-def audit_while_busy(world: World, folder: Path, number: int) -> None:
+def audit_while_busy(world: AuditWorld, folder: Path, number: int) -> None:
     """While an audit takes its limits, partition by partition, orders are placed and decided."""
     numbers = itertools.count(number)
 
@@ -146,7 +146,7 @@ def audit_while_busy(world: World, folder: Path, number: int) -> None:
 def test_audits_in_a_row_say_the_same_while_orders_are_evicted(
     order_ids: list[str], steps: list[Any]
 ) -> None:
-    with reading(World()) as world, tempfile.TemporaryDirectory() as name:
+    with reading(AuditWorld()) as world, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         world.evict().run(delivery("d1", mug=3, cup=1), deposit("d1", "30.00"))
         for order_id in order_ids:
@@ -162,7 +162,7 @@ def test_audits_in_a_row_say_the_same_while_orders_are_evicted(
 @examples(12)
 @for_all(steps=STEPS)
 def test_audits_in_a_row_say_what_one_audit_of_everything_says(steps: list[Any]) -> None:
-    with reading(World()) as world, tempfile.TemporaryDirectory() as name:
+    with reading(AuditWorld()) as world, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         live(world, [*RECORDS[:2], *steps, ("audit", 0)], folder)
         same(world, folder)
@@ -170,36 +170,36 @@ def test_audits_in_a_row_say_what_one_audit_of_everything_says(steps: list[Any])
         assert same(world, folder).holds
 
 
-def double_ending(world: World) -> None:
+def double_ending(world: AuditWorld) -> None:
     world.run(bought("o9"))
     world.send(cancelled("o9"))
 
 
-def released(world: World) -> None:
+def released(world: AuditWorld) -> None:
     world.run(bought("o9"))
     world.run(release(order("o9", "10.00", customer_id="c1", country="GB", lines=[("mug", 1)])))
 
 
-def undone_too_early(world: World) -> None:
+def undone_too_early(world: AuditWorld) -> None:
     world.run(bought("o9", country="NZ"))
     place, row = world.row("shipments", "o9")
     world.replace(place, row, time=row.time + 100_000)
 
 
-def from_nowhere(world: World) -> None:
+def from_nowhere(world: AuditWorld) -> None:
     world.send(release(order("stranger", lines=[("mug", 1)])))
 
 
-def ghost_row(world: World) -> None:
+def ghost_row(world: AuditWorld) -> None:
     world.append(Outgoing("saga-shipments-changelog", b"ghost", b'{"version":0,"state":"DONE"}', 0))
 
 
-def other_money(world: World) -> None:
+def other_money(world: AuditWorld) -> None:
     world.rewrite(*world.row("accounts", "c1:GBP"), balance="91.00")
 
 
-def missing_row(table: str, key: str) -> Callable[[World], None]:
-    def spoil(world: World) -> None:
+def missing_row(table: str, key: str) -> Callable[[AuditWorld], None]:
+    def spoil(world: AuditWorld) -> None:
         changelog = f"saga-{table}-changelog"
         for place, log in world.logs.items():
             if place[0] == changelog:
@@ -208,31 +208,31 @@ def missing_row(table: str, key: str) -> Callable[[World], None]:
     return spoil
 
 
-def missing_letter(world: World) -> None:
+def missing_letter(world: AuditWorld) -> None:
     world.send(b"[", topics.PAYMENT, 0)
     world.run()
     log = next(log for place, log in world.logs.items() if place[0] == topics.DEAD_LETTERS and log)
     del log[-1]
 
 
-def foreign_letter(world: World) -> None:
+def foreign_letter(world: AuditWorld) -> None:
     logs = [log for place, log in world.logs.items() if place[0] == topics.DEAD_LETTERS]
     letter = next(each for log in logs for each in log if each.sent_headers)
     headers = [(name, b"invalid" if name == "saga-reason" else value) for name, value in letter.sent_headers]
     world.append(Outgoing(topics.DEAD_LETTERS, b"k", letter.sent_value, 0, headers))
 
 
-def not_sent(world: World) -> None:
+def not_sent(world: AuditWorld) -> None:
     world.run(bought("o9"))
     world.replace(*world.find(topics.SHIPPING, "o9"), sent_value=b"{")
 
 
-def lost_behind_the_end(world: World) -> None:
+def lost_behind_the_end(world: AuditWorld) -> None:
     place = max(world.committed, key=lambda each: world.committed[each])
     world.committed[place] += 3
 
 
-SPOILS: dict[str, tuple[Callable[[World], None], str]] = {
+SPOILS: dict[str, tuple[Callable[[AuditWorld], None], str]] = {
     "it ended both ways": (double_ending, "I3"),
     "its stock was released though it completed": (released, "I4"),
     "it was undone before the cause was durable": (undone_too_early, "I5"),
@@ -249,7 +249,7 @@ SPOILS: dict[str, tuple[Callable[[World], None], str]] = {
 
 
 @pytest.mark.parametrize("name", SPOILS)
-def test_what_is_broken_after_a_checkpoint_is_found(shop: World, tmp_path: Path, name: str) -> None:
+def test_what_is_broken_after_a_checkpoint_is_found(shop: AuditWorld, tmp_path: Path, name: str) -> None:
     spoil, invariant = SPOILS[name]
     assert shop.checkpointed(tmp_path).holds
     spoil(shop)
@@ -257,14 +257,14 @@ def test_what_is_broken_after_a_checkpoint_is_found(shop: World, tmp_path: Path,
 
 
 @pytest.mark.parametrize("name", SPOILS)
-def test_what_is_broken_before_it_is_never_taken_over(shop: World, tmp_path: Path, name: str) -> None:
+def test_what_is_broken_before_it_is_never_taken_over(shop: AuditWorld, tmp_path: Path, name: str) -> None:
     spoil, invariant = SPOILS[name]
     spoil(shop)
     assert invariant in shop.checkpointed(tmp_path).broken
     assert latest(tmp_path) is None
 
 
-def test_a_breach_leaves_the_old_checkpoint_as_it_was(shop: World, tmp_path: Path) -> None:
+def test_a_breach_leaves_the_old_checkpoint_as_it_was(shop: AuditWorld, tmp_path: Path) -> None:
     shop.checkpointed(tmp_path)
     before = latest(tmp_path)
     from_nowhere(shop)
@@ -272,14 +272,16 @@ def test_a_breach_leaves_the_old_checkpoint_as_it_was(shop: World, tmp_path: Pat
     assert latest(tmp_path) == before
 
 
-def test_an_old_order_that_is_spoiled_later_is_found(shop: World, tmp_path: Path) -> None:
+def test_an_old_order_that_is_spoiled_later_is_found(shop: AuditWorld, tmp_path: Path) -> None:
     shop.checkpointed(tmp_path)
     shop.run(release(order("first", "10.00", customer_id="c1", country="GB", lines=[("mug", 1)])))
     found = same(shop, tmp_path)
     assert {("first", "reservations.state")} <= {(each.order, each.field) for each in found.breaches}
 
 
-def test_what_was_under_way_must_have_been_sent_when_it_is_committed(shop: World, tmp_path: Path) -> None:
+def test_what_was_under_way_must_have_been_sent_when_it_is_committed(
+    shop: AuditWorld, tmp_path: Path
+) -> None:
     sent = shop.send(bought("o9"))
     assert shop.checkpointed(tmp_path).figures["I6"]["requests and endings under way"] == 1
     (place,) = [place for place, log in shop.logs.items() if sent in log]
@@ -289,7 +291,9 @@ def test_what_was_under_way_must_have_been_sent_when_it_is_committed(shop: World
     assert (breach.invariant, breach.order) == ("I9", "o9") and "PaymentRequested" in breach.what
 
 
-def test_a_change_of_rules_before_the_checkpoint_is_in_force_behind_it(shop: World, tmp_path: Path) -> None:
+def test_a_change_of_rules_before_the_checkpoint_is_in_force_behind_it(
+    shop: AuditWorld, tmp_path: Path
+) -> None:
     for partition in range(PARTITIONS):
         shop.send(limit("p1", "5.00"), partition=partition)
     shop.run()
@@ -298,13 +302,13 @@ def test_a_change_of_rules_before_the_checkpoint_is_in_force_behind_it(shop: Wor
     assert same(shop, tmp_path).figures["I3"]["cancelled: over_limit"] == 2
 
 
-def test_everything_is_counted_once(shop: World, tmp_path: Path) -> None:
+def test_everything_is_counted_once(shop: AuditWorld, tmp_path: Path) -> None:
     shop.checkpointed(tmp_path)
     figures = same(shop, tmp_path).figures["I8"]
     assert (figures["foreign records in dead_letters"], figures["dead letters"]) == (1, 1)
 
 
-def test_a_late_copy_of_an_old_request_comes_from_somewhere(shop: World, tmp_path: Path) -> None:
+def test_a_late_copy_of_an_old_request_comes_from_somewhere(shop: AuditWorld, tmp_path: Path) -> None:
     place, asked = shop.find(topics.PAYMENT, "PaymentRequested")
     shop.checkpointed(tmp_path)
     shop.append(Outgoing(place[0], asked.sent_key, asked.sent_value, place[1]))
@@ -312,28 +316,28 @@ def test_a_late_copy_of_an_old_request_comes_from_somewhere(shop: World, tmp_pat
     assert same(shop, tmp_path).holds
 
 
-# What is left of the topics
+# Topics without their beginning
 
 
-def cut_all(world: World, known: dict[tuple[str, int], int]) -> None:
+def cut_all(world: AuditWorld, known: dict[tuple[str, int], int]) -> None:
     """Retention takes everything that the checkpoint knows."""
     for place, offset in known.items():
         if place[0] in topics.INBOXES:
             world.keep_from(place, offset)
 
 
-def test_inboxes_that_are_cut_are_known_from_the_checkpoint(shop: World, tmp_path: Path) -> None:
+def test_inboxes_that_are_cut_are_known_from_the_checkpoint(shop: AuditWorld, tmp_path: Path) -> None:
     shop.checkpointed(tmp_path)
-    whole = told(shop.audit())
+    whole = content(shop.audit())
     base = latest(tmp_path)
     assert base is not None
     cut_all(shop, dict(base.known))
-    assert told(shop.audit(base=base)) == whole
+    assert content(shop.audit(base=base)) == whole
     assert shop.audit().unchecked["I7"], "without the checkpoint less is claimed"
 
 
 def test_records_that_were_cut_before_they_were_audited_are_said_to_be_unknown(
-    shop: World, tmp_path: Path
+    shop: AuditWorld, tmp_path: Path
 ) -> None:
     shop.checkpointed(tmp_path)
     place, _ = shop.find(topics.PAYMENT, "PaymentRequested")
@@ -349,7 +353,7 @@ def test_records_that_were_cut_before_they_were_audited_are_said_to_be_unknown(
     assert checkpoint is not None and checkpoint.manifest.audits == 1, "nothing is built on it"
 
 
-def test_a_topic_that_lost_its_end_is_found(shop: World, tmp_path: Path) -> None:
+def test_a_topic_that_lost_its_end_is_found(shop: AuditWorld, tmp_path: Path) -> None:
     shop.checkpointed(tmp_path)
     place, _ = shop.find(topics.SHIPPING, "ShipmentRequested")
     shop.remove(place, shop.logs[place][-1])
@@ -359,7 +363,7 @@ def test_a_topic_that_lost_its_end_is_found(shop: World, tmp_path: Path) -> None
     assert [(each.invariant, each.place) for each in found] == [("I9", place)]
 
 
-def test_a_topic_that_was_written_anew_is_found(shop: World, tmp_path: Path) -> None:
+def test_a_topic_that_was_written_anew_is_found(shop: AuditWorld, tmp_path: Path) -> None:
     shop.checkpointed(tmp_path)
     place, _ = shop.find(topics.SHIPPING, "ShipmentRequested")
     shop.replace(place, shop.logs[place][-1], sent_value=b"{")
@@ -368,7 +372,9 @@ def test_a_topic_that_was_written_anew_is_found(shop: World, tmp_path: Path) -> 
     assert "not the record that the checkpoint ends with" in found[0].what
 
 
-def test_rows_that_were_compacted_away_after_the_checkpoint_are_known(shop: World, tmp_path: Path) -> None:
+def test_rows_that_were_compacted_away_after_the_checkpoint_are_known(
+    shop: AuditWorld, tmp_path: Path
+) -> None:
     """The first row that goes back has the time that I5 needs."""
     shop.checkpointed(tmp_path)
     place, first = shop.row("shipments", "far")
@@ -380,7 +386,7 @@ def test_rows_that_were_compacted_away_after_the_checkpoint_are_known(shop: Worl
 
 
 def test_a_state_behind_the_checkpoint_can_be_told_and_one_before_it_cannot(
-    shop: World, tmp_path: Path
+    shop: AuditWorld, tmp_path: Path
 ) -> None:
     then = shop.now
     shop.checkpointed(tmp_path)
@@ -388,14 +394,14 @@ def test_a_state_behind_the_checkpoint_can_be_told_and_one_before_it_cannot(
     between = shop.now
     shop.run(bought("o10"))
     base = latest(tmp_path)
-    assert told(shop.audit(AsOf(time=between), base=base)) == told(shop.audit(AsOf(time=between)))
+    assert content(shop.audit(AsOf(time=between), base=base)) == content(shop.audit(AsOf(time=between)))
     with pytest.raises(CannotTell, match="without --checkpoint"):
         shop.audit(AsOf(time=then - 5), base=base)
     with pytest.raises(CannotTell, match="without --checkpoint"):
         shop.audit(AsOf(offset=0), base=base)
 
 
-def test_an_earlier_state_of_an_inbox_that_was_cut_cannot_be_told(shop: World) -> None:
+def test_an_earlier_state_of_an_inbox_that_was_cut_cannot_be_told(shop: AuditWorld) -> None:
     place, _ = shop.find(topics.PAYMENT, "PaymentRequested")
     shop.keep_from(place, 1)
     with pytest.raises(CannotTell, match="begins at offset 1"):
@@ -405,7 +411,7 @@ def test_an_earlier_state_of_an_inbox_that_was_cut_cannot_be_told(shop: World) -
 # The files
 
 
-def test_audits_in_a_row_are_counted(shop: World, tmp_path: Path) -> None:
+def test_audits_in_a_row_are_counted(shop: AuditWorld, tmp_path: Path) -> None:
     for number in (1, 2, 3):
         shop.checkpointed(tmp_path)
         checkpoint = latest(tmp_path)
@@ -414,7 +420,7 @@ def test_audits_in_a_row_are_counted(shop: World, tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("checkpoint-*"))) == 1, "the old ones are gone"
 
 
-def test_an_audit_says_what_it_stands_on(shop: World, tmp_path: Path) -> None:
+def test_an_audit_says_what_it_stands_on(shop: AuditWorld, tmp_path: Path) -> None:
     said = []
     for _ in range(2):
         shop.checkpointed(tmp_path)
@@ -431,7 +437,7 @@ def files(folder: Path) -> list[str]:
     return sorted(path.name for path in checkpoint.path.iterdir())
 
 
-def test_every_file_that_is_damaged_missing_or_foreign_is_named(shop: World, tmp_path: Path) -> None:
+def test_every_file_that_is_damaged_missing_or_foreign_is_named(shop: AuditWorld, tmp_path: Path) -> None:
     shop.checkpointed(tmp_path)
     (path,) = tmp_path.glob("checkpoint-*")
     for name in files(tmp_path):
@@ -450,7 +456,7 @@ def test_every_file_that_is_damaged_missing_or_foreign_is_named(shop: World, tmp
         latest(tmp_path)
 
 
-def test_one_number_that_is_changed_in_the_manifest_is_noticed(shop: World, tmp_path: Path) -> None:
+def test_one_number_that_is_changed_in_the_manifest_is_noticed(shop: AuditWorld, tmp_path: Path) -> None:
     shop.checkpointed(tmp_path)
     (path,) = tmp_path.glob("checkpoint-*/manifest.json")
     data = json.loads(path.read_text())
@@ -460,7 +466,7 @@ def test_one_number_that_is_changed_in_the_manifest_is_noticed(shop: World, tmp_
         latest(tmp_path)
 
 
-def test_a_newer_format_is_refused_and_says_so(shop: World, tmp_path: Path) -> None:
+def test_a_newer_format_is_refused_and_says_so(shop: AuditWorld, tmp_path: Path) -> None:
     shop.checkpointed(tmp_path)
     (path,) = tmp_path.glob("checkpoint-*/manifest.json")
     data = json.loads(path.read_text())
@@ -479,7 +485,7 @@ def test_a_newer_format_is_refused_and_says_so(shop: World, tmp_path: Path) -> N
     ],
 )
 def test_a_checkpoint_of_other_topics_is_refused(
-    shop: World, tmp_path: Path, change: Callable[[World], None], words: str
+    shop: AuditWorld, tmp_path: Path, change: Callable[[AuditWorld], None], words: str
 ) -> None:
     shop.checkpointed(tmp_path)
     change(shop)
@@ -491,7 +497,7 @@ class Crashed(BaseException):
     """kill -9."""
 
 
-class Disk:
+class CrashingDisk:
     """Lets so many changes of the disk happen, and none after them."""
 
     def __init__(self, changes: int) -> None:
@@ -509,18 +515,18 @@ class Disk:
 
 def publish(folder: Path, content: Path, changes: int) -> bool:
     """Publishes a copy of this content; False if it crashed."""
-    disk = Disk(changes)
+    disk = CrashingDisk(changes)
     with pytest.MonkeyPatch.context() as patch, suppress(Crashed):
-        with Draft(folder) as draft:
-            shutil.copytree(content, draft.path, dirs_exist_ok=True)
+        with NewCheckpoint(folder) as new:
+            shutil.copytree(content, new.path, dirs_exist_ok=True)
             for module, name in ((os, "fsync"), (shutil, "rmtree"), (Path, "rename")):
                 patch.setattr(module, name, disk.change(getattr(module, name)))
-            draft.publish()
+            new.publish()
         return True
     return False
 
 
-def test_a_crash_at_any_moment_leaves_the_old_one_or_the_new_one(shop: World, tmp_path: Path) -> None:
+def test_a_crash_at_any_moment_leaves_the_old_one_or_the_new_one(shop: AuditWorld, tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     shop.checkpointed(old)
     shutil.copytree(old, new)
@@ -535,8 +541,8 @@ def test_a_crash_at_any_moment_leaves_the_old_one_or_the_new_one(shop: World, tm
         checkpoint = latest(folder)
         assert checkpoint is not None
         found.append(checkpoint.manifest.audits)
-        with Draft(folder) as draft:
-            assert [path for path in folder.glob(".draft-*") if path != draft.path] == [], (
+        with NewCheckpoint(folder) as unused:
+            assert [path for path in folder.glob(".unfinished-*") if path != unused.path] == [], (
                 "nothing is left over"
             )
         if went_well:
@@ -545,7 +551,7 @@ def test_a_crash_at_any_moment_leaves_the_old_one_or_the_new_one(shop: World, tm
 
 
 def test_two_audits_do_not_work_with_one_folder(tmp_path: Path) -> None:
-    with Draft(tmp_path), pytest.raises(Busy, match="another audit"), Draft(tmp_path):
+    with NewCheckpoint(tmp_path), pytest.raises(FolderLocked, match="another audit"), NewCheckpoint(tmp_path):
         pass
-    with Draft(tmp_path) as again:
+    with NewCheckpoint(tmp_path) as again:
         assert not again.is_whole and (tmp_path / again.path.name / MANIFEST).parent.is_dir()

@@ -1,4 +1,4 @@
-"""Money and stock are added up after every record: each way in which a decision could make or lose some is found."""
+"""Money and stock are added up after every record: a decision that makes or loses some is found."""
 
 from decimal import Decimal
 
@@ -25,7 +25,7 @@ def came(offset: int, amount: str) -> Put:
 
 
 def check(*decisions: tuple[Put | None, tuple[Put, ...]]) -> list[str]:
-    """What is found where these decisions follow each other, at offsets 0, 1, 2."""
+    """The breaches of these decisions, which follow each other at offsets 0, 1, 2."""
     findings = Findings()
     adding = Conservation(PLACE, "accounts", findings)
     for offset, (journal, balances) in enumerate(decisions):

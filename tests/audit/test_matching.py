@@ -1,4 +1,4 @@
-"""Two sides of digests are compared whatever their number, in runs that are sorted one by one."""
+"""Sides of any size are matched, in runs that are sorted one by one."""
 
 from pathlib import Path
 
@@ -7,7 +7,15 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 
 from saga_app.audit.checks import matching
-from saga_app.audit.checks.matching import FOUND, STEP_REQUEST, WANTED, Origin, Pair, Side, pairs
+from saga_app.audit.checks.matching import (
+    FOUND,
+    STEP_REQUEST,
+    WANTED,
+    Consequence,
+    Origin,
+    SideWriter,
+    consequences,
+)
 from saga_app.audit.scratch import side_by_side
 
 ORIGIN = Origin("t", 0, 1, "step_request", "o1")
@@ -20,16 +28,16 @@ def test_every_digest_comes_once_with_both_sides(
     monkeypatch.setattr(matching, "_RUN", run)
     for side, contents in ((WANTED, "abcbd"), (FOUND, "bcce")):
         for part in ("1", "2"):
-            writer = Side(tmp_path, side, part)
+            writer = SideWriter(tmp_path, side, part)
             for content in contents:
                 writer.add(STEP_REQUEST, content.encode(), ORIGIN._replace(what=content))
             writer.close()
 
-    def what(pair: Pair, side: str) -> str | None:
+    def what(pair: Consequence, side: str) -> str | None:
         origin = pair.origin(side)
         return origin and origin.what
 
-    found = {(what(pair, WANTED), what(pair, FOUND)): pair.kind for pair in pairs(tmp_path)}
+    found = {(what(pair, WANTED), what(pair, FOUND)): pair.kind for pair in consequences(tmp_path)}
     assert found == {("a", None): "s", ("b", "b"): "s", ("c", "c"): "s", ("d", None): "s", (None, "e"): "s"}
 
 

@@ -6,21 +6,21 @@ import pytest
 
 from saga_app import topics
 from saga_app.audit.history.describe import in_words
-from saga_app.audit.history.history import history
+from saga_app.audit.history.reader import read_history
 from saga_app.settings import Settings
 from tests.audit.reading import broken, figures
-from tests.audit.world import APP, PARTITIONS, World, bought
+from tests.audit.world import APP, PARTITIONS, AuditWorld, bought
 from tests.support.examples import delivery, deposit
 
 
 @pytest.fixture
-def shop(world: World) -> World:
+def shop(world: AuditWorld) -> AuditWorld:
     """Orders that ended both ways, in segments that may close."""
     world.evict().run(delivery("d1", mug=10), deposit("d1", "100.00"))
     return world.run(bought("paid"), bought("far", country="NZ"), bought("second"))
 
 
-def until(world: World, topic: str) -> World:
+def until(world: AuditWorld, topic: str) -> AuditWorld:
     """Decides what waits in checkout, and then in the services before this one in the route."""
     for each in topics.INBOXES[: topics.INBOXES.index(topic)]:
         for place in [place for place in world.waiting() if place[0] == each]:
@@ -29,7 +29,7 @@ def until(world: World, topic: str) -> World:
     return world
 
 
-def rows(world: World, table: str) -> list[str]:
+def rows(world: AuditWorld, table: str) -> list[str]:
     """Keys of the orders that have a row."""
     return sorted(
         key
@@ -39,25 +39,25 @@ def rows(world: World, table: str) -> list[str]:
     )
 
 
-def test_everything_holds_after_orders_were_evicted(shop: World) -> None:
+def test_everything_holds_after_orders_were_evicted(shop: AuditWorld) -> None:
     shop.evict().run()
     assert rows(shop, "payments") == rows(shop, "shipments") == []
     assert broken(shop) == []
     assert figures(shop, "I3")["COMPLETED and closed"] == 2
 
 
-def test_money_and_stock_are_the_same_before_and_after(shop: World) -> None:
+def test_money_and_stock_are_the_same_before_and_after(shop: AuditWorld) -> None:
     before = figures(shop, "I1"), figures(shop, "I2")
     shop.evict().run()
     assert (figures(shop, "I1"), figures(shop, "I2")) == before
 
 
 @pytest.mark.parametrize("topic", topics.INBOXES)
-def test_everything_holds_while_they_are_evicted(shop: World, topic: str) -> None:
+def test_everything_holds_while_they_are_evicted(shop: AuditWorld, topic: str) -> None:
     assert broken(until(shop.evict(), topic)) == []
 
 
-def test_everything_holds_when_they_are_purged_and_an_id_is_used_again(shop: World) -> None:
+def test_everything_holds_when_they_are_purged_and_an_id_is_used_again(shop: AuditWorld) -> None:
     shop.evict().run().evict(purge=True).run()
     assert rows(shop, "orders") == []
     assert broken(shop) == []
@@ -66,7 +66,7 @@ def test_everything_holds_when_they_are_purged_and_an_id_is_used_again(shop: Wor
     assert broken(shop) == []
 
 
-def test_a_tombstone_that_is_not_written_yet_is_under_way(shop: World) -> None:
+def test_a_tombstone_that_is_not_written_yet_is_under_way(shop: AuditWorld) -> None:
     before = dict(shop.committed)
     shop.evict().run()
     for place, written in tombstones(shop, "payments"):
@@ -78,14 +78,16 @@ def test_a_tombstone_that_is_not_written_yet_is_under_way(shop: World) -> None:
     assert "I7" not in broken(shop)
 
 
-def cut(world: World, topic: str) -> World:
+def cut(world: AuditWorld, topic: str) -> AuditWorld:
     """The inbox lost its first records, and no checkpoint knows them."""
     for place in [place for place, log in world.logs.items() if place[0] == topic and log]:
         world.keep_from(place, 1)
     return world
 
 
-def test_where_the_beginning_was_cut_sums_hold_although_tombstones_are_not_written_yet(shop: World) -> None:
+def test_where_the_beginning_was_cut_sums_hold_although_tombstones_are_not_written_yet(
+    shop: AuditWorld,
+) -> None:
     cut(shop.evict().run(), topics.PAYMENT)
     for place, written in tombstones(shop, "payments"):
         shop.remove(place, written)
@@ -94,7 +96,7 @@ def test_where_the_beginning_was_cut_sums_hold_although_tombstones_are_not_writt
 
 
 def test_where_the_beginning_was_cut_nothing_is_added_up_between_totals_and_low_watermark(
-    shop: World,
+    shop: AuditWorld,
 ) -> None:
     cut(shop.evict().run(), topics.PAYMENT)
     for place, written in [*tombstones(shop, "payments"), *low_watermarks(shop, "payments")]:
@@ -103,13 +105,13 @@ def test_where_the_beginning_was_cut_nothing_is_added_up_between_totals_and_low_
     assert any("just being evicted" in why for why in shop.audit().unchecked["I1"])
 
 
-def test_a_total_that_lacks_an_evicted_order_is_found(shop: World) -> None:
+def test_a_total_that_lacks_an_evicted_order_is_found(shop: AuditWorld) -> None:
     shop.evict().run()
     shop.rewrite(*shop.row("payments", "evicted:c1:GBP"), moved="-1.00")
     assert broken(shop) == ["I7"]
 
 
-def test_an_evicted_order_is_still_looked_at_in_all_services(shop: World) -> None:
+def test_an_evicted_order_is_still_looked_at_in_all_services(shop: AuditWorld) -> None:
     """Its shipment was lost; the evicted rows say so."""
     inbox, request = next(
         (place, each)
@@ -123,10 +125,10 @@ def test_an_evicted_order_is_still_looked_at_in_all_services(shop: World) -> Non
     assert "I4" in broken(shop)
 
 
-def test_the_history_tells_that_an_order_was_evicted_and_purged(shop: World) -> None:
+def test_the_history_tells_that_an_order_was_evicted_and_purged(shop: AuditWorld) -> None:
     shop.evict().run().evict(purge=True).run()
-    told = history(Settings(partitions_text=str(PARTITIONS), app_id=APP), "paid")
-    assert [in_words(event) for event in told.events][-5:] == [
+    history = read_history(Settings(partitions_text=str(PARTITIONS), app_id=APP), "paid")
+    assert [in_words(event) for event in history.events][-5:] == [
         "closed: only that it is COMPLETED is kept",
         "payment: evicted; only what it moved is kept, in the totals",
         "inventory: evicted; only what it moved is kept, in the totals",
@@ -135,7 +137,7 @@ def test_the_history_tells_that_an_order_was_evicted_and_purged(shop: World) -> 
     ]
 
 
-def tombstones(world: World, table: str) -> list[Any]:
+def tombstones(world: AuditWorld, table: str) -> list[Any]:
     """The tombstones of a table."""
     return [
         (place, each)
@@ -146,7 +148,7 @@ def tombstones(world: World, table: str) -> list[Any]:
     ]
 
 
-def low_watermarks(world: World, table: str) -> list[Any]:
+def low_watermarks(world: AuditWorld, table: str) -> list[Any]:
     """The low watermarks of a table."""
     return [
         (place, each)

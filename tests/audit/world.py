@@ -1,4 +1,4 @@
-"""Topics in memory as workers would have written them, record by record, and ways to spoil them."""
+"""Topics in memory as workers would have written them, record by record, and ways to damage them."""
 
 import json
 from collections import defaultdict
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from saga_app import topics, wire
 from saga_app.audit import audit as auditing
-from saga_app.audit.checkpoints.folder import Draft, latest
+from saga_app.audit.checkpoints.folder import NewCheckpoint, latest
 from saga_app.audit.cuts import AsOf
 from saga_app.audit.findings import Breach, Findings
 from saga_app.core.decider import Decider, Position, Put
@@ -41,7 +41,7 @@ def bought(order_id: str, amount: str = "10.00", country: str = "GB", **goods: i
 
 
 class _Rows:
-    """The journal of checkout, as the retention timer reads it on a worker's disk."""
+    """The journal of checkout, as the retention timer reads it from a worker's store."""
 
     reached = 0
 
@@ -93,8 +93,8 @@ class Written:
 
 
 @dataclass
-class World:
-    """What is in the topics; a millisecond passes from one record to the next."""
+class AuditWorld:
+    """The topics. A millisecond passes from one record to the next."""
 
     logs: defaultdict[Place, list[Written]] = field(default_factory=lambda: defaultdict(list))
     committed: dict[Place, int] = field(default_factory=dict)
@@ -102,9 +102,9 @@ class World:
     now: int = BEGINNING
     cluster: str = "cluster-1"
     renewed: set[str] = field(default_factory=set)
-    #: Where the log of a place begins, if it was cut.
+    #: The first offset of a place, if its beginning was deleted.
     cut: dict[Place, int] = field(default_factory=dict)
-    #: What workers do while an audit takes its limits.
+    #: Called between two questions of an audit that takes its limits: workers go on meanwhile.
     meanwhile: Callable[[], None] = field(default=lambda: None)
 
     def topic_id(self, name: str) -> str:
@@ -143,15 +143,15 @@ class World:
         key = topics.key_of(record).encode()
         return self.append(Outgoing(topics.topic_of(record), key, wire.encode(record), partition))
 
-    def run(self, *records: Record) -> "World":
-        """Sends the records and decides everything, until nothing waits; all of it is committed then."""
+    def run(self, *records: Record) -> "AuditWorld":
+        """Sends the records and decides everything until no record waits; then all of it is committed."""
         for record in records:
             self.send(record)
         while waiting := self.waiting():
             self.decide(waiting[0])
         return self
 
-    def evict(self, *, purge: bool = False) -> "World":
+    def evict(self, *, purge: bool = False) -> "AuditWorld":
         """The retention timer sends its records, much later; they are not decided yet."""
         self._inboxes()
         ages = Ages(evict=1_000, purge=1_000 if purge else None)
@@ -165,11 +165,11 @@ class World:
         return self
 
     def waiting(self) -> list[Place]:
-        """Where something is to be decided."""
+        """The places with records that are not decided yet."""
         return [place for place in self._inboxes() if self.committed[place] < self.end(place)]
 
     def row(self, table: str, key: str) -> tuple[Place, Written]:
-        """The row of this key that was written last, and where it stands."""
+        """The last row of this key, with its place."""
         found = [
             (place, each)
             for place, log in self.logs.items()
@@ -204,20 +204,20 @@ class World:
         self.logs[place].remove(written)
 
     def audit(self, at: AsOf | None = None, data_dirs: Sequence[Path] = (), **options: Any) -> Findings:
-        """The audit of these topics; `options` are `base` and `draft`."""
+        """The audit of these topics; `options` are `base` and `target`."""
         settings = Settings(partitions_text=str(PARTITIONS), app_id=APP)
         return auditing.audit(settings, data_dirs, at, jobs=1, **options)
 
     def checkpointed(self, folder: Path) -> Findings:
-        """The audit that goes on from the folder's checkpoint, and leaves the next one there if all is well."""
-        with Draft(folder) as draft:
-            findings = self.audit(base=latest(folder), draft=draft.path)
-            if draft.is_whole:
-                draft.publish()
+        """The audit from the folder's checkpoint; it publishes the next one there if everything holds."""
+        with NewCheckpoint(folder) as new:
+            findings = self.audit(base=latest(folder), target=new.path)
+            if new.is_whole:
+                new.publish()
             return findings
 
     def breaches(self) -> list[Breach]:
-        """Everything that the audit finds broken."""
+        """All breaches that the audit finds."""
         return self.audit().breaches
 
     def _inboxes(self) -> list[Place]:

@@ -9,9 +9,10 @@ import pytest
 
 from bench import load
 from bench.rounds import PARTITIONS, World, measured
-from saga_app import topics, wire
+from saga_app import topics
 from saga_app.core.records import Record
 from saga_app.core.rows import OrderRow
+from saga_app.wire import Decoder
 
 
 def test_every_order_ends_as_it_must(tmp_path: Path) -> None:
@@ -28,13 +29,13 @@ def test_what_a_worker_sends_it_reads_back_without_parsing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[bytes] = []
-    decode = wire.decode
+    decode = Decoder.decode
 
-    def noting(value: bytes) -> Record:
+    def noting(decoder: Decoder, value: bytes) -> Record:
         read.append(value)
-        return decode(value)
+        return decode(decoder, value)
 
-    monkeypatch.setattr(wire, "decode", noting)
+    monkeypatch.setattr(Decoder, "decode", noting)
     world, orders = World(tmp_path), load.mix(20, "x")
     world.place([*load.supplies(), *orders.messages])
     read.clear()

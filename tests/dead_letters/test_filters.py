@@ -1,15 +1,15 @@
-"""Times as people write them, and whether a letter names an order."""
+"""Times as people write them, and letters that name an order."""
 
 from datetime import UTC, datetime
 
 import pytest
 
-from saga_app.dead_letters.filters import Choice, moment, names
+from saga_app.dead_letters.filters import LetterFilter, names
 from saga_app.dead_letters.format import LetterId
 from saga_app.dead_letters.letter import Letter
-from saga_app.times import written
+from saga_app.times import moment, written
 
-NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
+NOW = int(datetime(2026, 1, 31, 12, 0, tzinfo=UTC).timestamp() * 1000)
 
 
 @pytest.mark.parametrize(
@@ -74,5 +74,5 @@ def test_an_order_may_be_named_by_the_key_alone() -> None:
 
 def test_the_end_of_a_time_is_not_in_it() -> None:
     at_5 = letter(b"x")._replace(time=5)
-    assert Choice(since=5).takes(at_5, {}) and not Choice(until=5).takes(at_5, {})
-    assert Choice().is_everything and not Choice(since=0).is_everything
+    assert LetterFilter(since=5).takes(at_5, {}) and not LetterFilter(until=5).takes(at_5, {})
+    assert LetterFilter().is_everything and not LetterFilter(since=0).is_everything

@@ -1,4 +1,4 @@
-"""Dead letters: the original, why it could not be applied, and where it came from."""
+"""A dead letter has the original, the reason why it could not be applied, and its place."""
 
 from collections.abc import Sequence
 from hashlib import sha256

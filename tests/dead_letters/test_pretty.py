@@ -1,4 +1,4 @@
-"""Bytes are shown whole, in whatever form they can be shown."""
+"""Every byte of a value is shown: as JSON, as text, or as hexadecimal."""
 
 import json
 

@@ -12,8 +12,8 @@ from saga_app.settings import Settings
 from tests.live.log import until
 from tests.live.scene import Scene
 from tests.live.worker import Worker
-from tests.orderdb.copies import Process
-from tests.web.asking import Answer, Stream, ask
+from tests.orderdb.copies import CopyProcess
+from tests.web.asking import HttpResponse, Stream, ask
 
 ORDER = {"order_id": "4711", "amount": "10.00"}
 
@@ -24,7 +24,7 @@ def worker(scene: Scene) -> Iterator[Worker]:
     url = f"sqlite:///{scene.folder}/orders.db"
     worker = scene.worker("w1", SAGA_DB_URL=url).start().ready()
     settings = Settings(broker=scene.broker, app_id=scene.app_id, db_url=url)
-    with closing(Process(settings, scene.folder / "orderdb.log").start()):
+    with closing(CopyProcess(settings, scene.folder / "orderdb.log").start()):
         yield worker
 
 
@@ -32,9 +32,9 @@ def url(worker: Worker) -> str:
     return f"http://127.0.0.1:{worker.port}"
 
 
-def shown(worker: Worker, path: str, text: str, seconds: float = 30) -> Answer:
+def shown(worker: Worker, path: str, text: str, seconds: float = 30) -> HttpResponse:
     """The page, as soon as it says this."""
-    seen: list[Answer] = []
+    seen: list[HttpResponse] = []
 
     def says() -> bool:
         seen[:] = [ask(url(worker), path)]

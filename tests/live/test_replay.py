@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from saga_app import topics
 from saga_app.commands import main
 from saga_app.kafka.headers import SENT_ON
-from saga_app.local.follow import COMPLETED, Follower
+from saga_app.local.endings import COMPLETED, EndingsReader
 from tests.live.log import until
 from tests.live.scene import TABLES, Scene
 
@@ -54,7 +54,7 @@ def ended(scene: Scene, order_id: str) -> str:
 @pytest.mark.promise("a dead letter sent again")
 def test_a_bad_order_is_corrected_and_completes(scene: Scene, saga: Saga) -> None:
     """Whoever follows the topics sees one letter and one ending: the note of the replay is neither."""
-    follower = Follower({"bootstrap.servers": scene.broker}, topics.DEFAULT_PARTITIONS)
+    follower = EndingsReader({"bootstrap.servers": scene.broker}, topics.DEFAULT_PARTITIONS)
     scene.worker("w1").start().ready()
     scene.shop.raw(topics.CHECKOUT, b'{"order_id": "fixed", "amount": "5,00"}', b"fixed")
     scene.shop.flush()

@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient
 from saga_app import topics
 from saga_app.engine.exits import Exit
 from saga_app.kafka import topic_admin
-from saga_app.kafka.retries import patiently
+from saga_app.kafka.retries import with_retries
 from saga_app.local.broker import Broker
 from saga_app.local.cluster import Cluster
 from saga_app.settings import Settings
@@ -70,13 +70,13 @@ class Brokers:
             asked = admin.describe_consumer_groups([self._group], request_timeout=15)
             return int(asked[self._group].result().coordinator.port)
 
-        port = patiently(admin, ask, 60)
+        port = with_retries(admin, ask, 60)
         return next(each for each in self._cluster.brokers if each.address.endswith(f":{port}"))
 
     def leads(self, broker: Broker) -> bool:
         """Whether it leads a partition of an inbox."""
         # It may be the frozen one that is asked.
-        asked = patiently(self._admin, lambda: self._admin.list_topics(timeout=10), 60)
+        asked = with_retries(self._admin, lambda: self._admin.list_topics(timeout=10), 60)
         found = asked.topics[topics.PAYMENT].partitions.values()
         return self._cluster.brokers.index(broker) + 1 in {partition.leader for partition in found}
 

@@ -1,23 +1,22 @@
-"""Batches for a database without Kafka: messages, and a database that takes them."""
+"""Batches without Kafka: messages, and an order database that takes them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from saga_app.orderdb import schema
-from saga_app.orderdb.copy.batch import Entries
-from saga_app.orderdb.copy.mapping import readers
+from saga_app.orderdb.copy.batch import RowBatch
 from saga_app.orderdb.copy.sink import Sink
-from saga_app.orderdb.copy.source_topics import Origin
+from saga_app.orderdb.copy.source_topics import SourceTopics, row_mappers
 from saga_app.orderdb.database import Database
 from saga_app.settings import Settings
 from tests.orderdb.copies import rows
 
-READERS = readers("saga")
-ORIGIN = Origin("saga", "cluster", {topic: f"id of {topic}" for topic in READERS}, [])
+READERS = row_mappers("saga")
+SOURCE = SourceTopics("saga", "cluster", {topic: f"id of {topic}" for topic in READERS}, [])
 
 
-class Message:
+class FakeMessage:
     """A record as confluent-kafka gives it."""
 
     def __init__(
@@ -53,15 +52,15 @@ class Message:
         return self._all[5]
 
 
-def entries(*messages: Message) -> Entries:
-    found = Entries()
+def batch(*messages: FakeMessage) -> RowBatch:
+    found = RowBatch()
     for message in messages:
         READERS[message.topic()](found, message)
     return found
 
 
-class Book:
-    """A database and its writing side, for one line each."""
+class OrderCopy:
+    """An order database of a test, and the sink that writes to it."""
 
     def __init__(self, url: str) -> None:
         self.settings = Settings(db_url=url)
@@ -69,7 +68,7 @@ class Book:
         self.database = Database(url)
         self.sink = Sink(self.database)
         self.run(self.database.make)
-        self.batches = self.run(self.sink.begin, ORIGIN).batches
+        self.batches = self.run(self.sink.begin, SOURCE).batches
 
     def run(self, work: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
         async def call() -> Any:
@@ -77,10 +76,10 @@ class Book:
 
         return self._runner.run(call())
 
-    def write(self, *messages: Message) -> None:
-        """One batch."""
+    def write(self, *messages: FakeMessage) -> None:
+        """Writes one batch."""
         reached = {(each.topic(), each.partition()): each.offset() + 1 for each in messages}
-        self.batches = self.run(self.sink.write, entries(*messages), reached, ORIGIN, self.batches)
+        self.batches = self.run(self.sink.write, batch(*messages), reached, SOURCE, self.batches)
 
     def order(self) -> dict[str, Any]:
         (found,) = rows(self.settings, schema.orders)

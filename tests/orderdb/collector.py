@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 
-class Span(NamedTuple):
+class CollectedSpan(NamedTuple):
     """Ids in hexadecimal, `parent` empty where there is none; times in milliseconds."""
 
     trace: str
@@ -22,16 +22,16 @@ class Span(NamedTuple):
 
 
 class Collector:
-    """What has come."""
+    """The spans that have come; with another `status` it takes none."""
 
     def __init__(self) -> None:
-        self.spans: list[Span] = []
+        self.spans: list[CollectedSpan] = []
         self.status = 200
         self.url = ""
 
-    def traces(self) -> dict[str, list[Span]]:
+    def traces(self) -> dict[str, list[CollectedSpan]]:
         """The spans of each order, by its id."""
-        found: dict[str, list[Span]] = {}
+        found: dict[str, list[CollectedSpan]] = {}
         for span in self.spans:
             found.setdefault(span.told["saga.order_id"], []).append(span)
         return found
@@ -51,7 +51,7 @@ def collecting() -> Iterator[Collector]:
             self.end_headers()
 
         def log_message(self, *words: Any) -> None:
-            """Nothing."""
+            """Logs nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     collector.url = f"http://127.0.0.1:{server.server_port}/v1/traces"
@@ -65,12 +65,12 @@ def collecting() -> Iterator[Collector]:
         thread.join(10)
 
 
-def _spans(body: bytes) -> Iterator[Span]:
+def _spans(body: bytes) -> Iterator[CollectedSpan]:
     for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
         for scope in resource.scope_spans:
             for span in scope.spans:
                 told = {each.key: _value(each.value) for each in span.attributes}
-                yield Span(
+                yield CollectedSpan(
                     span.trace_id.hex(),
                     span.span_id.hex(),
                     span.parent_span_id.hex(),

@@ -1,4 +1,4 @@
-"""Databases, each empty and a test's own, and topics that a real worker has filled."""
+"""An empty database for each test, of each kind, and topics that a real worker has filled."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -9,7 +9,7 @@ import pytest
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
 from tests.live.scene import Scene, clear
-from tests.orderdb.batches import Book
+from tests.orderdb.batches import OrderCopy
 from tests.orderdb.filled import fill
 from tests.orderdb.postgres import MISSING, Postgres, binaries, server
 
@@ -34,11 +34,11 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def book(url: str) -> Iterator[Book]:
-    """A database that takes batches without Kafka."""
-    book = Book(url)
-    yield book
-    book.close()
+def copy(url: str) -> Iterator[OrderCopy]:
+    """An order database that takes batches without Kafka."""
+    copy = OrderCopy(url)
+    yield copy
+    copy.close()
 
 
 @pytest.fixture(scope="session")
@@ -54,13 +54,13 @@ def _filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 @pytest.fixture
 def filled(_filled: Scene, url: str) -> Settings:
-    """Topics with all kinds of orders and dead letters, which nobody writes to any more; and an empty database."""
+    """Topics with all kinds of orders and dead letters, to which nobody writes any more, and an empty database."""
     return Settings(broker=_filled.broker, app_id=_filled.app_id, db_url=url)
 
 
 @pytest.fixture
 def shop(_filled: Scene) -> Scene:
-    """The same topics, for those who want to read them in another way, or need no database of each kind."""
+    """The same topics, for tests that read them in another way, or need no database of each kind."""
     return _filled
 
 
@@ -68,7 +68,7 @@ def shop(_filled: Scene) -> Scene:
 def scene(kafka: Broker, tmp_path: Path) -> Iterator[Scene]:
     """Fresh, empty topics of the test's own."""
     clear(kafka.address)
-    scene = Scene(kafka.address, tmp_path, f"book-{next(_numbers)}")
+    scene = Scene(kafka.address, tmp_path, f"copy-{next(_numbers)}")
     try:
         yield scene
     finally:

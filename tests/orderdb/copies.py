@@ -1,4 +1,4 @@
-"""The order database as tests look at it: copied in this process or another, and read whole."""
+"""Copies topics to the order database, in this process or another, and reads the whole database."""
 
 import asyncio
 import subprocess
@@ -13,18 +13,18 @@ from sqlalchemy import select
 
 from saga_app.orderdb import schema
 from saga_app.orderdb.copy import source
-from saga_app.orderdb.copy.projector import Follower
+from saga_app.orderdb.copy.projector import Projector
 from saga_app.orderdb.copy.sink import Sink
+from saga_app.orderdb.copy.source_topics import SourceAdmin
 from saga_app.orderdb.database import Database
-from saga_app.orderdb.queries import lag, orders
-from saga_app.orderdb.queries.orders import asked
+from saga_app.orderdb.queries.reading import ask, positions
 from saga_app.settings import Settings
 from tests.live.worker import ROOT, environment
 from tests.support.ports import free_port
 
 #: `saga` with so many records to a batch.
 _MAIN = """
-from saga_app.orderdb import feed
+from saga_app.orderdb.copy import source
 source.MOST_RECORDS = {records}
 source._AT_A_TIME = min(source._AT_A_TIME, {records})
 from saga_app.commands import main
@@ -33,15 +33,15 @@ main()
 Rows = list[tuple[Any, ...]]
 
 
-def copy(settings: Settings, say: Callable[[str], None] = lambda words: None) -> int:
-    """Copies to the end, in this process; how many records."""
+def copy(settings: Settings, report: Callable[[str], None] = lambda text: None) -> int:
+    """Copies to the end, in this process; returns the number of records."""
 
     async def run() -> int:
         database = Database(settings.db_url)
         try:
-            follower = Follower(settings, database, say)
-            await follower.run(asyncio.Event(), once=True)
-            return follower.records
+            projector = Projector(settings, database, report)
+            await projector.run(asyncio.Event(), once=True)
+            return projector.records
         finally:
             await database.close()
 
@@ -60,7 +60,7 @@ def empty(settings: Settings) -> None:
 
 
 def contents(settings: Settings) -> dict[str, Rows]:
-    """Every row of every table, and how far each partition was copied."""
+    """Every row of every table, and the position of the copy in each partition."""
 
     async def read(connection: Any) -> dict[str, Rows]:
         found = {}
@@ -69,7 +69,7 @@ def contents(settings: Settings) -> dict[str, Rows]:
             found[table.name] = sorted((tuple(row) for row in rows), key=repr)
         return found
 
-    return asyncio.run(asked(settings, read))
+    return asyncio.run(ask(settings, read))
 
 
 def rows(settings: Settings, table: Any) -> list[dict[str, Any]]:
@@ -78,28 +78,28 @@ def rows(settings: Settings, table: Any) -> list[dict[str, Any]]:
     async def read(connection: Any) -> list[dict[str, Any]]:
         return [dict(row) for row in (await connection.execute(select(table))).mappings()]
 
-    return asyncio.run(asked(settings, read))
+    return asyncio.run(ask(settings, read))
 
 
 def copied(settings: Settings) -> int:
-    """How many records the database says it has."""
-    return sum(asyncio.run(asked(settings, orders.progress)).values())
+    """The number of records that are copied, by the positions in the database."""
+    return sum(asyncio.run(ask(settings, positions)).values())
 
 
-class Process:
+class CopyProcess:
     """`saga orderdb run` as people start it; ended by its own pid only."""
 
     def __init__(
-        self, settings: Settings, log: Path, *words: str, records: int = source.MOST_RECORDS
+        self, settings: Settings, log: Path, *arguments: str, records: int = source.MOST_RECORDS
     ) -> None:
         self.settings = settings
         self.log = log
-        self._words = [sys.executable, "-c", _MAIN.format(records=records), *(words or ("orderdb",))]
+        self._words = [sys.executable, "-c", _MAIN.format(records=records), *(arguments or ("orderdb",))]
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> "Process":
-        """Does not wait."""
-        given = {
+    def start(self) -> "CopyProcess":
+        """Starts the process and does not wait."""
+        variables = {
             "SAGA_APP_ID": self.settings.app_id,
             "SAGA_DB_URL": self.settings.db_url,
             "SAGA_ORDER_RETENTION": self.settings.order_retention_text,
@@ -107,7 +107,7 @@ class Process:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._words,
-                env=environment(self.settings.broker, self.log.parent / "nothing", free_port(), **given),
+                env=environment(self.settings.broker, self.log.parent / "nothing", free_port(), **variables),
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -122,28 +122,28 @@ class Process:
         return self._process
 
     def text(self) -> str:
-        """All that it has said."""
+        """Its whole output."""
         return self.log.read_text("utf-8", errors="replace")
 
-    def wait_for(self, words: str, seconds: float = 30) -> None:
-        """Until it has said this."""
+    def wait_for(self, text: str, seconds: float = 30) -> None:
+        """Waits until its output has this text."""
         end = time.monotonic() + seconds
-        while words not in self.text():
+        while text not in self.text():
             assert self.process.poll() is None and time.monotonic() < end, self.text()
             time.sleep(0.05)
 
     def kill(self) -> None:
-        """kill -9."""
+        """Ends it with SIGKILL."""
         self.process.kill()
         self.process.wait(10)
 
     def end(self, seconds: float = 20) -> int:
-        """SIGTERM; the exit code."""
+        """Ends it with SIGTERM; returns the exit code."""
         self.process.terminate()
         return self.process.wait(seconds)
 
     def done(self, seconds: float = 90) -> int:
-        """Waits until it ends by itself; the exit code."""
+        """Waits until it ends by itself; returns the exit code."""
         return self.process.wait(seconds)
 
     def close(self) -> None:
@@ -152,12 +152,12 @@ class Process:
 
 
 def until_copied(settings: Settings, seconds: float = 60) -> None:
-    """Until the database has everything that is in the topics."""
+    """Waits until the database has every record of the topics."""
     end = time.monotonic() + seconds
     last: Any = None
     while time.monotonic() < end:
         with suppress(Exception):
-            last = lag.behind(settings, asyncio.run(asked(settings, orders.progress)))
+            last = SourceAdmin(settings).lag(asyncio.run(ask(settings, positions)))
             if not any(last.values()):
                 return
         time.sleep(0.1)

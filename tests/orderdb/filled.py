@@ -1,4 +1,4 @@
-"""What happened in the shop of these tests: every kind of ending, and every kind of bad input."""
+"""The topics of these tests: orders with every kind of ending, and every kind of bad input."""
 
 import json
 
@@ -10,7 +10,7 @@ from tests.live.orders import orders, supplies
 from tests.live.scene import Scene
 
 ORDERS = 400
-#: In a text of people's: what SQL, a terminal, a page or a database could stumble over.
+#: A text with which SQL, a terminal, a page or a database could have trouble.
 HOSTILE = "Robert'); DROP TABLE orders;-- \x00 \x1b[2J \u202e <script> %s {0} $1 :q ? \U0001f4a3 \\"
 #: The same as the name of a header, which cannot hold a NUL.
 NAME = HOSTILE.replace("\x00", "")
@@ -46,7 +46,7 @@ def fill(scene: Scene) -> None:
 
 
 def _mark(scene: Scene) -> None:
-    """As if somebody had sent a letter again; and a record that nobody of ours wrote."""
+    """Writes a marker, as if somebody had replayed a letter, and a foreign record."""
     producer = Producer({"bootstrap.servers": scene.broker})
     record = marker(LetterId(topics.CHECKOUT, 1, 2), 0, b"{}", [LetterId(topics.CHECKOUT, 1, 900)])
     producer.produce(record.topic, record.value, record.key, 0, headers=list(record.headers))

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests: a server of our own on loopback, from the distribution's package."""
+"""A real PostgreSQL for tests: its own server on loopback, from the distribution's package."""
 
 import ctypes
 import os
@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 
 from tests.support.ports import free_port
 
-#: What to do where there is none.
+#: The reason for a skip, and what to do.
 MISSING = "no PostgreSQL server here; install one: apt-get install -y --no-install-recommends postgresql"
 CONFIG: Final = {
     "listen_addresses": "127.0.0.1",
@@ -53,7 +53,7 @@ def _owner() -> dict[str, Any]:
 
 
 class Postgres:
-    """One server in a folder that its own user can reach."""
+    """One server, with its data in a folder that its user can reach."""
 
     def __init__(self, folder: Path, config: Mapping[str, str] = CONFIG) -> None:
         bin_folder = binaries()
@@ -129,19 +129,19 @@ class Postgres:
         )
 
     def _environment(self) -> dict[str, str]:
-        """PG... of the caller's own would lead elsewhere."""
+        """The environment without PG... variables, which could name another server."""
         return {name: value for name, value in os.environ.items() if not name.startswith("PG")}
 
 
 def _ends_with_its_parent() -> None:
-    """Of a test run that is killed no server must be left."""
+    """Ends the server with the test run, also if that is killed."""
     if sys.platform == "linux":
         set_death_signal = 1
         ctypes.CDLL(None).prctl(set_death_signal, signal.SIGQUIT)
 
 
 def server(config: Mapping[str, str] = CONFIG, parent: str | None = None) -> Iterator[Postgres]:
-    """A running server, gone afterwards. (Its user cannot reach into pytest's folders.)"""
+    """A running server, which is removed afterwards. Its user cannot reach into pytest's folders."""
     with tempfile.TemporaryDirectory(prefix="saga-postgres-", dir=parent) as folder:
         postgres = Postgres(Path(folder), config)
         try:

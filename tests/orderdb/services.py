@@ -1,4 +1,4 @@
-"""The four services without Kafka, and the records and rows that they would have written: for the order database."""
+"""The four services without Kafka: they decide records, and return the messages that a worker would have written."""
 
 from collections import Counter, deque
 from collections.abc import Collection
@@ -9,13 +9,13 @@ from saga_app.core.errors import Rejected
 from saga_app.core.records import Record
 from saga_app.dead_letters import format as letter_format
 from saga_app.kafka import messages
-from tests.orderdb.batches import Message
+from tests.orderdb.batches import FakeMessage
 from tests.simulation.services import DECIDERS
 from tests.support.given import BEGINNING, SECOND, Tables
 
 
 class Services:
-    """Each decides at once what comes to its inbox; those of `silent` inboxes decide nothing. One partition each.
+    """Each service decides its inbox at once; services with a `silent` inbox decide nothing. One partition each.
 
     From one record to the next, whatever its inbox, a second passes.
     """
@@ -26,14 +26,14 @@ class Services:
         self._rows = {topic: Tables(decider) for topic, decider in DECIDERS.items()}
         self._offsets: Counter[str] = Counter()
         self._on_its_way: deque[Record] = deque()
-        self._written: list[Message] = []
+        self._written: list[FakeMessage] = []
 
     def set_clock(self, time: int) -> None:
-        """The next record is sent then, in milliseconds."""
+        """Sets the time of the next record, in milliseconds."""
         self._beginning = time - self._offsets.total() * SECOND
 
-    def send(self, *records: Record) -> list[Message]:
-        """The records, one after the other with all that follows from it; what was written to topics meanwhile."""
+    def send(self, *records: Record) -> list[FakeMessage]:
+        """Decides each record with everything that follows from it; returns all messages that were written."""
         self._written = []
         for record in records:
             self._on_its_way.append(record)
@@ -46,7 +46,7 @@ class Services:
         at = Position(self._offsets[topic], self._beginning + self._offsets.total() * SECOND)
         self._offsets[topic] += 1
         message = messages.Message(at.offset, at.time, topics.key_of(record).encode(), wire.encode(record))
-        self._written.append(Message(topic, at.offset, message.value, message.key or b"", at.time))
+        self._written.append(FakeMessage(topic, at.offset, message.value, message.key or b"", at.time))
         if topic in self.silent:
             return
         try:
@@ -54,7 +54,7 @@ class Services:
         except Rejected as rejection:
             letter = letter_format.dead_letter(topic, 3, message, rejection)
             self._written.append(
-                Message(letter.topic, at.offset, letter.value, letter.key or b"", at.time, letter.headers)
+                FakeMessage(letter.topic, at.offset, letter.value, letter.key or b"", at.time, letter.headers)
             )
 
     def _decide(self, record: Record, topic: str, at: Position) -> None:
@@ -64,5 +64,7 @@ class Services:
         rows.put(puts)
         for put in puts:
             changelog = topics.changelog("saga", put.table)
-            self._written.append(Message(changelog, at.offset, put.row.encode(), put.key.encode(), at.time))
+            self._written.append(
+                FakeMessage(changelog, at.offset, put.row.encode(), put.key.encode(), at.time)
+            )
         self._on_its_way.extend(decision.sends)

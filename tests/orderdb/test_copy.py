@@ -15,7 +15,7 @@ from saga_app.settings import Settings
 from tests.live.ledger import JOURNALS
 from tests.live.log import until
 from tests.live.scene import Scene
-from tests.orderdb.copies import Process, contents, copied, copy, empty, rows
+from tests.orderdb.copies import CopyProcess, contents, copied, copy, empty, rows
 from tests.orderdb.filled import CARD, HOSTILE, NAME, ORDERS
 
 STEPS = {"payment": "payments", "inventory": "reservations", "shipping": "shipments"}
@@ -118,10 +118,10 @@ def test_an_emptied_database_becomes_the_same_again(filled: Settings):
 def test_a_rebuild_while_another_process_copies_ends_with_the_same(filled: Settings, tmp_path: Path):
     copy(filled)
     before = contents(filled)
-    running = Process(filled, tmp_path / "running").start()
+    running = CopyProcess(filled, tmp_path / "running").start()
     try:
         running.wait_for("copying")
-        rebuild = Process(filled, tmp_path / "rebuild", "orderdb rebuild").start()
+        rebuild = CopyProcess(filled, tmp_path / "rebuild", "orderdb rebuild").start()
         assert rebuild.done() == 0, rebuild.text()
         assert contents(filled) == before
         assert running.end() == 0, running.text()
@@ -129,16 +129,17 @@ def test_a_rebuild_while_another_process_copies_ends_with_the_same(filled: Setti
         running.close()
 
 
+@pytest.mark.slow("four more processes")
 def test_an_archive_is_emptied_only_by_force(filled: Settings, tmp_path: Path):
     """Rows of orders that ended long enough ago may be nowhere else."""
     copy(filled)
     before = contents(filled)
     settings = replace(filled, order_retention_text="1s")
-    refused = Process(settings, tmp_path / "refused", "orderdb rebuild").start()
+    refused = CopyProcess(settings, tmp_path / "refused", "orderdb rebuild").start()
     assert refused.done() != 0
     assert f"{ORDERS} of its orders ended longer ago" in refused.text() and "--force" in refused.text()
     assert contents(filled) == before
-    forced = Process(settings, tmp_path / "forced", "orderdb rebuild", "--force").start()
+    forced = CopyProcess(settings, tmp_path / "forced", "orderdb rebuild", "--force").start()
     assert forced.done() == 0, forced.text()
     assert contents(filled) == before
 
@@ -154,7 +155,7 @@ def test_killed_at_any_moment_it_ends_with_the_same(filled: Settings, tmp_path: 
     empty(filled)
     progress = []
     for number, enough in enumerate(sorted(random.Random(1).sample(range(everything * 3 // 4), 5))):
-        process = Process(filled, tmp_path / f"log-{number}", records=10).start()
+        process = CopyProcess(filled, tmp_path / f"log-{number}", records=10).start()
         process.wait_for("copying")
         until(partial(has_copied, filled, enough), 30, process.text)
         process.kill()

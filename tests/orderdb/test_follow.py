@@ -1,4 +1,4 @@
-"""Commands beside a real worker and a real copy: following an order, watching all, and the walk of the how-to."""
+"""Commands beside a real worker and a real copy: they follow an order, watch all, and run the how-to's commands."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from saga_app.settings import Settings
 from tests.commands.terminal import PROGRAM
 from tests.live.scene import Scene
 from tests.live.worker import environment
-from tests.orderdb.copies import Process, until_copied
+from tests.orderdb.copies import CopyProcess, until_copied
 from tests.support.blocks import blocks
 from tests.support.ports import free_port
 
@@ -22,8 +22,8 @@ BLOCKS = blocks("docs/how-to/find-an-order.md")
 pytestmark = [pytest.mark.live, pytest.mark.slow("a worker, a copy and six commands that watch them")]
 
 
-class Town:
-    """A worker, and a process that copies what it does."""
+class CopiedScene:
+    """The topics of a scene, and a process that copies them."""
 
     def __init__(self, scene: Scene, folder: Path) -> None:
         self.scene = scene
@@ -35,7 +35,7 @@ class Town:
             **environment(scene.broker, folder / "none", free_port(), **given),
             "PATH": f"{Path(PROGRAM[0]).parent}:{os.environ['PATH']}",
         }
-        self.copying = Process(self.settings, folder / "orderdb.log").start()
+        self.copying = CopyProcess(self.settings, folder / "orderdb.log").start()
         self.copying.wait_for("copying")
         until_copied(self.settings)
 
@@ -45,13 +45,13 @@ class Town:
 
 
 @pytest.fixture
-def town(scene: Scene, tmp_path: Path) -> Iterator[Town]:
-    town = Town(scene, tmp_path)
+def town(scene: Scene, tmp_path: Path) -> Iterator[CopiedScene]:
+    town = CopiedScene(scene, tmp_path)
     yield town
     town.copying.close()
 
 
-def test_orders_are_followed_from_before_they_are_placed_until_they_end(town: Town):
+def test_orders_are_followed_from_before_they_are_placed_until_they_end(town: CopiedScene):
     watching = town.ask("watch", "--json", "--every", "0.2")
     good, bad = town.ask("order", "4711", "--follow"), town.ask("order", "4712", "--follow", "--json")
     try:
@@ -79,7 +79,7 @@ def test_orders_are_followed_from_before_they_are_placed_until_they_end(town: To
             each.communicate()
 
 
-def test_the_walk_of_the_how_to_does_what_it_says(town: Town):
+def test_the_walk_of_the_how_to_does_what_it_says(town: CopiedScene):
     town.scene.shop.send([{"order_id": "4711", "amount": "5"}, {"order_id": "4711", "amount": "6"}])
     worker = town.scene.worker("w1").start()
     town.scene.endings.wait_for(1, 90)

@@ -1,4 +1,4 @@
-"""What became of the orders of the last minutes, from a real database of each kind."""
+"""Queries about the orders of the last minutes, on a real database of each kind."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 from saga_app import topics
 from saga_app.orderdb.queries import recent as module
 from saga_app.orderdb.queries.recent import MINUTE, MINUTES, Recent, recent
-from tests.orderdb.batches import Book
+from tests.orderdb.batches import OrderCopy
 from tests.orderdb.services import Services
 from tests.support.examples import placed
 
@@ -16,33 +16,33 @@ BEGINS = 28_333_333 * MINUTE
 NOW = BEGINS + (MINUTES - 1) * MINUTE + 12_345
 
 
-class Shop:
-    def __init__(self, book: Book) -> None:
-        self.book = book
+class RecentShop:
+    def __init__(self, copy: OrderCopy) -> None:
+        self.copy = copy
         self.services = Services()
 
     def at(self, time: int, *records: Any, silent: str = "") -> None:
-        """All of them were placed at this time, and what followed took a second for each record."""
+        """Places all orders at this time; each record that follows takes a second."""
         self.services.silent = {silent}
         for record in records:
             self.services.set_clock(time)
-            self.book.write(*self.services.send(record))
+            self.copy.write(*self.services.send(record))
 
     def told(self) -> Recent:
         async def ask() -> Recent:
-            async with self.book.database.transaction() as connection:
+            async with self.copy.database.transaction() as connection:
                 return await recent(connection, NOW)
 
-        found: Recent = self.book.run(ask)
+        found: Recent = self.copy.run(ask)
         return found
 
 
 @pytest.fixture
-def shop(book: Book) -> Shop:
-    return Shop(book)
+def shop(copy: OrderCopy) -> RecentShop:
+    return RecentShop(copy)
 
 
-def test_orders_are_counted_by_the_minute_in_which_they_were_placed(shop: Shop) -> None:
+def test_orders_are_counted_by_the_minute_in_which_they_were_placed(shop: RecentShop) -> None:
     shop.at(BEGINS - 1, placed("before"))
     shop.at(BEGINS, placed("a", "3.00"), placed("b", "2000.00"))
     shop.at(BEGINS + MINUTE - 1, placed("c", "3.00"))
@@ -56,7 +56,7 @@ def test_orders_are_counted_by_the_minute_in_which_they_were_placed(shop: Shop) 
     assert dict(found.reasons) == {"over_limit": 1}
 
 
-def test_durations_are_told_of_those_that_ended(shop: Shop) -> None:
+def test_durations_are_told_of_those_that_ended(shop: RecentShop) -> None:
     assert shop.told().within(50) is None
     shop.at(BEGINS, *(placed(f"refused-{number}", "2000.00") for number in range(3)), placed("done"))
     shop.at(BEGINS, placed("waits"), silent=topics.PAYMENT)
@@ -66,7 +66,7 @@ def test_durations_are_told_of_those_that_ended(shop: Shop) -> None:
 
 
 def test_no_more_orders_are_looked_at_than_can_be_in_a_moment(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    shop: RecentShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop.at(BEGINS, placed("old"))
     shop.at(BEGINS + MINUTE, placed("a"), placed("b"))

@@ -1,4 +1,4 @@
-"""What a batch does to a real database of each kind; no Kafka here."""
+"""Batches that are written to a real database of each kind, without Kafka."""
 
 from decimal import Decimal
 
@@ -14,9 +14,9 @@ from saga_app.dead_letters import format as letter_format
 from saga_app.kafka import messages
 from saga_app.orderdb import schema
 from saga_app.orderdb.copy.sink import Overtaken
-from saga_app.orderdb.copy.source_topics import Origin
+from saga_app.orderdb.copy.source_topics import SourceTopics
 from saga_app.orderdb.database import DatabaseWrong, is_down
-from tests.orderdb.batches import ORIGIN, Book, Message, entries
+from tests.orderdb.batches import SOURCE, FakeMessage, OrderCopy, batch
 from tests.orderdb.copies import contents, rows
 from tests.support.examples import cancelled, order, placed
 
@@ -25,131 +25,131 @@ ORDERS, ACCOUNTS, PAYMENTS = (f"saga-{table}-changelog" for table in ("orders", 
 
 def row(
     version: int, status: Status = Status.OPEN, since: int = 5_000, ended_at: int | None = None
-) -> Message:
+) -> FakeMessage:
     """An order's row."""
     encoded = OrderRow(version, status, 7, 0, since, order(lines=[("MUG", 2)]).canonical, ended_at).encode()
-    return Message(ORDERS, version, encoded, b"o1")
+    return FakeMessage(ORDERS, version, encoded, b"o1")
 
 
-def event(offset: int, record: Record, time: int = 0) -> Message:
-    return Message(topics.CHECKOUT, offset, wire.encode(record), time=time)
+def event(offset: int, record: Record, time: int = 0) -> FakeMessage:
+    return FakeMessage(topics.CHECKOUT, offset, wire.encode(record), time=time)
 
 
-def letter(offset: int, time: int) -> Message:
+def letter(offset: int, time: int) -> FakeMessage:
     original = messages.Message(9, 8, b"key", b"value\x00")
     headers = letter_format.dead_letter(
         topics.PAYMENT, 2, original, Rejected(Fault.INVALID, "a\x00b")
     ).headers
-    return Message(topics.DEAD_LETTERS, offset, b"value\x00", b"key", time, headers)
+    return FakeMessage(topics.DEAD_LETTERS, offset, b"value\x00", b"key", time, headers)
 
 
-def test_a_repeated_batch_changes_nothing(book: Book):
+def test_a_repeated_batch_changes_nothing(copy: OrderCopy):
     batch = (row(7), event(7, placed()), letter(0, 99))
-    book.write(*batch)
-    before = contents(book.settings)
-    book.write(*batch)
-    assert contents(book.settings) == before
+    copy.write(*batch)
+    before = contents(copy.settings)
+    copy.write(*batch)
+    assert contents(copy.settings) == before
 
 
-def test_an_older_row_never_replaces_a_newer_one(book: Book):
-    book.write(row(9, Status.COMPLETED))
-    book.write(row(7))
-    assert (book.order()["version"], book.order()["status"]) == (9, "COMPLETED")
-    book.write(row(12, Status.CANCELLED), row(8))
-    assert (book.order()["version"], book.order()["status"]) == (12, "CANCELLED")
+def test_an_older_row_never_replaces_a_newer_one(copy: OrderCopy):
+    copy.write(row(9, Status.COMPLETED))
+    copy.write(row(7))
+    assert (copy.order()["version"], copy.order()["status"]) == (9, "COMPLETED")
+    copy.write(row(12, Status.CANCELLED), row(8))
+    assert (copy.order()["version"], copy.order()["status"]) == (12, "CANCELLED")
 
 
-def test_an_evicted_order_stays_as_it_was(book: Book):
-    book.write(row(9, Status.COMPLETED))
-    before = contents(book.settings)
+def test_an_evicted_order_stays_as_it_was(copy: OrderCopy):
+    copy.write(row(9, Status.COMPLETED))
+    before = contents(copy.settings)
     small = ClosedOrder(20, Status.COMPLETED, "3:0", "digest").encode()
     closed = ClosedSegments(20, "3:0", ("o1",), first_segment=0, closed_at=1).encode()
-    book.write(
-        Message(ORDERS, 20, small, b"o1"),
-        Message(ORDERS, 21, closed, b"closed:1"),
-        Message(ORDERS, 22, LowWatermark(20, 1).encode(), b"low_watermark:3"),
-        Message(ORDERS, 23, None, b"o1"),
-        Message(PAYMENTS, 5, Total(20, Decimal("-1.00")).encode(), b"evicted:c1:GBP"),
-        Message(PAYMENTS, 6, None, b"o1"),
+    copy.write(
+        FakeMessage(ORDERS, 20, small, b"o1"),
+        FakeMessage(ORDERS, 21, closed, b"closed:1"),
+        FakeMessage(ORDERS, 22, LowWatermark(20, 1).encode(), b"low_watermark:3"),
+        FakeMessage(ORDERS, 23, None, b"o1"),
+        FakeMessage(PAYMENTS, 5, Total(20, Decimal("-1.00")).encode(), b"evicted:c1:GBP"),
+        FakeMessage(PAYMENTS, 6, None, b"o1"),
     )
-    assert {name: rows for name, rows in contents(book.settings).items() if name != "copied"} == {
+    assert {name: rows for name, rows in contents(copy.settings).items() if name != "copied"} == {
         name: rows for name, rows in before.items() if name != "copied"
     }
 
 
-def test_an_order_gets_its_time_from_the_record_that_placed_it_whatever_is_copied_first(book: Book):
-    book.write(row(9, Status.COMPLETED, since=9_000))
-    assert book.order()["placed_at"] == 9_000
-    book.write(event(7, placed(), time=6_999))
-    assert book.order()["placed_at"] == 6_999
-    book.write(row(11, Status.COMPLETED, since=12_000), event(8, placed(), time=8_888))
-    assert book.order()["placed_at"] == 6_999
+def test_an_order_gets_its_time_from_the_record_that_placed_it_whatever_is_copied_first(copy: OrderCopy):
+    copy.write(row(9, Status.COMPLETED, since=9_000))
+    assert copy.order()["placed_at"] == 9_000
+    copy.write(event(7, placed(), time=6_999))
+    assert copy.order()["placed_at"] == 6_999
+    copy.write(row(11, Status.COMPLETED, since=12_000), event(8, placed(), time=8_888))
+    assert copy.order()["placed_at"] == 6_999
 
 
-def test_rows_and_offsets_are_written_together_or_not_at_all(book: Book):
-    before = contents(book.settings)
-    broken = entries(row(7), event(8, placed()))
+def test_rows_and_offsets_are_written_together_or_not_at_all(copy: OrderCopy):
+    before = contents(copy.settings)
+    broken = batch(row(7), event(8, placed()))
     broken.tables[schema.order_events][topics.CHECKOUT, 3, 8]["order_id"] = None
     with pytest.raises(IntegrityError) as error:
-        book.run(book.sink.write, broken, {(ORDERS, 3): 8}, ORIGIN, book.batches)
+        copy.run(copy.sink.write, broken, {(ORDERS, 3): 8}, SOURCE, copy.batches)
     assert not is_down(error.value)
-    assert contents(book.settings) == before
+    assert contents(copy.settings) == before
 
 
-def test_of_two_writers_the_second_writes_nothing(book: Book):
-    other = book.run(book.sink.begin, ORIGIN).batches
-    book.write(row(7))
-    before = contents(book.settings)
+def test_of_two_writers_the_second_writes_nothing(copy: OrderCopy):
+    other = copy.run(copy.sink.begin, SOURCE).batches
+    copy.write(row(7))
+    before = contents(copy.settings)
     with pytest.raises(Overtaken):
-        book.run(book.sink.write, entries(row(9)), {(ORDERS, 3): 10}, ORIGIN, other)
-    assert contents(book.settings) == before
-    assert book.run(book.sink.begin, ORIGIN).next == {(ORDERS, 3): 8}
+        copy.run(copy.sink.write, batch(row(9)), {(ORDERS, 3): 10}, SOURCE, other)
+    assert contents(copy.settings) == before
+    assert copy.run(copy.sink.begin, SOURCE).next == {(ORDERS, 3): 8}
 
 
-def test_a_writer_does_not_go_on_after_the_database_was_emptied(book: Book):
-    book.write(row(7))
-    book.run(book.sink.empty)
+def test_a_writer_does_not_go_on_after_the_database_was_emptied(copy: OrderCopy):
+    copy.write(row(7))
+    copy.run(copy.sink.empty)
     with pytest.raises(Overtaken):
-        book.write(row(9))
-    assert not any(contents(book.settings).values())
+        copy.write(row(9))
+    assert not any(contents(copy.settings).values())
 
 
-def test_what_may_be_nowhere_else_is_not_removed(book: Book):
-    book.write(row(9, Status.COMPLETED, ended_at=5_000))
-    before = contents(book.settings)
+def test_what_may_be_nowhere_else_is_not_removed(copy: OrderCopy):
+    copy.write(row(9, Status.COMPLETED, ended_at=5_000))
+    before = contents(copy.settings)
     with pytest.raises(DatabaseWrong, match="1 of its orders ended"):
-        book.run(book.sink.empty, 5_001)
-    assert contents(book.settings) == before
-    book.run(book.sink.empty, 5_000)
-    assert not any(contents(book.settings).values())
+        copy.run(copy.sink.empty, 5_001)
+    assert contents(copy.settings) == before
+    copy.run(copy.sink.empty, 5_000)
+    assert not any(contents(copy.settings).values())
 
 
-def test_topics_made_anew_are_copied_from_their_beginning(book: Book):
-    book.write(row(7))
-    anew = ORIGIN._replace(topic_ids={**ORIGIN.topic_ids, ORDERS: "another"})
-    position = book.run(book.sink.begin, anew)
+def test_topics_made_anew_are_copied_from_their_beginning(copy: OrderCopy):
+    copy.write(row(7))
+    anew = SOURCE._replace(topic_ids={**SOURCE.topic_ids, ORDERS: "another"})
+    position = copy.run(copy.sink.begin, anew)
     assert position.emptied == [ORDERS] and position.next == {}
-    assert not any(contents(book.settings).values())
+    assert not any(contents(copy.settings).values())
     with pytest.raises(Overtaken):
-        book.write(row(9))
+        copy.write(row(9))
 
 
-@pytest.mark.parametrize("other", [ORIGIN._replace(app_id="another"), ORIGIN._replace(cluster_id="another")])
-def test_the_copy_of_another_application_is_not_written_over(book: Book, other: Origin):
-    book.write(row(7))
-    before = contents(book.settings)
+@pytest.mark.parametrize("other", [SOURCE._replace(app_id="another"), SOURCE._replace(cluster_id="another")])
+def test_the_copy_of_another_application_is_not_written_over(copy: OrderCopy, other: SourceTopics):
+    copy.write(row(7))
+    before = contents(copy.settings)
     with pytest.raises(DatabaseWrong, match="saga orderdb rebuild"):
-        book.run(book.sink.begin, other)
-    assert contents(book.settings) == before
-    book.run(book.sink.empty)
-    assert book.run(book.sink.begin, other).next == {}
+        copy.run(copy.sink.begin, other)
+    assert contents(copy.settings) == before
+    copy.run(copy.sink.empty)
+    assert copy.run(copy.sink.begin, other).next == {}
 
 
-def test_a_dead_letter_that_was_written_twice_is_one_and_the_earliest(book: Book):
-    book.write(letter(5, 300), letter(6, 200))
-    book.write(letter(9, 100))
-    book.write(letter(8, 400))
-    (found,) = rows(book.settings, schema.dead_letters)
+def test_a_dead_letter_that_was_written_twice_is_one_and_the_earliest(copy: OrderCopy):
+    copy.write(letter(5, 300), letter(6, 200))
+    copy.write(letter(9, 100))
+    copy.write(letter(8, 400))
+    (found,) = rows(copy.settings, schema.dead_letters)
     assert found["time"] == 100
     assert (found["key"], found["value"]) == (b"key", b"value\x00")
     assert found["detail"] == "a\N{REPLACEMENT CHARACTER}b"
@@ -158,13 +158,13 @@ def test_a_dead_letter_that_was_written_twice_is_one_and_the_earliest(book: Book
 @pytest.mark.parametrize(
     "amount", ["0.1", "1E+2", "9007199254740993.01", "-0.0000", "123456789012345678901234567890.12"]
 )
-def test_money_is_exact(book: Book, amount: str):
-    book.write(Message(ACCOUNTS, 1, Account(1, Decimal(amount), Decimal(amount)).encode(), b"ada:GBP"))
-    (found,) = rows(book.settings, schema.accounts)
+def test_money_is_exact(copy: OrderCopy, amount: str):
+    copy.write(FakeMessage(ACCOUNTS, 1, Account(1, Decimal(amount), Decimal(amount)).encode(), b"ada:GBP"))
+    (found,) = rows(copy.settings, schema.accounts)
     assert found["balance"] == found["deposited"] == Decimal(amount)
 
 
-def test_an_event_keeps_why_and_where_the_order_was_turned_round(book: Book):
-    book.write(event(7, cancelled()))
-    (found,) = rows(book.settings, schema.order_events)
+def test_an_event_keeps_why_and_where_the_order_was_turned_round(copy: OrderCopy):
+    copy.write(event(7, cancelled()))
+    (found,) = rows(copy.settings, schema.order_events)
     assert (found["type"], found["reason"], found["step"]) == ("OrderCancelled", "requested", "checkout")

@@ -1,4 +1,4 @@
-"""Where an order is and what happens next, in words: for every state that the rules can reach. No database here."""
+"""The summary of an order, for every state that the rules can reach. No database here."""
 
 from collections.abc import Iterator
 from itertools import product
@@ -12,30 +12,33 @@ from saga_app.core.records import Reason
 from saga_app.core.route import ROUTE, SEQUENCE
 from saga_app.core.rows import State, Status
 from saga_app.orderdb import schema
-from saga_app.orderdb.copy.table_rows import STATES
-from saga_app.orderdb.present.order_status import Standing
+from saga_app.orderdb.copy.table_rows import TABLES
+from saga_app.orderdb.present.order_status import OrderStatus
 from saga_app.orderdb.present.summary import sentence
 from saga_app.orderdb.present.timeline import route, timeline
 from saga_app.times import clock
-from tests.orderdb.batches import Message, entries
+from tests.orderdb.batches import FakeMessage, batch
 from tests.simulation import one_order
 from tests.simulation.services import DECIDERS
 from tests.support.examples import cancel, deadline, placed
 from tests.support.given import BEGINNING, CHECKOUT, Story, given
+from tests.support.quick import quick
 
 NOW = 1_700_000_100_000
 SECOND = 1_000
 
 
-def copied(rows: Iterator[tuple[tuple[str, str], bytes]]) -> Standing:
-    """Where order o1 stands, from the rows of the services, read as the order database reads them."""
-    messages = (Message(topics.changelog("saga", table), 0, row, key.encode()) for (table, key), row in rows)
-    tables = entries(*messages).tables
+def copied(rows: Iterator[tuple[tuple[str, str], bytes]]) -> OrderStatus:
+    """The status of order o1, from the rows of the services as the order database copies them."""
+    messages = (
+        FakeMessage(topics.changelog("saga", table), 0, row, key.encode()) for (table, key), row in rows
+    )
+    tables = batch(*messages).tables
     (order,) = tables[schema.orders].values()
-    return Standing.of(order, tables[schema.order_steps].values(), ())
+    return OrderStatus.of(order, tables[schema.order_steps].values(), ())
 
 
-def standing(status: Status, *states: State | None, **fields: Any) -> Standing:
+def order_status(status: Status, *states: State | None, **fields: Any) -> OrderStatus:
     """An order whose steps are in these states."""
     steps = [
         {
@@ -59,11 +62,11 @@ def standing(status: Status, *states: State | None, **fields: Any) -> Standing:
         "placed_at": NOW,
         "ended_at": None,
     }
-    return Standing.of({**order, "status": status, **fields}, steps, ())
+    return OrderStatus.of({**order, "status": status, **fields}, steps, ())
 
 
 class Telling(one_order.Exploration):
-    """Asks for the sentence in every state of one order."""
+    """Checks the summary in every state of one order."""
 
     told: set[str]
 
@@ -85,7 +88,7 @@ class Telling(one_order.Exploration):
         else:
             self._waits_for_what_is_on_its_way(state, found)
 
-    def _waits_for_what_is_on_its_way(self, state: one_order.State, found: Standing) -> None:
+    def _waits_for_what_is_on_its_way(self, state: one_order.State, found: OrderStatus) -> None:
         waits = found.waits_for()
         assert waits is not None
         if state.budget.losses == self.budget.losses:
@@ -93,7 +96,10 @@ class Telling(one_order.Exploration):
             assert (f"{waits.service}_events", waits.request) in on_its_way
 
 
-@pytest.mark.parametrize("name", one_order.ORDERS)
+@pytest.mark.parametrize(
+    "name",
+    quick(one_order.ORDERS, "accepted", "over_limit", mark=pytest.mark.slow("every state of other orders")),
+)
 def test_in_every_state_the_sentence_names_what_is_on_its_way_or_what_was_undone(name: str):
     order = Telling(name, one_order.Budget())
     order.told = set()
@@ -103,7 +109,7 @@ def test_in_every_state_the_sentence_names_what_is_on_its_way_or_what_was_undone
 
 def test_whatever_is_copied_first_there_is_a_sentence():
     for status, *states in product(Status, *[[None, *State]] * 3):
-        found = standing(status, *states, reason="requested")
+        found = order_status(status, *states, reason="requested")
         said = sentence(found).in_words(NOW)
         assert said.endswith(".") and "None" not in said and (found.has_ended or "asked again" in said)
         assert len(route(found).there) == 3
@@ -115,11 +121,11 @@ def test_every_reason_has_words(reason: Reason):
 
 
 def test_a_reason_that_is_not_known_here_is_shown_as_it_is():
-    told = sentence(standing(Status.CANCELLED, State.REFUSED, reason="moon_phase")).in_words(NOW)
+    told = sentence(order_status(Status.CANCELLED, State.REFUSED, reason="moon_phase")).in_words(NOW)
     assert told == "Cancelled: moon_phase. Nothing was paid or reserved."
 
 
-def story(*records: Any) -> tuple[Story, Standing]:
+def story(*records: Any) -> tuple[Story, OrderStatus]:
     told = given(CHECKOUT, *records)
     return told, copied(iter(told.rows.bytes.items()))
 
@@ -167,7 +173,7 @@ def test_a_time_of_another_day_has_its_date_and_of_another_year_that_too():
 
 
 def test_every_journal_that_the_order_database_copies_is_a_step_of_the_route():
-    assert {decider.journal for decider in DECIDERS.values()} - {"orders"} == STATES.keys() - {
+    assert {decider.journal for decider in DECIDERS.values()} - {"orders"} == TABLES.keys() - {
         "orders",
         "accounts",
         "stock",
@@ -213,7 +219,7 @@ def test_the_timeline_says_which_request_a_step_acted_on_and_which_were_repeats(
 
 
 def test_the_way_back_stands_in_the_order_in_which_it_ran():
-    found = route(standing(Status.CANCELLED, State.UNDONE, State.UNDONE, State.REFUSED))
+    found = route(order_status(Status.CANCELLED, State.UNDONE, State.UNDONE, State.REFUSED))
     assert [stop.step for stop in found.there] == ["payment", "inventory", "shipping"]
     assert [(stop.step, stop.what) for stop in found.back] == [
         ("inventory", "released"),

@@ -1,4 +1,4 @@
-"""An order as one trace, from what was copied; on a real collector's protocol."""
+"""Each order is one trace, sent with a real collector's protocol."""
 
 import asyncio
 from collections.abc import Iterator
@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from saga_app.core.route import ROUTE
-from saga_app.orderdb.copy.projector import Follower
+from saga_app.orderdb.copy.projector import Projector
 from saga_app.orderdb.database import Database
 from saga_app.orderdb.traces.traceparent import traceparent
 from saga_app.orderdb.traces.tracer import Tracer
 from saga_app.settings import Settings
-from tests.orderdb.batches import Book, entries
-from tests.orderdb.collector import Collector, Span, collecting
+from tests.orderdb.batches import OrderCopy, batch
+from tests.orderdb.collector import CollectedSpan, Collector, collecting
 from tests.orderdb.filled import ORDERS
 from tests.orderdb.services import Services
 from tests.support.examples import cancel, deadline, delivery, deposit, placed
@@ -29,32 +29,32 @@ def collector() -> Iterator[Collector]:
 
 
 class Traced:
-    """A book whose orders are traced as the follower does it."""
+    """An order database with a tracer of its orders, as the projector has it."""
 
-    def __init__(self, book: Book, url: str) -> None:
-        self.book = book
+    def __init__(self, copy: OrderCopy, url: str) -> None:
+        self.copy = copy
         self.said: list[str] = []
-        self.tracer = Tracer("saga", url, book.database, self.said.append)
+        self.tracer = Tracer("saga", url, copy.database, self.said.append)
         self.services = Services()
         self.send(deposit("d1", "500.00", "ada"), delivery("v1", MUG=10))
 
     def send(self, *records: Any, headers: Any = (), copied: int | None = None) -> None:
         messages = self.services.send(*records)[:copied]
         messages[0]._all = (*messages[0]._all[:5], list(headers))
-        self.book.write(*messages)
-        self.tracer.copied(entries(*messages))
+        self.copy.write(*messages)
+        self.tracer.copied(batch(*messages))
 
     def flush(self) -> None:
-        self.book.run(self.tracer.flush)
+        self.copy.run(self.tracer.flush)
 
 
 @pytest.fixture
-def traced(book: Book, collector: Collector) -> Traced:
-    return Traced(book, collector.url)
+def traced(copy: OrderCopy, collector: Collector) -> Traced:
+    return Traced(copy, collector.url)
 
 
-def tree(spans: list[Span]) -> None:
-    """One trace, one root, every parent there, and nobody begins before who caused it."""
+def tree(spans: list[CollectedSpan]) -> None:
+    """Asserts one trace with one root and all parents, and that no span begins before its parent."""
     by_id = {each.span: each for each in spans}
     assert len({each.trace for each in spans}) == 1 and len(by_id) == len(spans)
     (root,) = (each for each in spans if each.parent not in by_id)
@@ -121,7 +121,7 @@ def test_the_parent_is_known_when_another_process_sends_the_trace_and_is_not_tha
     traced.send(
         placed(lines=MUGS, customer_id="ada"), headers=[("traceparent", f"00-{SPAN * 2}-{SPAN}-01".encode())]
     )
-    traced.tracer = Tracer("saga", collector.url, traced.book.database, traced.said.append)
+    traced.tracer = Tracer("saga", collector.url, traced.copy.database, traced.said.append)
     traced.services.silent = ()
     traced.send(cancel())
     traced.flush()
@@ -192,8 +192,8 @@ def test_an_order_is_sent_when_all_of_it_is_copied_and_not_before(traced: Traced
     for part in (of_checkout, [each for each in messages if each not in of_checkout]):
         traced.flush()
         assert not collector.spans
-        traced.book.write(*part)
-        traced.tracer.copied(entries(*part))
+        traced.copy.write(*part)
+        traced.tracer.copied(batch(*part))
     traced.flush()
     assert len(collector.spans) == 3 + len(ROUTE)
 
@@ -236,7 +236,7 @@ def test_every_order_of_a_real_worker_is_one_tree(filled: Settings, collector: C
         database = Database(filled.db_url)
         tracer = Tracer(filled.app_id, collector.url, database, print)
         try:
-            await Follower(filled, database, print, tracer).run(asyncio.Event(), once=True)
+            await Projector(filled, database, print, tracer).run(asyncio.Event(), once=True)
             await tracer.flush()
             return tracer
         finally:

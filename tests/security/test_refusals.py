@@ -1,4 +1,4 @@
-"""Who may not come in is told why in one line, by the setting that is to blame, and nothing goes on in doubt."""
+"""A refused client gets one line that names the setting, and does not go on in doubt."""
 
 import secrets
 import subprocess
@@ -11,11 +11,10 @@ import pytest
 from saga_app.engine.exits import Exit
 from tests.live.worker import Worker
 from tests.security import acls
-from tests.security.authority import Authority, Pair
+from tests.security.authority import Authority, KeyAndCertificate
 from tests.security.guarded import Guarded, Saga
 
 pytestmark = pytest.mark.slow("a broker with users, and thirty processes that it refuses")
-
 
 Ended = subprocess.CompletedProcess[str]
 #: Ways to be refused, and what the answer names.
@@ -32,7 +31,7 @@ WAYS = {
 }
 
 
-def wrong(guarded: Guarded, other: Pair) -> dict[str, dict[str, str]]:
+def wrong(guarded: Guarded, other: KeyAndCertificate) -> dict[str, dict[str, str]]:
     """The settings of each way; `other` is signed by an authority that the broker does not know."""
     user, certified = guarded.with_password("operator"), guarded.with_certificate("operator")
     elsewhere = guarded.scram.replace("127.0.0.1", "localhost")
@@ -84,8 +83,8 @@ COMMANDS = (
     "receive MUG:1",
     "policy payment --limit 10",
     "topics --create",
-    "orderdb",
-    "orderdb --once",
+    "orderdb run",
+    "orderdb run --once",
     "orderdb rebuild",
     "doctor",
 )
@@ -139,7 +138,7 @@ def test_a_worker_that_may_not_join_its_group_says_so(guarded: Guarded, worker: 
 
 @pytest.mark.usefixtures("worker")
 def test_a_user_that_may_only_sell_cannot_read_what_is_sold(guarded: Guarded, saga: Saga):
-    """What it may not see is not there for it."""
+    """A topic that a user may not see does not exist for that user."""
     done = saga("audit", **guarded.with_password("shop"))
     assert done.returncode == 1 and done.stdout == ""
     (line,) = done.stderr.splitlines()

@@ -1,4 +1,4 @@
-"""A shop whose broker trusts nobody: every part comes with its own user, who may do what the page lists and no more."""
+"""The whole path of orders on a guarded broker: each part has its own user, with the ACLs of the page alone."""
 
 import json
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ class Party:
         self._web = f"http://127.0.0.1:{worker.port}"
 
     def run(self, user: str, words: str) -> str:
-        """What it printed to its standard output; it went well."""
+        """The standard output of a command that must succeed."""
         settings = self._guarded.with_password(user) | {"SAGA_WEB_URL": self._web}
         done = self._saga(*words.split(), **settings)
         self.said.append(done.stdout + done.stderr)
@@ -92,7 +92,7 @@ def mend_a_dead_letter(scene: Scene, party: Party, folder: Path) -> None:
 
 
 def look_back(party: Party) -> None:
-    party.run("orderdb", "orderdb --once")
+    party.run("orderdb", "orderdb run --once")
     assert "by-hand" in party.run("orderdb", "orders --q by-hand")
     party.run("orderdb", "orders --lag")
     party.run("orderdb", "orderdb rebuild")

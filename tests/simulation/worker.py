@@ -1,8 +1,8 @@
 """One worker process: the engine's sequence of steps, without threads, over ports in memory.
 
-Agents, assignment, inbox buffer, lease, timers, round, restore and partition states are the real ones. The engine's work
-between them is done here in the same sequence: the balances' ends first, then the journals'; repair; load the timers;
-begin; suspend; drain.
+Agents, assignment, inbox buffer, lease, timers, round, restore and partition states are the real ones. The work of the
+engine between them is done here in the same sequence: the balances' ends first, then the journals'; repair; load the
+timers; begin; suspend; drain.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ from saga_app.engine.retention import Ages, RetentionTimer
 from saga_app.engine.round import MOST_WRITTEN, Point, Round
 from saga_app.kafka.messages import Batch, Fetch, Offsets, Outgoing, Place
 from saga_app.settings import PROFILES
-from saga_app.wire import Kept
+from saga_app.wire import BoundedCache, Decoder
 from tests.simulation.choices import Draws
 from tests.simulation.group import Group
 from tests.simulation.job import Job, Step
@@ -79,7 +79,8 @@ class Worker:
         self.states: dict[str, dict[int, PartitionState]] = {topic: {} for topic in DECIDERS}
         self.stores: dict[Place, WatchedStore] = {}
         self.clock = DeadlineTimer(self, lambda: self.world.now + machine.skew, tick=0)
-        self._written = Kept[Record](MOST_WRITTEN)
+        self._written = BoundedCache[Record](MOST_WRITTEN)
+        self._decoder = Decoder()
         self.rounds = {topic: self._round(topic) for topic in DECIDERS}
         kafka, ages, width = world.kafka, world.ages, world.segment_width
         self.retention_timer = RetentionTimer(
@@ -333,6 +334,7 @@ class Worker:
             publisher=self,
             states=self.states[topic],
             written=self._written,
+            decoder=self._decoder,
             passing=self._pass,
             **({"applied": self._applied} if topic == topics.CHECKOUT else {}),
         )

@@ -8,7 +8,7 @@ from saga_app import topics
 from saga_app.core.errors import Fault, Rejected
 from saga_app.dead_letters import format as letter_format
 from saga_app.kafka import messages
-from tests.orderdb.batches import Message
+from tests.orderdb.batches import FakeMessage
 
 _HTML: Final = (
     "<script>alert({n})</script>",
@@ -72,7 +72,7 @@ STRINGS: Final = tuple(kind.format(n=number) for number, kind in product((1, 22,
 FIRST: Final = 1_000_000
 
 
-def letters(texts: Iterable[str]) -> list[Message]:
+def letters(texts: Iterable[str]) -> list[FakeMessage]:
     """A dead letter with each text as its key, its value, a header and in what is said of it."""
     found = []
     for number, text in enumerate(texts):
@@ -80,7 +80,7 @@ def letters(texts: Iterable[str]) -> list[Message]:
         message = messages.Message(FIRST + number, 1_700_000_000_000, data, data, ((text, data),))
         letter = letter_format.dead_letter(topics.CHECKOUT, 3, message, Rejected(Fault.INVALID, text[:300]))
         found.append(
-            Message(
+            FakeMessage(
                 letter.topic, FIRST + number, letter.value, letter.key or b"", message.time, letter.headers
             )
         )

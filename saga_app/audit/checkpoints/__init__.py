@@ -1,1 +1,1 @@
-"""Checkpoints: the state of one audit at its end, so that the next one goes on from there."""
+"""Checkpoints: the state of an audit at its end, from which the next audit goes on."""

@@ -1,12 +1,11 @@
-"""What one audit knew at its end, so that the next one can go on from there.
+"""A checkpoint: the state of an audit at its end, from which the next audit goes on.
 
-A checkpoint is a folder: the rows of every partition, the pairs that are open, and `manifest.json`, which names where
-in which topics all of it was true, and every file with its digest.
+It is a folder with the rows of every partition, the consequences that are not matched yet, and `manifest.json`. The
+manifest names the topics, the offset of each partition, and the digest of every file.
 """
 
 import hashlib
 import json
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -16,27 +15,28 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from saga_app.audit.cuts import Identity, Offsets
 from saga_app.kafka.messages import Place
 from saga_app.settings import Settings
+from saga_app.times import now
 
-#: Of what is in the files. A reader refuses every other one.
+#: The format of the files. A reader refuses every other one.
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
 
 
 class Refused(Exception):
-    """A checkpoint that cannot be used: which, why, and what to do."""
+    """A checkpoint cannot be used; the message says which one, why, and what to do."""
 
     def __init__(self, path: Path, why: str, remedy: str) -> None:
         super().__init__(f"checkpoint {path}: {why}; {remedy}")
 
 
 class Manifest(BaseModel):
-    """What stands in `manifest.json`. Times in milliseconds since 1970; `offsets` by topic, one for each partition."""
+    """The content of `manifest.json`. Times in milliseconds since 1970; `offsets` by topic, one for each partition."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     format: int
     written: int
-    #: How many audits led here, each from the checkpoint before it, and when the first of them ended.
+    #: The number of audits in a row, each from the checkpoint of the one before, and when the first of them ended.
     audits: int
     begun: int
     app_id: str
@@ -50,14 +50,14 @@ class Manifest(BaseModel):
 
 
 class Checkpoint(NamedTuple):
-    """A checkpoint whose files are as they were written."""
+    """A checkpoint with files that are exactly as they were written."""
 
     path: Path
     manifest: Manifest
 
     @property
     def known(self) -> Offsets:
-        """How far each partition of each topic was read."""
+        """The offset up to which each partition was read."""
         return {
             (topic, partition): offset
             for topic, offsets in self.manifest.offsets.items()
@@ -65,7 +65,7 @@ class Checkpoint(NamedTuple):
         }
 
     def must_fit(self, settings: Settings, identity: Identity) -> None:
-        """`Refused` if it was made from other topics."""
+        """Raises `Refused` if the checkpoint was made from other topics."""
         mine = self.manifest
         partitions = {len(offsets) for offsets in mine.offsets.values()}
         if mine.app_id != settings.app_id:
@@ -84,7 +84,7 @@ class Checkpoint(NamedTuple):
 
 
 def read(path: Path) -> Checkpoint:
-    """The checkpoint in this folder; `Refused` if it is not exactly as it was written."""
+    """Reads the checkpoint in this folder. Raises `Refused` if it is not exactly as it was written."""
     try:
         data = json.loads((path / MANIFEST).read_bytes())
         fields, digest = data["checkpoint"], data["sha256"]
@@ -108,25 +108,25 @@ def read(path: Path) -> Checkpoint:
 
 
 def write(
-    draft: Path, base: Checkpoint | None, app_id: str, identity: Identity, reached: Offsets, records: int
+    target: Path, base: Checkpoint | None, app_id: str, identity: Identity, reached: Offsets, records: int
 ) -> None:
-    """Writes the manifest for what an audit that held has left in the draft."""
-    now = int(time.time() * 1000)
+    """Writes the manifest of the files that the audit has left in `target`."""
+    time = now()
     manifest = Manifest(
         format=FORMAT,
-        written=now,
+        written=time,
         audits=1 if base is None else base.manifest.audits + 1,
-        begun=now if base is None else base.manifest.begun,
+        begun=time if base is None else base.manifest.begun,
         app_id=app_id,
         cluster=identity.cluster,
         topics=dict(identity.topics),
         offsets=_by_topic(reached),
         records=records,
-        files={path.name: _sha256(path) for path in sorted(draft.iterdir())},
+        files={path.name: _sha256(path) for path in sorted(target.iterdir())},
     )
     fields = manifest.model_dump()
     text = json.dumps({"sha256": _digest(fields), "checkpoint": fields}, indent=1)
-    (draft / MANIFEST).write_text(text, "utf-8")
+    (target / MANIFEST).write_text(text, "utf-8")
 
 
 def _check_files(path: Path, files: Mapping[str, str]) -> None:

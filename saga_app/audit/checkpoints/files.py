@@ -1,6 +1,6 @@
-"""What a checkpoint holds of one partition: a line for each row, with its kind and its key before it.
+"""The files of a checkpoint: a line for each row of a partition, with its kind and its key before it.
 
-Keys and rows have no tabs and no line ends, so the lines can be searched with the tools that everybody has.
+Keys and rows have no tabs and no line ends, so `grep` and `cut` can search them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,17 +14,17 @@ from saga_app.engine.stores.rocks import RocksStore
 from saga_app.kafka.messages import Place
 
 _COUNTS: Final = "counts"
-#: Rows that are written at once.
+#: Rows that are put into a store at once.
 _AT_A_TIME: Final = 5_000
 
 
 def part(folder: Path, kind: str, place: Place) -> Path:
-    """The file of this place."""
+    """The path of a place's file."""
     return folder / f"{kind}-{place[0]}-{place[1]}.part"
 
 
 def write(path: Path, kinds: Mapping[str, Iterable[Item]]) -> None:
-    """Writes everything, kind by kind."""
+    """Writes the rows of all kinds."""
     with path.open("wb") as file:
         for kind, items in kinds.items():
             head = kind.encode()
@@ -32,7 +32,7 @@ def write(path: Path, kinds: Mapping[str, Iterable[Item]]) -> None:
 
 
 def load(path: Path, stores: Mapping[str, RocksStore]) -> dict[str, dict[bytes, bytes]]:
-    """Puts rows on the stores of their kinds; the few of all other kinds are returned."""
+    """Puts each row into the store of its kind; returns the rows, few, of all other kinds."""
     others: dict[str, dict[bytes, bytes]] = {}
     lines = _lines(path)
     while chunk := list(islice(lines, _AT_A_TIME)):
@@ -48,13 +48,13 @@ def load(path: Path, stores: Mapping[str, RocksStore]) -> dict[str, dict[bytes, 
 
 
 def counts(findings: Findings) -> Mapping[str, Iterable[Item]]:
-    """What was counted of the records of one partition."""
+    """The figures of one partition, as rows of a file."""
     figures = findings.figures["I8"]
     return {_COUNTS: [(name.encode(), str(number).encode()) for name, number in figures.items()]}
 
 
 def resume_counts(kept: Mapping[str, Mapping[bytes, bytes]], findings: Findings) -> None:
-    """Counts on from there."""
+    """Adds the figures of an earlier audit."""
     for name, number in kept.get(_COUNTS, {}).items():
         findings.count("I8", name.decode(), int(number))
 

@@ -1,4 +1,4 @@
-"""A folder of checkpoints: a new one gets its name when it is whole, and only then the old one goes."""
+"""A folder of checkpoints: a new one gets its name when it is complete, and then the old one is removed."""
 
 import fcntl
 import os
@@ -11,21 +11,21 @@ from typing import Final, Self
 from saga_app.audit.checkpoints.checkpoint import MANIFEST, Checkpoint, read
 
 _NAME: Final = "checkpoint-"
-_DRAFT: Final = ".draft-"
+_UNFINISHED: Final = ".unfinished-"
 
 
-class Busy(Exception):
-    """Another audit works with this folder."""
+class FolderLocked(Exception):
+    """Another audit holds the lock of this folder."""
 
 
 def latest(folder: Path) -> Checkpoint | None:
-    """The newest checkpoint in the folder, None where there is none; `Refused` if it cannot be used."""
+    """The newest checkpoint in the folder, or None. Raises `Refused` if it cannot be used."""
     found = sorted(folder.glob(f"{_NAME}*"))
     return read(found[-1]) if found else None
 
 
-class Draft:
-    """The next checkpoint of a folder, while it is written; gone at the end unless it was published."""
+class NewCheckpoint:
+    """The next checkpoint of a folder while it is written. It is removed at the end unless it was published."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -38,10 +38,10 @@ class Draft:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._stack.close()
-            raise Busy(f"another audit works with {self._folder}; wait until it has ended") from None
-        for left_over in self._folder.glob(f"{_DRAFT}*"):
+            raise FolderLocked(f"another audit works with {self._folder}; wait until it has ended") from None
+        for left_over in self._folder.glob(f"{_UNFINISHED}*"):
             shutil.rmtree(left_over)
-        self.path = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=self._folder))
+        self.path = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self._folder))
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -50,23 +50,23 @@ class Draft:
 
     @property
     def is_whole(self) -> bool:
-        """Whether an audit that held has finished it."""
+        """True if the audit held and has written the manifest."""
         return (self.path / MANIFEST).exists()
 
     def publish(self) -> Path:
-        """Gives it its name, once the disk has all of it; a crash at any moment leaves the old one or the new one."""
+        """Flushes all files, then renames the folder. A crash at any moment leaves the old or the new checkpoint."""
         for path in (*self.path.iterdir(), self.path):
-            _to_disk(path)
+            _flush(path)
         old = sorted(self._folder.glob(f"{_NAME}*"))
         number = int(old[-1].name.removeprefix(_NAME)) + 1 if old else 1
         name = self.path.rename(self._folder / f"{_NAME}{number:06}")
-        _to_disk(self._folder)
+        _flush(self._folder)
         for each in old:
             shutil.rmtree(each)
         return name
 
 
-def _to_disk(path: Path) -> None:
+def _flush(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

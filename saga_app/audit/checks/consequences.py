@@ -1,4 +1,4 @@
-"""I6, I8, I9: nothing in the topics that was not decided, and nothing decided that is not in the topics."""
+"""I6, I8, I9: every consequence in the topics was decided, and every decided consequence is in the topics."""
 
 from typing import Final
 
@@ -10,17 +10,17 @@ from saga_app.audit.checks.matching import (
     STEP_REQUEST,
     WANTED,
     Carried,
+    Consequence,
     Origin,
-    Pair,
-    pairs,
+    consequences,
 )
 from saga_app.audit.checks.orders import JOURNALS
-from saga_app.audit.context import Scope
+from saga_app.audit.context import AuditContext
 from saga_app.audit.findings import Breach, Findings
 from saga_app.audit.scratch import EVICTED, FOLDED, Stores
 from saga_app.core.rows import version_of
 
-#: How a kind of thing is counted, and of which invariant.
+#: The invariant of each kind of consequence, and the name of its figure.
 _KINDS: Final = {
     STEP_REQUEST: ("I6", "requests and endings"),
     SENT_ON: ("I8", "records sent on"),
@@ -28,59 +28,59 @@ _KINDS: Final = {
 }
 
 
-def match(scope: Scope, findings: Findings) -> None:
-    """Compares both sides; adds to what an earlier audit counted, and keeps what the next one must know."""
-    if not scope.limits.are_whole:
+def match(context: AuditContext, findings: Findings) -> None:
+    """Compares both sides; carries over to the next audit what it needs."""
+    if not context.limits.are_whole:
         for invariant in ("I6", "I8"):
             findings.claim_less(invariant, "an inbox does not begin at its first record: nothing was matched")
         return
-    folders = [scope.folder, *([] if scope.base is None else [scope.base])]
-    with Stores(scope.folder, read_only=True) as stores, Carried(scope.draft) as carried:
+    folders = [context.folder, *([] if context.base is None else [context.base])]
+    with Stores(context.folder, read_only=True) as stores, Carried(context.target) as carried:
         for invariant, name in _KINDS.values():
             findings.count(invariant, name, 0)
-        for pair in pairs(*folders):
-            superseded = _is_superseded(pair, scope, stores)
-            carried.add(pair, superseded=superseded)
+        for consequence in consequences(*folders):
+            superseded = _is_superseded(consequence, context, stores)
+            carried.add(consequence, superseded=superseded)
             if superseded:
                 invariant, name = _KINDS[STEP_REQUEST]
                 findings.count(invariant, f"{name} superseded")
             else:
-                _judge(pair, scope, findings)
+                _judge(consequence, context, findings)
 
 
-def _judge(pair: Pair, scope: Scope, findings: Findings) -> None:
-    invariant, name = _KINDS[pair.kind]
-    if pair.is_matched:
+def _judge(consequence: Consequence, context: AuditContext, findings: Findings) -> None:
+    invariant, name = _KINDS[consequence.kind]
+    if consequence.is_matched:
         findings.count(invariant, name)
-    elif (wanted := pair.origin(WANTED)) is not None:
-        _missing(wanted, pair.kind, scope, findings)
+    elif (wanted := consequence.origin(WANTED)) is not None:
+        _missing(wanted, consequence.kind, context, findings)
     else:
-        _from_nowhere(pair, invariant, findings)
+        _from_nowhere(consequence, invariant, findings)
 
 
-def _missing(wanted: Origin, kind: str, scope: Scope, findings: Findings) -> None:
+def _missing(wanted: Origin, kind: str, context: AuditContext, findings: Findings) -> None:
     invariant, name = _KINDS[kind]
-    if wanted.offset >= scope.limits.committed[wanted.place]:
+    if wanted.offset >= context.limits.committed[wanted.place]:
         findings.count(invariant, f"{name} under way")
     else:
         what = f"its {wanted.what} is not in the topics, though the offset is committed"
         findings.breach(Breach("I9", what, wanted.place, wanted.offset, wanted.order))
 
 
-def _from_nowhere(pair: Pair, invariant: str, findings: Findings) -> None:
-    found = pair.origin(FOUND)
+def _from_nowhere(consequence: Consequence, invariant: str, findings: Findings) -> None:
+    found = consequence.origin(FOUND)
     # Whoever marks a record of his own as sent on does no harm: it is decided like any other.
-    if found is not None and pair.kind != SENT_ON:
+    if found is not None and consequence.kind != SENT_ON:
         what = f"this {found.what} follows from no record of an inbox"
         findings.breach(Breach(invariant, what, found.place, found.offset, found.order))
 
 
-def _is_superseded(pair: Pair, scope: Scope, stores: Stores) -> bool:
+def _is_superseded(consequence: Consequence, context: AuditContext, stores: Stores) -> bool:
     """After a crash only the outcome that the row has is sent again: what an earlier record asked for is not."""
-    wanted = pair.origin(WANTED)
-    if pair.is_matched or pair.kind != STEP_REQUEST or wanted is None:
-        return not pair.is_matched and SETTLED in pair.origins
-    if wanted.order is None or wanted.offset >= scope.limits.committed[wanted.place]:
+    wanted = consequence.origin(WANTED)
+    if consequence.is_matched or consequence.kind != STEP_REQUEST or wanted is None:
+        return not consequence.is_matched and SETTLED in consequence.origins
+    if wanted.order is None or wanted.offset >= context.limits.committed[wanted.place]:
         return False
     row = stores.store(FOLDED, (JOURNALS[wanted.topic], wanted.partition)).get(wanted.order.encode())
     evicted = stores.store(EVICTED, wanted.place).scan(f"{wanted.order} ".encode())

@@ -1,4 +1,4 @@
-"""I1 and I2: what came in is what is there and what is held, after every single record, and nothing is below zero."""
+"""I1 and I2: after every record each balance is what came in, minus what was taken, and is not below zero."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +19,7 @@ Amount = Decimal
 
 
 class Sum(NamedTuple):
-    """What the journal says about one balance."""
+    """The amounts that the journal has for one balance."""
 
     came: Amount = Decimal(0)
     taken: Amount = Decimal(0)
@@ -27,11 +27,15 @@ class Sum(NamedTuple):
 
     @property
     def left(self) -> Amount:
+        """The balance that follows from the journal."""
         return self.came - self.taken + self.returned
 
 
 class Conservation:
-    """Adds up one partition's journal, beside its balances. Memory grows with accounts or articles, not with orders."""
+    """Adds up the journal of one partition and compares it with the balances.
+
+    Memory grows with the number of accounts or articles, not of orders.
+    """
 
     def __init__(self, place: Place, table: str, findings: Findings) -> None:
         self.place = place
@@ -45,12 +49,12 @@ class Conservation:
             self._sums[name.decode()] = Sum(*map(Decimal, from_json(amounts)))
 
     def sums(self) -> Iterator[tuple[bytes, bytes]]:
-        """What the next audit goes on from."""
+        """The sums, as rows of a checkpoint."""
         for name, each in sorted(self._sums.items()):
             yield name.encode(), to_json(each)
 
     def decided(self, decision: Decision, offset: int) -> None:
-        """A record was decided: the balances have moved by exactly what the journal says."""
+        """Checks that a decision moves the balances by exactly what its journal row says."""
         moved = self._journalled(decision, offset)
         seen = set()
         for _, key, row in decision.balances:
@@ -62,7 +66,7 @@ class Conservation:
             self._broken(offset, key, "the journal and the balances do not say the same of what moved")
 
     def finish(self, journal: Iterable[tuple[str, Row]], balances: Iterable[tuple[str, Row]]) -> None:
-        """For rows that come without their history: adds up the journal as it stands, and compares."""
+        """Adds up the rows of a whole journal and compares them with the balances."""
         for key, done in journal:
             if isinstance(done, Total):
                 self._add(balance_in(key), False, Decimal(done.moved))
@@ -72,15 +76,15 @@ class Conservation:
                 self._add(name, is_supply_key(key), Decimal(amount))
                 if done.state is State.UNDONE:
                     self._add(name, False, -Decimal(amount))
-        there: set[str] = set()
+        known: set[str] = set()
         for name, row in balances:
             assert isinstance(row, Account | Stock)
             self._compare(name, row, row.version)
-            there.add(name)
-        for name in self._sums.keys() - there:
+            known.add(name)
+        for name in self._sums.keys() - known:
             self._broken(None, name, "the journal moved a balance that is not there")
 
-    def tell(self) -> None:
+    def report(self) -> None:
         """Adds the sums to the findings: by currency, or by warehouse."""
         self.findings.count(
             self.invariant, "accounts" if self.invariant == "I1" else "articles", len(self._sums)
@@ -92,6 +96,7 @@ class Conservation:
                 self.findings.count(self.invariant, f"{of} {name}", number)
 
     def _journalled(self, decision: Decision, offset: int) -> set[str]:
+        """Adds up the moves of the decision's journal row; returns the balances that it moves."""
         put = decision.journal
         if put is None or not isinstance(put.row, JournalRow):
             return set()
@@ -113,18 +118,18 @@ class Conservation:
             self._sums[name] = known._replace(returned=known.returned + amount)
 
     def _compare(self, key: str, row: Balance, offset: int) -> None:
-        came, there, name = (
+        came, left, name = (
             (row.deposited, row.balance, "balance")
             if isinstance(row, Account)
             else (Decimal(row.received), Decimal(row.available), "available")
         )
-        wanted = self._sums[key]
-        if there < 0:
-            self._broken(offset, key, f"{there} is below zero", name)
-        if came != wanted.came:
-            self._broken(offset, key, f"{came} came in, but the journal brought {wanted.came}")
-        if there != wanted.left:
-            self._broken(offset, key, f"{there} is there, but by the journal it is {wanted.left}", name)
+        expected = self._sums[key]
+        if left < 0:
+            self._broken(offset, key, f"{left} is below zero", name)
+        if came != expected.came:
+            self._broken(offset, key, f"{came} came in, but the journal brought {expected.came}")
+        if left != expected.left:
+            self._broken(offset, key, f"{left} is there, but by the journal it is {expected.left}", name)
 
     def _broken(self, offset: int | None, key: str, what: str, field: str | None = None) -> None:
         self.findings.breach(

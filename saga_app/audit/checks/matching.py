@@ -1,6 +1,7 @@
-"""What must be in the topics, and what is: requests, endings, records sent on, dead letters; each side as digests.
+"""Matches the consequences that the refold wants with those that are in the topics, by their digests.
 
-All sides are written as sorted runs while partitions are read, and merged at the end, so memory stays bounded.
+Consequences are step requests, endings, records that were sent on, and dead letters. Each side is written as sorted
+runs while partitions are read; the runs are merged at the end, so memory stays bounded.
 """
 
 import heapq
@@ -16,16 +17,18 @@ from pydantic_core import from_json, to_json
 
 from saga_app.kafka.messages import Place
 
-#: The sides: what was decided; what is in the topics; what came behind the limit of this audit, so that its cause may
-#: come behind the end; and what an earlier audit has seen on both sides.
+#: The sides. The refold has decided the consequence.
 WANTED: Final = "wanted"
+#: It is in a topic below the cut `found`.
 FOUND: Final = "found"
+#: It is in a topic above that cut, so its cause may be above the end.
 LATER: Final = "later"
+#: An earlier audit has matched it.
 KNOWN: Final = "known"
-#: What was wanted, and is superseded by a row that may have been removed since.
+#: An earlier audit wanted it, and a newer row superseded it; that row may have been removed since.
 SETTLED: Final = "settled"
 SIDES: Final = (WANTED, FOUND, LATER, KNOWN, SETTLED)
-#: The kinds of things that are matched.
+#: The kinds of consequences.
 STEP_REQUEST: Final = "s"
 SENT_ON: Final = "o"
 LETTER: Final = "l"
@@ -37,7 +40,7 @@ _DIGEST: Final = 32
 
 
 class Origin(NamedTuple):
-    """Where something comes from, what it is, and which order it is about."""
+    """The record that a consequence comes from, or that is the consequence; what it is; the order it is about."""
 
     topic: str
     partition: int
@@ -50,8 +53,13 @@ class Origin(NamedTuple):
         return self.topic, self.partition
 
 
-class Side:
-    """One part of one side: what one partition wants, or what was found in it."""
+def letter_content(place: Place, offset: int, reason: str) -> bytes:
+    """The content that two copies of a dead letter share: the place of its original, and its reason."""
+    return f"{place[0]} {place[1]} {offset} {reason}".encode()
+
+
+class SideWriter:
+    """Writes one side of one partition as sorted runs."""
 
     def __init__(self, folder: Path, side: str, part: str) -> None:
         self._folder = folder
@@ -60,14 +68,14 @@ class Side:
         self._lines: list[str] = []
 
     def add(self, kind: str, content: bytes, origin: Origin) -> None:
-        """Notes that this is wanted, or found."""
+        """Adds one consequence."""
         digest = blake2b(content, digest_size=_DIGEST // 2).hexdigest()
         self._lines.append(f"{kind}{digest}{to_json(origin).decode()}\n")
         if len(self._lines) >= _RUN:
             self.close()
 
     def close(self) -> None:
-        """Everything is written."""
+        """Writes the lines that are still in memory."""
         if self._lines:
             self._lines.sort()
             path = self._folder / f"{self._name}-{self._runs}.run"
@@ -76,8 +84,8 @@ class Side:
             self._runs += 1
 
 
-class Pair(NamedTuple):
-    """One thing: its digest, and the first origin that each side has for it."""
+class Consequence(NamedTuple):
+    """One consequence: its digest, and the first origin that each side has for it."""
 
     digest: str
     origins: Mapping[str, str]
@@ -88,18 +96,18 @@ class Pair(NamedTuple):
 
     @property
     def is_matched(self) -> bool:
-        """Whether it was wanted, and is in the topics as far as they were read."""
+        """True if it was wanted, and is in the topics as far as they were read."""
         sides = self.origins.keys()
         return KNOWN in sides or not (sides.isdisjoint((WANTED, SETTLED)) or sides.isdisjoint((FOUND, LATER)))
 
     def origin(self, side: str) -> Origin | None:
-        """Who wanted it, or where it was found."""
+        """The record that wanted it, or where it was found."""
         text = self.origins.get(side)
         return None if text is None else Origin(*from_json(text))
 
 
-def pairs(*folders: Path) -> Iterator[Pair]:
-    """Everything that was wanted, found or known, once, sorted by digest."""
+def consequences(*folders: Path) -> Iterator[Consequence]:
+    """The consequences of all sides, each once, sorted by digest."""
     with ExitStack() as stack:
 
         def lines(side: str) -> Iterator[tuple[str, str, str]]:
@@ -112,13 +120,13 @@ def pairs(*folders: Path) -> Iterator[Pair]:
             origins: dict[str, str] = {}
             for _, side, origin in group:
                 origins.setdefault(side, origin)
-            yield Pair(digest, origins)
+            yield Consequence(digest, origins)
 
 
 class Carried:
-    """What the next audit must know of the pairs, in the folder of a checkpoint; nothing is written without one.
+    """Writes the consequences that the next audit needs into the folder of a checkpoint, if there is one.
 
-    Of what was wanted and found only that it was: a late copy or a repeat of it comes from somewhere.
+    Of a matched consequence it keeps the digest: a late copy or a repeat of it is then known to have a cause.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -136,13 +144,13 @@ class Carried:
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
-    def add(self, pair: Pair, *, superseded: bool = False) -> None:
-        """Pairs come sorted, each once."""
+    def add(self, consequence: Consequence, *, superseded: bool = False) -> None:
+        """Adds one consequence; they must come sorted, each once."""
         if not self._files:
             return
-        if pair.is_matched:
-            self._files[KNOWN].write(f"{pair.digest}\n")
+        if consequence.is_matched:
+            self._files[KNOWN].write(f"{consequence.digest}\n")
             return
-        for side, origin in pair.origins.items():
+        for side, origin in consequence.origins.items():
             kept = SETTLED if superseded else WANTED if side == WANTED else FOUND
-            self._files[kept].write(f"{pair.digest}{origin}")
+            self._files[kept].write(f"{consequence.digest}{origin}")

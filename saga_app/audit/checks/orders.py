@@ -1,10 +1,10 @@
-"""I3, I4 and I5: every order looked at across the four services."""
+"""I3, I4 and I5: every order is checked across the four services."""
 
 from typing import Final
 
 from saga_app import topics
-from saga_app.audit.context import Scope
-from saga_app.audit.cuts import Cut
+from saga_app.audit.context import AuditContext
+from saga_app.audit.cuts import CutKind
 from saga_app.audit.findings import Breach, Findings
 from saga_app.audit.scratch import ASKED, EVICTED, FOLDED, GAPS, TURNED, Stores, order_and_segment
 from saga_app.core.checkout import Checkout
@@ -20,21 +20,21 @@ JOURNALS: Final = {
     topics.CHECKOUT: Checkout.journal,
     **{topic: step.journal for topic, step in topics.STEPS.items()},
 }
-#: Who asks a service to undo: the step behind it, and behind the last one checkout, which began to cancel.
+#: The inbox that asks a service to undo: that of the next step, or checkout's for the last step.
 ASKS: Final = dict(zip(topics.INBOXES, (*topics.INBOXES[1:], topics.CHECKOUT), strict=True))
 
 
-class Orders:
-    """The orders of one partition of checkout."""
+class OrdersAudit:
+    """The audit of the orders of one checkout partition."""
 
-    def __init__(self, scope: Scope, partition: int, stores: Stores) -> None:
-        self.scope = scope
+    def __init__(self, context: AuditContext, partition: int, stores: Stores) -> None:
+        self.context = context
         self.place: Place = (topics.CHECKOUT, partition)
         self.stores = stores
         self.findings = Findings()
 
     def check(self) -> Findings:
-        """Looks at each order."""
+        """Checks each order."""
         for invariant, name in (
             ("I3", "COMPLETED"),
             ("I4", "completed with all effects"),
@@ -60,11 +60,11 @@ class Orders:
         return counted
 
     def _look(self, key: bytes, row: OrderRow) -> None:
-        found, cut = self.scope.limits.found[self.place], self.scope.limits.cut
+        found, cut = self.context.limits.found[self.place], self.context.limits.cut
         order = Order.model_validate_json(row.order)
-        if row.status not in OPEN_STATUSES and row.version < found and cut is not Cut.OFFSET:
+        if row.status not in OPEN_STATUSES and row.version < found and cut is not CutKind.OFFSET:
             self._all_or_nothing(key, row, order)
-        if cut is Cut.NOW:
+        if cut is CutKind.NOW:
             self._undone_in_reverse(key, order)
 
     def _all_or_nothing(self, key: bytes, row: OrderRow, order: Order) -> None:
@@ -72,7 +72,7 @@ class Orders:
         for topic, step in topics.STEPS.items():
             step_row = self._step_row(topic, row, order)
             if step_row is None and self._is_evicted(topic, row, order):
-                # An earlier audit has looked at it.
+                # An earlier audit has checked it.
                 continue
             state = step_row and step_row.state
             if (state is State.DONE) is not wanted:
@@ -97,7 +97,7 @@ class Orders:
                 self._broken(
                     "I5", key, None, f"{topic} was asked to undo, but no row of {asking} goes back", None
                 )
-            elif int(turned) > time + self.scope.skew:
+            elif int(turned) > time + self.context.skew:
                 late = int(turned) - time
                 what = f"{topic} was asked to undo {late} ms before {asking} had written that it goes back"
                 self._broken("I5", key, None, what, f"{JOURNALS[asking]}.version")
@@ -116,20 +116,22 @@ class Orders:
     def _is_evicted(self, topic: str, row: OrderRow, order: Order) -> bool:
         """True if this audit does not know the row because it was evicted before the first record that is read."""
         place = topic, self._partition(topic, order)
-        if row.segment is None or (self.scope.limits.is_whole(place) and not self.scope.limits.start(place)):
+        if row.segment is None or (
+            self.context.limits.is_whole(place) and not self.context.limits.start(place)
+        ):
             return False
         partition, number = parts_of(row.segment)
         data = self._store(FOLDED, JOURNALS[topic], topic, order).get(low_watermark_key(partition).encode())
         return data is not None and number < LowWatermark.decode(data).evicted_below
 
     def _found(self, topic: str, order: Order) -> int:
-        return self.scope.limits.found[topic, self._partition(topic, order)]
+        return self.context.limits.found[topic, self._partition(topic, order)]
 
     def _store(self, kind: str, name: str, topic: str, order: Order) -> RocksStore:
         return self.stores.store(kind, (name, self._partition(topic, order)))
 
     def _partition(self, topic: str, order: Order) -> int:
-        return topics.partition_of(topics.key_in(topic, order), self.scope.settings.partitions)
+        return topics.partition_of(topics.key_in(topic, order), self.context.settings.partitions)
 
     def _broken(self, invariant: str, key: bytes, offset: int | None, what: str, field: str | None) -> None:
         self.findings.breach(Breach(invariant, what, self.place, offset, key.decode(), field))

@@ -1,88 +1,52 @@
-"""I7 and I9: a table as its inbox gives it, as its changelog gives it, and as a stopped worker has it, are one."""
+"""I7 and I9: the refold, the changelog and the stores of a stopped worker agree on every row of a table."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from saga_app import topics
 from saga_app.audit.checkpoints import files
-from saga_app.audit.context import Scope
+from saga_app.audit.checks.changelog import AuditedChangelog
+from saga_app.audit.context import AuditContext
 from saga_app.audit.findings import Breach, Findings
 from saga_app.audit.scratch import FOLDED, GAPS, LOGGED, REACHED, REMOVED, TURNED, Stores, side_by_side
 from saga_app.core.retention.low_watermarks import LowWatermarks
 from saga_app.core.row_keys import KeyKind, order_in
-from saga_app.core.rows import is_closed, version_of
+from saga_app.core.rows import version_of
 from saga_app.engine.stores import changelog
-from saga_app.engine.stores.changelog import Logged
 from saga_app.engine.stores.errors import DiskFailed, StoreDamaged
 from saga_app.engine.stores.restore import repaired, restore
 from saga_app.engine.stores.rocks import Memory, RocksStore
-from saga_app.kafka.chunks import chunks
 from saga_app.kafka.messages import Place
 
-#: How a row begins that does not send its order back.
-_FORWARD = (b'"state":"DONE"', b'"status":"OPEN"')
 
+class TableAudit:
+    """The audit of one table in one partition."""
 
-class Changelog:
-    """A changelog partition, see `restore.Changelog`; notes on its way when rows first said that an order goes back."""
-
-    def __init__(self, scope: Scope, place: Place, turned: RocksStore) -> None:
-        self.topic, self.partition = place
-        self.gaps = 0
-        self._scope = scope
-        self._turned = turned
-
-    def end(self) -> int:
-        return self._scope.limits.found[self.topic, self.partition]
-
-    def read(self, start: int, end: int) -> Iterator[Sequence[Logged]]:
-        following, known = start, self._scope.limits.start((self.topic, self.partition))
-        for chunk in chunks(self._scope.settings.kafka, self.topic, self.partition, start, end):
-            times: dict[bytes, bytes] = {}
-            for each in chunk:
-                key, value = each.key(), each.value()
-                # What a checkpoint knows was seen before it could be compacted away.
-                self.gaps += max(0, each.offset() - max(following, known))
-                following = each.offset() + 1
-                if (
-                    value is not None
-                    and is_turned(key, value)
-                    and key not in times
-                    and self._turned.get(key) is None
-                ):
-                    times[key] = str(each.timestamp()[1]).encode()
-            self._turned.write(times, 0)
-            yield [changelog.logged(each) for each in chunk]
-
-
-class Table:
-    """One table in one partition."""
-
-    def __init__(self, scope: Scope, inbox: str, table: str, partition: int, stores: Stores) -> None:
-        self.scope = scope
+    def __init__(self, context: AuditContext, inbox: str, table: str, partition: int, stores: Stores) -> None:
+        self.context = context
         self.inbox: Place = (inbox, partition)
         self.place: Place = (table, partition)
-        self.changelog: Place = (topics.changelog(scope.settings.app_id, table), partition)
+        self.changelog: Place = (topics.changelog(context.settings.app_id, table), partition)
         self.stores = stores
         self.findings = Findings()
 
     def check(self, data_dirs: Sequence[Path] = ()) -> Findings:
-        """Rebuilds the table from its changelog and compares it with all others that there are."""
+        """Restores the table from its changelog and compares it with the refold and with stores of workers."""
         turned = self.stores.store(TURNED, self.place)
-        if self.scope.base is not None:
-            files.load(files.part(self.scope.base, TURNED, self.place), {TURNED: turned})
-        log = Changelog(self.scope, self.changelog, turned)
+        if self.context.base is not None:
+            files.load(files.part(self.context.base, TURNED, self.place), {TURNED: turned})
+        log = AuditedChangelog(self.context, self.changelog, turned)
         logged = self.stores.store(LOGGED, self.place)
         restored = restore(log, log.end(), logged)
-        # As its owner will have it.
+        # Its next owner writes the repairs, so the table is compared with them.
         repaired(logged, log.end(), restored.repairs, ())
         if log.gaps:
             turned.write({GAPS: b"1"}, 0)
-        if self.scope.draft is not None:
-            files.write(files.part(self.scope.draft, TURNED, self.place), {TURNED: turned.scan()})
+        if self.context.target is not None:
+            files.write(files.part(self.context.target, TURNED, self.place), {TURNED: turned.scan()})
         self.findings.count("I7", "changelog rows", restored.rows)
         self.findings.count("I7", "stale rows to be written again", len(restored.repairs))
-        if self.scope.limits.is_whole(self.inbox):
+        if self.context.limits.is_whole(self.inbox):
             self._compare_fold()
         for number, folder in enumerate(data_dirs):
             try:
@@ -94,7 +58,7 @@ class Table:
 
     def _compare_fold(self) -> None:
         folded, logged = self.stores.store(FOLDED, self.place), self.stores.store(LOGGED, self.place)
-        committed = self.scope.limits.committed[self.inbox]
+        committed = self.context.limits.committed[self.inbox]
         removed = self.stores.store(REMOVED, self.place)
         for key, mine, other in side_by_side(folded.scan(), logged.scan()):
             if mine == other:
@@ -127,8 +91,8 @@ class Table:
         try:
             # Rows beyond what the store claims to have read may be there too, after a gap.
             mark = self.stores.store(kind, self.place)
-            end = min(store.reached, self.scope.limits.found[self.changelog])
-            log = changelog.KafkaChangelog(self.scope.settings.kafka, *self.changelog, end)
+            end = min(store.reached, self.context.limits.found[self.changelog])
+            log = changelog.KafkaChangelog(self.context.settings.kafka, *self.changelog, end)
             restore(log, end, mark)
             logged = self.stores.store(LOGGED, self.place)
             low_watermarks = LowWatermarks(logged.scan(KeyKind.LOW_WATERMARK.prefix))
@@ -154,14 +118,8 @@ class Table:
         )
 
 
-def is_turned(key: bytes, row: bytes) -> bool:
-    """True if it is the row of an order that goes back; the small row of an evicted one says nothing of that."""
-    head = row[:80]
-    return order_in(key) is not None and not is_closed(row) and not any(mark in head for mark in _FORWARD)
-
-
 def difference(mine: bytes, other: bytes) -> str:
-    """The first place where two rows differ, as people see it."""
+    """Shows two rows around the first byte at which they differ."""
     at = next((at for at, pair in enumerate(zip(mine, other, strict=False)) if pair[0] != pair[1]), 0)
     shown = slice(max(0, at - 30), at + 40)
     return " against ".join(f"...{row[shown].decode(errors='replace')}" for row in (mine, other))

@@ -1,1 +1,1 @@
-"""The history of one order, record by record."""
+"""The history of one order: each record about it, and the row after it."""

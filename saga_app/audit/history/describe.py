@@ -1,7 +1,7 @@
-"""What became of a record, in words."""
+"""The outcome of a record as a sentence."""
 
 from saga_app import topics
-from saga_app.audit.history.events import Before, Event, StatusRow
+from saga_app.audit.history.events import Event, StatusRow, TruncatedInbox
 from saga_app.core.decider import Verdict
 from saga_app.core.records import DeadlinePassed, ForPartition, OrderPlaced, Record, Undo
 from saga_app.core.route import Step
@@ -9,32 +9,32 @@ from saga_app.core.rows import ClosedOrder, JournalRow, OrderRow, State, Status
 
 
 def in_words(event: Event) -> str:
-    """One sentence about one record."""
-    told = event.told
-    if told is None:
+    """One sentence about one record and its outcome."""
+    outcome = event.outcome
+    if outcome is None:
         return f"{event.record.type}; what came of it cannot be told: the inbox was cut"
-    if told.verdict is Verdict.DEAD:
-        return f"{event.record.type} became a dead letter: {told.rejection}"
-    if told.verdict is Verdict.SENT_ON:
+    if outcome.verdict is Verdict.DEAD:
+        return f"{event.record.type} became a dead letter: {outcome.rejection}"
+    if outcome.verdict is Verdict.SENT_ON:
         return f"{event.record.type} was in the wrong partition and was sent on"
-    if told.decision is not None and told.decision.note is not None:
-        return told.decision.note
+    if outcome.decision is not None and outcome.decision.note is not None:
+        return outcome.decision.note
     row = event.row
     if isinstance(event.record, ForPartition):
         return _of_retention(event.place[0], row)
     if isinstance(row, JournalRow):
-        return _of_step(topics.STEPS[event.place[0]], event.record, row, told.verdict)
-    return _of_checkout(event.record, row, told.verdict)
+        return _of_step(topics.STEPS[event.place[0]], event.record, row, outcome.verdict)
+    return _of_checkout(event.record, row, outcome.verdict)
 
 
-def before_in_words(before: Before) -> str:
-    """What is not told, and what the row says all the same."""
+def truncated_in_words(before: TruncatedInbox) -> str:
+    """Says why the history of this inbox is incomplete, and the state of the order's row."""
     state = None if before.row is None else state_of(before.row)
     return f"not all is told: {before.why}; its row there is {state or 'none'}"
 
 
 def state_of(row: StatusRow) -> State | Status:
-    """How an order stands, in a service or in checkout."""
+    """The state of the order at a step, or its status at checkout."""
     if isinstance(row, OrderRow):
         return row.status
     if isinstance(row, ClosedOrder):

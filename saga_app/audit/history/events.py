@@ -1,10 +1,10 @@
-"""What is told of an order: what happened, and what came before the records that are there."""
+"""The parts of an order's history: its events, and the inboxes that lack a part of it."""
 
 from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
-from saga_app.audit.refold import Told
+from saga_app.audit.refold import RecordOutcome
 from saga_app.core.records import Record
 from saga_app.core.rows import ClosedOrder, JournalRow, OrderRow
 from saga_app.kafka.messages import Message, Place
@@ -13,15 +13,15 @@ StatusRow = OrderRow | ClosedOrder | JournalRow
 
 
 class Event(NamedTuple):
-    """One record about the order, where it stands, and what became of it: `told` is None where nobody can tell.
+    """One record about the order, its place, and its outcome; `outcome` is None where the inbox cannot be folded.
 
-    `order_id` tells which of the orders that are evicted together is meant.
+    A record may evict many orders; `order_id` says which one the history is about.
     """
 
     place: Place
     message: Message
     record: Record
-    told: Told | None
+    outcome: RecordOutcome | None
     order_id: str
 
     @property
@@ -32,42 +32,42 @@ class Event(NamedTuple):
     @property
     def row(self) -> StatusRow | None:
         """The order's row after the record."""
-        if self.told is None:
+        if self.outcome is None:
             return None
-        for put in self.told.decision.puts if self.told.decision is not None else ():
+        for put in self.outcome.decision.puts if self.outcome.decision is not None else ():
             if put.key == self.order_id:
                 return put.row if isinstance(put.row, StatusRow) else None
-        return self.told.before
+        return self.outcome.before
 
     def as_json(self) -> dict[str, Any]:
-        """For machines: the record and the row as they are in the topics."""
-        told = self.told
+        """As JSON: the record and the row as they are in the topics."""
+        outcome = self.outcome
         return {
             "time": self.time,
             "topic": self.place[0],
             "partition": self.place[1],
             "offset": self.message.offset,
-            "verdict": told and told.verdict,
+            "verdict": outcome and outcome.verdict,
             "record": from_json(self.message.value or b"null"),
             "row": None if self.row is None else from_json(self.row.encode()),
             "sent": []
-            if told is None or told.decision is None
-            else [sent.type for sent in told.decision.sends],
-            "reason": None if told is None or told.rejection is None else str(told.rejection.fault),
-            "detail": None if told is None or told.rejection is None else told.rejection.detail,
-            "note": None if told is None or told.decision is None else told.decision.note,
+            if outcome is None or outcome.decision is None
+            else [sent.type for sent in outcome.decision.sends],
+            "reason": None if outcome is None or outcome.rejection is None else str(outcome.rejection.fault),
+            "detail": None if outcome is None or outcome.rejection is None else outcome.rejection.detail,
+            "note": None if outcome is None or outcome.decision is None else outcome.decision.note,
         }
 
 
-class Before(NamedTuple):
-    """An inbox that was cut: why not all can be told, and the order's row, of the checkpoint or as it is now."""
+class TruncatedInbox(NamedTuple):
+    """An inbox without its beginning: why the history is incomplete, and the order's row at the checkpoint or now."""
 
     place: Place
     why: str
     row: StatusRow | None
 
     def as_json(self) -> dict[str, Any]:
-        """For machines."""
+        """As JSON."""
         topic, partition = self.place
         row = None if self.row is None else from_json(self.row.encode())
         return {"topic": topic, "partition": partition, "not_told": self.why, "row": row}

@@ -1,1 +1,1 @@
-"""The copy: topics are read and written to SQL, in transactions with their offsets."""
+"""The copy: it reads the topics and writes rows to SQL, in transactions together with the offsets."""

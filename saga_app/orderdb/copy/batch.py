@@ -1,4 +1,4 @@
-"""What many records say, as rows for SQL: of each key only the one that counts."""
+"""The rows that many records give, for one write to SQL: of each key only the row that counts."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -6,9 +6,10 @@ from typing import Any, Final
 from sqlalchemy import Table
 
 from saga_app.orderdb import schema
+from saga_app.wire import Decoder
 
 LARGEST: Final = 2**63 - 1
-#: What no database keeps: NUL, and halves of characters.
+#: Characters that no database keeps: NUL, and halves of surrogate pairs.
 _UNFIT: Final = {
     0: "\N{REPLACEMENT CHARACTER}",
     **dict.fromkeys(range(0xD800, 0xE000), "\N{REPLACEMENT CHARACTER}"),
@@ -19,19 +20,21 @@ Key = tuple[Any, ...]
 Rows = dict[Key, Fields]
 
 
-class Entries:
-    """The rows of many records: of each key only the one that counts, as if all had been written one by one."""
+class RowBatch:
+    """The rows of many records. The result is the same as if the records had been written one by one."""
 
     def __init__(self) -> None:
         self.tables: dict[Table, Rows] = {table: {} for table in schema.CONTENT}
-        #: Orders whose row or placing is among them: the time of the placing belongs into the row.
+        #: Orders with a row or an `OrderPlaced` in this batch: `placed_at` of their rows may have to be set.
         self.placed: set[str] = set()
+        #: Reads the records of inboxes: orders recur within a batch.
+        self.decoder = Decoder()
 
     def __len__(self) -> int:
         return sum(map(len, self.tables.values()))
 
     def newest(self, table: Table, key: Key, fields: Fields) -> bool:
-        """The row, unless a newer one of this key is here; whether it was taken."""
+        """Adds the row unless the batch has a newer one of this key; True if it was added."""
         known = self.tables[table].get(key)
         if known is not None and known["version"] > fields["version"]:
             return False
@@ -39,18 +42,19 @@ class Entries:
         return True
 
     def once(self, table: Table, key: Key, fields: Fields) -> None:
-        """What is never different: an event, a marker."""
+        """Adds a row that never changes: an event, a marker."""
         self.tables[table][key] = fields
 
     def earliest(self, table: Table, key: Key, fields: Fields) -> None:
-        """A worker that was killed may have written a dead letter twice."""
+        """Adds a dead letter; of two copies, which a worker writes that is killed in between, the first counts."""
         known = self.tables[table].get(key)
         if known is None or known["time"] > fields["time"]:
             self.tables[table][key] = fields
 
 
-#: Adds what a message says; raises `ValueError` and the like where it is nothing of ours.
-Reader = Callable[[Entries, Any], None]
+#: Adds the rows of one message to the batch. Raises one of `UNREADABLE` for a record that no worker wrote.
+RowMapper = Callable[[RowBatch, Any], None]
+UNREADABLE: Final = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError)
 
 
 def fit(text: str) -> str:
@@ -59,7 +63,7 @@ def fit(text: str) -> str:
 
 
 def word(value: str | None) -> str | None:
-    """A member of an enum as plain text: drivers ask no questions then."""
+    """A member of an enum as plain text: database drivers treat a subclass of `str` more slowly."""
     return None if value is None else str(value)
 
 

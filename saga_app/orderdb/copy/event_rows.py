@@ -1,10 +1,9 @@
-"""What happened: each record of an inbox about an order, and each dead letter, known by its place."""
+"""Rows of events: one for each record of an inbox about an order, and for each dead letter, with its place as key."""
 
 import json
 from collections.abc import Iterable
 from typing import Any, Final
 
-from saga_app import wire
 from saga_app.core.errors import Rejected
 from saga_app.core.fields import Model
 from saga_app.core.records import OrderPlaced, Record, StepRequest
@@ -12,7 +11,7 @@ from saga_app.dead_letters.format import LetterId
 from saga_app.dead_letters.letter import Replay, Stored, read_letter, read_marker, text
 from saga_app.kafka.headers import headers_of
 from saga_app.orderdb import schema
-from saga_app.orderdb.copy.batch import Entries, Fields, fit, fitting
+from saga_app.orderdb.copy.batch import Fields, RowBatch, fit, fitting
 from saga_app.orderdb.traces.traceparent import traceparent
 
 
@@ -20,23 +19,23 @@ def _is_about_an_order(model: type[Model]) -> bool:
     return issubclass(model, StepRequest) or "order_id" in model.model_fields
 
 
-#: What an event tells beside its type.
-_TOMBSTONE: Final = dict.fromkeys(("reason", "step", "attempt", "note"))
-#: Which of these each kind of record has; None where it is about no order.
-_TOLD: Final = {
-    model: [name for name in _TOMBSTONE if name in model.model_fields] if _is_about_an_order(model) else None
+#: The fields that an event has if its record has them.
+_OPTIONAL: Final = dict.fromkeys(("reason", "step", "attempt", "note"))
+#: The optional fields of each type of record; None if it is about no order.
+_FIELDS: Final = {
+    model: [name for name in _OPTIONAL if name in model.model_fields] if _is_about_an_order(model) else None
     for model in Record.__args__
 }
 
 
-def event(entries: Entries, message: Any) -> None:
-    """A record of an inbox, unless it names no order or cannot be read."""
+def event(batch: RowBatch, message: Any) -> None:
+    """Adds the row of an inbox record; none if the record is about no order or cannot be read."""
     try:
-        record: Any = wire.decode(message.value())
+        record: Any = batch.decoder.decode(message.value())
     except Rejected:
-        # It is a dead letter, or will be one.
+        # A worker makes it a dead letter, and that is copied.
         return
-    names = _TOLD[type(record)]
+    names = _FIELDS[type(record)]
     if names is None:
         return
     place = (message.topic(), message.partition(), message.offset())
@@ -45,23 +44,23 @@ def event(entries: Entries, message: Any) -> None:
         "order_id": record.order_id,
         "time": message.timestamp()[1],
         "type": record.type,
-        **_TOMBSTONE,
+        **_OPTIONAL,
         "traceparent": None,
     }
     for name in names:
-        fields[name] = _told(getattr(record, name))
+        fields[name] = _fitting_value(getattr(record, name))
     if isinstance(record, OrderPlaced):
         fields["traceparent"] = traceparent(headers_of(message))
-        entries.placed.add(record.order_id)
-    entries.once(schema.order_events, place, fields)
+        batch.placed.add(record.order_id)
+    batch.once(schema.order_events, place, fields)
 
 
-def _told(value: str | int | None) -> str | int | None:
+def _fitting_value(value: str | int | None) -> str | int | None:
     return fit(str(value)) if isinstance(value, str) else value and fitting(value)
 
 
-def letter_or_marker(entries: Entries, message: Stored) -> None:
-    """A record of `dead_letters`; what none of ours wrote is left out."""
+def letter_or_marker(batch: RowBatch, message: Stored) -> None:
+    """Adds the row of a dead letter or of a marker; none for a record that no worker or command wrote."""
     if letter := read_letter(message):
         place = (letter.id.topic, letter.id.partition, fitting(letter.id.offset))
         fields = {
@@ -75,12 +74,12 @@ def letter_or_marker(entries: Entries, message: Stored) -> None:
             "headers": json.dumps([[name, text(value)] for name, value in letter.headers]),
             "replay_of": str(letter.replay_of) if letter.replay_of else None,
         }
-        entries.earliest(schema.dead_letters, place, fields)
+        batch.earliest(schema.dead_letters, place, fields)
     elif marked := read_marker(message):
-        _marker(entries, message, *marked)
+        _marker(batch, message, *marked)
 
 
-def _marker(entries: Entries, message: Any, letter: LetterId, replay: Replay) -> None:
+def _marker(batch: RowBatch, message: Any, letter: LetterId, replay: Replay) -> None:
     place = (message.partition(), message.offset())
     fields = {
         "marker_partition": place[0],
@@ -90,7 +89,7 @@ def _marker(entries: Entries, message: Any, letter: LetterId, replay: Replay) ->
         "sha256": fit(replay.sha256),
         "sent_to": fit(replay.sent_to),
     }
-    entries.once(schema.replays, place, fields)
+    batch.once(schema.replays, place, fields)
 
 
 def _placed(place: Iterable[Any]) -> Fields:

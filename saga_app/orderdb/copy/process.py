@@ -1,44 +1,45 @@
-"""The process that copies: until a signal, and then it ends soon, whatever the broker or the database do."""
+"""The process that copies until a signal. It then ends soon, whatever the broker or the database does."""
 
 import asyncio
 import os
 import signal
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from saga_app.orderdb.copy.progress import Say
-from saga_app.orderdb.copy.projector import Follower
+from saga_app.orderdb.copy.batch_reader import Report
+from saga_app.orderdb.copy.projector import Projector
 from saga_app.orderdb.copy.sink import Sink
 from saga_app.orderdb.database import Database, DatabaseWrong
 from saga_app.settings import Settings
+from saga_app.times import now
 
 if TYPE_CHECKING:
     from saga_app.orderdb.traces.tracer import Tracer
 
-#: Seconds that what is under way has after a signal. What is not written then is rolled back, offsets and all.
+#: Seconds that a transaction has after a signal. Then it is rolled back, with its offsets.
 STOP_WITHIN = 5.0
 
 
 def follow(
-    settings: Settings, say: Say, *, once: bool = False, empty: bool = False, force: bool = False
+    settings: Settings, report: Report, *, once: bool = False, empty: bool = False, force: bool = False
 ) -> int:
-    """Copies until SIGTERM or SIGINT, with `once` until the end; with `empty` from the beginning. Records copied.
+    """Copies until SIGTERM or SIGINT, or with `once` until the end; returns the number of copied records.
 
+    With `empty` it removes everything first and copies from the beginning.
     Raises `DatabaseWrong`, also where `empty` would remove orders that may be evicted, unless `force` is set.
     """
 
     async def run() -> int:
         database = Database(settings.db_url)
-        tracer = _tracer(settings, database, say)
-        follower = Follower(settings, database, say, tracer)
+        tracer = _tracer(settings, database, report)
+        projector = Projector(settings, database, report, tracer)
         tracing = None if tracer is None else asyncio.ensure_future(tracer.run())
         try:
             if empty:
                 await database.make()
                 await Sink(database).empty(None if force else _evicted_before(settings))
-            await _until_signal(lambda stop: follower.run(stop, once=once))
+            await _until_signal(lambda stop: projector.run(stop, once=once))
         finally:
             if tracer is not None and tracing is not None:
                 tracing.cancel()
@@ -46,7 +47,7 @@ def follow(
                     await asyncio.wait_for(tracer.flush(), STOP_WITHIN)
             with suppress(TimeoutError):
                 await asyncio.wait_for(database.close(), STOP_WITHIN)
-        return follower.records
+        return projector.records
 
     return asyncio.run(run())
 
@@ -54,11 +55,11 @@ def follow(
 def _evicted_before(settings: Settings) -> int | None:
     """Orders that ended before this moment may be evicted from the tables."""
     age = settings.order_retention
-    return None if age is None else time.time_ns() // 1_000_000 - age
+    return None if age is None else now() - age
 
 
-def _tracer(settings: Settings, database: Database, say: Say) -> "Tracer | None":
-    """Who sends traces, if that is asked for; only then its packages are needed."""
+def _tracer(settings: Settings, database: Database, report: Report) -> "Tracer | None":
+    """The tracer, if traces are switched on; only then its packages are needed."""
     if not (settings.traces or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")):
         return None
     try:
@@ -67,7 +68,7 @@ def _tracer(settings: Settings, database: Database, say: Say) -> "Tracer | None"
         raise DatabaseWrong(
             f"traces need the package {error.name}; in the folder of this project: pip install '.[orders,traces]'"
         ) from error
-    return Tracer(settings.app_id, settings.traces, database, say)
+    return Tracer(settings.app_id, settings.traces, database, report)
 
 
 async def _until_signal(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:

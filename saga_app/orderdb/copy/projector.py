@@ -1,8 +1,8 @@
-"""The loop: takes records, writes them, and after anything that goes wrong begins again from what the database has.
+"""The projector: it copies the topics into the database, and after any failure begins again from the database's state.
 
-There is one way to recover, and it is the way it starts: look at the topics, ask the database how far it has got, and
-read on from there. So nothing is lost or written twice, whatever was under way: broker or database may be away,
-an answer to a commit may be lost, somebody else may have written, topics may have been made anew.
+There is one way to recover, and it is the way it starts: look at the topics, ask the database for its positions, and
+read on from there. So no record is lost or written twice, whatever fails: the broker or the database may be away, the
+answer to a commit may be lost, another process may have written, topics may have been made anew.
 """
 
 import asyncio
@@ -15,12 +15,9 @@ from confluent_kafka import KafkaException
 
 from saga_app.kafka.broker_errors import refused
 from saga_app.kafka.messages import Place
-from saga_app.orderdb.copy.batch import Entries
-from saga_app.orderdb.copy.mapping import readers
-from saga_app.orderdb.copy.progress import Progress, Say
+from saga_app.orderdb.copy.batch_reader import BatchReader, Report
 from saga_app.orderdb.copy.sink import Overtaken, Sink
-from saga_app.orderdb.copy.source import Feed, Taken
-from saga_app.orderdb.copy.source_topics import Broker, Origin, TopicsMissing
+from saga_app.orderdb.copy.source_topics import SourceAdmin, SourceTopics, TopicsMissing
 from saga_app.orderdb.database import Database, in_words, is_down
 from saga_app.settings import Settings
 
@@ -36,77 +33,81 @@ Answer = TypeVar("Answer")
 
 
 class TopicsChanged(Exception):
-    """The topics are not those that are being read."""
+    """The topics are no longer the ones that are being read."""
 
 
-class Follower:
-    """Copies until it is told to stop, or until the end."""
+class Projector:
+    """Copies until it is stopped, or until the end of the topics. `records` counts the copied records."""
 
     def __init__(
-        self, settings: Settings, database: Database, say: Say, tracer: "Tracer | None" = None
+        self, settings: Settings, database: Database, report: Report, tracer: "Tracer | None" = None
     ) -> None:
         self._settings = settings
         self._database = database
-        self._say = say
+        self._report = report
         self._tracer = tracer
         self._sink = Sink(database)
-        self._broker = Broker(settings)
-        self._readers = readers(settings.app_id)
-        # librdkafka's calls wait, one after the other.
+        self._admin = SourceAdmin(settings)
+        # One thread: librdkafka's calls block, and must come one after the other.
         self._thread = ThreadPoolExecutor(1, "saga-orderdb")
         self._pause = PAUSES[0]
-        self._trouble = ""
+        self._problem = ""
         self._shared = False
         self._uncommitted: dict[Place, int] = {}
         self.records = 0
 
     async def run(self, stop: asyncio.Event, *, once: bool = False) -> None:
-        """Until `stop`, or with `once` until all is copied that was there when it began. Raises `DatabaseWrong`."""
+        """Runs until `stop`; with `once` until everything is copied that was there at the start.
+
+        Raises `DatabaseWrong`, and `KafkaException` if the broker refuses access.
+        """
         made = False
         while not stop.is_set():
             try:
                 if not made:
                     await self._database.make()
                     made = True
-                await self._follow(stop, once=once)
+                await self._copy_from_database_state(stop, once=once)
                 return
             except (TopicsChanged, TopicsMissing) as error:
-                self._tell(str(error))
+                self._report_once(str(error))
             except Overtaken:
-                self._share()
+                self._report_shared()
             except KafkaException as error:
                 if refused(error.args[0]):
                     raise
-                self._tell(f"Kafka: {error.args[0].str()}; waiting")
+                self._report_once(f"Kafka: {error.args[0].str()}; waiting")
             except Exception as error:
                 if not is_down(error):
                     raise
-                self._tell(f"{self._database.name}: {in_words(error)}; waiting")
+                self._report_once(f"{self._database.name}: {in_words(error)}; waiting")
             await self._wait(stop)
 
-    async def _follow(self, stop: asyncio.Event, *, once: bool) -> None:
-        origin = await self._call(self._broker.origin)
-        position = await self._sink.begin(origin)
+    async def _copy_from_database_state(self, stop: asyncio.Event, *, once: bool) -> None:
+        source = await self._call(self._admin.topics)
+        position = await self._sink.begin(source)
         if position.emptied:
-            self._tell(f"{', '.join(position.emptied)} made anew: everything is copied from the beginning")
-        ends = await self._call(self._broker.ends, origin.places)
-        start = await self._start(origin, position.next, ends)
-        feed = await self._call(Feed, self._settings, start)
+            self._report_once(
+                f"{', '.join(position.emptied)} made anew: everything is copied from the beginning"
+            )
+        ends = await self._call(self._admin.ends, source.places)
+        start = await self._start(source, position.next, ends)
+        reader = await self._call(BatchReader, self._settings, start, self._report)
         try:
-            await self._copy(feed, origin, position.batches, stop, ends if once else None)
+            await self._copy(reader, source, position.batches, stop, ends if once else None)
             await self._commit()
         finally:
-            await self._call(feed.close)
+            await self._call(reader.close)
 
     async def _start(
-        self, origin: Origin, known: dict[Place, int], ends: dict[Place, int]
+        self, source: SourceTopics, copied: dict[Place, int], ends: dict[Place, int]
     ) -> dict[Place, int]:
-        """Where to read on, for each partition."""
-        first = await self._call(self._broker.beginnings, origin.places)
-        for (topic, partition), offset in known.items():
+        """The offset of each partition from which to read on."""
+        first = await self._call(self._admin.beginnings, source.places)
+        for (topic, partition), offset in copied.items():
             place = (topic, partition)
             if offset < first[place]:
-                self._say(
+                self._report(
                     f"{topic}[{partition}]: the records from {offset} to {first[place] - 1} were deleted before they "
                     "were copied; going on behind them"
                 )
@@ -115,75 +116,65 @@ class Follower:
                     f"{topic}[{partition}] ends at {ends[place]}, but {offset} was copied; waiting for its records. If "
                     "they are lost for good: saga orderdb rebuild"
                 )
-        return {place: max(first[place], known.get(place, 0)) for place in origin.places}
+        return {place: max(first[place], copied.get(place, 0)) for place in source.places}
 
     async def _copy(
-        self, feed: Feed, origin: Origin, batches: int, stop: asyncio.Event, ends: dict[Place, int] | None
+        self,
+        reader: BatchReader,
+        source: SourceTopics,
+        batches: int,
+        stop: asyncio.Event,
+        ends: dict[Place, int] | None,
     ) -> None:
-        """Batch by batch; with `ends` until they are reached."""
-        progress = Progress(self._say)
+        """Copies batch by batch; with `ends` until they are reached."""
         looked = time.monotonic()
-        left = {place: end for place, end in (ends or {}).items() if feed.start[place] < end}
-        gathering = self._call(self._gather, feed)
+        left = {place: end for place, end in (ends or {}).items() if reader.start[place] < end}
+        reading = self._call(reader.read)
         try:
             while not stop.is_set() and (left or ends is None):
-                taken, entries = await gathering
+                fetched, batch = await reading
                 # The next batch is read while this one is written.
-                gathering = self._call(self._gather, feed)
-                if taken.reached:
-                    batches = await self._sink.write(entries, taken.reached, origin, batches)
-                    self.records += len(taken.messages)
+                reading = self._call(reader.read)
+                if fetched.reached:
+                    batches = await self._sink.write(batch, fetched.reached, source, batches)
+                    self.records += len(fetched.messages)
                     if self._tracer is not None:
-                        self._tracer.copied(entries)
-                    self._pause, self._trouble = PAUSES[0], ""
-                    self._uncommitted.update(taken.reached)
-                    left = {place: end for place, end in left.items() if taken.reached.get(place, 0) < end}
-                progress.tell(self.records, feed)
+                        self._tracer.copied(batch)
+                    self._pause, self._problem = PAUSES[0], ""
+                    self._uncommitted.update(fetched.reached)
+                    left = {place: end for place, end in left.items() if fetched.reached.get(place, 0) < end}
+                reader.report_progress(self.records)
                 if time.monotonic() - looked >= LOOK_EVERY:
-                    await self._look(origin)
+                    await self._look(source)
                     looked = time.monotonic()
         finally:
-            gathering.cancel()
+            reading.cancel()
 
-    def _gather(self, feed: Feed) -> tuple[Taken, Entries]:
-        taken = feed.take()
-        return taken, self._read(taken)
-
-    async def _look(self, origin: Origin) -> None:
-        """Topics that are made anew may be read on as if nothing had happened."""
+    async def _look(self, source: SourceTopics) -> None:
+        """Raises `TopicsChanged` if a topic was made anew: a consumer may read on in it without noticing."""
         try:
-            found = await self._call(self._broker.origin)
+            found = await self._call(self._admin.topics)
         except KafkaException as error:
-            self._tell(f"Kafka: {error.args[0].str()}; waiting")
+            self._report_once(f"Kafka: {error.args[0].str()}; waiting")
             return
-        if found != origin:
+        if found != source:
             raise TopicsChanged("the topics have changed; looking again")
         await self._commit()
 
     async def _commit(self) -> None:
         reached, self._uncommitted = self._uncommitted, {}
-        await self._call(self._broker.commit, reached)
+        await self._call(self._admin.commit, reached)
 
-    def _read(self, taken: Taken) -> Entries:
-        entries = Entries()
-        for message in taken.messages:
-            try:
-                self._readers[message.topic()](entries, message)
-            except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
-                place = f"{message.topic()}[{message.partition()}] at offset {message.offset()}"
-                self._say(f"{place} is no record of ours and was left out: {type(error).__name__}: {error}")
-        return entries
+    def _report_once(self, problem: str) -> None:
+        """Reports a problem once, however often the same attempt fails."""
+        if problem != self._problem:
+            self._problem = problem
+            self._report(problem)
 
-    def _tell(self, trouble: str) -> None:
-        """Once, however often it is tried again."""
-        if trouble != self._trouble:
-            self._trouble = trouble
-            self._say(trouble)
-
-    def _share(self) -> None:
+    def _report_shared(self) -> None:
         if not self._shared:
             self._shared = True
-            self._say(f"another process writes to {self._database.name} too; one is enough")
+            self._report(f"another process writes to {self._database.name} too; one is enough")
 
     async def _wait(self, stop: asyncio.Event) -> None:
         pause, self._pause = self._pause, min(self._pause * 2, PAUSES[1])
@@ -192,5 +183,5 @@ class Follower:
         except TimeoutError:
             return
 
-    def _call(self, ask: Callable[..., Answer], *arguments: Any) -> "asyncio.Future[Answer]":
-        return asyncio.get_running_loop().run_in_executor(self._thread, ask, *arguments)
+    def _call(self, function: Callable[..., Answer], *arguments: Any) -> "asyncio.Future[Answer]":
+        return asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)

@@ -1,8 +1,8 @@
-"""Writes batches: rows and offsets in one transaction, and never over somebody else's work.
+"""Writes batches: rows and offsets in one transaction, and never over the work of another process.
 
-`source.batches` counts what was written. Every transaction raises it by one, and only from the number that its writer
-has seen last. So it does no harm if two processes copy into one database, or if one empties it while another writes:
-whoever comes second finds another number, writes nothing, and reads the offsets anew.
+`source.batches` counts the batches. Every transaction raises it by one, and only from the number that its writer has
+seen last. So two processes may copy into one database, or one may empty it while another writes: the second writer
+finds another number, writes nothing, and reads the offsets anew.
 """
 
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_app.kafka.messages import Place
 from saga_app.orderdb import schema
-from saga_app.orderdb.copy.batch import Entries
-from saga_app.orderdb.copy.source_topics import Origin
+from saga_app.orderdb.copy.batch import RowBatch
+from saga_app.orderdb.copy.source_topics import SourceTopics
 from saga_app.orderdb.copy.upserts import Postgresql, Sqlite
 from saga_app.orderdb.database import Database, DatabaseWrong
 
 
 class CopyPosition(NamedTuple):
-    """How far was copied, as of so many batches; `emptied` names topics that are others than those copied."""
+    """The next offset of each partition after so many batches; `emptied` names the topics that were made anew."""
 
     batches: int
     next: dict[Place, int]
@@ -28,7 +28,7 @@ class CopyPosition(NamedTuple):
 
 
 class Overtaken(Exception):
-    """Somebody else has written to the database since we last did."""
+    """Another process has written to the database since this one last did."""
 
 
 class Sink:
@@ -38,49 +38,52 @@ class Sink:
         self._database = database
         self._statements = Sqlite() if database.is_sqlite else Postgresql()
 
-    async def begin(self, origin: Origin) -> CopyPosition:
-        """How far this origin was copied. Whatever was copied from topics that were deleted since is removed.
+    async def begin(self, source: SourceTopics) -> CopyPosition:
+        """The position of the copy. If a topic was deleted since, everything is removed, and the copy begins anew.
 
-        `DatabaseWrong` if the database is a copy of another application, or of another cluster's.
+        Raises `DatabaseWrong` if the database is a copy of another application or cluster.
         """
         async with self._database.transaction() as connection:
             batches, known = await _locked(connection)
-            own = (origin.app_id, origin.cluster_id)
+            own = (source.app_id, source.cluster_id)
             if known not in (own, (None, None)):
                 raise DatabaseWrong(
                     f"{self._database.name} is a copy of {known[0]!r} on cluster {known[1]}, not of {own[0]!r} on "
                     f"{own[1]}; use another SAGA_DB_URL, or `saga orderdb rebuild`, which empties it"
                 )
             rows = (await connection.execute(select(schema.copied))).all()
-            gone = sorted({row.topic for row in rows if origin.topic_ids.get(row.topic) != row.topic_id})
-            if gone:
+            deleted = sorted({row.topic for row in rows if source.topic_ids.get(row.topic) != row.topic_id})
+            if deleted:
                 await self._remove_all(connection)
                 rows = []
-            if gone or known != own:
+            if deleted or known != own:
                 batches += 1
                 await _write_source(connection, batches, *own)
-            return CopyPosition(batches, {(row.topic, row.partition): row.next_offset for row in rows}, gone)
+            return CopyPosition(
+                batches, {(row.topic, row.partition): row.next_offset for row in rows}, deleted
+            )
 
     async def write(
-        self, entries: Entries, reached: Mapping[Place, int], origin: Origin, batches: int
+        self, batch: RowBatch, reached: Mapping[Place, int], source: SourceTopics, batches: int
     ) -> int:
-        """One batch, all or nothing; the new number of batches. `Overtaken` if somebody else has written."""
+        """Writes one batch, all or nothing; returns the new number of batches. Raises `Overtaken`."""
         async with self._database.transaction() as connection:
             counted = update(schema.source).where(schema.source.c.batches == batches)
             if (await connection.execute(counted.values(batches=batches + 1))).rowcount != 1:
                 raise Overtaken
-            for table, rows in entries.tables.items():
+            for table, rows in batch.tables.items():
                 if rows:
                     await self._statements.put(connection, table, _in_order(rows))
-            if entries.placed:
-                await self._statements.date(connection, sorted(entries.placed))
-            await self._statements.put(connection, schema.copied, _progress(reached, origin))
+            if batch.placed:
+                await self._statements.date(connection, sorted(batch.placed))
+            await self._statements.put(connection, schema.copied, _progress(reached, source))
         return batches + 1
 
     async def empty(self, archived_before: int | None = None) -> None:
-        """Removes everything, and forgets whose copy it was.
+        """Removes everything, and forgets which application and cluster were copied.
 
-        `DatabaseWrong` if orders ended before this moment (milliseconds): nothing but the database may have their rows.
+        Raises `DatabaseWrong` if orders ended before the moment `archived_before` (milliseconds since 1970): the
+        database may be the only place that has their rows.
         """
         async with self._database.transaction() as connection:
             batches, _ = await _locked(connection)
@@ -88,8 +91,7 @@ class Sink:
             if archived:
                 raise DatabaseWrong(
                     f"{self._database.name}: {archived} of its orders ended longer ago than SAGA_ORDER_RETENTION, so "
-                    "their "
-                    "rows may be nowhere else; make a copy of it, then: saga orderdb rebuild --force"
+                    "their rows may be nowhere else; make a copy of it, then: saga orderdb rebuild --force"
                 )
             await self._remove_all(connection)
             await _write_source(connection, batches + 1, None, None)
@@ -105,13 +107,13 @@ class Sink:
 
 
 async def _ended(connection: AsyncConnection, before: int) -> int:
-    """How many orders ended before this moment."""
+    """The number of orders that ended before this moment."""
     counted = select(func.count()).where(schema.orders.c.ended_at < before)
     return await connection.scalar(counted) or 0
 
 
 async def _locked(connection: AsyncConnection) -> tuple[int, tuple[str | None, str | None]]:
-    """The number of batches and whose copy it is; until the transaction ends nobody else writes."""
+    """The number of batches, and the application and cluster; no other process writes until the transaction ends."""
     row = (await connection.execute(select(schema.source).with_for_update())).one()
     return row.batches, (row.app_id, row.cluster_id)
 
@@ -124,12 +126,12 @@ async def _write_source(
 
 
 def _in_order(rows: Mapping[Any, dict[str, Any]]) -> list[dict[str, Any]]:
-    """In the order of their keys, which a B-tree takes best."""
+    """Rows in the order of their keys: a B-tree takes them fastest so."""
     return [rows[key] for key in sorted(rows)]
 
 
-def _progress(reached: Mapping[Place, int], origin: Origin) -> list[dict[str, Any]]:
+def _progress(reached: Mapping[Place, int], source: SourceTopics) -> list[dict[str, Any]]:
     return [
-        {"topic": topic, "partition": partition, "topic_id": origin.topic_ids[topic], "next_offset": offset}
+        {"topic": topic, "partition": partition, "topic_id": source.topic_ids[topic], "next_offset": offset}
         for (topic, partition), offset in sorted(reached.items())
     ]

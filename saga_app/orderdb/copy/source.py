@@ -1,4 +1,4 @@
-"""Reads all topics at once, assigned by hand from offsets that the database knows."""
+"""The consumer of the copy: it reads all topics at once, from the offsets that the database knows."""
 
 from collections.abc import Mapping
 from typing import Final, NamedTuple
@@ -7,27 +7,27 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from saga_app.kafka.liveness import Liveness
 from saga_app.kafka.messages import Place
-from saga_app.kafka.retries import MOVING
+from saga_app.kafka.retries import RETRIABLE
 from saga_app.settings import Settings, readers_group
 
 #: A batch ends with so many records, or bytes.
 MOST_RECORDS: Final = 5_000
 MOST_BYTES: Final = 8 * 1024 * 1024
-#: Records that are taken before their bytes are counted.
+#: Records that are fetched before their bytes are counted.
 _AT_A_TIME: Final = 500
 #: Seconds to wait for the first record.
 PATIENCE: Final = 0.2
 
 
-class Taken(NamedTuple):
-    """Records, and how far each partition that moved is read with them."""
+class Fetched(NamedTuple):
+    """Records, and the position after them in each partition that moved."""
 
     messages: list[Message]
     reached: dict[Place, int]
 
 
-class Feed:
-    """One consumer; its methods block, but for a moment only."""
+class SourceConsumer:
+    """One consumer. Its methods block, at most for some tenths of a second."""
 
     def __init__(self, settings: Settings, start: Mapping[Place, int]) -> None:
         self.start = start
@@ -52,18 +52,18 @@ class Feed:
         self._liveness = Liveness(next(iter(start))[0])
 
     def lag(self) -> int:
-        """Records that are there and not yet read, as far as is known."""
+        """The number of records that are not read yet, by the ends that the last fetches named."""
         return sum(max(0, self._high(place) - offset) for place, offset in list(self._next.items()))
 
     def _high(self, place: Place) -> int:
         return int(self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)[1])
 
-    def take(self) -> Taken:
-        """What waits, soon. Raises `KafkaException` where reading cannot go on from here, or not with this feed."""
+    def fetch(self) -> Fetched:
+        """The records that wait. Raises `KafkaException` if this consumer cannot read on."""
         messages: list[Message] = []
         reached: dict[Place, int] = {}
         size = 0
-        # `consume` waits until it has as many as it may take.
+        # `consume` waits until it has as many records as it may return.
         chunk = self._consumer.consume(1, PATIENCE)
         if chunk:
             self._liveness.heard()
@@ -76,16 +76,16 @@ class Feed:
                     size += len(message.value() or b"")
                     reached[message.topic(), message.partition()] = message.offset() + 1
                 elif error.code() == KafkaError._PARTITION_EOF:
-                    # What is left out at the end, such as the marks of transactions, is read too.
+                    # The last offsets may have no records, such as the markers of transactions.
                     reached[message.topic(), message.partition()] = message.offset()
-                elif error.code() not in MOVING and not error.retriable():
+                elif error.code() not in RETRIABLE and not error.retriable():
                     raise KafkaException(error)
             if len(messages) >= MOST_RECORDS or size >= MOST_BYTES:
                 break
             chunk = self._consumer.consume(_AT_A_TIME, 0)
         moved = {place: offset for place, offset in reached.items() if offset > self._next.get(place, 0)}
         self._next.update(moved)
-        return Taken(messages, moved)
+        return Fetched(messages, moved)
 
     def close(self) -> None:
         """Gives up the connection."""

@@ -1,4 +1,4 @@
-"""Asks Kafka what there is to copy: the topics, their ids, where they begin and end."""
+"""The topics that are copied: the mappers of their records, their ids, beginnings and ends, and the lag of the copy."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -6,15 +6,27 @@ from typing import NamedTuple
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 
+from saga_app import topics
 from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin
 from saga_app.kafka.messages import Place
-from saga_app.orderdb.copy.mapping import readers
+from saga_app.orderdb.copy.batch import RowMapper
+from saga_app.orderdb.copy.event_rows import event, letter_or_marker
+from saga_app.orderdb.copy.table_rows import TABLES
 from saga_app.settings import Settings
 
 
-class Origin(NamedTuple):
-    """Whose topics these are: Kafka's ids of the cluster and of each topic, which change when one is made anew."""
+def row_mappers(app_id: str) -> Mapping[str, RowMapper]:
+    """Every topic that is copied, and the function that turns its records into rows."""
+    return {
+        **{topics.changelog(app_id, table): mapper for table, mapper in TABLES.items()},
+        **dict.fromkeys(topics.INBOXES, event),
+        topics.DEAD_LETTERS: letter_or_marker,
+    }
+
+
+class SourceTopics(NamedTuple):
+    """The topics, with Kafka's ids of the cluster and of each topic. A topic that is made anew has a new id."""
 
     app_id: str
     cluster_id: str
@@ -23,59 +35,72 @@ class Origin(NamedTuple):
 
 
 class TopicsMissing(Exception):
-    """There is nothing to copy yet; the message names what is missing."""
+    """Some topics do not exist yet; the message names them."""
 
 
-class Broker:
-    """Questions, each answered within the time that the settings give a broker. They raise `KafkaException`.
+class SourceAdmin:
+    """Asks the broker about the topics, and waits no longer for an answer than the settings say.
 
-    Each is asked by a client of its own: one that lives for weeks may have lost its brokers (see `liveness`).
+    Methods raise `KafkaException`. Each call uses a client of its own: one that lives for weeks may have lost its
+    brokers (see `kafka.liveness`).
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._seconds = settings.timeouts.answer
 
-    def origin(self) -> Origin:
-        """What is there now. `TopicsMissing` if it is not all there."""
+    def topics(self) -> SourceTopics:
+        """The topics as they are now. Raises `TopicsMissing` if some do not exist."""
         admin = Admin(self._settings)
         metadata = admin.list_topics(timeout=self._seconds)
-        topics = list(readers(self._settings.app_id))
-        missing = [topic for topic in topics if topic not in metadata.topics]
+        names = list(row_mappers(self._settings.app_id))
+        missing = [name for name in names if name not in metadata.topics]
         if missing:
             raise TopicsMissing(
                 f"{', '.join(missing)} missing on {self._settings.broker} (SAGA_APP_ID is {self._settings.app_id!r}); "
                 "a worker makes them when it starts, and `saga topics --create`"
             )
-        ids = offsets.topic_ids(admin, topics, self._seconds)
+        ids = offsets.topic_ids(admin, names, self._seconds)
         places = [
-            (topic, partition) for topic in topics for partition in sorted(metadata.topics[topic].partitions)
+            (name, partition) for name in names for partition in sorted(metadata.topics[name].partitions)
         ]
-        return Origin(self._settings.app_id, str(metadata.cluster_id), ids, places)
+        return SourceTopics(self._settings.app_id, str(metadata.cluster_id), ids, places)
 
     def beginnings(self, places: Iterable[Place]) -> dict[Place, int]:
-        """The offset of the first record that is still there."""
+        """The offset of the first record of each partition."""
         return offsets.beginnings(Admin(self._settings), places, self._seconds)
 
     def ends(self, places: Iterable[Place]) -> dict[Place, int]:
-        """The offset before which everything may be read."""
+        """The offset after the last record of each partition that may be read."""
         return offsets.readable_ends(Admin(self._settings), places, self._seconds)
 
-    def commit(self, reached: Mapping[Place, int]) -> None:
-        """Tells the consumer group how far the database has got, for tools that show lag; nothing else depends on it.
+    def lag(self, copied: Mapping[Place, int]) -> dict[str, int]:
+        """By topic, the number of records that are not copied yet; `copied` has the position in each partition.
 
-        (A consumer that has this to do cannot be closed while its broker is silent.)
+        Raises `TopicsMissing` too.
+        """
+        places = self.topics().places
+        first, ends = self.beginnings(places), self.ends(places)
+        lag = {topic: 0 for topic, _ in places}
+        for place in places:
+            lag[place[0]] += max(0, ends[place] - max(first[place], copied.get(place, 0)))
+        return lag
+
+    def commit(self, reached: Mapping[Place, int]) -> None:
+        """Commits the copy's position to its consumer group, for tools that show lag. Nothing else depends on it.
+
+        It is no consumer that commits: a consumer with commits to send cannot be closed while its broker is silent.
         """
         if not reached:
             return
-        offsets = [TopicPartition(*place, offset) for place, offset in reached.items()]
-        asked = [ConsumerGroupTopicPartitions(group_of(self._settings), offsets)]
+        positions = [TopicPartition(*place, offset) for place, offset in reached.items()]
+        request = [ConsumerGroupTopicPartitions(group_of(self._settings), positions)]
         admin = Admin(self._settings)
         with suppress(KafkaException):
-            for told in admin.alter_consumer_group_offsets(asked, request_timeout=self._seconds).values():
-                told.result()
+            for answer in admin.alter_consumer_group_offsets(request, request_timeout=self._seconds).values():
+                answer.result()
 
 
 def group_of(settings: Settings) -> str:
-    """The order database's own consumer group."""
+    """The consumer group of the order database."""
     return f"{settings.app_id}-orders"

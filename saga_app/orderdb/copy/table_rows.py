@@ -1,4 +1,4 @@
-"""How things are, as the changelogs say: their rows carry versions, and compaction takes nothing that matters."""
+"""Rows of the tables, from their changelogs. They carry versions, and compaction keeps the newest of each key."""
 
 from decimal import Decimal
 from typing import Any, Final
@@ -9,18 +9,18 @@ from saga_app.core.route import ROUTE
 from saga_app.core.row_keys import order_in, parts_of_balance
 from saga_app.core.rows import Account, JournalRow, OrderRow, Stock, is_closed
 from saga_app.orderdb import schema
-from saga_app.orderdb.copy.batch import Entries, Reader, word
+from saga_app.orderdb.copy.batch import RowBatch, RowMapper, word
 
-#: The journal of each step, and the step's name.
-_JOURNALS: Final = {step.journal: step.name.value for step in ROUTE}
+#: The journal of each step, and the step's service.
+SERVICES: Final = {step.journal: step.name.value for step in ROUTE}
 
 
 def _is_special(message: Any) -> bool:
-    """Deposits, deliveries, policies, segments and totals stand in the journals too; a tombstone is no row."""
+    """True if it is not the row of an order: a tombstone, a deposit, a delivery, a policy, a segment or a total."""
     return message.value() is None or order_in(message.key()) is None
 
 
-def _order(entries: Entries, message: Any) -> None:
+def _order(batch: RowBatch, message: Any) -> None:
     # The small row of an evicted order says less than its last row, which the database keeps.
     if _is_special(message) or is_closed(message.value()):
         return
@@ -46,17 +46,17 @@ def _order(entries: Entries, message: Any) -> None:
         "since": row.since,
         "ended_at": row.ended_at,
     }
-    if known := entries.tables[schema.orders].get((order_id,)):
+    if known := batch.tables[schema.orders].get((order_id,)):
         fields["placed_at"] = known["placed_at"]
-    entries.placed.add(order_id)
-    if entries.newest(schema.orders, (order_id,), fields):
+    batch.placed.add(order_id)
+    if batch.newest(schema.orders, (order_id,), fields):
         # An order's lines never change.
         for line in order["lines"]:
-            entries.once(schema.order_lines, (order_id, line["sku"]), {"order_id": order_id, **line})
+            batch.once(schema.order_lines, (order_id, line["sku"]), {"order_id": order_id, **line})
 
 
-def _step_reader(service: str) -> Reader:
-    def read(entries: Entries, message: Any) -> None:
+def _step_mapper(service: str) -> RowMapper:
+    def add_step(batch: RowBatch, message: Any) -> None:
         if _is_special(message):
             return
         order_id = message.key().decode()
@@ -71,28 +71,28 @@ def _step_reader(service: str) -> Reader:
             "done_at": row.done_at,
             "undone_at": row.undone_at,
         }
-        entries.newest(schema.order_steps, (order_id, service), fields)
+        batch.newest(schema.order_steps, (order_id, service), fields)
 
-    return read
+    return add_step
 
 
-def _account(entries: Entries, message: Any) -> None:
+def _account(batch: RowBatch, message: Any) -> None:
     customer, currency = parts_of_balance(message.key().decode())
     row = Account.decode(message.value())
     fields = {"customer_id": customer, "currency": currency, **row._asdict()}
-    entries.newest(schema.accounts, (customer, currency), fields)
+    batch.newest(schema.accounts, (customer, currency), fields)
 
 
-def _stock(entries: Entries, message: Any) -> None:
+def _stock(batch: RowBatch, message: Any) -> None:
     warehouse, sku = parts_of_balance(message.key().decode())
     row = Stock.decode(message.value())
-    entries.newest(schema.stock, (warehouse, sku), {"warehouse": warehouse, "sku": sku, **row._asdict()})
+    batch.newest(schema.stock, (warehouse, sku), {"warehouse": warehouse, "sku": sku, **row._asdict()})
 
 
-#: The tables, and how a row of theirs is read.
-STATES: Final[dict[str, Reader]] = {
+#: The tables of the workers, and the function that maps a row of each.
+TABLES: Final[dict[str, RowMapper]] = {
     "orders": _order,
     "accounts": _account,
     "stock": _stock,
-    **{table: _step_reader(service) for table, service in _JOURNALS.items()},
+    **{table: _step_mapper(service) for table, service in SERVICES.items()},
 }

@@ -1,4 +1,4 @@
-"""Many rows in one statement, each guarded: a repeat changes nothing, and nothing older replaces what is newer."""
+"""Upserts of many rows in one statement. A guard on each row: a repeat or an older row changes nothing."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -12,7 +12,7 @@ from saga_app.orderdb import schema
 
 Guard = Callable[[Any, Any], ColumnElement[bool]]
 Fields = Mapping[str, Any]
-#: When a row replaces the one that is there; tables without one keep what they have.
+#: The condition under which a row replaces the stored one; tables without a guard keep the stored row.
 _GUARDS: Final[Mapping[Table, Guard]] = {
     **dict.fromkeys(
         (schema.orders, schema.order_steps, schema.stock, schema.accounts),
@@ -21,7 +21,7 @@ _GUARDS: Final[Mapping[Table, Guard]] = {
     schema.dead_letters: lambda new, old: new.time < old.time,
     schema.copied: lambda new, old: true(),
 }
-#: An order's row does not say when the order was placed, only where the record of it is.
+#: An order's row has the offset of its `OrderPlaced`, not the time: that is in `order_events`.
 _PLACED: Final = (
     update(schema.orders)
     .values(placed_at=schema.order_events.c.time)
@@ -35,7 +35,7 @@ _PLACED: Final = (
 
 
 class Sqlite:
-    """Statements for SQLite, which is asked row by row, without a way between."""
+    """Statements for SQLite: one for each row, since there is no network between."""
 
     def __init__(self) -> None:
         self._upserts = {
@@ -53,7 +53,7 @@ class Sqlite:
 
 
 class Postgresql:
-    """Statements for PostgreSQL: columns go there as arrays, for which the server needs half the time."""
+    """Statements for PostgreSQL: one array for each column, which takes the server half the time."""
 
     def __init__(self) -> None:
         self._upserts = {

@@ -1,5 +1,5 @@
-"""How the tables came to be, step by step; `Database.make` carries out what is missing.
+"""The migrations: each changes the tables by one step; `Database.make` runs those that are missing.
 
-A new step is a module in `versions` with the next revision, and `schema.REVISION` names it. What was released is not
-changed any more.
+A new migration is a module in `versions` with the next revision, and `schema.REVISION` names it. A migration that was
+released never changes.
 """

@@ -1,4 +1,4 @@
-"""Alembic runs this file: the steps are carried out in the transaction of whoever asks for them."""
+"""Alembic runs this file: the migrations run in the transaction of `Database.make`."""
 
 from alembic import context
 

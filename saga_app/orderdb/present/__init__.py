@@ -1,1 +1,1 @@
-"""Rows of the order database as people and machines read them. No SQL here."""
+"""Rows of the order database as text and JSON. No SQL here."""

@@ -1,33 +1,33 @@
-"""One order for machines. The keys stand in `docs/reference/output.md`. No SQL here."""
+"""One order as JSON. `docs/reference/output.md` explains the keys. No SQL here."""
 
 from typing import Any
 
 from saga_app.orderdb.present.summary import sentence
 from saga_app.orderdb.present.timeline import timeline
-from saga_app.orderdb.queries.order import Found
+from saga_app.orderdb.queries.order import OrderDetails
 from saga_app.times import written
 
 _TIMES = ("placed_at", "since", "ended_at")
 _FACTS = ("reason", "step", "customer_id", "warehouse", "country", "currency", "amount", "tries")
 
 
-def as_json(found: Found, now: int) -> dict[str, Any]:
-    """Everything; what is not known (yet) is null. Times in ISO 8601, amounts as strings."""
-    order, standing = found.order or {}, found.standing
-    said = None if standing is None else sentence(standing)
-    waits = None if standing is None else standing.waits_for()
+def as_json(found: OrderDetails, now: int) -> dict[str, Any]:
+    """The whole order; a value that is not known (yet) is null. Times in ISO 8601, amounts as strings."""
+    order, status = found.order or {}, found.status
+    summary = None if status is None else sentence(status)
+    waits = None if status is None else status.waits_for()
     return {
         "order_id": found.order_id,
         "status": order.get("status"),
-        "words": None if said is None else said.in_words(now),
+        "words": None if summary is None else summary.in_words(now),
         "waits_for": waits and {"service": waits.service, "request": waits.request, "undoing": waits.undoing},
-        "next": [{"at": written(each.at), "what": each.what} for each in (said.next if said else ())],
+        "next": [{"at": written(each.at), "what": each.what} for each in (summary.next if summary else ())],
         **{name: order.get(name) for name in _FACTS},
         **{name: _time(order.get(name)) for name in _TIMES},
         "lines": [{"sku": each["sku"], "quantity": each["quantity"]} for each in found.lines],
         "steps": [
             {"step": name, "state": done.state, "at": _time(done.at), "undone_at": _time(done.undone_at)}
-            for name, done in (standing.steps if standing else {}).items()
+            for name, done in (status.steps if status else {}).items()
         ],
         "timeline": [
             {"at": written(line.at), "what": line.what, "place": line.place, "dead": line.dead}

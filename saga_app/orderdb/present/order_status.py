@@ -1,7 +1,7 @@
-"""Where an order stands, from what was copied of it: what it waits for, and when it is asked again. No SQL here.
+"""The status of an order from its copied rows: what it waits for, and when checkout asks again. No SQL here.
 
-Rows and records of different topics are copied one after the other, so any of them may be older than the others:
-every function has an answer for whatever is there.
+Topics are copied independently, so any row may be older than the others. Every function has an answer for every
+combination of rows.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,13 +13,13 @@ from saga_app.core.route import PIVOT, ROUTE
 from saga_app.core.rows import OPEN_STATUSES, OrderRow, State, Status
 
 Row = Mapping[str, Any]
-#: A step that has turned the order back, or has let it pass on its way back.
+#: The states of a step on the way back: it refused, or compensated, or had nothing to compensate.
 BACK: Final = frozenset({State.REFUSED, State.UNDONE, State.VOID})
 _STEP: Final = {step.name.value: step for step in ROUTE}
 
 
-class Done(NamedTuple):
-    """What a step has recorded. `at` is when it decided, `undone_at` when it undid: None where that is not copied."""
+class StepStatus(NamedTuple):
+    """The row of a step. `at` is when it decided, `undone_at` when it compensated; None if not copied."""
 
     state: State
     reason: str | None = None
@@ -29,22 +29,25 @@ class Done(NamedTuple):
 
 
 class Waits(NamedTuple):
-    """An order that has not ended waits for this service, on its way forwards or, undoing, back."""
+    """The service that an open order waits for, on its way forwards or, if `undoing`, back."""
 
     service: str
     undoing: bool
 
     @property
     def request(self) -> str:
-        """The type of the record that the service must take now."""
+        """The type of the record that the service must decide next."""
         if self.service == StepName.CHECKOUT:
             return "OrderCancelled" if self.undoing else "OrderCompleted"
         step = _STEP[self.service]
         return (step.undo if self.undoing else step.do).__name__
 
 
-class Standing(NamedTuple):
-    """An order and its steps, by name. Times are Kafka's, in milliseconds; `first`: when each type of record came."""
+class OrderStatus(NamedTuple):
+    """An order and its steps, by name. Times are Kafka's, in milliseconds.
+
+    `first` has the time of the first record of each type.
+    """
 
     order_id: str
     status: Status
@@ -54,7 +57,7 @@ class Standing(NamedTuple):
     since: int
     placed_at: int
     ended_at: int | None
-    steps: Mapping[str, Done]
+    steps: Mapping[str, StepStatus]
     first: Mapping[str, int]
 
     @classmethod
@@ -72,27 +75,27 @@ class Standing(NamedTuple):
 
     @classmethod
     def of_listed(cls, row: Row) -> Self:
-        """From an order as `lists.page` has it: with the states of its steps, and without times of theirs."""
+        """From a row of `queries.orders.page`, which has the states of the steps but not their times."""
         nothing = dict.fromkeys(("reason", "step", "version", "done_at", "undone_at"))
         steps = [{**nothing, "service": name, "state": row[name]} for name in _STEP if row[name]]
         return cls.of(row, steps, ())
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing more happens."""
+        """True if nothing more happens to the order."""
         return self.status not in OPEN_STATUSES
 
     @property
     def is_past_pivot(self) -> bool:
-        """Whether it will be completed, whatever comes."""
+        """True if the order will be completed, whatever comes."""
         return self.state(PIVOT.name) is State.DONE
 
     def state(self, step: str) -> State | None:
-        """What the step has done; None if nothing is recorded."""
+        """The state of the step; None if it has no row."""
         return self.steps[step].state if step in self.steps else None
 
     def waits_for(self) -> Waits | None:
-        """What must happen next, or None if the order has ended."""
+        """The service that must act next, or None if the order has ended."""
         if self.has_ended:
             return None
         if self.is_past_pivot:
@@ -107,16 +110,16 @@ class Standing(NamedTuple):
         return Waits(ROUTE[done[-1] + 1 if done else 0].name, undoing=False)
 
     def waits_since(self) -> int | None:
-        """When what it waits for was asked; None if the request has not come to its inbox, or is not copied."""
+        """The time of the request that it waits for; None if it has not come to its inbox, or is not copied."""
         waits = self.waits_for()
         return None if waits is None else self.first.get(waits.request)
 
     def asked_again_at(self) -> int | None:
-        """When checkout asks again, if the order has not ended until then; see `checkout.due`."""
+        """The time at which checkout asks again, unless the order has ended by then; see `checkout.due`."""
         return None if self.has_ended else checkout.due(self._row(self.since, self.tries))
 
     def undone_from(self) -> int | None:
-        """When checkout gives up and undoes it, if nothing comes; None if that has begun, or cannot be any more."""
+        """The time at which checkout gives up and compensates; None if that has begun or is no longer possible."""
         if self.status is not Status.OPEN:
             return None
         at = self.since
@@ -128,7 +131,7 @@ class Standing(NamedTuple):
         return OrderRow(0, self.status, 0, tries, since, b"")
 
 
-def _done(step: Row, times: Mapping[tuple[str, int], int]) -> Done:
+def _done(step: Row, times: Mapping[tuple[str, int], int]) -> StepStatus:
     do, undo = _STEP[step["service"]].do.__name__, _STEP[step["service"]].undo.__name__
     state = State(step["state"])
     if state in (State.DONE, State.UNDONE):
@@ -137,4 +140,4 @@ def _done(step: Row, times: Mapping[tuple[str, int], int]) -> Done:
     else:
         at = times.get((do if state is State.REFUSED else undo, step["version"]))
         undone = None
-    return Done(state, step["reason"], step["step"], at, undone)
+    return StepStatus(state, step["reason"], step["step"], at, undone)

@@ -1,4 +1,4 @@
-"""Nothing is lost: what came in is there, or orders have it. In numbers and in words. No SQL here."""
+"""The reconciliation of a balance: the amount that came in is still there, or orders have it. No SQL here."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -11,27 +11,27 @@ Amount = int | Decimal
 _UNCERTAIN = "the copy is made topic by topic, so ask again; `saga audit` is certain"
 
 
-class Part(NamedTuple):
-    """A word and how much that is."""
+class LabelledAmount(NamedTuple):
+    """An amount and its name."""
 
     word: str
     amount: Amount
 
 
-class Conserved(NamedTuple):
-    """`whole` is the sum of `parts`; the last of them should be `ended`, what ended orders have.
+class Reconciliation(NamedTuple):
+    """The amount that came in, and its parts. `ended` is the amount that ended orders have.
 
-    `surplus` says why these may have more.
+    The last part should be equal to `ended`; `surplus` says why `ended` may be more.
     """
 
-    whole: Part
-    parts: tuple[Part, ...]
+    whole: LabelledAmount
+    parts: tuple[LabelledAmount, ...]
     ended: Amount
     surplus: str
 
     @property
     def unaccounted(self) -> Amount:
-        """What no order of this copy has; below zero: what they have too much."""
+        """The amount that is in no order of this copy; below zero, the amount that the orders have too much."""
         return self.parts[-1].amount - self.ended
 
     def in_words(self) -> str:
@@ -45,25 +45,27 @@ class Conserved(NamedTuple):
         return text
 
 
-def of_stock(balance: stock.Balance, accounted: Mapping[str, int]) -> Conserved:
-    """`accounted`: the units that orders have, by their status; see `stock.accounted`."""
+def of_stock(balance: stock.StockBalance, accounted: Mapping[str, int]) -> Reconciliation:
+    """Reconciles an article with the units that orders have, by status; see `stock.accounted`."""
     parts = (
-        Part("available", balance.available),
-        Part("reserved", balance.reserved),
-        Part("sold", balance.sold),
+        LabelledAmount("available", balance.available),
+        LabelledAmount("reserved", balance.reserved),
+        LabelledAmount("sold", balance.sold),
     )
-    return Conserved(Part("received", balance.received), parts, _ended(accounted), f"in orders: {_UNCERTAIN}")
+    return Reconciliation(
+        LabelledAmount("received", balance.received), parts, _ended(accounted), f"in orders: {_UNCERTAIN}"
+    )
 
 
-def of_account(balance: accounts.Balance, accounted: Mapping[str, Decimal]) -> Conserved:
-    """`accounted`: the money that orders have paid, by their status; see `accounts.accounted`."""
+def of_account(balance: accounts.AccountBalance, accounted: Mapping[str, Decimal]) -> Reconciliation:
+    """Reconciles an account with the money that orders have paid, by status; see `accounts.accounted`."""
     parts = (
-        Part("balance", balance.balance),
-        Part("reserved", balance.reserved),
-        Part("paid", balance.paid),
+        LabelledAmount("balance", balance.balance),
+        LabelledAmount("reserved", balance.reserved),
+        LabelledAmount("paid", balance.paid),
     )
     without = "was paid before the first deposit, without an account"
-    return Conserved(Part("deposited", balance.deposited), parts, _ended(accounted), without)
+    return Reconciliation(LabelledAmount("deposited", balance.deposited), parts, _ended(accounted), without)
 
 
 def _ended(accounted: Mapping[str, int] | Mapping[str, Decimal]) -> Amount:

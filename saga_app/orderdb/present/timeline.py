@@ -1,4 +1,4 @@
-"""What happened to an order in the order in which it happened, and the route that it took. No SQL here."""
+"""The timeline of an order, oldest record first, and the route that it took. No SQL here."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ from saga_app.core.checkout import TRIES
 from saga_app.core.records import StepName
 from saga_app.core.route import ROUTE
 from saga_app.core.rows import State
-from saga_app.orderdb.present.order_status import BACK, Done, Standing
+from saga_app.orderdb.present.order_status import BACK, OrderStatus, StepStatus
 
 Row = Mapping[str, Any]
 _REQUEST: Final = {step.name.value: step.do.__name__ for step in ROUTE}
@@ -17,8 +17,8 @@ _DO: Final = {step.do.__name__: step.name.value for step in ROUTE}
 _UNDO: Final = {step.undo.__name__: step.name.value for step in ROUTE}
 
 
-class Line(NamedTuple):
-    """One record or dead letter: when (Kafka's milliseconds), what it says, and its place, TOPIC:PARTITION:OFFSET."""
+class TimelineEntry(NamedTuple):
+    """One record or dead letter: its time (Kafka's milliseconds), its text, and its place TOPIC:PARTITION:OFFSET."""
 
     at: int
     what: str
@@ -26,8 +26,8 @@ class Line(NamedTuple):
     dead: bool = False
 
 
-class Stop(NamedTuple):
-    """A step on the route: what it has done, or None; the words for it; when, as far as it is copied."""
+class RouteStop(NamedTuple):
+    """A step on the route: its state or None, the text for it, and its time if that is copied."""
 
     step: str
     state: State | None
@@ -36,21 +36,21 @@ class Stop(NamedTuple):
 
 
 class Route(NamedTuple):
-    """The steps in their order, and below them those that let the order back, in the order in which that ran."""
+    """The steps in the order of the route, and the compensated steps in the order in which they ran."""
 
-    there: tuple[Stop, ...]
-    back: tuple[Stop, ...]
+    there: tuple[RouteStop, ...]
+    back: tuple[RouteStop, ...]
 
 
-def route(standing: Standing) -> Route:
-    """The way of the order, as far as it is known."""
-    there = tuple(_there(step.name, standing) for step in ROUTE)
-    back = [_back(step.name, standing.steps.get(step.name)) for step in reversed(ROUTE)]
+def route(order: OrderStatus) -> Route:
+    """The route of the order, as far as it is copied."""
+    there = tuple(_there(step.name, order) for step in ROUTE)
+    back = [_back(step.name, order.steps.get(step.name)) for step in reversed(ROUTE)]
     return Route(there, tuple(each for each in back if each is not None))
 
 
-def timeline(events: Sequence[Row], letters: Sequence[Row], steps: Sequence[Row] = ()) -> list[Line]:
-    """All events and dead letters, oldest first; `steps` says which request it was that a step acted on."""
+def timeline(events: Sequence[Row], letters: Sequence[Row], steps: Sequence[Row] = ()) -> list[TimelineEntry]:
+    """All events and dead letters, oldest first; by `steps`, a request that a step acted on says its outcome."""
     decided = dict(_outcomes(steps))
     dead = {letter["id"]: letter for letter in letters}
     seen: Counter[str] = Counter()
@@ -65,32 +65,32 @@ def timeline(events: Sequence[Row], letters: Sequence[Row], steps: Sequence[Row]
             *([came_of_it] if came_of_it else []),
             *([_dead(letter)] if letter else []),
         ]
-        lines.append(Line(event["time"], ": ".join(parts), _place(event), letter is not None))
-    lines += [Line(each["time"], _dead(each), each["id"], dead=True) for each in dead.values()]
+        lines.append(TimelineEntry(event["time"], ": ".join(parts), _place(event), letter is not None))
+    lines += [TimelineEntry(each["time"], _dead(each), each["id"], dead=True) for each in dead.values()]
     return sorted(lines, key=lambda line: line.at)
 
 
-def _there(step: str, standing: Standing) -> Stop:
-    done = standing.steps.get(step)
+def _there(step: str, order: OrderStatus) -> RouteStop:
+    done = order.steps.get(step)
     if done is None:
-        asked = standing.first.get(_REQUEST[step])
-        if asked is not None and not standing.has_ended:
-            return Stop(step, None, "asked, no answer yet", asked)
-        return Stop(step, None, "not asked" if standing.has_ended else "not asked yet", None)
+        asked = order.first.get(_REQUEST[step])
+        if asked is not None and not order.has_ended:
+            return RouteStop(step, None, "asked, no answer yet", asked)
+        return RouteStop(step, None, "not asked" if order.has_ended else "not asked yet", None)
     match done.state:
         case State.REFUSED:
-            return Stop(step, done.state, f"refused: {labels.why(done.reason)}", done.at)
+            return RouteStop(step, done.state, f"refused: {labels.why(done.reason)}", done.at)
         case State.VOID:
-            return Stop(step, done.state, "undone before it was asked", None)
-    return Stop(step, State.DONE, labels.STEPS[step].done, done.at)
+            return RouteStop(step, done.state, "undone before it was asked", None)
+    return RouteStop(step, State.DONE, labels.STEPS[step].done, done.at)
 
 
-def _back(step: str, done: Done | None) -> Stop | None:
+def _back(step: str, done: StepStatus | None) -> RouteStop | None:
     if done is None or done.state not in BACK - {State.REFUSED}:
         return None
     if done.state is State.VOID:
-        return Stop(step, done.state, "nothing to undo", done.at)
-    return Stop(step, done.state, labels.STEPS[step].undone, done.undone_at)
+        return RouteStop(step, done.state, "nothing to undo", done.at)
+    return RouteStop(step, done.state, labels.STEPS[step].undone, done.undone_at)
 
 
 def _outcomes(steps: Sequence[Row]) -> Iterator[tuple[tuple[str, int], str]]:

@@ -1,1 +1,1 @@
-"""The questions that people ask of the order database, as SQL."""
+"""Queries of the order database, by subject."""

@@ -1,4 +1,4 @@
-"""What the order database is asked about one order: everything that it has."""
+"""Queries about one order: all rows about it."""
 
 from typing import Any, Final, NamedTuple
 
@@ -7,23 +7,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_app.core.route import SEQUENCE
 from saga_app.dead_letters.filters import names
-from saga_app.orderdb.present.order_status import Standing
+from saga_app.orderdb.present.order_status import OrderStatus
 from saga_app.orderdb.queries.dead_letters import with_replays
 from saga_app.orderdb.queries.orders import Listed, is_id
 from saga_app.orderdb.schema import dead_letters, order_events, order_lines, order_steps, orders
 
-#: Whether bytes stand in the payload; what is written with escapes may say anything.
+#: Finds letters that may name an order: its id is in the payload, or an escape that may spell it in another way.
 _HOLDS: Final = {
     "sqlite": "key = :wanted OR instr(value, :wanted) > 0 OR instr(value, :escape) > 0",
     "postgresql": "key = :wanted OR position(:wanted in value) > 0 OR position(:escape in value) > 0",
 }
 
 
-class Found(NamedTuple):
-    """The rows about one order, as in `schema`. `order` is None where it was never placed, or is not copied yet.
+class OrderDetails(NamedTuple):
+    """The rows about one order, as in `schema`. `order` is None if it was never placed, or is not copied yet.
 
-    `events` in the order in which they happened; `letters` are dead letters that name it, oldest first, each with
-    its `id` and with `replays`, the rows that say it was sent again.
+    `events` are oldest first. `letters` are the dead letters that name the order, oldest first, from `with_replays`.
     """
 
     order_id: str
@@ -34,18 +33,18 @@ class Found(NamedTuple):
     letters: list[Listed]
 
     @property
-    def standing(self) -> Standing | None:
-        """Where it stands, if it is known."""
-        return None if self.order is None else Standing.of(self.order, self.steps, self.events)
+    def status(self) -> OrderStatus | None:
+        """The status of the order, if its row is copied."""
+        return None if self.order is None else OrderStatus.of(self.order, self.steps, self.events)
 
 
-async def find(connection: AsyncConnection, order_id: str) -> Found:
-    """Everything about an order; nothing if nobody ever named it."""
+async def find(connection: AsyncConnection, order_id: str) -> OrderDetails:
+    """All rows about an order; none if no record names it."""
     if not is_id(order_id):
-        return Found(order_id, None, [], [], [], [])
+        return OrderDetails(order_id, None, [], [], [], [])
     order = await _rows(connection, orders, order_id)
     events = sorted(await _rows(connection, order_events, order_id), key=_when)
-    return Found(
+    return OrderDetails(
         order_id,
         order[0] if order else None,
         await _rows(connection, order_lines, order_id),
@@ -56,18 +55,18 @@ async def find(connection: AsyncConnection, order_id: str) -> Found:
 
 
 async def letters(connection: AsyncConnection, order_id: str) -> list[Listed]:
-    """The dead letters that name this order, as in `Found`. Looks at all there are: milliseconds per thousand."""
+    """The dead letters that name this order, as in `OrderDetails`. It scans all dead letters: some ms per thousand."""
     holds = text(_HOLDS[connection.dialect.name]).bindparams(
         bindparam("wanted", order_id.encode(), LargeBinary), bindparam("escape", b"\\", LargeBinary)
     )
-    asked = select(dead_letters).where(holds).order_by(dead_letters.c.time)
-    found = [dict(row) for row in (await connection.execute(asked)).mappings()]
+    query = select(dead_letters).where(holds).order_by(dead_letters.c.time)
+    found = [dict(row) for row in (await connection.execute(query)).mappings()]
     return [await with_replays(connection, row) for row in found if names(row["key"], row["value"], order_id)]
 
 
 async def _rows(connection: AsyncConnection, table: Table, order_id: str) -> list[Listed]:
-    asked = select(table).where(table.c.order_id == order_id).order_by(*table.primary_key.columns)
-    return [dict(row) for row in (await connection.execute(asked)).mappings()]
+    query = select(table).where(table.c.order_id == order_id).order_by(*table.primary_key.columns)
+    return [dict(row) for row in (await connection.execute(query)).mappings()]
 
 
 def _when(event: Listed) -> tuple[Any, ...]:

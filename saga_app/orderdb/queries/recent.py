@@ -1,4 +1,4 @@
-"""What has become of the orders of the last minutes: how many, how long they took, why some were cancelled."""
+"""Queries about the orders of the last minutes: their number, how long they took, why some were cancelled."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -12,9 +12,9 @@ from saga_app.orderdb.schema import orders
 
 MINUTE: Final = 60_000
 MINUTES: Final = 15
-#: Orders that are looked at, so that a look stays short however many there are.
+#: At most so many orders are read, so that the query stays fast.
 MOST: Final = 10_000
-#: Milliseconds that an order may take are told as the least of these that is not less; None is more.
+#: The classes of durations, each by its upper bound in milliseconds; a longer one is in no class.
 CLASSES: Final = (50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000, 300_000)
 
 
@@ -32,15 +32,18 @@ class Recent(NamedTuple):
     is_part: bool
 
     def total(self) -> Counter[str]:
-        """Of all minutes, by status."""
+        """The number of orders of all minutes, by status."""
         return sum(self.minutes, Counter())
 
     def not_ended(self) -> list[int]:
-        """How many have not, by minute."""
+        """The number of open orders, by minute."""
         return [sum(each[status] for status in OPEN_STATUSES) for each in self.minutes]
 
     def within(self, percent: int) -> float | None:
-        """Milliseconds within which so many of 100 ended orders had; None if none has, infinite if more than told."""
+        """The milliseconds within which `percent` of the ended orders ended; None without any.
+
+        Infinite if that is longer than the last class.
+        """
         wanted, seen = self.took.total() * percent / 100, 0
         for most in sorted(self.took):
             seen += self.took[most]
@@ -50,10 +53,10 @@ class Recent(NamedTuple):
 
 
 async def recent(connection: AsyncConnection, now: int) -> Recent:
-    """The last `MINUTES` up to `now`, in milliseconds; what Kafka's clock says is later is of the last one."""
+    """The orders of the last `MINUTES` up to `now` (milliseconds); those that Kafka dates later are in the last one."""
     begins = (now // MINUTE - MINUTES + 1) * MINUTE
     found = Recent(begins, tuple(Counter() for _ in range(MINUTES)), Counter(), Counter(), is_part=False)
-    for row in (await connection.execute(_asked(begins))).mappings():
+    for row in (await connection.execute(_query(begins))).mappings():
         _count(found, row)
     return found._replace(is_part=found.total().total() >= MOST)
 
@@ -66,8 +69,8 @@ def _count(found: Recent, row: Mapping[Any, Any]) -> None:
         found.reasons[row["reason"]] += row["number"]
 
 
-def _asked(begins: int) -> Select[Any]:
-    """Numbers by minute, status, reason and class of duration."""
+def _query(begins: int) -> Select[Any]:
+    """Counts orders by minute, status, reason and class of duration."""
     newest = (
         select(orders.c.placed_at, orders.c.ended_at, orders.c.status, orders.c.reason)
         .where(orders.c.placed_at >= begins)

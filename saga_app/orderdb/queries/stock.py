@@ -1,4 +1,4 @@
-"""What the order database is asked about stock: how much there is of each article, and which orders hold it."""
+"""Queries about stock: the units of each article, and the orders that hold some."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -15,8 +15,8 @@ from saga_app.orderdb.schema import order_lines, order_steps, orders, stock
 Article = tuple[str, str]
 
 
-class Balance(NamedTuple):
-    """Units of an article: what was received is available, or reserved for an open order, or sold."""
+class StockBalance(NamedTuple):
+    """Units of an article: received = available + reserved + sold; open orders have `reserved`."""
 
     warehouse: str
     sku: str
@@ -26,27 +26,30 @@ class Balance(NamedTuple):
 
     @property
     def sold(self) -> int:
-        """Units that are neither here nor reserved."""
+        """The units that ended orders have."""
         return self.received - self.available - self.reserved
 
 
 async def page(
     connection: AsyncConnection, limit: int, after: Article | None = None, q: str = "", warehouse: str = ""
-) -> list[Balance]:
-    """So many articles, by warehouse and SKU, of those whose SKU begins with `q`; `after` ends the page before."""
+) -> list[StockBalance]:
+    """A page of articles, by warehouse and SKU, of those whose SKU begins with `q`.
+
+    `after` is the last article of the page before.
+    """
     if not all(is_id(each) for each in (q, warehouse, *(after or ())) if each):
         return []
-    asked = select(stock).limit(limit)
+    query = select(stock).limit(limit)
     if q:
-        asked = asked.where(begins(stock.c.sku, q))
+        query = query.where(begins(stock.c.sku, q))
     if warehouse:
-        asked = asked.where(stock.c.warehouse == warehouse)
+        query = query.where(stock.c.warehouse == warehouse)
     if after is not None:
-        asked = asked.where(tuple_(stock.c.warehouse, stock.c.sku) > tuple_(*after))
-    return await _balances(connection, asked)
+        query = query.where(tuple_(stock.c.warehouse, stock.c.sku) > tuple_(*after))
+    return await _balances(connection, query)
 
 
-async def one(connection: AsyncConnection, sku: str) -> list[Balance]:
+async def one(connection: AsyncConnection, sku: str) -> list[StockBalance]:
     """The article in every warehouse that ever had it."""
     return await _balances(connection, select(stock).where(stock.c.sku == sku)) if is_id(sku) else []
 
@@ -68,27 +71,27 @@ async def holders(
         orders.c.customer_id,
         orders.c.placed_at,
     )
-    asked = _held(*columns).where(order_lines.c.sku == sku, orders.c.warehouse == warehouse)
-    return await newest(connection, asked, limit, before, open_only=open_only)
+    query = _held(*columns).where(order_lines.c.sku == sku, orders.c.warehouse == warehouse)
+    return await newest(connection, query, limit, before, open_only=open_only)
 
 
 async def accounted(connection: AsyncConnection, sku: str) -> dict[Article, dict[str, int]]:
-    """Units of the article that orders have, by article and by the order's status: each order's lines added up."""
+    """The units of the article that orders have: by warehouse and SKU, a sum for each order status."""
     if not is_id(sku):
         return {}
     total = func.sum(order_lines.c.quantity)
-    asked = _held(orders.c.warehouse, orders.c.status, total).where(order_lines.c.sku == sku)
+    query = _held(orders.c.warehouse, orders.c.status, total).where(order_lines.c.sku == sku)
     found: dict[Article, dict[str, int]] = {}
-    for where, status, units in await connection.execute(asked.group_by(orders.c.warehouse, orders.c.status)):
+    for where, status, units in await connection.execute(query.group_by(orders.c.warehouse, orders.c.status)):
         found.setdefault((where, sku), {})[status] = int(units)
     return found
 
 
-async def _balances(connection: AsyncConnection, asked: Select[Any]) -> list[Balance]:
-    found = (await connection.execute(asked.order_by(stock.c.warehouse, stock.c.sku))).all()
+async def _balances(connection: AsyncConnection, query: Select[Any]) -> list[StockBalance]:
+    found = (await connection.execute(query.order_by(stock.c.warehouse, stock.c.sku))).all()
     reserved = await _reserved(connection, {row.sku for row in found})
     return [
-        Balance(
+        StockBalance(
             row.warehouse, row.sku, row.received, row.available, reserved.get((row.warehouse, row.sku), 0)
         )
         for row in found
@@ -96,17 +99,17 @@ async def _balances(connection: AsyncConnection, asked: Select[Any]) -> list[Bal
 
 
 async def _reserved(connection: AsyncConnection, skus: Iterable[str]) -> dict[Article, int]:
-    """Units that open orders have."""
+    """The units that open orders have."""
     total = func.sum(order_lines.c.quantity)
-    asked = _held(orders.c.warehouse, order_lines.c.sku, total).where(
+    query = _held(orders.c.warehouse, order_lines.c.sku, total).where(
         order_lines.c.sku.in_(sorted(skus)), orders.c.status.in_(sorted(OPEN_STATUSES))
     )
-    rows = await connection.execute(asked.group_by(orders.c.warehouse, order_lines.c.sku))
+    rows = await connection.execute(query.group_by(orders.c.warehouse, order_lines.c.sku))
     return {(where, sku): int(units) for where, sku, units in rows}
 
 
 def _held(*columns: Any) -> Select[Any]:
-    """Of the lines of orders for which inventory has reserved, and not released."""
+    """Selects columns of the order lines for which inventory has reserved the stock, and not released it."""
     reserved = (order_steps.c.service == StepName.INVENTORY.value) & (order_steps.c.state == State.DONE.value)
     lines = orders.join(order_lines, order_lines.c.order_id == orders.c.order_id)
     return select(*columns).select_from(

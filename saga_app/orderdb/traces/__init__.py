@@ -1,1 +1,1 @@
-"""Traces: each order that has ended as OpenTelemetry spans."""
+"""Traces: each order that has ended, as OpenTelemetry spans."""

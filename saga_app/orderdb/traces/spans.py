@@ -1,7 +1,7 @@
-"""One order as a trace: a span for the order, and below it one for each record, from cause to effect.
+"""One order as a trace: a span for the order, and below it a span for each record, from cause to effect.
 
-Everything follows from the copied records: ids too, so an order that is exported again is the same trace. Times are
-Kafka's. Names and attributes: OpenTelemetry's semantic conventions for messaging (operation and destination).
+The copied records decide everything, ids too: an order that is exported again is the same trace. Times are Kafka's.
+Names and attributes follow OpenTelemetry's semantic conventions for messaging (operation and destination).
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,24 +15,24 @@ from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
 from saga_app import topics
 from saga_app.core.route import ROUTE
 from saga_app.core.rows import State, Status
-from saga_app.orderdb.present.order_status import Done
-from saga_app.orderdb.queries.order import Found
+from saga_app.orderdb.present.order_status import StepStatus
+from saga_app.orderdb.queries.order import OrderDetails
 from saga_app.orderdb.traces.traceparent import Parent
 
-#: Nobody of the route has asked for these. Checkout asks the first step because of the two first, and cancels because
-#: of any (an order that is placed again while it is being cancelled is asked to undo again).
+#: Records that no step has caused. The first two make checkout ask the first step. Each of them may make checkout
+#: cancel: an order that is placed again while it is being cancelled is asked to undo again.
 _FROM_OUTSIDE: Final = ("OrderPlaced", "DeadlinePassed", "CancellationRequested")
 _MILLISECOND: Final = 1_000_000
 
 
 def _causes() -> Iterator[tuple[str, tuple[str, ...]]]:
-    """What each type of record can follow from; see `core.route`."""
+    """Each type of record, and the types that can cause it; see `core.route`."""
     do = [step.do.__name__ for step in ROUTE]
     undo = [step.undo.__name__ for step in ROUTE]
     yield from zip(do, [_FROM_OUTSIDE[:2], *((each,) for each in do[:-1])], strict=True)
-    # Each is asked by the step behind it, which has undone or refused; the last by checkout, which cancels.
+    # The next step asks for it when it has undone or refused; checkout asks the last step when it cancels.
     yield from zip(undo, [*zip(undo[1:], do[1:], strict=True), _FROM_OUTSIDE], strict=True)
-    # A cancellation that comes too late is told that the order is completed; checkout's own repeats tell it again.
+    # A cancellation that comes too late is answered with the completion, and so are checkout's own repeats.
     yield "OrderCompleted", (do[-1], undo[-1])
     yield "OrderCancelled", (do[0], undo[0])
 
@@ -41,31 +41,31 @@ _CAUSES: Final[Mapping[str, tuple[str, ...]]] = dict(_causes())
 
 
 def resource(app_id: str) -> Resource:
-    """Who tells: the saga, whichever of its workers decided."""
+    """The resource of all spans: the application, whichever of its workers decided."""
     return Resource({"service.name": app_id})
 
 
-def is_whole(found: Found) -> bool:
-    """Whether all is copied that belongs to an order that has ended: rows come one topic after the other."""
-    standing = found.standing
-    if standing is None or not standing.has_ended:
+def is_whole(found: OrderDetails) -> bool:
+    """True if the order has ended and all its records are copied: topics are copied independently."""
+    order = found.status
+    if order is None or not order.has_ended:
         return False
-    done = standing.status is Status.COMPLETED
+    done = order.status is Status.COMPLETED
     names = [step.name.value for step in ROUTE]
-    # A refusal came from the last step that was asked; who was asked to undo from the end has asked all.
-    reached = names[: names.index(standing.step) + 1] if standing.step in names else names
-    steps = [standing.steps.get(name) for name in (names if done else reached)]
-    return ("OrderCompleted" if done else "OrderCancelled") in standing.first and all(map(_is_dated, steps))
+    # The step that refused was the last one asked. If checkout cancelled, all steps were asked to undo.
+    reached = names[: names.index(order.step) + 1] if order.step in names else names
+    steps = [order.steps.get(name) for name in (names if done else reached)]
+    return ("OrderCompleted" if done else "OrderCancelled") in order.first and all(map(_is_dated, steps))
 
 
-def _is_dated(step: Done | None) -> bool:
+def _is_dated(step: StepStatus | None) -> bool:
     if step is None or step.at is None:
         return False
     return step.state is not State.UNDONE or step.undone_at is not None
 
 
-def parent_of(found: Found) -> Parent | None:
-    """The span of whoever placed this order; a repeat of it does not count."""
+def parent_of(found: OrderDetails) -> Parent | None:
+    """The parent span of the record that placed this order; repeats of that record do not count."""
     order = found.order or {}
     place = (topics.CHECKOUT, order.get("partition"), order.get("placed_offset"))
     for event in found.events:
@@ -74,25 +74,25 @@ def parent_of(found: Found) -> Parent | None:
     return None
 
 
-def spans(found: Found, app_id: str, source: Resource) -> Iterator[ReadableSpan]:
-    """The spans of an order that has ended; none if whoever placed it wants none."""
-    order, standing, parent = found.order, found.standing, parent_of(found)
-    assert order is not None and standing is not None and standing.ended_at is not None
+def spans(found: OrderDetails, app_id: str, source: Resource) -> Iterator[ReadableSpan]:
+    """The spans of an order that has ended; none if its parent is not sampled."""
+    order, status, parent = found.order, found.status, parent_of(found)
+    assert order is not None and status is not None and status.ended_at is not None
     if parent is not None and not parent.sampled:
         return
     identity = f"{app_id}/{order['partition']}/{order['placed_offset']}/{found.order_id}"
     trace = parent.trace if parent else _number(identity, 16)
     root = _context(trace, f"{identity}/order")
     above = parent and SpanContext(parent.trace, parent.span, is_remote=True, trace_flags=_SAMPLED)
-    last = max([standing.ended_at, *(event["time"] for event in found.events)])
-    outcome = {"saga.reason": standing.reason, "saga.turned_at": standing.step}
+    last = max([status.ended_at, *(event["time"] for event in found.events)])
+    outcome = {"saga.reason": status.reason, "saga.turned_at": status.step}
     yield _span(
         "order",
         root,
         above or None,
         source,
-        {"saga.order_id": found.order_id, "saga.outcome": standing.status.lower(), **outcome},
-        (standing.placed_at, last),
+        {"saga.order_id": found.order_id, "saga.outcome": status.status.lower(), **outcome},
+        (status.placed_at, last),
         SpanKind.INTERNAL,
     )
     latest: dict[str, tuple[int, SpanContext]] = {}
@@ -104,7 +104,7 @@ def spans(found: Found, app_id: str, source: Resource) -> Iterator[ReadableSpan]
             context,
             _cause(event["type"], latest) or root,
             source,
-            _told(event),
+            _attributes(event),
             (event["time"], following),
             SpanKind.CONSUMER,
         )
@@ -112,12 +112,12 @@ def spans(found: Found, app_id: str, source: Resource) -> Iterator[ReadableSpan]
 
 
 def _cause(kind: str, latest: Mapping[str, tuple[int, SpanContext]]) -> SpanContext | None:
-    """The last record before this one that it can follow from; None for what comes from outside."""
+    """The last record before this one that can have caused it; None if it comes from outside."""
     known = [latest[each] for each in _CAUSES.get(kind, ()) if each in latest]
     return max(known, key=lambda each: each[0])[1] if known else None
 
 
-def _told(event: Mapping[str, Any]) -> dict[str, Any]:
+def _attributes(event: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "messaging.system": "kafka",
         "messaging.operation.type": "process",
@@ -159,5 +159,5 @@ def _context(trace: int, identity: str) -> SpanContext:
 
 
 def _number(identity: str, size: int) -> int:
-    """Never 0, which is no id."""
+    """An id of so many bytes; never 0, which OpenTelemetry does not allow."""
     return int.from_bytes(sha256(identity.encode()).digest()[:size], "big") or 1

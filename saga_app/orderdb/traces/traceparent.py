@@ -1,4 +1,7 @@
-"""Who placed an order, where the shop traces: its span, as W3C Trace Context has it in a `traceparent` header."""
+"""The parent span of an order's trace, from the `traceparent` header of W3C Trace Context.
+
+The copy keeps the header, so this module needs no package of OpenTelemetry.
+"""
 
 import re
 from typing import Any, Final, NamedTuple
@@ -9,7 +12,7 @@ _SAMPLED: Final = 1
 
 
 class Parent(NamedTuple):
-    """The span of whoever placed the order; not `sampled`: it wants no trace."""
+    """The span of the client that placed the order. If it is not `sampled`, the client wants no trace."""
 
     trace: int
     span: int
@@ -17,7 +20,7 @@ class Parent(NamedTuple):
 
     @classmethod
     def of(cls, text: str | None) -> "Parent | None":
-        """None where there is none, or none that is valid."""
+        """The parent in the header's text; None if the text is missing or not valid."""
         found = _TRACEPARENT.fullmatch(text or "")
         if found and int(found[1], 16) and int(found[2], 16):
             return cls(int(found[1], 16), int(found[2], 16), bool(int(found[3], 16) & _SAMPLED))
@@ -25,7 +28,7 @@ class Parent(NamedTuple):
 
 
 def traceparent(headers: Any) -> str | None:
-    """The first valid one among a record's headers."""
+    """The first valid `traceparent` among a record's headers."""
     for name, value in headers or ():
         text = value.decode("ascii", "replace") if name == "traceparent" and value else None
         if Parent.of(text):

@@ -1,1 +1,1 @@
-"""The steps, in the order of `down_revision`."""
+"""The migrations, in the order of `down_revision`."""

@@ -1,4 +1,4 @@
-"""Whose span an order's trace belongs below."""
+"""A column for the parent span of an order's trace."""
 
 from typing import Final
 

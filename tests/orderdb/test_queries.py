@@ -1,4 +1,4 @@
-"""What the order database tells about one order, stock and accounts; on a database of each kind, without Kafka."""
+"""Queries about one order, stock and accounts, on a database of each kind, without Kafka."""
 
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
@@ -13,9 +13,9 @@ from saga_app.kafka import messages
 from saga_app.orderdb.present.reconciliation import of_account, of_stock
 from saga_app.orderdb.present.summary import sentence
 from saga_app.orderdb.present.timeline import timeline
-from saga_app.orderdb.queries import accounts, order, orders, stock
-from saga_app.orderdb.queries.order import Found
-from tests.orderdb.batches import Book, Message
+from saga_app.orderdb.queries import accounts, order, orders, reading, stock
+from saga_app.orderdb.queries.order import OrderDetails
+from tests.orderdb.batches import FakeMessage, OrderCopy
 from tests.orderdb.services import Services
 from tests.support.examples import cancel, delivery, deposit, placed
 from tests.support.given import BEGINNING
@@ -25,46 +25,46 @@ SHOP = (deposit("d1", "500.00", "ada"), delivery("v1", MUG=10, CUP=5), delivery(
 NOW = BEGINNING + 10_000
 
 
-class Asked:
-    """A database that has copied what services did, and the questions that tests ask it."""
+class QueryTester:
+    """A database that has copied the work of services, and the queries of the tests."""
 
-    def __init__(self, book: Book) -> None:
-        self.book = book
+    def __init__(self, copy: OrderCopy) -> None:
+        self.copy = copy
         self.services = Services()
         self.after(*SHOP)
 
     def after(self, *records: Any, silent: str = "") -> None:
-        """These were sent, and everything was copied."""
+        """Sends these records, and copies everything that follows from them."""
         self.services.silent = {silent}
-        self.book.write(*self.services.send(*records))
+        self.copy.write(*self.services.send(*records))
 
     def __call__(self, ask: Callable[..., Awaitable[Any]], *arguments: Any, **options: Any) -> Any:
-        return self.book.run(
-            orders.asked, self.book.settings, lambda connection: ask(connection, *arguments, **options)
+        return self.copy.run(
+            reading.ask, self.copy.settings, lambda connection: ask(connection, *arguments, **options)
         )
 
-    def order(self, order_id: str = "o1") -> Found:
-        found: Found = self(order.find, order_id)
+    def order(self, order_id: str = "o1") -> OrderDetails:
+        found: OrderDetails = self(order.find, order_id)
         return found
 
     def sentence(self, order_id: str = "o1") -> str:
-        standing = self.order(order_id).standing
-        assert standing is not None
-        return sentence(standing).in_words(NOW)
+        status = self.order(order_id).status
+        assert status is not None
+        return sentence(status).in_words(NOW)
 
 
 @pytest.fixture
-def asked(book: Book) -> Asked:
-    return Asked(book)
+def asked(copy: OrderCopy) -> QueryTester:
+    return QueryTester(copy)
 
 
-def test_an_order_that_nobody_named_is_not_there(asked: Asked):
+def test_an_order_that_nobody_named_is_not_there(asked: QueryTester):
     for name in ("o1", "", "x" * 65, "a\x00b", "' OR 1=1 --", "\ud800"):
-        assert asked.order(name) == Found(name, None, [], [], [], [])
-        assert asked.order(name).standing is None
+        assert asked.order(name) == OrderDetails(name, None, [], [], [], [])
+        assert asked.order(name).status is None
 
 
-def test_a_completed_order_is_told_with_its_lines_its_route_and_all_that_happened(asked: Asked):
+def test_a_completed_order_is_told_with_its_lines_its_route_and_all_that_happened(asked: QueryTester):
     asked.after(placed(lines=MUGS, customer_id="ada"))
     found = asked.order()
     assert asked.sentence() == "Completed: paid, reserved, shipment booked."
@@ -78,14 +78,14 @@ def test_a_completed_order_is_told_with_its_lines_its_route_and_all_that_happene
     ]
 
 
-def test_a_refused_shipment_is_told_with_what_was_undone(asked: Asked):
+def test_a_refused_shipment_is_told_with_what_was_undone(asked: QueryTester):
     asked.after(placed(lines=MUGS, customer_id="ada", country="FR"))
     assert asked.sentence() == (
         "Cancelled: the country is not served. The stock was released, then the payment was refunded."
     )
 
 
-def test_an_order_that_a_service_does_not_answer_waits_for_it_since_it_was_asked(asked: Asked):
+def test_an_order_that_a_service_does_not_answer_waits_for_it_since_it_was_asked(asked: QueryTester):
     asked.after(placed(lines=MUGS), silent=topics.INVENTORY)
     # The shop's three records came before it, a second each, and the placing and the payment.
     assert asked.sentence() == (
@@ -94,14 +94,14 @@ def test_an_order_that_a_service_does_not_answer_waits_for_it_since_it_was_asked
     )
 
 
-def test_an_order_of_which_only_the_placing_is_copied_is_known_by_its_events(asked: Asked):
+def test_an_order_of_which_only_the_placing_is_copied_is_known_by_its_events(asked: QueryTester):
     (event, *_) = asked.services.send(placed())
-    asked.book.write(event)
+    asked.copy.write(event)
     found = asked.order()
-    assert found.standing is None and [each["type"] for each in found.events] == ["OrderPlaced"]
+    assert found.status is None and [each["type"] for each in found.events] == ["OrderPlaced"]
 
 
-def test_the_dead_letters_that_name_an_order_are_told_with_it(asked: Asked):
+def test_the_dead_letters_that_name_an_order_are_told_with_it(asked: QueryTester):
     asked.after(placed(lines=MUGS), placed(amount="41.00"), cancel("o10"))
     (letter,) = asked.order().letters
     assert letter["reason"] == Fault.DIFFERENT_CONTENT and letter["id"] == "checkout_events:3:2"
@@ -120,23 +120,23 @@ def test_the_dead_letters_that_name_an_order_are_told_with_it(asked: Asked):
     ],
 )
 def test_a_letter_is_found_by_what_its_payload_says_however_it_is_written(
-    asked: Asked, value: bytes | None, names: bool
+    asked: QueryTester, value: bytes | None, names: bool
 ):
     original = messages.Message(9, 8, b"another key", value)
     headers = letter_format.dead_letter(topics.PAYMENT, 2, original, Rejected(Fault.INVALID, "bad")).headers
-    asked.book.write(Message(topics.DEAD_LETTERS, 5, value, b"another key", 99, headers))
+    asked.copy.write(FakeMessage(topics.DEAD_LETTERS, 5, value, b"another key", 99, headers))
     assert bool(asked.order().letters) is names
 
 
-def test_a_letter_that_was_sent_again_says_so(asked: Asked):
+def test_a_letter_that_was_sent_again_says_so(asked: QueryTester):
     asked.after(cancel("o1"))
     record = letter_format.marker(letter_format.LetterId(topics.CHECKOUT, 3, 0), 3, b"{}", [])
-    asked.book.write(Message(record.topic, 7, None, record.key or b"", 99, record.headers))
+    asked.copy.write(FakeMessage(record.topic, 7, None, record.key or b"", 99, record.headers))
     (letter,) = asked.order().letters
     assert [replay["time"] for replay in letter["replays"]] == [99]
 
 
-def test_late_orders_are_those_that_have_not_ended_before_their_first_deadline(asked: Asked):
+def test_late_orders_are_those_that_have_not_ended_before_their_first_deadline(asked: QueryTester):
     asked.after(placed(lines=MUGS), silent=topics.INVENTORY)
     asked.after(placed("o2"))
     placed_at = asked.order().order["placed_at"]  # type: ignore[index]
@@ -144,12 +144,12 @@ def test_late_orders_are_those_that_have_not_ended_before_their_first_deadline(a
     assert asked(orders.counts, orders.late(placed_at + 30_001)) == {"OPEN": 1}
 
 
-def test_stock_is_received_and_available_or_reserved_or_sold(asked: Asked):
+def test_stock_is_received_and_available_or_reserved_or_sold(asked: QueryTester):
     asked.after(placed(lines=MUGS), placed("o2", lines=MUGS, country="FR"))
     asked.after(placed("o3", lines=[{"sku": "MUG", "quantity": 1}]), silent=topics.SHIPPING)
     (main, north) = asked(stock.one, "MUG")
-    assert main == stock.Balance("main", "MUG", 10, 7, 1) and main.sold == 2
-    assert north == stock.Balance("north", "MUG", 3, 3, 0) and north.sold == 0
+    assert main == stock.StockBalance("main", "MUG", 10, 7, 1) and main.sold == 2
+    assert north == stock.StockBalance("north", "MUG", 3, 3, 0) and north.sold == 0
     accounted = asked(stock.accounted, "MUG")
     assert accounted == {("main", "MUG"): {"COMPLETED": 2, "OPEN": 1}}
     assert of_stock(main, accounted["main", "MUG"]).in_words() == (
@@ -157,7 +157,7 @@ def test_stock_is_received_and_available_or_reserved_or_sold(asked: Asked):
     )
 
 
-def test_the_orders_that_hold_an_article_are_told_newest_first_page_by_page(asked: Asked):
+def test_the_orders_that_hold_an_article_are_told_newest_first_page_by_page(asked: QueryTester):
     asked.after(*(placed(f"o{at}", lines=[{"sku": "MUG", "quantity": at}]) for at in (1, 2, 3)))
     asked.after(
         placed("o4", lines=[{"sku": "CUP", "quantity": 1}]), placed("o5", lines=MUGS, warehouse="north")
@@ -170,19 +170,19 @@ def test_the_orders_that_hold_an_article_are_told_newest_first_page_by_page(aske
     assert asked(stock.holders, ("main", "MUG"), 9, open_only=True) == []
 
 
-def test_units_that_no_copied_order_has_are_told_and_not_hidden(asked: Asked):
+def test_units_that_no_copied_order_has_are_told_and_not_hidden(asked: QueryTester):
     rows = asked.services.send(placed(lines=MUGS))
-    asked.book.write(*(row for row in rows if "stock" in row.topic()))
+    asked.copy.write(*(row for row in rows if "stock" in row.topic()))
     (main, _) = asked(stock.one, "MUG")
     told = of_stock(main, asked(stock.accounted, "MUG").get(("main", "MUG"), {}))
     assert told.unaccounted == 2 and "2 of that in no order of this copy" in told.in_words()
 
 
-def test_an_account_is_deposited_and_there_or_paid(asked: Asked):
+def test_an_account_is_deposited_and_there_or_paid(asked: QueryTester):
     asked.after(placed(customer_id="ada", amount="40.00"), deposit("d2", "9", "ada", "JPY"))
     asked.after(placed("o2", customer_id="ada", amount="60.00"), silent=topics.INVENTORY)
     pounds, yen = asked(accounts.one, "ada")
-    assert pounds == accounts.Balance("ada", "GBP", Decimal(500), Decimal(400), Decimal(60))
+    assert pounds == accounts.AccountBalance("ada", "GBP", Decimal(500), Decimal(400), Decimal(60))
     assert (pounds.paid, str(pounds.reserved), str(yen.reserved), yen.paid) == (40, "60.00", "0", 0)
     accounted = asked(accounts.accounted, "ada")
     assert of_account(pounds, accounted["ada", "GBP"]).in_words() == (
@@ -192,7 +192,7 @@ def test_an_account_is_deposited_and_there_or_paid(asked: Asked):
     assert [each["order_id"] for each in asked(accounts.holders, ("ada", "GBP"), 9, open_only=True)] == ["o2"]
 
 
-def test_what_was_paid_before_there_was_an_account_is_told_apart(asked: Asked):
+def test_what_was_paid_before_there_was_an_account_is_told_apart(asked: QueryTester):
     asked.after(placed(customer_id="bob", amount="40.00"), deposit("d3", "100.00", "bob"))
     asked.after(placed("o2", customer_id="bob", amount="60.00"))
     (balance,) = asked(accounts.one, "bob")
@@ -204,7 +204,7 @@ def test_what_was_paid_before_there_was_an_account_is_told_apart(asked: Asked):
 
 
 @pytest.mark.parametrize("ask", [stock.page, accounts.page])
-def test_pages_give_everything_once_and_searches_are_never_patterns(asked: Asked, ask: Any):
+def test_pages_give_everything_once_and_searches_are_never_patterns(asked: QueryTester, ask: Any):
     asked.after(deposit("d2", "1", "bob"), deposit("d3", "1", "bo"), deposit("d4", "1", "Ada"))
     everything = asked(ask, 100)
     paged: list[Any] = []
@@ -216,7 +216,7 @@ def test_pages_give_everything_once_and_searches_are_never_patterns(asked: Asked
         assert asked(ask, 100, q=text) == []
 
 
-def test_articles_are_found_by_warehouse_and_how_their_sku_begins(asked: Asked):
+def test_articles_are_found_by_warehouse_and_how_their_sku_begins(asked: QueryTester):
     assert [each.sku for each in asked(stock.page, 9, warehouse="main")] == ["CUP", "MUG"]
     assert [each.warehouse for each in asked(stock.page, 9, q="MU")] == ["main", "north"]
     assert [each.customer_id for each in asked(accounts.page, 9, q="ad")] == ["ada"]

@@ -1,4 +1,4 @@
-"""What happened to one order, record by record, with its row after each: folded from the inboxes, so it is exact."""
+"""Reads the history of one order: its inbox partitions are folded again, so the row after each record is exact."""
 
 import tempfile
 from collections.abc import Iterator
@@ -12,11 +12,11 @@ from saga_app.audit import cuts
 from saga_app.audit.checkpoints import files
 from saga_app.audit.checkpoints.checkpoint import Checkpoint
 from saga_app.audit.checks.orders import JOURNALS
-from saga_app.audit.context import Scope
-from saga_app.audit.history.events import Before, Event, StatusRow
-from saga_app.audit.inbox import INBOX
+from saga_app.audit.context import AuditContext
+from saga_app.audit.history.events import Event, StatusRow, TruncatedInbox
+from saga_app.audit.inbox_stores import INBOX
 from saga_app.audit.log import messages
-from saga_app.audit.refold import Refold, order_of, service_of
+from saga_app.audit.refold import InboxRefold, order_of, service_of
 from saga_app.audit.scratch import FOLDED, Stores
 from saga_app.core.errors import Rejected
 from saga_app.core.order import Order
@@ -29,7 +29,7 @@ from saga_app.kafka.headers import headers_of
 from saga_app.kafka.messages import Message, Place
 from saga_app.settings import Settings
 
-#: The last are about eviction.
+#: The types of records in the sequence in which they happen; the last are about eviction.
 _SEQUENCE: Final = (*SEQUENCE, "SegmentsClosed", "OrdersEvicted", "SegmentsPurged")
 #: Records about whole partitions.
 _FOR_ALL: Final = (
@@ -41,92 +41,94 @@ _FOR_ALL: Final = (
 )
 
 
-class History(NamedTuple):
-    """What is known of an order: everything that happened, if nothing stands in `before`."""
+class OrderHistory(NamedTuple):
+    """The events of an order. All of them, if no inbox is `truncated`."""
 
     events: list[Event]
-    before: list[Before]
+    truncated: list[TruncatedInbox]
 
 
-def history(settings: Settings, order_id: str, base: Checkpoint | None = None) -> History:
-    """Everything about the order, in the order in which it happened; no events if nobody ever named it in checkout.
+def read_history(settings: Settings, order_id: str, base: Checkpoint | None = None) -> OrderHistory:
+    """Reads the history of an order, oldest event first. There are no events if checkout has no record of the order.
 
-    Reads the four inbox partitions that the order passes through, from their beginning, or where it was cut off from
-    the checkpoint. Raises `KafkaException`, and `Refused` for a checkpoint of other topics.
+    It folds the four inbox partitions that the order passes through from their beginning. A partition without its
+    beginning is folded from the checkpoint, if there is one. Raises `KafkaException`, and `Refused` for a checkpoint of
+    other topics.
     """
     names = [table.name for table in tables.ALL]
     if base is not None:
         base.must_fit(settings, cuts.identity(settings, names))
     with tempfile.TemporaryDirectory(prefix="saga-history-") as folder, Stores(Path(folder)) as stores:
         limits = cuts.take(settings, names, None if base is None else base.known)
-        scope = Scope(settings, limits, Path(folder), base=None if base is None else base.path)
-        telling = _Telling(scope, stores, order_id)
-        order = telling.tell(topics.CHECKOUT, order_id)
+        context = AuditContext(settings, limits, Path(folder), base=None if base is None else base.path)
+        reader = _HistoryReader(context, stores, order_id)
+        order = reader.read(topics.CHECKOUT, order_id)
         if order is not None:
             for topic in topics.INBOXES[1:]:
-                telling.tell(topic, topics.key_in(topic, order))
-        return History(sorted(telling.events, key=_when), telling.before)
+                reader.read(topic, topics.key_in(topic, order))
+        return OrderHistory(sorted(reader.events, key=_when), reader.truncated)
 
 
-class _Telling:
-    """What is told of one order, inbox by inbox."""
+class _HistoryReader:
+    """Reads the history of one order, inbox by inbox."""
 
-    def __init__(self, scope: Scope, stores: Stores, order_id: str) -> None:
-        self.scope = scope
+    def __init__(self, context: AuditContext, stores: Stores, order_id: str) -> None:
+        self.context = context
         self.stores = stores
         self.order_id = order_id
         self.events: list[Event] = []
-        self.before: list[Before] = []
+        self.truncated: list[TruncatedInbox] = []
 
-    def tell(self, topic: str, key: str) -> Order | None:
-        """The order's records in one inbox; `key` decides the partition. The order, where checkout has it."""
-        place = (topic, topics.partition_of(key, self.scope.settings.partitions))
+    def read(self, topic: str, key: str) -> Order | None:
+        """Reads the order's records in one inbox; `key` decides the partition. Returns the order if checkout has it."""
+        place = (topic, topics.partition_of(key, self.context.settings.partitions))
         events = list(
-            self._folded(place, key) if self.scope.limits.is_whole(place) else self._left(place, key)
+            self._folded(place, key) if self.context.limits.is_whole(place) else self._unfolded(place)
         )
         self.events.extend(events)
-        rows = [event.row for event in events] + [each.row for each in self.before if each.place == place]
+        rows = [event.row for event in events]
+        rows += [each.row for each in self.truncated if each.place == place]
         found = [row for row in rows if isinstance(row, OrderRow)]
         return Order.model_validate_json(found[-1].order) if found else None
 
     def _folded(self, place: Place, key: str) -> Iterator[Event]:
-        limits, service = self.scope.limits, service_of(place[0])
+        limits, service = self.context.limits, service_of(place[0])
         stores = {table: self.stores.store(FOLDED, (table, place[1])) for table in service.tables}
         start = limits.first[place] and limits.start(place)
-        if start and self.scope.base is not None:
-            files.load(files.part(self.scope.base, INBOX, place), stores)
+        if start and self.context.base is not None:
+            files.load(files.part(self.context.base, INBOX, place), stores)
         state = PartitionState(JOURNALS[place[0]], service.decider.balances, stores)
         if start:
             row = state.order(self.order_id) if place[0] == topics.CHECKOUT else state.journal(self.order_id)
             why = f"{place[0]}[{place[1]}] is told from the checkpoint's end at offset {start} on"
-            self.before.append(Before(place, why, row))
-        decider = Refold(service, place[1], self.scope.settings.partitions, state)
-        for message in messages(self.scope, place, start, limits.end[place]):
+            self.truncated.append(TruncatedInbox(place, why, row))
+        decider = InboxRefold(service, place[1], self.context.settings.partitions, state)
+        for message in messages(self.context, place, start, limits.end[place]):
             if not _concerns(message, key.encode()):
                 continue
-            told = decider.decide(message)
-            if told.record is not None and (
-                order_of(told.record) == self.order_id or self.order_id in told.evicted
+            outcome = decider.decide(message)
+            if outcome.record is not None and (
+                order_of(outcome.record) == self.order_id or self.order_id in outcome.evicted
             ):
-                yield Event(place, message, told.record, told, self.order_id)
+                yield Event(place, message, outcome.record, outcome, self.order_id)
             decider.write()
 
-    def _left(self, place: Place, key: str) -> Iterator[Event]:
-        """Where the beginning is unknown nothing can be folded: the records that are left, and the row as it is now."""
-        self.before.append(Before(place, self.scope.limits.gap(place), self._logged(place)))
-        limits = self.scope.limits
-        for message in messages(self.scope, place, limits.first[place], limits.end[place]):
+    def _unfolded(self, place: Place) -> Iterator[Event]:
+        """An inbox without its beginning cannot be folded: records have no outcome, the row is the present one."""
+        self.truncated.append(TruncatedInbox(place, self.context.limits.gap(place), self._logged(place)))
+        limits = self.context.limits
+        for message in messages(self.context, place, limits.first[place], limits.end[place]):
             with suppress(Rejected):
                 record = wire.decode(message.value)
                 if order_of(record) == self.order_id:
                     yield Event(place, message, record, None, self.order_id)
 
     def _logged(self, place: Place) -> StatusRow | None:
-        settings, table = self.scope.settings, JOURNALS[place[0]]
+        settings, table = self.context.settings, JOURNALS[place[0]]
         changelog = (topics.changelog(settings.app_id, table), place[1])
         rows = [
             row_in(each.value(), headers_of(each))
-            for chunk in chunks(settings.kafka, *changelog, 0, self.scope.limits.found[changelog])
+            for chunk in chunks(settings.kafka, *changelog, 0, self.context.limits.found[changelog])
             for each in chunk
             if each.key() == self.order_id.encode()
         ]
@@ -139,9 +141,9 @@ class _Telling:
 
 
 def _concerns(message: Message, key: bytes) -> bool:
-    """Whether the record may have to do with this key: with the order, its customer's account, or its warehouse."""
+    """True if the record may be about this key: the order, its customer's account, or its warehouse."""
     value = message.value or b""
-    # Whatever is written with escapes may say anything.
+    # A value with escapes may spell the key in another way.
     return key in value or any(each in value for each in _FOR_ALL) or b"\\" in value
 
 

@@ -1,4 +1,4 @@
-"""`saga order`, `stock`, `accounts` and `watch`: what they print, on a database that was copied from no Kafka."""
+"""The output of `saga order`, `stock`, `accounts` and `watch`, on a database without Kafka."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from saga_app import topics
 from saga_app.commands import main
 from saga_app.commands.render.terminal import cells
 from tests.commands.terminal import PROGRAM, Terminal
-from tests.orderdb.batches import Book
+from tests.orderdb.batches import OrderCopy
 from tests.orderdb.filled import HOSTILE
 from tests.orderdb.services import Services
 from tests.support.examples import cancel, delivery, deposit, placed
@@ -27,11 +27,11 @@ MUGS = [{"sku": "MUG", "quantity": 2}]
 Say = Callable[..., Result]
 
 
-class Shop:
+class CopiedShop:
     """Orders of every kind: `o1` completed, `o2` undone, `o3` refused, `o4` and `o5` not ended."""
 
     def __init__(self, url: str) -> None:
-        self.book = Book(url)
+        self.copy = OrderCopy(url)
         self.services = Services()
         self.env = {"SAGA_DB_URL": url, "SAGA_BROKER": "127.0.0.1:1"}
         self.sent(
@@ -44,27 +44,27 @@ class Shop:
         self.sent(placed("o5", lines=MUGS), note, silent=topics.SHIPPING)
 
     def sent(self, *records: Any, silent: str = "") -> None:
-        """These were sent, and everything that followed was copied."""
+        """Sends these records, and copies everything that follows from them."""
         self.services.silent = {silent}
-        self.book.write(*self.services.send(*records))
+        self.copy.write(*self.services.send(*records))
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
-    shop = Shop(f"sqlite:///{tmp_path}/orders.db")
+def shop(tmp_path: Path) -> Iterator[CopiedShop]:
+    shop = CopiedShop(f"sqlite:///{tmp_path}/orders.db")
     yield shop
-    shop.book.close()
+    shop.copy.close()
 
 
 @pytest.fixture
-def saga(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Say:
+def saga(shop: CopiedShop, monkeypatch: pytest.MonkeyPatch) -> Say:
     for name, value in shop.env.items():
         monkeypatch.setenv(name, value)
     return lambda *words: CliRunner().invoke(main, list(words))
 
 
 @pytest.fixture
-def terminal(shop: Shop) -> Iterator[Callable[..., Terminal]]:
+def terminal(shop: CopiedShop) -> Iterator[Callable[..., Terminal]]:
     opened: list[Terminal] = []
 
     def open_(*words: str, **options: Any) -> Terminal:
@@ -119,7 +119,7 @@ def test_an_order_that_is_not_there_is_said_to_be_and_what_reads_kafka(saga: Say
     assert "`saga history o9` reads Kafka" in result.stderr
 
 
-def test_an_order_of_which_only_dead_letters_tell_says_how_many(saga: Say, shop: Shop):
+def test_an_order_of_which_only_dead_letters_tell_says_how_many(saga: Say, shop: CopiedShop):
     shop.sent(cancel("o9"))
     assert "dead letter, unknown_order" in saga("order", "o9").stdout
 
@@ -141,7 +141,7 @@ def test_following_an_order_that_has_ended_tells_it_and_how_it_ended(saga: Say, 
     assert (saga("order", order, "--follow", "--json").exit_code) == code
 
 
-def test_an_order_is_followed_from_before_it_is_there_and_each_record_is_told_once(shop: Shop):
+def test_an_order_is_followed_from_before_it_is_there_and_each_record_is_told_once(shop: CopiedShop):
     follow = [*PROGRAM, "order", "o6", "--follow"]
     with subprocess.Popen(
         follow, stdout=subprocess.PIPE, text=True, env={**os.environ, **shop.env}
@@ -151,9 +151,9 @@ def test_an_order_is_followed_from_before_it_is_there_and_each_record_is_told_on
             shop.services.silent = ()
             rows = shop.services.send(placed("o6", lines=MUGS))
             payment = next(at for at, row in enumerate(rows) if row.topic() == topics.INVENTORY)
-            shop.book.write(*rows[:payment])
+            shop.copy.write(*rows[:payment])
             until_paid = [following.stdout.readline() for _ in range(3)]
-            shop.book.write(*rows[payment:])
+            shop.copy.write(*rows[payment:])
             rest = following.communicate(timeout=30)[0].splitlines()
         finally:
             following.kill()
@@ -270,7 +270,7 @@ def test_a_terminal_without_the_shapes_gets_plain_letters(terminal: Any):
     assert opened.end() == 0 and "x CANCELLED" in opened.text and "-> " in opened.text
 
 
-def test_a_reader_that_stops_reading_is_no_trouble_of_the_database(shop: Shop):
+def test_a_reader_that_stops_reading_is_no_trouble_of_the_database(shop: CopiedShop):
     for words in (["stock"], ["order", "o1", "--raw"]):
         reading, writing = os.pipe()
         os.close(reading)
@@ -297,7 +297,7 @@ def test_without_a_database_every_command_says_what_makes_one(
 
 
 @pytest.fixture
-def watching(shop: Shop) -> Iterator["subprocess.Popen[str]"]:
+def watching(shop: CopiedShop) -> Iterator["subprocess.Popen[str]"]:
     with subprocess.Popen(
         [*PROGRAM, "watch", "--json", "--every", "0.1"],
         stdout=subprocess.PIPE,
@@ -310,7 +310,7 @@ def watching(shop: Shop) -> Iterator["subprocess.Popen[str]"]:
 
 
 def test_in_a_pipe_watch_writes_a_line_whenever_a_number_changes(
-    watching: "subprocess.Popen[str]", shop: Shop
+    watching: "subprocess.Popen[str]", shop: CopiedShop
 ):
     assert watching.stdout is not None
     first = json.loads(watching.stdout.readline())
@@ -326,7 +326,7 @@ def test_in_a_pipe_watch_writes_a_line_whenever_a_number_changes(
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_on_a_terminal_watch_is_a_live_table_and_leaves_the_screen_as_it_was(
-    terminal: Any, shop: Shop, stop: signal.Signals
+    terminal: Any, shop: CopiedShop, stop: signal.Signals
 ):
     opened = terminal("watch", "--every", "0.1", columns=100)
     opened.until(lambda text: "waits for shipping to undo" in text and "Ctrl-C ends" in text)
@@ -339,7 +339,7 @@ def test_on_a_terminal_watch_is_a_live_table_and_leaves_the_screen_as_it_was(
     assert left[1] and "\x1b[?25h" in left[0] and left[2].strip() == "saga: stopped"
 
 
-def test_without_rich_watch_names_what_to_install(shop: Shop):
+def test_without_rich_watch_names_what_to_install(shop: CopiedShop):
     program = "import sys; sys.modules['rich'] = None; " + PROGRAM[2].replace("main()", "main(['watch'])")
     opened = Terminal(env=shop.env, program=[sys.executable, "-c", program])
     try:

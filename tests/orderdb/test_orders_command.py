@@ -1,4 +1,4 @@
-"""`saga orders`, and what the commands say where there is nothing to list."""
+"""`saga orders`, and the messages of commands without a database."""
 
 import json
 import subprocess

@@ -1,0 +1,93 @@
+"""The scratch stores of one inbox partition: its tables, and what later checks need; a checkpoint may fill them."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from saga_app.audit.checkpoints import files
+from saga_app.audit.context import AuditContext
+from saga_app.audit.findings import Findings
+from saga_app.audit.refold import RecordOutcome
+from saga_app.audit.scratch import ASKED, EVICTED, FOLDED, REMOVED, Item, Stores, order_and_segment
+from saga_app.core.decider import Service
+from saga_app.core.rows import ClosedOrder, Row, Tombstone, decode, version_of
+from saga_app.engine.stores.rocks import RocksStore
+from saga_app.kafka.messages import Message, Place
+
+#: The name of the file in a checkpoint, and its kinds beside the rows of stores: sums, and the last record.
+INBOX: Final = "inbox"
+SUMS: Final = "sums"
+LAST: Final = "last"
+
+#: The rows of other kinds in the file, by kind.
+Kept = Mapping[str, Mapping[bytes, bytes]]
+
+
+class InboxStores:
+    """`tables` are the stores of the service's tables; the refold writes them."""
+
+    def __init__(self, context: AuditContext, service: Service, place: Place, stores: Stores) -> None:
+        self.tables = {table: stores.store(FOLDED, (table, place[1])) for table in service.tables}
+        self._context = context
+        self._place = place
+        self._asked = stores.store(ASKED, place)
+        self._first_asked: dict[bytes, bytes] = {}
+        self._evicted = stores.store(EVICTED, place)
+        # Of the journal alone: balances are never removed.
+        self._removed = stores.store(REMOVED, (service.decider.journal, place[1]))
+
+    def resume(self, findings: Findings) -> Kept:
+        """Fills the stores from the checkpoint, if there is one; returns the file's other rows."""
+        if self._context.base is None:
+            return {}
+        path = files.part(self._context.base, INBOX, self._place)
+        kept = files.load(path, {**self.tables, ASKED: self._asked, REMOVED: self._removed})
+        files.resume_counts(kept, findings)
+        return kept
+
+    def save(self, findings: Findings, sums: Iterable[Item], last: Iterable[Item]) -> None:
+        """Writes the file of the next checkpoint, if there is to be one."""
+        if self._context.target is None:
+            return
+        rows = {table: store.scan() for table, store in self.tables.items()}
+        kept = {**rows, ASKED: self._asked.scan(), SUMS: sums, LAST: last, REMOVED: self._recently_removed()}
+        path = files.part(self._context.target, INBOX, self._place)
+        files.write(path, {**kept, **files.counts(findings)})
+
+    def note_undo(self, order_id: str, message: Message) -> None:
+        """Notes when the service was first asked to undo this order."""
+        key = order_id.encode()
+        if key not in self._first_asked and self._asked.get(key) is None:
+            self._first_asked[key] = b"%d %d" % (message.time, message.offset)
+
+    def flush(self) -> None:
+        """Writes what `note_undo` has noted."""
+        self._asked.write(self._first_asked, 0)
+        self._first_asked.clear()
+
+    def keep_evicted(self, outcome: RecordOutcome) -> None:
+        """Keeps evicted rows, to look at them across the services, and notes which keys have no row any more."""
+        rows = {
+            order_and_segment(order_id, row.segment): row.encode()
+            for order_id, row in outcome.evicted.items()
+            if not isinstance(row, ClosedOrder)
+        }
+        if rows:
+            self._evicted.write(rows, 0)
+        puts = outcome.decision.others if outcome.decision else ()
+        removed = [put.key for put in puts if isinstance(put.row, Tombstone)]
+        if removed and outcome.message.offset >= self._context.limits.committed[self._place]:
+            # A store deletes the key of a `Tombstone`, so another row stands for it here.
+            since = b'{"version":%d,"removed":true}' % outcome.message.offset
+            self._removed.write({key.encode(): since for key in removed}, 0)
+
+    def _recently_removed(self) -> Iterator[Item]:
+        """The removed rows that a changelog may still have."""
+        committed = self._context.limits.committed[self._place]
+        return ((key, row) for key, row in self._removed.scan() if version_of(row) >= committed)
+
+
+def rows_of(stores: Mapping[str, RocksStore], table: str) -> Iterator[tuple[str, Row]]:
+    """All rows of a table, decoded."""
+    for data, row in stores[table].scan():
+        key = data.decode()
+        yield key, decode(table, key, row)
