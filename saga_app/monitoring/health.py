@@ -1,4 +1,4 @@
-"""Liveness and readiness of a worker, for whoever restarts or watches it."""
+"""The health of a worker: alive, and ready if it does its work."""
 
 from typing import Any, Final, NamedTuple
 

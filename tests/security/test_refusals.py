@@ -14,6 +14,8 @@ from tests.security import acls
 from tests.security.authority import Authority, KeyAndCertificate
 from tests.security.guarded import Guarded, Saga
 
+pytestmark = pytest.mark.slow("a broker with users, and thirty processes that it refuses")
+
 Ended = subprocess.CompletedProcess[str]
 #: Ways to be refused, and what the answer names.
 WAYS = {

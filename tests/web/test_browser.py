@@ -87,6 +87,7 @@ def test_the_filter_stands_in_the_address(open_page: Any) -> None:
     expect(page.get_by_role("rowheader")).to_have_text(["sold-out"])
 
 
+@pytest.mark.promise("pages in a real browser")
 def test_a_new_order_appears_by_itself_and_the_focus_stays(open_page: Any, shop: FilledShop) -> None:
     page = open_page("/")
     expect(page.locator("#live-state")).to_have_text("Live.")
