@@ -64,7 +64,7 @@ def stock_app(folder: Path, **options: Any) -> Any:
 
 
 class Commits(list[dict[TP, int]]):
-    """Stands for the group coordinator: keeps what is committed; answers as it is told."""
+    """Stands for the group coordinator: keeps committed offsets; answers as it is told."""
 
     def __init__(self, consumer: StockConsumer, places: Iterable[TP]) -> None:
         super().__init__()
