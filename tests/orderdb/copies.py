@@ -23,7 +23,7 @@ from tests.live.worker import ROOT, environment, free_port
 
 #: `saga` with so many records to a batch.
 _MAIN = """
-from saga_app.orderdb import feed
+from saga_app.orderdb.copy import source
 source.MOST_RECORDS = {records}
 source._AT_A_TIME = min(source._AT_A_TIME, {records})
 from saga_app.commands import main
