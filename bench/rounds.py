@@ -22,7 +22,7 @@ from saga_app.engine.retention import SEGMENT_WIDTH
 from saga_app.engine.round import MOST_WRITTEN, Round
 from saga_app.engine.stores.rocks import Memory, RocksStore
 from saga_app.kafka.messages import Batch, Message, Offsets, Outgoing, Place, outgoing
-from saga_app.wire import Kept
+from saga_app.wire import BoundedCache, Decoder
 
 PARTITIONS: Final = topics.DEFAULT_PARTITIONS
 #: Records that a round is given, as many as a fetch brings at most.
@@ -30,14 +30,15 @@ MOST: Final = 2_000
 GENERATION: Final = 1
 
 
-class World:
+class RoundsWorld:
     """Every topic as a list, every service as it is."""
 
     def __init__(self, folder: Path) -> None:
         self.waiting: dict[tuple[str, int], list[Message]] = defaultdict(list)
         self._ends: dict[tuple[str, int], int] = defaultdict(int)
         memory = Memory()
-        self.written = Kept[Record](MOST_WRITTEN)
+        self.written = BoundedCache[Record](MOST_WRITTEN)
+        self.decoder = Decoder()
         self._stores: list[RocksStore] = []
         self.rounds = {topic: self._round(topic, folder, memory) for topic in topics.INBOXES}
 
@@ -59,9 +60,9 @@ class World:
         return True
 
     def done(self, partition: int, start: int, end: int, generation: int) -> None:
-        """Nothing is committed."""
+        """This benchmark commits no offsets."""
 
-    def place(self, messages: Iterable[load.Message]) -> None:
+    def place(self, messages: Iterable[load.LoadRecord]) -> None:
         """As a shop would send them."""
         for topic, value, key in messages:
             self._append(Outgoing(topic, key, value))
@@ -76,7 +77,8 @@ class World:
         while any(self.waiting.values()):
             for topic, rounds in self.rounds.items():
                 if batches := list(self._take(topic)):
-                    await rounds.run(batches)
+                    for decided in rounds.decide(batches):
+                        await rounds.forward(decided)
 
     def _take(self, topic: str) -> Iterable[Batch]:
         room = MOST
@@ -120,15 +122,16 @@ class World:
             service.decider,
             PARTITIONS,
             lambda table: topics.changelog("rounds", table),
-            inbox=self,  # type: ignore[arg-type]
+            inbox=self,
             journal=self,
             publisher=self,
             states=states,
             written=self.written,
+            decoder=self.decoder,
         )
 
 
-async def measured(world: World, orders: int, times: int, *, segments: bool = False) -> float:
+async def measured(world: RoundsWorld, orders: int, times: int, *, segments: bool = False) -> float:
     """Microseconds of CPU per order, the least of so many times."""
     if segments:
         world.start_retention()
@@ -155,7 +158,7 @@ def main() -> None:
     gc.freeze()
     gc.set_threshold(200_000, 20, 50)
     with tempfile.TemporaryDirectory() as folder:
-        world = World(Path(folder))
+        world = RoundsWorld(Path(folder))
         try:
             least = asyncio.run(measured(world, asked.orders, asked.times, segments=asked.segments))
         finally:

@@ -3,9 +3,7 @@
 import os
 import signal
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from functools import wraps
-from typing import Any
+from collections.abc import Callable
 
 from aiohttp import web
 from faust.cli.base import cli
@@ -16,7 +14,6 @@ from saga_app import commands, topics
 from saga_app.core.decider import Service
 from saga_app.engine.engine import Engine
 from saga_app.engine.faust.app import SagaApp
-from saga_app.engine.inbox_buffer import InboxBuffer
 from saga_app.engine.round import Point
 from saga_app.monitoring import endpoints
 from saga_app.monitoring.counts import Counts
@@ -42,25 +39,11 @@ def create_app(settings: Settings) -> SagaApp:
         topic = app.topic(
             agent.TOPIC, partitions=settings.partitions, value_type=bytes, value_serializer="raw"
         )
-        app.agent(topic, name=agent.TOPIC.removesuffix("_events"))(
-            _with_buffer(agent.listen, engine.buffers[agent.TOPIC])
-        )
+        app.agent(topic, name=agent.TOPIC.removesuffix("_events"))(engine.agent(agent.TOPIC, agent.listen))
     for name, command in commands.main.commands.items():
         # `faust -A saga_app place ...` is `saga place ...`; none has the name of a command of Faust's own.
         cli.add_command(command, name)
     return app
-
-
-def _with_buffer(
-    listen: Callable[..., Awaitable[None]], buffer: InboxBuffer
-) -> Callable[..., Awaitable[None]]:
-    """The agent with its inbox buffer; `wraps` keeps the docstring, which `faust agents` shows."""
-
-    @wraps(listen)
-    async def agent(batches: Any) -> None:
-        await listen(batches, buffer)
-
-    return agent
 
 
 def stop_at(where: str) -> Callable[[str, Point], None]:

@@ -1,17 +1,17 @@
-"""Payment card numbers in text: they must not be kept anywhere, so they are found in every text."""
+"""Finds payment card numbers in text, so that none is kept anywhere."""
 
 import re
 from collections.abc import Iterable
 from itertools import accumulate
 from typing import Final
 
-#: Digits, and the signs that people put between groups of them; two such signs part one number from the next.
+#: Digits with spaces and hyphens between groups; two separators in a row divide one number from the next.
 _NUMBERS: Final = re.compile(r"[0-9 -]{13,}")
 _APART: Final = re.compile(r"[ -]{2,}")
-#: First digits of payment card numbers.
+#: First digits of payment cards.
 _FIRST: Final = (b"2", b"3", b"4", b"5", b"6")
 _PLAIN: Final = bytes.maketrans(b"0123456789", bytes(range(10)))
-#: The sum of the digits of each digit's double.
+#: By digit, the sum of the digits of its double.
 _DOUBLED: Final = bytes.maketrans(b"0123456789", bytes([0, 2, 4, 6, 8, 1, 3, 5, 7, 9]))
 
 
@@ -24,7 +24,7 @@ def has_card_number(strings: Iterable[str]) -> bool:
 
 
 def _in_numbers(text: str, start: int, end: int) -> bool:
-    """True if a card number is in this part of a text, all digits and separators; no letter may touch it."""
+    """True if this part of a text, all digits and separators, holds a card number that no letter touches."""
     parts = [part.replace("-", " ").split(" ") for part in _APART.split(text[start:end])]
     before, behind = text[max(0, start - 1) : start], text[end : end + 1]
     return any(
@@ -38,10 +38,10 @@ def _in_numbers(text: str, start: int, end: int) -> bool:
 
 
 def _in_groups(groups: list[str], *, touched_before: bool, touched_behind: bool) -> bool:
-    """True if some of these groups together are 13 to 19 digits with a right Luhn sum.
+    """True if adjacent groups together are 13 to 19 digits with a right Luhn sum.
 
-    The time is linear for every grouping, or one long record would hold up a worker: the sum of every part follows
-    from running sums. The last digit of a number counts once, the one before it doubled, and so on.
+    Running sums, from which the sum of any part follows, make it linear for any grouping: one long record must not
+    hold up a worker. The last digit of a number counts once, the one before it is doubled, and so on.
     """
     bounds = list(accumulate(map(len, groups), initial=0))
     ends = [bound for bound in bounds[1 : len(bounds) - touched_behind] if bound >= 13]

@@ -1,7 +1,7 @@
-"""How a client and a broker know each other: TLS and SASL, for both client libraries. Made from the settings only.
+"""TLS and SASL for both client libraries, from the settings.
 
 Protocols and mechanisms are Kafka's own (KIP-12, KIP-84). The broker's certificate and the name in it are always
-checked, and nothing older than TLS 1.2 is spoken: OpenSSL 3 refuses it at its default security level.
+checked. TLS 1.2 is the oldest version: OpenSSL 3 refuses older ones at its default security level.
 """
 
 import ssl
@@ -14,12 +14,12 @@ MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
 
 class SettingsError(ValueError):
-    """A setting that cannot be used; the message names the variable and what it may be."""
+    """A setting has an invalid value; the message names the variable and the valid values."""
 
 
 @dataclass(frozen=True)
 class Security:
-    """What a client shows a broker, and by what it knows the broker. Empty text: not given."""
+    """The credentials of a client, and the authority that it trusts. An empty text is not given."""
 
     protocol: str
     mechanism: str
@@ -39,7 +39,7 @@ class Security:
         return self.protocol.endswith("ssl")
 
     def check(self) -> None:
-        """`SettingsError` naming the first setting that is wrong, missing, or of no effect."""
+        """Raises `SettingsError` with the first setting that is wrong, missing, or has no effect."""
         if self.protocol not in PROTOCOLS:
             raise SettingsError(f"SAGA_SECURITY is {self.protocol!r}; it is one of {', '.join(PROTOCOLS)}")
         if self.mechanism not in MECHANISMS:
@@ -52,7 +52,7 @@ class Security:
         self.context()
 
     def _check_use(self) -> None:
-        """What is set has an effect, and what is needed is set: a password that is not asked for was meant to be."""
+        """Every setting has an effect, and no needed one is missing. A password without SASL is probably an error."""
         of_sasl = {
             "SAGA_SASL_USERNAME": self.username,
             "SAGA_SASL_PASSWORD": self.password,
@@ -78,9 +78,9 @@ class Security:
             raise SettingsError("SAGA_TLS_CERT and SAGA_TLS_KEY belong together; only one of them is set")
 
     def secret(self) -> str:
-        """The password; a file may end with a line break, as editors leave it. `SettingsError` if it cannot be read.
+        """The password; its file may end with a line break. `SettingsError` if the file cannot be read.
 
-        The file is not named there: who mixes up the two settings has written the password itself.
+        The error does not name the file: by mistake, the setting may hold the password itself.
         """
         if not self.password_file:
             return self.password
@@ -94,7 +94,7 @@ class Security:
         return secret
 
     def context(self) -> ssl.SSLContext | None:
-        """For aiokafka, which Faust uses; None without TLS. `SettingsError` if a file cannot be used."""
+        """The TLS context for aiokafka, which Faust uses; None without TLS. `SettingsError` if a file is unusable."""
         if not self.tls:
             return None
         try:
@@ -112,7 +112,7 @@ class Security:
         return context
 
     def librdkafka(self) -> dict[str, Any]:
-        """The same for librdkafka."""
+        """The options for librdkafka."""
         options: dict[str, Any] = {"security.protocol": self.protocol}
         if self.tls:
             options |= {
@@ -135,12 +135,12 @@ class Security:
 
 
 def _no_passphrase() -> str:
-    """Asked for when a key is encrypted; OpenSSL would ask on the terminal, and a worker has none."""
+    """The callback for an encrypted key; without it OpenSSL asks on the terminal, and a worker has none."""
     raise ValueError("the key is encrypted with a passphrase; decrypt it into a file that only you can read")
 
 
 def _why(error: Exception) -> str:
-    """A file that is missing says so itself; OpenSSL says little about one that is not PEM."""
+    """The reason in words; OpenSSL says little about a file that is not PEM."""
     if isinstance(error, ssl.SSLError):
         if error.reason == "KEY_VALUES_MISMATCH":
             return "the key is not that of the certificate"

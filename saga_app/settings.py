@@ -1,4 +1,4 @@
-"""Settings: read once, from the environment. Every name stands here and nowhere else."""
+"""The settings, read once from the environment. Their names stand only here."""
 
 import os
 import re
@@ -15,10 +15,10 @@ __all__ = ["Settings", "SettingsError", "Timeouts", "describe", "without_passwor
 
 
 class Timeouts(NamedTuple):
-    """Seconds. A record is given up before a successor can be chosen: delivery is shorter than session.
+    """Timeouts in seconds. `delivery` is shorter than `session`: a worker gives a record up before it has a successor.
 
-    A broker that has not answered a request for `answer` is left for another one: one that is frozen, or whose network
-    is cut, keeps its connections. So there is time to find a record's new leader, or the group's new coordinator.
+    A client that gets no answer for `answer` seconds goes to another broker, since a frozen broker, or one behind a cut
+    network, keeps its connections. So it has time to find a partition's new leader, or the group's new coordinator.
     """
 
     session: float
@@ -29,38 +29,38 @@ class Timeouts(NamedTuple):
     answer: float
 
 
-#: `local` for one broker, on this machine; `cluster` allows for the 9 s and more that a broker's failover takes.
+#: `local` is for one broker on this machine; `cluster` allows for the failover of a broker, 9 s and more.
 PROFILES: Final = {
     "local": Timeouts(session=8.0, heartbeat=1.0, delivery=4.0, rebalance=30.0, commit=1.0, answer=3.0),
     "cluster": Timeouts(session=45.0, heartbeat=3.0, delivery=20.0, rebalance=60.0, commit=2.0, answer=6.0),
 }
 
 _DATABASE: Final = re.compile(r"sqlite:///.|postgres(ql)?://.")
-#: To the last @: a password may hold one too.
+#: Up to the last @, since a password may hold one.
 _PASSWORD: Final = re.compile(r"(://[^:/@?]*:).*@", re.DOTALL)
 _SECRET: Final = re.compile(r"([?&][^=&]*(?:password|secret|token|key)[^=&]*=)[^&]*", re.IGNORECASE)
 
 
-#: How a worker may log.
+#: Formats of a worker's log.
 LOGS: Final = ("console", "json")
 
 FOR_EVER: Final = "forever"
-#: Days that an inbox may be kept. Nothing that a worker needs is older than what it has not decided: rows are restored
-#: from the changelogs, deadlines are in rows. So the least is the time for which Kafka remembers a stopped group's
-#: offsets (`offsets.retention.minutes`, 7 days by default): in that time workers may come back.
+#: Least and most days that an inbox is kept. A worker needs no record older than its first undecided one: rows are
+#: restored from the changelogs, and deadlines are in rows. The least is the time for which Kafka keeps the offsets of a
+#: stopped group (`offsets.retention.minutes`, 7 days by default): workers may come back in that time.
 RETENTION: Final = (7, 3650)
 
 
-#: The value of a setting whose name ends so is never shown.
+#: A setting with such an end of its name is never shown.
 SECRET: Final = ("PASSWORD", "SECRET", "TOKEN")
-#: Seconds.
+#: Seconds of each unit.
 _UNITS: Final = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _DURATION: Final = re.compile(r"([0-9]{1,9})([dhms])|0", re.ASCII)
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
 def _setting(name: str, default: str, help: str, *, shown: bool = True) -> Any:
-    """`shown` False: not by `repr`, since a part of it is secret; what its name calls a secret is shown nowhere."""
+    """A field. `shown` is False for a value that is secret in part: `repr` leaves it out."""
     secret = name.endswith(SECRET)
     return field(
         default=default, repr=shown and not secret, metadata={"env": name, "help": help, "secret": secret}
@@ -69,7 +69,7 @@ def _setting(name: str, default: str, help: str, *, shown: bool = True) -> Any:
 
 @dataclass(frozen=True)
 class Settings:
-    """The effective settings, as text; the properties below give them their types."""
+    """The effective settings as text; the properties have them in their types."""
 
     broker: str = _setting("SAGA_BROKER", "127.0.0.1:9092", "Kafka brokers, host:port, separated by commas")
     security_text: str = _setting(
@@ -138,14 +138,14 @@ class Settings:
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """Settings from the environment; `SettingsError` if one cannot be used."""
+        """Settings from the environment; `SettingsError` if one is invalid."""
         given = {each.name: environment.get(each.metadata["env"], "") for each in fields(cls)}
         settings = cls(**{name: text.strip() for name, text in given.items() if text.strip()})
         settings.check()
         return settings
 
     def check(self) -> None:
-        """`SettingsError` naming the first setting that cannot be used."""
+        """Raises `SettingsError` with the first invalid setting."""
         _between("SAGA_PARTITIONS", self.partitions_text, 1, 1000)
         _between("SAGA_REPLICATION", self.replication_text, 1, 9)
         _between("SAGA_WEB_PORT", self.web_port_text, 1, 65535)
@@ -182,7 +182,7 @@ class Settings:
 
     @property
     def security(self) -> Security:
-        """How clients and brokers know each other."""
+        """TLS and SASL."""
         return Security(
             protocol=self.security_text.lower() or "plaintext",
             mechanism=self.sasl_mechanism.upper(),
@@ -196,7 +196,7 @@ class Settings:
 
     @property
     def _all_here(self) -> bool:
-        """Whether all brokers are on this machine."""
+        """True if all brokers are on this machine."""
         return all(_host(server) in LOOPBACK for server in self.broker.split(","))
 
     @property
@@ -219,7 +219,7 @@ class Settings:
 
     @property
     def inbox_retention(self) -> timedelta | None:
-        """How long records stay in the inboxes; None: for ever."""
+        """The time for which records stay in the inboxes; None is for ever."""
         text = self.inbox_retention_text
         return None if text == FOR_EVER else timedelta(days=int(text))
 
@@ -233,17 +233,17 @@ class Settings:
 
     @property
     def canonical_url(self) -> str:
-        """Where other workers reach this one's web server."""
+        """The address of this worker's web server for other workers."""
         return self.web_url or f"http://127.0.0.1:{self.web_port}"
 
     @property
     def is_web_local(self) -> bool:
-        """Whether the web server is reached from this machine only."""
+        """True if only this machine can reach the web server."""
         return self.web_bind in LOOPBACK
 
     @property
     def is_local(self) -> bool:
-        """Whether there is one broker, on this machine."""
+        """True if there is one broker, on this machine."""
         return "," not in self.broker and self._all_here
 
     @property
@@ -252,7 +252,7 @@ class Settings:
 
     @property
     def kafka(self) -> dict[str, Any]:
-        """What every librdkafka client of ours is told. It holds the password: never print it."""
+        """The configuration of every librdkafka client. It has the password: never print it."""
         answer = int(self.timeouts.answer * 1000)
         return {
             "bootstrap.servers": self.broker,
@@ -266,13 +266,13 @@ class Settings:
 
 
 def readers_group(kafka: Mapping[str, Any]) -> str:
-    """For consumers that are told by hand what to read. They join no group, but librdkafka looks for the coordinator of
-    this one, which an ACL must allow."""
+    """The group id of consumers with assigned partitions. They join no group, but librdkafka looks for its coordinator,
+    and an ACL must allow that."""
     return f"{kafka.get('client.id', 'saga')}-readers"
 
 
 def describe(environment: Mapping[str, str] = os.environ) -> list[dict[str, str]]:
-    """Every setting: name, effective value, where it comes from, and what it is."""
+    """Every setting: name, effective value, source, and help."""
     settings = Settings.read(environment)
     return [
         {
@@ -293,7 +293,7 @@ def _duration(name: str, text: str) -> int | None:
 
 
 def without_password(url: str) -> str:
-    """An address as it may be shown."""
+    """The address without its password and other secrets."""
     return _PASSWORD.sub(r"\1***@", _SECRET.sub(r"\1***", url))
 
 

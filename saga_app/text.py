@@ -1,8 +1,8 @@
-"""Text of unknown origin, made safe for a terminal, a log and a page."""
+"""Makes text of unknown origin safe for a terminal, a log and a page."""
 
 
 def printable(text: str) -> str:
-    """The text in one line: what could move the cursor, colour or reorder is written as an escape."""
+    """The text in one line; characters that could move the cursor, colour or reorder are escaped."""
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

@@ -1,7 +1,12 @@
-"""Times: milliseconds since 1970, as Kafka writes them, and their spelling for people and machines."""
+"""Times: milliseconds since 1970, as Kafka has them, and their text for people and machines."""
 
+import re
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+_DURATION: Final = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def now() -> int:
@@ -10,7 +15,7 @@ def now() -> int:
 
 
 def written(milliseconds: int) -> str:
-    """A time of Kafka's as ISO 8601, in UTC; a time that no calendar has as its number."""
+    """A time as ISO 8601 in UTC; a time outside the calendar as its number."""
     try:
         moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
     except (OverflowError, ValueError, OSError):
@@ -19,8 +24,24 @@ def written(milliseconds: int) -> str:
 
 
 def clock(milliseconds: int, now: int) -> str:
-    """A time of today's in UTC; of another day with the date, of another year with that too."""
+    """A time in UTC, with the date if it is of another day than `now`, and with the year if that differs."""
     text, today = written(milliseconds)[:19].replace("T", " "), written(now)
     if text[:10] == today[:10]:
         return text[11:]
     return text[5:] if text[:4] == today[:4] else text
+
+
+def moment(text: str, now: int) -> int:
+    """The time in a text: ISO 8601 (UTC if it has no zone), or a duration before now. Raises `ValueError`."""
+    duration = _DURATION.fullmatch(text)
+    try:
+        if duration is not None:
+            ago = timedelta(**{_UNITS[duration[2]]: int(duration[1])})
+            when = datetime.fromtimestamp(now / 1000, UTC) - ago
+        else:
+            when = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"{text!r} is not a time; it is written as in 2026-01-31T12:00 (UTC), or as 30m, 12h, 7d"
+        ) from None
+    return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * 1000)

@@ -1,7 +1,7 @@
-"""The topics: their names, their keys, who consumes them. Said once; code, compose file and documents read it here.
+"""The topics: their names, keys and settings. Code, compose file and documents take them from here.
 
-Every topic is the inbox of one service. The right partition of a record follows from its payload, never from the
-key that it was sent with.
+Every inbox belongs to one service. The right partition of a record follows from its payload, never from the key that
+it was sent with.
 """
 
 from collections.abc import Callable
@@ -21,6 +21,7 @@ from saga_app.core.records import (
     OrdersEvicted,
     PolicyChanged,
     Record,
+    SegmentsClosed,
     StepName,
     StepRequest,
     StockReceived,
@@ -38,7 +39,7 @@ PAYMENT: Final = inbox(StepName.PAYMENT)
 INVENTORY: Final = inbox(StepName.INVENTORY)
 SHIPPING: Final = inbox(StepName.SHIPPING)
 DEAD_LETTERS: Final = "dead_letters"
-#: The steps of the route by their inboxes, and all inboxes in the order of the route.
+#: By inbox, the step of the route; and all inboxes in the order of the route.
 STEPS: Final = {inbox(step.name): step for step in ROUTE}
 INBOXES: Final = (CHECKOUT, *STEPS)
 
@@ -46,7 +47,7 @@ INBOXES: Final = (CHECKOUT, *STEPS)
 DEFAULT_PARTITIONS: Final = 8
 
 KIBIBYTE: Final = 1024
-#: Largest record in an inbox, and in changelogs and dead letters, in bytes.
+#: Bytes of the largest record in an inbox, and in changelogs and dead letters.
 LARGEST_IN_INBOX: Final = 1024 * KIBIBYTE
 LARGEST_IN_LOG: Final = 2048 * KIBIBYTE
 
@@ -60,7 +61,7 @@ _OF_TYPE: Final[dict[type, str]] = {
     records.StockReceived: INVENTORY,
     **{step_request: topic for topic, step in STEPS.items() for step_request in (step.do, step.undo)},
     records.RetentionStarted: CHECKOUT,
-    records.SegmentsClosed: CHECKOUT,
+    SegmentsClosed: CHECKOUT,
     records.SegmentsPurged: CHECKOUT,
 }
 
@@ -69,7 +70,7 @@ def _of_order(key: Callable[[Order], str]) -> Callable[[StepRequest], str]:
     return lambda step_request: key(step_request.order)
 
 
-#: What the key of a record is, unless it is the order's id.
+#: By type of record, its key; the others have the order's id.
 _KEY_OF: Final[dict[type, Callable[[Any], str]]] = {
     FundsDeposited: attrgetter("customer_id"),
     StockReceived: attrgetter("warehouse"),
@@ -81,7 +82,7 @@ _ORDER_ID: Final = attrgetter("order_id")
 
 
 def topic_of(record: Record) -> str:
-    """The inbox of the service that this record is for."""
+    """The inbox of a record."""
     topic = _OF_TYPE.get(type(record))
     if topic is not None:
         return topic
@@ -92,7 +93,7 @@ def topic_of(record: Record) -> str:
 
 
 def key_of(record: Record) -> str:
-    """What the record's partition is computed from."""
+    """The key of a record, from which its partition is computed."""
     key: str = _KEY_OF.get(type(record), _ORDER_ID)(record)
     return key
 
@@ -110,14 +111,15 @@ def partition_of(key: str, partitions: int) -> int:
 
 
 def partition_for(record: Record, partitions: int) -> int | None:
-    """Where the record belongs in its topic; None where every partition has its own.
+    """The partition of a record; None if every partition gets its own.
 
-    `Rejected` where it names a partition that there is not, or was made for another number of them.
+    `Rejected` if it names a partition that does not exist, or was made for another number of partitions.
     """
     if isinstance(record, PolicyChanged):
         return None
     if isinstance(record, ForPartition):
-        if record.partition >= partitions or getattr(record, "partitions", partitions) != partitions:
+        made_for = record.partition_count if isinstance(record, SegmentsClosed) else partitions
+        if record.partition >= partitions or made_for != partitions:
             raise Rejected(Fault.INVALID, f"it was not made for {partitions} partitions")
         return record.partition
     return partition_of(key_of(record), partitions)
@@ -139,14 +141,14 @@ def changelog(app_id: str, table: str) -> str:
 
 
 def least_in_sync(replication: int) -> int:
-    """How many replicas must have a record before it is acknowledged: from three on, the loss of one loses nothing."""
+    """The least in-sync replicas of an acknowledged record: with three replicas, a lost broker loses no record."""
     return 2 if replication >= 3 else 1
 
 
 def kept(time: timedelta | None) -> dict[str, str]:
-    """The settings of a topic whose records are kept so long; None: for ever.
+    """The settings of a topic that keeps its records so long; None is for ever.
 
-    Kafka deletes whole segments, each when its youngest record is old enough: one for each day keeps a day more.
+    Kafka deletes a whole segment when its youngest record is old enough, so daily segments keep records a day longer.
     """
     if time is None:
         return {"retention.ms": "-1", "retention.bytes": "-1"}
@@ -165,7 +167,7 @@ def wanted(
     replication: int = 1,
     inbox_retention: timedelta | None = None,
 ) -> list[Topic]:
-    """Every topic of the application. Only inboxes may be cut: letters wait for people, workers need changelogs."""
+    """Every topic of the application. Only inboxes are cut: dead letters wait for people, workers need changelogs."""
     least = least_in_sync(replication)
     replicas = {"min.insync.replicas": str(least)} if least > 1 else {}
     inbox = {
@@ -174,7 +176,7 @@ def wanted(
         **kept(inbox_retention),
         **replicas,
     }
-    # The broker's time on rows too: the audit compares it with that of the requests which follow from a row.
+    # Rows have the broker's time too: the audit compares it with the times of the requests that follow from a row.
     log = {
         "max.message.bytes": str(LARGEST_IN_LOG),
         "message.timestamp.type": "LogAppendTime",

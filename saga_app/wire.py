@@ -1,4 +1,4 @@
-"""Bytes and records. Records of people are read with care; step requests, which we wrote, are read fast."""
+"""Converts between bytes and records. Records of people are parsed with care; our own step requests are read fast."""
 
 import re
 from collections.abc import Iterable
@@ -16,10 +16,10 @@ from saga_app.core.order import Order
 from saga_app.core.records import OrderCompleted, OrderPlaced, Record, StepRequest, Undo
 from saga_app.redaction import has_card_number
 
-#: Largest record that people may send, and largest step request, in bytes.
+#: Bytes of the largest record that people may send, and of the largest step request.
 LARGEST_FROM_PEOPLE: Final = 256 * 1024
 LARGEST_STEP_REQUEST: Final = 1024 * 1024
-#: Characters of a detail.
+#: Characters of the detail of a rejection.
 LONGEST_DETAIL: Final = 300
 
 _MODELS: Final[dict[str, type[Any]]] = {
@@ -32,19 +32,19 @@ _ID: Final = rb"[A-Za-z0-9._-]{1,64}"
 _IS_ID: Final = re.compile(_ID.decode())
 _SEGMENT: Final = rb'(?:,"segment":"([0-9]{1,4}:[0-9]{1,16})")?'
 _COMPLETED: Final = re.compile(rb'\{"type":"OrderCompleted","order_id":"(%s)"%s\}' % (_ID, _SEGMENT))
-#: What stands before the order in a step request that we wrote.
+#: The part before the order in a step request of ours.
 _HEAD: Final = re.compile(
     rb'\{"type":"([A-Za-z]{1,40})"(?:,"reason":"([a-z_]{1,40})","step":"([a-z]{1,40})")?%s,"order":'
     % _SEGMENT
 )
-#: The one layout of an order that we write; `Order` checks what is in it.
+#: The canonical form of an order, the only one that we write; `Order` checks the values in it.
 _LINE: Final = rb'\{"sku":"%s","quantity":[1-9]\d*\}' % _ID
 _CANONICAL: Final = re.compile(
     rb'\{"order_id":"%s"(?:,"customer_id":"%s")?,"currency":"[A-Z]{3}","amount":"(?:0|[1-9]\d*)(?:\.\d+)?"'
     rb'(?:,"country":"[A-Z]{2}")?,"warehouse":"%s","lines":\[(?:%s(?:,%s)*)?\]\}'
     % (_ID, _ID, _ID, _LINE, _LINE)
 )
-#: Only bytes with so many digits in a row, but for spaces and hyphens, or with escapes, can hold a card number.
+#: Bytes can hold a card number only if they have 13 digits in a row, apart from spaces and hyphens, or an escape.
 _DIGITS_AS_0: Final = bytes(ord("0") if chr(byte) in "0123456789" else ord("x") for byte in range(256))
 _THIRTEEN: Final = b"0" * 13
 _ESCAPE: Final = re.compile(r"\\u([0-9a-fA-F]{4})")
@@ -65,8 +65,8 @@ ID_FIELDS: Final = frozenset(
 Read = TypeVar("Read")
 
 
-class Kept(Generic[Read]):
-    """What some bytes were read as, up to so many of them: the records of an order follow each other."""
+class BoundedCache(Generic[Read]):
+    """Values by the bytes that they were read from, up to so many bytes: the records of an order follow each other."""
 
     def __init__(self, most_bytes: int) -> None:
         self.most_bytes = most_bytes
@@ -74,102 +74,116 @@ class Kept(Generic[Read]):
         self.found: dict[bytes, Read] = {}
 
     def keep(self, data: bytes, read: Read) -> None:
-        """The older half leaves when it is too much: a dict that loses its first again and again gets slow."""
+        """Adds a value. If the cache gets too large, the older half goes: removing one at a time makes a dict slow."""
         if data in self.found:
             return
         self.found[data] = read
         self.bytes += len(data)
         if self.bytes > self.most_bytes:
-            # Copied in one go: a page may be read in another thread meanwhile.
+            # The list is made in one go: a page may be read in another thread meanwhile.
             for oldest in list(self.found)[: (len(self.found) + 1) // 2]:
                 self.take(oldest)
 
     def take(self, data: bytes) -> Read | None:
-        """What was kept, which it is not any more."""
+        """Removes a value and returns it; None if there is none."""
         read = self.found.pop(data, None)
         if read is not None:
             self.bytes -= len(data)
         return read
 
 
-#: Orders, by their one spelling. Parsed, an order takes up to 20 times its bytes: 2 MiB are 10,000 orders of 2 lines or
-#: 2,400 of 27, and about 40 MiB.
-ORDERS: Final[Kept[Order]] = Kept(2 * 1024 * 1024)
+class Decoder:
+    """Reads records, and keeps the orders in them: an order is parsed once for all step requests about it.
+
+    A parsed order takes up to 20 times its bytes. The default, 2 MiB, is room for 10,000 orders of 2 lines or 2,400 of
+    27, and takes about 40 MiB.
+    """
+
+    def __init__(self, most_order_bytes: int = 2 * 1024 * 1024) -> None:
+        self._orders = BoundedCache[Order](most_order_bytes)
+
+    def decode(self, value: bytes | None) -> Record:
+        """The record in these bytes; `Rejected` with the reason, and never another exception."""
+        if value is None:
+            raise Rejected(Fault.UNREADABLE, "the record has no value")
+        if completed := _COMPLETED.fullmatch(value):
+            return OrderCompleted.of(
+                type="OrderCompleted", order_id=completed[1].decode(), segment=_text(completed[2])
+            )
+        try:
+            return self._decode_ours(value) or self._decode_theirs(value)
+        except ValidationError as error:
+            raise Rejected(Fault.INVALID, masked(_in_words(error))[:LONGEST_DETAIL]) from None
+
+    def _decode_ours(self, value: bytes) -> Record | None:
+        """A step request in exactly our layout; None if the record must be parsed with care."""
+        head = _HEAD.match(value)
+        model = _STEP_REQUESTS.get(head[1]) if head else None
+        if (
+            head is None
+            or model is None
+            or value[-1:] != b"}"
+            or issubclass(model, Undo) is not bool(head[2])
+        ):
+            return None
+        if len(value) > LARGEST_STEP_REQUEST:
+            raise Rejected(
+                Fault.TOO_LARGE, f"{len(value)} bytes; a step request has at most {LARGEST_STEP_REQUEST}"
+            )
+        order = self._order(value[head.end() : -1])
+        if order is None:
+            return None
+        segment = _text(head[4])
+        if head[2]:
+            return model(  # type: ignore[no-any-return]
+                order=order, reason=head[2].decode(), step=head[3].decode(), segment=segment
+            )
+        return model.of(type=model.__name__, order=order, segment=segment)  # type: ignore[no-any-return]
+
+    def _order(self, canonical: bytes) -> Order | None:
+        """The order in these bytes; None if they are not its canonical form."""
+        if kept := self._orders.found.get(canonical):
+            return kept
+        if not _CANONICAL.fullmatch(canonical):
+            return None
+        order = Order.model_validate_json(canonical)
+        order.__dict__["canonical"] = canonical
+        self._orders.keep(canonical, order)
+        return order
+
+    def _decode_theirs(self, value: bytes) -> Record:
+        fields = parse(value)
+        name = fields.get("type", "OrderPlaced")
+        model = _MODELS.get(name) if isinstance(name, str) else None
+        if model is None:
+            raise Rejected(Fault.INVALID, masked(f"unknown type {name!r}")[:80])
+        largest = LARGEST_STEP_REQUEST if issubclass(model, StepRequest) else LARGEST_FROM_PEOPLE
+        if len(value) > largest:
+            raise Rejected(Fault.TOO_LARGE, f"{len(value)} bytes; a {name} has at most {largest}")
+        if _may_hold_card(value) and has_card_number(texts(fields)):
+            raise Rejected(
+                Fault.CARD_NUMBER, "a text holds a card number; take it out and send the record again"
+            )
+        record: Record = model.model_validate(fields)
+        if isinstance(record, OrderPlaced):
+            try:
+                self._orders.keep(record.order.canonical, record.order)
+            except ValueError as error:
+                raise Rejected(Fault.INVALID, str(error)) from None
+        return record
 
 
 def decode(value: bytes | None) -> Record:
-    """The record in these bytes, or `Rejected` with the reason; never another exception."""
-    if value is None:
-        raise Rejected(Fault.UNREADABLE, "the record has no value")
-    if completed := _COMPLETED.fullmatch(value):
-        return OrderCompleted.of(
-            type="OrderCompleted", order_id=completed[1].decode(), segment=_text(completed[2])
-        )
-    try:
-        return _decode_ours(value) or _decode_theirs(value)
-    except ValidationError as error:
-        raise Rejected(Fault.INVALID, masked(_in_words(error))[:LONGEST_DETAIL]) from None
-
-
-def _decode_ours(value: bytes) -> Record | None:
-    """A step request in exactly our layout, or None if it needs the careful way."""
-    head = _HEAD.match(value)
-    model = _STEP_REQUESTS.get(head[1]) if head else None
-    if head is None or model is None or value[-1:] != b"}" or issubclass(model, Undo) is not bool(head[2]):
-        return None
-    if len(value) > LARGEST_STEP_REQUEST:
-        raise Rejected(
-            Fault.TOO_LARGE, f"{len(value)} bytes; a step request has at most {LARGEST_STEP_REQUEST}"
-        )
-    order = _order(value[head.end() : -1])
-    if order is None:
-        return None
-    segment = _text(head[4])
-    if head[2]:
-        return model(  # type: ignore[no-any-return]
-            order=order, reason=head[2].decode(), step=head[3].decode(), segment=segment
-        )
-    return model.of(type=model.__name__, order=order, segment=segment)  # type: ignore[no-any-return]
+    """Reads one record on its own; see `Decoder.decode`. Many records are read faster with one decoder."""
+    return Decoder(0).decode(value)
 
 
 def _text(found: bytes | None) -> str | None:
     return None if found is None else found.decode()
 
 
-def _order(canonical: bytes) -> Order | None:
-    """The order in these bytes, or None if they are not its one spelling."""
-    if kept := ORDERS.found.get(canonical):
-        return kept
-    if not _CANONICAL.fullmatch(canonical):
-        return None
-    order = Order.model_validate_json(canonical)
-    order.__dict__["canonical"] = canonical
-    ORDERS.keep(canonical, order)
-    return order
-
-
-def _decode_theirs(value: bytes) -> Record:
-    fields = parse(value)
-    name = fields.get("type", "OrderPlaced")
-    model = _MODELS.get(name) if isinstance(name, str) else None
-    if model is None:
-        raise Rejected(Fault.INVALID, masked(f"unknown type {name!r}")[:80])
-    largest = LARGEST_STEP_REQUEST if issubclass(model, StepRequest) else LARGEST_FROM_PEOPLE
-    if len(value) > largest:
-        raise Rejected(Fault.TOO_LARGE, f"{len(value)} bytes; a {name} has at most {largest}")
-    if _may_hold_card(value) and has_card_number(texts(fields)):
-        raise Rejected(Fault.CARD_NUMBER, "a text holds a card number; take it out and send the record again")
-    record: Record = model.model_validate(fields)
-    if isinstance(record, OrderPlaced):
-        try:
-            ORDERS.keep(record.order.canonical, record.order)
-        except ValueError as error:
-            raise Rejected(Fault.INVALID, str(error)) from None
-    return record
-
-
 def parse(value: bytes) -> dict[str, Any]:
-    """JSON as people write it: numbers with a point become Decimal; NaN and repeated names are refused."""
+    """Parses a JSON object: numbers with a point become Decimal; NaN and repeated names are refused."""
     if len(value) > LARGEST_STEP_REQUEST:
         raise Rejected(Fault.TOO_LARGE, f"{len(value)} bytes; a record has at most {LARGEST_STEP_REQUEST}")
     try:
@@ -192,11 +206,11 @@ def _not_json(value: bytes, error: Exception) -> str:
 
 
 def encode(record: Record) -> bytes:
-    """The record as compact JSON, `type` first; the order last and exactly as it came."""
+    """The record as compact JSON: `type` first, the order last and in its canonical form."""
     if isinstance(record, StepRequest):
         return b'{"type":"%s"%s%s,"order":%s}' % (
             record.type.encode(),
-            _turned(record) if isinstance(record, Undo) else b"",
+            _reason_and_step(record) if isinstance(record, Undo) else b"",
             _segment(record),
             record.order.canonical,
         )
@@ -205,7 +219,7 @@ def encode(record: Record) -> bytes:
     return to_json(record.model_dump(exclude_none=True))
 
 
-def _turned(record: Undo) -> bytes:
+def _reason_and_step(record: Undo) -> bytes:
     return b',"reason":"%s","step":"%s"' % (record.reason.encode(), record.step.encode())
 
 
@@ -221,7 +235,7 @@ def _in_words(error: ValidationError) -> str:
 
 
 def texts(value: Any) -> Iterable[str]:
-    """Every string and number in parsed JSON, names of fields too, but for ids."""
+    """Every string and number in parsed JSON, and every field name; ids are left out."""
     waiting: list[tuple[str, Any]] = [("", value)]
     while waiting:
         name, each = waiting.pop()
@@ -237,22 +251,22 @@ def texts(value: Any) -> Iterable[str]:
 
 
 def _may_hold_card(value: bytes) -> bool:
-    """A regular expression takes ten times as long, a quarter of what it takes to read an order."""
+    """A quick test; a regular expression takes ten times as long, a quarter of the time to read an order."""
     return _THIRTEEN in value.translate(_DIGITS_AS_0, b" -") or b"\\u" in value
 
 
 def masked(text: str) -> str:
-    """A detail that may be shown: without card numbers."""
+    """The text, or a note instead of a text that holds a card number."""
     return "(hidden: holds a card number)" if has_card_number([text]) else text
 
 
 def _unescaped(text: str) -> str:
-    """Text that is no JSON of ours, with every character that it spells by its number."""
+    """The text with every \\u escape replaced by its character."""
     return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
 
 
 def harmless(value: bytes | None, most: int | None = None) -> bytes | None:
-    """What a dead letter keeps of these bytes: their hash where they hold a card number, or are more than it may."""
+    """The bytes for a dead letter: their hash if they hold a card number, or if they are more than `most`."""
     if value is not None and most is not None and len(value) > most:
         return _hash(value)
     if value is None or not _may_hold_card(value):

@@ -1,14 +1,17 @@
-"""What all tests of a process share: one real broker, from the first test that asks for it to the end of the run."""
+"""Fixtures that all tests of a process share: one real broker, from the first test that needs it to the end."""
 
+import gc
 import os
 import shutil
 import signal
 from collections.abc import Generator, Iterator
 from contextlib import suppress
+from typing import NoReturn
 
 import pytest
 from xdist.remote import Producer
 
+from saga_app.engine import exits
 from saga_app.local.broker import Broker
 from saga_app.local.process import command_line
 from tests.support.brokers import BROKERS
@@ -64,6 +67,16 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     return report
 
 
+@pytest.fixture(autouse=True)
+def _the_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A `Fatal` that a test does not expect would end the whole run, without a word: it fails the test instead."""
+
+    def end(ended: exits.Fatal) -> NoReturn:
+        raise AssertionError(str(ended))
+
+    monkeypatch.setattr(exits, "_end", end)
+
+
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[Broker]:
     """A running local Kafka, empty at the start of the run; `kafka.address` is for clients.
@@ -75,4 +88,6 @@ def kafka() -> Iterator[Broker]:
     try:
         yield broker.start().wait()
     finally:
+        # Clients that nobody has would look for the broker, and say so, for as long as other processes run tests.
+        gc.collect()
         broker.remove()

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.support.blocks import ROOT
-from tests.web.chromium import Watched, launched
+from tests.web.chromium import WatchedPage, launched
 
 pytest.importorskip("mkdocs", reason="the extra `docs` is not installed: scripts/setup installs it")
 pytest.importorskip("mermaidx", reason="the extra `docs` is not installed: scripts/setup installs it")
@@ -93,7 +93,7 @@ def test_whatever_leads_nowhere_fails_and_a_link_out_of_the_site_is_text(project
 
 def test_diagrams_are_drawn_and_no_page_fetches_anything_from_elsewhere(site: Path, chromium: Browser):
     """From the folder, without a server."""
-    watched = Watched(chromium, site.as_uri())
+    watched = WatchedPage(chromium, site.as_uri())
     for page in ("index.html", "performance.html", "reference/wire.html", "reference/machines.html"):
         watched.page.goto(f"{site.as_uri()}/{page}")
         watched.page.wait_for_load_state("networkidle")

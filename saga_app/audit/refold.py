@@ -43,12 +43,13 @@ class InboxRefold:
         self.partition = partition
         self.partitions = partitions
         self.state = state
+        self._decoder = wire.Decoder()
 
     def decide(self, message: Message) -> RecordOutcome:
         """Decides the next record of the partition. Records must come in the order of their offsets, each once."""
         record = before = None
         try:
-            record = wire.decode(message.value)
+            record = self._decoder.decode(message.value)
             if not isinstance(record, self.service.decider.accepts):
                 raise Rejected(Fault.UNEXPECTED_RECORD, f"{record.type} does not belong here")
             if is_misrouted(record, message, self.partition, self.partitions):

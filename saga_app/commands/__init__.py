@@ -1,4 +1,4 @@
-"""What `saga ...` offers; the same commands are there as `faust -A saga_app ...`."""
+"""The commands of `saga`; `faust -A saga_app` has the same ones."""
 
 from saga_app.commands import (
     audit,
@@ -36,7 +36,6 @@ for command in (
     audit.audit,
     history.history,
     orderdb.orderdb,
-    orderdb.rebuild,
     orders.orders,
     order.order,
     watch.watch,

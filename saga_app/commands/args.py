@@ -1,22 +1,37 @@
-"""Articles as people type them: SKU:QUANTITY, in an order also SKU:QUANTITY:PRICE."""
+"""Arguments as people type them: articles (SKU:QUANTITY, in an order also SKU:QUANTITY:PRICE) and times."""
 
 import re
 from typing import Any, Final
 
+import click
+
 from saga_app.core.errors import Fault, Rejected
+from saga_app.times import moment, now
 from saga_app.wire import masked
 
-#: Longer numbers than this are refused by the models as well.
+#: The models refuse longer numbers too.
 _QUANTITY: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
 
 
+class TimeParam(click.ParamType):
+    """A time, or a duration before now; in milliseconds since 1970."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return value if isinstance(value, int) else moment(value, now())
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 def article(text: str) -> dict[str, Any]:
-    """The fields of SKU:QUANTITY; `Rejected` if it is not written so."""
+    """The fields of SKU:QUANTITY; `Rejected` if the text has another form."""
     return _split(text, 2, "SKU:QUANTITY, as in MUG:100")
 
 
 def priced_article(text: str) -> dict[str, Any]:
-    """The fields of SKU:QUANTITY or SKU:QUANTITY:PRICE; `Rejected` if it is not written so."""
+    """The fields of SKU:QUANTITY or SKU:QUANTITY:PRICE; `Rejected` if the text has another form."""
     return _split(text, 3, "SKU:QUANTITY or SKU:QUANTITY:PRICE, as in MUG:2:12.50")
 
 

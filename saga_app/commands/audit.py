@@ -3,31 +3,28 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
+from saga_app.audit import report
 from saga_app.audit.checkpoints.checkpoint import Checkpoint, Refused
 from saga_app.audit.checkpoints.folder import FolderLocked, NewCheckpoint, latest
 from saga_app.audit.cuts import AsOf, CannotTell
 from saga_app.audit.findings import Findings
-from saga_app.audit.report import as_json as for_machines
-from saga_app.audit.report import as_lines
-from saga_app.commands.render.output import FAILED, Failed, as_json, show, told
-from saga_app.commands.topics import require
-from saga_app.dead_letters.filters import moment
+from saga_app.commands.render.output import FAILED, CommandFailed, as_json, one_line_errors, show
+from saga_app.commands.topics import require_topics
 from saga_app.settings import Settings
-from saga_app.times import written
+from saga_app.times import moment, now, written
 
 _AT = (
-    "The state of then: up to a time such as 2026-11-23T03:00 (UTC) or 30m, 12h, 7d ago, or below an offset in every "
-    "inbox partition. Only the inboxes can tell of it."
+    "Check an earlier state: up to a time such as 2026-11-23T03:00 (UTC) or 30m, 12h, 7d ago, or below an offset in "
+    "every inbox partition. Only the inboxes are read for it."
 )
 
 _CHECKPOINT = (
-    "Go on from the checkpoint in this folder, if there is one, and leave the next one there if all holds. So the "
-    "inboxes may be cut behind it (SAGA_INBOX_RETENTION)."
+    "Go on from the checkpoint in this folder, if there is one, and write the next one if all holds. Records before a "
+    "checkpoint may leave the inboxes (SAGA_INBOX_RETENTION)."
 )
 
 
@@ -37,7 +34,7 @@ def _at(context: click.Context, parameter: click.Parameter, text: str | None) ->
     if text.isdigit():
         return AsOf(offset=int(text))
     try:
-        return AsOf(time=moment(text, datetime.now(UTC)))
+        return AsOf(time=moment(text, now()))
     except ValueError as error:
         raise click.BadParameter(f"{error}, or an offset") from None
 
@@ -60,7 +57,7 @@ def _at(context: click.Context, parameter: click.Parameter, text: str | None) ->
 )
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes (default: one for each core).")
 @as_json
-@told
+@one_line_errors
 def audit(
     data_dirs: tuple[Path, ...], at: AsOf | None, folder: Path | None, jobs: int | None, as_json: bool
 ) -> None:
@@ -70,26 +67,26 @@ def audit(
     saga audit
     saga audit --checkpoint audits           go on where the last audit ended
     saga audit --data-dir .run/data-1        compare with a stopped worker's tables too
-    saga audit --at 2026-11-23T03:00         the state then, as the inboxes give it
+    saga audit --at 2026-11-23T03:00         the state then, from the inboxes alone
     saga audit --json | jq 'select(.holds == false)'
 
-    Every inbox is folded again with the rules alone, and compared with everything that the workers wrote. Workers may
-    go on meanwhile: what is under way is counted, and not held against anybody. Exit code 1 if anything is broken;
+    It folds every inbox again with the rules alone, and compares the result with everything that the workers wrote.
+    Workers may go on meanwhile: records under way are counted, and are no breach. Exit code 1 if anything is broken;
     each breach names its order, topic, partition, offset and field.
     """
-    # Only here: it loads the agents, and Faust with them.
+    # Imported here, because it loads the agents and Faust with them.
     from saga_app.audit import audit as auditing
 
     settings = Settings.read()
-    require(settings)
-    with _failing(), nullcontext() if folder is None else NewCheckpoint(folder) as draft:
+    require_topics(settings)
+    with _one_line_errors(), nullcontext() if folder is None else NewCheckpoint(folder) as draft:
         base = None if folder is None else latest(folder)
         if base is not None:
             show(base_as_json(base), base_in_words(base), as_json=as_json)
         began = time.monotonic()
         to = None if draft is None or at is not None else draft.path
         findings = auditing.audit(
-            settings, data_dirs, at, jobs, lambda words: _tell(words, as_json), base=base, target=to
+            settings, data_dirs, at, jobs, lambda words: _progress(words, as_json), base=base, target=to
         )
         known = 0 if base is None else base.manifest.records
         _report(findings, findings.figures["I8"]["records"] - known, time.monotonic() - began, as_json)
@@ -100,18 +97,18 @@ def audit(
 
 
 @contextmanager
-def _failing() -> Iterator[None]:
-    """What a checkpoint can meet, in one line."""
+def _one_line_errors() -> Iterator[None]:
+    """Turns the errors of a checkpoint into `CommandFailed`."""
     try:
         yield
     except (CannotTell, Refused, FolderLocked) as error:
-        raise Failed(str(error)) from error
+        raise CommandFailed(str(error)) from error
     except OSError as error:
-        raise Failed(f"{error.filename}: {error.strerror}; no checkpoint was written") from error
+        raise CommandFailed(f"{error.filename}: {error.strerror}; no checkpoint was written") from error
 
 
 def base_in_words(base: Checkpoint) -> str:
-    """What the audit goes on from."""
+    """The checkpoint that the audit goes on from, for people."""
     mine = base.manifest
     chain = (
         "from the first record"
@@ -122,7 +119,7 @@ def base_in_words(base: Checkpoint) -> str:
 
 
 def base_as_json(base: Checkpoint) -> dict[str, object]:
-    """The same for machines; times in milliseconds."""
+    """The checkpoint that the audit goes on from, for machines; times in milliseconds."""
     return {
         "from_checkpoint": str(base.path),
         **base.manifest.model_dump(include={"written", "audits", "begun"}),
@@ -131,10 +128,10 @@ def base_as_json(base: Checkpoint) -> dict[str, object]:
 
 def _report(findings: Findings, records: int, seconds: float, as_json: bool) -> None:
     if as_json:
-        for line in for_machines(findings):
+        for line in report.as_json(findings):
             show(line, "", as_json=True)
         return
-    for words in as_lines(findings):
+    for words in report.as_lines(findings):
         click.echo(words)
     verdict = "everything holds" if findings.holds else f"{sum(findings.broken.values())} breaches"
     click.echo(
@@ -144,11 +141,11 @@ def _report(findings: Findings, records: int, seconds: float, as_json: bool) -> 
 
 def _publish(draft: NewCheckpoint, as_json: bool) -> None:
     if not draft.is_whole:
-        raise Failed("no checkpoint was written: not all could be checked, see the lines above")
+        raise CommandFailed("no checkpoint was written: parts could not be checked, see the lines above")
     path = draft.publish()
     show({"checkpoint": str(path)}, f"checkpoint: {path}", as_json=as_json)
 
 
-def _tell(words: str, as_json: bool) -> None:
+def _progress(words: str, as_json: bool) -> None:
     if not as_json and click.get_text_stream("stderr").isatty():
         click.echo(f"audit: {words} ...", err=True)

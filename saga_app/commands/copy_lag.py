@@ -1,4 +1,4 @@
-"""How old the copy is: what the order database does not have yet. Said when it matters."""
+"""The lag of the order database: the records in the topics that are not copied yet."""
 
 import asyncio
 import threading
@@ -7,60 +7,60 @@ from typing import NamedTuple
 
 from confluent_kafka import KafkaException
 
-from saga_app.commands.needs_database import with_sql
-from saga_app.commands.render.output import Failed
-from saga_app.kafka.reachable import reach
+from saga_app.commands.needs_database import needs_database
+from saga_app.commands.render.output import CommandFailed
+from saga_app.kafka.reachable import require_broker
 from saga_app.kafka.topic_admin import BrokerUnreachable
 from saga_app.settings import Settings
 
 
-class Behind(NamedTuple):
-    """Records that the database does not have yet; None where that cannot be told."""
+class CopyLag(NamedTuple):
+    """The number of records that the database does not have yet; None if the broker does not answer."""
 
     records: int | None
 
     def in_words(self) -> str:
-        """For the end of a sentence about the copy."""
+        """The lag as the end of a sentence about the copy."""
         if self.records is None:
-            return "how far it is behind cannot be told: the broker does not answer"
+            return "how far it is behind is not known: the broker does not answer"
         if self.records:
             return f"it is {self.records:,} records behind; does `saga orderdb run` run?"
         return "it has all that is in the topics"
 
 
-@with_sql
-def behind_topics(settings: Settings) -> dict[str, int]:
-    """Of each topic the records that are not in the database yet. `NoOrders` where there is none."""
+def copy_lag(settings: Settings) -> CopyLag:
+    """The lag of the whole database, also if no broker answers."""
+    try:
+        require_broker(settings)
+        return CopyLag(sum(lag_by_topic(settings).values()))
+    except (BrokerUnreachable, KafkaException, CommandFailed):
+        return CopyLag(None)
+
+
+@needs_database
+def lag_by_topic(settings: Settings) -> dict[str, int]:
+    """The number of records of each topic that are not copied yet. `NoOrderDatabase` if there is none."""
     from saga_app.orderdb.copy.source_topics import SourceAdmin
     from saga_app.orderdb.queries import reading
 
     return SourceAdmin(settings).lag(asyncio.run(reading.ask(settings, reading.positions)))
 
 
-async def in_background(settings: Settings) -> Behind:
-    """The same, in a thread that nobody waits for: a silent broker must not keep a command from ending."""
+async def lag_in_background(settings: Settings) -> CopyLag:
+    """`copy_lag` in a daemon thread: a silent broker does not keep a command from ending."""
     loop = asyncio.get_running_loop()
-    found: asyncio.Future[Behind] = loop.create_future()
+    answer: asyncio.Future[CopyLag] = loop.create_future()
 
-    def look() -> None:
-        age = behind(settings)
-        # Where the loop was closed meanwhile nobody wants to know.
+    def measure() -> None:
+        lag = copy_lag(settings)
+        # The command may have ended, and closed the loop, before the broker answers.
         with suppress(RuntimeError):
-            loop.call_soon_threadsafe(_tell, found, age)
+            loop.call_soon_threadsafe(_set, answer, lag)
 
-    threading.Thread(target=look, name="behind", daemon=True).start()
-    return await found
-
-
-def _tell(found: "asyncio.Future[Behind]", age: Behind) -> None:
-    if not found.done():
-        found.set_result(age)
+    threading.Thread(target=measure, name="copy-lag", daemon=True).start()
+    return await answer
 
 
-def behind(settings: Settings) -> Behind:
-    """How far the copy is behind, whether a broker answers or not."""
-    try:
-        reach(settings)
-        return Behind(sum(behind_topics(settings).values()))
-    except (BrokerUnreachable, KafkaException, Failed):
-        return Behind(None)
+def _set(answer: "asyncio.Future[CopyLag]", lag: CopyLag) -> None:
+    if not answer.done():
+        answer.set_result(lag)

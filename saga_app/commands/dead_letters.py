@@ -1,4 +1,4 @@
-"""`saga dead-letters`: what could not be applied, and why."""
+"""`saga dead-letters`: the records that could not be applied, and why."""
 
 import heapq
 from collections import Counter
@@ -7,35 +7,35 @@ from typing import Final
 
 import click
 
-from saga_app.commands.letter_options import chosen, must_exist
-from saga_app.commands.render.output import as_json, show, told
+from saga_app.commands.letter_options import letter_options, must_exist
+from saga_app.commands.render.output import as_json, one_line_errors, show
 from saga_app.dead_letters import pretty
 from saga_app.dead_letters.filters import LetterFilter
 from saga_app.dead_letters.format import LetterId
 from saga_app.dead_letters.letter import Letter, Replay, text
 from saga_app.dead_letters.reader import Letterbox
-from saga_app.kafka.reachable import reach
+from saga_app.kafka.reachable import require_broker
 from saga_app.settings import Settings
 from saga_app.text import printable
 from saga_app.times import written
 
-#: Letters that people are shown unless they ask for more.
-USUALLY: Final = 50
+#: Letters in the list for people, by default.
+DEFAULT_LIMIT: Final = 50
 Replays = Mapping[LetterId, list[Replay]]
 
 
 @click.command("dead-letters")
-@chosen
+@letter_options
 @click.option("--unreplayed", is_flag=True, help="Only those that were not sent again.")
 @click.option(
     "--limit",
     metavar="N",
     type=click.IntRange(0),
-    help=f"The newest N, newest first; 0: all, as they stand in the log. [default: {USUALLY}; with --json 0]",
+    help=f"The newest N, newest first; 0: all, as they stand in the log. [default: {DEFAULT_LIMIT}; with --json 0]",
 )
 @click.option("--count", is_flag=True, help="Only how many there are of each kind.")
 @as_json
-@told
+@one_line_errors
 def dead_letters(
     choice: LetterFilter, unreplayed: bool, limit: int | None, count: bool, as_json: bool
 ) -> None:
@@ -48,11 +48,11 @@ def dead_letters(
     saga dead-letters payment_events:3:120
     saga dead-letters --count
 
-    An ID is where the original stands: inbox, partition, offset. `saga replay ID` sends one again. Bytes that held
-    a card number, or were more than a letter keeps, were not kept, only their hash.
+    An ID is the place of the original: inbox, partition, offset. `saga replay ID` sends one again. Of bytes that held
+    a card number, or were too large for a letter, only the hash is kept.
     """
     settings = Settings.read()
-    reach(settings)
+    require_broker(settings)
     letterbox = Letterbox(settings)
     replays = letterbox.replays()
     choice = choice._replace(unreplayed=unreplayed)
@@ -71,9 +71,9 @@ def dead_letters(
     elif choice.ids:
         _show_whole(choice, list(matching()), replays, as_json=as_json)
     else:
-        most = (0 if as_json else USUALLY) if limit is None else limit
+        most = (0 if as_json else DEFAULT_LIMIT) if limit is None else limit
         shown = 0
-        for letter in heapq.nlargest(most, matching(), key=_age) if most else matching():
+        for letter in heapq.nlargest(most, matching(), key=_time_and_id) if most else matching():
             shown += 1
             again = replays.get(letter.id, [])
             show(letter.as_json(again) if as_json else {}, _line(letter, again), as_json=as_json)
@@ -81,7 +81,7 @@ def dead_letters(
             click.echo(_summary(kinds, shown))
 
 
-def _age(letter: Letter) -> tuple[int, LetterId]:
+def _time_and_id(letter: Letter) -> tuple[int, LetterId]:
     return letter.time, letter.id
 
 
@@ -144,6 +144,6 @@ def _whole(letter: Letter, replays: list[Replay]) -> Iterator[str]:
     if letter.value is None:
         yield "  value      (none)"
         return
-    hidden = "; only the hash of what held a card number or was too large" if letter.is_hidden else ""
+    hidden = "; only the hash of a value that held a card number or was too large" if letter.is_hidden else ""
     yield f"  value      {len(letter.value)} bytes{hidden}"
     yield from pretty.lines(letter.value)

@@ -1,4 +1,4 @@
-"""`saga doctor`: is everything there that a worker needs, and does the work go on?"""
+"""`saga doctor`: checks everything that a worker needs, and the workers."""
 
 import shutil
 import sys
@@ -9,27 +9,28 @@ from typing import Final, NamedTuple
 import click
 from confluent_kafka import KafkaException
 
+from saga_app import urls
 from saga_app.commands import packages
-from saga_app.commands.copy_lag import behind_topics
-from saga_app.commands.needs_database import NoOrders
-from saga_app.commands.render.output import FAILED, Failed, as_json, show, told
+from saga_app.commands.copy_lag import lag_by_topic
+from saga_app.commands.needs_database import NoOrderDatabase
+from saga_app.commands.render.output import FAILED, CommandFailed, as_json, one_line_errors, show
 from saga_app.commands.topics import all_wanted, remedy
 from saga_app.kafka import topic_admin
 from saga_app.kafka.broker_errors import in_words
-from saga_app.kafka.consumer_group import Group
-from saga_app.kafka.reachable import reach
+from saga_app.kafka.consumer_group import ConsumerGroup
+from saga_app.kafka.reachable import require_broker
 from saga_app.settings import Settings, without_password
 from saga_app.topics import INBOXES
 
-#: Bytes of free space below which a worker soon stops.
+#: Least free bytes: with less, a worker soon stops.
 LEAST_FREE: Final = 1024**3
 OLDEST_PYTHON: Final = (3, 11)
 #: Seconds to wait for the web server's answer.
-WEB_PATIENCE: Final = 3.0
+WEB_TIMEOUT: Final = 3.0
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at: how it is, and what to do if it is not well."""
+    """The result of one check: `what` was checked, and the detail says what to do if it is not ok."""
 
     what: str
     ok: bool
@@ -38,7 +39,7 @@ class Finding(NamedTuple):
 
 @click.command()
 @as_json
-@told
+@one_line_errors
 def doctor(as_json: bool) -> None:
     """Look at everything that a worker needs, and at the workers; exit code 1 if something is wrong.
 
@@ -60,7 +61,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield _packages()
     yield _data_dir(settings)
     try:
-        reach(settings)
+        require_broker(settings)
         yield _topics(settings)
         yield from _workers(settings)
         yield _order_database(settings)
@@ -78,7 +79,7 @@ def _python() -> Finding:
 
 
 def _packages() -> Finding:
-    """The engine replaces private parts of some, so their versions are pinned exactly."""
+    """The engine overrides private parts of some packages, so their versions are pinned exactly."""
     pins = packages.pins()
     wrong = packages.differences(pins)
     well = ", ".join(f"{name} {version}" for name, version in pins.items())
@@ -86,7 +87,7 @@ def _packages() -> Finding:
 
 
 def _data_dir(settings: Settings) -> Finding:
-    """Nothing is made here: a worker makes its folder itself, so one above it that can be written is enough."""
+    """Makes no folder: the worker makes its own, so it is enough that the nearest folder above is writable."""
     wanted = settings.data_dir.absolute()
     folder = next(each for each in (wanted, *wanted.parents) if each.exists())
     try:
@@ -111,7 +112,7 @@ def _topics(settings: Settings) -> Finding:
 
 
 def _workers(settings: Settings) -> Iterator[Finding]:
-    group = Group(settings)
+    group = ConsumerGroup(settings)
     members = group.members()
     if members.number:
         detail = (
@@ -121,7 +122,7 @@ def _workers(settings: Settings) -> Iterator[Finding]:
         detail = f"none in group {settings.app_id}; start one: faust -A saga_app worker -l info"
     yield Finding("workers", members.number > 0, detail)
     for topic in all_wanted(settings):
-        # A topic that is not as it must be was named before.
+        # `_topics` has named the topics that are wrong.
         if topic.name in INBOXES and not any(topic_admin.check(settings, [topic])):
             waiting = group.lag(topic.name)
             hint = "" if members.number or not waiting else ", and no worker is there"
@@ -130,24 +131,24 @@ def _workers(settings: Settings) -> Iterator[Finding]:
 
 def _order_database(settings: Settings) -> Finding:
     try:
-        records = sum(behind_topics(settings).values())
-    except NoOrders as error:
+        records = sum(lag_by_topic(settings).values())
+    except NoOrderDatabase as error:
         return Finding("order database", True, f"none: {error}")
-    except Failed as error:
+    except CommandFailed as error:
         return Finding("order database", False, str(error))
     return Finding("order database", True, f"{without_password(settings.db_url)}, {records} records behind")
 
 
 def _web(settings: Settings) -> Finding:
-    # Only this check needs them, and they would make every command start more slowly.
+    # Imported here, because they make every command start more slowly.
     import urllib.error
     import urllib.request
 
-    url = f"{settings.canonical_url}/table/"
-    # A proxy that is set for the world outside is not for our own workers.
+    url = settings.canonical_url + urls.TABLES
+    # A proxy for the internet does not lead to our own workers.
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with direct.open(url, timeout=WEB_PATIENCE) as answer:
+        with direct.open(url, timeout=WEB_TIMEOUT) as answer:
             return Finding("web", answer.status == 200, url)
     except (OSError, ValueError, urllib.error.URLError) as error:
         why = getattr(error, "reason", None) or error

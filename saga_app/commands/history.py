@@ -1,4 +1,4 @@
-"""`saga history`: what happened to one order?"""
+"""`saga history`: everything that happened to one order, from Kafka."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,8 +7,8 @@ import click
 
 from saga_app.audit.checkpoints.checkpoint import Refused
 from saga_app.audit.checkpoints.folder import latest
-from saga_app.commands.render.output import Failed, as_json, show, told
-from saga_app.commands.topics import require
+from saga_app.commands.render.output import CommandFailed, as_json, one_line_errors, show
+from saga_app.commands.topics import require_topics
 from saga_app.settings import Settings
 from saga_app.times import written
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 )
 @click.option("--rows", is_flag=True, help="Show the row after each record too.")
 @as_json
-@told
+@one_line_errors
 def history(order_id: str, folder: Path | None, rows: bool, as_json: bool) -> None:
     """Tell what happened to an order, record by record, and what its rows were afterwards.
 
@@ -36,24 +36,24 @@ def history(order_id: str, folder: Path | None, rows: bool, as_json: bool) -> No
     saga history 4711 --rows
     saga history 4711 --json | jq .row
 
-    Each line: Kafka's time (UTC), topic[partition]@offset, what happened. Everything is folded again from the
-    inboxes, so it is what must have happened, whatever the tables say; `saga audit` says whether they agree. Where an
-    inbox was cut (SAGA_INBOX_RETENTION), the first lines say what is not told.
+    Each line: Kafka's time (UTC), topic[partition]@offset, what happened. The history is folded again from the
+    inboxes, so it is right even if the tables are wrong; `saga audit` compares the two. If an inbox was cut
+    (SAGA_INBOX_RETENTION), the first lines say what is missing.
     """
-    # Only here: it loads the agents, and Faust with them.
+    # Imported here, because it loads the agents and Faust with them.
     from saga_app.audit.history.describe import in_words, truncated_in_words
     from saga_app.audit.history.reader import read_history
 
     settings = Settings.read()
-    require(settings)
+    require_topics(settings)
     try:
         events, before = read_history(settings, order_id, None if folder is None else latest(folder))
     except Refused as error:
-        raise Failed(str(error)) from error
+        raise CommandFailed(str(error)) from error
     if not events and not any(each.row for each in before):
         cut = "; ".join(["", *(each.why for each in before)])
-        raise Failed(
-            f"order {order_id} was never placed{cut}; `saga dead-letters` shows what could not be taken"
+        raise CommandFailed(
+            f"order {order_id} was never placed{cut}; `saga dead-letters` shows the records that could not be applied"
         )
     for each in before:
         show(each.as_json(), truncated_in_words(each), as_json=as_json)

@@ -1,20 +1,22 @@
-"""The options by which `saga dead-letters` and `saga replay` choose letters."""
+"""The options that choose letters, for `saga dead-letters` and `saga replay`."""
 
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, Final
 
 import click
 
 from saga_app import topics
-from saga_app.commands.render.output import Failed
+from saga_app.commands.args import TimeParam
+from saga_app.commands.render.output import CommandFailed
 from saga_app.core.errors import Fault
-from saga_app.dead_letters.filters import LetterFilter, moment
+from saga_app.dead_letters.filters import LetterFilter
 from saga_app.dead_letters.format import LetterId
 
 
-class _Letter(click.ParamType):
+class LetterIdParam(click.ParamType):
+    """The id of a dead letter: INBOX:PARTITION:OFFSET."""
+
     name = "id"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> LetterId:
@@ -25,17 +27,7 @@ class _Letter(click.ParamType):
         )
 
 
-class _Moment(click.ParamType):
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        try:
-            return value if isinstance(value, int) else moment(value, datetime.now(UTC))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-ids: Final = click.argument("ids", nargs=-1, metavar="[ID]...", type=_Letter())
+ids: Final = click.argument("ids", nargs=-1, metavar="[ID]...", type=LetterIdParam())
 _OPTIONS: Final = (
     click.option(
         "--reason",
@@ -49,14 +41,14 @@ _OPTIONS: Final = (
     ),
     click.option("--order", metavar="ID", help="Only those with this id in key or payload."),
     click.option(
-        "--since", metavar="TIME", type=_Moment(), help="Set aside since then: a time, or 30m, 12h, 7d ago."
+        "--since", metavar="TIME", type=TimeParam(), help="Set aside since then: a time, or 30m, 12h, 7d ago."
     ),
-    click.option("--until", metavar="TIME", type=_Moment(), help="Set aside before then."),
+    click.option("--until", metavar="TIME", type=TimeParam(), help="Set aside before then."),
 )
 
 
-def chosen(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds ids and filters; the command gets them as one `choice`."""
+def letter_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds ids and filters to a command, which gets them as one `choice`."""
 
     @wraps(command)
     def run(
@@ -76,7 +68,9 @@ def chosen(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def must_exist(choice: LetterFilter, found: Collection[LetterId]) -> None:
-    """`Failed` naming the ids that no letter has."""
+    """Raises `CommandFailed` with the ids that no letter has."""
     missing = sorted(set(choice.ids) - set(found))
     if missing:
-        raise Failed(f"no dead letter is {', '.join(map(str, missing))}; `saga dead-letters` lists them")
+        raise CommandFailed(
+            f"no dead letter is {', '.join(map(str, missing))}; `saga dead-letters` lists them"
+        )

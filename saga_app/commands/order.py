@@ -1,13 +1,21 @@
 """`saga order`: where one order is, why, and what happens next; from the order database."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from saga_app.commands.copy_lag import behind
-from saga_app.commands.needs_database import with_sql
-from saga_app.commands.render.output import CANCELLED, Failed, as_json, say, show, told
+from saga_app.commands.copy_lag import copy_lag, lag_in_background
+from saga_app.commands.needs_database import needs_database
+from saga_app.commands.render.output import (
+    CANCELLED,
+    CommandFailed,
+    as_json,
+    one_line_errors,
+    print_error,
+    print_lines,
+    show,
+)
 from saga_app.commands.render.terminal import Screen
 from saga_app.core.rows import Status
 from saga_app.settings import Settings
@@ -16,14 +24,21 @@ from saga_app.times import now
 if TYPE_CHECKING:
     from saga_app.orderdb.queries.order import OrderDetails
 
+#: Seconds from one query of `--follow` to the next.
+POLL_INTERVAL: Final = 0.3
+#: Queries without a change after which a line says how old the copy is.
+QUIET_POLLS: Final = 15
+#: Queries for which an ended order may lack the record that ended it: the record is copied on its own.
+LAST_RECORD_POLLS: Final = 3
+
 
 @click.command()
 @click.argument("order_id", metavar="ORDER")
 @click.option("--follow", is_flag=True, help="Go on until it has ended; exit code 3 if it ended cancelled.")
 @click.option("--raw", is_flag=True, help="Show the rows of the order database too, as they are.")
 @as_json
-@told
-@with_sql
+@one_line_errors
+@needs_database
 def order(order_id: str, follow: bool, raw: bool, as_json: bool) -> None:
     """Tell where ORDER is and why, what happens next, and what has happened.
 
@@ -32,20 +47,18 @@ def order(order_id: str, follow: bool, raw: bool, as_json: bool) -> None:
     saga order 4711 --follow && echo completed
     saga order 4711 --json | jq -r .words
 
-    First one sentence, then the route with the way back below it, and everything that happened; times in UTC. From the
-    order database, which `saga orderdb run` keeps up to date; `saga history ORDER` tells the same from Kafka. Exit
+    First one sentence, then the route with its compensations below it, then everything that happened; times in UTC.
+    It reads the order database, which `saga orderdb run` keeps up to date; `saga history ORDER` reads Kafka. Exit
     codes: 0, with --follow only if the order was completed; 1 it is not there; 3 with --follow: it was cancelled.
     """
     settings = Settings.read()
     if follow:
-        from saga_app.commands.following import follow as until_ended
-
-        status = asyncio.run(until_ended(settings, order_id, as_json=as_json))
+        status = asyncio.run(_follow(settings, order_id, as_json=as_json))
         raise SystemExit(CANCELLED if status is Status.CANCELLED else 0)
-    _show(settings, _found(settings, order_id), raw=raw, as_json=as_json)
+    _show(settings, _find(settings, order_id), raw=raw, as_json=as_json)
 
 
-def _found(settings: Settings, order_id: str) -> "OrderDetails":
+def _find(settings: Settings, order_id: str) -> "OrderDetails":
     from saga_app.orderdb.queries import reading
     from saga_app.orderdb.queries.order import find
 
@@ -54,23 +67,58 @@ def _found(settings: Settings, order_id: str) -> "OrderDetails":
 
 def _show(settings: Settings, found: "OrderDetails", *, raw: bool, as_json: bool) -> None:
     from saga_app.commands.render import order_page
-    from saga_app.orderdb.present.order_json import as_json as machine
+    from saga_app.orderdb.present import order_json
 
     standing = found.status
-    age = None if standing is not None and standing.has_ended else behind(settings)
+    lag = None if standing is not None and standing.has_ended else copy_lag(settings)
     if found.order is None and not found.events:
         letters = f"; {len(found.letters)} dead letters name it" if found.letters else ""
-        raise Failed(
-            f"order {found.order_id} is not in the order database{letters}; {age.in_words() if age else ''}; "
+        raise CommandFailed(
+            f"order {found.order_id} is not in the order database{letters}; {lag.in_words() if lag else ''}; "
             f"`saga history {found.order_id}` reads Kafka"
         )
     if as_json:
         rows = {"rows": order_page.rows(found)} if raw else {}
-        show({**machine(found, now()), "behind": age and age.records, **rows}, "", as_json=True)
+        show({**order_json.as_json(found, now()), "behind": lag and lag.records, **rows}, "", as_json=True)
         return
     screen = Screen.of_output()
-    say(order_page.page(found, now(), screen))
-    if age is not None:
-        say(screen.wrapped(f"This is a copy; {age.in_words()}."))
+    print_lines(order_page.page(found, now(), screen))
+    if lag is not None:
+        print_lines(screen.wrapped(f"This is a copy; {lag.in_words()}."))
     if raw:
-        say(("", *order_page.raw(found)))
+        print_lines(("", *order_page.raw(found)))
+
+
+async def _follow(settings: Settings, order_id: str, *, as_json: bool) -> Status:
+    """Shows each change until the order has ended; returns how it ended."""
+    from saga_app.commands.render.order_page import JsonChanges, TextChanges
+    from saga_app.orderdb.queries import reading
+    from saga_app.orderdb.queries.order import find
+
+    changes = JsonChanges() if as_json else TextChanges(Screen.of_output())
+    before, quiet = None, 0
+    async with reading.open_to_read(settings) as database:
+        while True:
+            async with database.transaction() as connection:
+                found = await find(connection, order_id)
+            quiet = quiet + 1 if found == before else 0
+            if quiet == 0:
+                changes.show(found)
+            if found.status is not None and _has_all_of_its_end(found, quiet):
+                changes.end(found)
+                return found.status.status
+            if quiet % QUIET_POLLS == QUIET_POLLS - 1:
+                state = "is not there yet" if found.status is None else "has not changed"
+                lag = await lag_in_background(settings)
+                print_error(f"order {order_id} {state}; of the copy: {lag.in_words()}")
+            before = found
+            await asyncio.sleep(POLL_INTERVAL)
+
+
+def _has_all_of_its_end(found: "OrderDetails", quiet: int) -> bool:
+    """True if the order has ended, and the record that ended it is copied or overdue."""
+    standing = found.status
+    if standing is None or not standing.has_ended:
+        return False
+    last = "OrderCompleted" if standing.status is Status.COMPLETED else "OrderCancelled"
+    return last in standing.first or quiet >= LAST_RECORD_POLLS

@@ -1,21 +1,35 @@
-"""`saga orderdb run` and `saga orderdb rebuild`: the order database is kept up to date."""
+"""`saga orderdb`: keeps the order database up to date."""
 
 import time
 
 import click
 
-from saga_app.commands.needs_database import with_sql
-from saga_app.commands.render.output import told
-from saga_app.commands.topics import require
+from saga_app.commands.needs_database import needs_database
+from saga_app.commands.orderdb_check import check
+from saga_app.commands.render.output import one_line_errors
+from saga_app.commands.topics import require_topics
 from saga_app.settings import Settings, without_password
 from saga_app.text import printable
 
 
-@click.command()
+@click.group()
+def orderdb() -> None:
+    """Keep the order database up to date: a copy in SQL of what the topics hold.
+
+    \b
+    saga orderdb run                 copies until Ctrl-C
+    saga orderdb rebuild             empties it and copies everything again
+    saga orderdb check               compares it with the topics, row by row
+
+    SAGA_DB_URL says where the database is.
+    """
+
+
+@orderdb.command()
 @click.option("--once", is_flag=True, help="Stop when everything is copied that is there now.")
-@told
-@with_sql
-def orderdb(once: bool) -> None:
+@one_line_errors
+@needs_database
+def run(once: bool) -> None:
     """Copy what happens into the order database, until Ctrl-C or SIGTERM.
 
     \b
@@ -23,39 +37,39 @@ def orderdb(once: bool) -> None:
     saga orderdb run --once
     SAGA_DB_URL=postgresql://saga:...@db/saga saga orderdb run
 
-    Goes on where it was stopped or killed: rows and offsets are written in one transaction. Broker or database may be
-    away for a while. A second process on the same database does no harm, and is of no use. SAGA_DB_URL says where the
-    database is; missing tables are made.
+    It goes on where it was stopped or killed: rows and offsets are written in one transaction. The broker or the
+    database may be away for a while. A second process on the same database does no harm and has no use. Missing tables
+    are made.
     """
     from saga_app.orderdb.copy import process
 
     settings = Settings.read()
     if once:
-        require(settings)
+        require_topics(settings)
     _say(f"copying {settings.app_id!r} on {settings.broker} to {without_password(settings.db_url)}")
     began = time.monotonic()
     records = process.follow(settings, _say, once=once)
     _say(_summary(records, time.monotonic() - began))
 
 
-@click.command("orderdb rebuild")
+@orderdb.command()
 @click.option("--force", is_flag=True, help="Also if the database is the only place that has some orders.")
-@told
-@with_sql
+@one_line_errors
+@needs_database
 def rebuild(force: bool) -> None:
     """Empty the order database and copy everything again, from the beginning of the topics.
 
     \b
     saga orderdb rebuild
 
-    A `saga orderdb run` may run meanwhile: it begins again too. Until this ends, lists are not complete. Also for a
-    database that is a copy of other topics. Refused if orders in it ended longer ago than SAGA_ORDER_RETENTION: their
-    rows may be evicted from the topics. Copy the database first.
+    It also repairs a database that is a copy of other topics. A `saga orderdb run` may run meanwhile: it begins again
+    too. Until this command ends, lists are not complete. It refuses if orders in the database ended longer ago than
+    SAGA_ORDER_RETENTION: their rows may have left the topics. Copy the database first, then use --force.
     """
     from saga_app.orderdb.copy import process
 
     settings = Settings.read()
-    require(settings)
+    require_topics(settings)
     began = time.monotonic()
     records = process.follow(settings, _say, once=True, empty=True, force=force)
     _say(_summary(records, time.monotonic() - began))
@@ -67,3 +81,6 @@ def _say(words: str) -> None:
 
 def _summary(records: int, seconds: float) -> str:
     return f"{records:,} records copied in {seconds:.1f} s ({records / max(seconds, 0.001):,.0f} per second)"
+
+
+orderdb.add_command(check)

@@ -2,17 +2,17 @@
 
 import click
 
-from saga_app.commands.needs_database import with_sql
-from saga_app.commands.render.output import FAILED, Failed, as_json, show, told
-from saga_app.commands.topics import require
+from saga_app.commands.needs_database import needs_database
+from saga_app.commands.render.output import FAILED, CommandFailed, as_json, one_line_errors, show
+from saga_app.commands.topics import require_topics
 from saga_app.settings import Settings
 from saga_app.text import printable
 
 
 @click.command()
 @as_json
-@told
-@with_sql
+@one_line_errors
+@needs_database
 def check(as_json: bool) -> None:
     """Compare the order database with the topics, row by row.
 
@@ -27,11 +27,11 @@ def check(as_json: bool) -> None:
     from saga_app.orderdb.check import check as compare
 
     settings = Settings.read()
-    require(settings)
+    require_topics(settings)
     try:
         tables = compare(settings)
     except TimeoutError as error:
-        raise Failed(str(error)) from error
+        raise CommandFailed(str(error)) from error
     for each in tables:
         show(each.as_json(), "\n".join(map(printable, each.as_lines())), as_json=as_json)
     if any(each.differences for each in tables):

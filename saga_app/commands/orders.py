@@ -2,34 +2,26 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import click
 
-from saga_app.commands.copy_lag import behind_topics
-from saga_app.commands.needs_database import with_sql
-from saga_app.commands.render.output import Failed, as_json, say, show, told
+from saga_app.commands.args import TimeParam
+from saga_app.commands.copy_lag import lag_by_topic
+from saga_app.commands.needs_database import needs_database
+from saga_app.commands.render.output import CommandFailed, as_json, one_line_errors, print_lines, show
 from saga_app.commands.render.terminal import Screen, table
 from saga_app.core.route import ROUTE
 from saga_app.core.rows import Status
-from saga_app.dead_letters.filters import moment
-from saga_app.kafka.reachable import reach
+from saga_app.kafka.reachable import require_broker
 from saga_app.settings import Settings
 from saga_app.text import printable
 from saga_app.times import now, written
 
-#: Orders that are shown unless somebody asks for more.
-USUALLY: Final = 50
+#: Orders in the list, by default.
+DEFAULT_LIMIT: Final = 50
 _STEPS: Final = [step.name.value for step in ROUTE]
 _TIMES: Final = ("placed_at", "since", "ended_at")
-
-
-def _since(context: click.Context, parameter: click.Parameter, text: str | None) -> int | None:
-    try:
-        return None if text is None else moment(text, datetime.now(UTC))
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
 
 
 @click.command()
@@ -41,13 +33,18 @@ def _since(context: click.Context, parameter: click.Parameter, text: str | None)
     help="Only these. May be repeated.",
 )
 @click.option(
-    "--since", metavar="TIME", callback=_since, help="Placed since then: a time, or 30m, 12h, 7d ago."
+    "--since", metavar="TIME", type=TimeParam(), help="Placed since then: a time, or 30m, 12h, 7d ago."
 )
 @click.option(
     "--q", default="", metavar="TEXT", help="Only where the order's id, its customer or a SKU begins so."
 )
 @click.option(
-    "--limit", default=USUALLY, metavar="N", type=click.IntRange(1), show_default=True, help="At most N."
+    "--limit",
+    default=DEFAULT_LIMIT,
+    metavar="N",
+    type=click.IntRange(1),
+    show_default=True,
+    help="At most N.",
 )
 @click.option("--before", metavar="ID", help="The next page: orders older than this one.")
 @click.option(
@@ -56,8 +53,8 @@ def _since(context: click.Context, parameter: click.Parameter, text: str | None)
 @click.option("--count", is_flag=True, help="Only how many there are of each state.")
 @click.option("--lag", is_flag=True, help="Only how far the database is behind the topics.")
 @as_json
-@told
-@with_sql
+@one_line_errors
+@needs_database
 def orders(
     states: tuple[str, ...],
     since: int | None,
@@ -79,7 +76,7 @@ def orders(
     saga orders --before 4711 --json
     saga orders --lag
 
-    From the order database, which `saga orderdb run` keeps up to date; SAGA_DB_URL says where it is.
+    It reads the order database, which `saga orderdb run` keeps up to date; SAGA_DB_URL says where that is.
     """
     from saga_app.orderdb.queries import orders, reading
 
@@ -89,8 +86,8 @@ def orders(
         return
     choice = orders.OrderFilter(tuple(state.upper() for state in states), since, q)
     if late:
-        those = orders.late(now())
-        choice = choice._replace(until=those.until, statuses=choice.statuses or those.statuses)
+        of_late = orders.late(now())
+        choice = choice._replace(until=of_late.until, statuses=choice.statuses or of_late.statuses)
     if count:
         counts = asyncio.run(reading.ask(settings, lambda connection: orders.counts(connection, choice)))
         for state, number in counts.items():
@@ -101,12 +98,12 @@ def orders(
             reading.ask(settings, lambda connection: orders.page(connection, choice, limit, before))
         )
     except LookupError:
-        raise Failed(f"--before {before}: there is no such order") from None
+        raise CommandFailed(f"--before {before}: there is no such order") from None
     for each in found if as_json else ():
         show(_machine(each), "", as_json=True)
     if as_json:
         return
-    say(_lines(found, Screen.of_output()))
+    print_lines(_lines(found, Screen.of_output()))
     if not found:
         click.echo("no orders")
     if len(found) == limit:
@@ -114,7 +111,7 @@ def orders(
 
 
 def _lines(orders: Sequence[Mapping[str, Any]], screen: Screen) -> Iterable[str]:
-    """Lines of equal columns in a pipe; on a terminal a table that fits, with a word on each order."""
+    """In a pipe, lines of equal columns; on a terminal, a table that fits, with a few words on each order."""
     if screen.width is None or not orders:
         return map(_line, orders)
     from saga_app.orderdb.present.order_status import OrderStatus
@@ -156,8 +153,8 @@ def _line(order: Mapping[str, Any]) -> str:
 
 
 def _show_lag(settings: Settings, *, as_json: bool) -> None:
-    reach(settings)
-    behind = behind_topics(settings)
+    require_broker(settings)
+    behind = lag_by_topic(settings)
     for topic, number in behind.items():
         show({"topic": topic, "lag": number}, f"{number:>10}  {topic}", as_json=as_json)
     if not as_json:

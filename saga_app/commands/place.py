@@ -6,9 +6,9 @@ from typing import Any, BinaryIO
 
 import click
 
+from saga_app import urls
 from saga_app.commands.args import priced_article
-from saga_app.commands.links import order_page
-from saga_app.commands.render.output import WRONG_INPUT, as_json, complain, show, told
+from saga_app.commands.render.output import WRONG_INPUT, as_json, one_line_errors, print_error, show
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.records import CancellationRequested, OrderPlaced, Record
 from saga_app.kafka.sender import Sender, Sent, checked, read
@@ -29,7 +29,7 @@ from saga_app.wire import masked
 @click.option("--warehouse", metavar="ID", help="Where the stock is taken from. [default: main]")
 @click.option("--file", type=click.File("rb"), help="Orders as JSON, one per line; - for standard input.")
 @as_json
-@told
+@one_line_errors
 def place(
     order: str | None, file: BinaryIO | None, lines: tuple[str, ...], as_json: bool, **options: str | None
 ) -> None:
@@ -42,9 +42,9 @@ def place(
     saga place --file orders.jsonl
     grep ada orders.jsonl | saga place -
 
-    Orders are checked before they are sent. Of a file the good lines are sent, the bad ones are named, and the
-    exit code is 2 if there was one. Placing the same order again changes nothing, so a file that was cut short
-    may be placed again; another content under a known id becomes a dead letter.
+    Orders are checked before they are sent. Of a file, the good lines are sent and the bad ones are named; the exit
+    code is 2 if there was a bad one. Placing the same order again changes nothing, so you may place a file again that
+    was cut short; other content under a known id becomes a dead letter.
     """
     settings = Settings.read()
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
@@ -63,7 +63,7 @@ def place(
 @click.argument("order")
 @click.option("--note", metavar="TEXT", help="Why, in at most 200 characters.")
 @as_json
-@told
+@one_line_errors
 def cancel(order: str, note: str | None, as_json: bool) -> None:
     """Cancel ORDER, if it is not too late: it ends cancelled, or completed if its shipment was booked.
 
@@ -102,7 +102,7 @@ def _order(record: Record) -> OrderPlaced:
 
 
 def _place_all(file: Iterable[bytes], settings: Settings, *, as_json: bool) -> None:
-    """Good lines are sent; each bad one is named, and the exit code says that there was one."""
+    """Sends the good lines and names each bad one; the exit code is 2 if there was a bad one."""
     ids: list[str] = []
     refused = 0
 
@@ -115,7 +115,7 @@ def _place_all(file: Iterable[bytes], settings: Settings, *, as_json: bool) -> N
                 order = _order(read(line.strip()))
             except Rejected as error:
                 refused += 1
-                complain(f"line {number}: {error.fault}: {error.detail}")
+                print_error(f"line {number}: {error.fault}: {error.detail}")
             else:
                 ids.append(order.order_id)
                 yield order
@@ -125,12 +125,16 @@ def _place_all(file: Iterable[bytes], settings: Settings, *, as_json: bool) -> N
         for order_id, each in zip(ids, sent, strict=True):
             _show(order_id, each, settings, as_json=True)
     else:
-        click.echo(f"orders sent: {len(sent)}, lines refused: {refused}; see {order_page('ORDER', settings)}")
+        click.echo(f"orders sent: {len(sent)}, lines refused: {refused}; see {_page('ORDER', settings)}")
     if refused:
         raise SystemExit(WRONG_INPUT)
 
 
 def _show(order_id: str, sent: Sent, settings: Settings, *, as_json: bool, what: str = "order") -> None:
-    page = order_page(order_id, settings)
+    page = _page(order_id, settings)
     machine = {"order_id": order_id, **sent._asdict(), "page": page}
     show(machine, f"{what} {order_id} {sent}; see {page}", as_json=as_json)
+
+
+def _page(order_id: str, settings: Settings) -> str:
+    return settings.canonical_url + urls.order(order_id)

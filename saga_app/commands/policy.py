@@ -1,13 +1,13 @@
-"""`saga policy`: the parameters of the rules are records too, so that a replay decides as it did."""
+"""`saga policy`: changes a rule by a record, so that a replay decides as the workers did."""
 
 import uuid
 from typing import Any
 
 import click
 
-from saga_app.commands.render.output import Failed, as_json, show, told
-from saga_app.core.row_keys import policy_key
-from saga_app.kafka.sender import Sender, Unsure, checked
+from saga_app import urls
+from saga_app.commands.render.output import CommandFailed, as_json, one_line_errors, show
+from saga_app.kafka.sender import DeliveryUnknown, Sender, checked
 from saga_app.settings import Settings
 
 own_id = click.option(
@@ -34,7 +34,7 @@ def policy() -> None:
 )
 @own_id
 @as_json
-@told
+@one_line_errors
 def payment(limit: str, policy_id: str | None, as_json: bool) -> None:
     """Change the payment limit (1000.00 until it is changed).
 
@@ -53,7 +53,7 @@ def payment(limit: str, policy_id: str | None, as_json: bool) -> None:
 )
 @own_id
 @as_json
-@told
+@one_line_errors
 def shipping(countries: str, policy_id: str | None, as_json: bool) -> None:
     """Change the countries that are served (GB until it is changed).
 
@@ -69,18 +69,18 @@ def shipping(countries: str, policy_id: str | None, as_json: bool) -> None:
 
 
 def _change(parameters: dict[str, Any], journal: str, policy_id: str | None, *, as_json: bool) -> None:
-    """One record with one id to every partition: each keeps its own copy of the rule."""
+    """Sends one record with one id to every partition: each keeps its own copy of the rule."""
     settings = Settings.read()
     policy_id = policy_id or uuid.uuid4().hex
     record = checked({"type": "PolicyChanged", "policy_id": policy_id, **parameters})
     try:
         sent = Sender(settings).send_everywhere(record)
-    except Unsure as error:
-        raise Failed(
+    except DeliveryUnknown as error:
+        raise CommandFailed(
             f"{error}; some partitions may have the new rule and some the old, so send it again with --id {policy_id}"
         ) from error
     topic = sent[0].topic
-    page = f"{settings.canonical_url}/table/{journal}/{policy_key(policy_id)}/"
+    page = settings.canonical_url + urls.row(journal, f"policy:{policy_id}")
     machine = {"policy_id": policy_id, "topic": topic, "partitions": len(sent), "page": page}
     people = f"policy {policy_id} sent to all {len(sent)} partitions of {topic}; see {page}"
     show(machine, people, as_json=as_json)

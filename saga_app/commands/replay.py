@@ -1,4 +1,4 @@
-"""`saga replay`: dead letters are sent again, by choice corrected; each replay is recorded."""
+"""`saga replay`: sends dead letters again, corrected if you like, and records each replay."""
 
 import sys
 from collections.abc import Iterator
@@ -7,8 +7,8 @@ from typing import BinaryIO, Final
 import click
 
 from saga_app import wire
-from saga_app.commands.letter_options import chosen, must_exist
-from saga_app.commands.render.output import FAILED, as_json, complain, show, told
+from saga_app.commands.letter_options import letter_options, must_exist
+from saga_app.commands.render.output import FAILED, as_json, one_line_errors, print_error, show
 from saga_app.dead_letters import replay as planning
 from saga_app.dead_letters.filters import LetterFilter
 from saga_app.dead_letters.format import LetterId
@@ -16,18 +16,18 @@ from saga_app.dead_letters.letter import Letter, Replay
 from saga_app.dead_letters.reader import Letterbox
 from saga_app.dead_letters.replay import NotReplayable, ReplayPlan
 from saga_app.dead_letters.resend import post
-from saga_app.kafka.reachable import reach
+from saga_app.kafka.reachable import require_broker
 from saga_app.kafka.sender import Sender
 from saga_app.settings import Settings
 from saga_app.text import printable
 
-#: Letters that are sent, and then marked, at a time; and the bytes of their values.
-AT_A_TIME: Final = 500
-BYTES_AT_A_TIME: Final = 8 * 1024 * 1024
+#: Most letters of one part, and most bytes of their values: a part is sent, then marked.
+MOST_LETTERS: Final = 500
+MOST_BYTES: Final = 8 * 1024 * 1024
 
 
 @click.command()
-@chosen
+@letter_options
 @click.option("--all", "everything", is_flag=True, help="Every letter that was not sent again yet.")
 @click.option(
     "--payload",
@@ -37,11 +37,11 @@ BYTES_AT_A_TIME: Final = 8 * 1024 * 1024
 )
 @click.option("--force", is_flag=True, help="Also letters that were sent again before.")
 @click.option(
-    "--dry-run", is_flag=True, help="Only say what would be sent where, and whether it can be read."
+    "--dry-run", is_flag=True, help="Only show the records that would be sent, and their partitions."
 )
 @click.option("--yes", is_flag=True, help="Do not ask before many are sent.")
 @as_json
-@told
+@one_line_errors
 def replay(
     choice: LetterFilter,
     everything: bool,
@@ -59,10 +59,10 @@ def replay(
     saga replay checkout_events:1:7 --payload corrected.json
     saga replay --reason wrong_partition --since 1d
 
-    Each goes to its own inbox and partition, whatever they were. What would be refused again is not sent; it needs a
-    corrected payload. A replay is recorded, and a second one needs --force; twice changes nothing all the same. A
-    record that fails again becomes a new dead letter, which says whose replay it is. The exit code is 1 if a letter
-    was not sent.
+    Each goes to the inbox and partition where its record belongs. A record that would be refused again is not sent; it
+    needs a corrected payload. A replay is recorded, and a second one needs --force; it changes nothing all the same. A
+    record that fails again becomes a new dead letter, which names the letter that it repeats. The exit code is 1 if a
+    letter was not sent.
     """
     settings = Settings.read()
     if choice.is_everything and not everything:
@@ -70,9 +70,9 @@ def replay(
     if payload is not None and len(choice.ids) != 1:
         raise click.UsageError("a corrected payload is for one letter: give its ID")
     corrected = None if payload is None else _corrected(payload)
-    reach(settings)
+    require_broker(settings)
     letterbox = Letterbox(settings)
-    # Whoever names a letter is told that it was sent again before; filters pass it over.
+    # A letter that was sent again before: named by its id it is refused with a reason, by a filter it is left out.
     choice = choice._replace(unreplayed=not force and not choice.ids)
     work = Resending(settings, letterbox, choice, corrected, force=force, as_json=as_json)
     if choice.ids:
@@ -82,7 +82,7 @@ def replay(
         if number > 1:
             click.confirm(f"Send {number} dead letters again?", abort=True, err=True)
     if dry_run:
-        work.tell()
+        work.dry_run()
     else:
         work.send()
     if not as_json:
@@ -97,14 +97,14 @@ def _on_a_terminal() -> bool:
 
 
 def _corrected(payload: BinaryIO) -> bytes:
-    """The bytes to send; `Rejected` if a worker would not take them."""
+    """The bytes to send; `Rejected` if a worker would refuse them."""
     value = payload.read(wire.LARGEST_STEP_REQUEST + 1024).strip()
     wire.decode(value)
     return value
 
 
 class Resending:
-    """The letters of one command, on their way."""
+    """One run of the command: the letters it chooses, and how many of them it sends."""
 
     def __init__(
         self,
@@ -128,11 +128,11 @@ class Resending:
         self._replays: dict[LetterId, list[Replay]] = letterbox.replays()
 
     def chosen(self) -> Iterator[Letter]:
-        """The letters that are meant; read anew each time."""
+        """The chosen letters; each call reads the topic again."""
         return (each for each in self._letterbox.letters() if self._choice.takes(each, self._replays))
 
-    def tell(self) -> None:
-        """Only says what would happen."""
+    def dry_run(self) -> None:
+        """Prints what would be sent, and sends nothing."""
         for plan in self._plans():
             to = [f"{each.topic}:{each.partition}" for each in plan.sends]
             self._show(
@@ -143,13 +143,13 @@ class Resending:
             )
 
     def send(self) -> None:
-        """Sends part by part, each part marked before the next."""
+        """Sends the letters part by part, and marks each part before the next one."""
         part: list[ReplayPlan] = []
         size = 0
         for plan in self._plans():
             part.append(plan)
             size += len(plan.value) * len(plan.sends)
-            if len(part) >= AT_A_TIME or size >= BYTES_AT_A_TIME:
+            if len(part) >= MOST_LETTERS or size >= MOST_BYTES:
                 self._send(part)
                 part, size = [], 0
         self._send(part)
@@ -165,7 +165,7 @@ class Resending:
                 if self._as_json:
                     show({"id": str(letter.id), "sent": False, "reason": str(reason)}, "", as_json=True)
                 else:
-                    complain(f"{letter.id} is not sent: {reason}")
+                    print_error(f"{letter.id} is not sent: {reason}")
             else:
                 self.planned += 1
                 yield plan

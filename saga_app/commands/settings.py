@@ -1,15 +1,15 @@
-"""`saga settings`: the effective settings and where each comes from."""
+"""`saga settings`: the effective settings, each with its source."""
 
 import click
 
 from saga_app import settings as given
-from saga_app.commands.render.output import as_json, show, told
+from saga_app.commands.render.output import as_json, one_line_errors, show
 from saga_app.settings import PROFILES, Settings
 
 
 @click.command()
 @as_json
-@told
+@one_line_errors
 def settings(as_json: bool) -> None:
     """Print every setting: its value, where it comes from, and what it is.
 
@@ -25,7 +25,7 @@ def settings(as_json: bool) -> None:
 
 
 def _value(setting: dict[str, str]) -> str:
-    """What is in effect, also where it follows from another setting."""
+    """The effective value, also if it follows from another setting."""
     name, value = setting["name"], setting["value"]
     if setting["source"] == "default":
         effective = Settings.read()

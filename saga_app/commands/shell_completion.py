@@ -1,9 +1,9 @@
-"""`saga shell-completion`: the words of `saga` in the shell, by the Tab key."""
+"""`saga shell-completion`: the shell completes commands and options of `saga` by the Tab key."""
 
 import click
 from click.shell_completion import get_completion_class
 
-#: What the shell sets when it asks: click derives it from the program's name.
+#: The shell sets it to ask for completions; click derives the name from the program's.
 _VARIABLE = "_SAGA_COMPLETE"
 
 
@@ -11,7 +11,7 @@ _VARIABLE = "_SAGA_COMPLETE"
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def shell_completion(context: click.Context, shell: str) -> None:
-    """Print what makes SHELL complete commands and options by the Tab key.
+    """Print a script with which SHELL completes commands and options by the Tab key.
 
     \b
     eval "$(saga shell-completion bash)"                                        in ~/.bashrc

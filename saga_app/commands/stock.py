@@ -1,30 +1,30 @@
-"""`saga stock` and `saga accounts`: what is there, and which orders have the rest; from the order database."""
+"""`saga stock` and `saga accounts`: balances, and the orders that hold parts of them; from the order database."""
 
 from collections.abc import Callable
 from typing import Any, Final
 
 import click
 
-from saga_app.commands.needs_database import with_sql
-from saga_app.commands.render.output import as_json, told
+from saga_app.commands.needs_database import needs_database
+from saga_app.commands.render.output import as_json, one_line_errors
 from saga_app.settings import Settings
 
-#: Lines that are shown unless somebody asks for more.
-USUALLY: Final = 50
+#: Lines of the list, by default.
+DEFAULT_LIMIT: Final = 50
 
 
-def _listed(last: str, open_only: str) -> Callable[[Any], Any]:
+def _list_options(last: str, open_only: str) -> Callable[[Any], Any]:
     options = (
         click.option("--open", "open_only", is_flag=True, help=open_only),
         click.option(
             "--limit",
-            default=USUALLY,
+            default=DEFAULT_LIMIT,
             metavar="N",
             type=click.IntRange(1),
             show_default=True,
             help="At most N.",
         ),
-        click.option("--after", metavar=last, help="The next page: what comes behind this one."),
+        click.option("--after", metavar=last, help="The next page: the balances behind this one."),
     )
 
     def add(command: Any) -> Any:
@@ -39,10 +39,10 @@ def _listed(last: str, open_only: str) -> Callable[[Any], Any]:
 @click.argument("sku", required=False, metavar="[SKU]")
 @click.option("--q", default="", metavar="TEXT", help="Only articles whose SKU begins so.")
 @click.option("--warehouse", default="", metavar="ID", help="Only of this warehouse.")
-@_listed("WAREHOUSE:SKU", "With SKU: only open orders, for which it is reserved.")
+@_list_options("WAREHOUSE:SKU", "With SKU: only open orders, for which it is reserved.")
 @as_json
-@told
-@with_sql
+@one_line_errors
+@needs_database
 def stock(
     sku: str | None, q: str, warehouse: str, open_only: bool, limit: int, after: str | None, as_json: bool
 ) -> None:
@@ -54,8 +54,8 @@ def stock(
     saga stock MUG --open
     saga stock --q MU --warehouse main --json
 
-    What was received is available, or reserved for open orders, or sold. From the order database, which
-    `saga orderdb run` keeps up to date; `saga audit` proves it from Kafka.
+    Received units are available, reserved for open orders, or sold. It reads the order database, which
+    `saga orderdb run` keeps up to date; `saga audit` proves the numbers from Kafka.
     """
     from saga_app.commands.render.balances import STOCK, show_one, show_page
 
@@ -69,10 +69,10 @@ def stock(
 @click.command()
 @click.argument("customer", required=False, metavar="[CUSTOMER]")
 @click.option("--q", default="", metavar="TEXT", help="Only customers who begin so.")
-@_listed("CUSTOMER:CURRENCY", "With CUSTOMER: only open orders, which may still give it back.")
+@_list_options("CUSTOMER:CURRENCY", "With CUSTOMER: only open orders, which may still give it back.")
 @as_json
-@told
-@with_sql
+@one_line_errors
+@needs_database
 def accounts(
     customer: str | None, q: str, open_only: bool, limit: int, after: str | None, as_json: bool
 ) -> None:
@@ -84,8 +84,8 @@ def accounts(
     saga accounts ada --open
     saga accounts --q ad --json
 
-    What was deposited is there, or reserved for open orders, or paid. From the order database, which `saga orderdb run`
-    keeps up to date; `saga audit` proves it from Kafka.
+    Deposited money is there, reserved for open orders, or paid. It reads the order database, which `saga orderdb run`
+    keeps up to date; `saga audit` proves the numbers from Kafka.
     """
     from saga_app.commands.render.balances import ACCOUNTS, show_one, show_page
 

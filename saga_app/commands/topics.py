@@ -1,27 +1,27 @@
-"""`saga topics`: what is on the broker, compared with what must be there."""
+"""`saga topics`: compares the topics on the broker with the settings, creates and alters them."""
 
 import click
 
 import tables
 from saga_app import topics as names
-from saga_app.commands.render.output import Failed, as_json, show, told
+from saga_app.commands.render.output import CommandFailed, as_json, one_line_errors, show
 from saga_app.kafka import topic_admin
-from saga_app.kafka.reachable import reach
+from saga_app.kafka.reachable import require_broker
 from saga_app.settings import Settings
 from saga_app.topics import Topic
 
 
 @click.command()
-@click.option("--create", is_flag=True, help="Create what is missing; what is there is never changed.")
+@click.option("--create", is_flag=True, help="Create the missing topics; existing ones are never changed.")
 @click.option(
     "--alter",
     is_flag=True,
-    help="Give those that exist their settings too. A shorter SAGA_INBOX_RETENTION deletes records for ever: "
+    help="Change the settings of existing topics too. A shorter SAGA_INBOX_RETENTION deletes records for ever: "
     "run `saga audit --checkpoint` before, and see docs/how-to/keep-topics-small.md.",
 )
 @click.option("--check", is_flag=True, help="Exit code 1 if something is missing or different.")
 @as_json
-@told
+@one_line_errors
 def topics(create: bool, alter: bool, check: bool, as_json: bool) -> None:
     """List the topics, and what is missing or different.
 
@@ -31,11 +31,11 @@ def topics(create: bool, alter: bool, check: bool, as_json: bool) -> None:
     saga topics --check --json
     SAGA_INBOX_RETENTION=30 saga topics --alter
 
-    Every worker creates what is missing when it starts, so --create is for those who want it done before.
+    Every worker creates missing topics when it starts; use --create to do it before.
     """
     settings = Settings.read()
     wanted = all_wanted(settings)
-    reach(settings)
+    require_broker(settings)
     if create:
         topic_admin.ensure(settings, wanted)
     if alter:
@@ -53,7 +53,9 @@ def topics(create: bool, alter: bool, check: bool, as_json: bool) -> None:
         people = f"{topic.name:<{width}}  {topic.partitions:>4} partitions  {'; '.join(found) or 'ok'}"
         show(machine, people, as_json=as_json)
     if check and faults:
-        raise Failed(f"{len(faults)} of {len(wanted)} topics are not as they must be; {remedy(faults)}")
+        raise CommandFailed(
+            f"{len(faults)} of {len(wanted)} topics are not as they must be; {remedy(faults)}"
+        )
 
 
 def all_wanted(settings: Settings) -> list[Topic]:
@@ -64,30 +66,30 @@ def all_wanted(settings: Settings) -> list[Topic]:
     )
 
 
-def require(settings: Settings) -> None:
-    """Returns if a broker answers and has every topic; else `BrokerUnreachable` or `Failed`."""
-    reach(settings)
+def require_topics(settings: Settings) -> None:
+    """Raises `BrokerUnreachable` if no broker answers, and `CommandFailed` if a topic is missing."""
+    require_broker(settings)
     missing = topic_admin.check(settings, all_wanted(settings)).missing
     if missing:
         names = ", ".join(topic.name for topic in missing)
-        raise Failed(
+        raise CommandFailed(
             f"{names} missing on {settings.broker} (SAGA_APP_ID is {settings.app_id!r}); see `saga topics`"
         )
 
 
 def state(faults: list[str]) -> str:
-    """In one word for machines."""
+    """The state of a topic in one word, for machines."""
     if not faults:
         return "ok"
     return "missing" if faults == ["missing"] else "different"
 
 
 def remedy(faults: dict[str, list[str]]) -> str:
-    """What to do about them."""
+    """The commands and settings that repair the faults."""
     states = {state(each) for each in faults.values()}
     advice = []
     if "missing" in states:
-        advice.append("`saga topics --create` creates what is missing")
+        advice.append("`saga topics --create` creates missing topics")
     if "different" in states:
         advice.append(
             "a partition count is fixed for life (set SAGA_PARTITIONS to it), replicas are added with Kafka's "

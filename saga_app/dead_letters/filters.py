@@ -2,16 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from saga_app import wire
 from saga_app.core.errors import Rejected
 from saga_app.dead_letters.format import LetterId
 from saga_app.dead_letters.letter import Letter
-
-_DURATION: Final = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class LetterFilter(NamedTuple):
@@ -66,21 +62,3 @@ def _ids(fields: dict[str, Any]) -> Iterator[str]:
             waiting.extend((name, each) for each in value)
         elif name in wire.ID_FIELDS:
             yield str(value)
-
-
-def moment(text: str, now: datetime) -> int:
-    """Parses a time (ISO 8601, UTC without a zone) or a duration before now; returns milliseconds since 1970.
-
-    Raises `ValueError`.
-    """
-    duration = _DURATION.fullmatch(text)
-    try:
-        if duration is not None:
-            when = now - timedelta(**{_UNITS[duration[2]]: int(duration[1])})
-        else:
-            when = datetime.fromisoformat(text)
-    except (ValueError, OverflowError):
-        raise ValueError(
-            f"{text!r} is not a time; it is written as in 2026-01-31T12:00 (UTC), or as 30m, 12h, 7d"
-        ) from None
-    return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * 1000)

@@ -3,7 +3,7 @@
 from saga_app.dead_letters import replay
 from saga_app.dead_letters.format import LetterId
 from saga_app.dead_letters.replay import ReplayPlan
-from saga_app.kafka.sender import Sender, Sent, Unsure
+from saga_app.kafka.sender import DeliveryUnknown, Sender, Sent
 
 
 def post(sender: Sender, part: list[ReplayPlan]) -> list[list[LetterId]]:
@@ -15,16 +15,16 @@ def post(sender: Sender, part: list[ReplayPlan]) -> list[list[LetterId]]:
         return []
     try:
         sent = iter(sender.post(each for plan in part for each in plan.sends))
-    except Unsure as error:
-        raise Unsure(
+    except DeliveryUnknown as error:
+        raise DeliveryUnknown(
             f"{error}; of the last {len(part)} letters nothing is recorded, so the same command sends them again, "
             "and twice changes nothing"
         ) from error
     places = [[_place(next(sent)) for _ in plan.sends] for plan in part]
     try:
         sender.post(map(replay.marker, part, places))
-    except Unsure as error:
-        raise Unsure(
+    except DeliveryUnknown as error:
+        raise DeliveryUnknown(
             f"{error}; the last {len(part)} letters were sent again, but this is not recorded"
         ) from error
     return places

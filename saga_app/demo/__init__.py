@@ -1,1 +1,1 @@
-"""Real orders to try the checkout with: a year of a gift shop's invoices, and the stock they need."""
+"""Real orders to try the checkout with: a year of a gift shop's invoices, and the stock that they need."""

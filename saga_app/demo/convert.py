@@ -1,7 +1,7 @@
-"""Turns the Online Retail table into the order file of the demo: `OrderPlaced` records, one a line.
+"""Converts the Online Retail table to the order file of the demo: one `OrderPlaced` record a line.
 
-Nothing is corrected: a row or an invoice that is no order is left out and counted, under the first reason
-that applies, so that rows and invoices add up. `LICENSE-DATA.md` says where the table comes from.
+It corrects no data. A row or an invoice that is no order is left out and counted under the first reason that
+applies, so that rows and invoices add up. `LICENSE-DATA.md` says where the table comes from.
 """
 
 import argparse
@@ -22,8 +22,8 @@ MOST_LINES: Final = 2_000
 ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 PENNY: Final = Decimal("0.01")
 
-#: ISO 3166 alpha-2 codes of the table's countries; None where it names no country: the order then has none.
-#: The Channel Islands are two (Jersey, JE, and Guernsey, GG): the table does not tell, Jersey is the larger.
+#: ISO 3166 alpha-2 codes of the table's countries; None for a name that is no country: the order then has none.
+#: The Channel Islands are Jersey (JE) and Guernsey (GG); the table does not say which, and Jersey is the larger.
 COUNTRIES: Final[dict[str, str | None]] = {
     "Australia": "AU",
     "Austria": "AT",
@@ -69,7 +69,7 @@ Row = Mapping[str, str]
 
 
 def convert(rows: Iterable[Row]) -> tuple[list[dict[str, Any]], dict[str, int]]:
-    """The orders, in the order of their invoices' first rows, and how many rows and invoices became what."""
+    """The orders, sorted by the first rows of their invoices, and the counts of rows and invoices by outcome."""
     invoices: dict[str, list[Row]] = {}
     for row in rows:
         invoices.setdefault(row["InvoiceNo"], []).append(row)
@@ -94,14 +94,14 @@ def convert(rows: Iterable[Row]) -> tuple[list[dict[str, Any]], dict[str, int]]:
 
 
 def no_sale(invoice: str) -> str | None:
-    """Why an invoice is not a sale, or None; `ValueError` if its number cannot be an order id."""
+    """The reason why an invoice is no sale; None if it is one. `ValueError` if its number cannot be an order id."""
     if not ID.fullmatch(invoice):
         raise ValueError(f"invoice number {invoice!r} is not an id")
     return {"C": "cancelled", "A": "bookkeeping"}.get(invoice[0])
 
 
 def fault(row: Row) -> str | None:
-    """Why a row cannot be a line of an order, or None."""
+    """The reason why a row cannot be a line of an order; None if it can."""
     price = Decimal(row["UnitPrice"])
     if int(row["Quantity"]) <= 0:
         return "quantity_not_positive"

@@ -1,9 +1,9 @@
 """The demo's orders, and deliveries of stock that let every kind of ending occur.
 
-With the default rules the ending of each order is certain, whatever the timing. Orders over the limit never
-reach the inventory. Of a *scarce* article there is less than each of its *doomed* orders wants, and enough
-for all its other orders together; of every other article there is enough for all. About one order in twenty
-is doomed, but none that could not be shipped anyway: these show how stock is reserved and given back.
+With the default rules the ending of each order is certain, whatever the timing. Orders over the limit never reach
+the inventory. The stock of a *scarce* article is less than each of its *doomed* orders wants, and enough for all its
+other orders together; every other article has enough for all orders. About one order in twenty is doomed. Orders that
+cannot be shipped are not doomed too: they show how stock is reserved and released.
 """
 
 import json
@@ -24,14 +24,14 @@ from saga_app.core.shipping import COUNTRIES
 ONE_DOOMED_IN: Final = 20
 LINES_PER_DELIVERY: Final = 500
 
-#: The orders that want one article, as their positions, by the quantity wanted.
+#: By wanted quantity, the positions of the orders that want one article.
 Wanted = dict[int, list[int]]
 
 
 def orders(count: int | None = None) -> Iterator[dict[str, Any]]:
-    """The first `count` orders as `OrderPlaced` payloads, by default each of the file once.
+    """The first `count` orders as `OrderPlaced` payloads; by default every order of the file once.
 
-    Beyond its end the file is read again, with order ids that end in `-2`, then `-3` and so on.
+    After its end the file is read again, with order ids that end in `-2`, then `-3` and so on.
     """
     if count is None:
         return _edition(1)
@@ -49,10 +49,10 @@ def _edition(number: int) -> Iterator[dict[str, Any]]:
 
 
 def deliveries(orders: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """`StockReceived` payloads for these `OrderPlaced` payloads: some of every article that they name.
+    """`StockReceived` payloads for these `OrderPlaced` payloads: some stock of every article in them.
 
-    They are for an empty warehouse and come before the orders: what is there already makes scarce articles
-    less scarce, and an order that is ahead of its articles meets `unknown_sku`.
+    They are for an empty warehouse, and come before the orders: other stock would make scarce articles less scarce,
+    and an order before its articles would end with `unknown_sku`.
     """
     wanted: defaultdict[str, Wanted] = defaultdict(lambda: defaultdict(list))
     abroad: set[int] = set()
@@ -78,7 +78,7 @@ def _quantities(order: dict[str, Any]) -> Counter[str]:
 
 
 def _scarce(wanted: dict[str, Wanted], abroad: set[int], most: int) -> dict[str, int]:
-    """Stock of the scarce articles, chosen to doom at most `most` orders, and none from `abroad`."""
+    """The stock of the scarce articles, chosen so that at most `most` orders are doomed, and none from `abroad`."""
     choices = []
     for sku, wants in wanted.items():
         stock, few = _split(wants)
@@ -95,7 +95,7 @@ def _scarce(wanted: dict[str, Wanted], abroad: set[int], most: int) -> dict[str,
 
 
 def _split(wants: Wanted) -> tuple[int, list[int]]:
-    """What the others want (at least 1), and the fewest orders that each want more than that."""
+    """The stock for all orders but the doomed ones (at least 1), and the fewest orders that each want more."""
     few: list[int] = []
     others = sum(quantity * len(by) for quantity, by in wants.items())
     for quantity in sorted(wants, reverse=True):
@@ -107,7 +107,7 @@ def _split(wants: Wanted) -> tuple[int, list[int]]:
 
 
 def _chunks(stock: dict[str, int]) -> Iterator[dict[str, Any]]:
-    """Deliveries of this stock; what is more than one line may hold comes with a later delivery."""
+    """Deliveries of this stock; a quantity too large for one line is split over several deliveries."""
     numbers = from_number(1)
     while stock:
         lines = [{"sku": sku, "quantity": min(stock[sku], LARGEST_QUANTITY)} for sku in sorted(stock)]

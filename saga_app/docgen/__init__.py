@@ -1,1 +1,1 @@
-"""Generated parts of the documents: made from the code, so that they cannot differ from it."""
+"""Generates parts of the documents from the code, so that they cannot differ from it."""

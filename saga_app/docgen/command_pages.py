@@ -1,4 +1,4 @@
-"""The reference of the commands, from what `--help` says."""
+"""The reference of the commands, from their `--help`."""
 
 from collections.abc import Iterator
 from typing import Final

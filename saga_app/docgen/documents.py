@@ -1,4 +1,4 @@
-"""The generated parts of the documents: diagrams, records, topics, settings. `scripts/docs` writes them anew."""
+"""The generated parts of the documents: diagrams, records, topics, settings. `scripts/docs` writes them."""
 
 import re
 import sys
@@ -32,14 +32,14 @@ _BLOCK: Final = re.compile(r"<!-- generated: (\w+) -->\n.*?<!-- end -->", re.DOT
 
 
 def filled(document: str) -> str:
-    """The document with every block between `<!-- generated: NAME -->` and `<!-- end -->` made anew."""
+    """The document with a new content of every block from `<!-- generated: NAME -->` to `<!-- end -->`."""
     return _BLOCK.sub(
         lambda found: f"<!-- generated: {found[1]} -->\n{BLOCKS[found[1]]()}\n<!-- end -->", document
     )
 
 
 def documents(root: Path) -> Iterator[tuple[str, str]]:
-    """Path from the root and content, as it must be, of every document that is generated, whole or in part."""
+    """Path from the root, and right content, of every document that is generated, whole or in part."""
     for document in DOCUMENTS:
         yield document, filled((root / document).read_text("utf-8"))
     yield command_pages.PAGE, command_pages.page()
@@ -57,7 +57,7 @@ def record_table() -> str:
 
 
 def topic_table() -> str:
-    """Every topic and how it is made."""
+    """Every topic and its settings."""
     wanted = topics.wanted(
         Settings().app_id, tuple(table.name for table in tables.ALL), topics.DEFAULT_PARTITIONS
     )
@@ -69,7 +69,7 @@ def topic_table() -> str:
 
 
 def table_table() -> str:
-    """Every table, its key and what it holds."""
+    """Every table, its key and its content."""
     return _table(("table", "key", "holds"), [(f"`{each.name}`", each.key, each.help) for each in tables.ALL])
 
 
@@ -89,17 +89,17 @@ def profile_table() -> str:
 
 
 def exit_table() -> str:
-    """The codes with which a worker ends by itself."""
+    """The exit codes of a worker that ends by itself."""
     return _table(("exit code", "name"), [(str(code.value), f"`{code.name}`") for code in Exit])
 
 
 def fault_table() -> str:
-    """Why a record becomes a dead letter."""
+    """The reasons why a record becomes a dead letter."""
     return _table(("`saga-reason`",), [(f"`{fault}`",) for fault in Fault])
 
 
 def limits() -> str:
-    """Sizes of what people send and services ask."""
+    """The largest records and values."""
     rows = {
         "record that people send": f"{wire.LARGEST_FROM_PEOPLE // 1024} KiB",
         "request of one service to another": f"{wire.LARGEST_STEP_REQUEST // 1024} KiB",
@@ -113,7 +113,7 @@ def limits() -> str:
 
 
 def bounds() -> str:
-    """What a worker holds at a time."""
+    """The bounds of a worker's memory."""
     mebibyte = 1024 * 1024
     rows = {
         "fetched and not yet durable, per inbox": (

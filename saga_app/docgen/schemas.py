@@ -1,4 +1,4 @@
-"""JSON Schema of every record and row, and the AsyncAPI document that names them: made from the types themselves."""
+"""JSON Schema of every record and row, and the AsyncAPI document, made from the types themselves."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ def files() -> Iterator[tuple[str, str]]:
 
 
 def record_schema(model: type[Model]) -> dict[str, Any]:
-    """What may be sent. Sums, normal forms and card numbers are beyond a schema; `saga_app.wire` looks at them."""
+    """The schema of a record. `saga_app.wire` also checks sums, normal forms and card numbers: no schema can."""
     schema = model.model_json_schema()
     if model is not OrderPlaced:
         # Without a type a record is an OrderPlaced.
@@ -41,7 +41,7 @@ def record_schema(model: type[Model]) -> dict[str, Any]:
 
 
 def row_schema(row: type[Any]) -> dict[str, Any]:
-    """A row as it stands in a changelog: absent fields are left out, never null."""
+    """The schema of a row in a changelog: absent fields are left out, never null."""
     defaults = row._field_defaults
     fields: dict[str, Any] = {}
     for name, kind in get_type_hints(row).items():
@@ -54,7 +54,7 @@ def row_schema(row: type[Any]) -> dict[str, Any]:
 
 
 def _written(kind: Any) -> Any:
-    """How a field's type is written in JSON."""
+    """The JSON type of a field."""
     present = [each for each in get_args(kind) if each is not type(None)]
     if type(None) in get_args(kind):
         kind = present[0]
@@ -101,7 +101,7 @@ def _channel(topic: str) -> dict[str, Any]:
 
 
 def inboxes_of(model: type[Any]) -> tuple[str, ...]:
-    """Where records of this type are taken."""
+    """The inboxes that take records of this type."""
     if model is PolicyChanged:
         return (topics.PAYMENT, topics.SHIPPING)
     return tuple(topics.STEPS) if model is OrdersEvicted else (topics._OF_TYPE[model],)

@@ -9,8 +9,8 @@ from typing import Final
 
 from saga_app.core import checkout
 from saga_app.core.rows import OPEN_STATUSES, OrderRow, Row
-from saga_app.engine.lease import GivenUp, uptime
-from saga_app.engine.ports import Log, Store
+from saga_app.engine.lease import uptime
+from saga_app.engine.ports import GivenUp, Log, Store
 from saga_app.kafka.messages import Outgoing, outgoing
 
 #: Milliseconds after an assignment before old deadlines are sent: what is on its way may end the order first.

@@ -1,13 +1,15 @@
 """The engine of one worker: stores, inbox buffers, reader, rounds, lease and clock, put together.
 
 It knows Kafka and RocksDB but not Faust; the overrides in `engine.faust` tell it when partitions come and go.
+The agents decide and forward with its rounds; it restores, reads, and says how far each inbox is durable.
 """
 
 import asyncio
 import gc
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial, wraps
 from typing import Final
 
 from saga_app import topics
@@ -20,9 +22,9 @@ from saga_app.engine.deadlines import DeadlineTimer
 from saga_app.engine.exits import Exit, Fatal, ends_process
 from saga_app.engine.inbox_buffer import InboxBuffer
 from saga_app.engine.late_writes import LateWrites
-from saga_app.engine.lease import GivenUp, Lease
+from saga_app.engine.lease import Lease
 from saga_app.engine.partition_state import PartitionState
-from saga_app.engine.ports import Observer, Store
+from saga_app.engine.ports import Batches, GivenUp, Observer, Store
 from saga_app.engine.producer import KafkaLog
 from saga_app.engine.reader import Reader, cut
 from saga_app.engine.retention import Ages, RetentionTimer
@@ -30,12 +32,15 @@ from saga_app.engine.round import MOST_WRITTEN, Changed, Point, Round
 from saga_app.engine.stores.errors import DiskFailed, StoreDamaged
 from saga_app.engine.stores.manager import StoreManager, Superseded
 from saga_app.kafka import offsets
-from saga_app.kafka.broker_errors import Admin, Teller
+from saga_app.kafka.broker_errors import Admin, RefusalLogger
 from saga_app.kafka.messages import Fetch
 from saga_app.settings import Settings
-from saga_app.wire import Kept
+from saga_app.wire import BoundedCache, Decoder
 
 logger = logging.getLogger(__name__)
+
+#: The loop of an agent: it consumes its inbox, decides and forwards.
+Listen = Callable[[Batches, Round], Awaitable[None]]
 
 #: Seconds that a round may take to finish when partitions are taken away.
 LONGEST_DRAIN: Final = 15.0
@@ -59,22 +64,24 @@ class Engine:
         self.assignment = Assignment()
         timeouts = settings.timeouts
         self.lease = Lease(timeouts.session, timeouts.delivery, self.assignment)
-        self.buffers = {service.topic: InboxBuffer(service.topic, self.assignment) for service in services}
+        self.buffers = {
+            service.topic: InboxBuffer(service.topic, self.assignment, partial(self._settled, service.topic))
+            for service in services
+        }
         self.states: dict[str, dict[int, PartitionState]] = {service.topic: {} for service in services}
-        self._arrive: Callable[[Mapping[str, Fetch]], None] = lambda fetched: None
-        self._written = Kept[Record](MOST_WRITTEN)
+        self._written = BoundedCache[Record](MOST_WRITTEN)
+        self._decoder = Decoder()
         self._tasks: list[asyncio.Task[None]] = []
         self._restoring = asyncio.Lock()
 
-    def start(self, arrive: Callable[[Mapping[str, Fetch]], None]) -> None:
-        """Starts threads and tasks; what is fetched of the inboxes is handed to `arrive` in the main loop."""
-        self._arrive = arrive
+    def start(self) -> None:
+        """Starts threads and timers, before the agents start."""
         # A round makes and drops many thousands of small objects; what was imported need not be looked at each time.
         gc.freeze()
         gc.set_threshold(200_000, 20, 50)
         self.store_manager.start()
         self.log = KafkaLog(
-            {**self.settings.kafka, "error_cb": Teller()}, self.settings.timeouts.delivery, self.lease
+            {**self.settings.kafka, "error_cb": RefusalLogger()}, self.settings.timeouts.delivery, self.lease
         )
         self.clock = DeadlineTimer(self.log)
         ages = Ages(self.settings.order_retention, self.settings.order_id_retention)
@@ -82,16 +89,15 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         self.rounds = {service.topic: self._round(service) for service in self.services}
         self.reader = Reader(
-            {**self.settings.kafka, "error_cb": Teller()},
+            {**self.settings.kafka, "error_cb": RefusalLogger()},
             list(self.buffers),
             self._fetched,
             lambda topic: self.buffers[topic].has_room(),
         )
         self.reader.start()
         late_writes = LateWrites(self.assignment, self.store_manager.stores, self.store_manager.ends)
-        work, keep_time = ends_process(self._work), ends_process(self._keep_time)
+        keep_time = ends_process(self._keep_time)
         self._tasks = [
-            *(asyncio.create_task(work(topic), name=f"rounds of {topic}") for topic in self.rounds),
             asyncio.create_task(keep_time(self.clock), name="deadline timer"),
             asyncio.create_task(keep_time(self.retention), name="retention timer"),
             asyncio.create_task(keep_time(late_writes), name="late_writes"),
@@ -193,7 +199,7 @@ class Engine:
 
     @property
     def durable(self) -> dict[tuple[str, int], int]:
-        """What may be committed: the next offset of each inbox partition."""
+        """The next offset of each inbox partition that is not durable: this may be committed."""
         return {
             (topic, each): at for topic, buffer in self.buffers.items() for each, at in buffer.durable.items()
         }
@@ -210,6 +216,7 @@ class Engine:
             publisher=self.log,
             states=self.states[service.topic],
             written=self._written,
+            decoder=self._decoder,
             passing=lambda point: self.passing(service.topic, point),
             applied=lambda partition, changes: self._applied(service.topic, partition, changes),
         )
@@ -219,27 +226,21 @@ class Engine:
             self.clock.changed(partition, changes)
         self.observer.changed(topic, changes)
 
-    def _fetched(self, fetched: Mapping[str, Fetch]) -> None:
-        """In the reader's thread: the main loop is woken once for all inboxes."""
-        for topic, fetch in fetched.items():
-            self.buffers[topic].fetched(fetch)
-        self._loop.call_soon_threadsafe(self._arrive, fetched)
+    def agent(self, topic: str, listen: Listen) -> Callable[[Batches], Awaitable[None]]:
+        """The agent as Faust starts and stops it. Every failure in it is `Fatal`, or Faust would start it again."""
 
-    async def _work(self, topic: str) -> None:
-        """The rounds of one agent; every failure is `Fatal`, so that Faust never acknowledges for us."""
-        buffer, round_ = self.buffers[topic], self.rounds[topic]
+        @wraps(listen)
+        async def agent(inbox: Batches) -> None:
+            await self._listen(topic, listen, inbox)
+
+        return ends_process(agent)
+
+    async def _listen(self, topic: str, listen: Listen, inbox: Batches) -> None:
         try:
-            while True:
-                batches = await buffer.take()
-                began = time.perf_counter()
-                try:
-                    await round_.run(batches)
-                except GivenUp:
-                    # As after a crash: the next assignment restores the rows that are in the changelogs.
-                    logger.info("a round of %s was left to the next owner of its partitions", topic)
-                buffer.released(batches)
-                self.observer.round_ended(topic, batches, time.perf_counter() - began)
-                self._tell(topic, round_)
+            await listen(inbox, self.rounds[topic])
+        except asyncio.CancelledError:
+            self.buffers[topic].rest()
+            raise
         except RowsMissing as error:
             self.store_manager.condemn(error)
         except StoreDamaged as error:
@@ -248,12 +249,27 @@ class Engine:
             self.store_manager.surrender(error)
         except Exception as error:
             raise Fatal(Exit.ROUND_FAILED, f"round of {topic}: {error!r}") from error
+        raise Fatal(Exit.ROUND_FAILED, f"the agent of {topic} has ended; it must ask for more for ever")
 
-    def _tell(self, topic: str, round_: Round) -> None:
-        for note in round_.notes:
+    def _fetched(self, fetched: Mapping[str, Fetch]) -> None:
+        """In the reader's thread: the main loop is woken once for all inboxes."""
+        for topic, fetch in fetched.items():
+            self.buffers[topic].fetched(fetch)
+        self._loop.call_soon_threadsafe(self._deliver, fetched)
+
+    def _deliver(self, fetched: Mapping[str, Fetch]) -> None:
+        for topic, fetch in fetched.items():
+            for batch in fetch:
+                self.buffers[topic].deliver(batch)
+
+    def _settled(self, topic: str, batches: Fetch, seconds: float) -> None:
+        """An agent has done with these batches."""
+        self.observer.round_ended(topic, batches, seconds)
+        notes = self.rounds[topic].notes
+        for note in notes:
             level = logging.ERROR if note.alarm else logging.INFO
             logger.log(level, "%s: %s", topic, note.text, extra={"order_id": note.order_id})
-        round_.notes.clear()
+        notes.clear()
 
     async def _keep_time(self, clock: DeadlineTimer | RetentionTimer | LateWrites) -> None:
         try:

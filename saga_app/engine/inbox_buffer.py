@@ -1,10 +1,14 @@
-"""The inbox buffer: where an agent puts the batches it receives, and where its round takes them. The inbox port."""
+"""The inbox buffer: the one queue between the reader and an agent. It knows what is durable, and what is too much.
+
+The reader's thread counts what it fetched, the main loop lays it down here, and the agent takes all that lies.
+"""
 
 import asyncio
 import threading
+import time
 from collections import deque
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Final, Self
 
 from saga_app.engine.assignment import Assignment
 from saga_app.engine.exits import Exit, Fatal
@@ -19,14 +23,24 @@ MOST_BYTES_WAITING: Final = 32 * 1024 * 1024
 
 
 class InboxBuffer:
-    """Batches of one inbox that wait, and how far each partition is durable. See `ports.Inbox`."""
+    """Batches of one inbox that wait, and how far each partition is durable. See `ports.Batches` and `ports.Inbox`."""
 
-    def __init__(self, topic: str, assignment: Assignment) -> None:
+    def __init__(
+        self,
+        topic: str,
+        assignment: Assignment,
+        settled: Callable[[Fetch, float], None] = lambda batches, seconds: None,
+    ) -> None:
+        """`settled` hears of all batches with which the agent has done, and how many seconds it had them."""
         self.topic = topic
         self._assignment = assignment
         #: The next offset of each partition that is not durable: exactly this is committed.
         self.durable: dict[int, int] = {}
+        self._settled = settled
         self._waiting: deque[Batch] = deque()
+        #: What the agent has, and since when.
+        self._taken: list[Batch] = []
+        self._taken_at = 0.0
         self._records = self._bytes = 0
         self._full = False
         self._counting = threading.Lock()
@@ -43,14 +57,13 @@ class InboxBuffer:
     def close(self) -> None:
         """The partitions are given up: what waits undecided is dropped; the round that runs may finish."""
         self._waiting.clear()
-        self._arrived.clear()
 
     async def closed(self) -> None:
-        """Returns when no round runs."""
+        """Returns when the agent has nothing in hand."""
         await self._resting.wait()
 
     def has_room(self) -> bool:
-        """Whether the reader may fetch more; asked from its thread."""
+        """True if the reader may fetch more; asked from its thread."""
         share = 3 / 4 if self._full else 1
         self._full = self._records >= MOST_WAITING * share or self._bytes >= MOST_BYTES_WAITING * share
         return not self._full
@@ -69,32 +82,40 @@ class InboxBuffer:
         """Records fetched and not yet durable."""
         return self._records
 
-    async def serve(self, fetches: Any) -> None:
-        """The agent's loop: each fetch on its Faust stream comes to this buffer. The round acknowledges."""
-        async for fetch in fetches.noack():
-            for batch in fetch:
-                self.deliver(batch)
-
     def deliver(self, batch: Batch) -> None:
         """A batch has arrived; one of an earlier generation is dropped."""
         if self.is_current(batch.generation):
             self._waiting.append(batch)
             self._arrived.set()
 
-    async def take(self) -> list[Batch]:
-        self._resting.set()
-        await self._arrived.wait()
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> list[Batch]:
+        """All that waits, or as much of it as a round should have: at least one batch."""
+        if self._taken:
+            self._release()
+        self.rest()
+        while not self._waiting:
+            self._arrived.clear()
+            await self._arrived.wait()
         self._resting.clear()
-        # Until a round is full, and not all that waits, or the reader would come back to an empty inbox buffer:
-        # what it fetches takes a while to arrive.
+        self._taken, self._taken_at = self._take(), time.perf_counter()
+        return self._taken
+
+    def rest(self) -> None:
+        """The agent has nothing in hand: it has done with all, or was stopped on its way."""
+        self._resting.set()
+
+    def _take(self) -> list[Batch]:
+        # Until a round is full, and not all that waits, or the reader would come back to an empty buffer: its next
+        # fetch takes a while to arrive.
         batches: list[Batch] = []
         taken = size = 0
         while self._waiting and taken < MOST_RECORDS and size < MOST_BYTES:
             batches.append(self._waiting.popleft())
             taken += len(batches[-1].messages)
             size += batches[-1].size
-        if not self._waiting:
-            self._arrived.clear()
         return batches
 
     def done(self, partition: int, start: int, end: int, generation: int) -> None:
@@ -108,8 +129,10 @@ class InboxBuffer:
             )
         self.durable[partition] = end
 
-    def released(self, batches: Fetch) -> None:
-        """They are durable, and no longer held in memory."""
+    def _release(self) -> None:
+        """The agent has done with all that it had: it is durable, or left to the next owner."""
+        batches, self._taken = self._taken, []
         with self._counting:
             self._records = max(0, self._records - sum(len(batch.messages) for batch in batches))
             self._bytes = max(0, self._bytes - sum(batch.size for batch in batches))
+        self._settled(batches, time.perf_counter() - self._taken_at)

@@ -18,15 +18,12 @@ from typing import Final
 
 from saga_app.engine.assignment import Assignment
 from saga_app.engine.exits import Exit, Fatal
+from saga_app.engine.ports import GivenUp
 
 #: Seconds on a clock that goes on while the machine sleeps. It is read for every record that is sent.
 uptime: Final = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
 #: Before every time of a clock.
 NEVER: Final = float("-inf")
-
-
-class GivenUp(Exception):
-    """The partitions are given up and the lease does not hold: what was to be sent is left to the next owner."""
 
 
 class Lease:
@@ -84,7 +81,7 @@ class Lease:
         return asked_at + self.longest if renewed == generation == self._current() else NEVER
 
     def holds(self, generation: int) -> bool:
-        """Whether a record may be sent now."""
+        """True if a record may be sent now."""
         return self.until(generation) >= self.clock()
 
     @property

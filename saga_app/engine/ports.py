@@ -1,38 +1,42 @@
-"""What a round needs of the world: four small ports. Tests and the simulator bring their own."""
+"""The four small ports through which a round sees the world. Tests and the simulator bring their own."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from saga_app.core.rows import Row, Tombstone, is_tombstone, version_of
-from saga_app.kafka.messages import VERSION, Batch, Offsets, Outgoing
+from saga_app.kafka.messages import VERSION, Batch, Fetch, Offsets, Outgoing
+
+#: An inbox as its agent sees it: all that waits, in order, again and again. Who asks for more has done with the last.
+Batches = AsyncIterable[Fetch]
 
 
 class Inbox(Protocol):
-    """Where batches come from, and where it is said that they are done."""
-
-    async def take(self) -> list[Batch]:
-        """What waits, or as much of it as a round should have, at least one batch, in order."""
+    """An inbox as its rounds see it: it is told how far they are."""
 
     def is_current(self, generation: int) -> bool:
-        """Whether batches of this generation are still ours to decide."""
+        """True if batches of this generation are still ours to decide."""
 
     def done(self, partition: int, start: int, end: int, generation: int) -> None:
         """Everything from `start` to `end` is durable; the next commit may include it."""
 
 
+class GivenUp(Exception):
+    """The partitions are given up and the lease does not hold: what was to be sent is left to the next owner."""
+
+
 class Log(Protocol):
-    """Where rows and records are written; one port for the journal, one for what is published after it."""
+    """Writes rows and records; one port for the journal, one for the records that are published after it."""
 
     async def append(self, records: Sequence[Outgoing], generation: int) -> Offsets:
         """Writes all and waits until the broker has them; where rows are. Raises if one fails.
 
         Nothing is sent unless this worker certainly still belongs to that generation of the group; returns only then,
-        also where there is nothing to send.
+        also where there is nothing to send. `GivenUp` if its partitions are taken away meanwhile.
         """
 
 
 class Observer(Protocol):
-    """Who is told what a worker does; must be quick, and must not raise."""
+    """Hears of everything that a worker does; it must be quick, and must not raise."""
 
     def changed(self, topic: str, changes: Mapping[str, Row]) -> None:
         """A round of this inbox has made these rows of its journal durable, by key."""
@@ -81,7 +85,7 @@ def row_in(value: bytes | None, headers: Sequence[tuple[str, bytes | None]] | No
 
 
 def contiguous(reached: int, offsets: Sequence[int]) -> int:
-    """How far `reached` may go after rows were written at these offsets: it stops before the first gap."""
+    """The next `reached` after rows were written at these offsets: it stops before the first gap."""
     for offset in offsets:
         if offset == reached:
             reached += 1

@@ -23,7 +23,7 @@ from saga_app.kafka.broker_errors import refused
 from saga_app.kafka.headers import headers_of
 from saga_app.kafka.liveness import Liveness
 from saga_app.kafka.messages import Batch, Fetch, Message, Place, size_of
-from saga_app.kafka.retries import MOVING
+from saga_app.kafka.retries import RETRIABLE
 from saga_app.settings import readers_group
 
 logger = logging.getLogger(__name__)
@@ -191,7 +191,7 @@ class Reader:
         return Batch(place[1], start, end, self._generation, messages, size)
 
     def _check(self, error: KafkaError, message: KafkaMessage, consumer: Consumer) -> None:
-        if error.code() in MOVING or error.retriable():
+        if error.code() in RETRIABLE or error.retriable():
             return
         topic, partition = place = message.topic(), message.partition()
         position = self._next.get(place)

@@ -19,8 +19,7 @@ from saga_app.core.retention.segments import is_over
 from saga_app.core.row_keys import KeyKind, low_watermark_key, number_in, parts_of
 from saga_app.core.rows import ClosedOrder, OrderRow, decode
 from saga_app.engine.deadlines import steady
-from saga_app.engine.lease import GivenUp
-from saga_app.engine.ports import Log, Store
+from saga_app.engine.ports import GivenUp, Log, Store
 from saga_app.kafka.messages import outgoing
 
 #: Offsets of the checkout inbox whose orders are one segment.

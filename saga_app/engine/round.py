@@ -7,12 +7,12 @@ row (and sends the recorded outcome again). The round knows nothing of Faust or 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import islice
 from typing import Final, NamedTuple
 
-from saga_app import topics, wire
+from saga_app import topics
 from saga_app.core.decider import Decider, Position, Verdict
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.records import ForPartition, OrderCompleted, PolicyChanged, Record, StepRequest
@@ -21,9 +21,9 @@ from saga_app.core.rows import Row
 from saga_app.dead_letters.format import dead_letter
 from saga_app.engine.misrouted import is_misrouted, marked
 from saga_app.engine.partition_state import PartitionState
-from saga_app.engine.ports import Inbox, Log, contiguous, row_record
-from saga_app.kafka.messages import Batch, Message, Outgoing, Place, outgoing, size_of
-from saga_app.wire import Kept
+from saga_app.engine.ports import GivenUp, Inbox, Log, contiguous, row_record
+from saga_app.kafka.messages import Batch, Fetch, Message, Outgoing, Place, outgoing, size_of
+from saga_app.wire import BoundedCache, Decoder
 
 #: Records decided in one round at most: what is decided and not durable stays bounded.
 MOST_RECORDS: Final = 4_000
@@ -44,7 +44,7 @@ class Point(StrEnum):
 
 
 class Note(NamedTuple):
-    """What is logged of a record; `alarm`: it must not happen."""
+    """A line for the log about a record; `alarm`: it must not happen."""
 
     text: str
     order_id: str | None = None
@@ -58,6 +58,13 @@ class Span(NamedTuple):
     start: int
     end: int
     generation: int
+
+
+class Decided(NamedTuple):
+    """One micro-batch, decided and not yet durable; its rows are in the views."""
+
+    spans: Sequence[Span]
+    sends: Sequence[Outgoing]
 
 
 #: Rows of the journal, by key.
@@ -80,7 +87,8 @@ class Round:
         journal: Log,
         publisher: Log,
         states: Mapping[int, PartitionState],
-        written: Kept[Record] | None = None,
+        written: BoundedCache[Record] | None = None,
+        decoder: Decoder | None = None,
         passing: Callable[[Point], None] = lambda point: None,
         applied: Callable[[int, Changed], None] = lambda partition, changed: None,
     ) -> None:
@@ -93,7 +101,8 @@ class Round:
         self.publisher = publisher
         self.states = states
         #: What this worker has sent and will read back itself, each record once: it need not parse it.
-        self.written = Kept[Record](MOST_WRITTEN) if written is None else written
+        self.written = BoundedCache[Record](MOST_WRITTEN) if written is None else written
+        self.decoder = Decoder() if decoder is None else decoder
         self.passing = passing
         self.applied = applied
         #: How many records met which fate, since the start.
@@ -103,16 +112,27 @@ class Round:
         #: What checkout tells people, and what must not happen: each is logged by the caller.
         self.notes: list[Note] = []
 
-    async def run(self, batches: list[Batch]) -> None:
-        """Decides everything in the batches, in as many rounds as it needs."""
+    def decide(self, batches: Fetch) -> Iterator[Decided]:
+        """Decides all batches, most often as one micro-batch. Nothing leaves the process.
+
+        Where it takes more than one, each is decided when it is asked for: the one before must be durable by then.
+        """
         waiting = list(batches)
         while waiting:
-            spans, sends, waiting = self._decide(waiting)
-            await self._make_durable(spans, sends)
+            decided, waiting = self._decide(waiting)
+            yield decided
             waiting = [batch for batch in waiting if self.inbox.is_current(batch.generation)]
 
-    def _decide(self, batches: list[Batch]) -> tuple[list[Span], list[Outgoing], list[Batch]]:
-        """What one round may hold: the spans decided, the records to send, and the batches left."""
+    async def forward(self, decided: Decided) -> None:
+        """Makes it durable, publishes what follows from it, applies it and acknowledges the records."""
+        try:
+            await self._make_durable(*decided)
+        except GivenUp:
+            # As after a crash: the next assignment restores the rows that are in the changelogs.
+            self.notes.append(Note("a round was left to the next owner of its partitions"))
+
+    def _decide(self, batches: list[Batch]) -> tuple[Decided, list[Batch]]:
+        """One micro-batch, and the batches left."""
         sends: list[Outgoing] = []
         spans: list[Span] = []
         left: list[Batch] = []
@@ -138,7 +158,7 @@ class Round:
                 closed.add(batch.partition)
                 left.append(batch._replace(start=end, messages=batch.messages[used:]))
         self.size = MOST_RECORDS - room
-        return spans, sends, left
+        return Decided(spans, sends), left
 
     def _decide_batch(
         self, batch: Batch, fitting: int, sends: list[Outgoing], *, begun: bool
@@ -167,7 +187,7 @@ class Round:
 
     def _read(self, message: Message) -> Record:
         value = message.value or b""
-        record = self.written.take(value) or wire.decode(message.value)
+        record = self.written.take(value) or self.decoder.decode(message.value)
         if not isinstance(record, self.decider.accepts):
             raise Rejected(Fault.UNEXPECTED_RECORD, f"{record.type} does not belong into {self.topic}")
         return record
@@ -195,7 +215,7 @@ class Round:
         return sent
 
     def _comes_back(self, record: Record) -> bool:
-        """Whether this worker will read what it sends: it has the same partitions of every inbox."""
+        """True if this worker will read this record itself: it has the same partitions of every inbox."""
         if len(self.states) == self.partitions:
             return True
         return topics.partition_for(record, self.partitions) in self.states
@@ -208,7 +228,7 @@ class Round:
         of = "partition" if isinstance(record, ForPartition) else "order"
         self.notes.append(Note(f"{of} {order_id or key}: {text}", order_id))
 
-    async def _make_durable(self, spans: list[Span], sends: list[Outgoing]) -> None:
+    async def _make_durable(self, spans: Sequence[Span], sends: Sequence[Outgoing]) -> None:
         """Steps 2 to 5, in exactly this order."""
         if not spans:
             return
@@ -265,7 +285,7 @@ class Round:
             for table, partition in rows
         }
 
-    def _apply(self, spans: list[Span], rows: "Rows", reached: "Reached") -> None:
+    def _apply(self, spans: Sequence[Span], rows: "Rows", reached: "Reached") -> None:
         ends = {span.partition: span.end for span in spans}
         for partition, end in ends.items():
             state = self.states[partition]
@@ -298,7 +318,7 @@ def _in_sequence(records: Iterable[Outgoing]) -> list[list[Outgoing]]:
 
 
 def _fitting(messages: Sequence[Message], room: int, budget: int) -> int:
-    """How many of the messages fit: the last one may pass the budget, so that every record fits into some round."""
+    """The number of messages that fit. The last one may pass the budget, so that every record fits into some round."""
     for count, message in enumerate(islice(messages, room)):
         if budget <= 0:
             return count

@@ -28,7 +28,7 @@ NO_PARTITIONS: Final = 180.0
 
 
 class Look(NamedTuple):
-    """What the watchdog saw: the reason to end at once, and conditions that may only last for so long."""
+    """One look: the reason to end at once, and conditions that may last, each with its longest time in seconds."""
 
     dead: tuple[Exit, str] | None
     doubtful: dict[str, float]
@@ -61,7 +61,7 @@ class Watchdog:
                 raise Fatal(Exit.STUCK, f"{what} for more than {longest:.0f} s")
 
     def doubts(self) -> dict[str, float]:
-        """What is wrong now and may not last, and for how many seconds it has been so."""
+        """Each condition that may not last, with the seconds for which it has lasted."""
         now = self._clock()
         return {what: now - since for what, since in dict(self._since).items()}
 

@@ -1,1 +1,1 @@
-"""Everything that any part needs to talk to Kafka; nothing here knows the saga."""
+"""The clients of Kafka that every part uses: they know topics and records, and none of the saga's rules."""

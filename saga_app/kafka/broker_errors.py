@@ -1,6 +1,6 @@
-"""Why a broker does not take us: who we are (SASL), whom we trust (TLS), what we may do (ACLs); and which setting.
+"""Explains why a broker refuses a client (SASL, TLS, ACLs), and names the setting to look at.
 
-The first two are told by librdkafka to `error_cb` alone: the call that met them only says that it had no answer.
+librdkafka reports errors of SASL and TLS to `error_cb` alone: the call itself only times out.
 """
 
 import logging
@@ -17,10 +17,10 @@ from saga_app.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two lines of a client that is refused again and again.
-PAUSE: Final = 10.0
-#: Seconds in which a broker that is there has refused us, or answered.
-SOON: Final = 1.0
+#: Seconds between two log lines of a client that is refused again and again.
+LOG_INTERVAL: Final = 10.0
+#: Seconds in which a broker that is up has answered or refused.
+FIRST_TRY: Final = 1.0
 _NOT_ALLOWED: Final = frozenset(
     {
         KafkaError.CLUSTER_AUTHORIZATION_FAILED,
@@ -28,13 +28,13 @@ _NOT_ALLOWED: Final = frozenset(
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
     }
 )
-#: What librdkafka puts around the reason: the connection before it, the time after it.
-_AROUND: Final = re.compile(r"^\w+://\S+: | \(after \d+ms in state \w+.*\)$")
+#: librdkafka puts the connection before the reason and the time behind it.
+_AROUND_REASON: Final = re.compile(r"^\w+://\S+: | \(after \d+ms in state \w+.*\)$")
 
 
 def refused(error: KafkaError) -> str | None:
-    """The refusal in words, with the settings that it concerns; None if it is something else, or may pass by itself."""
-    text = _AROUND.sub("", error.str())
+    """The refusal in words, with the settings to look at; None if the error is no refusal, or may pass by itself."""
+    text = _AROUND_REASON.sub("", error.str())
     if error.code() in _NOT_ALLOWED:
         return f"{text}: our user lacks an ACL; docs/how-to/secure-kafka.md lists those that it needs"
     if error.code() == KafkaError._AUTHENTICATION and "isconnected" not in text:
@@ -50,28 +50,28 @@ def refused(error: KafkaError) -> str | None:
 
 
 def in_words(error: KafkaException) -> str:
-    """What the broker or its client said."""
+    """The reason that the broker or its client gives."""
     cause = error.args[0]
     return refused(cause) or str(cause.str()) if isinstance(cause, KafkaError) else str(cause)
 
 
 class Admin(AdminClient):  # type: ignore[misc]
-    """An admin client that knows why it gets no answer."""
+    """An admin client that also says why it gets no answer."""
 
     def __init__(self, settings: Settings) -> None:
-        # Not a method of its own: it would keep itself alive.
-        heard: deque[KafkaError] = deque(maxlen=20)
-        super().__init__({**settings.kafka, "log_level": 0, "error_cb": heard.append})
-        self._heard = heard
+        # No method of its own as `error_cb`: the client would keep itself alive.
+        errors: deque[KafkaError] = deque(maxlen=20)
+        super().__init__({**settings.kafka, "log_level": 0, "error_cb": errors.append})
+        self._errors = errors
 
     def list_topics(self, timeout: float) -> Any:
-        """Kafka's metadata; a `KafkaException` has the refusal, if there was one, and else that there is no answer.
+        """Kafka's metadata; a `KafkaException` has the refusal if there was one.
 
-        A refusal comes at once but does not end the call, which therefore asks for a moment first.
+        A refusal comes at once, but does not end the call: so a short first try asks for it.
         """
-        self._heard.clear()
+        self._errors.clear()
         try:
-            return self._ask(min(SOON, timeout))
+            return self._ask(min(FIRST_TRY, timeout))
         except KafkaException as error:
             if refused(error.args[0]):
                 raise
@@ -82,13 +82,13 @@ class Admin(AdminClient):  # type: ignore[misc]
             return super().list_topics(timeout=seconds)
         except KafkaException as error:
             self.poll(0)
-            if refusal := next(filter(refused, self._heard), None):
+            if refusal := next(filter(refused, self._errors), None):
                 raise KafkaException(refusal) from error
             raise
 
 
-class Teller:
-    """An `error_cb` for clients that go on trying: a line now and then, since a refusal reaches nobody else."""
+class RefusalLogger:
+    """An `error_cb` for clients that go on trying: it logs a refusal now and then, since no call reports it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -97,5 +97,5 @@ class Teller:
     def __call__(self, error: KafkaError) -> None:
         words, now = refused(error), self._clock()
         if words and now >= self._silent_until:
-            self._silent_until = now + PAUSE
+            self._silent_until = now + LOG_INTERVAL
             logger.error("the broker refuses us: %s", words)

@@ -6,7 +6,7 @@ from typing import Any, Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from saga_app.kafka.broker_errors import refused
-from saga_app.kafka.offsets import PATIENCE
+from saga_app.kafka.offsets import TIMEOUT
 from saga_app.settings import readers_group
 
 #: KiB that the client may hold of what it has fetched ahead; librdkafka's own limit is 64 MiB.
@@ -70,5 +70,5 @@ def _chunks(consumer: Consumer, place: str, end: int) -> Iterator[list[Message]]
         if at_end or (chunk and chunk[-1].offset() + 1 >= end):
             return
         silent = 0.0 if chunk else silent + 0.2
-        if silent > PATIENCE:
-            raise TimeoutError(f"no records of {place} for {PATIENCE:.0f} s; is the broker up?")
+        if silent > TIMEOUT:
+            raise TimeoutError(f"no records of {place} for {TIMEOUT:.0f} s; is the broker up?")

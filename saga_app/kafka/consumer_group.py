@@ -1,4 +1,4 @@
-"""The workers as Kafka knows them: the members of their group, and what they have not taken yet."""
+"""The consumer group of the workers: its members and its lag."""
 
 from typing import Any, Final, NamedTuple
 
@@ -6,17 +6,17 @@ from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin
 from saga_app.kafka.messages import Place
 from saga_app.kafka.offsets import committed
-from saga_app.kafka.retries import patiently
+from saga_app.kafka.retries import with_retries
 from saga_app.settings import Settings
 
 #: Seconds to wait for the broker's answer.
-PATIENCE: Final = 10.0
+TIMEOUT: Final = 10.0
 
 
 class Members(NamedTuple):
-    """How many there are, the state of their group in Kafka's word, and their machines.
+    """The number of members, the state of the group in Kafka's word, and the members' machines.
 
-    `owners` names the member that each partition of an inbox is assigned to: its machine, and the end of its id.
+    `owners` has the member that each partition of an inbox is assigned to: its machine, and the end of its id.
     """
 
     number: int
@@ -25,7 +25,7 @@ class Members(NamedTuple):
     owners: dict[Place, str]
 
 
-class Group:
+class ConsumerGroup:
     """The consumer group of the workers with these settings. Methods raise `KafkaException`."""
 
     def __init__(self, settings: Settings) -> None:
@@ -33,12 +33,12 @@ class Group:
         self._admin = Admin(settings)
 
     def members(self) -> Members:
-        """Who is in it now; a group that never was has no members."""
+        """The members now; none if the group does not exist."""
         name = self._settings.app_id
-        found = patiently(
+        found = with_retries(
             self._admin,
-            lambda: self._admin.describe_consumer_groups([name], request_timeout=PATIENCE)[name].result(),
-            PATIENCE,
+            lambda: self._admin.describe_consumer_groups([name], request_timeout=TIMEOUT)[name].result(),
+            TIMEOUT,
         )
         hosts = sorted({_host(each) for each in found.members})
         owners = {
@@ -49,12 +49,12 @@ class Group:
         return Members(len(found.members), found.state.name.lower(), hosts, owners)
 
     def lag(self, topic: str) -> int:
-        """Records that it has not taken; where it has taken none yet, it begins with the first that is there."""
+        """Records that the group has not committed; without a commit it begins with the first record that is there."""
         places = [(topic, partition) for partition in range(self._settings.partitions)]
-        taken = committed(self._admin, self._settings.app_id, places, PATIENCE)
+        done = committed(self._admin, self._settings.app_id, places, TIMEOUT)
         first = offsets.beginnings(self._admin, places)
         ends = offsets.ends(self._admin, places)
-        return sum(max(0, ends[place] - max(taken[place], first[place])) for place in places)
+        return sum(max(0, ends[place] - max(done[place], first[place])) for place in places)
 
 
 def _host(member: Any) -> str:

@@ -1,4 +1,4 @@
-"""Headers as they are read from Kafka."""
+"""Record headers of our own, and how headers are read."""
 
 from collections.abc import Sequence
 from operator import methodcaller
@@ -6,18 +6,18 @@ from typing import Final
 
 from confluent_kafka import Message
 
-#: Marks a record that was sent on to its right partition once.
+#: Marks a misrouted record that a worker has sent on to its partition.
 SENT_ON: Final = "saga-sent-on"
-#: Stands for the headers of an original that had too many, or that cannot be read.
+#: Replaces the headers of an original that had too many, or unreadable ones.
 HEADERS_DROPPED: Final = "saga-headers-dropped"
-#: Where a name is no UTF-8 the client returns a broken list and leaves an error behind. This way of calling it checks
-#: for that; the interpreter's own, where it has become quick, does not, and some later call ends with the error.
-_read = methodcaller("headers")
+#: If a name is no UTF-8, the client returns a broken list and leaves an exception pending. A call through
+#: `methodcaller` checks for it; the interpreter's specialized call does not, and some later call raises it.
+_headers = methodcaller("headers")
 
 
 def headers_of(message: Message) -> Sequence[tuple[str, bytes | None]]:
-    """The record's headers; where a name is no UTF-8, one that says so: the client can read none of them then."""
+    """The record's headers. If a name is no UTF-8 the client can read none; one header then says so."""
     try:
-        return _read(message) or ()
+        return _headers(message) or ()
     except (SystemError, UnicodeDecodeError):
         return ((HEADERS_DROPPED, b"a name is no UTF-8"),)

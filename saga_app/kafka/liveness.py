@@ -1,8 +1,8 @@
-"""Whether a consumer that hears nothing still has a broker to hear it from.
+"""Finds a consumer that has lost its brokers for good and looks like one of a quiet topic.
 
-librdkafka (2.13 to 2.16 at least, librdkafka#5301) forgets every broker, and for good, when one answers with an empty
-list of brokers and closes the connection, as a lone broker does while it stops. From outside that is a quiet topic:
-no error is told, and what it knows of the partitions' ends stays as it was.
+librdkafka (2.13 to 2.16 at least, librdkafka#5301) forgets every broker, and for good, when a broker answers with an
+empty list of brokers and closes the connection, as a lone broker does while it stops. The client reports no error, and
+the ends of partitions that it knows stay as they were.
 """
 
 import time
@@ -11,13 +11,13 @@ from typing import Final
 
 from confluent_kafka import Consumer, KafkaException
 
-#: Seconds without a record after which the consumer is asked, and in which it must answer.
+#: Seconds without a record before the consumer is asked, and seconds in which a broker must answer it.
 SILENT: Final = 10.0
 ANSWER: Final = 4.0
 
 
 class Liveness:
-    """Of one consumer at a time; its owner makes a new one when it is cut off."""
+    """Watches one consumer; its owner makes a new consumer when this one is cut off."""
 
     def __init__(self, topic: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._topic = topic
@@ -25,13 +25,13 @@ class Liveness:
         self._heard = clock()
 
     def heard(self) -> None:
-        """Something came, or a new consumer begins."""
+        """Call it when a record comes, or when a new consumer begins."""
         self._heard = self._clock()
 
     def is_cut_off(self, consumer: Consumer) -> bool:
-        """Whether it was silent for long, and no broker answers it either. Blocks for at most `ANSWER` seconds.
+        """True if the consumer was silent for `SILENT` seconds and no broker answers it. Blocks for `ANSWER` at most.
 
-        That is so too while all brokers are down: a new consumer is no worse then.
+        It is also true while all brokers are down: a new consumer does no harm then.
         """
         if self._clock() - self._heard < SILENT:
             return False

@@ -6,13 +6,13 @@ from typing import Final, NamedTuple
 from saga_app import topics, wire
 from saga_app.core.records import ForPartition, Record
 
-#: A value may be missing.
+#: Name and value; the value may be missing.
 Header = tuple[str, bytes | None]
-#: A tombstone's version.
+#: The header with a tombstone's version.
 VERSION: Final = "saga-version"
-#: A topic, or a table, and a partition of it.
+#: A topic, or a table, and a partition.
 Place = tuple[str, int]
-#: The offsets of records that name their partition, by place, in order.
+#: By place, the offsets of records that name their partition, in order.
 Offsets = Mapping[Place, Sequence[int]]
 
 
@@ -27,7 +27,7 @@ class Message(NamedTuple):
 
 
 def size_of(message: Message) -> int:
-    """Bytes of all that somebody may have put into it."""
+    """Bytes of key, value and headers."""
     size = len(message.key or b"") + len(message.value or b"")
     if message.headers:
         size += sum(len(name) + len(value or b"") for name, value in message.headers)
@@ -35,10 +35,10 @@ def size_of(message: Message) -> int:
 
 
 class Batch(NamedTuple):
-    """One fetch of one partition: everything from `start` up to, not including, `end`.
+    """One fetch of one partition: every record from `start` up to, not including, `end`.
 
-    `generation` is the consumer group's when the batch was fetched; a batch of an earlier one is dropped. `size` is the
-    bytes of the messages as they were fetched, and stays the same where a round takes the batch in parts.
+    `generation` is the consumer group's at the time of the fetch; batches of an earlier generation are dropped. `size`
+    is the bytes of all fetched messages, and stays the same if a round takes only a part of the batch.
     """
 
     partition: int
@@ -54,7 +54,7 @@ Fetch = Sequence[Batch]
 
 
 class Outgoing(NamedTuple):
-    """A record to be written; without a partition, the key's murmur2 hash chooses it."""
+    """A record to write; without a partition, the key's murmur2 hash chooses one."""
 
     topic: str
     key: bytes | None
@@ -64,6 +64,6 @@ class Outgoing(NamedTuple):
 
 
 def outgoing(record: Record) -> Outgoing:
-    """The record as bytes, for the topic and key that follow from it, and the partition that it names, if any."""
+    """The record as bytes, with its topic, its key, and the partition if it names one."""
     partition = record.partition if isinstance(record, ForPartition) else None
     return Outgoing(topics.topic_of(record), topics.key_of(record).encode(), wire.encode(record), partition)

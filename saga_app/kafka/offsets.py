@@ -1,4 +1,4 @@
-"""Where topics begin and end, how far a group has consumed them, and whether they are the same topics as before."""
+"""Begins and ends of partitions, committed offsets, and the ids of topics and cluster."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -7,10 +7,10 @@ from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, TopicC
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from saga_app.kafka.messages import Place
-from saga_app.kafka.retries import patiently
+from saga_app.kafka.retries import with_retries
 
 #: Seconds to wait for the broker's answer.
-PATIENCE: Final = 30.0
+TIMEOUT: Final = 30.0
 
 
 def ends(admin: AdminClient, places: Iterable[Place]) -> dict[Place, int]:
@@ -18,18 +18,18 @@ def ends(admin: AdminClient, places: Iterable[Place]) -> dict[Place, int]:
     return _offsets(admin, places, OffsetSpec.latest())
 
 
-def readable_ends(admin: AdminClient, places: Iterable[Place], seconds: float = PATIENCE) -> dict[Place, int]:
-    """The offset before which everything may be read: `ends`, unless somebody's transaction is still open."""
+def readable_ends(admin: AdminClient, places: Iterable[Place], seconds: float = TIMEOUT) -> dict[Place, int]:
+    """The end for consumers that read committed records only: `ends`, unless a transaction is still open."""
     return _offsets(admin, places, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED, seconds)
 
 
-def beginnings(admin: AdminClient, places: Iterable[Place], seconds: float = PATIENCE) -> dict[Place, int]:
-    """The offset of the first record that is still there, of each (topic, partition)."""
+def beginnings(admin: AdminClient, places: Iterable[Place], seconds: float = TIMEOUT) -> dict[Place, int]:
+    """The offset of the first record that each (topic, partition) still has."""
     return _offsets(admin, places, OffsetSpec.earliest(), seconds=seconds)
 
 
 def after(admin: AdminClient, places: Iterable[Place], time: int) -> dict[Place, int]:
-    """The offset of the first record after this moment (milliseconds); places that have none are left out."""
+    """The offset of the first record after this time (milliseconds); places without one are left out."""
     found = _offsets(admin, places, OffsetSpec.for_timestamp(time + 1))
     return {place: offset for place, offset in found.items() if offset >= 0}
 
@@ -39,30 +39,30 @@ def _offsets(
     places: Iterable[Place],
     spec: OffsetSpec,
     isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
-    seconds: float = PATIENCE,
+    seconds: float = TIMEOUT,
 ) -> dict[Place, int]:
     asked = {TopicPartition(topic, partition): spec for topic, partition in places}
     if not asked:
         return {}
 
     def ask() -> dict[Place, int]:
-        # A client that knows no leaders yet would ask for them while it still connects. About one in ten does not get
-        # its answer, does not ask again, and gives up after `socket.timeout.ms`.
+        # A client that knows no leaders yet asks for them while it still connects. About one in ten such requests gets
+        # no answer and fails after `socket.timeout.ms`; so the client connects first.
         admin.list_topics(timeout=seconds)
         answers = admin.list_offsets(asked, isolation_level=isolation, request_timeout=seconds)
         return {(place.topic, place.partition): future.result().offset for place, future in answers.items()}
 
-    return patiently(None, ask, seconds)
+    return with_retries(None, ask, seconds)
 
 
-def cluster_id(admin: AdminClient, seconds: float = PATIENCE) -> str:
+def cluster_id(admin: AdminClient, seconds: float = TIMEOUT) -> str:
     """Kafka's id of the cluster."""
-    return patiently(
+    return with_retries(
         admin, lambda: str(admin.describe_cluster(request_timeout=seconds).result().cluster_id), seconds
     )
 
 
-def topic_ids(admin: AdminClient, topics: Iterable[str], seconds: float = PATIENCE) -> dict[str, str]:
+def topic_ids(admin: AdminClient, topics: Iterable[str], seconds: float = TIMEOUT) -> dict[str, str]:
     """Kafka's id of each topic: it changes when a topic is deleted and made again."""
     names = TopicCollection(list(topics))
 
@@ -70,13 +70,13 @@ def topic_ids(admin: AdminClient, topics: Iterable[str], seconds: float = PATIEN
         answers = admin.describe_topics(names, request_timeout=seconds)
         return {name: str(future.result().topic_id) for name, future in answers.items()}
 
-    return patiently(admin, ask, seconds)
+    return with_retries(admin, ask, seconds)
 
 
 def committed(admin: AdminClient, group: str, places: Iterable[Place], seconds: float) -> dict[Place, int]:
-    """The committed offset of each place, 0 where there is none yet. Raises `KafkaException`."""
+    """The committed offset of each place, 0 if there is none. Raises `KafkaException`."""
     asked = [ConsumerGroupTopicPartitions(group, [TopicPartition(*place) for place in places])]
-    answer = patiently(
+    answer = with_retries(
         admin,
         lambda: admin.list_consumer_group_offsets(asked, request_timeout=seconds)[group].result(),
         seconds,

@@ -1,4 +1,4 @@
-"""Is a broker there? Asked before a Kafka client is, since that one waits long and cannot say why."""
+"""Checks that a broker takes connections. A Kafka client would wait long and could not say why."""
 
 import socket
 from typing import Final
@@ -6,17 +6,17 @@ from typing import Final
 from saga_app.kafka.topic_admin import BrokerUnreachable
 from saga_app.settings import Settings
 
-#: Seconds until a connection must stand.
-PATIENCE: Final = 3.0
+#: Seconds to wait for a connection.
+TIMEOUT: Final = 3.0
 
 
-def reach(settings: Settings) -> None:
-    """Returns if one of the brokers takes a connection; else `BrokerUnreachable` with what each one said."""
+def require_broker(settings: Settings) -> None:
+    """Raises `BrokerUnreachable`, with the answer of each broker, if none of them takes a connection."""
     refusals = []
     for server in settings.broker.split(","):
         host, _, port = server.strip().rpartition(":")
         try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE).close()
+            socket.create_connection((host.strip("[]"), int(port)), timeout=TIMEOUT).close()
         except (OSError, OverflowError, UnicodeError) as error:
             refusals.append(f"{server.strip()}: {getattr(error, 'strerror', None) or error}")
         else:

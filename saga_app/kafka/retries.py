@@ -1,4 +1,4 @@
-"""Asking Kafka again while the answer is only that it cannot say yet."""
+"""Asks Kafka again after an error that passes by itself."""
 
 import time
 from collections.abc import Callable
@@ -10,8 +10,8 @@ from confluent_kafka.admin import AdminClient
 
 from saga_app.kafka.broker_errors import refused
 
-#: What is said while a partition's leader moves, or while a broker is silent, gone or just started again.
-MOVING: Final = frozenset(
+#: Errors while a partition's leader moves, or while a broker is silent, gone or just started again.
+RETRIABLE: Final = frozenset(
     {
         KafkaError._ALL_BROKERS_DOWN,
         KafkaError._RESOLVE,
@@ -29,29 +29,29 @@ MOVING: Final = frozenset(
         KafkaError.UNKNOWN_LEADER_EPOCH,
     }
 )
-#: What else is answered while a topic is new, or the group's coordinator moves.
-_PASSING: Final = MOVING | {
+#: For requests of an admin client also the errors while a topic is new, or the group's coordinator moves.
+_RETRIABLE_BY_ADMIN: Final = RETRIABLE | {
     KafkaError._NOENT,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError.NOT_COORDINATOR,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
 }
-Answer = TypeVar("Answer")
+Response = TypeVar("Response")
 
 
-def patiently(admin: AdminClient | None, ask: Callable[[], Answer], seconds: float) -> Answer:
-    """The answer, asked for again for so many seconds: librdkafka's admin client does not do it by itself.
+def with_retries(admin: AdminClient | None, request: Callable[[], Response], seconds: float) -> Response:
+    """The response; the request is repeated for so many seconds, since librdkafka's admin client repeats none.
 
-    Nor does it ask for new metadata: after a broker's restart it would be refused for its old leader epoch for ever.
-    None where each try has a client of its own.
+    Between two tries `admin` fetches new metadata: after a broker's restart, the broker would refuse the old leader
+    epoch for ever. Give None if each try makes a client of its own.
     """
     end = time.monotonic() + seconds
     while True:
         try:
-            return ask()
+            return request()
         except KafkaException as error:
-            passes = error.args[0].code() in _PASSING and not refused(error.args[0])
+            passes = error.args[0].code() in _RETRIABLE_BY_ADMIN and not refused(error.args[0])
             if not passes or time.monotonic() > end:
                 raise
         time.sleep(0.1)

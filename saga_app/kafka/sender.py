@@ -1,4 +1,4 @@
-"""Sends records to their inboxes, as safely as a worker does: acks=all, idempotent, and it waits for the answer."""
+"""Sends records to their inboxes, as safely as a worker: acks=all, idempotent, and it waits for the answer."""
 
 import json
 import time
@@ -13,18 +13,18 @@ from saga_app.core.records import Record
 from saga_app.kafka import topic_admin
 from saga_app.kafka.broker_errors import in_words, refused
 from saga_app.kafka.messages import Outgoing, outgoing
-from saga_app.kafka.reachable import reach
+from saga_app.kafka.reachable import require_broker
 from saga_app.settings import Settings
 from saga_app.topics import Topic
 
-#: Seconds until a record must be taken by the broker.
-PATIENCE: Final = 10.0
-#: Seconds that a topic, only just created, may take to be known to every broker.
-NEW_FOR: Final = 2.0
+#: Seconds in which the broker must take a record.
+TIMEOUT: Final = 10.0
+#: Seconds in which every broker must know a new topic.
+TOPIC_TIMEOUT: Final = 2.0
 
 
 class Sent(NamedTuple):
-    """Where a record stands now."""
+    """The place of a record that was sent."""
 
     topic: str
     partition: int
@@ -34,25 +34,25 @@ class Sent(NamedTuple):
         return f"sent to {self.topic}[{self.partition}] at offset {self.offset}"
 
 
-class Unsure(Exception):
-    """The broker did not say that it took a record. It may have: a timeout is no refusal."""
+class DeliveryUnknown(Exception):
+    """The broker did not confirm a record. The record may be in the topic all the same: a timeout is no refusal."""
 
 
 def checked(fields: Mapping[str, Any]) -> Record:
-    """The record with these fields, read as a worker would read it; `Rejected` if it would be a dead letter."""
+    """The record with these fields; `Rejected` if a worker would refuse it."""
     return read(json.dumps({name: value for name, value in fields.items() if value is not None}).encode())
 
 
 def read(value: bytes) -> Record:
-    """The record in JSON as it was typed; `Rejected` if a worker would not take it, typed or as it is sent."""
+    """The record in JSON; `Rejected` if a worker would refuse it as typed or as sent."""
     record = wire.decode(value)
-    # What is sent has its defaults filled in, so it may be longer than what was typed.
+    # Defaults are filled in before a record is sent, so it may be longer than the typed one.
     wire.decode(wire.encode(record))
     return record
 
 
 class Sender:
-    """One connection, made with the first record; everything may be called again."""
+    """Sends records over one connection, made with the first record."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -61,44 +61,44 @@ class Sender:
         self._producer: Producer | None = None
 
     def send(self, record: Record) -> Sent:
-        """One record; its position. `BrokerUnreachable`, `TopicsWrong` before it is sent, `Unsure` after."""
+        """Sends a record. Raises `BrokerUnreachable` or `TopicsWrong` before it is sent, `DeliveryUnknown` after."""
         return self.send_all([record])[0]
 
     def send_all(self, records: Iterable[Record]) -> list[Sent]:
-        """Many records; their positions, in the order of the records."""
+        """Sends many records; returns their places in the same order."""
         return self.post(map(outgoing, records))
 
     def send_everywhere(self, record: Record) -> list[Sent]:
-        """The same record to every partition of its inbox, as a change of policy needs it."""
+        """Sends a record to every partition of its inbox, as a change of policy needs it."""
         one = outgoing(record)
         return self.post(one._replace(partition=each) for each in range(self._settings.partitions))
 
     def post(self, records: Iterable[Outgoing]) -> list[Sent]:
-        """Records as they are, to where they say; their positions, in order."""
+        """Sends records that name topic, key and partition; returns their places in the same order."""
         self._errors.clear()
         sent: list[Sent | None] = []
         for index, record in enumerate(records):
-            self._find(record.topic)
+            self._require_topic(record.topic)
             sent.append(None)
             self._produce(record, partial(self._delivered, sent, index))
             if self._errors:
                 break
         if self._producer is not None:
-            self._producer.flush(PATIENCE + 1)
+            self._producer.flush(TIMEOUT + 1)
         taken = [each for each in sent if each is not None]
         if len(taken) < len(sent):
-            raise Unsure(
-                f"{self._settings.broker} took {len(taken)} of {len(sent)} records within {PATIENCE:.0f} s "
+            raise DeliveryUnknown(
+                f"{self._settings.broker} took {len(taken)} of {len(sent)} records within {TIMEOUT:.0f} s "
                 f"({self._errors[0] if self._errors else 'no answer'}); `saga doctor` looks at everything"
             )
         return taken
 
-    def _find(self, topic: str) -> None:
-        """`TopicsWrong` unless the topic is there with all its partitions; the producer would wait in vain."""
+    def _require_topic(self, topic: str) -> None:
+        """Raises `TopicsWrong` unless the topic has all its partitions: the producer would wait in vain."""
         if topic in self._known:
             return
-        reach(self._settings)
-        until = time.monotonic() + NEW_FOR
+        require_broker(self._settings)
+        until = time.monotonic() + TOPIC_TIMEOUT
         wanted = [Topic(topic, self._settings.partitions, {})]
         while (found := topic_admin.check(self._settings, wanted)).missing:
             if time.monotonic() > until:
@@ -134,15 +134,15 @@ class Sender:
         return Producer(
             {
                 **self._settings.kafka,
-                # Errors reach us with each record; what librdkafka would print is not for people.
+                # Each record reports its own error; librdkafka's log lines are not for users.
                 "log_level": 0,
                 "acks": "all",
                 "enable.idempotence": True,
                 "linger.ms": 5,
-                # The broker knows what each topic takes; the client's own limit is lower.
+                # The broker checks the limit of each topic; the client's default is lower.
                 "message.max.bytes": topics.LARGEST_IN_LOG,
                 "partitioner": "murmur2_random",
-                "delivery.timeout.ms": int(PATIENCE * 1000),
+                "delivery.timeout.ms": int(TIMEOUT * 1000),
             }
         )
 

@@ -1,4 +1,4 @@
-"""Makes the topics that are missing and compares those that exist."""
+"""Creates missing topics, compares existing ones with the settings, and alters them."""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,16 +8,16 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
 from saga_app.kafka.broker_errors import Admin, refused
-from saga_app.kafka.retries import patiently
+from saga_app.kafka.retries import with_retries
 from saga_app.settings import Settings
 from saga_app.topics import Topic
 
 #: Seconds to wait for the broker's answer.
-PATIENCE = 15.0
+TIMEOUT = 15.0
 
 
 class TopicsWrong(Exception):
-    """Topics that cannot be used; the message names each and says what to do."""
+    """Topics are missing or wrong; the message names each and says what to do."""
 
 
 class BrokerUnreachable(Exception):
@@ -25,18 +25,18 @@ class BrokerUnreachable(Exception):
 
 
 class BrokerRefuses(BrokerUnreachable):
-    """A broker is there, but it does not take us, or we do not trust it; the message names the setting."""
+    """A broker answers but refuses the client, or the client does not trust it; the message names the setting."""
 
 
-class Check(NamedTuple):
-    """Topics that are missing, and what is wrong with those that exist."""
+class TopicCheck(NamedTuple):
+    """The missing topics, and a sentence about each topic that is wrong."""
 
     missing: list[Topic]
     wrong: list[str]
 
 
-def check(settings: Settings, topics: Sequence[Topic]) -> Check:
-    """Compares names and partition counts with the broker's."""
+def check(settings: Settings, topics: Sequence[Topic]) -> TopicCheck:
+    """Compares names and partition counts with the broker."""
     existing = {name: len(each) for name, each in _partitions(settings).items()}
     missing = [topic for topic in topics if topic.name not in existing]
     wrong = [
@@ -44,11 +44,11 @@ def check(settings: Settings, topics: Sequence[Topic]) -> Check:
         for topic in topics
         if existing.get(topic.name, topic.partitions) != topic.partitions
     ]
-    return Check(missing, wrong)
+    return TopicCheck(missing, wrong)
 
 
 def compare(settings: Settings, topics: Sequence[Topic]) -> dict[str, list[str]]:
-    """What is missing or different, by topic; topics that are as they must be are left out."""
+    """By topic, the faults; a topic without faults is left out."""
     existing = _partitions(settings)
     admin = _admin(settings)
     faults: dict[str, list[str]] = {}
@@ -68,9 +68,9 @@ def compare(settings: Settings, topics: Sequence[Topic]) -> dict[str, list[str]]
 
 
 def alter(settings: Settings, topics: Sequence[Topic]) -> None:
-    """Gives the topics that exist the settings that they must have. Raises `KafkaException` and `TopicsWrong`.
+    """Gives existing topics the wanted settings. Raises `KafkaException` and `TopicsWrong`.
 
-    It waits until the broker shows them: it confirms a change before it shows it.
+    It waits until the broker shows the change, since a broker confirms a change before it shows it.
     """
     existing = _partitions(settings)
     admin = _admin(settings)
@@ -78,13 +78,13 @@ def alter(settings: Settings, topics: Sequence[Topic]) -> None:
     changes = [_change(topic, differences) for topic, differences in _differences(admin, there)]
     if not changes:
         return
-    for future in admin.incremental_alter_configs(changes, request_timeout=PATIENCE).values():
+    for future in admin.incremental_alter_configs(changes, request_timeout=TIMEOUT).values():
         future.result()
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT
     while left := [topic.name for topic, _ in _differences(admin, there)]:
         if time.monotonic() > end:
             raise TopicsWrong(
-                f"{', '.join(left)} were altered, but the broker does not show it after {PATIENCE:.0f} s"
+                f"{', '.join(left)} were altered, but the broker does not show it after {TIMEOUT:.0f} s"
             )
         time.sleep(0.05)
 
@@ -97,9 +97,9 @@ def _change(topic: Topic, names: Iterable[str]) -> ConfigResource:
 
 
 def _differences(admin: AdminClient, topics: Sequence[Topic]) -> Iterator[tuple[Topic, dict[str, str]]]:
-    """Topics that differ, each with the settings that it has instead."""
+    """The topics that differ, each with its actual settings."""
     asked = [ConfigResource(ConfigResource.Type.TOPIC, topic.name) for topic in topics]
-    answers = admin.describe_configs(asked, request_timeout=PATIENCE) if asked else {}
+    answers = admin.describe_configs(asked, request_timeout=TIMEOUT) if asked else {}
     found = {resource.name: future.result() for resource, future in answers.items()}
     for topic in topics:
         actual = {name: found[topic.name][name].value for name in topic.config}
@@ -108,18 +108,18 @@ def _differences(admin: AdminClient, topics: Sequence[Topic]) -> Iterator[tuple[
 
 
 def ensure(settings: Settings, topics: Sequence[Topic]) -> list[str]:
-    """Creates what is missing; the names created. `TopicsWrong` if a partition count differs.
+    """Creates missing topics and returns their names. `TopicsWrong` if a partition count differs.
 
-    It looks until all are there: a broker confirms a creation before its own metadata shows it, and one of several may
-    show topics for a moment that have been deleted.
+    It repeats until all topics are there: a broker confirms a creation before its metadata shows it, and one of several
+    brokers may show a deleted topic for a moment.
     """
     created: list[str] = []
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT
     while missing := _missing(settings, topics):
         if time.monotonic() > end:
             names = ", ".join(topic.name for topic in missing)
             raise TopicsWrong(
-                f"{names} were created, but the broker does not show them after {PATIENCE:.0f} s"
+                f"{names} were created, but the broker does not show them after {TIMEOUT:.0f} s"
             )
         created += _create(settings, missing)
         time.sleep(0.05)
@@ -137,15 +137,15 @@ def _missing(settings: Settings, topics: Sequence[Topic]) -> list[Topic]:
 
 
 def _create(settings: Settings, topics: Sequence[Topic]) -> Iterator[str]:
-    # A client that nobody holds ends, and its requests with it.
+    # Kept in a variable: without a reference the client ends, and its requests with it.
     admin = _admin(settings)
     new = [NewTopic(each.name, each.partitions, each.replication, config=each.config) for each in topics]
-    for name, future in admin.create_topics(new, request_timeout=PATIENCE).items():
+    for name, future in admin.create_topics(new, request_timeout=TIMEOUT).items():
         try:
             future.result()
             yield name
         except KafkaException as error:
-            # Another worker, started at the same time, was quicker.
+            # Another worker may have created it at the same time.
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 why = refused(error.args[0]) or error.args[0].str()
                 raise TopicsWrong(f"topic {name} could not be created: {why}") from error
@@ -156,17 +156,17 @@ def _admin(settings: Settings) -> AdminClient:
 
 
 def _partitions(settings: Settings) -> dict[str, list[int]]:
-    """Of each topic: how many replicas each of its partitions has."""
+    """By topic, the number of replicas of each partition."""
     try:
-        # A broker that is frozen may be asked first. A client that asks one that only starts may lose it for good (see
-        # `liveness`), and workers and brokers are often started together.
+        # A new client for each try. The first broker asked may be frozen; and a client that asks a starting broker may
+        # lose it for good (see `liveness`), as workers and brokers are often started together.
         answer = settings.timeouts.answer
-        metadata = patiently(None, lambda: _admin(settings).list_topics(timeout=answer), PATIENCE)
+        metadata = with_retries(None, lambda: _admin(settings).list_topics(timeout=answer), TIMEOUT)
     except KafkaException as error:
         if words := refused(error.args[0]):
             raise BrokerRefuses(f"{settings.broker}: {words}") from error
         raise BrokerUnreachable(
-            f"no answer from {settings.broker} within {PATIENCE:.0f} s ({error.args[0].str()}); is the broker running, "
+            f"no answer from {settings.broker} within {TIMEOUT:.0f} s ({error.args[0].str()}); is the broker running, "
             f"is SAGA_BROKER right, and does it listen there for SAGA_SECURITY={settings.security.protocol}?"
         ) from error
     return {

@@ -1,9 +1,8 @@
-"""Start, stop and mistreat one local Kafka broker.
+"""Starts, stops, kills and pauses one local Kafka broker.
 
-Everything it writes is in one folder, which belongs to one broker at a time: `data`, `tmp`, `broker.log`,
-`server.properties`, and `broker.json` with its process and ports. A broker outlives the program that started it
-if that program is killed; the next `Broker` on the same folder finds it through `broker.json` and goes on with
-it or stops it. Nothing is left behind when it is used with `with`.
+A broker writes to one folder, which belongs to one broker at a time: `data`, `tmp`, `broker.log`, `server.properties`,
+and `broker.json` with its process and ports. If the program that started a broker is killed, the broker lives on; the
+next `Broker` on the same folder finds it through `broker.json`, and uses it or stops it. A `with` leaves no process.
 """
 
 import os
@@ -17,8 +16,8 @@ from typing import Self
 
 from saga_app.local import config, jars, java
 from saga_app.local.errors import LocalKafkaError
-from saga_app.local.home import Home, Saved, Seat, new_cluster_id
-from saga_app.local.process import Server, command_line, until
+from saga_app.local.home import Home, SavedBroker, Seat, new_cluster_id
+from saga_app.local.process import ManagedServer, command_line, until
 
 #: Seconds until a started broker must answer, and until a stopped one must have ended before it is killed.
 START_WITHIN = 90.0
@@ -29,20 +28,19 @@ SERVER_OPTIONS = (
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
 )
-#: Of a broker alone, and of one of several.
+#: For a single broker, and for a broker of a cluster.
 HEAP_ALONE = "-Xmx512m"
 HEAP_OF_SEVERAL = "-Xmx256m"
 #: For a program that runs for half a second.
 TOOL_OPTIONS = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 
 
-class Broker(Server):
+class Broker(ManagedServer):
     """One broker and its folder. Its port, once chosen, stays the same for as long as the folder exists.
 
-    `port` 0 means any free one; `seat` is given where it is one of a `Cluster`, and has its port then; `proxied` gives
-    it one more listener, see `config.with_proxied_listener`; `adapt` has the last word on its properties. `java` and
-    `jar_folder` default to what `find_java` and `cache_folder` give; `say` is told in plain words what takes long.
-    Every method may be called again when it has already been done.
+    `port` 0 means any free one. A broker of a `Cluster` has a `seat`, with its port. `proxied` adds a listener, see
+    `config.with_proxied_listener`; `adapt` may change the properties last. `java` and `jar_folder` default to
+    `find_java()` and `cache_folder()`; `say` gets a sentence about each slow step. Every method may be called twice.
     """
 
     def __init__(
@@ -69,7 +67,7 @@ class Broker(Server):
         self._say = say
         self._child: subprocess.Popen[bytes] | None = None
 
-    # What it is
+    # State
 
     @property
     def address(self) -> str:
@@ -80,7 +78,7 @@ class Broker(Server):
         return f"{config.HOST}:{saved.port}"
 
     def has_address(self, address: str) -> bool:
-        """Whether this is the address that it has, or had when it last ran."""
+        """True if the broker has this address, or had it when it last ran."""
         saved = self._home.saved()
         return saved is not None and address == f"{config.HOST}:{saved.port}"
 
@@ -92,13 +90,13 @@ class Broker(Server):
             return None
         if self._child is not None and self._child.pid == saved.pid:
             return saved.pid if self._child.poll() is None else None
-        # A number is used again when its process has ended, so it counts only with our own file on its command line.
+        # Another process may have the number by now, so our own file must be on its command line.
         return saved.pid if str(self._home.properties) in (command_line(saved.pid) or "") else None
 
-    # What can be done with it
+    # Control
 
     def start(self) -> Self:
-        """Start it without waiting, unless it is running: then go on with that one, awake if it was paused.
+        """Start it without waiting, or use the broker that runs already; a paused one goes on.
 
         Raises LocalKafkaError if there is no Java, if the jars cannot be had, or if the port is taken.
         """
@@ -134,10 +132,10 @@ class Broker(Server):
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # Ctrl-C goes to the parent alone, which stops workers first and the broker last.
+                # Ctrl-C then reaches the parent alone, which stops workers first and the broker last.
                 start_new_session=True,
             )
-        self._home.save(Saved(self._child.pid, *ports))
+        self._home.save(SavedBroker(self._child.pid, *ports))
         return self
 
     def wait(self, seconds: float = START_WITHIN) -> Self:
@@ -155,13 +153,13 @@ class Broker(Server):
         return self
 
     def answers(self) -> bool:
-        """Whether it lists itself among the brokers of its cluster, asked once and for at most a second."""
+        """True if it lists itself among the brokers of its cluster; one request, of at most a second."""
         from confluent_kafka import KafkaException
         from confluent_kafka.admin import AdminClient
 
         host, port = self.address.split(":")
         try:
-            # Refused at once while the broker is down, where librdkafka would print every attempt.
+            # A plain connection fails at once while the broker is down; librdkafka would print every attempt.
             socket.create_connection((host, int(port)), timeout=1).close()
             asked = AdminClient({"bootstrap.servers": self.address, "log_level": 0}).list_topics(timeout=1)
         except (OSError, KafkaException):
@@ -210,12 +208,12 @@ class Broker(Server):
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    # How
+    # Parts of the above
 
     def _format(self, tool: list[str]) -> None:
         cluster = self._seat.cluster if self._seat else new_cluster_id()
         done = subprocess.run(  # noqa: S603 - our own command
-            # The identifier in one word with its option, since it may begin with a dash.
+            # Option and identifier in one word, since the identifier may begin with a dash.
             [
                 *tool,
                 "format",
@@ -256,7 +254,7 @@ class Broker(Server):
 
     def _forget(self) -> None:
         if (saved := self._home.saved()) is not None:
-            self._home.save(Saved(0, saved.port, saved.controller_port))
+            self._home.save(SavedBroker(0, saved.port, saved.controller_port))
         if self._child is not None and self._child.poll() is not None:
             self._child = None
 

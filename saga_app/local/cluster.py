@@ -1,4 +1,4 @@
-"""Start, stop and mistreat a local Kafka of several brokers: each is a `Broker`, and all are controllers too.
+"""Starts and stops a local Kafka of several brokers: each is a `Broker`, and each is a controller too.
 
 Everything is in one folder: `cluster.json` with the ports of all, and one broker's folder for each.
 """
@@ -14,23 +14,23 @@ from saga_app.local import config
 from saga_app.local.broker import START_WITHIN, Broker
 from saga_app.local.errors import LocalKafkaError
 from saga_app.local.home import Seat, new_cluster_id
-from saga_app.local.process import Server, until
+from saga_app.local.process import ManagedServer, until
 
-#: Seconds in which brokers that are told to stop together must have ended. The last ones wait in vain for a majority
-#: of controllers; a broker that is killed loses nothing that was acknowledged.
+#: Seconds in which brokers that stop together must have ended. The last ones wait in vain for a majority of
+#: controllers, and are killed; a killed broker keeps every acknowledged record.
 STOP_WITHIN = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What `cluster.json` remembers: brokers find each other by their ports, so these stay."""
+class ClusterLayout:
+    """The content of `cluster.json`: brokers find each other by their ports, so these stay the same."""
 
     cluster: str
     ports: Sequence[int]
     controllers: Sequence[int]
 
 
-class Cluster(Server):
+class Cluster(ManagedServer):
     """`size` brokers in one folder; every method may be called again when it has already been done."""
 
     def __init__(
@@ -41,8 +41,8 @@ class Cluster(Server):
         self._file = self.folder / "cluster.json"
         self._say = say
         self.brokers: list[Broker] = []
-        if (plan := self._plan()) is not None:
-            self._seat(plan)
+        if (layout := self._layout()) is not None:
+            self._make_brokers(layout)
 
     @property
     def address(self) -> str:
@@ -52,15 +52,15 @@ class Cluster(Server):
         return ",".join(broker.address for broker in self.brokers)
 
     def has_address(self, address: str) -> bool:
-        """Whether this is the address that it has, or had when it last ran."""
-        plan = self._plan()
-        return plan is not None and address == ",".join(f"{config.HOST}:{port}" for port in plan.ports)
+        """True if the cluster has this address, or had it when it last ran."""
+        layout = self._layout()
+        return layout is not None and address == ",".join(f"{config.HOST}:{port}" for port in layout.ports)
 
     def start(self) -> Self:
         """Start every broker that does not run, without waiting. Raises LocalKafkaError as `Broker.start` does."""
-        if (plan := self._plan()) is None:
-            plan = self._make()
-        self._seat(plan)
+        if (layout := self._layout()) is None:
+            layout = self._make()
+        self._make_brokers(layout)
         for broker in self.brokers:
             broker.start()
         return self
@@ -86,32 +86,32 @@ class Cluster(Server):
             broker.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _plan(self) -> Plan | None:
+    def _layout(self) -> ClusterLayout | None:
         try:
-            plan = Plan(**json.loads(self._file.read_text("utf-8")))
+            layout = ClusterLayout(**json.loads(self._file.read_text("utf-8")))
         except FileNotFoundError:
             return None
-        if len(plan.ports) != self.size:
+        if len(layout.ports) != self.size:
             raise LocalKafkaError(
-                f"The Kafka in {self.folder} was made with {len(plan.ports)} brokers, not {self.size}. "
+                f"The Kafka in {self.folder} was made with {len(layout.ports)} brokers, not {self.size}. "
                 "Use that number, or delete the folder."
             )
-        return plan
+        return layout
 
-    def _make(self) -> Plan:
+    def _make(self) -> ClusterLayout:
         found = config.free_ports(2 * self.size)
-        plan = Plan(new_cluster_id(), found[: self.size], found[self.size :])
+        layout = ClusterLayout(new_cluster_id(), found[: self.size], found[self.size :])
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._file.write_text(json.dumps(asdict(plan)) + "\n", "utf-8")
-        return plan
+        self._file.write_text(json.dumps(asdict(layout)) + "\n", "utf-8")
+        return layout
 
-    def _seat(self, plan: Plan) -> None:
+    def _make_brokers(self, layout: ClusterLayout) -> None:
         if not self.brokers:
             self.brokers = [
                 Broker(
                     self.folder / f"broker-{number}",
-                    seat=Seat(plan.cluster, number, port, tuple(plan.controllers)),
+                    seat=Seat(layout.cluster, number, port, tuple(layout.controllers)),
                     say=self._say,
                 )
-                for number, port in enumerate(plan.ports, 1)
+                for number, port in enumerate(layout.ports, 1)
             ]

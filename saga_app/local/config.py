@@ -1,4 +1,4 @@
-"""What a local broker is told: it is broker and controller, alone or in a cluster, on loopback, sized for a laptop."""
+"""The properties of a local broker: broker and controller, alone or in a cluster, on loopback, sized for a laptop."""
 
 import socket
 from collections.abc import Iterable, Sequence
@@ -11,8 +11,8 @@ from saga_app.local.errors import LocalKafkaError
 HOST = "127.0.0.1"
 #: Largest record in bytes, 2.5 MiB: our largest, of 2 MiB, with its headers and the batch around it.
 LARGEST_RECORD = 5 * 1024 * 1024 // 2
-#: Ports to choose from. Below every system's range for outgoing connections: while the broker is down, a client
-#: that retries from within the same range can be given the broker's own port, and then nothing can bind it.
+#: Ports to choose from, below every system's range for outgoing connections. A client that retries while the broker is
+#: down could get the broker's own port from that range, and then the broker could not bind it.
 PORTS = range(20_000, 30_000)
 
 
@@ -25,7 +25,7 @@ def properties(
     is the place of its own there, counted from 1.
     """
     quorum = controllers or (controller_port,)
-    # As in production: a record that was acknowledged is still there when one of three brokers is lost.
+    # As in production: if one of three brokers is lost, no acknowledged record is.
     copies = min(len(quorum), 3)
     in_sync = topics.least_in_sync(copies)
     return {
@@ -49,7 +49,7 @@ def properties(
         "share.coordinator.state.topic.min.isr": str(in_sync),
         "message.max.bytes": str(LARGEST_RECORD),
         "replica.fetch.max.bytes": str(LARGEST_RECORD),
-        # Tests start and stop consumers all the time: no waiting for more of them, few partitions to load.
+        # Tests start and stop consumers often: the group does not wait for more, and few partitions are loaded.
         "group.initial.rebalance.delay.ms": "0",
         "group.min.session.timeout.ms": "6000",
         "offsets.topic.num.partitions": "4",
@@ -63,7 +63,7 @@ def properties(
 
 
 def with_proxied_listener(settings: dict[str, str], port: int, advertised: int) -> dict[str, str]:
-    """The same with one more listener, whose clients are told to come to the port `advertised`: a proxy's."""
+    """The properties with one more listener; it sends its clients to the port `advertised`, a proxy's."""
     return {
         **settings,
         "listeners": f"{settings['listeners']},PROXIED://{HOST}:{port}",
@@ -73,7 +73,7 @@ def with_proxied_listener(settings: dict[str, str], port: int, advertised: int) 
 
 
 def as_text(settings: dict[str, str]) -> str:
-    """The settings as a Java properties file; a backslash would be an escape there."""
+    """The settings as a Java properties file, where a backslash is written twice."""
     return "".join(f"{name}={value.replace(chr(92), chr(92) * 2)}\n" for name, value in settings.items())
 
 
@@ -95,9 +95,9 @@ def free_ports(count: int, ports: Iterable[int] = PORTS) -> list[int]:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on this port of `HOST` now."""
+    """True if a server can listen on this port of `HOST` now."""
     with socket.socket() as probe:
-        # As the broker does: a connection of its predecessor that is still closing is no hindrance.
+        # As the broker does: the port may have a connection of its predecessor that is still closing.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))

@@ -1,5 +1,5 @@
-"""What a local Kafka can fail with."""
+"""The error of the local Kafka."""
 
 
 class LocalKafkaError(Exception):
-    """The local Kafka cannot be had. The message says what is wrong, where, and what to do about it."""
+    """The local Kafka cannot start or run. The message says what is wrong, where, and what to do."""

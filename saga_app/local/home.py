@@ -1,4 +1,4 @@
-"""The folder of one local broker: what lies where in it, and what `broker.json` remembers between programs."""
+"""The folder of one local broker: its files, and the state that `broker.json` keeps between programs."""
 
 import base64
 import json
@@ -15,8 +15,8 @@ LAST_WORDS = 15
 
 
 @dataclass(frozen=True, slots=True)
-class Saved:
-    """What `broker.json` remembers. `pid` is 0 when the broker was stopped."""
+class SavedBroker:
+    """The content of `broker.json`. `pid` is 0 if the broker was stopped."""
 
     pid: int
     port: int
@@ -34,12 +34,12 @@ class Seat:
 
 
 def new_cluster_id() -> str:
-    """An identifier as Kafka makes them."""
+    """A new cluster id in Kafka's form."""
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
 
 class Home:
-    """A broker's folder. Making one touches nothing."""
+    """A broker's folder. Creating the object touches no file."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -51,7 +51,7 @@ class Home:
 
     @property
     def is_formatted(self) -> bool:
-        """Whether Kafka has prepared the data folder."""
+        """True if Kafka has formatted the data folder."""
         return (self.data / "meta.properties").exists()
 
     def lay_out(
@@ -64,7 +64,7 @@ class Home:
     ) -> None:
         """Make the folders and write the properties; `proxied` and `adapt` as `Broker` explains them."""
         self.data.mkdir(parents=True, exist_ok=True)
-        # Native libraries are unpacked here; a broker that was killed could not remove its own.
+        # The broker unpacks native libraries here; a killed broker leaves them.
         shutil.rmtree(self.tmp, ignore_errors=True)
         self.tmp.mkdir()
         settings = config.properties(port, controller_port, self.data, controllers)
@@ -72,15 +72,15 @@ class Home:
             settings = config.with_proxied_listener(settings, *proxied)
         self.properties.write_text(config.as_text(adapt(settings)), "utf-8")
 
-    def saved(self) -> Saved | None:
-        """What is remembered; None at first, or when the file cannot be read."""
+    def saved(self) -> SavedBroker | None:
+        """The saved state; None at first, or if the file cannot be read."""
         try:
-            return Saved(**json.loads(self.state.read_text("utf-8")))
+            return SavedBroker(**json.loads(self.state.read_text("utf-8")))
         except (OSError, ValueError, TypeError):
             return None
 
-    def save(self, saved: Saved) -> None:
-        """Remember it, whole or not at all."""
+    def save(self, saved: SavedBroker) -> None:
+        """Save the state, whole or not at all."""
         beside = self.state.with_suffix(".new")
         beside.write_text(json.dumps(asdict(saved)) + "\n", "utf-8")
         beside.replace(self.state)

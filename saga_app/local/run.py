@@ -1,4 +1,4 @@
-"""`scripts/run`: a broker, workers and real orders on this machine, and what becomes of them."""
+"""`scripts/run`: a broker, workers and real orders on this machine, and how the orders end."""
 
 import argparse
 import itertools
@@ -18,65 +18,68 @@ from saga_app.audit.report import as_lines
 from saga_app.commands.topics import all_wanted
 from saga_app.demo import retail
 from saga_app.kafka import topic_admin
-from saga_app.kafka.consumer_group import Group
+from saga_app.kafka.consumer_group import ConsumerGroup
 from saga_app.kafka.sender import Sender
 from saga_app.local.broker import Broker
 from saga_app.local.cluster import Cluster
+from saga_app.local.endings import COMPLETED, EndingsReader
 from saga_app.local.errors import LocalKafkaError
-from saga_app.local.follow import COMPLETED, Follower
 from saga_app.local.process import until
 from saga_app.local.workers import LocalOrderDatabase, LocalWorker, WorkerFailed
 from saga_app.settings import Settings, SettingsError
+from saga_app.times import now
 from saga_app.wire import decode
 
-#: Seconds without any order ending after which a run with --once gives up.
-PATIENCE: Final = 120.0
-#: How many brokers there may be.
+#: With --once, seconds without an ended order after which the run gives up.
+GIVE_UP_AFTER: Final = 120.0
+#: The possible numbers of brokers.
 BROKERS: Final = (1, 3)
-#: Seconds until what is durable must be committed.
+#: Seconds in which workers must commit their last records.
 LONGEST_COMMIT: Final = 10.0
 
 
 def say(text: str) -> None:
-    """One line for people, at once."""
+    """Prints one line at once."""
     print(text, flush=True)
 
 
-class Run:
-    """Everything that one run starts; what it started it stops."""
+class LocalRun:
+    """One run: it starts a broker, workers and the order database, and stops what it has started."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
         self.folder: Path = options.folder
         self.broker: Broker | Cluster | None = None
         self.workers: list[LocalWorker] = []
-        self.book: LocalOrderDatabase | None = None
+        self.order_database: LocalOrderDatabase | None = None
         self.placed: set[str] = set()
-        self.follower: Follower | None = None
+        self.follower: EndingsReader | None = None
 
     def start(self) -> None:
-        """Broker, topics and workers; returns when the workers are ready."""
+        """Starts broker, workers and order database, creates the topics; returns when the workers are ready."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.settings = self._find_broker()
         made = topic_admin.ensure(self.settings, all_wanted(self.settings))
         say(f"topics: {len(made)} created" if made else "topics: all there")
         self.workers = [
-            LocalWorker(self.folder, number, self._told(), say)
+            LocalWorker(self.folder, number, self._environment(), say)
             for number in range(1, self.options.workers + 1)
         ]
         for worker in self.workers:
             worker.start()
-        self.book = LocalOrderDatabase(self.folder, self._told(), say)
-        self.book.start()
+        self.order_database = LocalOrderDatabase(self.folder, self._environment(), say)
+        self.order_database.start()
         self._write_environment()
         for worker in self.workers:
             worker.wait()
             say(f"worker {worker.number}: ready, {worker.url}/, log {worker.log}")
 
     def place(self) -> None:
-        """Delivers stock and places the orders, from a thread of its own."""
-        self.follower = Follower(self.settings.kafka, self.settings.partitions)
-        orders, deliveries = _goods(self.options.orders, _edition(self.folder, foreign=self.broker is None))
+        """Sends the deliveries, and places the orders from a thread of its own."""
+        self.follower = EndingsReader(self.settings.kafka, self.settings.partitions)
+        orders, deliveries = _goods(
+            self.options.orders, _edition(self.folder, is_foreign=self.broker is None)
+        )
         self.placed = {order["order_id"] for order in orders}
         sender = Sender(self.settings)
         say(
@@ -88,7 +91,10 @@ class Run:
         ).start()
 
     def watch(self) -> bool:
-        """Prints endings as they come; with --once returns when all have ended, else on Ctrl-C."""
+        """Prints endings as they come, until Ctrl-C, or with --once until all orders have ended.
+
+        True if the audit holds.
+        """
         assert self.follower is not None
         last = time.monotonic()
         summed_up = False
@@ -97,9 +103,9 @@ class Run:
                 last = time.monotonic()
                 say(f"  {ending.order_id:<14} {ending.outcome}")
             for worker in self.workers:
-                worker.look()
-            if self.book is not None:
-                self.book.look()
+                worker.restart_if_dead()
+            if self.order_database is not None:
+                self.order_database.restart_if_dead()
             if not summed_up and self.placed <= self.follower.ended.keys():
                 holds = self.sum_up()
                 summed_up = True
@@ -107,13 +113,13 @@ class Run:
                     return holds
                 say(f"pages at {self.workers[0].url}/; to use the tools: . {self.folder}/env")
                 say(f"running until Ctrl-C; try: kill -9 $(cat {self.workers[0].pid_file})")
-            if self.options.once and time.monotonic() - last > PATIENCE:
-                say(f"no order has ended for {PATIENCE:.0f} s; see the logs in {self.folder}")
+            if self.options.once and time.monotonic() - last > GIVE_UP_AFTER:
+                say(f"no order has ended for {GIVE_UP_AFTER:.0f} s; see the logs in {self.folder}")
                 self.sum_up()
                 return False
 
     def sum_up(self) -> bool:
-        """What became of the orders, and whether the audit holds; the last line is for machines too."""
+        """Prints the outcomes and the audit; the last line is for machines too. True if the audit holds."""
         assert self.follower is not None
         counts = self.follower.counts()
         for outcome, count in counts.most_common():
@@ -128,8 +134,8 @@ class Run:
         return holds
 
     def _audit(self) -> bool:
-        """Whether everything that is in the topics is as it must be; waits a little until all of it is committed."""
-        group = Group(self.settings)
+        """Audits the topics, when the workers have committed everything."""
+        group = ConsumerGroup(self.settings)
         until(lambda: not any(map(group.lag, topics.INBOXES)), LONGEST_COMMIT)
         findings = audit(self.settings)
         for line in as_lines(findings):
@@ -137,10 +143,10 @@ class Run:
         return findings.holds
 
     def stop(self) -> None:
-        """The order database and the workers first, the broker last."""
+        """Stops the order database and the workers first, the broker last."""
         if self.follower is not None:
             self.follower.close()
-        processes = [*([self.book] if self.book else []), *self.workers]
+        processes = [*([self.order_database] if self.order_database else []), *self.workers]
         for process in processes:
             process.terminate()
         for process in processes:
@@ -151,7 +157,7 @@ class Run:
     def _find_broker(self) -> Settings:
         own = {count: _kafka(self.folder, count) for count in BROKERS}
         given = os.environ.get("SAGA_BROKER")
-        # Whoever has sourced .run/env names our own broker, which may not be running.
+        # SAGA_BROKER from a sourced .run/env is our own broker, which may not run.
         if given and not any(each.has_address(given) for each in own.values()):
             say(f"broker: {given} (from SAGA_BROKER)")
             return Settings.read()
@@ -164,8 +170,8 @@ class Run:
         of_broker = {"SAGA_BROKER": self.broker.address, "SAGA_REPLICATION": str(count)}
         return Settings.read({**os.environ, **of_broker})
 
-    def _told(self) -> dict[str, str]:
-        """What workers and tools are told about broker and database."""
+    def _environment(self) -> dict[str, str]:
+        """The settings of broker and database, for workers and tools."""
         return {
             "SAGA_BROKER": self.settings.broker,
             "SAGA_REPLICATION": str(self.settings.replication),
@@ -173,38 +179,38 @@ class Run:
         }
 
     def _database(self) -> str:
-        """Each cluster has a database of its own: what is a copy of one is not written over with another."""
+        """Each number of brokers has a database of its own, since it has topics of its own."""
         given, ours = os.environ.get("SAGA_DB_URL", ""), f"sqlite:///{self.folder}/orders"
-        # Whoever has sourced .run/env names our own.
+        # SAGA_DB_URL from a sourced .run/env is our own database.
         if given and not given.startswith(ours):
             return given
         return f"{ours}-{self.options.brokers}.db" if isinstance(self.broker, Cluster) else f"{ours}.db"
 
     def _write_environment(self) -> None:
-        lines = {**self._told(), "SAGA_WEB": self.workers[0].url}
+        lines = {**self._environment(), "SAGA_WEB": self.workers[0].url}
         lines["SAGA_WEB_PORT"] = str(self.workers[0].port)
         (self.folder / "env").write_text("".join(f"export {name}={value}\n" for name, value in lines.items()))
 
 
 def _kafka(folder: Path, brokers: int) -> Broker | Cluster:
-    """Each number of brokers has a folder of its own: what one has stored, the other cannot use."""
+    """Each number of brokers has a folder of its own: the data of one does not fit the other."""
     if brokers == 1:
         return Broker(folder / "kafka", say=say)
     return Cluster(folder / f"kafka-{brokers}", brokers, say=say)
 
 
-def _edition(folder: Path, *, foreign: bool) -> str:
-    """A mark for the ids of this run: a second run places other orders, into another warehouse."""
+def _edition(folder: Path, *, is_foreign: bool) -> str:
+    """The suffix for the ids of this run: a second run places other orders, from another warehouse."""
     counter = folder / "runs"
     number = int(counter.read_text()) + 1 if counter.exists() else 1
     counter.write_text(f"{number}\n")
-    if foreign:
-        return f"-{int(time.time())}"
+    if is_foreign:
+        return f"-{now() // 1000}"
     return "" if number == 1 else f"-{number}"
 
 
 def _goods(count: int, edition: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The orders and the deliveries that make all four kinds of ending occur."""
+    """Orders, and deliveries with which all four kinds of ending occur."""
     orders = list(retail.orders(count))
     deliveries = retail.deliveries(orders)
     for each in itertools.chain(orders, deliveries):
@@ -219,7 +225,7 @@ def _records(payloads: list[dict[str, Any]]) -> Iterator[Any]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code 0 if nothing is left open and the audit holds, 1 if not, or if something could not be started."""
+    """The exit code: 0 if every order has ended and the audit holds; 1 if not, or if a process did not start."""
     parser = argparse.ArgumentParser(prog="scripts/run", description=__doc__)
     parser.add_argument("--once", action="store_true", help="stop when all orders have ended")
     parser.add_argument(
@@ -230,7 +236,7 @@ def main(arguments: list[str] | None = None) -> int:
         type=Path,
         default=Path(".run"),
         metavar="DIR",
-        help="where everything is kept (default: .run)",
+        help="the folder of all files (default: .run)",
     )
     parser.add_argument(
         "--brokers",
@@ -240,8 +246,8 @@ def main(arguments: list[str] | None = None) -> int:
         help="how many brokers, if none is given: with 3, one may be lost at any time (default: 1)",
     )
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="how many workers (default: 1)")
-    run = Run(parser.parse_args(arguments))
-    # A supervisor's SIGTERM is a Ctrl-C, also where a shell has started this in the background and SIGINT is ignored.
+    run = LocalRun(parser.parse_args(arguments))
+    # SIGTERM acts as Ctrl-C; and so does SIGINT if a shell has started this in the background, with SIGINT ignored.
     for received in (signal.SIGINT, signal.SIGTERM):
         signal.signal(received, signal.default_int_handler)
     try:

@@ -1,4 +1,4 @@
-"""Workers and other processes of this machine: started, watched, started again when they die, and stopped in order."""
+"""Workers and other processes of this machine: started, watched, restarted when they die, stopped in order."""
 
 import os
 import signal
@@ -14,14 +14,14 @@ from saga_app.local.process import until
 #: Seconds until a worker must be ready, and until a stopped one must have ended before it is killed.
 READY_WITHIN: Final = 90.0
 STOP_WITHIN: Final = 30.0
-#: Where Faust's web server listens if nobody says otherwise.
+#: The default port of Faust's web server.
 FIRST_WEB_PORT: Final = 6066
-#: What a worker logs when its partitions are restored and read.
+#: A worker logs this when its partitions are restored and read.
 READY: Final = "worker ready"
 
 
 class WorkerFailed(Exception):
-    """A worker that does not get ready; the message has the end of its log."""
+    """A worker did not get ready; the message has the end of its log."""
 
 
 class LocalProcess:
@@ -54,7 +54,7 @@ class LocalProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # Ctrl-C goes to the parent alone, which stops workers first and the broker last.
+                # Ctrl-C then reaches the parent alone, which stops workers first and the broker last.
                 start_new_session=True,
             )
         self.pid_file.write_text(f"{self._process.pid}\n")
@@ -65,8 +65,8 @@ class LocalProcess:
         assert self._process is not None
         return self._process.poll()
 
-    def look(self) -> None:
-        """Starts it again if it has died, and says so."""
+    def restart_if_dead(self) -> None:
+        """Restarts a dead process, and says so."""
         code = self.ended
         if code is None:
             return
@@ -77,12 +77,12 @@ class LocalProcess:
         self._say(f"{self.name} (pid {was}) {how}; started again as pid {self._process.pid}")
 
     def terminate(self) -> None:
-        """Asks it to end; see `stop`."""
+        """Asks it to end, without waiting."""
         if self._process is not None and self.ended is None:
             self._process.terminate()
 
     def stop(self) -> None:
-        """Ends it in order; kills it if it does not end in time."""
+        """Ends it in order, or kills it if it does not end in time."""
         if self._process is None:
             return
         if self.ended is None:
@@ -115,11 +115,11 @@ class LocalWorker(LocalProcess):
 
     @property
     def url(self) -> str:
-        """Its web server."""
+        """The address of its web server."""
         return f"http://127.0.0.1:{self.port}"
 
     def wait(self) -> None:
-        """Until it is ready. Raises WorkerFailed with its last words if it does not get there."""
+        """Waits until it is ready. Raises `WorkerFailed`."""
         until(lambda: self.ended is not None or READY in self._logged(), READY_WITHIN)
         if READY not in self._logged():
             raise WorkerFailed(
@@ -131,17 +131,17 @@ class LocalOrderDatabase(LocalProcess):
     """`saga orderdb run`, which keeps the order database up to date."""
 
     def __init__(self, folder: Path, settings: Mapping[str, str], say: Callable[[str], None]) -> None:
-        super().__init__(folder, "orderdb", ("saga", "orderdb"), settings, say)
-        self._told = False
+        super().__init__(folder, "orderdb", ("saga", "orderdb", "run"), settings, say)
+        self._has_said = False
 
-    def look(self) -> None:
-        """Starts it again if it was killed. Where it ended by itself it would do so again; that is said once."""
-        if self.ended is None or self._told:
+    def restart_if_dead(self) -> None:
+        """Restarts it if it was killed. If it ended by itself it would end again, so one line says so instead."""
+        if self.ended is None or self._has_said:
             return
         if self.ended < 0:
-            super().look()
+            super().restart_if_dead()
         else:
-            self._told = True
+            self._has_said = True
             self._say(
                 f"orderdb ended with exit code {self.ended}, and orders go on without it; see {self.log}"
             )

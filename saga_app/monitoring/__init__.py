@@ -1,1 +1,1 @@
-"""What a worker tells machines about itself: metrics for Prometheus, and whether it is alive and ready."""
+"""A worker's metrics for Prometheus, and its probes: alive and ready."""

@@ -3,6 +3,7 @@
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from saga_app import urls
 from saga_app.engine.faust.app import SagaApp
 from saga_app.monitoring import metrics
 from saga_app.monitoring.counts import Counts
@@ -14,7 +15,7 @@ def attach(server: web.Application, app: SagaApp, counts: Counts) -> None:
     registry = metrics.registry(app.engine, counts, lambda: health(app))
 
     async def alive(request: web.Request) -> web.Response:
-        """Whoever reads this answer knows that the process and its main loop turn."""
+        """An answer proves that the process and its main loop run."""
         return web.json_response({"alive": True})
 
     async def ready(request: web.Request) -> web.Response:
@@ -24,6 +25,6 @@ def attach(server: web.Application, app: SagaApp, counts: Counts) -> None:
     async def measured(request: web.Request) -> web.Response:
         return web.Response(body=metrics.text(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    server.router.add_get("/livez", alive)
-    server.router.add_get("/readyz", ready)
-    server.router.add_get("/metrics", measured)
+    server.router.add_get(urls.IS_ALIVE, alive)
+    server.router.add_get(urls.IS_READY, ready)
+    server.router.add_get(urls.METRICS, measured)

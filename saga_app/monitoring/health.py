@@ -1,4 +1,4 @@
-"""Whether a worker is alive, and whether it does its work: the truth, for whoever restarts or watches it."""
+"""The health of a worker: alive, and ready if it does its work."""
 
 from typing import Any, Final, NamedTuple
 

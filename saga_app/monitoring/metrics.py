@@ -1,6 +1,7 @@
-"""The metrics of a worker, read from its parts when somebody asks; names by Prometheus' conventions.
+"""The metrics of a worker, read from its parts at each request; names follow Prometheus' conventions.
 
-Labels have few values, which the code knows: services, states, verdicts, reasons. No order, customer or article is one.
+Labels have few values, all known to the code: services, states, verdicts, reasons. Orders, customers and articles are
+no labels.
 """
 
 import time
@@ -24,7 +25,7 @@ from saga_app.monitoring.counts import Counts, Histogram
 from saga_app.monitoring.health import Health
 from saga_app.settings import Settings
 
-#: The labels of each metric that has some.
+#: By metric, its labels, if it has any.
 LABELS: Final[Mapping[str, tuple[str, ...]]] = {
     "saga_orders_ended": ("outcome", "reason"),
     "saga_steps": ("service", "state"),
@@ -44,7 +45,7 @@ _ENDED: Final = (
 
 
 class WorkerCollector(Collector):
-    """Everything that one worker can tell."""
+    """The collector of one worker."""
 
     def __init__(self, engine: Engine, counts: Counts, health: Callable[[], Health]) -> None:
         self.engine = engine
@@ -52,7 +53,7 @@ class WorkerCollector(Collector):
         self.health = health
 
     def collect(self) -> Iterator[Metric]:
-        """All of them, as they are now."""
+        """All metrics, with their values now."""
         yield from self._done()
         yield from self._rounds()
         yield from self._now()
@@ -168,13 +169,13 @@ def registry(engine: Engine, counts: Counts, health: Callable[[], Health]) -> Co
 
 
 def families() -> list[Metric]:
-    """What a worker tells, as it would before it has started: for documents, and whoever checks that a name is one."""
+    """The metrics of a worker that has not started: for documents, and for tests of names."""
     engine = Engine(Settings(), [Service(agent.TOPIC, agent.DECIDER) for agent in agents.ALL], Counts())
     return list(WorkerCollector(engine, Counts(), lambda: Health(False, "starting")).collect())
 
 
 def text(registry: CollectorRegistry) -> bytes:
-    """In Prometheus' text format."""
+    """The metrics in Prometheus' text format."""
     return generate_latest(registry)
 
 

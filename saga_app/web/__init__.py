@@ -1,1 +1,1 @@
-"""Pages for people, on the worker's own web server: what the order database knows, and what may be done about it."""
+"""Pages for people on the worker's own web server: they show the order database, and send what people ask for."""

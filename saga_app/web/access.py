@@ -1,4 +1,4 @@
-"""Who may ask and who may change something: headers of every answer, and checks of every request."""
+"""Access rules: the security headers of every response, and the checks of every request."""
 
 import hmac
 from collections.abc import Awaitable, Callable
@@ -9,7 +9,7 @@ from aiohttp import web
 
 from saga_app.settings import LOOPBACK, Settings
 
-#: No page loads or runs anything that this server has not sent as a file, and none can be framed.
+#: A page loads and runs files of this server only, and no other site can frame it.
 HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -24,12 +24,12 @@ HEADERS: Final = {
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Guard:
+class AccessRules:
     """The rules of one worker's web server.
 
-    Bound to loopback it answers to loopback's names only: a page from elsewhere whose name is made to point here would
-    read orders otherwise (DNS rebinding). Bound elsewhere it cannot know its names, so whatever changes something needs
-    the token, and without a token in the settings nothing can be changed.
+    A server bound to loopback answers to the names of loopback only: another site could make its name point here and
+    read orders (DNS rebinding). A server bound elsewhere cannot know its names, so every change needs the token. If the
+    settings have no token, it allows no change.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -39,28 +39,28 @@ class Guard:
 
     @property
     def can_change(self) -> bool:
-        """Whether changing something is offered at all."""
+        """True if pages offer changes."""
         return self.is_local or bool(self.token)
 
     @property
     def wants_token(self) -> bool:
-        """Whether it takes the token."""
+        """True if a change needs the token."""
         return bool(self.token)
 
     async def prepare(self, request: web.Request, response: web.StreamResponse) -> None:
-        """Puts the headers on an answer; for `on_response_prepare`."""
+        """Adds the headers to a response; for `on_response_prepare`."""
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Turns away what may not be asked."""
+        """Refuses requests to another name than the server's own."""
         if self.is_local and _host(request.headers.get("Host", "")) not in self._names:
             raise web.HTTPMisdirectedRequest(text="this worker answers to its own address only\n")
         return await handler(request)
 
     def check_change(self, request: web.Request, token: str) -> None:
-        """`HTTPForbidden`, with a sentence, unless this request may change something."""
+        """Raises `HTTPForbidden`, with a sentence, unless this request may change something."""
         origin = request.headers.get("Origin")
         if origin is not None and urlsplit(origin).netloc != request.headers.get("Host"):
             raise web.HTTPForbidden(text="The request came from another site's page.")

@@ -1,4 +1,4 @@
-"""What a page can do: the same records that the commands send. Blocking; called in a thread."""
+"""The actions of the pages: they send the same records as the commands. Blocking, so they run in a thread."""
 
 from saga_app import topics, wire
 from saga_app.core.records import OrderPlaced
@@ -13,35 +13,35 @@ from saga_app.kafka.sender import Sender, checked
 from saga_app.settings import Settings
 
 
-class NotDone(Exception):
+class NothingSent(Exception):
     """Nothing was sent; the message says why."""
 
 
 def cancel(settings: Settings, order_id: str, note: str) -> str:
-    """Asks for the order's cancellation; where the record stands."""
+    """Requests the cancellation of an order; returns the place of the record."""
     fields = {"type": "CancellationRequested", "order_id": order_id, "note": note or None}
     return str(Sender(settings).send(checked(fields)))
 
 
 def nudge(settings: Settings, order_id: str, placed: tuple[int, int]) -> str:
-    """Sends the order's own first record again, from partition and offset of checkout's inbox; where it stands now.
+    """Sends the record that placed the order again; returns its new place. `placed` is its partition and offset.
 
-    Whoever has decided sends the recorded outcome again, so an order whose record was lost on its way goes on; and as
-    every effect has an identity, nothing happens twice.
+    Each step that has decided sends its recorded outcome again, so an order goes on if a record was lost on its way.
+    Every effect has an identity, so nothing happens twice.
     """
     value = raw(settings, topics.CHECKOUT, *placed)
     if value is None:
-        raise NotDone(f"The record that placed it is not in {topics.CHECKOUT} any more.")
+        raise NothingSent(f"The record that placed it is not in {topics.CHECKOUT} anymore.")
     record = wire.decode(value)
     if not isinstance(record, OrderPlaced) or record.order_id != order_id:
-        raise NotDone("The order database is a copy of other topics: saga orderdb rebuild makes it anew.")
+        raise NothingSent("The order database is a copy of other topics: saga orderdb rebuild makes it anew.")
     partition = topics.partition_of(order_id, settings.partitions)
     (sent,) = Sender(settings).post([Outgoing(topics.CHECKOUT, order_id.encode(), value, partition)])
     return str(sent)
 
 
 def raw(settings: Settings, topic: str, partition: int, offset: int) -> bytes | None:
-    """The value of one record, or None if it is not there (any more)."""
+    """The value of one record; None if the record has left the topic."""
     for chunk in chunks(settings.kafka, topic, partition, offset, offset + 1):
         for message in chunk:
             if message.offset() == offset:
@@ -51,23 +51,23 @@ def raw(settings: Settings, topic: str, partition: int, offset: int) -> bytes | 
 
 
 def dry_run(settings: Settings, place: LetterId) -> ReplayPlan:
-    """What sending the letter again would send. `Stays` says why not; `NotDone` if it is not there."""
-    letter, replays, _ = _letter(settings, place)
+    """Returns the records that a replay would send. Raises `NotReplayable` if it would be refused, `NothingSent`."""
+    letter, replays = _letter(settings, place)
     return plan(letter, replays, settings.partitions)
 
 
 def replay(settings: Settings, place: LetterId, *, force: bool) -> str:
-    """Sends the letter again, and marks it; where it stands now."""
-    letter, replays, _ = _letter(settings, place)
+    """Sends the letter again, and marks it; returns the new places."""
+    letter, replays = _letter(settings, place)
     planned = plan(letter, replays, settings.partitions, force=force)
     ((*places,),) = post(Sender(settings), [planned])
     return ", ".join(map(str, places))
 
 
-def _letter(settings: Settings, place: LetterId) -> tuple[Letter, list[Replay], Letterbox]:
+def _letter(settings: Settings, place: LetterId) -> tuple[Letter, list[Replay]]:
     letterbox = Letterbox(settings)
     replays = letterbox.replays().get(place, [])
     for letter in letterbox.letters():
         if letter.id == place:
-            return letter, replays, letterbox
-    raise NotDone(f"{place} is not in {topics.DEAD_LETTERS} (any more).")
+            return letter, replays
+    raise NothingSent(f"{place} is not in {topics.DEAD_LETTERS}.")

@@ -1,4 +1,4 @@
-"""The order database as pages read it: opened with the first question, asked by a few at a time."""
+"""The order database for the pages: opened by the first query, with a limit on queries at a time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,36 +11,36 @@ from saga_app.orderdb.database import Database, DatabaseWrong
 from saga_app.orderdb.queries import reading
 from saga_app.settings import Settings
 
-#: Questions at the same time, and seconds that one may take.
-AT_A_TIME: Final = 4
-WITHIN: Final = 10.0
-Answer = TypeVar("Answer")
+#: Queries at the same time, and seconds that a query may take.
+MOST_QUERIES: Final = 4
+QUERY_TIMEOUT: Final = 10.0
+Rows = TypeVar("Rows")
 
 
-class Book:
-    """Raises what `lists.reading` raises; the next question tries again."""
+class OrderDatabase:
+    """Reads only. If it cannot be opened, the query raises as `orders.reading` does, and the next one tries again."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._room = asyncio.Semaphore(AT_A_TIME)
+        self._slots = asyncio.Semaphore(MOST_QUERIES)
         self._opening = asyncio.Lock()
         self._stack = AsyncExitStack()
         self._database: Database | None = None
 
-    async def ask(self, question: Callable[[AsyncConnection], Awaitable[Answer]]) -> Answer:
-        """One question in a transaction that can change nothing; `DatabaseWrong` if it takes too long."""
+    async def query(self, run: Callable[[AsyncConnection], Awaitable[Rows]]) -> Rows:
+        """Runs a query in a transaction that can change nothing; `DatabaseWrong` if it takes too long."""
         try:
-            async with asyncio.timeout(WITHIN), self._room:
+            async with asyncio.timeout(QUERY_TIMEOUT), self._slots:
                 database = await self._open()
                 async with database.transaction() as connection:
-                    return await question(connection)
+                    return await run(connection)
         except TimeoutError:
             raise DatabaseWrong(
-                f"it has not answered within {WITHIN:.0f} s; ask for less, or look at its server"
+                f"it has not answered within {QUERY_TIMEOUT:.0f} s; ask for less, or look at its server"
             ) from None
 
     async def close(self) -> None:
-        """Gives up the connections."""
+        """Closes the connections."""
         await self._stack.aclose()
         self._database = None
 

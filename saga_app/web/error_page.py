@@ -1,4 +1,4 @@
-"""The page that says what is wrong, where, and what to do next."""
+"""The page about an error: the error, its place, and the next step."""
 
 import logging
 from typing import Final
@@ -8,23 +8,23 @@ from confluent_kafka import KafkaException
 
 from saga_app.core.errors import Rejected
 from saga_app.dead_letters.replay import NotReplayable
-from saga_app.kafka.sender import Unsure
+from saga_app.kafka.sender import DeliveryUnknown
 from saga_app.kafka.topic_admin import BrokerUnreachable, TopicsWrong
 from saga_app.orderdb.database import DatabaseEmpty, DatabaseWrong, in_words, is_down
-from saga_app.web.actions import NotDone
-from saga_app.web.views import View, Wrong
+from saga_app.web.actions import NothingSent
+from saga_app.web.views import InvalidAddress, View
 
 _LOG: Final = logging.getLogger(__name__)
 _EMPTY: Final = "`saga orderdb run` copies the orders into the database; `scripts/run` starts it too."
-#: What was raised, the status of the answer, its title, and what to do.
-_TOLD: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], int, str, str], ...]] = (
-    (Wrong, 400, "That cannot be asked", ""),
+#: Errors, with the status of the response, its title, and the next step.
+_PAGES: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], int, str, str], ...]] = (
+    (InvalidAddress, 400, "That cannot be asked", ""),
     (Rejected, 400, "That cannot be sent", ""),
-    ((NotDone, NotReplayable), 409, "Nothing was sent", ""),
+    ((NothingSent, NotReplayable), 409, "Nothing was sent", ""),
     (DatabaseEmpty, 503, "There are no orders to show yet", _EMPTY),
     (DatabaseWrong, 503, "The order database cannot be used", ""),
     (
-        (BrokerUnreachable, KafkaException, TimeoutError, TopicsWrong, Unsure),
+        (BrokerUnreachable, KafkaException, TimeoutError, TopicsWrong, DeliveryUnknown),
         503,
         "Kafka does not answer as it should",
         "`saga doctor` looks at everything.",
@@ -32,11 +32,11 @@ _TOLD: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], int, str
 )
 
 
-def trouble(error: Exception) -> View:
-    """The page about what was raised; what nobody foresaw goes to the log."""
+def error_view(error: Exception) -> View:
+    """The page about an error; an unexpected error also goes to the log."""
     if isinstance(error, web.HTTPException):
         return _view(error.status, error.reason, error.text or "", "")
-    for kinds, status, title, todo in _TOLD:
+    for kinds, status, title, todo in _PAGES:
         if isinstance(error, kinds):
             return _view(status, title, str(error), todo)
     if is_down(error):
@@ -47,4 +47,4 @@ def trouble(error: Exception) -> View:
 
 
 def _view(status: int, title: str, what: str, todo: str) -> View:
-    return View("trouble.html", {"title": title, "what": what, "todo": todo}, status)
+    return View("error.html", {"title": title, "what": what, "todo": todo}, status)

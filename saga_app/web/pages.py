@@ -1,4 +1,4 @@
-"""Answers requests: looks up what a page shows, renders it, and tells plainly what cannot be told."""
+"""Answers requests: reads the data of a page and renders it, runs actions, streams the live parts."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -6,96 +6,98 @@ from typing import Any, Final, TypeVar
 
 from aiohttp import web
 
-from saga_app.kafka.reachable import reach
+from saga_app import urls
+from saga_app.kafka.reachable import require_broker
+from saga_app.orderdb.queries import reading
 from saga_app.settings import Settings
 from saga_app.web import actions, render, topology, views
-from saga_app.web.access import Guard
-from saga_app.web.database import Book
-from saga_app.web.error_page import trouble
-from saga_app.web.sse import Live
+from saga_app.web.access import AccessRules
+from saga_app.web.database import OrderDatabase
+from saga_app.web.error_page import error_view
+from saga_app.web.sse import LiveStreams
 from saga_app.web.views import View
 
-#: Bytes of a form, and threads that ask Kafka at the same time.
-MOST_FORM: Final = 16 * 1024
-AT_A_TIME: Final = 2
-#: The live part of a page, by the page's path.
-_LIVE: Final = {"/": "_overview.html", "/orders/{name}/": "_order.html"}
+#: Bytes of a form, and requests to Kafka at the same time.
+MOST_FORM_BYTES: Final = 16 * 1024
+MOST_KAFKA_REQUESTS: Final = 2
+#: By page, the template of its live part.
+_LIVE_PARTS: Final = {urls.OVERVIEW: "_overview.html", urls.ORDER: "_order.html"}
 Result = TypeVar("Result")
 
 
 class Pages:
     """All pages of one worker."""
 
-    def __init__(self, settings: Settings, guard: Guard, stops: Callable[[], bool]) -> None:
+    def __init__(self, settings: Settings, rules: AccessRules, stops: Callable[[], bool]) -> None:
         self.settings = settings
-        self.guard = guard
-        self.book = Book(settings)
-        self.live = Live(stops)
-        self._threads = asyncio.Semaphore(AT_A_TIME)
+        self.rules = rules
+        self.database = OrderDatabase(settings)
+        self.live = LiveStreams(stops)
+        self._threads = asyncio.Semaphore(MOST_KAFKA_REQUESTS)
         self._do: Mapping[str, Callable[[str, Mapping[str, str]], Awaitable[View | None]]] = {
-            "cancel": self._cancel,
-            "nudge": self._nudge,
-            "replay": self._replay,
-            "dry-run": self._dry_run,
+            urls.CANCEL: self._cancel,
+            urls.NUDGE: self._nudge,
+            urls.REPLAY: self._replay,
+            urls.DRY_RUN: self._dry_run,
         }
 
-    async def answer(self, request: web.Request) -> web.StreamResponse:
-        """The page, the stream, or what has become of an action."""
+    async def respond(self, request: web.Request) -> web.StreamResponse:
+        """The page, the stream, or the result of an action."""
         resource = request.match_info.route.resource
         path = "" if resource is None else resource.canonical
         try:
-            if path.startswith("/live/"):
-                return await self._stream(request, path.removeprefix("/live"))
+            if path.startswith(urls.LIVE):
+                return await self._stream(request, path.removeprefix(urls.LIVE))
             if request.method == "POST":
                 return await self._act(request)
             return self._page(await self._view(path, request.match_info, request.query))
         except (web.HTTPRedirection, ConnectionError):
             raise
         except Exception as error:
-            return self._page(trouble(error))
+            return self._page(error_view(error))
 
     async def close(self) -> None:
-        """Gives up the database's connections."""
-        await self.book.close()
+        """Closes the connections of the database."""
+        await self.database.close()
 
     async def _view(self, path: str, match: Mapping[str, str], query: Mapping[str, str]) -> View:
-        if path == "/topology/":
+        if path == urls.TOPOLOGY:
             return await self._topology()
-        if path.startswith("/records/"):
+        if path == urls.RECORD:
             return await self._record(match)
         view = views.VIEWS[path]
-        return await self.book.ask(lambda each: view(each, match.get("name", ""), query))
+        return await self.database.query(lambda each: view(each, match.get("name", ""), query))
 
     async def _stream(self, request: web.Request, path: str) -> web.StreamResponse:
-        async def look() -> str:
+        async def render_part() -> str:
             try:
                 view = await self._view(path, request.match_info, {})
             except Exception as error:
-                return render.page("_trouble.html", **trouble(error).values)
-            return render.page(_LIVE[path] if view.status == 200 else "_nothing.html", **view.values)
+                return render.page("_error.html", **error_view(error).values)
+            return render.page(_LIVE_PARTS[path] if view.status == 200 else "_nothing.html", **view.values)
 
-        return await self.live.stream(request, request.path, look)
+        return await self.live.stream(request, request.path, render_part)
 
     async def _act(self, request: web.Request) -> web.StreamResponse:
-        if request.content_length is None or request.content_length > MOST_FORM:
-            raise web.HTTPRequestEntityTooLarge(MOST_FORM, request.content_length or 0)
+        if request.content_length is None or request.content_length > MOST_FORM_BYTES:
+            raise web.HTTPRequestEntityTooLarge(MOST_FORM_BYTES, request.content_length or 0)
         form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
-        self.guard.check_change(request, form.get("token", ""))
+        self.rules.check_change(request, form.get("token", ""))
         back, _, action = request.path.rpartition("/")
         view = await self._do[action](request.match_info["name"], form)
         if view is not None:
             return self._page(view)
-        # Who reloads the page that follows does not do it once more.
+        # The page that follows is a GET: reloading it does not repeat the action.
         raise web.HTTPSeeOther(f"{back}/?done={action}")
 
     async def _cancel(self, name: str, form: Mapping[str, str]) -> None:
         await self._kafka(actions.cancel, self.settings, name, form.get("note", ""))
 
     async def _nudge(self, name: str, form: Mapping[str, str]) -> None:
-        view = await self._view("/orders/{name}/", {"name": name}, {})
+        view = await self._view(urls.ORDER, {"name": name}, {})
         order = view.values["found"].order if view.status == 200 else None
         if order is None:
-            raise actions.NotDone("This order is not in the order database.")
+            raise actions.NothingSent("This order is not in the order database.")
         await self._kafka(actions.nudge, self.settings, name, (order["partition"], order["placed_offset"]))
 
     async def _replay(self, name: str, form: Mapping[str, str]) -> None:
@@ -103,29 +105,29 @@ class Pages:
 
     async def _dry_run(self, name: str, form: Mapping[str, str]) -> View:
         plan = await self._kafka(actions.dry_run, self.settings, views.place(name))
-        view = await self._view("/dead-letters/{name}/", {"name": name}, {})
+        view = await self._view(urls.DEAD_LETTER, {"name": name}, {})
         return view._replace(values={**view.values, "plan": plan})
 
     async def _topology(self) -> View:
         copied: Any = {}
         unknown = ""
         try:
-            copied = await self.book.ask(topology.progress)
+            copied = await self.database.query(reading.positions)
         except Exception as error:
-            unknown = str(trouble(error).values["what"])
-        found = await self._kafka(topology.look, self.settings, copied)
+            unknown = str(error_view(error).values["what"])
+        found = await self._kafka(topology.read, self.settings, copied)
         return View("topology.html", {"found": found, "unknown": unknown, "app_id": self.settings.app_id})
 
     async def _record(self, match: Mapping[str, str]) -> View:
         place = views.place(f"{match['topic']}:{match['partition']}:{match['offset']}")
-        if not await self.book.ask(lambda each: topology.is_event(each, place)):
+        if not await self.database.query(lambda each: topology.is_event(each, place)):
             return View("no_record.html", {"id": str(place)}, 404)
         value = await self._kafka(actions.raw, self.settings, *place)
         return View("record.html", {"id": str(place), "value": value})
 
     async def _kafka(self, work: Callable[..., Result], *args: Any, **options: Any) -> Result:
         def run() -> Result:
-            reach(self.settings)
+            require_broker(self.settings)
             return work(*args, **options)
 
         async with self._threads:
@@ -133,7 +135,7 @@ class Pages:
 
     def _page(self, view: View) -> web.Response:
         text = render.page(
-            view.template, can_change=self.guard.can_change, wants_token=self.guard.wants_token, **view.values
+            view.template, can_change=self.rules.can_change, wants_token=self.rules.wants_token, **view.values
         )
         headers = {"Cache-Control": "no-store"}
         return web.Response(text=text, status=view.status, content_type="text/html", headers=headers)

@@ -1,13 +1,12 @@
-"""Templates and what they can say. Everything from records is escaped; nothing is marked as safe."""
+"""Templates and their filters. Every text from a record is escaped; no text is marked as safe."""
 
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
-from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import saga_app
+from saga_app import urls
 from saga_app.core import labels
 from saga_app.dead_letters import pretty
 from saga_app.dead_letters.letter import text
@@ -25,19 +24,14 @@ def _number(value: int | Decimal) -> str:
 
 
 def _seconds(milliseconds: float) -> str:
-    """A class of durations, see `recent.CLASSES`."""
+    """The bound of a class of durations, see `recent.CLASSES`."""
     if milliseconds == float("inf"):
         return f"more than {CLASSES[-1] / 1000:g} s"
     return f"at most {milliseconds / 1000:g} s"
 
 
-def _segment(value: object) -> str:
-    """A text as one segment of a path."""
-    return quote(str(value), safe="")
-
-
 def _ago(milliseconds: int) -> str:
-    """Roughly how long ago."""
+    """The time since then, roughly."""
     seconds = max(0, now() - milliseconds) // 1000
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= 2 * size:
@@ -59,17 +53,15 @@ ENVIRONMENT.filters.update(
     number=_number,
     printable=printable,
     seconds=_seconds,
-    segment=_segment,
+    segment=urls.segment,
     shape=labels.SHAPES.__getitem__,
     lines=pretty.lines,
     text=text,
     why=labels.why,
 )
-ENVIRONMENT.globals.update(version=saga_app.__version__)
+ENVIRONMENT.globals.update(version=saga_app.__version__, urls=urls)
 
 
 def page(template: str, **context: Any) -> str:
-    """A template with its values."""
-    return ENVIRONMENT.get_template(template).render(
-        now=now(), today=datetime.now(UTC).date().isoformat(), **context
-    )
+    """A template, filled with its values."""
+    return ENVIRONMENT.get_template(template).render(now=now(), today=written(now())[:10], **context)

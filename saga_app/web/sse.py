@@ -1,4 +1,4 @@
-"""Live pages: a part of a page, sent again by server-sent events whenever it has changed."""
+"""Live pages: the server sends a part of a page again, as a server-sent event, when it has changed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,100 +7,100 @@ from typing import Final
 
 from aiohttp import web
 
-#: Streams at the same time; more are asked to come back later.
-MOST: Final = 32
-#: Seconds from one look to the next, and until a word is said though nothing has changed.
-LOOK_EVERY: Final = 1.0
-STILL_HERE: Final = 15.0
-#: Seconds within which a stream notices that the worker stops or the reader has gone.
-NOTICE: Final = 0.25
-#: Seconds for which a reader may take nothing (its machine sleeps, say) before the stream ends.
-TAKES: Final = 5.0
-#: A look that took long is good for so many times as long, so that looking never takes more than this part of the time.
-REST: Final = 5
+#: Streams at the same time; a further one gets a 503.
+MOST_STREAMS: Final = 32
+#: Seconds from one rendering to the next, and from one event to a comment that keeps the connection open.
+RENDER_EVERY: Final = 1.0
+KEEP_ALIVE: Final = 15.0
+#: Seconds in which a stream notices that the worker stops or the reader has gone.
+POLL_INTERVAL: Final = 0.25
+#: Seconds for which a reader may take nothing (its machine may sleep) before the stream ends.
+WRITE_TIMEOUT: Final = 5.0
+#: A rendering is used for so many times as long as it took: rendering takes at most this part of the time.
+REUSE_FACTOR: Final = 5
 
 
-class Shown:
-    """What the streams that show the same have looked up last, and how many they are."""
+class SharedPart:
+    """The last rendering of one live part, and the number of streams that show it."""
 
-    def __init__(self, look: Callable[[], Awaitable[str]]) -> None:
+    def __init__(self, render: Callable[[], Awaitable[str]]) -> None:
         self.readers = 0
-        self._look = look
-        self._looking = asyncio.Lock()
+        self._render = render
+        self._rendering = asyncio.Lock()
         self._text = ""
         self._fresh_until = 0.0
 
     async def text(self) -> str:
-        """What was seen just now, or a new look."""
-        async with self._looking:
+        """The last rendering if it is fresh, else a new one."""
+        async with self._rendering:
             if monotonic() >= self._fresh_until:
                 began = monotonic()
-                self._text = await self._look()
+                self._text = await self._render()
                 took = monotonic() - began
-                self._fresh_until = began + max(LOOK_EVERY * 0.9, took * REST)
+                self._fresh_until = began + max(RENDER_EVERY * 0.9, took * REUSE_FACTOR)
             return self._text
 
 
-class Live:
+class LiveStreams:
     """The open streams of one worker."""
 
     def __init__(self, stops: Callable[[], bool]) -> None:
         self._stops = stops
         self.open = 0
-        self.shown: dict[str, Shown] = {}
+        self.parts: dict[str, SharedPart] = {}
 
     async def stream(
-        self, request: web.Request, what: str, look: Callable[[], Awaitable[str]]
+        self, request: web.Request, path: str, render: Callable[[], Awaitable[str]]
     ) -> web.StreamResponse:
-        """Sends what `look` gives, until the reader goes or the worker stops."""
-        if self.open >= MOST or self._stops():
+        """Sends the part at this path until the reader goes or the worker stops."""
+        if self.open >= MOST_STREAMS or self._stops():
             return web.Response(status=503, headers={"Retry-After": "10"}, text="too many live pages\n")
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-store"}
         )
-        shown = self.shown.setdefault(what, Shown(look))
+        part = self.parts.setdefault(path, SharedPart(render))
         self.open += 1
-        shown.readers += 1
+        part.readers += 1
         try:
             await response.prepare(request)
-            await _taken(response.write(b"retry: 2000\n\n"))
-            await self._send(request, response, shown)
-            await _taken(response.write_eof())
+            await _in_time(response.write(b"retry: 2000\n\n"))
+            await self._send(request, response, part)
+            await _in_time(response.write_eof())
         except ConnectionError:
             pass
         except TimeoutError:
-            # What it has not taken would be waited for when the worker ends.
+            # aiohttp would wait for the unsent bytes when the worker ends.
             if request.transport is not None:
                 request.transport.abort()
         finally:
             self.open -= 1
-            shown.readers -= 1
-            if not shown.readers:
-                del self.shown[what]
+            part.readers -= 1
+            if not part.readers:
+                del self.parts[path]
         return response
 
-    async def _send(self, request: web.Request, response: web.StreamResponse, shown: Shown) -> None:
+    async def _send(self, request: web.Request, response: web.StreamResponse, part: SharedPart) -> None:
         last, said = None, monotonic()
         while not self._ends(request):
-            text = await shown.text()
+            text = await part.text()
             if text != last:
-                await _taken(response.write(_event(text)))
+                await _in_time(response.write(_event(text)))
                 last, said = text, monotonic()
-            elif monotonic() - said > STILL_HERE:
-                await _taken(response.write(b": still here\n\n"))
+            elif monotonic() - said > KEEP_ALIVE:
+                await _in_time(response.write(b": still here\n\n"))
                 said = monotonic()
-            until = monotonic() + LOOK_EVERY
+            until = monotonic() + RENDER_EVERY
             while monotonic() < until and not self._ends(request):
-                await asyncio.sleep(NOTICE)
+                await asyncio.sleep(POLL_INTERVAL)
 
     def _ends(self, request: web.Request) -> bool:
-        """Whether the worker stops or the reader has gone."""
+        """True if the worker stops or the reader has gone."""
         return self._stops() or request.transport is None
 
 
-async def _taken(written: Awaitable[None]) -> None:
-    """`TimeoutError` if the reader takes nothing."""
-    async with asyncio.timeout(TAKES):
+async def _in_time(written: Awaitable[None]) -> None:
+    """Raises `TimeoutError` if the reader takes nothing."""
+    async with asyncio.timeout(WRITE_TIMEOUT):
         await written
 
 

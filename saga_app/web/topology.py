@@ -1,4 +1,4 @@
-"""What runs where: the topics with their lag, the workers of the group, and how old the order database is."""
+"""The workers of the group, the partitions of the inboxes with their lag, and the lag of the order database."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -10,16 +10,18 @@ from saga_app import topics
 from saga_app.dead_letters.format import LetterId
 from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin
-from saga_app.kafka.consumer_group import PATIENCE, Group
+from saga_app.kafka.consumer_group import TIMEOUT, ConsumerGroup
 from saga_app.kafka.messages import Place
 from saga_app.kafka.offsets import committed
-from saga_app.orderdb.queries import reading
 from saga_app.orderdb.schema import order_events
 from saga_app.settings import Settings
 
 
-class Inbox(NamedTuple):
-    """One partition of an inbox: its worker, records, those not taken yet, and those not copied; None: not known."""
+class InboxPartition(NamedTuple):
+    """One partition of an inbox: its worker, its records, and how many are not committed and not copied.
+
+    `behind` is None if the order database cannot be read.
+    """
 
     topic: str
     partition: int
@@ -30,35 +32,30 @@ class Inbox(NamedTuple):
 
 
 class Topology(NamedTuple):
-    """`members` and `hosts` of the workers' group, its `state` in Kafka's word, and every partition of every inbox."""
+    """Members, state (in Kafka's word) and machines of the workers' group, and every partition of every inbox."""
 
     members: int
     state: str
     hosts: list[str]
-    inboxes: list[Inbox]
-
-
-async def progress(connection: AsyncConnection) -> Mapping[Place, int]:
-    """How far each partition was copied."""
-    return await reading.positions(connection)
+    inboxes: list[InboxPartition]
 
 
 async def is_event(connection: AsyncConnection, at: LetterId) -> bool:
-    """Whether the order database knows a record at this place, so that it is certainly one of an order's."""
+    """True if the order database has a record of this place; so it is a record of an order."""
     place = tuple_(order_events.c.topic, order_events.c.partition, order_events.c.at_offset)
     asked = select(order_events.c.order_id).where(place == tuple_(*at))
     return (await connection.execute(asked)).first() is not None
 
 
-def look(settings: Settings, copied: Mapping[Place, int]) -> Topology:
-    """Asks Kafka; raises `KafkaException`. Blocking."""
-    members = Group(settings).members()
+def read(settings: Settings, copied: Mapping[Place, int]) -> Topology:
+    """Reads the topology from Kafka; raises `KafkaException`. Blocking."""
+    members = ConsumerGroup(settings).members()
     admin = Admin(settings)
     places = [(topic, each) for topic in topics.INBOXES for each in range(settings.partitions)]
-    taken = committed(admin, settings.app_id, places, PATIENCE)
+    taken = committed(admin, settings.app_id, places, TIMEOUT)
     first, ends = offsets.beginnings(admin, places), offsets.ends(admin, places)
     inboxes = [
-        Inbox(
+        InboxPartition(
             *place,
             members.owners.get(place),
             ends[place] - first[place],

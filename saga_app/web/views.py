@@ -1,14 +1,12 @@
-"""What each page shows: questions to the order database, and the template with its values."""
+"""The data of each page: queries of the order database, and the template with its values."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from saga_app.core.row_keys import balance_key, parts_of_balance
+from saga_app import urls
 from saga_app.core.rows import Status
-from saga_app.dead_letters.filters import moment
 from saga_app.dead_letters.format import LetterId
 from saga_app.orderdb import queries
 from saga_app.orderdb.present import reconciliation
@@ -18,29 +16,31 @@ from saga_app.orderdb.present.timeline import route, timeline
 from saga_app.orderdb.queries.order import find
 from saga_app.orderdb.queries.orders import Listed, OrderFilter
 from saga_app.orderdb.queries.recent import recent
-from saga_app.times import now
+from saga_app.times import moment, now
 
-#: Rows of a page.
-MOST: Final = 50
-#: Orders of the first page.
+#: Rows of a list.
+PAGE_SIZE: Final = 50
+#: Orders on the overview: the newest, and the late ones.
 NEWEST: Final = 20
-#: Late orders that it names.
 LATE: Final = 10
 Query = Mapping[str, str]
 
 
 class View(NamedTuple):
-    """A template and its values."""
+    """The template of a page, its values, and the status of the response."""
 
     template: str
     values: dict[str, Any]
     status: int = 200
 
 
-class Kind(NamedTuple):
-    """How a balance is asked for, added up and named; `at` is its field under `part`, `amount` what an order has."""
+class BalancePage(NamedTuple):
+    """The page of a kind of balance: its queries, its sum and its words.
 
-    asked: Any
+    `at` is the field of a balance that its heading shows behind `part`; `amount` is the field of an order's share.
+    """
+
+    queries: Any
     adds_up: Callable[..., reconciliation.Reconciliation]
     head: str
     part: str
@@ -50,7 +50,7 @@ class Kind(NamedTuple):
     amount: str
 
 
-_ARTICLE: Final = Kind(
+_ARTICLE: Final = BalancePage(
     queries.stock,
     reconciliation.of_stock,
     head="Article",
@@ -60,7 +60,7 @@ _ARTICLE: Final = Kind(
     column="Units",
     amount="quantity",
 )
-_ACCOUNT: Final = Kind(
+_ACCOUNT: Final = BalancePage(
     queries.accounts,
     reconciliation.of_account,
     head="Account of",
@@ -72,12 +72,12 @@ _ACCOUNT: Final = Kind(
 )
 
 
-class Wrong(Exception):
-    """The address asks for something that cannot be; the message says what and how it is written."""
+class InvalidAddress(Exception):
+    """A value in the address is invalid; the message names it and its right form."""
 
 
 async def overview(connection: AsyncConnection, name: str, query: Query) -> View:
-    """The first page: numbers, what became of the orders of the last minutes, late orders, the newest orders."""
+    """The first page: numbers, outcomes of the last minutes, late orders, the newest orders."""
     late = queries.orders.late(now())
     return View(
         "overview.html",
@@ -85,25 +85,25 @@ async def overview(connection: AsyncConnection, name: str, query: Query) -> View
             "counts": await _counts(connection, OrderFilter()),
             "recent": await recent(connection, now()),
             "late": sum((await queries.orders.counts(connection, late)).values()),
-            "late_orders": _said(await queries.orders.page(connection, late, LATE, oldest_first=True)),
-            "newest": _said(await queries.orders.page(connection, OrderFilter(), NEWEST)),
+            "late_orders": _with_short(await queries.orders.page(connection, late, LATE, oldest_first=True)),
+            "newest": _with_short(await queries.orders.page(connection, OrderFilter(), NEWEST)),
             "dead": sum((await queries.dead_letters.counts(connection)).values()),
         },
     )
 
 
 async def orders(connection: AsyncConnection, name: str, query: Query) -> View:
-    """Orders by state, time and text, newest first. `Wrong` if the address is."""
+    """Orders by state, time and text, newest first. Raises `InvalidAddress`."""
     choice, given = _choice(query), _given(query, "state", "q", "since", "late")
     try:
-        found = await queries.orders.page(connection, choice, MOST + 1, query.get("before") or None)
+        found = await queries.orders.page(connection, choice, PAGE_SIZE + 1, query.get("before") or None)
     except LookupError:
-        raise Wrong(f"There is no order {query['before']!r} to go on after.") from None
+        raise InvalidAddress(f"There is no order {query['before']!r} to go on after.") from None
     return View(
         "orders.html",
         {
-            "orders": _said(found[:MOST]),
-            "next": found[MOST - 1]["order_id"] if len(found) > MOST else None,
+            "orders": _with_short(found[:PAGE_SIZE]),
+            "next": found[PAGE_SIZE - 1]["order_id"] if len(found) > PAGE_SIZE else None,
             "counts": await _counts(connection, choice._replace(statuses=())),
             "given": given,
             "is_first": not query.get("before"),
@@ -132,36 +132,36 @@ async def order(connection: AsyncConnection, name: str, query: Query) -> View:
 
 
 async def stocks(connection: AsyncConnection, name: str, query: Query) -> View:
-    """How much there is of each article."""
-    found = await queries.stock.page(connection, MOST + 1, _after(query), query.get("q", ""))
+    """The stock of each article."""
+    found = await queries.stock.page(connection, PAGE_SIZE + 1, _after(query), query.get("q", ""))
     return _balances("stock.html", found, query)
 
 
 async def article(connection: AsyncConnection, name: str, query: Query) -> View:
-    """One article in all warehouses, and who has what of it."""
+    """One article in all warehouses, with the orders that hold some of it."""
     return await _one(connection, _ARTICLE, name)
 
 
-async def holders(connection: AsyncConnection, name: str, query: Query) -> View:
-    """How much each customer has."""
-    found = await queries.accounts.page(connection, MOST + 1, _after(query), query.get("q", ""))
+async def accounts(connection: AsyncConnection, name: str, query: Query) -> View:
+    """The accounts of each customer."""
+    found = await queries.accounts.page(connection, PAGE_SIZE + 1, _after(query), query.get("q", ""))
     return _balances("accounts.html", found, query)
 
 
 async def account(connection: AsyncConnection, name: str, query: Query) -> View:
-    """One customer's money, and the orders that took some."""
+    """The accounts of one customer, with the orders that they paid."""
     return await _one(connection, _ACCOUNT, name)
 
 
 async def dead_letters(connection: AsyncConnection, name: str, query: Query) -> View:
-    """What could not be applied, newest first. `Wrong` if the address is."""
+    """Dead letters, newest first. Raises `InvalidAddress`."""
     before = place(query["before"]) if query.get("before") else None
-    found = await queries.dead_letters.page(connection, MOST + 1, query.get("reason", ""), before)
+    found = await queries.dead_letters.page(connection, PAGE_SIZE + 1, query.get("reason", ""), before)
     return View(
         "dead_letters.html",
         {
-            "letters": found[:MOST],
-            "next": found[MOST - 1]["id"] if len(found) > MOST else None,
+            "letters": found[:PAGE_SIZE],
+            "next": found[PAGE_SIZE - 1]["id"] if len(found) > PAGE_SIZE else None,
             "counts": await queries.dead_letters.counts(connection),
             "given": _given(query, "reason"),
         },
@@ -169,7 +169,7 @@ async def dead_letters(connection: AsyncConnection, name: str, query: Query) -> 
 
 
 async def dead_letter(connection: AsyncConnection, name: str, query: Query) -> View:
-    """One of them, with its bytes; `name` is TOPIC:PARTITION:OFFSET."""
+    """One dead letter with its bytes; `name` is TOPIC:PARTITION:OFFSET."""
     found = await queries.dead_letters.one(connection, place(name))
     if found is None:
         return View("no_letter.html", {"id": name}, 404)
@@ -177,22 +177,24 @@ async def dead_letter(connection: AsyncConnection, name: str, query: Query) -> V
 
 
 def place(text: str) -> LetterId:
-    """The place of a record, written TOPIC:PARTITION:OFFSET; `Wrong` if it is not."""
+    """The place of a record, from TOPIC:PARTITION:OFFSET. Raises `InvalidAddress`."""
     found = LetterId.parse(text)
     if found is None:
-        raise Wrong(f"{text[:80]!r} is no place of a record; they are written TOPIC:PARTITION:OFFSET.")
+        raise InvalidAddress(
+            f"{text[:80]!r} is no place of a record; they are written TOPIC:PARTITION:OFFSET."
+        )
     return found
 
 
 def _choice(query: Query) -> OrderFilter:
-    """`Wrong` if it cannot be."""
+    """The filter in the address. Raises `InvalidAddress`."""
     state, since = query.get("state", "").upper(), query.get("since", "")
     if state and state not in set(Status):
-        raise Wrong(f"There is no state {state!r}; there are {', '.join(Status)}.")
+        raise InvalidAddress(f"There is no state {state!r}; there are {', '.join(Status)}.")
     try:
-        at = moment(since, datetime.now(UTC)) if since else None
+        at = moment(since, now()) if since else None
     except ValueError as error:
-        raise Wrong(str(error)) from None
+        raise InvalidAddress(str(error)) from None
     choice = OrderFilter((state,) if state else (), at, query.get("q", ""))
     if query.get("late"):
         late = queries.orders.late(now())
@@ -205,8 +207,8 @@ async def _counts(connection: AsyncConnection, choice: OrderFilter) -> dict[str,
     return {status.value: found.get(status, 0) for status in Status}
 
 
-def _said(orders: list[Listed]) -> list[Listed]:
-    """Each with a few words about where it is."""
+def _with_short(orders: list[Listed]) -> list[Listed]:
+    """Adds to each order a few words about where it is."""
     return [{**each, "short": in_short(OrderStatus.of_listed(each))} for each in orders]
 
 
@@ -216,45 +218,45 @@ def _given(query: Query, *names: str) -> dict[str, str]:
 
 def _after(query: Query) -> tuple[str, str] | None:
     text = query.get("after", "")
-    try:
-        return parts_of_balance(text) if text else None
-    except ValueError:
-        raise Wrong(f"{text!r} is no place in this list.") from None
+    first, colon, second = text.partition(":")
+    if text and not colon:
+        raise InvalidAddress(f"{text!r} is no place in this list.")
+    return (first, second) if text else None
 
 
 def _balances(template: str, found: list[Any], query: Query) -> View:
     return View(
         template,
         {
-            "rows": found[:MOST],
-            "next": balance_key(*found[MOST - 1][:2]) if len(found) > MOST else None,
+            "rows": found[:PAGE_SIZE],
+            "next": ":".join(found[PAGE_SIZE - 1][:2]) if len(found) > PAGE_SIZE else None,
             "given": _given(query, "q"),
         },
     )
 
 
-async def _one(connection: AsyncConnection, kind: Kind, name: str) -> View:
-    accounted = await kind.asked.accounted(connection, name)
+async def _one(connection: AsyncConnection, kind: BalancePage, name: str) -> View:
+    accounted = await kind.queries.accounted(connection, name)
     rows = [
         {
             "balance": balance,
             "sum": kind.adds_up(balance, accounted.get(balance[:2], {})),
-            "holders": await kind.asked.holders(connection, balance[:2], MOST),
+            "holders": await kind.queries.holders(connection, balance[:2], PAGE_SIZE),
         }
-        for balance in await kind.asked.one(connection, name)
+        for balance in await kind.queries.one(connection, name)
     ]
     return View("balance.html", {"name": name, "rows": rows, "kind": kind}, 200 if rows else 404)
 
 
-#: By the path, where `{name}` is the second argument.
+#: By page; `{name}` of the address is the second argument.
 VIEWS: Final[Mapping[str, Callable[[AsyncConnection, str, Query], Awaitable[View]]]] = {
-    "/": overview,
-    "/orders/": orders,
-    "/orders/{name}/": order,
-    "/stock/": stocks,
-    "/stock/{name}/": article,
-    "/accounts/": holders,
-    "/accounts/{name}/": account,
-    "/dead-letters/": dead_letters,
-    "/dead-letters/{name}/": dead_letter,
+    urls.OVERVIEW: overview,
+    urls.ORDERS: orders,
+    urls.ORDER: order,
+    urls.STOCK: stocks,
+    urls.ARTICLE: article,
+    urls.ACCOUNTS: accounts,
+    urls.ACCOUNT: account,
+    urls.DEAD_LETTERS: dead_letters,
+    urls.DEAD_LETTER: dead_letter,
 }

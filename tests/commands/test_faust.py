@@ -34,3 +34,9 @@ def test_wrong_input_has_the_same_line_and_exit_code(tmp_path: Path):
     assert done.stderr.splitlines() == [
         "saga: invalid: amount is required unless every line has a unit_price"
     ]
+
+
+def test_groups_have_their_commands_there_too(tmp_path: Path):
+    done = run(tmp_path, "orderdb", "run", "--help")
+    assert done.returncode == 0, done.stderr
+    assert "orderdb run [OPTIONS]" in done.stdout

@@ -1,8 +1,10 @@
-"""What `saga` refuses before anything is sent: one line on stderr, exit code 2."""
+"""`saga` refuses wrong input before it sends a record: one line on stderr, exit code 2."""
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -110,9 +112,17 @@ def test_a_broker_that_is_not_there_is_named_at_once(command: str):
     assert len(result.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("name", sorted(main.commands))
+def names(group: click.Group = main, before: str = "") -> Iterator[str]:
+    """Every command and group, as people type it."""
+    for name, command in sorted(group.commands.items()):
+        yield before + name
+        if isinstance(command, click.Group):
+            yield from names(command, f"{before}{name} ")
+
+
+@pytest.mark.parametrize("name", list(names()))
 def test_every_command_explains_itself_with_an_example(name: str):
-    result = CliRunner().invoke(main, [name, "--help"])
+    result = CliRunner().invoke(main, [*name.split(), "--help"])
     assert result.exit_code == 0
     assert f"  saga {name}" in result.stdout
 

@@ -11,10 +11,9 @@ from saga_app import topics
 from saga_app.commands import replay as command
 from saga_app.core.errors import Fault
 from saga_app.dead_letters import format as letter_format
-from saga_app.dead_letters import resend
 from saga_app.dead_letters.format import LetterId
 from saga_app.kafka.headers import SENT_ON
-from saga_app.kafka.sender import Sender, Unsure
+from saga_app.kafka.sender import DeliveryUnknown, Sender
 from tests.commands.dead_letter_topic import PARTITIONS, DeadLetterTopic, Saga
 from tests.support.corpus import CARD, GOOD, spelled
 
@@ -242,7 +241,7 @@ def test_filters_send_what_they_choose_and_go_on_behind_what_stays(
     saga: Saga, dead_letter_topic: DeadLetterTopic, monkeypatch: pytest.MonkeyPatch
 ):
     """In several parts."""
-    monkeypatch.setattr(resend, "AT_A_TIME", 7)
+    monkeypatch.setattr(command, "MOST_LETTERS", 7)
     wanted = [
         dead_letter_topic.put(GOOD_ORDER if each % 3 else BAD_ORDER, partition=each % 4) for each in range(30)
     ]
@@ -299,7 +298,7 @@ def test_if_one_id_is_wrong_nothing_is_sent(saga: Saga, dead_letter_topic: DeadL
     assert not replayed(dead_letter_topic, letter)
 
 
-class Cut(Exception):
+class CommandCutOff(Exception):
     """The command ends here."""
 
 
@@ -313,12 +312,12 @@ def test_a_crash_between_sending_and_recording_loses_nothing(
     def cut(self: Sender, records: Any) -> Any:
         records = list(records)
         if records[0].topic == topics.DEAD_LETTERS:
-            raise Cut
+            raise CommandCutOff
         return post(self, records)
 
     with monkeypatch.context() as patch:
         patch.setattr(Sender, "post", cut)
-        assert isinstance(saga("replay", str(letter)).exception, Cut)
+        assert isinstance(saga("replay", str(letter)).exception, CommandCutOff)
     assert len(replayed(dead_letter_topic, letter)) == 1
     assert saga("replay", "--all").exit_code == 0
     assert (len(replayed(dead_letter_topic, letter)), len(markers(dead_letter_topic, letter))) == (2, 1)
@@ -337,7 +336,7 @@ def test_when_the_broker_does_not_answer_it_says_what_that_means(
     def unsure(self: Sender, records: Any) -> Any:
         records = list(records)
         if records[0].topic == topic:
-            raise Unsure("no answer")
+            raise DeliveryUnknown("no answer")
         return post(self, records)
 
     monkeypatch.setattr(Sender, "post", unsure)

@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from saga_app.dead_letters.filters import LetterFilter, moment, names
+from saga_app.dead_letters.filters import LetterFilter, names
 from saga_app.dead_letters.format import LetterId
 from saga_app.dead_letters.letter import Letter
-from saga_app.times import written
+from saga_app.times import moment, written
 
-NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
+NOW = int(datetime(2026, 1, 31, 12, 0, tzinfo=UTC).timestamp() * 1000)
 
 
 @pytest.mark.parametrize(

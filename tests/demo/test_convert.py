@@ -1,4 +1,4 @@
-"""What becomes of the rows of the Online Retail table."""
+"""The conversion of rows of the Online Retail table to orders."""
 
 import csv
 import io

@@ -69,6 +69,7 @@ def interleaved(placed: Payloads, seed: int) -> dict[str, str]:
     return endings
 
 
+@pytest.mark.slow("every order of the file")
 def test_each_order_of_the_file_is_valid_and_its_amount_is_the_sum_of_its_lines() -> None:
     ids = set()
     for placed in retail.orders():
@@ -90,6 +91,7 @@ def test_no_orders_are_no_orders_and_need_no_stock() -> None:
     assert retail.deliveries([]) == []
 
 
+@pytest.mark.slow("every order of the file")
 def test_beyond_its_end_the_file_repeats_with_other_ids() -> None:
     ids = [order["order_id"] for order in retail.orders(2 * ORDERS_IN_FILE + 1)]
     assert len(set(ids)) == len(ids) == 2 * ORDERS_IN_FILE + 1

@@ -1,7 +1,6 @@
 """The inbox buffer: batches of the present generation, in order, and how far each partition is durable."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -26,6 +25,12 @@ def close(buffer: InboxBuffer) -> None:
     buffer.close()
 
 
+def release(buffer: InboxBuffer, batches: Fetch) -> None:
+    """The agent has done with these."""
+    buffer._taken = list(batches)
+    buffer._release()
+
+
 def open_again(buffer: InboxBuffer, position: int, generation: int) -> None:
     """A later generation has partition 0 from this position on."""
     hold(buffer._assignment, generation)
@@ -41,48 +46,34 @@ def test_all_that_waits_is_taken_in_order() -> None:
         buffer = opened()
         for each in (some(0, 2), some(2, 1), some(3, 4)):
             buffer.deliver(each)
-        assert [each.start for each in await buffer.take()] == [0, 2, 3]
+        assert [each.start for each in await anext(buffer)] == [0, 2, 3]
 
     asyncio.run(story())
-
-
-class Fetches:
-    """An agent's stream."""
-
-    def __init__(self, *fetches: Fetch) -> None:
-        self.fetches = fetches
-
-    def noack(self) -> AsyncIterator[Fetch]:
-        return self._all()
-
-    async def _all(self) -> AsyncIterator[Fetch]:
-        for fetch in self.fetches:
-            await asyncio.sleep(0)
-            yield fetch
 
 
 def test_a_round_takes_all_that_one_fetch_brought() -> None:
     async def story() -> None:
         buffer = opened(p0=0, p1=0)
-        taking = asyncio.create_task(buffer.take())
+        taking = asyncio.create_task(anext(buffer))
         await asyncio.sleep(0)
-        await buffer.serve(Fetches([some(0, 2), some(0, 1, partition=1)]))
+        for each in (some(0, 2), some(0, 1, partition=1)):
+            buffer.deliver(each)
         assert [each.partition for each in await taking] == [0, 1]
 
     asyncio.run(story())
 
 
-def test_what_is_taken_at_once_leaves_something_for_the_time_that_the_reader_needs_to_come_back() -> None:
+def test_a_round_leaves_batches_for_the_time_that_the_reader_needs_to_come_back() -> None:
     async def story() -> None:
         buffer = opened()
         for start in range(0, 4 * MOST_RECORDS, MOST_RECORDS // 2):
             buffer.deliver(
                 some(start, 1)._replace(messages=[message(deposit(), start)] * (MOST_RECORDS // 2))
             )
-        taken = [[each.start for each in await buffer.take()] for _ in range(4)]
+        taken = [[each.start for each in await anext(buffer)] for _ in range(4)]
         half = MOST_RECORDS // 2
         assert taken == [[each * half, (each + 1) * half] for each in (0, 2, 4, 6)]
-        assert not buffer._arrived.is_set()
+        assert not buffer._waiting
 
     asyncio.run(story())
 
@@ -92,7 +83,7 @@ def test_large_records_are_taken_by_their_bytes() -> None:
         buffer = opened()
         for start in range(8):
             buffer.deliver(some(start, 1)._replace(size=MOST_BYTES // 2))
-        assert [len(await buffer.take()) for _ in range(4)] == [2, 2, 2, 2]
+        assert [len(await anext(buffer)) for _ in range(4)] == [2, 2, 2, 2]
 
     asyncio.run(story())
 
@@ -100,7 +91,7 @@ def test_large_records_are_taken_by_their_bytes() -> None:
 def test_taking_waits_for_the_first_batch() -> None:
     async def story() -> None:
         buffer = opened()
-        taking = asyncio.create_task(buffer.take())
+        taking = asyncio.create_task(anext(buffer))
         await asyncio.sleep(0)
         assert not taking.done()
         buffer.deliver(some(0, 1))
@@ -115,12 +106,12 @@ def test_a_batch_of_another_generation_is_dropped(generation: int) -> None:
         buffer = opened(generation=1)
         buffer.deliver(some(0, 2, generation))
         buffer.deliver(some(0, 1, 1))
-        assert [each.generation for each in await buffer.take()] == [1]
+        assert [each.generation for each in await anext(buffer)] == [1]
 
     asyncio.run(story())
 
 
-def test_what_waits_at_a_rebalance_is_dropped() -> None:
+def test_batches_that_wait_at_a_rebalance_are_dropped() -> None:
     async def story() -> None:
         buffer = opened()
         buffer.deliver(some(0, 2))
@@ -128,7 +119,7 @@ def test_what_waits_at_a_rebalance_is_dropped() -> None:
         open_again(buffer, 5, 2)
         buffer.deliver(some(0, 2))
         buffer.deliver(some(5, 1, 2))
-        assert [each.start for each in await buffer.take()] == [5]
+        assert [each.start for each in await anext(buffer)] == [5]
 
     asyncio.run(story())
 
@@ -140,7 +131,7 @@ def test_only_the_present_generation_is_current() -> None:
     assert not buffer.is_current(3)
 
 
-def test_done_moves_exactly_what_may_be_committed() -> None:
+def test_done_moves_exactly_the_offset_that_may_be_committed() -> None:
     buffer = opened(p0=0, p1=7)
     buffer.done(0, 0, 3, 1)
     assert buffer.durable == {0: 3, 1: 7}
@@ -176,11 +167,16 @@ def test_a_round_of_an_earlier_generation_moves_nothing() -> None:
 def test_nothing_is_taken_where_partitions_are_given_up_just_after_a_batch_arrived() -> None:
     async def story() -> None:
         buffer = opened()
-        taking = asyncio.create_task(buffer.take())
+        taking = asyncio.create_task(anext(buffer))
         await asyncio.sleep(0)
         buffer.deliver(some(0, 1))
         close(buffer)
-        assert await taking == []
+        await buffer.closed()
+        await asyncio.sleep(0)
+        assert not taking.done()
+        open_again(buffer, 5, 2)
+        buffer.deliver(some(5, 1, 2))
+        assert [each.start for each in await taking] == [5]
 
     asyncio.run(story())
 
@@ -189,14 +185,43 @@ def test_closed_waits_for_the_round_that_runs() -> None:
     async def story() -> None:
         buffer = opened()
         buffer.deliver(some(0, 1))
-        await buffer.take()
+        await anext(buffer)
         close(buffer)
         closing = asyncio.create_task(buffer.closed())
         await asyncio.sleep(0)
         assert not closing.done()
-        taking = asyncio.create_task(buffer.take())
+        taking = asyncio.create_task(anext(buffer))
         await closing
         taking.cancel()
+
+    asyncio.run(story())
+
+
+def test_an_agent_that_is_stopped_in_a_round_has_nothing_in_hand() -> None:
+    async def story() -> None:
+        buffer = opened()
+        buffer.deliver(some(0, 1))
+        await anext(buffer)
+        buffer.rest()
+        await buffer.closed()
+
+    asyncio.run(story())
+
+
+def test_an_agent_that_asks_for_more_is_done_with_its_batches() -> None:
+    async def story() -> None:
+        settled: list[tuple[Fetch, float]] = []
+        buffer = InboxBuffer(
+            "payment_events", holding(1), lambda batches, seconds: settled.append((batches, seconds))
+        )
+        buffer.open({0: 0})
+        fetches = [some(0, 2)], [some(2, 3)]
+        for fetch in fetches:
+            buffer.fetched(fetch)
+            buffer.deliver(fetch[0])
+            assert await anext(buffer) == fetch
+        assert [batches for batches, _ in settled] == [fetches[0]] and settled[0][1] >= 0
+        assert buffer.waiting == 3
 
     asyncio.run(story())
 
@@ -211,9 +236,9 @@ def test_the_reader_waits_while_too_much_is_not_durable(most: int, size: int) ->
     assert buffer.has_room()
     buffer.fetched([one])
     assert (buffer.has_room(), buffer.waiting) == (False, most)
-    buffer.released([one] * (most // 4))
+    release(buffer, [one] * (most // 4))
     assert not buffer.has_room(), "the reader would throw away again what it fetches ahead"
-    buffer.released([one])
+    release(buffer, [one])
     assert buffer.has_room()
     buffer.fetched([one] * most)
     assert not buffer.has_room()

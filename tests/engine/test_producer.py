@@ -13,20 +13,22 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from faust.transport.drivers.aiokafka import Producer as StockProducer
 from faust.types import TP
 from faust.types.tuples import FutureMessage, PendingMessage
 
+from agents import payment
 from saga_app import topics
 from saga_app.core.errors import RowsMissing
 from saga_app.engine import producer as module
 from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.lease import Lease
+from saga_app.engine.ports import Batches
 from saga_app.engine.producer import DeliveryFailed, KafkaLog
-from saga_app.kafka.messages import Batch, Outgoing
+from saga_app.kafka.messages import Batch, Fetch, Outgoing
 from saga_app.local.broker import Broker
 from tests.engine.faust.parts import (
     NO_BROKER,
@@ -210,7 +212,7 @@ async def test_an_append_fails_within_its_time_where_there_is_no_broker() -> Non
     log.close()
 
 
-class Failed:
+class FailedSend:
     """A channel and a future as Faust's producer knows them, for a record that was not taken."""
 
     def __init__(self, app: Any, topic: str) -> None:
@@ -229,7 +231,7 @@ class Failed:
 async def test_stock_faust_commits_the_source_of_a_record_that_was_not_taken(tmp_path: Path) -> None:
     app, place = stock_app(tmp_path), TP("inbox", 0)
     consumer, commits = stock_consumer(app, place)
-    failed = Failed(app, "outbox")
+    failed = FailedSend(app, "outbox")
     failed.published()
     consumer.ack(message(place, 7))
     await consumer.commit()
@@ -274,7 +276,7 @@ async def test_a_round_that_fails_ends_the_process_and_nothing_is_durable(
     engine.store_manager.folder.mkdir(parents=True)
 
     class Failing:
-        async def run(self, batches: list[Batch]) -> None:
+        def decide(self, batches: Fetch) -> NoReturn:
             raise error
 
     buffer = engine.buffers[topics.PAYMENT]
@@ -283,9 +285,23 @@ async def test_a_round_that_fails_ends_the_process_and_nothing_is_durable(
     buffer.deliver(Batch(0, 5, 6, GENERATION, []))
     engine.rounds = {topics.PAYMENT: Failing()}  # type: ignore[dict-item]
     with pytest.raises(Fatal) as ended:
-        await engine._work(topics.PAYMENT)
+        await engine._listen(topics.PAYMENT, payment.listen, buffer)
     assert ended.value.exit is code
     assert engine.durable[topics.PAYMENT, 0] == 5
+
+
+@in_a_loop
+async def test_an_agent_that_ends_ends_the_process(tmp_path: Path) -> None:
+    engine = our_app(tmp_path).engine
+    engine.rounds = {topics.PAYMENT: None}  # type: ignore[dict-item]
+
+    async def listen(inbox: Batches, rounds: object) -> None:
+        """An agent whose author left the loop."""
+
+    agent = engine.agent(topics.PAYMENT, listen)
+    with pytest.raises(AssertionError, match="has ended"):
+        await agent(engine.buffers[topics.PAYMENT])
+    assert agent.__doc__ == listen.__doc__, "`faust agents` shows it"
 
 
 @in_a_loop
@@ -319,7 +335,7 @@ async def test_stock_faust_acknowledges_the_record_whose_handler_failed(tmp_path
 
 
 def configured(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What librdkafka is told."""
+    """The settings that librdkafka gets."""
     found: dict[str, Any] = {}
 
     def producer(config: dict[str, Any]) -> Any:

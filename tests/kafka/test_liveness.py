@@ -1,4 +1,4 @@
-"""A consumer that hears nothing is asked whether it still has a broker (librdkafka#5301)."""
+"""A consumer that has lost its brokers for good is found (librdkafka#5301)."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from saga_app.kafka import liveness
 from saga_app.kafka.liveness import SILENT, Liveness
-from saga_app.kafka.retries import patiently
+from saga_app.kafka.retries import with_retries
 from saga_app.orderdb.copy.source import SourceConsumer
 from saga_app.settings import Settings
 
@@ -23,7 +23,7 @@ class Clock:
         return self.now
 
 
-class Asked:
+class FakeConsumer:
     """Stands for a consumer; counts how often it was asked for metadata."""
 
     def __init__(self, brokers: dict[int, object] | None) -> None:
@@ -48,7 +48,7 @@ def mine(clock: Clock) -> Liveness:
 
 
 def test_a_consumer_is_asked_only_after_it_was_silent_for_long(clock: Clock, mine: Liveness) -> None:
-    asked: Any = Asked(None)
+    asked: Any = FakeConsumer(None)
     clock.now += SILENT - 1
     assert not mine.is_cut_off(asked)
     mine.heard()
@@ -61,7 +61,7 @@ def test_a_consumer_is_asked_only_after_it_was_silent_for_long(clock: Clock, min
 def test_a_consumer_is_cut_off_if_no_broker_answers_or_none_is_known(
     clock: Clock, mine: Liveness, brokers: dict[int, object] | None, cut_off: bool
 ) -> None:
-    asked: Any = Asked(brokers)
+    asked: Any = FakeConsumer(brokers)
     clock.now += SILENT
     assert mine.is_cut_off(asked) is cut_off
     assert not mine.is_cut_off(asked)
@@ -97,4 +97,4 @@ def test_a_question_that_makes_its_own_client_needs_none_in_between() -> None:
             raise KafkaException(KafkaError(errors.pop()))
         return "answer"
 
-    assert patiently(None, ask, 10) == "answer"
+    assert with_retries(None, ask, 10) == "answer"

@@ -1,4 +1,4 @@
-"""What passes while a broker is lost is waited for; what does not pass is said at once."""
+"""A request is repeated after an error that passes by itself; any other error is raised at once."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -8,9 +8,9 @@ from confluent_kafka import KafkaError, KafkaException
 
 from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.reader import Reader
-from saga_app.kafka.retries import patiently
+from saga_app.kafka.retries import with_retries
 
-MOVING = (
+RETRIABLE = (
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.KAFKA_STORAGE_ERROR,
@@ -27,7 +27,7 @@ LOST = (
 )
 
 
-class Asked:
+class FlakyRequest:
     """Answers with these errors first; counts how often metadata was asked for in between."""
 
     def __init__(self, *errors: int) -> None:
@@ -44,24 +44,24 @@ class Asked:
         self.refreshed += 1
 
 
-@pytest.mark.parametrize("code", [*MOVING, KafkaError.NOT_COORDINATOR, KafkaError.UNKNOWN_TOPIC_OR_PART])
+@pytest.mark.parametrize("code", [*RETRIABLE, KafkaError.NOT_COORDINATOR, KafkaError.UNKNOWN_TOPIC_OR_PART])
 def test_kafka_is_asked_again_with_new_metadata_while_a_leader_or_coordinator_moves(code: int) -> None:
-    asked = Asked(code, code)
-    assert patiently(asked.admin, asked, 10) == "answer"
+    asked = FlakyRequest(code, code)
+    assert with_retries(asked.admin, asked, 10) == "answer"
     assert asked.refreshed == 2
 
 
 def test_patience_ends() -> None:
-    asked = Asked(KafkaError._TRANSPORT, KafkaError._TRANSPORT)
+    asked = FlakyRequest(KafkaError._TRANSPORT, KafkaError._TRANSPORT)
     with pytest.raises(KafkaException):
-        patiently(asked.admin, asked, -1)
+        with_retries(asked.admin, asked, -1)
 
 
 @pytest.mark.parametrize("code", [KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.OFFSET_OUT_OF_RANGE])
 def test_what_does_not_pass_is_not_asked_again(code: int) -> None:
-    asked = Asked(code)
+    asked = FlakyRequest(code)
     with pytest.raises(KafkaException):
-        patiently(asked.admin, asked, 10)
+        with_retries(asked.admin, asked, 10)
     assert asked.refreshed == 0
 
 
@@ -74,7 +74,7 @@ def check(code: int) -> None:
     reader._check(KafkaError(code), message, consumer)
 
 
-@pytest.mark.parametrize("code", MOVING)
+@pytest.mark.parametrize("code", RETRIABLE)
 def test_a_reader_waits_for_the_new_leader(code: int) -> None:
     check(code)
 

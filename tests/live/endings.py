@@ -7,7 +7,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from saga_app import topics
 from saga_app.kafka.liveness import Liveness
-from saga_app.kafka.retries import MOVING
+from saga_app.kafka.retries import RETRIABLE
 from tests.live.log import parsed
 
 
@@ -62,7 +62,7 @@ class Endings:
                 self._next[message.partition()] = message.offset() + 1
                 if message.value():
                     self._see(message)
-            elif error.code() not in MOVING and not error.retriable():
+            elif error.code() not in RETRIABLE and not error.retriable():
                 raise KafkaException(error)
         return len(self.ended)
 

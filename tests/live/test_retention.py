@@ -43,7 +43,8 @@ def test_closed_orders_are_evicted_and_nothing_brings_them_back(scene: Scene) ->
         lambda: f"retention has not started: {last_rows(scene, 'orders')}",
     )
     placed = scene.feed(orders(300, prefix="old"), until_ended=300)
-    assert len(old(last_rows(scene, "orders"))) == 300
+    # On a slow machine the first of them have a small row by now.
+    assert sum(key.startswith("old-") for key in last_rows(scene, "orders")) == 300
     # They fill the last segments of the old ones.
     placed += scene.feed(orders(600, prefix="new"), until_ended=600)
     worker.kill()

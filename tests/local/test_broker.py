@@ -1,4 +1,4 @@
-"""A real broker keeps its data and its port through whatever is done to it, and leaves nothing running."""
+"""A real broker keeps its data and its port through crashes and restarts, and leaves no process."""
 
 import json
 import os

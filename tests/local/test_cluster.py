@@ -1,4 +1,4 @@
-"""Three brokers find each other, keep their ports and their data, and leave nothing running."""
+"""Three brokers find each other, keep their ports and their data, and leave no process."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a local broker is told."""
+"""The properties of a local broker."""
 
 import socket
 from pathlib import Path

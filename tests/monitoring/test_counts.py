@@ -1,4 +1,4 @@
-"""What is counted of rounds, and how it is told."""
+"""Rounds are counted, and the counts become metrics."""
 
 from saga_app import topics
 from saga_app.core.records import Reason, StepName

@@ -1,4 +1,4 @@
-"""What is deployed to watch workers: alerts that promtool tries, and a board whose every metric there is."""
+"""The files in `deploy/`: promtool checks the alerts, and every metric of the board exists."""
 
 import json
 import re
@@ -21,7 +21,7 @@ FOREIGN = {"up", "process_cpu_seconds_total", "process_resident_memory_bytes"}
 
 
 def names() -> set[str]:
-    """What a query may ask for."""
+    """The metrics that a query may name."""
     found = set(FOREIGN)
     for family in metrics.families():
         suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}.get(family.type, [""])

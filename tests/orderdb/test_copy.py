@@ -129,6 +129,7 @@ def test_a_rebuild_while_another_process_copies_ends_with_the_same(filled: Setti
         running.close()
 
 
+@pytest.mark.slow("four more processes")
 def test_an_archive_is_emptied_only_by_force(filled: Settings, tmp_path: Path):
     """Rows of orders that ended long enough ago may be nowhere else."""
     copy(filled)

@@ -22,6 +22,7 @@ from tests.simulation import one_order
 from tests.simulation.services import DECIDERS
 from tests.support.examples import cancel, deadline, placed
 from tests.support.given import BEGINNING, CHECKOUT, Story, given
+from tests.support.quick import quick
 
 NOW = 1_700_000_100_000
 SECOND = 1_000
@@ -69,7 +70,7 @@ class Telling(one_order.Exploration):
 
     told: set[str]
 
-    def _check(self, state: one_order.State) -> None:
+    def _check(self, state: one_order.OrderState) -> None:
         super()._check(state)
         found = copied(pair for rows in state.rows for pair in rows)
         said = sentence(found).in_words(NOW)
@@ -87,7 +88,7 @@ class Telling(one_order.Exploration):
         else:
             self._waits_for_what_is_on_its_way(state, found)
 
-    def _waits_for_what_is_on_its_way(self, state: one_order.State, found: OrderStatus) -> None:
+    def _waits_for_what_is_on_its_way(self, state: one_order.OrderState, found: OrderStatus) -> None:
         waits = found.waits_for()
         assert waits is not None
         if state.budget.losses == self.budget.losses:
@@ -95,7 +96,10 @@ class Telling(one_order.Exploration):
             assert (f"{waits.service}_events", waits.request) in on_its_way
 
 
-@pytest.mark.parametrize("name", one_order.ORDERS)
+@pytest.mark.parametrize(
+    "name",
+    quick(one_order.ORDERS, "accepted", "over_limit", mark=pytest.mark.slow("every state of other orders")),
+)
 def test_in_every_state_the_sentence_names_what_is_on_its_way_or_what_was_undone(name: str):
     order = Telling(name, one_order.Budget())
     order.told = set()

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 
 
-class Pair(NamedTuple):
+class KeyAndCertificate(NamedTuple):
     """A certificate and its key, each a PEM file, and both in one as Kafka's keystores want them."""
 
     certificate: Path
@@ -27,14 +27,14 @@ class Authority:
         self._own = self._make(name, "-nodes", "-addext", "basicConstraints=critical,CA:TRUE")
         self.certificate = self._own.certificate
 
-    def sign(self, name: str, alternative: str = "IP:127.0.0.1", passphrase: str = "") -> Pair:
+    def sign(self, name: str, alternative: str = "IP:127.0.0.1", passphrase: str = "") -> KeyAndCertificate:
         """A certificate of this name for a server at the `alternative` names, or for a client."""
         signed_by = ("-CA", str(self._own.certificate), "-CAkey", str(self._own.key))
         encrypted = ("-passout", f"pass:{passphrase}") if passphrase else ("-nodes",)
         return self._make(name, *signed_by, *encrypted, "-addext", f"subjectAltName={alternative}")
 
-    def _make(self, name: str, *options: str) -> Pair:
-        made = Pair(*(self._folder / f"{name}.{kind}" for kind in ("crt", "key", "pem")))
+    def _make(self, name: str, *options: str) -> KeyAndCertificate:
+        made = KeyAndCertificate(*(self._folder / f"{name}.{kind}" for kind in ("crt", "key", "pem")))
         algorithm = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
         files = ("-out", str(made.certificate), "-keyout", str(made.key))
         of_whom = ("-subj", f"/CN={name}", "-days", "1")

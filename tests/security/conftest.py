@@ -31,7 +31,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
 
 @pytest.fixture(scope="module")
 def saga(tmp_path_factory: pytest.TempPathFactory) -> Saga:
-    """What it prints, and with which exit code it ends."""
+    """The output and the exit code of the command."""
     folder = tmp_path_factory.mktemp("saga")
 
     def run(*words: str, **settings: str) -> "subprocess.CompletedProcess[str]":

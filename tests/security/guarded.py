@@ -1,4 +1,4 @@
-"""A broker that demands who comes: SCRAM over TLS, or a certificate; each may do what an ACL allows and no more.
+"""A broker that authenticates every client, by SCRAM over TLS or by certificate, and allows what an ACL allows.
 
 The tests' own instruments use its third listener, in plaintext, as the superuser; no process under test is told of it.
 """
@@ -27,7 +27,7 @@ Saga = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 class Guarded:
-    """Its address for each way in, and its users."""
+    """The broker, its listeners and its users."""
 
     def __init__(self, folder: Path) -> None:
         self.authority = Authority(folder / "certificates")
@@ -40,21 +40,21 @@ class Guarded:
 
     @property
     def scram(self) -> str:
-        """Where users come with a password."""
+        """The listener for users with a password."""
         return f"{HOST}:{self._ports[0]}"
 
     @property
     def mutual(self) -> str:
-        """Where users come with a certificate."""
+        """The listener for users with a certificate."""
         return f"{HOST}:{self._ports[1]}"
 
     @property
     def open(self) -> str:
-        """Where the tests look in."""
+        """The open listener, for the tests alone."""
         return self.broker.address
 
     def password(self, user: str, password: str) -> None:
-        """Makes the user, or gives it another password."""
+        """Creates the user, or changes its password."""
         self.passwords[user] = password
         scram = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
         change = UserScramCredentialUpsertion(user, scram, password.encode())
@@ -64,14 +64,14 @@ class Guarded:
             changed.result()
 
     def grant(self, rows: Iterable[Row]) -> None:
-        """These ACLs for users with a password and for those with a certificate."""
+        """Grants these ACLs to the users with a password and to the users with a certificate."""
         bindings = [row.binding(f"User:{form}{row.user}") for row in rows for form in ("", "CN=")]
         admin = self.admin()
         for granted in admin.create_acls(bindings).values():
             granted.result()
 
     def with_password(self, user: str, password: str = "") -> dict[str, str]:
-        """The settings of a process that comes with its password, or with another one."""
+        """The settings of a process with its password, or with another one."""
         return {
             "SAGA_BROKER": self.scram,
             "SAGA_SECURITY": "sasl_ssl",
@@ -81,7 +81,7 @@ class Guarded:
         }
 
     def with_certificate(self, user: str) -> dict[str, str]:
-        """The settings of a process that comes with a certificate."""
+        """The settings of a process with a certificate."""
         pair = self.authority.sign(user)
         return {
             "SAGA_BROKER": self.mutual,
@@ -92,7 +92,7 @@ class Guarded:
         }
 
     def admin(self) -> AdminClient:
-        """As the superuser."""
+        """An admin client of the superuser."""
         return AdminClient({"bootstrap.servers": self.open, "log_level": 3})
 
     def _guard(self, settings: dict[str, str]) -> dict[str, str]:

@@ -15,12 +15,12 @@ from confluent_kafka import KafkaError, KafkaException
 import saga_app
 from saga_app.application import create_app
 from saga_app.engine.faust.credentials import tells_no_credentials
-from saga_app.kafka.broker_errors import Admin, Teller, refused
+from saga_app.kafka.broker_errors import Admin, RefusalLogger, refused
 from saga_app.settings import Settings
 from tests.security.authority import Authority
 
 ROOT = Path(saga_app.__file__).parent.parent
-#: Who may name a broker: the settings, the application to Faust, and the local broker to ask whether it is up.
+#: The only modules that name a broker: the settings, the application for Faust, and the local broker.
 NAMERS = {"saga_app/settings.py", "saga_app/engine/faust/app.py", "saga_app/local/broker.py"}
 USER = {"SAGA_SECURITY": "sasl_ssl", "SAGA_SASL_USERNAME": "ada", "SAGA_SASL_PASSWORD": "hunter2"}
 
@@ -63,7 +63,7 @@ def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path / "certificates")
 
 
-class Server:
+class HandshakeServer:
     """Ends each handshake that it gets, and remembers which were good."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
@@ -91,7 +91,7 @@ class Server:
 
 
 @pytest.fixture
-def server(authority: Authority, request: pytest.FixtureRequest) -> Iterator[Server]:
+def server(authority: Authority, request: pytest.FixtureRequest) -> Iterator[HandshakeServer]:
     own = authority.sign("broker")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(own.certificate, own.key)
@@ -99,7 +99,7 @@ def server(authority: Authority, request: pytest.FixtureRequest) -> Iterator[Ser
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         context.minimum_version = context.maximum_version = request.param
-    server = Server(context)
+    server = HandshakeServer(context)
     yield server
     server.close()
 
@@ -109,7 +109,7 @@ def server(authority: Authority, request: pytest.FixtureRequest) -> Iterator[Ser
     [(ssl.TLSVersion.TLSv1_3, True), (ssl.TLSVersion.TLSv1_2, True), (ssl.TLSVersion.TLSv1_1, False)],
     indirect=["server"],
 )
-def test_nothing_older_than_tls_1_2_is_spoken(server: Server, spoken: bool, authority: Authority):
+def test_nothing_older_than_tls_1_2_is_spoken(server: HandshakeServer, spoken: bool, authority: Authority):
     settings = Settings(broker=server.address, security_text="ssl", tls_ca=str(authority.certificate))
     with pytest.raises(KafkaException):
         Admin(settings).list_topics(timeout=1)
@@ -150,7 +150,7 @@ def test_a_refusal_names_the_setting_and_what_may_pass_is_none(code: int, said: 
 
 def test_a_client_that_goes_on_trying_says_so_now_and_then(caplog: pytest.LogCaptureFixture):
     times = iter((0.0, 1.0, 9.0, 10.0, 11.0))
-    tell = Teller(clock=lambda: next(times))
+    tell = RefusalLogger(clock=lambda: next(times))
     for _ in range(5):
         tell(KafkaError(KafkaError._AUTHENTICATION, "SASL authentication error"))
     assert [each.levelname for each in caplog.records] == ["ERROR", "ERROR"]

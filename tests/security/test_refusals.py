@@ -1,4 +1,4 @@
-"""Who may not come in is told why in one line, by the setting that is to blame, and nothing goes on in doubt."""
+"""A refused client gets one line that names the setting, and does not go on in doubt."""
 
 import secrets
 import subprocess
@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 
 from saga_app.engine.exits import Exit
-from tests.live.worker import Worker
+from tests.live.worker import WorkerProcess
 from tests.security import acls
-from tests.security.authority import Authority, Pair
+from tests.security.authority import Authority, KeyAndCertificate
 from tests.security.guarded import Guarded, Saga
 
 pytestmark = pytest.mark.slow("a broker with users, and thirty processes that it refuses")
-
 
 Ended = subprocess.CompletedProcess[str]
 #: Ways to be refused, and what the answer names.
@@ -32,7 +31,7 @@ WAYS = {
 }
 
 
-def wrong(guarded: Guarded, other: Pair) -> dict[str, dict[str, str]]:
+def wrong(guarded: Guarded, other: KeyAndCertificate) -> dict[str, dict[str, str]]:
     """The settings of each way; `other` is signed by an authority that the broker does not know."""
     user, certified = guarded.with_password("operator"), guarded.with_certificate("operator")
     elsewhere = guarded.scram.replace("127.0.0.1", "localhost")
@@ -84,8 +83,8 @@ COMMANDS = (
     "receive MUG:1",
     "policy payment --limit 10",
     "topics --create",
-    "orderdb",
-    "orderdb --once",
+    "orderdb run",
+    "orderdb run --once",
     "orderdb rebuild",
     "doctor",
 )
@@ -104,23 +103,23 @@ def test_every_command_tells_a_wrong_password_in_one_line(guarded: Guarded, saga
 
 
 @pytest.fixture
-def worker(guarded: Guarded, saga: Saga, tmp_path: Path) -> Iterator[Worker]:
+def worker(guarded: Guarded, saga: Saga, tmp_path: Path) -> Iterator[WorkerProcess]:
     """A worker that would be taken; its topics are there."""
     made = saga("topics", "--create", **guarded.with_password("operator"))
     assert made.returncode == 0, made.stderr
-    worker = Worker(guarded.open, tmp_path, **guarded.with_password("worker"))
+    worker = WorkerProcess(guarded.open, tmp_path, **guarded.with_password("worker"))
     yield worker
     worker.close()
 
 
-def test_a_worker_with_a_wrong_password_ends_with_a_code_of_its_own(worker: Worker):
+def test_a_worker_with_a_wrong_password_ends_with_a_code_of_its_own(worker: WorkerProcess):
     worker.environment["SAGA_SASL_PASSWORD"] = "wrong"
     assert worker.start().wait_for_end() == Exit.BROKER_REFUSED
     assert "SAGA_SASL_PASSWORD" in worker.last_words()
     assert "Traceback" not in worker.text()
 
 
-def test_a_worker_without_acls_says_that_they_are_missing(guarded: Guarded, worker: Worker):
+def test_a_worker_without_acls_says_that_they_are_missing(guarded: Guarded, worker: WorkerProcess):
     """Topics that it may not see are missing to it, and it may not make them."""
     guarded.password("stranger", secrets.token_hex(16))
     worker.environment.update(guarded.with_password("stranger"))
@@ -128,7 +127,7 @@ def test_a_worker_without_acls_says_that_they_are_missing(guarded: Guarded, work
     assert "lacks an ACL; docs/how-to/secure-kafka.md" in worker.last_words()
 
 
-def test_a_worker_that_may_not_join_its_group_says_so(guarded: Guarded, worker: Worker):
+def test_a_worker_that_may_not_join_its_group_says_so(guarded: Guarded, worker: WorkerProcess):
     guarded.password("loner", secrets.token_hex(16))
     rows = [each for each in acls.listed() if each.user == "worker" and each.name != "saga"]
     guarded.grant(each._replace(user="loner") for each in rows)
@@ -139,14 +138,14 @@ def test_a_worker_that_may_not_join_its_group_says_so(guarded: Guarded, worker: 
 
 @pytest.mark.usefixtures("worker")
 def test_a_user_that_may_only_sell_cannot_read_what_is_sold(guarded: Guarded, saga: Saga):
-    """What it may not see is not there for it."""
+    """A topic that a user may not see does not exist for that user."""
     done = saga("audit", **guarded.with_password("shop"))
     assert done.returncode == 1 and done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert "saga-accounts-changelog" in line and "missing" in line
 
 
-def test_a_worker_whose_password_is_changed_says_so(guarded: Guarded, worker: Worker):
+def test_a_worker_whose_password_is_changed_says_so(guarded: Guarded, worker: WorkerProcess):
     """It keeps its connections as long as the broker does; then it is refused, ends, and ends at once when started."""
     # An idle worker: what it had on its way while the broker is down would end it, for another reason.
     worker.environment["SAGA_ORDER_RETENTION"] = "0"

@@ -1,4 +1,4 @@
-"""A shop whose broker trusts nobody: every part comes with its own user, who may do what the page lists and no more."""
+"""The whole path of orders on a guarded broker: each part has its own user, with the ACLs of the page alone."""
 
 import json
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pytest
 from saga_app import topics
 from tests.live.orders import orders, supplies
 from tests.live.scene import Scene
-from tests.live.worker import Worker
+from tests.live.worker import WorkerProcess
 from tests.security.guarded import Guarded, Saga
 
 pytestmark = pytest.mark.slow("a broker with users, and every part of the shop on it")
@@ -30,14 +30,14 @@ def scene(guarded: Guarded, saga: Saga, tmp_path: Path) -> Iterator[Scene]:
 class Party:
     """Runs commands, each as the user that it is for, and keeps all that is said."""
 
-    def __init__(self, guarded: Guarded, saga: Saga, worker: Worker) -> None:
+    def __init__(self, guarded: Guarded, saga: Saga, worker: WorkerProcess) -> None:
         self.said: list[str] = []
         self._guarded = guarded
         self._saga = saga
         self._web = f"http://127.0.0.1:{worker.port}"
 
     def run(self, user: str, words: str) -> str:
-        """What it printed to its standard output; it went well."""
+        """The standard output of a command that must succeed."""
         settings = self._guarded.with_password(user) | {"SAGA_WEB_URL": self._web}
         done = self._saga(*words.split(), **settings)
         self.said.append(done.stdout + done.stderr)
@@ -46,24 +46,24 @@ class Party:
 
 
 @pytest.fixture
-def worker(guarded: Guarded, scene: Scene) -> Worker:
+def worker(guarded: Guarded, scene: Scene) -> WorkerProcess:
     """It comes with its password; the instruments' address is not known to it."""
     return scene.worker("w1", **guarded.with_password("worker"))
 
 
 @pytest.fixture
-def party(guarded: Guarded, saga: Saga, worker: Worker) -> Party:
+def party(guarded: Guarded, saga: Saga, worker: WorkerProcess) -> Party:
     return Party(guarded, saga, worker)
 
 
-def come_back_with_a_certificate(guarded: Guarded, worker: Worker) -> None:
+def come_back_with_a_certificate(guarded: Guarded, worker: WorkerProcess) -> None:
     worker.environment.update(guarded.with_certificate("worker"))
     for name in ("SAGA_SASL_USERNAME", "SAGA_SASL_PASSWORD"):
         del worker.environment[name]
     worker.start().ready()
 
 
-def come_back_with_a_login_that_is_the_password(guarded: Guarded, worker: Worker) -> None:
+def come_back_with_a_login_that_is_the_password(guarded: Guarded, worker: WorkerProcess) -> None:
     """The mechanism PLAIN sends it as it is, and at this level everything that is sent is logged."""
     plain = guarded.with_password("worker", guarded.plain_password) | {"SAGA_SASL_MECHANISM": "PLAIN"}
     worker.environment.update(plain)
@@ -92,7 +92,7 @@ def mend_a_dead_letter(scene: Scene, party: Party, folder: Path) -> None:
 
 
 def look_back(party: Party) -> None:
-    party.run("orderdb", "orderdb --once")
+    party.run("orderdb", "orderdb run --once")
     assert "by-hand" in party.run("orderdb", "orders --q by-hand")
     party.run("orderdb", "orders --lag")
     party.run("orderdb", "orderdb rebuild")
@@ -101,7 +101,7 @@ def look_back(party: Party) -> None:
 
 
 def test_every_part_works_with_its_own_acls_and_shows_no_password(
-    guarded: Guarded, scene: Scene, worker: Worker, party: Party, tmp_path: Path
+    guarded: Guarded, scene: Scene, worker: WorkerProcess, party: Party, tmp_path: Path
 ):
     worker.start().ready()
     sell(scene, party)

@@ -5,7 +5,8 @@ from typing import Final
 import agents
 from saga_app.core.decider import Decider
 
-DECIDERS: Final[dict[str, Decider]] = {agent.TOPIC: agent.DECIDER for agent in agents.ALL}
+AGENTS: Final = {agent.TOPIC: agent for agent in agents.ALL}
+DECIDERS: Final[dict[str, Decider]] = {topic: agent.DECIDER for topic, agent in AGENTS.items()}
 JOURNALS: Final = tuple(decider.journal for decider in DECIDERS.values())
 BALANCES: Final = tuple(decider.balances for decider in DECIDERS.values() if decider.balances is not None)
 TABLES: Final = (*JOURNALS, *BALANCES)

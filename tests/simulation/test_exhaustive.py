@@ -1,13 +1,11 @@
 """Everything in a small scope. `scripts/simulate --exhaustive` looks at longer histories than these."""
 
-from collections.abc import Iterable
-from typing import Any
-
 import pytest
 
 from tests.simulation.histories import Count, explore
 from tests.simulation.one_order import ORDERS, Budget, Exploration
 from tests.simulation.scopes import SCOPES
+from tests.support.quick import quick
 
 #: Records after the first, and of how many kinds; and how many states there must be at least.
 SCOPE = {
@@ -22,13 +20,10 @@ SCOPE = {
 }
 
 
-def quick(names: Iterable[str], one: str) -> list[Any]:
-    """All of them, of which one runs before each commit."""
-    more = pytest.mark.slow("seconds for every history")
-    return [name if name == one else pytest.param(name, marks=more) for name in names]
+MORE = pytest.mark.slow("seconds for every history")
 
 
-@pytest.mark.parametrize("name", quick(SCOPES, "shipping"))
+@pytest.mark.parametrize("name", quick(SCOPES, "shipping", mark=MORE))
 def test_no_short_history_breaks_wherever_its_workers_end(name: str) -> None:
     length, kinds, least = SCOPE[name]
     count = Count()
@@ -36,7 +31,7 @@ def test_no_short_history_breaks_wherever_its_workers_end(name: str) -> None:
     assert count.states >= least, str(count)
 
 
-@pytest.mark.parametrize("name", quick(ORDERS, "undeliverable"))
+@pytest.mark.parametrize("name", quick(ORDERS, "undeliverable", mark=MORE))
 def test_an_order_ends_in_whatever_sequence_its_records_come(name: str) -> None:
     order = Exploration(name, Budget())
     assert order.run() > 3_000

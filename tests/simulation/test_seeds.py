@@ -10,14 +10,14 @@ from tests.simulation import shrink
 from tests.simulation.__main__ import main
 from tests.simulation.choices import Choices, Draws, choices
 from tests.simulation.defects import of_rules
-from tests.simulation.seeds import Report, digest, run, run_seed
+from tests.simulation.seeds import SeedsReport, digest, run, run_seed
 from tests.support.profiles import EXPLORE
 
 #: Seeds in parts, so that a failure is found early; `scripts/simulate --seeds N` runs more.
 PART = 100
 PARTS = range(0, 800 * max(1, EXPLORE), PART)
 #: Seeds that `scripts/test` runs.
-QUICK = 300
+QUICK = 200
 MORE = pytest.mark.slow("more seeds")
 
 
@@ -25,14 +25,14 @@ MORE = pytest.mark.slow("more seeds")
     "first", [first if first < QUICK else pytest.param(first, marks=MORE) for first in PARTS]
 )
 def test_everything_holds_under_the_faults_that_a_seed_draws(first: int) -> None:
-    report = Report().run(range(first, first + PART))
+    report = SeedsReport().run(range(first, first + PART))
     broken = [f"{each.broken} (again, shrunk: scripts/simulate --seed {each.seed})" for each in report.broken]
     assert not broken, "\n".join(broken)
 
 
 def test_the_faults_bite() -> None:
     """A simulator in which nothing goes wrong proves nothing."""
-    counts = Report().run(range(200)).counts
+    counts = SeedsReport().run(range(200)).counts
     assert counts["without faults"] >= 20
     assert (
         counts["step kill"] and counts["step expired"] and counts["step lose"] and counts["step arrive late"]
@@ -58,8 +58,8 @@ def test_without_faults_nobody_ends_and_nothing_is_decided_twice() -> None:
 def test_a_seed_is_the_same_in_another_process_with_another_hash_seed() -> None:
     seeds = range(20, 26)
     code = (
-        "from tests.simulation.seeds import digest, run; from tests.simulation.choices import tape; "
-        f"print(*(digest(run(tape(seed))[0]) for seed in {seeds}))"
+        "from tests.simulation.seeds import digest, run; from tests.simulation.choices import choices; "
+        f"print(*(digest(run(choices(seed))[0]) for seed in {seeds}))"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "4711", "TZ": "Asia/Kathmandu"}
     told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True)
@@ -71,7 +71,7 @@ def test_a_number_that_is_used_up_draws_zero() -> None:
     assert [draws.below(10) for _ in range(4)] == [1, 2, 0, 0]
 
 
-def test_without_its_faults_and_errands_a_tape_still_runs() -> None:
+def test_choices_without_faults_and_errands_still_run() -> None:
     world, broken = run(Choices(0, (), ()))
     assert broken is None
     assert not world.fault_mix.faults

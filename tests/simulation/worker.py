@@ -1,8 +1,8 @@
 """One worker process: the engine's sequence of steps, without threads, over ports in memory.
 
-Assignment, inbox buffer, lease, timer, round, restore and partition states are the real ones. The engine's work between
-them is done here in the same sequence: the balances' ends first, then the journals'; repair; load the timer; begin;
-suspend; drain.
+Agents, assignment, inbox buffer, lease, timers, round, restore and partition states are the real ones. The work of the
+engine between them is done here in the same sequence: the balances' ends first, then the journals'; repair; load the
+timers; begin; suspend; drain.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,20 +16,21 @@ from saga_app.engine.assignment import Assignment
 from saga_app.engine.deadlines import DeadlineTimer
 from saga_app.engine.engine import LONGEST_DRAIN
 from saga_app.engine.inbox_buffer import InboxBuffer
-from saga_app.engine.lease import GivenUp, Lease
+from saga_app.engine.lease import Lease
 from saga_app.engine.partition_state import PartitionState
+from saga_app.engine.ports import Batches, GivenUp
 from saga_app.engine.retention import Ages, RetentionTimer
 from saga_app.engine.round import MOST_WRITTEN, Point, Round
-from saga_app.kafka.messages import Batch, Offsets, Outgoing, Place
+from saga_app.kafka.messages import Batch, Fetch, Offsets, Outgoing, Place
 from saga_app.settings import PROFILES
-from saga_app.wire import Kept
+from saga_app.wire import BoundedCache, Decoder
 from tests.simulation.choices import Draws
-from tests.simulation.group import Group
-from tests.simulation.job import Job, Step
+from tests.simulation.group import SimulatedGroup
+from tests.simulation.job import Job, StopPoint
 from tests.simulation.kafka import Kafka
 from tests.simulation.machine import Machine, WatchedStore
 from tests.simulation.restoring import restored
-from tests.simulation.services import DECIDERS, JOURNALS, changelog, tables_of
+from tests.simulation.services import AGENTS, DECIDERS, JOURNALS, changelog, tables_of
 from tests.simulation.violation import Violation, must
 from tests.support.memory import Steps, finish
 
@@ -44,16 +45,16 @@ UNDER_WAY: Final = "under way"
 
 
 class Around(Protocol):
-    """What a worker needs of the world."""
+    """The parts of the world that a worker needs."""
 
     kafka: Kafka
-    group: Group
+    group: SimulatedGroup
     now: int
     ages: Ages
     segment_width: int
 
 
-class Worker:
+class SimulatedWorker:
     """A member of the group, until it ends."""
 
     def __init__(self, world: Around, name: str, machine: Machine) -> None:
@@ -78,7 +79,8 @@ class Worker:
         self.states: dict[str, dict[int, PartitionState]] = {topic: {} for topic in DECIDERS}
         self.stores: dict[Place, WatchedStore] = {}
         self.clock = DeadlineTimer(self, lambda: self.world.now + machine.skew, tick=0)
-        self._written = Kept[Record](MOST_WRITTEN)
+        self._written = BoundedCache[Record](MOST_WRITTEN)
+        self._decoder = Decoder()
         self.rounds = {topic: self._round(topic) for topic in DECIDERS}
         kafka, ages, width = world.kafka, world.ages, world.segment_width
         self.retention_timer = RetentionTimer(
@@ -95,17 +97,17 @@ class Worker:
 
     @property
     def preparing(self) -> bool:
-        """Whether it restores its partitions."""
+        """True if it restores its partitions."""
         return self.assignment.preparing is not None
 
     @property
     def serves(self) -> bool:
-        """Whether it has partitions and reads."""
+        """True if it has partitions and reads."""
         return self.generation >= 0 and not self.draining and not self.preparing and bool(self._next)
 
     @property
     def settled(self) -> bool:
-        """Whether it is a member with nothing under way."""
+        """True if it is a member with nothing under way."""
         group = self.world.group
         stable = self.name in group.members and not group.rebalancing and self.generation == group.generation
         return stable and not self.draining and not self.preparing and set(self.jobs) == CLOCKS
@@ -132,7 +134,7 @@ class Worker:
             self._silent_too_long |= not self.lease.renew(self.generation, self.world.now / 1000)
 
     def membership(self) -> bool:
-        """What the consumer's thread does next; whether there was something to do."""
+        """The next step of the consumer's thread. True if there was something to do."""
         group = self.world.group
         if self.cut_off or group.loading:
             return False
@@ -203,12 +205,13 @@ class Worker:
         return True
 
     def begin_round(self, topic: str) -> bool:
-        """The agent takes what lies on its inbox buffer; whether it could."""
+        """The agent itself takes what lies on its inbox buffer, decides and forwards it; whether it could begin."""
         if topic in self.jobs or topic not in self._laid:
             return False
         self._laid.discard(topic)
-        batches = finish(self.buffers[topic].take())
-        self.jobs[topic] = Job(self.rounds[topic].run(batches))
+        self.jobs[topic] = Job(
+            AGENTS[topic].listen(_once(finish(anext(self.buffers[topic]))), self.rounds[topic])
+        )
         self.work(topic)
         return True
 
@@ -232,7 +235,7 @@ class Worker:
 
     @property
     def drains_too_long(self) -> bool:
-        """Whether the engine would end the process because its rounds do not end."""
+        """True if the engine would end the process because its rounds do not end."""
         return self.draining and self.world.now - self._drains_since > LONGEST_DRAIN * 1000
 
     def end(self) -> None:
@@ -299,7 +302,7 @@ class Worker:
         for each in partitions:
             self.clock.load(self.stores[JOURNALS[0], each])
             self.retention_timer.load(each, self.stores[JOURNALS[0], each])
-        await Step()
+        await StopPoint()
         self._begin(partitions, generation)
 
     def _begin(self, partitions: list[int], generation: int) -> None:
@@ -331,6 +334,7 @@ class Worker:
             publisher=self,
             states=self.states[topic],
             written=self._written,
+            decoder=self._decoder,
             passing=self._pass,
             **({"applied": self._applied} if topic == topics.CHECKOUT else {}),
         )
@@ -342,5 +346,10 @@ class Worker:
         self.clock.changed(partition, changes)
 
     def _is_replaced(self) -> bool:
-        """Whether the group has given this worker's partitions to a later generation."""
+        """True if the group has given this worker's partitions to a later generation."""
         return self.name not in self.world.group.members or self.world.group.generation > self.generation
+
+
+async def _once(batches: Fetch) -> Batches:
+    """An inbox that ends after this: where an agent waits for more, the simulator has nothing to step."""
+    yield batches

@@ -6,13 +6,13 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 
-class Answer(NamedTuple):
+class HttpResponse(NamedTuple):
     status: int
     headers: Mapping[str, str]
     text: str
 
 
-def ask(url: str, path: str, body: str | None = None, **headers: str) -> Answer:
+def ask(url: str, path: str, body: str | None = None, **headers: str) -> HttpResponse:
     """One request, with the headers as given (`_` is written as `-`)."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)
     given = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -21,7 +21,7 @@ def ask(url: str, path: str, body: str | None = None, **headers: str) -> Answer:
     connection.request("GET" if body is None else "POST", path, body, given)
     answer = connection.getresponse()
     try:
-        return Answer(answer.status, dict(answer.getheaders()), answer.read().decode())
+        return HttpResponse(answer.status, dict(answer.getheaders()), answer.read().decode())
     finally:
         connection.close()
 

@@ -21,7 +21,7 @@ def launched(playwright: Playwright) -> Browser:
     return playwright.chromium.launch(executable_path=found, args=arguments)
 
 
-class Watched:
+class WatchedPage:
     """A page whose requests and complaints are written down."""
 
     def __init__(self, browser: Browser, url: str, **options: Any) -> None:

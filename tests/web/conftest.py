@@ -7,21 +7,21 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from saga_app.times import now
-from tests.web.chromium import Watched, launched
-from tests.web.shop import Server, Shop, served
+from tests.web.chromium import WatchedPage, launched
+from tests.web.shop import FilledShop, PageServer, served
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FilledShop]:
     """Some of everything, placed in the last ten minutes."""
-    shop = Shop(f"sqlite:///{tmp_path_factory.mktemp('shop')}/orders.db", now() - 600_000)
+    shop = FilledShop(f"sqlite:///{tmp_path_factory.mktemp('shop')}/orders.db", now() - 600_000)
     shop.fill()
     yield shop
     shop.close()
 
 
 @pytest.fixture(scope="module")
-def server(shop: Shop) -> Iterator[Server]:
+def server(shop: FilledShop) -> Iterator[PageServer]:
     with served(shop.settings) as server:
         yield server
 
@@ -36,12 +36,12 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def open_page(chromium: Browser, server: Server) -> Iterator[Any]:
+def open_page(chromium: Browser, server: PageServer) -> Iterator[Any]:
     """Opens a page of the server; fails at the end where it asked for anything elsewhere or complained."""
-    watched: list[Watched] = []
+    watched: list[WatchedPage] = []
 
     def open_it(path: str, **options: Any) -> Any:
-        one = Watched(chromium, server.url, **options)
+        one = WatchedPage(chromium, server.url, **options)
         watched.append(one)
         one.page.goto(server.url + path)
         return one.page

@@ -9,7 +9,7 @@ from playwright.sync_api import sync_playwright
 
 from saga_app.times import now
 from tests.web.chromium import launched
-from tests.web.shop import Shop, served
+from tests.web.shop import FilledShop, served
 
 PAGES: Final = {
     "overview": "/",
@@ -28,7 +28,7 @@ def take(folder: Path) -> None:
     """Each page in light and dark, wide and narrow."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as place, sync_playwright() as playwright:
-        shop = Shop(f"sqlite:///{place}/orders.db", now() - 400_000)
+        shop = FilledShop(f"sqlite:///{place}/orders.db", now() - 400_000)
         shop.fill()
         browser = launched(playwright)
         with served(shop.settings) as server:

@@ -1,4 +1,4 @@
-"""A shop for pages: a database that has copied what services did, and the worker's web server in front of it."""
+"""A filled order database for tests of pages, and the worker's web server in front of it."""
 
 import asyncio
 import threading
@@ -21,13 +21,13 @@ from tests.support.ports import free_port
 MUGS = [{"sku": "MUG", "quantity": 2}]
 
 
-class Shop:
+class FilledShop:
     """Records are sent, decided and copied at once, in a thread: Playwright has a loop in this one."""
 
     def __init__(self, url: str, beginning: int = BEGINNING) -> None:
         self.settings = Settings(db_url=url)
         self._thread = ThreadPoolExecutor(1)
-        self._book = self._thread.submit(OrderCopy, url).result()
+        self._database = self._thread.submit(OrderCopy, url).result()
         self.services = Services()
         self.services.set_clock(beginning)
 
@@ -38,7 +38,7 @@ class Shop:
 
     def write(self, *messages: FakeMessage) -> None:
         """These were copied."""
-        self._thread.submit(self._book.write, *messages).result()
+        self._thread.submit(self._database.write, *messages).result()
 
     def fill(self) -> None:
         """Some of everything."""
@@ -53,11 +53,11 @@ class Shop:
         self.send(placed("waiting", lines=MUGS, customer_id="ada"), silent="shipping_events")
 
     def close(self) -> None:
-        self._thread.submit(self._book.close).result()
+        self._thread.submit(self._database.close).result()
         self._thread.shutdown()
 
 
-class Server:
+class PageServer:
     """A web server in a thread of its own, as a worker has it."""
 
     def __init__(self, settings: Settings) -> None:
@@ -94,9 +94,9 @@ class Server:
 
 
 @contextmanager
-def served(settings: Settings, **changed: Any) -> Iterator[Server]:
+def served(settings: Settings, **changed: Any) -> Iterator[PageServer]:
     """The pages of these settings on a port of their own."""
-    server = Server(replace(settings, web_port_text=str(free_port()), **changed))
+    server = PageServer(replace(settings, web_port_text=str(free_port()), **changed))
     try:
         yield server
     finally:

@@ -11,10 +11,11 @@ from playwright.sync_api import expect
 from saga_app.core.records import CancellationRequested
 from saga_app.dead_letters import pretty
 from saga_app.text import printable
-from saga_app.web.views import MOST
+from saga_app.web.views import PAGE_SIZE
 from tests.support.examples import cancel, placed
+from tests.support.quick import quick
 from tests.web.hostile import FIRST, STRINGS, letters
-from tests.web.shop import MUGS, Shop
+from tests.web.shop import MUGS, FilledShop
 
 PATHS = (
     "/",
@@ -35,8 +36,16 @@ PATHS = (
 )
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", PATHS)
+#: One page of each kind.
+KINDS = ("/", "/orders/", "/orders/undelivered/", "/stock/", "/dead-letters/", "/topology/")
+
+
+@pytest.mark.parametrize(
+    "scheme", ["light", pytest.param("dark", marks=pytest.mark.slow("the same in other colours"))]
+)
+@pytest.mark.parametrize(
+    "path", quick(PATHS, *KINDS, mark=pytest.mark.slow("another page of a kind, for seconds each"))
+)
 def test_axe_finds_nothing(open_page: Any, path: str, scheme: str) -> None:
     page = open_page(path, color_scheme=scheme)
     found = Axe().run(page)
@@ -79,7 +88,7 @@ def test_the_filter_stands_in_the_address(open_page: Any) -> None:
 
 
 @pytest.mark.promise("pages in a real browser")
-def test_a_new_order_appears_by_itself_and_the_focus_stays(open_page: Any, shop: Shop) -> None:
+def test_a_new_order_appears_by_itself_and_the_focus_stays(open_page: Any, shop: FilledShop) -> None:
     page = open_page("/")
     expect(page.locator("#live-state")).to_have_text("Live.")
     link = page.get_by_role("link", name="waiting").first
@@ -89,7 +98,7 @@ def test_a_new_order_appears_by_itself_and_the_focus_stays(open_page: Any, shop:
     assert page.evaluate("document.activeElement.textContent") == "waiting"
 
 
-def test_a_page_that_is_paused_stays_as_it_is(open_page: Any, shop: Shop) -> None:
+def test_a_page_that_is_paused_stays_as_it_is(open_page: Any, shop: FilledShop) -> None:
     page = open_page("/")
     expect(page.locator("#live-state")).to_have_text("Live.")
     page.get_by_role("button", name="Pause").click()
@@ -117,7 +126,7 @@ def test_nothing_is_replaced_that_has_not_changed(open_page: Any) -> None:
     assert page.evaluate("document.querySelector('#live .sentence').isOld")
 
 
-def test_what_is_marked_to_be_copied_stays_until_it_is_let_go(open_page: Any, shop: Shop) -> None:
+def test_what_is_marked_to_be_copied_stays_until_it_is_let_go(open_page: Any, shop: FilledShop) -> None:
     page = open_page("/")
     page.get_by_role("button", name="Pause").click()
     page.evaluate(
@@ -142,7 +151,7 @@ def test_what_is_marked_to_be_copied_stays_until_it_is_let_go(open_page: Any, sh
     expect(page.get_by_role("link", name="while-marked")).to_be_visible()
 
 
-def test_a_table_that_was_moved_aside_stays_where_it_is(open_page: Any, shop: Shop) -> None:
+def test_a_table_that_was_moved_aside_stays_where_it_is(open_page: Any, shop: FilledShop) -> None:
     page = open_page("/", viewport={"width": 320, "height": 640})
     table = page.get_by_role("region", name="Newest orders")
     table.evaluate("each => each.scrollTo({left: 60, behavior: 'instant'})")
@@ -151,7 +160,7 @@ def test_a_table_that_was_moved_aside_stays_where_it_is(open_page: Any, shop: Sh
     assert table.evaluate("each => each.scrollLeft") == 60
 
 
-def test_a_page_that_nobody_sees_holds_no_connection(open_page: Any, shop: Shop) -> None:
+def test_a_page_that_nobody_sees_holds_no_connection(open_page: Any, shop: FilledShop) -> None:
     """Of six that a browser has to one server."""
     page = open_page("/")
     expect(page.locator("#live-state")).to_have_text("Live.")
@@ -169,7 +178,7 @@ def test_a_page_that_nobody_sees_holds_no_connection(open_page: Any, shop: Shop)
     expect(page.get_by_role("link", name="while-hidden")).to_be_visible(timeout=15_000)
 
 
-def test_a_screen_reader_is_told_what_has_become_of_an_order(open_page: Any, shop: Shop) -> None:
+def test_a_screen_reader_is_told_what_has_become_of_an_order(open_page: Any, shop: FilledShop) -> None:
     shop.send(placed("heard", lines=MUGS, customer_id="ada"), silent="shipping_events")
     page = open_page("/orders/heard/")
     expect(page.locator("#live-state")).to_have_text("Live.")
@@ -210,7 +219,7 @@ def test_a_link_to_a_hostile_name_leads_to_its_page(open_page: Any) -> None:
     expect(page.locator("h1 code")).to_have_text("<b>&x")
 
 
-def test_hostile_texts_are_shown_as_they_are_and_do_nothing(open_page: Any, shop: Shop) -> None:
+def test_hostile_texts_are_shown_as_they_are_and_do_nothing(open_page: Any, shop: FilledShop) -> None:
     """As an order's note, and as key, value and header of dead letters; every dialog, request or complaint fails it."""
     notes = [hostile[:200] for hostile in STRINGS]
     shop.send(placed("hostile", lines=MUGS, customer_id="ada"))
@@ -225,14 +234,14 @@ def test_hostile_texts_are_shown_as_they_are_and_do_nothing(open_page: Any, shop
     page.set_viewport_size({"width": 320, "height": 640})
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
     page = open_page("/dead-letters/?reason=invalid")
-    for left in range(len(STRINGS), 0, -MOST):
-        assert page.locator("tbody tr").count() == MOST
-        if left > MOST:
+    for left in range(len(STRINGS), 0, -PAGE_SIZE):
+        assert page.locator("tbody tr").count() == PAGE_SIZE
+        if left > PAGE_SIZE:
             page.get_by_role("link", name="The next page").click()
 
 
 @pytest.mark.parametrize("number", range(0, len(STRINGS), 17))
-def test_a_hostile_dead_letter_is_shown_with_its_bytes(open_page: Any, shop: Shop, number: int) -> None:
+def test_a_hostile_dead_letter_is_shown_with_its_bytes(open_page: Any, shop: FilledShop, number: int) -> None:
     shop.write(*letters(STRINGS))
     page = open_page(f"/dead-letters/{quote(f'checkout_events:3:{FIRST + number}')}/")
     assert page.locator("pre").text_content().rstrip("\n") == "\n".join(

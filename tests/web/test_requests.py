@@ -1,4 +1,4 @@
-"""Who may ask what: addresses, hosts, origins, tokens, hostile paths, and streams that end."""
+"""Requests to the pages: addresses, hosts, origins, tokens, hostile paths, and streams that end."""
 
 import json
 import re
@@ -13,11 +13,11 @@ from saga_app.settings import Settings
 from tests.support.examples import placed
 from tests.web.asking import Stream, ask
 from tests.web.hostile import STRINGS
-from tests.web.shop import MUGS, Server, Shop, served
+from tests.web.shop import MUGS, FilledShop, PageServer, served
 
 
 @pytest.mark.parametrize("number", range(len(STRINGS)))
-def test_a_hostile_path_or_question_gets_a_plain_answer(server: Server, number: int) -> None:
+def test_a_hostile_path_or_question_gets_a_plain_answer(server: PageServer, number: int) -> None:
     text = STRINGS[number]
     for path in (
         f"/orders/{quote(text, safe='')}/",
@@ -31,7 +31,7 @@ def test_a_hostile_path_or_question_gets_a_plain_answer(server: Server, number: 
             assert text not in answer.text
 
 
-def test_every_answer_has_the_headers_that_keep_others_out(server: Server) -> None:
+def test_every_answer_has_the_headers_that_keep_others_out(server: PageServer) -> None:
     for path in ("/", "/orders/", "/static/live.js", "/not-there", "/orders/?state=WRONG"):
         headers = ask(server.url, path).headers
         policy = headers["Content-Security-Policy"]
@@ -41,7 +41,7 @@ def test_every_answer_has_the_headers_that_keep_others_out(server: Server) -> No
         assert "Access-Control-Allow-Origin" not in headers
 
 
-def test_an_address_without_its_last_slash_leads_to_the_page(server: Server) -> None:
+def test_an_address_without_its_last_slash_leads_to_the_page(server: PageServer) -> None:
     for path in ("/orders", "/orders/o-3", "/stock?q=M"):
         answer = ask(server.url, path)
         assert answer.status in (301, 308)
@@ -49,19 +49,19 @@ def test_an_address_without_its_last_slash_leads_to_the_page(server: Server) -> 
     assert ask(server.url, "//example.test").status == 404
 
 
-def test_no_page_has_code_or_style_in_itself(server: Server) -> None:
+def test_no_page_has_code_or_style_in_itself(server: PageServer) -> None:
     for path in ("/", "/orders/", "/orders/o-3/", "/dead-letters/", "/topology/"):
         text = ask(server.url, path).text
         assert not re.search(r"\son[a-z]+=|\sstyle=|<style|<script(?! src=)", text), path
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "[", ""])
-def test_a_name_that_was_made_to_point_here_gets_no_answer(server: Server, host: str) -> None:
+def test_a_name_that_was_made_to_point_here_gets_no_answer(server: PageServer, host: str) -> None:
     assert ask(server.url, "/", Host=host).status in (400, 421)
     assert ask(server.url, "/orders/o-3/", Host=host).status in (400, 421)
 
 
-def test_loopbacks_own_names_get_one(server: Server) -> None:
+def test_loopbacks_own_names_get_one(server: PageServer) -> None:
     for host in (f"127.0.0.1:{server.settings.web_port}", f"localhost:{server.settings.web_port}", "[::1]:1"):
         assert ask(server.url, "/", Host=host).status == 200
 
@@ -75,7 +75,7 @@ def test_loopbacks_own_names_get_one(server: Server) -> None:
         {"Sec_Fetch_Site": "same-site"},
     ],
 )
-def test_a_page_of_another_site_can_change_nothing(server: Server, headers: dict[str, str]) -> None:
+def test_a_page_of_another_site_can_change_nothing(server: PageServer, headers: dict[str, str]) -> None:
     for path in (
         "/orders/waiting/cancel",
         "/orders/waiting/nudge",
@@ -85,7 +85,7 @@ def test_a_page_of_another_site_can_change_nothing(server: Server, headers: dict
         assert (answer.status, "another site" in answer.text) == (403, True)
 
 
-def test_nothing_is_changed_by_asking_for_a_page(server: Server) -> None:
+def test_nothing_is_changed_by_asking_for_a_page(server: PageServer) -> None:
     for path in (
         "/orders/waiting/cancel",
         "/orders/waiting/nudge",
@@ -94,11 +94,11 @@ def test_nothing_is_changed_by_asking_for_a_page(server: Server) -> None:
         assert ask(server.url, path).status == 405
 
 
-def test_a_form_larger_than_any_of_ours_is_not_read(server: Server) -> None:
+def test_a_form_larger_than_any_of_ours_is_not_read(server: PageServer) -> None:
     assert ask(server.url, "/orders/waiting/cancel", "note=" + "x" * 20_000).status == 413
 
 
-def test_where_others_can_reach_the_pages_nothing_is_changed_without_a_token(shop: Shop) -> None:
+def test_where_others_can_reach_the_pages_nothing_is_changed_without_a_token(shop: FilledShop) -> None:
     with served(shop.settings, web_bind="0.0.0.0") as server:
         assert "SAGA_WEB_TOKEN is not set" in ask(server.url, "/orders/waiting/").text
         assert "<form" not in ask(server.url, "/orders/waiting/").text.split("What can be done")[1]
@@ -107,7 +107,7 @@ def test_where_others_can_reach_the_pages_nothing_is_changed_without_a_token(sho
 
 
 @pytest.mark.parametrize("bind", ["0.0.0.0", "127.0.0.1"])
-def test_the_token_is_asked_for_and_never_shown(shop: Shop, bind: str) -> None:
+def test_the_token_is_asked_for_and_never_shown(shop: FilledShop, bind: str) -> None:
     with served(shop.settings, web_bind=bind, web_token="s3cret-of-ours") as server:
         page = ask(server.url, "/orders/waiting/")
         assert 'name="token"' in page.text and "s3cret" not in page.text
@@ -123,12 +123,12 @@ def test_a_database_that_is_not_there_is_told_with_what_to_do(tmp_path: Path) ->
     with served(Settings(db_url=f"sqlite:///{tmp_path}/none.db")) as server:
         answer = ask(server.url, "/")
         assert answer.status == 503 and "saga orderdb run" in answer.text
-        Shop(f"sqlite:///{tmp_path}/none.db").close()
+        FilledShop(f"sqlite:///{tmp_path}/none.db").close()
         assert ask(server.url, "/").status == 200
 
 
 def test_without_the_packages_the_pages_say_what_to_install(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    shop: FilledShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing(name: str) -> Any:
         raise ModuleNotFoundError("No module named 'jinja2'", name="jinja2")
@@ -139,7 +139,7 @@ def test_without_the_packages_the_pages_say_what_to_install(
         assert answer.status == 503 and "pip install '.[orders]'" in answer.text
 
 
-def test_a_stream_sends_what_has_changed_and_only_then(shop: Shop, server: Server) -> None:
+def test_a_stream_sends_what_has_changed_and_only_then(shop: FilledShop, server: PageServer) -> None:
     stream = Stream(server.url, "/live/")
     assert stream.answer.getheader("Content-Type") == "text/event-stream; charset=utf-8"
     first = stream.event()
@@ -149,13 +149,13 @@ def test_a_stream_sends_what_has_changed_and_only_then(shop: Shop, server: Serve
     stream.close()
 
 
-def test_a_stream_of_an_order_that_is_not_there_goes_on(server: Server) -> None:
+def test_a_stream_of_an_order_that_is_not_there_goes_on(server: PageServer) -> None:
     stream = Stream(server.url, "/live/orders/nobody-at-all/")
     assert "not there" in stream.event()
     stream.close()
 
 
-def test_more_streams_than_are_allowed_are_asked_to_come_back(shop: Shop) -> None:
+def test_more_streams_than_are_allowed_are_asked_to_come_back(shop: FilledShop) -> None:
     with served(shop.settings) as server:
         streams = [Stream(server.url, "/live/") for _ in range(32)]
         assert all(each.event() for each in streams)
@@ -165,7 +165,7 @@ def test_more_streams_than_are_allowed_are_asked_to_come_back(shop: Shop) -> Non
             each.close()
 
 
-def test_an_open_stream_does_not_keep_the_server_from_stopping(shop: Shop) -> None:
+def test_an_open_stream_does_not_keep_the_server_from_stopping(shop: FilledShop) -> None:
     with served(shop.settings) as server:
         stream = Stream(server.url, "/live/")
         assert stream.event()
@@ -175,7 +175,7 @@ def test_an_open_stream_does_not_keep_the_server_from_stopping(shop: Shop) -> No
     assert time.monotonic() - began < 20
 
 
-def test_pages_change_nothing_in_the_database(shop: Shop, server: Server) -> None:
+def test_pages_change_nothing_in_the_database(shop: FilledShop, server: PageServer) -> None:
     before = json.dumps(ask(server.url, "/orders/o-3/").text)
     for path in ("/orders/?q='; DELETE FROM orders; --", "/stock/?after=main:x'--", "/accounts/?after=a:b"):
         ask(server.url, quote(path, safe="/?=&"))

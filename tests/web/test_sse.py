@@ -8,17 +8,17 @@ import pytest
 from aiohttp import web
 
 from saga_app.web import sse
-from saga_app.web.sse import REST, Live, Shown
+from saga_app.web.sse import REUSE_FACTOR, LiveStreams, SharedPart
 from tests.support.ports import free_port
 
-Scene = Callable[[Live, int], Awaitable[None]]
+Scene = Callable[[LiveStreams, int], Awaitable[None]]
 
 
 def play(scene: Scene, look: Callable[[], Awaitable[str]]) -> None:
     """A server whose every address streams what `look` gives."""
 
     async def main() -> None:
-        streams, application = Live(lambda: False), web.Application()
+        streams, application = LiveStreams(lambda: False), web.Application()
 
         async def answer(request: web.Request) -> web.StreamResponse:
             return await streams.stream(request, request.path, look)
@@ -56,30 +56,30 @@ async def same() -> str:
 
 
 def test_who_has_gone_gives_the_place_back_and_what_nobody_sees_is_forgotten() -> None:
-    async def scene(streams: Live, port: int) -> None:
+    async def scene(streams: LiveStreams, port: int) -> None:
         _, stays = await listen(port, "stays")
         _, goes = await listen(port, "goes")
-        assert (streams.open, set(streams.shown)) == (2, {"/stays", "/goes"})
+        assert (streams.open, set(streams.parts)) == (2, {"/stays", "/goes"})
         goes.close()
         await becomes(lambda: streams.open == 1)
-        assert set(streams.shown) == {"/stays"}
+        assert set(streams.parts) == {"/stays"}
         stays.close()
         await becomes(lambda: streams.open == 0)
-        assert not streams.shown
+        assert not streams.parts
 
     play(scene, same)
 
 
 def test_a_reader_that_takes_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """More than all buffers between the two hold; the worker would wait a minute for it at its end."""
-    monkeypatch.setattr(sse, "TAKES", 0.5)
-    monkeypatch.setattr(sse, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(sse, "WRITE_TIMEOUT", 0.5)
+    monkeypatch.setattr(sse, "RENDER_EVERY", 0.05)
     numbers = count()
 
     async def look() -> str:
         return f"{next(numbers)}" + "x" * 4_000_000
 
-    async def scene(streams: Live, port: int) -> None:
+    async def scene(streams: LiveStreams, port: int) -> None:
         _, writer = await listen(port, "much")
         assert streams.open == 1
         await becomes(lambda: streams.open == 0)
@@ -101,8 +101,8 @@ def test_looking_takes_a_small_part_of_the_time_however_slow_the_database(
         return str(len(looks))
 
     async def main() -> list[str]:
-        shown, texts = Shown(look), []
-        for after in (0.0, 1.0, 3.0 * (REST - 1) - 1.1, 0.2):
+        shown, texts = SharedPart(look), []
+        for after in (0.0, 1.0, 3.0 * (REUSE_FACTOR - 1) - 1.1, 0.2):
             now[0] += after
             texts.append(await shown.text())
         return texts

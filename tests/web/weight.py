@@ -1,4 +1,4 @@
-"""What the pages weigh, in bytes as sent, and how soon a live page shows what is new: python -m tests.web.weight"""
+"""Measures the size of the pages and the delay of a live page: python -m tests.web.weight"""
 
 import tempfile
 import time
@@ -8,7 +8,7 @@ from typing import Final
 from tests.support.examples import placed
 from tests.web.asking import Stream, ask
 from tests.web.screenshots import PAGES
-from tests.web.shop import MUGS, Shop, served
+from tests.web.shop import MUGS, FilledShop, served
 
 FILES: Final = ("/static/style.css", "/static/live.js", "/static/icon.svg")
 
@@ -19,7 +19,7 @@ TIMES: Final = 20
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        shop = Shop(f"sqlite:///{folder}/orders.db")
+        shop = FilledShop(f"sqlite:///{folder}/orders.db")
         shop.fill()
         with served(shop.settings) as server:
             for path in (*PAGES.values(), *FILES):

@@ -18,7 +18,7 @@ from tests.support.corpus import CORPUS, GOOD, spelled
 from tests.support.profiles import examples
 
 VALID: Final = [spelled(type_, fields) for type_, fields in GOOD.items()]
-#: What fuzzers put in: structure, numbers at their limits, and characters that are not what they seem.
+#: Typical input of fuzzers: structure, numbers at their limits, confusable characters.
 PIECES: Final = [
     *(b"{", b"}", b"[", b"]", b",", b":", b'"', b"\\", b"\\u0000", b"\\ud83d", b"\\udc00", b"\\u0022", b"\0"),
     *(b"null", b"true", b"NaN", b"-Infinity", b"-0", b"-0.0", b"1e400", b"1E-400", b"1e-99999999", b"0x1F"),
@@ -45,12 +45,12 @@ PIECES: Final = [
 
 
 def fate(value: bytes) -> str:
-    """What becomes of these bytes; any exception but `Rejected` fails the test."""
+    """The outcome for these bytes; any exception but `Rejected` fails the test."""
     try:
         record = wire.decode(value)
     except Rejected as rejection:
         return refused(value, rejection)
-    # What was accepted is written so that it is read as the same.
+    # An accepted record survives a round trip.
     assert wire.decode(wire.encode(record)) == record
     return "accepted"
 
@@ -171,7 +171,7 @@ SHAPES: Final = {
     "a reason": filled(b'{"type":"RefundRequested","reason":"', b"a", b'","step":"payment","order":{}}'),
     "an amount by hand": filled(b'{"order_id":1,"amount":"', b"1", b'"}'),
 }  # fmt: skip
-#: What people may send is not larger; an inbox takes four times as much.
+#: The largest record that people may send; an inbox takes four times as much.
 SIZES: Final = (32 * 1024, 256 * 1024)
 
 
@@ -181,7 +181,7 @@ def test_eight_times_the_bytes_take_no_more_than_eight_times_the_work(shape: str
 
     def seconds(value: bytes) -> float:
         took = []
-        # What is left of other tests is not to be looked through meanwhile.
+        # The collector must not walk through the objects of other tests meanwhile.
         gc.disable()
         try:
             for _ in range(3):

@@ -6,7 +6,6 @@ manifest names the topics, the offset of each partition, and the digest of every
 
 import hashlib
 import json
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from saga_app.audit.cuts import Identity, Offsets
 from saga_app.kafka.messages import Place
 from saga_app.settings import Settings
+from saga_app.times import now
 
 #: The format of the files. A reader refuses every other one.
 FORMAT: Final = 1
@@ -111,12 +111,12 @@ def write(
     target: Path, base: Checkpoint | None, app_id: str, identity: Identity, reached: Offsets, records: int
 ) -> None:
     """Writes the manifest of the files that the audit has left in `target`."""
-    now = int(time.time() * 1000)
+    time = now()
     manifest = Manifest(
         format=FORMAT,
-        written=now,
+        written=time,
         audits=1 if base is None else base.manifest.audits + 1,
-        begun=now if base is None else base.manifest.begun,
+        begun=time if base is None else base.manifest.begun,
         app_id=app_id,
         cluster=identity.cluster,
         topics=dict(identity.topics),

@@ -1,1 +1,1 @@
-"""Output of commands: lines, tables, pages of a terminal."""
+"""How results look: lines for people, a terminal's colours and width, JSON for machines."""

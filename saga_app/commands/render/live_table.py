@@ -1,59 +1,61 @@
 """The live table of `saga watch`: it fills the terminal, and leaves it as it was."""
 
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from rich.console import Console, Group
-from rich.live import Live as Display
+from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from saga_app.commands.render.terminal import Screen
-from saga_app.commands.watching import Look
 from saga_app.orderdb.present.order_status import OrderStatus
 from saga_app.orderdb.present.summary import in_short
 from saga_app.orderdb.queries.orders import Listed
 from saga_app.text import printable
 from saga_app.times import clock
 
-#: Lines that are no orders: the numbers, two heads, the last line, and air.
+if TYPE_CHECKING:
+    from saga_app.commands.watch import Snapshot
+
+#: Lines beside the orders: the numbers, two headings, the last line, and the empty lines.
 _FRAME: Final = 8
-#: From so many columns on there is room for all that is known of an order.
+#: From so many columns on there is room for every field of an order.
 _WIDE: Final = 90
 
 
-class Live:
-    """Redraws the whole screen, whatever its size is by then."""
+class LiveTable:
+    """Redraws the whole screen for each snapshot, whatever the size of the terminal is by then."""
 
     def __init__(self, screen: Screen, console: Console | None = None) -> None:
         self._screen = screen
         self._console = console or Console(no_color=not screen.colours, highlight=False)
-        self._display = Display(console=self._console, screen=True, auto_refresh=False)
+        self._live = Live(console=self._console, screen=True, auto_refresh=False)
 
     def __enter__(self) -> Self:
-        self._display.__enter__()
+        self._live.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._display.__exit__(None, None, None)
+        self._live.__exit__(None, None, None)
 
-    def show(self, look: Look) -> None:
-        """What was seen, instead of what was seen before."""
-        self._display.update(self.picture(look), refresh=True)
+    def show(self, snapshot: "Snapshot") -> None:
+        """Replaces the picture."""
+        self._live.update(self.picture(snapshot), refresh=True)
 
-    def picture(self, look: Look) -> Group:
-        """The numbers, the open orders, the oldest first, and with the lines that are left the newest ones."""
+    def picture(self, snapshot: "Snapshot") -> Group:
+        """The numbers, the oldest open orders, and the newest orders in the lines that are left."""
         rows = max(2, self._console.height - _FRAME)
-        open_ = look.open[: max(1, rows // 2)]
-        newest = look.newest[: rows - max(1, len(open_))]
+        open_ = snapshot.open[: max(1, rows // 2)]
+        newest = snapshot.newest[: rows - max(1, len(open_))]
         return Group(
-            Text(printable(look.in_words())),
+            Text(printable(snapshot.in_words())),
             Text(),
-            *self._list("open, the oldest first", open_, look.at),
+            *self._list("open, the oldest first", open_, snapshot.at),
             Text(),
-            *self._list("newest", newest, look.at),
+            *self._list("newest", newest, snapshot.at),
             Text(),
             Text(
-                f"Ctrl-C ends; {clock(look.at, look.at)} UTC; of the copy: {look.behind.in_words()}",
+                f"Ctrl-C ends; {clock(snapshot.at, snapshot.at)} UTC; of the copy: {snapshot.lag.in_words()}",
                 style="dim",
             ),
         )

@@ -1,38 +1,40 @@
-"""One order as people read it: the sentence first, then the route, what happened, and what to ask next."""
+"""One order for people: a sentence, the route, what happened, and the commands that tell more."""
 
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from saga_app.commands.render.output import print_lines, show
 from saga_app.commands.render.terminal import Screen, cells, padded
 from saga_app.core.rows import Status
 from saga_app.dead_letters.letter import text
+from saga_app.orderdb.present import order_json
 from saga_app.orderdb.present.summary import sentence
 from saga_app.orderdb.present.timeline import RouteStop, TimelineEntry, route, timeline
 from saga_app.orderdb.queries.order import OrderDetails
 from saga_app.text import printable
-from saga_app.times import clock, written
+from saga_app.times import clock, now, written
 
-#: Lines of an order that are named; the rest is counted.
+#: Lines of an order that the page names; it counts the rest.
 _MOST_LINES: Final = 6
 
 
-def page(found: OrderDetails, now: int, screen: Screen) -> Iterator[str]:
-    """All lines, for an order of which at least one record is copied."""
-    yield from head(found, now, screen)
+def page(found: OrderDetails, at: int, screen: Screen) -> Iterator[str]:
+    """The whole page of an order that has at least one copied record."""
+    yield from head(found, at, screen)
     if found.status is not None:
         yield ""
-        yield from _facts(found, now, screen)
+        yield from _facts(found, at, screen)
         yield ""
         yield from _route(found, screen)
     yield ""
     for line in timeline(found.events, found.letters, found.steps):
-        yield from event(line, now, screen)
+        yield from event(line, at, screen)
     yield ""
     yield from _links(found, screen)
 
 
-def head(found: OrderDetails, now: int, screen: Screen) -> Iterator[str]:
+def head(found: OrderDetails, at: int, screen: Screen) -> Iterator[str]:
     """The order's id and state, and the sentence."""
     name = screen.paint(printable(found.order_id), bold=True)
     if found.status is None:
@@ -42,25 +44,25 @@ def head(found: OrderDetails, now: int, screen: Screen) -> Iterator[str]:
         )
         return
     yield f"{name}  {screen.state(found.status.status)}"
-    yield from screen.wrapped(sentence(found.status).in_words(now))
+    yield from screen.wrapped(sentence(found.status).in_words(at))
 
 
-def event(line: TimelineEntry, now: int, screen: Screen) -> Iterator[str]:
+def event(line: TimelineEntry, at: int, screen: Screen) -> Iterator[str]:
     """One line of the timeline."""
-    time = clock(line.at, now) + written(line.at)[19:23]
+    time = clock(line.at, at) + written(line.at)[19:23]
     first, *rest = screen.wrapped(f"{time}  {line.what}", len(time) + 2)
     yield screen.paint(first, fg="red") if line.dead else first
     yield from rest
 
 
 def raw(found: OrderDetails) -> Iterator[str]:
-    """The rows as they stand in the database, each with the name of its table."""
+    """The rows of the database, each behind the name of its table."""
     for row in rows(found):
         yield printable(f"{row.pop('table')}  {json.dumps(row)}")
 
 
 def rows(found: OrderDetails) -> list[dict[str, Any]]:
-    """The same for machines: amounts as strings, bytes as text."""
+    """The rows of the database for machines: amounts as strings, bytes as text."""
     tables = {
         "orders": [] if found.order is None else [found.order],
         "order_lines": found.lines,
@@ -75,21 +77,57 @@ def rows(found: OrderDetails) -> list[dict[str, Any]]:
     return read
 
 
+class JsonChanges:
+    """`saga order --follow --json`: the whole order after each change."""
+
+    def show(self, found: OrderDetails) -> None:
+        """Prints the order."""
+        show(order_json.as_json(found, now()), "", as_json=True)
+
+    def end(self, found: OrderDetails) -> None:
+        """Prints nothing: the last change has the end."""
+
+
+class TextChanges:
+    """`saga order --follow`: each record once, and what the order waits for when that changes."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._shown: set[str] = set()
+        self._waits = ""
+
+    def show(self, found: OrderDetails) -> None:
+        """Prints the records that are new."""
+        lines = timeline(found.events, found.letters, found.steps)
+        for line in lines:
+            if line.place not in self._shown:
+                print_lines(event(line, now(), self._screen))
+        self._shown.update(line.place for line in lines)
+        standing = found.status
+        if standing is not None and not standing.has_ended and sentence(standing).what != self._waits:
+            self._waits = sentence(standing).what
+            print_lines(self._screen.wrapped(sentence(standing).in_words(now())))
+
+    def end(self, found: OrderDetails) -> None:
+        """Prints how the order ended."""
+        print_lines(head(found, now(), self._screen))
+
+
 def _plain(value: Any) -> str:
     return text(value) if isinstance(value, bytes) else str(value)
 
 
-def _facts(found: OrderDetails, now: int, screen: Screen) -> Iterator[str]:
+def _facts(found: OrderDetails, at: int, screen: Screen) -> Iterator[str]:
     order = found.order
     assert order is not None
     facts = [f"{order['amount']:,} {order['currency']}"]
     facts += [f"customer {order['customer_id']}"] if order["customer_id"] else []
     facts += [f"warehouse {order['warehouse']}"]
     facts += [f"country {order['country']}"] if order["country"] else []
-    facts += [f"placed {clock(order['placed_at'], now)}"]
+    facts += [f"placed {clock(order['placed_at'], at)}"]
     if order["ended_at"] is not None:
         took = (order["ended_at"] - order["placed_at"]) / 1000
-        facts += [f"ended {clock(order['ended_at'], now)}, after {took:,.1f} s"]
+        facts += [f"ended {clock(order['ended_at'], at)}, after {took:,.1f} s"]
     yield from screen.wrapped("; ".join(facts) + " (UTC)")
     lines = [f"{each['quantity']:,} x {each['sku']}" for each in found.lines[:_MOST_LINES]]
     more = len(found.lines) - len(lines)
@@ -106,7 +144,7 @@ def _route(found: OrderDetails, screen: Screen) -> list[str]:
 
 
 def _across(there: tuple[RouteStop, ...], back: Mapping[str, RouteStop], screen: Screen) -> list[str]:
-    """The steps side by side, and below each what it undid."""
+    """The steps side by side, each with its compensation below it."""
     columns = [[stop.step, *_stop(stop, screen), *_stop(back.get(stop.step), screen)] for stop in there]
     widths = [max(map(cells, column)) for column in columns]
     on, home = ("->", "<-") if screen.ascii else ("→", "←")
@@ -130,7 +168,7 @@ def _down(there: tuple[RouteStop, ...], back: tuple[RouteStop, ...], screen: Scr
 
 
 def _stop(stop: RouteStop | None, screen: Screen) -> tuple[str, str]:
-    """What the step did, and when."""
+    """The state of a step and its time, as two lines."""
     if stop is None:
         return "", ""
     return (

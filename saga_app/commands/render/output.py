@@ -1,4 +1,4 @@
-"""What commands print: one line for people or one JSON object for machines; errors in one line on stderr."""
+"""Results on stdout, as lines for people or JSON for machines; errors in one line on stderr."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -10,12 +10,12 @@ from confluent_kafka import KafkaException
 
 from saga_app.core.errors import Rejected
 from saga_app.kafka.broker_errors import in_words
-from saga_app.kafka.sender import Unsure
+from saga_app.kafka.sender import DeliveryUnknown
 from saga_app.kafka.topic_admin import BrokerUnreachable, TopicsWrong
 from saga_app.settings import SettingsError
 from saga_app.text import printable
 
-#: Exit codes: something did not work, the input was wrong, an order that was followed ended cancelled, Ctrl-C.
+#: Exit codes: something did not work; the input was wrong; the order that was followed ended cancelled; Ctrl-C.
 FAILED: Final = 1
 WRONG_INPUT: Final = 2
 CANCELLED: Final = 3
@@ -25,57 +25,57 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
-def _or_faust_says_so(context: click.Context, parameter: click.Parameter, value: bool) -> bool:
-    """Also where Faust was told, before the command's name: `faust -A saga_app --json settings`."""
+def _json_of_faust(context: click.Context, parameter: click.Parameter, value: bool) -> bool:
+    """True also if Faust has the option, before the command's name: `faust -A saga_app --json settings`."""
     return value or bool(getattr(context.find_root().obj, "json", False))
 
 
 as_json = click.option(
-    "--json", "as_json", is_flag=True, callback=_or_faust_says_so, help="Print one JSON object per line."
+    "--json", "as_json", is_flag=True, callback=_json_of_faust, help="Print one JSON object per line."
 )
 
 
-class Failed(Exception):
-    """A command that did not work; the message says what, where and what to do."""
+class CommandFailed(Exception):
+    """A command did not work; the message says what, where and what to do."""
 
 
 def show(machine: dict[str, Any], people: str, *, as_json: bool) -> None:
-    """One result."""
+    """Prints one result."""
     # JSON escapes every control character but this one.
     click.echo(json.dumps(machine, default=str).replace("\x7f", "\\u007f") if as_json else people)
 
 
-def say(lines: Iterable[str]) -> None:
-    """Lines for people."""
+def print_lines(lines: Iterable[str]) -> None:
+    """Prints lines for people."""
     for line in lines:
         click.echo(line)
 
 
-def complain(message: str) -> None:
-    """An error, in one line."""
+def print_error(message: str) -> None:
+    """Prints an error in one line on stderr."""
     click.echo(f"saga: {printable(' '.join(message.split()))}", err=True)
 
 
-def end(message: str, code: int) -> NoReturn:
-    """The error in one line, and the exit code."""
-    complain(message)
+def exit_with(message: str, code: int) -> NoReturn:
+    """Prints the error in one line and ends the process with the exit code."""
+    print_error(message)
     raise SystemExit(code)
 
 
-def told(command: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Every error that a user can meet becomes one line and an exit code."""
+def one_line_errors(command: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Turns every error that a user can meet into one line and an exit code."""
 
     @wraps(command)
     def run(*args: Arguments.args, **options: Arguments.kwargs) -> Result:
         try:
             return command(*args, **options)
         except Rejected as error:
-            end(f"{error.fault}: {error.detail}", WRONG_INPUT)
+            exit_with(f"{error.fault}: {error.detail}", WRONG_INPUT)
         except SettingsError as error:
-            end(str(error), WRONG_INPUT)
-        except (Failed, Unsure, BrokerUnreachable, TopicsWrong) as error:
-            end(str(error), FAILED)
+            exit_with(str(error), WRONG_INPUT)
+        except (CommandFailed, DeliveryUnknown, BrokerUnreachable, TopicsWrong) as error:
+            exit_with(str(error), FAILED)
         except KafkaException as error:
-            end(f"Kafka: {in_words(error)}; `saga doctor` looks at everything", FAILED)
+            exit_with(f"Kafka: {in_words(error)}; `saga doctor` looks at everything", FAILED)
 
     return run

@@ -1,4 +1,4 @@
-"""Where output goes: on a terminal it has colours and fits the width; in a pipe it is plain, a line for each thing."""
+"""Output on a terminal has colours and fits the width; in a pipe it is plain."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ _COLOURS: Final[Mapping[str | None, str]] = {
 
 
 class Screen(NamedTuple):
-    """`width` in columns; None where lines may be as long as they are."""
+    """The output device. `width` is in columns; None if lines may have any length."""
 
     width: int | None = None
     colours: bool = False
@@ -35,7 +35,7 @@ class Screen(NamedTuple):
 
     @classmethod
     def of_output(cls) -> Self:
-        """Standard output as it is. NO_COLOR (no-color.org) and TERM=dumb take the colours away."""
+        """Standard output. NO_COLOR (no-color.org) and TERM=dumb switch colours off."""
         is_terminal = sys.stdout.isatty()
         colours = is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         return cls(shutil.get_terminal_size().columns if is_terminal else None, colours, not _has_marks())
@@ -45,11 +45,11 @@ class Screen(NamedTuple):
         return self.paint(self.shape(state), fg=_COLOURS.get(state))
 
     def shape(self, state: str | None) -> str:
-        """The same without the colour."""
+        """A state's shape, without colour."""
         return ASCII_SHAPES[state] if self.ascii else SHAPES[state]
 
     def colour(self, state: str | None) -> str | None:
-        """A state's colour, where there are colours."""
+        """A state's colour; None without colours."""
         return _COLOURS.get(state) if self.colours else None
 
     def state(self, state: str) -> str:
@@ -57,13 +57,13 @@ class Screen(NamedTuple):
         return f"{self.mark(state)} {self.paint(state, fg=_COLOURS.get(state), bold=True)}"
 
     def paint(self, text: str, fg: str | None = None, *, bold: bool = False, dim: bool = False) -> str:
-        """Text in a colour, where there are colours."""
+        """Text in a colour, if there are colours."""
         if not self.colours or not (fg or bold or dim):
             return text
         return click.style(text, fg=fg, bold=bold or None, dim=dim or None)
 
     def wrapped(self, text: str, indent: int = 0) -> list[str]:
-        """Printable text in lines that fit; all but the first begin with so many spaces, fewer where room is short."""
+        """Printable text in lines that fit. All but the first are indented, less if the terminal is narrow."""
         text = printable(text)
         if self.width is None or cells(text) <= self.width:
             return [text]
@@ -80,12 +80,12 @@ def _has_marks() -> bool:
 
 
 def cells(text: str) -> int:
-    """Columns that a text takes, without its colours."""
+    """The number of columns that a text takes; colours take none."""
     return sum(1 + (unicodedata.east_asian_width(each) in "WF") for each in click.unstyle(text))
 
 
 def padded(text: str, width: int, *, right: bool = False) -> str:
-    """Text that takes so many columns."""
+    """Text, padded to so many columns."""
     space = " " * max(0, width - cells(text))
     return space + text if right else text + space
 
@@ -93,7 +93,7 @@ def padded(text: str, width: int, *, right: bool = False) -> str:
 def table(
     screen: Screen, names: Sequence[str], rows: Iterable[Sequence[str]], right: Collection[str] = ()
 ) -> Iterator[str]:
-    """Lines of a table with its head; columns named in `right` end together. What does not fit is told row by row."""
+    """Lines of a table with its head; the columns in `right` are aligned right. A table too wide is stacked."""
     body = [list(row) for row in rows]
     widths = [max(cells(row[at]) for row in (list(names), *body)) for at in range(len(names))]
     if screen.width is not None and sum(widths) + 2 * (len(widths) - 1) > screen.width:

@@ -14,6 +14,7 @@ from saga_app.engine.exits import Exit, Fatal, ends_process
 from saga_app.engine.faust.consumer import SagaTransport
 from saga_app.engine.faust.credentials import credentials
 from saga_app.engine.faust.recovery import SagaTableManager
+from saga_app.engine.faust.streams import InboxStream
 from saga_app.engine.faust.tables import SagaRouter, SagaTable
 from saga_app.engine.faust.worker import SagaWorker
 from saga_app.engine.malloc import share_arenas
@@ -71,6 +72,7 @@ class SagaApp(faust.App):  # type: ignore[misc]
             web_port=settings.web_port,
             canonical_url=settings.canonical_url,
             worker_redirect_stdouts=False,
+            Stream=InboxStream,
             TableManager=SagaTableManager,
             Table=SagaTable,
             Router=SagaRouter,

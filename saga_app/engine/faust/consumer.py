@@ -8,7 +8,6 @@ Answers these faults of stock Faust (`docs/reference/faust.md`):
 - records that are fetched while tables are restored are skipped (`docs/reference/faust.md#a23`).
 """
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +16,12 @@ from aiokafka.errors import KafkaError
 from aiokafka.protocol.group import HeartbeatRequest, JoinGroupRequest, SyncGroupRequest
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
-from faust.types import TP, ConsumerMessage
-from mode import Service
+from faust.types import TP
 
 from saga_app.engine.exits import ends_process
 from saga_app.engine.faust.leader import know_topics_first
 from saga_app.engine.faust.starting import connecting
 from saga_app.engine.lease import uptime
-from saga_app.kafka.messages import Fetch
 
 if TYPE_CHECKING:
     from saga_app.engine.faust.app import SagaApp
@@ -121,14 +118,13 @@ class SagaConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
 
 class SagaConsumer(driver.Consumer):  # type: ignore[misc]
-    """Delivers what a fetch brought to an agent as a single event, and commits exactly what is durable."""
+    """Commits exactly what is durable. No record comes through it: see `streams`."""
 
     RebalanceListener = RebalanceListener
     app: "SagaApp"
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._arrivals: asyncio.Queue[tuple[str, Fetch]] = asyncio.Queue()
         self._last_committed: dict[TP, int] = {}
         #: Not between giving up partitions and the next assignment: aiokafka answers the refusal of a commit that was
         #: sent while it joins by forgetting its membership, and an old offset could go back behind a new owner's.
@@ -140,11 +136,7 @@ class SagaConsumer(driver.Consumer):  # type: ignore[misc]
     async def on_start(self) -> None:
         await super().on_start()
         if not self.app.client_only:
-            self.app.engine.start(self._arrived)
-
-    def _arrived(self, fetched: Mapping[str, Fetch]) -> None:
-        for each in fetched.items():
-            self._arrivals.put_nowait(each)
+            self.app.engine.start()
 
     @ends_process
     async def on_stop(self) -> None:
@@ -158,45 +150,6 @@ class SagaConsumer(driver.Consumer):  # type: ignore[misc]
     async def committed(self, places: Iterable[TP]) -> dict[TP, int | None]:
         """The group's committed offsets."""
         return await self._thread.committed(places)  # type: ignore[no-any-return]
-
-    async def _drain_messages(self, fetcher: Service) -> None:
-        """Hands what was fetched to Faust's conductor, which puts it on the agents' streams."""
-        try:
-            while not (self.should_stop or fetcher.should_stop):
-                topic, fetch = await self._arrivals.get()
-                # All batches of a fetch are of one generation.
-                if fetch[0].generation == self.app.engine.assignment.held:
-                    await self.callback(self._event(topic, fetch))
-        except asyncio.CancelledError:
-            # Faust takes a cancelled fetcher during a rebalance for a crash, also when the worker only stops.
-            if not self.app.should_stop:
-                raise
-
-    def _event(self, topic: str, fetch: Fetch) -> ConsumerMessage:
-        """One Faust message for a whole fetch: Faust spends 50 to 200 us on each, and lets other tasks run before the
-        next, so that a round would begin with the first batch alone. It goes by the name of that batch's partition."""
-        first = fetch[0]
-        place = TP(topic, first.partition)
-        generation = self.app.consumer_generation_id
-        return ConsumerMessage(
-            topic,
-            first.partition,
-            first.start,
-            None,
-            None,
-            [],
-            None,
-            fetch,
-            None,
-            tp=place,
-            generation_id=generation,
-        )
-
-    def ack(self, message: Any) -> bool:
-        """Moves nothing: only a round knows what is durable."""
-        message.acked = True
-        self._unacked_messages.discard(message)
-        return False
 
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """Commits what is durable and not yet committed; what is refused is tried again later (faust#316)."""

@@ -2,7 +2,8 @@
 
 import json
 import logging
-from datetime import UTC, datetime
+
+from saga_app.times import written
 
 
 class JsonLines(logging.Formatter):
@@ -13,7 +14,7 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": written(int(record.created * 1000)),
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),

@@ -49,25 +49,24 @@ class SagaRecovery(Recovery):  # type: ignore[misc]
         """Nothing: changelogs do not come through Faust's queue."""
 
     async def _recover(self, generation: int) -> None:
-        consumer = self.app.consumer
+        assignment = self.app.engine.assignment
         self._set_recovery_started()
         try:
             await self.app.engine.prepare(generation)
         finally:
             self._set_recovery_ended()
-        if self.app.consumer_generation_id != generation:
+        if self.app.consumer_generation_id != generation or assignment.preparing != generation:
             return
         await self.app.on_rebalance_complete.send()
         self.completed.set()
-        self.app.flow_control.resume()
-        consumer.resume_flow()
-        await self.app._fetcher.maybe_start()
+        # Neither Faust's fetcher nor the flow into its streams is started: agents have their records from our reader.
         self.tables.on_actives_ready()
         self.tables.on_standbys_ready()
-        await consumer.perform_seek()
+        await self.app.consumer.perform_seek()
+        if assignment.held != generation:
+            return
         self.app.on_rebalance_end()
-        partitions = self.app.engine.assignment.partitions
-        self.log.info("worker ready with %d partitions of each inbox", len(partitions))
+        self.log.info("worker ready with %d partitions of each inbox", len(assignment.partitions))
 
 
 class SagaTableManager(TableManager):  # type: ignore[misc]

@@ -90,7 +90,7 @@ class StoreManager:
     def _ends(
         self, admin: Admin, names: Mapping[str, str], partitions: Sequence[int], goes_on: Callable[[], bool]
     ) -> dict[Place, int]:
-        """Where all changelogs end: the balances' ends between two looks at which the journals had the same ends."""
+        """The ends of all changelogs: the balances' between two looks at which the journals had the same ends."""
 
         def ends_of(tables: Iterable[str]) -> dict[Place, int]:
             return offsets.ends(admin, [(names[table], each) for table in tables for each in partitions])

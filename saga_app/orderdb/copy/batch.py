@@ -6,6 +6,7 @@ from typing import Any, Final
 from sqlalchemy import Table
 
 from saga_app.orderdb import schema
+from saga_app.wire import Decoder
 
 LARGEST: Final = 2**63 - 1
 #: Characters that no database keeps: NUL, and halves of surrogate pairs.
@@ -26,6 +27,8 @@ class RowBatch:
         self.tables: dict[Table, Rows] = {table: {} for table in schema.CONTENT}
         #: Orders with a row or an `OrderPlaced` in this batch: `placed_at` of their rows may have to be set.
         self.placed: set[str] = set()
+        #: Reads the records of inboxes: orders recur within a batch.
+        self.decoder = Decoder()
 
     def __len__(self) -> int:
         return sum(map(len, self.tables.values()))

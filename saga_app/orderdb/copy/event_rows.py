@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final
 
-from saga_app import wire
 from saga_app.core.errors import Rejected
 from saga_app.core.fields import Model
 from saga_app.core.records import OrderPlaced, Record, StepRequest
@@ -32,7 +31,7 @@ _FIELDS: Final = {
 def event(batch: RowBatch, message: Any) -> None:
     """Adds the row of an inbox record; none if the record is about no order or cannot be read."""
     try:
-        record: Any = wire.decode(message.value())
+        record: Any = batch.decoder.decode(message.value())
     except Rejected:
         # A worker makes it a dead letter, and that is copied.
         return

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from saga_app.orderdb.copy.projector import Projector
 from saga_app.orderdb.copy.sink import Sink
 from saga_app.orderdb.database import Database, DatabaseWrong
 from saga_app.settings import Settings
+from saga_app.times import now
 
 if TYPE_CHECKING:
     from saga_app.orderdb.traces.tracer import Tracer
@@ -55,7 +55,7 @@ def follow(
 def _evicted_before(settings: Settings) -> int | None:
     """Orders that ended before this moment may be evicted from the tables."""
     age = settings.order_retention
-    return None if age is None else time.time_ns() // 1_000_000 - age
+    return None if age is None else now() - age
 
 
 def _tracer(settings: Settings, database: Database, report: Report) -> "Tracer | None":

@@ -7,7 +7,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from saga_app.kafka.liveness import Liveness
 from saga_app.kafka.messages import Place
-from saga_app.kafka.retries import MOVING
+from saga_app.kafka.retries import RETRIABLE
 from saga_app.settings import Settings, readers_group
 
 #: A batch ends with so many records, or bytes.
@@ -78,7 +78,7 @@ class SourceConsumer:
                 elif error.code() == KafkaError._PARTITION_EOF:
                     # The last offsets may have no records, such as the markers of transactions.
                     reached[message.topic(), message.partition()] = message.offset()
-                elif error.code() not in MOVING and not error.retriable():
+                elif error.code() not in RETRIABLE and not error.retriable():
                     raise KafkaException(error)
             if len(messages) >= MOST_RECORDS or size >= MOST_BYTES:
                 break

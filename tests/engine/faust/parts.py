@@ -1,4 +1,4 @@
-"""What these tests are made of: our application and stock Faust's without a broker, records, topics, processes.
+"""Parts of these tests: our application and stock Faust's without a broker, records, topics, processes.
 
 Every rule comes as a pair: it holds with our class, and the same scenario on stock Faust 0.15.3 shows the fault. A
 test called `test_stock_faust_...` that fails is good news: upstream has repaired it, and an override may go.
@@ -25,6 +25,7 @@ from faust.types.tuples import ConsumerMessage
 from saga_app.application import create_app
 from saga_app.engine.faust.app import SagaApp
 from saga_app.engine.faust.consumer import SagaConsumer
+from saga_app.engine.round import Note
 from saga_app.settings import Settings
 
 NO_BROKER = "127.0.0.1:1"
@@ -89,7 +90,15 @@ def our_consumer(app: SagaApp, *places: TP) -> tuple[SagaConsumer, Commits]:
     app.engine.reader = Resting()  # type: ignore[assignment]
     app.engine.clock = Resting()  # type: ignore[assignment]
     app.engine.retention = Resting()  # type: ignore[assignment]
+    app.engine.rounds = {topic: Undecided() for topic in app.engine.buffers}  # type: ignore[misc]
     return consumer, Commits(consumer, places)
+
+
+class Undecided:
+    """Rounds that decide nothing."""
+
+    def __init__(self) -> None:
+        self.notes: list[Note] = []
 
 
 class Resting:

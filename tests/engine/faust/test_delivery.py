@@ -5,18 +5,24 @@ records that it skipped at a start with tables to restore (`docs/reference/faust
 """
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
+import pytest
 from faust.types import TP
 from mode import Service
 
+from agents import payment
 from saga_app import topics
-from saga_app.engine.faust.consumer import SagaConsumer
+from saga_app.engine.engine import Listen
+from saga_app.engine.faust.app import SagaApp
+from saga_app.engine.ports import Batches
 from saga_app.engine.stores.manager import Superseded
-from saga_app.kafka.messages import Batch, Message
+from saga_app.kafka.messages import Batch, Fetch, Message
 from tests.engine.faust.parts import in_a_loop, our_app, our_consumer, stock_app, stock_consumer, until
 from tests.support.assigned import hold
 
@@ -50,17 +56,34 @@ def records(start: int, end: int) -> dict[TP, list[Any]]:
     }
 
 
-def delivering(folder: Path) -> tuple[SagaConsumer, list[Any]]:
-    """Our consumer at a generation, and what it hands to Faust."""
-    consumer, _ = our_consumer(our_app(folder), PLACE)
-    hold(consumer.app.engine.assignment, GENERATION)
-    handed: list[Any] = []
+@asynccontextmanager
+async def listening(folder: Path, listen: Listen = payment.listen) -> AsyncIterator[SagaApp]:
+    """Our application with partition 0 of an inbox, and Faust's agent started over it."""
+    app = our_app(folder)
+    consumer, _ = our_consumer(app, PLACE)
+    engine, agent = app.engine, app.agents["payment"]
+    engine._loop = asyncio.get_running_loop()
+    agent.fun = engine.agent(PLACE.topic, listen)
+    hold(engine.assignment, GENERATION)
+    engine.buffers[PLACE.topic].open({0: 0, 1: 7})
+    await agent.start()
+    yield app
+    await agent.stop()
+    assert engine.durable == {(PLACE.topic, 0): 0, (PLACE.topic, 1): 7}
+    assert not consumer.unacked
 
-    async def callback(event: Any) -> None:
-        handed.append(event)
 
-    consumer.callback = callback
-    return consumer, handed
+async def fetched(app: SagaApp, *batches: Batch) -> None:
+    """The reader's thread has fetched something."""
+    await asyncio.to_thread(app.engine._fetched, {PLACE.topic: batches})
+
+
+class RecordingAgent(list[Fetch]):
+    """An agent that keeps what its stream gives it."""
+
+    async def listen(self, inbox: Batches, rounds: object) -> None:
+        async for each in inbox:
+            self.append(each)
 
 
 def stock_fetching(folder: Path, fetched: dict[TP, list[Any]]) -> tuple[Any, list[Any]]:
@@ -84,19 +107,49 @@ def stock_fetching(folder: Path, fetched: dict[TP, list[Any]]) -> tuple[Any, lis
     return consumer, handed
 
 
-# --- one event per fetch
+# --- one queue between the reader and the agent
 
 
 @in_a_loop
-async def test_a_fetch_is_one_event(tmp_path: Path) -> None:
-    consumer, handed = delivering(tmp_path)
-    fetch = [batch(0, 500), batch(7, 9)._replace(partition=1)]
-    consumer._arrivals.put_nowait((PLACE.topic, fetch))
-    draining = asyncio.ensure_future(consumer._drain_messages(Service()))
-    await until(lambda: handed)
-    draining.cancel()
-    assert [event.value for event in handed] == [fetch]
-    assert (handed[0].tp, handed[0].offset) == (PLACE, 0)
+async def test_all_that_a_fetch_brought_comes_to_the_agent_at_once(tmp_path: Path) -> None:
+    seen = RecordingAgent()
+    async with listening(tmp_path, seen.listen) as app:
+        fetch = [batch(0, 500), batch(7, 9)._replace(partition=1)]
+        await fetched(app, *fetch)
+        await until(lambda: seen)
+        assert seen == [fetch]
+        assert app.topics.acks_enabled_for(PLACE.topic) is False, "Faust's conductor has no part in it"
+        assert not app._fetcher.started
+
+
+@in_a_loop
+async def test_an_agent_that_faust_stops_in_a_round_gives_up_its_batches(tmp_path: Path) -> None:
+    class Stuck(RecordingAgent):
+        async def listen(self, inbox: Batches, rounds: object) -> None:
+            async for each in inbox:
+                self.append(each)
+                await asyncio.sleep(60)
+
+    seen = Stuck()
+    async with listening(tmp_path, seen.listen) as app:
+        await fetched(app, batch(0, 5))
+        await until(lambda: seen)
+        app.engine.suspend()
+        closing = asyncio.ensure_future(app.engine.buffers[PLACE.topic].closed())
+        await asyncio.sleep(0.05)
+        assert not closing.done()
+    await closing
+
+
+@in_a_loop
+async def test_an_agents_topic_is_subscribed_to_and_its_stream_is_the_buffer(tmp_path: Path) -> None:
+    app = our_app(tmp_path)
+    our_consumer(app, PLACE)
+    stream = app.agents["payment"].stream()
+    assert aiter(stream) is app.engine.buffers[PLACE.topic]
+    assert [topic.get_topic_name() for topic in app.topics] == [PLACE.topic]
+    other = app.stream([1, 2])
+    assert [each async for each in other] == [1, 2], "other streams are Faust's"
 
 
 @in_a_loop
@@ -112,13 +165,12 @@ async def test_stock_faust_spends_an_event_on_each_record(tmp_path: Path) -> Non
 
 @in_a_loop
 async def test_a_batch_that_was_fetched_before_a_rebalance_is_not_delivered(tmp_path: Path) -> None:
-    consumer, handed = delivering(tmp_path)
-    consumer._arrivals.put_nowait((PLACE.topic, [batch(0, 5, GENERATION - 1)]))
-    consumer._arrivals.put_nowait((PLACE.topic, [batch(3, 7)]))
-    draining = asyncio.ensure_future(consumer._drain_messages(Service()))
-    await until(lambda: handed)
-    draining.cancel()
-    assert [event.value[0].start for event in handed] == [3]
+    seen = RecordingAgent()
+    async with listening(tmp_path, seen.listen) as app:
+        await fetched(app, batch(0, 5, GENERATION - 1))
+        await fetched(app, batch(3, 7))
+        await until(lambda: seen)
+        assert [each.start for fetch in seen for each in fetch] == [3]
 
 
 @in_a_loop
@@ -134,14 +186,14 @@ async def test_a_batch_is_not_decided_after_its_partition_was_given_up(tmp_path:
     buffer.open({0: 0})
     buffer.deliver(batch(0, 5))
     buffer.deliver(batch(0, 9, GENERATION + 1))
-    assert [each.end for each in await buffer.take()] == [9]
+    assert [each.end for each in await anext(buffer)] == [9]
 
 
 # --- what waits while tables are restored
 
 
 @in_a_loop
-async def test_nothing_is_read_before_the_restore_is_over_and_the_queues_are_clear(tmp_path: Path) -> None:
+async def test_nothing_is_read_before_the_restore_is_over(tmp_path: Path) -> None:
     app = our_app(tmp_path)
     consumer, _ = our_consumer(app, PLACE)
     steps: list[str] = []
@@ -151,6 +203,7 @@ async def test_nothing_is_read_before_the_restore_is_over_and_the_queues_are_cle
         steps.append("restored")
 
     async def begin(committed: object, generation: int) -> None:
+        assert app.engine.assignment.hold(generation)
         steps.append("reading")
 
     async def committed(places: object) -> dict[TP, int]:
@@ -159,25 +212,30 @@ async def test_nothing_is_read_before_the_restore_is_over_and_the_queues_are_cle
     app.engine.prepare = prepare  # type: ignore[method-assign]
     app.engine.begin = begin  # type: ignore[method-assign]
     consumer.committed = committed  # type: ignore[method-assign,assignment]
-    app.flow_control.clear = lambda: steps.append("cleared")
-    app._fetcher.maybe_start = _nothing
     app.consumer_generation_id = GENERATION
     app.on_rebalance_start()
     changelog = TP("saga-payments-changelog", 1)
     await app.tables.recovery.on_rebalance({PLACE, changelog}, set(), {PLACE, changelog}, GENERATION)
     await app.tables.recovery._recover(GENERATION)
-    assert steps == ["restored", "cleared", "reading"]
+    assert steps == ["restored", "reading"]
     assert not app.rebalancing and not app.tables.recovery.in_recovery
+    assert not app._fetcher.started, "it would fetch for streams that nobody reads"
 
 
+@pytest.mark.parametrize("happens", ["the group is at another generation", "the partitions are given up"])
 @in_a_loop
-async def test_nothing_is_read_where_another_rebalance_came_during_the_restore(tmp_path: Path) -> None:
+async def test_nothing_is_read_where_another_rebalance_came_during_the_restore(
+    tmp_path: Path, happens: str
+) -> None:
     app = our_app(tmp_path)
     our_consumer(app, PLACE)
     steps: list[str] = []
 
     async def prepare(generation: int) -> None:
-        app.consumer_generation_id = GENERATION + 1
+        if happens == "the partitions are given up":
+            app.engine.suspend()
+        else:
+            app.consumer_generation_id = GENERATION + 1
 
     async def begin(committed: object, generation: int) -> None:
         steps.append("reading")
@@ -185,8 +243,11 @@ async def test_nothing_is_read_where_another_rebalance_came_during_the_restore(t
     app.engine.prepare = prepare  # type: ignore[method-assign]
     app.engine.begin = begin  # type: ignore[method-assign]
     app.consumer_generation_id = GENERATION
+    app.engine.assign({0}, GENERATION)
+    app.on_rebalance_start()
     await app.tables.recovery._recover(GENERATION)
     assert steps == []
+    assert app.rebalancing, "it is not over"
     assert not app.tables.recovery.in_recovery, "else the watchdog takes the next rebalance for a restore"
 
 

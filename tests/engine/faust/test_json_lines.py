@@ -14,7 +14,7 @@ from saga_app.settings import Settings, SettingsError
 
 
 def lines(log: str, *records: tuple[int, str, Any]) -> list[str]:
-    """What a worker with `SAGA_LOG=log` writes when a logger below the root logs the records."""
+    """The lines of a worker with `SAGA_LOG=log` when a logger below the root logs the records."""
     written = io.StringIO()
     root = logging.Logger("root")
     root.addHandler(logging.StreamHandler(written))
@@ -29,7 +29,7 @@ def lines(log: str, *records: tuple[int, str, Any]) -> list[str]:
 def test_a_line_of_several_rows_is_one_object_on_one_line():
     (line,) = lines("json", (logging.INFO, "┌─┐\n│é│\n└─┘", None))
     found = json.loads(line)
-    assert found.pop("time").endswith("+00:00")
+    assert found.pop("time").endswith("Z")
     assert found == {"level": "INFO", "logger": "root", "message": "┌─┐\n│é│\n└─┘"}
 
 

@@ -87,8 +87,8 @@ def test_a_store_that_is_emptied_holds_nothing_and_can_be_written(store: RocksSt
 WRITES = """
 import os, sys, time
 from pathlib import Path
-from saga_app.engine.stores.rocks import Memory, RocksShelf
-store = RocksShelf(Path(sys.argv[1]), Memory())
+from saga_app.engine.stores.rocks import Memory, RocksStore
+store = RocksStore(Path(sys.argv[1]), Memory())
 store.belong_to("topic-1")
 for at in range(int(sys.argv[2])):
     store.write({b"%08d" % at: os.urandom(2_000)}, at + 1, at + 1)
@@ -148,7 +148,7 @@ def test_a_write_ahead_log_of_its_own_would_lose_rows_in_the_middle_without_a_wo
     db.close()
 
 
-def test_a_manifest_that_forgets_files_takes_what_was_claimed_with_it(path: Path) -> None:
+def test_a_manifest_that_ends_too_early_takes_the_claimed_offsets_with_it(path: Path) -> None:
     killed(path, 10_000)
     forget_files(path)
     assert held(path) == 0
@@ -184,7 +184,7 @@ def test_copies_of_a_running_database_hold_a_prefix_or_are_rebuilt(path: Path, t
 
 
 def copied(source: Path, target: Path) -> None:
-    """What `cp -r` does: files that vanish meanwhile are left out."""
+    """Copies as `cp -r` does: files that vanish meanwhile are left out."""
     target.mkdir()
     for file in sorted(source.iterdir()):
         with suppress(FileNotFoundError):
@@ -192,7 +192,7 @@ def copied(source: Path, target: Path) -> None:
 
 
 def ready(process: Any) -> bool:
-    """Whether it has printed something."""
+    """True if it has printed something."""
     return bool(select.select([process.stdout], [], [], 0.02)[0])
 
 
@@ -224,8 +224,8 @@ def test_a_database_in_use_by_a_living_worker_is_neither_opened_nor_moved(path: 
         """
         import sys, time
         from pathlib import Path
-        from saga_app.engine.stores.rocks import Memory, RocksShelf
-        store = RocksShelf(Path(sys.argv[1]), Memory())
+        from saga_app.engine.stores.rocks import Memory, RocksStore
+        store = RocksStore(Path(sys.argv[1]), Memory())
         store.write({b"k": b"v"}, 1)
         print("open", flush=True)
         sys.stdin.read()
@@ -325,11 +325,11 @@ def test_a_disk_that_cannot_be_used_is_not_damage(path: Path) -> None:
         import resource, sys
         from pathlib import Path
         from saga_app.engine.stores.errors import DiskFailed
-        from saga_app.engine.stores.rocks import Memory, RocksShelf
+        from saga_app.engine.stores.rocks import Memory, RocksStore
         memory = Memory()
         resource.setrlimit(resource.RLIMIT_NOFILE, (8, 8))
         try:
-            RocksShelf(Path(sys.argv[1]), memory)
+            RocksStore(Path(sys.argv[1]), memory)
         except DiskFailed as error:
             print(error)
         """,
@@ -366,10 +366,10 @@ print((psutil.Process().memory_info().rss - before) // 1024 // 1024, flush=True)
 os._exit(0)
 """
 OURS = """
-from saga_app.engine.stores.rocks import Memory, RocksShelf
+from saga_app.engine.stores.rocks import Memory, RocksStore
 memory = Memory()
 def open_one(path):
-    store = RocksShelf(path, memory)
+    store = RocksStore(path, memory)
     return lambda rows: store.write(rows, 0), store.get
 """
 STOCK = """

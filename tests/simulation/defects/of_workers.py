@@ -9,7 +9,7 @@ from saga_app.engine.lease import Lease
 from saga_app.kafka.messages import Batch, Outgoing
 
 
-def what_is_fetched_is_committed(patch: pytest.MonkeyPatch) -> None:
+def fetched_records_are_committed(patch: pytest.MonkeyPatch) -> None:
     """Exactly what is durable is committed."""
 
     def hasty(self: InboxBuffer, batch: Batch) -> None:
@@ -26,16 +26,20 @@ def batches_of_an_earlier_generation_are_decided(patch: pytest.MonkeyPatch) -> N
     """A batch of an earlier generation is dropped."""
 
     def greedy(self: InboxBuffer, batch: Batch) -> None:
-        held = self._assignment.held
-        if held is not None:
-            self._waiting.append(batch._replace(generation=held))
-            self._arrived.set()
+        self._waiting.append(batch)
+        self._arrived.set()
 
+    def take_as_ours(self: InboxBuffer) -> list[Batch]:
+        held = self._assignment.held
+        return [each if held is None else each._replace(generation=held) for each in take(self)]
+
+    take = InboxBuffer._take
     patch.setattr(InboxBuffer, "deliver", greedy)
+    patch.setattr(InboxBuffer, "_take", take_as_ours)
 
 
 def a_zombie_sends(patch: pytest.MonkeyPatch) -> None:
-    """Nothing is sent unless this worker certainly still belongs to that generation of the group."""
+    """A worker sends only while it certainly belongs to that generation of the group."""
     patch.setattr(Lease, "holds", lambda self, generation: True)
 
 

@@ -1,11 +1,11 @@
-"""Orders that are kept parsed: read once while they are under way, and never more than memory has room for."""
+"""A decoder parses an order once while it is under way, and never keeps more than its limit."""
 
 from decimal import Decimal
 
 from saga_app import wire
 from saga_app.core.order import Line, Order
 from saga_app.core.records import OrderPlaced, PaymentRequested, RefundRequested
-from saga_app.wire import Kept
+from saga_app.wire import BoundedCache, Decoder
 
 
 def order(number: int, lines: int = 1) -> Order:
@@ -19,10 +19,11 @@ def order(number: int, lines: int = 1) -> Order:
 
 
 def test_an_order_is_read_once_for_all_of_its_step_requests() -> None:
-    placed = wire.decode(b'{"order_id":"kept-once","amount":"1.00"}')
+    decoder = Decoder()
+    placed = decoder.decode(b'{"order_id":"kept-once","amount":"1.00"}')
     assert isinstance(placed, OrderPlaced)
-    asked = wire.decode(wire.encode(PaymentRequested(order=placed.order)))
-    undo = wire.decode(b'{"type":"RefundRequested","reason":"requested","step":"checkout","order":%s}'
+    asked = decoder.decode(wire.encode(PaymentRequested(order=placed.order)))
+    undo = decoder.decode(b'{"type":"RefundRequested","reason":"requested","step":"checkout","order":%s}'
                        % placed.order.canonical)  # fmt: skip
     assert isinstance(asked, PaymentRequested)
     assert isinstance(undo, RefundRequested)
@@ -30,8 +31,15 @@ def test_an_order_is_read_once_for_all_of_its_step_requests() -> None:
     assert undo.order is placed.order
 
 
+def test_a_record_on_its_own_leaves_nothing_behind() -> None:
+    value = b'{"order_id":"on-its-own","amount":"1.00"}'
+    first, second = wire.decode(value), wire.decode(value)
+    assert isinstance(first, OrderPlaced) and isinstance(second, OrderPlaced)
+    assert first.order is not second.order
+
+
 def test_what_is_kept_never_passes_its_bytes() -> None:
-    kept = Kept[Order](5_000)
+    kept = BoundedCache[Order](5_000)
     for number in range(300):
         each = order(number, lines=number % 40)
         kept.keep(each.canonical, each)
@@ -39,7 +47,7 @@ def test_what_is_kept_never_passes_its_bytes() -> None:
 
 
 def test_the_younger_half_stays() -> None:
-    kept, orders = Kept[Order](1_000), [order(number) for number in range(10, 60)]
+    kept, orders = BoundedCache[Order](1_000), [order(number) for number in range(10, 60)]
     for each in orders:
         kept.keep(each.canonical, each)
     assert list(kept.found.values()) == orders[-len(kept.found) :]
@@ -47,20 +55,20 @@ def test_the_younger_half_stays() -> None:
 
 
 def test_what_is_larger_than_all_room_is_not_kept() -> None:
-    kept = Kept[str](1_000)
+    kept = BoundedCache[str](1_000)
     kept.keep(b"x" * 1_001, "large")
     assert not kept.found
     assert kept.bytes == 0
 
 
 def test_what_comes_again_takes_no_more_room() -> None:
-    kept = Kept[str](5_000)
+    kept = BoundedCache[str](5_000)
     kept.keep(b"same", "first")
     kept.keep(b"same", "second")
     assert (kept.bytes, kept.found) == (4, {b"same": "first"})
 
 
 def test_what_is_taken_leaves_its_room() -> None:
-    kept = Kept[str](5_000)
+    kept = BoundedCache[str](5_000)
     kept.keep(b"same", "first")
     assert (kept.take(b"same"), kept.take(b"same"), kept.bytes) == ("first", None, 0)

@@ -1,4 +1,4 @@
-"""Follows how orders end, from the topics alone."""
+"""Reads how orders end, from the topics alone."""
 
 import time
 from collections import Counter
@@ -29,13 +29,13 @@ IN_WORDS: Final = {
 
 
 class Ending(NamedTuple):
-    """An order, and how it ended in plain words."""
+    """An order and its outcome in plain words."""
 
     order_id: str
     outcome: str
 
 
-class Follower:
+class EndingsReader:
     """Reads `checkout_events` and `dead_letters`, from now on."""
 
     def __init__(self, kafka: dict[str, Any], partitions: int) -> None:
@@ -52,14 +52,14 @@ class Follower:
         self._letters = 0
 
     def poll(self, seconds: float) -> list[Ending]:
-        """Orders that have ended meanwhile; each order once."""
+        """The orders that have ended since the last call; each order once."""
         endings = []
         for message in self._consumer.consume(1_000, seconds):
             if message.error() is not None:
                 continue
             self._next[message.topic(), message.partition()] = message.offset() + 1
             if message.topic() == topics.DEAD_LETTERS:
-                # The topic holds notes of replays too.
+                # The topic also has markers of replays.
                 self._letters += read_letter(message) is not None
                 continue
             ending = _ending(message)
@@ -69,7 +69,7 @@ class Follower:
         return endings
 
     def dead_lettered(self) -> int:
-        """Records that were set aside since the start, up to now."""
+        """The number of dead letters since the start."""
         ends = {place: self._end(*place) for place in self._next}
         latest = time.monotonic() + PATIENCE
         while any(self._next[place] < end for place, end in ends.items()):
@@ -79,11 +79,11 @@ class Follower:
         return self._letters
 
     def counts(self) -> Counter[str]:
-        """How many orders ended how."""
+        """The number of orders by outcome."""
         return Counter(self.ended.values())
 
     def close(self) -> None:
-        """Gives up the connection."""
+        """Closes the connection."""
         self._consumer.close()
 
     def _end(self, topic: str, partition: int) -> int:
@@ -92,7 +92,7 @@ class Follower:
 
 
 def _ending(message: Message) -> Ending | None:
-    # Most records are placings, which would cost a thousand times more to read than to recognize.
+    # Most records are placed orders: parsing one takes a thousand times longer than this comparison.
     if not (message.value() or b"").startswith(_ENDING):
         return None
     try:

@@ -1,0 +1,100 @@
+"""The addresses of a worker's web server: its pages, its actions and the probes.
+
+The pages route by the patterns; commands, templates and tests make addresses with the functions.
+"""
+
+from typing import Final
+from urllib.parse import quote
+
+OVERVIEW: Final = "/"
+ORDERS: Final = "/orders/"
+ORDER: Final = "/orders/{name}/"
+STOCK: Final = "/stock/"
+ARTICLE: Final = "/stock/{name}/"
+ACCOUNTS: Final = "/accounts/"
+ACCOUNT: Final = "/accounts/{name}/"
+DEAD_LETTERS: Final = "/dead-letters/"
+DEAD_LETTER: Final = "/dead-letters/{name}/"
+TOPOLOGY: Final = "/topology/"
+RECORD: Final = "/records/{topic}/{partition}/{offset}/"
+#: A page that updates itself has the stream of its changing part at its own address below this one.
+LIVE: Final = "/live"
+STATIC: Final = "/static/"
+#: Faust's own pages: the rows of the tables.
+TABLES: Final = "/table/"
+IS_ALIVE: Final = "/livez"
+IS_READY: Final = "/readyz"
+METRICS: Final = "/metrics"
+
+CANCEL: Final = "cancel"
+NUDGE: Final = "nudge"
+DRY_RUN: Final = "dry-run"
+REPLAY: Final = "replay"
+
+#: All pages, and the pages that update themselves.
+PAGES: Final = (
+    OVERVIEW,
+    ORDERS,
+    ORDER,
+    STOCK,
+    ARTICLE,
+    ACCOUNTS,
+    ACCOUNT,
+    DEAD_LETTERS,
+    DEAD_LETTER,
+    TOPOLOGY,
+    RECORD,
+)
+LIVE_PAGES: Final = (OVERVIEW, ORDER)
+#: By page, its actions: each is a POST to the page's address with the action behind it.
+ACTIONS: Final = {ORDER: (CANCEL, NUDGE), DEAD_LETTER: (DRY_RUN, REPLAY)}
+#: The main menu.
+MENU: Final = (
+    (OVERVIEW, "Overview"),
+    (ORDERS, "Orders"),
+    (STOCK, "Stock"),
+    (ACCOUNTS, "Accounts"),
+    (DEAD_LETTERS, "Dead letters"),
+    (TOPOLOGY, "Topology"),
+)
+
+
+def order(order_id: str) -> str:
+    """The page of one order."""
+    return ORDER.format(name=segment(order_id))
+
+
+def article(sku: str) -> str:
+    """The page of one article, in all warehouses."""
+    return ARTICLE.format(name=segment(sku))
+
+
+def account(customer_id: str) -> str:
+    """The page of one customer's accounts, in all currencies."""
+    return ACCOUNT.format(name=segment(customer_id))
+
+
+def dead_letter(letter_id: object) -> str:
+    """The page of one dead letter, by TOPIC:PARTITION:OFFSET."""
+    return DEAD_LETTER.format(name=segment(letter_id))
+
+
+def record(place: str) -> str:
+    """The page of one record, by TOPIC:PARTITION:OFFSET."""
+    topic, partition, offset = map(segment, place.split(":"))
+    return RECORD.format(topic=topic, partition=partition, offset=offset)
+
+
+def row(table: str, key: str) -> str:
+    """Faust's page of one row."""
+    return f"{TABLES}{table}/{key}/"
+
+
+def live(page: str) -> str:
+    """The stream of a page's changing part."""
+    return LIVE + page
+
+
+def segment(value: object) -> str:
+    """Text as one segment of a path, or as a value in a query."""
+    return quote(str(value), safe="")
