@@ -49,7 +49,7 @@ class Endings:
         self.repeats = 0
 
     def poll(self, seconds: float) -> int:
-        """Takes the endings that are there. The number of orders that have ended. Raises `KafkaException` if it is cut off."""
+        """Takes new endings; the number of orders that have ended. Raises `KafkaException` at an error that stays."""
         messages = self._consumer.consume(5_000, seconds)
         if messages:
             self._liveness.heard()
