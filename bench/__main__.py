@@ -17,7 +17,7 @@ from bench.kill import kill
 from bench.page import page
 from bench.peers.place import Place
 from bench.results import Results
-from bench.trial import Course, Plan, trial
+from bench.trial import Course, TrialPlan, trial
 from saga_app.local.broker import Broker
 
 IMAGES = ROOT / "docs" / "images"
@@ -84,7 +84,7 @@ def measured(asked: argparse.Namespace, chosen: Sequence[Candidate], command: st
 def installed(
     chosen: Sequence[Candidate], results: Results
 ) -> list[tuple[Candidate, Callable[[Place], Launch]]]:
-    """Those that can be had here; the others are named in the results."""
+    """The candidates that can be installed here; the results name the others."""
     ready = []
     for candidate in chosen:
         try:
@@ -101,7 +101,7 @@ def installed(
 def compare(
     results: Results,
     ready: list[tuple[Candidate, Callable[[Place], Launch]]],
-    plan: Plan,
+    plan: TrialPlan,
     broker: Broker,
     rounds: int,
 ) -> None:
@@ -110,7 +110,7 @@ def compare(
     if ready:
         # The broker's JVM is cold at first; nobody shall pay for that.
         first, launch = ready[0]
-        trial(first, launch, broker, Course(Plan(2_000, 0, 8_000, (), half=False), slow=False), 0)
+        trial(first, launch, broker, Course(TrialPlan(2_000, 0, 8_000, (), half=False), slow=False), 0)
     for number in range(rounds):
         turn = number % len(ready) if ready else 0
         for candidate, launch in [*ready[turn:], *ready[:turn]]:

@@ -1,4 +1,4 @@
-"""What must be left of stock and money when orders have ended as they did."""
+"""The stock and money that must be left when orders have ended as they did."""
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from bench.load import Message
+from bench.load import LoadRecord
 from bench.peers.balances import COMPLETED, parts
 from bench.peers.rules import INVENTORY, PAYMENT, normal, supplied
 from saga_app import topics
@@ -16,8 +16,8 @@ Balances = Mapping[tuple[str, str], Any]
 _TABLES = {topics.PAYMENT: PAYMENT.balances, topics.INVENTORY: INVENTORY.balances}
 
 
-def came(supplies: Iterable[Message]) -> Balances:
-    """What these records bring; each balance is supplied once."""
+def came(supplies: Iterable[LoadRecord]) -> Balances:
+    """The balances that these records bring; each balance is supplied once."""
     return {
         (_TABLES[each.topic], key): amount
         for each in supplies
@@ -25,8 +25,10 @@ def came(supplies: Iterable[Message]) -> Balances:
     }
 
 
-def left(supplies: Iterable[Message], orders: Mapping[str, Message], endings: Mapping[str, str]) -> Balances:
-    """What is left of it: only orders that are completed keep what they took."""
+def left(
+    supplies: Iterable[LoadRecord], orders: Mapping[str, LoadRecord], endings: Mapping[str, str]
+) -> Balances:
+    """The balances that are left: only completed orders keep what they took."""
     rest = {name: Decimal(amount) for name, amount in came(supplies).items()}
     for name in (name for name, ending in endings.items() if ending == COMPLETED):
         order = normal(from_json(orders[name].value))

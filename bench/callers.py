@@ -15,9 +15,9 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from pydantic_core import from_json
 
 from bench import books, load
-from bench.load import Message
+from bench.load import LoadRecord
 from bench.peers.balances import COMPLETED
-from bench.process import Failed
+from bench.process import ProcessFailed
 from bench.verdict import Wrong, compensated
 from bench.watch import compensations
 from saga_app import topics
@@ -28,7 +28,7 @@ ENDED_WITHIN: Final = 60.0
 
 
 @dataclass
-class Told:
+class CallerResults:
     """How each order ended, as its caller was told; seconds that each waited, and from the first to the last."""
 
     endings: dict[str, str] = field(default_factory=dict)
@@ -46,23 +46,23 @@ class ByHttp:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._supplies: list[Message] = []
+        self._supplies: list[LoadRecord] = []
 
-    def supply(self, messages: Sequence[Message]) -> None:
+    def supply(self, messages: Sequence[LoadRecord]) -> None:
         """Stock and money, before any order."""
         self._supplies += messages
         asyncio.run(self._supply(books.came(messages)))
 
-    def place(self, orders: Iterable[Message], at_once: int, seconds: float) -> Told:
-        """So many callers take orders until there are no more or the time is over. Raises Failed."""
+    def place(self, orders: Iterable[LoadRecord], at_once: int, seconds: float) -> CallerResults:
+        """So many callers take orders until there are no more or the time is over. Raises ProcessFailed."""
         return asyncio.run(self._place(iter(orders), at_once, seconds))
 
-    def check(self, orders: Mapping[str, Message], endings: Mapping[str, str]) -> None:
+    def check(self, orders: Mapping[str, LoadRecord], endings: Mapping[str, str]) -> None:
         """Raises Wrong unless every balance has what these orders leave."""
         asyncio.run(self._check(books.left(self._supplies, orders, endings)))
 
-    async def _place(self, orders: Iterator[Message], at_once: int, seconds: float) -> Told:
-        told, first = Told(), time.perf_counter()
+    async def _place(self, orders: Iterator[LoadRecord], at_once: int, seconds: float) -> CallerResults:
+        told, first = CallerResults(), time.perf_counter()
 
         async def caller() -> None:
             for order in orders:
@@ -106,9 +106,9 @@ class ByHttp:
             async with session.post(f"/{path}", data=body, headers=headers) as answer:
                 said = await answer.text()
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise Failed(f"{path}: {error!r}") from error
+            raise ProcessFailed(f"{path}: {error!r}") from error
         if answer.status >= 300:
-            raise Failed(f"{path}: {answer.status} {said[:300]}")
+            raise ProcessFailed(f"{path}: {answer.status} {said[:300]}")
         return json.loads(said or "null")
 
 
@@ -118,13 +118,13 @@ class ByKafka:
     def __init__(self, broker: str) -> None:
         self._broker = broker
 
-    def supply(self, messages: Sequence[Message]) -> None:
+    def supply(self, messages: Sequence[LoadRecord]) -> None:
         """Stock and money, before any order."""
         load.place(Shop(self._broker), messages)
 
-    def place(self, orders: Iterable[Message], at_once: int, seconds: float) -> Told:
-        """So many callers take orders until there are no more or the time is over. Raises Failed."""
-        told, waiting, since = Told(), iter(orders), dict[str, float]()
+    def place(self, orders: Iterable[LoadRecord], at_once: int, seconds: float) -> CallerResults:
+        """So many callers take orders until there are no more or the time is over. Raises ProcessFailed."""
+        told, waiting, since = CallerResults(), iter(orders), dict[str, float]()
         producer, consumer = self._producer(), self._consumer()
 
         def start(count: int) -> None:
@@ -146,12 +146,12 @@ class ByKafka:
             if now < first + seconds:
                 start(ended)
             elif now > first + seconds + ENDED_WITHIN:
-                raise Failed(f"{len(since)} orders did not end in time, e.g. {min(since)}")
+                raise ProcessFailed(f"{len(since)} orders did not end in time, e.g. {min(since)}")
         told.seconds = time.perf_counter() - first
         consumer.close()
         return told
 
-    def check(self, orders: Mapping[str, Message], endings: Mapping[str, str]) -> None:
+    def check(self, orders: Mapping[str, LoadRecord], endings: Mapping[str, str]) -> None:
         """Raises Wrong unless as many undo step requests were sent as these endings take."""
         compensated(compensations(self._broker), [Counter(endings.values())])
 

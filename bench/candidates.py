@@ -1,4 +1,4 @@
-"""Who is compared: how each is started, what it is told, and what it guarantees."""
+"""The candidates: how each is started and configured, and what it guarantees."""
 
 import os
 import sys
@@ -169,7 +169,7 @@ EXTRA: Final = ("quix-eos",)
 
 
 def chosen(names: Sequence[str]) -> list[Candidate]:
-    """Those with these names, or the usual ones. `ValueError` names one that is unknown."""
+    """The candidates with these names, or the usual ones. `ValueError` names one that is unknown."""
     known = {each.name: each for each in ALL}
     if unknown := [name for name in names if name not in known]:
         raise ValueError(f"no candidate is called {unknown[0]!r}; there are {', '.join(known)}")

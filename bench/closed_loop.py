@@ -12,15 +12,15 @@ from typing import Any, Final
 import psutil
 
 from bench import load, machine, measures
-from bench.callers import Told
-from bench.engines import ALL, Engine, Running
+from bench.callers import CallerResults
+from bench.engines import ALL, RunningEngine, WorkflowEngine
 from bench.environments import HOME, NotToBeHad, Say
-from bench.load import Message
+from bench.load import LoadRecord
 from bench.loop_page import page
-from bench.process import Failed
+from bench.process import ProcessFailed
 from bench.stats import percentile
 from bench.verdict import Wrong, judge
-from bench.watch import Seen
+from bench.watch import SeenOrders
 from saga_app.local.errors import LocalKafkaError
 
 AT_ONCE: Final = (1, 16, 64, 256)
@@ -52,7 +52,7 @@ def measured(names: Sequence[str], seconds: float, command: str, say: Say) -> Fi
     return found
 
 
-def trial(engine: Engine, seconds: float, say: Say) -> Figures:
+def trial(engine: WorkflowEngine, seconds: float, say: Say) -> Figures:
     """One engine from start to stop; `missing` says why it cannot be had, `wrong` what it did that it must not."""
     found: Figures = {"name": engine.name, "label": engine.label, "durable": engine.durable, "figures": {}}
     try:
@@ -60,20 +60,20 @@ def trial(engine: Engine, seconds: float, say: Say) -> Figures:
             course(engine.name, running, seconds, found["figures"], say)
     except NotToBeHad as error:
         found["missing"] = str(error)
-    except (Wrong, Failed, LocalKafkaError, psutil.Error) as error:
+    except (Wrong, ProcessFailed, LocalKafkaError, psutil.Error) as error:
         found["wrong"] = str(error)
     return found
 
 
-def course(name: str, running: Running, seconds: float, figures: Figures, say: Say) -> None:
-    """A warm-up and every number of callers; then what is left of stock and money. Raises Wrong or Failed."""
-    orders: dict[str, Message] = {}
+def course(name: str, running: RunningEngine, seconds: float, figures: Figures, say: Say) -> None:
+    """A warm-up and every number of callers; then what is left of stock and money. Raises Wrong or ProcessFailed."""
+    orders: dict[str, LoadRecord] = {}
     endings: dict[str, str] = {}
     running.callers.supply(load.supplies())
     for number, at_once in enumerate((WARM_UP, *AT_ONCE)):
         given = load.mix(MOST, f"{name}-{number}")
         told, measured = part(running, given.messages, at_once, seconds if number else seconds / 2)
-        judge(Seen(endings={order: {how} for order, how in told.endings.items()}), placed(given, told))
+        judge(SeenOrders(endings={order: {how} for order, how in told.endings.items()}), placed(given, told))
         orders |= {each.key.decode(): each for each in given.messages}
         endings |= told.endings
         if number:
@@ -82,12 +82,14 @@ def course(name: str, running: Running, seconds: float, figures: Figures, say: S
     running.callers.check(orders, endings)
 
 
-def placed(given: load.Load, told: Told) -> dict[str, str]:
+def placed(given: load.OrderLoad, told: CallerResults) -> dict[str, str]:
     """The endings that the orders must have that callers came to; they took them in this order."""
     return dict(list(given.expected.items())[: len(told.endings)])
 
 
-def part(running: Running, orders: Sequence[Message], at_once: int, seconds: float) -> tuple[Told, Figures]:
+def part(
+    running: RunningEngine, orders: Sequence[LoadRecord], at_once: int, seconds: float
+) -> tuple[CallerResults, Figures]:
     """So many callers for so many seconds."""
     calibration = measures.calibration()
     before = moment(running)
@@ -111,7 +113,7 @@ def part(running: Running, orders: Sequence[Message], at_once: int, seconds: flo
     }
 
 
-def moment(running: Running) -> tuple[float, ...]:
+def moment(running: RunningEngine) -> tuple[float, ...]:
     """Seconds of CPU up to now: of server, program and callers; of all; taken by the host."""
     times = psutil.cpu_times()
     busy = times.user + times.nice + times.system + times.irq + times.softirq

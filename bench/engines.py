@@ -1,4 +1,4 @@
-"""Who is compared by callers who wait: this project, and engines that journal each step on a server of their own."""
+"""The engines for callers who wait: this project, and engines that journal each step on a server of their own."""
 
 import json
 import os
@@ -15,8 +15,8 @@ from bench import candidates, environments
 from bench.callers import ByHttp, ByKafka
 from bench.candidates import Launch
 from bench.environments import HOME, ROOT, NotToBeHad, Say
-from bench.process import Failed, Process
-from bench.trial import Life
+from bench.process import Process, ProcessFailed
+from bench.trial import CandidateRun
 from saga_app.local.broker import Broker
 from saga_app.local.config import free_ports
 from saga_app.local.process import until
@@ -29,8 +29,8 @@ DISK: Final = "/var/tmp"
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
-    """The first process of the server, that of the saga's program, and who calls it."""
+class RunningEngine:
+    """The first process of the server, the process of the saga's program, and its callers."""
 
     server: int
     program: int
@@ -38,18 +38,18 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
-    """`durable` is what the server has done when a caller hears of the end, in half a line."""
+class WorkflowEngine:
+    """An engine for callers who wait. `durable` says in half a line what is on disk when a caller hears of the end."""
 
     name: str
     label: str
     durable: str
     #: From start to stop; `NotToBeHad` if it cannot be installed here.
-    run: Callable[[Say], AbstractContextManager[Running]]
+    run: Callable[[Say], AbstractContextManager[RunningEngine]]
 
 
 @contextmanager
-def ours(fsync: bool, say: Say) -> Iterator[Running]:
+def ours(fsync: bool, say: Say) -> Iterator[RunningEngine]:
     """One worker, and a broker that waits for the disk after each batch or, as is Kafka's default, does not."""
     name = f"engines-ours{'-fsync' * fsync}"
     adapt: Callable[[dict[str, str]], dict[str, str]] = (
@@ -58,11 +58,11 @@ def ours(fsync: bool, say: Say) -> Iterator[Running]:
     broker = Broker(HOME / "data" / f"{name}-kafka", adapt=adapt, say=say)
     try:
         broker.start().wait()
-        life = Life(candidates.chosen(["ours"])[0], candidates.ours(say), broker, name)
+        life = CandidateRun(candidates.chosen(["ours"])[0], candidates.ours(say), broker, name)
         try:
             life.ready()
             assert broker.pid is not None, "the broker has ended"
-            yield Running(broker.pid, life.pids[0], ByKafka(broker.address))
+            yield RunningEngine(broker.pid, life.pids[0], ByKafka(broker.address))
         finally:
             life.close()
             # Its producer would complain of the broker's end.
@@ -72,7 +72,7 @@ def ours(fsync: bool, say: Say) -> Iterator[Running]:
 
 
 @contextmanager
-def restate(say: Say) -> Iterator[Running]:
+def restate(say: Say) -> Iterator[RunningEngine]:
     """Its server from npm with its own settings, but on loopback, and the services in one process."""
     python = environments.python("restate", say)
     # Started without its wrapper in JavaScript, whose process would be the one that is measured.
@@ -100,11 +100,11 @@ def restate(say: Say) -> Iterator[Running]:
         _answers(first, f"http://127.0.0.1:{admin}/health")
         _answers(program, f"http://127.0.0.1:{service}/health")
         _answers(first, f"http://127.0.0.1:{admin}/deployments", {"uri": f"http://127.0.0.1:{service}"})
-        yield Running(first.pid, program.pid, ByHttp(f"http://127.0.0.1:{ingress}"))
+        yield RunningEngine(first.pid, program.pid, ByHttp(f"http://127.0.0.1:{ingress}"))
 
 
 @contextmanager
-def dbos(say: Say) -> Iterator[Running]:
+def dbos(say: Say) -> Iterator[RunningEngine]:
     """The store manager in a web server's process, and a PostgreSQL with its own settings."""
     python = environments.python("dbos", say)
     if binaries() is None:
@@ -115,7 +115,7 @@ def dbos(say: Say) -> Iterator[Running]:
         launch = _program(python, "dbos", BENCH_PORT=str(port), BENCH_DATABASE=postgres.create("checkout"))
         with _process("dbos", launch) as program:
             _answers(program, f"http://127.0.0.1:{port}/openapi.json")
-            yield Running(postgres.pid, program.pid, ByHttp(f"http://127.0.0.1:{port}"))
+            yield RunningEngine(postgres.pid, program.pid, ByHttp(f"http://127.0.0.1:{port}"))
 
 
 def _system() -> str:
@@ -139,7 +139,7 @@ def _process(name: str, launch: Launch) -> Iterator[Process]:
 
 
 def _answers(process: Process, url: str, said: Any = None) -> None:
-    """Until this address answers with success. Raises Failed with the last words of the process."""
+    """Until this address answers with success. Raises ProcessFailed with the last words of the process."""
     body = None if said is None else json.dumps(said).encode()
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
     # A proxy has no business with loopback.
@@ -160,22 +160,22 @@ def _answers(process: Process, url: str, said: Any = None) -> None:
         return True
 
     if not until(asked, READY_WITHIN):
-        raise Failed(f"{url} does not answer ({why}): {process.last_words()}")
+        raise ProcessFailed(f"{url} does not answer ({why}): {process.last_words()}")
 
 
 ALL: Final = (
-    Engine(
+    WorkflowEngine(
         "ours",
         "this project",
         "the broker has the ending and all before it, in memory of the system: Kafka's default",
         partial(ours, False),
     ),
-    Engine(
+    WorkflowEngine(
         "ours-fsync",
         "this project, broker with fsync",
         "the same, on the disk: log.flush.interval.messages=1",
         partial(ours, True),
     ),
-    Engine("restate", "Restate", "each step in the server's log, on the disk: its default", restate),
-    Engine("dbos", "DBOS", "each step and its rows in PostgreSQL, on the disk: its default", dbos),
+    WorkflowEngine("restate", "Restate", "each step in the server's log, on the disk: its default", restate),
+    WorkflowEngine("dbos", "DBOS", "each step and its rows in PostgreSQL, on the disk: its default", dbos),
 )

@@ -1,4 +1,4 @@
-"""What many orders cost: memory, disk, changelog, restarts and restores, with real baskets, at several sizes."""
+"""The cost of many orders: memory, disk, changelog, restarts and restores, with real baskets, at several sizes."""
 
 import sys
 import time
@@ -15,7 +15,7 @@ from bench import load, measures
 from bench.environments import Say
 from bench.stats import Spread
 from bench.verdict import judge
-from bench.watch import TooSlow, Watch
+from bench.watch import CheckoutWatch, TooSlow
 from saga_app import topics
 from saga_app.demo import retail
 from saga_app.kafka import offsets, topic_admin
@@ -24,7 +24,7 @@ from saga_app.settings import Settings
 from tests.live.orders import Sent
 from tests.live.scene import clear
 from tests.live.shop import Shop
-from tests.live.worker import Worker
+from tests.live.worker import WorkerProcess
 
 APP: Final = "bench-growth"
 MB: Final = 1_000_000
@@ -54,7 +54,7 @@ class Growing:
         topic_admin.ensure(
             Settings(broker=broker.address, app_id=APP), topics.wanted(APP, names, topics.DEFAULT_PARTITIONS)
         )
-        self.worker = Worker(broker.address, folder, SAGA_APP_ID=APP).start().ready()
+        self.worker = WorkerProcess(broker.address, folder, SAGA_APP_ID=APP).start().ready()
         self._shop = Shop(broker.address)
         self._placed = retail.orders(sys.maxsize)
         self.orders = 0
@@ -78,7 +78,7 @@ class Growing:
         before = measures.cpu(self.worker.pid)
         deliveries, chunk = load.plentiful(lot)
         load.place(self._shop, deliveries)
-        watch = Watch(self.broker.address)
+        watch = CheckoutWatch(self.broker.address)
         load.place(self._shop, chunk.messages)
         watch.wait(len(lot), ENDED_WITHIN)
         judge(watch.read(len(lot)), chunk.expected)

@@ -20,7 +20,7 @@ from tests.live.shop import Shop
 COMPENSATIONS: Final = {"unknown_sku": 1, "out_of_stock": 1, "undeliverable": 2}
 
 
-class Message(NamedTuple):
+class LoadRecord(NamedTuple):
     """One record with its inbox and its key."""
 
     topic: str
@@ -28,10 +28,10 @@ class Message(NamedTuple):
     key: bytes
 
 
-class Load(NamedTuple):
+class OrderLoad(NamedTuple):
     """Orders, and the ending that each must have by its id: COMPLETED, or the reason of the cancellation."""
 
-    messages: Sequence[Message]
+    messages: Sequence[LoadRecord]
     expected: dict[str, str]
 
     @property
@@ -39,30 +39,32 @@ class Load(NamedTuple):
         return round(sum(len(each.value) for each in self.messages) / len(self.messages))
 
 
-def mix(count: int, prefix: str, warehouses: int = 1) -> Load:
+def mix(count: int, prefix: str, warehouses: int = 1) -> OrderLoad:
     """Orders of 1 to 4 lines; every tenth is refused: by payment, by inventory or by shipping."""
     placed = mix_of.orders(count, prefix=prefix, warehouses=_warehouses(warehouses))
-    return Load(_ready(placed), {f"{prefix}-{number}": mix_of.expected(number) for number in range(count)})
+    return OrderLoad(
+        _ready(placed), {f"{prefix}-{number}": mix_of.expected(number) for number in range(count)}
+    )
 
 
-def supplies(warehouses: int = 1) -> list[Message]:
+def supplies(warehouses: int = 1) -> list[LoadRecord]:
     """Stock and money for any number of these orders."""
     return _ready(mix_of.supplies(warehouses=_warehouses(warehouses)))
 
 
-def baskets(count: int) -> tuple[list[Message], Load]:
+def baskets(count: int) -> tuple[list[LoadRecord], OrderLoad]:
     """Real orders of 27 lines in the mean, and the deliveries that they need."""
     placed = list(retail.orders(count))
     deliveries = retail.deliveries(placed)
     stock: Counter[str] = Counter()
     for delivery in deliveries:
         stock.update({line["sku"]: line["quantity"] for line in delivery["lines"]})
-    return _ready(deliveries), Load(
+    return _ready(deliveries), OrderLoad(
         _ready(placed), {each["order_id"]: ending(each, stock) for each in placed}
     )
 
 
-def plentiful(placed: Sequence[Sent]) -> tuple[list[Message], Load]:
+def plentiful(placed: Sequence[Sent]) -> tuple[list[LoadRecord], OrderLoad]:
     """Deliveries of all that these orders want, and the orders. Deliveries have ids like the first of the orders."""
     stock = Counter[str]()
     for order in placed:
@@ -79,7 +81,7 @@ def plentiful(placed: Sequence[Sent]) -> tuple[list[Message], Load]:
         for at in range(0, len(lines), retail.LINES_PER_DELIVERY)
     ]
     expected = {each["order_id"]: ending(each, stock) for each in placed}
-    return _ready(deliveries), Load(_ready(placed), expected)
+    return _ready(deliveries), OrderLoad(_ready(placed), expected)
 
 
 def ending(order: Sent, stock: Counter[str]) -> str:
@@ -94,7 +96,7 @@ def ending(order: Sent, stock: Counter[str]) -> str:
     return "COMPLETED" if order.get("country", "GB") in COUNTRIES else "undeliverable"
 
 
-def place(shop: Shop, messages: Iterable[Message], rate: float = 0.0) -> None:
+def place(shop: Shop, messages: Iterable[LoadRecord], rate: float = 0.0) -> None:
     """Sends them as fast as the broker takes them, or so many a second; returns when the broker has all."""
     began = time.monotonic()
     waiting = iter(messages)
@@ -108,12 +110,12 @@ def place(shop: Shop, messages: Iterable[Message], rate: float = 0.0) -> None:
     shop.flush()
 
 
-def _ready(records: Iterable[Sent]) -> list[Message]:
+def _ready(records: Iterable[Sent]) -> list[LoadRecord]:
     made = []
     for fields in records:
         value = json.dumps(fields).encode()
         record = wire.decode(value)
-        made.append(Message(topics.topic_of(record), value, topics.key_of(record).encode()))
+        made.append(LoadRecord(topics.topic_of(record), value, topics.key_of(record).encode()))
     return made
 
 

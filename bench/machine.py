@@ -1,4 +1,4 @@
-"""What a figure was measured on, and with which versions."""
+"""The machine on which a figure was measured, and the versions."""
 
 import json
 import os

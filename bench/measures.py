@@ -1,4 +1,4 @@
-"""What the machine did meanwhile: CPU of processes, of all, and what others took. Linux only, from /proc."""
+"""CPU of processes, of the machine, and of other processes meanwhile. Linux only, from /proc."""
 
 import json
 import os

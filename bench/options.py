@@ -1,10 +1,10 @@
-"""What can be asked of `scripts/bench`."""
+"""The options of `scripts/bench`."""
 
 import argparse
 from pathlib import Path
 
 from bench import candidates
-from bench.trial import Plan
+from bench.trial import TrialPlan
 
 DESCRIPTION = """The same saga, by everything that a user might take instead, on the same broker with the same orders.
 
@@ -40,9 +40,9 @@ def parser() -> argparse.ArgumentParser:
     add("--candidates", type=_names, default=[], metavar="NAME,...", help="these only")
     add("--parts", type=_names, default=list(PARTS), metavar="PART,...", help=f"of {', '.join(PARTS)}")
     add("--rounds", type=int, help="default: 3")
-    add("--orders", type=int, help=f"in the backlog (default: {Plan.orders:,})")
-    add("--seconds", type=float, help=f"of each rate (default: {Plan.seconds:g})")
-    add("--rates", type=_rates, help=f"orders a second (default: {','.join(map(str, Plan.rates))})")
+    add("--orders", type=int, help=f"in the backlog (default: {TrialPlan.orders:,})")
+    add("--seconds", type=float, help=f"of each rate (default: {TrialPlan.seconds:g})")
+    add("--rates", type=_rates, help=f"orders a second (default: {','.join(map(str, TrialPlan.rates))})")
     add("--warehouses", type=int, default=1, help="that the orders are spread over (default: 1)")
     add("--growth", type=_rates, metavar="ORDERS,...", help="only what tables of so many orders cost us")
     add("--engines", action="store_true", help="only what waiting callers get: ours, Restate and DBOS")
@@ -57,18 +57,18 @@ def rounds(asked: argparse.Namespace) -> int:
     return int(asked.rounds or (1 if asked.quick else 3))
 
 
-def plan(asked: argparse.Namespace) -> Plan:
-    """What is measured in each life of a candidate."""
-    orders = asked.orders or (3_000 if asked.quick else Plan.orders)
-    rates = asked.rates or ((200,) if asked.quick else Plan.rates)
+def plan(asked: argparse.Namespace) -> TrialPlan:
+    """The plan of each run of a candidate."""
+    orders = asked.orders or (3_000 if asked.quick else TrialPlan.orders)
+    rates = asked.rates or ((200,) if asked.quick else TrialPlan.rates)
     latency = "latency" in asked.parts
-    return Plan(
+    return TrialPlan(
         orders=orders,
         baskets=orders // 5 if "baskets" in asked.parts else 0,
         warm_up=orders // 2,
         rates=rates if latency else (),
         half=latency and not asked.quick,
-        seconds=asked.seconds or (2.0 if asked.quick else Plan.seconds),
+        seconds=asked.seconds or (2.0 if asked.quick else TrialPlan.seconds),
         warehouses=asked.warehouses,
     )
 

@@ -12,7 +12,7 @@ from saga_app.local.process import until
 STOP_WITHIN: Final = 20.0
 
 
-class Failed(Exception):
+class ProcessFailed(Exception):
     """A process that ended or did not get ready; the message has the end of its log."""
 
 
@@ -35,16 +35,16 @@ class Process:
         self.pid = self._process.pid
 
     def wait_for(self, words: str, seconds: float) -> None:
-        """Until its log has these words. Raises Failed if it does not get there."""
+        """Until its log has these words. Raises ProcessFailed if it does not get there."""
         until(lambda: words in self._text() or self._process.poll() is not None, seconds)
         self.check()
         if words not in self._text():
-            raise Failed(f"no {words!r} within {seconds:.0f} s: {self.last_words()}")
+            raise ProcessFailed(f"no {words!r} within {seconds:.0f} s: {self.last_words()}")
 
     def check(self) -> None:
-        """Raises Failed if it has ended."""
+        """Raises ProcessFailed if it has ended."""
         if self._process.poll() is not None:
-            raise Failed(f"it ended with {self._process.returncode}: {self.last_words()}")
+            raise ProcessFailed(f"it ended with {self._process.returncode}: {self.last_words()}")
 
     def last_words(self) -> str:
         """The end of its log."""

@@ -32,14 +32,14 @@ class Results:
 
     @classmethod
     def load(cls, file: Path) -> Self:
-        """What `save` has written."""
+        """The results that `save` has written."""
         read = json.loads(file.read_text("utf-8"))
         read["trials"] = [Trial(**each) for each in read["trials"]]
         return cls(**{each.name: read[each.name] for each in fields(cls) if each.name in read})
 
     @property
     def wrong(self) -> list[str]:
-        """What went wrong, one line for each trial."""
+        """The errors, one line for each trial."""
         return [
             f"{each.candidate}, round {each.round}: {' '.join(each.wrong.split())}"
             for each in self.trials

@@ -30,7 +30,7 @@ MOST: Final = 2_000
 GENERATION: Final = 1
 
 
-class World:
+class RoundsWorld:
     """Every topic as a list, every service as it is."""
 
     def __init__(self, folder: Path) -> None:
@@ -60,9 +60,9 @@ class World:
         return True
 
     def done(self, partition: int, start: int, end: int, generation: int) -> None:
-        """Nothing is committed."""
+        """This benchmark commits no offsets."""
 
-    def place(self, messages: Iterable[load.Message]) -> None:
+    def place(self, messages: Iterable[load.LoadRecord]) -> None:
         """As a shop would send them."""
         for topic, value, key in messages:
             self._append(Outgoing(topic, key, value))
@@ -131,7 +131,7 @@ class World:
         )
 
 
-async def measured(world: World, orders: int, times: int, *, segments: bool = False) -> float:
+async def measured(world: RoundsWorld, orders: int, times: int, *, segments: bool = False) -> float:
     """Microseconds of CPU per order, the least of so many times."""
     if segments:
         world.start_retention()
@@ -158,7 +158,7 @@ def main() -> None:
     gc.freeze()
     gc.set_threshold(200_000, 20, 50)
     with tempfile.TemporaryDirectory() as folder:
-        world = World(Path(folder))
+        world = RoundsWorld(Path(folder))
         try:
             least = asyncio.run(measured(world, asked.orders, asked.times, segments=asked.segments))
         finally:

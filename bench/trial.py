@@ -8,13 +8,13 @@ from typing import Any, Final
 from bench import load, measures
 from bench.candidates import Candidate, Launch
 from bench.environments import HOME
-from bench.load import Load, Message
+from bench.load import LoadRecord, OrderLoad
 from bench.measures import Moment, Used
 from bench.peers.place import Place
-from bench.process import Failed, Process
+from bench.process import Process, ProcessFailed
 from bench.stats import percentile
 from bench.verdict import Wrong, compensated, judge
-from bench.watch import TooSlow, Watch, compensations
+from bench.watch import CheckoutWatch, TooSlow, compensations
 from saga_app import topics
 from saga_app.kafka import topic_admin
 from saga_app.local.broker import Broker
@@ -30,8 +30,8 @@ MOST_OF_CAPACITY: Final = 0.8
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is measured: orders of a backlog, of real baskets (0: none), rates a second and seconds of each rate."""
+class TrialPlan:
+    """The sizes of a trial: orders of a backlog, of real baskets (0: none), rates a second and seconds of each rate."""
 
     orders: int = 20_000
     baskets: int = 4_000
@@ -44,7 +44,7 @@ class Plan:
 
 @dataclass
 class Trial:
-    """What was found, by part; `wrong` is what the candidate did that it must not."""
+    """The figures of a candidate in one round, by part; `wrong` is its first error."""
 
     candidate: str
     round: int
@@ -56,9 +56,9 @@ class Trial:
 
 
 class Course:
-    """What every candidate of a run is given, made once: the same orders, a tenth of them for the slow ones."""
+    """The orders of all candidates of a run, made once; slow candidates get a tenth of them."""
 
-    def __init__(self, plan: Plan, slow: bool) -> None:
+    def __init__(self, plan: TrialPlan, slow: bool) -> None:
         share = 10 if slow else 1
         self.plan = plan
         self.supplies = load.supplies(plan.warehouses)
@@ -66,15 +66,15 @@ class Course:
         self.backlog = self._mix(plan.orders // share, "backlog")
         self.baskets = load.baskets(plan.baskets // share) if plan.baskets else None
 
-    def paced(self, rate: int) -> Load:
+    def paced(self, rate: int) -> OrderLoad:
         """Orders for one rate; their ids are those of the rate, which is measured once in a life."""
         return self._mix(max(30, round(rate * self.plan.seconds)), f"rate{rate}")
 
-    def _mix(self, count: int, prefix: str) -> Load:
+    def _mix(self, count: int, prefix: str) -> OrderLoad:
         return load.mix(count, prefix, self.plan.warehouses)
 
 
-class Life:
+class CandidateRun:
     """A candidate that runs."""
 
     def __init__(
@@ -110,16 +110,16 @@ class Life:
             if self.candidate.ready:
                 process.wait_for(self.candidate.ready, FIRST_WITHIN)
 
-    def warm_up(self, supplies: Sequence[Message], orders: Load) -> None:
+    def warm_up(self, supplies: Sequence[LoadRecord], orders: OrderLoad) -> None:
         """Until it has shown that it works, and a JVM has compiled what is hot."""
         self.ready()
         self.supply(supplies)
         self.run(orders, within=FIRST_WITHIN)
 
-    def run(self, orders: Load, rate: float = 0.0, within: float = ENDED_WITHIN) -> dict[str, Any]:
-        """Places these orders and waits for their ends. Raises Wrong, TooSlow or Failed."""
+    def run(self, orders: OrderLoad, rate: float = 0.0, within: float = ENDED_WITHIN) -> dict[str, Any]:
+        """Places these orders and waits for their ends. Raises Wrong, TooSlow or ProcessFailed."""
         calibration = measures.calibration()
-        watch, before = Watch(self.broker.address), self._now()
+        watch, before = CheckoutWatch(self.broker.address), self._now()
         load.place(self._shop, orders.messages, rate)
         watch.wait(len(orders.expected), within)
         used = Used.between(before, self._now())
@@ -141,7 +141,7 @@ class Life:
             "endings": self.endings[-1],
         }
 
-    def supply(self, messages: Sequence[Message]) -> None:
+    def supply(self, messages: Sequence[LoadRecord]) -> None:
         """Stock and money, each in its inbox before any request that needs it."""
         load.place(self._shop, messages)
 
@@ -166,7 +166,7 @@ class Life:
         return Moment.now(self.pids, broker)
 
 
-def run(life: Life, course: Course, trial: Trial) -> None:
+def run(life: CandidateRun, course: Course, trial: Trial) -> None:
     """Every part of the plan, in order; what is found goes into the trial as it comes."""
     life.warm_up(course.supplies, course.warm_up)
     trial.figures["backlog"] = life.run(course.backlog)
@@ -189,10 +189,10 @@ def trial(
 ) -> Trial:
     """One life from start to end; what goes wrong is told in the trial, and the run goes on."""
     found = Trial(candidate.name, number)
-    life = Life(candidate, launch, broker, f"bench-{candidate.name}-{number}")
+    life = CandidateRun(candidate, launch, broker, f"bench-{candidate.name}-{number}")
     try:
         run(life, course, found)
-    except (Wrong, TooSlow, Failed) as error:
+    except (Wrong, TooSlow, ProcessFailed) as error:
         found.wrong = f"{error}; {life.explain()}"
     finally:
         life.close()

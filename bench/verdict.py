@@ -1,17 +1,17 @@
-"""Whether the orders ended as they must. Speed is worth nothing otherwise."""
+"""A check that the orders ended as they must. Speed is worth nothing otherwise."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from bench.load import COMPENSATIONS
-from bench.watch import Seen
+from bench.watch import SeenOrders
 
 
 class Wrong(Exception):
-    """What a candidate did that it must not; the message has an example."""
+    """A candidate ended orders wrongly; the message has an example."""
 
 
-def judge(seen: Seen, expected: Mapping[str, str]) -> Counter[str]:
+def judge(seen: SeenOrders, expected: Mapping[str, str]) -> Counter[str]:
     """Orders by ending. Raises Wrong unless every order has ended in its one right way."""
     wrong = {
         order: sorted(seen.endings.get(order, set()))

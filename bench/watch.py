@@ -25,7 +25,7 @@ class TooSlow(Exception):
 
 
 @dataclass
-class Seen:
+class SeenOrders:
     """Times are the broker's, in milliseconds. How an order ended is a set, since that may be told twice."""
 
     placed_at: dict[str, int] = field(default_factory=dict)
@@ -54,8 +54,8 @@ class Seen:
         return [self.ended_at[order] - placed for order, placed in self.placed_at.items()]
 
 
-class Watch:
-    """What comes into the checkout inbox from now on."""
+class CheckoutWatch:
+    """Reads the records that come into the checkout inbox from now on."""
 
     def __init__(self, broker: str, partitions: int = topics.DEFAULT_PARTITIONS) -> None:
         self._servers = {"bootstrap.servers": broker, "log_level": 3}
@@ -67,9 +67,9 @@ class Watch:
         """Until the inbox has grown by so many orders and their endings, or the time is over."""
         until(lambda: sum(self._ends().values()) >= sum(self._from.values()) + 2 * orders, seconds)
 
-    def read(self, orders: int) -> Seen:
-        """What has come, as soon as so many orders have ended. Raises TooSlow if they do not within `GRACE`."""
-        seen = Seen()
+    def read(self, orders: int) -> SeenOrders:
+        """The records so far, as soon as so many orders have ended. Raises TooSlow if they do not within `GRACE`."""
+        seen = SeenOrders()
         for record, appended in self._read(time.monotonic() + GRACE):
             seen.note(record, appended)
             if len(seen.ended_at) >= orders and len(seen.placed_at) >= orders:

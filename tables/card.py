@@ -1,4 +1,4 @@
-"""What a table is called, what its key is, and what people are told about it."""
+"""The card of a table: its name, its key, and one sentence about it for people."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What all tests of a process share: one real broker, from the first test that asks for it to the end of the run."""
+"""Fixtures that all tests of a process share: one real broker, from the first test that needs it to the end."""
 
 import gc
 import os

@@ -1,4 +1,4 @@
-"""What is promised is tried before each commit; what is not tried then is listed, with the reason."""
+"""Each promise has a quick test, and each test that waits is listed with the reason."""
 
 import ast
 import re

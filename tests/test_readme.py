@@ -22,7 +22,7 @@ KILLED = "was killed by SIGKILL; started again as pid"
 BEGIN, PLACE, WATCH, ROWS, FAR, UNDO, SAME, KILL, PROVE = blocks("docs/tutorial.md")
 
 
-class Running:
+class RunningSystem:
     """`scripts/run`, with a folder of its own."""
 
     def __init__(self, folder: Path) -> None:
@@ -47,7 +47,7 @@ class Running:
         assert self.said().count(words) >= times, self.said()[-3000:]
 
     def shell(self, commands: str) -> str:
-        """What a user's second terminal prints; every command must succeed."""
+        """The output of commands in a user's second terminal; every command must succeed."""
         commands = commands.replace(". .venv/bin/activate && ", "").replace(".run/", f"{self.folder}/")
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", f". {self.folder}/env\n{commands}"],
@@ -70,8 +70,8 @@ class Running:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    started = Running(tmp_path_factory.mktemp("run"))
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+    started = RunningSystem(tmp_path_factory.mktemp("run"))
     try:
         yield started
     finally:
@@ -79,7 +79,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         started.process.wait(60)
 
 
-def test_scripts_run_places_real_orders_and_says_how_they_ended(running: Running):
+def test_scripts_run_places_real_orders_and_says_how_they_ended(running: RunningSystem):
     running.wait_for("running until Ctrl-C")
     for outcome in ("completed", "payment refused", "out of stock", "undeliverable"):
         assert outcome in running.said()
@@ -93,7 +93,7 @@ def test_the_second_test_block_is_this_test():
     assert TEST.split() == ["scripts/test"]
 
 
-def test_plain_faust_places_orders_and_shows_their_rows(running: Running):
+def test_plain_faust_places_orders_and_shows_their_rows(running: RunningSystem):
     running.wait_for("running until Ctrl-C")
     send, show = FAUST.split("curl", 1)
     running.shell(send)
@@ -103,7 +103,7 @@ def test_plain_faust_places_orders_and_shows_their_rows(running: Running):
     assert '"COMPLETED"' in running.shell("curl" + show)
 
 
-def test_the_saga_commands_send_what_they_say(running: Running):
+def test_the_saga_commands_send_what_they_say(running: RunningSystem):
     running.wait_for("running until Ctrl-C")
     running.shell(SAGA.replace("saga doctor", "saga doctor || true"))
     assert until(lambda: running.row("orders", "3").get("status") in ("CANCELLED", "COMPLETED"), 30)
@@ -114,7 +114,7 @@ def test_the_saga_commands_send_what_they_say(running: Running):
     assert "audit: everything holds" in told
 
 
-def test_the_tutorial_completes_an_order_and_undoes_another_in_order(running: Running):
+def test_the_tutorial_completes_an_order_and_undoes_another_in_order(running: RunningSystem):
     running.wait_for("running until Ctrl-C")
     assert BEGIN == RUN
     running.shell(PLACE)
@@ -129,7 +129,7 @@ def test_the_tutorial_completes_an_order_and_undoes_another_in_order(running: Ru
     assert '"75.00"' in running.shell(SAME)
 
 
-def test_the_tutorial_kills_a_worker_in_the_middle_and_every_order_ends(running: Running):
+def test_the_tutorial_kills_a_worker_in_the_middle_and_every_order_ends(running: RunningSystem):
     running.wait_for("running until Ctrl-C")
     before = running.said().count(KILLED)
     running.shell(KILL)
@@ -146,7 +146,7 @@ def test_the_tutorial_kills_a_worker_in_the_middle_and_every_order_ends(running:
     assert "audit: everything holds" in running.shell(PROVE)
 
 
-def test_a_killed_worker_is_started_again_and_orders_go_on(running: Running):
+def test_a_killed_worker_is_started_again_and_orders_go_on(running: RunningSystem):
     running.wait_for("running until Ctrl-C")
     before = running.said().count(KILLED)
     running.shell(f"kill -9 $(cat {running.folder}/worker-1.pid)")

@@ -5,12 +5,12 @@ The rules are those of `rules`. Rows of payments and reservations are left out: 
 
 from collections.abc import Mapping
 
-from bench.peers.rules import PAYMENT, Moves, Record, Row, Rows, Step, inverse, move, plus
+from bench.peers.rules import PAYMENT, Moves, PeerRows, PeerService, Record, Row, inverse, move, plus
 
 COMPLETED = "COMPLETED"
 
 
-class Read:
+class ReadRows:
     """Rows of one table that were read; `changed` are those that must be written."""
 
     def __init__(self, rows: Mapping[str, Row | None]) -> None:
@@ -24,14 +24,14 @@ class Read:
         self._rows[key] = self.changed[key] = row
 
 
-def parts(step: Step, order: Record) -> dict[str, Record]:
+def parts(step: PeerService, order: Record) -> dict[str, Record]:
     """The balances that this step reads, and what of the order concerns each."""
     if step is PAYMENT:
         return {order["customer_id"]: order}
     return {f"{order['warehouse']}:{line['sku']}": {**order, "lines": [line]} for line in order["lines"]}
 
 
-def take(step: Step, order: Record, rows: Rows) -> str | Moves:
+def take(step: PeerService, order: Record, rows: PeerRows) -> str | Moves:
     """Why the step is refused, or what it has taken."""
     verdict = step.judge(order, rows)
     if not isinstance(verdict, str):
@@ -39,7 +39,7 @@ def take(step: Step, order: Record, rows: Rows) -> str | Moves:
     return verdict
 
 
-def give_back(step: Step, moves: Moves, rows: Rows) -> None:
+def give_back(step: PeerService, moves: Moves, rows: PeerRows) -> None:
     """Undoes what was taken."""
     move(step, {key: inverse(amount) for key, amount in moves.items()}, rows)
 

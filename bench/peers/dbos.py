@@ -15,8 +15,8 @@ from fastapi import Body, FastAPI
 from sqlalchemy import text
 
 from bench.peers import balances
-from bench.peers.balances import COMPLETED, Read, more, parts
-from bench.peers.rules import INVENTORY, PAYMENT, SHIPPING, Moves, Record, Step, normal, ship
+from bench.peers.balances import COMPLETED, ReadRows, more, parts
+from bench.peers.rules import INVENTORY, PAYMENT, SHIPPING, Moves, PeerService, Record, normal, ship
 
 ISOLATION: Final = "READ COMMITTED"
 STEPS: Final = {step.name: step for step in (PAYMENT, INVENTORY, SHIPPING)}
@@ -25,10 +25,10 @@ STEPS: Final = {step.name: step for step in (PAYMENT, INVENTORY, SHIPPING)}
 def saga(data: SQLAlchemyDatasource) -> Callable[[Record], str]:
     """The workflow of one order, from its placing to its ending."""
 
-    def change(step: Step, keys: Iterable[str], rule: Callable[[Read], Any]) -> Any:
+    def change(step: PeerService, keys: Iterable[str], rule: Callable[[ReadRows], Any]) -> Any:
         session, table = data.sql_session(), step.balances
         read = text(f"SELECT key, row FROM {table} WHERE key = ANY(:keys) ORDER BY key FOR UPDATE")
-        rows = Read(dict(session.execute(read, {"keys": list(keys)}).all()))
+        rows = ReadRows(dict(session.execute(read, {"keys": list(keys)}).all()))
         answer = rule(rows)
         if rows.changed:
             changed = [{"key": key, "row": json.dumps(row)} for key, row in rows.changed.items()]
@@ -47,7 +47,7 @@ def saga(data: SQLAlchemyDatasource) -> Callable[[Record], str]:
 
     @DBOS.step()
     def shipping(order: Record) -> Any:
-        return ship(order, Read({}))
+        return ship(order, ReadRows({}))
 
     @DBOS.workflow()
     def checkout(placed: Record) -> str:

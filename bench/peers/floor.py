@@ -21,7 +21,7 @@ MOST = 1_000
 COMMIT_EVERY = 1.0
 
 
-class Rows:
+class FloorRows:
     """All tables in one database; every row goes to the changelog too."""
 
     def __init__(self, here: Place, produce: Callable[..., None]) -> None:
@@ -54,7 +54,7 @@ def main() -> None:
             "queue.buffering.max.messages": 1_000_000,
         }
     )
-    rows = Rows(here, producer.produce)
+    rows = FloorRows(here, producer.produce)
     stop: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: stop.append(number))
     consumer.subscribe(list(SERVICES))

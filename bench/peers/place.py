@@ -1,4 +1,4 @@
-"""What a program that is compared is told: by the environment, since it is a process of its own."""
+"""The settings of a peer's program: by the environment, since it is a process of its own."""
 
 import os
 from typing import NamedTuple

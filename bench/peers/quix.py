@@ -14,7 +14,7 @@ from bench.peers.place import place
 from bench.peers.rules import SERVICES, Row, key_of, topic_of
 
 
-class Rows:
+class QuixRows:
     """State is kept per message key, so a row lies with the key of the request that reads it."""
 
     def __init__(self, state: State) -> None:
@@ -28,8 +28,8 @@ class Rows:
 
 
 def handle(service: Any, record: Any, state: State) -> Any:
-    """What the service sends on."""
-    return service(record, Rows(state))
+    """The records that the service sends on."""
+    return service(record, QuixRows(state))
 
 
 def main() -> None:

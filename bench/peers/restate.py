@@ -14,20 +14,20 @@ import hypercorn.asyncio
 import restate
 
 from bench.peers import balances
-from bench.peers.balances import COMPLETED, Read, more, parts
-from bench.peers.rules import INVENTORY, PAYMENT, SHIPPING, Moves, Record, Row, Step, normal, ship
+from bench.peers.balances import COMPLETED, ReadRows, more, parts
+from bench.peers.rules import INVENTORY, PAYMENT, SHIPPING, Moves, PeerService, Record, Row, normal, ship
 
 checkout = restate.Service("checkout")
 TAKE: Final[dict[str, Any]] = {}
 GIVE_BACK: Final[dict[str, Any]] = {}
 
 
-def balance(step: Step) -> Any:
+def balance(step: PeerService) -> Any:
     """The kind of object that this step asks: one row, which one request at a time reads and changes."""
     made = restate.VirtualObject(step.balances)
 
-    async def change(ctx: restate.ObjectContext, rule: Callable[[Read], Any]) -> Any:
-        rows = Read({ctx.key(): await ctx.get("row")})
+    async def change(ctx: restate.ObjectContext, rule: Callable[[ReadRows], Any]) -> Any:
+        rows = ReadRows({ctx.key(): await ctx.get("row")})
         answer = rule(rows)
         for row in rows.changed.values():
             ctx.set("row", row)
@@ -55,10 +55,10 @@ def balance(step: Step) -> Any:
     return made
 
 
-async def do(ctx: restate.Context, step: Step, order: Record) -> dict[str, Any]:
-    """What each balance says: a reason, or what was taken. Shipping keeps none, it is a step of the journal."""
+async def do(ctx: restate.Context, step: PeerService, order: Record) -> dict[str, Any]:
+    """The answer of each balance: a reason, or the amounts taken. Shipping has none; it is a step of the journal."""
     if step is SHIPPING:
-        return {"": await ctx.run_typed("ship", ship, order=order, rows=Read({}))}
+        return {"": await ctx.run_typed("ship", ship, order=order, rows=ReadRows({}))}
     asked = {key: ctx.object_call(TAKE[step.name], key, part) for key, part in parts(step, order).items()}
     await restate.gather(*asked.values())
     return {key: await each for key, each in asked.items()}
@@ -68,7 +68,7 @@ async def do(ctx: restate.Context, step: Step, order: Record) -> dict[str, Any]:
 async def place(ctx: restate.Context, placed: Record) -> str:
     """One order from its placing to its ending."""
     order = normal(placed)
-    undo: list[tuple[Step, str, Moves]] = []
+    undo: list[tuple[PeerService, str, Moves]] = []
     for step in (PAYMENT, INVENTORY, SHIPPING):
         answers = await do(ctx, step, order)
         undo += [(step, key, answer) for key, answer in answers.items() if not isinstance(answer, str)]

@@ -17,7 +17,7 @@ LIMIT: Final = Decimal(1000)
 COUNTRIES: Final = frozenset({"GB"})
 
 
-class Rows(Protocol):
+class PeerRows(Protocol):
     """The tables of one partition."""
 
     def get(self, table: str, key: str) -> Row | None: ...
@@ -25,7 +25,7 @@ class Rows(Protocol):
     def put(self, table: str, key: str, row: Row) -> None: ...
 
 
-class Step(NamedTuple):
+class PeerService(NamedTuple):
     """One service: its tables, what asks it to act and to undo, and what it sends forwards and backwards."""
 
     name: str
@@ -35,10 +35,10 @@ class Step(NamedTuple):
     undo: str
     on: str
     back: str
-    judge: Callable[[Record, Rows], str | Moves]
+    judge: Callable[[Record, PeerRows], str | Moves]
 
 
-def pay(order: Record, rows: Rows) -> str | Moves:
+def pay(order: Record, rows: PeerRows) -> str | Moves:
     """Why the payment is refused, or what it takes from the account."""
     amount = Decimal(order["amount"])
     if amount >= LIMIT:
@@ -51,7 +51,7 @@ def pay(order: Record, rows: Rows) -> str | Moves:
     return {order["customer_id"]: str(-amount)}
 
 
-def reserve(order: Record, rows: Rows) -> str | Moves:
+def reserve(order: Record, rows: PeerRows) -> str | Moves:
     """Why the lines cannot be reserved, or what they take from the stock."""
     moves = {f"{order['warehouse']}:{line['sku']}": -line["quantity"] for line in order["lines"]}
     stock = {key: rows.get("stock", key) for key in moves}
@@ -62,12 +62,12 @@ def reserve(order: Record, rows: Rows) -> str | Moves:
     return moves
 
 
-def ship(order: Record, rows: Rows) -> str | Moves:
+def ship(order: Record, rows: PeerRows) -> str | Moves:
     """Why the order cannot be shipped; it moves nothing."""
     return {} if order.get("country", "GB") in COUNTRIES else "undeliverable"
 
 
-PAYMENT: Final = Step(
+PAYMENT: Final = PeerService(
     "payment",
     "payments",
     "accounts",
@@ -77,7 +77,7 @@ PAYMENT: Final = Step(
     "OrderCancelled",
     pay,
 )
-INVENTORY: Final = Step(
+INVENTORY: Final = PeerService(
     "inventory",
     "reservations",
     "stock",
@@ -87,7 +87,7 @@ INVENTORY: Final = Step(
     "RefundRequested",
     reserve,
 )
-SHIPPING: Final = Step(
+SHIPPING: Final = PeerService(
     "shipping",
     "shipments",
     "",
@@ -111,7 +111,7 @@ def normal(placed: Record) -> Record:
     return {**head, "amount": str(amount), "warehouse": placed["warehouse"], "lines": lines}
 
 
-def checkout(record: Record, rows: Rows) -> list[Record]:
+def checkout(record: Record, rows: PeerRows) -> list[Record]:
     """Starts orders and records how they end."""
     row = rows.get("orders", record["order_id"])
     if record["type"] == "OrderPlaced":
@@ -127,10 +127,10 @@ def checkout(record: Record, rows: Rows) -> list[Record]:
     return []
 
 
-def participant(step: Step) -> Callable[[Record, Rows], list[Record]]:
+def participant(step: PeerService) -> Callable[[Record, PeerRows], list[Record]]:
     """The service of this step."""
 
-    def service(record: Record, rows: Rows) -> list[Record]:
+    def service(record: Record, rows: PeerRows) -> list[Record]:
         if "order" not in record:
             supply(step, record, rows)
             return []
@@ -146,7 +146,7 @@ def participant(step: Step) -> Callable[[Record, Rows], list[Record]]:
     return service
 
 
-def do(step: Step, order: Record, rows: Rows) -> Row:
+def do(step: PeerService, order: Record, rows: PeerRows) -> Row:
     """Decides, moves what is to be moved, and remembers it."""
     verdict = step.judge(order, rows)
     if isinstance(verdict, str):
@@ -158,7 +158,7 @@ def do(step: Step, order: Record, rows: Rows) -> Row:
     return row
 
 
-def undo(step: Step, record: Record, row: Row, rows: Rows) -> Row:
+def undo(step: PeerService, record: Record, row: Row, rows: PeerRows) -> Row:
     """Moves back what the row says was moved."""
     move(step, {key: inverse(each) for key, each in row.get("moves", {}).items()}, rows)
     row = {**row, "state": "UNDONE", "reason": record["reason"], "step": record["step"]}
@@ -166,8 +166,8 @@ def undo(step: Step, record: Record, row: Row, rows: Rows) -> Row:
     return row
 
 
-def answer(step: Step, order: Record, row: Row) -> Record:
-    """What the row says, as a request to the next step or to the one before, or as the ending."""
+def answer(step: PeerService, order: Record, row: Row) -> Record:
+    """The request to the next step or to the one before, or the ending, that follows from the row."""
     if row["state"] == "DONE":
         return ending(step.on, order) if step.on == "OrderCompleted" else {"type": step.on, "order": order}
     why = {"reason": row["reason"], "step": row["step"]}
@@ -177,11 +177,11 @@ def answer(step: Step, order: Record, row: Row) -> Record:
 
 
 def ending(kind: str, order: Record) -> Record:
-    """What checkout is told at the end."""
+    """The ending for checkout."""
     return {"type": kind, "order_id": order["order_id"]}
 
 
-def move(step: Step, moves: Moves, rows: Rows) -> None:
+def move(step: PeerService, moves: Moves, rows: PeerRows) -> None:
     """Adds to balances that are there."""
     for key, amount in moves.items():
         row = rows.get(step.balances, key)
@@ -189,7 +189,7 @@ def move(step: Step, moves: Moves, rows: Rows) -> None:
         rows.put(step.balances, key, {**row, "left": plus(row["left"], amount)})
 
 
-def supply(step: Step, record: Record, rows: Rows) -> None:
+def supply(step: PeerService, record: Record, rows: PeerRows) -> None:
     """A deposit or a delivery; each is sent once here."""
     for key, amount in supplied(record):
         row = rows.get(step.balances, key) or {"came": 0, "left": 0}
@@ -214,7 +214,7 @@ def inverse(amount: Any) -> Any:
 
 
 #: The four inboxes, and the service that reads each.
-SERVICES: Final[dict[str, Callable[[Record, Rows], list[Record]]]] = {
+SERVICES: Final[dict[str, Callable[[Record, PeerRows], list[Record]]]] = {
     "checkout_events": checkout,
     "payment_events": participant(PAYMENT),
     "inventory_events": participant(INVENTORY),

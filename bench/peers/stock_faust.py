@@ -14,7 +14,7 @@ from bench.peers.rules import SERVICES, Row, key_of, topic_of
 TABLES = ("orders", "payments", "accounts", "reservations", "stock", "shipments")
 
 
-class Rows:
+class FaustRows:
     """A table of Faust's each."""
 
     def __init__(self, tables: dict[str, Any]) -> None:
@@ -42,7 +42,7 @@ def create_app(here: Place) -> Any:
         producer_linger=0.005,
         web_enabled=False,
     )
-    rows = Rows({name: app.Table(name, key_type=str, partitions=here.partitions) for name in TABLES})
+    rows = FaustRows({name: app.Table(name, key_type=str, partitions=here.partitions) for name in TABLES})
     inboxes = {name: app.topic(name, partitions=here.partitions) for name in SERVICES}
 
     def add(name: str, service: Any) -> None:

@@ -14,7 +14,7 @@ LARGEST: Final = topics.LARGEST_IN_INBOX - 1024
 
 
 def is_misrouted(record: Record, message: Message, partition: int, partitions: int) -> bool:
-    """Whether the record belongs elsewhere and must be sent on; `Rejected` where it cannot be."""
+    """True if the record belongs to another partition and must be sent on. Raises `Rejected` if it cannot be."""
     if topics.partition_for(record, partitions) in (None, partition):
         return False
     if is_sent_on(message):
@@ -30,7 +30,7 @@ def is_misrouted(record: Record, message: Message, partition: int, partitions: i
 
 
 def is_sent_on(message: Message) -> bool:
-    """Whether the record was sent on from a wrong partition."""
+    """True if the record was sent on from a wrong partition."""
     return any(name == SENT_ON for name, _ in message.headers)
 
 

@@ -22,7 +22,7 @@ from saga_app.engine.retention import Ages, RetentionTimer
 from saga_app.kafka.messages import Header, Message, Offsets, Outgoing, Place, outgoing
 from saga_app.settings import Settings
 from tests.support.examples import placed
-from tests.support.given import BEGINNING, CHECKOUT, INVENTORY, PAYMENT, SHIPPING, Tables
+from tests.support.given import BEGINNING, CHECKOUT, INVENTORY, PAYMENT, SHIPPING, GivenTables
 
 DECIDERS: Final[dict[str, Decider]] = {
     topics.CHECKOUT: CHECKOUT,
@@ -45,7 +45,7 @@ class _Rows:
 
     reached = 0
 
-    def __init__(self, tables: Tables, inbox: int) -> None:
+    def __init__(self, tables: GivenTables, inbox: int) -> None:
         self.inbox = inbox
         self._rows = {key.encode(): row for (table, key), row in tables.bytes.items() if table == "orders"}
 
@@ -98,7 +98,7 @@ class AuditWorld:
 
     logs: defaultdict[Place, list[Written]] = field(default_factory=lambda: defaultdict(list))
     committed: dict[Place, int] = field(default_factory=dict)
-    tables: dict[Place, Tables] = field(default_factory=dict)
+    tables: dict[Place, GivenTables] = field(default_factory=dict)
     now: int = BEGINNING
     cluster: str = "cluster-1"
     renewed: set[str] = field(default_factory=set)
@@ -224,7 +224,7 @@ class AuditWorld:
         places = [(topic, partition) for topic in topics.INBOXES for partition in range(PARTITIONS)]
         for place in places:
             self.committed.setdefault(place, 0)
-            self.tables.setdefault(place, Tables(DECIDERS[place[0]]))
+            self.tables.setdefault(place, GivenTables(DECIDERS[place[0]]))
         return places
 
     def decide(self, place: Place, crashes: bool = False) -> None:
@@ -251,7 +251,7 @@ class AuditWorld:
                 self.send(sent)
         self.committed[place] = written.at + 1
 
-    def _write(self, partition: int, tables: Tables, puts: Sequence[Put]) -> None:
+    def _write(self, partition: int, tables: GivenTables, puts: Sequence[Put]) -> None:
         tables.put(puts)
         for put in puts:
             topic = topics.changelog(APP, put.table)

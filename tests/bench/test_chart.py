@@ -51,7 +51,7 @@ def test_nothing_is_drawn_outside_and_no_words_are_too_long() -> None:
         assert len(each.text or "") * size * 0.56 <= WIDTH, each.text
 
 
-def test_what_was_not_measured_is_not_drawn() -> None:
+def test_a_missing_figure_is_not_drawn() -> None:
     found = results(ours=[1_000.0])
     del found.trials[0].figures["200/s"]
     assert "Milliseconds" not in chart(found)

@@ -1,4 +1,4 @@
-"""What waiting callers are given and what is left afterwards agree with the rules; the page hides nothing."""
+"""Endings for waiting callers and the balances afterwards agree with the rules; the page hides nothing."""
 
 import os
 from decimal import Decimal
@@ -7,10 +7,10 @@ from typing import Any
 from pydantic_core import from_json
 
 from bench import books, closed_loop, load
-from bench.callers import Told
+from bench.callers import CallerResults
 from bench.loop_page import COLUMNS, page
-from bench.peers.balances import COMPLETED, Read, give_back, more, parts, take
-from bench.peers.rules import INVENTORY, PAYMENT, SHIPPING, Moves, Record, Row, Step, normal
+from bench.peers.balances import COMPLETED, ReadRows, give_back, more, parts, take
+from bench.peers.rules import INVENTORY, PAYMENT, SHIPPING, Moves, PeerService, Record, Row, normal
 
 
 def test_the_saga_of_engines_ends_the_mix_as_it_must_and_books_agree() -> None:
@@ -29,15 +29,15 @@ def test_the_saga_of_engines_ends_the_mix_as_it_must_and_books_agree() -> None:
 
 def saga(order: Record, tables: dict[str, dict[str, Row]]) -> str:
     """How the order ends."""
-    done: list[tuple[Step, Moves]] = []
+    done: list[tuple[PeerService, Moves]] = []
     for step in (PAYMENT, INVENTORY, SHIPPING):
-        rows = Read(
+        rows = ReadRows(
             {key: tables[step.balances].get(key) for key in parts(step, order)} if step.balances else {}
         )
         answer = take(step, order, rows)
         if isinstance(answer, str):
             for taken, moves in reversed(done):
-                back = Read(tables[taken.balances])
+                back = ReadRows(tables[taken.balances])
                 give_back(taken, moves, back)
                 tables[taken.balances] |= back.changed
             return answer
@@ -47,7 +47,7 @@ def saga(order: Record, tables: dict[str, dict[str, Row]]) -> str:
     return COMPLETED
 
 
-def named(orders: load.Load) -> dict[str, load.Message]:
+def named(orders: load.OrderLoad) -> dict[str, load.LoadRecord]:
     """The orders by their ids."""
     return {each.key.decode(): each for each in orders.messages}
 
@@ -58,16 +58,16 @@ def test_lines_asked_one_by_one_say_what_the_order_says() -> None:
     for message in load.mix(300, "x").messages:
         order = normal(from_json(message.value))
         asked = parts(INVENTORY, order).items()
-        answers = [take(INVENTORY, part, Read({key: stock.get(key)})) for key, part in asked]
+        answers = [take(INVENTORY, part, ReadRows({key: stock.get(key)})) for key, part in asked]
         reasons = [each for each in answers if isinstance(each, str)]
         moves = {key: amount for each in answers if isinstance(each, dict) for key, amount in each.items()}
-        whole = take(INVENTORY, order, Read({key: stock.get(key) for key, _ in asked}))
+        whole = take(INVENTORY, order, ReadRows({key: stock.get(key) for key, _ in asked}))
         assert (max(reasons) if reasons else moves) == whole
 
 
 def test_only_orders_that_callers_came_to_must_have_ended() -> None:
     given = load.mix(40, "x")
-    told = Told(endings={"x-0": "over_limit", "x-1": COMPLETED})
+    told = CallerResults(endings={"x-0": "over_limit", "x-1": COMPLETED})
     assert closed_loop.placed(given, told) == told.endings
 
 
@@ -104,6 +104,6 @@ def test_an_engine_that_went_wrong_or_is_missing_is_named() -> None:
     )
 
 
-def test_a_process_is_counted_with_what_it_has_started() -> None:
+def test_a_process_is_counted_with_its_children() -> None:
     assert closed_loop.cpu(os.getpid()) > 0
     assert closed_loop.memory(os.getpid()) > 1

@@ -1,4 +1,4 @@
-"""What the comparison feeds, and what it expects, agree with the rules of ours."""
+"""The comparison's orders and the endings that it expects agree with the rules of this project."""
 
 from collections import Counter
 
@@ -7,7 +7,7 @@ from bench.peers.rules import SERVICES, Record, Row, key_of, topic_of
 from saga_app.demo import retail
 
 
-class Store:
+class PeerTables:
     """The tables of every partition in one."""
 
     def __init__(self) -> None:
@@ -20,9 +20,9 @@ class Store:
         self.rows[table, key] = row
 
 
-def decider(messages: list[tuple[str, Record]]) -> tuple[Store, dict[str, str], Counter[str]]:
-    """What peers' rules make of these records, one after the other; how orders ended, and what was sent."""
-    store, endings, sent = Store(), dict[str, str](), Counter[str]()
+def decider(messages: list[tuple[str, Record]]) -> tuple[PeerTables, dict[str, str], Counter[str]]:
+    """Applies the peers' rules to these records in turn. Returns the tables, the endings, and records sent by type."""
+    store, endings, sent = PeerTables(), dict[str, str](), Counter[str]()
     while messages:
         topic, record = messages.pop(0)
         if record["type"] in ("OrderCompleted", "OrderCancelled"):
@@ -33,7 +33,7 @@ def decider(messages: list[tuple[str, Record]]) -> tuple[Store, dict[str, str], 
     return store, endings, sent
 
 
-def parsed(messages: list[load.Message]) -> list[tuple[str, Record]]:
+def parsed(messages: list[load.LoadRecord]) -> list[tuple[str, Record]]:
     from pydantic_core import from_json
 
     return [(each.topic, from_json(each.value)) for each in messages]
@@ -61,8 +61,8 @@ def test_peers_end_real_baskets_as_the_demo_says() -> None:
     assert set(endings.values()) == {"COMPLETED", "over_limit", "out_of_stock", "undeliverable"}
 
 
-def test_lots_of_real_orders_find_what_they_want_one_after_the_other() -> None:
-    placed, sent, expected = list(retail.orders(500)), list[load.Message](), dict[str, str]()
+def test_many_real_orders_find_their_articles_one_after_the_other() -> None:
+    placed, sent, expected = list(retail.orders(500)), list[load.LoadRecord](), dict[str, str]()
     for at in (0, 200):
         deliveries, orders = load.plentiful(placed[at : at + 200 + at])
         sent += [*deliveries, *orders.messages]
@@ -85,6 +85,6 @@ def test_peers_use_the_keys_of_ours() -> None:
 
     for message in load.mix(60, "x").messages:
         placed = wire.decode(message.value)
-        (asked,) = SERVICES[topics.CHECKOUT](parsed([message])[0][1], Store())
+        (asked,) = SERVICES[topics.CHECKOUT](parsed([message])[0][1], PeerTables())
         key = topics.key_in(topics.PAYMENT, placed.order)  # type: ignore[union-attr]
         assert (topic_of(asked), key_of(asked)) == (topics.PAYMENT, key)

@@ -48,7 +48,7 @@ def test_a_trial_that_went_wrong_is_named_and_its_figures_count_for_nothing() ->
     assert "9,999" not in text and line(text, "Quix").split()[3:5] == ["100", "50.00"]
 
 
-def test_what_could_not_be_measured_is_said_and_has_no_figure() -> None:
+def test_a_candidate_that_is_not_measured_is_named_and_has_no_figure() -> None:
     found = results(ours=[5_000.0])
     found.missing["Restate"] = "no server for this machine"
     assert "NOT MEASURED Restate: no server for this machine" in page(found)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench import load
-from bench.rounds import PARTITIONS, World, measured
+from bench.rounds import PARTITIONS, RoundsWorld, measured
 from saga_app import topics
 from saga_app.core.records import Record
 from saga_app.core.rows import OrderRow
@@ -16,7 +16,7 @@ from saga_app.wire import Decoder
 
 
 def test_every_order_ends_as_it_must(tmp_path: Path) -> None:
-    world, orders = World(tmp_path), load.mix(120, "x")
+    world, orders = RoundsWorld(tmp_path), load.mix(120, "x")
     world.place([*load.supplies(), *orders.messages])
     asyncio.run(world.run())
     states = world.rounds[topics.CHECKOUT].states
@@ -25,7 +25,7 @@ def test_every_order_ends_as_it_must(tmp_path: Path) -> None:
     assert ended == orders.expected
 
 
-def test_what_a_worker_sends_it_reads_back_without_parsing(
+def test_a_worker_reads_its_own_records_back_without_parsing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[bytes] = []
@@ -36,7 +36,7 @@ def test_what_a_worker_sends_it_reads_back_without_parsing(
         return decode(decoder, value)
 
     monkeypatch.setattr(Decoder, "decode", noting)
-    world, orders = World(tmp_path), load.mix(20, "x")
+    world, orders = RoundsWorld(tmp_path), load.mix(20, "x")
     world.place([*load.supplies(), *orders.messages])
     read.clear()
     asyncio.run(world.run())
@@ -46,15 +46,15 @@ def test_what_a_worker_sends_it_reads_back_without_parsing(
     assert not world.written.found and world.written.bytes == 0
 
 
-def test_what_is_measured_leaves_nothing_waiting(tmp_path: Path) -> None:
-    world = World(tmp_path)
+def test_a_measurement_leaves_no_record_waiting(tmp_path: Path) -> None:
+    world = RoundsWorld(tmp_path)
     assert asyncio.run(measured(world, orders=30, times=2)) > 0
     assert not any(world.waiting.values())
     assert sum(world.rounds[topics.SHIPPING].verdicts.values()) > 0
 
 
 def test_orders_that_enter_segments_end_as_all_others(tmp_path: Path) -> None:
-    world, orders = World(tmp_path), load.mix(40, "c")
+    world, orders = RoundsWorld(tmp_path), load.mix(40, "c")
     world.start_retention()
     world.place([*load.supplies(), *orders.messages])
     asyncio.run(world.run())

@@ -3,14 +3,14 @@
 import pytest
 
 from bench.verdict import Wrong, compensated, judge
-from bench.watch import Seen
+from bench.watch import SeenOrders
 
 EXPECTED = {"a": "COMPLETED", "b": "over_limit", "c": "COMPLETED"}
 
 
-def seen(**endings: str | None) -> Seen:
-    """What the inbox would have shown: orders `a` to `c` as they must end, but for those that are given."""
-    found = Seen()
+def seen(**endings: str | None) -> SeenOrders:
+    """The orders `a` to `c` as seen in the inbox: they end as they must, except for the given ones."""
+    found = SeenOrders()
     for order, ending in {**EXPECTED, **endings}.items():
         found.note({"type": "OrderPlaced", "order_id": order}, 0)
         for each in (ending or "").split():

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.chaos import faults, options, plan, proof, report
 from tests.chaos.page import page as as_page
-from tests.chaos.report import Report
+from tests.chaos.report import ChaosReport
 from tests.chaos.run import Run
 from tests.chaos.system import System
 
@@ -36,7 +36,7 @@ def enough(minutes: float, kills: int | None, asked_to_end: Callable[[], bool]) 
 
 
 def listen_to_signals() -> Callable[[], bool]:
-    """Whether SIGINT or SIGTERM has come: the first ends the faults, the second everything; no process is left."""
+    """A function that is True after SIGINT or SIGTERM. The first signal ends the faults, the second ends everything."""
     came: list[int] = []
 
     def note(number: int, frame: object) -> None:
@@ -50,7 +50,7 @@ def listen_to_signals() -> Callable[[], bool]:
     return lambda: bool(came)
 
 
-def inflict(system: System, run: Run, told: Report) -> None:
+def inflict(system: System, run: Run, told: ChaosReport) -> None:
     """The run and its proof."""
     run.go()
     report.fill(told, run)
@@ -87,7 +87,7 @@ def main(words: Sequence[str] | None = None, asked_to_end: Callable[[], bool] = 
         asked.rate,
         lambda line: print(f"{time.monotonic() - began:7.1f}  {line}", flush=True),
     )
-    told = Report(command, seed, 0, asked.workers, asked.rate)
+    told = ChaosReport(command, seed, 0, asked.workers, asked.rate)
     try:
         inflict(system, Run(system, strikes, enough(asked.minutes, asked.kills, asked_to_end)), told)
     finally:

@@ -1,4 +1,4 @@
-"""What every fault says of itself."""
+"""The card of a fault: its name, its weight, its victims, and how it is inflicted."""
 
 import random
 from collections.abc import Callable
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Whom(Enum):
-    """Whom a fault hits, and so which faults cannot go on at the same time."""
+    """The victims of a fault; they decide which faults can go on at the same time."""
 
     ONE = "one"
     ALL = "all"
@@ -22,12 +22,12 @@ class Whom(Enum):
     GUEST = "guest"
 
 
-#: Injects the fault, notes its blows, and heals what it did. Given the arena, its victim and its own chance.
+#: Injects the fault, notes each injection, and heals it. Given the system, the victim and a chance of its own.
 Inflict = Callable[["System", str, random.Random], Steps]
 
 
 @dataclass(frozen=True)
-class Fault:
+class ChaosFault:
     """A fault, how often it comes in a deck, and what it is in words."""
 
     name: str

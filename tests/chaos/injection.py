@@ -1,11 +1,11 @@
-"""One blow: what was under way when a fault hit, and what came of it."""
+"""One injection of a fault: the orders that were open, and how long they waited for their ends."""
 
 import time
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tests.chaos.watch import Watch
+from tests.chaos.watch import OrderWatch
 
 #: Seconds after a fault in which an order that is placed may still have to wait for it: a session and a rebalance.
 AROUND = 10.0
@@ -13,7 +13,7 @@ AROUND = 10.0
 
 @dataclass
 class Injection:
-    """A fault hits once or, like a storm, several times: each is a blow of its own."""
+    """A fault hits once or, like a storm, several times: each is an injection of its own."""
 
     fault: str
     victim: str
@@ -30,7 +30,7 @@ class Injection:
     why_not: str = ""
 
     def bit(self, ended_at_end: int) -> bool:
-        """Whether it counts: work was in flight, and orders ended before and after it."""
+        """True if it counts: work was in flight, and orders ended before and after it."""
         return not self.why_missed(ended_at_end)
 
     def why_missed(self, ended_at_end: int) -> str:
@@ -43,7 +43,7 @@ class Injection:
             return "no order had ended since its victim was ready"
         return "" if ended_at_end > self.ended else "no order ended after it"
 
-    def recovery(self, watch: Watch, by_placing: Sequence[tuple[float, float]]) -> float:
+    def recovery(self, watch: OrderWatch, by_placing: Sequence[tuple[float, float]]) -> float:
         """The longest that an order waited for its end, in seconds from the fault or, if later, from its placing.
 
         Of the orders that were open at that moment, and of those placed within `AROUND` seconds after it.

@@ -25,7 +25,7 @@ BAD: Final = [bad for bad in CORPUS if len(bad.value or b"") < LARGEST]
 RECENT: Final = 200
 
 
-class Load:
+class ChaosLoad:
     """Sends what is due whenever it is asked."""
 
     def __init__(self, shop: Shop, seed: str, rate: float) -> None:
@@ -41,7 +41,7 @@ class Load:
         self.touched: set[str] = set()
 
     def supply(self) -> None:
-        """What is there at the beginning."""
+        """Sends the deposits and deliveries that orders need."""
         for customer in CUSTOMERS:
             self._deposit(customer)
         for warehouse in WAREHOUSES:
@@ -76,7 +76,7 @@ class Load:
         self._around(order)
 
     def _around(self, order: Sent) -> None:
-        """What else is sent, each as often as it is drawn."""
+        """Sends cancellations, repeats and other records around an order, each as often as it is drawn."""
         chance = self._chance
         if chance.random() < 0.05:
             self._cancel(order["order_id"], "cancellations at once")

@@ -1,12 +1,12 @@
-"""Whom a strike hits, and when it would show something."""
+"""The victims of a strike, and the moments at which it can show something."""
 
 from tests.chaos.fault import Whom
 from tests.chaos.plan import Strike
-from tests.chaos.supervisor import Member
+from tests.chaos.supervisor import SupervisedWorker
 from tests.chaos.system import System
 
 
-def victims(system: System, strike: Strike) -> list[Member]:
+def victims(system: System, strike: Strike) -> list[SupervisedWorker]:
     """The workers that it needs for itself."""
     match strike.fault.whom:
         case Whom.ALL:
@@ -20,7 +20,7 @@ def victims(system: System, strike: Strike) -> list[Member]:
 
 
 def is_good(system: System, strike: Strike) -> bool:
-    """Whether work is in flight, and some that its victims had a part in is done."""
+    """True if work is in flight, and orders have ended since the victims became ready."""
     if strike.hasty:
         return True
     if strike.fault.whom is Whom.BROKER and system.watch.count == system.broker_since:

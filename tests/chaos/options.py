@@ -1,4 +1,4 @@
-"""What can be asked of `scripts/chaos`, and the command that asks for the same again."""
+"""The options of `scripts/chaos`, and the command that repeats a run."""
 
 import argparse
 from pathlib import Path
@@ -21,7 +21,7 @@ exit code: 0 everything holds, 1 a violation, 2 the run did not bite and proves 
 
 
 def parser() -> argparse.ArgumentParser:
-    """What can be asked for."""
+    """The parser of the options."""
     names = "\n".join(f"  {fault.name:<16} {fault.help}" for fault in faults.ALL)
     parsed = argparse.ArgumentParser(
         prog="scripts/chaos",

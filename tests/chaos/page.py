@@ -5,11 +5,11 @@ from typing import Any
 
 from tests.chaos import faults
 from tests.chaos.injection import AROUND
-from tests.chaos.report import Report
+from tests.chaos.report import ChaosReport
 from tests.chaos.run import SETTLED
 
 
-def page(report: Report) -> str:
+def page(report: ChaosReport) -> str:
     """The report in Markdown."""
     return "\n".join(
         [
@@ -76,7 +76,7 @@ def page(report: Report) -> str:
     )
 
 
-def _faults(report: Report) -> list[str]:
+def _faults(report: ChaosReport) -> list[str]:
     words = {fault.name: fault.help for fault in faults.ALL}
     rows = [
         (name, words[name], count, report.bit.get(name, 0), _seconds(report.recovery.get(name, [])))
@@ -92,7 +92,7 @@ def _faults(report: Report) -> list[str]:
     return _table(("fault", "what", "injected", "bit", "recovery p50 / p95 / max"), [*rows, everything])
 
 
-def _missed(report: Report) -> list[str]:
+def _missed(report: ChaosReport) -> list[str]:
     if not report.missed:
         return []
     return [
@@ -101,7 +101,7 @@ def _missed(report: Report) -> list[str]:
     ]
 
 
-def _letters(report: Report) -> list[tuple[str, int]]:
+def _letters(report: ChaosReport) -> list[tuple[str, int]]:
     figures: dict[str, int] = next(
         (each["figures"] for each in report.invariants if each["invariant"] == "I8"), {}
     )

@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tests.chaos.fault import Fault, Whom
+from tests.chaos.fault import ChaosFault, Whom
 
 #: Seconds between a good moment for a fault and the fault itself, at most.
 LONGEST_PAUSE = 1.5
@@ -17,7 +17,7 @@ class Strike:
     """One entry of the plan; what else it draws comes from a chance of its own."""
 
     number: int
-    fault: Fault
+    fault: ChaosFault
     victim: str
     pause: float
     hasty: bool
@@ -28,7 +28,7 @@ class Strike:
         return f"{self.number:4}  {self.fault.name:<18} {self.victim:<8} {moment}, after {self.pause:.1f} s"
 
 
-def draw(seed: str, faults: Sequence[Fault], workers: int) -> Iterator[Strike]:
+def draw(seed: str, faults: Sequence[ChaosFault], workers: int) -> Iterator[Strike]:
     """Strikes without end. Faults come from a shuffled deck, so that even a short run has many kinds."""
     chance = random.Random(f"plan {seed}")
     number = 0

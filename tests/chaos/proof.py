@@ -1,4 +1,4 @@
-"""What a run proves: the audit of all topics and of every worker's tables, and the repeats that only faults explain."""
+"""The proof of a run: an audit of all topics and of every worker's tables, and of repeats that no fault explains."""
 
 import json
 import subprocess

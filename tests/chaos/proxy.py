@@ -36,7 +36,7 @@ class Proxy:
         self._delay = seconds
 
     def cut(self) -> None:
-        """Nothing passes, and nobody is told; what is sent meanwhile arrives after `heal`."""
+        """Holds all bytes back and closes no connection; they arrive after `heal`."""
         self._loop.call_soon_threadsafe(self._passing.clear)
 
     def tear(self) -> None:

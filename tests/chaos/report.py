@@ -9,7 +9,7 @@ from tests.chaos.run import Run
 
 
 @dataclass
-class Report:
+class ChaosReport:
     """Everything that is published; `command` repeats the run."""
 
     command: str
@@ -80,8 +80,8 @@ def percentiles(values: Iterable[float]) -> list[float]:
     return [round(ordered[min(int(len(ordered) * share), len(ordered) - 1)], 1) for share in (0.5, 0.95, 1)]
 
 
-def fill(report: Report, run: Run) -> None:
-    """What the run itself knows; audit and repeats are added by the caller."""
+def fill(report: ChaosReport, run: Run) -> None:
+    """Fills in the figures of the run; the caller adds audit and repeats."""
     system, watch = run.system, run.system.watch
     injected, bit, missed = Counter[str](), Counter[str](), Counter[str]()
     recovery: dict[str, list[float]] = defaultdict(list)

@@ -49,7 +49,7 @@ class Run:
         self._ended, self._ended_at = 0, time.monotonic()
 
     def go(self) -> None:
-        """All of it; what must not be is in `violations`, here and at the crew."""
+        """All of it; errors are in `violations`, here and at the supervisor."""
         began = time.monotonic()
         try:
             self._drive(self.system.started(self.system.workers))

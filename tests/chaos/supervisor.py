@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from saga_app.engine.exits import Exit
-from tests.live.worker import READY, Worker
+from tests.live.worker import READY, WorkerProcess
 
 #: Ends that no fault of ours explains: the store lost rows although it was rebuilt, or the setup is wrong.
 NEVER = {Exit.ROWS_MISSING_AGAIN, Exit.TOPICS_WRONG, Exit.WEB_PORT_TAKEN}
@@ -27,10 +27,10 @@ GENERATION = re.compile(r"with generation (\d+)")
 
 
 @dataclass
-class Member:
+class SupervisedWorker:
     """One worker, and what its supervisor knows of its present life."""
 
-    worker: Worker
+    worker: WorkerProcess
     #: A fault works on it.
     busy: bool = False
     #: It is dead on purpose: the supervisor leaves it.
@@ -50,7 +50,7 @@ class Member:
 
     @property
     def ready(self) -> bool:
-        """Whether it has had partitions in this life."""
+        """True if it runs and has had partitions since its start."""
         return self.readies > 0 and self.worker.alive
 
 
@@ -59,7 +59,7 @@ class Supervisor:
 
     def __init__(self, ended: Callable[[], int]) -> None:
         self._ended = ended
-        self.members: list[Member] = []
+        self.members: list[SupervisedWorker] = []
         #: How workers ended, and violations in words.
         self.exits: Counter[str] = Counter()
         self.violations: list[str] = []
@@ -68,14 +68,14 @@ class Supervisor:
         self.mended: Counter[str] = Counter()
         self.alarms: list[str] = []
 
-    def start(self, member: Member) -> None:
+    def start(self, member: SupervisedWorker) -> None:
         """A new life; the supervisor watches it from now on."""
         member.worker.start(**member.settings)
         member.starts += 1
         member.down, member.readies = False, 0
         member.read = member.worker.log_start
 
-    def kill(self, member: Member) -> None:
+    def kill(self, member: SupervisedWorker) -> None:
         """kill -9, on purpose."""
         self.tail(member)
         if not member.down and not member.worker.alive:
@@ -86,13 +86,13 @@ class Supervisor:
         member.down = True
         member.worker.kill()
 
-    def stop(self, member: Member, how: signal.Signals = signal.SIGTERM) -> None:
+    def stop(self, member: SupervisedWorker, how: signal.Signals = signal.SIGTERM) -> None:
         """Asks for a stop in order; `stopped` tells when it is over."""
         member.down = True
         member.worker.process.send_signal(how)
 
-    def stopped(self, member: Member) -> bool:
-        """Whether it has ended; then its exit code is judged."""
+    def stopped(self, member: SupervisedWorker) -> bool:
+        """True if it has ended; then its exit code is judged."""
         if member.worker.alive:
             return False
         self.tail(member)
@@ -122,8 +122,8 @@ class Supervisor:
                 )
             self.start(member)
 
-    def tail(self, member: Member) -> None:
-        """What it has logged since the last look."""
+    def tail(self, member: SupervisedWorker) -> None:
+        """Reads the lines that it has logged since the last look."""
         with member.worker.log.open("rb") as log:
             log.seek(member.read)
             data = log.read()
@@ -146,7 +146,7 @@ class Supervisor:
         for member in self.members:
             member.worker.close()
 
-    def _judge(self, member: Member) -> None:
+    def _judge(self, member: SupervisedWorker) -> None:
         """An end that was not a stop in order, or not a good one."""
         code, words = member.worker.code, member.worker.last_words()
         try:

@@ -1,4 +1,4 @@
-"""What faults act on: the broker, the line to it, the workers, the load, and the book of all blows."""
+"""The system under faults: the broker, the line to it, the workers, the load, and the list of all injections."""
 
 import signal
 from collections.abc import Callable, Iterable
@@ -14,15 +14,15 @@ from saga_app.local.broker import Broker
 from saga_app.local.config import HOST, free_ports
 from saga_app.settings import Settings
 from tests.chaos.injection import Injection
-from tests.chaos.load import Load
+from tests.chaos.load import ChaosLoad
 from tests.chaos.proxy import Proxy
 from tests.chaos.steps import Steps, until, until_or
-from tests.chaos.supervisor import Member, Supervisor
-from tests.chaos.watch import Watch
-from tests.live.log import Log
+from tests.chaos.supervisor import SupervisedWorker, Supervisor
+from tests.chaos.watch import OrderWatch
+from tests.live.log import BrokerOffsets
 from tests.live.log import until as wait
 from tests.live.shop import Shop
-from tests.live.worker import Worker
+from tests.live.worker import WorkerProcess
 
 APP_ID = "chaos"
 #: Our own clients say nothing of a broker that is away: that is what is tried.
@@ -68,11 +68,11 @@ class System:
         settings = Settings(broker=self.broker.address, app_id=APP_ID)
         names = tuple(table.name for table in tables.ALL)
         topic_admin.ensure(settings, topics.wanted(APP_ID, names, topics.DEFAULT_PARTITIONS))
-        self.log = Log(self.broker.address, APP_ID, log_level=QUIET)
+        self.log = BrokerOffsets(self.broker.address, APP_ID, log_level=QUIET)
         wait(self._topics_answer, 30, lambda: "the topics that were made do not answer")
         self.shop = Shop(self.broker.address, log_level=QUIET)
-        self.load = Load(self.shop, seed, rate)
-        self.watch = Watch(self.broker.address, topics.DEFAULT_PARTITIONS)
+        self.load = ChaosLoad(self.shop, seed, rate)
+        self.watch = OrderWatch(self.broker.address, topics.DEFAULT_PARTITIONS)
 
     def _topics_answer(self) -> bool:
         with suppress(KafkaException):
@@ -80,25 +80,25 @@ class System:
         return False
 
     @property
-    def workers(self) -> list[Member]:
-        """Those that always run, without the guest."""
+    def workers(self) -> list[SupervisedWorker]:
+        """The workers that always run, without the guest."""
         return self.supervisor.members[:-1]
 
-    def hire(self, name: str, address: str) -> Member:
+    def hire(self, name: str, address: str) -> SupervisedWorker:
         """One more worker, not started."""
-        worker = Worker(address, self.folder, name, SAGA_APP_ID=APP_ID)
+        worker = WorkerProcess(address, self.folder, name, SAGA_APP_ID=APP_ID)
         worker.log.touch()
-        member = Member(worker)
+        member = SupervisedWorker(worker)
         self.supervisor.members.append(member)
         return member
 
-    def member(self, name: str) -> Member:
+    def member(self, name: str) -> SupervisedWorker:
         return next(member for member in self.supervisor.members if member.name == name)
 
     def injection(
         self,
         fault: str,
-        victim: Member | None = None,
+        victim: SupervisedWorker | None = None,
         what: str = "",
         *,
         kill: bool = False,
@@ -125,13 +125,17 @@ class System:
         self.injections.append(injection)
         return injection
 
-    def kill(self, fault: str, victim: Member, what: str = "", since: int | None = None) -> Injection:
+    def kill(
+        self, fault: str, victim: SupervisedWorker, what: str = "", since: int | None = None
+    ) -> Injection:
         """kill -9 of a worker."""
         injection = self.injection(fault, victim, what, kill=True, since=since)
         self.supervisor.kill(victim)
         return injection
 
-    def stop(self, fault: str, victim: Member, how: signal.Signals, since: int | None = None) -> Steps:
+    def stop(
+        self, fault: str, victim: SupervisedWorker, how: signal.Signals, since: int | None = None
+    ) -> Steps:
         """A stop in order, until the process has ended."""
         yield from self.in_flight()
         self.injection(fault, victim, since=since)
@@ -150,7 +154,7 @@ class System:
         ended = self.watch.count
         yield from until_or(lambda: self.watch.count > ended, TAKEN_OVER)
 
-    def started(self, members: Iterable[Member]) -> Steps:
+    def started(self, members: Iterable[SupervisedWorker]) -> Steps:
         """Starts them; goes on when each has had partitions."""
         for member in members:
             self.supervisor.start(member)

@@ -9,7 +9,7 @@ import pytest
 from tests.chaos import faults, plan
 from tests.chaos.__main__ import main
 from tests.chaos.injection import Injection
-from tests.chaos.report import Report
+from tests.chaos.report import ChaosReport
 from tests.chaos.steps import Hung, Steps, passing, until
 
 
@@ -76,7 +76,7 @@ def test_a_fault_counts_only_with_work_in_flight_before_and_after(injection: Inj
 
 def test_a_run_without_bite_is_invalid_and_a_violation_is_worse() -> None:
     """Exit codes 2 and 1, each with one line that says why."""
-    told = Report("scripts/chaos", "1", 3, 3, 30)
+    told = ChaosReport("scripts/chaos", "1", 3, 3, 30)
     assert (told.code, told.verdict) == (
         2,
         "INVALID: no fault hit while work was in flight; this run proves nothing",

@@ -60,7 +60,7 @@ def test_a_slow_line_delays_both_ways(proxy: Proxy, line: socket.socket) -> None
     assert time.monotonic() - began >= 0.2
 
 
-def test_what_is_sent_into_a_cut_line_arrives_when_it_is_healed(proxy: Proxy, line: socket.socket) -> None:
+def test_records_sent_into_a_cut_line_arrive_when_it_is_healed(proxy: Proxy, line: socket.socket) -> None:
     """So a request of a worker that was replaced meanwhile reaches the broker late, as from a zombie."""
     proxy.cut()
     line.sendall(b"late")

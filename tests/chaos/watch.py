@@ -8,7 +8,7 @@ from tests.live.endings import Endings
 PREFIX = "chaos-"
 
 
-class Watch(Endings):
+class OrderWatch(Endings):
     """Follows the orders of the load only."""
 
     def __init__(self, broker: str, partitions: int) -> None:

@@ -208,7 +208,7 @@ def test_bytes_that_are_no_text_are_shown_in_hexadecimal(saga: Saga, dead_letter
 def test_a_card_number_was_never_kept_and_it_says_so(saga: Saga, dead_letter_topic: DeadLetterTopic):
     letter = dead_letter_topic.put(b'{"order_id":"1","note":"%s"}' % CARD.encode(), reason=Fault.CARD_NUMBER)
     result = saga("dead-letters", str(letter))
-    assert "only the hash of what held a card number" in result.stdout
+    assert "only the hash of a value that held a card number" in result.stdout
     assert listed(saga)[0]["hidden"] is True
     assert CARD not in result.stdout + saga("dead-letters", "--json").stdout
 

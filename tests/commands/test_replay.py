@@ -11,7 +11,6 @@ from saga_app import topics
 from saga_app.commands import replay as command
 from saga_app.core.errors import Fault
 from saga_app.dead_letters import format as letter_format
-from saga_app.dead_letters import resend
 from saga_app.dead_letters.format import LetterId
 from saga_app.kafka.headers import SENT_ON
 from saga_app.kafka.sender import DeliveryUnknown, Sender
@@ -242,7 +241,7 @@ def test_filters_send_what_they_choose_and_go_on_behind_what_stays(
     saga: Saga, dead_letter_topic: DeadLetterTopic, monkeypatch: pytest.MonkeyPatch
 ):
     """In several parts."""
-    monkeypatch.setattr(resend, "AT_A_TIME", 7)
+    monkeypatch.setattr(command, "MOST_LETTERS", 7)
     wanted = [
         dead_letter_topic.put(GOOD_ORDER if each % 3 else BAD_ORDER, partition=each % 4) for each in range(30)
     ]

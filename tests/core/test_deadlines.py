@@ -12,7 +12,7 @@ OF = placed().order
 
 
 def nudge(story: Story) -> DeadlinePassed:
-    """What the clock would send now."""
+    """The nudge that the deadline timer would send now."""
     return checkout.deadline("o1", story.order())
 
 
@@ -65,8 +65,8 @@ def test_the_same_deadline_twice_is_once() -> None:
     given(CHECKOUT, placed(), deadline()).when(deadline()).then().changes_nothing()
 
 
-def test_whether_it_is_the_last_is_what_the_record_says() -> None:
-    """So the number of tries is not a setting of the fold."""
+def test_the_record_says_if_it_is_the_last() -> None:
+    """So the number of tries is not a setting of the decider."""
     story = given(CHECKOUT, placed()).when(deadline(last=True)).then(call_off(OF, Reason.TIMED_OUT))
     assert story.order().status is Status.CANCELLING
 

@@ -80,7 +80,7 @@ def test_an_amount_that_would_change_or_is_no_number_or_too_large_is_refused(
         ("1000000000000.01", False),
     ],
 )
-def test_normal_is_only_what_has_exactly_the_digits(amount: str, is_normal: bool) -> None:
+def test_only_an_amount_with_exactly_the_digits_is_normal(amount: str, is_normal: bool) -> None:
     assert money.is_normal(Decimal(amount), "GBP") is is_normal
 
 

@@ -108,7 +108,7 @@ def test_both_may_be_zero() -> None:
         {"amount": 1, "lines": [line(f"s{each}", 1) for each in range(2_001)]},
     ],
 )
-def test_what_breaks_a_rule_is_refused(fields: dict[str, Any]) -> None:
+def test_an_order_that_breaks_a_rule_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"amount|currency|country|lines|quantity|price|digits"):
         normal(**fields)
 
@@ -174,7 +174,7 @@ PLACED = st.fixed_dictionaries(
 
 
 @for_all(PLACED)
-def test_whatever_is_placed_its_normal_form_is_an_order_that_every_step_request_may_carry(
+def test_the_normal_form_of_any_order_is_one_that_every_step_request_may_carry(
     placed: Any,
 ) -> None:
     try:

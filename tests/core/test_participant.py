@@ -97,7 +97,7 @@ KNOWN = [each for each in product(DECIDERS, (DONE, REFUSED, UNDONE, VOID)) if ea
 
 
 def turned_rule(step: str) -> list[Record]:
-    """What makes a rule that accepted an order refuse it from now on, or the other way round."""
+    """Records after which the rule refuses an order that it accepted before, or accepts one that it refused."""
     turned: dict[str, list[Record]] = {
         "payment": [limit("turned", "1.00")],
         "inventory": [reserve(order(f"other{each}", lines=[("apple", each)])) for each in (8, 1)],
@@ -148,7 +148,7 @@ def test_every_step_request_has_its_output_in_every_state(
 
 
 @pytest.mark.parametrize(("step", "state", "input_"), [cell.values[:3] for cell in CELLS])
-def test_what_does_not_change_the_state_changes_no_row_and_no_balance(
+def test_a_record_that_changes_no_state_changes_no_row_and_no_balance(
     step: str, state: str, input_: str
 ) -> None:
     table = EXPECTED_AT_PIVOT if step == "shipping" else EXPECTED

@@ -79,14 +79,14 @@ def test_an_account_is_in_one_currency() -> None:
     assert story.account("c1:GBP").balance == 1
 
 
-def test_an_undo_gives_back_what_was_taken_even_if_an_account_was_opened_since() -> None:
-    """What was moved comes from the row: this order was paid when there was no account."""
+def test_an_undo_gives_back_the_amount_taken_even_if_an_account_was_opened_since() -> None:
+    """The amount comes from the row: this order was paid when there was no account."""
     of = order(customer_id="c1")
     story = given(PAYMENT, pay(of), deposit(amount="100.00")).when(refund(of)).then(cancelled())
     assert story.account().balance == Decimal("100.00")
 
 
-def test_an_undo_gives_back_what_was_taken_even_if_the_policy_changed_since() -> None:
+def test_an_undo_gives_back_the_amount_taken_even_if_the_policy_changed_since() -> None:
     of = order(amount="40.00", customer_id="c1")
     story = given(PAYMENT, deposit(amount="100.00"), pay(of), limit("p", "1.00"))
     story.when(refund(of)).then(cancelled())
@@ -145,7 +145,7 @@ def test_another_policy_under_the_same_id_is_a_dead_letter() -> None:
     given(PAYMENT, limit("a", "50.00")).when(limit("a", "51.00")).is_dead(Fault.DIFFERENT_CONTENT)
 
 
-def test_a_policy_decides_what_comes_after_it_and_changes_nothing_that_was_decided() -> None:
+def test_a_policy_decides_later_orders_and_changes_no_earlier_decision() -> None:
     of = order("o1", "40.00")
     story = given(PAYMENT, pay(of), limit("a", "30.00")).when(pay(of)).then(reserve(of)).changes_nothing()
     assert story.row("o1").state is State.DONE

@@ -106,7 +106,7 @@ def test_stock_that_was_lost_behind_the_journal_comes_back_line_by_line() -> Non
             story.rows.bytes["stock", f"main:{sku}"] = Stock(0, 5, 5).encode()
         story.when(reserve(of), offset=1).then(ship(of))
         assert (story.stock("apple").available, story.stock("pear").available) == (3, 2)
-        story.forget().when(release(of))
+        story.lose().when(release(of))
         for sku in {"apple", "pear"} - {survivor}:
             available = 3 if sku == "apple" else 2
             story.rows.bytes["stock", f"main:{sku}"] = Stock(1, 5, available).encode()
@@ -121,12 +121,12 @@ def test_a_balance_that_has_seen_a_later_record_is_not_moved() -> None:
 
 
 def test_deposits_and_deliveries_that_were_lost_behind_the_journal_come_back_once() -> None:
-    story = given(PAYMENT, deposit("d1"), deposit("d2", "1.00"), deposit("d1")).forget("accounts")
+    story = given(PAYMENT, deposit("d1"), deposit("d2", "1.00"), deposit("d1")).lose("accounts")
     story.when(deposit("d1"), offset=0)
     story.when(deposit("d2", "1.00"), offset=1)
     story.when(deposit("d1"), offset=2)
     assert story.account() == Account(1, Decimal("101.00"), Decimal("101.00"))
-    stocked = given(INVENTORY, delivery(apple=5, pear=1)).forget("stock")
+    stocked = given(INVENTORY, delivery(apple=5, pear=1)).lose("stock")
     stocked.when(delivery(apple=5, pear=1), offset=0)
     assert (stocked.stock("apple"), stocked.stock("pear")) == (Stock(0, 5, 5), Stock(0, 1, 1))
 
@@ -148,7 +148,7 @@ def test_an_undo_of_a_balance_ahead_of_the_journal_means_that_rows_are_missing()
 
 
 def test_a_move_of_a_balance_that_is_not_there_means_that_rows_are_missing() -> None:
-    story = given(PAYMENT, deposit("d1"), pay(OF)).forget("accounts")
+    story = given(PAYMENT, deposit("d1"), pay(OF)).lose("accounts")
     with pytest.raises(RowsMissing):
         story.when(refund(OF))
 
@@ -161,7 +161,7 @@ def test_a_dead_letter_is_sent_again_on_a_replay() -> None:
 
 
 @pytest.mark.parametrize("early", [cancel(), completed(), cancelled()], ids=lambda record: record.type)
-def test_what_came_before_its_order_is_unknown_on_a_replay_too(early: Record) -> None:
+def test_a_record_that_came_before_its_order_is_unknown_on_a_replay_too(early: Record) -> None:
     story = Story(CHECKOUT).when(early).is_dead(Fault.UNKNOWN_ORDER)
     story.when(placed())
     story.when(early, offset=0).is_dead(Fault.UNKNOWN_ORDER)
@@ -183,7 +183,7 @@ def test_a_deadline_before_its_order_is_no_dead_letter_on_a_replay_either() -> N
     ],
     ids=["OPEN", "CANCELLING", "COMPLETED", "CANCELLED"],
 )
-def test_on_a_replay_checkout_says_what_the_order_waits_for(
+def test_on_a_replay_checkout_sends_the_request_that_the_order_waits_for(
     after: list[Record], answer: list[Record]
 ) -> None:
     story = given(CHECKOUT, placed(), *after)

@@ -110,7 +110,7 @@ def test_a_repeat_closes_nothing_again_and_a_replay_sends_again() -> None:
 @pytest.mark.parametrize(
     "record", [placed(), step_request(completed()), cancel()], ids=lambda record: record.type
 )
-def test_a_replay_of_what_came_before_does_nothing(story: object, record: Record) -> None:
+def test_a_replay_of_earlier_records_does_nothing(story: object, record: Record) -> None:
     assert callable(story)
     story().when(record, offset=2).verdict(Verdict.IGNORED).changes_nothing().then()
 
@@ -138,7 +138,7 @@ def test_a_purged_id_is_free_and_endings_of_the_old_order_do_not_reach_the_new_o
     story.when(step_request(completed())).is_dead(Fault.UNKNOWN_ORDER)
 
 
-def test_a_closing_that_was_ignored_is_ignored_again_where_a_crash_cut_off_a_later_one() -> None:
+def test_a_closing_that_was_ignored_is_ignored_again_after_a_crash_cut_off_a_later_one() -> None:
     closing = segments_closed(0, 1, "o1", retention_ms=SECOND + 1)
     story = ended().when(closing).verdict(Verdict.IGNORED)
     rows = dict(story.rows.bytes)
@@ -167,7 +167,7 @@ def test_a_purge_that_a_crash_cut_off_is_finished() -> None:
 OF = order("o1", customer_id="c1")
 
 
-def test_what_evicted_orders_moved_is_in_the_totals_and_no_row_remains() -> None:
+def test_amounts_of_evicted_orders_are_in_the_totals_and_no_row_remains() -> None:
     story = given(PAYMENT, deposit(), step_request(pay(OF)), orders_evicted(0, 1, "o1"))
     assert story.rows.journal("o1") is None
     assert story.rows.entry("evicted:c1:GBP") == Total(2, Decimal("-40.00"))
@@ -244,18 +244,18 @@ def test_a_replay_spares_the_row_of_a_later_order_with_the_same_id() -> None:
     assert str(story.account().balance) == "20.00"
 
 
-def test_what_was_set_aside_as_too_early_does_nothing_at_a_replay() -> None:
+def test_an_eviction_rejected_as_too_early_does_nothing_at_a_replay() -> None:
     story = given(PAYMENT, orders_evicted(0, 1), step_request(pay(OF), "0:2"))
     story.when(orders_evicted(2, 3, "o1")).is_dead(Fault.CONTRADICTION)
     story.when(orders_evicted(1, 2)).verdict(Verdict.APPLIED)
     story.when(orders_evicted(2, 3, "o1"), offset=2).verdict(Verdict.REPEATED).changes_nothing()
 
 
-def test_what_is_for_another_service_is_set_aside() -> None:
+def test_a_record_for_another_service_is_a_dead_letter() -> None:
     given(PAYMENT).when(orders_evicted(0, 1, step=StepName.SHIPPING)).is_dead(Fault.UNEXPECTED_RECORD)
 
 
-def test_a_closing_that_knows_too_few_services_is_set_aside() -> None:
+def test_a_closing_that_knows_too_few_services_is_a_dead_letter() -> None:
     evicted_order = records.EvictedOrder(order_id="o1", partitions=(0,))
     ended().when(segments_closed(0, 1).model_copy(update={"orders": (evicted_order,)})).is_dead(Fault.INVALID)
 

@@ -27,7 +27,7 @@ def test_the_spelling_of_every_key_is_fixed() -> None:
 
 
 @for_all(IDS, IDS, NUMBERS)
-def test_a_key_is_taken_apart_into_what_it_was_made_of(one: str, other: str, number: int) -> None:
+def test_a_key_is_taken_apart_into_the_parts_it_was_made_of(one: str, other: str, number: int) -> None:
     balance = row_keys.balance_key(one, other)
     assert row_keys.parts_of_balance(balance) == (one, other)
     assert row_keys.balance_in(row_keys.evicted_total_key(balance)) == balance

@@ -91,7 +91,7 @@ def test_a_row_begins_with_its_version(row: Row) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b'{ "version":1,', b'{"a":1,"version":2}', b'{"version":1}'])
-def test_what_does_not_begin_so_is_no_row_of_ours(data: bytes) -> None:
+def test_a_value_without_our_beginning_is_no_row_of_ours(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"version|not found"):
         version_of(data)
 

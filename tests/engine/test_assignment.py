@@ -60,7 +60,7 @@ def test_each_step_leads_where_it_should(
 @pytest.mark.parametrize(
     "steps", [(), (assign(4),), (assign(3), give_up), (assign(3), give_up, assign(4)), (assign(3), stop)]
 )
-def test_only_what_is_being_prepared_can_be_held(steps: tuple[Step, ...]) -> None:
+def test_only_a_generation_that_is_being_prepared_can_be_held(steps: tuple[Step, ...]) -> None:
     """The next rebalance, or the stop, was quicker than the restore."""
     assignment = after(*steps)
     assert not assignment.hold(3)

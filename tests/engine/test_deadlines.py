@@ -13,17 +13,17 @@ from saga_app.engine.deadlines import GRACE, MOST, DeadlineTimer
 from saga_app.kafka.messages import Offsets, Outgoing
 from tests.support.examples import cancel, cancelled, completed, deadline, placed
 from tests.support.given import BEGINNING, CHECKOUT, given
-from tests.support.memory import Broker, Disk, MemoryLog, MemoryStore, Steps
+from tests.support.memory import Disk, MemoryBroker, MemoryLog, MemoryStore, Steps
 
 SECOND = 1000
 
 
-class World:
-    """A clock that is set by hand, and what the deadline timer sends."""
+class TimerWorld:
+    """A clock that is set by hand, and the nudges that the deadline timer sends."""
 
     def __init__(self) -> None:
         self.now = BEGINNING
-        self.broker = Broker()
+        self.broker = MemoryBroker()
         self.log = MemoryLog("clock", self.broker, Steps())
         self.clock = DeadlineTimer(self.log, lambda: self.now, tick=0)
         self.clock.start(1)
@@ -44,7 +44,7 @@ class World:
         return appended
 
     def nudges_after(self, seconds: float) -> list[Record]:
-        """What is sent when so many seconds have passed since the beginning."""
+        """The nudges that are sent when so many seconds have passed since the beginning."""
         self.now = BEGINNING + int(seconds * SECOND)
         before = len(self.broker.sent)
 
@@ -59,8 +59,8 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world() -> TimerWorld:
+    return TimerWorld()
 
 
 def row_after(*records: Record) -> OrderRow:
@@ -69,19 +69,19 @@ def row_after(*records: Record) -> OrderRow:
     return story.order(order_id)._replace(since=BEGINNING)
 
 
-def test_an_open_order_is_nudged_when_it_is_due_and_not_before(world: World) -> None:
+def test_an_open_order_is_nudged_when_it_is_due_and_not_before(world: TimerWorld) -> None:
     world.changed(row_after(placed()))
     assert world.nudges_after(29.9) == []
     assert world.nudges_after(30) == [DeadlinePassed(order_id="o1", attempt=0, last=False)]
     assert world.nudges_after(300) == []
 
 
-def test_a_nudge_carries_its_try_and_whether_it_is_the_last(world: World) -> None:
+def test_a_nudge_carries_its_try_and_whether_it_is_the_last(world: TimerWorld) -> None:
     world.changed(row_after(placed())._replace(tries=4))
     assert world.nudges_after(480) == [DeadlinePassed(order_id="o1", attempt=4, last=True)]
 
 
-def test_a_nudge_goes_to_the_partition_of_its_order(world: World) -> None:
+def test_a_nudge_goes_to_the_partition_of_its_order(world: TimerWorld) -> None:
     world.changed(row_after(placed()))
     world.nudges_after(30)
     (sent,) = world.broker.sent
@@ -89,32 +89,32 @@ def test_a_nudge_goes_to_the_partition_of_its_order(world: World) -> None:
 
 
 @pytest.mark.parametrize("ends", [completed(), cancelled()], ids=lambda record: record.type)
-def test_an_order_that_has_ended_is_not_nudged(world: World, ends: Record) -> None:
+def test_an_order_that_has_ended_is_not_nudged(world: TimerWorld, ends: Record) -> None:
     world.changed(row_after(placed()))
     world.changed(row_after(placed(), ends))
     assert world.nudges_after(10_000) == []
     assert len(world.clock) == 0
 
 
-def test_an_order_that_is_being_cancelled_is_nudged(world: World) -> None:
+def test_an_order_that_is_being_cancelled_is_nudged(world: TimerWorld) -> None:
     world.changed(row_after(placed(), cancel()))
     assert world.nudges_after(30) == [DeadlinePassed(order_id="o1", attempt=0, last=False)]
 
 
-def test_a_stale_deadline_is_never_sent(world: World) -> None:
+def test_a_stale_deadline_is_never_sent(world: TimerWorld) -> None:
     world.changed(row_after(placed()))
     world.changed(row_after(placed(), deadline()))
     assert world.nudges_after(30) == []
     assert world.nudges_after(60) == [DeadlinePassed(order_id="o1", attempt=1, last=False)]
 
 
-def test_orders_are_nudged_in_the_sequence_of_their_deadlines(world: World) -> None:
+def test_orders_are_nudged_in_the_sequence_of_their_deadlines(world: TimerWorld) -> None:
     world.changed(row_after(placed())._replace(tries=1), "late")
     world.changed(row_after(placed()), "early")
     assert [each.order_id for each in world.nudges_after(60)] == ["early", "late"]  # type: ignore[union-attr]
 
 
-def test_a_record_that_waited_long_starts_its_deadline_when_it_is_read(world: World) -> None:
+def test_a_record_that_waited_long_starts_its_deadline_when_it_is_read(world: TimerWorld) -> None:
     """A worker that works off an old backlog must not nudge every order in it at once."""
     world.now = BEGINNING + 3600 * SECOND
     world.changed(row_after(placed()))
@@ -123,7 +123,7 @@ def test_a_record_that_waited_long_starts_its_deadline_when_it_is_read(world: Wo
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
-def test_a_clock_that_is_wrong_moves_no_deadline_of_what_is_read_now(world: World, hours: int) -> None:
+def test_a_clock_that_is_wrong_moves_no_deadline_of_records_read_now(world: TimerWorld, hours: int) -> None:
     """Kafka's time and this machine's are never compared then."""
     world.now = BEGINNING + hours * 3600 * SECOND
     world.changed(row_after(placed()))
@@ -132,7 +132,7 @@ def test_a_clock_that_is_wrong_moves_no_deadline_of_what_is_read_now(world: Worl
 
 
 def test_after_a_restart_with_a_clock_that_is_late_a_deadline_is_late_by_one_delay_at_most(
-    world: World,
+    world: TimerWorld,
 ) -> None:
     world.now = BEGINNING - 3600 * SECOND
     world.clock.load(MemoryStore(Disk([({b"o1": row_after(placed()).encode()}, 1, None)])))
@@ -147,7 +147,7 @@ def test_a_clock_that_is_set_while_the_worker_runs_changes_nothing(monkeypatch: 
     assert 0 <= clock() - before < 10 * SECOND
 
 
-def test_after_an_hour_of_outage_old_deadlines_are_sent_little_by_little(world: World) -> None:
+def test_after_an_hour_of_outage_old_deadlines_are_sent_little_by_little(world: TimerWorld) -> None:
     """One nudge for each of 2,000 open orders, and 500 at a tick."""
     rows = {b"o%d" % each: row_after(placed(f"o{each}")).encode() for each in range(2_000)}
     world.now = BEGINNING + 3600 * SECOND
@@ -159,7 +159,7 @@ def test_after_an_hour_of_outage_old_deadlines_are_sent_little_by_little(world: 
     assert world.nudges_after(3600 + 34.9) == []
 
 
-def test_after_a_restart_open_orders_are_found_on_the_store(world: World) -> None:
+def test_after_a_restart_open_orders_are_found_on_the_store(world: TimerWorld) -> None:
     rows = {
         b"open": row_after(placed("open")),
         b"cancelling": row_after(placed(), cancel()),
@@ -172,14 +172,14 @@ def test_after_a_restart_open_orders_are_found_on_the_store(world: World) -> Non
     assert {each.order_id for each in world.nudges_after(30)} == {"open", "cancelling"}  # type: ignore[union-attr]
 
 
-def test_after_a_restart_old_deadlines_wait_for_what_is_on_its_way(world: World) -> None:
+def test_after_a_restart_old_deadlines_wait_for_records_on_their_way(world: TimerWorld) -> None:
     world.now = BEGINNING + 3600 * SECOND
     world.clock.load(MemoryStore(Disk([({b"o1": row_after(placed()).encode()}, 1, None)])))
     assert world.nudges_after(3600 + (GRACE - 1) / SECOND) == []
     assert len(world.nudges_after(3600 + GRACE / SECOND)) == 1
 
 
-def test_nothing_is_sent_before_it_is_started_or_after_it_is_stopped(world: World) -> None:
+def test_nothing_is_sent_before_it_is_started_or_after_it_is_stopped(world: TimerWorld) -> None:
     world.clock.stop()
     world.clock.load(MemoryStore(Disk([({b"o1": row_after(placed()).encode()}, 1, None)])))
     assert world.nudges_after(3600) == []
@@ -189,7 +189,7 @@ def test_nothing_is_sent_before_it_is_started_or_after_it_is_stopped(world: Worl
     assert len(world.clock) == 0
 
 
-def test_a_round_that_ends_after_its_partitions_were_taken_away_leaves_no_deadline(world: World) -> None:
+def test_a_round_that_ends_after_its_partitions_were_taken_away_leaves_no_deadline(world: TimerWorld) -> None:
     """They belong to another worker; what is still ours is loaded at the next assignment."""
     world.clock.stop()
     world.changed(row_after(placed()))
@@ -198,7 +198,7 @@ def test_a_round_that_ends_after_its_partitions_were_taken_away_leaves_no_deadli
 
 
 def test_so_many_are_sent_at_once_and_the_rest_at_the_next_tick(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: TimerWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(clock_module, "MOST", 3)
     appended = world.note_appends()
@@ -208,7 +208,7 @@ def test_so_many_are_sent_at_once_and_the_rest_at_the_next_tick(
     assert appended == [3, 3, 1]
 
 
-def test_its_nudges_are_what_checkout_takes_for_the_present_try(world: World) -> None:
+def test_checkout_takes_its_nudges_for_the_present_try(world: TimerWorld) -> None:
     story = given(CHECKOUT, placed())
     for seconds in (30, 90, 210, 450, 930, 1410):
         world.changed(story.order()._replace(since=0))

@@ -63,7 +63,7 @@ def test_a_round_takes_all_that_one_fetch_brought() -> None:
     asyncio.run(story())
 
 
-def test_what_is_taken_at_once_leaves_something_for_the_time_that_the_reader_needs_to_come_back() -> None:
+def test_a_round_leaves_batches_for_the_time_that_the_reader_needs_to_come_back() -> None:
     async def story() -> None:
         buffer = opened()
         for start in range(0, 4 * MOST_RECORDS, MOST_RECORDS // 2):
@@ -111,7 +111,7 @@ def test_a_batch_of_another_generation_is_dropped(generation: int) -> None:
     asyncio.run(story())
 
 
-def test_what_waits_at_a_rebalance_is_dropped() -> None:
+def test_batches_that_wait_at_a_rebalance_are_dropped() -> None:
     async def story() -> None:
         buffer = opened()
         buffer.deliver(some(0, 2))
@@ -131,7 +131,7 @@ def test_only_the_present_generation_is_current() -> None:
     assert not buffer.is_current(3)
 
 
-def test_done_moves_exactly_what_may_be_committed() -> None:
+def test_done_moves_exactly_the_offset_that_may_be_committed() -> None:
     buffer = opened(p0=0, p1=7)
     buffer.done(0, 0, 3, 1)
     assert buffer.durable == {0: 3, 1: 7}
@@ -208,7 +208,7 @@ def test_an_agent_that_is_stopped_in_a_round_has_nothing_in_hand() -> None:
     asyncio.run(story())
 
 
-def test_who_asks_for_more_has_done_with_what_it_had() -> None:
+def test_an_agent_that_asks_for_more_is_done_with_its_batches() -> None:
     async def story() -> None:
         settled: list[tuple[Fetch, float]] = []
         buffer = InboxBuffer(

@@ -16,7 +16,7 @@ from tests.support.memory import Disk, MemoryStore
 HERE, THERE = ("payments", 0), ("payments", 1)
 
 
-class Worker:
+class LateWritesWorker:
     """Holds some rows of two changelogs, and is told where they end, look by look."""
 
     def __init__(self, *looks: int | Exception) -> None:
@@ -34,8 +34,8 @@ class Worker:
         return dict.fromkeys(places, end)
 
 
-def test_what_is_written_and_not_held_one_look_later_was_another_workers() -> None:
-    worker = Worker()
+def test_a_row_that_is_not_held_one_look_after_it_was_written_is_another_workers() -> None:
+    worker = LateWritesWorker()
     assert worker.late_writes.look(1, {HERE: 5, THERE: 5}) == []
     worker.hold(HERE, 4)
     worker.hold(THERE, 6)
@@ -43,14 +43,14 @@ def test_what_is_written_and_not_held_one_look_later_was_another_workers() -> No
 
 
 def test_a_round_that_is_under_way_is_no_late_write() -> None:
-    worker = Worker()
+    worker = LateWritesWorker()
     for end in range(5, 9):
         worker.hold(HERE, end - 1)
         assert worker.late_writes.look(1, {HERE: end}) == []
 
 
 def test_partitions_that_came_and_went_are_not_compared() -> None:
-    worker = Worker()
+    worker = LateWritesWorker()
     worker.late_writes.look(1, {HERE: 5, THERE: 5})
     assert worker.late_writes.look(2, {HERE: 5}) == []
     del worker.stores[HERE]
@@ -62,7 +62,7 @@ def test_a_worker_ends_that_finds_late_writes_also_after_a_broker_that_was_silen
 ) -> None:
     monkeypatch.setattr(module, "INTERVAL", 0.0)
     silent = KafkaException(KafkaError(KafkaError._TIMED_OUT))
-    worker = Worker(0, silent, TimeoutError(), 5, 6)
+    worker = LateWritesWorker(0, silent, TimeoutError(), 5, 6)
     with pytest.raises(Fatal, match="another worker wrote rows behind") as ended:
         asyncio.run(worker.late_writes.run())
     assert ended.value.exit is Exit.LATE_WRITES

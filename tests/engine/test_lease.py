@@ -17,7 +17,7 @@ from tests.support.assigned import holding
 SESSION, DELIVERY = 8.0, 4.0
 
 
-class Group:
+class LeaseAndGroup:
     """A lease, the clock that it reads, and the generation that the group is at."""
 
     def __init__(self) -> None:
@@ -29,11 +29,11 @@ class Group:
 
 
 def test_nothing_holds_before_the_first_heartbeat() -> None:
-    assert not Group().lease.holds(3)
+    assert not LeaseAndGroup().lease.holds(3)
 
 
 def test_it_holds_as_long_as_a_record_sent_now_is_given_up_before_a_successor_can_be_chosen() -> None:
-    group = Group()
+    group = LeaseAndGroup()
     group.lease.renew(3, group.now)
     group.now += SESSION - DELIVERY
     assert group.lease.holds(3)
@@ -41,15 +41,15 @@ def test_it_holds_as_long_as_a_record_sent_now_is_given_up_before_a_successor_ca
     assert not group.lease.holds(3)
 
 
-def test_whoever_sends_many_records_may_ask_once_until_when_it_holds() -> None:
-    group = Group()
+def test_a_sender_of_many_records_may_ask_once_until_when_it_holds() -> None:
+    group = LeaseAndGroup()
     group.lease.renew(3, group.now)
     assert group.lease.until(3) == group.now + SESSION - DELIVERY
 
 
 @pytest.mark.parametrize(("renewed", "current"), [(2, 3), (3, 4), (3, -1), (4, 3)])
 def test_it_holds_for_the_present_generation_only(renewed: int, current: int) -> None:
-    group = Group()
+    group = LeaseAndGroup()
     group.lease.renew(renewed, group.now)
     group.generation = current
     assert not group.lease.holds(3)
@@ -58,13 +58,13 @@ def test_it_holds_for_the_present_generation_only(renewed: int, current: int) ->
 
 def test_the_age_counts_from_before_the_request() -> None:
     """An answer may have been on its way for long."""
-    group = Group()
+    group = LeaseAndGroup()
     group.lease.renew(3, group.now - SESSION)
     assert not group.lease.holds(3)
 
 
 def test_a_heartbeat_within_the_session_renews_it() -> None:
-    group = Group()
+    group = LeaseAndGroup()
     group.lease.renew(3, group.now)
     group.now += SESSION
     assert not group.lease.holds(3)
@@ -75,7 +75,7 @@ def test_a_heartbeat_within_the_session_renews_it() -> None:
 @pytest.mark.parametrize("known", ["heartbeat", "assignment"])
 def test_an_answer_after_a_silence_longer_than_the_session_renews_nothing(known: str) -> None:
     """A coordinator that still loads its groups says yes to everybody, also to a member that it had replaced."""
-    group = Group()
+    group = LeaseAndGroup()
     if known == "heartbeat":
         group.lease.renew(3, group.now)
     else:
@@ -85,8 +85,8 @@ def test_an_answer_after_a_silence_longer_than_the_session_renews_nothing(known:
     assert not group.lease.holds(3)
 
 
-def test_who_has_joined_anew_may_be_renewed_again() -> None:
-    group = Group()
+def test_a_member_that_joined_anew_may_be_renewed_again() -> None:
+    group = LeaseAndGroup()
     group.lease.renew(3, group.now)
     group.now += 10 * SESSION
     group.lease.take(3)
@@ -97,8 +97,8 @@ def test_who_has_joined_anew_may_be_renewed_again() -> None:
 
 
 @in_a_loop
-async def test_who_may_not_send_waits_for_the_next_heartbeat() -> None:
-    group = Group()
+async def test_a_worker_that_may_not_send_waits_for_the_next_heartbeat() -> None:
+    group = LeaseAndGroup()
     waiting = asyncio.ensure_future(group.lease.hold(3))
     for _ in range(5):
         await asyncio.sleep(0)
@@ -109,7 +109,7 @@ async def test_who_may_not_send_waits_for_the_next_heartbeat() -> None:
 
 @in_a_loop
 async def test_nobody_waits_for_the_lease_of_partitions_that_were_given_up() -> None:
-    group = Group()
+    group = LeaseAndGroup()
     waiting = asyncio.ensure_future(group.lease.hold(3))
     await asyncio.sleep(0)
     group.assignment.give_up()
@@ -119,7 +119,7 @@ async def test_nobody_waits_for_the_lease_of_partitions_that_were_given_up() -> 
 
 @in_a_loop
 async def test_a_round_that_runs_while_partitions_are_given_up_may_finish_under_its_lease() -> None:
-    group = Group()
+    group = LeaseAndGroup()
     group.lease.renew(3, group.now)
     group.assignment.give_up()
     await group.lease.hold(3)
@@ -127,7 +127,7 @@ async def test_a_round_that_runs_while_partitions_are_given_up_may_finish_under_
 
 @in_a_loop
 async def test_partitions_may_come_back_under_the_generation_that_was_given_up() -> None:
-    group = Group()
+    group = LeaseAndGroup()
     group.assignment.give_up()
     group.assignment.assign(3, {0})
     group.lease.take(3)
@@ -139,7 +139,7 @@ async def test_partitions_may_come_back_under_the_generation_that_was_given_up()
 
 @in_a_loop
 async def test_the_process_ends_where_the_group_has_moved_on() -> None:
-    group = Group()
+    group = LeaseAndGroup()
     group.generation = 4
     with pytest.raises(Fatal) as ended:
         await group.lease.hold(3)

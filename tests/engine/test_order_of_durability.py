@@ -16,21 +16,32 @@ from saga_app.engine.round import Point
 from saga_app.kafka.messages import Offsets, Outgoing
 from tests.support.examples import deadline, deposit, order, pay, refund
 from tests.support.given import CHECKOUT, PAYMENT
-from tests.support.memory import Broker, MemoryLog, Steps, Stop, Stopped, Worker, batch, finish, message, run
+from tests.support.memory import (
+    MemoryBroker,
+    MemoryLog,
+    MemoryWorker,
+    Steps,
+    Stop,
+    Stopped,
+    batch,
+    finish,
+    message,
+    run,
+)
 
 OF = order(customer_id="c1")
 
 
-def stopped_at(step: str, records: Sequence[Record], time: int = 1) -> Worker:
+def stopped_at(step: str, records: Sequence[Record], time: int = 1) -> MemoryWorker:
     """A worker that took all records in one batch and was stopped there."""
-    worker = Worker(Broker(), topics.PAYMENT, PAYMENT, steps=Steps(Stop(step, time)))
+    worker = MemoryWorker(MemoryBroker(), topics.PAYMENT, PAYMENT, steps=Steps(Stop(step, time)))
     worker.start()
     with pytest.raises(Stopped):
         worker.run([message(record, offset) for offset, record in enumerate(records)])
     return worker
 
 
-def left(worker: Worker) -> tuple[int, int, int, int, int]:
+def left(worker: MemoryWorker) -> tuple[int, int, int, int, int]:
     """Rows in the journal's and the balances' changelog, records sent, rows on disk, and the inbox position."""
     broker = worker.broker
     return (
@@ -58,13 +69,13 @@ def left(worker: Worker) -> tuple[int, int, int, int, int]:
         ("acknowledged", (2, 1, 1, 3, 2)),
     ],
 )
-def test_nothing_is_ahead_of_what_it_follows_from(step: str, expected: tuple[int, ...]) -> None:
+def test_no_write_is_ahead_of_its_cause(step: str, expected: tuple[int, ...]) -> None:
     assert left(stopped_at(step, [deposit(), pay(OF)])) == expected
 
 
 def test_the_steps_come_in_this_order() -> None:
     passed: list[Point] = []
-    worker = Worker(Broker(), topics.PAYMENT, PAYMENT)
+    worker = MemoryWorker(MemoryBroker(), topics.PAYMENT, PAYMENT)
     worker.start()
     worker.round.passing = passed.append
     worker.run([message(deposit(), 0)])
@@ -72,7 +83,7 @@ def test_the_steps_come_in_this_order() -> None:
 
 
 def test_a_batch_is_one_round_and_each_row_is_written_once_as_it_is_at_the_end() -> None:
-    worker = Worker(Broker(), topics.PAYMENT, PAYMENT)
+    worker = MemoryWorker(MemoryBroker(), topics.PAYMENT, PAYMENT)
     worker.start()
     records: list[Record] = [deposit(), pay(OF), refund(OF), deposit("d2")]
     worker.run([message(each, at) for at, each in enumerate(records)])
@@ -88,7 +99,7 @@ def test_a_batch_is_one_round_and_each_row_is_written_once_as_it_is_at_the_end()
 
 def test_rows_go_to_the_changelog_partition_of_the_inbox_partition() -> None:
     partition = topics.partition_of("c1", 8)
-    worker = Worker(Broker(8), topics.PAYMENT, PAYMENT, partition=partition)
+    worker = MemoryWorker(MemoryBroker(8), topics.PAYMENT, PAYMENT, partition=partition)
     worker.start()
     worker.run([message(deposit(), 0)])
     assert {place for place, log in worker.broker.logs.items() if log} == {
@@ -101,13 +112,13 @@ def test_the_next_inbox_offset_is_on_disk_with_the_journal() -> None:
     """Where the committed offset has expired or is lower, the worker starts there."""
     worker = stopped_at("applied", [deposit(), pay(OF)])
     assert worker.stores["payments"].inbox == 2
-    heir = Worker(worker.broker, topics.PAYMENT, PAYMENT, worker.disks, committed=0)
+    heir = MemoryWorker(worker.broker, topics.PAYMENT, PAYMENT, worker.disks, committed=0)
     heir.start()
     assert heir.position == 2
 
 
 def test_a_round_that_changes_no_row_moves_the_inbox_offset_all_the_same() -> None:
-    worker = Worker(Broker(), topics.PAYMENT, PAYMENT)
+    worker = MemoryWorker(MemoryBroker(), topics.PAYMENT, PAYMENT)
     worker.start()
     worker.run([message(b"not a record", 0)])
     assert (worker.stores["payments"].inbox, worker.position) == (1, 1)
@@ -116,7 +127,7 @@ def test_a_round_that_changes_no_row_moves_the_inbox_offset_all_the_same() -> No
 
 def test_gaps_at_the_end_of_a_fetch_are_passed_too() -> None:
     """Control records and compaction leave offsets without a record."""
-    worker = Worker(Broker(), topics.PAYMENT, PAYMENT)
+    worker = MemoryWorker(MemoryBroker(), topics.PAYMENT, PAYMENT)
     worker.start()
     finish(run(worker.round, [batch([message(deposit(), 0)], end=5)]))
     finish(run(worker.round, [batch([], end=9)._replace(start=5)]))
@@ -128,7 +139,7 @@ def test_a_failed_send_ends_the_round_with_nothing_acknowledged() -> None:
         async def append(self, records: Sequence[Outgoing], generation: int) -> Offsets:
             raise OSError("not enough in-sync replicas")
 
-    worker = Worker(Broker(), topics.PAYMENT, PAYMENT)
+    worker = MemoryWorker(MemoryBroker(), topics.PAYMENT, PAYMENT)
     worker.start()
     worker.round.publisher = BrokenLog("publisher", worker.broker, worker.steps)
     with pytest.raises(OSError, match="in-sync"):
@@ -147,16 +158,16 @@ def test_a_round_that_writes_nothing_needs_the_lease_too() -> None:
         async def append(self, records: Sequence[Outgoing], generation: int) -> Offsets:
             raise GivenUp
 
-    worker = Worker(Broker(), topics.CHECKOUT, CHECKOUT, committed=1)
+    worker = MemoryWorker(MemoryBroker(), topics.CHECKOUT, CHECKOUT, committed=1)
     worker.start()
     worker.round.journal = worker.round.publisher = LostLease("journal", worker.broker, worker.steps)
     worker.run([message(deadline(), 1)])
     assert (worker.stores["orders"].inbox, worker.position) == (None, 1)
 
 
-def worker_beside_a_stranger() -> Worker:
+def worker_beside_a_stranger() -> MemoryWorker:
     """A worker with a stranger's row between its own ones in the balances' changelog."""
-    worker = Worker(Broker(), topics.PAYMENT, PAYMENT)
+    worker = MemoryWorker(MemoryBroker(), topics.PAYMENT, PAYMENT)
     worker.start()
     worker.run([message(deposit("d1"), 0)])
     row = b'{"version":0,"deposited":"1","balance":"1"}'
@@ -165,9 +176,9 @@ def worker_beside_a_stranger() -> Worker:
     return worker
 
 
-def restarted(worker: Worker) -> Worker:
+def restarted(worker: MemoryWorker) -> MemoryWorker:
     """The same worker with its disk."""
-    again = Worker(worker.broker, worker.topic, worker.decider, worker.disks, committed=worker.position)
+    again = MemoryWorker(worker.broker, worker.topic, worker.decider, worker.disks, committed=worker.position)
     again.start()
     return again
 

@@ -1,4 +1,4 @@
-"""The view: what this round decided, then what the store holds."""
+"""The partition state: rows of this round first, then rows of the store."""
 
 from decimal import Decimal
 
@@ -20,7 +20,7 @@ def state(**rows: JournalRow) -> PartitionState:
     return PartitionState("payments", "accounts", stores)
 
 
-def test_what_this_round_decided_is_seen_before_what_is_on_disk() -> None:
+def test_a_row_of_this_round_is_seen_before_the_row_on_disk() -> None:
     found = state(o1=OLD)
     assert found.journal("o1") == OLD
     found.put([Put("payments", "o1", NEW)])
@@ -28,7 +28,7 @@ def test_what_this_round_decided_is_seen_before_what_is_on_disk() -> None:
     assert found.decided("payments") == {b"o1": NEW.encode()}
 
 
-def test_after_the_round_the_row_is_what_was_written() -> None:
+def test_after_the_round_the_row_is_the_one_that_was_written() -> None:
     found = state(o1=OLD)
     found.put([Put("payments", "o1", NEW)])
     found.stores["payments"].write(found.decided("payments"), 1)

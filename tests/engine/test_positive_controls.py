@@ -9,7 +9,7 @@ from hypothesis import Phase, find, settings
 from saga_app import topics
 from saga_app.core.errors import RowsMissing
 from tests.simulation.defects import Plant, of_restore, of_rounds, of_rules
-from tests.support.plan import TRACES, Plan, check, plans
+from tests.support.plan import TRACES, CrashPlan, check, plans
 from tests.support.profiles import examples
 
 DEFECTS: list[Plant] = [
@@ -30,8 +30,8 @@ DEFECTS: list[Plant] = [
 ]
 
 
-def is_violated(plan: Plan) -> bool:
-    """Whether the property fails, or a worker finds that rows are missing."""
+def is_violated(plan: CrashPlan) -> bool:
+    """True if the property fails, or a worker finds that rows are missing."""
     try:
         check(plan)
     except (AssertionError, RowsMissing):

@@ -212,7 +212,7 @@ async def test_an_append_fails_within_its_time_where_there_is_no_broker() -> Non
     log.close()
 
 
-class Failed:
+class FailedSend:
     """A channel and a future as Faust's producer knows them, for a record that was not taken."""
 
     def __init__(self, app: Any, topic: str) -> None:
@@ -231,7 +231,7 @@ class Failed:
 async def test_stock_faust_commits_the_source_of_a_record_that_was_not_taken(tmp_path: Path) -> None:
     app, place = stock_app(tmp_path), TP("inbox", 0)
     consumer, commits = stock_consumer(app, place)
-    failed = Failed(app, "outbox")
+    failed = FailedSend(app, "outbox")
     failed.published()
     consumer.ack(message(place, 7))
     await consumer.commit()
@@ -335,7 +335,7 @@ async def test_stock_faust_acknowledges_the_record_whose_handler_failed(tmp_path
 
 
 def configured(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What librdkafka is told."""
+    """The settings that librdkafka gets."""
     found: dict[str, Any] = {}
 
     def producer(config: dict[str, Any]) -> Any:

@@ -30,8 +30,8 @@ from tests.engine.faust.parts import NO_BROKER, in_a_loop, make_topics, stock_ap
 pytestmark = pytest.mark.live
 
 
-class InboxBuffer:
-    """Keeps what the reader hands over of an inbox."""
+class RecordingBuffer:
+    """Keeps the batches that the reader hands over."""
 
     def __init__(self) -> None:
         self.batches: list[Batch] = []
@@ -55,8 +55,8 @@ def topic(kafka: Broker) -> str:
 
 
 @pytest.fixture
-def buffer() -> InboxBuffer:
-    return InboxBuffer()
+def buffer() -> RecordingBuffer:
+    return RecordingBuffer()
 
 
 @pytest.fixture
@@ -67,13 +67,13 @@ def other_topic(kafka: Broker) -> str:
 
 
 @pytest.fixture
-def other_buffer() -> InboxBuffer:
-    return InboxBuffer()
+def other_buffer() -> RecordingBuffer:
+    return RecordingBuffer()
 
 
 @pytest.fixture
 def reader(
-    kafka: Broker, topic: str, buffer: InboxBuffer, other_topic: str, other_buffer: InboxBuffer
+    kafka: Broker, topic: str, buffer: RecordingBuffer, other_topic: str, other_buffer: RecordingBuffer
 ) -> Iterator[Reader]:
     buffers = {topic: buffer, other_topic: other_buffer}
 
@@ -94,13 +94,13 @@ def values(count: int) -> list[bytes]:
 
 
 def contiguous(batches: list[Batch], start: int) -> bool:
-    """Whether each batch begins where the one before it ended."""
+    """True if each batch begins where the one before it ended."""
     ends = [start, *(batch.end for batch in batches)]
     return all(batch.start == end for batch, end in zip(batches, ends, strict=False))
 
 
 def test_reading_starts_at_the_given_position(
-    kafka: Broker, topic: str, reader: Reader, buffer: InboxBuffer
+    kafka: Broker, topic: str, reader: Reader, buffer: RecordingBuffer
 ) -> None:
     write(kafka.address, topic, values(10))
     reader.assign({(topic, 0): 4}, 1)
@@ -110,7 +110,7 @@ def test_reading_starts_at_the_given_position(
 
 
 def test_a_batch_tells_the_bytes_of_its_values(
-    kafka: Broker, topic: str, reader: Reader, buffer: InboxBuffer
+    kafka: Broker, topic: str, reader: Reader, buffer: RecordingBuffer
 ) -> None:
     write(kafka.address, topic, [b"x" * 10, b"", b"x" * 100])
     reader.assign({(topic, 0): 0}, 1)
@@ -118,7 +118,9 @@ def test_a_batch_tells_the_bytes_of_its_values(
     assert sum(batch.size for batch in buffer.batches) == 110
 
 
-def test_keys_and_headers_count_too(kafka: Broker, topic: str, reader: Reader, buffer: InboxBuffer) -> None:
+def test_keys_and_headers_count_too(
+    kafka: Broker, topic: str, reader: Reader, buffer: RecordingBuffer
+) -> None:
     """Whoever sends them without values could fill a worker's memory."""
     write(kafka.address, topic, [b""], keys=[b"k" * 20], headers=[("name", b"x" * 30), ("none", None)])
     reader.assign({(topic, 0): 0}, 1)
@@ -145,7 +147,7 @@ asyncio.run(main())
 
 
 def test_a_header_whose_name_is_no_text_stops_nobody(
-    kafka: Broker, topic: str, reader: Reader, buffer: InboxBuffer
+    kafka: Broker, topic: str, reader: Reader, buffer: RecordingBuffer
 ) -> None:
     """confluent-kafka does not raise the error that it has met; what is called often notices it only later."""
     words = [sys.executable, "-c", STRANGER, kafka.address, topic]
@@ -157,7 +159,7 @@ def test_a_header_whose_name_is_no_text_stops_nobody(
 
 
 def test_batches_follow_each_other_without_a_gap(
-    kafka: Broker, topic: str, reader: Reader, buffer: InboxBuffer
+    kafka: Broker, topic: str, reader: Reader, buffer: RecordingBuffer
 ) -> None:
     reader.assign({(topic, 0): 0}, 1)
     for _ in range(3):
@@ -169,7 +171,7 @@ def test_batches_follow_each_other_without_a_gap(
 
 
 def test_a_partition_that_is_not_assigned_is_not_read(
-    kafka: Broker, topic: str, reader: Reader, buffer: InboxBuffer
+    kafka: Broker, topic: str, reader: Reader, buffer: RecordingBuffer
 ) -> None:
     producer = Producer({"bootstrap.servers": kafka.address})
     producer.produce(topic, b"other", partition=1)
@@ -199,7 +201,7 @@ def transactions(kafka: Broker, topic: str) -> None:
 
 
 def test_offsets_without_a_record_belong_to_the_batch_after_them(
-    kafka: Broker, topic: str, reader: Reader, buffer: InboxBuffer
+    kafka: Broker, topic: str, reader: Reader, buffer: RecordingBuffer
 ) -> None:
     transactions(kafka, topic)
     reader.assign({(topic, 0): 0}, 1)
@@ -209,7 +211,7 @@ def test_offsets_without_a_record_belong_to_the_batch_after_them(
 
 
 def test_nothing_is_read_after_the_partitions_were_given_up(
-    kafka: Broker, topic: str, reader: Reader, buffer: InboxBuffer
+    kafka: Broker, topic: str, reader: Reader, buffer: RecordingBuffer
 ) -> None:
     write(kafka.address, topic, values(10))
     reader.assign({(topic, 0): 0}, 1)
@@ -224,7 +226,7 @@ def test_nothing_is_read_after_the_partitions_were_given_up(
 
 
 def test_nothing_is_lost_and_nothing_is_mixed_over_a_new_assignment(
-    kafka: Broker, topic: str, reader: Reader, buffer: InboxBuffer
+    kafka: Broker, topic: str, reader: Reader, buffer: RecordingBuffer
 ) -> None:
     write(kafka.address, topic, values(20_000))
     start, starts = 0, [0]
@@ -243,7 +245,7 @@ def test_nothing_is_lost_and_nothing_is_mixed_over_a_new_assignment(
 
 
 def test_nothing_is_fetched_while_there_is_no_room(
-    kafka: Broker, topic: str, reader: Reader, buffer: InboxBuffer
+    kafka: Broker, topic: str, reader: Reader, buffer: RecordingBuffer
 ) -> None:
     buffer.room = False
     write(kafka.address, topic, values(10))
@@ -259,9 +261,9 @@ def test_an_inbox_without_room_does_not_keep_another_from_being_read(
     kafka: Broker,
     topic: str,
     reader: Reader,
-    buffer: InboxBuffer,
+    buffer: RecordingBuffer,
     other_topic: str,
-    other_buffer: InboxBuffer,
+    other_buffer: RecordingBuffer,
 ) -> None:
     buffer.room = False
     write(kafka.address, topic, values(10))
@@ -273,7 +275,7 @@ def test_an_inbox_without_room_does_not_keep_another_from_being_read(
     assert buffer.batches == []
 
 
-def _has(buffer: InboxBuffer, end: int) -> bool:
+def _has(buffer: RecordingBuffer, end: int) -> bool:
     return buffer.end(1) == end
 
 
@@ -281,9 +283,9 @@ def test_nothing_is_lost_or_repeated_where_an_inbox_is_left_out_again_and_again(
     kafka: Broker,
     topic: str,
     reader: Reader,
-    buffer: InboxBuffer,
+    buffer: RecordingBuffer,
     other_topic: str,
-    other_buffer: InboxBuffer,
+    other_buffer: RecordingBuffer,
 ) -> None:
     """librdkafka throws away what it has fetched ahead, and reads on from where we say."""
     for name in (topic, other_topic):
@@ -304,12 +306,12 @@ def test_nothing_is_lost_or_repeated_where_an_inbox_is_left_out_again_and_again(
         assert each.offsets(1) == list(range(20_000))
 
 
-def _goes_on(buffer: InboxBuffer, known: int) -> bool:
+def _goes_on(buffer: RecordingBuffer, known: int) -> bool:
     return buffer.end(1) == 20_000 or buffer.end(1) > known
 
 
 def test_an_inbox_that_was_left_out_is_read_by_the_next_assignment_from_its_position(
-    kafka: Broker, topic: str, reader: Reader, buffer: InboxBuffer
+    kafka: Broker, topic: str, reader: Reader, buffer: RecordingBuffer
 ) -> None:
     write(kafka.address, topic, values(10))
     buffer.room = False
@@ -321,13 +323,13 @@ def test_an_inbox_that_was_left_out_is_read_by_the_next_assignment_from_its_posi
     assert buffer.offsets(2) == list(range(4, 10))
 
 
-def test_what_is_not_fetched_is_told_per_inbox_also_while_it_is_left_out(
+def test_the_records_not_fetched_are_told_per_inbox_also_while_it_is_left_out(
     kafka: Broker,
     topic: str,
     reader: Reader,
-    buffer: InboxBuffer,
+    buffer: RecordingBuffer,
     other_topic: str,
-    other_buffer: InboxBuffer,
+    other_buffer: RecordingBuffer,
 ) -> None:
     write(kafka.address, topic, values(20_000))
     write(kafka.address, other_topic, values(10))
@@ -346,7 +348,7 @@ def test_what_is_not_fetched_is_told_per_inbox_also_while_it_is_left_out(
 
 
 def test_a_reader_that_no_broker_answers_connects_anew_and_goes_on_from_where_it_was(
-    kafka: Broker, topic: str, buffer: InboxBuffer, monkeypatch: pytest.MonkeyPatch
+    kafka: Broker, topic: str, buffer: RecordingBuffer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """librdkafka#5301: it forgets every broker, for good, and tells nobody. This one never knew any."""
     brokers = iter([NO_BROKER])
@@ -381,7 +383,7 @@ def test_a_reader_that_no_broker_answers_connects_anew_and_goes_on_from_where_it
 
 
 def test_records_that_were_deleted_before_they_were_decided_end_the_process(
-    kafka: Broker, topic: str, buffer: InboxBuffer
+    kafka: Broker, topic: str, buffer: RecordingBuffer
 ) -> None:
     config = {"bootstrap.servers": kafka.address, "log_level": 0}
     reader = Reader(config, [topic], lambda fetched: buffer.batches.extend(fetched[topic]), lambda name: True)

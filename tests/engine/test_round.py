@@ -13,7 +13,7 @@ from saga_app.engine import round as round_module
 from saga_app.engine.misrouted import LARGEST
 from saga_app.kafka.headers import SENT_ON
 from saga_app.kafka.messages import Message
-from tests.support.corpus import CORPUS, Bad
+from tests.support.corpus import CORPUS, BadBytes
 from tests.support.examples import (
     cancel,
     cancelled,
@@ -35,12 +35,12 @@ from tests.support.examples import (
     ship,
     step_request,
 )
-from tests.support.memory import Broker, Worker, batch, finish, message, run
+from tests.support.memory import MemoryBroker, MemoryWorker, batch, finish, message, run
 from tests.support.plan import DECIDERS
 
 
-def worker(topic: str = topics.PAYMENT, partitions: int = 1, partition: int = 0) -> Worker:
-    started = Worker(Broker(partitions), topic, DECIDERS[topic], partition=partition)
+def worker(topic: str = topics.PAYMENT, partitions: int = 1, partition: int = 0) -> MemoryWorker:
+    started = MemoryWorker(MemoryBroker(partitions), topic, DECIDERS[topic], partition=partition)
     started.start()
     return started
 
@@ -49,7 +49,7 @@ def in_sequence(*records: Record | bytes | None) -> list[Message]:
     return [message(record, offset) for offset, record in enumerate(records)]
 
 
-def rounds(of: Worker, messages: Sequence[Message], *sizes: int) -> list[list[bytes]]:
+def rounds(of: MemoryWorker, messages: Sequence[Message], *sizes: int) -> list[list[bytes]]:
     """The keys of the rows that each round journalled."""
     found: list[list[bytes]] = []
     append = of.journal.append
@@ -103,7 +103,7 @@ def test_a_policy_that_is_a_dead_letter_does_not_stop_its_neighbours() -> None:
 
 
 @pytest.mark.parametrize("sizes", [(), (1,)])
-def test_what_came_before_an_eviction_is_settled_even_if_it_wrote_no_row(sizes: tuple[int, ...]) -> None:
+def test_records_before_an_eviction_are_settled_even_if_they_wrote_no_row(sizes: tuple[int, ...]) -> None:
     """Else a replay would find it settled, and its dead letter might never have been sent."""
     of = worker(topics.CHECKOUT)
     inbox = in_sequence(
@@ -120,7 +120,7 @@ def test_what_came_before_an_eviction_is_settled_even_if_it_wrote_no_row(sizes: 
     assert of.inbox.history[-2:] == [{0: 4}, {0: 5}]
 
 
-def test_what_a_low_watermark_rests_on_is_written_before_it_and_what_it_makes_superfluous_behind() -> None:
+def test_totals_are_written_before_a_low_watermark_and_tombstones_behind_it() -> None:
     """In appends of their own: of one append a part may be lost although what follows it is written."""
     of = worker()
     found = rounds(
@@ -170,8 +170,8 @@ def test_a_round_is_bounded_in_bytes_and_a_record_larger_than_that_has_one_of_it
 
 
 def test_partitions_share_a_round_and_one_with_a_policy_does_not_hold_up_the_other() -> None:
-    broker = Broker(2)
-    both = [Worker(broker, topics.PAYMENT, DECIDERS[topics.PAYMENT], partition=each) for each in (0, 1)]
+    broker = MemoryBroker(2)
+    both = [MemoryWorker(broker, topics.PAYMENT, DECIDERS[topics.PAYMENT], partition=each) for each in (0, 1)]
     for each in both:
         each.start()
     one = both[0]
@@ -192,7 +192,7 @@ def test_partitions_share_a_round_and_one_with_a_policy_does_not_hold_up_the_oth
     assert one.inbox.history == [{0: 0}, {0: 1, 1: 0}, {0: 1, 1: 2}, {0: 2, 1: 2}]
 
 
-def test_what_waits_is_dropped_when_the_group_has_moved_on() -> None:
+def test_waiting_records_are_dropped_when_the_group_has_moved_on() -> None:
     of = worker()
     of.round.passing = lambda point: setattr(of.inbox, "generation", 2)
     of.run(in_sequence(pay(order("a")), limit("p", "30.00"), pay(order("b"))))
@@ -311,7 +311,7 @@ NEIGHBOURS: dict[str, tuple[Record, Record]] = {
 @pytest.mark.parametrize("topic", topics.INBOXES)
 def test_every_kind_of_bad_input_is_one_dead_letter_in_every_inbox(topic: str) -> None:
     """One batch with all of them, and good records before and behind, which are applied as ever."""
-    small: list[Bad] = [bad for bad in CORPUS if bad.value is None or len(bad.value) <= 1024 * 1024]
+    small: list[BadBytes] = [bad for bad in CORPUS if bad.value is None or len(bad.value) <= 1024 * 1024]
     first, last = NEIGHBOURS[topic]
     of = worker(topic)
     of.run(in_sequence(first, *(bad.value for bad in small), last))
@@ -360,7 +360,7 @@ def test_rows_that_are_missing_end_the_round_with_nothing_written() -> None:
     of = worker()
     of.run(in_sequence(deposit("d1"), deposit("d2")))
     of.disks["payments"].states[-1] = ({}, 0, None)
-    heir = Worker(of.broker.copy(), topics.PAYMENT, of.decider, of.disks, committed=0)
+    heir = MemoryWorker(of.broker.copy(), topics.PAYMENT, of.decider, of.disks, committed=0)
     heir.broker.logs["payments-changelog", 0].clear()
     heir.start()
     before = heir.broker.copy()
@@ -372,7 +372,7 @@ def test_rows_that_are_missing_end_the_round_with_nothing_written() -> None:
 def test_a_policy_is_in_force_after_a_restart() -> None:
     of = worker()
     of.run(in_sequence(limit("z", "30.00"), limit("a", "50.00")))
-    heir = Worker(of.broker, topics.PAYMENT, of.decider, committed=2)
+    heir = MemoryWorker(of.broker, topics.PAYMENT, of.decider, committed=2)
     heir.start()
     heir.run([message(pay(order("under", "40.00")), 2), message(pay(order("over", "50.00")), 3)])
     assert b'"DONE"' in heir.rows.journal[b"under"]
@@ -388,7 +388,7 @@ def test_a_policy_is_in_force_after_a_restart() -> None:
         (topics.SHIPPING, ship(order()), records.OrderCompleted),
     ],
 )
-def test_what_a_round_keeps_of_what_it_sent_is_what_everybody_else_reads(
+def test_a_round_keeps_of_its_sends_exactly_the_records_that_others_read(
     topic: str, record: Record, sent: type[Record]
 ) -> None:
     of = worker(topic)
@@ -408,7 +408,7 @@ def test_a_record_that_was_sent_from_here_is_read_back_once() -> None:
     assert reader.round.verdicts == {Verdict.APPLIED: 1}
 
 
-def test_what_another_worker_will_read_is_not_kept() -> None:
+def test_a_record_for_another_worker_is_not_kept() -> None:
     of = worker(topics.CHECKOUT, partitions=2)
     here = [each for each in map(str, range(40)) if topics.partition_of(each, 2) == of.partition]
     of.run(in_sequence(*(placed(each, customer_id=f"c{each}") for each in here)))

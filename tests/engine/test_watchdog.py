@@ -26,7 +26,7 @@ from tests.engine.faust.parts import in_a_loop, our_app
 from tests.support.assigned import hold, holding
 
 
-class Done:
+class EndedTask:
     """A task or future that has, or has not, ended."""
 
     def __init__(self, done: bool) -> None:
@@ -47,12 +47,12 @@ class FakeLoop:
             function()
 
 
-class Worker:
+class WatchedWorker:
     """A healthy worker, its clock, and how it ended."""
 
     def __init__(self) -> None:
         self.coordinator = SimpleNamespace(
-            _pending_exception=None, _coordination_task=Done(False), _closing=Done(False)
+            _pending_exception=None, _coordination_task=EndedTask(False), _closing=EndedTask(False)
         )
         self.buffer = SimpleNamespace(waiting=0)
         self.heartbeats = True
@@ -98,23 +98,23 @@ class Worker:
         return [why for _, why in self.ended]
 
 
-def silent(worker: Worker) -> None:
+def silent(worker: WatchedWorker) -> None:
     worker.app.loop.answers = False
 
 
-def without_progress(worker: Worker) -> None:
+def without_progress(worker: WatchedWorker) -> None:
     worker.buffer.waiting = 3
 
 
-def rebalancing(worker: Worker) -> None:
+def rebalancing(worker: WatchedWorker) -> None:
     worker.app.rebalancing = True
 
 
-def without_heartbeat(worker: Worker) -> None:
+def without_heartbeat(worker: WatchedWorker) -> None:
     worker.heartbeats = False
 
 
-def without_partitions(worker: Worker) -> None:
+def without_partitions(worker: WatchedWorker) -> None:
     worker.engine.assignment.give_up()
 
 
@@ -129,9 +129,9 @@ CONDITIONS = [
 
 @pytest.mark.parametrize(("happens", "limit", "words"), CONDITIONS)
 def test_a_condition_ends_the_process_after_its_limit(
-    happens: Callable[[Worker], None], limit: float, words: str
+    happens: Callable[[WatchedWorker], None], limit: float, words: str
 ) -> None:
-    worker = Worker()
+    worker = WatchedWorker()
     worker.watchdog.look()
     happens(worker)
     assert words in worker.passes(limit + 3)[0]
@@ -139,9 +139,9 @@ def test_a_condition_ends_the_process_after_its_limit(
 
 @pytest.mark.parametrize(("happens", "limit", "words"), CONDITIONS)
 def test_a_condition_does_not_end_the_process_before_its_limit(
-    happens: Callable[[Worker], None], limit: float, words: str
+    happens: Callable[[WatchedWorker], None], limit: float, words: str
 ) -> None:
-    worker = Worker()
+    worker = WatchedWorker()
     worker.watchdog.look()
     happens(worker)
     assert worker.passes(limit - 1) == []
@@ -149,9 +149,9 @@ def test_a_condition_does_not_end_the_process_before_its_limit(
 
 @pytest.mark.parametrize(("happens", "limit", "words"), CONDITIONS)
 def test_a_condition_that_passes_starts_anew(
-    happens: Callable[[Worker], None], limit: float, words: str
+    happens: Callable[[WatchedWorker], None], limit: float, words: str
 ) -> None:
-    worker = Worker()
+    worker = WatchedWorker()
     worker.watchdog.look()
     before = (dict(vars(worker.app)), dict(vars(worker.buffer)), worker.heartbeats)
     for _ in range(2):
@@ -169,11 +169,11 @@ def test_a_condition_that_passes_starts_anew(
 
 
 def test_a_healthy_worker_lives() -> None:
-    assert Worker().passes(500) == []
+    assert WatchedWorker().passes(500) == []
 
 
 def test_records_that_wait_are_no_reason_while_others_become_durable() -> None:
-    worker = Worker()
+    worker = WatchedWorker()
     worker.buffer.waiting = 8000
 
     def decided() -> None:
@@ -183,7 +183,7 @@ def test_records_that_wait_are_no_reason_while_others_become_durable() -> None:
 
 
 def test_records_that_keep_arriving_do_not_hide_that_none_becomes_durable() -> None:
-    worker = Worker()
+    worker = WatchedWorker()
     worker.buffer.waiting = 1
 
     def arrives() -> None:
@@ -192,8 +192,8 @@ def test_records_that_keep_arriving_do_not_hide_that_none_becomes_durable() -> N
     assert "none becomes durable" in worker.passes(NO_PROGRESS + 3, arrives)[0]
 
 
-def test_what_waited_before_a_rebalance_does_not_count_during_it() -> None:
-    worker = Worker()
+def test_time_waited_before_a_rebalance_does_not_count_during_it() -> None:
+    worker = WatchedWorker()
     worker.buffer.waiting = 100
     worker.watchdog.look()
     worker.app.rebalancing = True
@@ -202,14 +202,14 @@ def test_what_waited_before_a_rebalance_does_not_count_during_it() -> None:
 
 
 def test_a_long_restore_is_not_a_stuck_rebalance() -> None:
-    worker = Worker()
+    worker = WatchedWorker()
     worker.app.rebalancing = worker.recovery.in_recovery = True
     worker.engine.assignment.give_up()
     assert worker.passes(10 * REBALANCING) == []
 
 
 def test_no_heartbeat_is_expected_where_no_partitions_are_read() -> None:
-    worker = Worker()
+    worker = WatchedWorker()
     worker.engine.assignment.give_up()
     worker.heartbeats = False
     assert worker.passes(NO_PARTITIONS - 1) == []
@@ -227,13 +227,13 @@ async def test_a_look_while_the_start_is_held_up_makes_none_of_fausts_services(t
 
 
 def test_an_error_that_aiokafka_has_parked_ends_the_process_at_once() -> None:
-    worker = Worker()
+    worker = WatchedWorker()
     worker.coordinator._pending_exception = PermissionError("group")
     assert "PermissionError" in worker.passes(0)[0]
 
 
 def test_a_group_that_may_not_be_joined_is_a_refusal_of_the_broker() -> None:
-    worker = Worker()
+    worker = WatchedWorker()
     worker.coordinator._pending_exception = GroupAuthorizationFailedError("saga")
     worker.look()
     ((code, why),) = worker.ended
@@ -241,25 +241,25 @@ def test_a_group_that_may_not_be_joined_is_a_refusal_of_the_broker() -> None:
 
 
 def test_a_coordinator_whose_task_has_ended_ends_the_process_at_once() -> None:
-    worker = Worker()
-    worker.coordinator._coordination_task = Done(True)
+    worker = WatchedWorker()
+    worker.coordinator._coordination_task = EndedTask(True)
     assert "task has ended" in worker.passes(0)[0]
 
 
 def test_a_coordinator_that_is_being_closed_is_not_dead() -> None:
-    worker = Worker()
-    worker.coordinator._coordination_task = worker.coordinator._closing = Done(True)
+    worker = WatchedWorker()
+    worker.coordinator._coordination_task = worker.coordinator._closing = EndedTask(True)
     assert worker.passes(10) == []
 
 
 def test_a_worker_that_stops_is_not_dead() -> None:
-    worker = Worker()
-    worker.coordinator._coordination_task = Done(True)
+    worker = WatchedWorker()
+    worker.coordinator._coordination_task = EndedTask(True)
     worker.app.should_stop = True
     assert worker.passes(10) == []
 
 
 def test_a_worker_without_a_consumer_is_not_dead() -> None:
-    worker = Worker()
+    worker = WatchedWorker()
     worker.app._consumer = None
     assert worker.passes(10) == []

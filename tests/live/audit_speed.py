@@ -25,9 +25,9 @@ from saga_app.kafka import topic_admin
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
 from tests.live.commands import SAGA
-from tests.live.log import Log
+from tests.live.log import BrokerOffsets
 from tests.live.orders import Sent, orders, supplies
-from tests.live.worker import ROOT, Worker, environment
+from tests.live.worker import ROOT, WorkerProcess, environment
 from tests.support.ports import free_port
 
 APP = "audit-speed"
@@ -49,12 +49,12 @@ def load(broker: str, records: Iterable[Sent]) -> None:
     assert producer.flush(120) == 0
 
 
-def decide(broker: str, worker: Worker, records: Iterable[Sent], seconds: float) -> float:
+def decide(broker: str, worker: WorkerProcess, records: Iterable[Sent], seconds: float) -> float:
     """All of them are decided; the seconds that it took."""
     began = time.monotonic()
     worker.start().ready()
     load(broker, records)
-    Log(broker, APP).wait_until_quiet(seconds)
+    BrokerOffsets(broker, APP).wait_until_quiet(seconds)
     worker.end()
     return time.monotonic() - began
 
@@ -104,7 +104,7 @@ def measure(folder: Path, count: int, more: int, seconds: float) -> Iterable[dic
         names = tuple(table.name for table in tables.ALL)
         wanted = topics.wanted(APP, names, topics.DEFAULT_PARTITIONS)
         topic_admin.ensure(Settings(broker=broker.address, app_id=APP), wanted)
-        worker = Worker(broker.address, folder, SAGA_APP_ID=APP)
+        worker = WorkerProcess(broker.address, folder, SAGA_APP_ID=APP)
         load(broker.address, supplies())
         took = decide(broker.address, worker, orders(count), seconds)
         yield {"orders": count, "decided_in_seconds": round(took), "topics_mib": size(folder / "kafka")}

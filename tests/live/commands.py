@@ -13,8 +13,8 @@ from tests.support.ports import free_port
 SAGA = str(Path(sys.executable).with_name("saga"))
 
 
-class Done(NamedTuple):
-    """What a command answered."""
+class CommandResult(NamedTuple):
+    """The exit code and the output of a command."""
 
     code: int
     out: str
@@ -28,13 +28,13 @@ def start(scene: Scene, *words: str) -> "subprocess.Popen[str]":
     return subprocess.Popen([SAGA, *words], env=settings, cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
 
 
-def saga(scene: Scene, *words: str) -> Done:
+def saga(scene: Scene, *words: str) -> CommandResult:
     """One command and its end."""
     process = start(scene, *words)
     out, error = process.communicate(timeout=120)
-    return Done(process.returncode, out, error)
+    return CommandResult(process.returncode, out, error)
 
 
-def invariants(done: Done) -> dict[str, Any]:
+def invariants(done: CommandResult) -> dict[str, Any]:
     """The lines of `saga audit --json`, by invariant."""
     return {line["invariant"]: line for line in map(json.loads, done.out.splitlines())}

@@ -27,14 +27,14 @@ STEPS = tuple(JOURNALS[topic] for topic in topics.STEPS)
 SENT_BY_SERVICES = (records.Do, records.Undo, records.OrderCompleted, records.OrderCancelled)
 
 
-class StepRequest(NamedTuple):
-    """What one service asks of another, or tells it, about one order."""
+class RequestId(NamedTuple):
+    """The identity of a request or ending that one service sends to another: its type and its order."""
 
     type: str
     order_id: str
 
 
-class Ledger:
+class TopicLedger:
     """The state of the system as its topics tell it."""
 
     def __init__(
@@ -51,7 +51,7 @@ class Ledger:
 
     @property
     def dead(self) -> list[Dead]:
-        """What the inboxes hold that must be a dead letter."""
+        """Records of the inboxes that must be dead letters."""
         return self.refold.dead
 
     @property
@@ -89,7 +89,7 @@ class Ledger:
         both = [
             order
             for kind, order in told
-            if kind == "OrderCompleted" and StepRequest("OrderCancelled", order) in told
+            if kind == "OrderCompleted" and RequestId("OrderCancelled", order) in told
         ]
         assert not both, f"{len(both)} orders ended both ways, for example {both[:3]}"
 
@@ -128,21 +128,21 @@ class Ledger:
         """How many orders completed, or were cancelled for which reason."""
         return Counter(str(row.get("reason", row["status"])) for row in self.orders().values())
 
-    def step_requests(self) -> Counter[StepRequest]:
+    def step_requests(self) -> Counter[RequestId]:
         """How often each order's requests and endings were sent by the services."""
         return Counter(self._step_requests())
 
-    def repeats(self) -> dict[StepRequest, int]:
-        """What was sent more than once: something was decided, or answered, again."""
+    def repeats(self) -> dict[RequestId, int]:
+        """Requests and endings that were sent more than once, with their counts."""
         return {step_request: count for step_request, count in self.step_requests().items() if count > 1}
 
-    def _step_requests(self) -> Iterator[StepRequest]:
+    def _step_requests(self) -> Iterator[RequestId]:
         for inbox, messages in self.inboxes.items():
             for message in messages:
                 with suppress(Rejected):
                     record = wire.decode(message.value())
                     if isinstance(record, SENT_BY_SERVICES) and topics.topic_of(record) == inbox:
-                        yield StepRequest(record.type, record.order_id)
+                        yield RequestId(record.type, record.order_id)
 
     def _conserved(self, journal: str, balances: str, came: str, there: str) -> None:
         held: dict[str, Decimal] = defaultdict(Decimal)
@@ -162,7 +162,7 @@ class Ledger:
             assert left >= 0, f"{name} is below zero: {left}"
 
     def _same(self, table: str) -> None:
-        """I7: the changelog holds exactly what a fold of the inbox gives."""
+        """I7: the changelog holds exactly the rows that a refold of the inbox gives."""
         refolded, logged = self.refold.tables[table], self.logged[table]
         assert set(refolded) == set(logged), (
             f"{table}: missing {sorted(set(refolded) - set(logged))[:3]}, "

@@ -64,7 +64,7 @@ def parsed(value: bytes | None) -> dict[str, Any]:
     return fields if isinstance(fields, dict) else {}
 
 
-class Log:
+class BrokerOffsets:
     """Offsets of the four inboxes and of the changelogs, asked of the broker."""
 
     def __init__(
@@ -122,7 +122,7 @@ class Log:
         until(self.is_quiet, seconds, lambda: f"lag is still {self._lags()}")
 
     def is_quiet(self) -> bool:
-        """Whether nothing is on its way; no, as long as the broker does not answer."""
+        """True if nothing is on its way. False as long as the broker does not answer."""
         try:
             return self.lag() == 0
         except KafkaException:

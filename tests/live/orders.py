@@ -1,4 +1,4 @@
-"""What the shop of these tests sells: supplies, orders, and how each order must end."""
+"""The shop of these tests: supplies, orders, and how each order must end."""
 
 import random
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Folds the inboxes once more, record by record, in memory: what the tables must hold."""
+"""Decides the inboxes again, record by record, in memory: the tables must hold the same rows."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -81,7 +81,7 @@ class Refold:
         state.clear()
 
     def _is_elsewhere(self, record: Record, message: Any) -> bool:
-        """Whether it was sent on; a dead letter if that has already happened once."""
+        """True if it must be sent on. Raises `Rejected` if it was sent on before."""
         if topics.partition_for(record, self.partitions) in (None, message.partition()):
             return False
         if any(name == SENT_ON for name, _ in message.headers() or ()):

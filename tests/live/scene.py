@@ -12,11 +12,11 @@ from saga_app import topics
 from saga_app.kafka import topic_admin
 from saga_app.settings import Settings
 from tests.live.endings import Endings
-from tests.live.ledger import Ledger
-from tests.live.log import Log, until
+from tests.live.ledger import TopicLedger
+from tests.live.log import BrokerOffsets, until
 from tests.live.orders import Sent, orders
 from tests.live.shop import Shop
-from tests.live.worker import Worker
+from tests.live.worker import WorkerProcess
 
 TABLES = tuple(table.name for table in tables.ALL)
 
@@ -37,20 +37,20 @@ class Scene:
         self.folder = folder
         self.app_id = app_id
         self.replication = replication
-        self.workers: list[Worker] = []
+        self.workers: list[WorkerProcess] = []
         topic_admin.ensure(
             Settings(broker=broker, app_id=app_id),
             topics.wanted(app_id, TABLES, topics.DEFAULT_PARTITIONS, replication),
         )
-        self.log = Log(broker, app_id)
+        self.log = BrokerOffsets(broker, app_id)
         until(self._topics_answer, 30, lambda: "the topics that were made do not answer")
         self.shop = Shop(broker)
         self.endings = Endings(broker, from_beginning=True)
 
-    def worker(self, name: str, **settings: str) -> Worker:
+    def worker(self, name: str, **settings: str) -> WorkerProcess:
         """A worker of this test; closed at its end."""
         settings = {"SAGA_REPLICATION": str(self.replication), **settings}
-        worker = Worker(self.broker, self.folder, name, SAGA_APP_ID=self.app_id, **settings)
+        worker = WorkerProcess(self.broker, self.folder, name, SAGA_APP_ID=self.app_id, **settings)
         self.workers.append(worker)
         return worker
 
@@ -94,11 +94,11 @@ class Scene:
             self.endings.poll(0.1)
         return ended
 
-    def ledger(self) -> Ledger:
+    def ledger(self) -> TopicLedger:
         """The state now; wait until the system is quiet before."""
-        return Ledger(self.broker, app_id=self.app_id)
+        return TopicLedger(self.broker, app_id=self.app_id)
 
-    def prove(self, dead_letters: int = 0, seconds: float = 60) -> Ledger:
+    def prove(self, dead_letters: int = 0, seconds: float = 60) -> TopicLedger:
         """The end of every test: all rules hold, and the whole input sent again changes nothing."""
         self.log.wait_until_quiet(seconds)
         ledger = self.ledger()

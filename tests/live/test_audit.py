@@ -52,7 +52,7 @@ def test_a_forged_record_breaks_the_audit_which_names_it(scene: Scene) -> None:
     assert (breach["order"], breach["topic"]) == ("forged", topics.INVENTORY)
 
 
-def test_without_topics_an_audit_says_what_is_missing(scene: Scene) -> None:
+def test_without_topics_an_audit_names_the_missing_ones(scene: Scene) -> None:
     scene.app_id = "another"
     done = saga(scene, "audit")
     assert done.code == 1

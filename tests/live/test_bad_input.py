@@ -27,7 +27,7 @@ DEPOSIT: Sent = {"type": "FundsDeposited", "deposit_id": "d", "customer_id": "c"
 DELIVERY: Sent = {"type": "StockReceived", "delivery_id": "d", "lines": [{"sku": "A", "quantity": 5}]}
 
 
-class Bad(NamedTuple):
+class RefusedRecord(NamedTuple):
     """A record that one inbox must refuse for what its tables hold: the reason, and the key that it belongs to."""
 
     topic: str
@@ -39,37 +39,51 @@ class Bad(NamedTuple):
 
 
 OF_THE_STATE = [
-    Bad(topics.CHECKOUT, "different_content", "good-0", {**GOOD, "amount": 2}),
-    Bad(topics.CHECKOUT, "different_content", "good-0", {**GOOD, "country": "GB"}),
-    Bad(topics.CHECKOUT, "unknown_order", "nobody", {"type": "CancellationRequested", "order_id": "nobody"}),
-    Bad(topics.CHECKOUT, "unknown_order", "nobody", {"type": "OrderCompleted", "order_id": "nobody"}),
-    Bad(
+    RefusedRecord(topics.CHECKOUT, "different_content", "good-0", {**GOOD, "amount": 2}),
+    RefusedRecord(topics.CHECKOUT, "different_content", "good-0", {**GOOD, "country": "GB"}),
+    RefusedRecord(
+        topics.CHECKOUT, "unknown_order", "nobody", {"type": "CancellationRequested", "order_id": "nobody"}
+    ),
+    RefusedRecord(
+        topics.CHECKOUT, "unknown_order", "nobody", {"type": "OrderCompleted", "order_id": "nobody"}
+    ),
+    RefusedRecord(
         topics.CHECKOUT,
         "wrong_partition",
         "misrouted_record",
         {"order_id": "misrouted_record", "amount": 1},
         True,
     ),
-    Bad(topics.PAYMENT, "different_content", "c", {**DEPOSIT, "amount": "6"}),
-    Bad(topics.PAYMENT, "different_content", "good-0", {"type": "PaymentRequested", "order": OTHER}),
-    Bad(
+    RefusedRecord(topics.PAYMENT, "different_content", "c", {**DEPOSIT, "amount": "6"}),
+    RefusedRecord(
+        topics.PAYMENT, "different_content", "good-0", {"type": "PaymentRequested", "order": OTHER}
+    ),
+    RefusedRecord(
         topics.PAYMENT,
         "wrong_partition",
         "misrouted_record",
         {**DEPOSIT, "customer_id": "misrouted_record"},
         True,
     ),
-    Bad(topics.INVENTORY, "different_content", "main", {**DELIVERY, "lines": [{"sku": "A", "quantity": 6}]}),
-    Bad(topics.INVENTORY, "different_content", "good-0", {"type": "ReservationRequested", "order": OTHER}),
-    Bad(
+    RefusedRecord(
+        topics.INVENTORY, "different_content", "main", {**DELIVERY, "lines": [{"sku": "A", "quantity": 6}]}
+    ),
+    RefusedRecord(
+        topics.INVENTORY, "different_content", "good-0", {"type": "ReservationRequested", "order": OTHER}
+    ),
+    RefusedRecord(
         topics.INVENTORY,
         "wrong_partition",
         "misrouted_record",
         {**DELIVERY, "warehouse": "misrouted_record"},
         True,
     ),
-    Bad(topics.SHIPPING, "different_content", "good-0", {"type": "ShipmentRequested", "order": OTHER}),
-    Bad(topics.SHIPPING, "wrong_partition", "good-0", {"type": "ShipmentRequested", "order": ORDER}, True),
+    RefusedRecord(
+        topics.SHIPPING, "different_content", "good-0", {"type": "ShipmentRequested", "order": OTHER}
+    ),
+    RefusedRecord(
+        topics.SHIPPING, "wrong_partition", "good-0", {"type": "ShipmentRequested", "order": ORDER}, True
+    ),
 ]
 
 

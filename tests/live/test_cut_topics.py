@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 from saga_app import topics
 from saga_app.audit.checkpoints.folder import latest
 from saga_app.engine.exits import Exit
-from tests.live.commands import Done, invariants, saga
+from tests.live.commands import CommandResult, invariants, saga
 from tests.live.log import Place
 from tests.live.orders import orders, supplies
 from tests.live.scene import Scene
@@ -33,7 +33,7 @@ def known(folder: Path) -> dict[Place, int]:
     return {place: offset for place, offset in checkpoint.known.items() if place[0] in topics.INBOXES}
 
 
-def without_checkpoint_lines(done: Done) -> Done:
+def without_checkpoint_lines(done: CommandResult) -> CommandResult:
     """The lines about invariants."""
     lines = [line for line in done.out.splitlines() if "invariant" in json.loads(line)]
     return done._replace(out="\n".join(lines))

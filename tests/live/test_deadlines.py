@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 
 from saga_app import topics, wire
 from saga_app.core.records import DeadlinePassed
-from tests.live.ledger import Ledger
+from tests.live.ledger import TopicLedger
 from tests.live.log import until
 from tests.live.orders import Sent
 from tests.live.scene import Scene
@@ -79,7 +79,7 @@ def decided(scene: Scene) -> set[int]:
     return {place[1] for place, end in ends.items() if end == committed[place]}
 
 
-def nudged(ledger: Ledger) -> list[tuple[str, int]]:
+def nudged(ledger: TopicLedger) -> list[tuple[str, int]]:
     """The order and the try of each deadline that was sent."""
     records = [wire.decode(message.value()) for message in ledger.inboxes[topics.CHECKOUT]]
     return [(each.order_id, each.attempt) for each in records if isinstance(each, DeadlinePassed)]

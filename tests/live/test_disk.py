@@ -14,21 +14,21 @@ from saga_app import topics
 from saga_app.engine.exits import Exit
 from saga_app.engine.stores.errors import StoreDamaged
 from saga_app.engine.stores.rocks import Memory, RocksStore
-from tests.live.ledger import JOURNALS, Ledger
+from tests.live.ledger import JOURNALS, TopicLedger
 from tests.live.mounts import fill, read_only, small_disk
 from tests.live.orders import Sent, orders, supplies
 from tests.live.scene import TABLES, Scene
-from tests.live.worker import Worker
+from tests.live.worker import WorkerProcess
 from tests.support.damage import HARMS, SCRATCHES
 
 pytestmark = pytest.mark.slow("disks that fill, vanish or are damaged under a worker")
 
 
-def databases(worker: Worker) -> list[Path]:
+def databases(worker: WorkerProcess) -> list[Path]:
     return sorted((worker.data / "tables").glob("*.db"))
 
 
-def same_on_disk(worker: Worker, ledger: Ledger, asleep: Iterable[str] = ()) -> None:
+def same_on_disk(worker: WorkerProcess, ledger: TopicLedger, asleep: Iterable[str] = ()) -> None:
     """I7: the databases of this stopped worker, which owned all partitions, are the refold row by row.
 
     In some of them damage may sleep in a block that nothing has read: then reading it says so.
@@ -53,7 +53,7 @@ def part(rows: Mapping[tuple[int, bytes], bytes], partition: int) -> dict[bytes,
     return {key: row for (at, key), row in rows.items() if at == partition}
 
 
-def prove(scene: Scene, worker: Worker, placed: int, asleep: Iterable[str] = ()) -> None:
+def prove(scene: Scene, worker: WorkerProcess, placed: int, asleep: Iterable[str] = ()) -> None:
     """All orders end, all rules hold, and the worker, stopped in order, has exactly the right rows on its disk."""
     scene.endings.wait_for(placed, 90)
     scene.log.wait_until_quiet()
@@ -70,7 +70,7 @@ def large_orders(count: int, prefix: str) -> Iterator[Sent]:
         yield {"order_id": f"{prefix}-{number}", "country": "GB", "lines": lines}
 
 
-def feed_until_it_ends(scene: Scene, worker: Worker) -> int:
+def feed_until_it_ends(scene: Scene, worker: WorkerProcess) -> int:
     """Orders, and large ones between them, until the worker has ended by itself; how many."""
     count = 0
     while worker.alive:
@@ -179,7 +179,7 @@ def test_old_copies_of_some_databases_are_brought_up_to_date(scene: Scene) -> No
     assert "rows_missing" not in worker.log.read_text()
 
 
-def said_clearly(worker: Worker, code: Exit, *words: str) -> None:
+def said_clearly(worker: WorkerProcess, code: Exit, *words: str) -> None:
     """It ended with this code, and its last line has all these words."""
     assert worker.code == code, worker.text()[-3000:]
     for each in words:

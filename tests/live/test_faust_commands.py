@@ -19,25 +19,25 @@ from saga_app.topics import Topic
 from tests.live.log import until
 from tests.live.scene import TABLES, Scene
 from tests.live.shop import Produced
-from tests.live.worker import Worker, environment, faust
+from tests.live.worker import WorkerProcess, environment, faust
 from tests.support.ports import free_port
 
 
 @pytest.fixture
-def worker(no_topics: Broker, tmp_path: Path) -> Iterator[Worker]:
+def worker(no_topics: Broker, tmp_path: Path) -> Iterator[WorkerProcess]:
     """A worker on a broker without topics, with the settings that it has when nobody sets any."""
-    worker = Worker(no_topics.address, tmp_path, "w1")
+    worker = WorkerProcess(no_topics.address, tmp_path, "w1")
     yield worker
     worker.close()
 
 
-def page(worker: Worker, path: str) -> tuple[int, Any]:
+def page(worker: WorkerProcess, path: str) -> tuple[int, Any]:
     status, body = worker.get(path)
     return status, json.loads(body)
 
 
 @pytest.mark.promise("plain Faust")
-def test_an_order_is_sent_and_followed_with_plain_faust(worker: Worker, tmp_path: Path) -> None:
+def test_an_order_is_sent_and_followed_with_plain_faust(worker: WorkerProcess, tmp_path: Path) -> None:
     """`faust worker`, `faust send`, `/table/`: 500 completes, 1500 is over the limit; what is unknown is a 404."""
     worker.start().ready()
     assert "created topics" in worker.text()
@@ -74,7 +74,7 @@ def test_an_order_is_sent_and_followed_with_plain_faust(worker: Worker, tmp_path
     scene.prove()
 
 
-def test_agents_and_tables_are_listed_with_what_they_are_for(tmp_path: Path) -> None:
+def test_agents_and_tables_are_listed_with_their_purpose(tmp_path: Path) -> None:
     """`faust agents` and `faust tables` print our own words, without a broker."""
     env = environment("127.0.0.1:1", tmp_path, free_port(), COLUMNS="300")
     listed, described = faust("agents", env=env), faust("tables", env=env)
@@ -91,7 +91,7 @@ def first_words(text: str) -> str:
     return " ".join(text.split()[:4])
 
 
-def test_a_worker_refuses_topics_with_another_partition_count(worker: Worker) -> None:
+def test_a_worker_refuses_topics_with_another_partition_count(worker: WorkerProcess) -> None:
     """The partition of a key depends on the count: it ends at once, and names the topic and both counts."""
     broker = worker.environment["SAGA_BROKER"]
     topic_admin.ensure(Settings(broker=broker), [Topic("payment_events", 3, {})])

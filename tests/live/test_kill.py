@@ -6,24 +6,24 @@ import pytest
 
 from tests.live.orders import orders, supplies
 from tests.live.scene import Scene
-from tests.live.worker import Worker
+from tests.live.worker import WorkerProcess
 
 #: Longer than a session and a restore.
 TAKEOVER = 60.0
 
 
-def disk_kept(victim: Worker) -> None:
+def disk_kept(victim: WorkerProcess) -> None:
     """It comes back with what it had stored."""
     victim.start()
 
 
-def disk_lost(victim: Worker) -> None:
+def disk_lost(victim: WorkerProcess) -> None:
     """It comes back with nothing and restores everything."""
     victim.lose_disk()
     victim.start()
 
 
-def gone_for_good(victim: Worker) -> None:
+def never_restarted(victim: WorkerProcess) -> None:
     """It does not come back; the other worker takes over."""
 
 
@@ -33,10 +33,10 @@ OTHERWISE = pytest.mark.slow("another end of the same kill")
 @pytest.mark.promise("kill -9")
 @pytest.mark.parametrize(
     "afterwards",
-    [disk_lost, pytest.param(disk_kept, marks=OTHERWISE), pytest.param(gone_for_good, marks=OTHERWISE)],
+    [disk_lost, pytest.param(disk_kept, marks=OTHERWISE), pytest.param(never_restarted, marks=OTHERWISE)],
 )
 def test_kill_9_of_one_of_two_workers_loses_and_repeats_nothing(
-    scene: Scene, afterwards: Callable[[Worker], None]
+    scene: Scene, afterwards: Callable[[WorkerProcess], None]
 ) -> None:
     """Two workers under load, one killed with orders under way: all orders end as they must."""
     victim, other = scene.worker("victim").start(), scene.worker("other").start()

@@ -1,4 +1,4 @@
-"""What a worker logs, at any level: ids of orders, never what people wrote into them."""
+"""A worker logs ids of orders at any level, and never the fields that people wrote."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What real workers tell machines: metrics that agree with what happened, and whether they are ready."""
+"""Metrics and readiness of real workers agree with what happened."""
 
 import json
 from typing import Any
@@ -12,10 +12,10 @@ from saga_app.monitoring.health import STATES
 from tests.live.log import until
 from tests.live.orders import orders, supplies
 from tests.live.scene import Scene
-from tests.live.worker import Worker
+from tests.live.worker import WorkerProcess
 
 
-def measured(worker: Worker) -> dict[tuple[str, ...], float]:
+def measured(worker: WorkerProcess) -> dict[tuple[str, ...], float]:
     """Every sample, by its name and the values of its labels."""
     status, text = worker.get("/metrics")
     assert status == 200
@@ -26,7 +26,7 @@ def measured(worker: Worker) -> dict[tuple[str, ...], float]:
     }
 
 
-def ready(worker: Worker) -> dict[str, Any]:
+def ready(worker: WorkerProcess) -> dict[str, Any]:
     status, text = worker.get("/readyz")
     found: dict[str, Any] = json.loads(text)
     assert (status == 200) is found["ready"] and found["state"] in STATES
@@ -34,7 +34,7 @@ def ready(worker: Worker) -> dict[str, Any]:
 
 
 @pytest.mark.promise("metrics")
-def test_metrics_agree_with_what_has_happened(scene: Scene) -> None:
+def test_metrics_agree_with_the_orders_that_ended(scene: Scene) -> None:
     worker = scene.worker("w1").start().ready()
     scene.shop.send(supplies())
     placed = scene.shop.send(orders(300))

@@ -11,7 +11,7 @@ from saga_app import topics
 from saga_app.settings import Settings
 from tests.live.log import until
 from tests.live.scene import Scene
-from tests.live.worker import Worker
+from tests.live.worker import WorkerProcess
 from tests.orderdb.copies import CopyProcess
 from tests.web.asking import HttpResponse, Stream, ask
 
@@ -19,7 +19,7 @@ ORDER = {"order_id": "4711", "amount": "10.00"}
 
 
 @pytest.fixture
-def worker(scene: Scene) -> Iterator[Worker]:
+def worker(scene: Scene) -> Iterator[WorkerProcess]:
     """A worker and the process that copies its orders."""
     url = f"sqlite:///{scene.folder}/orders.db"
     worker = scene.worker("w1", SAGA_DB_URL=url).start().ready()
@@ -28,11 +28,11 @@ def worker(scene: Scene) -> Iterator[Worker]:
         yield worker
 
 
-def url(worker: Worker) -> str:
+def url(worker: WorkerProcess) -> str:
     return f"http://127.0.0.1:{worker.port}"
 
 
-def shown(worker: Worker, path: str, text: str, seconds: float = 30) -> HttpResponse:
+def shown(worker: WorkerProcess, path: str, text: str, seconds: float = 30) -> HttpResponse:
     """The page, as soon as it says this."""
     seen: list[HttpResponse] = []
 
@@ -45,7 +45,7 @@ def shown(worker: Worker, path: str, text: str, seconds: float = 30) -> HttpResp
 
 
 @pytest.mark.promise("pages of a worker")
-def test_an_order_is_followed_cancelled_too_late_and_nudged(scene: Scene, worker: Worker) -> None:
+def test_an_order_is_followed_cancelled_too_late_and_nudged(scene: Scene, worker: WorkerProcess) -> None:
     scene.shop.raw(topics.CHECKOUT, json.dumps(ORDER).encode(), b"4711")
     assert shown(worker, "/orders/4711/", "Completed: paid, reserved, shipment booked.").status == 200
     assert "4711" in ask(url(worker), "/").text
@@ -64,7 +64,7 @@ def test_an_order_is_followed_cancelled_too_late_and_nudged(scene: Scene, worker
 
 
 @pytest.mark.slow("another page of a worker")
-def test_a_dead_letter_is_tried_and_sent_again(scene: Scene, worker: Worker) -> None:
+def test_a_dead_letter_is_tried_and_sent_again(scene: Scene, worker: WorkerProcess) -> None:
     """It lies in the inbox of another service, so that nothing is wrong with it but its place."""
     scene.shop.raw(topics.PAYMENT, json.dumps(ORDER).encode(), b"4711")
     scene.shop.raw(topics.PAYMENT, b"{", b"4711")
@@ -88,7 +88,7 @@ def test_a_dead_letter_is_tried_and_sent_again(scene: Scene, worker: Worker) -> 
 
 
 @pytest.mark.slow("another page of a worker")
-def test_the_topology_tells_workers_and_what_waits(scene: Scene, worker: Worker) -> None:
+def test_the_topology_shows_workers_and_lag(scene: Scene, worker: WorkerProcess) -> None:
     scene.shop.raw(topics.CHECKOUT, json.dumps(ORDER).encode(), b"4711")
     shown(worker, "/orders/4711/", "Completed")
     answer = shown(worker, "/topology/", "0 records</dd></div>")
@@ -97,7 +97,7 @@ def test_the_topology_tells_workers_and_what_waits(scene: Scene, worker: Worker)
 
 
 @pytest.mark.slow("another page of a worker")
-def test_an_open_page_does_not_keep_a_worker_from_ending(worker: Worker) -> None:
+def test_an_open_page_does_not_keep_a_worker_from_ending(worker: WorkerProcess) -> None:
     """Nor does it lengthen the end by more than the second in which a stream notices it."""
     shown(worker, "/", "Newest orders")
     streams = [Stream(url(worker), "/live/") for _ in range(3)]

@@ -57,7 +57,7 @@ def wrong(key: str) -> int:
         ),
     ],
 )
-def test_what_people_send_to_a_wrong_partition_is_sent_on_once_and_applied(scene: Scene, keyed: bool) -> None:
+def test_a_misrouted_record_is_sent_on_once_and_applied(scene: Scene, keyed: bool) -> None:
     """Each of 10 deposits, deliveries, orders and cancellations is applied exactly once, where it belongs."""
     worker = scene.worker("w1").start().ready()
     misrouted = 0

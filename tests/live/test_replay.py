@@ -73,7 +73,7 @@ def test_a_bad_order_is_corrected_and_completes(scene: Scene, saga: Saga) -> Non
 
 
 @pytest.mark.slow("another way to send a letter again")
-def test_what_was_lost_in_a_wrong_place_takes_effect_when_it_is_sent_again(scene: Scene, saga: Saga) -> None:
+def test_a_dead_letter_takes_effect_when_it_is_sent_again(scene: Scene, saga: Saga) -> None:
     """A deposit in another inbox, and an order that was sent on once already: all by one filter, and only once."""
     scene.worker("w1").start().ready()
     deposit = {"type": "FundsDeposited", "deposit_id": "d", "customer_id": "ada", "amount": "30.00"}
@@ -111,7 +111,9 @@ def test_what_was_lost_in_a_wrong_place_takes_effect_when_it_is_sent_again(scene
 
 
 @pytest.mark.slow("another way to send a letter again")
-def test_what_fails_again_is_a_letter_that_says_so_and_can_be_sent_again(scene: Scene, saga: Saga) -> None:
+def test_a_record_that_fails_again_is_a_dead_letter_that_says_so_and_can_be_sent_again(
+    scene: Scene, saga: Saga
+) -> None:
     """A policy that nobody could read, in one partition; and a cancellation that comes before its order."""
     scene.worker("w1").start().ready()
     scene.shop.raw(topics.CHECKOUT, b'{"type":"CancellationRequested","order_id":"early"}', b"early")

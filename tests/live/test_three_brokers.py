@@ -74,7 +74,7 @@ class Brokers:
         return next(each for each in self._cluster.brokers if each.address.endswith(f":{port}"))
 
     def leads(self, broker: Broker) -> bool:
-        """Whether it leads a partition of an inbox."""
+        """True if it leads a partition of an inbox."""
         # It may be the frozen one that is asked.
         asked = with_retries(self._admin, lambda: self._admin.list_topics(timeout=10), 60)
         found = asked.topics[topics.PAYMENT].partitions.values()
@@ -109,7 +109,7 @@ def frozen(brokers: Brokers, broker: Broker, work: Callable[[], None]) -> None:
 
 
 def test_topics_have_three_replicas_of_which_two_must_have_a_record(scene: Scene) -> None:
-    """What was created is what `saga topics --check` wants."""
+    """The topics that were created are those that `saga topics --check` wants."""
     settings = Settings(broker=scene.broker, app_id=scene.app_id, replication_text="3")
     wanted = topics.wanted(scene.app_id, TABLES, settings.partitions, settings.replication)
     assert {each.config["min.insync.replicas"] for each in wanted} == {"2"}
@@ -143,7 +143,7 @@ def test_work_goes_on_while_any_one_broker_is_lost(cluster: Cluster, scene: Scen
     scene.prove()
 
 
-def test_what_was_acknowledged_outlives_the_loss_of_two_brokers(cluster: Cluster, scene: Scene) -> None:
+def test_acknowledged_records_outlive_the_loss_of_two_brokers(cluster: Cluster, scene: Scene) -> None:
     """Two of three are killed under load: nothing is acknowledged without them; afterwards every order ends."""
     # Shorter timeouts, so that workers do end, and are started again, within the time of a test.
     for name in ("w1", "w2"):
@@ -169,7 +169,7 @@ def test_what_was_acknowledged_outlives_the_loss_of_two_brokers(cluster: Cluster
 
 
 def acknowledged(address: str) -> bool:
-    """Whether a broker acknowledges a record within a time in which it would, if it could."""
+    """True if the broker acknowledges a record within 10 seconds."""
     answers: list[bool] = []
     producer = Producer({"bootstrap.servers": address, "message.timeout.ms": 3_000, "log_level": 0})
     producer.produce(

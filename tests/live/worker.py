@@ -20,7 +20,7 @@ READY = "worker ready"
 
 
 def environment(broker: str, data: Path, port: int, **more: str) -> dict[str, str]:
-    """What a process of ours is told; it runs the code of this checkout, wherever it is started."""
+    """The environment of a process of ours. It runs the code of this checkout, wherever it is started."""
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("SAGA_")},
         "PYTHONPATH": str(ROOT),
@@ -44,7 +44,7 @@ def faust(*words: str, env: dict[str, str], seconds: float = 60) -> subprocess.C
     )
 
 
-class Worker:
+class WorkerProcess:
     """Started, stopped and killed by its own pid only."""
 
     def __init__(self, broker: str, folder: Path, name: str = "w1", **settings: str) -> None:
@@ -99,7 +99,7 @@ class Worker:
         return self.process.poll()
 
     def text(self) -> str:
-        """What this process has logged since its start."""
+        """The text that this process has logged since its start."""
         with self.log.open("rb") as log:
             log.seek(self._read)
             return log.read().decode(errors="replace")

@@ -11,7 +11,7 @@ from saga_app.dead_letters import format as letter_format
 from saga_app.kafka import messages
 from tests.orderdb.batches import FakeMessage
 from tests.simulation.services import DECIDERS
-from tests.support.given import BEGINNING, SECOND, Tables
+from tests.support.given import BEGINNING, SECOND, GivenTables
 
 
 class Services:
@@ -23,7 +23,7 @@ class Services:
     def __init__(self) -> None:
         self._beginning = BEGINNING
         self.silent: Collection[str] = ()
-        self._rows = {topic: Tables(decider) for topic, decider in DECIDERS.items()}
+        self._rows = {topic: GivenTables(decider) for topic, decider in DECIDERS.items()}
         self._offsets: Counter[str] = Counter()
         self._on_its_way: deque[Record] = deque()
         self._written: list[FakeMessage] = []

@@ -70,7 +70,7 @@ class Telling(one_order.Exploration):
 
     told: set[str]
 
-    def _check(self, state: one_order.State) -> None:
+    def _check(self, state: one_order.OrderState) -> None:
         super()._check(state)
         found = copied(pair for rows in state.rows for pair in rows)
         said = sentence(found).in_words(NOW)
@@ -88,7 +88,7 @@ class Telling(one_order.Exploration):
         else:
             self._waits_for_what_is_on_its_way(state, found)
 
-    def _waits_for_what_is_on_its_way(self, state: one_order.State, found: OrderStatus) -> None:
+    def _waits_for_what_is_on_its_way(self, state: one_order.OrderState, found: OrderStatus) -> None:
         waits = found.waits_for()
         assert waits is not None
         if state.budget.losses == self.budget.losses:

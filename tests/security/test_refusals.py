@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from saga_app.engine.exits import Exit
-from tests.live.worker import Worker
+from tests.live.worker import WorkerProcess
 from tests.security import acls
 from tests.security.authority import Authority, KeyAndCertificate
 from tests.security.guarded import Guarded, Saga
@@ -103,23 +103,23 @@ def test_every_command_tells_a_wrong_password_in_one_line(guarded: Guarded, saga
 
 
 @pytest.fixture
-def worker(guarded: Guarded, saga: Saga, tmp_path: Path) -> Iterator[Worker]:
+def worker(guarded: Guarded, saga: Saga, tmp_path: Path) -> Iterator[WorkerProcess]:
     """A worker that would be taken; its topics are there."""
     made = saga("topics", "--create", **guarded.with_password("operator"))
     assert made.returncode == 0, made.stderr
-    worker = Worker(guarded.open, tmp_path, **guarded.with_password("worker"))
+    worker = WorkerProcess(guarded.open, tmp_path, **guarded.with_password("worker"))
     yield worker
     worker.close()
 
 
-def test_a_worker_with_a_wrong_password_ends_with_a_code_of_its_own(worker: Worker):
+def test_a_worker_with_a_wrong_password_ends_with_a_code_of_its_own(worker: WorkerProcess):
     worker.environment["SAGA_SASL_PASSWORD"] = "wrong"
     assert worker.start().wait_for_end() == Exit.BROKER_REFUSED
     assert "SAGA_SASL_PASSWORD" in worker.last_words()
     assert "Traceback" not in worker.text()
 
 
-def test_a_worker_without_acls_says_that_they_are_missing(guarded: Guarded, worker: Worker):
+def test_a_worker_without_acls_says_that_they_are_missing(guarded: Guarded, worker: WorkerProcess):
     """Topics that it may not see are missing to it, and it may not make them."""
     guarded.password("stranger", secrets.token_hex(16))
     worker.environment.update(guarded.with_password("stranger"))
@@ -127,7 +127,7 @@ def test_a_worker_without_acls_says_that_they_are_missing(guarded: Guarded, work
     assert "lacks an ACL; docs/how-to/secure-kafka.md" in worker.last_words()
 
 
-def test_a_worker_that_may_not_join_its_group_says_so(guarded: Guarded, worker: Worker):
+def test_a_worker_that_may_not_join_its_group_says_so(guarded: Guarded, worker: WorkerProcess):
     guarded.password("loner", secrets.token_hex(16))
     rows = [each for each in acls.listed() if each.user == "worker" and each.name != "saga"]
     guarded.grant(each._replace(user="loner") for each in rows)
@@ -145,7 +145,7 @@ def test_a_user_that_may_only_sell_cannot_read_what_is_sold(guarded: Guarded, sa
     assert "saga-accounts-changelog" in line and "missing" in line
 
 
-def test_a_worker_whose_password_is_changed_says_so(guarded: Guarded, worker: Worker):
+def test_a_worker_whose_password_is_changed_says_so(guarded: Guarded, worker: WorkerProcess):
     """It keeps its connections as long as the broker does; then it is refused, ends, and ends at once when started."""
     # An idle worker: what it had on its way while the broker is down would end it, for another reason.
     worker.environment["SAGA_ORDER_RETENTION"] = "0"

@@ -9,7 +9,7 @@ import pytest
 from saga_app import topics
 from tests.live.orders import orders, supplies
 from tests.live.scene import Scene
-from tests.live.worker import Worker
+from tests.live.worker import WorkerProcess
 from tests.security.guarded import Guarded, Saga
 
 pytestmark = pytest.mark.slow("a broker with users, and every part of the shop on it")
@@ -30,7 +30,7 @@ def scene(guarded: Guarded, saga: Saga, tmp_path: Path) -> Iterator[Scene]:
 class Party:
     """Runs commands, each as the user that it is for, and keeps all that is said."""
 
-    def __init__(self, guarded: Guarded, saga: Saga, worker: Worker) -> None:
+    def __init__(self, guarded: Guarded, saga: Saga, worker: WorkerProcess) -> None:
         self.said: list[str] = []
         self._guarded = guarded
         self._saga = saga
@@ -46,24 +46,24 @@ class Party:
 
 
 @pytest.fixture
-def worker(guarded: Guarded, scene: Scene) -> Worker:
+def worker(guarded: Guarded, scene: Scene) -> WorkerProcess:
     """It comes with its password; the instruments' address is not known to it."""
     return scene.worker("w1", **guarded.with_password("worker"))
 
 
 @pytest.fixture
-def party(guarded: Guarded, saga: Saga, worker: Worker) -> Party:
+def party(guarded: Guarded, saga: Saga, worker: WorkerProcess) -> Party:
     return Party(guarded, saga, worker)
 
 
-def come_back_with_a_certificate(guarded: Guarded, worker: Worker) -> None:
+def come_back_with_a_certificate(guarded: Guarded, worker: WorkerProcess) -> None:
     worker.environment.update(guarded.with_certificate("worker"))
     for name in ("SAGA_SASL_USERNAME", "SAGA_SASL_PASSWORD"):
         del worker.environment[name]
     worker.start().ready()
 
 
-def come_back_with_a_login_that_is_the_password(guarded: Guarded, worker: Worker) -> None:
+def come_back_with_a_login_that_is_the_password(guarded: Guarded, worker: WorkerProcess) -> None:
     """The mechanism PLAIN sends it as it is, and at this level everything that is sent is logged."""
     plain = guarded.with_password("worker", guarded.plain_password) | {"SAGA_SASL_MECHANISM": "PLAIN"}
     worker.environment.update(plain)
@@ -101,7 +101,7 @@ def look_back(party: Party) -> None:
 
 
 def test_every_part_works_with_its_own_acls_and_shows_no_password(
-    guarded: Guarded, scene: Scene, worker: Worker, party: Party, tmp_path: Path
+    guarded: Guarded, scene: Scene, worker: WorkerProcess, party: Party, tmp_path: Path
 ):
     worker.start().ready()
     sell(scene, party)

@@ -9,7 +9,7 @@ from tests.simulation import exhaustive, shrink
 from tests.simulation.choices import Choices, choices
 from tests.simulation.fault_mix import FAULTS
 from tests.simulation.processes import spread
-from tests.simulation.seeds import Report, run, run_seed
+from tests.simulation.seeds import SeedsReport, run, run_seed
 from tests.simulation.violation import Violation
 
 EPILOG = """examples:
@@ -26,7 +26,7 @@ exit code: 0 everything holds, 1 a violation
 
 
 def parser() -> argparse.ArgumentParser:
-    """What can be asked for."""
+    """The parser of the options."""
     faults = "\n".join(f"  {name:<20} {meaning}" for name, meaning in FAULTS.items())
     parsed = argparse.ArgumentParser(
         prog="scripts/simulate",
@@ -69,7 +69,7 @@ def one(seed: int, *, whole: bool) -> int:
 
 
 def tell(of: Choices) -> Violation | None:
-    """Prints the trace of a tape, and what is broken at its end."""
+    """Prints the trace of a run, and the rule that it breaks, if any."""
     world, broken = run(of, print)
     print(
         f"{world.partitions} partitions, {len(world.machines)} machines, {len(of.customers)} errands, ",
@@ -85,7 +85,7 @@ def tell(of: Choices) -> Violation | None:
 
 def many(seeds: Sequence[int], jobs: int) -> int:
     """Runs seeds, says how it goes, and shrinks the first that fails."""
-    report, began = Report(), time.monotonic()
+    report, began = SeedsReport(), time.monotonic()
     with spread(run_seed, seeds, jobs, at_once=50) as outcomes:
         for outcome in outcomes:
             report.add(outcome)

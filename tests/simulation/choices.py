@@ -31,7 +31,7 @@ class Draws:
 
 
 class Choices(NamedTuple):
-    """All choices of one run. Without some of its numbers it is still a tape."""
+    """All choices of one run. Without some of its numbers they still make a run."""
 
     scene: int
     customers: tuple[int, ...]
@@ -48,7 +48,7 @@ _STEPS: Final = (40, 60, 80, 120, 160, 240)
 
 
 def choices(seed: int) -> Choices:
-    """The tape of this seed."""
+    """The choices of this seed."""
     chance = random.Random(seed)
     customers, steps = chance.choice(_PEOPLE), chance.choice(_STEPS)
     return Choices(

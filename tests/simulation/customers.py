@@ -1,4 +1,4 @@
-"""What people send: orders, cancellations, deposits, deliveries, policies, and what they get wrong."""
+"""Records that people send: orders, cancellations, deposits, deliveries, policies, and wrong ones."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -49,7 +49,7 @@ class Customers:
         self._contents: defaultdict[str, set[bytes]] = defaultdict(set)
 
     def opening(self, scene: Draws) -> Iterator[Outgoing]:
-        """What there is to begin with: little money and few articles."""
+        """Deposits and deliveries to begin with: little money and few articles."""
         for customer in ("c1", "c2"):
             amount = scene.pick(("50.10", "", "100.40", "1000.00"))
             if amount:
@@ -87,7 +87,7 @@ class Customers:
         return sent
 
     def explain(self, fault: Fault, message: Message) -> bool:
-        """Whether somebody sent something that must be set aside for this reason."""
+        """True if somebody sent a record that must become a dead letter for this reason."""
         value = message.value
         if fault in (Fault.UNREADABLE, Fault.INVALID, Fault.UNEXPECTED_RECORD):
             return value in self._bad

@@ -9,10 +9,10 @@ from tests.simulation import steps
 from tests.simulation.oracle import sent
 from tests.simulation.services import changelog
 from tests.simulation.violation import must
-from tests.support.memory import Broker, Disk, MemoryChangelog, MemoryStore
+from tests.support.memory import Disk, MemoryBroker, MemoryChangelog, MemoryStore
 
 if TYPE_CHECKING:
-    from tests.simulation.world import World
+    from tests.simulation.world import SimulatedWorld
 
 #: After the last fault everything ends within so many milliseconds: one longest delay of a deadline, and some.
 SOON: Final = 600_000
@@ -22,7 +22,7 @@ MOST_TURNS: Final = 2_000
 PAUSE: Final = 15_000
 
 
-def calm(world: "World") -> None:
+def calm(world: "SimulatedWorld") -> None:
     """No more faults: what people still want is sent, and everything must end."""
     world.tell("the faults stop")
     world.kafka.late.clear()
@@ -45,7 +45,7 @@ def calm(world: "World") -> None:
     agree(world)
 
 
-def _turn(world: "World") -> bool:
+def _turn(world: "SimulatedWorld") -> bool:
     """Everybody does what can be done; whether anything happened."""
     world.now += 1
     happened = False
@@ -69,32 +69,32 @@ def _turn(world: "World") -> bool:
     return happened
 
 
-def quiet(world: "World") -> bool:
-    """Whether nothing moves, and every record of every inbox is decided and committed (lag 0)."""
+def quiet(world: "SimulatedWorld") -> bool:
+    """True if nothing moves, and every record of every inbox is decided and committed (lag 0)."""
     return (
         not world.errands
         and all(worker.settled for worker in world.workers)
         and all(
             world.group.committed.get(place, 0) == len(world.kafka.inboxes[place])
-            for place in world.watch.truths
+            for place in world.watch.oracles
         )
     )
 
 
-def ended(world: "World") -> bool:
+def ended(world: "SimulatedWorld") -> bool:
     return not any(status in OPEN_STATUSES for status in world.watch.sagas.status.values())
 
 
-def _unfinished(world: "World") -> str:
+def _unfinished(world: "SimulatedWorld") -> str:
     still = {order: status for order, status in world.watch.sagas.status.items() if status in OPEN_STATUSES}
     lag = {
         place: len(world.kafka.inboxes[place]) - world.group.committed.get(place, 0)
-        for place in world.watch.truths
+        for place in world.watch.oracles
     }
     return f"open {still}, lag { {place: count for place, count in lag.items() if count} }"
 
 
-def agree(world: "World") -> None:
+def agree(world: "SimulatedWorld") -> None:
     """The disks, the changelogs and the inboxes tell the same (I7); everything is accounted for (I8)."""
     watch, kafka = world.watch, world.kafka
     for machine in world.machines:
@@ -113,7 +113,7 @@ def agree(world: "World") -> None:
     must(letters == watch.letters(), "I8 accounted for", f"dead letters {letters ^ watch.letters()}")
     placed = {
         told.key
-        for (topic, _), oracle in watch.truths.items()
+        for (topic, _), oracle in watch.oracles.items()
         if topic == topics.CHECKOUT
         for told in oracle.told
         if told.record is not None and told.key is not None and ":" not in told.key and told.version >= 0
@@ -123,7 +123,9 @@ def agree(world: "World") -> None:
     )
 
 
-def _heir(broker: Broker, table: str, partition: int, disk: Disk, *, repair: bool = False) -> MemoryStore:
+def _heir(
+    broker: MemoryBroker, table: str, partition: int, disk: Disk, *, repair: bool = False
+) -> MemoryStore:
     """The table as its next owner with this disk would have it."""
     log, store = MemoryChangelog(broker, changelog(table), partition), MemoryStore(Disk(disk.states[-1:]))
     if repair:
@@ -132,13 +134,13 @@ def _heir(broker: Broker, table: str, partition: int, disk: Disk, *, repair: boo
     end = log.end()
     restored = restore.restore(log, end, store)
     records = restore.repair_records(log, restored) if repair else ()
-    written = [Broker.append(broker, record) for record in records]
+    written = [MemoryBroker.append(broker, record) for record in records]
     restore.repaired(store, end, restored.repairs, written)
     return store
 
 
-def _same(what: str, table: str, partition: int, store: MemoryStore, world: "World") -> None:
-    oracle = world.watch.truths[world.watch.topic_of(table), partition]
+def _same(what: str, table: str, partition: int, store: MemoryStore, world: "SimulatedWorld") -> None:
+    oracle = world.watch.oracles[world.watch.topic_of(table), partition]
     expected = oracle.bytes_of(table)
     must(
         store.rows == expected,

@@ -25,7 +25,7 @@ class Part(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What there was to look at, and what is broken."""
+    """Counts of one search, and the rule that was broken, if any."""
 
     what: str
     states: int = 0

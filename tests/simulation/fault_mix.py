@@ -18,7 +18,7 @@ FAULTS: Final = {
     "repeat": "a record is written to its inbox once more",
     "repeat row": "a row is written to its changelog once more",
     "compact": "the broker compacts a changelog",
-    "forget": "the group's committed offset of an inbox expires",
+    "offset expires": "the group's committed offset of an inbox expires",
     "long wait": "half a minute, or ten, in which nobody does anything but the clocks",
     "clock skew": "machines' clocks are up to an hour wrong",
     "wrong partition": "people send records to a wrong partition",

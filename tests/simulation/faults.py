@@ -1,4 +1,4 @@
-"""What can go wrong, step by step; `fault_mix` says which of it a seed has. Each says whether it did anything."""
+"""Faults that a step can inflict; `fault_mix` says which of them a seed has. Each is True if it did anything."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +11,7 @@ from tests.simulation.worker import UNDER_WAY
 from tests.support.memory import STEPS, Stop
 
 if TYPE_CHECKING:
-    from tests.simulation.world import World
+    from tests.simulation.world import SimulatedWorld
 
 #: Where a worker can be told to end.
 _POINTS: Final = tuple(step for step in STEPS if ":" not in step or step.endswith("write"))
@@ -28,12 +28,12 @@ _LOSABLE: Final = (
 )
 
 
-def long_wait(world: "World", draws: Draws) -> bool:
+def long_wait(world: "SimulatedWorld", draws: Draws) -> bool:
     world.wait(draws.pick((31, 31, 46, 125, 600)) * SECOND)
     return True
 
 
-def kill(world: "World", draws: Draws) -> bool:
+def kill(world: "SimulatedWorld", draws: Draws) -> bool:
     """Now, or when it comes past a point."""
     if not world.workers:
         return False
@@ -48,7 +48,7 @@ def kill(world: "World", draws: Draws) -> bool:
     return True
 
 
-def kill_disk_lost(world: "World", draws: Draws) -> bool:
+def kill_disk_lost(world: "SimulatedWorld", draws: Draws) -> bool:
     if not world.workers:
         return False
     worker = draws.pick(world.workers)
@@ -58,7 +58,7 @@ def kill_disk_lost(world: "World", draws: Draws) -> bool:
     return True
 
 
-def kill_disk_behind(world: "World", draws: Draws) -> bool:
+def kill_disk_behind(world: "SimulatedWorld", draws: Draws) -> bool:
     if not world.workers:
         return False
     worker = draws.pick(world.workers)
@@ -70,7 +70,7 @@ def kill_disk_behind(world: "World", draws: Draws) -> bool:
     return True
 
 
-def stop(world: "World", draws: Draws) -> bool:
+def stop(world: "SimulatedWorld", draws: Draws) -> bool:
     awake = [worker for worker in world.workers if not worker.paused and not worker.retention]
     if not awake:
         return False
@@ -80,7 +80,7 @@ def stop(world: "World", draws: Draws) -> bool:
     return True
 
 
-def pause(world: "World", draws: Draws) -> bool:
+def pause(world: "SimulatedWorld", draws: Draws) -> bool:
     """Stands still, or wakes."""
     if not world.workers:
         return False
@@ -92,7 +92,7 @@ def pause(world: "World", draws: Draws) -> bool:
     return True
 
 
-def cut_off(world: "World", draws: Draws) -> bool:
+def cut_off(world: "SimulatedWorld", draws: Draws) -> bool:
     if not world.workers:
         return False
     worker = draws.pick(world.workers)
@@ -101,13 +101,13 @@ def cut_off(world: "World", draws: Draws) -> bool:
     return True
 
 
-def loading(world: "World", draws: Draws) -> bool:
+def loading(world: "SimulatedWorld", draws: Draws) -> bool:
     world.group.loading = True
     world.tell("the group's coordinator loads")
     return True
 
 
-def arrive_late(world: "World", draws: Draws) -> bool:
+def arrive_late(world: "SimulatedWorld", draws: Draws) -> bool:
     """Only rows and records that had left before their worker ended."""
     found = under_way(world.kafka.late, draws)
     if found is None:
@@ -118,13 +118,13 @@ def arrive_late(world: "World", draws: Draws) -> bool:
     return True
 
 
-def lose(world: "World", draws: Draws) -> bool:
+def lose(world: "SimulatedWorld", draws: Draws) -> bool:
     """The next step request, ending or nudge that is written gets lost."""
     world.losing += 1
     return False
 
 
-def repeat(world: "World", draws: Draws) -> bool:
+def repeat(world: "SimulatedWorld", draws: Draws) -> bool:
     """One of the last records of an inbox is there again."""
     place = draws.pick(topics.INBOXES), draws.below(world.partitions)
     log = world.kafka.logs[place]
@@ -136,7 +136,7 @@ def repeat(world: "World", draws: Draws) -> bool:
     return True
 
 
-def repeat_row(world: "World", draws: Draws) -> bool:
+def repeat_row(world: "SimulatedWorld", draws: Draws) -> bool:
     place = changelog(draws.pick(TABLES)), draws.below(world.partitions)
     log = world.kafka.logs[place]
     if not log:
@@ -147,7 +147,7 @@ def repeat_row(world: "World", draws: Draws) -> bool:
     return True
 
 
-def compact(world: "World", draws: Draws) -> bool:
+def compact(world: "SimulatedWorld", draws: Draws) -> bool:
     """Only below what an owner has repaired: the changelogs' lag is longer than that takes."""
     removed = 0
     for place, repaired in world.kafka.repaired.items():
@@ -157,7 +157,7 @@ def compact(world: "World", draws: Draws) -> bool:
     return bool(removed)
 
 
-def forget(world: "World", draws: Draws) -> bool:
+def expire_offset(world: "SimulatedWorld", draws: Draws) -> bool:
     place = draws.pick(topics.INBOXES), draws.below(world.partitions)
     if world.group.committed.pop(place, None) is None:
         return False
@@ -166,7 +166,7 @@ def forget(world: "World", draws: Draws) -> bool:
 
 
 def can_be_lost(record: Outgoing) -> bool:
-    """What people send, rows and dead letters cannot: nothing would bring them back."""
+    """True for step requests, endings and nudges. Records of people, rows and dead letters would never come again."""
     return record.topic in DECIDERS and any(each in (record.value or b"")[:60] for each in _LOSABLE)
 
 
@@ -183,6 +183,6 @@ FAULTS: Final[dict[str, Action]] = {
     "repeat": repeat,
     "repeat row": repeat_row,
     "compact": compact,
-    "forget": forget,
+    "offset expires": expire_offset,
     "long wait": long_wait,
 }

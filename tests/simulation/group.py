@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from saga_app.kafka.messages import Place
 
 
-class Group:
+class SimulatedGroup:
     """Kafka's coordinator, as far as a worker can tell. Times are in milliseconds."""
 
     def __init__(self, partitions: int, session: int, patience: int) -> None:
@@ -29,7 +29,7 @@ class Group:
         return self._since is not None
 
     def joined(self, member: str) -> bool:
-        """Whether this member has answered the rebalance that goes on."""
+        """True if this member has answered the rebalance that goes on."""
         return member in self._joined
 
     def join(self, member: str, now: int) -> None:
@@ -49,7 +49,7 @@ class Group:
         self._settle()
 
     def heartbeat(self, member: str, generation: int, now: int) -> bool:
-        """Whether the answer is without error: a member of this generation, and no rebalance."""
+        """True if the answer is without error: the member is of this generation, and no rebalance goes on."""
         if self.loading:
             return generation >= 0
         if member not in self.members:

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from saga_app.core.errors import RowsMissing
 from saga_app.engine.stores import restore
 from saga_app.kafka.messages import Outgoing
-from tests.simulation.life import NOTHING, Left, Life, Logs
+from tests.simulation.life import NOTHING, Left, Logs, WorkerLife
 from tests.simulation.scopes import SCOPES
 from tests.simulation.violation import Violation
 from tests.support.memory import Disk, MemoryChangelog, MemoryStore
-from tests.support.plan import Plan, Undisturbed
+from tests.support.plan import CrashPlan, Undisturbed
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Count:
 class History:
     """One sequence of records, and everything that can befall those who decide it."""
 
-    def __init__(self, plan: Plan, count: Count) -> None:
+    def __init__(self, plan: CrashPlan, count: Count) -> None:
         self.plan = plan
         self.count = count
         self.calm = Undisturbed(plan)
@@ -57,8 +57,8 @@ class History:
         self._end(waiting)
         self.count.states += len(self.seen)
 
-    def _new(self, life: Life) -> Iterator[Left]:
-        """What this life can leave that was not seen before."""
+    def _new(self, life: WorkerLife) -> Iterator[Left]:
+        """The new situations that this life can leave."""
         for left in life.photographs():
             self.count.transitions += 1
             if left not in self.seen:
@@ -76,11 +76,11 @@ class History:
                     for sent in sents:
                         self._is_settled(sent.union(life.broker.sent), len(self.plan.records))
 
-    def _lives(self, left: Left, sizes: Sequence[int], *, photographed: bool = False) -> Iterator[Life]:
+    def _lives(self, left: Left, sizes: Sequence[int], *, photographed: bool = False) -> Iterator[WorkerLife]:
         """A next worker, for each moment at which what is late arrives."""
         moment, moments = 0, 0
         while moment <= moments:
-            life = Life(self.plan, left, sizes, moment, photographed=photographed)
+            life = WorkerLife(self.plan, left, sizes, moment, photographed=photographed)
             try:
                 life.live(self.plan)
             except RowsMissing as error:
@@ -89,8 +89,8 @@ class History:
             yield life
             moment, moments = moment + 1, life.moments if left.late else 0
 
-    def _examine(self, life: Life) -> None:
-        """What must be true when a worker has come to the end of the inbox."""
+    def _examine(self, life: WorkerLife) -> None:
+        """Checks a worker that has come to the end of the inbox."""
         rows, sent = life.worker.rows, frozenset(life.broker.sent)
         if rows != self.calm.tables:
             raise Violation("I7 one truth", f"{self.plan.records}: {rows} and not {self.calm.tables}")
@@ -114,7 +114,7 @@ class History:
                     f"{self.plan.records}: committed past offset {offset}, and its answer was not sent",
                 )
 
-    def _restores(self, life: Life) -> None:
+    def _restores(self, life: WorkerLife) -> None:
         """The changelogs give the same tables to a new owner, also when an old one repaired and they were compacted."""
         worker, broker = life.worker, life.broker
         for table, expected in zip(worker.tables, worker.rows, strict=False):
@@ -133,7 +133,7 @@ class History:
 
 
 def _alike(lefts: Sequence[Left]) -> dict[Left, list[frozenset[Outgoing]]]:
-    """What was sent makes no difference to the next worker, nor an offset that its disk knows better."""
+    """Merges ends that are alike for the next worker: it sees no sent records, and its disk may know a later offset."""
     alike: dict[Left, list[frozenset[Outgoing]]] = {}
     for left in lefts:
         known = left.disks[0][1][2] or 0 if left.disks else 0
@@ -155,4 +155,4 @@ def explore(name: str, length: int, crashes: int, count: Count, kinds: int | Non
     """Every history of a scope, with up to so many records after the first ones."""
     scope = SCOPES[name]
     for records in scope.histories(length, kinds):
-        History(Plan(scope.topic, records, ()), count).explore(crashes)
+        History(CrashPlan(scope.topic, records, ()), count).explore(crashes)

@@ -1,4 +1,4 @@
-"""What a worker does, as a coroutine that is moved on step by step: the simulator is the event loop."""
+"""A worker's work as a coroutine that goes on step by step: the simulator is the event loop."""
 
 from collections.abc import Coroutine, Generator
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from tests.simulation.kafka import Send
 
 
-class Step:
+class StopPoint:
     """Awaited where a worker may be stopped."""
 
     def __await__(self) -> Generator[None, None, None]:
@@ -22,21 +22,21 @@ class Job:
 
     @property
     def waits(self) -> bool:
-        """Whether it cannot go on before the broker answers."""
+        """True if it cannot go on before the broker answers."""
         return self._awaits is not None and not self._awaits.done
 
     @property
     def polls(self) -> bool:
-        """Whether it waits for something other than the broker: its lease, or the time."""
+        """True if it waits for something other than the broker: its lease, or the time."""
         return self._awaits is None
 
     @property
     def sends(self) -> bool:
-        """Whether it is in the middle of an append."""
+        """True if it is in the middle of an append."""
         return self._awaits is not None
 
     def step(self) -> bool:
-        """Goes on; whether it has ended."""
+        """Goes on. True if it has ended."""
         try:
             self._awaits = self._work.send(None)
         except StopIteration:

@@ -7,8 +7,8 @@ from typing import Final
 from saga_app import topics
 from saga_app.kafka.messages import Message, Offsets, Outgoing, Place
 from tests.simulation.services import TABLE_OF
-from tests.simulation.watch import Watch
-from tests.support.memory import Broker
+from tests.simulation.watch import SystemWatch
+from tests.support.memory import MemoryBroker
 
 _INBOXES: Final = frozenset(topics.INBOXES)
 
@@ -41,10 +41,10 @@ class Send:
         return self.offsets
 
 
-class Kafka(Broker):
+class Kafka(MemoryBroker):
     """Partitions keep their order; between partitions there is none."""
 
-    def __init__(self, partitions: int, watch: Watch, now: Callable[[], int]) -> None:
+    def __init__(self, partitions: int, watch: SystemWatch, now: Callable[[], int]) -> None:
         super().__init__(partitions)
         self.watch = watch
         self.now = now

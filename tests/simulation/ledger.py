@@ -7,13 +7,13 @@ from saga_app.core.decider import Verdict
 from saga_app.core.records import FundsDeposited, OrdersEvicted, StepRequest, StockReceived
 from saga_app.core.retention.rows import Total
 from saga_app.core.rows import Account, JournalRow, State, Stock
-from tests.simulation.oracle import Told
+from tests.simulation.oracle import ExpectedDecision
 from tests.simulation.violation import must
 
 Amounts = dict[str, Decimal]
 
 
-class Ledger:
+class BalanceLedger:
     """One partition of payment or inventory: what each account or article must have."""
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class Ledger:
         self._supplies: set[str] = set()
         self._taken: dict[str, Amounts] = {}
 
-    def check(self, told: Told) -> None:
+    def check(self, told: ExpectedDecision) -> None:
         """After each record: the balances written are those of the ledger, and nothing is below zero."""
         changed = self._book(told)
         written = {put.key: put.row for put in told.puts if isinstance(put.row, Account | Stock)}
@@ -40,7 +40,7 @@ class Ledger:
             )
             must(there >= 0, invariant, f"{key} is below zero: {there}")
 
-    def _book(self, told: Told) -> set[str]:
+    def _book(self, told: ExpectedDecision) -> set[str]:
         record = told.record
         match record:
             case FundsDeposited():
@@ -58,8 +58,8 @@ class Ledger:
             case _:
                 return set()
 
-    def _evict(self, told: Told, record: OrdersEvicted) -> None:
-        """What these orders hold is in the totals from now on, so that sums are right without their rows."""
+    def _evict(self, told: ExpectedDecision, record: OrdersEvicted) -> None:
+        """Adds the amounts of these orders to the totals, so that sums are right without their rows."""
         changed = set()
         for order_id in record.order_ids:
             for key, amount in self._taken.pop(order_id, {}).items():
@@ -71,7 +71,7 @@ class Ledger:
             totals == expected, "I1 money", f"{record} made the totals {totals}, and they must be {expected}"
         )
 
-    def _supply(self, told: Told, brought: Amounts) -> set[str]:
+    def _supply(self, told: ExpectedDecision, brought: Amounts) -> set[str]:
         if told.key is None or told.key in self._supplies:
             return set()
         self._supplies.add(told.key)
@@ -80,7 +80,7 @@ class Ledger:
             self.balance[key] = self.balance.get(key, Decimal(0)) + amount
         return set(brought)
 
-    def _decided(self, told: Told, step_request: StepRequest) -> set[str]:
+    def _decided(self, told: ExpectedDecision, step_request: StepRequest) -> set[str]:
         row = next((put.row for put in told.puts if isinstance(put.row, JournalRow)), None)
         if row is not None and row.state is State.DONE:
             moved = self._taken[step_request.order_id] = self._wanted(step_request)

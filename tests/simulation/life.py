@@ -5,8 +5,8 @@ from itertools import product
 from typing import Final, NamedTuple
 
 from saga_app.kafka.messages import Offsets, Outgoing
-from tests.support.memory import Broker, Disk, MemoryLog, Steps, Worker, is_row
-from tests.support.plan import Plan
+from tests.support.memory import Disk, MemoryBroker, MemoryLog, MemoryWorker, Steps, is_row
+from tests.support.plan import CrashPlan
 
 Rows = tuple[tuple[bytes, bytes], ...]
 Saved = tuple[Rows, int, int | None]
@@ -30,7 +30,7 @@ class Left(NamedTuple):
 NOTHING: Final = Left((), frozenset(), (), 0)
 
 
-class Life(Steps):
+class WorkerLife(Steps):
     """A worker that decides everything, in batches of these sizes; what is late arrives at one moment of its life.
 
     Between two moments nothing reads or writes a log: so late rows can arrive at each of them, and nowhere else.
@@ -38,7 +38,7 @@ class Life(Steps):
 
     def __init__(
         self,
-        plan: Plan,
+        plan: CrashPlan,
         left: Left,
         sizes: Sequence[int] = (),
         moment: int = 0,
@@ -56,17 +56,17 @@ class Life(Steps):
         self._photographed = photographed
         #: What was left at each micro-step, and how much had been written, or was being written, then.
         self._taken: list[tuple[list[Left], int]] = []
-        self.broker = Broker()
+        self.broker = MemoryBroker()
         for topic, rows in left.logs:
             self.broker.logs[topic, 0] = list(rows)
         self.broker.sent = list(left.sent)
-        self.worker = Worker(
+        self.worker = MemoryWorker(
             self.broker, plan.topic, plan.decider, self._disks(plan), committed=left.committed, steps=self
         )
         self.worker.journal = SeenLog("journal", self.broker, self)
         self.worker.publisher = SeenLog("publisher", self.broker, self)
 
-    def live(self, plan: Plan) -> None:
+    def live(self, plan: CrashPlan) -> None:
         """From what was left to the end of the inbox."""
         self.worker.start()
         self.worker.run(plan.messages, self.sizes)
@@ -101,7 +101,7 @@ class Life(Steps):
         for record in self.left.late:
             self.broker.append(record)
 
-    def _disks(self, plan: Plan) -> dict[str, Disk]:
+    def _disks(self, plan: CrashPlan) -> dict[str, Disk]:
         tables = [plan.decider.journal, *([] if plan.decider.balances is None else [plan.decider.balances])]
         kept = dict(self.left.disks)
         return {
@@ -134,7 +134,7 @@ class Life(Steps):
 class SeenLog(MemoryLog):
     """A log whose appends are photographed."""
 
-    steps: Life
+    steps: WorkerLife
 
     async def append(self, records: Sequence[Outgoing], generation: int) -> Offsets:
         self.steps.under_way = records
@@ -144,7 +144,7 @@ class SeenLog(MemoryLog):
 
 
 def prefixes(records: Sequence[Outgoing]) -> Iterator[tuple[list[Outgoing], list[Outgoing]]]:
-    """What may be written and what not: the places do not wait for each other."""
+    """Every split into records that are written and records that are not: the places do not wait for each other."""
     places: dict[tuple[str, bytes | None], list[Outgoing]] = {}
     for record in records:
         places.setdefault((record.topic, record.key if record.partition is None else None), []).append(record)

@@ -21,13 +21,13 @@ class WatchedStore(MemoryStore):
         super().write(rows, reached, inbox)
         table, partition = self.place
         watch = self.kafka.watch
-        watch.shelved(table, partition, rows, reached, self.kafka.end((changelog(table), partition)))
+        watch.stored(table, partition, rows, reached, self.kafka.end((changelog(table), partition)))
         if inbox is not None:
             watch.settles((watch.topic_of(table), partition), inbox, "a disk")
 
 
 class Machine:
-    """What is on disk; and its clock, so many milliseconds before Kafka's."""
+    """The disks of a machine, and its clock, `skew` milliseconds before Kafka's."""
 
     def __init__(self, name: str, skew: int = 0) -> None:
         self.name = name

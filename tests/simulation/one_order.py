@@ -30,7 +30,7 @@ from tests.support.examples import (
     segments_closed,
     segments_purged,
 )
-from tests.support.given import Tables
+from tests.support.given import GivenTables
 
 #: An order that nothing refuses, and one for each reason to refuse it.
 ORDERS: Final[dict[str, dict[str, Any]]] = {
@@ -53,7 +53,7 @@ Rows = tuple[tuple[tuple[str, str], bytes], ...]
 
 
 class Budget(NamedTuple):
-    """What may still happen to the order."""
+    """The events that may still happen to the order."""
 
     cancels: int = 1
     nudges: int = 1
@@ -63,7 +63,7 @@ class Budget(NamedTuple):
     evictions: int = 0
 
 
-class State(NamedTuple):
+class OrderState(NamedTuple):
     """The rows of all services, what is on its way, and what may still happen."""
 
     rows: tuple[Rows, ...]
@@ -84,8 +84,8 @@ class Exploration:
         self._known: dict[tuple[str, Rows, bytes], tuple[Rows, tuple[Record, ...]]] = {}
         self._bytes: dict[Record, bytes] = {}
         #: For each state those from which it follows without anything going wrong.
-        self._before: dict[State, list[State]] = {}
-        self._ended: list[State] = []
+        self._before: dict[OrderState, list[OrderState]] = {}
+        self._ended: list[OrderState] = []
 
     def run(self) -> int:
         """Looks at every state; how many there are."""
@@ -94,7 +94,7 @@ class Exploration:
         for record in (*retention, deposit("d1", "100.00"), delivery("d1", a=3), self.order):
             topic = topics.topic_of(record)
             services[topic], sends = self._decide(topic, services[topic], record, PLACED)
-        beginning = State(tuple(services.values()), sends, self.budget)
+        beginning = OrderState(tuple(services.values()), sends, self.budget)
         self._before, waiting = {beginning: []}, [beginning]
         while waiting:
             state = waiting.pop()
@@ -109,8 +109,8 @@ class Exploration:
         self._everything_ends()
         return len(self._before)
 
-    def _after(self, state: State) -> Iterator[tuple[State, bool]]:
-        """What may come next, and whether that is what comes by itself."""
+    def _after(self, state: OrderState) -> Iterator[tuple[OrderState, bool]]:
+        """Each possible next state, and True if it comes without people and faults."""
         budget = state.budget
         for at, record in enumerate(state.on_its_way):
             if at and record == state.on_its_way[at - 1]:
@@ -132,7 +132,7 @@ class Exploration:
             record = segments_closed(0, 1, "o1") if isinstance(row, OrderRow) else segments_purged(0, 1)
             yield _also(state, record)._replace(budget=budget._replace(evictions=budget.evictions - 1)), False
 
-    def _nudged(self, state: State, row: OrderRow) -> Iterator[tuple[State, bool]]:
+    def _nudged(self, state: OrderState, row: OrderRow) -> Iterator[tuple[OrderState, bool]]:
         budget = state.budget
         if not state.on_its_way:
             yield self._decided(state, (), checkout.deadline("o1", row)), True
@@ -142,7 +142,7 @@ class Exploration:
                 # A nudge too is on its way for a while, and may be stale when it comes.
                 yield _also(state, early)._replace(budget=budget._replace(nudges=budget.nudges - 1)), False
 
-    def _decided(self, state: State, rest: tuple[Record, ...], record: Record) -> State:
+    def _decided(self, state: OrderState, rest: tuple[Record, ...], record: Record) -> OrderState:
         number = topics.INBOXES.index(topics.topic_of(record))
         rows, sends = self._decide(topics.INBOXES[number], state.rows[number], record)
         return state._replace(
@@ -157,12 +157,14 @@ class Exploration:
         spelled = self._bytes.get(record) or self._bytes.setdefault(record, repr(record).encode())
         known = self._known.get((topic, rows, spelled))
         if known is None:
-            tables = Tables(DECIDERS[topic])
+            tables = GivenTables(DECIDERS[topic])
             tables.bytes = dict(rows)
             known = self._known[topic, rows, spelled] = self._decide_once(tables, record, at)
         return known
 
-    def _decide_once(self, tables: Tables, record: Record, at: Position) -> tuple[Rows, tuple[Record, ...]]:
+    def _decide_once(
+        self, tables: GivenTables, record: Record, at: Position
+    ) -> tuple[Rows, tuple[Record, ...]]:
         try:
             decision = tables.decider.decide(record, at, tables)
         except Rejected as rejection:
@@ -177,7 +179,7 @@ class Exploration:
         tables.put(put._replace(row=_timeless(put.row)) for put in decision.puts)
         return tuple(sorted(tables.bytes.items())), decision.sends
 
-    def _check(self, state: State) -> None:
+    def _check(self, state: OrderState) -> None:
         """I1 to I5, in every state."""
         row = self._row(state)
         by_topic = {topic: self._state(state, topic) for topic in topics.STEPS}
@@ -202,8 +204,8 @@ class Exploration:
             self.endings[str(reason or status)] += 1
             self._ended.append(state)
 
-    def _adds_up(self, state: State, by_topic: Mapping[str, str | None]) -> None:
-        """What was moved is what the journals say, with the totals of the evicted orders."""
+    def _adds_up(self, state: OrderState, by_topic: Mapping[str, str | None]) -> None:
+        """The balances moved by the amounts in the journals and in the totals of the evicted orders."""
         payments, reservations = _tables(topics.PAYMENT, state), _tables(topics.INVENTORY, state)
         account = Account.decode(payments.bytes["accounts", "c1:GBP"])
         stock = Stock.decode(reservations.bytes["stock", "main:a"])
@@ -227,11 +229,11 @@ class Exploration:
         stuck = next((state for state in self._before if state not in reached), None)
         must(stuck is None, "I11 alive", f"no ending follows from {stuck}")
 
-    def _row(self, state: State) -> OrderRow | ClosedOrder | None:
+    def _row(self, state: OrderState) -> OrderRow | ClosedOrder | None:
         """None once the order is purged."""
         return _tables(topics.CHECKOUT, state).order("o1")
 
-    def _state(self, state: State, topic: str) -> str | None:
+    def _state(self, state: OrderState, topic: str) -> str | None:
         tables = _tables(topic, state)
         if tables.low_watermark(0) is not None:
             must(tables.journal("o1") is None, "I3 one ending", f"{topic} has a row of an evicted order")
@@ -240,19 +242,19 @@ class Exploration:
         return None if row is None else str(row.state)
 
 
-def _also(state: State, record: Record) -> State:
+def _also(state: OrderState, record: Record) -> OrderState:
     """The record is on its way too."""
     return state._replace(on_its_way=_sorted((*state.on_its_way, record)))
 
 
-def _total(tables: Tables, balance: str) -> Decimal:
-    """What the evicted orders moved there."""
+def _total(tables: GivenTables, balance: str) -> Decimal:
+    """The amount that evicted orders moved there."""
     total = tables.entry(f"evicted:{balance}")
     return Decimal(total.moved) if isinstance(total, Total) else Decimal(0)
 
 
-def _tables(topic: str, state: State) -> Tables:
-    tables = Tables(DECIDERS[topic])
+def _tables(topic: str, state: OrderState) -> GivenTables:
+    tables = GivenTables(DECIDERS[topic])
     tables.bytes = dict(state.rows[topics.INBOXES.index(topic)])
     return tables
 

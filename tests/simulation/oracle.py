@@ -1,4 +1,4 @@
-"""What must become of each record: the inbox folded by one who is never disturbed, one record after the other.
+"""The right decision about each record: the inbox decided by a worker that is never disturbed, record by record.
 
 It knows no round: no batches, no overlay, no replay. Whatever a worker writes is compared with this.
 """
@@ -22,12 +22,12 @@ from saga_app.core.rows import OPEN_STATUSES, OrderRow, Row
 from saga_app.dead_letters.format import dead_letter
 from saga_app.kafka.messages import Header, Message, Outgoing, Place
 from tests.simulation.services import DECIDERS
-from tests.support.given import Tables
+from tests.support.given import GivenTables
 
 _SENT_ON: Final = "saga-sent-on"
 
 
-class Sent(NamedTuple):
+class ExpectedSend(NamedTuple):
     """A record as it must be written; its partition follows from its key."""
 
     topic: str
@@ -36,17 +36,17 @@ class Sent(NamedTuple):
     headers: tuple[Header, ...] = ()
 
 
-def sent(record: Outgoing) -> Sent:
-    return Sent(record.topic, record.key, record.value, tuple(record.headers))
+def sent(record: Outgoing) -> ExpectedSend:
+    return ExpectedSend(record.topic, record.key, record.value, tuple(record.headers))
 
 
-def said(record: Record) -> Sent:
+def said(record: Record) -> ExpectedSend:
     """A record that a service sends."""
-    return Sent(topics.topic_of(record), topics.key_of(record).encode(), wire.encode(record))
+    return ExpectedSend(topics.topic_of(record), topics.key_of(record).encode(), wire.encode(record))
 
 
-class Told(NamedTuple):
-    """What must become of one record. `key` and `version`: its row in the journal, as it is afterwards."""
+class ExpectedDecision(NamedTuple):
+    """The right decision about one record. `key` and `version`: its row in the journal, as it is afterwards."""
 
     offset: int
     verdict: Verdict
@@ -55,7 +55,7 @@ class Told(NamedTuple):
     version: int = -1
     before: Row | None = None
     puts: tuple[Put, ...] = ()
-    sends: tuple[Sent, ...] = ()
+    sends: tuple[ExpectedSend, ...] = ()
     fault: Fault | None = None
     #: Kafka's, in milliseconds.
     time: int = 0
@@ -69,8 +69,8 @@ class Oracle:
         self.topic, self.partition = place
         self.partitions = partitions
         self.decider = DECIDERS[self.topic]
-        self.tables = Tables(self.decider)
-        self.told: list[Told] = []
+        self.tables = GivenTables(self.decider)
+        self.told: list[ExpectedDecision] = []
         #: Offsets of the records that are about a journal row.
         self.about: defaultdict[str, list[int]] = defaultdict(list)
         #: Every row that there ever was, by table, key and version.
@@ -78,15 +78,15 @@ class Oracle:
         #: For each balance and version the journal row of the record that changed it.
         self.journal_of: dict[int, str] = {}
         #: The nudges that a clock may send, with the version of the order's row that allows each.
-        self.nudges: dict[Sent, tuple[str, int]] = {}
+        self.nudges: dict[ExpectedSend, tuple[str, int]] = {}
 
-    def hear(self, message: Message) -> Told:
+    def hear(self, message: Message) -> ExpectedDecision:
         """The next record of the inbox."""
         try:
             told = self._decide(message)
         except Rejected as rejection:
             letter = sent(dead_letter(self.topic, self.partition, message, rejection))
-            told = Told(message.offset, Verdict.DEAD, sends=(letter,), fault=rejection.fault)
+            told = ExpectedDecision(message.offset, Verdict.DEAD, sends=(letter,), fault=rejection.fault)
         self.told.append(told)
         if told.key is not None:
             self.about[told.key].append(message.offset)
@@ -96,7 +96,7 @@ class Oracle:
         """All rows of a table."""
         return {key.encode(): row for (name, key), row in self.tables.bytes.items() if name == table}
 
-    def _decide(self, message: Message) -> Told:
+    def _decide(self, message: Message) -> ExpectedDecision:
         record = wire.decode(message.value)
         if not isinstance(record, self.decider.accepts):
             raise Rejected(Fault.UNEXPECTED_RECORD, f"{record.type} does not belong into {self.topic}")
@@ -105,13 +105,13 @@ class Oracle:
                 raise Rejected(
                     Fault.WRONG_PARTITION, "the record was sent on once and is still in the wrong partition"
                 )
-            on = Sent(
+            on = ExpectedSend(
                 self.topic,
                 topics.key_of(record).encode(),
                 message.value,
                 (*message.headers, (_SENT_ON, b"1")),
             )
-            return Told(message.offset, Verdict.SENT_ON, record, sends=(on,))
+            return ExpectedDecision(message.offset, Verdict.SENT_ON, record, sends=(on,))
         key = journal_key(record)
         before = self._row(key)
         decision = self.decider.decide(
@@ -121,7 +121,7 @@ class Oracle:
         self._put(puts, key, decision)
         row = self._row(key)
         version = -1 if row is None else row.version
-        return Told(
+        return ExpectedDecision(
             message.offset,
             decision.verdict,
             record,

@@ -6,7 +6,7 @@ from itertools import product
 from saga_app.engine.stores import restore
 from saga_app.engine.stores.restore import Restored
 from saga_app.kafka.messages import Offsets, Outgoing, Place
-from tests.simulation.job import Step
+from tests.simulation.job import StopPoint
 from tests.simulation.kafka import Kafka
 from tests.simulation.machine import Machine, WatchedStore
 from tests.simulation.services import BALANCES, JOURNALS, changelog
@@ -30,7 +30,7 @@ async def restored(
             log = MemoryChangelog(kafka, changelog(table), each)
             stores[place] = machine.store(table, each, kafka, steps)
             found[place] = log, restore.restore(log, ends[place], stores[place])
-        await Step()
+        await StopPoint()
     for place, (log, known) in found.items():
         records = restore.repair_records(log, known)
         if records:
@@ -43,13 +43,13 @@ async def restored(
 async def ends_of(kafka: Kafka, partitions: Sequence[int]) -> dict[Place, int]:
     """As `StoreManager` takes them: the balances' ends between two looks at which the journals had the same ends."""
     journals = taken(kafka, JOURNALS, partitions)
-    await Step()
+    await StopPoint()
     while True:
         before, balances = journals, taken(kafka, BALANCES, partitions)
-        await Step()
+        await StopPoint()
         journals = taken(kafka, JOURNALS, partitions)
         if journals == before:
-            await Step()
+            await StopPoint()
             return {**balances, **journals}
 
 

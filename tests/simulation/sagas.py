@@ -6,7 +6,7 @@ from typing import Final
 from saga_app import topics
 from saga_app.core.records import DeadlinePassed, SegmentsClosed
 from saga_app.core.rows import OPEN_STATUSES, ClosedOrder, JournalRow, OrderRow, State, Status
-from tests.simulation.oracle import Told
+from tests.simulation.oracle import ExpectedDecision
 from tests.simulation.violation import must
 
 _STEPS: Final = tuple(topics.STEPS)
@@ -21,7 +21,7 @@ _AFTER: Final[dict[State | None, frozenset[State]]] = {
 
 
 class Sagas:
-    """What is known of each order after every record of every inbox."""
+    """The status of each order after every record of every inbox."""
 
     def __init__(self) -> None:
         self.status: dict[str, Status] = {}
@@ -31,7 +31,7 @@ class Sagas:
         self.reused: list[Status] = []
         self.states: defaultdict[str, dict[str, State]] = defaultdict(dict)
 
-    def check(self, topic: str, told: Told) -> None:
+    def check(self, topic: str, told: ExpectedDecision) -> None:
         """After one record of that topic."""
         for put in told.puts:
             if isinstance(put.row, ClosedOrder):
@@ -56,8 +56,8 @@ class Sagas:
             elif isinstance(put.row, JournalRow) and ":" not in put.key:
                 self._stepped(topic, put.key, put.row.state)
 
-    def _old_enough(self, told: Told, order: str) -> bool:
-        """By the times of records, whatever the fold has looked at."""
+    def _old_enough(self, told: ExpectedDecision, order: str) -> bool:
+        """By the times of records, whatever the decider has looked at."""
         record = told.record
         return isinstance(record, SegmentsClosed) and told.time - self.ended_at[order] >= record.retention_ms
 

@@ -28,7 +28,7 @@ from tests.support.plan import ALPHABET, Sent
 
 
 class Scope(NamedTuple):
-    """What each history of an inbox begins with, and the records of which its sequences are made."""
+    """The first records of each history of an inbox, and the records of which its sequences are made."""
 
     topic: str
     before: tuple[Sent, ...]

@@ -11,11 +11,11 @@ from saga_app.engine.exits import Fatal
 from tests.simulation.choices import Choices, choices
 from tests.simulation.fault_mix import FAULTS
 from tests.simulation.violation import Violation
-from tests.simulation.world import World
+from tests.simulation.world import SimulatedWorld
 
 
-class Outcome(NamedTuple):
-    """What happened in a run, and what was broken in it, if anything."""
+class SeedOutcome(NamedTuple):
+    """The events of a run, and the rule that was broken in it, if any."""
 
     seed: int
     broken: Violation | None
@@ -24,9 +24,9 @@ class Outcome(NamedTuple):
 
 def run(
     of: Choices, trace: Callable[[str], None] | None = None, faults: frozenset[str] | None = None
-) -> tuple[World, Violation | None]:
-    """Runs a tape, with these faults if they are named; any exception at all is a violation."""
-    world = World(of, trace, faults)
+) -> tuple[SimulatedWorld, Violation | None]:
+    """Makes a run of these choices, with these faults if they are named; any exception at all is a violation."""
+    world = SimulatedWorld(of, trace, faults)
     try:
         world.run()
     except Violation as violation:
@@ -38,7 +38,7 @@ def run(
     return world, None
 
 
-def run_seed(seed: int) -> Outcome:
+def run_seed(seed: int) -> SeedOutcome:
     """Runs a seed and counts what happened."""
     world, broken = run(choices(seed))
     counts = Counter({f"step {name}": count for name, count in world.bit.items()})
@@ -51,18 +51,18 @@ def run_seed(seed: int) -> Outcome:
     counts["steps"] = sum(world.bit.values())
     counts["records"] = sum(map(len, world.kafka.inboxes.values()))
     counts["without faults"] = not world.fault_mix.faults
-    return Outcome(seed, broken, counts)
+    return SeedOutcome(seed, broken, counts)
 
 
-class Report:
-    """What many seeds did together."""
+class SeedsReport:
+    """The sums over many seeds."""
 
     def __init__(self) -> None:
         self.seeds = 0
         self.counts: Counter[str] = Counter()
-        self.broken: list[Outcome] = []
+        self.broken: list[SeedOutcome] = []
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: SeedOutcome) -> None:
         self.seeds += 1
         self.counts.update(outcome.counts)
         if outcome.broken is not None:
@@ -98,7 +98,7 @@ class Report:
         ]
 
 
-def digest(world: World) -> str:
+def digest(world: SimulatedWorld) -> str:
     """Everything that was written, as one number: the same for the same seed, wherever it runs (I10)."""
     logs = sorted((place, [record[:3] for record in log]) for place, log in world.kafka.logs.items() if log)
     return f"{random.Random(repr(logs)).getrandbits(64):016x}"

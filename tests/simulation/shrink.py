@@ -1,4 +1,4 @@
-"""Makes a failing tape smaller for as long as it still breaks the same invariant."""
+"""Shortens the choices of a failing run for as long as they still break the same invariant."""
 
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -13,9 +13,9 @@ MOST: Final = 3_000
 
 
 def shrink(choices: Choices) -> Choices:
-    """The smallest tape that was found."""
+    """The fewest choices that were found."""
     _, broken = run(choices)
-    assert broken is not None, "this tape breaks nothing"
+    assert broken is not None, "this run breaks nothing"
     left = MOST
 
     def breaks(candidate: Choices) -> bool:

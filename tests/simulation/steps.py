@@ -1,4 +1,4 @@
-"""What can happen next: the work of workers, broker and people. Each says whether it did anything."""
+"""The steps that can come next: the work of workers, broker and people. Each is True if it did anything."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from tests.simulation.choices import Draws
 from tests.simulation.kafka import Send
 from tests.simulation.services import DECIDERS
-from tests.simulation.worker import CLOCK, PREPARE, RETENTION, Worker
+from tests.simulation.worker import CLOCK, PREPARE, RETENTION, SimulatedWorker
 
 if TYPE_CHECKING:
-    from tests.simulation.world import World
+    from tests.simulation.world import SimulatedWorld
 
 T = TypeVar("T")
-Action = Callable[["World", Draws], bool]
+Action = Callable[["SimulatedWorld", Draws], bool]
 SECOND: Final = 1000
 
 
-def work(world: "World", draws: Draws) -> bool:
+def work(world: "SimulatedWorld", draws: Draws) -> bool:
     """Some worker does something."""
     awake = [worker for worker in world.workers if not worker.paused]
     if not awake:
@@ -30,12 +30,12 @@ def work(world: "World", draws: Draws) -> bool:
 JOBS: Final = (*DECIDERS, CLOCK, RETENTION, PREPARE, "membership")
 
 
-def do(world: "World", worker: Worker, name: str, size: int) -> bool:
+def do(world: "SimulatedWorld", worker: SimulatedWorker, name: str, size: int) -> bool:
     """Goes on with one of a worker's jobs; whether it could. The worker may end from it."""
     return worker in world.workers and world.act(worker, lambda: _do(world, worker, name, size))
 
 
-def _do(world: "World", worker: Worker, name: str, size: int) -> bool:
+def _do(world: "SimulatedWorld", worker: SimulatedWorker, name: str, size: int) -> bool:
     if name == "membership":
         changed = worker.membership()
         if not changed:
@@ -56,7 +56,7 @@ def _do(world: "World", worker: Worker, name: str, size: int) -> bool:
     return worker.arrive() or any(worker.fetch((name, each), size) for each in range(world.partitions))
 
 
-def _standing(worker: Worker) -> str:
+def _standing(worker: SimulatedWorker) -> str:
     if worker.draining:
         return "gives up its partitions"
     if worker.preparing:
@@ -64,7 +64,7 @@ def _standing(worker: Worker) -> str:
     return "asks to be a member"
 
 
-def deliver(world: "World", draws: Draws) -> bool:
+def deliver(world: "SimulatedWorld", draws: Draws) -> bool:
     """The broker writes some of what is under way to one place."""
     found = under_way(world.kafka.sends, draws)
     if found is None:
@@ -76,7 +76,7 @@ def deliver(world: "World", draws: Draws) -> bool:
     return True
 
 
-def customers(world: "World", draws: Draws) -> bool:
+def customers(world: "SimulatedWorld", draws: Draws) -> bool:
     """Somebody sends something."""
     if not world.errands:
         return False
@@ -86,7 +86,7 @@ def customers(world: "World", draws: Draws) -> bool:
     return True
 
 
-def commit(world: "World", draws: Draws) -> bool:
+def commit(world: "SimulatedWorld", draws: Draws) -> bool:
     """Faust's timer commits what is durable."""
     awake = [worker for worker in world.workers if not worker.paused]
     if not awake:
@@ -94,8 +94,8 @@ def commit(world: "World", draws: Draws) -> bool:
     return commit_of(world, draws.pick(awake))
 
 
-def commit_of(world: "World", worker: Worker) -> bool:
-    """Whether something new was committed."""
+def commit_of(world: "SimulatedWorld", worker: SimulatedWorker) -> bool:
+    """Commits. True if something new was committed."""
     before = dict(world.group.committed)
     if not worker.commit() or before == world.group.committed:
         return False
@@ -105,7 +105,7 @@ def commit_of(world: "World", worker: Worker) -> bool:
     return True
 
 
-def wait(world: "World", draws: Draws) -> bool:
+def wait(world: "SimulatedWorld", draws: Draws) -> bool:
     """Time passes: little while somebody gives up partitions, which may not take long, and much while nobody works."""
     awake = [worker for worker in world.workers if not worker.paused]
     seconds = draws.pick((1, 1, 3, 6))
@@ -118,7 +118,7 @@ def wait(world: "World", draws: Draws) -> bool:
     return True
 
 
-def start(world: "World", draws: Draws) -> bool:
+def start(world: "SimulatedWorld", draws: Draws) -> bool:
     """A machine without a worker gets one."""
     idle = world.idle()
     if not idle:

@@ -10,7 +10,7 @@ from tests.simulation import shrink
 from tests.simulation.__main__ import main
 from tests.simulation.choices import Choices, Draws, choices
 from tests.simulation.defects import of_rules
-from tests.simulation.seeds import Report, digest, run, run_seed
+from tests.simulation.seeds import SeedsReport, digest, run, run_seed
 from tests.support.profiles import EXPLORE
 
 #: Seeds in parts, so that a failure is found early; `scripts/simulate --seeds N` runs more.
@@ -25,14 +25,14 @@ MORE = pytest.mark.slow("more seeds")
     "first", [first if first < QUICK else pytest.param(first, marks=MORE) for first in PARTS]
 )
 def test_everything_holds_under_the_faults_that_a_seed_draws(first: int) -> None:
-    report = Report().run(range(first, first + PART))
+    report = SeedsReport().run(range(first, first + PART))
     broken = [f"{each.broken} (again, shrunk: scripts/simulate --seed {each.seed})" for each in report.broken]
     assert not broken, "\n".join(broken)
 
 
 def test_the_faults_bite() -> None:
     """A simulator in which nothing goes wrong proves nothing."""
-    counts = Report().run(range(200)).counts
+    counts = SeedsReport().run(range(200)).counts
     assert counts["without faults"] >= 20
     assert (
         counts["step kill"] and counts["step expired"] and counts["step lose"] and counts["step arrive late"]
@@ -71,7 +71,7 @@ def test_a_number_that_is_used_up_draws_zero() -> None:
     assert [draws.below(10) for _ in range(4)] == [1, 2, 0, 0]
 
 
-def test_without_its_faults_and_errands_a_tape_still_runs() -> None:
+def test_choices_without_faults_and_errands_still_run() -> None:
     world, broken = run(Choices(0, (), ()))
     assert broken is None
     assert not world.fault_mix.faults

@@ -1,4 +1,4 @@
-"""What the simulator finds."""
+"""The error that the simulator raises."""
 
 
 class Violation(AssertionError):

@@ -1,4 +1,4 @@
-"""Safety: every change of the world is checked in the moment that it is made, against the undisturbed fold."""
+"""Safety: every change of the world is checked in the moment that it is made, against the undisturbed decisions."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -12,8 +12,8 @@ from saga_app.core.rows import is_tombstone, version_of
 from saga_app.engine.ports import row_in
 from saga_app.kafka.messages import Message, Outgoing, Place
 from tests.simulation.customers import Customers
-from tests.simulation.ledger import Ledger
-from tests.simulation.oracle import Oracle, Sent, Told, sent
+from tests.simulation.ledger import BalanceLedger
+from tests.simulation.oracle import ExpectedDecision, ExpectedSend, Oracle, sent
 from tests.simulation.sagas import Sagas
 from tests.simulation.services import BALANCES, DECIDERS, TABLE_OF
 from tests.simulation.violation import must
@@ -27,36 +27,36 @@ _TOPIC_OF: Final = {
 _RETENTION: Final = (b'{"type":"RetentionStarted"', b'{"type":"SegmentsClosed"', b'{"type":"SegmentsPurged"')
 
 
-def _is_about_retention(what: Sent) -> bool:
+def _is_about_retention(what: ExpectedSend) -> bool:
     return what.topic == topics.CHECKOUT and (what.value or b"").startswith(_RETENTION)
 
 
-class Watch:
+class SystemWatch:
     """Everything that was written, and what must be true of it."""
 
     def __init__(self, partitions: int, customers: Customers) -> None:
         self.customers = customers
-        self.truths = {
+        self.oracles = {
             (topic, partition): Oracle((topic, partition), partitions)
             for topic in topics.INBOXES
             for partition in range(partitions)
         }
         self.sagas = Sagas()
         self._ledgers = {
-            place: Ledger() for place in self.truths if place[0] in (topics.PAYMENT, topics.INVENTORY)
+            place: BalanceLedger() for place in self.oracles if place[0] in (topics.PAYMENT, topics.INVENTORY)
         }
         #: The highest version of each row that is in its changelog.
         self._written: dict[tuple[str, int, str], int] = {}
         #: Everything that workers wrote besides rows, and how often.
-        self.sent: Counter[Sent] = Counter()
+        self.sent: Counter[ExpectedSend] = Counter()
         #: Which records ask for a record: the inbox, and the offset.
-        self._asked: defaultdict[Sent, list[tuple[Place, int]]] = defaultdict(list)
+        self._asked: defaultdict[ExpectedSend, list[tuple[Place, int]]] = defaultdict(list)
         #: Up to where each inbox is known to be settled.
         self._settled: defaultdict[Place, int] = defaultdict(int)
 
-    def heard(self, place: Place, message: Message) -> Told:
+    def heard(self, place: Place, message: Message) -> ExpectedDecision:
         """A record is in an inbox: what must become of it is known from here on (I1 to I5, I8)."""
-        told = self.truths[place].hear(message)
+        told = self.oracles[place].hear(message)
         for each in told.sends:
             self._asked[each].append((place, told.offset))
         if told.fault is not None:
@@ -71,11 +71,11 @@ class Watch:
         return told
 
     def row(self, record: Outgoing) -> None:
-        """A row is in a changelog: it is one that the undisturbed fold has (I7), balances behind the journal."""
+        """A row is in a changelog: it is one that an undisturbed worker writes (I7), balances behind the journal."""
         table, partition = TABLE_OF[record.topic], record.partition or 0
         key, value = (record.key or b"").decode(), row_in(record.value, record.headers)
         version = version_of(value)
-        oracle = self.truths[_TOPIC_OF[table], partition]
+        oracle = self.oracles[_TOPIC_OF[table], partition]
         must(
             oracle.rows.get((table, key, version)) == value or self._is_dropped(oracle, table, key, value),
             "I7 one truth",
@@ -96,7 +96,7 @@ class Watch:
         """A worker's record is written: a record of an inbox asks for it (I6), and that is durable (I9)."""
         what = sent(record)
         self.sent[what] += 1
-        causes = [(self.truths[place], self.truths[place].told[at]) for place, at in self._asked[what]]
+        causes = [(self.oracles[place], self.oracles[place].told[at]) for place, at in self._asked[what]]
         must(
             bool(causes) or self._is_nudge(what) or _is_about_retention(what),
             "I6 nothing from nowhere",
@@ -110,7 +110,7 @@ class Watch:
 
     def settles(self, place: Place, end: int, who: str) -> None:
         """Whoever starts at this offset leaves out all before it: what they ask for must have been done (I9)."""
-        oracle = self.truths[place]
+        oracle = self.oracles[place]
         for at in range(self._settled[place], end):
             told = oracle.told[at]
             must(
@@ -125,9 +125,7 @@ class Watch:
             )
         self._settled[place] = max(end, self._settled[place])
 
-    def shelved(
-        self, table: str, partition: int, rows: Mapping[bytes, bytes], reached: int, end: int
-    ) -> None:
+    def stored(self, table: str, partition: int, rows: Mapping[bytes, bytes], reached: int, end: int) -> None:
         """A worker's disk has rows: none that the changelog does not have (I7)."""
         must(reached <= end, "I7 one truth", f"{table}[{partition}] reached {reached} of {end}")
         for key, value in rows.items():
@@ -140,7 +138,7 @@ class Watch:
     def _is_dropped(self, oracle: Oracle, table: str, key: str, value: bytes) -> bool:
         """True if a restore may write a tombstone here: the row was evicted when the low watermark got this version."""
         version = version_of(value)
-        keys = (low_watermark_key(place[1]) for place in self.truths)
+        keys = (low_watermark_key(place[1]) for place in self.oracles)
         moved = any((table, each, version) in oracle.rows for each in keys)
         if (
             not is_tombstone(value)
@@ -153,25 +151,25 @@ class Watch:
 
     def _has_low_watermark(self, table: str, partition: int, version: int) -> bool:
         """True if the changelog has the low watermark by which a restore drops rows; `agree` knows which."""
-        partitions = {place[1] for place in self.truths}
+        partitions = {place[1] for place in self.oracles}
         keys = ((table, partition, low_watermark_key(each)) for each in partitions)
         return any(self._written.get(key, -1) >= version for key in keys)
 
     def topic_of(self, table: str) -> str:
-        """The inbox that a table is the fold of."""
+        """The inbox from which a table follows."""
         return _TOPIC_OF[table]
 
     def repeats(self) -> int:
         """Records that changed nothing because they had been applied before."""
         return sum(
-            told.verdict is Verdict.REPEATED for oracle in self.truths.values() for told in oracle.told
+            told.verdict is Verdict.REPEATED for oracle in self.oracles.values() for told in oracle.told
         )
 
-    def letters(self) -> set[Sent]:
+    def letters(self) -> set[ExpectedSend]:
         """The dead letters that the inboxes ask for."""
         return {
             each
-            for oracle in self.truths.values()
+            for oracle in self.oracles.values()
             for told in oracle.told
             if told.fault is not None
             for each in told.sends
@@ -180,33 +178,33 @@ class Watch:
     def faults(self) -> Counter[Fault]:
         """How many records had to be set aside, by reason."""
         return Counter(
-            told.fault for oracle in self.truths.values() for told in oracle.told if told.fault is not None
+            told.fault for oracle in self.oracles.values() for told in oracle.told if told.fault is not None
         )
 
-    def _is_nudge(self, what: Sent) -> bool:
+    def _is_nudge(self, what: ExpectedSend) -> bool:
         if what.topic != topics.CHECKOUT:
             return False
         return any(
             self._written.get((oracle.decider.journal, oracle.partition, order), -1) >= version
-            for oracle in self.truths.values()
+            for oracle in self.oracles.values()
             for order, version in [oracle.nudges.get(what, ("", 0))]
             if order
         )
 
-    def _is_journalled(self, oracle: Oracle, told: Told) -> bool:
+    def _is_journalled(self, oracle: Oracle, told: ExpectedDecision) -> bool:
         place = oracle.decider.journal, oracle.partition, told.key or ""
         return told.key is None or self._written.get(place, -1) >= told.version
 
-    def _is_durable(self, oracle: Oracle, told: Told) -> bool:
+    def _is_durable(self, oracle: Oracle, told: ExpectedDecision) -> bool:
         return self._is_journalled(oracle, told) and all(
             self._written.get((table, oracle.partition, key), -1) >= row.version
             for table, key, row in told.puts
         )
 
-    def _is_answered(self, told: Told) -> bool:
+    def _is_answered(self, told: ExpectedDecision) -> bool:
         return all(map(self.sent.__contains__, told.sends))
 
-    def _is_superseded(self, oracle: Oracle, told: Told) -> bool:
+    def _is_superseded(self, oracle: Oracle, told: ExpectedDecision) -> bool:
         """A crash after the journal of [do, undo]: the replay of both sends what the row has now."""
         later = (
             [] if told.key is None else [oracle.told[at] for at in oracle.about[told.key] if at > told.offset]

@@ -25,8 +25,8 @@ from saga_app.kafka.messages import Batch, Fetch, Offsets, Outgoing, Place
 from saga_app.settings import PROFILES
 from saga_app.wire import BoundedCache, Decoder
 from tests.simulation.choices import Draws
-from tests.simulation.group import Group
-from tests.simulation.job import Job, Step
+from tests.simulation.group import SimulatedGroup
+from tests.simulation.job import Job, StopPoint
 from tests.simulation.kafka import Kafka
 from tests.simulation.machine import Machine, WatchedStore
 from tests.simulation.restoring import restored
@@ -45,16 +45,16 @@ UNDER_WAY: Final = "under way"
 
 
 class Around(Protocol):
-    """What a worker needs of the world."""
+    """The parts of the world that a worker needs."""
 
     kafka: Kafka
-    group: Group
+    group: SimulatedGroup
     now: int
     ages: Ages
     segment_width: int
 
 
-class Worker:
+class SimulatedWorker:
     """A member of the group, until it ends."""
 
     def __init__(self, world: Around, name: str, machine: Machine) -> None:
@@ -97,17 +97,17 @@ class Worker:
 
     @property
     def preparing(self) -> bool:
-        """Whether it restores its partitions."""
+        """True if it restores its partitions."""
         return self.assignment.preparing is not None
 
     @property
     def serves(self) -> bool:
-        """Whether it has partitions and reads."""
+        """True if it has partitions and reads."""
         return self.generation >= 0 and not self.draining and not self.preparing and bool(self._next)
 
     @property
     def settled(self) -> bool:
-        """Whether it is a member with nothing under way."""
+        """True if it is a member with nothing under way."""
         group = self.world.group
         stable = self.name in group.members and not group.rebalancing and self.generation == group.generation
         return stable and not self.draining and not self.preparing and set(self.jobs) == CLOCKS
@@ -134,7 +134,7 @@ class Worker:
             self._silent_too_long |= not self.lease.renew(self.generation, self.world.now / 1000)
 
     def membership(self) -> bool:
-        """What the consumer's thread does next; whether there was something to do."""
+        """The next step of the consumer's thread. True if there was something to do."""
         group = self.world.group
         if self.cut_off or group.loading:
             return False
@@ -235,7 +235,7 @@ class Worker:
 
     @property
     def drains_too_long(self) -> bool:
-        """Whether the engine would end the process because its rounds do not end."""
+        """True if the engine would end the process because its rounds do not end."""
         return self.draining and self.world.now - self._drains_since > LONGEST_DRAIN * 1000
 
     def end(self) -> None:
@@ -302,7 +302,7 @@ class Worker:
         for each in partitions:
             self.clock.load(self.stores[JOURNALS[0], each])
             self.retention_timer.load(each, self.stores[JOURNALS[0], each])
-        await Step()
+        await StopPoint()
         self._begin(partitions, generation)
 
     def _begin(self, partitions: list[int], generation: int) -> None:
@@ -346,7 +346,7 @@ class Worker:
         self.clock.changed(partition, changes)
 
     def _is_replaced(self) -> bool:
-        """Whether the group has given this worker's partitions to a later generation."""
+        """True if the group has given this worker's partitions to a later generation."""
         return self.name not in self.world.group.members or self.world.group.generation > self.generation
 
 

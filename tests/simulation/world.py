@@ -11,13 +11,13 @@ from tests.simulation import ending, faults
 from tests.simulation.choices import Choices, Draws
 from tests.simulation.customers import GOOD, ODD, Customers
 from tests.simulation.fault_mix import fault_mix
-from tests.simulation.group import Group
+from tests.simulation.group import SimulatedGroup
 from tests.simulation.kafka import Kafka, Send
 from tests.simulation.machine import Machine
 from tests.simulation.steps import NORMAL
 from tests.simulation.violation import Violation
-from tests.simulation.watch import Watch
-from tests.simulation.worker import TIMEOUTS, Worker
+from tests.simulation.watch import SystemWatch
+from tests.simulation.worker import TIMEOUTS, SimulatedWorker
 from tests.support.given import BEGINNING
 from tests.support.memory import Stopped
 
@@ -29,7 +29,7 @@ NEVER: Final = Ages(None, None)
 ACTIONS: Final = {**NORMAL, **faults.FAULTS}
 
 
-class World:
+class SimulatedWorld:
     """Everything there is, and what happened in it."""
 
     def __init__(
@@ -43,9 +43,11 @@ class World:
         self.fault_mix = fault_mix(scene, frozenset(faults.FAULTS), only)
         odd = [kind for name, kinds in ODD.items() if name in self.fault_mix.faults for kind in kinds]
         self.customers = Customers(self.partitions, (*GOOD, *odd), "wrong partition" in self.fault_mix.faults)
-        self.watch = Watch(self.partitions, self.customers)
+        self.watch = SystemWatch(self.partitions, self.customers)
         self.kafka = Kafka(self.partitions, self.watch, lambda: self.now)
-        self.group = Group(self.partitions, int(TIMEOUTS.session * 1000), int(TIMEOUTS.rebalance * 1000))
+        self.group = SimulatedGroup(
+            self.partitions, int(TIMEOUTS.session * 1000), int(TIMEOUTS.rebalance * 1000)
+        )
         skewed = "clock skew" in self.fault_mix.faults
         self.machines = [
             Machine(f"m{number}", (scene.below(7_201) - 3_600) * 1_000 * skewed)
@@ -56,14 +58,14 @@ class World:
         self.ages = Ages(scene.pick((0, 2_000, 20_000)), scene.pick((0, 5_000, None))) if evicts else NEVER
         self.segment_width = 1 + scene.below(4)
         self.now = BEGINNING
-        self.workers: list[Worker] = []
+        self.workers: list[SimulatedWorker] = []
         self.errands = list(choices.customers)
         #: How many of the next records get lost.
         self.losing = 0
         self.verdicts: Counter[str] = Counter()
         #: How often each kind of step did something.
         self.bit: Counter[str] = Counter()
-        self._tape = choices
+        self._choices = choices
         self._trace = trace
         self._started = 0
         self._opening = self.customers.opening(scene)
@@ -78,14 +80,14 @@ class World:
             self._storm()
             if self.ages.evict is not None:
                 # Few orders end before the faults stop: so there are faults once more while the others are evicted.
-                self.errands = list(self._tape.customers)
+                self.errands = list(self._choices.customers)
                 self._storm()
         finally:
             for worker in list(self.workers):
                 self.end(worker)
 
     def _storm(self) -> None:
-        for number in self._tape.steps:
+        for number in self._choices.steps:
             self._step(Draws(number))
         ending.calm(self)
 
@@ -116,7 +118,7 @@ class World:
             self.tell("the group gives up on {}", name)
             self.bit["expired"] += 1
 
-    def act(self, worker: Worker, action: Callable[[], bool]) -> bool:
+    def act(self, worker: SimulatedWorker, action: Callable[[], bool]) -> bool:
         """Lets a worker do something, from which it may end."""
         try:
             return action()
@@ -134,11 +136,11 @@ class World:
 
     def start(self, machine: Machine) -> None:
         self._started += 1
-        worker = Worker(self, f"w{self._started}", machine)
+        worker = SimulatedWorker(self, f"w{self._started}", machine)
         self.workers.append(worker)
         self.tell("{} starts on {}", worker.name, machine.name)
 
-    def kill(self, worker: Worker, draws: Draws) -> None:
+    def kill(self, worker: SimulatedWorker, draws: Draws) -> None:
         """Without a word to the group; of what is under way, a beginning is written in each place."""
         self.tell("{} is killed", worker.name)
         for send in [send for send in self.kafka.sends if send.who == worker.name]:
@@ -157,7 +159,7 @@ class World:
             how = "loses"
         self.tell("{} {} {}", send.who, how, record)
 
-    def end(self, worker: Worker) -> None:
+    def end(self, worker: SimulatedWorker) -> None:
         self._count(worker)
         worker.end()
         self.workers.remove(worker)
@@ -167,7 +169,7 @@ class World:
         busy = {worker.machine.name for worker in self.workers}
         return [machine for machine in self.machines if machine.name not in busy]
 
-    def _count(self, worker: Worker) -> None:
+    def _count(self, worker: SimulatedWorker) -> None:
         for each in worker.rounds.values():
             self.verdicts.update(each.verdicts)
 

@@ -22,7 +22,8 @@ _BLOCK: Final = re.compile(
 
 def documents() -> list[str]:
     """Every document, as a path from the root."""
-    found = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")]
+    patterns = ("*.md", "bench/*.md", "docs/**/*.md", "examples/**/*.md", "scripts/*.md")
+    found = [path for pattern in patterns for path in ROOT.glob(pattern)]
     return sorted(str(path.relative_to(ROOT)) for path in found)
 
 

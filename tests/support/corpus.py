@@ -13,7 +13,7 @@ from saga_app import topics, wire
 from saga_app.core.errors import Fault
 
 
-class Bad(NamedTuple):
+class BadBytes(NamedTuple):
     """Bytes that must not be applied."""
 
     name: str
@@ -392,7 +392,7 @@ ODD: Final[list[Any]] = [None, [], {}, 1.5, True, -1]
 
 
 def _is_right(type_: str, field: str, value: object) -> bool:
-    """Whether this odd value is allowed there after all."""
+    """True if this odd value is allowed there."""
     match value:
         case None:
             return field in NULLABLE.get(type_, ())
@@ -438,7 +438,7 @@ def _card_numbers() -> Iterator[tuple[str, bytes]]:
     yield "a card number in a step request", spelled("PaymentRequested", {"order": {**ORDER, "note": CARD}})
 
 
-def _all_kinds() -> Iterator[Bad]:
+def _all_kinds() -> Iterator[BadBytes]:
     parts = (
         (Fault.UNREADABLE, "unreadable", _unreadable()),
         (Fault.TOO_LARGE, "too large", _too_large()),
@@ -449,16 +449,18 @@ def _all_kinds() -> Iterator[Bad]:
     )
     for fault, kind, found in parts:
         for name, value in found:
-            yield Bad(name, value, fault, kind)
+            yield BadBytes(name, value, fault, kind)
 
 
-def _elsewhere(topic: str) -> Iterator[Bad]:
+def _elsewhere(topic: str) -> Iterator[BadBytes]:
     """Good records that belong into another inbox."""
     for type_, fields in GOOD.items():
         if topics.topic_of(wire.decode(spelled(type_, fields))) != topic and type_ not in _ACCEPTED.get(
             topic, ()
         ):
-            yield Bad(f"{type_} in {topic}", spelled(type_, fields), Fault.UNEXPECTED_RECORD, "elsewhere")
+            yield BadBytes(
+                f"{type_} in {topic}", spelled(type_, fields), Fault.UNEXPECTED_RECORD, "elsewhere"
+            )
 
 
 #: Any policy is read in both; each takes note of its own parameter only.

@@ -36,7 +36,7 @@ def empty(file: Path) -> None:
     file.write_bytes(b"")
 
 
-def gone(file: Path) -> None:
+def removed(file: Path) -> None:
     file.unlink()
 
 
@@ -56,11 +56,11 @@ def no_folder(path: Path) -> None:
 HARMS: dict[str, Harm] = {
     f"{pattern}-{harm.__name__}": _of(pattern, harm)
     for pattern in ("*.sst", "MANIFEST-*", "CURRENT")
-    for harm in (cut, flip, empty, gone, folder)
+    for harm in (cut, flip, empty, removed, folder)
 } | {"no-folder": no_folder}
 #: What a database can do without.
 SCRATCHES: dict[str, Harm] = {
     f"{pattern}-{harm.__name__}": _of(pattern, harm)
     for pattern in ("*.log", "OPTIONS-*", "IDENTITY", "rocksdict-config.json")
-    for harm in (cut, flip, empty, gone)
+    for harm in (cut, flip, empty, removed)
 }

@@ -16,7 +16,7 @@ def order(order_id: str = "o1", amount: str = "40.00", **fields: Any) -> Order:
 
 
 def placed(order_id: str = "o1", amount: str = "40.00", **fields: Any) -> records.OrderPlaced:
-    """What people send."""
+    """An order as people send it."""
     return records.OrderPlaced(order_id=order_id, amount=Decimal(amount), **fields)
 
 

@@ -1,4 +1,4 @@
-"""Given, when, then: a fold over rows in memory.
+"""Given, when, then: a decider over rows in memory.
 
     given(PAYMENT, deposit(), pay(order())).when(refund(order())).then(cancelled())
 
@@ -40,7 +40,7 @@ BEGINNING = 1_700_000_000_000
 SECOND = 1_000
 
 
-class Tables:
+class GivenTables:
     """Rows of one partition, as bytes; see `core.decider.Rows`."""
 
     def __init__(self, decider: Decider) -> None:
@@ -94,7 +94,7 @@ class Story:
 
     def __init__(self, decider: Decider) -> None:
         self.decider = decider
-        self.rows = Tables(decider)
+        self.rows = GivenTables(decider)
         self.offset = 0
         self.decision: Decision | None = None
         self.rejection: Rejected | None = None
@@ -114,8 +114,8 @@ class Story:
         self.rows.put(self.decision.puts)
         return self
 
-    def forget(self, *tables: str) -> Self:
-        """A crash kept nothing of these tables, and of all that was sent."""
+    def lose(self, *tables: str) -> Self:
+        """A crash lost all rows of these tables, and all that was sent."""
         self.rows.bytes = {place: row for place, row in self.rows.bytes.items() if place[0] not in tables}
         return self
 

@@ -79,16 +79,16 @@ class Steps:
         self.taken[name] += 1
 
     def stops_at(self, name: str) -> bool:
-        """Whether the worker would not get past this step now."""
+        """True if the worker would stop at this step now."""
         return self.stop is not None and self.stop == (name, self.taken[name] + 1)
 
 
 def is_row(record: Outgoing) -> bool:
-    """Whether it is for a changelog."""
+    """True if it is for a changelog."""
     return record.topic.endswith("-changelog")
 
 
-class Broker:
+class MemoryBroker:
     """Topics as lists; what a list holds at index n is at offset n."""
 
     def __init__(self, partitions: int = 1) -> None:
@@ -97,13 +97,13 @@ class Broker:
         #: All records that are no rows, of all topics, in the sequence in which they were written.
         self.sent: list[Outgoing] = []
         #: Offsets whose records compaction removed.
-        self.gone: defaultdict[Place, set[int]] = defaultdict(set)
+        self.compacted: defaultdict[Place, set[int]] = defaultdict(set)
 
-    def copy(self) -> "Broker":
+    def copy(self) -> "MemoryBroker":
         """The same logs; what is written to them is not written to these."""
-        twin = Broker(self.partitions)
+        twin = MemoryBroker(self.partitions)
         twin.logs.update({place: list(log) for place, log in self.logs.items()})
-        twin.gone.update({place: set(offsets) for place, offsets in self.gone.items()})
+        twin.compacted.update({place: set(offsets) for place, offsets in self.compacted.items()})
         return twin
 
     def compact(self, place: Place, below: int | None = None) -> int:
@@ -111,11 +111,11 @@ class Broker:
 
         How many went.
         """
-        log, gone = self.logs[place], self.gone[place]
-        last = {row.key: offset for offset, row in enumerate(log[:below]) if offset not in gone}
+        log, compacted = self.logs[place], self.compacted[place]
+        last = {row.key: offset for offset, row in enumerate(log[:below]) if offset not in compacted}
         stay = {offset for offset in last.values() if log[offset].value is not None}
-        removed = set(range(len(log[:below]))) - stay - gone
-        gone |= removed
+        removed = set(range(len(log[:below]))) - stay - compacted
+        compacted |= removed
         return len(removed)
 
     def place(self, record: Outgoing) -> Place:
@@ -148,7 +148,9 @@ class Broker:
 class MemoryLog:
     """The log port. An append is two steps: before its records are written, and before that is known."""
 
-    def __init__(self, name: str, broker: Broker, steps: Steps, keep: Mapping[str, int] | int = 0) -> None:
+    def __init__(
+        self, name: str, broker: MemoryBroker, steps: Steps, keep: Mapping[str, int] | int = 0
+    ) -> None:
         self.name = name
         self.broker = broker
         self.steps = steps
@@ -179,7 +181,7 @@ class MemoryLog:
 
 @dataclass
 class Disk:
-    """What one store has on disk: each state that it was in, the last one at the end."""
+    """The disk of one store: each state that it was in, the latest at the end."""
 
     states: list[tuple[dict[bytes, bytes], int, int | None]] = field(default_factory=lambda: [({}, 0, None)])
 
@@ -246,7 +248,7 @@ class MemoryInbox:
 class MemoryChangelog:
     """A changelog partition, to be restored from; chunks are small, so that their seams are tested too."""
 
-    def __init__(self, broker: Broker, topic: str, partition: int, chunk: int = 2) -> None:
+    def __init__(self, broker: MemoryBroker, topic: str, partition: int, chunk: int = 2) -> None:
         self.broker = broker
         self.topic = topic
         self.partition = partition
@@ -260,14 +262,14 @@ class MemoryChangelog:
         return len(self.rows)
 
     def read(self, start: int, end: int) -> Iterator[Sequence[Logged]]:
-        rows, gone = self.rows, self.broker.gone.get((self.topic, self.partition), ())
-        held = [offset for offset in range(start, end) if offset not in gone]
+        rows, compacted = self.rows, self.broker.compacted.get((self.topic, self.partition), ())
+        held = [offset for offset in range(start, end) if offset not in compacted]
         for first in range(0, len(held), self.chunk):
             found = [(offset, rows[offset]) for offset in held[first : first + self.chunk]]
             yield [Logged(offset, row.key or b"", row_in(row.value, row.headers)) for offset, row in found]
 
 
-class Tables(NamedTuple):
+class MemoryTables(NamedTuple):
     """The rows of a worker, as bytes."""
 
     journal: dict[bytes, bytes]
@@ -290,17 +292,17 @@ def batch(
 
 
 async def run(rounds: Round, batches: Sequence[Batch]) -> None:
-    """What an agent does with what its inbox gives it."""
+    """Decides and forwards batches, as an agent does."""
     for decided in rounds.decide(batches):
         await rounds.forward(decided)
 
 
-class Worker:
+class MemoryWorker:
     """One agent's worker over one partition of its inbox: it restores, and then decides in rounds."""
 
     def __init__(
         self,
-        broker: Broker,
+        broker: MemoryBroker,
         topic: str,
         decider: Decider,
         disks: Mapping[str, Disk] | None = None,
@@ -393,10 +395,10 @@ class Worker:
             waiting = waiting[size:]
 
     @property
-    def rows(self) -> Tables:
-        """What the worker knows now."""
+    def rows(self) -> MemoryTables:
+        """The rows that the worker has now."""
         balances = self.decider.balances
-        return Tables(
+        return MemoryTables(
             dict(self.stores[self.decider.journal].rows),
             {} if balances is None else dict(self.stores[balances].rows),
         )

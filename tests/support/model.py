@@ -12,7 +12,7 @@ Offset = int
 
 
 class Entry(NamedTuple):
-    """What stands in the journal about one order."""
+    """The journal's entry for one order."""
 
     state: str
     version: Offset
@@ -28,7 +28,7 @@ class Expected(NamedTuple):
 
 
 def decider(records: Iterable[tuple[Offset, Record]]) -> Expected:
-    """What payment, or inventory, must remember after these records."""
+    """The entries and balances that payment, or inventory, must have after these records."""
     entries: dict[str, Entry] = {}
     balances: dict[str, tuple[Offset, Decimal]] = {}
     content: dict[str, object] = {}
@@ -66,7 +66,7 @@ def decider(records: Iterable[tuple[Offset, Record]]) -> Expected:
 
 
 def written(journal: Mapping[bytes, bytes]) -> dict[str, Entry]:
-    """What a journal says about orders."""
+    """The entries of a journal, by order id."""
     rows = {key.decode(): json.loads(row) for key, row in journal.items() if b":" not in key}
     return {
         key: Entry(row["state"], row["version"], row.get("done_at"), row.get("undone_at"))
@@ -75,7 +75,7 @@ def written(journal: Mapping[bytes, bytes]) -> dict[str, Entry]:
 
 
 def amounts(balances: Mapping[bytes, bytes]) -> dict[str, tuple[Offset, Decimal]]:
-    """What is there, by key: money or units, and since when."""
+    """The balances by key: the version, and the money or units."""
     rows = {key.decode(): json.loads(row) for key, row in balances.items()}
     return {
         key: (row["version"], Decimal(row.get("balance", row.get("available")))) for key, row in rows.items()

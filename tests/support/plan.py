@@ -1,4 +1,4 @@
-"""What may befall a worker, as data, and what must be true afterwards.
+"""Crashes of a worker as data, and the properties that must hold afterwards.
 
 A plan is an inbox and a number of crashes. It is run twice: by one worker that nothing disturbs, record by record, and
 by workers that are stopped at any step, with any prefix of what they wrote kept, their disks kept, lost or behind, and
@@ -35,7 +35,7 @@ from tests.support.examples import (
     ship,
 )
 from tests.support.given import CHECKOUT, INVENTORY, PAYMENT, SHIPPING
-from tests.support.memory import STEPS, Broker, Disk, Steps, Stop, Stopped, Worker, message
+from tests.support.memory import STEPS, Disk, MemoryBroker, MemoryWorker, Steps, Stop, Stopped, message
 
 Sent = Record | bytes
 
@@ -142,8 +142,8 @@ class Crash:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """An inbox, and what befalls those who read it."""
+class CrashPlan:
+    """An inbox, and the crashes of the workers that read it."""
 
     topic: str
     records: tuple[Sent, ...]
@@ -171,11 +171,11 @@ CRASHES = st.builds(
 )
 
 
-def plans(*names: str, most_records: int = 8) -> st.SearchStrategy[Plan]:
+def plans(*names: str, most_records: int = 8) -> st.SearchStrategy[CrashPlan]:
     """Plans for these inboxes."""
     return st.sampled_from(names).flatmap(
         lambda topic: st.builds(
-            Plan,
+            CrashPlan,
             st.just(topic),
             _inboxes(ALPHABET[topic], most_records),
             st.lists(CRASHES, min_size=1, max_size=3).map(tuple),
@@ -197,16 +197,16 @@ _TAKE, _PUT_BACK, _DELIVERY, _TAKE_OTHER = ALPHABET[topics.INVENTORY][:4]
 AFTER_JOURNAL: Final = Stop("journalled", 2)
 TRACES: Final = (
     # One batch, and a crash after its journal: moves must not be made once more by the repeat.
-    Plan(topics.PAYMENT, (_DEPOSIT, _DO, _DO, _UNDO), (Crash((1,), AFTER_JOURNAL),)),
-    Plan(topics.INVENTORY, (_DELIVERY, _TAKE, _TAKE, _PUT_BACK), (Crash((1,), AFTER_JOURNAL),)),
+    CrashPlan(topics.PAYMENT, (_DEPOSIT, _DO, _DO, _UNDO), (Crash((1,), AFTER_JOURNAL),)),
+    CrashPlan(topics.INVENTORY, (_DELIVERY, _TAKE, _TAKE, _PUT_BACK), (Crash((1,), AFTER_JOURNAL),)),
     # The row of a do arrives behind the row of its undo.
-    Plan(
+    CrashPlan(
         topics.PAYMENT,
         (_DEPOSIT, _DO, _UNDO),
         (Crash((1, 1), Stop("journal: send", 2), late=1), Crash((1,), None, disk_behind=None)),
     ),
     # The same, and its new owner is stopped in the middle of the repair.
-    Plan(
+    CrashPlan(
         topics.PAYMENT,
         (_DEPOSIT, _DO, _UNDO),
         (
@@ -217,7 +217,7 @@ TRACES: Final = (
         ),
     ),
     # A balance row arrives behind a younger one.
-    Plan(
+    CrashPlan(
         topics.PAYMENT,
         (_DEPOSIT, _DO, _DO_OTHER, _UNDO),
         (Crash((1, 1), Stop("publisher: send", 2), late=1), Crash((1, 1, 1), None, disk_behind=None)),
@@ -225,21 +225,21 @@ TRACES: Final = (
 )
 
 
-class Outcome:
-    """What is there at the end."""
+class PlanOutcome:
+    """The broker, tables and disks at the end."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: MemoryWorker) -> None:
         self.broker = worker.broker
         self.tables = worker.rows
         self.disks = worker.disks
 
 
-class Undisturbed(Outcome):
+class Undisturbed(PlanOutcome):
     """The records one after the other, each durable before the next; knows what each of them sent and changed."""
 
-    def __init__(self, plan: Plan) -> None:
-        broker = Broker()
-        worker = Worker(broker, plan.topic, plan.decider)
+    def __init__(self, plan: CrashPlan) -> None:
+        broker = MemoryBroker()
+        worker = MemoryWorker(broker, plan.topic, plan.decider)
         worker.start()
         self.sends: list[list[Outgoing]] = []
         self.changes: list[set[bytes]] = []
@@ -252,14 +252,14 @@ class Undisturbed(Outcome):
         super().__init__(worker)
 
 
-def disturbed(plan: Plan) -> Outcome:
-    """What the workers of the plan leave behind, and after them one that nothing disturbs."""
-    broker = Broker()
+def disturbed(plan: CrashPlan) -> PlanOutcome:
+    """Runs the workers of the plan, and after them one that nothing disturbs."""
+    broker = MemoryBroker()
     disks: dict[str, Disk] | None = None
     committed = 0
     on_the_way: list[tuple[int, list[Outgoing]]] = []
     for number, crash in enumerate([*plan.crashes, None]):
-        worker = Worker(
+        worker = MemoryWorker(
             broker,
             plan.topic,
             plan.decider,
@@ -280,11 +280,11 @@ def disturbed(plan: Plan) -> Outcome:
         history = worker.inbox.history
         committed = history[max(0, len(history) - 1 - crash.uncommitted)][0]
     _arrive(broker, on_the_way, len(plan.crashes) + 9)
-    return Outcome(worker)
+    return PlanOutcome(worker)
 
 
-def _arrive(broker: Broker, on_the_way: list[tuple[int, list[Outgoing]]], now: int) -> None:
-    """What a cut network held back is delivered."""
+def _arrive(broker: MemoryBroker, on_the_way: list[tuple[int, list[Outgoing]]], now: int) -> None:
+    """Delivers the records that a cut network held back."""
     for when, records in list(on_the_way):
         if when <= now:
             on_the_way.remove((when, records))
@@ -309,7 +309,7 @@ def _found(disks: dict[str, Disk], behind: int | None) -> dict[str, Disk] | None
     return disks
 
 
-def check(plan: Plan) -> None:
+def check(plan: CrashPlan) -> None:
     """Everything that must be true of a plan."""
     calm, stormy = Undisturbed(plan), disturbed(plan)
     agrees_with_the_model(plan, calm)
@@ -319,7 +319,7 @@ def check(plan: Plan) -> None:
     restores_to_the_same(plan, stormy)
 
 
-def agrees_with_the_model(plan: Plan, calm: Undisturbed) -> None:
+def agrees_with_the_model(plan: CrashPlan, calm: Undisturbed) -> None:
     """An undisturbed worker does what `model` says, which writes the machines down a second time."""
     if plan.topic not in (topics.PAYMENT, topics.INVENTORY):
         return
@@ -336,12 +336,12 @@ def agrees_with_the_model(plan: Plan, calm: Undisturbed) -> None:
     assert answers == [1] * len(answers), "a step request without exactly one answer"
 
 
-def only_repeats(calm: Undisturbed, stormy: Outcome) -> None:
-    """Nothing was sent that an undisturbed worker would not have sent."""
+def only_repeats(calm: Undisturbed, stormy: PlanOutcome) -> None:
+    """Every record that was sent is one that an undisturbed worker sends."""
     assert {repr(record) for record in stormy.broker.sent} <= {repr(record) for record in calm.broker.sent}
 
 
-def every_answer_was_given(calm: Undisturbed, stormy: Outcome) -> None:
+def every_answer_was_given(calm: Undisturbed, stormy: PlanOutcome) -> None:
     """Every record got its answer, unless a later record changed the same row: then that one's answer was given."""
     sent = {repr(record) for record in stormy.broker.sent}
     for offset, sends in enumerate(calm.sends):
@@ -352,11 +352,11 @@ def every_answer_was_given(calm: Undisturbed, stormy: Outcome) -> None:
                 assert any(b'"order_id":"%s"' % key in of for key in later), f"no answer to offset {offset}"
 
 
-def restores_to_the_same(plan: Plan, stormy: Outcome) -> None:
+def restores_to_the_same(plan: CrashPlan, stormy: PlanOutcome) -> None:
     """The changelogs hold the same rows: as they are, and after their owner repaired and the broker compacted them."""
 
-    def heir(broker: Broker, disks: dict[str, Disk] | None = None) -> Worker:
-        worker = Worker(broker, plan.topic, plan.decider, disks, committed=len(plan.records))
+    def heir(broker: MemoryBroker, disks: dict[str, Disk] | None = None) -> MemoryWorker:
+        worker = MemoryWorker(broker, plan.topic, plan.decider, disks, committed=len(plan.records))
         worker.start()
         assert worker.rows == stormy.tables, "the changelogs hold other rows than the worker"
         return worker

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from saga_app import wire
 from saga_app.core.errors import Fault, Rejected
 from saga_app.redaction import has_card_number
-from tests.support.corpus import CARD, CORPUS, GOOD, Bad, order_with, spelled
+from tests.support.corpus import CARD, CORPUS, GOOD, BadBytes, order_with, spelled
 
 
 def rejected(value: bytes | None) -> Rejected:
@@ -21,7 +21,7 @@ def rejected(value: bytes | None) -> Rejected:
 
 
 @pytest.mark.parametrize("bad", CORPUS, ids=lambda bad: bad.name[:60].encode("ascii", "replace").decode())
-def test_bad_input_is_refused_for_its_reason(bad: Bad) -> None:
+def test_bad_input_is_refused_for_its_reason(bad: BadBytes) -> None:
     rejection = rejected(bad.value)
     assert rejection.fault is bad.fault, rejection
     assert rejection.detail

@@ -1,4 +1,4 @@
-"""What Faust and aiokafka are told of TLS and SASL, and kept from telling."""
+"""The TLS and SASL settings for Faust and aiokafka, and a filter that keeps credentials out of the log."""
 
 import logging
 
@@ -23,6 +23,6 @@ def credentials(security: Security) -> Credentials | None:
 
 
 def tells_no_credentials(record: logging.LogRecord) -> bool:
-    """Whether a line of the log may be written: not one that shows how we log in."""
+    """True if the line may be logged: it shows no credentials."""
     shown = record.args if isinstance(record.args, tuple) else ()
     return not any(type(each).__name__.startswith("SaslAuthenticateRequest") for each in shown)

@@ -1,6 +1,6 @@
-"""What can be wrong with a worker's disk, told apart by what helps: a rebuild, a person, or ending another worker.
+"""Errors of a worker's disk, by their remedy: a rebuild, a person, or the end of another worker.
 
-RocksDB names its errors only in words. Nothing of what it holds is irreplaceable: every row is in a changelog.
+RocksDB names its errors only in words. A database can always be rebuilt: every row is in a changelog.
 """
 
 import shutil
@@ -39,7 +39,7 @@ class DiskFailed(Exception):
 
 
 def named(path: Path, error: Exception) -> Exception:
-    """What an error of a database at this path means, while it is open."""
+    """The error of this project for an error of the open database at this path."""
     words = str(error)
     if any(each in words for each in _DAMAGED):
         return StoreDamaged(path, error)
@@ -51,7 +51,7 @@ def named(path: Path, error: Exception) -> Exception:
 
 
 def does_not_open(error: Exception) -> bool:
-    """Whether the files stand in the way, so that a database made anew in another folder would open."""
+    """True if the files are the reason: a new database in another folder would open."""
     return any(each in str(error) for each in _DOES_NOT_OPEN)
 
 

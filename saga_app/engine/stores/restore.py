@@ -38,7 +38,7 @@ class Stale(NamedTuple):
 
 
 class Restored(NamedTuple):
-    """What a restore did: rows read, and rows that must be written again."""
+    """The result of a restore: rows read, and rows that must be written again."""
 
     rows: int
     repairs: dict[bytes, bytes]

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Final
 
-from tests.chaos.fault import Fault
+from tests.chaos.fault import ChaosFault
 from tests.chaos.faults import broker, disk, kill, network, stop, zombie
 
-ALL: Final[Sequence[Fault]] = (*kill.ALL, *zombie.ALL, *stop.ALL, *broker.ALL, *disk.ALL, *network.ALL)
+ALL: Final[Sequence[ChaosFault]] = (*kill.ALL, *zombie.ALL, *stop.ALL, *broker.ALL, *disk.ALL, *network.ALL)
 
 
-def chosen(names: Sequence[str]) -> list[Fault]:
+def chosen(names: Sequence[str]) -> list[ChaosFault]:
     """The faults of these names, or whose names begin with one and a dot; `ValueError` for an unknown name."""
     found = []
     for name in names:

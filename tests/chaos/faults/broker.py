@@ -5,7 +5,7 @@ import socket
 from functools import partial
 from typing import Final
 
-from tests.chaos.fault import Fault, Whom
+from tests.chaos.fault import ChaosFault, Whom
 from tests.chaos.steps import Steps, passing, until
 from tests.chaos.system import System
 
@@ -18,7 +18,7 @@ LONG: Final = (5.0, 11.0)
 
 
 def _accepts(system: System) -> bool:
-    """Whether the broker takes connections: that costs no client."""
+    """True if the broker takes connections. This needs no Kafka client."""
     host, port = system.broker.address.split(":")
     try:
         socket.create_connection((host, int(port)), timeout=1).close()
@@ -62,16 +62,16 @@ def pause(
 
 
 ALL: Final = (
-    Fault("broker.kill", 1, Whom.BROKER, kill, "kill -9 of the broker, started again"),
-    Fault("broker.restart", 1, Whom.BROKER, restart, "the broker stopped in order, started again"),
-    Fault(
+    ChaosFault("broker.kill", 1, Whom.BROKER, kill, "kill -9 of the broker, started again"),
+    ChaosFault("broker.restart", 1, Whom.BROKER, restart, "the broker stopped in order, started again"),
+    ChaosFault(
         "broker.short",
         1,
         Whom.BROKER,
         partial(pause, "broker.short", SHORT),
         "the broker frozen for 1 to 3 s",
     ),
-    Fault(
+    ChaosFault(
         "broker.long", 1, Whom.BROKER, partial(pause, "broker.long", LONG), "the broker frozen for 5 to 11 s"
     ),
 )

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from tests.chaos.fault import Fault, Whom
+from tests.chaos.fault import ChaosFault, Whom
 from tests.chaos.steps import Steps
 from tests.chaos.system import System
 
@@ -67,17 +67,17 @@ def _files(database: Path, pattern: str) -> list[Path]:
 
 
 ALL: Final = (
-    Fault(
+    ChaosFault(
         "disk.flip",
         1,
         Whom.ONE,
         partial(damaged, "disk.flip", flip),
         "kill -9, bytes of its databases flipped",
     ),
-    Fault(
+    ChaosFault(
         "disk.cut", 1, Whom.ONE, partial(damaged, "disk.cut", cut), "kill -9, its write-ahead logs cut off"
     ),
-    Fault(
+    ChaosFault(
         "disk.current",
         1,
         Whom.ONE,

@@ -5,7 +5,7 @@ from typing import Final
 
 from saga_app import topics
 from saga_app.engine.round import Point
-from tests.chaos.fault import Fault, Whom
+from tests.chaos.fault import ChaosFault, Whom
 from tests.chaos.steps import Steps, passing, until_or
 from tests.chaos.system import System
 
@@ -71,9 +71,9 @@ def point(system: System, victim: str, chance: random.Random) -> Steps:
 
 
 ALL: Final = (
-    Fault("kill.kept", 6, Whom.ONE, kept, "kill -9, started again at once"),
-    Fault("kill.lost", 2, Whom.ONE, lost, "kill -9, started again without its disk"),
-    Fault("kill.late", 2, Whom.ONE, late, "kill -9, others take over, started again later"),
-    Fault("kill.all", 8, Whom.ALL, everybody, "kill -9 of all workers at once"),
-    Fault("kill.point", 5, Whom.ONE, point, "kill -9, and again at a named point of a round"),
+    ChaosFault("kill.kept", 6, Whom.ONE, kept, "kill -9, started again at once"),
+    ChaosFault("kill.lost", 2, Whom.ONE, lost, "kill -9, started again without its disk"),
+    ChaosFault("kill.late", 2, Whom.ONE, late, "kill -9, others take over, started again later"),
+    ChaosFault("kill.all", 8, Whom.ALL, everybody, "kill -9 of all workers at once"),
+    ChaosFault("kill.point", 5, Whom.ONE, point, "kill -9, and again at a named point of a round"),
 )

@@ -4,7 +4,7 @@ import random
 import time
 from typing import Final
 
-from tests.chaos.fault import Fault, Whom
+from tests.chaos.fault import ChaosFault, Whom
 from tests.chaos.steps import Steps, passing, until
 from tests.chaos.system import READY, System
 
@@ -22,7 +22,7 @@ def delay(system: System, victim: str, chance: random.Random) -> Steps:
 
 
 def short(system: System, victim: str, chance: random.Random) -> Steps:
-    """Nothing passes for a moment, and what was sent arrives afterwards."""
+    """The line is cut for a moment; records sent meanwhile arrive afterwards."""
     away = chance.uniform(*SHORT)
     system.injection("network.short", system.member(victim), f"for {away:.1f} s")
     system.proxy.cut()
@@ -31,7 +31,7 @@ def short(system: System, victim: str, chance: random.Random) -> Steps:
 
 
 def long(system: System, victim: str, chance: random.Random) -> Steps:
-    """Nothing passes until others have taken over; then what was sent arrives, as from a zombie."""
+    """The line is cut until others have taken over; then the records sent meanwhile arrive, as from a zombie."""
     member = system.member(victim)
     injection = system.injection("network.long", member)
     generation = system.supervisor.generation
@@ -57,8 +57,8 @@ def tear(system: System, victim: str, chance: random.Random) -> Steps:
 
 
 ALL: Final = (
-    Fault("network.delay", 1, Whom.PROXIED, delay, "a slow line between one worker and the broker"),
-    Fault("network.short", 1, Whom.PROXIED, short, "the line cut for 1 to 3 s"),
-    Fault("network.long", 1, Whom.PROXIED, long, "the line cut until others have taken over"),
-    Fault("network.reset", 1, Whom.PROXIED, tear, "all connections of one worker reset"),
+    ChaosFault("network.delay", 1, Whom.PROXIED, delay, "a slow line between one worker and the broker"),
+    ChaosFault("network.short", 1, Whom.PROXIED, short, "the line cut for 1 to 3 s"),
+    ChaosFault("network.long", 1, Whom.PROXIED, long, "the line cut until others have taken over"),
+    ChaosFault("network.reset", 1, Whom.PROXIED, tear, "all connections of one worker reset"),
 )

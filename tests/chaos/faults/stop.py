@@ -5,7 +5,7 @@ import signal
 from functools import partial
 from typing import Final
 
-from tests.chaos.fault import Fault, Whom
+from tests.chaos.fault import ChaosFault, Whom
 from tests.chaos.steps import Steps, passing
 from tests.chaos.system import System
 
@@ -43,8 +43,10 @@ def storm(system: System, victim: str, chance: random.Random) -> Steps:
 
 
 ALL: Final = (
-    Fault("stop.term", 1, Whom.ONE, partial(stop, signal.SIGTERM, "stop.term"), "SIGTERM, started again"),
-    Fault("stop.int", 1, Whom.ONE, partial(stop, signal.SIGINT, "stop.int"), "SIGINT, started again"),
-    Fault("rolling", 1, Whom.ALL, rolling, "every worker stopped and started, one after the other"),
-    Fault("storm", 1, Whom.GUEST, storm, "one more worker comes and goes every few seconds"),
+    ChaosFault(
+        "stop.term", 1, Whom.ONE, partial(stop, signal.SIGTERM, "stop.term"), "SIGTERM, started again"
+    ),
+    ChaosFault("stop.int", 1, Whom.ONE, partial(stop, signal.SIGINT, "stop.int"), "SIGINT, started again"),
+    ChaosFault("rolling", 1, Whom.ALL, rolling, "every worker stopped and started, one after the other"),
+    ChaosFault("storm", 1, Whom.GUEST, storm, "one more worker comes and goes every few seconds"),
 )

@@ -4,7 +4,7 @@ import random
 import time
 from typing import Final
 
-from tests.chaos.fault import Fault, Whom
+from tests.chaos.fault import ChaosFault, Whom
 from tests.chaos.steps import Steps, passing, until
 from tests.chaos.system import READY, System
 
@@ -34,4 +34,4 @@ def zombie(system: System, victim: str, chance: random.Random) -> Steps:
     injection.what += ", ended by itself" if member.starts > starts else ", joined again"
 
 
-ALL: Final = (Fault("zombie", 6, Whom.ONE, zombie, "SIGSTOP for longer than the session, then SIGCONT"),)
+ALL: Final = (ChaosFault("zombie", 6, Whom.ONE, zombie, "SIGSTOP for longer than the session, then SIGCONT"),)

@@ -1,4 +1,4 @@
-"""What these tests are made of: our application and stock Faust's without a broker, records, topics, processes.
+"""Parts of these tests: our application and stock Faust's without a broker, records, topics, processes.
 
 Every rule comes as a pair: it holds with our class, and the same scenario on stock Faust 0.15.3 shows the fault. A
 test called `test_stock_faust_...` that fails is good news: upstream has repaired it, and an override may go.

@@ -1,4 +1,4 @@
-"""What is committed. Answers faust#606, faust#707, rh#604, faust#502, faust#316, faust#611 and faust#596."""
+"""Committed offsets. Answers faust#606, faust#707, rh#604, faust#502, faust#316, faust#611 and faust#596."""
 
 import asyncio
 from pathlib import Path
@@ -61,7 +61,7 @@ async def test_acknowledged_events_commit_nothing_by_themselves(tmp_path: Path) 
 
 
 @in_a_loop
-async def test_exactly_what_is_durable_is_committed(tmp_path: Path) -> None:
+async def test_exactly_the_durable_offsets_are_committed(tmp_path: Path) -> None:
     consumer, commits = opened(tmp_path, 100)
     consumer.app.engine.buffers[PLACE.topic].done(0, 100, 150, GENERATION)
     assert await consumer.commit() is True
@@ -118,7 +118,7 @@ async def test_partitions_are_given_up_after_all_that_is_durable_was_committed(t
 
 
 @in_a_loop
-async def test_stock_faust_forgets_what_is_done_when_partitions_are_given_up(tmp_path: Path) -> None:
+async def test_stock_faust_drops_acknowledged_offsets_when_partitions_are_given_up(tmp_path: Path) -> None:
     consumer, commits = stock_committed(tmp_path, 5)
     for offset in (5, 6, 7):
         consumer.ack(message(PLACE, offset))
@@ -175,7 +175,7 @@ async def test_stock_faust_waits_without_limit_for_a_handler_when_partitions_are
 
 
 @in_a_loop
-async def test_what_waits_undecided_when_partitions_are_given_up_is_dropped(tmp_path: Path) -> None:
+async def test_undecided_records_are_dropped_when_partitions_are_given_up(tmp_path: Path) -> None:
     consumer, commits = opened(tmp_path, 5)
     buffer = consumer.app.engine.buffers[PLACE.topic]
     buffer.deliver(Batch(0, 5, 9, GENERATION, []))

@@ -78,7 +78,7 @@ async def fetched(app: SagaApp, *batches: Batch) -> None:
     await asyncio.to_thread(app.engine._fetched, {PLACE.topic: batches})
 
 
-class Seen(list[Fetch]):
+class RecordingAgent(list[Fetch]):
     """An agent that keeps what its stream gives it."""
 
     async def listen(self, inbox: Batches, rounds: object) -> None:
@@ -112,7 +112,7 @@ def stock_fetching(folder: Path, fetched: dict[TP, list[Any]]) -> tuple[Any, lis
 
 @in_a_loop
 async def test_all_that_a_fetch_brought_comes_to_the_agent_at_once(tmp_path: Path) -> None:
-    seen = Seen()
+    seen = RecordingAgent()
     async with listening(tmp_path, seen.listen) as app:
         fetch = [batch(0, 500), batch(7, 9)._replace(partition=1)]
         await fetched(app, *fetch)
@@ -124,7 +124,7 @@ async def test_all_that_a_fetch_brought_comes_to_the_agent_at_once(tmp_path: Pat
 
 @in_a_loop
 async def test_an_agent_that_faust_stops_in_a_round_gives_up_its_batches(tmp_path: Path) -> None:
-    class Stuck(Seen):
+    class Stuck(RecordingAgent):
         async def listen(self, inbox: Batches, rounds: object) -> None:
             async for each in inbox:
                 self.append(each)
@@ -165,7 +165,7 @@ async def test_stock_faust_spends_an_event_on_each_record(tmp_path: Path) -> Non
 
 @in_a_loop
 async def test_a_batch_that_was_fetched_before_a_rebalance_is_not_delivered(tmp_path: Path) -> None:
-    seen = Seen()
+    seen = RecordingAgent()
     async with listening(tmp_path, seen.listen) as app:
         await fetched(app, batch(0, 5, GENERATION - 1))
         await fetched(app, batch(3, 7))

@@ -64,7 +64,7 @@ async def test_a_frozen_broker_is_left_after_the_time_for_an_answer(tmp_path: Pa
         (SyncGroupRequest("saga", 1, "m", None, []), LOCAL.rebalance + 10),
     ],
 )
-def test_only_what_is_answered_after_a_rebalance_is_waited_for_as_long(
+def test_only_requests_answered_after_a_rebalance_are_waited_for_as_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request_: Any, longest: float
 ) -> None:
     waited: list[float] = []

@@ -14,7 +14,7 @@ from saga_app.settings import Settings, SettingsError
 
 
 def lines(log: str, *records: tuple[int, str, Any]) -> list[str]:
-    """What a worker with `SAGA_LOG=log` writes when a logger below the root logs the records."""
+    """The lines of a worker with `SAGA_LOG=log` when a logger below the root logs the records."""
     written = io.StringIO()
     root = logging.Logger("root")
     root.addHandler(logging.StreamHandler(written))

@@ -20,7 +20,7 @@ TOPIC = "orders"
 
 
 class Joined(NamedTuple):
-    """What the broker answers to the member that it makes the leader."""
+    """The broker's answer to the member that becomes the leader."""
 
     group_protocol: str
     members: list[tuple[str, bytes]]
@@ -30,7 +30,7 @@ class Joined(NamedTuple):
 JOINED = Joined("roundrobin", [("me", ConsumerProtocolMemberMetadata(0, [TOPIC], b"").encode())])
 
 
-class Group:
+class GroupOfOne:
     """A coordinator that subscribed while the broker was away, and a broker that answers after some questions."""
 
     def __init__(self, coordinator: Any, client: Any, answers_after: int) -> None:
@@ -57,7 +57,7 @@ class Group:
 
 
 @asynccontextmanager
-async def group(answers_after: int = 1) -> AsyncIterator[Group]:
+async def group(answers_after: int = 1) -> AsyncIterator[GroupOfOne]:
     client = AIOKafkaClient(bootstrap_servers=NO_BROKER)
     subscription = SubscriptionState()
     coordinator = GroupCoordinator(client, subscription, assignors=(RoundRobinPartitionAssignor,))
@@ -65,7 +65,7 @@ async def group(answers_after: int = 1) -> AsyncIterator[Group]:
     coordinator._coordination_task.cancel()
     subscription.subscribe({TOPIC})
     try:
-        yield Group(coordinator, client, answers_after)
+        yield GroupOfOne(coordinator, client, answers_after)
     finally:
         await client.close()
 

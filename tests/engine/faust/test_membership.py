@@ -127,7 +127,7 @@ async def test_the_lease_counts_from_before_the_request(
 
 
 @in_a_loop
-async def test_who_was_silent_for_longer_than_the_session_joins_the_group_anew(
+async def test_a_member_silent_for_longer_than_the_session_joins_the_group_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The answer says yes, but a coordinator that still loads its groups says so to everybody."""
@@ -163,7 +163,7 @@ async def test_stock_aiokafka_calls_a_heartbeat_good_that_said_the_group_rebalan
 
 @in_a_loop
 async def test_stock_faust_sends_without_asking_whether_it_is_still_a_member(tmp_path: Path) -> None:
-    """Nothing between `send` and the broker looks at the group: a worker that was replaced publishes on."""
+    """No code between `send` and the broker looks at the group: a worker that was replaced publishes on."""
     producer = stock_app(tmp_path).producer
     sent: list[str] = []
 

@@ -12,8 +12,8 @@ from tests.engine.faust.parts import our_app
 UNABLE = "Unable connect to node with id %s: %s"
 
 
-class Logged:
-    """What passes the filter, on a clock of its own."""
+class FilteredLog:
+    """The lines that pass the filter, on a clock of its own."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -27,7 +27,7 @@ class Logged:
 
 
 def test_of_many_lines_of_a_kind_the_first_is_logged_and_the_next_tells_how_many_were_left_out() -> None:
-    logged = Logged()
+    logged = FilteredLog()
     for node in (1, 2, 1):
         logged.log(UNABLE, node, "refused")
     assert logged.lines == ["Unable connect to node with id 1: refused"]
@@ -40,15 +40,15 @@ def test_of_many_lines_of_a_kind_the_first_is_logged_and_the_next_tells_how_many
 
 
 def test_lines_of_other_kinds_are_logged() -> None:
-    logged = Logged()
+    logged = FilteredLog()
     logged.log(UNABLE, 1, "refused")
     logged.log("Heartbeat failed: %s", "100% lost")
     logged.log(UNABLE, 1, "refused", level=logging.WARNING)
     assert len(logged.lines) == 3
 
 
-def test_what_is_no_warning_is_left_out_only_where_it_says_the_same() -> None:
-    logged = Logged()
+def test_a_line_below_a_warning_is_left_out_only_where_it_says_the_same() -> None:
+    logged = FilteredLog()
     for generation in (1, 2, 2):
         logged.log("Joined group (generation %s)", generation, level=logging.INFO)
     assert logged.lines == ["Joined group (generation 1)", "Joined group (generation 2)"]

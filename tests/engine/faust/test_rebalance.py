@@ -22,7 +22,7 @@ from tests.support.assigned import hold
 pytestmark = pytest.mark.live
 
 
-class Member:
+class JoinedConsumer:
     """A consumer that has joined its group."""
 
     def __init__(self, app: Any, place: TP) -> None:
@@ -59,8 +59,8 @@ class Member:
 
 
 @asynccontextmanager
-async def member(app: Any, place: TP) -> AsyncIterator[Member]:
-    joined = Member(app, place)
+async def member(app: Any, place: TP) -> AsyncIterator[JoinedConsumer]:
+    joined = JoinedConsumer(app, place)
     await joined.consumer.start()
     try:
         await joined.consumer.subscribe([place.topic])
@@ -78,7 +78,7 @@ def place(kafka: Broker) -> TP:
 
 
 @in_a_loop
-async def test_what_is_durable_is_committed_before_partitions_are_given_up(
+async def test_durable_offsets_are_committed_before_partitions_are_given_up(
     kafka: Broker, place: TP, tmp_path: Path
 ) -> None:
     app = our_app(tmp_path, kafka.address, unique("saga"))
@@ -95,7 +95,7 @@ async def test_what_is_durable_is_committed_before_partitions_are_given_up(
 
 
 @in_a_loop
-async def test_stock_faust_gives_partitions_up_before_it_has_committed_what_is_done(
+async def test_stock_faust_gives_partitions_up_before_it_has_committed_acknowledged_offsets(
     kafka: Broker, place: TP, tmp_path: Path
 ) -> None:
     timeouts = PROFILES["local"]

@@ -104,7 +104,7 @@ async def test_stock_faust_applies_rows_of_an_unknown_changelog_to_another_table
 
 
 @pytest.mark.live
-def test_a_changelog_whose_beginning_is_gone_is_restored_from_what_is_there(restoring: SagaApp) -> None:
+def test_a_changelog_whose_beginning_was_deleted_is_restored_from_the_rest(restoring: SagaApp) -> None:
     changelog = topics.changelog(restoring.settings.app_id, "orders")
     write(
         restoring.settings.broker,
@@ -175,7 +175,7 @@ async def test_stock_faust_restores_the_row_that_was_written_last(tmp_path: Path
 
 @pytest.mark.live
 @in_a_loop
-async def test_what_an_overtaken_restore_loaded_late_is_forgotten(kafka: Broker, tmp_path: Path) -> None:
+async def test_rows_that_an_overtaken_restore_loaded_late_are_dropped(kafka: Broker, tmp_path: Path) -> None:
     """Its files are closed: a retention timer that looked into them would end the worker."""
     app = our_app(tmp_path, kafka.address, unique("saga"), partitions=2)
     make_topics(

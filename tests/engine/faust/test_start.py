@@ -53,7 +53,7 @@ async def test_a_worker_whose_broker_goes_away_while_it_starts_says_so(tmp_path:
 
 
 @in_a_loop
-async def test_what_is_no_worker_has_the_error_of_its_broker(tmp_path: Path) -> None:
+async def test_a_command_that_is_no_worker_has_the_error_of_its_broker(tmp_path: Path) -> None:
     app = our_app(tmp_path)
     app.producer_only = True
     with pytest.raises(KafkaConnectionError):

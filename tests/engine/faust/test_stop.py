@@ -169,7 +169,7 @@ def test_every_thread_task_and_call_in_an_executor_of_the_engine_is_guarded() ->
     unguarded = {ast.unparse(each) for path in ENGINE.rglob("*.py") for each in spawned(path)}
     assert unguarded == {
         "self._poll",
-        "self.library.restore",
+        "self.store_manager.restore",
         "self._load_deadlines",
         "self._ask",
         "topic_admin.ensure",
@@ -177,7 +177,7 @@ def test_every_thread_task_and_call_in_an_executor_of_the_engine_is_guarded() ->
 
 
 def spawned(path: Path) -> Iterator[ast.expr]:
-    """What a module runs in another thread or task, without `ends_process` around it."""
+    """The calls that a module runs in another thread or task, without `ends_process` around them."""
     tree = ast.parse(path.read_text())
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     for call in calls:

@@ -49,7 +49,7 @@ def inside_an_agent(app: Any, topic: str) -> Iterator[None]:
         _current_event.reset(token)
 
 
-class Sent(list[FutureMessage]):
+class SendBuffer(list[FutureMessage]):
     """Stands for the producer's buffer."""
 
     def __init__(self, app: Any) -> None:
@@ -92,7 +92,7 @@ def holding(app: SagaApp, folder: Path, table: str, key: bytes, partition: int =
 async def test_a_table_cannot_be_written_by_hand(tmp_path: Path) -> None:
     app = our_app(tmp_path)
     store = holding(app, tmp_path, "orders", b"o-1")
-    sent = Sent(app)
+    sent = SendBuffer(app)
     with inside_an_agent(app, "checkout_events"):
         with pytest.raises(ReadOnly, match="inbox"):
             app.tables["orders"]["o-1"] = {"version": 8}
@@ -109,7 +109,7 @@ async def test_stock_faust_writes_the_row_to_disk_before_its_changelog_has_it(tm
     app = stock_app(tmp_path, store="rocksdb://")
     table = app.Table("orders", partitions=1)
     table._verified_source_topics_for_partitions.add("t")
-    sent = Sent(app)
+    sent = SendBuffer(app)
     with inside_an_agent(app, "t"):
         table["o-1"] = {"version": 8}
     assert table.data._db_for_partition(0).get(b'"o-1"') is not None

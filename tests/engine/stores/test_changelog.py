@@ -65,7 +65,7 @@ def test_many_rows_are_read_in_their_order(kafka: Broker, topic: str) -> None:
 
 
 @pytest.mark.live
-def test_what_is_left_is_read_where_the_beginning_was_deleted(
+def test_the_rest_is_read_where_the_beginning_was_deleted(
     kafka: Broker, topic: str, admin: AdminClient
 ) -> None:
     rows(kafka, topic, 10)

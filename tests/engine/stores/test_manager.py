@@ -1,4 +1,4 @@
-"""What a worker does about rows that are missing, damaged databases and a failing disk: it ends, and leaves a mark."""
+"""Missing rows, a damaged database or a failing disk end the worker; it leaves a mark for the next one."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def opened(store_manager: StoreManager) -> RocksStore:
 
 
 def end(store_manager: StoreManager, error: Exception) -> None:
-    """What the engine does after this error."""
+    """Does as the engine does after this error."""
     match error:
         case RowsMissing():
             store_manager.condemn(error)

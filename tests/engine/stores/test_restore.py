@@ -14,14 +14,14 @@ from saga_app.kafka.messages import Outgoing
 from tests.support.examples import deposit, order, pay, refund
 from tests.support.given import PAYMENT
 from tests.support.memory import (
-    Broker,
     Disk,
+    MemoryBroker,
     MemoryChangelog,
     MemoryStore,
+    MemoryWorker,
     Steps,
     Stop,
     Stopped,
-    Worker,
     message,
 )
 from tests.support.profiles import examples
@@ -35,7 +35,7 @@ def row(version: int) -> bytes:
 
 def changelog(*written: Written, chunk: int = 2) -> MemoryChangelog:
     """A changelog with these keys and versions, in this sequence."""
-    broker = Broker()
+    broker = MemoryBroker()
     for key, version in written:
         broker.append(Outgoing("log", key.encode(), row(version), 0))
     return MemoryChangelog(broker, "log", 0, chunk)
@@ -148,15 +148,15 @@ def test_once_repaired_all_that_was_read_is_held_and_what_follows_without_a_gap(
         assert onto.reached == reached
 
 
-def restored_beside_a_zombie(ends_first: bool) -> tuple[Worker, Worker]:
+def restored_beside_a_zombie(ends_first: bool) -> tuple[MemoryWorker, MemoryWorker]:
     """A paused worker writes its journal and its balances between its successor's restores of the two.
 
     The successor, and after it a worker that reads everything anew.
     """
-    broker, of = Broker(), order(customer_id="c1")
+    broker, of = MemoryBroker(), order(customer_id="c1")
     records: list[Record] = [deposit(), pay(of), refund(of)]
     inbox = [message(each, at) for at, each in enumerate(records)]
-    first, zombie = (Worker(broker, topics.PAYMENT, PAYMENT, committed=at) for at in (0, 1))
+    first, zombie = (MemoryWorker(broker, topics.PAYMENT, PAYMENT, committed=at) for at in (0, 1))
     first.start()
     first.run(inbox[:1])
     zombie.start()
@@ -165,11 +165,11 @@ def restored_beside_a_zombie(ends_first: bool) -> tuple[Worker, Worker]:
         if zombie.position == 1:
             zombie.run(inbox[:2])
 
-    heir = Worker(broker, topics.PAYMENT, PAYMENT, committed=1, between=write, ends_first=ends_first)
+    heir = MemoryWorker(broker, topics.PAYMENT, PAYMENT, committed=1, between=write, ends_first=ends_first)
     heir.start()
     assert b"o1" not in heir.rows.journal
     heir.run(inbox)
-    third = Worker(broker, topics.PAYMENT, PAYMENT, committed=3)
+    third = MemoryWorker(broker, topics.PAYMENT, PAYMENT, committed=3)
     third.start()
     return heir, third
 

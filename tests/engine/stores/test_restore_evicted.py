@@ -7,7 +7,7 @@ from saga_app.core.rows import Tombstone
 from saga_app.engine.ports import row_record
 from saga_app.engine.stores.restore import repair_records, repaired, restore
 from saga_app.kafka.messages import Outgoing
-from tests.support.memory import Broker, Disk, MemoryChangelog, MemoryStore
+from tests.support.memory import Disk, MemoryBroker, MemoryChangelog, MemoryStore
 
 LOW_WATERMARK = ("low_watermark:0", LowWatermark(8, evicted_below=4).encode())
 TOMBSTONE = ("a", Tombstone(8).encode())
@@ -24,14 +24,14 @@ def row(version: int, segment: int) -> tuple[str, bytes]:
 
 
 def changelog(*written: tuple[str, bytes]) -> MemoryChangelog:
-    broker = Broker()
+    broker = MemoryBroker()
     for key, value in written:
         broker.append(row_record("log", 0, key.encode(), value))
     return MemoryChangelog(broker, "log", 0, 2)
 
 
 def has_a(log: MemoryChangelog, repair: bool = True) -> bool:
-    """Whether a worker with an empty disk has the row afterwards; with `repair` the next one too."""
+    """True if a worker with an empty disk has the row after a restore. With `repair` the next worker must agree."""
     onto, end = MemoryStore(Disk()), log.end()
     restored = restore(log, end, onto)
     records = repair_records(log, restored) if repair else ()

@@ -148,7 +148,7 @@ def test_a_write_ahead_log_of_its_own_would_lose_rows_in_the_middle_without_a_wo
     db.close()
 
 
-def test_a_manifest_that_forgets_files_takes_what_was_claimed_with_it(path: Path) -> None:
+def test_a_manifest_that_ends_too_early_takes_the_claimed_offsets_with_it(path: Path) -> None:
     killed(path, 10_000)
     forget_files(path)
     assert held(path) == 0
@@ -184,7 +184,7 @@ def test_copies_of_a_running_database_hold_a_prefix_or_are_rebuilt(path: Path, t
 
 
 def copied(source: Path, target: Path) -> None:
-    """What `cp -r` does: files that vanish meanwhile are left out."""
+    """Copies as `cp -r` does: files that vanish meanwhile are left out."""
     target.mkdir()
     for file in sorted(source.iterdir()):
         with suppress(FileNotFoundError):
@@ -192,7 +192,7 @@ def copied(source: Path, target: Path) -> None:
 
 
 def ready(process: Any) -> bool:
-    """Whether it has printed something."""
+    """True if it has printed something."""
     return bool(select.select([process.stdout], [], [], 0.02)[0])
 
 

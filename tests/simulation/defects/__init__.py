@@ -14,7 +14,7 @@ from tests.simulation.histories import Count, History
 from tests.simulation.scopes import SCOPES
 from tests.simulation.seeds import run
 from tests.simulation.violation import Violation
-from tests.support.plan import Plan
+from tests.support.plan import CrashPlan
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 #: Seeds that are tried at most until a defect is caught.
@@ -37,7 +37,7 @@ class Control(NamedTuple):
         return self.plant.__name__
 
     def hunt(self) -> Iterator[Callable[[], Violation | None]]:
-        """What is run, one after the other, until one of them finds it."""
+        """The runs that are tried in turn until one of them finds the defect."""
         if self.history:
             yield self._history
         faults = None if self.faults is None else frozenset(self.faults)
@@ -48,7 +48,7 @@ class Control(NamedTuple):
         scope = SCOPES[self.scope]
         records = (*scope.before, *(scope.kinds[number] for number in self.history))
         try:
-            History(Plan(scope.topic, records, ()), Count()).explore(1)
+            History(CrashPlan(scope.topic, records, ()), Count()).explore(1)
         except Violation as violation:
             return violation
         return None
@@ -83,7 +83,7 @@ CONTROLS: Final = (
     Control(of_restore.balances_are_read_further_than_the_journal, history=(0, 1)),
     Control(of_restore.balances_may_lag_behind_a_low_watermark, history=(0,), scope="eviction at payment"),
     Control(of_restore.the_disk_runs_ahead_of_the_changelog, {"evict", "kill", "compact"}),
-    Control(of_workers.what_is_fetched_is_committed),
+    Control(of_workers.fetched_records_are_committed),
     Control(of_workers.batches_of_an_earlier_generation_are_decided, {"stop", "pause"}),
     Control(of_workers.a_zombie_sends, {"pause", "long wait"}),
     Control(of_workers.one_answer_renews_the_lease, {"pause", "loading"}),
@@ -93,13 +93,13 @@ CONTROLS: Final = (
     Control(of_retention.a_late_step_request_is_decided, {"evict", "repeat"}),
     Control(of_retention.open_orders_are_evicted, {"evict"}),
     Control(of_retention.the_workers_clock_decides, {"evict", "clock skew", "long wait"}),
-    Control(of_retention.what_must_not_be_lost_is_written_last, {"evict", "kill"}),
+    Control(of_retention.totals_are_written_last, {"evict", "kill"}),
     Control(of_retention.a_late_write_stays, {"evict", "repeat row", "compact"}),
     Control(of_retention.a_tombstone_has_no_version, {"evict", "repeat row"}),
     Control(of_retention.a_replay_takes_evicted_orders_for_new_ones, history=(0,), scope="purge at checkout"),
     Control(of_retention.a_closing_takes_younger_rows, history=(0, 0), scope="closing at checkout"),
     Control(of_retention.an_eviction_takes_a_later_order, history=(0, 1), scope="eviction at payment"),
     Control(
-        of_retention.what_was_set_aside_is_evicted_later, history=(0, 2, 1), scope="evicted at inventory"
+        of_retention.a_rejected_eviction_is_applied_later, history=(0, 2, 1), scope="evicted at inventory"
     ),
 )

@@ -12,10 +12,10 @@ from saga_app.engine.stores.changelog import Changelog, Logged
 from saga_app.engine.stores.restore import Restored, Stale
 from saga_app.kafka.messages import Outgoing, Place
 from tests.simulation import restoring
-from tests.simulation.job import Step
+from tests.simulation.job import StopPoint
 from tests.simulation.kafka import Kafka
 from tests.simulation.services import BALANCES, JOURNALS
-from tests.support.memory import MemoryChangelog, Worker
+from tests.support.memory import MemoryChangelog, MemoryWorker
 
 
 def the_last_write_wins_at_a_restore(patch: pytest.MonkeyPatch) -> None:
@@ -64,28 +64,28 @@ def the_disk_beats_the_changelog(patch: pytest.MonkeyPatch) -> None:
 def balances_are_read_further_than_the_journal(patch: pytest.MonkeyPatch) -> None:
     """The end of the balances' changelog is taken first, and the journal's after it."""
 
-    def read_to_the_end(self: Worker, *args: Any, **options: Any) -> None:
+    def read_to_the_end(self: MemoryWorker, *args: Any, **options: Any) -> None:
         begin(self, *args, **options, ends_first=False)
 
     async def journals_first(kafka: Kafka, partitions: Sequence[int]) -> dict[Place, int]:
         journals = restoring.taken(kafka, JOURNALS, partitions)
-        await Step()
+        await StopPoint()
         return {**journals, **restoring.taken(kafka, BALANCES, partitions)}
 
-    begin = Worker.__init__
-    patch.setattr(Worker, "__init__", read_to_the_end)
+    begin = MemoryWorker.__init__
+    patch.setattr(MemoryWorker, "__init__", read_to_the_end)
     patch.setattr(restoring, "ends_of", journals_first)
 
 
 def balances_may_lag_behind_a_low_watermark(patch: pytest.MonkeyPatch) -> None:
     """The journal's end must have been the same before the end of the balances was taken."""
 
-    def one_look(self: Worker, logs: Mapping[str, MemoryChangelog]) -> dict[str, int]:
+    def one_look(self: MemoryWorker, logs: Mapping[str, MemoryChangelog]) -> dict[str, int]:
         found = {table: log.end() for table, log in logs.items()}
         self.steps.take("restore: ends")
         return {**found, self.decider.journal: logs[self.decider.journal].end()}
 
-    patch.setattr(Worker, "ends", one_look)
+    patch.setattr(MemoryWorker, "ends", one_look)
 
 
 def the_disk_runs_ahead_of_the_changelog(patch: pytest.MonkeyPatch) -> None:

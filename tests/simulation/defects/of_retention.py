@@ -24,7 +24,7 @@ is_over = segments.is_over
 
 
 def totals_are_not_kept(patch: pytest.MonkeyPatch) -> None:
-    """What the orders moved is added to the totals before their rows are removed."""
+    """The amounts that the orders moved are added to the totals before their rows are evicted."""
 
     def none(journal: str, record: OrdersEvicted, at: Position, rows: Rows) -> Iterator[Put]:
         return iter(())
@@ -53,21 +53,21 @@ def open_orders_are_evicted(patch: pytest.MonkeyPatch) -> None:
 
 def the_workers_clock_decides(patch: pytest.MonkeyPatch) -> None:
     """How long ago an order ended is told by the times of records alone."""
-    running: list[world.World] = []
-    begin = world.World.run
+    running: list[world.SimulatedWorld] = []
+    begin = world.SimulatedWorld.run
 
-    def run(self: world.World) -> None:
+    def run(self: world.SimulatedWorld) -> None:
         running[:] = [self]
         begin(self)
 
     def now(row: OrderRow, after: int, time: int) -> bool:
         return is_over(row, after, running[0].now)
 
-    patch.setattr(world.World, "run", run)
+    patch.setattr(world.SimulatedWorld, "run", run)
     patch.setattr(segments, "is_over", now)
 
 
-def what_must_not_be_lost_is_written_last(patch: pytest.MonkeyPatch) -> None:
+def totals_are_written_last(patch: pytest.MonkeyPatch) -> None:
     """Totals come first, then the low watermark, and then tombstones."""
 
     def backwards(self: Decision) -> tuple[Put, ...]:
@@ -130,7 +130,7 @@ def an_eviction_takes_a_later_order(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(module, "tombstones", all_of_them)
 
 
-def what_was_set_aside_is_evicted_later(patch: pytest.MonkeyPatch) -> None:
+def a_rejected_eviction_is_applied_later(patch: pytest.MonkeyPatch) -> None:
     """The same for an `OrdersEvicted` that was set aside and finds a younger low watermark: it does nothing again."""
     decide = eviction.evict
 

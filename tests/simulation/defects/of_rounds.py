@@ -12,7 +12,7 @@ from saga_app.kafka.messages import Batch, Message, Outgoing
 
 
 def publish_before_journal(patch: pytest.MonkeyPatch) -> None:
-    """What has been published follows from a decision that is durable."""
+    """Every published record follows from a durable decision."""
 
     async def make_durable(self: Round, spans: list[Span], sends: list[Outgoing]) -> None:
         touched, generation = sorted({span.partition for span in spans}), spans[0].generation

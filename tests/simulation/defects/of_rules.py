@@ -1,4 +1,4 @@
-"""Rules that forget, repeat or miscalculate."""
+"""Rules that leave something out, repeat it or miscalculate."""
 
 from decimal import Decimal
 from typing import Any
@@ -103,8 +103,8 @@ def an_undo_is_calculated_anew(patch: pytest.MonkeyPatch) -> None:
 def a_do_wins_over_an_earlier_undo(patch: pytest.MonkeyPatch) -> None:
     """A cancellation that reaches shipping first must win."""
 
-    class Forgotten:
-        """The rows, without those of undos that came first."""
+    class WithoutVoid:
+        """The rows, without those that are VOID."""
 
         def __init__(self, rows: Rows) -> None:
             self._rows = rows
@@ -117,7 +117,7 @@ def a_do_wins_over_an_earlier_undo(patch: pytest.MonkeyPatch) -> None:
             return None if row is not None and row.state is State.VOID else row
 
     def forgiving(self: Participant, record: Record, at: Position, rows: Rows) -> Decision:
-        return decide(self, record, at, Forgotten(rows) if isinstance(record, Do) else rows)
+        return decide(self, record, at, WithoutVoid(rows) if isinstance(record, Do) else rows)
 
     patch.setattr(Participant, "decide", forgiving)
 
@@ -156,7 +156,7 @@ def a_deposit_is_added_each_time(patch: pytest.MonkeyPatch) -> None:
 
 
 def stock_may_be_sold_twice(patch: pytest.MonkeyPatch) -> None:
-    """Nothing is below zero."""
+    """No balance is below zero."""
 
     def generous(wanted: list[tuple[Stock | None, int]]) -> Reason | None:
         return None if all(stock for stock, _ in wanted) else refuse(wanted)

@@ -9,7 +9,7 @@ from saga_app.engine.lease import Lease
 from saga_app.kafka.messages import Batch, Outgoing
 
 
-def what_is_fetched_is_committed(patch: pytest.MonkeyPatch) -> None:
+def fetched_records_are_committed(patch: pytest.MonkeyPatch) -> None:
     """Exactly what is durable is committed."""
 
     def hasty(self: InboxBuffer, batch: Batch) -> None:
@@ -39,7 +39,7 @@ def batches_of_an_earlier_generation_are_decided(patch: pytest.MonkeyPatch) -> N
 
 
 def a_zombie_sends(patch: pytest.MonkeyPatch) -> None:
-    """Nothing is sent unless this worker certainly still belongs to that generation of the group."""
+    """A worker sends only while it certainly belongs to that generation of the group."""
     patch.setattr(Lease, "holds", lambda self, generation: True)
 
 

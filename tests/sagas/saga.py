@@ -17,7 +17,7 @@ from saga_app.dead_letters.format import REASON
 from saga_app.kafka.messages import Message, Outgoing, outgoing
 from tests.support.examples import delivery, deposit, placed
 from tests.support.given import BEGINNING, CHECKOUT, INVENTORY, PAYMENT, SECOND, SHIPPING
-from tests.support.memory import Broker, Place, Steps, Stop, Stopped, Worker
+from tests.support.memory import MemoryBroker, MemoryWorker, Place, Steps, Stop, Stopped
 
 DECIDERS: Final[Mapping[str, Decider]] = {
     topics.CHECKOUT: CHECKOUT,
@@ -40,7 +40,7 @@ class Saga:
     """Topics, and a worker for each partition of each inbox."""
 
     def __init__(self, partitions: int = 1) -> None:
-        self.broker = Broker(partitions)
+        self.broker = MemoryBroker(partitions)
         self.places: list[Place] = [(topic, each) for topic in DECIDERS for each in range(partitions)]
         self.workers = {place: self._worker(place) for place in self.places}
         #: What was logged for people.
@@ -75,7 +75,7 @@ class Saga:
         worker.steps.stop = None
 
     def next(self, place: Place) -> Message:
-        """What this inbox's worker will read."""
+        """The next record that this inbox's worker reads."""
         return self._unread(place)[0]
 
     def lose(self, place: Place) -> None:
@@ -118,7 +118,7 @@ class Saga:
         ]
 
     def endings(self, order_id: str) -> set[str]:
-        """What checkout was told about its end."""
+        """The endings that checkout was told for this order."""
         told = [wire.decode(each.value) for each in self.broker.sent if each.topic == topics.CHECKOUT]
         return {each.type for each in told if each.type in ENDINGS and topics.key_of(each) == order_id}
 
@@ -141,7 +141,7 @@ class Saga:
             assert stock.available >= 0
 
     def _held(self, journal: str, balance: str) -> Decimal:
-        """What orders took from this balance and have not given back."""
+        """The sum that orders took from this balance and have not given back."""
         rows = [JournalRow.decode(data) for key, data in self._rows(journal).items() if ":" not in key]
         return -sum(
             (Decimal((row.moves or {}).get(balance, 0)) for row in rows if row.state is State.DONE),
@@ -164,9 +164,9 @@ class Saga:
             if offset >= position
         ]
 
-    def _worker(self, place: Place, old: Worker | None = None, committed: int = 0) -> Worker:
+    def _worker(self, place: Place, old: MemoryWorker | None = None, committed: int = 0) -> MemoryWorker:
         topic, partition = place
-        worker = Worker(
+        worker = MemoryWorker(
             self.broker,
             topic,
             DECIDERS[topic],

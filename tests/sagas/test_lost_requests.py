@@ -10,7 +10,7 @@ from saga_app.core.records import Reason
 from saga_app.core.rows import Status
 from saga_app.engine.deadlines import GRACE, DeadlineTimer
 from saga_app.kafka.messages import Message
-from tests.cancelling.saga import ROUTES, Saga, supplied
+from tests.sagas.saga import ROUTES, Saga, supplied
 from tests.support.examples import cancel
 from tests.support.given import BEGINNING, SECOND
 from tests.support.memory import MemoryLog, Place, Steps
@@ -84,7 +84,7 @@ def _is_a_step_request(message: Message) -> bool:
 @pytest.mark.parametrize("loss", [Saga.lose, Saga.spoil], ids=["lost", "dead-lettered"])
 @pytest.mark.parametrize("refusal", ROUTES)
 @pytest.mark.parametrize("cancelled", [False, True], ids=["left alone", "cancelled"])
-def test_whatever_is_lost_of_an_order_the_next_deadline_brings_it_to_its_end(
+def test_an_order_with_any_lost_record_ends_after_the_next_deadline(
     loss: Loss, refusal: Reason | None, cancelled: bool
 ) -> None:
     """Each of its step requests in turn, on each way that it can take."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from saga_app.core.records import OrderPlaced, Reason, Record
 from saga_app.core.rows import Status
-from tests.cancelling.saga import ROUTES, Saga, supplied
+from tests.sagas.saga import ROUTES, Saga, supplied
 from tests.support.examples import cancel, deadline, delivery, deposit
 from tests.support.memory import STEPS
 from tests.support.profiles import examples
