@@ -125,7 +125,7 @@ def a_do_wins_over_an_earlier_undo(patch: pytest.MonkeyPatch) -> None:
 def money_is_float(patch: pytest.MonkeyPatch) -> None:
     """Money is Decimal, and never a float."""
 
-    def added(self: Account, version: int, amount: Decimal | int) -> Account:
+    def added(self: Account, version: Version, amount: Decimal | int) -> Account:
         return Account(version, self.deposited, Decimal(float(self.balance) + float(amount)))
 
     patch.setattr(Account, "moved", added)
