@@ -20,9 +20,9 @@ from tests.commands.terminal import PROGRAM, Terminal
 from tests.orderdb.batches import OrderCopy
 from tests.orderdb.filled import HOSTILE
 from tests.orderdb.services import Services
+from tests.support.blocks import documented_keys
 from tests.support.examples import cancel, delivery, deposit, placed
 
-ROOT = Path(__file__).parents[2]
 MUGS = [{"sku": "MUG", "quantity": 2}]
 Say = Callable[..., Result]
 
@@ -108,7 +108,7 @@ def test_an_order_is_told_by_its_sentence_first_then_its_route_and_the_way_back(
 def test_an_order_that_has_not_ended_says_how_old_the_copy_is_and_what_to_do(saga: Say):
     output = saga("order", "o4").stdout
     assert "Waiting for inventory to reserve the stock since" in output
-    assert "This is a copy; how far it is behind cannot be told: the broker does not answer." in output
+    assert "This is a copy; how far it is behind is not known: the broker does not answer." in output
     assert "saga cancel o4" in output and "saga cancel" not in saga("order", "o5").stdout
 
 
@@ -212,21 +212,11 @@ def test_late_orders_are_listed(saga: Say):
     assert [each["order_id"] for each in objects(saga("orders", "--late", "--json"))] == ["o5", "o4"]
 
 
-def documented(section: str) -> set[str]:
-    """The keys in the first column of a section's table in the reference."""
-    text = (
-        (ROOT / "docs/reference/output.md").read_text("utf-8").split(f"## {section}\n")[1].split("\n## ")[0]
-    )
-    return {
-        key for row in re.findall(r"^\| (`.*?) \|", text, re.MULTILINE) for key in re.findall(r"`(\w+)`", row)
-    }
-
-
 def test_the_reference_names_every_key_that_is_printed(saga: Say):
     (order,) = objects(saga("order", "o4", "--raw", "--json"))
-    assert order.keys() == documented("`saga order ORDER`")
+    assert order.keys() == documented_keys("`saga order ORDER`")
     balances = [*objects(saga("stock", "MUG", "--json")), *objects(saga("accounts", "ada", "--json"))]
-    assert {key for each in balances for key in each} == documented("`saga stock`, `saga accounts`")
+    assert {key for each in balances for key in each} == documented_keys("`saga stock`, `saga accounts`")
 
 
 COMMANDS = (
@@ -316,7 +306,7 @@ def test_in_a_pipe_watch_writes_a_line_whenever_a_number_changes(
     first = json.loads(watching.stdout.readline())
     assert first["orders"] == {"OPEN": 1, "CANCELLING": 1, "COMPLETED": 1, "CANCELLED": 2}
     assert (first["late"], first["behind"]) == (2, None)
-    assert first.keys() == documented("`saga watch`")
+    assert first.keys() == documented_keys("`saga watch`")
     shop.sent(placed("o6"))
     assert json.loads(watching.stdout.readline())["orders"]["COMPLETED"] == 2
     watching.send_signal(signal.SIGINT)

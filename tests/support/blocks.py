@@ -1,6 +1,7 @@
-"""The shell blocks of the documents: each is run by the test that is named here, or says why it is not.
+"""The parts of documents that tests read: keys of output, and shell blocks.
 
-A block that no test can run stands below a line `<!-- not run: REASON -->`.
+Each shell block is run by the test that is named here, or says why it is not. A block that no test can
+run stands below a line `<!-- not run: REASON -->`.
 """
 
 import re
@@ -31,3 +32,11 @@ def blocks(document: str) -> list[str]:
     """Its shell blocks that a test must run."""
     text = (ROOT / document).read_text("utf-8")
     return [found[2] for found in _BLOCK.finditer(text) if found[1] is None]
+
+
+def documented_keys(section: str) -> set[str]:
+    """The keys in the first column of a section of `docs/reference/output.md`."""
+    text = (ROOT / "docs/reference/output.md").read_text("utf-8")
+    section_text = text.split(f"## {section}\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`.*?) \|", section_text, re.MULTILINE)
+    return {key for row in rows for key in re.findall(r"`(\w+)`", row)}

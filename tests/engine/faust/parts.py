@@ -30,7 +30,7 @@ from saga_app.engine.round import Note
 from saga_app.settings import Settings
 
 NO_BROKER = "127.0.0.1:1"
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parent.parent.parent.parent
 
 
 def in_a_loop(scenario: Callable[..., Awaitable[None]]) -> Callable[..., None]:
