@@ -16,6 +16,7 @@ from typing import Final
 from bench import load
 from saga_app import topics
 from saga_app.audit.refold import service_of
+from saga_app.core.numbers import FIRST, Generation, Offset
 from saga_app.core.records import Record, RetentionStarted
 from saga_app.engine.partition_state import PartitionState
 from saga_app.engine.retention import SEGMENT_WIDTH
@@ -27,7 +28,7 @@ from saga_app.wire import BoundedCache, Decoder
 PARTITIONS: Final = topics.DEFAULT_PARTITIONS
 #: Records that a round is given, as many as a fetch brings at most.
 MOST: Final = 2_000
-GENERATION: Final = 1
+GENERATION: Final = Generation(1)
 
 
 class RoundsWorld:
@@ -35,7 +36,7 @@ class RoundsWorld:
 
     def __init__(self, folder: Path) -> None:
         self.waiting: dict[tuple[str, int], list[Message]] = defaultdict(list)
-        self._ends: dict[tuple[str, int], int] = defaultdict(int)
+        self._ends: dict[tuple[str, int], Offset] = defaultdict(lambda: FIRST)
         memory = Memory()
         self.written = BoundedCache[Record](MOST_WRITTEN)
         self.decoder = Decoder()
@@ -47,19 +48,19 @@ class RoundsWorld:
         for store in self._stores:
             store.close()
 
-    async def append(self, records: Sequence[Outgoing], generation: int) -> Offsets:
+    async def append(self, records: Sequence[Outgoing], generation: Generation) -> Offsets:
         """The log port; a record for an inbox waits there."""
-        written: defaultdict[Place, list[int]] = defaultdict(list)
+        written: defaultdict[Place, list[Offset]] = defaultdict(list)
         for record in records:
             offset = self._append(record)
             if record.partition is not None:
                 written[record.topic, record.partition].append(offset)
         return written
 
-    def is_current(self, generation: int) -> bool:
+    def is_current(self, generation: Generation) -> bool:
         return True
 
-    def done(self, partition: int, start: int, end: int, generation: int) -> None:
+    def done(self, partition: int, start: Offset, end: Offset, generation: Generation) -> None:
         """This benchmark commits no offsets."""
 
     def place(self, messages: Iterable[load.LoadRecord]) -> None:
@@ -87,9 +88,9 @@ class RoundsWorld:
             taken, waiting[:] = waiting[:room], waiting[room:]
             room -= len(taken)
             if taken:
-                yield Batch(partition, taken[0].offset, taken[-1].offset + 1, GENERATION, taken)
+                yield Batch(partition, taken[0].offset, Offset(taken[-1].offset + 1), GENERATION, taken)
 
-    def _append(self, record: Outgoing) -> int:
+    def _append(self, record: Outgoing) -> Offset:
         assert record.key is not None
         partition = (
             topics.partition_of(record.key.decode(), PARTITIONS)
@@ -98,7 +99,7 @@ class RoundsWorld:
         )
         place = record.topic, partition
         offset = self._ends[place]
-        self._ends[place] = offset + 1
+        self._ends[place] = Offset(offset + 1)
         if record.topic in self.rounds:
             self.waiting[place].append(Message(offset, 0, record.key, record.value, record.headers))
         return offset

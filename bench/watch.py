@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient
 from pydantic_core import from_json
 
 from saga_app import topics
+from saga_app.core.numbers import Offset
 from saga_app.kafka import offsets
 from saga_app.kafka.chunks import chunks
 from saga_app.local.process import until
@@ -89,7 +90,7 @@ class CheckoutWatch:
         finally:
             consumer.close()
 
-    def _ends(self) -> dict[Place, int]:
+    def _ends(self) -> dict[Place, Offset]:
         return offsets.ends(self._admin, self._places)
 
 

@@ -12,12 +12,13 @@ from typing import NamedTuple
 from confluent_kafka.admin import AdminClient
 
 from saga_app import topics
+from saga_app.core.numbers import FIRST, Offset
 from saga_app.kafka import offsets
 from saga_app.kafka.messages import Place
 from saga_app.kafka.offsets import committed
 from saga_app.settings import Settings
 
-Offsets = Mapping[Place, int]
+Offsets = Mapping[Place, Offset]
 
 
 class CannotTell(Exception):
@@ -45,9 +46,9 @@ class Limits(NamedTuple):
     known: Offsets
     cut: CutKind = CutKind.NOW
 
-    def start(self, place: Place) -> int:
+    def start(self, place: Place) -> Offset:
         """The offset at which the audit begins: where the checkpoint ended, or 0."""
-        return self.known.get(place, 0)
+        return self.known.get(place, FIRST)
 
     def is_whole(self, place: Place) -> bool:
         """True if the inbox partition can be folded: the checkpoint or the topic has every record."""
@@ -59,7 +60,7 @@ class Limits(NamedTuple):
         return all(self.is_whole(place) for place in self.end)
 
     @property
-    def reached(self) -> dict[Place, int]:
+    def reached(self) -> dict[Place, Offset]:
         """How far this audit has read each partition at its end."""
         return {**self.found, **self.end}
 
@@ -73,7 +74,7 @@ class AsOf(NamedTuple):
     """An earlier state: all records up to `time` (milliseconds since 1970, inclusive), or below `offset`."""
 
     time: int | None = None
-    offset: int | None = None
+    offset: Offset | None = None
 
 
 def inboxes(settings: Settings) -> list[Place]:
@@ -124,7 +125,7 @@ def take_at(settings: Settings, tables: Iterable[str], at: AsOf, known: Offsets 
 
 def _earlier(settings: Settings, now: Limits, at: AsOf) -> Limits:
     if at.time is None:
-        ends = {place: min(end, at.offset or 0) for place, end in now.end.items()}
+        ends = {place: min(end, at.offset or FIRST) for place, end in now.end.items()}
         return now._replace(found={**now.found, **ends}, end=ends, cut=CutKind.OFFSET)
     after = offsets.after(AdminClient(settings.kafka), now.end, at.time)
     ends = {place: min(end, after.get(place, end)) for place, end in now.end.items()}

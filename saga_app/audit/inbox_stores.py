@@ -9,6 +9,7 @@ from saga_app.audit.findings import Findings
 from saga_app.audit.refold import RecordOutcome
 from saga_app.audit.scratch import ASKED, EVICTED, FOLDED, REMOVED, Item, Stores, order_and_segment
 from saga_app.core.decider import Service
+from saga_app.core.numbers import FIRST
 from saga_app.core.rows import ClosedOrder, Row, Tombstone, decode, version_of
 from saga_app.engine.stores.rocks import RocksStore
 from saga_app.kafka.messages import Message, Place
@@ -61,7 +62,7 @@ class InboxStores:
 
     def flush(self) -> None:
         """Writes what `note_undo` has noted."""
-        self._asked.write(self._first_asked, 0)
+        self._asked.write(self._first_asked, FIRST)
         self._first_asked.clear()
 
     def keep_evicted(self, outcome: RecordOutcome) -> None:
@@ -72,13 +73,13 @@ class InboxStores:
             if not isinstance(row, ClosedOrder)
         }
         if rows:
-            self._evicted.write(rows, 0)
+            self._evicted.write(rows, FIRST)
         puts = outcome.decision.others if outcome.decision else ()
         removed = [put.key for put in puts if isinstance(put.row, Tombstone)]
         if removed and outcome.message.offset >= self._context.limits.committed[self._place]:
             # A store deletes the key of a `Tombstone`, so another row stands for it here.
             since = b'{"version":%d,"removed":true}' % outcome.message.offset
-            self._removed.write({key.encode(): since for key in removed}, 0)
+            self._removed.write({key.encode(): since for key in removed}, FIRST)
 
     def _recently_removed(self) -> Iterator[Item]:
         """The removed rows that a changelog may still have."""

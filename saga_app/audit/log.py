@@ -5,6 +5,7 @@ from hashlib import blake2b
 
 from saga_app.audit.context import AuditContext
 from saga_app.audit.findings import Breach, Findings
+from saga_app.core.numbers import Offset
 from saga_app.kafka.chunks import chunks
 from saga_app.kafka.headers import headers_of
 from saga_app.kafka.messages import Message, Place
@@ -44,7 +45,9 @@ def messages(context: AuditContext, place: Place, start: int, end: int) -> Itera
     """Reads a partition as a worker does."""
     for chunk in chunks(context.settings.kafka, *place, start, end, "read_committed"):
         for each in chunk:
-            yield Message(each.offset(), each.timestamp()[1], each.key(), each.value(), headers_of(each))
+            yield Message(
+                Offset(each.offset()), each.timestamp()[1], each.key(), each.value(), headers_of(each)
+            )
 
 
 def digest_of(message: Message) -> bytes:

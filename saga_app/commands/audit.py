@@ -14,6 +14,7 @@ from saga_app.audit.cuts import AsOf, CannotTell
 from saga_app.audit.findings import Findings
 from saga_app.commands.render.output import FAILED, CommandFailed, as_json, one_line_errors, show
 from saga_app.commands.topics import require_topics
+from saga_app.core.numbers import Offset
 from saga_app.settings import Settings
 from saga_app.times import moment, now, written
 
@@ -32,7 +33,7 @@ def _at(context: click.Context, parameter: click.Parameter, text: str | None) ->
     if text is None:
         return None
     if text.isdigit():
-        return AsOf(offset=int(text))
+        return AsOf(offset=Offset(int(text)))
     try:
         return AsOf(time=moment(text, now()))
     except ValueError as error:

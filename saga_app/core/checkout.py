@@ -241,12 +241,12 @@ def _placed(record: AboutOrder, to: Status, at: Position, rows: Rows) -> tuple[O
     assert isinstance(record, OrderPlaced)
     order = record.order
     segment, named = SEGMENTS.enter(order.order_id, at, rows)
-    row = OrderRow(at.offset, to, at.offset, tries=0, since=at.time, order=order.canonical, segment=segment)
+    row = OrderRow(at.version, to, at.offset, tries=0, since=at.time, order=order.canonical, segment=segment)
     return row, named
 
 
 def _changed(row: OrderRow, record: AboutOrder, to: Status, at: Position) -> OrderRow:
-    changed = partial(row._replace, version=at.offset, status=to, since=at.time)
+    changed = partial(row._replace, version=at.version, status=to, since=at.time)
     match record:
         case OrderCompleted():
             return changed(ended_at=at.time, reason=None, step=None)

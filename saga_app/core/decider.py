@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from saga_app.core.numbers import Offset, Version
 from saga_app.core.records import Record
 from saga_app.core.retention.rows import LowWatermark
 from saga_app.core.rows import Balance, ClosedOrder, JournalRow, OrderRow, Row
@@ -12,9 +13,14 @@ from saga_app.core.rows import Balance, ClosedOrder, JournalRow, OrderRow, Row
 class Position(NamedTuple):
     """The position of a record: its offset in the inbox partition and Kafka's time of it in milliseconds."""
 
-    offset: int
+    offset: Offset
     time: int
     partition: int = 0
+
+    @property
+    def version(self) -> Version:
+        """The version of every row that this record changes."""
+        return Version(self.offset)
 
 
 class Verdict(StrEnum):

@@ -6,6 +6,7 @@ from typing import cast
 from saga_app.core import route
 from saga_app.core.decider import Decision, Position, Rows
 from saga_app.core.moves import Moves, Supply, balance
+from saga_app.core.numbers import NEVER
 from saga_app.core.order import Order, digest, merged
 from saga_app.core.records import Reason, Record, StepName, StockReceived
 from saga_app.core.row_keys import balance_key, delivery_key
@@ -32,7 +33,7 @@ class Inventory:
     balances = "stock"
 
     def __init__(self) -> None:
-        self._deliveries = Supply(self.journal, self.balances, Stock(-1, 0, 0))
+        self._deliveries = Supply(self.journal, self.balances, Stock(NEVER, 0, 0))
 
     def judge(self, order: Order, at: Position, rows: Rows) -> Reason | Moves:
         moves = {balance_key(order.warehouse, line.sku): -line.quantity for line in order.lines}

@@ -41,7 +41,7 @@ def moved(
             raise RowsMissing(f"offset {at.offset} moves balance {key}, which is not there")
         if found.version < at.offset:
             assert table is not None
-            puts.append(Put(table, key, found.moved(at.offset, amount)))
+            puts.append(Put(table, key, found.moved(at.version, amount)))
     return tuple(puts)
 
 
@@ -57,7 +57,7 @@ class Supply:
         """Adds the moves to the balances; a new balance begins as an empty one."""
         row = rows.journal(key)
         if row is None:
-            done = JournalRow(at.offset, State.DONE, content, done_at=at.offset, moves=moves)
+            done = JournalRow(at.version, State.DONE, content, done_at=at.offset, moves=moves)
             puts = [self._put(name, amount, balance(name, at, rows), at) for name, amount in moves.items()]
             return Decision(Verdict.APPLIED, Put(self.journal, key, done), tuple(puts))
         same_content(row, content, key)
@@ -73,7 +73,7 @@ class Supply:
         )
 
     def _put(self, name: str, amount: Decimal | int, known: Balance | None, at: Position) -> Put:
-        return Put(self.balances, name, (known or self.empty).supplied(at.offset, amount))
+        return Put(self.balances, name, (known or self.empty).supplied(at.version, amount))
 
 
 def policy_changed(journal: str, key: str, row: JournalRow, rows: Rows) -> Decision:

@@ -139,16 +139,16 @@ class Participant:
         if isinstance(record, Undo):
             transition = first[StepInput.UNDO]
             reason, step = record.reason, record.step
-            row = JournalRow(at.offset, transition.to, digest, reason=reason, step=step, segment=segment)
+            row = JournalRow(at.version, transition.to, digest, reason=reason, step=step, segment=segment)
             return self._decided(transition, record, row)
         verdict = self.rule.judge(record.order, at, rows)
         if isinstance(verdict, Reason):
             transition, step = first[StepInput.REFUSED], self.step.name
-            row = JournalRow(at.offset, transition.to, digest, reason=verdict, step=step, segment=segment)
+            row = JournalRow(at.version, transition.to, digest, reason=verdict, step=step, segment=segment)
             return self._decided(transition, record, row)
         transition = first[StepInput.ACCEPTED]
         moves = verdict or None
-        row = JournalRow(at.offset, transition.to, digest, done_at=at.offset, segment=segment, moves=moves)
+        row = JournalRow(at.version, transition.to, digest, done_at=at.offset, segment=segment, moves=moves)
         return self._decided(transition, record, row, moved(self.balances, verdict, at, rows))
 
     def _compensated(
@@ -156,7 +156,7 @@ class Participant:
     ) -> Decision:
         assert isinstance(record, Undo)
         undone = row._replace(
-            version=at.offset,
+            version=at.version,
             state=transition.to,
             undone_at=at.offset,
             reason=record.reason,

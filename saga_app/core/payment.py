@@ -10,6 +10,7 @@ from saga_app.core import money, route
 from saga_app.core.decider import Decision, Position, Rows
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.moves import Moves, Supply, balance, policy_changed
+from saga_app.core.numbers import NEVER
 from saga_app.core.order import Order, digest
 from saga_app.core.records import FundsDeposited, PolicyChanged, Reason, Record, StepName
 from saga_app.core.row_keys import balance_key, deposit_key, policy_key
@@ -36,7 +37,7 @@ class Payment:
     balances = "accounts"
 
     def __init__(self) -> None:
-        empty = Account(-1, Decimal(0), Decimal(0))
+        empty = Account(NEVER, Decimal(0), Decimal(0))
         self._deposits = Supply(self.journal, self.balances, empty)
 
     def judge(self, order: Order, at: Position, rows: Rows) -> Reason | Moves:
@@ -59,7 +60,7 @@ class Payment:
         assert isinstance(record, PolicyChanged)
         if record.limit is None:
             raise Rejected(Fault.INVALID, "the payment policy has a limit, not countries")
-        row = JournalRow(at.offset, State.DONE, digest(str(record.limit).encode()), limit=record.limit)
+        row = JournalRow(at.version, State.DONE, digest(str(record.limit).encode()), limit=record.limit)
         return policy_changed(
             self.journal, policy_key(record.policy_id), row._replace(done_at=at.offset), rows
         )

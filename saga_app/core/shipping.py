@@ -38,7 +38,7 @@ class Shipping:
             raise Rejected(Fault.INVALID, "the shipping policy has countries, not a limit")
         served = tuple(sorted(set(record.countries)))
         content = digest(",".join(served).encode())
-        row = JournalRow(at.offset, State.DONE, content, done_at=at.offset, countries=served)
+        row = JournalRow(at.version, State.DONE, content, done_at=at.offset, countries=served)
         return policy_changed(self.journal, policy_key(record.policy_id), row, rows)
 
 

@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
+from saga_app.core.numbers import Generation
+
 
 class Standing(Enum):
     """How far a worker is with its partitions."""
@@ -26,7 +28,7 @@ class Standing(Enum):
 
 class _Now(NamedTuple):
     standing: Standing
-    generation: int | None
+    generation: Generation | None
     partitions: frozenset[int]
 
 
@@ -39,14 +41,14 @@ class Assignment:
     def __init__(self) -> None:
         self._now = _Now(Standing.NONE, None, _NOBODYS)
 
-    def assign(self, generation: int, partitions: Iterable[int]) -> None:
+    def assign(self, generation: Generation, partitions: Iterable[int]) -> None:
         """The group gave us these partitions of each inbox.
 
         Kafka may give the same generation again to a member that had to ask twice, also after that was given up.
         """
         self._change(Standing.PREPARING, generation, partitions)
 
-    def hold(self, generation: int) -> bool:
+    def hold(self, generation: Generation) -> bool:
         """The partitions are restored and this worker begins to read; False if the group was quicker."""
         if self.preparing != generation:
             return False
@@ -62,12 +64,12 @@ class Assignment:
         self._change(Standing.STOPPED, self._now.generation, _NOBODYS)
 
     @property
-    def held(self) -> int | None:
+    def held(self) -> Generation | None:
         """The generation of which this worker reads and decides, if it does."""
         return self._now.generation if self._now.standing is Standing.HELD else None
 
     @property
-    def preparing(self) -> int | None:
+    def preparing(self) -> Generation | None:
         """The generation of which this worker restores partitions, if it does."""
         return self._now.generation if self._now.standing is Standing.PREPARING else None
 
@@ -76,16 +78,16 @@ class Assignment:
         """The partitions of each inbox that are being prepared, or held."""
         return self._now.partitions
 
-    def is_ours(self, generation: int) -> bool:
+    def is_ours(self, generation: Generation) -> bool:
         """True until the partitions of this generation are given up."""
         now = self._now
         return now.generation == generation and now.standing in (Standing.PREPARING, Standing.HELD)
 
-    def may_finish(self, generation: int) -> bool:
+    def may_finish(self, generation: Generation) -> bool:
         """True as well for a round that runs while they are given up: what it made durable is committed with them."""
         now = self._now
         return now.generation == generation and now.standing in (Standing.HELD, Standing.GIVEN_UP)
 
-    def _change(self, standing: Standing, generation: int | None, partitions: Iterable[int]) -> None:
+    def _change(self, standing: Standing, generation: Generation | None, partitions: Iterable[int]) -> None:
         if self._now.standing is not Standing.STOPPED:
             self._now = _Now(standing, generation, frozenset(partitions))

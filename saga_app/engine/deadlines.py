@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Final
 
 from saga_app.core import checkout
+from saga_app.core.numbers import Generation
 from saga_app.core.rows import OPEN_STATUSES, OrderRow, Row
 from saga_app.engine.lease import uptime
 from saga_app.engine.ports import GivenUp, Log, Store
@@ -36,7 +37,7 @@ class DeadlineTimer:
         self._log = log
         self._clock = clock or steady()
         self._tick = tick
-        self._generation: int | None = None
+        self._generation: Generation | None = None
         self._due: list[tuple[int, str]] = []
         self._open: dict[str, tuple[int, OrderRow]] = {}
         self._sending = asyncio.Lock()
@@ -48,7 +49,7 @@ class DeadlineTimer:
         """How many of them have passed a deadline: looks at all."""
         return sum(row.tries > 0 for _, row in list(self._open.values()))
 
-    def start(self, generation: int) -> None:
+    def start(self, generation: Generation) -> None:
         """From now on nudges are sent."""
         self._generation = generation
 

@@ -15,6 +15,7 @@ from typing import Final
 from saga_app import topics
 from saga_app.core.decider import Service
 from saga_app.core.errors import RowsMissing
+from saga_app.core.numbers import FIRST, Generation, Offset
 from saga_app.core.records import Record
 from saga_app.core.rows import version_of
 from saga_app.engine.assignment import Assignment
@@ -113,17 +114,17 @@ class Engine:
             self.store_manager.close()
         self.log.close()
 
-    def assign(self, partitions: Iterable[int], generation: int) -> None:
+    def assign(self, partitions: Iterable[int], generation: Generation) -> None:
         """The group gave this worker these partitions of each inbox."""
         self.assignment.assign(generation, partitions)
         self.lease.take(generation)
 
-    async def prepare(self, generation: int) -> None:
+    async def prepare(self, generation: Generation) -> None:
         """Opens and restores the partitions and closes all others. Nothing is decided before this is over."""
         # A rebalance that comes meanwhile cancels the caller, but not the thread that writes the files.
         await asyncio.shield(asyncio.create_task(ends_process(self._prepare)(generation)))
 
-    async def _prepare(self, generation: int) -> None:
+    async def _prepare(self, generation: Generation) -> None:
         async with self._restoring:
             if self.assignment.preparing != generation:
                 return
@@ -161,7 +162,7 @@ class Engine:
                 stores = {table: self.store_manager.stores[table, partition] for table in service.tables}
                 states[partition] = PartitionState(service.decider.journal, service.decider.balances, stores)
 
-    async def begin(self, committed: Mapping[tuple[str, int], int | None], generation: int) -> None:
+    async def begin(self, committed: Mapping[tuple[str, int], Offset | None], generation: Generation) -> None:
         """Starts to read: from the committed offsets, or from the store's where it knows better."""
         positions = await asyncio.to_thread(ends_process(self._positions), committed)
         if not self.assignment.hold(generation):
@@ -198,7 +199,7 @@ class Engine:
             ) from error
 
     @property
-    def durable(self) -> dict[tuple[str, int], int]:
+    def durable(self) -> dict[tuple[str, int], Offset]:
         """The next offset of each inbox partition that is not durable: this may be committed."""
         return {
             (topic, each): at for topic, buffer in self.buffers.items() for each, at in buffer.durable.items()
@@ -285,7 +286,7 @@ class Engine:
                     self.clock.load(store)
                     self.retention.load(partition, store)
 
-    def _positions(self, committed: Mapping[tuple[str, int], int | None]) -> dict[tuple[str, int], int]:
+    def _positions(self, committed: Mapping[tuple[str, int], Offset | None]) -> dict[tuple[str, int], Offset]:
         new = [place for place, at in committed.items() if at is None]
         first = offsets.beginnings(Admin(self.settings), new) if new else {}
         journals = {service.topic: service.decider.journal for service in self.services}
@@ -294,10 +295,10 @@ class Engine:
             store = self.store_manager.stores[journals[place[0]], place[1]]
             if at is None and store.inbox is None and decided(store) < first[place]:
                 raise Fatal(Exit.RECORDS_CUT, cut(*place, decided(store), first[place]))
-            positions[place] = max(first[place] if at is None else at, store.inbox or 0)
+            positions[place] = max(first[place] if at is None else at, store.inbox or FIRST)
         return positions
 
 
-def decided(journal: Store) -> int:
+def decided(journal: Store) -> Offset:
     """The inbox offset below which everything was decided, as far as rows tell; records that change nothing do not."""
-    return max((version_of(row) + 1 for _, row in journal.scan(b"")), default=0)
+    return max((Offset(version_of(row) + 1) for _, row in journal.scan(b"")), default=FIRST)

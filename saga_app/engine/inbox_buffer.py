@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final, Self
 
+from saga_app.core.numbers import Generation, Offset
 from saga_app.engine.assignment import Assignment
 from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.round import MOST_BYTES, MOST_RECORDS
@@ -35,7 +36,7 @@ class InboxBuffer:
         self.topic = topic
         self._assignment = assignment
         #: The next offset of each partition that is not durable: exactly this is committed.
-        self.durable: dict[int, int] = {}
+        self.durable: dict[int, Offset] = {}
         self._settled = settled
         self._waiting: deque[Batch] = deque()
         #: What the agent has, and since when.
@@ -48,7 +49,7 @@ class InboxBuffer:
         self._resting = asyncio.Event()
         self._resting.set()
 
-    def open(self, positions: Mapping[int, int]) -> None:
+    def open(self, positions: Mapping[int, Offset]) -> None:
         """The partitions are held: batches are taken from now on, each partition from its position on."""
         self.durable = dict(positions)
         with self._counting:
@@ -74,7 +75,7 @@ class InboxBuffer:
             self._records += sum(len(batch.messages) for batch in batches)
             self._bytes += sum(batch.size for batch in batches)
 
-    def is_current(self, generation: int) -> bool:
+    def is_current(self, generation: Generation) -> bool:
         return generation == self._assignment.held
 
     @property
@@ -118,7 +119,7 @@ class InboxBuffer:
             size += batches[-1].size
         return batches
 
-    def done(self, partition: int, start: int, end: int, generation: int) -> None:
+    def done(self, partition: int, start: Offset, end: Offset, generation: Generation) -> None:
         if not self._assignment.may_finish(generation):
             return
         if self.durable.get(partition) != start:

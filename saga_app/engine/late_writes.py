@@ -12,6 +12,7 @@ from typing import Final
 
 from confluent_kafka import KafkaException
 
+from saga_app.core.numbers import Generation, Offset
 from saga_app.engine.assignment import Assignment
 from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.ports import Store
@@ -30,14 +31,14 @@ class LateWrites:
         self,
         assignment: Assignment,
         stores: Mapping[Place, Store],
-        ends: Callable[[Iterable[Place]], Mapping[Place, int]],
+        ends: Callable[[Iterable[Place]], Mapping[Place, Offset]],
     ) -> None:
         self._assignment = assignment
         self._stores = stores
         self._ask = ends
         #: Where the changelogs ended at the last look, and of which generation it was.
-        self._ends: Mapping[Place, int] = {}
-        self._seen: int | None = None
+        self._ends: Mapping[Place, Offset] = {}
+        self._seen: Generation | None = None
 
     async def run(self) -> None:
         """Ends the process where something that was written one look ago is still not held: it was not ours."""
@@ -59,7 +60,7 @@ class LateWrites:
                     "start restores again and repairs them",
                 )
 
-    def look(self, generation: int, ends: Mapping[Place, int]) -> list[Place]:
+    def look(self, generation: Generation, ends: Mapping[Place, Offset]) -> list[Place]:
         """The places whose changelogs had more, one look ago, than is held now."""
         known = self._ends if generation == self._seen else {}
         self._ends, self._seen = ends, generation

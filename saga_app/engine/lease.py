@@ -16,6 +16,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from saga_app.core.numbers import Generation
 from saga_app.engine.assignment import Assignment
 from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.ports import GivenUp
@@ -44,15 +45,15 @@ class Lease:
         self.clock = clock
         self.poll = poll
         self._assignment = assignment
-        self._renewed: tuple[int | None, float] = (None, NEVER)
-        self._taken: tuple[int | None, float] = (None, NEVER)
-        self._current: Callable[[], int | None] = lambda: None
+        self._renewed: tuple[Generation | None, float] = (None, NEVER)
+        self._taken: tuple[Generation | None, float] = (None, NEVER)
+        self._current: Callable[[], Generation | None] = lambda: None
 
-    def follow(self, current: Callable[[], int | None]) -> None:
+    def follow(self, current: Callable[[], Generation | None]) -> None:
         """Tells where the group's present generation can be read."""
         self._current = current
 
-    def renew(self, generation: int, asked_at: float) -> bool:
+    def renew(self, generation: Generation, asked_at: float) -> bool:
         """A heartbeat of this generation, asked at that time of our clock, was answered without error.
 
         False if that renews nothing, so that the group must be asked to join again: whoever was silent for longer than
@@ -65,11 +66,11 @@ class Lease:
         self._renewed = (generation, asked_at)
         return True
 
-    def take(self, generation: int) -> None:
+    def take(self, generation: Generation) -> None:
         """Partitions are assigned: whoever joins has asked the group just now."""
         self._taken = (generation, self.clock())
 
-    def until(self, generation: int) -> float:
+    def until(self, generation: Generation) -> float:
         """Until when, on our clock, a record may be sent: it is in the log, or given up, before anyone can take over.
 
         What sends many records in one go of the main loop may ask this once, and then the clock for each. The group
@@ -80,7 +81,7 @@ class Lease:
         renewed, asked_at = self._renewed
         return asked_at + self.longest if renewed == generation == self._current() else NEVER
 
-    def holds(self, generation: int) -> bool:
+    def holds(self, generation: Generation) -> bool:
         """True if a record may be sent now."""
         return self.until(generation) >= self.clock()
 
@@ -89,7 +90,7 @@ class Lease:
         """Seconds since the last heartbeat that was answered was asked."""
         return self.clock() - self._renewed[1]
 
-    async def hold(self, generation: int) -> None:
+    async def hold(self, generation: Generation) -> None:
         """Waits until the lease holds; `Fatal` if the group moved on and this worker has not heard of it.
 
         `GivenUp` where the partitions are no longer ours: during a rebalance no heartbeat renews the lease.

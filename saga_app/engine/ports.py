@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from saga_app.core.numbers import NEVER, Generation, Offset, version_at
 from saga_app.core.rows import Row, Tombstone, is_tombstone, version_of
 from saga_app.kafka.messages import VERSION, Batch, Fetch, Offsets, Outgoing
 
@@ -13,10 +14,10 @@ Batches = AsyncIterable[Fetch]
 class Inbox(Protocol):
     """An inbox as its rounds see it: it is told how far they are."""
 
-    def is_current(self, generation: int) -> bool:
+    def is_current(self, generation: Generation) -> bool:
         """True if batches of this generation are still ours to decide."""
 
-    def done(self, partition: int, start: int, end: int, generation: int) -> None:
+    def done(self, partition: int, start: Offset, end: Offset, generation: Generation) -> None:
         """Everything from `start` to `end` is durable; the next commit may include it."""
 
 
@@ -27,7 +28,7 @@ class GivenUp(Exception):
 class Log(Protocol):
     """Writes rows and records; one port for the journal, one for the records that are published after it."""
 
-    async def append(self, records: Sequence[Outgoing], generation: int) -> Offsets:
+    async def append(self, records: Sequence[Outgoing], generation: Generation) -> Offsets:
         """Writes all and waits until the broker has them; where rows are. Raises if one fails.
 
         Nothing is sent unless this worker certainly still belongs to that generation of the group; returns only then,
@@ -52,11 +53,11 @@ class Store(Protocol):
     """The rows of one table in one partition, on this worker's disk."""
 
     @property
-    def reached(self) -> int:
+    def reached(self) -> Offset:
         """Every row of the changelog below this offset is here."""
 
     @property
-    def inbox(self) -> int | None:
+    def inbox(self) -> Offset | None:
         """The next inbox offset that this store has not seen, if it knows one."""
 
     def get(self, key: bytes) -> bytes | None: ...
@@ -64,7 +65,7 @@ class Store(Protocol):
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Rows whose key begins so, in the order of keys."""
 
-    def write(self, rows: Mapping[bytes, bytes], reached: int, inbox: int | None = None) -> None:
+    def write(self, rows: Mapping[bytes, bytes], reached: Offset, inbox: Offset | None = None) -> None:
         """Rows and both offsets in one atomic batch; what is `nothing` is removed."""
 
 
@@ -81,14 +82,14 @@ def row_in(value: bytes | None, headers: Sequence[tuple[str, bytes | None]] | No
     if value is not None:
         return value
     version = next((text for name, text in headers or () if name == VERSION), None)
-    return Tombstone(-1 if version is None else int(version)).encode()
+    return Tombstone(NEVER if version is None else version_at(int(version))).encode()
 
 
-def contiguous(reached: int, offsets: Sequence[int]) -> int:
+def contiguous(reached: Offset, offsets: Sequence[Offset]) -> Offset:
     """The next `reached` after rows were written at these offsets: it stops before the first gap."""
     for offset in offsets:
         if offset == reached:
-            reached += 1
+            reached = Offset(reached + 1)
         elif offset > reached:
             break
     return reached

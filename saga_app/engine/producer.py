@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from saga_app.core.numbers import Generation, Offset
 from saga_app.engine.lease import NEVER, Lease
 from saga_app.kafka.broker_errors import refused
 from saga_app.kafka.messages import Offsets, Outgoing, Place
@@ -30,7 +31,7 @@ class DeliveryFailed(Exception):
 class _Append:
     """Records on their way, as many as `sent` says once all of them have been handed over."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, offsets: defaultdict[Place, list[int]]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, offsets: defaultdict[Place, list[Offset]]) -> None:
         self.offsets = offsets
         self.error: str | None = None
         self.loop = loop
@@ -41,7 +42,7 @@ class _Append:
     def placed(self, error: KafkaError | None, message: Message) -> None:
         """As `delivered`, for a record that names its partition: within one, reports come in the order written."""
         if error is None:
-            self.offsets[message.topic(), message.partition()].append(message.offset())
+            self.offsets[message.topic(), message.partition()].append(Offset(message.offset()))
         self.delivered(error, message)
 
     def delivered(self, error: KafkaError | None, message: Message) -> None:
@@ -90,9 +91,9 @@ class KafkaLog:
         self._thread = threading.Thread(target=self._poll, name="saga-producer", daemon=True)
         self._thread.start()
 
-    async def append(self, records: Sequence[Outgoing], generation: int) -> Offsets:
+    async def append(self, records: Sequence[Outgoing], generation: Generation) -> Offsets:
         """See `ports.Log`; `DeliveryFailed` if the broker did not take one of them in time."""
-        offsets: defaultdict[Place, list[int]] = defaultdict(list)
+        offsets: defaultdict[Place, list[Offset]] = defaultdict(list)
         sent = 0
         while True:
             await self.lease.hold(generation)
@@ -102,7 +103,7 @@ class KafkaLog:
             if sent == len(records):
                 return offsets
 
-    def _send(self, records: Sequence[Outgoing], append: _Append, generation: int) -> int:
+    def _send(self, records: Sequence[Outgoing], append: _Append, generation: Generation) -> int:
         """Hands over as many of the records as the lease allows; how many.
 
         The clock is asked before each record, since librdkafka counts a record's time from when it is handed over: a

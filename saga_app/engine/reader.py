@@ -18,6 +18,7 @@ from typing import Any, Final
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
+from saga_app.core.numbers import Generation, Offset
 from saga_app.engine.exits import Exit, Fatal, ends_process
 from saga_app.kafka.broker_errors import refused
 from saga_app.kafka.headers import headers_of
@@ -45,15 +46,15 @@ class Reader:
         self.topics = topics
         self._deliver = deliver
         self._has_room = has_room
-        self._wanted: tuple[dict[Place, int], int] | None = None
+        self._wanted: tuple[dict[Place, Offset], Generation] | None = None
         self._changed = threading.Event()
         self._running = True
-        self._next: dict[Place, int] = {}
+        self._next: dict[Place, Offset] = {}
         #: Inboxes that are not assigned at present, because there is no room.
         self._held: set[str] = set()
-        self._ends: dict[Place, int] = {}
+        self._ends: dict[Place, Offset] = {}
         self._looked = 0.0
-        self._generation = 0
+        self._generation = Generation(0)
         self._liveness = Liveness(topics[0])
         self._config = {
             **config,
@@ -76,7 +77,7 @@ class Reader:
         """Starts the thread."""
         self._thread.start()
 
-    def assign(self, positions: Mapping[Place, int], generation: int) -> None:
+    def assign(self, positions: Mapping[Place, Offset], generation: Generation) -> None:
         """Reads these partitions from these offsets on; batches carry the generation."""
         self._wanted = (dict(positions), generation)
         self._changed.set()
@@ -162,7 +163,7 @@ class Reader:
             return
         self._looked = now
         self._ends = {
-            place: consumer.get_watermark_offsets(TopicPartition(*place), cached=True)[1]
+            place: Offset(consumer.get_watermark_offsets(TopicPartition(*place), cached=True)[1])
             for place in self._next
         }
 
@@ -173,7 +174,7 @@ class Reader:
             if error is not None:
                 self._check(error, each, consumer)
                 continue
-            place, offset = (each.topic(), each.partition()), each.offset()
+            place, offset = (each.topic(), each.partition()), Offset(each.offset())
             # What lies below belongs to an earlier assignment.
             if offset >= self._next.get(place, offset + 1):
                 message = Message(offset, each.timestamp()[1], each.key(), each.value(), headers_of(each))
@@ -185,7 +186,7 @@ class Reader:
             self._deliver(fetch)
 
     def _batch(self, place: Place, messages: list[Message]) -> Batch:
-        start, end = self._next[place], messages[-1].offset + 1
+        start, end = self._next[place], Offset(messages[-1].offset + 1)
         self._next[place] = end
         size = sum(map(size_of, messages))
         return Batch(place[1], start, end, self._generation, messages, size)

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Final, NamedTuple
 
 from saga_app import topics
+from saga_app.core.numbers import Generation
 from saga_app.core.order import Order
 from saga_app.core.records import (
     MOST_SEGMENTS,
@@ -59,7 +60,7 @@ class RetentionTimer:
         self._clock = clock or steady()
         self._tick = tick
         self._segment_width = segment_width
-        self._generation: int | None = None
+        self._generation: Generation | None = None
         self._stores: dict[int, Store] = {}
         self._look_at: dict[int, int] = {}
         #: The last record of each type about each partition, and when it was sent.
@@ -70,7 +71,7 @@ class RetentionTimer:
         """Takes the rows of a checkout partition that this worker owns from now on."""
         self._stores[partition] = store
 
-    def start(self, generation: int) -> None:
+    def start(self, generation: Generation) -> None:
         """Sends records from now on."""
         self._generation = generation
 

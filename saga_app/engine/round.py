@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from saga_app import topics
 from saga_app.core.decider import Decider, Position, Verdict
 from saga_app.core.errors import Fault, Rejected
+from saga_app.core.numbers import Generation, Offset
 from saga_app.core.records import ForPartition, OrderCompleted, PolicyChanged, Record, StepRequest
 from saga_app.core.row_keys import is_milestone
 from saga_app.core.rows import Row
@@ -55,9 +56,9 @@ class Span(NamedTuple):
     """The part of a partition's inbox that this round decided."""
 
     partition: int
-    start: int
-    end: int
-    generation: int
+    start: Offset
+    end: Offset
+    generation: Generation
 
 
 class Decided(NamedTuple):
@@ -253,10 +254,12 @@ class Round:
         found = {(table, partition): self.states[partition].decided(table) for partition in partitions}
         return {place: rows for place, rows in found.items() if rows}
 
-    async def _journal(self, rows: "Rows", generation: int) -> "Reached":
+    async def _journal(self, rows: "Rows", generation: Generation) -> "Reached":
         return await self._write(self.journal, rows, _in_sequence(self._records(rows)), generation)
 
-    async def _publish(self, balances: "Rows", sends: Iterable[Outgoing], generation: int) -> "Reached":
+    async def _publish(
+        self, balances: "Rows", sends: Iterable[Outgoing], generation: Generation
+    ) -> "Reached":
         return await self._write(self.publisher, balances, [[*self._records(balances), *sends]], generation)
 
     def _records(self, rows: "Rows") -> list[Outgoing]:
@@ -267,14 +270,14 @@ class Round:
         ]
 
     async def _write(
-        self, log: Log, rows: "Rows", appends: Iterable[Sequence[Outgoing]], generation: int
+        self, log: Log, rows: "Rows", appends: Iterable[Sequence[Outgoing]], generation: Generation
     ) -> "Reached":
         """Writes these records, one append after the other; how far the changelog of each row is held afterwards.
 
         Where there is nothing to write, the log is asked all the same whether this worker may: one that was paused
         while it restored decides on old rows, and must not note on its disk what it has seen.
         """
-        offsets: defaultdict[Place, list[int]] = defaultdict(list)
+        offsets: defaultdict[Place, list[Offset]] = defaultdict(list)
         for records in appends:
             for place, written in (await log.append(records, generation)).items():
                 offsets[place].extend(written)
@@ -300,7 +303,7 @@ class Round:
 
 
 Rows = dict[Place, dict[bytes, bytes]]
-Reached = dict[Place, int]
+Reached = dict[Place, Offset]
 
 
 def _in_sequence(records: Iterable[Outgoing]) -> list[list[Outgoing]]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from saga_app import topics, wire
+from saga_app.core.numbers import Generation, Offset
 from saga_app.core.records import ForPartition, Record
 
 #: Name and value; the value may be missing.
@@ -13,13 +14,13 @@ VERSION: Final = "saga-version"
 #: A topic, or a table, and a partition.
 Place = tuple[str, int]
 #: By place, the offsets of records that name their partition, in order.
-Offsets = Mapping[Place, Sequence[int]]
+Offsets = Mapping[Place, Sequence[Offset]]
 
 
 class Message(NamedTuple):
     """One record of an inbox; `time` is Kafka's, in milliseconds."""
 
-    offset: int
+    offset: Offset
     time: int
     key: bytes | None
     value: bytes | None
@@ -42,9 +43,9 @@ class Batch(NamedTuple):
     """
 
     partition: int
-    start: int
-    end: int
-    generation: int
+    start: Offset
+    end: Offset
+    generation: Generation
     messages: Sequence[Message]
     size: int = 0
 

@@ -6,6 +6,7 @@ from typing import Final
 from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from saga_app.core.numbers import Offset
 from saga_app.kafka.messages import Place
 from saga_app.kafka.retries import with_retries
 
@@ -13,22 +14,24 @@ from saga_app.kafka.retries import with_retries
 TIMEOUT: Final = 30.0
 
 
-def ends(admin: AdminClient, places: Iterable[Place]) -> dict[Place, int]:
+def ends(admin: AdminClient, places: Iterable[Place]) -> dict[Place, Offset]:
     """The offset after the last record of each (topic, partition)."""
     return _offsets(admin, places, OffsetSpec.latest())
 
 
-def readable_ends(admin: AdminClient, places: Iterable[Place], seconds: float = TIMEOUT) -> dict[Place, int]:
+def readable_ends(
+    admin: AdminClient, places: Iterable[Place], seconds: float = TIMEOUT
+) -> dict[Place, Offset]:
     """The end for consumers that read committed records only: `ends`, unless a transaction is still open."""
     return _offsets(admin, places, OffsetSpec.latest(), IsolationLevel.READ_COMMITTED, seconds)
 
 
-def beginnings(admin: AdminClient, places: Iterable[Place], seconds: float = TIMEOUT) -> dict[Place, int]:
+def beginnings(admin: AdminClient, places: Iterable[Place], seconds: float = TIMEOUT) -> dict[Place, Offset]:
     """The offset of the first record that each (topic, partition) still has."""
     return _offsets(admin, places, OffsetSpec.earliest(), seconds=seconds)
 
 
-def after(admin: AdminClient, places: Iterable[Place], time: int) -> dict[Place, int]:
+def after(admin: AdminClient, places: Iterable[Place], time: int) -> dict[Place, Offset]:
     """The offset of the first record after this time (milliseconds); places without one are left out."""
     found = _offsets(admin, places, OffsetSpec.for_timestamp(time + 1))
     return {place: offset for place, offset in found.items() if offset >= 0}
@@ -40,17 +43,20 @@ def _offsets(
     spec: OffsetSpec,
     isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
     seconds: float = TIMEOUT,
-) -> dict[Place, int]:
+) -> dict[Place, Offset]:
     asked = {TopicPartition(topic, partition): spec for topic, partition in places}
     if not asked:
         return {}
 
-    def ask() -> dict[Place, int]:
+    def ask() -> dict[Place, Offset]:
         # A client that knows no leaders yet asks for them while it still connects. About one in ten such requests gets
         # no answer and fails after `socket.timeout.ms`; so the client connects first.
         admin.list_topics(timeout=seconds)
         answers = admin.list_offsets(asked, isolation_level=isolation, request_timeout=seconds)
-        return {(place.topic, place.partition): future.result().offset for place, future in answers.items()}
+        return {
+            (place.topic, place.partition): Offset(future.result().offset)
+            for place, future in answers.items()
+        }
 
     return with_retries(None, ask, seconds)
 
@@ -73,7 +79,7 @@ def topic_ids(admin: AdminClient, topics: Iterable[str], seconds: float = TIMEOU
     return with_retries(admin, ask, seconds)
 
 
-def committed(admin: AdminClient, group: str, places: Iterable[Place], seconds: float) -> dict[Place, int]:
+def committed(admin: AdminClient, group: str, places: Iterable[Place], seconds: float) -> dict[Place, Offset]:
     """The committed offset of each place, 0 if there is none. Raises `KafkaException`."""
     asked = [ConsumerGroupTopicPartitions(group, [TopicPartition(*place) for place in places])]
     answer = with_retries(
@@ -81,4 +87,4 @@ def committed(admin: AdminClient, group: str, places: Iterable[Place], seconds: 
         lambda: admin.list_consumer_group_offsets(asked, request_timeout=seconds)[group].result(),
         seconds,
     )
-    return {(each.topic, each.partition): max(0, each.offset) for each in answer.topic_partitions}
+    return {(each.topic, each.partition): Offset(max(0, each.offset)) for each in answer.topic_partitions}

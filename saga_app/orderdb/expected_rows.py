@@ -14,6 +14,7 @@ from confluent_kafka import Message
 from pydantic_core import from_json, to_json
 from sqlalchemy import Table
 
+from saga_app.core.numbers import NEVER
 from saga_app.core.retention.rows import LowWatermark
 from saga_app.core.row_keys import KeyKind, number_in, order_in
 from saga_app.core.rows import Tombstone, is_closed
@@ -23,7 +24,7 @@ from saga_app.orderdb.copy.batch import UNREADABLE, Fields, Key, RowBatch, RowMa
 from saga_app.orderdb.copy.table_rows import SERVICES
 
 _EVICTED: Final = "evicted"
-_DELETED: Final = Tombstone(0).encode()
+_DELETED: Final = Tombstone(NEVER).encode()
 
 
 class ExpectedRow(NamedTuple):

@@ -10,6 +10,7 @@ from saga_app.audit import cuts, dead_letters, log
 from saga_app.audit.checks import changelog as audited_changelog
 from saga_app.audit.cuts import AsOf
 from saga_app.audit.history import reader as history_reader
+from saga_app.core.numbers import FIRST, Offset
 from saga_app.engine.stores import changelog
 from saga_app.kafka import offsets
 from saga_app.kafka.messages import Place
@@ -26,19 +27,19 @@ def reading(world: AuditWorld) -> Iterator[AuditWorld]:
         records = [each for each in world.logs[topic, partition] if start <= each.offset() < end]
         yield from (records[at : at + 3] for at in range(0, len(records), 3))
 
-    def ends(admin: Any, places: Iterable[Place]) -> dict[Place, int]:
+    def ends(admin: Any, places: Iterable[Place]) -> dict[Place, Offset]:
         found = {}
         for place in places:
             found[place] = world.end(place)
             world.meanwhile()
         return found
 
-    def committed(admin: Any, group: str, places: Iterable[Place], seconds: float) -> dict[Place, int]:
-        found = {place: world.committed.get(place, 0) for place in places}
+    def committed(admin: Any, group: str, places: Iterable[Place], seconds: float) -> dict[Place, Offset]:
+        found = {place: world.committed.get(place, FIRST) for place in places}
         world.meanwhile()
         return found
 
-    def beginnings(admin: Any, places: Iterable[Place]) -> dict[Place, int]:
+    def beginnings(admin: Any, places: Iterable[Place]) -> dict[Place, Offset]:
         return {place: world.first(place) for place in places}
 
     def after(admin: Any, places: Iterable[Place], time: int) -> dict[Place, int]:

@@ -9,6 +9,7 @@ from saga_app import topics, wire
 from saga_app.audit.cuts import AsOf
 from saga_app.audit.findings import Breach
 from saga_app.audit.report import as_json, as_lines
+from saga_app.core.numbers import Offset
 from saga_app.core.records import Record
 from saga_app.engine.stores.rocks import Memory, RocksStore
 from saga_app.kafka.headers import SENT_ON
@@ -304,7 +305,7 @@ def test_a_record_that_was_sent_on_and_is_a_dead_letter_there_is_not_missed(worl
 
 def test_a_record_that_was_committed_and_is_gone_is_found(shop: AuditWorld) -> None:
     place = max(shop.committed, key=lambda each: shop.committed[each])
-    shop.committed[place] += 3
+    shop.committed[place] = Offset(shop.committed[place] + 3)
     assert "records were lost" in breach(shop, "I9").what
 
 
@@ -331,7 +332,7 @@ def test_an_earlier_moment_is_told_as_it_was(shop: AuditWorld) -> None:
 
 @pytest.mark.parametrize("offset", [0, 1, 2, 5, 9, 1000])
 def test_an_offset_cuts_every_inbox(shop: AuditWorld, offset: int) -> None:
-    findings = shop.audit(AsOf(offset=offset))
+    findings = shop.audit(AsOf(offset=Offset(offset)))
     cut = sum(min(offset, shop.end((topic, each))) for topic in topics.INBOXES for each in range(PARTITIONS))
     assert findings.figures["I8"]["offsets"] == cut
     assert findings.holds

@@ -20,6 +20,7 @@ from saga_app.audit.checkpoints.folder import FolderLocked, NewCheckpoint, lates
 from saga_app.audit.cuts import AsOf, CannotTell
 from saga_app.audit.findings import Findings
 from saga_app.commands.audit import base_in_words
+from saga_app.core.numbers import FIRST, Offset
 from saga_app.core.records import Record
 from saga_app.kafka.messages import Outgoing
 from tests.audit.reading import reading
@@ -105,7 +106,8 @@ def step(world: AuditWorld, what: str, number: int) -> None:
         # The group's offset is lower than what was done: the worker was killed before it was committed.
         places = [place for place, at in world.committed.items() if at]
         if places:
-            world.committed[places[number % len(places)]] -= 1
+            place = places[number % len(places)]
+            world.committed[place] = Offset(world.committed[place] - 1)
     elif waiting:
         world.decide(waiting[number % len(waiting)], crashes=what == "crash")
 
@@ -229,7 +231,7 @@ def not_sent(world: AuditWorld) -> None:
 
 def lost_behind_the_end(world: AuditWorld) -> None:
     place = max(world.committed, key=lambda each: world.committed[each])
-    world.committed[place] += 3
+    world.committed[place] = Offset(world.committed[place] + 3)
 
 
 SPOILS: dict[str, tuple[Callable[[AuditWorld], None], str]] = {
@@ -286,7 +288,7 @@ def test_what_was_under_way_must_have_been_sent_when_it_is_committed(
     assert shop.checkpointed(tmp_path).figures["I6"]["requests and endings under way"] == 1
     (place,) = [place for place, log in shop.logs.items() if sent in log]
     shop.decide(place, crashes=True)
-    shop.committed[place] += 1
+    shop.committed[place] = Offset(shop.committed[place] + 1)
     (breach,) = same(shop, tmp_path).breaches
     assert (breach.invariant, breach.order) == ("I9", "o9") and "PaymentRequested" in breach.what
 
@@ -398,7 +400,7 @@ def test_a_state_behind_the_checkpoint_can_be_told_and_one_before_it_cannot(
     with pytest.raises(CannotTell, match="without --checkpoint"):
         shop.audit(AsOf(time=then - 5), base=base)
     with pytest.raises(CannotTell, match="without --checkpoint"):
-        shop.audit(AsOf(offset=0), base=base)
+        shop.audit(AsOf(offset=FIRST), base=base)
 
 
 def test_an_earlier_state_of_an_inbox_that_was_cut_cannot_be_told(shop: AuditWorld) -> None:

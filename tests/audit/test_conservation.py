@@ -5,6 +5,7 @@ from decimal import Decimal
 from saga_app.audit.checks.conservation import Conservation
 from saga_app.audit.findings import Findings
 from saga_app.core.decider import Decision, Put, Verdict
+from saga_app.core.numbers import Offset, version_at
 from saga_app.core.rows import Account, JournalRow, State
 
 PLACE = ("payment_events", 0)
@@ -12,15 +13,17 @@ PLACE = ("payment_events", 0)
 
 def paid(offset: int, amount: str, **row: object) -> Put:
     fields = {"done_at": offset, "moves": {"c1:GBP": Decimal(amount)}, **row}
-    return Put("payments", "o1", JournalRow(offset, State.DONE, "x", **fields))  # type: ignore[arg-type]
+    return Put("payments", "o1", JournalRow(version_at(offset), State.DONE, "x", **fields))  # type: ignore[arg-type]
 
 
 def account(offset: int, deposited: str, balance: str) -> Put:
-    return Put("accounts", "c1:GBP", Account(offset, Decimal(deposited), Decimal(balance)))
+    return Put("accounts", "c1:GBP", Account(version_at(offset), Decimal(deposited), Decimal(balance)))
 
 
 def came(offset: int, amount: str) -> Put:
-    row = JournalRow(offset, State.DONE, "x", done_at=offset, moves={"c1:GBP": Decimal(amount)})
+    row = JournalRow(
+        version_at(offset), State.DONE, "x", done_at=Offset(offset), moves={"c1:GBP": Decimal(amount)}
+    )
     return Put("payments", "deposit:c1:d1", row)
 
 
@@ -37,7 +40,7 @@ DEPOSIT = (came(0, "10.00"), (account(0, "10.00", "10.00"),))
 
 
 def test_a_deposit_a_payment_and_its_refund_add_up() -> None:
-    undone = paid(1, "-4.00")._replace(row=paid(1, "-4.00").row._replace(version=2, undone_at=2))  # type: ignore[call-arg]
+    undone = paid(2, "-4.00", done_at=Offset(1), undone_at=Offset(2))
     assert not check(
         DEPOSIT,
         (paid(1, "-4.00"), (account(1, "10.00", "6.00"),)),

@@ -14,6 +14,7 @@ from saga_app.audit.cuts import AsOf
 from saga_app.audit.findings import Breach, Findings
 from saga_app.core.decider import Decider, Position, Put
 from saga_app.core.errors import Rejected
+from saga_app.core.numbers import FIRST, Generation, Offset
 from saga_app.core.order import PricedLine
 from saga_app.core.records import OrderPlaced, Record
 from saga_app.dead_letters.format import dead_letter
@@ -43,9 +44,9 @@ def bought(order_id: str, amount: str = "10.00", country: str = "GB", **goods: i
 class _Rows:
     """The journal of checkout, as the retention timer reads it from a worker's store."""
 
-    reached = 0
+    reached = FIRST
 
-    def __init__(self, tables: GivenTables, inbox: int) -> None:
+    def __init__(self, tables: GivenTables, inbox: Offset) -> None:
         self.inbox = inbox
         self._rows = {key.encode(): row for (table, key), row in tables.bytes.items() if table == "orders"}
 
@@ -55,14 +56,14 @@ class _Rows:
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         return ((key, row) for key, row in sorted(self._rows.items()) if key.startswith(prefix))
 
-    def write(self, rows: Mapping[bytes, bytes], reached: int, inbox: int | None = None) -> None:
+    def write(self, rows: Mapping[bytes, bytes], reached: Offset, inbox: Offset | None = None) -> None:
         raise AssertionError("the retention timer only reads")
 
 
 class _NoLog:
     """Takes nothing: what the timer sends is written by hand."""
 
-    async def append(self, records: Sequence[Outgoing], generation: int) -> Offsets:
+    async def append(self, records: Sequence[Outgoing], generation: Generation) -> Offsets:
         raise AssertionError("sent by hand")
 
 
@@ -70,13 +71,13 @@ class _NoLog:
 class Written:
     """One record in a topic; it answers as confluent-kafka's messages do."""
 
-    at: int
+    at: Offset
     time: int
     sent_key: bytes | None
     sent_value: bytes | None
     sent_headers: Sequence[Header] = ()
 
-    def offset(self) -> int:
+    def offset(self) -> Offset:
         return self.at
 
     def timestamp(self) -> tuple[int, int]:
@@ -97,13 +98,13 @@ class AuditWorld:
     """The topics. A millisecond passes from one record to the next."""
 
     logs: defaultdict[Place, list[Written]] = field(default_factory=lambda: defaultdict(list))
-    committed: dict[Place, int] = field(default_factory=dict)
+    committed: dict[Place, Offset] = field(default_factory=dict)
     tables: dict[Place, GivenTables] = field(default_factory=dict)
     now: int = BEGINNING
     cluster: str = "cluster-1"
     renewed: set[str] = field(default_factory=set)
     #: The first offset of a place, if its beginning was deleted.
-    cut: dict[Place, int] = field(default_factory=dict)
+    cut: dict[Place, Offset] = field(default_factory=dict)
     #: Called between two questions of an audit that takes its limits: workers go on meanwhile.
     meanwhile: Callable[[], None] = field(default=lambda: None)
 
@@ -111,18 +112,18 @@ class AuditWorld:
         """Kafka's id of a topic."""
         return f"{name} made again" if name in self.renewed else name
 
-    def end(self, place: Place) -> int:
+    def end(self, place: Place) -> Offset:
         """The offset after the last record."""
-        return self.logs[place][-1].at + 1 if self.logs[place] else self.cut.get(place, 0)
+        return Offset(self.logs[place][-1].at + 1) if self.logs[place] else self.cut.get(place, FIRST)
 
-    def first(self, place: Place) -> int:
+    def first(self, place: Place) -> Offset:
         """The offset of the first record."""
-        return self.logs[place][0].at if self.logs[place] else self.cut.get(place, 0)
+        return self.logs[place][0].at if self.logs[place] else self.cut.get(place, FIRST)
 
     def keep_from(self, place: Place, offset: int) -> None:
         """Retention deletes the records before this offset."""
         self.logs[place] = [each for each in self.logs[place] if each.at >= offset]
-        self.cut[place] = offset
+        self.cut[place] = Offset(offset)
 
     def append(self, record: Outgoing) -> Written:
         """Writes one record, as a producer does."""
@@ -223,7 +224,7 @@ class AuditWorld:
     def _inboxes(self) -> list[Place]:
         places = [(topic, partition) for topic in topics.INBOXES for partition in range(PARTITIONS)]
         for place in places:
-            self.committed.setdefault(place, 0)
+            self.committed.setdefault(place, FIRST)
             self.tables.setdefault(place, GivenTables(DECIDERS[place[0]]))
         return places
 
@@ -249,7 +250,7 @@ class AuditWorld:
             self._write(place[1], self.tables[place], decision.balances)
             for sent in decision.sends:
                 self.send(sent)
-        self.committed[place] = written.at + 1
+        self.committed[place] = Offset(written.at + 1)
 
     def _write(self, partition: int, tables: GivenTables, puts: Sequence[Put]) -> None:
         tables.put(puts)

@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient
 
 from saga_app import topics
 from saga_app.core.errors import Fault, Rejected
+from saga_app.core.numbers import Offset
 from saga_app.dead_letters.format import LetterId, dead_letter
 from saga_app.kafka.messages import Header, Message, Outgoing
 from saga_app.kafka.offsets import ends
@@ -48,7 +49,7 @@ class DeadLetterTopic:
         time: int = 1_700_000_000_000,
     ) -> LetterId:
         """One dead letter; its id."""
-        message = Message(next(_offsets), time, key, value, headers)
+        message = Message(Offset(next(_offsets)), time, key, value, headers)
         rejection = Rejected(reason, detail)  # type: ignore[arg-type]
         self.post(dead_letter(topic, partition, message, rejection))
         return LetterId(topic, partition, message.offset)

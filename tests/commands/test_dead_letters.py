@@ -9,6 +9,7 @@ import pytest
 
 from saga_app import topics
 from saga_app.core.errors import Fault, Rejected
+from saga_app.core.numbers import Offset
 from saga_app.dead_letters import format as letter_format
 from saga_app.dead_letters.format import LetterId, dead_letter
 from saga_app.dead_letters.reader import Letterbox
@@ -86,7 +87,9 @@ def test_bytes_that_are_no_utf_8_are_given_in_base64_and_null_stays_null(
 
 def test_a_letter_that_was_written_twice_is_one_letter(saga: Saga, dead_letter_topic: DeadLetterTopic):
     """A worker that is killed between publishing and committing writes it again; without a key, anywhere."""
-    again = dead_letter(topics.PAYMENT, 2, Message(7, 1, None, b"x"), Rejected(Fault.UNREADABLE, "not JSON"))
+    again = dead_letter(
+        topics.PAYMENT, 2, Message(Offset(7), 1, None, b"x"), Rejected(Fault.UNREADABLE, "not JSON")
+    )
     dead_letter_topic.post(*(again._replace(partition=each) for each in (0, 1, 1)))
     assert ids(saga) == {"payment_events:2:7"}
     assert saga("dead-letters").stdout.endswith("dead letters: 1 (1 unreadable)\n")

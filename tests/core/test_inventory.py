@@ -10,7 +10,7 @@ from saga_app.core.inventory import refuse
 from saga_app.core.order import Line, Order
 from saga_app.core.records import Reason, StepName, StockReceived
 from saga_app.core.rows import State, Stock
-from tests.support.examples import delivery, order, refund, release, reserve, ship
+from tests.support.examples import delivery, order, refund, release, reserve, ship, stock
 from tests.support.given import INVENTORY, given
 
 
@@ -18,12 +18,12 @@ from tests.support.given import INVENTORY, given
     ("wanted", "reason"),
     [
         ([], None),
-        ([(Stock(0, 2, 2), 2)], None),
-        ([(Stock(0, 2, 1), 2)], Reason.OUT_OF_STOCK),
-        ([(Stock(0, 2, 0), 1)], Reason.OUT_OF_STOCK),
+        ([(stock(0, 2, 2), 2)], None),
+        ([(stock(0, 2, 1), 2)], Reason.OUT_OF_STOCK),
+        ([(stock(0, 2, 0), 1)], Reason.OUT_OF_STOCK),
         ([(None, 1)], Reason.UNKNOWN_SKU),
-        ([(Stock(0, 2, 1), 2), (None, 1)], Reason.UNKNOWN_SKU),
-        ([(Stock(0, 2, 2), 2), (Stock(0, 1, 0), 1)], Reason.OUT_OF_STOCK),
+        ([(stock(0, 2, 1), 2), (None, 1)], Reason.UNKNOWN_SKU),
+        ([(stock(0, 2, 2), 2), (stock(0, 1, 0), 1)], Reason.OUT_OF_STOCK),
     ],
 )
 def test_unknown_articles_and_missing_units_are_refused(
@@ -35,7 +35,7 @@ def test_unknown_articles_and_missing_units_are_refused(
 def test_all_lines_are_reserved_by_one_record() -> None:
     of = order(lines=[("apple", 2), ("pear", 3)])
     story = given(INVENTORY, delivery(apple=5, pear=3)).when(reserve(of)).then(ship(of))
-    assert (story.stock("apple"), story.stock("pear")) == (Stock(1, 5, 3), Stock(1, 3, 0))
+    assert (story.stock("apple"), story.stock("pear")) == (stock(1, 5, 3), stock(1, 3, 0))
     assert story.row().moves == {"main:apple": -2, "main:pear": -3}
 
 
@@ -43,13 +43,13 @@ def test_if_one_line_is_missing_none_is_reserved() -> None:
     of = order(lines=[("apple", 2), ("pear", 4)])
     story = given(INVENTORY, delivery(apple=5, pear=3)).when(reserve(of))
     story.then(refund(of, Reason.OUT_OF_STOCK, StepName.INVENTORY))
-    assert (story.stock("apple"), story.stock("pear")) == (Stock(0, 5, 5), Stock(0, 3, 3))
+    assert (story.stock("apple"), story.stock("pear")) == (stock(0, 5, 5), stock(0, 3, 3))
 
 
 def test_a_release_puts_every_line_back() -> None:
     of = order(lines=[("apple", 2), ("pear", 3)])
     story = given(INVENTORY, delivery(apple=5, pear=3), reserve(of)).when(release(of)).then(refund(of))
-    assert (story.stock("apple"), story.stock("pear")) == (Stock(2, 5, 5), Stock(2, 3, 3))
+    assert (story.stock("apple"), story.stock("pear")) == (stock(2, 5, 5), stock(2, 3, 3))
     assert (story.row().state, story.row().undone_at) == (State.UNDONE, 2)
 
 
@@ -69,7 +69,7 @@ def test_stock_is_kept_by_warehouse() -> None:
 
 def test_a_delivery_adds_to_the_stock_and_sends_nothing() -> None:
     story = given(INVENTORY, delivery("d1", apple=5), delivery("d2", apple=1, pear=2)).then()
-    assert (story.stock("apple"), story.stock("pear")) == (Stock(1, 6, 6), Stock(1, 2, 2))
+    assert (story.stock("apple"), story.stock("pear")) == (stock(1, 6, 6), stock(1, 2, 2))
 
 
 def test_a_delivery_twice_is_once() -> None:

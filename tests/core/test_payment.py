@@ -10,8 +10,8 @@ from saga_app.core.decider import Verdict
 from saga_app.core.errors import Fault
 from saga_app.core.payment import refuse
 from saga_app.core.records import Reason, StepName
-from saga_app.core.rows import Account, State
-from tests.support.examples import cancelled, countries, deposit, limit, order, pay, refund, reserve
+from saga_app.core.rows import State
+from tests.support.examples import account, cancelled, countries, deposit, limit, order, pay, refund, reserve
 from tests.support.given import PAYMENT, given
 
 
@@ -30,15 +30,12 @@ def test_an_order_of_the_limit_or_more_is_refused(amount: str, reason: Reason | 
 def test_an_account_must_cover_the_amount_where_there_is_one(
     balance: str | None, reason: Reason | None
 ) -> None:
-    account = None if balance is None else Account(0, Decimal(balance), Decimal(balance))
-    assert refuse(order(amount="40.00"), account, Decimal(1000)) is reason
+    of = None if balance is None else account(0, balance, balance)
+    assert refuse(order(amount="40.00"), of, Decimal(1000)) is reason
 
 
 def test_over_the_limit_is_said_before_insufficient_funds() -> None:
-    assert (
-        refuse(order(amount="2000.00"), Account(0, Decimal(1), Decimal(1)), Decimal(1000))
-        is Reason.OVER_LIMIT
-    )
+    assert refuse(order(amount="2000.00"), account(0, "1", "1"), Decimal(1000)) is Reason.OVER_LIMIT
 
 
 def test_a_refusal_says_why_and_where_and_moves_nothing() -> None:
@@ -48,16 +45,16 @@ def test_a_refusal_says_why_and_where_and_moves_nothing() -> None:
     row = story.row()
     assert (row.state, row.reason, row.step) == (State.REFUSED, Reason.OVER_LIMIT, StepName.PAYMENT)
     assert (row.version, row.done_at, row.undone_at, row.moves) == (1, None, None, None)
-    assert story.account() == Account(0, Decimal("5000.00"), Decimal("5000.00"))
+    assert story.account() == account(0, "5000.00", "5000.00")
 
 
 def test_accepting_takes_the_amount_and_undoing_gives_it_back() -> None:
     of = order(amount="40.10", customer_id="c1")
     story = given(PAYMENT, deposit(amount="100.00")).when(pay(of)).then(reserve(of))
-    assert story.account() == Account(1, Decimal("100.00"), Decimal("59.90"))
+    assert story.account() == account(1, "100.00", "59.90")
     assert (story.row().done_at, story.row().moves) == (1, {"c1:GBP": Decimal("-40.10")})
     story.when(refund(of)).then(cancelled())
-    assert story.account() == Account(2, Decimal("100.00"), Decimal("100.00"))
+    assert story.account() == account(2, "100.00", "100.00")
     assert (story.row().done_at, story.row().undone_at) == (1, 2)
 
 
@@ -95,7 +92,7 @@ def test_an_undo_gives_back_the_amount_taken_even_if_the_policy_changed_since() 
 
 def test_a_deposit_opens_the_account_and_adds_to_it() -> None:
     story = given(PAYMENT, deposit("d1", "100.00"), deposit("d2", "0.01"))
-    assert story.account() == Account(1, Decimal("100.01"), Decimal("100.01"))
+    assert story.account() == account(1, "100.01", "100.01")
     assert story.row("deposit:c1:d1").moves == {"c1:GBP": Decimal("100.00")}
     story.then()
 

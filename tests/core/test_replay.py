@@ -8,8 +8,9 @@ import pytest
 from saga_app.core.decider import Verdict
 from saga_app.core.errors import Fault, RowsMissing
 from saga_app.core.records import Reason, Record, StepName
-from saga_app.core.rows import Account, State, Status, Stock
+from saga_app.core.rows import State, Status
 from tests.support.examples import (
+    account,
     call_off,
     cancel,
     cancelled,
@@ -25,6 +26,7 @@ from tests.support.examples import (
     release,
     reserve,
     ship,
+    stock,
 )
 from tests.support.given import CHECKOUT, INVENTORY, PAYMENT, SHIPPING, Story, given
 
@@ -91,7 +93,7 @@ def test_balances_that_were_lost_behind_the_journal_come_back_exactly_once(recor
 def test_a_do_repeated_before_its_undo_makes_no_money() -> None:
     """The trace that a model checker found: [do, do again, undo] in one batch, and a crash after the journal."""
     story = given(PAYMENT, deposit(amount="100.00"), pay(OF), pay(OF), refund(OF))
-    story.rows.bytes["accounts", "c1:GBP"] = Account(0, Decimal("100.00"), Decimal("100.00")).encode()
+    story.rows.bytes["accounts", "c1:GBP"] = account(0, "100.00", "100.00").encode()
     again: list[Record] = [pay(OF), pay(OF), refund(OF)]
     balances = [story.when(record, offset).account().balance for offset, record in enumerate(again, 1)]
     assert balances == [Decimal("60.00"), Decimal("60.00"), Decimal("100.00")]
@@ -103,15 +105,15 @@ def test_stock_that_was_lost_behind_the_journal_comes_back_line_by_line() -> Non
     for survivor in ("apple", "pear"):
         story = given(INVENTORY, delivery(apple=5, pear=5), reserve(of))
         for sku in {"apple", "pear"} - {survivor}:
-            story.rows.bytes["stock", f"main:{sku}"] = Stock(0, 5, 5).encode()
+            story.rows.bytes["stock", f"main:{sku}"] = stock(0, 5, 5).encode()
         story.when(reserve(of), offset=1).then(ship(of))
         assert (story.stock("apple").available, story.stock("pear").available) == (3, 2)
         story.lose().when(release(of))
         for sku in {"apple", "pear"} - {survivor}:
             available = 3 if sku == "apple" else 2
-            story.rows.bytes["stock", f"main:{sku}"] = Stock(1, 5, available).encode()
+            story.rows.bytes["stock", f"main:{sku}"] = stock(1, 5, available).encode()
         story.when(release(of), offset=2)
-        assert (story.stock("apple"), story.stock("pear")) == (Stock(2, 5, 5), Stock(2, 5, 5))
+        assert (story.stock("apple"), story.stock("pear")) == (stock(2, 5, 5), stock(2, 5, 5))
 
 
 def test_a_balance_that_has_seen_a_later_record_is_not_moved() -> None:
@@ -125,10 +127,10 @@ def test_deposits_and_deliveries_that_were_lost_behind_the_journal_come_back_onc
     story.when(deposit("d1"), offset=0)
     story.when(deposit("d2", "1.00"), offset=1)
     story.when(deposit("d1"), offset=2)
-    assert story.account() == Account(1, Decimal("101.00"), Decimal("101.00"))
+    assert story.account() == account(1, "101.00", "101.00")
     stocked = given(INVENTORY, delivery(apple=5, pear=1)).lose("stock")
     stocked.when(delivery(apple=5, pear=1), offset=0)
-    assert (stocked.stock("apple"), stocked.stock("pear")) == (Stock(0, 5, 5), Stock(0, 1, 1))
+    assert (stocked.stock("apple"), stocked.stock("pear")) == (stock(0, 5, 5), stock(0, 1, 1))
 
 
 def test_a_balance_ahead_of_the_journal_means_that_rows_are_missing() -> None:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from saga_app.core import records
 from saga_app.core.decider import Verdict
 from saga_app.core.errors import Fault
+from saga_app.core.numbers import version_at
 from saga_app.core.records import Reason, Record, StepName
 from saga_app.core.retention.rows import LowWatermark, Total
 from saga_app.core.rows import ClosedOrder, Status
@@ -68,8 +69,8 @@ def test_a_replay_names_the_order_in_its_segment_again_where_that_row_was_lost()
 def test_a_closed_order_has_a_small_row_and_every_service_is_told() -> None:
     story = evicted().then(*(orders_evicted(0, 1, "o1", step=step) for step in list(StepName)[1:]))
     row = story.rows.order("o1")
-    assert row == ClosedOrder(3, Status.COMPLETED, "0:0", order().digest)
-    assert story.rows.low_watermark(0) == LowWatermark(3, 1, purged_below=0, segment_width=2)
+    assert row == ClosedOrder(version_at(3), Status.COMPLETED, "0:0", order().digest)
+    assert story.rows.low_watermark(0) == LowWatermark(version_at(3), 1, purged_below=0, segment_width=2)
     assert story.rows.entry("segment:0000000000000000") is None
 
 
@@ -170,7 +171,7 @@ OF = order("o1", customer_id="c1")
 def test_amounts_of_evicted_orders_are_in_the_totals_and_no_row_remains() -> None:
     story = given(PAYMENT, deposit(), step_request(pay(OF)), orders_evicted(0, 1, "o1"))
     assert story.rows.journal("o1") is None
-    assert story.rows.entry("evicted:c1:GBP") == Total(2, Decimal("-40.00"))
+    assert story.rows.entry("evicted:c1:GBP") == Total(version_at(2), Decimal("-40.00"))
     assert str(story.account().balance) == "60.00"
 
 
@@ -182,7 +183,7 @@ def test_units_of_evicted_orders_are_in_the_totals() -> None:
     story = there.when(orders_evicted(0, 1, "o1", step=StepName.INVENTORY)).when(
         orders_evicted(1, 2, "o2", step=StepName.INVENTORY)
     )
-    assert story.rows.entry("evicted:main:a") == Total(4, -4)
+    assert story.rows.entry("evicted:main:a") == Total(version_at(4), -4)
 
 
 def test_an_order_that_was_undone_moved_nothing() -> None:

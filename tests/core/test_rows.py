@@ -7,6 +7,7 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 from pydantic_core import to_json
 
+from saga_app.core.numbers import Offset, version_at
 from saga_app.core.records import Reason, StepName
 from saga_app.core.retention.rows import ClosedSegments, LowWatermark, Segment, Total
 from saga_app.core.rows import (
@@ -21,7 +22,7 @@ from saga_app.core.rows import (
     Tombstone,
     version_of,
 )
-from tests.support.examples import order
+from tests.support.examples import account, order
 
 OFFSETS = st.integers(0, 2**60)
 IDS = st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True)
@@ -97,17 +98,19 @@ def test_a_value_without_our_beginning_is_no_row_of_ours(data: bytes) -> None:
 
 
 def test_absent_fields_are_left_out() -> None:
-    assert JournalRow(7, State.VOID, "c").encode() == b'{"version":7,"state":"VOID","content":"c"}'
+    assert (
+        JournalRow(version_at(7), State.VOID, "c").encode() == b'{"version":7,"state":"VOID","content":"c"}'
+    )
 
 
 def test_money_is_a_string_with_its_digits() -> None:
-    row = Account(1, Decimal("9007199254740993.01"), Decimal("0.10"))
+    row = account(1, "9007199254740993.01", "0.10")
     assert row.encode() == b'{"version":1,"deposited":"9007199254740993.01","balance":"0.10"}'
 
 
 def test_the_row_of_an_order_holds_it_as_it_is_spelled() -> None:
     canonical = order(lines=[("a", 1)]).canonical
-    row = OrderRow(3, Status.OPEN, 3, 0, 5, canonical)
+    row = OrderRow(version_at(3), Status.OPEN, Offset(3), 0, 5, canonical)
     assert row.encode() == (
         b'{"version":3,"status":"OPEN","placed_at":3,"tries":0,"since":5,"order":%s}' % canonical
     )

@@ -6,6 +6,7 @@ from hashlib import sha256
 import pytest
 
 from saga_app.core.errors import Fault, Rejected
+from saga_app.core.numbers import Offset
 from saga_app.dead_letters.format import (
     MOST_HEADER_BYTES,
     MOST_KEY_BYTES,
@@ -25,7 +26,7 @@ WHY = Rejected(Fault.INVALID, "amount: £5 is no amount")
 
 
 def letter(value: bytes | None, key: bytes | None = b"k", headers: Sequence[Header] = ()) -> Outgoing:
-    return dead_letter("checkout_events", 3, Message(7, 1_700_000_000_123, key, value, headers), WHY)
+    return dead_letter("checkout_events", 3, Message(Offset(7), 1_700_000_000_123, key, value, headers), WHY)
 
 
 def hashed(value: bytes) -> bytes:

@@ -11,6 +11,7 @@ import pytest
 
 from saga_app.core import inventory, payment, records, shipping
 from saga_app.core.fields import LARGEST_QUANTITY
+from saga_app.core.numbers import NEVER
 from saga_app.core.order import Order, merged
 from saga_app.core.rows import Stock
 from saga_app.demo import retail
@@ -36,7 +37,7 @@ def journey(order: Order, stock: Counter[str], endings: dict[str, str]) -> Itera
         endings[order.order_id] = reason
         return
     yield
-    wanted = [(Stock(0, 0, stock[x.sku]) if x.sku in stock else None, x.quantity) for x in order.lines]
+    wanted = [(Stock(NEVER, 0, stock[x.sku]) if x.sku in stock else None, x.quantity) for x in order.lines]
     if reason := inventory.refuse(wanted):
         endings[order.order_id] = reason
         return

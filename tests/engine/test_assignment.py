@@ -4,18 +4,21 @@ from collections.abc import Callable
 
 import pytest
 
+from saga_app.core.numbers import Generation
 from saga_app.engine.assignment import Assignment
 from tests.support.assigned import holding
 
 Step = Callable[[Assignment], object]
 
+BEFORE, THIS = Generation(2), Generation(3)
+
 
 def assign(generation: int) -> Step:
-    return lambda assignment: assignment.assign(generation, {0, 1})
+    return lambda assignment: assignment.assign(Generation(generation), {0, 1})
 
 
 def hold(generation: int) -> Step:
-    return lambda assignment: assignment.hold(generation)
+    return lambda assignment: assignment.hold(Generation(generation))
 
 
 def after(*steps: Step) -> Assignment:
@@ -63,25 +66,25 @@ def test_each_step_leads_where_it_should(
 def test_only_a_generation_that_is_being_prepared_can_be_held(steps: tuple[Step, ...]) -> None:
     """The next rebalance, or the stop, was quicker than the restore."""
     assignment = after(*steps)
-    assert not assignment.hold(3)
+    assert not assignment.hold(THIS)
     assert assignment.held is None
 
 
 def test_a_generation_is_ours_until_it_is_given_up() -> None:
     assignment = after(assign(3))
-    assert assignment.is_ours(3) and not assignment.is_ours(2)
-    assignment.hold(3)
-    assert assignment.is_ours(3)
+    assert assignment.is_ours(THIS) and not assignment.is_ours(BEFORE)
+    assignment.hold(THIS)
+    assert assignment.is_ours(THIS)
     assignment.give_up()
-    assert not assignment.is_ours(3)
+    assert not assignment.is_ours(THIS)
 
 
 def test_a_round_may_finish_while_its_partitions_are_given_up_and_not_later() -> None:
     assignment = after(assign(3))
-    assert not assignment.may_finish(3), "no round has begun"
+    assert not assignment.may_finish(THIS), "no round has begun"
     assignment = holding(3)
-    assert assignment.may_finish(3) and not assignment.may_finish(2)
+    assert assignment.may_finish(THIS) and not assignment.may_finish(BEFORE)
     assignment.give_up()
-    assert assignment.may_finish(3)
-    assignment.assign(4, {0})
-    assert not assignment.may_finish(3)
+    assert assignment.may_finish(THIS)
+    assignment.assign(Generation(4), {0})
+    assert not assignment.may_finish(THIS)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from saga_app import wire
+from saga_app.core.numbers import Generation, Offset
 from saga_app.core.records import DeadlinePassed, Record
 from saga_app.core.rows import OrderRow, Status
 from saga_app.engine import deadlines as clock_module
@@ -26,7 +27,7 @@ class TimerWorld:
         self.broker = MemoryBroker()
         self.log = MemoryLog("clock", self.broker, Steps())
         self.clock = DeadlineTimer(self.log, lambda: self.now, tick=0)
-        self.clock.start(1)
+        self.clock.start(Generation(1))
 
     def changed(self, row: OrderRow, order_id: str = "o1") -> None:
         self.clock.changed(0, {order_id: row})
@@ -36,7 +37,7 @@ class TimerWorld:
         appended: list[int] = []
         append = self.log.append
 
-        async def noting(records: Sequence[Outgoing], generation: int) -> Offsets:
+        async def noting(records: Sequence[Outgoing], generation: Generation) -> Offsets:
             appended.append(len(records))
             return await append(records, generation)
 
@@ -135,7 +136,7 @@ def test_after_a_restart_with_a_clock_that_is_late_a_deadline_is_late_by_one_del
     world: TimerWorld,
 ) -> None:
     world.now = BEGINNING - 3600 * SECOND
-    world.clock.load(MemoryStore(Disk([({b"o1": row_after(placed()).encode()}, 1, None)])))
+    world.clock.load(MemoryStore(Disk([({b"o1": row_after(placed()).encode()}, Offset(1), None)])))
     assert world.nudges_after(-3600 + 29.9) == []
     assert len(world.nudges_after(-3600 + 30)) == 1
 
@@ -151,7 +152,7 @@ def test_after_an_hour_of_outage_old_deadlines_are_sent_little_by_little(world: 
     """One nudge for each of 2,000 open orders, and 500 at a tick."""
     rows = {b"o%d" % each: row_after(placed(f"o{each}")).encode() for each in range(2_000)}
     world.now = BEGINNING + 3600 * SECOND
-    world.clock.load(MemoryStore(Disk([(rows, 2_000, None)])))
+    world.clock.load(MemoryStore(Disk([(rows, Offset(2_000), None)])))
     appended = world.note_appends()
     nudged = [each.order_id for each in world.nudges_after(3600 + 5)]  # type: ignore[union-attr]
     assert len(nudged) == len(set(nudged)) == 2_000
@@ -166,7 +167,7 @@ def test_after_a_restart_open_orders_are_found_on_the_store(world: TimerWorld) -
         b"completed": row_after(placed(), completed()),
         b"cancelled": row_after(placed(), cancelled()),
     }
-    store = MemoryStore(Disk([({key: row.encode() for key, row in rows.items()}, 4, None)]))
+    store = MemoryStore(Disk([({key: row.encode() for key, row in rows.items()}, Offset(4), None)]))
     world.clock.load(store)
     assert len(world.clock) == 2
     assert {each.order_id for each in world.nudges_after(30)} == {"open", "cancelling"}  # type: ignore[union-attr]
@@ -174,16 +175,16 @@ def test_after_a_restart_open_orders_are_found_on_the_store(world: TimerWorld) -
 
 def test_after_a_restart_old_deadlines_wait_for_records_on_their_way(world: TimerWorld) -> None:
     world.now = BEGINNING + 3600 * SECOND
-    world.clock.load(MemoryStore(Disk([({b"o1": row_after(placed()).encode()}, 1, None)])))
+    world.clock.load(MemoryStore(Disk([({b"o1": row_after(placed()).encode()}, Offset(1), None)])))
     assert world.nudges_after(3600 + (GRACE - 1) / SECOND) == []
     assert len(world.nudges_after(3600 + GRACE / SECOND)) == 1
 
 
 def test_nothing_is_sent_before_it_is_started_or_after_it_is_stopped(world: TimerWorld) -> None:
     world.clock.stop()
-    world.clock.load(MemoryStore(Disk([({b"o1": row_after(placed()).encode()}, 1, None)])))
+    world.clock.load(MemoryStore(Disk([({b"o1": row_after(placed()).encode()}, Offset(1), None)])))
     assert world.nudges_after(3600) == []
-    world.clock.start(2)
+    world.clock.start(Generation(2))
     assert len(world.nudges_after(3600)) == 1
     world.clock.stop()
     assert len(world.clock) == 0
@@ -193,7 +194,7 @@ def test_a_round_that_ends_after_its_partitions_were_taken_away_leaves_no_deadli
     """They belong to another worker; what is still ours is loaded at the next assignment."""
     world.clock.stop()
     world.changed(row_after(placed()))
-    world.clock.start(2)
+    world.clock.start(Generation(2))
     assert (len(world.clock), world.nudges_after(3600)) == (0, [])
 
 

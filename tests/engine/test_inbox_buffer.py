@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
+from saga_app.core.numbers import FIRST, Generation, Offset
 from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.inbox_buffer import MOST_BYTES_WAITING, MOST_WAITING, InboxBuffer
 from saga_app.engine.round import MOST_BYTES, MOST_RECORDS
-from saga_app.kafka.messages import Batch, Fetch, Message
+from saga_app.kafka.messages import Fetch
 from tests.support.assigned import hold, holding
 from tests.support.examples import deposit
 from tests.support.memory import batch, message
@@ -15,8 +16,13 @@ from tests.support.memory import batch, message
 
 def opened(generation: int = 1, **positions: int) -> InboxBuffer:
     buffer = InboxBuffer("payment_events", holding(generation))
-    buffer.open({int(name[1:]): at for name, at in positions.items()} or {0: 0})
+    buffer.open({int(name[1:]): Offset(at) for name, at in positions.items()} or {0: FIRST})
     return buffer
+
+
+def done(buffer: InboxBuffer, partition: int, start: int, end: int) -> None:
+    """A round of the first generation is durable from `start` to `end`."""
+    buffer.done(partition, Offset(start), Offset(end), Generation(1))
 
 
 def close(buffer: InboxBuffer) -> None:
@@ -34,7 +40,7 @@ def release(buffer: InboxBuffer, batches: Fetch) -> None:
 def open_again(buffer: InboxBuffer, position: int, generation: int) -> None:
     """A later generation has partition 0 from this position on."""
     hold(buffer._assignment, generation)
-    buffer.open({0: position})
+    buffer.open({0: Offset(position)})
 
 
 def some(start: int, count: int, generation: int = 1, partition: int = 0):
@@ -126,17 +132,17 @@ def test_batches_that_wait_at_a_rebalance_are_dropped() -> None:
 
 def test_only_the_present_generation_is_current() -> None:
     buffer = opened(generation=3)
-    assert (buffer.is_current(3), buffer.is_current(2), buffer.is_current(4)) == (True, False, False)
+    assert [each for each in (2, 3, 4) if buffer.is_current(Generation(each))] == [3]
     close(buffer)
-    assert not buffer.is_current(3)
+    assert not buffer.is_current(Generation(3))
 
 
 def test_done_moves_exactly_the_offset_that_may_be_committed() -> None:
     buffer = opened(p0=0, p1=7)
-    buffer.done(0, 0, 3, 1)
+    done(buffer, 0, 0, 3)
     assert buffer.durable == {0: 3, 1: 7}
-    buffer.done(0, 3, 4, 1)
-    buffer.done(1, 7, 9, 1)
+    done(buffer, 0, 3, 4)
+    done(buffer, 1, 7, 9)
     assert buffer.durable == {0: 4, 1: 9}
 
 
@@ -144,7 +150,7 @@ def test_done_moves_exactly_the_offset_that_may_be_committed() -> None:
 def test_a_gap_or_an_overlap_ends_the_process(start: int) -> None:
     buffer = opened(p0=3)
     with pytest.raises(Fatal) as ended:
-        buffer.done(0, start, 9, 1)
+        done(buffer, 0, start, 9)
     assert (ended.value.exit, buffer.durable) == (Exit.ROUND_FAILED, {0: 3})
 
 
@@ -152,7 +158,7 @@ def test_a_round_that_ends_while_the_partitions_are_given_up_is_counted() -> Non
     """So that it is committed at revoke, and not decided again."""
     buffer = opened()
     close(buffer)
-    buffer.done(0, 0, 3, 1)
+    done(buffer, 0, 0, 3)
     assert buffer.durable == {0: 3}
 
 
@@ -160,7 +166,7 @@ def test_a_round_of_an_earlier_generation_moves_nothing() -> None:
     buffer = opened()
     close(buffer)
     open_again(buffer, 9, 2)
-    buffer.done(0, 0, 3, 1)
+    done(buffer, 0, 0, 3)
     assert buffer.durable == {0: 9}
 
 
@@ -214,7 +220,7 @@ def test_an_agent_that_asks_for_more_is_done_with_its_batches() -> None:
         buffer = InboxBuffer(
             "payment_events", holding(1), lambda batches, seconds: settled.append((batches, seconds))
         )
-        buffer.open({0: 0})
+        buffer.open({0: FIRST})
         fetches = [some(0, 2)], [some(2, 3)]
         for fetch in fetches:
             buffer.fetched(fetch)
@@ -231,7 +237,7 @@ def test_an_agent_that_asks_for_more_is_done_with_its_batches() -> None:
 )
 def test_the_reader_waits_while_too_much_is_not_durable(most: int, size: int) -> None:
     buffer = opened()
-    one = Batch(0, 0, 1, 1, [Message(0, 0, None, b"x", ())], size)
+    one = batch([message(b"x", 0)])._replace(size=size)
     buffer.fetched([one] * (most - 1))
     assert buffer.has_room()
     buffer.fetched([one])

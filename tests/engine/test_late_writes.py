@@ -1,11 +1,12 @@
 """Rows that another worker wrote late are noticed before compaction can prefer them."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
+from saga_app.core.numbers import Generation, Offset
 from saga_app.engine import late_writes as module
 from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.late_writes import LateWrites
@@ -25,36 +26,41 @@ class LateWritesWorker:
         self.late_writes = LateWrites(holding(1), self.stores, self.ends)
 
     def hold(self, place: Place, reached: int) -> None:
-        self.stores[place].write({}, reached)
+        self.stores[place].write({}, Offset(reached))
 
-    def ends(self, places: Iterable[Place]) -> dict[Place, int]:
+    def look(self, generation: int, ends: Mapping[Place, int]) -> list[Place]:
+        return self.late_writes.look(
+            Generation(generation), {place: Offset(end) for place, end in ends.items()}
+        )
+
+    def ends(self, places: Iterable[Place]) -> dict[Place, Offset]:
         end = next(self.looks)
         if isinstance(end, Exception):
             raise end
-        return dict.fromkeys(places, end)
+        return dict.fromkeys(places, Offset(end))
 
 
 def test_a_row_that_is_not_held_one_look_after_it_was_written_is_another_workers() -> None:
     worker = LateWritesWorker()
-    assert worker.late_writes.look(1, {HERE: 5, THERE: 5}) == []
+    assert worker.look(1, {HERE: 5, THERE: 5}) == []
     worker.hold(HERE, 4)
     worker.hold(THERE, 6)
-    assert worker.late_writes.look(1, {HERE: 6, THERE: 7}) == [HERE]
+    assert worker.look(1, {HERE: 6, THERE: 7}) == [HERE]
 
 
 def test_a_round_that_is_under_way_is_no_late_write() -> None:
     worker = LateWritesWorker()
     for end in range(5, 9):
         worker.hold(HERE, end - 1)
-        assert worker.late_writes.look(1, {HERE: end}) == []
+        assert worker.look(1, {HERE: end}) == []
 
 
 def test_partitions_that_came_and_went_are_not_compared() -> None:
     worker = LateWritesWorker()
-    worker.late_writes.look(1, {HERE: 5, THERE: 5})
-    assert worker.late_writes.look(2, {HERE: 5}) == []
+    worker.look(1, {HERE: 5, THERE: 5})
+    assert worker.look(2, {HERE: 5}) == []
     del worker.stores[HERE]
-    assert worker.late_writes.look(2, {}) == []
+    assert worker.look(2, {}) == []
 
 
 def test_a_worker_ends_that_finds_late_writes_also_after_a_broker_that_was_silent(

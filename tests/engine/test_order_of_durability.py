@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from saga_app import topics
+from saga_app.core.numbers import Generation, Offset
 from saga_app.core.records import Record
 from saga_app.core.rows import version_of
 from saga_app.engine import round as round_module
@@ -130,13 +131,13 @@ def test_gaps_at_the_end_of_a_fetch_are_passed_too() -> None:
     worker = MemoryWorker(MemoryBroker(), topics.PAYMENT, PAYMENT)
     worker.start()
     finish(run(worker.round, [batch([message(deposit(), 0)], end=5)]))
-    finish(run(worker.round, [batch([], end=9)._replace(start=5)]))
+    finish(run(worker.round, [batch([], end=9)._replace(start=Offset(5))]))
     assert worker.position == 9
 
 
 def test_a_failed_send_ends_the_round_with_nothing_acknowledged() -> None:
     class BrokenLog(MemoryLog):
-        async def append(self, records: Sequence[Outgoing], generation: int) -> Offsets:
+        async def append(self, records: Sequence[Outgoing], generation: Generation) -> Offsets:
             raise OSError("not enough in-sync replicas")
 
     worker = MemoryWorker(MemoryBroker(), topics.PAYMENT, PAYMENT)
@@ -155,7 +156,7 @@ def test_a_round_that_writes_nothing_needs_the_lease_too() -> None:
     """
 
     class LostLease(MemoryLog):
-        async def append(self, records: Sequence[Outgoing], generation: int) -> Offsets:
+        async def append(self, records: Sequence[Outgoing], generation: Generation) -> Offsets:
             raise GivenUp
 
     worker = MemoryWorker(MemoryBroker(), topics.CHECKOUT, CHECKOUT, committed=1)

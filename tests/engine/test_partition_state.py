@@ -5,18 +5,20 @@ from decimal import Decimal
 import pytest
 
 from saga_app.core.decider import Put
-from saga_app.core.rows import Account, JournalRow, State
+from saga_app.core.numbers import Offset, version_at
+from saga_app.core.rows import JournalRow, State
 from saga_app.engine import partition_state as view_module
 from saga_app.engine.partition_state import PartitionState
+from tests.support.examples import account
 from tests.support.memory import Disk, MemoryStore
 
-OLD = JournalRow(1, State.VOID, "c")
-NEW = JournalRow(2, State.DONE, "c", done_at=2)
+OLD = JournalRow(version_at(1), State.VOID, "c")
+NEW = JournalRow(version_at(2), State.DONE, "c", done_at=Offset(2))
 
 
 def state(**rows: JournalRow) -> PartitionState:
     data = {key.replace("_", ":").encode(): row.encode() for key, row in rows.items()}
-    stores = {"payments": MemoryStore(Disk([(data, len(data), None)])), "accounts": MemoryStore()}
+    stores = {"payments": MemoryStore(Disk([(data, Offset(len(data)), None)])), "accounts": MemoryStore()}
     return PartitionState("payments", "accounts", stores)
 
 
@@ -31,7 +33,7 @@ def test_a_row_of_this_round_is_seen_before_the_row_on_disk() -> None:
 def test_after_the_round_the_row_is_the_one_that_was_written() -> None:
     found = state(o1=OLD)
     found.put([Put("payments", "o1", NEW)])
-    found.stores["payments"].write(found.decided("payments"), 1)
+    found.stores["payments"].write(found.decided("payments"), Offset(1))
     found.clear()
     assert (found.journal("o1"), found.decided("payments")) == (NEW, {})
 
@@ -42,9 +44,9 @@ def test_however_many_rows_are_remembered_each_is_the_last_one_written(
     monkeypatch.setattr(view_module, "MOST_RECENT", 3)
     found = state()
     for version in range(20):
-        row = NEW._replace(version=version)
+        row = NEW._replace(version=version_at(version))
         found.put([Put("payments", f"o{version % 5}", row)])
-        found.stores["payments"].write(found.decided("payments"), version)
+        found.stores["payments"].write(found.decided("payments"), Offset(version))
         found.clear()
     rows = [found.journal(f"o{each}") for each in range(5)]
     assert [each and each.version for each in rows] == [15, 16, 17, 18, 19]
@@ -52,19 +54,19 @@ def test_however_many_rows_are_remembered_each_is_the_last_one_written(
 
 def test_tables_are_kept_apart() -> None:
     found = state()
-    found.put([Put("accounts", "c1:GBP", Account(1, Decimal(1), Decimal(1)))])
+    found.put([Put("accounts", "c1:GBP", account(1, "1", "1"))])
     assert found.decided("payments") == {}
     assert found.journal("c1:GBP") is None
-    assert found.balance("c1:GBP") == Account(1, Decimal(1), Decimal(1))
+    assert found.balance("c1:GBP") == account(1, "1", "1")
 
 
 def test_the_policy_in_force_is_the_one_with_the_highest_version_then_the_one_decided_last() -> None:
     assert state().policy() is None
     found = state(
         policy_z=NEW._replace(limit=Decimal(1)),
-        policy_a=NEW._replace(version=7, limit=Decimal(2)),
-        o1=NEW._replace(version=9),
+        policy_a=NEW._replace(version=version_at(7), limit=Decimal(2)),
+        o1=NEW._replace(version=version_at(9)),
     )
-    assert found.policy() == NEW._replace(version=7, limit=Decimal(2))
-    found.put([Put("payments", "policy:m", NEW._replace(version=8, limit=Decimal(3)))])
-    assert found.policy() == NEW._replace(version=8, limit=Decimal(3))
+    assert found.policy() == NEW._replace(version=version_at(7), limit=Decimal(2))
+    found.put([Put("payments", "policy:m", NEW._replace(version=version_at(8), limit=Decimal(3)))])
+    assert found.policy() == NEW._replace(version=version_at(8), limit=Decimal(3))

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
+from saga_app.core.numbers import Offset
 from saga_app.engine.ports import contiguous
 
 
@@ -24,10 +25,13 @@ from saga_app.engine.ports import contiguous
     ],
 )
 def test_it_goes_up_to_the_first_gap(reached: int, offsets: list[int], expected: int) -> None:
-    assert contiguous(reached, offsets) == expected
+    assert contiguous(Offset(reached), [*map(Offset, offsets)]) == expected
 
 
 @for_all(st.integers(0, 9), st.lists(st.integers(0, 20), unique=True).map(sorted))
 def test_every_offset_below_it_was_held_or_written(reached: int, offsets: list[int]) -> None:
     held = {*range(reached), *offsets}
-    assert contiguous(reached, offsets) == max(reached, len(list(takewhile(held.__contains__, range(99)))))
+    written = [*map(Offset, offsets)]
+    assert contiguous(Offset(reached), written) == max(
+        reached, len(list(takewhile(held.__contains__, range(99))))
+    )

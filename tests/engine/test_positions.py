@@ -7,6 +7,7 @@ import pytest
 
 from saga_app import topics
 from saga_app.core.decider import Service
+from saga_app.core.numbers import Offset, version_at
 from saga_app.core.rows import JournalRow, State
 from saga_app.engine import engine
 from saga_app.engine.engine import Engine
@@ -27,14 +28,14 @@ def position(
     """Where it begins, by the group, the store, the versions of its rows (below `rows`), and the topic."""
     monkeypatch.setattr(engine, "Admin", lambda settings: None)
     monkeypatch.setattr(offsets, "beginnings", lambda admin, places: dict.fromkeys(places, first))
-    row = [(b"o%d" % each, JournalRow(each, State.DONE, "x").encode()) for each in range(rows)]
+    row = [(b"o%d" % each, JournalRow(version_at(each), State.DONE, "x").encode()) for each in range(rows)]
     store = SimpleNamespace(inbox=inbox, scan=lambda prefix: iter(row))
     worker: Any = SimpleNamespace(
         settings=None,
         services=[Service(topics.PAYMENT, PAYMENT)],
         store_manager=SimpleNamespace(stores={("payments", 0): store}),
     )
-    return Engine._positions(worker, {PLACE: committed})[PLACE]
+    return Engine._positions(worker, {PLACE: None if committed is None else Offset(committed)})[PLACE]
 
 
 @pytest.mark.parametrize(("committed", "inbox", "where"), [(5, None, 5), (5, 3, 5), (5, 8, 8), (None, 8, 8)])

@@ -23,6 +23,7 @@ from faust.types.tuples import FutureMessage, PendingMessage
 from agents import payment
 from saga_app import topics
 from saga_app.core.errors import RowsMissing
+from saga_app.core.numbers import Generation, Offset
 from saga_app.engine import producer as module
 from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.lease import Lease
@@ -44,7 +45,7 @@ from tests.engine.faust.parts import (
 )
 from tests.support.assigned import hold, holding
 
-GENERATION = 3
+GENERATION = Generation(3)
 
 
 def held() -> Lease:
@@ -281,8 +282,8 @@ async def test_a_round_that_fails_ends_the_process_and_nothing_is_durable(
 
     buffer = engine.buffers[topics.PAYMENT]
     hold(engine.assignment, GENERATION)
-    buffer.open({0: 5})
-    buffer.deliver(Batch(0, 5, 6, GENERATION, []))
+    buffer.open({0: Offset(5)})
+    buffer.deliver(Batch(0, Offset(5), Offset(6), GENERATION, []))
     engine.rounds = {topics.PAYMENT: Failing()}  # type: ignore[dict-item]
     with pytest.raises(Fatal) as ended:
         await engine._listen(topics.PAYMENT, payment.listen, buffer)
@@ -390,7 +391,7 @@ async def test_nothing_is_sent_before_the_lease_holds(topic: str, kafka: Broker)
 @pytest.mark.live
 @in_a_loop
 async def test_nothing_is_sent_where_the_group_has_moved_on(topic: str, log: KafkaLog) -> None:
-    log.lease.follow(lambda: GENERATION + 1)
+    log.lease.follow(lambda: Generation(GENERATION + 1))
     with pytest.raises(Fatal):
         await log.append([Outgoing(topic, b"k", b"late", 0)], GENERATION)
     log.lease.follow(lambda: GENERATION)
@@ -433,7 +434,7 @@ class Counting(Lease):
         self.follow(lambda: GENERATION)
         self.renew(GENERATION, 0.0)
 
-    def until(self, generation: int) -> float:
+    def until(self, generation: Generation) -> float:
         self.asked += 1
         return super().until(generation)
 

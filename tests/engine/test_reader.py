@@ -18,12 +18,13 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from saga_app.core.numbers import Generation, Offset
 from saga_app.engine import reader as module
 from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.reader import Reader
 from saga_app.kafka import liveness
 from saga_app.kafka.headers import HEADERS_DROPPED
-from saga_app.kafka.messages import Batch, Fetch
+from saga_app.kafka.messages import Batch, Fetch, Place
 from saga_app.local.broker import Broker
 from tests.engine.faust.parts import NO_BROKER, in_a_loop, make_topics, stock_app, unique, wait_until, write
 
@@ -89,6 +90,12 @@ def reader(
     assert not reader._thread.is_alive()
 
 
+def assign(reader: Reader, positions: Mapping[Place, int], generation: int) -> None:
+    """This generation reads on from there."""
+    starts = {place: Offset(at) for place, at in positions.items()}
+    reader.assign(starts, Generation(generation))
+
+
 def values(count: int) -> list[bytes]:
     return [b"%d" % at for at in range(count)]
 
@@ -103,7 +110,7 @@ def test_reading_starts_at_the_given_position(
     kafka: Broker, topic: str, reader: Reader, buffer: RecordingBuffer
 ) -> None:
     write(kafka.address, topic, values(10))
-    reader.assign({(topic, 0): 4}, 1)
+    assign(reader, {(topic, 0): 4}, 1)
     wait_until(lambda: buffer.end(1) == 10)
     assert buffer.offsets(1) == [4, 5, 6, 7, 8, 9]
     assert buffer.batches[0].messages[0].value == b"4"
@@ -113,7 +120,7 @@ def test_a_batch_tells_the_bytes_of_its_values(
     kafka: Broker, topic: str, reader: Reader, buffer: RecordingBuffer
 ) -> None:
     write(kafka.address, topic, [b"x" * 10, b"", b"x" * 100])
-    reader.assign({(topic, 0): 0}, 1)
+    assign(reader, {(topic, 0): 0}, 1)
     wait_until(lambda: buffer.end(1) == 3)
     assert sum(batch.size for batch in buffer.batches) == 110
 
@@ -123,7 +130,7 @@ def test_keys_and_headers_count_too(
 ) -> None:
     """Whoever sends them without values could fill a worker's memory."""
     write(kafka.address, topic, [b""], keys=[b"k" * 20], headers=[("name", b"x" * 30), ("none", None)])
-    reader.assign({(topic, 0): 0}, 1)
+    assign(reader, {(topic, 0): 0}, 1)
     wait_until(lambda: buffer.end(1) == 1)
     assert sum(batch.size for batch in buffer.batches) == 20 + 4 + 30 + 4
 
@@ -152,7 +159,7 @@ def test_a_header_whose_name_is_no_text_stops_nobody(
     """confluent-kafka does not raise the error that it has met; what is called often notices it only later."""
     words = [sys.executable, "-c", STRANGER, kafka.address, topic]
     subprocess.run(words, env={**os.environ, "AIOKAFKA_NO_EXTENSIONS": "1"}, check=True, timeout=30)
-    reader.assign({(topic, 0): 0}, 1)
+    assign(reader, {(topic, 0): 0}, 1)
     wait_until(lambda: buffer.end(1) == 200)
     read = [message for batch in buffer.batches for message in batch.messages]
     assert {(each.value, *(name for name, _ in each.headers)) for each in read} == {(b"x", HEADERS_DROPPED)}
@@ -161,7 +168,7 @@ def test_a_header_whose_name_is_no_text_stops_nobody(
 def test_batches_follow_each_other_without_a_gap(
     kafka: Broker, topic: str, reader: Reader, buffer: RecordingBuffer
 ) -> None:
-    reader.assign({(topic, 0): 0}, 1)
+    assign(reader, {(topic, 0): 0}, 1)
     for _ in range(3):
         write(kafka.address, topic, values(2500))
     wait_until(lambda: buffer.end(1) == 7500)
@@ -177,10 +184,10 @@ def test_a_partition_that_is_not_assigned_is_not_read(
     producer.produce(topic, b"other", partition=1)
     assert producer.flush(10) == 0
     write(kafka.address, topic, values(5))
-    reader.assign({(topic, 0): 0}, 1)
+    assign(reader, {(topic, 0): 0}, 1)
     wait_until(lambda: buffer.end(1) == 5)
     assert {batch.partition for batch in buffer.batches} == {0}
-    reader.assign({(topic, 0): 5, (topic, 1): 0}, 2)
+    assign(reader, {(topic, 0): 5, (topic, 1): 0}, 2)
     wait_until(lambda: buffer.end(2, 1) == 1)
 
 
@@ -204,7 +211,7 @@ def test_offsets_without_a_record_belong_to_the_batch_after_them(
     kafka: Broker, topic: str, reader: Reader, buffer: RecordingBuffer
 ) -> None:
     transactions(kafka, topic)
-    reader.assign({(topic, 0): 0}, 1)
+    assign(reader, {(topic, 0): 0}, 1)
     wait_until(lambda: buffer.end(1) == 9)
     assert buffer.offsets(1) == [0, 1, 2, 8]
     assert contiguous(buffer.of(1), 0)
@@ -214,12 +221,12 @@ def test_nothing_is_read_after_the_partitions_were_given_up(
     kafka: Broker, topic: str, reader: Reader, buffer: RecordingBuffer
 ) -> None:
     write(kafka.address, topic, values(10))
-    reader.assign({(topic, 0): 0}, 1)
+    assign(reader, {(topic, 0): 0}, 1)
     wait_until(lambda: buffer.end(1) == 10)
     reader.unassign()
     wait_until(lambda: not reader._changed.is_set() and not reader._next)
     write(kafka.address, topic, values(10))
-    reader.assign({(topic, 0): 15}, 2)
+    assign(reader, {(topic, 0): 15}, 2)
     wait_until(lambda: buffer.end(2) == 20)
     assert buffer.offsets(1) == list(range(10))
     assert buffer.offsets(2) == list(range(15, 20))
@@ -231,12 +238,12 @@ def test_nothing_is_lost_and_nothing_is_mixed_over_a_new_assignment(
     write(kafka.address, topic, values(20_000))
     start, starts = 0, [0]
     for generation in range(1, 8):
-        reader.assign({(topic, 0): start}, generation)
+        assign(reader, {(topic, 0): start}, generation)
         wait_until(partial(buffer.of, generation))
         # What is durable when partitions are given up is behind what has been fetched.
         start = buffer.of(generation)[0].end if generation % 2 else max(0, start - 100)
         starts.append(start)
-    reader.assign({(topic, 0): start}, 8)
+    assign(reader, {(topic, 0): start}, 8)
     wait_until(lambda: buffer.end(8) == 20_000)
     for generation, first in enumerate(starts, 1):
         assert contiguous(buffer.of(generation), first)
@@ -249,7 +256,7 @@ def test_nothing_is_fetched_while_there_is_no_room(
 ) -> None:
     buffer.room = False
     write(kafka.address, topic, values(10))
-    reader.assign({(topic, 0): 0}, 1)
+    assign(reader, {(topic, 0): 0}, 1)
     wait_until(lambda: reader._held)
     time.sleep(0.3)
     assert buffer.batches == []
@@ -267,7 +274,7 @@ def test_an_inbox_without_room_does_not_keep_another_from_being_read(
 ) -> None:
     buffer.room = False
     write(kafka.address, topic, values(10))
-    reader.assign({(topic, 0): 0, (other_topic, 0): 0}, 1)
+    assign(reader, {(topic, 0): 0, (other_topic, 0): 0}, 1)
     wait_until(lambda: reader._held)
     for end in (5, 10):
         write(kafka.address, other_topic, values(5))
@@ -290,7 +297,7 @@ def test_nothing_is_lost_or_repeated_where_an_inbox_is_left_out_again_and_again(
     """librdkafka throws away what it has fetched ahead, and reads on from where we say."""
     for name in (topic, other_topic):
         write(kafka.address, name, values(20_000))
-    reader.assign({(topic, 0): 0, (other_topic, 0): 0}, 1)
+    assign(reader, {(topic, 0): 0, (other_topic, 0): 0}, 1)
     left_out = 0
     while buffer.end(1) < 20_000:
         known = buffer.end(1)
@@ -315,10 +322,10 @@ def test_an_inbox_that_was_left_out_is_read_by_the_next_assignment_from_its_posi
 ) -> None:
     write(kafka.address, topic, values(10))
     buffer.room = False
-    reader.assign({(topic, 0): 0}, 1)
+    assign(reader, {(topic, 0): 0}, 1)
     wait_until(lambda: reader._held)
     buffer.room = True
-    reader.assign({(topic, 0): 4}, 2)
+    assign(reader, {(topic, 0): 4}, 2)
     wait_until(lambda: buffer.end(2) == 10)
     assert buffer.offsets(2) == list(range(4, 10))
 
@@ -333,7 +340,7 @@ def test_the_records_not_fetched_are_told_per_inbox_also_while_it_is_left_out(
 ) -> None:
     write(kafka.address, topic, values(20_000))
     write(kafka.address, other_topic, values(10))
-    reader.assign({(topic, 0): 0, (other_topic, 0): 0}, 1)
+    assign(reader, {(topic, 0): 0, (other_topic, 0): 0}, 1)
     wait_until(lambda: buffer.batches and other_buffer.end(1) == 10)
     buffer.room = False
     wait_until(lambda: topic in reader._held)
@@ -367,7 +374,7 @@ def test_a_reader_that_no_broker_answers_connects_anew_and_goes_on_from_where_it
         config, [topic], lambda fetched: buffer.batches.extend(fetched[topic]), lambda name: buffer.room
     )
     reader.start()
-    reader.assign({(topic, 0): 4}, 1)
+    assign(reader, {(topic, 0): 4}, 1)
     wait_until(lambda: buffer.end(1) == 10)
     assert buffer.offsets(1) == [4, 5, 6, 7, 8, 9]
     # Silence alone is no reason.
@@ -391,7 +398,7 @@ def test_records_that_were_deleted_before_they_were_decided_end_the_process(
     admin = AdminClient({"bootstrap.servers": kafka.address, "log_level": 0})
     for future in admin.delete_records([TopicPartition(topic, 0, 6)]).values():
         future.result(20)
-    reader.assign({(topic, 0): 3}, 1)
+    assign(reader, {(topic, 0): 3}, 1)
     with pytest.raises(Fatal, match="must be read from offset 3 on, but it begins at 6") as ended:
         reader._run()
     assert ended.value.exit is Exit.RECORDS_CUT

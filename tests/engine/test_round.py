@@ -8,6 +8,7 @@ from saga_app import topics, wire
 from saga_app.core import records
 from saga_app.core.decider import Verdict
 from saga_app.core.errors import Fault, RowsMissing
+from saga_app.core.numbers import FIRST
 from saga_app.core.records import Record, StepName
 from saga_app.engine import round as round_module
 from saga_app.engine.misrouted import LARGEST
@@ -176,7 +177,7 @@ def test_partitions_share_a_round_and_one_with_a_policy_does_not_hold_up_the_oth
         each.start()
     one = both[0]
     one.round.states = {0: both[0].round.states[0], 1: both[1].round.states[1]}
-    one.inbox.positions[1] = 0
+    one.inbox.positions[1] = FIRST
     ids = {topics.partition_of(f"o{each}", 2): f"o{each}" for each in range(9)}
     here, there = order(ids[0]), order(ids[1])
     finish(
@@ -359,7 +360,7 @@ def test_a_contradiction_raises_an_alarm_and_is_a_dead_letter() -> None:
 def test_rows_that_are_missing_end_the_round_with_nothing_written() -> None:
     of = worker()
     of.run(in_sequence(deposit("d1"), deposit("d2")))
-    of.disks["payments"].states[-1] = ({}, 0, None)
+    of.disks["payments"].states[-1] = ({}, FIRST, None)
     heir = MemoryWorker(of.broker.copy(), topics.PAYMENT, of.decider, of.disks, committed=0)
     heir.broker.logs["payments-changelog", 0].clear()
     heir.start()

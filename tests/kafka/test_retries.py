@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
+from saga_app.core.numbers import Offset
 from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.reader import Reader
 from saga_app.kafka.retries import with_retries
@@ -67,7 +68,7 @@ def test_what_does_not_pass_is_not_asked_again(code: int) -> None:
 
 def check(code: int) -> None:
     reader = Reader.__new__(Reader)
-    reader._next = {("payment_events", 0): 5}
+    reader._next = {("payment_events", 0): Offset(5)}
     message: Any = SimpleNamespace(topic=lambda: "payment_events", partition=lambda: 0)
     # The topic begins at 0, so nothing was cut off: it lost its end.
     consumer: Any = SimpleNamespace(get_watermark_offsets=lambda place, timeout: (0, 3))

@@ -9,6 +9,7 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaExcepti
 from confluent_kafka.admin import AdminClient
 
 from saga_app import topics
+from saga_app.core.numbers import Offset
 from saga_app.kafka import offsets
 
 #: Topic and partition.
@@ -76,7 +77,7 @@ class BrokerOffsets:
         self._admin = AdminClient({"bootstrap.servers": broker, "log_level": log_level})
         self._inboxes = [(topic, each) for topic in topics.INBOXES for each in range(partitions)]
 
-    def ends(self, places: Iterable[Place]) -> dict[Place, int]:
+    def ends(self, places: Iterable[Place]) -> dict[Place, Offset]:
         """The offset after the last record of each."""
         return offsets.ends(self._admin, places)
 

@@ -7,6 +7,7 @@ import agents
 from saga_app import topics, wire
 from saga_app.core.decider import Position, Service
 from saga_app.core.errors import Fault, Rejected
+from saga_app.core.numbers import FIRST, Offset
 from saga_app.core.records import Record
 from saga_app.engine.partition_state import PartitionState
 from saga_app.kafka.headers import SENT_ON
@@ -18,8 +19,8 @@ Tables = dict[str, dict[tuple[int, bytes], bytes]]
 class DictStore:
     """Rows of one table and partition, in memory."""
 
-    reached = 0
-    inbox: int | None = None
+    reached = FIRST
+    inbox: Offset | None = None
 
     def __init__(self) -> None:
         self.rows: dict[bytes, bytes] = {}
@@ -30,7 +31,7 @@ class DictStore:
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         return iter(sorted(item for item in self.rows.items() if item[0].startswith(prefix)))
 
-    def write(self, rows: Mapping[bytes, bytes], reached: int, inbox: int | None = None) -> None:
+    def write(self, rows: Mapping[bytes, bytes], reached: Offset, inbox: Offset | None = None) -> None:
         self.rows.update(rows)
 
 
@@ -77,7 +78,7 @@ class Refold:
         decision = service.decider.decide(record, at, state)
         state.put(decision.puts)
         for table, store in state.stores.items():
-            store.write(state.decided(table), 0)
+            store.write(state.decided(table), FIRST)
         state.clear()
 
     def _is_elsewhere(self, record: Record, message: Any) -> bool:

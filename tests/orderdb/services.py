@@ -6,6 +6,7 @@ from collections.abc import Collection
 from saga_app import topics, wire
 from saga_app.core.decider import Position
 from saga_app.core.errors import Rejected
+from saga_app.core.numbers import Offset
 from saga_app.core.records import Record
 from saga_app.dead_letters import format as letter_format
 from saga_app.kafka import messages
@@ -43,7 +44,7 @@ class Services:
 
     def _take(self, record: Record) -> None:
         topic = topics.topic_of(record)
-        at = Position(self._offsets[topic], self._beginning + self._offsets.total() * SECOND)
+        at = Position(Offset(self._offsets[topic]), self._beginning + self._offsets.total() * SECOND)
         self._offsets[topic] += 1
         message = messages.Message(at.offset, at.time, topics.key_of(record).encode(), wire.encode(record))
         self._written.append(FakeMessage(topic, at.offset, message.value, message.key or b"", at.time))

@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from saga_app import topics
 from saga_app.commands.orderdb_check import check as command
+from saga_app.core.numbers import version_at
 from saga_app.core.retention.rows import LowWatermark
 from saga_app.core.rows import ClosedOrder, OrderRow, Status
 from saga_app.orderdb import schema
@@ -191,7 +192,8 @@ def add_order(settings: Settings, order_id: str, placed: int) -> None:
 
 
 def row(order_id: str, placed: int) -> bytes:
-    return OrderRow(placed, Status.COMPLETED, placed, 0, 5_000, order(order_id).canonical, 6_000).encode()
+    version = version_at(placed)
+    return OrderRow(version, Status.COMPLETED, version, 0, 5_000, order(order_id).canonical, 6_000).encode()
 
 
 def test_an_evicted_order_is_no_difference_and_any_other_one_is(
@@ -199,8 +201,8 @@ def test_an_evicted_order_is_no_difference_and_any_other_one_is(
 ):
     settings = Settings(broker=scene.broker, app_id=scene.app_id, db_url=url)
     write("kept", row("kept", 36))
-    write("closed", ClosedOrder(50, Status.COMPLETED, "1:2", "digest").encode())
-    write("low_watermark:1", LowWatermark(51, 3, purged_below=2, segment_width=10).encode())
+    write("closed", ClosedOrder(version_at(50), Status.COMPLETED, "1:2", "digest").encode())
+    write("low_watermark:1", LowWatermark(version_at(51), 3, purged_below=2, segment_width=10).encode())
     copy(settings)
     for order_id, placed in (("closed", 25), ("purged", 11), ("lost", 26)):
         add_order(settings, order_id, placed)

@@ -8,6 +8,7 @@ import pytest
 
 from saga_app import topics
 from saga_app.core.errors import Fault, Rejected
+from saga_app.core.numbers import Offset
 from saga_app.dead_letters import format as letter_format
 from saga_app.kafka import messages
 from saga_app.orderdb.present.reconciliation import of_account, of_stock
@@ -122,7 +123,7 @@ def test_the_dead_letters_that_name_an_order_are_told_with_it(asked: QueryTester
 def test_a_letter_is_found_by_what_its_payload_says_however_it_is_written(
     asked: QueryTester, value: bytes | None, names: bool
 ):
-    original = messages.Message(9, 8, b"another key", value)
+    original = messages.Message(Offset(9), 8, b"another key", value)
     headers = letter_format.dead_letter(topics.PAYMENT, 2, original, Rejected(Fault.INVALID, "bad")).headers
     asked.copy.write(FakeMessage(topics.DEAD_LETTERS, 5, value, b"another key", 99, headers))
     assert bool(asked.order().letters) is names

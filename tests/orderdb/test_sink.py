@@ -7,9 +7,10 @@ from sqlalchemy.exc import IntegrityError
 
 from saga_app import topics, wire
 from saga_app.core.errors import Fault, Rejected
+from saga_app.core.numbers import Offset, version_at
 from saga_app.core.records import Record
 from saga_app.core.retention.rows import ClosedSegments, LowWatermark, Total
-from saga_app.core.rows import Account, ClosedOrder, OrderRow, Status
+from saga_app.core.rows import ClosedOrder, OrderRow, Status
 from saga_app.dead_letters import format as letter_format
 from saga_app.kafka import messages
 from saga_app.orderdb import schema
@@ -18,7 +19,7 @@ from saga_app.orderdb.copy.source_topics import SourceTopics
 from saga_app.orderdb.database import DatabaseWrong, is_down
 from tests.orderdb.batches import SOURCE, FakeMessage, OrderCopy, batch
 from tests.orderdb.copies import contents, rows
-from tests.support.examples import cancelled, order, placed
+from tests.support.examples import account, cancelled, order, placed
 
 ORDERS, ACCOUNTS, PAYMENTS = (f"saga-{table}-changelog" for table in ("orders", "accounts", "payments"))
 
@@ -27,7 +28,8 @@ def row(
     version: int, status: Status = Status.OPEN, since: int = 5_000, ended_at: int | None = None
 ) -> FakeMessage:
     """An order's row."""
-    encoded = OrderRow(version, status, 7, 0, since, order(lines=[("MUG", 2)]).canonical, ended_at).encode()
+    content = order(lines=[("MUG", 2)]).canonical
+    encoded = OrderRow(version_at(version), status, Offset(7), 0, since, content, ended_at).encode()
     return FakeMessage(ORDERS, version, encoded, b"o1")
 
 
@@ -36,7 +38,7 @@ def event(offset: int, record: Record, time: int = 0) -> FakeMessage:
 
 
 def letter(offset: int, time: int) -> FakeMessage:
-    original = messages.Message(9, 8, b"key", b"value\x00")
+    original = messages.Message(Offset(9), 8, b"key", b"value\x00")
     headers = letter_format.dead_letter(
         topics.PAYMENT, 2, original, Rejected(Fault.INVALID, "a\x00b")
     ).headers
@@ -62,14 +64,14 @@ def test_an_older_row_never_replaces_a_newer_one(copy: OrderCopy):
 def test_an_evicted_order_stays_as_it_was(copy: OrderCopy):
     copy.write(row(9, Status.COMPLETED))
     before = contents(copy.settings)
-    small = ClosedOrder(20, Status.COMPLETED, "3:0", "digest").encode()
-    closed = ClosedSegments(20, "3:0", ("o1",), first_segment=0, closed_at=1).encode()
+    small = ClosedOrder(version_at(20), Status.COMPLETED, "3:0", "digest").encode()
+    closed = ClosedSegments(version_at(20), "3:0", ("o1",), first_segment=0, closed_at=1).encode()
     copy.write(
         FakeMessage(ORDERS, 20, small, b"o1"),
         FakeMessage(ORDERS, 21, closed, b"closed:1"),
-        FakeMessage(ORDERS, 22, LowWatermark(20, 1).encode(), b"low_watermark:3"),
+        FakeMessage(ORDERS, 22, LowWatermark(version_at(20), 1).encode(), b"low_watermark:3"),
         FakeMessage(ORDERS, 23, None, b"o1"),
-        FakeMessage(PAYMENTS, 5, Total(20, Decimal("-1.00")).encode(), b"evicted:c1:GBP"),
+        FakeMessage(PAYMENTS, 5, Total(version_at(20), Decimal("-1.00")).encode(), b"evicted:c1:GBP"),
         FakeMessage(PAYMENTS, 6, None, b"o1"),
     )
     assert {name: rows for name, rows in contents(copy.settings).items() if name != "copied"} == {
@@ -159,7 +161,7 @@ def test_a_dead_letter_that_was_written_twice_is_one_and_the_earliest(copy: Orde
     "amount", ["0.1", "1E+2", "9007199254740993.01", "-0.0000", "123456789012345678901234567890.12"]
 )
 def test_money_is_exact(copy: OrderCopy, amount: str):
-    copy.write(FakeMessage(ACCOUNTS, 1, Account(1, Decimal(amount), Decimal(amount)).encode(), b"ada:GBP"))
+    copy.write(FakeMessage(ACCOUNTS, 1, account(1, amount, amount).encode(), b"ada:GBP"))
     (found,) = rows(copy.settings, schema.accounts)
     assert found["balance"] == found["deposited"] == Decimal(amount)
 

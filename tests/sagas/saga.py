@@ -10,6 +10,7 @@ from typing import Final
 
 from saga_app import topics, wire
 from saga_app.core.decider import Decider
+from saga_app.core.numbers import Offset
 from saga_app.core.order import PricedLine
 from saga_app.core.records import Reason, Record
 from saga_app.core.rows import Account, JournalRow, OrderRow, State, Status, Stock
@@ -80,7 +81,8 @@ class Saga:
 
     def lose(self, place: Place) -> None:
         """The next record of this inbox is gone: a batch of Kafka's goes on behind the gap."""
-        self.workers[place].inbox.positions[place[1]] += 1
+        positions = self.workers[place].inbox.positions
+        positions[place[1]] = Offset(positions[place[1]] + 1)
 
     def spoil(self, place: Place) -> None:
         """The next record of this inbox cannot be read: it becomes a dead letter."""
@@ -183,7 +185,7 @@ ENDINGS: Final = frozenset({"OrderCompleted", "OrderCancelled"})
 
 
 def _message(record: Outgoing, offset: int) -> Message:
-    return Message(offset, BEGINNING + offset * SECOND, record.key, record.value, record.headers)
+    return Message(Offset(offset), BEGINNING + offset * SECOND, record.key, record.value, record.headers)
 
 
 def supplied(partitions: int = 1) -> Saga:

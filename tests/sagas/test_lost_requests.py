@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from saga_app import topics, wire
+from saga_app.core.numbers import Generation
 from saga_app.core.records import Reason
 from saga_app.core.rows import Status
 from saga_app.engine.deadlines import GRACE, DeadlineTimer
@@ -43,7 +44,7 @@ class Watched:
 
     def _new_clock(self) -> DeadlineTimer:
         clock = DeadlineTimer(MemoryLog("clock", self.saga.broker, Steps()), lambda: self.now, tick=0)
-        clock.start(1)
+        clock.start(Generation(1))
         self.saga.workers[CHECKOUT].round.applied = clock.changed
         return clock
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from saga_app.core.numbers import Generation, Offset
 from saga_app.kafka.messages import Place
 
 
@@ -13,11 +14,11 @@ class SimulatedGroup:
         self.session = session
         #: How long a rebalance waits for members that do not answer.
         self.patience = patience
-        self.generation = 0
+        self.generation = Generation(0)
         #: When each member was last heard of.
         self.members: dict[str, int] = {}
         self.assignment: dict[str, list[int]] = {}
-        self.committed: dict[Place, int] = {}
+        self.committed: dict[Place, Offset] = {}
         #: A coordinator that still loads its groups answers every heartbeat without error, and knows nobody.
         self.loading = False
         #: Who has answered the rebalance, and since when it goes on.
@@ -48,7 +49,7 @@ class SimulatedGroup:
             self._since = None
         self._settle()
 
-    def heartbeat(self, member: str, generation: int, now: int) -> bool:
+    def heartbeat(self, member: str, generation: Generation, now: int) -> bool:
         """True if the answer is without error: the member is of this generation, and no rebalance goes on."""
         if self.loading:
             return generation >= 0
@@ -75,7 +76,7 @@ class SimulatedGroup:
             self.leave(member, now)
         return late
 
-    def commit(self, member: str, generation: int, offsets: Mapping[Place, int]) -> bool:
+    def commit(self, member: str, generation: Generation, offsets: Mapping[Place, Offset]) -> bool:
         """Offsets of an earlier generation are refused."""
         if member not in self.members or generation != self.generation:
             return False
@@ -89,7 +90,7 @@ class SimulatedGroup:
 
     def _settle(self) -> None:
         if self.members and self._since is not None and self._joined >= set(self.members):
-            self.generation += 1
+            self.generation = Generation(self.generation + 1)
             self._since = None
             names = sorted(self.members)
             self.assignment = {name: [] for name in names}

@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Final
 
 from saga_app import topics
+from saga_app.core.numbers import Offset
 from saga_app.kafka.messages import Message, Offsets, Outgoing, Place
 from tests.simulation.services import TABLE_OF
 from tests.simulation.watch import SystemWatch
@@ -18,7 +19,7 @@ class Send:
 
     def __init__(self, who: str, records: Sequence[Outgoing], place: Callable[[Outgoing], Place]) -> None:
         self.who = who
-        self.offsets: defaultdict[Place, list[int]] = defaultdict(list)
+        self.offsets: defaultdict[Place, list[Offset]] = defaultdict(list)
         self.waiting: dict[Place, deque[Outgoing]] = {}
         for record in records:
             self.waiting.setdefault(place(record), deque()).append(record)
@@ -53,7 +54,7 @@ class Kafka(MemoryBroker):
         self.sends: list[Send] = []
         self.late: list[Send] = []
         #: Rows below have been met by an owner that repaired: compaction may keep the ones written last.
-        self.repaired: dict[Place, int] = {}
+        self.repaired: dict[Place, Offset] = {}
 
     def send(self, who: str, records: Sequence[Outgoing]) -> Send:
         """Records leave a worker."""
@@ -82,7 +83,7 @@ class Kafka(MemoryBroker):
             if may_arrive:
                 self.late.append(send)
 
-    def append(self, record: Outgoing) -> int:
+    def append(self, record: Outgoing) -> Offset:
         """Writes a worker's record or row."""
         if record.topic in TABLE_OF:
             self.watch.row(record)
@@ -90,19 +91,21 @@ class Kafka(MemoryBroker):
             self.watch.says(record)
         return self.write(record)
 
-    def write(self, record: Outgoing) -> int:
+    def write(self, record: Outgoing) -> Offset:
         """Writes a record, whoever sent it."""
         place = self.place(record)
         log = self.logs[place]
         log.append(record)
         if record.topic in _INBOXES:
-            message = Message(len(log) - 1, self.now(), record.key, record.value, tuple(record.headers))
+            message = Message(
+                Offset(len(log) - 1), self.now(), record.key, record.value, tuple(record.headers)
+            )
             self.inboxes[place].append(message)
             self.watch.heard(place, message)
-        return len(log) - 1
+        return Offset(len(log) - 1)
 
-    def end(self, place: Place) -> int:
-        return len(self.logs[place])
+    def end(self, place: Place) -> Offset:
+        return Offset(len(self.logs[place]))
 
     def _forget(self, send: Send) -> None:
         if send.done:

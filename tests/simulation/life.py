@@ -4,12 +4,13 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Final, NamedTuple
 
+from saga_app.core.numbers import FIRST, Generation, Offset
 from saga_app.kafka.messages import Offsets, Outgoing
 from tests.support.memory import Disk, MemoryBroker, MemoryLog, MemoryWorker, Steps, is_row
 from tests.support.plan import CrashPlan
 
 Rows = tuple[tuple[bytes, bytes], ...]
-Saved = tuple[Rows, int, int | None]
+Saved = tuple[Rows, Offset, Offset | None]
 Logs = tuple[tuple[str, tuple[Outgoing, ...]], ...]
 
 #: More writes than there are.
@@ -127,7 +128,9 @@ class WorkerLife(Steps):
         """Of each table on its own: all, all but its last write, or nothing. There is no write-ahead log."""
         states = self.worker.disks[table].states
         for behind in (0, 1, ALL):
-            rows, reached, inbox = states[max(0, len(states) - 1 - behind)] if behind < ALL else ({}, 0, None)
+            rows, reached, inbox = (
+                states[max(0, len(states) - 1 - behind)] if behind < ALL else ({}, FIRST, None)
+            )
             yield table, (tuple(rows.items()), reached, inbox)
 
 
@@ -136,7 +139,7 @@ class SeenLog(MemoryLog):
 
     steps: WorkerLife
 
-    async def append(self, records: Sequence[Outgoing], generation: int) -> Offsets:
+    async def append(self, records: Sequence[Outgoing], generation: Generation) -> Offsets:
         self.steps.under_way = records
         offsets = await super().append(records, generation)
         self.steps.written += records

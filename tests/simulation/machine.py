@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping
 
+from saga_app.core.numbers import Offset
 from saga_app.kafka.messages import Place
 from tests.simulation.kafka import Kafka
 from tests.simulation.services import changelog
@@ -17,7 +18,7 @@ class WatchedStore(MemoryStore):
         self.place = place
         self.kafka = kafka
 
-    def write(self, rows: Mapping[bytes, bytes], reached: int, inbox: int | None = None) -> None:
+    def write(self, rows: Mapping[bytes, bytes], reached: Offset, inbox: Offset | None = None) -> None:
         super().write(rows, reached, inbox)
         table, partition = self.place
         watch = self.kafka.watch

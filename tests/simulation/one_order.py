@@ -15,6 +15,7 @@ from saga_app import topics
 from saga_app.core import checkout
 from saga_app.core.decider import Position
 from saga_app.core.errors import Rejected
+from saga_app.core.numbers import Offset
 from saga_app.core.order import Order
 from saga_app.core.records import DeadlinePassed, Record
 from saga_app.core.retention.rows import Total
@@ -46,8 +47,8 @@ MOST_TRIES: Final = 12
 #: The state of a step whose row is evicted.
 EVICTED: Final = "EVICTED"
 #: The order is placed in segment 0, of two offsets; all that comes later comes when that is closed.
-PLACED: Final = Position(1, 0)
-LATER: Final = Position(2, 0)
+PLACED: Final = Position(Offset(1), 0)
+LATER: Final = Position(Offset(2), 0)
 
 Rows = tuple[tuple[tuple[str, str], bytes], ...]
 

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import product
 
+from saga_app.core.numbers import Offset
 from saga_app.engine.stores import restore
 from saga_app.engine.stores.restore import Restored
 from saga_app.kafka.messages import Offsets, Outgoing, Place
@@ -40,7 +41,7 @@ async def restored(
     return stores
 
 
-async def ends_of(kafka: Kafka, partitions: Sequence[int]) -> dict[Place, int]:
+async def ends_of(kafka: Kafka, partitions: Sequence[int]) -> dict[Place, Offset]:
     """As `StoreManager` takes them: the balances' ends between two looks at which the journals had the same ends."""
     journals = taken(kafka, JOURNALS, partitions)
     await StopPoint()
@@ -53,6 +54,6 @@ async def ends_of(kafka: Kafka, partitions: Sequence[int]) -> dict[Place, int]:
             return {**balances, **journals}
 
 
-def taken(kafka: Kafka, tables: Sequence[str], partitions: Sequence[int]) -> dict[Place, int]:
+def taken(kafka: Kafka, tables: Sequence[str], partitions: Sequence[int]) -> dict[Place, Offset]:
     """Where the changelogs of these tables end now."""
     return {(table, each): kafka.end((changelog(table), each)) for table in tables for each in partitions}

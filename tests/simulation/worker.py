@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from saga_app import topics
 from saga_app.core.errors import RowsMissing
+from saga_app.core.numbers import FIRST, Generation, Offset
 from saga_app.core.records import Record
 from saga_app.core.rows import Row
 from saga_app.engine.assignment import Assignment
@@ -65,7 +66,7 @@ class SimulatedWorker:
         #: What becomes of what is under way when it is killed at a point.
         self.fate = Draws(0)
         self.paused = self.cut_off = False
-        self.generation = self.joined_at = -1
+        self.generation = self.joined_at = Generation(-1)
         self.assignment = Assignment()
         #: Set while partitions are given up: rounds may finish, and none begins.
         self.draining = False
@@ -90,7 +91,7 @@ class SimulatedWorker:
             CLOCK: Job(self.clock.run()),
             RETENTION: Job(self.retention_timer.run()),
         }
-        self._next: dict[Place, int] = {}
+        self._next: dict[Place, Offset] = {}
         #: Batches between the reader's thread and the inbox buffer, and inbox buffers on which some lie.
         self._arriving: list[tuple[str, Batch]] = []
         self._laid: set[str] = set()
@@ -112,7 +113,7 @@ class SimulatedWorker:
         stable = self.name in group.members and not group.rebalancing and self.generation == group.generation
         return stable and not self.draining and not self.preparing and set(self.jobs) == CLOCKS
 
-    async def append(self, records: Sequence[Outgoing], generation: int) -> Offsets:
+    async def append(self, records: Sequence[Outgoing], generation: Generation) -> Offsets:
         """The log port; see `producer.KafkaLog`."""
         await self.lease.hold(generation)
         must(
@@ -149,7 +150,7 @@ class SimulatedWorker:
             # Told that it is none any more: its generation is void before anything is given up.
             if self.generation < 0:
                 self._suspend()
-            self.generation = -1
+            self.generation = Generation(-1)
             return True
         if not member:
             group.join(self.name, self.world.now)
@@ -189,7 +190,7 @@ class SimulatedWorker:
         if not messages:
             return False
         topic, partition = place
-        end = self._next[place] = start + len(messages)
+        end = self._next[place] = Offset(start + len(messages))
         self._arriving.append((topic, Batch(partition, start, end, self.generation, messages)))
         return True
 
@@ -222,7 +223,7 @@ class SimulatedWorker:
         return self.world.group.commit(self.name, self.generation, self.durable)
 
     @property
-    def durable(self) -> dict[Place, int]:
+    def durable(self) -> dict[Place, Offset]:
         return {
             (topic, each): at for topic, buffer in self.buffers.items() for each, at in buffer.durable.items()
         }
@@ -270,7 +271,7 @@ class SimulatedWorker:
         for buffer in self.buffers.values():
             buffer.durable = {}
         self.draining = False
-        self.joined_at = -1
+        self.joined_at = Generation(-1)
         if self.retention:
             group.leave(self.name, self.world.now)
             return True
@@ -278,13 +279,13 @@ class SimulatedWorker:
         self.joined_at = group.generation
         return True
 
-    def _prepare(self, partitions: list[int], generation: int) -> None:
+    def _prepare(self, partitions: list[int], generation: Generation) -> None:
         self.generation = self.joined_at = generation
         self.assignment.assign(generation, partitions)
         self.lease.take(generation)
         self.jobs[PREPARE] = Job(self._restore(partitions, generation))
 
-    async def _restore(self, partitions: list[int], generation: int) -> None:
+    async def _restore(self, partitions: list[int], generation: Generation) -> None:
         """See `Engine.prepare` and `Engine.begin`."""
         self.stores = await restored(
             self.world.kafka,
@@ -305,13 +306,13 @@ class SimulatedWorker:
         await StopPoint()
         self._begin(partitions, generation)
 
-    def _begin(self, partitions: list[int], generation: int) -> None:
+    def _begin(self, partitions: list[int], generation: Generation) -> None:
         for store in self.stores.values():
             store.step = "store: write"
         self._next = {
             (topic, each): max(
-                self.world.group.committed.get((topic, each), 0),
-                self.stores[DECIDERS[topic].journal, each].inbox or 0,
+                self.world.group.committed.get((topic, each), FIRST),
+                self.stores[DECIDERS[topic].journal, each].inbox or FIRST,
             )
             for topic in DECIDERS
             for each in partitions

@@ -1,5 +1,6 @@
 """Workers that the group has given partitions."""
 
+from saga_app.core.numbers import Generation
 from saga_app.engine.assignment import Assignment
 
 
@@ -12,5 +13,6 @@ def holding(generation: int, *partitions: int) -> Assignment:
 
 def hold(assignment: Assignment, generation: int, *partitions: int) -> None:
     """The group gives these partitions, or the first one, and they are restored."""
-    assignment.assign(generation, partitions or (0,))
-    assert assignment.hold(generation)
+    given = Generation(generation)
+    assignment.assign(given, partitions or (0,))
+    assert assignment.hold(given)

@@ -4,8 +4,10 @@ from decimal import Decimal
 from typing import Any
 
 from saga_app.core import records
+from saga_app.core.numbers import version_at
 from saga_app.core.order import Line, Order
 from saga_app.core.records import Reason, StepName
+from saga_app.core.rows import Account, Stock
 
 
 def order(order_id: str = "o1", amount: str = "40.00", **fields: Any) -> Order:
@@ -127,3 +129,11 @@ def orders_evicted(
 def step_request(record: records.Record, segment: str = "0:0") -> records.Record:
     """The step request or ending as that of an order in a segment."""
     return record.model_copy(update={"segment": segment})
+
+
+def account(version: int, deposited: str, balance: str) -> Account:
+    return Account(version_at(version), Decimal(deposited), Decimal(balance))
+
+
+def stock(version: int, received: int, available: int) -> Stock:
+    return Stock(version_at(version), received, available)

@@ -13,6 +13,7 @@ from saga_app.core.checkout import Checkout
 from saga_app.core.decider import Decider, Decision, Position, Put, Verdict
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.inventory import Inventory
+from saga_app.core.numbers import Offset
 from saga_app.core.participant import Participant
 from saga_app.core.payment import Payment
 from saga_app.core.records import Record
@@ -107,7 +108,9 @@ class Story:
         self.before = dict(self.rows.bytes)
         self.decision = self.rejection = None
         try:
-            self.decision = self.decider.decide(record, Position(at, BEGINNING + at * SECOND), self.rows)
+            self.decision = self.decider.decide(
+                record, Position(Offset(at), BEGINNING + at * SECOND), self.rows
+            )
         except Rejected as rejection:
             self.rejection = rejection
             return self

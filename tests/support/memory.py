@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from saga_app import topics, wire
 from saga_app.core.decider import Decider
+from saga_app.core.numbers import FIRST, Generation, Offset
 from saga_app.core.records import Record
 from saga_app.core.rows import is_tombstone
 from saga_app.engine.partition_state import PartitionState
@@ -124,16 +125,16 @@ class MemoryBroker:
         key = "" if record.key is None else record.key.decode()
         return record.topic, topics.partition_of(key, self.partitions)
 
-    def append(self, record: Outgoing) -> int:
+    def append(self, record: Outgoing) -> Offset:
         log = self.logs[self.place(record)]
         log.append(record)
         if not is_row(record):
             self.sent.append(record)
-        return len(log) - 1
+        return Offset(len(log) - 1)
 
     def append_all(self, records: Iterable[Outgoing]) -> Offsets:
         """Appends the records; where those are that name their partition."""
-        written: defaultdict[Place, list[int]] = defaultdict(list)
+        written: defaultdict[Place, list[Offset]] = defaultdict(list)
         for record in records:
             offset = self.append(record)
             if record.partition is not None:
@@ -159,7 +160,7 @@ class MemoryLog:
         #: What a stopped append left unwritten: a cut network may still deliver it.
         self.late: list[Outgoing] = []
 
-    async def append(self, records: Sequence[Outgoing], generation: int) -> Offsets:
+    async def append(self, records: Sequence[Outgoing], generation: Generation) -> Offsets:
         if self.steps.stops_at(f"{self.name}: send"):
             self._append_some(records)
         self.steps.take(f"{self.name}: send")
@@ -183,7 +184,9 @@ class MemoryLog:
 class Disk:
     """The disk of one store: each state that it was in, the latest at the end."""
 
-    states: list[tuple[dict[bytes, bytes], int, int | None]] = field(default_factory=lambda: [({}, 0, None)])
+    states: list[tuple[dict[bytes, bytes], Offset, Offset | None]] = field(
+        default_factory=lambda: [({}, FIRST, None)]
+    )
 
     def lose(self, writes: int) -> None:
         """A machine that lost power may lose the writes at the end."""
@@ -203,11 +206,11 @@ class MemoryStore:
         return self.disk.states[-1][0]
 
     @property
-    def reached(self) -> int:
+    def reached(self) -> Offset:
         return self.disk.states[-1][1]
 
     @property
-    def inbox(self) -> int | None:
+    def inbox(self) -> Offset | None:
         return self.disk.states[-1][2]
 
     def get(self, key: bytes) -> bytes | None:
@@ -218,7 +221,7 @@ class MemoryStore:
             if key.startswith(prefix):
                 yield key, self.rows[key]
 
-    def write(self, rows: Mapping[bytes, bytes], reached: int, inbox: int | None = None) -> None:
+    def write(self, rows: Mapping[bytes, bytes], reached: Offset, inbox: Offset | None = None) -> None:
         if self.steps is not None:
             self.steps.take(self.step)
         known = self.inbox if inbox is None else inbox
@@ -229,16 +232,16 @@ class MemoryStore:
 class MemoryInbox:
     """The inbox port: remembers the durable offset, and every position that could have been committed."""
 
-    def __init__(self, steps: Steps, positions: Mapping[int, int]) -> None:
+    def __init__(self, steps: Steps, positions: Mapping[int, Offset]) -> None:
         self.steps = steps
         self.positions = dict(positions)
         self.history = [dict(positions)]
-        self.generation = 1
+        self.generation = Generation(1)
 
-    def is_current(self, generation: int) -> bool:
+    def is_current(self, generation: Generation) -> bool:
         return generation == self.generation
 
-    def done(self, partition: int, start: int, end: int, generation: int) -> None:
+    def done(self, partition: int, start: Offset, end: Offset, generation: Generation) -> None:
         self.steps.take("inbox: done")
         assert self.positions[partition] == start, "the round skips or repeats part of its inbox"
         self.positions[partition] = end
@@ -258,12 +261,12 @@ class MemoryChangelog:
     def rows(self) -> list[Outgoing]:
         return self.broker.logs[self.topic, self.partition]
 
-    def end(self) -> int:
-        return len(self.rows)
+    def end(self) -> Offset:
+        return Offset(len(self.rows))
 
-    def read(self, start: int, end: int) -> Iterator[Sequence[Logged]]:
+    def read(self, start: Offset, end: Offset) -> Iterator[Sequence[Logged]]:
         rows, compacted = self.rows, self.broker.compacted.get((self.topic, self.partition), ())
-        held = [offset for offset in range(start, end) if offset not in compacted]
+        held = [offset for offset in map(Offset, range(start, end)) if offset not in compacted]
         for first in range(0, len(held), self.chunk):
             found = [(offset, rows[offset]) for offset in held[first : first + self.chunk]]
             yield [Logged(offset, row.key or b"", row_in(row.value, row.headers)) for offset, row in found]
@@ -279,7 +282,7 @@ class MemoryTables(NamedTuple):
 def message(record: Record | bytes | None, offset: int, **fields: Any) -> Message:
     """A record as it stands in an inbox, a second after the one before."""
     value = record if isinstance(record, bytes | None) else wire.encode(record)
-    return Message(offset, BEGINNING + offset * SECOND, fields.pop("key", b"k"), value, **fields)
+    return Message(Offset(offset), BEGINNING + offset * SECOND, fields.pop("key", b"k"), value, **fields)
 
 
 def batch(
@@ -287,8 +290,8 @@ def batch(
 ) -> Batch:
     """Messages that follow each other, as one fetch brings them."""
     after = messages[-1].offset + 1 if messages else 0
-    start = messages[0].offset if messages else 0
-    return Batch(partition, start, after if end is None else end, generation, messages)
+    start = messages[0].offset if messages else FIRST
+    return Batch(partition, start, Offset(after if end is None else end), Generation(generation), messages)
 
 
 async def run(rounds: Round, batches: Sequence[Batch]) -> None:
@@ -326,8 +329,8 @@ class MemoryWorker:
         self.stores = {table: MemoryStore(self.disks[table], self.steps) for table in self.tables}
         self.journal = MemoryLog("journal", broker, self.steps, keep)
         self.publisher = MemoryLog("publisher", broker, self.steps, keep)
-        self.inbox = MemoryInbox(self.steps, {partition: committed})
-        self.committed = committed
+        self.inbox = MemoryInbox(self.steps, {partition: Offset(committed)})
+        self.committed = Offset(committed)
         #: Called between the restore of the journal and that of the balances: where a zombie may write.
         self.between = between
 
@@ -349,12 +352,12 @@ class MemoryWorker:
         for table, log in logs.items():
             records = restore.repair_records(log, found[table])
             if records:
-                written = finish(self.journal.append(records, 1))
+                written = finish(self.journal.append(records, self.inbox.generation))
                 repairs = found[table].repairs
                 restore.repaired(self.stores[table], ends[table], repairs, written[log.topic, log.partition])
         for store in self.stores.values():
             store.step = "store: write"
-        position = max(self.committed, self.stores[self.decider.journal].inbox or 0)
+        position = max(self.committed, self.stores[self.decider.journal].inbox or FIRST)
         self.inbox = MemoryInbox(self.steps, {self.partition: position})
         self.round = Round(
             self.topic,
@@ -368,7 +371,7 @@ class MemoryWorker:
             passing=self._pass,
         )
 
-    def ends(self, logs: Mapping[str, MemoryChangelog]) -> dict[str, int]:
+    def ends(self, logs: Mapping[str, MemoryChangelog]) -> dict[str, Offset]:
         """As `StoreManager` takes them: the balances' end between two looks at which the journal had the same end."""
         journal = logs[self.decider.journal].end()
         while True:
@@ -382,7 +385,7 @@ class MemoryWorker:
         self.steps.take(point)
 
     @property
-    def position(self) -> int:
+    def position(self) -> Offset:
         return self.inbox.positions[self.partition]
 
     def run(self, messages: Sequence[Message], sizes: Sequence[int] = ()) -> None:

@@ -6,6 +6,7 @@ from typing import Final
 
 from saga_app import topics
 from saga_app.core.errors import Fault, Rejected
+from saga_app.core.numbers import Offset
 from saga_app.dead_letters import format as letter_format
 from saga_app.kafka import messages
 from tests.orderdb.batches import FakeMessage
@@ -77,7 +78,7 @@ def letters(texts: Iterable[str]) -> list[FakeMessage]:
     found = []
     for number, text in enumerate(texts):
         data = text.encode()
-        message = messages.Message(FIRST + number, 1_700_000_000_000, data, data, ((text, data),))
+        message = messages.Message(Offset(FIRST + number), 1_700_000_000_000, data, data, ((text, data),))
         letter = letter_format.dead_letter(topics.CHECKOUT, 3, message, Rejected(Fault.INVALID, text[:300]))
         found.append(
             FakeMessage(

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from saga_app.audit.cuts import Identity, Offsets
+from saga_app.core.numbers import Offset
 from saga_app.kafka.messages import Place
 from saga_app.settings import Settings
 from saga_app.times import now
@@ -59,7 +60,7 @@ class Checkpoint(NamedTuple):
     def known(self) -> Offsets:
         """The offset up to which each partition was read."""
         return {
-            (topic, partition): offset
+            (topic, partition): Offset(offset)
             for topic, offsets in self.manifest.offsets.items()
             for partition, offset in enumerate(offsets)
         }

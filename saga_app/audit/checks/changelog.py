@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from saga_app.audit.context import AuditContext
+from saga_app.core.numbers import FIRST, Offset
 from saga_app.core.row_keys import order_in
 from saga_app.core.rows import is_closed
 from saga_app.engine.stores import changelog
@@ -29,10 +30,10 @@ class AuditedChangelog:
         self._context = context
         self._turned = turned
 
-    def end(self) -> int:
+    def end(self) -> Offset:
         return self._context.limits.found[self.topic, self.partition]
 
-    def read(self, start: int, end: int) -> Iterator[Sequence[Logged]]:
+    def read(self, start: Offset, end: Offset) -> Iterator[Sequence[Logged]]:
         following, known = start, self._context.limits.start((self.topic, self.partition))
         for chunk in chunks(self._context.settings.kafka, self.topic, self.partition, start, end):
             times: dict[bytes, bytes] = {}
@@ -48,7 +49,7 @@ class AuditedChangelog:
                     and self._turned.get(key) is None
                 ):
                     times[key] = str(each.timestamp()[1]).encode()
-            self._turned.write(times, 0)
+            self._turned.write(times, FIRST)
             yield [changelog.logged(each) for each in chunk]
 
 

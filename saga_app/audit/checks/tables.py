@@ -9,6 +9,7 @@ from saga_app.audit.checks.changelog import AuditedChangelog
 from saga_app.audit.context import AuditContext
 from saga_app.audit.findings import Breach, Findings
 from saga_app.audit.scratch import FOLDED, GAPS, LOGGED, REACHED, REMOVED, TURNED, Stores, side_by_side
+from saga_app.core.numbers import FIRST
 from saga_app.core.retention.low_watermarks import LowWatermarks
 from saga_app.core.row_keys import KeyKind, order_in
 from saga_app.core.rows import version_of
@@ -41,7 +42,7 @@ class TableAudit:
         # Its next owner writes the repairs, so the table is compared with them.
         repaired(logged, log.end(), restored.repairs, ())
         if log.gaps:
-            turned.write({GAPS: b"1"}, 0)
+            turned.write({GAPS: b"1"}, FIRST)
         if self.context.target is not None:
             files.write(files.part(self.context.target, TURNED, self.place), {TURNED: turned.scan()})
         self.findings.count("I7", "changelog rows", restored.rows)

@@ -40,7 +40,7 @@ def evict(journal: str, record: OrdersEvicted, at: Position, rows: Rows) -> Deci
             f"those from segment {low_watermark.evicted_below} on come first: a record is missing, and no order is "
             "evicted until it comes",
         )
-    raised = LowWatermark(at.offset, record.below_segment)
+    raised = LowWatermark(at.version, record.below_segment)
     return Decision(
         Verdict.APPLIED,
         others=(
@@ -55,7 +55,7 @@ def tombstones(journal: str, keys: Iterable[str], at: Position, rows: Rows) -> t
     """Tombstones for the keys that have a row. A younger row stays: it is of a later order with the same id."""
     found = ((key, rows.entry(key)) for key in keys)
     return tuple(
-        Put(journal, key, Tombstone(at.offset))
+        Put(journal, key, Tombstone(at.version))
         for key, row in found
         if row is not None and row.version <= at.offset
     )
@@ -74,4 +74,4 @@ def _totals(journal: str, record: OrdersEvicted, at: Position, rows: Rows) -> It
         assert total is None or isinstance(total, Total)
         if total is None or total.version < at.offset:
             moved = amount if total is None else total.moved + amount
-            yield Put(journal, evicted_total_key(key), Total(at.offset, moved))
+            yield Put(journal, evicted_total_key(key), Total(at.version, moved))

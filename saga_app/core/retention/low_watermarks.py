@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from saga_app.core.numbers import NEVER
 from saga_app.core.retention.rows import LowWatermark
 from saga_app.core.row_keys import KeyKind, number_in
 
@@ -20,7 +21,7 @@ class LowWatermarks:
             number_in(key.decode()): LowWatermark.decode(data) for key, data in rows if _LOW_WATERMARK in data
         }
         self._found: Mapping[int, LowWatermark] = found
-        self.version = max((each.version for each in found.values()), default=-1)
+        self.version = max((each.version for each in found.values()), default=NEVER)
 
     def __bool__(self) -> bool:
         return bool(self._found)

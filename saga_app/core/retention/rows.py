@@ -9,13 +9,14 @@ from typing import Any, Final, NamedTuple, Self
 
 from pydantic_core import from_json, to_json
 
+from saga_app.core.numbers import Version
 from saga_app.core.row_keys import KeyKind
 
 
 class Segment(NamedTuple):
     """Table `orders`, key `segment:NUMBER`: the orders that were placed in one segment."""
 
-    version: int
+    version: Version
     segment: str
     order_ids: tuple[str, ...]
 
@@ -34,7 +35,7 @@ class ClosedSegments(NamedTuple):
     `segment` is the last of these segments; `closed_at` is Kafka's time in milliseconds.
     """
 
-    version: int
+    version: Version
     segment: str
     order_ids: tuple[str, ...]
     first_segment: int
@@ -55,7 +56,7 @@ class LowWatermark(NamedTuple):
     Only checkout has the last two fields: below which segment the small rows are purged, and the offsets of a segment.
     """
 
-    version: int
+    version: Version
     evicted_below: int
     purged_below: int | None = None
     segment_width: int | None = None
@@ -71,7 +72,7 @@ class LowWatermark(NamedTuple):
 class Total(NamedTuple):
     """Tables `payments`, `reservations`, key `evicted:BALANCE`: the sum of what the evicted orders moved there."""
 
-    version: int
+    version: Version
     moved: Decimal | int
 
     def encode(self) -> bytes:

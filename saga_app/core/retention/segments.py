@@ -10,6 +10,7 @@ from typing import Final
 
 from saga_app.core.decider import IGNORED, Decision, Position, Put, Rows, Verdict, repeated
 from saga_app.core.errors import Fault, Rejected
+from saga_app.core.numbers import NEVER
 from saga_app.core.order import digest
 from saga_app.core.records import (
     ForPartition,
@@ -40,12 +41,12 @@ class Segments:
             return None, ()
         number = at.offset // low_watermark.segment_width
         name, key = segment_name(at.partition, number), segment_key(number)
-        known = rows.entry(key) or Segment(-1, name, ())
+        known = rows.entry(key) or Segment(NEVER, name, ())
         assert isinstance(known, Segment)
         if known.version >= at.offset:
             # A crash came between this row and the order's own.
             return name, ()
-        row = Segment(at.offset, name, (*known.order_ids, order_id))
+        row = Segment(at.version, name, (*known.order_ids, order_id))
         return name, (self._put(key, row),)
 
     def decide(self, record: ForPartition, at: Position, rows: Rows) -> Decision:
@@ -64,7 +65,7 @@ class Segments:
 
     def _start(self, record: RetentionStarted, at: Position) -> Decision:
         first = at.offset // record.segment_width
-        row = LowWatermark(at.offset, first, purged_below=first, segment_width=record.segment_width)
+        row = LowWatermark(at.version, first, purged_below=first, segment_width=record.segment_width)
         return Decision(Verdict.APPLIED, others=(self._put(low_watermark_key(at.partition), row),))
 
     def _close(
@@ -101,8 +102,8 @@ class Segments:
                 note=f"segments {record.first_segment} to {record.below_segment - 1} cannot be closed yet",
             )
         last = segment_name(at.partition, record.below_segment - 1)
-        names = ClosedSegments(at.offset, last, tuple(order_ids), record.first_segment, closed_at=at.time)
-        raised = low_watermark._replace(version=at.offset, evicted_below=record.below_segment)
+        names = ClosedSegments(at.version, last, tuple(order_ids), record.first_segment, closed_at=at.time)
+        raised = low_watermark._replace(version=at.version, evicted_below=record.below_segment)
         return Decision(
             Verdict.APPLIED,
             sends=_evictions(record, order_ids, at),
@@ -128,7 +129,7 @@ class Segments:
             if isinstance(row, OrderRow):
                 if not is_over(row, record.retention_ms, at.time) or row.segment is None:
                     return None
-                row = ClosedOrder(at.offset, row.status, row.segment, digest(row.order))
+                row = ClosedOrder(at.version, row.status, row.segment, digest(row.order))
             if row is None or order_id not in named:
                 return None
             found.append(self._put(order_id, row))
@@ -147,7 +148,7 @@ class Segments:
         ):
             return IGNORED
         small = (each for each in closed.order_ids if isinstance(rows.order(each), ClosedOrder))
-        raised = low_watermark._replace(version=at.offset, purged_below=record.below_segment)
+        raised = low_watermark._replace(version=at.version, purged_below=record.below_segment)
         return Decision(
             Verdict.REPEATED if again else Verdict.APPLIED,
             others=(

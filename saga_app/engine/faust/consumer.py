@@ -18,6 +18,7 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from saga_app.core.numbers import Generation, Offset
 from saga_app.engine.exits import ends_process
 from saga_app.engine.faust.leader import know_topics_first
 from saga_app.engine.faust.starting import connecting
@@ -76,12 +77,12 @@ class SagaConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer = self._ensure_consumer()
         coordinator = consumer._coordinator
         lease = self.app.engine.lease
-        lease.follow(lambda: int(coordinator.generation))
+        lease.follow(lambda: Generation(coordinator.generation))
         send = coordinator._send_req
 
         async def send_and_renew(request: Any) -> Any:
             """Only an answer without error renews: `_do_heartbeat` returns True on RebalanceInProgress too."""
-            asked_at, generation = uptime(), int(coordinator.generation)
+            asked_at, generation = uptime(), Generation(coordinator.generation)
             response = await send(request)
             if isinstance(request, HeartbeatRequest) and response.error_code == 0:
                 if not lease.renew(generation, asked_at):
@@ -194,8 +195,10 @@ class SagaConsumer(driver.Consumer):  # type: ignore[misc]
         self._may_commit = engine.assignment.held is not None
 
 
-def _as_places(committed: Mapping[TP, int | None]) -> dict[tuple[str, int], int | None]:
-    return {(place.topic, place.partition): at for place, at in committed.items()}
+def _as_places(committed: Mapping[TP, int | None]) -> dict[tuple[str, int], Offset | None]:
+    return {
+        (place.topic, place.partition): None if at is None else Offset(at) for place, at in committed.items()
+    }
 
 
 class SagaProducer(driver.Producer):  # type: ignore[misc]

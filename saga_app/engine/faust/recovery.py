@@ -12,6 +12,7 @@ from faust.tables.recovery import RebalanceAgain, Recovery, ServiceStopped
 from faust.types import TP
 from mode import Service
 
+from saga_app.core.numbers import Generation
 from saga_app.engine.exits import ends_process
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class SagaRecovery(Recovery):  # type: ignore[misc]
     ) -> None:
         """The engine is told which partitions are ours, before they are restored."""
         own = {place.partition for place in assigned if place.topic in self.app.engine.buffers}
-        self.app.engine.assign(own, generation_id)
+        self.app.engine.assign(own, Generation(generation_id))
         await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
 
     @Service.task  # type: ignore[untyped-decorator]
@@ -38,7 +39,7 @@ class SagaRecovery(Recovery):  # type: ignore[misc]
                 return
             self.signal_recovery_start.clear()
             try:
-                await self._wait(ends_process(self._recover)(self._generation_id))
+                await self._wait(ends_process(self._recover)(Generation(self._generation_id)))
             except RebalanceAgain:
                 self.log.info("another rebalance began during recovery")
             except ServiceStopped:
@@ -48,7 +49,7 @@ class SagaRecovery(Recovery):  # type: ignore[misc]
     async def _slurp_changelogs(self) -> None:
         """Nothing: changelogs do not come through Faust's queue."""
 
-    async def _recover(self, generation: int) -> None:
+    async def _recover(self, generation: Generation) -> None:
         assignment = self.app.engine.assignment
         self._set_recovery_started()
         try:

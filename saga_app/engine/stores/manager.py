@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, NoReturn
 from saga_app import topics
 from saga_app.core.decider import Service
 from saga_app.core.errors import RowsMissing
+from saga_app.core.numbers import Generation, Offset
 from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.ports import Log
 from saga_app.engine.stores import restore
@@ -89,10 +90,10 @@ class StoreManager:
 
     def _ends(
         self, admin: Admin, names: Mapping[str, str], partitions: Sequence[int], goes_on: Callable[[], bool]
-    ) -> dict[Place, int]:
+    ) -> dict[Place, Offset]:
         """The ends of all changelogs: the balances' between two looks at which the journals had the same ends."""
 
-        def ends_of(tables: Iterable[str]) -> dict[Place, int]:
+        def ends_of(tables: Iterable[str]) -> dict[Place, Offset]:
             return offsets.ends(admin, [(names[table], each) for table in tables for each in partitions])
 
         journals = ends_of(self._journals)
@@ -103,13 +104,13 @@ class StoreManager:
                 return {**balances, **journals}
         raise Superseded
 
-    def ends(self, places: Iterable[Place]) -> dict[Place, int]:
+    def ends(self, places: Iterable[Place]) -> dict[Place, Offset]:
         """In a thread: where the changelogs of these tables end now."""
         names = {(self._changelog(table), partition): (table, partition) for table, partition in places}
         found = offsets.ends(Admin(self.settings), names)
         return {names[place]: end for place, end in found.items()}
 
-    async def repair(self, found: Mapping[Place, Read], log: Log, generation: int) -> None:
+    async def repair(self, found: Mapping[Place, Read], log: Log, generation: Generation) -> None:
         """Writes again the rows behind which a worker that had lost its partitions wrote older ones."""
         for place, (changelog, restored) in found.items():
             records = restore.repair_records(changelog, restored)
@@ -152,7 +153,7 @@ class StoreManager:
     def _changelog(self, table: str) -> str:
         return topics.changelog(self.settings.app_id, table)
 
-    def _store(self, table: str, partition: int, topic_id: str, end: int) -> RocksStore:
+    def _store(self, table: str, partition: int, topic_id: str, end: Offset) -> RocksStore:
         """The store of this place, which never claims more than its changelog has."""
         store = self.stores.get((table, partition)) or self._open(table, partition, topic_id)
         self.stores[table, partition] = store

@@ -16,6 +16,7 @@ watermark, and stay on disk until their tombstones are written: the disk never r
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from saga_app.core.numbers import Offset
 from saga_app.core.retention.low_watermarks import LowWatermarks
 from saga_app.core.row_keys import KeyKind
 from saga_app.core.rows import Tombstone, version_of
@@ -32,7 +33,7 @@ _CLOSED: Final = KeyKind.CLOSED.prefix
 class Stale(NamedTuple):
     """Where the first old row lies behind a newer one, which is this."""
 
-    offset: int
+    offset: Offset
     winner: bytes
 
 
@@ -43,7 +44,7 @@ class Restored(NamedTuple):
     repairs: dict[bytes, bytes]
 
 
-def restore(changelog: Changelog, end: int, store: Store) -> Restored:
+def restore(changelog: Changelog, end: Offset, store: Store) -> Restored:
     """Reads the changelog from where the store has reached, up to `end`.
 
     The store has reached the end only when all is done: a restore that was stopped begins again where this one did.
@@ -56,7 +57,7 @@ def restore(changelog: Changelog, end: int, store: Store) -> Restored:
         store.write(_highest(chunk, store, stale), began)
         read += len(chunk)
         whole = whole and chunk[0].offset == following and chunk[-1].offset == following + len(chunk) - 1
-        following = chunk[-1].offset + 1
+        following = Offset(chunk[-1].offset + 1)
         if len(keys) <= MOST_KEYS:
             keys.update(row.key for row in chunk)
     # Where nothing was compacted away, every tombstone was met: only rows behind them can be too many.
@@ -102,6 +103,6 @@ def repair_records(changelog: Changelog, restored: Restored) -> list[Outgoing]:
     return [row_record(changelog.topic, changelog.partition, key, row) for key, row in repairs]
 
 
-def repaired(store: Store, end: int, repairs: Mapping[bytes, bytes], offsets: Sequence[int]) -> None:
+def repaired(store: Store, end: Offset, repairs: Mapping[bytes, bytes], offsets: Sequence[Offset]) -> None:
     """The repairs are in the log: they are held, what was read up to `end`, and what follows it without a gap."""
     store.write(repairs, contiguous(max(end, store.reached), offsets))

@@ -23,6 +23,7 @@ from rocksdict import (
     WriteOptions,
 )
 
+from saga_app.core.numbers import FIRST, Offset
 from saga_app.core.rows import is_tombstone
 from saga_app.engine.stores.errors import DiskFailed, StoreDamaged, does_not_open, named, remove, set_aside
 
@@ -79,17 +80,17 @@ class RocksStore:
         self.path = path
         self._memory = memory
         self._read_only = read_only
-        self._reached = 0
-        self._inbox: int | None = None
+        self._reached = FIRST
+        self._inbox: Offset | None = None
         self._db = self._open()
         self._load()
 
     @property
-    def reached(self) -> int:
+    def reached(self) -> Offset:
         return self._reached
 
     @property
-    def inbox(self) -> int | None:
+    def inbox(self) -> Offset | None:
         return self._inbox
 
     @property
@@ -121,7 +122,7 @@ class RocksStore:
         except Exception as error:
             raise named(self.path, error) from error
 
-    def write(self, rows: Mapping[bytes, bytes], reached: int, inbox: int | None = None) -> None:
+    def write(self, rows: Mapping[bytes, bytes], reached: Offset, inbox: Offset | None = None) -> None:
         batch = WriteBatch(raw_mode=True)
         for key, value in rows.items():
             if is_tombstone(value):
@@ -169,8 +170,8 @@ class RocksStore:
 
     def _load(self) -> None:
         reached, inbox = self.get(OFFSET_KEY), self.get(INBOX_KEY)
-        self._reached = 0 if reached is None else int(reached) + 1
-        self._inbox = None if inbox is None else int(inbox)
+        self._reached = FIRST if reached is None else Offset(int(reached) + 1)
+        self._inbox = None if inbox is None else Offset(int(inbox))
 
     def _open(self) -> Rdict:
         try:

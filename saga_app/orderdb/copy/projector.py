@@ -7,7 +7,7 @@ answer to a commit may be lost, another process may have written, topics may hav
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -100,7 +100,7 @@ class Projector:
             await self._call(reader.close)
 
     async def _start(
-        self, source: SourceTopics, copied: dict[Place, int], ends: dict[Place, int]
+        self, source: SourceTopics, copied: Mapping[Place, int], ends: Mapping[Place, int]
     ) -> dict[Place, int]:
         """The offset of each partition from which to read on."""
         first = await self._call(self._admin.beginnings, source.places)
@@ -124,7 +124,7 @@ class Projector:
         source: SourceTopics,
         batches: int,
         stop: asyncio.Event,
-        ends: dict[Place, int] | None,
+        ends: Mapping[Place, int] | None,
     ) -> None:
         """Copies batch by batch; with `ends` until they are reached."""
         looked = time.monotonic()

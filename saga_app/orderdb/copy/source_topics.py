@@ -7,6 +7,7 @@ from typing import NamedTuple
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 
 from saga_app import topics
+from saga_app.core.numbers import Offset
 from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin
 from saga_app.kafka.messages import Place
@@ -66,11 +67,11 @@ class SourceAdmin:
         ]
         return SourceTopics(self._settings.app_id, str(metadata.cluster_id), ids, places)
 
-    def beginnings(self, places: Iterable[Place]) -> dict[Place, int]:
+    def beginnings(self, places: Iterable[Place]) -> dict[Place, Offset]:
         """The offset of the first record of each partition."""
         return offsets.beginnings(Admin(self._settings), places, self._seconds)
 
-    def ends(self, places: Iterable[Place]) -> dict[Place, int]:
+    def ends(self, places: Iterable[Place]) -> dict[Place, Offset]:
         """The offset after the last record of each partition that may be read."""
         return offsets.readable_ends(Admin(self._settings), places, self._seconds)
 

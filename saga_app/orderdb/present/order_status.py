@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple, Self
 
 from saga_app.core import checkout
+from saga_app.core.numbers import NEVER
 from saga_app.core.records import StepName
 from saga_app.core.route import PIVOT, ROUTE
 from saga_app.core.rows import OPEN_STATUSES, OrderRow, State, Status
@@ -128,7 +129,7 @@ class OrderStatus(NamedTuple):
         return at
 
     def _row(self, since: int, tries: int) -> OrderRow:
-        return OrderRow(0, self.status, 0, tries, since, b"")
+        return OrderRow(NEVER, self.status, NEVER, tries, since, b"")
 
 
 def _done(step: Row, times: Mapping[tuple[str, int], int]) -> StepStatus:

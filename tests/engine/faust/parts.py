@@ -23,6 +23,7 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from saga_app.application import create_app
+from saga_app.core.numbers import Generation
 from saga_app.engine.faust.app import SagaApp
 from saga_app.engine.faust.consumer import SagaConsumer
 from saga_app.engine.round import Note
@@ -104,7 +105,7 @@ class Undecided:
 class Resting:
     """A clock that never sends, a reader that never reads."""
 
-    def start(self, generation: int) -> None: ...
+    def start(self, generation: Generation) -> None: ...
 
     def unassign(self) -> None: ...
 

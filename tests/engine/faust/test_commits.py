@@ -9,9 +9,11 @@ from faust.transport.drivers.aiokafka import Consumer as StockConsumer
 from faust.types import TP
 
 from saga_app import topics
+from saga_app.core.numbers import Generation, Offset
 from saga_app.engine import engine
 from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.faust.consumer import SagaConsumer
+from saga_app.engine.inbox_buffer import InboxBuffer
 from saga_app.kafka.messages import Batch
 from tests.engine.faust.parts import (
     Commits,
@@ -26,14 +28,23 @@ from tests.engine.faust.parts import (
 from tests.support.assigned import hold
 
 PLACE = TP(topics.PAYMENT, 0)
-GENERATION = 3
+GENERATION = Generation(3)
+
+
+def done(buffer: InboxBuffer, start: int, end: int) -> None:
+    """A round is durable from `start` to `end`."""
+    buffer.done(0, Offset(start), Offset(end), GENERATION)
+
+
+def empty_batch(start: int, end: int) -> Batch:
+    return Batch(0, Offset(start), Offset(end), GENERATION, [])
 
 
 def opened(folder: Path, at: int) -> tuple[SagaConsumer, Commits]:
     """Our consumer, durable and committed up to `at`."""
     consumer, commits = our_consumer(our_app(folder), PLACE)
     hold(consumer.app.engine.assignment, GENERATION)
-    consumer.app.engine.buffers[PLACE.topic].open({0: at})
+    consumer.app.engine.buffers[PLACE.topic].open({0: Offset(at)})
     consumer._last_committed[PLACE] = at
     return consumer, commits
 
@@ -63,7 +74,7 @@ async def test_acknowledged_events_commit_nothing_by_themselves(tmp_path: Path) 
 @in_a_loop
 async def test_exactly_the_durable_offsets_are_committed(tmp_path: Path) -> None:
     consumer, commits = opened(tmp_path, 100)
-    consumer.app.engine.buffers[PLACE.topic].done(0, 100, 150, GENERATION)
+    done(consumer.app.engine.buffers[PLACE.topic], 100, 150)
     assert await consumer.commit() is True
     assert commits == [{PLACE: 150}]
 
@@ -91,7 +102,7 @@ async def test_stock_faust_commits_past_the_first_record_where_nothing_is_commit
 @in_a_loop
 async def test_a_position_is_committed_once(tmp_path: Path) -> None:
     consumer, commits = opened(tmp_path, 100)
-    consumer.app.engine.buffers[PLACE.topic].done(0, 100, 150, GENERATION)
+    done(consumer.app.engine.buffers[PLACE.topic], 100, 150)
     await consumer.commit()
     await consumer.commit()
     assert commits == [{PLACE: 150}]
@@ -100,7 +111,7 @@ async def test_a_position_is_committed_once(tmp_path: Path) -> None:
 @in_a_loop
 async def test_a_partition_that_is_not_ours_is_not_committed(tmp_path: Path) -> None:
     consumer, commits = opened(tmp_path, 100)
-    consumer.app.engine.buffers[PLACE.topic].done(0, 100, 150, GENERATION)
+    done(consumer.app.engine.buffers[PLACE.topic], 100, 150)
     consumer.assignment = set
     assert await consumer.commit() is False
     assert commits == []
@@ -112,7 +123,7 @@ async def test_a_partition_that_is_not_ours_is_not_committed(tmp_path: Path) -> 
 @in_a_loop
 async def test_partitions_are_given_up_after_all_that_is_durable_was_committed(tmp_path: Path) -> None:
     consumer, commits = opened(tmp_path, 5)
-    consumer.app.engine.buffers[PLACE.topic].done(0, 5, 8, GENERATION)
+    done(consumer.app.engine.buffers[PLACE.topic], 5, 8)
     await consumer.on_partitions_revoked({PLACE})
     assert commits == [{PLACE: 8}]
 
@@ -130,13 +141,13 @@ async def test_stock_faust_drops_acknowledged_offsets_when_partitions_are_given_
 async def test_partitions_are_given_up_after_the_round_that_runs_has_ended(tmp_path: Path) -> None:
     consumer, commits = opened(tmp_path, 5)
     buffer = consumer.app.engine.buffers[PLACE.topic]
-    buffer.deliver(Batch(0, 5, 9, GENERATION, []))
+    buffer.deliver(empty_batch(5, 9))
     taken = await anext(buffer)
     giving_up = asyncio.ensure_future(consumer.on_partitions_revoked({PLACE}))
     await asyncio.sleep(0.05)
     assert not giving_up.done() and commits == []
 
-    buffer.done(0, taken[0].start, taken[0].end, GENERATION)
+    done(buffer, taken[0].start, taken[0].end)
     next_round = asyncio.ensure_future(anext(buffer))
     await giving_up
     next_round.cancel()
@@ -150,9 +161,9 @@ async def test_a_round_that_does_not_end_when_partitions_are_given_up_ends_the_p
     monkeypatch.setattr(engine, "LONGEST_DRAIN", 0.05)
     consumer, commits = opened(tmp_path, 5)
     buffer = consumer.app.engine.buffers[PLACE.topic]
-    buffer.deliver(Batch(0, 5, 9, GENERATION, []))
+    buffer.deliver(empty_batch(5, 9))
     await anext(buffer)
-    buffer.done(0, 5, 7, GENERATION)
+    done(buffer, 5, 7)
     with pytest.raises(Fatal) as ended:
         await unguarded(consumer.wait_empty)()
     assert ended.value.exit is Exit.REVOKE_TOO_SLOW
@@ -178,9 +189,9 @@ async def test_stock_faust_waits_without_limit_for_a_handler_when_partitions_are
 async def test_undecided_records_are_dropped_when_partitions_are_given_up(tmp_path: Path) -> None:
     consumer, commits = opened(tmp_path, 5)
     buffer = consumer.app.engine.buffers[PLACE.topic]
-    buffer.deliver(Batch(0, 5, 9, GENERATION, []))
+    buffer.deliver(empty_batch(5, 9))
     await consumer.on_partitions_revoked({PLACE})
-    buffer.deliver(Batch(0, 9, 12, GENERATION, []))
+    buffer.deliver(empty_batch(9, 12))
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(anext(buffer), 0.05)
     assert commits == []
@@ -190,11 +201,11 @@ async def test_undecided_records_are_dropped_when_partitions_are_given_up(tmp_pa
 async def test_the_last_commit_is_not_swallowed_by_one_on_its_way(tmp_path: Path) -> None:
     consumer, commits = opened(tmp_path, 5)
     buffer = consumer.app.engine.buffers[PLACE.topic]
-    buffer.done(0, 5, 6, GENERATION)
+    done(buffer, 5, 6)
     commits.answer.clear()
     earlier = asyncio.ensure_future(consumer.commit())
     await commits.asked.wait()
-    buffer.done(0, 6, 8, GENERATION)
+    done(buffer, 6, 8)
     last = asyncio.ensure_future(consumer.wait_empty())
     await asyncio.sleep(0)
     commits.answer.set()
@@ -224,7 +235,7 @@ async def test_stock_faust_lets_a_commit_on_its_way_swallow_the_last_one(tmp_pat
 @in_a_loop
 async def test_a_commit_that_was_refused_is_tried_again(tmp_path: Path) -> None:
     consumer, commits = opened(tmp_path, 100)
-    consumer.app.engine.buffers[PLACE.topic].done(0, 100, 150, GENERATION)
+    done(consumer.app.engine.buffers[PLACE.topic], 100, 150)
     commits.accepts = False
     assert await consumer.commit() is False
     commits.accepts = True
@@ -281,7 +292,7 @@ async def test_offsets_without_a_record_do_not_stop_commits(tmp_path: Path) -> N
     consumer, commits = opened(tmp_path, 100)
     buffer = consumer.app.engine.buffers[PLACE.topic]
     # 100 and 101 hold no record: the first that the reader finds is 102, and the batch begins where it asked.
-    buffer.done(0, 100, 103, GENERATION)
+    done(buffer, 100, 103)
     await consumer.commit()
     assert commits == [{PLACE: 103}]
 
@@ -307,9 +318,9 @@ async def test_reading_starts_at_the_committed_offset_and_commits_nothing_before
     async def committed(places: object) -> dict[TP, int | None]:
         return {PLACE: 42}
 
-    async def begin(offsets: dict[tuple[str, int], int | None], generation: int) -> None:
+    async def begin(offsets: dict[tuple[str, int], int | None], generation: Generation) -> None:
         begun.append((offsets, generation))
-        consumer.app.engine.buffers[PLACE.topic].open({0: 42})
+        consumer.app.engine.buffers[PLACE.topic].open({0: Offset(42)})
 
     consumer.committed = committed  # type: ignore[method-assign]
     consumer.app.engine.begin = begin  # type: ignore[method-assign,assignment]
@@ -329,21 +340,21 @@ async def test_nothing_is_committed_between_giving_up_partitions_and_the_next_as
     consumer, commits = opened(tmp_path, 5)
     app = consumer.app
     await consumer.wait_empty()
-    app.engine.buffers[PLACE.topic].durable[0] = 6
+    app.engine.buffers[PLACE.topic].durable[0] = Offset(6)
     assert await consumer.commit() is False, "aiokafka answers its refusal by forgetting its membership"
 
     async def committed(places: object) -> dict[TP, int | None]:
         return {PLACE: 6}
 
-    async def begin(places: object, generation: int) -> None:
+    async def begin(places: object, generation: Generation) -> None:
         assert app.engine.assignment.hold(generation)
 
     consumer.committed = committed  # type: ignore[method-assign]
     app.engine.begin = begin  # type: ignore[assignment,method-assign]
     await consumer.perform_seek()
     assert await consumer.commit() is False, "nothing is assigned yet"
-    app.engine.assign({0}, GENERATION + 1)
+    app.engine.assign({0}, Generation(GENERATION + 1))
     await consumer.perform_seek()
-    app.engine.buffers[PLACE.topic].durable[0] = 7
+    app.engine.buffers[PLACE.topic].durable[0] = Offset(7)
     assert await consumer.commit() is True
     assert commits == [{PLACE: 7}]

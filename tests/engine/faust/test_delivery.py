@@ -18,6 +18,7 @@ from mode import Service
 
 from agents import payment
 from saga_app import topics
+from saga_app.core.numbers import FIRST, Generation, Offset
 from saga_app.engine.engine import Listen
 from saga_app.engine.faust.app import SagaApp
 from saga_app.engine.ports import Batches
@@ -27,11 +28,12 @@ from tests.engine.faust.parts import in_a_loop, our_app, our_consumer, stock_app
 from tests.support.assigned import hold
 
 PLACE = TP(topics.PAYMENT, 0)
-GENERATION = 3
+GENERATION = Generation(3)
 
 
 def batch(start: int, end: int, generation: int = GENERATION) -> Batch:
-    return Batch(0, start, end, generation, [Message(at, 0, b"k", b"{}") for at in range(start, end)])
+    messages = [Message(Offset(at), 0, b"k", b"{}") for at in range(start, end)]
+    return Batch(0, Offset(start), Offset(end), Generation(generation), messages)
 
 
 def records(start: int, end: int) -> dict[TP, list[Any]]:
@@ -65,7 +67,7 @@ async def listening(folder: Path, listen: Listen = payment.listen) -> AsyncItera
     engine._loop = asyncio.get_running_loop()
     agent.fun = engine.agent(PLACE.topic, listen)
     hold(engine.assignment, GENERATION)
-    engine.buffers[PLACE.topic].open({0: 0, 1: 7})
+    engine.buffers[PLACE.topic].open({0: FIRST, 1: Offset(7)})
     await agent.start()
     yield app
     await agent.stop()
@@ -179,11 +181,11 @@ async def test_a_batch_is_not_decided_after_its_partition_was_given_up(tmp_path:
     engine = consumer.app.engine
     buffer = engine.buffers[PLACE.topic]
     hold(engine.assignment, GENERATION)
-    buffer.open({0: 0})
+    buffer.open({0: FIRST})
     buffer.deliver(batch(0, 5))
     engine.suspend()
     hold(engine.assignment, GENERATION + 1)
-    buffer.open({0: 0})
+    buffer.open({0: FIRST})
     buffer.deliver(batch(0, 5))
     buffer.deliver(batch(0, 9, GENERATION + 1))
     assert [each.end for each in await anext(buffer)] == [9]
@@ -198,11 +200,11 @@ async def test_nothing_is_read_before_the_restore_is_over(tmp_path: Path) -> Non
     consumer, _ = our_consumer(app, PLACE)
     steps: list[str] = []
 
-    async def prepare(generation: int) -> None:
+    async def prepare(generation: Generation) -> None:
         assert app.engine.assignment.partitions == {0}
         steps.append("restored")
 
-    async def begin(committed: object, generation: int) -> None:
+    async def begin(committed: object, generation: Generation) -> None:
         assert app.engine.assignment.hold(generation)
         steps.append("reading")
 
@@ -231,13 +233,13 @@ async def test_nothing_is_read_where_another_rebalance_came_during_the_restore(
     our_consumer(app, PLACE)
     steps: list[str] = []
 
-    async def prepare(generation: int) -> None:
+    async def prepare(generation: Generation) -> None:
         if happens == "the partitions are given up":
             app.engine.suspend()
         else:
             app.consumer_generation_id = GENERATION + 1
 
-    async def begin(committed: object, generation: int) -> None:
+    async def begin(committed: object, generation: Generation) -> None:
         steps.append("reading")
 
     app.engine.prepare = prepare  # type: ignore[method-assign]
@@ -258,7 +260,7 @@ async def test_another_rebalance_starts_the_restore_again(tmp_path: Path) -> Non
     recovery = app.tables.recovery
     prepared: list[int] = []
 
-    async def prepare(generation: int) -> None:
+    async def prepare(generation: Generation) -> None:
         prepared.append(generation)
         await asyncio.sleep(60)
 
@@ -357,8 +359,8 @@ async def test_nothing_is_read_where_partitions_were_given_up_after_the_restore(
     engine._positions = dict  # type: ignore[assignment,method-assign]
     engine.assign({0}, GENERATION)
     engine.suspend()
-    await engine.begin({(PLACE.topic, 0): 5}, GENERATION)
+    await engine.begin({(PLACE.topic, 0): Offset(5)}, GENERATION)
     assert engine.durable == {}
-    engine.assign({0}, GENERATION + 1)
-    await engine.begin({(PLACE.topic, 0): 5}, GENERATION)
+    engine.assign({0}, Generation(GENERATION + 1))
+    await engine.begin({(PLACE.topic, 0): Offset(5)}, GENERATION)
     assert engine.durable == {}, "these are not restored yet"

@@ -13,6 +13,7 @@ import faust
 import pytest
 from faust.types import TP
 
+from saga_app.core.numbers import FIRST, Generation, Offset
 from saga_app.engine.inbox_buffer import InboxBuffer
 from saga_app.local.broker import Broker
 from saga_app.settings import PROFILES
@@ -86,8 +87,8 @@ async def test_durable_offsets_are_committed_before_partitions_are_given_up(
         generation = await joined.generations.get()
         buffer = app.engine.buffers[place.topic] = InboxBuffer(place.topic, app.engine.assignment)
         hold(app.engine.assignment, generation)
-        buffer.open({0: 0})
-        buffer.done(0, 0, 8, generation)
+        buffer.open({0: FIRST})
+        buffer.done(0, FIRST, Offset(8), Generation(generation))
         await joined.joins_again()
         assert await joined.committed() == 8
     # librdkafka would go on looking for the broker after the last test.

@@ -18,6 +18,7 @@ from faust import Event
 from faust.types import TP
 
 from saga_app import topics
+from saga_app.core.numbers import Generation
 from saga_app.engine.deadlines import DeadlineTimer
 from saga_app.engine.engine import Engine
 from saga_app.engine.exits import Exit, Fatal
@@ -240,12 +241,12 @@ def made_again(address: str, name: str) -> None:
 async def test_a_repair_that_fails_ends_the_process(tmp_path: Path) -> None:
     engine = our_app(tmp_path).engine
 
-    async def fails(found: object, generation: int) -> None:
+    async def fails(found: object, generation: Generation) -> None:
         raise DeliveryFailed("payments changelog")
 
     engine.store_manager.restore = lambda partitions, goes_on: {}  # type: ignore[method-assign]
     engine.store_manager.repair = fails  # type: ignore[assignment,method-assign]
-    engine.assign([0], 3)
+    engine.assign([0], Generation(3))
     with pytest.raises(Fatal) as ended:
-        await engine._prepare(3)
+        await engine._prepare(Generation(3))
     assert ended.value.exit is Exit.RESTORE_FAILED

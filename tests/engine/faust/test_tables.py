@@ -26,6 +26,7 @@ from faust.web.exceptions import NotFound, ServiceUnavailable
 from yarl import URL
 
 from saga_app import topics
+from saga_app.core.numbers import Offset
 from saga_app.engine.faust.app import SagaApp
 from saga_app.engine.faust.tables import ReadOnly
 from saga_app.engine.stores.rocks import Memory, RocksStore
@@ -80,7 +81,7 @@ def serving(folder: Path) -> SagaApp:
 def holding(app: SagaApp, folder: Path, table: str, key: bytes, partition: int = 0) -> RocksStore:
     """A store of this table with one row, as after a restore."""
     store = RocksStore(folder / f"{table}.db", Memory())
-    store.write({key: ROW}, 1, 1)
+    store.write({key: ROW}, Offset(1), Offset(1))
     app.engine.store_manager.stores[table, partition] = store
     return store
 
@@ -271,7 +272,7 @@ async def test_reset_removes_the_rows_of_a_table_and_of_no_other(tmp_path: Path)
     folder = app.settings.data_dir / "tables"
     for name in ("orders-0", "orders-1", "stock-0"):
         store = RocksStore(folder / f"{name}.db", Memory())
-        store.write({b"k": ROW}, 1)
+        store.write({b"k": ROW}, Offset(1))
         store.close()
     app.tables["orders"].reset_state()
     assert sorted(path.name for path in folder.iterdir()) == ["stock-0.db"]

@@ -8,6 +8,7 @@ import pytest
 from confluent_kafka import KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from saga_app.core.numbers import Offset
 from saga_app.engine.stores.changelog import KafkaChangelog
 from saga_app.kafka import chunks, offsets
 from saga_app.local.broker import Broker
@@ -40,8 +41,8 @@ def cut(admin: AdminClient, topic: str, before: int) -> None:
 
 def read(kafka: Broker, topic: str, start: int, end: int) -> list[int]:
     """The offsets that are read."""
-    changelog = KafkaChangelog({"bootstrap.servers": kafka.address, "log_level": 0}, topic, 0, end)
-    found = [row for chunk in changelog.read(start, changelog.end()) for row in chunk]
+    changelog = KafkaChangelog({"bootstrap.servers": kafka.address, "log_level": 0}, topic, 0, Offset(end))
+    found = [row for chunk in changelog.read(Offset(start), changelog.end()) for row in chunk]
     assert all(row.value == b"v" + row.key[1:] for row in found if row.key.startswith(b"k"))
     return [row.offset for row in found]
 

@@ -6,6 +6,7 @@ import pytest
 
 from saga_app.core.decider import Service
 from saga_app.core.errors import RowsMissing
+from saga_app.core.numbers import Offset
 from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.stores.errors import DiskFailed, StoreDamaged
 from saga_app.engine.stores.manager import StoreManager, Superseded
@@ -52,7 +53,7 @@ def ended(store_manager: StoreManager, error: Exception) -> tuple[Exit, str]:
 
 
 def test_rows_that_are_missing_condemn_the_whole_store(store_manager: StoreManager) -> None:
-    opened(store_manager).write(ROW, 1)
+    opened(store_manager).write(ROW, Offset(1))
     code, message = ended(store_manager, RowsMissing("deciding offset 7"))
     assert (code, message.startswith("deciding offset 7; the store is rebuilt")) == (Exit.ROWS_MISSING, True)
     store = opened(store_manager)
@@ -74,9 +75,9 @@ def test_other_rows_missing_long_after_a_rebuild_are_another_case(store_manager:
 
 
 def test_of_a_damaged_database_only_that_one_is_rebuilt(store_manager: StoreManager) -> None:
-    opened(store_manager).write(ROW, 1)
+    opened(store_manager).write(ROW, Offset(1))
     other = store_manager._open("stock", 0, "topic-1")
-    other.write(ROW, 1)
+    other.write(ROW, Offset(1))
     other.close()
     path = store_manager.stores["orders", 0].path
     code, message = ended(store_manager, StoreDamaged(path, Exception("Corruption: checksum")))
@@ -102,7 +103,7 @@ def test_where_no_mark_can_be_left_a_person_is_asked_to_remove_the_files(
 
 
 def test_a_disk_that_fails_is_left_as_it_is(store_manager: StoreManager) -> None:
-    opened(store_manager).write(ROW, 1)
+    opened(store_manager).write(ROW, Offset(1))
     assert ended(store_manager, DiskFailed("no room")) == (Exit.DISK_FAILED, "no room")
     assert dict(opened(store_manager).scan()) == ROW
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from saga_app import topics
 from saga_app.core.errors import RowsMissing
+from saga_app.core.numbers import Offset
 from saga_app.core.records import Record
 from saga_app.engine.stores.restore import Restored, repair_records, repaired, restore
 from saga_app.kafka.messages import Outgoing
@@ -43,11 +44,11 @@ def changelog(*written: Written, chunk: int = 2) -> MemoryChangelog:
 
 def store(reached: int = 0, **versions: int) -> MemoryStore:
     rows = {key.encode(): row(version) for key, version in versions.items()}
-    return MemoryStore(Disk([(rows, reached, None)]))
+    return MemoryStore(Disk([(rows, Offset(reached), None)]))
 
 
 def restored(log: MemoryChangelog, onto: MemoryStore, end: int | None = None) -> Restored:
-    return restore(log, log.end() if end is None else end, onto)
+    return restore(log, log.end() if end is None else Offset(end), onto)
 
 
 def held(found: MemoryStore) -> dict[str, bytes]:
@@ -122,7 +123,7 @@ def test_repairs_go_to_the_same_changelog_partition() -> None:
 
 
 def test_a_worker_that_is_stopped_before_its_repair_meets_the_old_row_again() -> None:
-    log, disk = changelog(("a", 5), ("b", 6), ("a", 3), ("c", 7)), Disk([({}, 0, None)])
+    log, disk = changelog(("a", 5), ("b", 6), ("a", 3), ("c", 7)), Disk()
     for _ in range(3):
         assert restored(log, MemoryStore(disk)).repairs == {b"a": row(5)}
     disk.lose(1)
@@ -144,7 +145,7 @@ def test_a_worker_that_is_stopped_in_its_restore_meets_the_old_row_again(chunk: 
 def test_once_repaired_all_that_was_read_is_held_and_what_follows_without_a_gap() -> None:
     for offsets, reached in (([4, 5], 6), ([5], 4), ([4, 6], 5), ([], 4)):
         onto = store(2)
-        repaired(onto, 4, {}, offsets)
+        repaired(onto, Offset(4), {}, [*map(Offset, offsets)])
         assert onto.reached == reached
 
 
@@ -204,7 +205,7 @@ def test_restoring_in_any_number_of_pieces_gives_the_highest_versions_and_repair
     assert held(onto) == highest
     for record in repair_records(log, result):
         log.broker.append(record)
-    repaired(onto, end, result.repairs, range(end, log.end()))
+    repaired(onto, end, result.repairs, [*map(Offset, range(end, log.end()))])
     assert onto.reached == log.end()
     last = {(each.key or b"").decode(): each.value for each in log.rows}
     assert last == highest, "compaction would keep an old row"

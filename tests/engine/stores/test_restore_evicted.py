@@ -2,6 +2,7 @@
 
 import pytest
 
+from saga_app.core.numbers import Offset, version_at
 from saga_app.core.retention.rows import LowWatermark
 from saga_app.core.rows import Tombstone
 from saga_app.engine.ports import row_record
@@ -9,9 +10,12 @@ from saga_app.engine.stores.restore import repair_records, repaired, restore
 from saga_app.kafka.messages import Outgoing
 from tests.support.memory import Disk, MemoryBroker, MemoryChangelog, MemoryStore
 
-LOW_WATERMARK = ("low_watermark:0", LowWatermark(8, evicted_below=4).encode())
-TOMBSTONE = ("a", Tombstone(8).encode())
-PURGED = ("low_watermark:0", LowWatermark(9, evicted_below=4, purged_below=4, segment_width=1).encode())
+LOW_WATERMARK = ("low_watermark:0", LowWatermark(version_at(8), evicted_below=4).encode())
+TOMBSTONE = ("a", Tombstone(version_at(8)).encode())
+PURGED = (
+    "low_watermark:0",
+    LowWatermark(version_at(9), evicted_below=4, purged_below=4, segment_width=1).encode(),
+)
 NAMES = (
     "closed:0000000000000004",
     b'{"version":8,"segment":"0:3","order_ids":["a"],"first_segment":0,"closed_at":1}',
@@ -83,7 +87,7 @@ def test_the_row_stays_on_disk_until_its_tombstone_is_written() -> None:
 def test_small_rows_of_purged_orders_are_removed_with_the_row_that_names_them_wherever_they_lie() -> None:
     """The worker that purged them was stopped behind its low watermark, and a disk has read the small row long ago."""
     log, onto = changelog(row(8, 3), NAMES, PURGED), MemoryStore(Disk())
-    restore(log, 1, onto)
+    restore(log, Offset(1), onto)
     restored = restore(log, log.end(), onto)
     assert [record.key for record in repair_records(log, restored)] == [b"a", NAMES[0].encode()]
 

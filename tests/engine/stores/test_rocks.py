@@ -18,6 +18,7 @@ from faust.stores.rocksdb import RocksDBOptions
 from faust.types import TP
 from rocksdict import Options, Rdict
 
+from saga_app.core.numbers import Offset
 from saga_app.engine.stores.errors import StoreDamaged
 from saga_app.engine.stores.rocks import MEBIBYTE, Memory, RocksStore
 from tests.engine.faust.parts import in_a_loop, script, stock_app
@@ -41,7 +42,7 @@ def store(path: Path) -> Iterator[RocksStore]:
 def filled(path: Path) -> None:
     """A database with rows, closed in order."""
     store = RocksStore(path, Memory())
-    store.write(ROWS, 7, 9)
+    store.write(ROWS, Offset(7), Offset(9))
     store.belong_to("topic-1")
     store.close()
 
@@ -62,22 +63,22 @@ def test_rows_and_both_offsets_are_kept_over_a_close(path: Path) -> None:
 
 
 def test_a_write_without_an_inbox_offset_keeps_the_one_before(store: RocksStore) -> None:
-    store.write({}, 3, 5)
-    store.write({b"a": b"1"}, 4)
+    store.write({}, Offset(3), Offset(5))
+    store.write({b"a": b"1"}, Offset(4))
     assert (store.reached, store.inbox) == (4, 5)
 
 
 def test_a_scan_finds_rows_by_the_beginning_of_their_key(store: RocksStore) -> None:
-    store.write(ROWS, 3)
+    store.write(ROWS, Offset(3))
     assert list(store.scan(b"policy:")) == [(b"policy:1", b'{"version":3}')]
     assert list(store.scan(b"c")) == []
 
 
 def test_a_store_that_is_emptied_holds_nothing_and_can_be_written(store: RocksStore) -> None:
-    store.write(ROWS, 7, 9)
+    store.write(ROWS, Offset(7), Offset(9))
     store.empty("a test")
     assert (list(store.scan()), store.reached, store.inbox) == ([], 0, None)
-    store.write({b"a": b"1"}, 1)
+    store.write({b"a": b"1"}, Offset(1))
     assert store.get(b"a") == b"1"
 
 
@@ -258,7 +259,7 @@ def test_a_harmed_database_is_made_anew_or_says_so_when_it_is_read(
         store = RocksStore(path, Memory())
         rows = dict(store.scan())
         assert (rows, store.reached, store.inbox) in [({}, 0, None), (ROWS, 7, 9)]
-        store.write({b"a": b"1"}, 1)
+        store.write({b"a": b"1"}, Offset(1))
         assert store.get(b"a") == b"1"
         store.close()
     aside = [each.name for each in path.parent.iterdir() if ".damaged-" in each.name]
@@ -277,7 +278,7 @@ def test_a_database_does_without_files_that_hold_no_rows(path: Path, way: str) -
 def flipped_block(path: Path) -> int:
     """A database of many blocks with one turned bit in the middle; how many rows it has."""
     store = RocksStore(path, Memory())
-    store.write({b"%06d" % at: b"x" * 100 for at in range(1_000)}, 1_000)
+    store.write({b"%06d" % at: b"x" * 100 for at in range(1_000)}, Offset(1_000))
     store.close()
     HARMS["*.sst-flip"](path)
     return 1_000

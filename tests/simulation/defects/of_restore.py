@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from saga_app.core.numbers import Offset
 from saga_app.core.rows import version_of
 from saga_app.engine.ports import Store
 from saga_app.engine.stores import restore
@@ -39,10 +40,10 @@ def stale_rows_are_not_repaired(patch: pytest.MonkeyPatch) -> None:
 def reached_does_not_stop_before_a_stale_row(patch: pytest.MonkeyPatch) -> None:
     """*Reached* stops before an unrepaired key, or a crash before the repair hides it for ever."""
 
-    def hasty(changelog: Changelog, end: int, store: Store) -> Restored:
+    def hasty(changelog: Changelog, end: Offset, store: Store) -> Restored:
         stale: dict[bytes, Stale] = {}
         for chunk in changelog.read(store.reached, end):
-            store.write(restore._highest(chunk, store, stale), chunk[-1].offset + 1)
+            store.write(restore._highest(chunk, store, stale), Offset(chunk[-1].offset + 1))
         return Restored(0, {key: each.winner for key, each in stale.items()})
 
     patch.setattr(restore, "restore", hasty)
@@ -67,7 +68,7 @@ def balances_are_read_further_than_the_journal(patch: pytest.MonkeyPatch) -> Non
     def read_to_the_end(self: MemoryWorker, *args: Any, **options: Any) -> None:
         begin(self, *args, **options, ends_first=False)
 
-    async def journals_first(kafka: Kafka, partitions: Sequence[int]) -> dict[Place, int]:
+    async def journals_first(kafka: Kafka, partitions: Sequence[int]) -> dict[Place, Offset]:
         journals = restoring.taken(kafka, JOURNALS, partitions)
         await StopPoint()
         return {**journals, **restoring.taken(kafka, BALANCES, partitions)}
@@ -80,7 +81,7 @@ def balances_are_read_further_than_the_journal(patch: pytest.MonkeyPatch) -> Non
 def balances_may_lag_behind_a_low_watermark(patch: pytest.MonkeyPatch) -> None:
     """The journal's end must have been the same before the end of the balances was taken."""
 
-    def one_look(self: MemoryWorker, logs: Mapping[str, MemoryChangelog]) -> dict[str, int]:
+    def one_look(self: MemoryWorker, logs: Mapping[str, MemoryChangelog]) -> dict[str, Offset]:
         found = {table: log.end() for table, log in logs.items()}
         self.steps.take("restore: ends")
         return {**found, self.decider.journal: logs[self.decider.journal].end()}
@@ -92,7 +93,7 @@ def the_disk_runs_ahead_of_the_changelog(patch: pytest.MonkeyPatch) -> None:
     """Rows that must not be there any more stay on disk until nothing is written in their place."""
     restored = restore.restore
 
-    def hasty(changelog: Changelog, end: int, store: Store) -> Restored:
+    def hasty(changelog: Changelog, end: Offset, store: Store) -> Restored:
         found = restored(changelog, end, store)
         store.write(found.repairs, store.reached)
         return found

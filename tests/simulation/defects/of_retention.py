@@ -7,6 +7,7 @@ import pytest
 
 from saga_app.core import checkout
 from saga_app.core.decider import Decision, Position, Put, Rows, Verdict
+from saga_app.core.numbers import Version
 from saga_app.core.records import OrdersEvicted, SegmentsClosed
 from saga_app.core.retention import eviction, segments
 from saga_app.core.retention.rows import LowWatermark
@@ -121,7 +122,9 @@ def an_eviction_takes_a_later_order(patch: pytest.MonkeyPatch) -> None:
     """Tombstones spare rows younger than their record: those are of a later order with the same id."""
 
     def all_of_them(journal: str, keys: Iterable[str], at: Position, rows: Rows) -> tuple[Put, ...]:
-        return tuple(Put(journal, key, Tombstone(at.offset)) for key in keys if rows.entry(key) is not None)
+        return tuple(
+            Put(journal, key, Tombstone(Version(at.offset))) for key in keys if rows.entry(key) is not None
+        )
 
     for module in (eviction, segments):
         patch.setattr(module, "tombstones", all_of_them)
@@ -142,7 +145,7 @@ def a_rejected_eviction_is_applied_later(patch: pytest.MonkeyPatch) -> None:
             raised = Put(
                 journal,
                 low_watermark_key(record.checkout_partition),
-                LowWatermark(at.offset, record.below_segment),
+                LowWatermark(Version(at.offset), record.below_segment),
             )
             return Decision(Verdict.APPLIED, others=(raised, *removed))
         return decide(journal, record, at, rows)

@@ -8,6 +8,7 @@ import pytest
 from saga_app.core import checkout, inventory, payment
 from saga_app.core.decider import Decision, Position, Put, Rows, Verdict
 from saga_app.core.moves import Moves, Supply, inverse, moved
+from saga_app.core.numbers import Version
 from saga_app.core.order import digest
 from saga_app.core.participant import Participant
 from saga_app.core.records import Do, FundsDeposited, Reason, Record, StepRequest, Undo
@@ -25,7 +26,7 @@ def a_repeat_raises_the_version(patch: pytest.MonkeyPatch) -> None:
             row = rows.journal(record.order_id)
             assert row is not None
             if row.version < at.offset:
-                put = Put(self.journal, record.order_id, row._replace(version=at.offset))
+                put = Put(self.journal, record.order_id, row._replace(version=Version(at.offset)))
                 return decision._replace(journal=put)
         return decision
 
@@ -124,7 +125,7 @@ def a_do_wins_over_an_earlier_undo(patch: pytest.MonkeyPatch) -> None:
 def money_is_float(patch: pytest.MonkeyPatch) -> None:
     """Money is Decimal, and never a float."""
 
-    def added(self: Account, version: int, amount: Decimal | int) -> Account:
+    def added(self: Account, version: Version, amount: Decimal | int) -> Account:
         return Account(version, self.deposited, Decimal(float(self.balance) + float(amount)))
 
     patch.setattr(Account, "moved", added)

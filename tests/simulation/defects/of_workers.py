@@ -3,6 +3,7 @@
 import pytest
 
 from saga_app.core.checkout import LONGEST_DELAY
+from saga_app.core.numbers import Generation
 from saga_app.engine.deadlines import DeadlineTimer
 from saga_app.engine.inbox_buffer import InboxBuffer
 from saga_app.engine.lease import Lease
@@ -46,7 +47,7 @@ def a_zombie_sends(patch: pytest.MonkeyPatch) -> None:
 def one_answer_renews_the_lease(patch: pytest.MonkeyPatch) -> None:
     """Whoever was silent for longer than the session may have been replaced, whatever a coordinator answers."""
 
-    def trusting(self: Lease, generation: int, asked_at: float) -> bool:
+    def trusting(self: Lease, generation: Generation, asked_at: float) -> bool:
         self._renewed = (generation, asked_at)
         return True
 
