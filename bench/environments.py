@@ -14,7 +14,7 @@ from saga_app.local import jars
 from saga_app.local.errors import LocalKafkaError
 from saga_app.local.java import find_java
 
-ROOT: Final = Path(__file__).parent.parent.parent
+ROOT: Final = Path(__file__).parent.parent
 HOME: Final = ROOT / ".run" / "bench"
 PEERS: Final = Path(__file__).parent / "peers"
 

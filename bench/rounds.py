@@ -48,7 +48,7 @@ class RoundsWorld:
             store.close()
 
     async def append(self, records: Sequence[Outgoing], generation: int) -> Offsets:
-        """The log port; what is for an inbox waits there."""
+        """The log port; a record for an inbox waits there."""
         written: defaultdict[Place, list[int]] = defaultdict(list)
         for record in records:
             offset = self._append(record)

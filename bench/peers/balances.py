@@ -1,4 +1,4 @@
-"""The saga for engines that journal each step: what one step takes from the balances, and gives back.
+"""The saga for engines that journal each step: one step takes amounts from balances, or gives them back.
 
 The rules are those of `rules`. Rows of payments and reservations are left out: the engine's journal has the answers.
 """
@@ -25,14 +25,14 @@ class ReadRows:
 
 
 def parts(step: PeerService, order: Record) -> dict[str, Record]:
-    """The balances that this step reads, and what of the order concerns each."""
+    """The balances that this step reads, with the part of the order for each."""
     if step is PAYMENT:
         return {order["customer_id"]: order}
     return {f"{order['warehouse']}:{line['sku']}": {**order, "lines": [line]} for line in order["lines"]}
 
 
 def take(step: PeerService, order: Record, rows: PeerRows) -> str | Moves:
-    """Why the step is refused, or what it has taken."""
+    """The reason of a refusal, or the amounts taken."""
     verdict = step.judge(order, rows)
     if not isinstance(verdict, str):
         move(step, verdict, rows)
@@ -40,7 +40,7 @@ def take(step: PeerService, order: Record, rows: PeerRows) -> str | Moves:
 
 
 def give_back(step: PeerService, moves: Moves, rows: PeerRows) -> None:
-    """Undoes what was taken."""
+    """Gives the amounts back."""
     move(step, {key: inverse(amount) for key, amount in moves.items()}, rows)
 
 

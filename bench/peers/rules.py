@@ -1,4 +1,4 @@
-"""The saga for peers in Python: what one record does to the rows of its service, and what is sent on.
+"""The saga for peers in Python: one record changes the rows of its service, and the next record follows.
 
 The same route, rules, topics, keys and six tables as ours, without deadlines and cancellations, which the orders of
 the comparison do not need. A request that is known is answered again from its row.
@@ -26,7 +26,7 @@ class PeerRows(Protocol):
 
 
 class PeerService(NamedTuple):
-    """One service: its tables, what asks it to act and to undo, and what it sends forwards and backwards."""
+    """One service: its tables, its do and undo requests, and the records that it sends forwards and backwards."""
 
     name: str
     journal: str
@@ -39,7 +39,7 @@ class PeerService(NamedTuple):
 
 
 def pay(order: Record, rows: PeerRows) -> str | Moves:
-    """Why the payment is refused, or what it takes from the account."""
+    """The reason of a refusal, or the amount that the payment takes from the account."""
     amount = Decimal(order["amount"])
     if amount >= LIMIT:
         return "over_limit"
@@ -52,7 +52,7 @@ def pay(order: Record, rows: PeerRows) -> str | Moves:
 
 
 def reserve(order: Record, rows: PeerRows) -> str | Moves:
-    """Why the lines cannot be reserved, or what they take from the stock."""
+    """The reason of a refusal, or the units that the lines take from the stock."""
     moves = {f"{order['warehouse']}:{line['sku']}": -line["quantity"] for line in order["lines"]}
     stock = {key: rows.get("stock", key) for key in moves}
     if None in stock.values():
@@ -147,7 +147,7 @@ def participant(step: PeerService) -> Callable[[Record, PeerRows], list[Record]]
 
 
 def do(step: PeerService, order: Record, rows: PeerRows) -> Row:
-    """Decides, moves what is to be moved, and remembers it."""
+    """Decides, moves money or units, and writes the journal's row."""
     verdict = step.judge(order, rows)
     if isinstance(verdict, str):
         row: Row = {"state": "REFUSED", "reason": verdict, "step": step.name}
@@ -197,7 +197,7 @@ def supply(step: PeerService, record: Record, rows: PeerRows) -> None:
 
 
 def supplied(record: Record) -> Iterable[tuple[str, Any]]:
-    """Balances and what they get."""
+    """Balances, and the amount that each gets."""
     if record["type"] == "FundsDeposited":
         return [(record["customer_id"], record["amount"])]
     return [(f"{record['warehouse']}:{line['sku']}", line["quantity"]) for line in record["lines"]]

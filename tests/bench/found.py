@@ -1,4 +1,4 @@
-"""Results as a run would leave them, for tests of what is made from them."""
+"""Results as a run leaves them, for tests of page and chart."""
 
 from typing import Any
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from bench import books, closed_loop, load
+from bench import books, closed_loop, environments, load
 from bench.callers import CallerResults
 from bench.loop_page import COLUMNS, page
 from bench.peers.balances import COMPLETED, ReadRows, give_back, more, parts, take
@@ -107,3 +107,8 @@ def test_an_engine_that_went_wrong_or_is_missing_is_named() -> None:
 def test_a_process_is_counted_with_its_children() -> None:
     assert closed_loop.cpu(os.getpid()) > 0
     assert closed_loop.memory(os.getpid()) > 1
+
+
+def test_the_bench_works_below_this_checkout() -> None:
+    assert (environments.ROOT / "scripts" / "bench").exists()
+    assert (environments.PEERS / "rules.py").exists()

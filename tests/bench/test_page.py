@@ -1,4 +1,4 @@
-"""The text says what was found, and hides nothing."""
+"""The page has all results, and hides none."""
 
 from pathlib import Path
 

@@ -28,7 +28,7 @@ Inflict = Callable[["System", str, random.Random], Steps]
 
 @dataclass(frozen=True)
 class ChaosFault:
-    """A fault, how often it comes in a deck, and what it is in words."""
+    """A fault, how often it comes in a deck, and a description."""
 
     name: str
     weight: int

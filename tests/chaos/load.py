@@ -26,7 +26,7 @@ RECENT: Final = 200
 
 
 class ChaosLoad:
-    """Sends what is due whenever it is asked."""
+    """Sends the orders that are due whenever it is asked."""
 
     def __init__(self, shop: Shop, seed: str, rate: float) -> None:
         self._shop = shop

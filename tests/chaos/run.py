@@ -24,7 +24,7 @@ SETTLED: Final = 180.0
 
 @dataclass
 class Active:
-    """A fault under way, and what it does next."""
+    """A fault under way, and its next step."""
 
     strike: Strike
     steps: Steps

@@ -28,7 +28,7 @@ GENERATION = re.compile(r"with generation (\d+)")
 
 @dataclass
 class SupervisedWorker:
-    """One worker, and what its supervisor knows of its present life."""
+    """One worker, and its supervisor's notes since its last start."""
 
     worker: WorkerProcess
     #: A fault works on it.

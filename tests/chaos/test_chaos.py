@@ -1,4 +1,4 @@
-"""A short campaign against a real Kafka, and what a campaign is made of."""
+"""A short campaign against a real Kafka, and the parts of a campaign."""
 
 import json
 from itertools import islice

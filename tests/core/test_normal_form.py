@@ -1,4 +1,4 @@
-"""Normal form: what people send becomes one spelling of one order."""
+"""Normal form: every spelling of an order becomes the same one."""
 
 import random
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Payment: what it refuses, what it moves, and what deposits and policies change."""
+"""Payment: its refusals, the amounts that it moves, deposits and policies."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""The replay rule (`docs/explanation/engine.md#replay`): what a record does that was decided before."""
+"""The replay rule (`docs/explanation/engine.md#replay`): the effect of a record that was decided before."""
 
 from collections.abc import Callable
 from decimal import Decimal

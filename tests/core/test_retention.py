@@ -1,4 +1,4 @@
-"""Retention: what is checked before orders are evicted, what remains of them, and what still comes for them."""
+"""Retention: checks before orders are evicted, the rows that remain, and late records about them."""
 
 from collections.abc import Callable
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Keys of rows: each is taken apart into what it was made of, whatever customers and warehouses are called."""
+"""Keys of rows: each is taken apart into its parts, whatever customers and warehouses are called."""
 
 import pytest
 from hypothesis import given as for_all

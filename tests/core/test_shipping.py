@@ -1,4 +1,4 @@
-"""Shipping: what it refuses, and what a policy changes. It is the pivot: what is booked is not called back."""
+"""Shipping: its refusals, and its policies. It is the pivot: a booked shipment is not called back."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The deadline timer: it nudges what is due, and nothing else."""
+"""The deadline timer: it nudges the orders that are due, and no other."""
 
 import asyncio
 from collections.abc import Sequence

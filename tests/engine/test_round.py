@@ -1,4 +1,4 @@
-"""The round: what it decides together, what it sends on, and what it makes of bad records."""
+"""The round: batches decided together, misrouted records, and bad records."""
 
 from collections.abc import Sequence
 

@@ -49,7 +49,7 @@ class Endings:
         self.repeats = 0
 
     def poll(self, seconds: float) -> int:
-        """Takes what is there; how many orders have ended. Raises `KafkaException` where it cannot go on."""
+        """Takes new endings; the number of orders that have ended. Raises `KafkaException` at an error that stays."""
         messages = self._consumer.consume(5_000, seconds)
         if messages:
             self._liveness.heard()
@@ -67,7 +67,7 @@ class Endings:
         return len(self.ended)
 
     def wait_for(self, count: int, seconds: float) -> None:
-        """Until so many orders have ended; an error that names what is missing."""
+        """Waits until so many orders have ended. The error names the missing ones."""
         end = time.monotonic() + seconds
         while self.poll(0.01) < count:
             assert time.monotonic() < end, (

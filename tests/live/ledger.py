@@ -102,7 +102,7 @@ class TopicLedger:
             assert done == want, f"order {key} is {row['status']}, but its steps are done: {done}"
 
     def money_and_stock(self) -> None:
-        """I1 and I2: what came in is what is there and what is held; nothing is below zero."""
+        """I1 and I2: supplies equal the balances plus the amounts that orders hold; no balance is below zero."""
         self._conserved("payments", "accounts", "deposited", "balance")
         self._conserved("reservations", "stock", "received", "available")
 

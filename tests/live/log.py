@@ -16,7 +16,7 @@ Place = tuple[str, int]
 
 
 def until(holds: Callable[[], bool], seconds: float, what: Callable[[], str]) -> None:
-    """Looks until it holds; an error that says what was seen last if it does not in time."""
+    """Looks until it holds. The error after the time tells the last observation."""
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, f"not within {seconds:.0f} s: {what()}"

@@ -22,7 +22,7 @@ TABLES = tuple(table.name for table in tables.ALL)
 
 
 class Ended(NamedTuple):
-    """A worker that ended by itself: its exit code, and what it said about it."""
+    """A worker that ended by itself: its exit code, and its last words."""
 
     worker: str
     code: int

@@ -20,7 +20,7 @@ class Produced(NamedTuple):
 
 
 class Shop:
-    """Sends, and remembers what it has sent."""
+    """Sends records, and remembers them."""
 
     def __init__(self, broker: str, partitions: int = topics.DEFAULT_PARTITIONS, log_level: int = 3) -> None:
         self.broker = broker

@@ -108,7 +108,7 @@ def test_an_order_is_told_by_its_sentence_first_then_its_route_and_the_way_back(
 def test_an_order_that_has_not_ended_says_how_old_the_copy_is_and_what_to_do(saga: Say):
     output = saga("order", "o4").stdout
     assert "Waiting for inventory to reserve the stock since" in output
-    assert "This is a copy; how far it is behind cannot be told: the broker does not answer." in output
+    assert "This is a copy; how far it is behind is not known: the broker does not answer." in output
     assert "saga cancel o4" in output and "saga cancel" not in saga("order", "o5").stdout
 
 

@@ -95,7 +95,7 @@ class Saga:
                 self.read(place, 1_000)
 
     def situation(self) -> object:
-        """All that decides what can happen from here on, and what was said."""
+        """All that decides the rest of the run, and the notes so far."""
         logs = [tuple(each.value for each in self.broker.logs[place]) for place in self.places]
         positions = [worker.position for worker in self.workers.values()]
         return tuple(logs), tuple(positions), tuple(self.notes)

@@ -55,7 +55,7 @@ class Watched:
 
 
 def lose_the(number: int, loss: Loss, saga: Saga) -> bool:
-    """Reads everything, but the record with this number, of those that services sent; whether there is one."""
+    """Reads all records that services sent, except the one with this number. True if there is one."""
     passed = 0
     while waiting := saga.waiting():
         place = waiting[0]

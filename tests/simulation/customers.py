@@ -35,7 +35,7 @@ ODD: Final = {
 
 
 class Customers:
-    """Everybody outside: what they have sent, and which of it cannot be applied."""
+    """People outside: the records that they have sent, and those that cannot be applied."""
 
     def __init__(self, partitions: int, kinds: Sequence[str], lost_ways: bool) -> None:
         self.partitions = partitions

@@ -23,7 +23,7 @@ PAUSE: Final = 15_000
 
 
 def calm(world: "SimulatedWorld") -> None:
-    """No more faults: what people still want is sent, and everything must end."""
+    """No more faults: people send their last records, and everything must end."""
     world.tell("the faults stop")
     world.kafka.late.clear()
     world.losing, world.group.loading = 0, False
@@ -46,7 +46,7 @@ def calm(world: "SimulatedWorld") -> None:
 
 
 def _turn(world: "SimulatedWorld") -> bool:
-    """Everybody does what can be done; whether anything happened."""
+    """Everybody does all that can be done. True if anything happened."""
     world.now += 1
     happened = False
     if world.errands:

@@ -1,4 +1,4 @@
-"""The consumer group: members, generations, who owns which partition, and what is committed."""
+"""The consumer group: members, generations, owners of partitions, and committed offsets."""
 
 from collections.abc import Mapping
 

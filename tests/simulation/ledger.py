@@ -1,4 +1,4 @@
-"""Money and stock once more, from the records and from what was done, not from what rows say was moved (I1, I2)."""
+"""Money and stock counted again from records and decisions, without the amounts in the rows (I1, I2)."""
 
 from collections import defaultdict
 from decimal import Decimal
@@ -14,7 +14,7 @@ Amounts = dict[str, Decimal]
 
 
 class BalanceLedger:
-    """One partition of payment or inventory: what each account or article must have."""
+    """The right balance of each account or article in one partition of payment or inventory."""
 
     def __init__(self) -> None:
         self.brought: defaultdict[str, Decimal] = defaultdict(Decimal)

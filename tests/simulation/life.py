@@ -67,7 +67,7 @@ class WorkerLife(Steps):
         self.worker.publisher = SeenLog("publisher", self.broker, self)
 
     def live(self, plan: CrashPlan) -> None:
-        """From what was left to the end of the inbox."""
+        """From the state that was left to the end of the inbox."""
         self.worker.start()
         self.worker.run(plan.messages, self.sizes)
         if self.moment >= self.moments:

@@ -64,7 +64,7 @@ class Budget(NamedTuple):
 
 
 class OrderState(NamedTuple):
-    """The rows of all services, what is on its way, and what may still happen."""
+    """The rows of all services, the records on their way, and the events that may still happen."""
 
     rows: tuple[Rows, ...]
     on_its_way: tuple[Record, ...]
@@ -153,7 +153,7 @@ class Exploration:
     def _decide(
         self, topic: str, rows: Rows, record: Record, at: Position = LATER
     ) -> tuple[Rows, tuple[Record, ...]]:
-        """A service's rows after the record, and what it sends: the same each time, so it is asked once."""
+        """A service's rows after the record, and its sends: the same each time, so they are computed once."""
         spelled = self._bytes.get(record) or self._bytes.setdefault(record, repr(record).encode())
         known = self._known.get((topic, rows, spelled))
         if known is None:

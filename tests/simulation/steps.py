@@ -31,7 +31,7 @@ JOBS: Final = (*DECIDERS, CLOCK, RETENTION, PREPARE, "membership")
 
 
 def do(world: "SimulatedWorld", worker: SimulatedWorker, name: str, size: int) -> bool:
-    """Goes on with one of a worker's jobs; whether it could. The worker may end from it."""
+    """Goes on with one of a worker's jobs. True if it could. The worker may end from it."""
     return worker in world.workers and world.act(worker, lambda: _do(world, worker, name, size))
 
 
@@ -65,7 +65,7 @@ def _standing(worker: SimulatedWorker) -> str:
 
 
 def deliver(world: "SimulatedWorld", draws: Draws) -> bool:
-    """The broker writes some of what is under way to one place."""
+    """The broker writes to one place some of the records that are under way."""
     found = under_way(world.kafka.sends, draws)
     if found is None:
         return False
@@ -87,7 +87,7 @@ def customers(world: "SimulatedWorld", draws: Draws) -> bool:
 
 
 def commit(world: "SimulatedWorld", draws: Draws) -> bool:
-    """Faust's timer commits what is durable."""
+    """Faust's timer commits the durable offsets."""
     awake = [worker for worker in world.workers if not worker.paused]
     if not awake:
         return False

@@ -1,4 +1,4 @@
-"""Each planted defect is caught, in a small budget, and what catches it holds without the defect."""
+"""Each planted defect is caught in a small budget; the same check holds without the defect."""
 
 import pytest
 

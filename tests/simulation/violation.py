@@ -2,7 +2,7 @@
 
 
 class Violation(AssertionError):
-    """Something that must be true is not: which invariant of `docs/explanation/proof.md`, and what was seen."""
+    """An invariant of `docs/explanation/proof.md` is broken: its name, and the facts that show it."""
 
     def __init__(self, invariant: str, what: str) -> None:
         super().__init__(f"{invariant}: {what}")

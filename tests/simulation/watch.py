@@ -32,7 +32,7 @@ def _is_about_retention(what: ExpectedSend) -> bool:
 
 
 class SystemWatch:
-    """Everything that was written, and what must be true of it."""
+    """Everything that was written, and the invariants that must hold for it."""
 
     def __init__(self, partitions: int, customers: Customers) -> None:
         self.customers = customers
@@ -55,7 +55,7 @@ class SystemWatch:
         self._settled: defaultdict[Place, int] = defaultdict(int)
 
     def heard(self, place: Place, message: Message) -> ExpectedDecision:
-        """A record is in an inbox: what must become of it is known from here on (I1 to I5, I8)."""
+        """A record is in an inbox: from here on the right decision about it is known (I1 to I5, I8)."""
         told = self.oracles[place].hear(message)
         for each in told.sends:
             self._asked[each].append((place, told.offset))

@@ -166,7 +166,7 @@ class SimulatedWorker:
         return False
 
     def work(self, name: str) -> bool:
-        """Goes on with one job; whether it came any further."""
+        """Goes on with one job. True if it came any further."""
         job = self.jobs.get(name)
         if job is None or job.waits:
             return False
@@ -181,7 +181,7 @@ class SimulatedWorker:
         return True
 
     def fetch(self, place: Place, most: int) -> bool:
-        """The reader brings some records of a partition; whether there were any."""
+        """The reader brings some records of a partition. True if there were any."""
         start = self._next.get(place)
         if start is None or not self.serves:
             return False
@@ -194,7 +194,7 @@ class SimulatedWorker:
         return True
 
     def arrive(self) -> bool:
-        """A batch reaches its inbox buffer; whether there was one."""
+        """A batch reaches its inbox buffer. True if there was one."""
         if not self._arriving:
             return False
         topic, batch = self._arriving.pop(0)
@@ -205,7 +205,7 @@ class SimulatedWorker:
         return True
 
     def begin_round(self, topic: str) -> bool:
-        """The agent itself takes what lies on its inbox buffer, decides and forwards it; whether it could begin."""
+        """The agent takes the batches of its inbox buffer, decides and forwards them. True if it could begin."""
         if topic in self.jobs or topic not in self._laid:
             return False
         self._laid.discard(topic)
@@ -216,7 +216,7 @@ class SimulatedWorker:
         return True
 
     def commit(self) -> bool:
-        """Faust's timer; whether the group took it."""
+        """Faust's timer commits. True if the group took it."""
         if self.generation < 0 or self.preparing or self.cut_off:
             return False
         return self.world.group.commit(self.name, self.generation, self.durable)

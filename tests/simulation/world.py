@@ -30,7 +30,7 @@ ACTIONS: Final = {**NORMAL, **faults.FAULTS}
 
 
 class SimulatedWorld:
-    """Everything there is, and what happened in it."""
+    """The simulated system: Kafka, group, machines, workers and people, and the trace of a run."""
 
     def __init__(
         self,

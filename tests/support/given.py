@@ -90,7 +90,7 @@ class GivenTables:
 
 
 class Story:
-    """One partition of an inbox: what happened so far, and what came of the last record."""
+    """One partition of an inbox: its rows so far, and the decision about the last record."""
 
     def __init__(self, decider: Decider) -> None:
         self.decider = decider

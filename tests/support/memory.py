@@ -100,7 +100,7 @@ class MemoryBroker:
         self.compacted: defaultdict[Place, set[int]] = defaultdict(set)
 
     def copy(self) -> "MemoryBroker":
-        """The same logs; what is written to them is not written to these."""
+        """A copy of the logs, which later writes do not touch."""
         twin = MemoryBroker(self.partitions)
         twin.logs.update({place: list(log) for place, log in self.logs.items()})
         twin.compacted.update({place: set(offsets) for place, offsets in self.compacted.items()})
@@ -227,7 +227,7 @@ class MemoryStore:
 
 
 class MemoryInbox:
-    """The inbox port: remembers what is durable, and every position that could have been committed."""
+    """The inbox port: remembers the durable offset, and every position that could have been committed."""
 
     def __init__(self, steps: Steps, positions: Mapping[int, int]) -> None:
         self.steps = steps

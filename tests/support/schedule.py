@@ -1,4 +1,4 @@
-"""How pytest-xdist deals tests out: in units whose tests share what is expensive, the longest units first."""
+"""How pytest-xdist deals tests out: in units whose tests share a costly fixture, the longest units first."""
 
 from collections import defaultdict
 from collections.abc import Iterable

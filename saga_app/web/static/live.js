@@ -40,7 +40,7 @@ if (live) {
 
   const begin = () => {
     source = new EventSource(live.dataset.live);
-    source.onopen = () => { state.textContent = "LiveStreams."; };
+    source.onopen = () => { state.textContent = "Live."; };
     source.onmessage = (event) => show(event.data);
     source.onerror = () => {
       state.textContent = source.readyState === EventSource.CLOSED

@@ -29,7 +29,7 @@ from saga_app.engine.round import Note
 from saga_app.settings import Settings
 
 NO_BROKER = "127.0.0.1:1"
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parent.parent.parent.parent
 
 
 def in_a_loop(scenario: Callable[..., Awaitable[None]]) -> Callable[..., None]:
@@ -64,7 +64,7 @@ def stock_app(folder: Path, **options: Any) -> Any:
 
 
 class Commits(list[dict[TP, int]]):
-    """Stands for the group coordinator: keeps what is committed; answers as it is told."""
+    """Stands for the group coordinator: keeps committed offsets; answers as it is told."""
 
     def __init__(self, consumer: StockConsumer, places: Iterable[TP]) -> None:
         super().__init__()

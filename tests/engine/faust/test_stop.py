@@ -17,7 +17,7 @@ from saga_app.engine.exits import Exit
 from saga_app.engine.faust import worker
 from tests.engine.faust.parts import ROOT, script
 
-ENGINE = ROOT / "saga_app" / "durable"
+ENGINE = ROOT / "saga_app" / "engine"
 #: A worker whose service takes some seconds to stop, and the longest that it may take.
 WORKER = """
 import asyncio, sys

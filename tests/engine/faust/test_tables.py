@@ -281,7 +281,7 @@ async def test_reset_removes_the_rows_of_a_table_and_of_no_other(tmp_path: Path)
 
 
 class Declared(list[dict[str, Any]]):
-    """Stands for the producer: keeps what it is told to create."""
+    """Stands for the producer: keeps the topics that it is told to create."""
 
     def __init__(self, app: Any) -> None:
         super().__init__()

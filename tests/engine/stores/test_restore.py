@@ -1,4 +1,4 @@
-"""Restore: the highest version of each key wins, and what lies behind it is written again."""
+"""Restore: the highest version of each key wins, and it is written again if a stale row lies behind it."""
 
 from contextlib import suppress
 

@@ -49,7 +49,7 @@ def reached_does_not_stop_before_a_stale_row(patch: pytest.MonkeyPatch) -> None:
 
 
 def the_disk_beats_the_changelog(patch: pytest.MonkeyPatch) -> None:
-    """The highest version wins also over what is on disk: not the disk over everything."""
+    """The highest version wins over the row on disk too."""
 
     def stubborn(chunk: Iterable[Logged], store: Store, stale: dict[bytes, Stale]) -> dict[bytes, bytes]:
         rows: dict[bytes, bytes] = {}

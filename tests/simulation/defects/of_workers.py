@@ -1,4 +1,4 @@
-"""Workers that commit too much, write when they must not, or forget what they wait for."""
+"""Workers that commit too much, write when they must not, or lose a deadline."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from saga_app.kafka.messages import Batch, Outgoing
 
 
 def fetched_records_are_committed(patch: pytest.MonkeyPatch) -> None:
-    """Exactly what is durable is committed."""
+    """Exactly the durable offsets are committed."""
 
     def hasty(self: InboxBuffer, batch: Batch) -> None:
         deliver(self, batch)
