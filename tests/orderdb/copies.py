@@ -94,7 +94,12 @@ class CopyProcess:
     ) -> None:
         self.settings = settings
         self.log = log
-        self._words = [sys.executable, "-c", _MAIN.format(records=records), *(arguments or ("orderdb",))]
+        self._words = [
+            sys.executable,
+            "-c",
+            _MAIN.format(records=records),
+            *(arguments or ("orderdb", "run")),
+        ]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "CopyProcess":

@@ -121,7 +121,7 @@ def test_a_rebuild_while_another_process_copies_ends_with_the_same(filled: Setti
     running = CopyProcess(filled, tmp_path / "running").start()
     try:
         running.wait_for("copying")
-        rebuild = CopyProcess(filled, tmp_path / "rebuild", "orderdb rebuild").start()
+        rebuild = CopyProcess(filled, tmp_path / "rebuild", "orderdb", "rebuild").start()
         assert rebuild.done() == 0, rebuild.text()
         assert contents(filled) == before
         assert running.end() == 0, running.text()
@@ -135,11 +135,11 @@ def test_an_archive_is_emptied_only_by_force(filled: Settings, tmp_path: Path):
     copy(filled)
     before = contents(filled)
     settings = replace(filled, order_retention_text="1s")
-    refused = CopyProcess(settings, tmp_path / "refused", "orderdb rebuild").start()
+    refused = CopyProcess(settings, tmp_path / "refused", "orderdb", "rebuild").start()
     assert refused.done() != 0
     assert f"{ORDERS} of its orders ended longer ago" in refused.text() and "--force" in refused.text()
     assert contents(filled) == before
-    forced = CopyProcess(settings, tmp_path / "forced", "orderdb rebuild", "--force").start()
+    forced = CopyProcess(settings, tmp_path / "forced", "orderdb", "rebuild", "--force").start()
     assert forced.done() == 0, forced.text()
     assert contents(filled) == before
 

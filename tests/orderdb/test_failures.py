@@ -44,7 +44,8 @@ def placed(settings: Settings) -> list[str]:
 
 def test_two_processes_on_one_database_do_no_harm(filled: Settings, tmp_path: Path):
     both = [
-        CopyProcess(filled, tmp_path / f"log-{n}", "orderdb", "--once", records=100).start() for n in (1, 2)
+        CopyProcess(filled, tmp_path / f"log-{n}", "orderdb", "run", "--once", records=100).start()
+        for n in (1, 2)
     ]
     assert [each.done() for each in both] == [0, 0], [each.text() for each in both]
     together = contents(filled)
