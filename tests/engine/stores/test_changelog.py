@@ -184,6 +184,6 @@ def test_an_error_that_passes_does_not_end_reading() -> None:
 
 
 def test_reading_gives_up_where_no_row_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chunks, "PATIENCE", 1.0)
+    monkeypatch.setattr(chunks, "TIMEOUT", 1.0)
     with pytest.raises(TimeoutError, match="is the broker up"):
         offsets_of(Fetching(), 3)
