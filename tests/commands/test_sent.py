@@ -172,11 +172,10 @@ def test_a_topic_that_is_missing_is_named_with_the_command_that_makes_it(
 def test_without_an_answer_it_is_not_known_whether_a_record_is_there(
     saga: Saga, own_kafka: Broker, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("saga_app.kafka.sender.TIMEOUT", 1.0)
     sender = Sender(Settings.read())
     record = checked({"type": "CancellationRequested", "order_id": "u1"})
     sender.send(record)
-    monkeypatch.setattr("saga_app.kafka.sender.PATIENCE", 1.0)
+    monkeypatch.setattr("saga_app.kafka.sender.TIMEOUT", 1.0)
     sender._producer = sender._connected()
     own_kafka.pause()
     try:

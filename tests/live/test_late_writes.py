@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow("a late row, and a second start")
 
 
 #: Nobody waits ten minutes in a test.
-HURRY = "from saga_app.engine import late writes; late writes.INTERVAL = 0.5"
+HURRY = "from saga_app.engine import late_writes; late_writes.INTERVAL = 0.5"
 
 
 def test_a_worker_that_finds_one_ends_and_its_next_start_writes_the_younger_row_again(
