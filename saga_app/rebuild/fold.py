@@ -1,0 +1,59 @@
+"""Folds one inbox partition up to its committed offset, with the pure rules, into scratch stores."""
+
+from typing import Final, NamedTuple
+
+from saga_app.audit.checkpoints import files
+from saga_app.audit.checks.orders import JOURNALS
+from saga_app.audit.context import AuditContext
+from saga_app.audit.inbox_stores import INBOX
+from saga_app.audit.log import messages
+from saga_app.audit.refold import InboxRefold, service_of
+from saga_app.audit.scratch import FOLDED, Stores
+from saga_app.engine.partition_state import PartitionState
+from saga_app.kafka.messages import Place
+
+#: Records that are decided before their rows are written.
+_AT_A_TIME: Final = 2_000
+
+
+class Gap(NamedTuple):
+    """Offsets without a record that may be read: from `start` up to, not including, `end`."""
+
+    start: int
+    end: int
+
+
+class Folded(NamedTuple):
+    """One folded partition: the records that were read, and the offsets that have none."""
+
+    place: Place
+    records: int
+    gaps: tuple[Gap, ...]
+
+
+def fold(context: AuditContext, place: Place) -> Folded:
+    """Leaves the tables of the partition in the context's folder; a checkpoint stands for the records before it.
+
+    Everything below the committed offset was decided, and all that follows from it was written. So these are the rows
+    of a worker that has done exactly this much.
+    """
+    limits, service = context.limits, service_of(place[0])
+    start, end = limits.start(place), limits.committed[place]
+    with Stores(context.folder) as stores:
+        tables = {table: stores.store(FOLDED, (table, place[1])) for table in service.tables}
+        if context.base is not None:
+            files.load(files.part(context.base, INBOX, place), tables)
+        state = PartitionState(JOURNALS[place[0]], service.decider.balances, tables)
+        refold = InboxRefold(service, place[1], context.settings.partitions, state)
+        records, following, gaps = 0, int(start), []
+        for message in messages(context, place, start, end):
+            if message.offset > following:
+                gaps.append(Gap(following, message.offset))
+            refold.decide(message)
+            records, following = records + 1, message.offset + 1
+            if records % _AT_A_TIME == 0:
+                refold.write()
+        refold.write()
+    if following < end:
+        gaps.append(Gap(following, end))
+    return Folded(place, records, tuple(gaps))
