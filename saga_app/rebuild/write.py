@@ -1,15 +1,14 @@
 """Makes the changelogs anew and writes the folded rows into them."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from saga_app import topics
-from saga_app.audit.scratch import FOLDED, Stores
+from saga_app.audit.scratch import FOLDED, Item, Stores
 from saga_app.core.row_keys import REBUILT_KEY
-from saga_app.engine.ports import row_record
 from saga_app.kafka import offsets, topic_admin
 from saga_app.kafka.broker_errors import Admin, in_words, refused
 from saga_app.kafka.messages import REBUILT, Outgoing, Place
@@ -58,10 +57,11 @@ class RowWriter:
         )
 
     def write(self, stores: Stores, table: str, partition: int, *, marked: bool) -> None:
-        """Writes the rows of one table and partition; a mark before them, also where there are none."""
+        """Writes the rows of one table and partition, with or without a mark before them."""
         changelog = topics.changelog(self._settings.app_id, table)
-        for record in _records(stores, table, changelog, partition, marked=marked):
-            self._produce(record._replace(headers=(*record.headers, (REBUILT, b"1"))), (changelog, partition))
+        rows = stores.store(FOLDED, (table, partition)).scan()
+        for record in rebuilt_records(rows, changelog, partition, marked=marked):
+            self._produce(record, (changelog, partition))
 
     def finish(self) -> None:
         """Waits until the broker has all rows, and no others. Raises `CannotRebuild`."""
@@ -109,14 +109,18 @@ class RowWriter:
             self._errors.append(f"{message.topic()}: {refused(error) or error.str()}")
 
 
-def _records(
-    stores: Stores, table: str, changelog: str, partition: int, *, marked: bool
+def rebuilt_records(
+    rows: Iterable[Item], changelog: str, partition: int, *, marked: bool
 ) -> Iterator[Outgoing]:
+    """The rows as a rebuild writes them. The mark goes before them, also where there are none.
+
+    The audit takes the time of the rebuild from it: the times of rows are no longer those of their decisions.
+    """
+    header = ((REBUILT, b"1"),)
     if marked:
-        # The audit needs the time of the rebuild also where there was no row yet.
-        yield Outgoing(changelog, REBUILT_KEY, None, partition)
-    for key, row in stores.store(FOLDED, (table, partition)).scan():
-        yield row_record(changelog, partition, key, row)
+        yield Outgoing(changelog, REBUILT_KEY, None, partition, header)
+    for key, row in rows:
+        yield Outgoing(changelog, key, row, partition, header)
 
 
 def _unfinished(why: str) -> CannotRebuild:
