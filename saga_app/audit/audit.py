@@ -60,9 +60,7 @@ def audit(
     with tempfile.TemporaryDirectory(prefix="saga-audit-") as folder:
         names = [table.name for table in tables.ALL]
         identity = cuts.identity(settings, names)
-        if base is not None:
-            base.must_fit(settings, identity)
-        known = {} if base is None else base.known
+        known = {} if base is None else base.fitting(settings, identity, cuts.changelogs(settings, names))
         limits = cuts.take(settings, names, known) if at is None else cuts.take_at(settings, names, at, known)
         skew = 0 if len(settings.broker.split(",")) == 1 else SKEW
         context = AuditContext(settings, limits, Path(folder), skew, base and base.path, target)

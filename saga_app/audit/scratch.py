@@ -19,6 +19,8 @@ REMOVED: Final = "removed"  # keys of removed rows that a changelog may still ha
 
 #: A key of a `TURNED` store: it is there if the changelog has gaps, so that the first row may be missing.
 GAPS: Final = b"\0gaps"
+#: Another one: Kafka's time of the last row that a rebuild has written.
+REBUILT_AT: Final = b"\0rebuilt"
 
 Item = tuple[bytes, bytes]
 

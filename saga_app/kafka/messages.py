@@ -11,6 +11,8 @@ from saga_app.core.records import ForPartition, Record
 Header = tuple[str, bytes | None]
 #: The header with a tombstone's version.
 VERSION: Final = "saga-version"
+#: The header of rows that a rebuild has written: their time is not the time of the decision.
+REBUILT: Final = "saga-rebuilt"
 #: A topic, or a table, and a partition.
 Place = tuple[str, int]
 #: By place, the offsets of records that name their partition, in order.

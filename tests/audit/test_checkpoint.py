@@ -483,7 +483,7 @@ def test_a_newer_format_is_refused_and_says_so(shop: AuditWorld, tmp_path: Path)
     [
         (lambda world: setattr(world, "cluster", "cluster-2"), "Kafka cluster cluster-1, not cluster-2"),
         (lambda world: world.renewed.add(topics.PAYMENT), "payment_events: deleted, and made again"),
-        (lambda world: world.renewed.add("saga-stock-changelog"), "saga-stock-changelog: deleted"),
+        (lambda world: world.renewed.add(topics.DEAD_LETTERS), "dead_letters: deleted"),
     ],
 )
 def test_a_checkpoint_of_other_topics_is_refused(
