@@ -14,6 +14,7 @@ from saga_app.kafka import topic_admin
 from saga_app.kafka.broker_errors import in_words, refused
 from saga_app.kafka.messages import Outgoing, outgoing
 from saga_app.kafka.reachable import require_broker
+from saga_app.kafka.topic_faults import FIXED
 from saga_app.settings import Settings
 from saga_app.topics import Topic
 
@@ -107,7 +108,7 @@ class Sender:
                 )
             time.sleep(0.1)
         if found.wrong:
-            raise topic_admin.TopicsWrong(f"{found.wrong[0]}; set SAGA_PARTITIONS to what the topics have")
+            raise topic_admin.TopicsWrong(f"{found.wrong[0]}; {FIXED}")
         self._known.add(topic)
 
     def _produce(self, record: Outgoing, delivered: Any) -> None:

@@ -20,6 +20,7 @@ from saga_app.engine.faust.worker import SagaWorker
 from saga_app.engine.malloc import share_arenas
 from saga_app.engine.watchdog import Watchdog
 from saga_app.kafka import topic_admin
+from saga_app.kafka.topic_faults import remedy, told
 from saga_app.settings import Settings
 from saga_app.topics import wanted
 
@@ -99,6 +100,7 @@ class SagaApp(faust.App):  # type: ignore[misc]
         )
         try:
             created = await asyncio.to_thread(topic_admin.ensure, self.settings, topics)
+            faults = await asyncio.to_thread(topic_admin.require, self.settings, topics)
         except topic_admin.TopicsWrong as error:
             raise Fatal(Exit.TOPICS_WRONG, str(error)) from error
         except topic_admin.BrokerRefuses as error:
@@ -107,6 +109,8 @@ class SagaApp(faust.App):  # type: ignore[misc]
             raise Fatal(Exit.BROKER_UNREACHABLE, str(error)) from error
         if created:
             self.log.info("created topics %s", ", ".join(created))
+        if faults:
+            self.log.warning("%s; %s", told(faults), remedy(faults))
         self.watchdog = Watchdog(self)
         self.watchdog.start()
 
