@@ -12,6 +12,7 @@ from saga_app.kafka import offsets, topic_admin
 from saga_app.kafka.broker_errors import Admin
 from saga_app.kafka.consumer_group import ConsumerGroup
 from saga_app.kafka.messages import Place
+from saga_app.kafka.topic_faults import FaultKind
 from saga_app.settings import Settings
 from saga_app.topics import Topic
 
@@ -78,14 +79,15 @@ def _inboxes_are_right(settings: Settings) -> None:
         for name in topics.INBOXES
     ]
     for name, faults in topic_admin.compare(settings, wanted).items():
-        if faults == ["missing"]:
+        if faults[0].kind is FaultKind.MISSING:
             raise CannotRebuild(
                 f"the inbox {name} is missing on {settings.broker}: the tables follow from the inboxes alone; is "
                 "SAGA_BROKER right? Otherwise bring the topic back from a copy"
             )
+        words = "; ".join(each.text for each in faults)
         raise CannotRebuild(
-            f"the inbox {name}: {'; '.join(faults)}; the tables cannot be told from it. Put it right with `saga topics "
-            "--alter`; records that were compacted away come back only from a copy of the topic"
+            f"the inbox {name}: {words}; the tables cannot be told from it. Put it right with `saga topics --alter`; "
+            "records that were compacted away come back only from a copy of the topic"
         )
 
 
