@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, murmur2
 
 from saga_app import topics, wire
 from saga_app.core.records import Record
@@ -115,7 +115,9 @@ class Sender:
         if self._producer is None:
             self._producer = self._connected()
         producer = self._producer
-        partition = -1 if record.partition is None else record.partition
+        partition = record.partition
+        if partition is None:
+            partition = murmur2(record.key, self._settings.partitions) if record.key is not None else -1
         headers = list(record.headers)
         while True:
             try:
@@ -142,7 +144,6 @@ class Sender:
                 "linger.ms": 5,
                 # The broker checks the limit of each topic; the client's default is lower.
                 "message.max.bytes": topics.LARGEST_IN_LOG,
-                "partitioner": "murmur2_random",
                 "delivery.timeout.ms": int(TIMEOUT * 1000),
             }
         )

@@ -19,6 +19,7 @@ from saga_app.kafka.topic_faults import (
     config_of,
     differences,
     partition_fault,
+    refused_of,
     remedy,
     setting_faults,
     told,
@@ -85,18 +86,13 @@ def compare(settings: Settings, topics: Sequence[Topic]) -> dict[str, list[Topic
 def require(settings: Settings, topics: Sequence[Topic]) -> TopicFaults:
     """For a worker: the differences that it may live with. `TopicsWrong` with the others, and what mends them."""
     faults = compare(settings, topics)
-    if _refused(faults):
+    if refused_of(faults):
         # A broker confirms a change before all brokers show it: another worker, or a command, may just have made one.
         time.sleep(SETTLING)
         faults = compare(settings, topics)
-    if bad := _refused(faults):
+    if bad := refused_of(faults):
         raise TopicsWrong(f"{told(bad)}; {remedy(bad)}")
     return faults
-
-
-def _refused(faults: TopicFaults) -> TopicFaults:
-    bad = {name: [each for each in found if each.is_refused] for name, found in faults.items()}
-    return {name: found for name, found in bad.items() if found}
 
 
 def _wrong_count(settings: Settings, topic: Topic, count: int) -> TopicFault:

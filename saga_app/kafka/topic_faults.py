@@ -79,6 +79,12 @@ def partition_fault(topic: Topic, records: Sequence[int]) -> TopicFault:
     )
 
 
+def refused_of(faults: TopicFaults) -> TopicFaults:
+    """The faults with which a worker must not work."""
+    bad = {name: [each for each in found if each.is_refused] for name, found in faults.items()}
+    return {name: found for name, found in bad.items() if found}
+
+
 def told(faults: TopicFaults) -> str:
     """All faults in one line, each once with the names of its topics."""
     topics = defaultdict(list)

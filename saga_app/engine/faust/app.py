@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import faust
@@ -18,6 +19,7 @@ from saga_app.engine.faust.streams import InboxStream
 from saga_app.engine.faust.tables import SagaRouter, SagaTable
 from saga_app.engine.faust.worker import SagaWorker
 from saga_app.engine.malloc import share_arenas
+from saga_app.engine.topic_watch import TopicWatch
 from saga_app.engine.watchdog import Watchdog
 from saga_app.kafka import topic_admin
 from saga_app.kafka.topic_faults import remedy, told
@@ -40,6 +42,7 @@ class SagaApp(faust.App):  # type: ignore[misc]
         self.engine = engine
         #: From the first start on.
         self.watchdog: Watchdog | None = None
+        self.topic_watch: TopicWatch | None = None
         #: Adds our own pages to the web server, before it starts.
         self._site = site
         #: Tables whose partition follows from their own key.
@@ -111,6 +114,8 @@ class SagaApp(faust.App):  # type: ignore[misc]
             self.log.info("created topics %s", ", ".join(created))
         if faults:
             self.log.warning("%s; %s", told(faults), remedy(faults))
+        self.topic_watch = TopicWatch(partial(topic_admin.compare, self.settings, topics))
+        self.add_future(self.topic_watch.run())
         self.watchdog = Watchdog(self)
         self.watchdog.start()
 
