@@ -149,6 +149,34 @@ def test_an_undo_that_nobody_behind_it_decided_is_found(shop: AuditWorld) -> Non
     assert "no row of inventory_events goes back" in breach(shop, "I5").what
 
 
+def test_after_a_rebuild_an_audit_claims_less_for_the_undos_before_it_and_as_much_for_those_behind(
+    shop: AuditWorld,
+) -> None:
+    asked = figures(shop, "I5")["undos asked for"]
+    findings = shop.rebuild().audit()
+    assert findings.holds
+    assert findings.unchecked["I5"] == {"undos that were asked for before the tables were rebuilt": asked}
+
+    shop.run(bought("further", country="NZ"))
+    findings = shop.audit()
+    assert findings.holds
+    assert findings.unchecked["I5"].total() == asked < findings.figures["I5"]["undos asked for"]
+
+    place, row = shop.row("shipments", "further")
+    shop.replace(place, row, time=shop.now + 100_000)
+    assert breach(shop, "I5").order == "further"
+
+
+def test_a_record_that_is_decided_again_after_a_rebuild_is_no_breach(shop: AuditWorld) -> None:
+    """Its undo was asked for before its row was lost."""
+    place, row = shop.row("reservations", "scarce")
+    shop.rebuild()
+    _, again = shop.row("reservations", "scarce")
+    shop.remove(place, again)
+    shop.append(Outgoing(place[0], row.sent_key, row.sent_value, place[1]))
+    assert shop.audit().holds
+
+
 # I6
 
 

@@ -495,6 +495,16 @@ def test_a_checkpoint_of_other_topics_is_refused(
         shop.checkpointed(tmp_path)
 
 
+def test_an_audit_goes_on_from_its_checkpoint_after_a_rebuild(shop: AuditWorld, tmp_path: Path) -> None:
+    shop.checkpointed(tmp_path)
+    shop.rebuild().run(bought("later"))
+    findings = shop.checkpointed(tmp_path)
+    assert findings.holds and latest(tmp_path).manifest.audits == 2  # type: ignore[union-attr]
+
+    shop.remove(*shop.row("orders", "later"))
+    assert shop.checkpointed(tmp_path).broken["I9"]
+
+
 class Crashed(BaseException):
     """kill -9."""
 

@@ -86,10 +86,9 @@ class Projector:
     async def _copy_from_database_state(self, stop: asyncio.Event, *, once: bool) -> None:
         source = await self._call(self._admin.topics)
         position = await self._sink.begin(source)
-        if position.emptied:
-            self._report_once(
-                f"{', '.join(position.emptied)} made anew: everything is copied from the beginning"
-            )
+        if position.renewed:
+            what = "everything is" if position.emptied else "their rows are"
+            self._report_once(f"{', '.join(position.renewed)} made anew: {what} copied from the beginning")
         ends = await self._call(self._admin.ends, source.places)
         start = await self._start(source, position.next, ends)
         reader = await self._call(BatchReader, self._settings, start, self._report)
