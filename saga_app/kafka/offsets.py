@@ -14,9 +14,9 @@ from saga_app.kafka.retries import with_retries
 TIMEOUT: Final = 30.0
 
 
-def ends(admin: AdminClient, places: Iterable[Place]) -> dict[Place, Offset]:
+def ends(admin: AdminClient, places: Iterable[Place], seconds: float = TIMEOUT) -> dict[Place, Offset]:
     """The offset after the last record of each (topic, partition)."""
-    return _offsets(admin, places, OffsetSpec.latest())
+    return _offsets(admin, places, OffsetSpec.latest(), seconds=seconds)
 
 
 def readable_ends(
