@@ -22,9 +22,9 @@ TIMEOUT: Final = 30.0
 REBUILDING: Final = "rebuilding"
 
 
-def ends(admin: AdminClient, places: Iterable[Place]) -> dict[Place, Offset]:
+def ends(admin: AdminClient, places: Iterable[Place], seconds: float = TIMEOUT) -> dict[Place, Offset]:
     """The offset after the last record of each (topic, partition)."""
-    return _offsets(admin, places, OffsetSpec.latest())
+    return _offsets(admin, places, OffsetSpec.latest(), seconds=seconds)
 
 
 def readable_ends(
