@@ -30,14 +30,16 @@ for folder in etc opt var/lib; do
     mount -t overlay overlay -o lowerdir=/$folder,upperdir=/run/upper/$folder,workdir=/run/work/$folder /$folder
 done
 rm -rf /etc/systemd/system/*
-mkdir -p {_UNITS} {_PYTHON} /run/lock
+mkdir -p {_UNITS} {_PYTHON} /run/lock /etc/systemd/system/service.d
+# There is no journal: all services log to one file.
+printf '[Service]\\nStandardOutput=append:%s\\nStandardError=inherit\\n' "$2" > /etc/systemd/system/service.d/log.conf
 mount --bind "$1" {_PYTHON}
 mount -t cgroup2 none /sys/fs/cgroup
 for target in basic sysinit shutdown; do
     printf '[Unit]\\nDescription=%s\\nDefaultDependencies=no\\n' $target > {_UNITS}/$target.target
 done
 export SYSTEMD_UNIT_PATH={_UNITS}:/etc/systemd/system
-exec {SYSTEMD} --system --log-target=console --default-standard-output=inherit --unit=basic.target
+exec {SYSTEMD} --system --log-target=console --unit=basic.target
 """
 
 
@@ -76,7 +78,7 @@ def own_systemd(folder: Path) -> Iterator[OwnSystemd]:
     spaces = ("--fork", "--kill-child", "--pid", "--mount", "--mount-proc", "--cgroup", "--ipc", "--uts")
     with log.open("wb") as output:
         unshared = subprocess.Popen(
-            ["unshare", *spaces, "env", "container=test", "bash", "-c", _BOOT, "boot", sys.base_prefix],
+            ["unshare", *spaces, "env", "container=test", "bash", "-c", _BOOT, "boot", sys.base_prefix, log],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
