@@ -90,9 +90,13 @@ class Identity(NamedTuple):
 
 
 def identity(settings: Settings, tables: Iterable[str]) -> Identity:
-    """Asks the broker. Raises `KafkaException`."""
+    """Asks the broker about all topics that an audit reads. Raises `KafkaException`."""
+    return identity_of(settings, [*topics.INBOXES, topics.DEAD_LETTERS, *changelogs(settings, tables)])
+
+
+def identity_of(settings: Settings, names: Iterable[str]) -> Identity:
+    """Asks the broker about these topics. Raises `KafkaException`."""
     admin = AdminClient(settings.kafka)
-    names = [*topics.INBOXES, *_logs(settings, tables)]
     return Identity(offsets.cluster_id(admin), offsets.topic_ids(admin, names))
 
 
@@ -100,7 +104,7 @@ def take(settings: Settings, tables: Iterable[str], known: Offsets | None = None
     """The limits of an audit of the present state. Raises `KafkaException`."""
     admin = AdminClient(settings.kafka)
     places = inboxes(settings)
-    logs = _logs(settings, tables)
+    logs = [topics.DEAD_LETTERS, *changelogs(settings, tables)]
     others = [(topic, partition) for topic in logs for partition in range(settings.partitions)]
     done = committed(admin, settings.app_id, places, offsets.TIMEOUT)
     found = offsets.readable_ends(admin, [*places, *others])
@@ -141,6 +145,6 @@ def _earlier(settings: Settings, now: Limits, at: AsOf) -> Limits:
     return now._replace(found={**now.found, **ends}, end=ends, cut=CutKind.TIME)
 
 
-def _logs(settings: Settings, tables: Iterable[str]) -> list[str]:
-    """The topics beside the inboxes: dead letters and changelogs."""
-    return [topics.DEAD_LETTERS, *(topics.changelog(settings.app_id, table) for table in tables)]
+def changelogs(settings: Settings, tables: Iterable[str]) -> list[str]:
+    """The changelogs of these tables."""
+    return [topics.changelog(settings.app_id, table) for table in tables]

@@ -7,6 +7,7 @@ in a table of its own, so a customer may have the name of a kind.
 
 from enum import StrEnum
 from functools import lru_cache
+from typing import Final
 
 
 class KeyKind(StrEnum):
@@ -27,6 +28,8 @@ class KeyKind(StrEnum):
         self.prefix = f"{name}:".encode()
 
 
+#: The key of the tombstone that a rebuild writes first into the changelog of a journal; no row has it.
+REBUILT_KEY: Final = b"rebuilt:"
 _KINDS = {kind.value: kind for kind in KeyKind}
 _MILESTONES = (KeyKind.LOW_WATERMARK.prefix, KeyKind.CLOSED.prefix)
 

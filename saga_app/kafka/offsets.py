@@ -1,9 +1,15 @@
 """Begins and ends of partitions, committed offsets, and the ids of topics and cluster."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
-from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, TopicCollection, TopicPartition
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from saga_app.core.numbers import Offset
@@ -12,11 +18,13 @@ from saga_app.kafka.retries import with_retries
 
 #: Seconds to wait for the broker's answer.
 TIMEOUT: Final = 30.0
+#: Committed as metadata while the changelogs are rebuilt: a worker that finds it does not start.
+REBUILDING: Final = "rebuilding"
 
 
-def ends(admin: AdminClient, places: Iterable[Place]) -> dict[Place, Offset]:
+def ends(admin: AdminClient, places: Iterable[Place], seconds: float = TIMEOUT) -> dict[Place, Offset]:
     """The offset after the last record of each (topic, partition)."""
-    return _offsets(admin, places, OffsetSpec.latest())
+    return _offsets(admin, places, OffsetSpec.latest(), seconds=seconds)
 
 
 def readable_ends(
@@ -94,3 +102,19 @@ def committed(admin: AdminClient, group: str, places: Iterable[Place], seconds: 
         seconds,
     )
     return {(each.topic, each.partition): Offset(max(0, each.offset)) for each in answer.topic_partitions}
+
+
+def commit(
+    admin: AdminClient, group: str, reached: Mapping[Place, Offset], metadata: str, seconds: float = TIMEOUT
+) -> None:
+    """Commits these offsets for a group without members. Raises `KafkaException`, also if it has some."""
+    positions = [TopicPartition(*place, offset, metadata) for place, offset in reached.items()]
+    request = [ConsumerGroupTopicPartitions(group, positions)]
+
+    def ask() -> None:
+        answer = admin.alter_consumer_group_offsets(request, request_timeout=seconds)[group].result()
+        for each in answer.topic_partitions:
+            if each.error is not None:
+                raise KafkaException(each.error)
+
+    with_retries(admin, ask, seconds)

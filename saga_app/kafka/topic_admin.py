@@ -184,6 +184,24 @@ def ensure(settings: Settings, topics: Sequence[Topic]) -> list[str]:
     return created
 
 
+def delete(settings: Settings, names: Sequence[str]) -> None:
+    """Deletes these topics, and waits until the broker shows them no more. Raises `KafkaException`, `TopicsWrong`."""
+    admin = _admin(settings)
+    for future in admin.delete_topics(list(names), request_timeout=TIMEOUT).values():
+        try:
+            future.result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise
+    end = time.monotonic() + TIMEOUT
+    while left := sorted(set(names) & _partitions(settings).keys()):
+        if time.monotonic() > end:
+            raise TopicsWrong(
+                f"{', '.join(left)} were deleted, but the broker still shows them after {TIMEOUT:.0f} s"
+            )
+        time.sleep(0.05)
+
+
 def _missing(settings: Settings, topics: Sequence[Topic]) -> list[Topic]:
     found = check(settings, topics)
     if found.wrong:
