@@ -8,10 +8,12 @@ from saga_app import topics
 from saga_app.audit import cuts
 from saga_app.audit.checkpoints.checkpoint import Checkpoint
 from saga_app.audit.cuts import Limits
+from saga_app.core.numbers import Offset
 from saga_app.kafka import offsets, topic_admin
 from saga_app.kafka.broker_errors import Admin
 from saga_app.kafka.consumer_group import ConsumerGroup
 from saga_app.kafka.messages import Place
+from saga_app.kafka.offsets import REBUILDING
 from saga_app.settings import Settings
 from saga_app.topics import Topic
 
@@ -41,7 +43,9 @@ def survey(settings: Settings, base: Checkpoint | None = None) -> Survey:
     there = [topic.name for topic in logs if topic.name not in missing]
     known = {} if base is None else base.fitting(settings, cuts.identity_of(settings, topics.INBOXES))
     places = cuts.inboxes(settings)
-    committed = offsets.committed(admin, settings.app_id, places, offsets.TIMEOUT)
+    notes = offsets.committed_with_notes(admin, settings.app_id, places)
+    nothing_else_is_unfinished(REBUILDING, notes.values())
+    committed = {place: offset for place, (offset, _) in notes.items()}
     found = offsets.ends(admin, _places(settings, there))
     end = offsets.readable_ends(admin, places)
     first = offsets.beginnings(admin, places)
@@ -59,6 +63,13 @@ def no_worker_runs(settings: Settings) -> None:
             f"{members.number} members are in the group {settings.app_id!r} ({', '.join(members.hosts)}): stop all "
             "workers first; after a kill -9 a member stays for one session timeout"
         )
+
+
+def nothing_else_is_unfinished(own: str, committed: Iterable[tuple[Offset, str]]) -> None:
+    """Raises `CannotRebuild` if another command than the own one has marked the committed offsets."""
+    for _, note in committed:
+        if note != own and (command := offsets.UNFINISHED.get(note)):
+            raise CannotRebuild(f"`{command}` was begun and did not end: run that again first")
 
 
 def changelogs(settings: Settings) -> list[Topic]:
