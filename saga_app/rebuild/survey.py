@@ -51,7 +51,7 @@ def survey(settings: Settings, base: Checkpoint | None = None) -> Survey:
     first = offsets.beginnings(admin, places)
     limits = Limits(first, committed, found, end, known)
     for place in places:
-        _must_be_whole(limits, place)
+        must_be_whole(limits, place)
     return Survey(limits, frozenset(there))
 
 
@@ -100,7 +100,8 @@ def _inboxes_are_right(settings: Settings) -> None:
         )
 
 
-def _must_be_whole(limits: Limits, place: Place) -> None:
+def must_be_whole(limits: Limits, place: Place) -> None:
+    """Raises `CannotRebuild` unless every record up to the committed offset is there, or in the checkpoint."""
     topic, partition = place
     done, end, start = limits.committed[place], limits.end[place], limits.start(place)
     if not limits.is_whole(place):
@@ -111,7 +112,7 @@ def _must_be_whole(limits: Limits, place: Place) -> None:
     if done > end:
         raise CannotRebuild(
             f"{topic}[{partition}] ends at offset {end}, but {done} is committed: the inbox lost its last records, and "
-            "a rebuild would undo what followed from them; see docs/how-to/recover.md"
+            "a rebuild would undo what followed from them; `saga advance` goes on behind them (docs/how-to/recover.md)"
         )
     if start > done:
         raise CannotRebuild(
