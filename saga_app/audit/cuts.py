@@ -113,6 +113,15 @@ def take(settings: Settings, tables: Iterable[str], known: Offsets | None = None
     return Limits(first, done, found, end, known or {})
 
 
+def unread(settings: Settings, tables: Iterable[str]) -> dict[Place, int]:
+    """The partitions that the broker has and no worker reads, with the records in each. Raises `KafkaException`."""
+    admin = AdminClient(settings.kafka)
+    counts = offsets.partition_counts(admin, [*topics.INBOXES, *_logs(settings, tables)])
+    added = [(name, each) for name, count in counts.items() for each in range(settings.partitions, count)]
+    first, ends = offsets.beginnings(admin, added), offsets.readable_ends(admin, added)
+    return {place: ends[place] - first[place] for place in added}
+
+
 def take_at(settings: Settings, tables: Iterable[str], at: AsOf, known: Offsets | None = None) -> Limits:
     """The limits of an audit of an earlier state. Raises `KafkaException`, and `CannotTell` if it is not there."""
     limits = _earlier(settings, take(settings, tables, known), at)

@@ -1,5 +1,7 @@
 """`saga topics`: compares the topics on the broker with the settings, creates and alters them."""
 
+from collections.abc import Sequence
+
 import click
 
 import tables
@@ -7,6 +9,7 @@ from saga_app import topics as names
 from saga_app.commands.render.output import CommandFailed, as_json, one_line_errors, show
 from saga_app.kafka import topic_admin
 from saga_app.kafka.reachable import require_broker
+from saga_app.kafka.topic_faults import FaultKind, TopicFault, remedy
 from saga_app.settings import Settings
 from saga_app.topics import Topic
 
@@ -48,9 +51,10 @@ def topics(create: bool, alter: bool, check: bool, as_json: bool) -> None:
             "topic": topic.name,
             "partitions": topic.partitions,
             "state": state(found),
-            "faults": found,
+            "faults": [fault.text for fault in found],
         }
-        people = f"{topic.name:<{width}}  {topic.partitions:>4} partitions  {'; '.join(found) or 'ok'}"
+        words = "; ".join(fault.text for fault in found) or "ok"
+        people = f"{topic.name:<{width}}  {topic.partitions:>4} partitions  {words}"
         show(machine, people, as_json=as_json)
     if check and faults:
         raise CommandFailed(
@@ -77,22 +81,8 @@ def require_topics(settings: Settings) -> None:
         )
 
 
-def state(faults: list[str]) -> str:
+def state(faults: Sequence[TopicFault]) -> str:
     """The state of a topic in one word, for machines."""
     if not faults:
         return "ok"
-    return "missing" if faults == ["missing"] else "different"
-
-
-def remedy(faults: dict[str, list[str]]) -> str:
-    """The commands and settings that repair the faults."""
-    states = {state(each) for each in faults.values()}
-    advice = []
-    if "missing" in states:
-        advice.append("`saga topics --create` creates missing topics")
-    if "different" in states:
-        advice.append(
-            "a partition count is fixed for life (set SAGA_PARTITIONS to it), replicas are added with Kafka's "
-            "kafka-reassign-partitions.sh, `saga topics --alter` puts any other difference right"
-        )
-    return "; ".join(advice)
+    return "missing" if faults[0].kind is FaultKind.MISSING else "different"

@@ -82,7 +82,10 @@ class Engine:
         gc.set_threshold(200_000, 20, 50)
         self.store_manager.start()
         self.log = KafkaLog(
-            {**self.settings.kafka, "error_cb": RefusalLogger()}, self.settings.timeouts.delivery, self.lease
+            {**self.settings.kafka, "error_cb": RefusalLogger()},
+            self.settings.timeouts.delivery,
+            self.lease,
+            self.settings.partitions,
         )
         self.clock = DeadlineTimer(self.log)
         ages = Ages(self.settings.order_retention, self.settings.order_id_retention)

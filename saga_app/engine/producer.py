@@ -8,18 +8,16 @@ import asyncio
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from itertools import cycle
+from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, murmur2
 
 from saga_app.core.numbers import Generation, Offset
 from saga_app.engine.lease import NEVER, Lease
 from saga_app.kafka.broker_errors import refused
 from saga_app.kafka.messages import Offsets, Outgoing, Place
 from saga_app.topics import LARGEST_IN_LOG
-
-#: Lets librdkafka's partitioner choose (RD_KAFKA_PARTITION_UA).
-ANY_PARTITION: Final = -1
 
 Told = Callable[[KafkaError | None, Message], None]
 
@@ -69,17 +67,24 @@ class _Append:
 
 
 class KafkaLog:
-    """Appends records for rounds, repairs and the deadline timer."""
+    """Appends records for rounds, repairs and the deadline timer.
 
-    def __init__(self, config: Mapping[str, Any], delivery_timeout: float, lease: Lease) -> None:
+    It chooses every partition itself: librdkafka would count those that somebody added to a topic, which no worker
+    reads and no key belongs to.
+    """
+
+    def __init__(
+        self, config: Mapping[str, Any], delivery_timeout: float, lease: Lease, partitions: int
+    ) -> None:
         self.lease = lease
+        self.partitions = partitions
+        self._without_key = cycle(range(partitions))
         self._producer = Producer(
             {
                 **config,
                 "enable.idempotence": True,
                 "acks": "all",
                 "linger.ms": 0,
-                "partitioner": "murmur2_random",
                 "delivery.timeout.ms": int(delivery_timeout * 1000),
                 "message.max.bytes": LARGEST_IN_LOG,
                 "queue.buffering.max.messages": 2_000_000,
@@ -119,10 +124,12 @@ class KafkaLog:
                 until = self.lease.until(generation)
                 if clock() > until:
                     break
-            if record.partition is None:
-                self._hand_over(record, ANY_PARTITION, delivered)
-            else:
+            if record.partition is not None:
                 self._hand_over(record, record.partition, placed)
+            elif record.key is not None:
+                self._hand_over(record, murmur2(record.key, self.partitions), delivered)
+            else:
+                self._hand_over(record, next(self._without_key), delivered)
             count += 1
         append.sent(count)
         return count

@@ -72,6 +72,12 @@ def _offsets(
     return with_retries(None, ask, seconds)
 
 
+def partition_counts(admin: AdminClient, topics: Iterable[str], seconds: float = TIMEOUT) -> dict[str, int]:
+    """The number of partitions that each topic has now; topics that are not there are left out."""
+    found = with_retries(admin, lambda: admin.list_topics(timeout=seconds), seconds).topics
+    return {name: len(found[name].partitions) for name in topics if name in found}
+
+
 def cluster_id(admin: AdminClient, seconds: float = TIMEOUT) -> str:
     """Kafka's id of the cluster."""
     return with_retries(

@@ -154,7 +154,7 @@ def test_nothing_is_sent_to_a_topic_with_another_partition_count(
     monkeypatch.setenv("SAGA_PARTITIONS", str(PARTITIONS - 1))
     result = saga(*command.split())
     assert result.exit_code == 1
-    assert f"has {PARTITIONS} partitions, not {PARTITIONS - 1}; set SAGA_PARTITIONS" in result.stderr
+    assert f"has {PARTITIONS} partitions, not {PARTITIONS - 1}; SAGA_PARTITIONS is for life" in result.stderr
     assert before == [len(everything(own_kafka.address, topic, PARTITIONS)) for topic in topics.INBOXES]
 
 

@@ -14,11 +14,13 @@ from saga_app.engine.ports import Log
 from saga_app.engine.stores import restore
 from saga_app.engine.stores.changelog import KafkaChangelog
 from saga_app.engine.stores.errors import DiskFailed, StoreDamaged, named, remove
+from saga_app.engine.stores.placement import misplaced, owner_of_balance, owner_of_order
 from saga_app.engine.stores.restore import Restored
 from saga_app.engine.stores.rocks import Memory, RocksStore
 from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin
 from saga_app.kafka.messages import Place
+from saga_app.kafka.topic_faults import FIXED
 from saga_app.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -49,6 +51,11 @@ class StoreManager:
         self._balances = [
             service.decider.balances for service in services if service.decider.balances is not None
         ]
+        orders = [service.decider.journal for service in services if service.topic == topics.CHECKOUT]
+        self._owners = {
+            **dict.fromkeys(self._balances, owner_of_balance),
+            **dict.fromkeys(orders, owner_of_order),
+        }
 
     def start(self) -> None:
         """Before anything else is called."""
@@ -81,12 +88,23 @@ class StoreManager:
                 store = self._store(table, partition, ids[topic], end)
                 changelog = KafkaChangelog(self.settings.kafka, topic, partition, end)
                 found[table, partition] = Read(changelog, restore.restore(changelog, end, store))
+                self._require_own_rows(table, partition, store)
         logger.info(
             "restored %d rows of %d partitions",
             sum(read.restored.rows for read in found.values()),
             len(partitions),
         )
         return found
+
+    def _require_own_rows(self, table: str, partition: int, store: RocksStore) -> None:
+        """`Fatal` if the rows were made for another number of partitions."""
+        if (owner := self._owners.get(table)) is None:
+            return
+        if words := misplaced(store.scan(b""), owner, partition, self.settings.partitions):
+            raise Fatal(
+                Exit.TOPICS_WRONG,
+                f"{self._changelog(table)}[{partition}] has {words}: nothing is decided; {FIXED}",
+            )
 
     def _ends(
         self, admin: Admin, names: Mapping[str, str], partitions: Sequence[int], goes_on: Callable[[], bool]
