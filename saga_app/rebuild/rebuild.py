@@ -59,6 +59,13 @@ def planned(
         context = AuditContext(settings, found.limits, Path(folder), base=base and base.path)
         progress("folding the inboxes up to the committed offsets")
         folded = list(_each(partial(fold, context), sorted(found.limits.committed), jobs))
+        for part in folded:
+            if part.missing:
+                topic, partition = part.place
+                raise CannotRebuild(
+                    f"{topic}[{partition}]: {part.missing.number} records from offset {part.missing.first} on are "
+                    "gone: they were compacted away, and only a copy of the topic has what followed from them"
+                )
         progress("comparing with the changelogs that are there")
         parts = [
             TablePart(table, each.place, each.gaps)

@@ -14,6 +14,7 @@ from saga_app.kafka.broker_errors import Admin
 from saga_app.kafka.consumer_group import ConsumerGroup
 from saga_app.kafka.messages import Place
 from saga_app.kafka.offsets import REBUILDING
+from saga_app.kafka.topic_faults import FaultKind
 from saga_app.settings import Settings
 from saga_app.topics import Topic
 
@@ -89,15 +90,17 @@ def _inboxes_are_right(settings: Settings) -> None:
         for name in topics.INBOXES
     ]
     for name, faults in topic_admin.compare(settings, wanted).items():
-        if faults == ["missing"]:
+        kinds = {fault.kind for fault in faults}
+        if FaultKind.MISSING in kinds:
             raise CannotRebuild(
                 f"the inbox {name} is missing on {settings.broker}: the tables follow from the inboxes alone; is "
-                "SAGA_BROKER right? Otherwise bring the topic back from a copy"
+                "SAGA_BROKER right? Otherwise see docs/how-to/recover.md"
             )
-        raise CannotRebuild(
-            f"the inbox {name}: {'; '.join(faults)}; the tables cannot be told from it. Put it right with `saga topics "
-            "--alter`; records that were compacted away come back only from a copy of the topic"
-        )
+        if kinds & {FaultKind.WEAKER, FaultKind.DIFFERENT}:
+            raise CannotRebuild(
+                f"the inbox {name}: {'; '.join(fault.text for fault in faults)}; the tables cannot be told from it. Put "
+                "it right with `saga topics --alter`; records that are gone come back only from a copy of the topic"
+            )
 
 
 def must_be_whole(limits: Limits, place: Place) -> None:

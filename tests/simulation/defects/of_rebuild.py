@@ -7,12 +7,10 @@ import pytest
 
 from saga_app.engine.ports import Store
 from saga_app.kafka.messages import Message, Outgoing, Place
-from saga_app.rebuild.fold import Folded
+from saga_app.rebuild.fold import Folded, fold_records
+from saga_app.rebuild.write import rebuilt_records
 from tests.simulation import faults
 from tests.simulation.services import BALANCES
-
-fold_records = faults.fold_records
-rebuilt_records = faults.rebuilt_records
 
 
 def the_last_committed_record_is_not_folded(patch: pytest.MonkeyPatch) -> None:
