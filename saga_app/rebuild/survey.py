@@ -98,7 +98,7 @@ def _inboxes_are_right(settings: Settings) -> None:
             )
         if kinds & {FaultKind.WEAKER, FaultKind.DIFFERENT}:
             raise CannotRebuild(
-                f"the inbox {name}: {'; '.join(fault.text for fault in faults)}; the tables cannot be told from it. Put "
+                f"the inbox {name}: {'; '.join(fault.text for fault in faults)}; its rows cannot be told from it. Put "
                 "it right with `saga topics --alter`; records that are gone come back only from a copy of the topic"
             )
 
