@@ -119,10 +119,10 @@ def committed_with_notes(
 
 
 def commit(
-    admin: AdminClient, group: str, reached: Mapping[Place, Offset], metadata: str, seconds: float = TIMEOUT
+    admin: AdminClient, group: str, reached: Mapping[Place, tuple[Offset, str]], seconds: float = TIMEOUT
 ) -> None:
-    """Commits these offsets for a group without members. Raises `KafkaException`, also if it has some."""
-    positions = [TopicPartition(*place, offset, metadata) for place, offset in reached.items()]
+    """Commits offsets and their metadata for a group without members. Raises `KafkaException`, also if it has some."""
+    positions = [TopicPartition(*place, offset, text) for place, (offset, text) in reached.items()]
     request = [ConsumerGroupTopicPartitions(group, positions)]
 
     def ask() -> None:

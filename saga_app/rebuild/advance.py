@@ -29,6 +29,7 @@ from saga_app.kafka.headers import headers_of
 from saga_app.kafka.messages import Outgoing, Place
 from saga_app.kafka.offsets import ADVANCING
 from saga_app.kafka.sender import Sender
+from saga_app.rebuild.marks import mark, release
 from saga_app.rebuild.survey import CannotRebuild, changelogs, no_worker_runs, nothing_else_is_unfinished
 from saga_app.settings import Settings
 from saga_app.topics import changelog
@@ -96,7 +97,7 @@ def advance(settings: Settings, found: Iterable[InboxLoss]) -> int:
     found = list(found)
     targets = {loss.place: loss.target for loss in found}
     admin, sender = Admin(settings), Sender(settings)
-    offsets.commit(admin, settings.app_id, targets, ADVANCING)
+    mark(settings, targets, ADVANCING)
     again = 0
     for loss in found:
         records = list(_since(settings, loss))
@@ -108,7 +109,7 @@ def advance(settings: Settings, found: Iterable[InboxLoss]) -> int:
     below = [TopicPartition(*place, offset) for place, offset in targets.items() if offset]
     for future in admin.delete_records(below).values() if below else ():
         future.result(offsets.TIMEOUT)
-    offsets.commit(admin, settings.app_id, targets, "")
+    release(settings, targets)
     return again
 
 

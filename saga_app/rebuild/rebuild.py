@@ -14,11 +14,10 @@ from saga_app.audit.checkpoints.checkpoint import Checkpoint
 from saga_app.audit.context import AuditContext
 from saga_app.audit.refold import service_of
 from saga_app.audit.scratch import Stores
-from saga_app.kafka import offsets
-from saga_app.kafka.broker_errors import Admin
 from saga_app.kafka.offsets import REBUILDING
 from saga_app.rebuild.compare import Losses, TablePart, add_up, compare
 from saga_app.rebuild.fold import Folded, fold
+from saga_app.rebuild.marks import mark, release
 from saga_app.rebuild.survey import CannotRebuild, Survey, no_worker_runs, survey
 from saga_app.rebuild.write import Progress, RowWriter, make_anew
 from saga_app.settings import Settings
@@ -88,9 +87,8 @@ def carry_out(plan: Plan, progress: Progress) -> int:
     Raises `CannotRebuild`, `KafkaException` and `TopicsWrong`.
     """
     settings, committed = plan.context.settings, plan.survey.limits.committed
-    commit = partial(offsets.commit, Admin(settings), settings.app_id, committed)
     no_worker_runs(settings)
-    commit(REBUILDING)
+    mark(settings, committed, REBUILDING)
     progress("making the changelogs anew")
     make_anew(settings, plan.survey)
     writer = RowWriter(settings, progress)
@@ -101,7 +99,7 @@ def carry_out(plan: Plan, progress: Progress) -> int:
             for table in balances:
                 writer.write(stores, table, each.place[1], marked=False)
     writer.finish()
-    commit("")
+    release(settings, committed)
     return writer.rows
 
 
