@@ -116,7 +116,9 @@ def take(settings: Settings, tables: Iterable[str], known: Offsets | None = None
 def unread(settings: Settings, tables: Iterable[str]) -> dict[Place, int]:
     """The partitions that the broker has and no worker reads, with the records in each. Raises `KafkaException`."""
     admin = AdminClient(settings.kafka)
-    counts = offsets.partition_counts(admin, [*topics.INBOXES, *_logs(settings, tables)])
+    counts = offsets.partition_counts(
+        admin, [*topics.INBOXES, topics.DEAD_LETTERS, *changelogs(settings, tables)]
+    )
     added = [(name, each) for name, count in counts.items() for each in range(settings.partitions, count)]
     first, ends = offsets.beginnings(admin, added), offsets.readable_ends(admin, added)
     return {place: ends[place] - first[place] for place in added}

@@ -1,6 +1,7 @@
 """The commands of `saga`; `faust -A saga_app` has the same ones."""
 
 from saga_app.commands import (
+    advance,
     audit,
     dead_letters,
     doctor,
@@ -36,6 +37,7 @@ for command in (
     doctor.doctor,
     audit.audit,
     rebuild.rebuild,
+    advance.advance,
     history.history,
     orderdb.orderdb,
     orders.orders,
