@@ -12,7 +12,7 @@ from saga_app.core.route import ROUTE
 from saga_app.core.rows import OPEN_STATUSES
 from saga_app.orderdb.schema import order_lines, order_steps, orders
 
-_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 #: Behind every character that an id may have.
 _BEHIND: Final = "\x7f"
 #: A row with the names of its columns.
