@@ -164,7 +164,6 @@ class InboxAudit:
         self.findings.breach(Breach(invariant, what, self.place, outcome.message.offset, order, field))
 
 
-<<<<<<< HEAD
 def must_have_no_holes(context: AuditContext, place: Place, findings: Findings) -> None:
     """I8: an offset without a record has a transaction's marker or an aborted record; compaction leaves nothing."""
     limits = context.limits
@@ -174,12 +173,12 @@ def must_have_no_holes(context: AuditContext, place: Place, findings: Findings) 
         findings.count("I8", "records missing", number)
         what = f"{number} records from here on are gone: cleanup.policy is or was compact; see `saga topics --check`"
         findings.breach(Breach("I8", what, place, first))
-=======
+
+
 def sent_on_content(record: Record | None, message: Message, partition: int) -> bytes:
     """The content by which a record that was sent on is found in a partition; policies are in all of them."""
     value = message.value or b""
     return b"%d %s" % (partition, value) if isinstance(record, PolicyChanged) else value
->>>>>>> origin/main
 
 
 def has_ended(row: Row | None) -> bool:

@@ -30,7 +30,9 @@ def test_what_a_start_would_refuse_is_a_fault_until_it_is_mended(caplog: pytest.
 
 def test_a_broker_that_does_not_answer_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "INTERVAL", 0.0)
-    looks: Iterator[TopicFaults | BaseException] = iter([ADDED, BrokerUnreachable("b"), asyncio.CancelledError()])
+    looks: Iterator[TopicFaults | BaseException] = iter(
+        [ADDED, BrokerUnreachable("b"), asyncio.CancelledError()]
+    )
 
     def compare() -> TopicFaults:
         look = next(looks)
