@@ -59,6 +59,7 @@ def audit(
     """
     with tempfile.TemporaryDirectory(prefix="saga-audit-") as folder:
         names = [table.name for table in tables.ALL]
+        unread = cuts.unread(settings, names)
         identity = cuts.identity(settings, names)
         known = {} if base is None else base.fitting(settings, identity, cuts.changelogs(settings, names))
         limits = cuts.take(settings, names, known) if at is None else cuts.take_at(settings, names, at, known)
@@ -82,7 +83,7 @@ def audit(
             match(context, findings)
             _nothing_acknowledged_is_lost(limits, findings)
             _nothing_known_is_lost(limits, findings)
-        _no_partition_is_unread(cuts.unread(settings, names), findings)
+        _no_partition_is_unread(unread, findings)
         if target is not None and findings.holds and limits.are_whole:
             progress("the checkpoint")
             records = findings.figures["I8"]["records"]
