@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from functools import partial
@@ -59,6 +59,7 @@ def audit(
     """
     with tempfile.TemporaryDirectory(prefix="saga-audit-") as folder:
         names = [table.name for table in tables.ALL]
+        unread = cuts.unread(settings, names)
         identity = cuts.identity(settings, names)
         known = {} if base is None else base.fitting(settings, identity, cuts.changelogs(settings, names))
         limits = cuts.take(settings, names, known) if at is None else cuts.take_at(settings, names, at, known)
@@ -82,6 +83,7 @@ def audit(
             match(context, findings)
             _nothing_acknowledged_is_lost(limits, findings)
             _nothing_known_is_lost(limits, findings)
+        _no_partition_is_unread(unread, findings)
         if target is not None and findings.holds and limits.are_whole:
             progress("the checkpoint")
             records = findings.figures["I8"]["records"]
@@ -132,6 +134,16 @@ def _tables(settings: Settings) -> list[tuple[str, str, int]]:
         for table in service_of(topic).tables
         for partition in range(settings.partitions)
     ]
+
+
+def _no_partition_is_unread(unread: Mapping[Place, int], findings: Findings) -> None:
+    """I8: no record lies in a partition that was added to a topic."""
+    for place, records in unread.items():
+        if records:
+            what = f"{records} records in a partition that was added, and that no worker reads"
+            findings.breach(Breach("I8", f"{what}: docs/how-to/add-partitions.md", place))
+        else:
+            findings.claim_less("I8", f"{place[0]}[{place[1]}] was added, and no worker will read it")
 
 
 def _nothing_acknowledged_is_lost(limits: cuts.Limits, findings: Findings) -> None:

@@ -36,6 +36,7 @@ from saga_app.core.records import (
 from saga_app.core.rows import OPEN_STATUSES, OrderRow, Row
 from saga_app.engine.misrouted import is_sent_on
 from saga_app.engine.partition_state import PartitionState
+from saga_app.kafka import batches
 from saga_app.kafka.messages import Message, Place
 
 #: Records that are decided before their rows are written.
@@ -85,6 +86,8 @@ class InboxAudit:
         self.findings.count("I8", "offsets", span)
         self.findings.count("I8", "records", count)
         self.findings.count("I8", "gaps", span - count)
+        if span > count:
+            must_have_no_holes(self.context, self.place, self.findings)
         sums = iter(()) if self.conservation is None else self.conservation.sums()
         self._stores.save(self.findings, sums, self._log.last.items())
         return self.findings
@@ -159,6 +162,17 @@ class InboxAudit:
     def _broken(self, invariant: str, outcome: RecordOutcome, what: str, field: str) -> None:
         order = None if outcome.record is None else order_of(outcome.record)
         self.findings.breach(Breach(invariant, what, self.place, outcome.message.offset, order, field))
+
+
+def must_have_no_holes(context: AuditContext, place: Place, findings: Findings) -> None:
+    """I8: an offset without a record has a transaction's marker or an aborted record; compaction leaves nothing."""
+    limits = context.limits
+    start = max(limits.start(place), limits.first[place])
+    number, first = batches.missing(context.settings, place, start, limits.end[place])
+    if number:
+        findings.count("I8", "records missing", number)
+        what = f"{number} records from here on are gone: cleanup.policy is or was compact; see `saga topics --check`"
+        findings.breach(Breach("I8", what, place, first))
 
 
 def sent_on_content(record: Record | None, message: Message, partition: int) -> bytes:

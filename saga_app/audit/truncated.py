@@ -4,6 +4,7 @@ from saga_app import topics
 from saga_app.audit.checks.conservation import Conservation
 from saga_app.audit.context import AuditContext
 from saga_app.audit.findings import Findings
+from saga_app.audit.inbox import must_have_no_holes
 from saga_app.audit.inbox_stores import rows_of
 from saga_app.audit.refold import service_of
 from saga_app.audit.scratch import FOLDED, ScratchStore, Stores
@@ -21,6 +22,7 @@ def take_tables(context: AuditContext, place: Place, stores: Stores) -> Findings
     why = f"{context.limits.gap(place)}: it cannot be folded again"
     for invariant in ("I3", "I5", "I7", "I8"):
         findings.claim_less(invariant, why)
+    must_have_no_holes(context, place, findings)
     tables = {table: stores.store(FOLDED, (table, place[1])) for table in service.tables}
     for table, store in tables.items():
         log = (topics.changelog(context.settings.app_id, table), place[1])

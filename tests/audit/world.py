@@ -104,6 +104,9 @@ class AuditWorld:
     now: int = BEGINNING
     cluster: str = "cluster-1"
     renewed: set[str] = field(default_factory=set)
+    #: Topics with one partition more than the saga knows, and offsets that hold the marker of a transaction.
+    added: set[str] = field(default_factory=set)
+    markers: defaultdict[Place, set[int]] = field(default_factory=lambda: defaultdict(set))
     #: The first offset of a place, if its beginning was deleted.
     cut: dict[Place, Offset] = field(default_factory=dict)
     #: Called between two questions of an audit that takes its limits: workers go on meanwhile.
