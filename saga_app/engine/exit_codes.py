@@ -56,8 +56,8 @@ class Exit(ExitCode):
     ROWS_MISSING_AGAIN = (
         73,
         "The same row is missing although the store was rebuilt, so its changelog lacks it too.",
-        "Stop all workers, delete nothing, and run `saga rebuild --from-inboxes --dry-run`: it tells what is lost and "
-        "what it would write again.",
+        "Stop all workers, delete nothing, and run `saga rebuild --from-inboxes --dry-run`, which tells what is lost. "
+        "Go on by docs/how-to/recover.md.",
     )
     RESTORE_FAILED = (
         74,

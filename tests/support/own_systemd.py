@@ -7,6 +7,7 @@ Only root may do this; else the test is skipped.
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,6 +51,17 @@ class OwnSystemd:
         self._pid = pid
         self.log = log
 
+    def answer(self, commands: str, folder: Path, seconds: float) -> str:
+        """The output of commands that must succeed within some seconds, however often they are run until then."""
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                return self.shell(commands, folder)
+            except AssertionError:
+                if time.monotonic() > end:
+                    raise
+            time.sleep(0.5)
+
     def shell(self, commands: str, folder: Path, seconds: float = 120) -> str:
         """The output of commands that must succeed."""
         own = [
@@ -65,7 +77,7 @@ class OwnSystemd:
             check=False,
         )
         end = self.log.read_text("utf-8", errors="replace")[-3000:]
-        assert done.returncode == 0, f"{commands}\n{done.stdout}\n{done.stderr}\n{end}"
+        assert done.returncode == 0, f"{end}\n{commands}\n{done.returncode}: {done.stdout}\n{done.stderr}"
         return done.stdout
 
 
