@@ -62,6 +62,7 @@ def test_each_kind_has_a_worker_and_the_order_database():
     for name, processes in deployments().items():
         assert [each.name for each in processes if each.is_worker], name
         assert [each.name for each in processes if each.command[-2:] == ["orderdb", "run"]], name
+        assert [each.name for each in processes if each.serves and not each.is_worker], name
     assert deployments().keys() == {"compose", "kubernetes", "systemd"}
 
 
@@ -117,9 +118,7 @@ def test_all_processes_of_a_deployment_have_the_same_saga_and_one_database(name:
     assert re.match(r"sqlite:////\w|postgresql://", values.pop())
 
 
-@pytest.mark.parametrize(
-    "process", [each for each in PROCESSES if each.is_worker], ids=lambda each: each.name
-)
+@pytest.mark.parametrize("process", [each for each in PROCESSES if each.serves], ids=lambda each: each.name)
 def test_a_server_that_other_machines_reach_asks_for_a_token(process: Deployed, given: Path):
     settings = Settings.read(moved(process, given))
     assert settings.is_web_local or len(settings.web_token) >= 32

@@ -41,7 +41,7 @@ def test_the_page_makes_both_secrets_and_applies_the_manifests(tmp_path: Path):
         "docker build -t",
         "kubectl apply -f",
         "kubectl rollout status",
-        "kubectl port-forward pod/saga-worker-0",
+        "kubectl port-forward deployment/saga-pages",
         "kubectl exec saga-worker-0",
     ]
     assert told[2][3] == kubernetes()[0].image

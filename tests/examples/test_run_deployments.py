@@ -37,9 +37,9 @@ def secret_files(tmp_path: Path, guarded: Guarded) -> Path:
 
 
 def one_order_completes(
-    shell: Shell, worker: Deployed, other: dict[str, str], folder: Path, order: str
+    shell: Shell, worker: Deployed, pages: Deployed, other: dict[str, str], folder: Path, order: str
 ) -> None:
-    """A worker is ready by its probe; its order ends, and its page shows it, so both know the same database."""
+    """A worker is ready by its probe; its order ends, and all pages show it, so they know one database."""
     port = str(free_port())
     settings = {**moved(worker, folder), **other, "SAGA_WEB_PORT": port}
     log = shell.start(worker.command, settings)
@@ -52,16 +52,22 @@ def one_order_completes(
     shell.run(["saga", "place", *words], shop)
     answers(f"http://127.0.0.1:{port}/orders/{order}/", log, 60)
     shell.run(["saga", "order", order, "--follow"], shop)
+    own = str(free_port())
+    log = shell.start(pages.command, {**moved(pages, folder), **other, "SAGA_WEB_PORT": own})
+    answers(f"http://127.0.0.1:{own}{pages.probe or '/livez'}", log)
+    answers(f"http://127.0.0.1:{own}/orders/{order}/", log)
 
 
 def test_the_services_of_compose_complete_an_order(guarded: Guarded, shell: Shell, tmp_path: Path):
     processes = {each.name: each for each in compose()}
     other = {"SAGA_BROKER": guarded.open, "SAGA_PROFILE": "local"}
-    topics, worker, orderdb = (processes[f"compose {name}"] for name in ("topics", "worker-1", "orderdb"))
+    topics, worker, orderdb, pages = (
+        processes[f"compose {name}"] for name in ("topics", "worker-1", "orderdb", "pages")
+    )
     (tmp_path / "orders").mkdir()
     shell.run(topics.command, {**moved(topics, tmp_path), **other})
     shell.start(orderdb.command, {**moved(orderdb, tmp_path), **other})
-    one_order_completes(shell, worker, other, tmp_path, "compose-1")
+    one_order_completes(shell, worker, pages, other, tmp_path, "compose-1")
     shell.stop()
 
 
@@ -70,9 +76,9 @@ def test_the_pods_of_kubernetes_complete_an_order(
 ):
     operator = {**guarded.with_password("operator"), "SAGA_DB_URL": "sqlite:////none/of/its/business"}
     shell.run(["saga", "topics", "--create", "--check"], operator)
-    worker, orderdb = (
+    worker, orderdb, pages = (
         next(each for each in kubernetes() if each.name == f"kubernetes saga-{name}")
-        for name in ("worker", "orderdb")
+        for name in ("worker", "orderdb", "pages")
     )
     other = {
         "SAGA_BROKER": guarded.scram,
@@ -80,5 +86,5 @@ def test_the_pods_of_kubernetes_complete_an_order(
         "SAGA_DB_URL": postgres.create("kubernetes"),
     }
     shell.start(orderdb.command, {**moved(orderdb, tmp_path), **other})
-    one_order_completes(shell, worker, other, tmp_path, "kubernetes-1")
+    one_order_completes(shell, worker, pages, other, tmp_path, "kubernetes-1")
     shell.stop()

@@ -46,6 +46,11 @@ class Deployed:
     def is_worker(self) -> bool:
         return self.command[-4:] == ["saga_app", "worker", "-l", "info"]
 
+    @property
+    def serves(self) -> bool:
+        """True if it listens at SAGA_WEB_PORT."""
+        return self.is_worker or self.command[-1:] == ["pages"]
+
 
 def compose() -> list[Deployed]:
     """The services that run this project."""
