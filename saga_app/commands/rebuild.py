@@ -69,7 +69,7 @@ def rebuild(
             )
             if dry_run:
                 return
-            _must_want_it(yes)
+            must_want_it(yes, "Delete the changelogs and write them anew?")
             began = time.monotonic()
             rows = rebuilding.carry_out(plan, progress)
             seconds = time.monotonic() - began
@@ -80,12 +80,13 @@ def rebuild(
         raise SystemExit(FAILED)
 
 
-def _must_want_it(yes: bool) -> None:
+def must_want_it(yes: bool, question: str) -> None:
+    """Asks, unless the option --yes has answered. Raises `CommandFailed` if nobody can be asked."""
     if yes:
         return
     if not sys.stdin.isatty():
-        raise CommandFailed("nothing was changed; to delete the changelogs and write them anew, give --yes")
-    click.confirm("Delete the changelogs and write them anew?", abort=True, err=True)
+        raise CommandFailed(f"nothing was changed. {question} Then give --yes")
+    click.confirm(question, abort=True, err=True)
 
 
 def _in_words(losses: "Losses") -> str:

@@ -11,6 +11,8 @@ from saga_app.audit.refold import InboxRefold, service_of
 from saga_app.audit.scratch import FOLDED, Stores
 from saga_app.engine.partition_state import PartitionState
 from saga_app.engine.ports import Store
+from saga_app.kafka import batches
+from saga_app.kafka.batches import Missing
 from saga_app.kafka.messages import Message, Place
 
 #: Records that are decided before their rows are written.
@@ -25,11 +27,15 @@ class Gap(NamedTuple):
 
 
 class Folded(NamedTuple):
-    """One folded partition: the records that were read, and the offsets that have none."""
+    """One folded partition: the records that were read, and the offsets that have none.
+
+    `missing` says how many of these hold nothing at all: neither a transaction's marker nor an aborted record.
+    """
 
     place: Place
     records: int
     gaps: tuple[Gap, ...]
+    missing: Missing | None = None
 
 
 def fold(context: AuditContext, place: Place) -> Folded:
@@ -45,7 +51,11 @@ def fold(context: AuditContext, place: Place) -> Folded:
         if context.base is not None:
             files.load(files.part(context.base, INBOX, place), tables)
         records = messages(context, place, start, end)
-        return fold_records(place, context.settings.partitions, tables, records, start, end)
+        folded = fold_records(place, context.settings.partitions, tables, records, start, end)
+    if not folded.gaps:
+        return folded
+    missing = batches.missing(context.settings, place, start, end)
+    return folded._replace(missing=missing if missing.number else None)
 
 
 def fold_records(

@@ -14,11 +14,10 @@ from saga_app.audit.checkpoints.checkpoint import Checkpoint
 from saga_app.audit.context import AuditContext
 from saga_app.audit.refold import service_of
 from saga_app.audit.scratch import Stores
-from saga_app.kafka import offsets
-from saga_app.kafka.broker_errors import Admin
 from saga_app.kafka.offsets import REBUILDING
 from saga_app.rebuild.compare import Losses, TablePart, add_up, compare
 from saga_app.rebuild.fold import Folded, fold
+from saga_app.rebuild.marks import mark, release
 from saga_app.rebuild.survey import CannotRebuild, Survey, no_worker_runs, survey
 from saga_app.rebuild.write import Progress, RowWriter, make_anew
 from saga_app.settings import Settings
@@ -59,6 +58,13 @@ def planned(
         context = AuditContext(settings, found.limits, Path(folder), base=base and base.path)
         progress("folding the inboxes up to the committed offsets")
         folded = list(_each(partial(fold, context), sorted(found.limits.committed), jobs))
+        for part in folded:
+            if part.missing:
+                topic, partition = part.place
+                raise CannotRebuild(
+                    f"{topic}[{partition}]: {part.missing.number} records from offset {part.missing.first} on are "
+                    "gone: they were compacted away, and only a copy of the topic has what followed from them"
+                )
         progress("comparing with the changelogs that are there")
         parts = [
             TablePart(table, each.place, each.gaps)
@@ -81,9 +87,8 @@ def carry_out(plan: Plan, progress: Progress) -> int:
     Raises `CannotRebuild`, `KafkaException` and `TopicsWrong`.
     """
     settings, committed = plan.context.settings, plan.survey.limits.committed
-    commit = partial(offsets.commit, Admin(settings), settings.app_id, committed)
     no_worker_runs(settings)
-    commit(REBUILDING)
+    mark(settings, committed, REBUILDING)
     progress("making the changelogs anew")
     make_anew(settings, plan.survey)
     writer = RowWriter(settings, progress)
@@ -94,7 +99,7 @@ def carry_out(plan: Plan, progress: Progress) -> int:
             for table in balances:
                 writer.write(stores, table, each.place[1], marked=False)
     writer.finish()
-    commit("")
+    release(settings, committed)
     return writer.rows
 
 

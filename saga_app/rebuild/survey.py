@@ -8,10 +8,12 @@ from saga_app import topics
 from saga_app.audit import cuts
 from saga_app.audit.checkpoints.checkpoint import Checkpoint
 from saga_app.audit.cuts import Limits
+from saga_app.core.numbers import Offset
 from saga_app.kafka import offsets, topic_admin
 from saga_app.kafka.broker_errors import Admin
 from saga_app.kafka.consumer_group import ConsumerGroup
 from saga_app.kafka.messages import Place
+from saga_app.kafka.offsets import REBUILDING
 from saga_app.kafka.topic_faults import FaultKind
 from saga_app.settings import Settings
 from saga_app.topics import Topic
@@ -42,13 +44,15 @@ def survey(settings: Settings, base: Checkpoint | None = None) -> Survey:
     there = [topic.name for topic in logs if topic.name not in missing]
     known = {} if base is None else base.fitting(settings, cuts.identity_of(settings, topics.INBOXES))
     places = cuts.inboxes(settings)
-    committed = offsets.committed(admin, settings.app_id, places, offsets.TIMEOUT)
+    notes = offsets.committed_with_notes(admin, settings.app_id, places)
+    nothing_else_is_unfinished(REBUILDING, notes.values())
+    committed = {place: offset for place, (offset, _) in notes.items()}
     found = offsets.ends(admin, _places(settings, there))
     end = offsets.readable_ends(admin, places)
     first = offsets.beginnings(admin, places)
     limits = Limits(first, committed, found, end, known)
     for place in places:
-        _must_be_whole(limits, place)
+        must_be_whole(limits, place)
     return Survey(limits, frozenset(there))
 
 
@@ -60,6 +64,13 @@ def no_worker_runs(settings: Settings) -> None:
             f"{members.number} members are in the group {settings.app_id!r} ({', '.join(members.hosts)}): stop all "
             "workers first; after a kill -9 a member stays for one session timeout"
         )
+
+
+def nothing_else_is_unfinished(own: str, committed: Iterable[tuple[Offset, str]]) -> None:
+    """Raises `CannotRebuild` if another command than the own one has marked the committed offsets."""
+    for _, note in committed:
+        if note != own and (command := offsets.UNFINISHED.get(note)):
+            raise CannotRebuild(f"`{command}` was begun and did not end: run that again first")
 
 
 def changelogs(settings: Settings) -> list[Topic]:
@@ -79,19 +90,21 @@ def _inboxes_are_right(settings: Settings) -> None:
         for name in topics.INBOXES
     ]
     for name, faults in topic_admin.compare(settings, wanted).items():
-        if faults[0].kind is FaultKind.MISSING:
+        kinds = {fault.kind for fault in faults}
+        if FaultKind.MISSING in kinds:
             raise CannotRebuild(
                 f"the inbox {name} is missing on {settings.broker}: the tables follow from the inboxes alone; is "
-                "SAGA_BROKER right? Otherwise bring the topic back from a copy"
+                "SAGA_BROKER right? Otherwise see docs/how-to/recover.md"
             )
-        words = "; ".join(each.text for each in faults)
-        raise CannotRebuild(
-            f"the inbox {name}: {words}; the tables cannot be told from it. Put it right with `saga topics --alter`; "
-            "records that were compacted away come back only from a copy of the topic"
-        )
+        if kinds & {FaultKind.WEAKER, FaultKind.DIFFERENT}:
+            raise CannotRebuild(
+                f"the inbox {name}: {'; '.join(fault.text for fault in faults)}; its rows cannot be told from it. Put "
+                "it right with `saga topics --alter`; records that are gone come back only from a copy of the topic"
+            )
 
 
-def _must_be_whole(limits: Limits, place: Place) -> None:
+def must_be_whole(limits: Limits, place: Place) -> None:
+    """Raises `CannotRebuild` unless every record up to the committed offset is there, or in the checkpoint."""
     topic, partition = place
     done, end, start = limits.committed[place], limits.end[place], limits.start(place)
     if not limits.is_whole(place):
@@ -102,7 +115,7 @@ def _must_be_whole(limits: Limits, place: Place) -> None:
     if done > end:
         raise CannotRebuild(
             f"{topic}[{partition}] ends at offset {end}, but {done} is committed: the inbox lost its last records, and "
-            "a rebuild would undo what followed from them; see docs/how-to/recover.md"
+            "a rebuild would undo what followed from them; `saga advance` goes on behind them (docs/how-to/recover.md)"
         )
     if start > done:
         raise CannotRebuild(

@@ -16,6 +16,10 @@ RUN_BY: Final = {
     "docs/how-to/add-partitions.md": "tests/live/test_more_partitions.py",
     "docs/how-to/add-a-step.md": "tests/examples/test_fraud_check.py",
     "docs/how-to/find-an-order.md": "tests/orderdb/test_follow.py",
+    "docs/how-to/use-your-own-kafka.md": "tests/examples/test_own_kafka.py",
+    "docs/how-to/secure-kafka.md": "tests/examples/test_own_kafka.py",
+    "docs/how-to/kubernetes.md": "tests/examples/test_kubernetes_page.py",
+    "docs/how-to/systemd.md": "tests/examples/test_run_units.py",
 }
 _BLOCK: Final = re.compile(
     r"^(<!-- not run: \S[^\n]*-->\n)?```(?:sh|bash|shell|console)\n(.*?)^```", re.DOTALL | re.MULTILINE
