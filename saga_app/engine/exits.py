@@ -34,6 +34,10 @@ class Exit(IntEnum):
     RECORDS_CUT = 80
     BROKER_REFUSED = 81
     LATE_WRITES = 82
+    ROWS_LOST = 83
+    INBOX_REPLACED = 84
+    CHANGELOG_CUT = 85
+    INBOX_CUT = 86
 
 
 class Fatal(BaseException):
