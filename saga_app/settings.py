@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
@@ -36,6 +36,7 @@ PROFILES: Final = {
 }
 
 _DATABASE: Final = re.compile(r"sqlite:///.|postgres(ql)?://.")
+_SQLITE: Final = "sqlite:///"
 #: Up to the last @, since a password may hold one.
 _PASSWORD: Final = re.compile(r"(://[^:/@?]*:).*@", re.DOTALL)
 _SECRET: Final = re.compile(r"([?&][^=&]*(?:password|secret|token|key)[^=&]*=)[^&]*", re.IGNORECASE)
@@ -45,6 +46,8 @@ _SECRET: Final = re.compile(r"([?&][^=&]*(?:password|secret|token|key)[^=&]*=)[^
 LOGS: Final = ("console", "json")
 
 FOR_EVER: Final = "forever"
+#: What a worker does on topics with more partitions than `SAGA_PARTITIONS`.
+ADDED: Final = ("refuse", "leave")
 #: Least and most days that an inbox is kept. A worker needs no record older than its first undecided one: rows are
 #: restored from the changelogs, and deadlines are in rows. The least is the time for which Kafka keeps the offsets of a
 #: stopped group (`offsets.retention.minutes`, 7 days by default): workers may come back in that time.
@@ -92,6 +95,11 @@ class Settings:
     partitions_text: str = _setting(
         "SAGA_PARTITIONS", str(DEFAULT_PARTITIONS), "partitions of every topic; fixed for their life"
     )
+    added_partitions: str = _setting(
+        "SAGA_ADDED_PARTITIONS",
+        "refuse",
+        "partitions that somebody added to a topic: refuse to start, or leave them alone and work on",
+    )
     replication_text: str = _setting(
         "SAGA_REPLICATION", "1", "replicas of every topic that is created; from 3 on, 2 must have a record"
     )
@@ -102,7 +110,8 @@ class Settings:
     db_url: str = _setting(
         "SAGA_DB_URL",
         "sqlite:///.run/orders.db",
-        "the order database: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME",
+        "the order database: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME; a FILE without a first / is below "
+        "the folder of this project, or below the home folder if only the package is installed",
         shown=False,
     )
     web_bind: str = _setting("SAGA_WEB_BIND", "127.0.0.1", "address that the worker's web server listens on")
@@ -142,11 +151,15 @@ class Settings:
         given = {each.name: environment.get(each.metadata["env"], "") for each in fields(cls)}
         settings = cls(**{name: text.strip() for name, text in given.items() if text.strip()})
         settings.check()
-        return settings
+        return replace(settings, db_url=_with_full_path(settings.db_url))
 
     def check(self) -> None:
         """Raises `SettingsError` with the first invalid setting."""
         _between("SAGA_PARTITIONS", self.partitions_text, 1, 1000)
+        if self.added_partitions not in ADDED:
+            raise SettingsError(
+                f"SAGA_ADDED_PARTITIONS is {self.added_partitions!r}; it may be {' or '.join(ADDED)}"
+            )
         _between("SAGA_REPLICATION", self.replication_text, 1, 9)
         _between("SAGA_WEB_PORT", self.web_port_text, 1, 65535)
         for name, text in (
@@ -202,6 +215,11 @@ class Settings:
     @property
     def partitions(self) -> int:
         return int(self.partitions_text)
+
+    @property
+    def leaves_added_partitions(self) -> bool:
+        """True if a worker works on topics to which partitions were added."""
+        return self.added_partitions == "leave"
 
     @property
     def replication(self) -> int:
@@ -283,6 +301,16 @@ def describe(environment: Mapping[str, str] = os.environ) -> list[dict[str, str]
         }
         for each in fields(Settings)
     ]
+
+
+def _with_full_path(url: str) -> str:
+    """The address of the same SQLite file from every folder; other addresses as they are."""
+    path = url.removeprefix(_SQLITE)
+    if path == url or path.startswith(("/", ":")):
+        return url
+    project = Path(__file__).absolute().parent.parent
+    base = project if (project / "setup.cfg").exists() else Path(os.path.expanduser("~"))  # noqa: PTH111 - never fails
+    return f"{_SQLITE}{base / path}"
 
 
 def _duration(name: str, text: str) -> int | None:

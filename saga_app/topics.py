@@ -46,6 +46,10 @@ INBOXES: Final = (CHECKOUT, *STEPS)
 #: Fixed for the life of the topics: the partition of a key depends on it.
 DEFAULT_PARTITIONS: Final = 8
 
+#: The partition of each inbox that takes note of every change of policy first. It sends a copy to each other one, so
+#: that all partitions see the changes in the same sequence.
+POLICY_PARTITION: Final = 0
+
 KIBIBYTE: Final = 1024
 #: Bytes of the largest record in an inbox, and in changelogs and dead letters.
 LARGEST_IN_INBOX: Final = 1024 * KIBIBYTE
@@ -110,13 +114,13 @@ def partition_of(key: str, partitions: int) -> int:
     return partition
 
 
-def partition_for(record: Record, partitions: int) -> int | None:
-    """The partition of a record; None if every partition gets its own.
+def partition_for(record: Record, partitions: int) -> int:
+    """The partition of a record; for a change of policy the first one that it comes to.
 
     `Rejected` if it names a partition that does not exist, or was made for another number of partitions.
     """
     if isinstance(record, PolicyChanged):
-        return None
+        return POLICY_PARTITION
     if isinstance(record, ForPartition):
         made_for = record.partition_count if isinstance(record, SegmentsClosed) else partitions
         if record.partition >= partitions or made_for != partitions:
@@ -140,24 +144,56 @@ def changelog(app_id: str, table: str) -> str:
     return f"{app_id}-{table}-changelog"
 
 
+def is_changelog(topic: str) -> bool:
+    """True if the topic has the name of a changelog."""
+    return topic.endswith("-changelog")
+
+
 def least_in_sync(replication: int) -> int:
     """The least in-sync replicas of an acknowledged record: with three replicas, a lost broker loses no record."""
     return 2 if replication >= 3 else 1
 
 
 def kept(time: timedelta | None) -> dict[str, str]:
-    """The settings of a topic that keeps its records so long; None is for ever.
+    """The settings of a topic that keeps every record so long; None is for ever.
 
     Kafka deletes a whole segment when its youngest record is old enough, so daily segments keep records a day longer.
     """
+    every = {"cleanup.policy": "delete", "retention.bytes": "-1"}
     if time is None:
-        return {"retention.ms": "-1", "retention.bytes": "-1"}
+        return {**every, "retention.ms": "-1"}
     day, milliseconds = timedelta(days=1), timedelta(milliseconds=1)
-    return {
-        "retention.ms": str(time // milliseconds),
-        "retention.bytes": "-1",
-        "segment.ms": str(day // milliseconds),
-    }
+    return {**every, "retention.ms": str(time // milliseconds), "segment.ms": str(day // milliseconds)}
+
+
+def _differs(actual: str, wanted: str) -> bool:
+    return actual != wanted
+
+
+def _is_less(actual: str, wanted: str) -> bool:
+    """For amounts; -1 is no limit."""
+    return actual != wanted and actual != "-1" and (wanted == "-1" or int(actual) < int(wanted))
+
+
+#: The rule: a setting stands here if with a weaker value the broker may delete a record, replace it, lose it after it
+#: acknowledged it, refuse it, or give it a wrong time. A worker refuses topics that have a weaker value. Whatever else
+#: differs, a value that is stronger than wanted too (records are kept for longer), is told and accepted.
+BINDING: Final[dict[str, Callable[[str, str], bool]]] = {
+    "cleanup.policy": _differs,
+    "retention.ms": _is_less,
+    "retention.bytes": _is_less,
+    "message.timestamp.type": _differs,
+    "max.message.bytes": _is_less,
+    "min.insync.replicas": _is_less,
+    "unclean.leader.election.enable": _differs,
+    "min.compaction.lag.ms": _is_less,
+}
+
+
+def is_weaker(setting: str, actual: str, wanted: str) -> bool:
+    """True if a worker must not start on a topic with this value, by the rule of `BINDING`."""
+    weaker = BINDING.get(setting)
+    return weaker is not None and weaker(actual, wanted)
 
 
 def wanted(
@@ -167,22 +203,20 @@ def wanted(
     replication: int = 1,
     inbox_retention: timedelta | None = None,
 ) -> list[Topic]:
-    """Every topic of the application. Only inboxes are cut: dead letters wait for people, workers need changelogs."""
-    least = least_in_sync(replication)
-    replicas = {"min.insync.replicas": str(least)} if least > 1 else {}
-    inbox = {
+    """Every topic of the application. Only inboxes are cut: dead letters wait for people, workers need changelogs.
+
+    Nothing on which a promise rests is left to the broker's defaults.
+    """
+    every = {
+        # Rows have the broker's time too: the audit compares it with the times of the requests that follow from a row.
         "message.timestamp.type": "LogAppendTime",
-        "max.message.bytes": str(LARGEST_IN_INBOX),
-        **kept(inbox_retention),
-        **replicas,
+        "min.insync.replicas": str(least_in_sync(replication)),
+        "unclean.leader.election.enable": "false",
     }
-    # Rows have the broker's time too: the audit compares it with the times of the requests that follow from a row.
-    log = {
-        "max.message.bytes": str(LARGEST_IN_LOG),
-        "message.timestamp.type": "LogAppendTime",
-        **replicas,
-    }
-    compacted = {"cleanup.policy": "compact", "min.compaction.lag.ms": str(24 * 3600 * 1000), **log}
+    inbox = {**every, "max.message.bytes": str(LARGEST_IN_INBOX), **kept(inbox_retention)}
+    log = {**every, "max.message.bytes": str(LARGEST_IN_LOG)}
+    # Compaction keeps the row that was written last, which may be an old one: within a day it is written again.
+    compacted = {**log, "cleanup.policy": "compact", "min.compaction.lag.ms": str(24 * 3600 * 1000)}
     return [
         *(Topic(name, partitions, inbox, replication) for name in INBOXES),
         Topic(DEAD_LETTERS, partitions, {**log, **kept(None)}, replication),

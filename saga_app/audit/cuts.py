@@ -16,6 +16,7 @@ from saga_app.core.numbers import FIRST, Offset
 from saga_app.kafka import offsets
 from saga_app.kafka.messages import Place
 from saga_app.kafka.offsets import committed
+from saga_app.kafka.topic_faults import FIXED
 from saga_app.settings import Settings
 
 Offsets = Mapping[Place, Offset]
@@ -90,9 +91,13 @@ class Identity(NamedTuple):
 
 
 def identity(settings: Settings, tables: Iterable[str]) -> Identity:
-    """Asks the broker. Raises `KafkaException`."""
+    """Asks the broker about all topics that an audit reads. Raises `KafkaException`."""
+    return identity_of(settings, [*topics.INBOXES, topics.DEAD_LETTERS, *changelogs(settings, tables)])
+
+
+def identity_of(settings: Settings, names: Iterable[str]) -> Identity:
+    """Asks the broker about these topics. Raises `KafkaException`."""
     admin = AdminClient(settings.kafka)
-    names = [*topics.INBOXES, *_logs(settings, tables)]
     return Identity(offsets.cluster_id(admin), offsets.topic_ids(admin, names))
 
 
@@ -100,13 +105,29 @@ def take(settings: Settings, tables: Iterable[str], known: Offsets | None = None
     """The limits of an audit of the present state. Raises `KafkaException`."""
     admin = AdminClient(settings.kafka)
     places = inboxes(settings)
-    logs = _logs(settings, tables)
+    logs = [topics.DEAD_LETTERS, *changelogs(settings, tables)]
     others = [(topic, partition) for topic in logs for partition in range(settings.partitions)]
     done = committed(admin, settings.app_id, places, offsets.TIMEOUT)
     found = offsets.readable_ends(admin, [*places, *others])
     end = offsets.readable_ends(admin, places)
     first = offsets.beginnings(admin, [*places, *others])
     return Limits(first, done, found, end, known or {})
+
+
+def unread(settings: Settings, tables: Iterable[str]) -> dict[Place, int]:
+    """The partitions that the broker has and no worker reads, with the records in each.
+
+    Raises `KafkaException`, and `CannotTell` if a topic has fewer than the settings say.
+    """
+    admin = AdminClient(settings.kafka)
+    names = [*topics.INBOXES, topics.DEAD_LETTERS, *changelogs(settings, tables)]
+    counts = offsets.partition_counts(admin, names)
+    for name, count in counts.items():
+        if count < settings.partitions:
+            raise CannotTell(f"{name} has {count} partitions, not {settings.partitions}; {FIXED}")
+    added = [(name, each) for name, count in counts.items() for each in range(settings.partitions, count)]
+    first, ends = offsets.beginnings(admin, added), offsets.readable_ends(admin, added)
+    return {place: ends[place] - first[place] for place in added}
 
 
 def take_at(settings: Settings, tables: Iterable[str], at: AsOf, known: Offsets | None = None) -> Limits:
@@ -132,6 +153,6 @@ def _earlier(settings: Settings, now: Limits, at: AsOf) -> Limits:
     return now._replace(found={**now.found, **ends}, end=ends, cut=CutKind.TIME)
 
 
-def _logs(settings: Settings, tables: Iterable[str]) -> list[str]:
-    """The topics beside the inboxes: dead letters and changelogs."""
-    return [topics.DEAD_LETTERS, *(topics.changelog(settings.app_id, table) for table in tables)]
+def changelogs(settings: Settings, tables: Iterable[str]) -> list[str]:
+    """The changelogs of these tables."""
+    return [topics.changelog(settings.app_id, table) for table in tables]

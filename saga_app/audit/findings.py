@@ -94,6 +94,11 @@ class Findings:
         self.broken.update(other.broken)
 
     @property
+    def is_whole(self) -> bool:
+        """True if everything could be checked."""
+        return not any(self.unchecked.values())
+
+    @property
     def holds(self) -> bool:
         """True if no invariant is broken."""
         return not self.broken

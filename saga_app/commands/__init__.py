@@ -1,6 +1,7 @@
 """The commands of `saga`; `faust -A saga_app` has the same ones."""
 
 from saga_app.commands import (
+    advance,
     audit,
     dead_letters,
     doctor,
@@ -8,8 +9,10 @@ from saga_app.commands import (
     order,
     orderdb,
     orders,
+    pages,
     place,
     policy,
+    rebuild,
     replay,
     settings,
     shell_completion,
@@ -34,11 +37,14 @@ for command in (
     settings.settings,
     doctor.doctor,
     audit.audit,
+    rebuild.rebuild,
+    advance.advance,
     history.history,
     orderdb.orderdb,
     orders.orders,
     order.order,
     watch.watch,
+    pages.pages,
     shell_completion.shell_completion,
     stock.stock,
     stock.accounts,

@@ -1,12 +1,16 @@
 """`saga topics`: compares the topics on the broker with the settings, creates and alters them."""
 
+from collections.abc import Sequence
+
 import click
 
 import tables
 from saga_app import topics as names
 from saga_app.commands.render.output import CommandFailed, as_json, one_line_errors, show
-from saga_app.kafka import topic_admin
+from saga_app.kafka import added_partitions, topic_admin
 from saga_app.kafka.reachable import require_broker
+from saga_app.kafka.sender import DeliveryUnknown
+from saga_app.kafka.topic_faults import FaultKind, TopicFault, remedy
 from saga_app.settings import Settings
 from saga_app.topics import Topic
 
@@ -19,10 +23,15 @@ from saga_app.topics import Topic
     help="Change the settings of existing topics too. A shorter SAGA_INBOX_RETENTION deletes records for ever: "
     "run `saga audit --checkpoint` before, and see docs/how-to/keep-topics-small.md.",
 )
+@click.option(
+    "--move",
+    is_flag=True,
+    help="Send the records of partitions that were added to an inbox to where they belong, and delete them there.",
+)
 @click.option("--check", is_flag=True, help="Exit code 1 if something is missing or different.")
 @as_json
 @one_line_errors
-def topics(create: bool, alter: bool, check: bool, as_json: bool) -> None:
+def topics(create: bool, alter: bool, move: bool, check: bool, as_json: bool) -> None:
     """List the topics, and what is missing or different.
 
     \b
@@ -40,6 +49,8 @@ def topics(create: bool, alter: bool, check: bool, as_json: bool) -> None:
         topic_admin.ensure(settings, wanted)
     if alter:
         topic_admin.alter(settings, wanted)
+    if move:
+        _move(settings, as_json)
     faults = topic_admin.compare(settings, wanted)
     width = max(len(topic.name) for topic in wanted)
     for topic in wanted:
@@ -48,14 +59,24 @@ def topics(create: bool, alter: bool, check: bool, as_json: bool) -> None:
             "topic": topic.name,
             "partitions": topic.partitions,
             "state": state(found),
-            "faults": found,
+            "faults": [fault.text for fault in found],
         }
-        people = f"{topic.name:<{width}}  {topic.partitions:>4} partitions  {'; '.join(found) or 'ok'}"
+        words = "; ".join(fault.text for fault in found) or "ok"
+        people = f"{topic.name:<{width}}  {topic.partitions:>4} partitions  {words}"
         show(machine, people, as_json=as_json)
     if check and faults:
         raise CommandFailed(
             f"{len(faults)} of {len(wanted)} topics are not as they must be; {remedy(faults)}"
         )
+
+
+def _move(settings: Settings, as_json: bool) -> None:
+    try:
+        for place, records in added_partitions.move(settings):
+            machine = {"moved_from": f"{place[0]}:{place[1]}", "records": records}
+            show(machine, f"{place[0]}[{place[1]}]: {records} records sent on", as_json=as_json)
+    except (DeliveryUnknown, TimeoutError) as error:
+        raise CommandFailed(f"{error}; run it again: a repeat does no harm") from error
 
 
 def all_wanted(settings: Settings) -> list[Topic]:
@@ -77,22 +98,8 @@ def require_topics(settings: Settings) -> None:
         )
 
 
-def state(faults: list[str]) -> str:
+def state(faults: Sequence[TopicFault]) -> str:
     """The state of a topic in one word, for machines."""
     if not faults:
         return "ok"
-    return "missing" if faults == ["missing"] else "different"
-
-
-def remedy(faults: dict[str, list[str]]) -> str:
-    """The commands and settings that repair the faults."""
-    states = {state(each) for each in faults.values()}
-    advice = []
-    if "missing" in states:
-        advice.append("`saga topics --create` creates missing topics")
-    if "different" in states:
-        advice.append(
-            "a partition count is fixed for life (set SAGA_PARTITIONS to it), replicas are added with Kafka's "
-            "kafka-reassign-partitions.sh, `saga topics --alter` puts any other difference right"
-        )
-    return "; ".join(advice)
+    return "missing" if faults[0].kind is FaultKind.MISSING else "different"

@@ -7,6 +7,7 @@ in a table of its own, so a customer may have the name of a kind.
 
 from enum import StrEnum
 from functools import lru_cache
+from typing import Final
 
 
 class KeyKind(StrEnum):
@@ -27,6 +28,8 @@ class KeyKind(StrEnum):
         self.prefix = f"{name}:".encode()
 
 
+#: The key of the tombstone that a rebuild writes first into the changelog of a journal; no row has it.
+REBUILT_KEY: Final = b"rebuilt:"
 _KINDS = {kind.value: kind for kind in KeyKind}
 _MILESTONES = (KeyKind.LOW_WATERMARK.prefix, KeyKind.CLOSED.prefix)
 
@@ -58,12 +61,12 @@ def is_milestone(key: bytes) -> bool:
 
 
 def deposit_key(customer_id: str, deposit_id: str) -> str:
-    """Two customers may have deposits with the same id."""
+    """An id counts once for each customer: two may have deposits with the same id, in different partitions."""
     return f"{KeyKind.DEPOSIT}:{customer_id}:{deposit_id}"
 
 
 def delivery_key(warehouse: str, delivery_id: str) -> str:
-    """Two warehouses may have deliveries with the same id."""
+    """An id counts once for each warehouse: two may have deliveries with the same id."""
     return f"{KeyKind.DELIVERY}:{warehouse}:{delivery_id}"
 
 

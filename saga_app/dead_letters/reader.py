@@ -14,6 +14,7 @@ from saga_app.dead_letters.format import LetterId
 from saga_app.dead_letters.letter import Letter, Replay, read_letter, read_marker
 from saga_app.kafka import offsets, topic_admin
 from saga_app.kafka.chunks import chunks
+from saga_app.kafka.topic_faults import FIXED
 from saga_app.settings import Settings
 from saga_app.topics import Topic
 
@@ -28,7 +29,7 @@ class Letterbox:
                 f"topic {topics.DEAD_LETTERS} is not on {settings.broker}; create it: saga topics --create"
             )
         if found.wrong:
-            raise topic_admin.TopicsWrong(f"{found.wrong[0]}; set SAGA_PARTITIONS to what the topics have")
+            raise topic_admin.TopicsWrong(f"{found.wrong[0]}; {FIXED}")
         self._kafka = settings.kafka
         admin = AdminClient(settings.kafka)
         places = [(topics.DEAD_LETTERS, each) for each in range(settings.partitions)]

@@ -38,6 +38,7 @@ from saga_app.engine.stores.manager import Read, StoreManager, Superseded
 from saga_app.engine.stores.rocks import RocksStore
 from saga_app.kafka.broker_errors import Admin, RefusalLogger
 from saga_app.kafka.messages import Batch, Fetch, Place
+from saga_app.kafka.offsets import UNFINISHED
 from saga_app.settings import Settings
 from saga_app.wire import BoundedCache, Decoder
 
@@ -93,7 +94,10 @@ class Engine:
         gc.set_threshold(200_000, 20, 50)
         self.store_manager.start()
         self.log = KafkaLog(
-            {**self.settings.kafka, "error_cb": RefusalLogger()}, self.settings.timeouts.delivery, self.lease
+            {**self.settings.kafka, "error_cb": RefusalLogger()},
+            self.settings.timeouts.delivery,
+            self.lease,
+            self.settings.partitions,
         )
         self.clock = DeadlineTimer(self.log)
         ages = Ages(self.settings.order_retention, self.settings.order_id_retention)
@@ -334,7 +338,14 @@ class Engine:
                     self.retention.load(partition, store)
 
     def learn(self, commits: Mapping[Place, tuple[Offset, str]]) -> None:
-        """The group's committed offsets with their notes, before anything of this assignment is restored."""
+        """The group's committed offsets with their notes, before anything of this assignment is restored.
+
+        `Fatal` if a command that changes topics has begun and is not finished.
+        """
+        for _, text in commits.values():
+            if (command := UNFINISHED.get(text)) is not None:
+                advice = f"`{command}` is at work, or was stopped: run it again, and start workers after it"
+                raise Fatal(Exit.ROWS_LOST, f"nothing is decided now: {advice} (docs/how-to/recover.md)")
         notes = {place: note for place, (_, text) in commits.items() if (note := note_in(text)) is not None}
         self._marks = {place: note.inbox for place, note in notes.items()}
         self.store_manager.demands = {

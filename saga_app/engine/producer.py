@@ -8,28 +8,23 @@ import asyncio
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle
 from typing import Any, Final
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, murmur2
 
 from saga_app.core.numbers import Generation, Offset
 from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.lease import NEVER, Lease
+from saga_app.engine.ports import DeliveryFailed, DeliveryTimedOut
 from saga_app.engine.stores.extent import cut_while_running
 from saga_app.kafka.broker_errors import refused
 from saga_app.kafka.messages import Offsets, Outgoing, Place
-from saga_app.topics import INBOXES, LARGEST_IN_LOG
-
-#: Lets librdkafka's partitioner choose (RD_KAFKA_PARTITION_UA).
-ANY_PARTITION: Final = -1
+from saga_app.topics import LARGEST_IN_LOG, is_changelog
 
 NO_OFFSET: Final = -1
 
 Told = Callable[[KafkaError | None, Message], None]
-
-
-class DeliveryFailed(Exception):
-    """The broker did not take a record within the delivery timeout."""
 
 
 class _Append:
@@ -37,7 +32,7 @@ class _Append:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, offsets: defaultdict[Place, list[Offset]]) -> None:
         self.offsets = offsets
-        self.error: str | None = None
+        self.error: DeliveryFailed | None = None
         self.loop = loop
         self.future: asyncio.Future[None] = loop.create_future()
         self._told = 0
@@ -52,7 +47,10 @@ class _Append:
     def delivered(self, error: KafkaError | None, message: Message) -> None:
         """Called by librdkafka's poll thread, once per record."""
         if error is not None:
-            self.error = self.error or f"{message.topic()}: {refused(error) or error}"
+            in_time = error.code() != KafkaError._MSG_TIMED_OUT
+            if self.error is None or (in_time and isinstance(self.error, DeliveryTimedOut)):
+                kind = DeliveryFailed if in_time else DeliveryTimedOut
+                self.error = kind(f"{message.topic()}: {refused(error) or error}")
         self._told += 1
         if self._told == self._sent:
             self.loop.call_soon_threadsafe(self._finish)
@@ -67,23 +65,30 @@ class _Append:
         if self.future.done():
             return
         if self.error is not None:
-            self.future.set_exception(DeliveryFailed(self.error))
+            self.future.set_exception(self.error)
         else:
             self.future.set_result(None)
 
 
 class KafkaLog:
-    """Appends records for rounds, repairs and the deadline timer."""
+    """Appends records for rounds, repairs and timers.
 
-    def __init__(self, config: Mapping[str, Any], delivery_timeout: float, lease: Lease) -> None:
+    It chooses every partition itself: librdkafka would count those that somebody added to a topic, which no worker
+    reads and no key belongs to.
+    """
+
+    def __init__(
+        self, config: Mapping[str, Any], delivery_timeout: float, lease: Lease, partitions: int
+    ) -> None:
         self.lease = lease
+        self.partitions = partitions
+        self._without_key = cycle(range(partitions))
         self._producer = Producer(
             {
                 **config,
                 "enable.idempotence": True,
                 "acks": "all",
                 "linger.ms": 0,
-                "partitioner": "murmur2_random",
                 "delivery.timeout.ms": int(delivery_timeout * 1000),
                 "message.max.bytes": LARGEST_IN_LOG,
                 "queue.buffering.max.messages": 2_000_000,
@@ -113,7 +118,7 @@ class KafkaLog:
     def _check(self, offsets: Offsets) -> None:
         """Rows of a changelog come behind those before them, or it lost some: only this worker writes there now."""
         for place, found in offsets.items():
-            if place[0] in INBOXES:
+            if not is_changelog(place[0]):
                 continue
             if found[0] <= self._last.get(place, NO_OFFSET) or found[-1] < found[0]:
                 before = self._last.get(place)
@@ -137,10 +142,12 @@ class KafkaLog:
                 until = self.lease.until(generation)
                 if clock() > until:
                     break
-            if record.partition is None:
-                self._hand_over(record, ANY_PARTITION, delivered)
-            else:
+            if record.partition is not None:
                 self._hand_over(record, record.partition, placed)
+            elif record.key is not None:
+                self._hand_over(record, murmur2(record.key, self.partitions), delivered)
+            else:
+                self._hand_over(record, next(self._without_key), delivered)
             count += 1
         append.sent(count)
         return count

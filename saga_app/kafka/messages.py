@@ -5,12 +5,14 @@ from typing import Final, NamedTuple
 
 from saga_app import topics, wire
 from saga_app.core.numbers import Generation, Offset
-from saga_app.core.records import ForPartition, Record
+from saga_app.core.records import ForPartition, PolicyChanged, Record
 
 #: Name and value; the value may be missing.
 Header = tuple[str, bytes | None]
 #: The header with a tombstone's version.
 VERSION: Final = "saga-version"
+#: The header of rows that a rebuild has written: their time is not the time of the decision.
+REBUILT: Final = "saga-rebuilt"
 #: A topic, or a table, and a partition.
 Place = tuple[str, int]
 #: By place, the offsets of records that name their partition, in order.
@@ -68,5 +70,9 @@ class Outgoing(NamedTuple):
 
 def outgoing(record: Record) -> Outgoing:
     """The record as bytes, with its topic, its key, and the partition if it names one."""
-    partition = record.partition if isinstance(record, ForPartition) else None
+    partition = None
+    if isinstance(record, ForPartition):
+        partition = record.partition
+    elif isinstance(record, PolicyChanged):
+        partition = topics.POLICY_PARTITION
     return Outgoing(topics.topic_of(record), topics.key_of(record).encode(), wire.encode(record), partition)

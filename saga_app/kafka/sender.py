@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, murmur2
 
 from saga_app import topics, wire
 from saga_app.core.records import Record
@@ -14,6 +14,7 @@ from saga_app.kafka import topic_admin
 from saga_app.kafka.broker_errors import in_words, refused
 from saga_app.kafka.messages import Outgoing, outgoing
 from saga_app.kafka.reachable import require_broker
+from saga_app.kafka.topic_faults import FIXED
 from saga_app.settings import Settings
 from saga_app.topics import Topic
 
@@ -68,11 +69,6 @@ class Sender:
         """Sends many records; returns their places in the same order."""
         return self.post(map(outgoing, records))
 
-    def send_everywhere(self, record: Record) -> list[Sent]:
-        """Sends a record to every partition of its inbox, as a change of policy needs it."""
-        one = outgoing(record)
-        return self.post(one._replace(partition=each) for each in range(self._settings.partitions))
-
     def post(self, records: Iterable[Outgoing]) -> list[Sent]:
         """Sends records that name topic, key and partition; returns their places in the same order."""
         self._errors.clear()
@@ -107,14 +103,16 @@ class Sender:
                 )
             time.sleep(0.1)
         if found.wrong:
-            raise topic_admin.TopicsWrong(f"{found.wrong[0]}; set SAGA_PARTITIONS to what the topics have")
+            raise topic_admin.TopicsWrong(f"{found.wrong[0]}; {FIXED}")
         self._known.add(topic)
 
     def _produce(self, record: Outgoing, delivered: Any) -> None:
         if self._producer is None:
             self._producer = self._connected()
         producer = self._producer
-        partition = -1 if record.partition is None else record.partition
+        partition = record.partition
+        if partition is None:
+            partition = murmur2(record.key, self._settings.partitions) if record.key is not None else -1
         headers = list(record.headers)
         while True:
             try:
@@ -141,7 +139,6 @@ class Sender:
                 "linger.ms": 5,
                 # The broker checks the limit of each topic; the client's default is lower.
                 "message.max.bytes": topics.LARGEST_IN_LOG,
-                "partitioner": "murmur2_random",
                 "delivery.timeout.ms": int(TIMEOUT * 1000),
             }
         )

@@ -2,18 +2,37 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from contextlib import contextmanager
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
+from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin, refused
 from saga_app.kafka.retries import with_retries
+from saga_app.kafka.topic_faults import (
+    FIXED,
+    FaultKind,
+    TopicFault,
+    TopicFaults,
+    config_of,
+    differences,
+    only,
+    partition_fault,
+    remedy,
+    setting_faults,
+    told,
+)
 from saga_app.settings import Settings
 from saga_app.topics import Topic
 
 #: Seconds to wait for the broker's answer.
 TIMEOUT = 15.0
+REFUSED: Final = attrgetter("is_refused")
+#: Seconds after which all brokers show a change.
+SETTLING = 1.0
 
 
 class TopicsWrong(Exception):
@@ -40,71 +59,117 @@ def check(settings: Settings, topics: Sequence[Topic]) -> TopicCheck:
     existing = {name: len(each) for name, each in _partitions(settings).items()}
     missing = [topic for topic in topics if topic.name not in existing]
     wrong = [
-        f"{topic.name} has {existing[topic.name]} partitions, not {topic.partitions}"
+        f"{topic.name} has {count} partitions, not {topic.partitions}"
         for topic in topics
-        if existing.get(topic.name, topic.partitions) != topic.partitions
+        if (count := existing.get(topic.name, topic.partitions)) != topic.partitions
+        and not (count > topic.partitions and settings.leaves_added_partitions)
     ]
     return TopicCheck(missing, wrong)
 
 
-def compare(settings: Settings, topics: Sequence[Topic]) -> dict[str, list[str]]:
-    """By topic, the faults; a topic without faults is left out."""
+def compare(settings: Settings, topics: Sequence[Topic]) -> dict[str, list[TopicFault]]:
+    """By topic, the faults; a topic without faults is left out. Raises `BrokerUnreachable`."""
     existing = _partitions(settings)
-    admin = _admin(settings)
-    faults: dict[str, list[str]] = {}
+    faults: dict[str, list[TopicFault]] = {}
     for topic in topics:
         if topic.name not in existing:
-            faults[topic.name] = ["missing"]
-            continue
-        replicas = existing[topic.name]
-        if len(replicas) != topic.partitions:
-            faults.setdefault(topic.name, []).append(f"{len(replicas)} partitions, not {topic.partitions}")
-        if (fewest := min(replicas, default=0)) < topic.replication:
-            faults.setdefault(topic.name, []).append(f"{fewest} replicas, not {topic.replication}")
-    for topic, differences in _differences(admin, [topic for topic in topics if topic.name in existing]):
-        for name, actual in differences.items():
-            faults.setdefault(topic.name, []).append(f"{name} is {actual}, not {topic.config[name]}")
+            faults[topic.name] = [TopicFault(FaultKind.MISSING, "missing")]
+    with _one_kind_of_error(settings):
+        for there in _settings(settings, topics, existing):
+            found = faults.setdefault(there.topic.name, [])
+            if len(there.replicas) != there.topic.partitions:
+                found.append(_wrong_count(settings, there.topic, len(there.replicas)))
+            if there.fewest < there.topic.replication:
+                text = f"{there.fewest} replicas, not {there.topic.replication}"
+                found.append(TopicFault(FaultKind.REPLICAS, text))
+            found += setting_faults(there.topic, there.fewest, there.config)
+    return {name: found for name, found in faults.items() if found}
+
+
+def require(settings: Settings, topics: Sequence[Topic]) -> TopicFaults:
+    """For a worker: the differences that it may live with. `TopicsWrong` with the others, and what mends them."""
+    faults = compare(settings, topics)
+    if only(faults, REFUSED):
+        # A broker confirms a change before all brokers show it: another worker, or a command, may just have made one.
+        time.sleep(SETTLING)
+        faults = compare(settings, topics)
+    if bad := only(faults, REFUSED):
+        raise TopicsWrong(f"{told(bad)}; {remedy(bad)}")
     return faults
 
 
+def _wrong_count(settings: Settings, topic: Topic, count: int) -> TopicFault:
+    places = [(topic.name, each) for each in range(count)]
+    ends = offsets.ends(_admin(settings), places)
+    first = offsets.beginnings(_admin(settings), places)
+    unread = sum(ends[place] - first[place] for place in places if place[1] >= topic.partitions)
+    leaves_added = settings.leaves_added_partitions
+    return partition_fault(topic, [ends[place] for place in places], unread, leaves_added=leaves_added)
+
+
 def alter(settings: Settings, topics: Sequence[Topic]) -> None:
-    """Gives existing topics the wanted settings. Raises `KafkaException` and `TopicsWrong`.
+    """Gives existing topics the wanted settings. Raises `BrokerUnreachable` and `TopicsWrong`.
 
     It waits until the broker shows the change, since a broker confirms a change before it shows it.
     """
     existing = _partitions(settings)
-    admin = _admin(settings)
+    with _one_kind_of_error(settings):
+        changes = [_change(there, names) for there, names in _differing(settings, topics, existing)]
+        if not changes:
+            return
+        admin = _admin(settings)
+        for future in admin.incremental_alter_configs(changes, request_timeout=TIMEOUT).values():
+            future.result()
+        end = time.monotonic() + TIMEOUT
+        while left := [there.topic.name for there, _ in _differing(settings, topics, existing)]:
+            if time.monotonic() > end:
+                raise TopicsWrong(
+                    f"{', '.join(left)} were altered, but the broker does not show it after {TIMEOUT:.0f} s"
+                )
+            time.sleep(0.05)
+
+
+class _There(NamedTuple):
+    """A topic that exists: the replicas of each partition, and the actual settings."""
+
+    topic: Topic
+    replicas: list[int]
+    config: dict[str, str]
+
+    @property
+    def fewest(self) -> int:
+        return min(self.replicas, default=0)
+
+
+def _change(there: _There, names: Iterable[str]) -> ConfigResource:
+    wanted = config_of(there.topic, there.fewest)
+    entries = [ConfigEntry(name, wanted[name], incremental_operation=AlterConfigOpType.SET) for name in names]
+    return ConfigResource(ConfigResource.Type.TOPIC, there.topic.name, incremental_configs=entries)
+
+
+def _differing(
+    settings: Settings, topics: Sequence[Topic], existing: "Replicas"
+) -> Iterator[tuple[_There, dict[str, str]]]:
+    for there in _settings(settings, topics, existing):
+        if different := differences(there.topic, there.fewest, there.config):
+            yield there, different
+
+
+def _settings(settings: Settings, topics: Sequence[Topic], existing: "Replicas") -> list[_There]:
+    """The topics that exist, with their settings."""
     there = [topic for topic in topics if topic.name in existing]
-    changes = [_change(topic, differences) for topic, differences in _differences(admin, there)]
-    if not changes:
-        return
-    for future in admin.incremental_alter_configs(changes, request_timeout=TIMEOUT).values():
-        future.result()
-    end = time.monotonic() + TIMEOUT
-    while left := [topic.name for topic, _ in _differences(admin, there)]:
-        if time.monotonic() > end:
-            raise TopicsWrong(
-                f"{', '.join(left)} were altered, but the broker does not show it after {TIMEOUT:.0f} s"
-            )
-        time.sleep(0.05)
+    asked = [ConfigResource(ConfigResource.Type.TOPIC, topic.name) for topic in there]
+    admin = _admin(settings)
 
+    def ask() -> dict[str, Any]:
+        answers = admin.describe_configs(asked, request_timeout=TIMEOUT) if asked else {}
+        return {resource.name: future.result() for resource, future in answers.items()}
 
-def _change(topic: Topic, names: Iterable[str]) -> ConfigResource:
-    entries = [
-        ConfigEntry(name, topic.config[name], incremental_operation=AlterConfigOpType.SET) for name in names
+    found = with_retries(admin, ask, TIMEOUT)
+    return [
+        _There(topic, existing[topic.name], {name: found[topic.name][name].value for name in topic.config})
+        for topic in there
     ]
-    return ConfigResource(ConfigResource.Type.TOPIC, topic.name, incremental_configs=entries)
-
-
-def _differences(admin: AdminClient, topics: Sequence[Topic]) -> Iterator[tuple[Topic, dict[str, str]]]:
-    """The topics that differ, each with its actual settings."""
-    asked = [ConfigResource(ConfigResource.Type.TOPIC, topic.name) for topic in topics]
-    answers = admin.describe_configs(asked, request_timeout=TIMEOUT) if asked else {}
-    found = {resource.name: future.result() for resource, future in answers.items()}
-    for topic in topics:
-        actual = {name: found[topic.name][name].value for name in topic.config}
-        if different := {name: value for name, value in actual.items() if value != topic.config[name]}:
-            yield topic, different
 
 
 def ensure(settings: Settings, topics: Sequence[Topic]) -> list[str]:
@@ -126,13 +191,35 @@ def ensure(settings: Settings, topics: Sequence[Topic]) -> list[str]:
     return created
 
 
+def delete(settings: Settings, names: Sequence[str]) -> None:
+    """Deletes these topics, and waits until the broker shows them no more. Raises `KafkaException`, `TopicsWrong`."""
+    admin = _admin(settings)
+    for future in admin.delete_topics(list(names), request_timeout=TIMEOUT).values():
+        try:
+            future.result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise
+    end = time.monotonic() + TIMEOUT
+    while left := sorted(set(names) & _partitions(settings).keys()):
+        if time.monotonic() > end:
+            raise TopicsWrong(
+                f"{', '.join(left)} were deleted, but the broker still shows them after {TIMEOUT:.0f} s"
+            )
+        time.sleep(0.05)
+
+
 def _missing(settings: Settings, topics: Sequence[Topic]) -> list[Topic]:
     found = check(settings, topics)
     if found.wrong:
-        raise TopicsWrong(
-            f"{'; '.join(found.wrong)}. The partition count is fixed for life: set SAGA_PARTITIONS to the topics' "
-            "count, or use another SAGA_APP_ID and other topics"
-        )
+        existing = _partitions(settings)
+        bad: TopicFaults = {
+            topic.name: [_wrong_count(settings, topic, len(existing[topic.name]))]
+            for topic in topics
+            if len(existing.get(topic.name, range(topic.partitions))) != topic.partitions
+        }
+        bad = only(bad, REFUSED)
+        raise TopicsWrong(f"{told(bad)}; {remedy(bad)}" if bad else f"{found.wrong[0]}; {FIXED}")
     return found.missing
 
 
@@ -151,20 +238,38 @@ def _create(settings: Settings, topics: Sequence[Topic]) -> Iterator[str]:
                 raise TopicsWrong(f"topic {name} could not be created: {why}") from error
 
 
+@contextmanager
+def _one_kind_of_error(settings: Settings) -> Iterator[None]:
+    """Turns a `KafkaException` into `BrokerRefuses` or `BrokerUnreachable`."""
+    try:
+        yield
+    except KafkaException as error:
+        _must_not_be_refused(settings, error)
+        raise BrokerUnreachable(f"{settings.broker}: {error.args[0].str()}") from error
+
+
+def _must_not_be_refused(settings: Settings, error: KafkaException) -> None:
+    if words := refused(error.args[0]):
+        raise BrokerRefuses(f"{settings.broker}: {words}") from error
+
+
 def _admin(settings: Settings) -> AdminClient:
     return Admin(settings)
 
 
-def _partitions(settings: Settings) -> dict[str, list[int]]:
-    """By topic, the number of replicas of each partition."""
+#: By topic, the number of replicas of each partition.
+Replicas = dict[str, list[int]]
+
+
+def _partitions(settings: Settings) -> Replicas:
+    """The topics that exist."""
     try:
         # A new client for each try. The first broker asked may be frozen; and a client that asks a starting broker may
         # lose it for good (see `liveness`), as workers and brokers are often started together.
         answer = settings.timeouts.answer
         metadata = with_retries(None, lambda: _admin(settings).list_topics(timeout=answer), TIMEOUT)
     except KafkaException as error:
-        if words := refused(error.args[0]):
-            raise BrokerRefuses(f"{settings.broker}: {words}") from error
+        _must_not_be_refused(settings, error)
         raise BrokerUnreachable(
             f"no answer from {settings.broker} within {TIMEOUT:.0f} s ({error.args[0].str()}); is the broker running, "
             f"is SAGA_BROKER right, and does it listen there for SAGA_SECURITY={settings.security.protocol}?"

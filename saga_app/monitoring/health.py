@@ -21,14 +21,23 @@ class Health(NamedTuple):
 
 
 #: What a worker can be.
-STATES: Final = ("starting", "recovering", "rebalancing", "no partitions", "stuck", "stopping", "ready")
+STATES: Final = (
+    "starting",
+    "recovering",
+    "rebalancing",
+    "no partitions",
+    "stuck",
+    "topics wrong",
+    "stopping",
+    "ready",
+)
 
 
 def health(app: SagaApp) -> Health:
     """Looks at what is there; asks nobody and waits for nothing."""
     if app.should_stop:
         return Health(False, "stopping")
-    if app.watchdog is None:
+    if app.watchdog is None or app.topic_watch is None:
         return Health(False, "starting", "the topics are looked at")
     doubt = next(
         ((what, seconds) for what, seconds in app.watchdog.doubts().items() if seconds > PATIENCE), None
@@ -46,6 +55,8 @@ def health(app: SagaApp) -> Health:
         return Health(False, "stuck", _told(doubt), partitions)
     if not partitions:
         return Health(False, "no partitions", "the group has more workers than partitions")
+    if app.topic_watch.fault:
+        return Health(False, "topics wrong", app.topic_watch.fault, partitions)
     return Health(True, "ready", "", partitions)
 
 

@@ -1,6 +1,6 @@
 """Lets the audit read topics in memory instead of Kafka's."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,9 +12,10 @@ from saga_app.audit.cuts import AsOf
 from saga_app.audit.history import reader as history_reader
 from saga_app.core.numbers import FIRST, Offset
 from saga_app.engine.stores import changelog
-from saga_app.kafka import offsets
+from saga_app.kafka import batches, offsets
+from saga_app.kafka.batches import Missing
 from saga_app.kafka.messages import Place
-from tests.audit.world import AuditWorld
+from tests.audit.world import PARTITIONS, AuditWorld
 
 
 @contextmanager
@@ -49,16 +50,35 @@ def reading(world: AuditWorld) -> Iterator[AuditWorld]:
     def topic_ids(admin: Any, names: Iterable[str]) -> dict[str, str]:
         return {name: world.topic_id(name) for name in names}
 
+    answers = (beginnings, after, topic_ids)
     with pytest.MonkeyPatch.context() as patch:
         for module in (log, dead_letters, audited_changelog, history_reader, changelog):
             patch.setattr(module, "chunks", chunks)
-        for answer in (beginnings, after, topic_ids):
+        for answer in answers:
             patch.setattr(offsets, answer.__name__, answer)
+        patch.setattr(batches, "missing", missing_in(world))
+        patch.setattr(offsets, "partition_counts", partition_counts_in(world))
         patch.setattr(offsets, "readable_ends", ends)
         patch.setattr(offsets, "cluster_id", lambda admin: world.cluster)
         patch.setattr(cuts, "AdminClient", lambda config: None)
         patch.setattr(cuts, "committed", committed)
         yield world
+
+
+def partition_counts_in(world: AuditWorld) -> Callable[..., dict[str, int]]:
+    """Tells how many partitions a topic has."""
+    return lambda admin, names: {name: PARTITIONS + (name in world.added) for name in names}
+
+
+def missing_in(world: AuditWorld) -> Callable[..., Missing]:
+    """Finds the offsets of a place that hold neither a record nor a marker."""
+
+    def missing(settings: Any, place: Place, start: Offset, end: Offset) -> Missing:
+        there = {each.offset() for each in world.logs[place]} | world.markers[place]
+        gone = [each for each in range(start, end) if each not in there]
+        return Missing(len(gone), Offset(gone[0] if gone else end))
+
+    return missing
 
 
 def figures(world: AuditWorld, invariant: str, at: AsOf | None = None) -> dict[str, Any]:

@@ -483,7 +483,7 @@ def test_a_newer_format_is_refused_and_says_so(shop: AuditWorld, tmp_path: Path)
     [
         (lambda world: setattr(world, "cluster", "cluster-2"), "Kafka cluster cluster-1, not cluster-2"),
         (lambda world: world.renewed.add(topics.PAYMENT), "payment_events: deleted, and made again"),
-        (lambda world: world.renewed.add("saga-stock-changelog"), "saga-stock-changelog: deleted"),
+        (lambda world: world.renewed.add(topics.DEAD_LETTERS), "dead_letters: deleted"),
     ],
 )
 def test_a_checkpoint_of_other_topics_is_refused(
@@ -493,6 +493,16 @@ def test_a_checkpoint_of_other_topics_is_refused(
     change(shop)
     with pytest.raises(Refused, match=words):
         shop.checkpointed(tmp_path)
+
+
+def test_an_audit_goes_on_from_its_checkpoint_after_a_rebuild(shop: AuditWorld, tmp_path: Path) -> None:
+    shop.checkpointed(tmp_path)
+    shop.rebuild().run(bought("later"))
+    findings = shop.checkpointed(tmp_path)
+    assert findings.holds and latest(tmp_path).manifest.audits == 2  # type: ignore[union-attr]
+
+    shop.remove(*shop.row("orders", "later"))
+    assert shop.checkpointed(tmp_path).broken["I9"]
 
 
 class Crashed(BaseException):

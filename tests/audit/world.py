@@ -21,6 +21,7 @@ from saga_app.dead_letters.format import dead_letter
 from saga_app.engine.ports import row_record
 from saga_app.engine.retention import Ages, RetentionTimer
 from saga_app.kafka.messages import Header, Message, Offsets, Outgoing, Place, outgoing
+from saga_app.rebuild.write import rebuilt_records
 from saga_app.settings import Settings
 from tests.support.examples import placed
 from tests.support.given import BEGINNING, CHECKOUT, INVENTORY, PAYMENT, SHIPPING, GivenTables
@@ -103,6 +104,9 @@ class AuditWorld:
     now: int = BEGINNING
     cluster: str = "cluster-1"
     renewed: set[str] = field(default_factory=set)
+    #: Topics with one partition more than the saga knows, and offsets that hold the marker of a transaction.
+    added: set[str] = field(default_factory=set)
+    markers: defaultdict[Place, set[int]] = field(default_factory=lambda: defaultdict(set))
     #: The first offset of a place, if its beginning was deleted.
     cut: dict[Place, Offset] = field(default_factory=dict)
     #: Called between two questions of an audit that takes its limits: workers go on meanwhile.
@@ -203,6 +207,21 @@ class AuditWorld:
     def remove(self, place: Place, written: Written) -> None:
         """Takes a record out of its topic; those behind it keep their offsets."""
         self.logs[place].remove(written)
+
+    def rebuild(self) -> "AuditWorld":
+        """The changelogs are made anew, and have the rows that there are now."""
+        for (topic, partition), tables in self.tables.items():
+            for table in (DECIDERS[topic].journal, DECIDERS[topic].balances):
+                if table is None:
+                    continue
+                changelog = topics.changelog(APP, table)
+                self.renewed.add(changelog)
+                self.logs[changelog, partition] = []
+                rows = ((key.encode(), row) for (name, key), row in tables.bytes.items() if name == table)
+                marked = table == DECIDERS[topic].journal
+                for record in rebuilt_records(rows, changelog, partition, marked=marked):
+                    self.append(record)
+        return self
 
     def audit(self, at: AsOf | None = None, data_dirs: Sequence[Path] = (), **options: Any) -> Findings:
         """The audit of these topics; `options` are `base` and `target`."""

@@ -27,8 +27,8 @@ from saga_app.core.numbers import Generation, Offset
 from saga_app.engine import producer as module
 from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.lease import Lease
-from saga_app.engine.ports import Batches
-from saga_app.engine.producer import DeliveryFailed, KafkaLog
+from saga_app.engine.ports import Batches, DeliveryFailed, DeliveryTimedOut
+from saga_app.engine.producer import KafkaLog
 from saga_app.kafka.messages import Batch, Fetch, Outgoing
 from saga_app.local.broker import Broker
 from tests.engine.faust.parts import (
@@ -58,7 +58,7 @@ def held() -> Lease:
 
 @pytest.fixture
 def log(kafka: Broker) -> Iterator[KafkaLog]:
-    log = KafkaLog({"bootstrap.servers": kafka.address, "log_level": 0}, 4, held())
+    log = KafkaLog({"bootstrap.servers": kafka.address, "log_level": 0}, 4, held(), 2)
     yield log
     log.close()
 
@@ -160,7 +160,7 @@ async def test_records_for_any_partition_of_any_topic_go_in_one_append(
 
 @in_a_loop
 async def test_an_append_of_nothing_is_over_at_once() -> None:
-    log = KafkaLog({"bootstrap.servers": NO_BROKER, "log_level": 0}, 4, held())
+    log = KafkaLog({"bootstrap.servers": NO_BROKER, "log_level": 0}, 4, held(), 2)
     assert await log.append([], GENERATION) == {}
     log.close()
 
@@ -205,10 +205,12 @@ async def test_an_append_fails_where_a_record_with_headers_cannot_be_sent(log: K
 
 @in_a_loop
 async def test_an_append_fails_within_its_time_where_there_is_no_broker() -> None:
-    log = KafkaLog({"bootstrap.servers": NO_BROKER, "log_level": 0}, 0.3, Lease(8, 0.3, holding(GENERATION)))
+    log = KafkaLog(
+        {"bootstrap.servers": NO_BROKER, "log_level": 0}, 0.3, Lease(8, 0.3, holding(GENERATION)), 2
+    )
     log.lease = held()
     async with asyncio.timeout(5):
-        with pytest.raises(DeliveryFailed):
+        with pytest.raises(DeliveryTimedOut):
             await log.append([Outgoing("t", b"k", b"v", 0)], GENERATION)
     log.close()
 
@@ -344,7 +346,7 @@ def configured(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         return SimpleNamespace(poll=lambda seconds: 0)
 
     monkeypatch.setattr(module, "Producer", producer)
-    KafkaLog({}, 4, held()).close()
+    KafkaLog({}, 4, held(), 2).close()
     return found
 
 
@@ -378,7 +380,7 @@ async def test_stock_faust_may_append_twice_where_a_request_is_sent_again(tmp_pa
 async def test_nothing_is_sent_before_the_lease_holds(topic: str, kafka: Broker) -> None:
     lease = Lease(8, 4, holding(GENERATION))
     lease.follow(lambda: GENERATION)
-    log = KafkaLog({"bootstrap.servers": kafka.address, "log_level": 0}, 4, lease)
+    log = KafkaLog({"bootstrap.servers": kafka.address, "log_level": 0}, 4, lease, 2)
     appending = asyncio.ensure_future(log.append([Outgoing(topic, b"k", b"v", 0)], GENERATION))
     await asyncio.sleep(0.1)
     assert not appending.done()
@@ -414,7 +416,7 @@ async def test_the_rest_of_an_append_waits_where_the_process_was_paused_on_its_w
             super()._hand_over(record, *place)
             now[0] = 5.0 if record.value == b"2" else now[0]
 
-    log = Paused({"bootstrap.servers": kafka.address, "log_level": 0}, 4, lease)
+    log = Paused({"bootstrap.servers": kafka.address, "log_level": 0}, 4, lease, 2)
     records = [Outgoing(topic, b"k", b"%d" % at, 0) for at in range(6)]
     appending = asyncio.ensure_future(log.append(records, GENERATION))
     await until(lambda: now[0] and not len(log._producer))
@@ -442,7 +444,7 @@ class Counting(Lease):
 @in_a_loop
 async def test_the_lease_is_asked_once_for_a_send_and_again_when_its_time_is_over() -> None:
     lease = Counting()
-    log = KafkaLog({"bootstrap.servers": NO_BROKER, "log_level": 0}, 4, lease)
+    log = KafkaLog({"bootstrap.servers": NO_BROKER, "log_level": 0}, 4, lease, 2)
     handed: list[float] = []
 
     def hand_over(record: Outgoing, *place: Any) -> None:
@@ -455,3 +457,18 @@ async def test_the_lease_is_asked_once_for_a_send_and_again_when_its_time_is_ove
     assert log._send([Outgoing("t", b"k", b"v", 0)] * 9, append, GENERATION) == 9
     assert (handed, lease.asked) == ([0, 1, 2, 3, 4, 5, 6, 7, 8], 2)
     log.close()
+
+
+@pytest.mark.live
+@in_a_loop
+async def test_no_record_goes_to_a_partition_that_was_added(log: KafkaLog, kafka: Broker) -> None:
+    """No worker reads it, and no key belongs to it."""
+    grown = unique("grown")
+    make_topics(kafka.address, grown, partitions=3)
+    keys = [None, *(f"k{number}".encode() for number in range(20)), None, None]
+    await log.append([Outgoing(grown, key, b"v") for key in keys], GENERATION)
+    there = await asyncio.to_thread(everything, kafka.address, grown, 3)
+    assert len(there) == len(keys) and {each.partition() for each in there} == {0, 1}
+    assert all(
+        each.partition() == topics.partition_of(each.key().decode(), 2) for each in there if each.key()
+    )

@@ -1,8 +1,9 @@
 """How fast the audit is, and how much memory it needs: `python -m tests.live.audit_speed --orders 20000 --more 2000`.
 
 A worker decides the orders; then all of them are audited from the first record, once more for a checkpoint; more orders
-come, and are audited from the checkpoint, and all of them from the first record again. CPU is that of all processes of
-an audit, memory the sum of what each of them had at most (VmHWM).
+come, and are audited from the checkpoint, and all of them from the first record again. With `--rebuild` the changelogs
+are made anew instead of the audits. CPU is that of all processes of a command, memory the sum of what each of them had
+at most (VmHWM).
 """
 
 import argparse
@@ -70,11 +71,16 @@ def peak(process: psutil.Process) -> int:
 
 def audit(broker: str, folder: Path, *words: str) -> dict[str, Any]:
     """One `saga audit`, measured."""
+    return measured(broker, folder, "audit", *words)
+
+
+def measured(broker: str, folder: Path, *words: str) -> dict[str, Any]:
+    """One command with an audit, and what it says of it and of rows."""
     told = environment(broker, folder / "nothing", free_port(), SAGA_APP_ID=APP)
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     peaks: dict[int, int] = {}
     with (folder / "audit.log").open("w+") as log:
-        process = subprocess.Popen([SAGA, "audit", *words], env=told, cwd=ROOT, stdout=log, stderr=log)
+        process = subprocess.Popen([SAGA, *words], env=told, cwd=ROOT, stdout=log, stderr=log)
         family = psutil.Process(process.pid)
         while process.poll() is None:
             for each in [family, *family.children(recursive=True)]:
@@ -86,7 +92,7 @@ def audit(broker: str, folder: Path, *words: str) -> dict[str, Any]:
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return {
         "words": " ".join(words),
-        "said": next(line for line in said.splitlines() if line.startswith("audit:")),
+        "said": [line for line in said.splitlines() if line.startswith("audit:") or "written in" in line],
         "seconds": round(time.monotonic() - began, 1),
         "cpu_seconds": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1),
         "peak_mib": round(sum(peaks.values()) / 1024),
@@ -99,7 +105,9 @@ def size(folder: Path) -> int:
     return round(sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file()) / 1024**2)
 
 
-def measure(folder: Path, count: int, more: int, seconds: float) -> Iterable[dict[str, Any]]:
+def measure(
+    folder: Path, count: int, more: int, seconds: float, *, rebuild: bool
+) -> Iterable[dict[str, Any]]:
     with Broker(folder / "kafka") as broker:
         names = tuple(table.name for table in tables.ALL)
         wanted = topics.wanted(APP, names, topics.DEFAULT_PARTITIONS)
@@ -108,6 +116,10 @@ def measure(folder: Path, count: int, more: int, seconds: float) -> Iterable[dic
         load(broker.address, supplies())
         took = decide(broker.address, worker, orders(count), seconds)
         yield {"orders": count, "decided_in_seconds": round(took), "topics_mib": size(folder / "kafka")}
+        if rebuild:
+            yield measured(broker.address, folder, "rebuild", "--from-inboxes", "--dry-run")
+            yield measured(broker.address, folder, "rebuild", "--from-inboxes", "--yes")
+            return
         checkpointed = ("--checkpoint", str(folder / "audits"))
         yield audit(broker.address, folder)
         yield {**audit(broker.address, folder, *checkpointed), "checkpoint_mib": size(folder / "audits")}
@@ -125,10 +137,15 @@ def main() -> None:
         "--folder", type=Path, help="where topics and tables are kept meanwhile (default: TMPDIR)"
     )
     parser.add_argument("--seconds", type=float, default=3_600, help="until the orders are decided, at most")
+    parser.add_argument(
+        "--rebuild", action="store_true", help="measure `saga rebuild --from-inboxes` instead"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         os.environ["TMPDIR"] = name
-        for line in measure(Path(name), options.orders, options.more, options.seconds):
+        for line in measure(
+            Path(name), options.orders, options.more, options.seconds, rebuild=options.rebuild
+        ):
             print(json.dumps(line), flush=True)
 
 

@@ -179,6 +179,9 @@ class TopicLedger:
             stale: set[tuple[int, bytes]] = set()
             for message in everything(self.broker, topics.changelog(self.app_id, table), self.partitions):
                 key, row = (message.partition(), message.key()), message.value()
+                if row is None:
+                    rows.pop(key, None)
+                    continue
                 if key in rows and version_of(rows[key]) > version_of(row):
                     stale.add(key)
                     continue

@@ -96,7 +96,7 @@ def test_a_worker_refuses_topics_with_another_partition_count(worker: WorkerProc
     broker = worker.environment["SAGA_BROKER"]
     topic_admin.ensure(Settings(broker=broker), [Topic("payment_events", 3, {})])
     assert worker.start().wait_for_end(60) == Exit.TOPICS_WRONG
-    assert "payment_events has 3 partitions, not 8" in worker.last_words()
+    assert "payment_events: 3 partitions, not 8, and no record yet" in worker.last_words()
 
 
 @pytest.mark.slow("two workers, asked for thirty orders each")

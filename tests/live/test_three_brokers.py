@@ -15,6 +15,7 @@ from saga_app import topics
 from saga_app.engine.exits import Exit
 from saga_app.kafka import topic_admin
 from saga_app.kafka.retries import with_retries
+from saga_app.kafka.topic_faults import FaultKind, TopicFault
 from saga_app.local.broker import Broker
 from saga_app.local.cluster import Cluster
 from saga_app.settings import Settings
@@ -115,7 +116,9 @@ def test_topics_have_three_replicas_of_which_two_must_have_a_record(scene: Scene
     assert {each.config["min.insync.replicas"] for each in wanted} == {"2"}
     assert topic_admin.compare(settings, wanted) == {}
     more = replace(wanted[0], replication=5)
-    assert topic_admin.compare(settings, [more]) == {more.name: ["3 replicas, not 5"]}
+    assert topic_admin.compare(settings, [more]) == {
+        more.name: [TopicFault(FaultKind.REPLICAS, "3 replicas, not 5")]
+    }
 
 
 def test_work_goes_on_while_any_one_broker_is_lost(cluster: Cluster, scene: Scene) -> None:

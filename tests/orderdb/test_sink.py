@@ -126,14 +126,37 @@ def test_what_may_be_nowhere_else_is_not_removed(copy: OrderCopy):
     assert not any(contents(copy.settings).values())
 
 
-def test_topics_made_anew_are_copied_from_their_beginning(copy: OrderCopy):
-    copy.write(row(7))
-    anew = SOURCE._replace(topic_ids={**SOURCE.topic_ids, ORDERS: "another"})
-    position = copy.run(copy.sink.begin, anew)
-    assert position.emptied == [ORDERS] and position.next == {}
+def renewed(topic: str) -> SourceTopics:
+    """The topics, of which this one was made anew."""
+    return SOURCE._replace(topic_ids={**SOURCE.topic_ids, topic: "another"})
+
+
+def test_an_inbox_made_anew_empties_the_copy(copy: OrderCopy):
+    copy.write(row(7), event(8, placed("o1")))
+    position = copy.run(copy.sink.begin, renewed(topics.CHECKOUT))
+    assert position.emptied and position.renewed == [topics.CHECKOUT] and position.next == {}
     assert not any(contents(copy.settings).values())
     with pytest.raises(Overtaken):
         copy.write(row(9))
+
+
+def test_of_a_changelog_made_anew_every_row_replaces_the_old_one_and_evicted_orders_stay(copy: OrderCopy):
+    copy.write(row(9, Status.CANCELLING))
+    copy.write(FakeMessage(ACCOUNTS, 9, account(9, "1.00", "1.00").encode(), b"ada:GBP"))
+    position = copy.run(copy.sink.begin, renewed(ORDERS))
+    assert not position.emptied and position.renewed == [ORDERS]
+    assert position.next == {(ACCOUNTS, 3): 10}
+    with pytest.raises(Overtaken):
+        copy.write(row(10))
+    (kept,) = rows(copy.settings, schema.orders)
+    assert (kept["status"], kept["version"]) == ("CANCELLING", -1)
+    (balance,) = rows(copy.settings, schema.accounts)
+    assert balance["version"] == 9
+
+    batches = copy.run(copy.sink.begin, renewed(ORDERS)).batches
+    copy.run(copy.sink.write, batch(row(7)), {(ORDERS, 3): 1}, renewed(ORDERS), batches)
+    (found,) = rows(copy.settings, schema.orders)
+    assert (found["status"], found["version"]) == ("OPEN", 7)
 
 
 @pytest.mark.parametrize("other", [SOURCE._replace(app_id="another"), SOURCE._replace(cluster_id="another")])

@@ -14,6 +14,7 @@ from tests.support.examples import cancel, countries, delivery, deposit, limit, 
 
 _AMOUNTS: Final = ("10.10", "0.30", "40.00", "70.07", "999.99", "1000.00", "0.00")
 _CUSTOMERS: Final = ("c1", "c1", None, "c2")
+_CURRENCIES: Final = ("GBP", "GBP", "GBP", "EUR")
 _LIMITS: Final = ("60.00", "1000.00", "0.00")
 _COUNTRIES: Final = ("GB", None, "GB", "FR")
 _LINES: Final[tuple[dict[str, int], ...]] = ({}, {"a": 1}, {"a": 2}, {"a": 1, "b": 1}, {"b": 3}, {"z": 1})
@@ -73,9 +74,9 @@ class Customers:
             "other content": lambda draws: [self._good(self._other_content(draws))],
             "deposit": lambda draws: [self._good(self._deposit(draws))],
             "delivery": lambda draws: [self._good(self._delivery(draws))],
-            "limit": lambda draws: self._everywhere(limit(f"p{draws.below(3)}", draws.pick(_LIMITS))),
-            "countries": lambda draws: self._everywhere(
-                countries(f"p{draws.below(3)}", draws.pick(("FR", "GB")))
+            "limit": lambda draws: self._policy(draws, limit(f"p{draws.below(3)}", draws.pick(_LIMITS))),
+            "countries": lambda draws: self._policy(
+                draws, countries(f"p{draws.below(3)}", draws.pick(("FR", "GB")))
             ),
             "bad": lambda draws: [self._bad_bytes(draws)],
             "misplaced": lambda draws: [self._misplaced(draws)],
@@ -109,6 +110,7 @@ class Customers:
         id_ = f"o{len(self.orders) + 1}"
         lines = [{"sku": sku, "quantity": count} for sku, count in draws.pick(_LINES).items()]
         fields = {"customer_id": draws.pick(_CUSTOMERS), "country": draws.pick(_COUNTRIES)}
+        fields["currency"] = draws.pick(_CURRENCIES)
         order = placed(id_, draws.pick(_AMOUNTS), lines=lines, warehouse=draws.pick(_WAREHOUSES), **fields)
         self.orders[id_] = order
         return order
@@ -123,18 +125,17 @@ class Customers:
 
     def _deposit(self, draws: Draws) -> Record:
         # Ids of deposits may be those of orders.
-        return deposit(
-            f"o{draws.below(4) + 1}", draws.pick(("10.10", "0.20", "70.00")), draws.pick(("c1", "c2"))
-        )
+        amount, customer = draws.pick(("10.10", "0.20", "70.00")), draws.pick(("c1", "c2"))
+        return deposit(f"o{draws.below(4) + 1}", amount, customer, draws.pick(_CURRENCIES))
 
     def _delivery(self, draws: Draws) -> Record:
         quantities = {sku: draws.below(3) for sku in ("a", "b")}
         held = {sku: quantity for sku, quantity in quantities.items() if quantity} or {"a": 1}
         return delivery(f"o{draws.below(4) + 1}", draws.pick(_WAREHOUSES), **held)
 
-    def _everywhere(self, policy: PolicyChanged) -> list[Outgoing]:
-        one = self._good(policy)
-        return [one._replace(partition=partition) for partition in range(self.partitions)]
+    def _policy(self, draws: Draws, policy: PolicyChanged) -> list[Outgoing]:
+        """One record, in any partition: the saga itself takes it to the others."""
+        return [self._good(policy)._replace(partition=draws.below(self.partitions))]
 
     def _bad_bytes(self, draws: Draws) -> Outgoing:
         value = draws.pick(_BAD)

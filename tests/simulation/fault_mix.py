@@ -26,6 +26,7 @@ FAULTS: Final = {
     "cancel": "people cancel orders at any moment",
     "policy": "a rule's parameters are changed",
     "evict": "orders are evicted seconds after they ended, and purged soon after that; their ids are used again",
+    "rebuild": "all workers are killed, disks are lost, and the changelogs are made anew from the inboxes",
 }
 
 

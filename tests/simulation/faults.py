@@ -3,12 +3,16 @@
 from typing import TYPE_CHECKING, Final
 
 from saga_app import topics
+from saga_app.core.numbers import FIRST
+from saga_app.core.row_keys import REBUILT_KEY
 from saga_app.kafka.messages import Outgoing
+from saga_app.rebuild.fold import fold_records
+from saga_app.rebuild.write import rebuilt_records
 from tests.simulation.choices import Draws
-from tests.simulation.services import DECIDERS, TABLES, changelog
+from tests.simulation.services import DECIDERS, JOURNALS, TABLES, changelog, tables_of
 from tests.simulation.steps import SECOND, Action, under_way
 from tests.simulation.worker import UNDER_WAY
-from tests.support.memory import STEPS, Stop
+from tests.support.memory import STEPS, MemoryStore, Stop
 
 if TYPE_CHECKING:
     from tests.simulation.world import SimulatedWorld
@@ -142,6 +146,8 @@ def repeat_row(world: "SimulatedWorld", draws: Draws) -> bool:
     if not log:
         return False
     row = log[-1 - draws.below(min(3, len(log)))]
+    if row.key == REBUILT_KEY:
+        return False
     world.kafka.append(row)
     world.tell("again: {}", row)
     return True
@@ -165,6 +171,25 @@ def expire_offset(world: "SimulatedWorld", draws: Draws) -> bool:
     return True
 
 
+def rebuild(world: "SimulatedWorld", draws: Draws) -> bool:
+    """As `saga rebuild --from-inboxes` does it, up to the offsets that are committed; the rest is decided again."""
+    for worker in list(world.workers):
+        world.kill(worker, draws)
+    for machine in world.machines:
+        machine.lose()
+    for (topic, partition), messages in sorted(world.kafka.inboxes.items()):
+        end = world.group.committed.get((topic, partition), FIRST)
+        stores = {table: MemoryStore() for table in tables_of(topic)}
+        fold_records((topic, partition), world.partitions, stores, messages[:end], FIRST, end)
+        for table, store in stores.items():
+            log = changelog(table)
+            rows = sorted(store.rows.items())
+            marked = table in JOURNALS
+            world.kafka.make_anew((log, partition), rebuilt_records(rows, log, partition, marked=marked))
+    world.tell("the changelogs are made anew from the inboxes")
+    return True
+
+
 def can_be_lost(record: Outgoing) -> bool:
     """True for step requests, endings and nudges. Records of people, rows and dead letters would never come again."""
     return record.topic in DECIDERS and any(each in (record.value or b"")[:60] for each in _LOSABLE)
@@ -185,4 +210,5 @@ FAULTS: Final[dict[str, Action]] = {
     "compact": compact,
     "offset expires": expire_offset,
     "long wait": long_wait,
+    "rebuild": rebuild,
 }

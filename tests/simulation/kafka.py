@@ -1,7 +1,7 @@
 """The broker: logs with Kafka's times, sends that are under way, committed offsets; whatever is written is watched."""
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Final
 
 from saga_app import topics
@@ -103,6 +103,12 @@ class Kafka(MemoryBroker):
             self.inboxes[place].append(message)
             self.watch.heard(place, message)
         return Offset(len(log) - 1)
+
+    def make_anew(self, place: Place, records: Iterable[Outgoing]) -> None:
+        """A changelog partition is deleted, and written again by no worker."""
+        self.logs[place] = list(records)
+        self.compacted.pop(place, None)
+        self.repaired.pop(place, None)
 
     def end(self, place: Place) -> Offset:
         return Offset(len(self.logs[place]))

@@ -6,7 +6,7 @@ manifest names the topics, the offset of each partition, and the digest of every
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -65,8 +65,11 @@ class Checkpoint(NamedTuple):
             for partition, offset in enumerate(offsets)
         }
 
-    def must_fit(self, settings: Settings, identity: Identity) -> None:
-        """Raises `Refused` if the checkpoint was made from other topics."""
+    def fitting(self, settings: Settings, identity: Identity, renewable: Collection[str] = ()) -> Offsets:
+        """The offset up to which each partition is known. Raises `Refused` if it was made from other topics.
+
+        Of the topics in `renewable`, which are read whole each time, one that was made again is not known.
+        """
         mine = self.manifest
         partitions = {len(offsets) for offsets in mine.offsets.values()}
         if mine.app_id != settings.app_id:
@@ -75,10 +78,10 @@ class Checkpoint(NamedTuple):
             self._foreign(f"it is of Kafka cluster {mine.cluster}, not {identity.cluster}")
         if partitions != {settings.partitions}:
             self._foreign(f"it is of topics with {partitions} partitions, not {settings.partitions}")
-        renewed = [name for name, known in mine.topics.items() if identity.topics.get(name) != known]
-        if renewed or identity.topics.keys() != mine.topics.keys():
-            names = ", ".join(sorted(renewed or identity.topics.keys() ^ mine.topics.keys()))
-            self._foreign(f"{names}: deleted, and made again or not there")
+        renewed = {name for name, found in identity.topics.items() if mine.topics.get(name) != found}
+        if foreign := renewed - set(renewable):
+            self._foreign(f"{', '.join(sorted(foreign))}: deleted, and made again or not there")
+        return {place: offset for place, offset in self.known.items() if place[0] not in renewed}
 
     def _foreign(self, why: str) -> None:
         raise Refused(self.path, why, "use the checkpoints of these topics, or begin with an empty folder")

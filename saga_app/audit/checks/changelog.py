@@ -4,14 +4,15 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from saga_app.audit.context import AuditContext
+from saga_app.audit.scratch import REBUILT_AT, ScratchStore
 from saga_app.core.numbers import FIRST, Offset
 from saga_app.core.row_keys import order_in
 from saga_app.core.rows import is_closed
 from saga_app.engine.stores import changelog
 from saga_app.engine.stores.changelog import Logged
-from saga_app.engine.stores.rocks import RocksStore
 from saga_app.kafka.chunks import chunks
-from saga_app.kafka.messages import Place
+from saga_app.kafka.headers import headers_of
+from saga_app.kafka.messages import REBUILT, Place
 
 #: A row that does not send its order back has one of these near its beginning.
 _FORWARD: Final = (b'"state":"DONE"', b'"status":"OPEN"')
@@ -20,11 +21,12 @@ _FORWARD: Final = (b'"state":"DONE"', b'"status":"OPEN"')
 class AuditedChangelog:
     """A changelog partition; see `engine.stores.changelog.Changelog`.
 
-    The store `turned` gets Kafka's time of the first row of each order that goes back. `gaps` counts the offsets that
-    have no record, because it was compacted away before any audit read it.
+    The store `turned` gets Kafka's time of the first row of each order that goes back, and that of the last row which a
+    rebuild has written. `gaps` counts the offsets that have no record, because it was compacted away before any audit
+    read it.
     """
 
-    def __init__(self, context: AuditContext, place: Place, turned: RocksStore) -> None:
+    def __init__(self, context: AuditContext, place: Place, turned: ScratchStore) -> None:
         self.topic, self.partition = place
         self.gaps = 0
         self._context = context
@@ -42,6 +44,8 @@ class AuditedChangelog:
                 # The audit of the checkpoint has read the records below `known`, so none is missed there.
                 self.gaps += max(0, each.offset() - max(following, known))
                 following = each.offset() + 1
+                if any(name == REBUILT for name, _ in headers_of(each)):
+                    times[REBUILT_AT] = str(each.timestamp()[1]).encode()
                 if (
                     value is not None
                     and is_turned(key, value)

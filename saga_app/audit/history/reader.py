@@ -56,10 +56,12 @@ def read_history(settings: Settings, order_id: str, base: Checkpoint | None = No
     other topics.
     """
     names = [table.name for table in tables.ALL]
+    known = None
     if base is not None:
-        base.must_fit(settings, cuts.identity(settings, names))
+        identity = cuts.identity(settings, names)
+        known = base.fitting(settings, identity, cuts.changelogs(settings, names))
     with tempfile.TemporaryDirectory(prefix="saga-history-") as folder, Stores(Path(folder)) as stores:
-        limits = cuts.take(settings, names, None if base is None else base.known)
+        limits = cuts.take(settings, names, known)
         context = AuditContext(settings, limits, Path(folder), base=None if base is None else base.path)
         reader = _HistoryReader(context, stores, order_id)
         order = reader.read(topics.CHECKOUT, order_id)

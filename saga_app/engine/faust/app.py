@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import faust
@@ -18,8 +19,10 @@ from saga_app.engine.faust.streams import InboxStream
 from saga_app.engine.faust.tables import SagaRouter, SagaTable
 from saga_app.engine.faust.worker import SagaWorker
 from saga_app.engine.malloc import share_arenas
+from saga_app.engine.topic_watch import TopicWatch
 from saga_app.engine.watchdog import Watchdog
 from saga_app.kafka import topic_admin
+from saga_app.kafka.topic_faults import remedy, told
 from saga_app.settings import Settings
 from saga_app.topics import wanted
 
@@ -39,6 +42,7 @@ class SagaApp(faust.App):  # type: ignore[misc]
         self.engine = engine
         #: From the first start on.
         self.watchdog: Watchdog | None = None
+        self.topic_watch: TopicWatch | None = None
         #: Adds our own pages to the web server, before it starts.
         self._site = site
         #: Tables whose partition follows from their own key.
@@ -99,6 +103,7 @@ class SagaApp(faust.App):  # type: ignore[misc]
         )
         try:
             created = await asyncio.to_thread(topic_admin.ensure, self.settings, topics)
+            faults = await asyncio.to_thread(topic_admin.require, self.settings, topics)
         except topic_admin.TopicsWrong as error:
             raise Fatal(Exit.TOPICS_WRONG, str(error)) from error
         except topic_admin.BrokerRefuses as error:
@@ -107,6 +112,10 @@ class SagaApp(faust.App):  # type: ignore[misc]
             raise Fatal(Exit.BROKER_UNREACHABLE, str(error)) from error
         if created:
             self.log.info("created topics %s", ", ".join(created))
+        if faults:
+            self.log.warning("%s; %s", told(faults), remedy(faults))
+        self.topic_watch = TopicWatch(partial(topic_admin.compare, self.settings, topics))
+        self.add_future(self.topic_watch.run())
         self.watchdog = Watchdog(self)
         self.watchdog.start()
 

@@ -20,7 +20,7 @@ from faust.types import TP
 
 from saga_app.core.numbers import Generation, Offset
 from saga_app.engine.exits import ends_process
-from saga_app.engine.faust.leader import know_topics_first
+from saga_app.engine.faust.leader import keep_to, know_topics_first
 from saga_app.engine.faust.starting import connecting
 from saga_app.engine.lease import uptime
 from saga_app.kafka.messages import Place
@@ -52,7 +52,9 @@ class SagaConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             await super().on_start()
         if not self.app.client_only:
             self._follow_heartbeats()
-            know_topics_first(self._ensure_consumer()._coordinator, self.app.settings.timeouts.delivery)
+            coordinator, mine = self._ensure_consumer()._coordinator, self.app.settings
+            know_topics_first(coordinator, mine.timeouts.delivery)
+            keep_to(coordinator, mine.partitions)
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         """Faust's, but it asks another broker soon when one is silent: stock Faust waits 70 s for a frozen one."""

@@ -35,6 +35,22 @@ def know_topics_first(coordinator: Any, longest: float) -> None:
     coordinator._perform_assignment = perform_with_topics
 
 
+def keep_to(coordinator: Any, partitions: int) -> None:
+    """Partitions that somebody adds to a topic are not seen: no state belongs to them.
+
+    Faust would no longer give a worker the same partitions of that topic and of the others, and each change of their
+    number would begin a rebalance.
+    """
+    cluster = coordinator._client.cluster
+    all_of = cluster.partitions_for_topic
+
+    def first_of(topic: str) -> set[int] | None:
+        found = all_of(topic)
+        return None if found is None else {each for each in found if each < partitions}
+
+    cluster.partitions_for_topic = first_of
+
+
 def _missing(coordinator: Any) -> list[str]:
     cluster = coordinator._client.cluster
     return sorted(

@@ -19,11 +19,13 @@ from saga_app.engine.stores import restore
 from saga_app.engine.stores.changelog import KafkaChangelog
 from saga_app.engine.stores.errors import DiskFailed, StoreDamaged, named, remove
 from saga_app.engine.stores.extent import Demand, LogRange, Remedy, RowsLost, cut_while_running, remedy
+from saga_app.engine.stores.placement import misplaced, owner_of_balance, owner_of_order
 from saga_app.engine.stores.restore import Restored, Seen
 from saga_app.engine.stores.rocks import Memory, RocksStore
 from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin
 from saga_app.kafka.messages import Place
+from saga_app.kafka.topic_faults import FIXED
 from saga_app.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -67,6 +69,11 @@ class StoreManager:
         self._balances = [
             service.decider.balances for service in services if service.decider.balances is not None
         ]
+        orders = [service.decider.journal for service in services if service.topic == topics.CHECKOUT]
+        self._owners = {
+            **dict.fromkeys(self._balances, owner_of_balance),
+            **dict.fromkeys(orders, owner_of_order),
+        }
 
     def start(self) -> None:
         """Before anything else is called."""
@@ -109,6 +116,7 @@ class StoreManager:
             restored = restore.restore(changelog, log.end, store, log.begin, seen)
             self._newest[table, partition] = seen.newest
             found[table, partition] = Read(changelog, restored, seen, which is Remedy.WRITE_AGAIN)
+            self._require_own_rows(table, partition, store)
         logger.info(
             "restored %d rows of %d partitions",
             sum(read.restored.rows for read in found.values()),
@@ -122,6 +130,16 @@ class StoreManager:
         if store.inbox is None and read == NEVER:
             return max((version_of(row) for _, row in store.scan()), default=NEVER)
         return max(read, version_at((store.inbox or FIRST) - 1))
+
+    def _require_own_rows(self, table: str, partition: int, store: RocksStore) -> None:
+        """`Fatal` if the rows were made for another number of partitions."""
+        if (owner := self._owners.get(table)) is None:
+            return
+        if words := misplaced(store.scan(b""), owner, partition, self.settings.partitions):
+            raise Fatal(
+                Exit.TOPICS_WRONG,
+                f"{self._changelog(table)}[{partition}] has {words}: nothing is decided; {FIXED}",
+            )
 
     def _ends(
         self, admin: Admin, names: Mapping[str, str], partitions: Sequence[int], goes_on: Callable[[], bool]

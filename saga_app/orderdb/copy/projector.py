@@ -18,7 +18,8 @@ from saga_app.kafka.messages import Place
 from saga_app.orderdb.copy.batch_reader import BatchReader, Report
 from saga_app.orderdb.copy.sink import Overtaken, Sink
 from saga_app.orderdb.copy.source_topics import SourceAdmin, SourceTopics, TopicsMissing
-from saga_app.orderdb.database import Database, in_words, is_down
+from saga_app.orderdb.copy.taken import TakenPositions
+from saga_app.orderdb.database import Database, DatabaseReplaced, in_words, is_down
 from saga_app.settings import Settings
 
 if TYPE_CHECKING:
@@ -71,6 +72,13 @@ class Projector:
                 return
             except (TopicsChanged, TopicsMissing) as error:
                 self._report_once(str(error))
+            except DatabaseReplaced as error:
+                self._report(
+                    f"{error}; going on with the file that is there, from the beginning if it is new"
+                )
+                await self._database.reopen()
+                made = False
+                continue
             except Overtaken:
                 self._report_shared()
             except KafkaException as error:
@@ -86,10 +94,9 @@ class Projector:
     async def _copy_from_database_state(self, stop: asyncio.Event, *, once: bool) -> None:
         source = await self._call(self._admin.topics)
         position = await self._sink.begin(source)
-        if position.emptied:
-            self._report_once(
-                f"{', '.join(position.emptied)} made anew: everything is copied from the beginning"
-            )
+        if position.renewed:
+            what = "everything is" if position.emptied else "their rows are"
+            self._report_once(f"{', '.join(position.renewed)} made anew: {what} copied from the beginning")
         ends = await self._call(self._admin.ends, source.places)
         start = await self._start(source, position.next, ends)
         reader = await self._call(BatchReader, self._settings, start, self._report)
@@ -129,6 +136,7 @@ class Projector:
         """Copies batch by batch; with `ends` until they are reached."""
         looked = time.monotonic()
         left = {place: end for place, end in (ends or {}).items() if reader.start[place] < end}
+        taken = TakenPositions(reader.start)
         reading = self._call(reader.read)
         try:
             while not stop.is_set() and (left or ends is None):
@@ -140,15 +148,29 @@ class Projector:
                     self.records += len(fetched.messages)
                     if self._tracer is not None:
                         self._tracer.copied(batch)
-                    self._pause, self._problem = PAUSES[0], ""
+                    self._is_well()
+                    taken.reached(fetched.reached)
                     self._uncommitted.update(fetched.reached)
                     left = {place: end for place, end in left.items() if fetched.reached.get(place, 0) < end}
+                self._database.check_file()
                 reader.report_progress(self.records)
+                await self._take(taken, source)
                 if time.monotonic() - looked >= LOOK_EVERY:
                     await self._look(source)
                     looked = time.monotonic()
         finally:
             reading.cancel()
+
+    async def _take(self, taken: TakenPositions, source: SourceTopics) -> None:
+        """Keeps up to date how far workers have taken checkout's inbox."""
+        if taken.must_ask():
+            try:
+                taken.told(await self._call(self._admin.taken, source.places))
+            except KafkaException as error:
+                self._report_once(f"Kafka: {error.args[0].str()}; waiting")
+                return
+        if offsets := taken.true_now():
+            await self._sink.take(offsets)
 
     async def _look(self, source: SourceTopics) -> None:
         """Raises `TopicsChanged` if a topic was made anew: a consumer may read on in it without noticing."""
@@ -170,6 +192,12 @@ class Projector:
         if problem != self._problem:
             self._problem = problem
             self._report(problem)
+
+    def _is_well(self) -> None:
+        """A batch was written: the last problem is over."""
+        if self._problem:
+            self._report("going on")
+        self._pause, self._problem = PAUSES[0], ""
 
     def _report_shared(self) -> None:
         if not self._shared:

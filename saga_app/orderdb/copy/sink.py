@@ -11,20 +11,27 @@ from typing import Any, NamedTuple
 from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from saga_app import topics
+from saga_app.core.numbers import NEVER
 from saga_app.kafka.messages import Place
 from saga_app.orderdb import schema
 from saga_app.orderdb.copy.batch import RowBatch
 from saga_app.orderdb.copy.source_topics import SourceTopics
+from saga_app.orderdb.copy.table_rows import SERVICES, TABLES
 from saga_app.orderdb.copy.upserts import Postgresql, Sqlite
 from saga_app.orderdb.database import Database, DatabaseWrong
 
 
 class CopyPosition(NamedTuple):
-    """The next offset of each partition after so many batches; `emptied` names the topics that were made anew."""
+    """The next offset of each partition after so many batches; `renewed` names the topics that were made anew.
+
+    `emptied` is true if everything was removed for that.
+    """
 
     batches: int
     next: dict[Place, int]
-    emptied: list[str]
+    renewed: list[str]
+    emptied: bool = False
 
 
 class Overtaken(Exception):
@@ -39,8 +46,10 @@ class Sink:
         self._statements = Sqlite() if database.is_sqlite else Postgresql()
 
     async def begin(self, source: SourceTopics) -> CopyPosition:
-        """The position of the copy. If a topic was deleted since, everything is removed, and the copy begins anew.
+        """The position of the copy. Topics that were made anew since are copied from their beginning.
 
+        If they are changelogs, their rows stay and any row of the new topics replaces them: the database may be the
+        only place that has evicted orders. Otherwise everything is removed, since offsets name other records now.
         Raises `DatabaseWrong` if the database is a copy of another application or cluster.
         """
         async with self._database.transaction() as connection:
@@ -52,16 +61,22 @@ class Sink:
                     f"{own[1]}; use another SAGA_DB_URL, or `saga orderdb rebuild`, which empties it"
                 )
             rows = (await connection.execute(select(schema.copied))).all()
-            deleted = sorted({row.topic for row in rows if source.topic_ids.get(row.topic) != row.topic_id})
-            if deleted:
+            renewed = sorted({row.topic for row in rows if source.topic_ids.get(row.topic) != row.topic_id})
+            tables = {topics.changelog(source.app_id, name): name for name in TABLES}
+            emptied = not tables.keys() >= set(renewed)
+            if emptied:
                 await self._remove_all(connection)
                 rows = []
-            if deleted or known != own:
+            for topic in () if emptied else renewed:
+                await _make_old(connection, tables[topic])
+                await connection.execute(delete(schema.copied).where(schema.copied.c.topic == topic))
+            if renewed or known != own:
                 batches += 1
                 await _write_source(connection, batches, *own)
-            return CopyPosition(
-                batches, {(row.topic, row.partition): row.next_offset for row in rows}, deleted
-            )
+            reached = {
+                (row.topic, row.partition): row.next_offset for row in rows if row.topic not in renewed
+            }
+            return CopyPosition(batches, reached, renewed, emptied)
 
     async def write(
         self, batch: RowBatch, reached: Mapping[Place, int], source: SourceTopics, batches: int
@@ -78,6 +93,12 @@ class Sink:
                 await self._statements.date(connection, sorted(batch.placed))
             await self._statements.put(connection, schema.copied, _progress(reached, source))
         return batches + 1
+
+    async def take(self, offsets: Mapping[int, int]) -> None:
+        """Writes how far workers have taken each partition of checkout's inbox."""
+        rows = [{"partition": each, "next_offset": offset} for each, offset in sorted(offsets.items())]
+        async with self._database.transaction() as connection:
+            await self._statements.put(connection, schema.taken, rows)
 
     async def empty(self, archived_before: int | None = None) -> None:
         """Removes everything, and forgets which application and cluster were copied.
@@ -97,13 +118,22 @@ class Sink:
             await _write_source(connection, batches + 1, None, None)
 
     async def _remove_all(self, connection: AsyncConnection) -> None:
-        tables = (schema.copied, *schema.CONTENT)
+        tables = (schema.copied, schema.taken, *schema.CONTENT)
         if self._database.is_sqlite:
             for table in tables:
                 await connection.execute(delete(table))
         else:
             # Deleting millions of rows one by one takes minutes.
             await connection.execute(text(f"TRUNCATE {', '.join(table.name for table in tables)}"))
+
+
+async def _make_old(connection: AsyncConnection, name: str) -> None:
+    """Gives the rows of a changelog a version that every other row replaces."""
+    if name in SERVICES:
+        steps = schema.order_steps
+        await connection.execute(update(steps).where(steps.c.service == SERVICES[name]).values(version=NEVER))
+    else:
+        await connection.execute(update(schema.metadata.tables[name]).values(version=NEVER))
 
 
 async def _ended(connection: AsyncConnection, before: int) -> int:

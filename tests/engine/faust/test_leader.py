@@ -13,7 +13,7 @@ from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.metadata import MetadataResponse_v1
 
-from saga_app.engine.faust.leader import know_topics_first
+from saga_app.engine.faust.leader import keep_to, know_topics_first
 from tests.engine.faust.parts import NO_BROKER, in_a_loop
 
 TOPIC = "orders"
@@ -101,3 +101,13 @@ async def test_a_broker_that_never_tells_is_an_error_that_the_watchdog_finds() -
         know_topics_first(ours.coordinator, 0.3)
         with pytest.raises(KafkaError, match="tells nothing of the topics orders"):
             await ours.assign()
+
+
+@in_a_loop
+async def test_our_leader_does_not_see_partitions_that_were_added() -> None:
+    """Stock Faust assigns them, and no longer the same partitions of each topic to the same worker."""
+    async with group() as ours:
+        know_topics_first(ours.coordinator, 10)
+        keep_to(ours.coordinator, 1)
+        assert await ours.assign() == [0]
+        assert ours.coordinator._client.cluster.partitions_for_topic("unknown") is None

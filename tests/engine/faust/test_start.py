@@ -73,7 +73,7 @@ async def test_a_changelog_with_other_partitions_is_found_at_the_start(
     monkeypatch.setattr(
         override, "wanted", lambda *args: [each for each in topics.wanted(*args) if "changelog" in each.name]
     )
-    with pytest.raises(Fatal, match=f"{changelog} has 3 partitions, not 2") as ended:
+    with pytest.raises(Fatal, match=f"{changelog}: 3 partitions, not 2") as ended:
         await unguarded(app.on_first_start)()
     assert ended.value.exit is Exit.TOPICS_WRONG
     admin = AdminClient({"bootstrap.servers": kafka.address, "log_level": 0})

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import pytest
 
 from tests.simulation.choices import choices
-from tests.simulation.defects import of_restore, of_retention, of_rounds, of_rules, of_workers
+from tests.simulation.defects import of_rebuild, of_restore, of_retention, of_rounds, of_rules, of_workers
 from tests.simulation.histories import Count, History
 from tests.simulation.scopes import SCOPES
 from tests.simulation.seeds import run
@@ -62,6 +62,8 @@ CONTROLS: Final = (
     Control(of_rounds.reached_is_taken_from_the_last_row, history=(0, 1, 2)),
     Control(of_rounds.a_bad_record_is_dropped),
     Control(of_rounds.the_sent_on_marker_is_ignored),
+    Control(of_rounds.a_policy_reaches_one_partition_less, {"policy"}),
+    Control(of_rounds.a_policy_is_spread_from_where_it_is, {"policy"}),
     Control(of_rules.a_repeat_raises_the_version),
     Control(of_rules.a_repeat_is_not_answered, {"lose"}),
     Control(of_rules.a_replay_is_not_answered, {"kill"}),
@@ -88,6 +90,8 @@ CONTROLS: Final = (
     Control(of_workers.a_zombie_sends, {"pause", "long wait"}),
     Control(of_workers.one_answer_renews_the_lease, {"pause", "loading"}),
     Control(of_workers.a_deadline_is_not_kept_over_a_restart, {"lose", "stop"}),
+    Control(of_rebuild.the_last_committed_record_is_not_folded, {"rebuild"}),
+    Control(of_rebuild.balances_are_not_rebuilt, {"rebuild"}),
     Control(of_workers.a_nudge_is_sent_once, {"lose"}),
     Control(of_retention.totals_are_not_kept, {"evict"}),
     Control(of_retention.a_late_step_request_is_decided, {"evict", "repeat"}),

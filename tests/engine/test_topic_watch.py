@@ -1,0 +1,46 @@
+"""A worker that works goes on when its topics change, but it is not ready and says why."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from saga_app.engine import topic_watch as module
+from saga_app.engine.topic_watch import TopicWatch
+from saga_app.kafka.topic_admin import BrokerUnreachable
+from saga_app.kafka.topic_faults import FaultKind, TopicFault, TopicFaults
+
+ADDED = {"payment_events": [TopicFault(FaultKind.PARTITIONS, "9 partitions, not 8")]}
+LONGER = {"payment_events": [TopicFault(FaultKind.DIFFERENT, "retention.ms is -1, not 5")]}
+
+
+def test_what_a_start_would_refuse_is_a_fault_until_it_is_mended(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    watch = TopicWatch(dict)
+    watch.see(LONGER)
+    assert watch.fault == ""
+    watch.see(ADDED)
+    watch.see(ADDED)
+    assert watch.fault.startswith("payment_events: 9 partitions, not 8; SAGA_PARTITIONS is for life")
+    watch.see(LONGER)
+    assert watch.fault == ""
+    assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
+
+
+def test_a_broker_that_does_not_answer_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "INTERVAL", 0.0)
+    looks: Iterator[TopicFaults | BaseException] = iter(
+        [ADDED, BrokerUnreachable("b"), asyncio.CancelledError()]
+    )
+
+    def compare() -> TopicFaults:
+        look = next(looks)
+        if isinstance(look, BaseException):
+            raise look
+        return look
+
+    watch = TopicWatch(compare)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(watch.run())
+    assert watch.fault

@@ -1,0 +1,89 @@
+"""`saga rebuild --from-inboxes` on a real broker: every row comes back, and no worker decides on rows that are lost."""
+
+from collections.abc import Callable
+
+import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from saga_app import topics
+from saga_app.engine.commit_note import note_in
+from saga_app.engine.exits import Exit
+from saga_app.kafka import offsets, topic_admin
+from saga_app.rebuild import rebuild as rebuilding
+from saga_app.settings import Settings
+from tests.live.commands import invariants, saga
+from tests.live.orders import orders, supplies
+from tests.live.scene import Scene
+
+
+def delete(scene: Scene, *tables: str) -> None:
+    """Deletes the changelogs of these tables, as an operator's mistake does."""
+    names = [topics.changelog(scene.app_id, table) for table in tables]
+    topic_admin.delete(Settings(broker=scene.broker), names)
+
+
+def metadata(scene: Scene) -> set[str]:
+    """The metadata of the group's committed offsets."""
+    places = [TopicPartition(topic, 0) for topic in topics.INBOXES]
+    admin = AdminClient({"bootstrap.servers": scene.broker})
+    (answer,) = admin.list_consumer_group_offsets(
+        [ConsumerGroupTopicPartitions(scene.app_id, places)]
+    ).values()
+    return {each.metadata or "" for each in answer.result().topic_partitions}
+
+
+class Killed(BaseException):
+    """kill -9."""
+
+
+def killed_at(words: str) -> Callable[[str], None]:
+    """Stops a rebuild where it says this."""
+
+    def progress(said: str) -> None:
+        if said.endswith(words):
+            raise Killed
+
+    return progress
+
+
+def test_a_rebuild_that_was_killed_is_run_again_and_every_row_is_there(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.shop.send(supplies())
+    worker = scene.worker("w1").start()
+    scene.feed(orders(60), until_ended=60)
+    scene.log.wait_until_quiet()
+    refused = saga(scene, "rebuild", "--from-inboxes", "--yes")
+    assert refused.code == 1 and "stop all workers first" in refused.error
+    worker.end()
+    before = scene.ledger()
+    delete(scene, "payments", "accounts")
+
+    settings = Settings(broker=scene.broker, app_id=scene.app_id)
+    monkeypatch.setattr("saga_app.rebuild.write._REPORT_EVERY", 100)
+    with rebuilding.planned(settings, None, 1, print) as plan:
+        assert {each.table for each in plan.losses if each.lost} == {"payments", "accounts"}
+        for words in ("making the changelogs anew", "rows written"):
+            with pytest.raises(Killed):
+                rebuilding.carry_out(plan, killed_at(words))
+            assert metadata(scene) == {offsets.REBUILDING}
+    assert worker.start().wait_for_end(60) == Exit.ROWS_LOST
+    assert "run it again" in worker.last_words()
+    assert scene.ledger().logged != before.logged
+
+    done = saga(scene, "rebuild", "--from-inboxes", "--yes")
+    assert done.code == 0, done
+    assert "audit: everything holds" in done.out
+    assert scene.ledger().logged == before.logged
+    assert all(map(note_in, metadata(scene))), "workers know again how far the changelogs must reach"
+
+    worker.start().ready()
+    scene.feed(orders(30, prefix="new"), until_ended=30)
+    scene.prove()
+    worker.end()
+    audit = saga(scene, "audit", "--json", "--data-dir", str(worker.data))
+    assert audit.code == 0, audit
+    found = invariants(audit)["I5"]
+    undone = found["unchecked"]["undos that were asked for before the tables were rebuilt"]
+    assert 0 < undone < found["figures"]["undos asked for"]

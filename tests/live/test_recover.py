@@ -1,0 +1,148 @@
+"""The losses of `docs/how-to/recover.md` on a real broker: the commands of the page mend each of them."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from saga_app import topics
+from saga_app.kafka import topic_admin
+from saga_app.local.broker import Broker
+from saga_app.settings import Settings
+from tests.live.commands import invariants, saga
+from tests.live.orders import Sent, orders, supplies
+from tests.live.scene import Scene
+from tests.live.shop import Shop
+from tests.live.worker import WorkerProcess
+
+DEPOSIT: Sent = {
+    "type": "FundsDeposited",
+    "deposit_id": "after-the-loss",
+    "customer_id": "C0000",
+    "amount": "5.00",
+}
+
+
+def delete(scene: Scene, name: str) -> None:
+    """Deletes a topic, as an operator's mistake does, and makes it again."""
+    topic_admin.delete(Settings(broker=scene.broker), [name])
+    assert saga(scene, "topics", "--create").code == 0
+
+
+def forget_group(scene: Scene) -> None:
+    """The committed offsets of the workers are gone."""
+    admin = AdminClient({"bootstrap.servers": scene.broker})
+    for future in admin.delete_consumer_groups([scene.app_id]).values():
+        future.result(20)
+
+
+def remove_tables(worker: WorkerProcess) -> None:
+    """`rm -r "$SAGA_DATA_DIR/tables"`"""
+    assert not worker.alive
+    shutil.rmtree(worker.data / "tables")
+
+
+def test_workers_without_group_offsets_go_on_with_their_disks_or_read_everything_again(scene: Scene) -> None:
+    scene.shop.send(supplies())
+    scene.shop.raw(topics.PAYMENT, b"{", b"bad", partition=0)
+    worker = scene.worker("w1").start()
+    scene.feed(orders(40), until_ended=40)
+    scene.log.wait_until_quiet()
+    worker.end()
+    records = scene.log.inboxes()
+
+    forget_group(scene)
+    worker.start().ready()
+    scene.log.wait_until_quiet()
+    assert scene.log.inboxes() == records, "a worker with its disk knows how far it was"
+    worker.end()
+
+    forget_group(scene)
+    delete(scene, topics.DEAD_LETTERS)
+    remove_tables(worker)
+    worker.start().ready()
+    scene.log.wait_until_quiet()
+    assert scene.log.inboxes() > records, "everything is decided again"
+    ledger = scene.prove(dead_letters=1)
+    assert ledger.letters, "and the dead letters are written again"
+    worker.end()
+    assert saga(scene, "audit").code == 0
+
+
+@pytest.mark.slow("a worker three times, and two commands")
+def test_work_goes_on_behind_an_inbox_that_was_deleted_and_made_again(scene: Scene) -> None:
+    scene.shop.send(supplies())
+    worker = scene.worker("w1").start()
+    placed = scene.feed(orders(60), until_ended=60)
+    scene.log.wait_until_quiet()
+    worker.end()
+    before, ends = scene.ledger().logged, scene.log.committed()
+    delete(scene, topics.PAYMENT)
+    scene.shop = Shop(scene.broker)
+    scene.shop.send([DEPOSIT])
+    placed += scene.shop.send(orders(30, prefix="new"))
+
+    told = saga(scene, "advance", "--dry-run")
+    assert told.code == 0 and "payment_events[0] ends at offset" in told.out, told
+    done = saga(scene, "advance", "--yes")
+    assert done.code == 0, done
+    assert scene.log.committed() == ends
+    assert "advance: no inbox ends before its rows" in saga(scene, "advance", "--dry-run").out
+    remove_tables(worker)
+
+    worker.start().ready()
+    scene.endings.wait_for(placed, 90)
+    scene.log.wait_until_quiet()
+    worker.end()
+    after = scene.ledger()
+    assert set(after.orders()) == {f"o-{each}" for each in range(60)} | {f"new-{each}" for each in range(30)}
+    after.ends()
+    after.nothing_half_done()
+    after.money_and_stock()
+    assert f"deposit:C0000:{DEPOSIT['deposit_id']}" in after.rows("payments")
+    for table, rows in before.items():
+        lost = [
+            key
+            for key, row in rows.items()
+            if ":" not in key[1].decode() and after.logged[table].get(key) != row
+        ]
+        assert not lost, f"{table} lost {lost[:3]}"
+    audit = saga(scene, "audit", "--json")
+    assert audit.code == 0, audit
+    assert "payment_events[0] begins at offset" in str(invariants(audit)["I7"]["unchecked"])
+
+
+@pytest.mark.slow("a broker of its own, stopped twice")
+def test_a_cluster_that_was_restored_from_a_copy_goes_on_where_the_copy_was_made(tmp_path: Path) -> None:
+    broker = Broker(tmp_path / "kafka").start().wait()
+    scene = Scene(broker.address, tmp_path, "cluster")
+    try:
+        scene.shop.send(supplies())
+        worker = scene.worker("w1").start()
+        scene.feed(orders(40), until_ended=40)
+        scene.log.wait_until_quiet()
+        worker.end()
+        broker.stop()
+        shutil.copytree(broker.folder, tmp_path / "copy", symlinks=True)
+        broker.start().wait()
+        worker.start().ready()
+        scene.feed(orders(20, prefix="lost"), until_ended=20)
+        worker.end()
+
+        broker.stop()
+        shutil.rmtree(broker.folder)
+        (tmp_path / "copy").rename(broker.folder)
+        broker.start().wait()
+        remove_tables(worker)
+        worker.start().ready()
+        sent, scene.shop = scene.shop.outbox, Shop(scene.broker)
+        scene.shop.outbox += sent
+        scene.shop.send_again()
+        scene.log.wait_until_quiet()
+        scene.prove()
+        worker.end()
+        assert saga(scene, "audit").code == 0
+    finally:
+        scene.close()
+        broker.remove()

@@ -1,0 +1,103 @@
+"""The fold of one inbox partition, and its comparison with a changelog, over topics in memory."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from saga_app import topics
+from saga_app.audit.context import AuditContext
+from saga_app.audit.cuts import Limits
+from saga_app.core.numbers import FIRST, Offset
+from saga_app.kafka.messages import Place
+from saga_app.rebuild.compare import TablePart, add_up, compare
+from saga_app.rebuild.fold import Gap, fold
+from saga_app.settings import Settings
+from tests.audit.reading import reading
+from tests.audit.world import APP, PARTITIONS, AuditWorld, bought
+from tests.support.examples import delivery, deposit
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[AuditWorld]:
+    """Orders of all endings, decided and committed."""
+    with reading(AuditWorld()) as world:
+        yield world.run(deposit("d1"), delivery("s1", mug=5)).run(
+            bought("whole"), bought("poor", "90.01"), bought("scarce", mug=9), bought("far", country="NZ")
+        )
+
+
+def context(world: AuditWorld, folder: Path) -> AuditContext:
+    """The rebuild of this world, as far as it is committed."""
+    places = [(topic, partition) for topic in topics.INBOXES for partition in range(PARTITIONS)]
+    logs = [place for place in world.logs if place[0].endswith("-changelog")]
+    limits = Limits(
+        dict.fromkeys(places, FIRST),
+        dict(world.committed),
+        {place: world.end(place) for place in logs},
+        {place: world.end(place) for place in places},
+        {},
+    )
+    return AuditContext(Settings(partitions_text=str(PARTITIONS), app_id=APP), limits, folder)
+
+
+def losses(world: AuditWorld, folder: Path, inbox: Place, table: str) -> tuple[int, int, int, str | None]:
+    """The rows lost, wrong and decided later, and the first one that the inbox cannot explain."""
+    here = context(world, folder)
+    found = compare(here, TablePart(table, inbox, fold(here, inbox).gaps))
+    return found.lost, found.wrong, found.later, found.unexplained
+
+
+def test_a_whole_changelog_has_lost_nothing(shop: AuditWorld, tmp_path: Path) -> None:
+    here = context(shop, tmp_path)
+    found = [
+        compare(here, TablePart("payments", place, fold(here, place).gaps))
+        for place in here.limits.committed
+        if place[0] == topics.PAYMENT
+    ]
+    (sums,) = add_up(found)
+    assert (sums.lost, sums.wrong, sums.later, sums.unexplained) == (0, 0, 0, None)
+    keys = {
+        key for place, tables in shop.tables.items() if place[0] == topics.PAYMENT for key in tables.bytes
+    }
+    assert sums.rows == sum(table == "payments" for table, _ in keys) == 5
+
+
+def test_lost_and_older_rows_are_counted(shop: AuditWorld, tmp_path: Path) -> None:
+    place, last = shop.row("accounts", "c1:GBP")
+    shop.remove(place, last)
+    assert losses(shop, tmp_path / "a", (topics.PAYMENT, place[1]), "accounts")[:3] == (1, 0, 0)
+    shop.logs[place].clear()
+    assert losses(shop, tmp_path / "b", (topics.PAYMENT, place[1]), "accounts")[:3] == (1, 0, 0)
+
+
+def test_rows_that_do_not_follow_from_the_inbox_are_counted(shop: AuditWorld, tmp_path: Path) -> None:
+    place, row = shop.row("accounts", "c1:GBP")
+    shop.rewrite(place, row, balance="900.00")
+    assert losses(shop, tmp_path, (topics.PAYMENT, place[1]), "accounts")[:3] == (0, 1, 0)
+
+
+def test_records_above_the_committed_offset_are_not_folded(shop: AuditWorld, tmp_path: Path) -> None:
+    place, _ = shop.row("orders", "whole")
+    inbox = (topics.CHECKOUT, place[1])
+    shop.committed[inbox] = Offset(shop.committed[inbox] - 1)
+    lost, wrong, later, unexplained = losses(shop, tmp_path, inbox, "orders")
+    assert (lost, wrong, unexplained) == (0, 0, None) and later == 1
+
+
+def test_a_row_whose_record_the_inbox_has_lost_is_named(shop: AuditWorld, tmp_path: Path) -> None:
+    place, deposit = shop.find(topics.PAYMENT, "FundsDeposited")
+    shop.remove(place, deposit)
+    assert fold(context(shop, tmp_path / "a"), place).gaps == (Gap(deposit.at, deposit.at + 1),)
+    words = losses(shop, tmp_path / "b", place, "payments")[3]
+    assert words and "deposit:c1:d1" in words and "has no record there any more" in words
+
+
+def test_a_row_of_a_record_behind_the_end_of_its_inbox_is_named(shop: AuditWorld, tmp_path: Path) -> None:
+    place, _ = shop.row("shipments", "far")
+    inbox = (topics.SHIPPING, place[1])
+    last = shop.logs[inbox][-1]
+    shop.remove(inbox, last)
+    shop.committed[inbox] = last.at
+    words = losses(shop, tmp_path, inbox, "shipments")[3]
+    assert words and f"which ends at {last.at}" in words
