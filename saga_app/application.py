@@ -15,6 +15,7 @@ from saga_app.core.decider import Service
 from saga_app.engine.engine import Engine
 from saga_app.engine.faust.app import SagaApp
 from saga_app.engine.round import Point
+from saga_app.health.read import HealthWatch
 from saga_app.monitoring import endpoints
 from saga_app.monitoring.counts import Counts
 from saga_app.settings import Settings, SettingsError
@@ -25,12 +26,13 @@ def create_app(settings: Settings) -> SagaApp:
     """The Faust application with its agents and tables; nothing is started and nothing is connected."""
     services = [Service(agent.TOPIC, agent.DECIDER) for agent in agents.ALL]
     counts = Counts()
+    health = HealthWatch(settings)
     engine = Engine(settings, services, counts, stop_at(os.environ.get("SAGA_CRASH_AT", "")))
     keyed_by_order = frozenset(table.name for table in tables.ALL if table.keyed_by_order)
 
     def attach(server: web.Application, app: SagaApp) -> None:
         endpoints.attach(server, app, counts)
-        routes.attach(server, settings, lambda: app.should_stop)
+        routes.attach(server, settings, lambda: app.should_stop, health)
 
     app = SagaApp(settings, engine, keyed_by_order, site=attach)
     for table in tables.ALL:

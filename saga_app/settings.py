@@ -45,6 +45,8 @@ _SECRET: Final = re.compile(r"([?&][^=&]*(?:password|secret|token|key)[^=&]*=)[^
 LOGS: Final = ("console", "json")
 
 FOR_EVER: Final = "forever"
+#: What a worker does on topics with more partitions than `SAGA_PARTITIONS`.
+ADDED: Final = ("refuse", "leave")
 #: Least and most days that an inbox is kept. A worker needs no record older than its first undecided one: rows are
 #: restored from the changelogs, and deadlines are in rows. The least is the time for which Kafka keeps the offsets of a
 #: stopped group (`offsets.retention.minutes`, 7 days by default): workers may come back in that time.
@@ -91,6 +93,11 @@ class Settings:
     app_id: str = _setting("SAGA_APP_ID", "saga", "consumer group and prefix of the changelogs")
     partitions_text: str = _setting(
         "SAGA_PARTITIONS", str(DEFAULT_PARTITIONS), "partitions of every topic; fixed for their life"
+    )
+    added_partitions: str = _setting(
+        "SAGA_ADDED_PARTITIONS",
+        "refuse",
+        "partitions that somebody added to a topic: refuse to start, or leave them alone and work on",
     )
     replication_text: str = _setting(
         "SAGA_REPLICATION", "1", "replicas of every topic that is created; from 3 on, 2 must have a record"
@@ -147,6 +154,10 @@ class Settings:
     def check(self) -> None:
         """Raises `SettingsError` with the first invalid setting."""
         _between("SAGA_PARTITIONS", self.partitions_text, 1, 1000)
+        if self.added_partitions not in ADDED:
+            raise SettingsError(
+                f"SAGA_ADDED_PARTITIONS is {self.added_partitions!r}; it may be {' or '.join(ADDED)}"
+            )
         _between("SAGA_REPLICATION", self.replication_text, 1, 9)
         _between("SAGA_WEB_PORT", self.web_port_text, 1, 65535)
         for name, text in (
@@ -202,6 +213,11 @@ class Settings:
     @property
     def partitions(self) -> int:
         return int(self.partitions_text)
+
+    @property
+    def leaves_added_partitions(self) -> bool:
+        """True if a worker works on topics to which partitions were added."""
+        return self.added_partitions == "leave"
 
     @property
     def replication(self) -> int:

@@ -46,6 +46,10 @@ INBOXES: Final = (CHECKOUT, *STEPS)
 #: Fixed for the life of the topics: the partition of a key depends on it.
 DEFAULT_PARTITIONS: Final = 8
 
+#: The partition of each inbox that takes note of every change of policy first. It sends a copy to each other one, so
+#: that all partitions see the changes in the same sequence.
+POLICY_PARTITION: Final = 0
+
 KIBIBYTE: Final = 1024
 #: Bytes of the largest record in an inbox, and in changelogs and dead letters.
 LARGEST_IN_INBOX: Final = 1024 * KIBIBYTE
@@ -110,13 +114,13 @@ def partition_of(key: str, partitions: int) -> int:
     return partition
 
 
-def partition_for(record: Record, partitions: int) -> int | None:
-    """The partition of a record; None if every partition gets its own.
+def partition_for(record: Record, partitions: int) -> int:
+    """The partition of a record; for a change of policy the first one that it comes to.
 
     `Rejected` if it names a partition that does not exist, or was made for another number of partitions.
     """
     if isinstance(record, PolicyChanged):
-        return None
+        return POLICY_PARTITION
     if isinstance(record, ForPartition):
         made_for = record.partition_count if isinstance(record, SegmentsClosed) else partitions
         if record.partition >= partitions or made_for != partitions:

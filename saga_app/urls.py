@@ -19,9 +19,13 @@ TOPOLOGY: Final = "/topology/"
 RECORD: Final = "/records/{topic}/{partition}/{offset}/"
 #: A page that updates itself has the stream of its changing part at its own address below this one.
 LIVE: Final = "/live"
+#: The stream of a page without a changing part: the health strip alone.
+HEALTH: Final = "/health/"
 STATIC: Final = "/static/"
 #: Faust's own pages: the rows of the tables.
 TABLES: Final = "/table/"
+#: The same addresses in a process that has no tables.
+TABLES_OF_WORKERS: Final = "/table/{rest}"
 IS_ALIVE: Final = "/livez"
 IS_READY: Final = "/readyz"
 METRICS: Final = "/metrics"

@@ -14,6 +14,7 @@ from xdist.remote import Producer
 from saga_app.engine import exits
 from saga_app.local.broker import Broker
 from saga_app.local.process import command_line
+from tests.support import class_archive
 from tests.support.brokers import BROKERS
 from tests.support.schedule import Units, longest_first
 
@@ -23,11 +24,17 @@ BROKERS_OF_TESTS = frozenset({"kafka", "own_kafka", "_filled", "guarded", "clust
 JAVA_OPTIONS = "-XX:TieredStopAtLevel=1"
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """A shell starts what runs in the background with SIGINT ignored, and so would all be that tests start."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    os.environ.setdefault("JDK_JAVA_OPTIONS", JAVA_OPTIONS)
+    if "JDK_JAVA_OPTIONS" not in os.environ:
+        archive = class_archive.archive()
+        if archive is not None and not archive.exists() and config.getoption("numprocesses", None):
+            os.environ["JDK_JAVA_OPTIONS"] = JAVA_OPTIONS
+            class_archive.make(archive)
+        shared = f" -XX:SharedArchiveFile={archive}" if archive is not None and archive.exists() else ""
+        os.environ["JDK_JAVA_OPTIONS"] = f"{JAVA_OPTIONS}{shared}"
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -59,6 +59,7 @@ def audit(
     """
     with tempfile.TemporaryDirectory(prefix="saga-audit-") as folder:
         names = [table.name for table in tables.ALL]
+        unread = cuts.unread(settings, names)
         identity = cuts.identity(settings, names)
         known = {} if base is None else base.fitting(settings, identity, cuts.changelogs(settings, names))
         limits = cuts.take(settings, names, known) if at is None else cuts.take_at(settings, names, at, known)
@@ -70,17 +71,19 @@ def audit(
             Phase("changelogs", partial(check_table, data_dirs=data_dirs), _tables(settings)),
             Phase("dead letters", read_letters, every),
         ]
-        orders = Phase("orders", check_orders, every)
+        jobs = jobs or os.cpu_count() or 1
+        # A process opens the stores of all services once, for all its partitions.
+        orders = Phase("orders", check_orders, [every[number::jobs] for number in range(jobs)])
         findings = Findings()
         phases = [inboxes, *(written if at is None else ()), orders]
-        for found in _run(context, phases, jobs or os.cpu_count() or 1, progress):
+        for found in _run(context, phases, jobs, progress):
             findings.add(found)
         if at is None:
             progress("consequences")
             match(context, findings)
             _nothing_acknowledged_is_lost(limits, findings)
             _nothing_known_is_lost(limits, findings)
-        _no_partition_is_unread(cuts.unread(settings, names), findings)
+        _no_partition_is_unread(unread, findings)
         if target is not None and findings.holds and limits.are_whole:
             progress("the checkpoint")
             records = findings.figures["I8"]["records"]
@@ -102,10 +105,13 @@ def check_table(context: AuditContext, place: tuple[str, str, int], data_dirs: S
         return TableAudit(context, *place, stores).check(data_dirs)
 
 
-def check_orders(context: AuditContext, partition: int) -> Findings:
-    """Checks the orders of one checkout partition across all services."""
+def check_orders(context: AuditContext, partitions: Iterable[int]) -> Findings:
+    """Checks the orders of these checkout partitions across all services."""
+    findings = Findings()
     with Stores(context.folder, read_only=True) as stores:
-        return OrdersAudit(context, partition, stores).check()
+        for partition in partitions:
+            findings.add(OrdersAudit(context, partition, stores).check())
+    return findings
 
 
 def _run(context: AuditContext, phases: Iterable[Phase], jobs: int, progress: Progress) -> Iterator[Findings]:

@@ -16,6 +16,7 @@ from saga_app.core.numbers import FIRST, Offset
 from saga_app.kafka import offsets
 from saga_app.kafka.messages import Place
 from saga_app.kafka.offsets import committed
+from saga_app.kafka.topic_faults import FIXED
 from saga_app.settings import Settings
 
 Offsets = Mapping[Place, Offset]
@@ -114,11 +115,16 @@ def take(settings: Settings, tables: Iterable[str], known: Offsets | None = None
 
 
 def unread(settings: Settings, tables: Iterable[str]) -> dict[Place, int]:
-    """The partitions that the broker has and no worker reads, with the records in each. Raises `KafkaException`."""
+    """The partitions that the broker has and no worker reads, with the records in each.
+
+    Raises `KafkaException`, and `CannotTell` if a topic has fewer than the settings say.
+    """
     admin = AdminClient(settings.kafka)
-    counts = offsets.partition_counts(
-        admin, [*topics.INBOXES, topics.DEAD_LETTERS, *changelogs(settings, tables)]
-    )
+    names = [*topics.INBOXES, topics.DEAD_LETTERS, *changelogs(settings, tables)]
+    counts = offsets.partition_counts(admin, names)
+    for name, count in counts.items():
+        if count < settings.partitions:
+            raise CannotTell(f"{name} has {count} partitions, not {settings.partitions}; {FIXED}")
     added = [(name, each) for name, count in counts.items() for each in range(settings.partitions, count)]
     first, ends = offsets.beginnings(admin, added), offsets.readable_ends(admin, added)
     return {place: ends[place] - first[place] for place in added}

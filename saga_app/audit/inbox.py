@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from saga_app import wire
+from saga_app import topics, wire
 from saga_app.audit.checks.conservation import Conservation
 from saga_app.audit.checks.matching import (
     FOUND,
@@ -28,6 +28,7 @@ from saga_app.core.records import (
     OrderCompleted,
     OrderPlaced,
     OrdersEvicted,
+    PolicyChanged,
     Record,
     StepRequest,
     Undo,
@@ -106,12 +107,15 @@ class InboxAudit:
         if is_sent_on(message):
             # Whatever its outcome is here: it may be a dead letter, as any other record.
             sent_on = self._origin(message, "record that was sent on")
-            self._side(message).add(SENT_ON, message.value or b"", sent_on)
+            here = sent_on_content(outcome.record, message, self.place[1])
+            self._side(message).add(SENT_ON, here, sent_on)
         if outcome.verdict is Verdict.DEAD:
             self._dead(outcome)
         elif outcome.verdict is Verdict.SENT_ON:
-            assert message.value is not None
-            self._wanted.add(SENT_ON, message.value, self._origin(message, "record to be sent on"))
+            assert outcome.record is not None
+            own = topics.partition_for(outcome.record, self.context.settings.partitions)
+            content = sent_on_content(outcome.record, message, own)
+            self._wanted.add(SENT_ON, content, self._origin(message, "record to be sent on"))
         else:
             self._decided(outcome)
 
@@ -123,6 +127,9 @@ class InboxAudit:
         if decision.journal is not None and has_ended(outcome.before):
             self._broken("I3", outcome, "the order had ended, and changed", "status")
         self._stores.keep_evicted(outcome)
+        for partition in outcome.spread_to:
+            content = sent_on_content(record, message, partition)
+            self._wanted.add(SENT_ON, content, self._origin(message, "policy for another partition"))
         for sent in decision.sends:
             self._wanted.add(STEP_REQUEST, wire.encode(sent), self._origin(message, sent.type, sent))
         if isinstance(record, StepRequest | OrderCompleted | OrderCancelled | OrdersEvicted):
@@ -166,6 +173,12 @@ def must_have_no_holes(context: AuditContext, place: Place, findings: Findings) 
         findings.count("I8", "records missing", number)
         what = f"{number} records from here on are gone: cleanup.policy is or was compact; see `saga topics --check`"
         findings.breach(Breach("I8", what, place, first))
+
+
+def sent_on_content(record: Record | None, message: Message, partition: int) -> bytes:
+    """The content by which a record that was sent on is found in a partition; policies are in all of them."""
+    value = message.value or b""
+    return b"%d %s" % (partition, value) if isinstance(record, PolicyChanged) else value
 
 
 def has_ended(row: Row | None) -> bool:

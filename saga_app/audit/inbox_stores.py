@@ -7,11 +7,19 @@ from saga_app.audit.checkpoints import files
 from saga_app.audit.context import AuditContext
 from saga_app.audit.findings import Findings
 from saga_app.audit.refold import RecordOutcome
-from saga_app.audit.scratch import ASKED, EVICTED, FOLDED, REMOVED, Item, Stores, order_and_segment
+from saga_app.audit.scratch import (
+    ASKED,
+    EVICTED,
+    FOLDED,
+    REMOVED,
+    Item,
+    ScratchStore,
+    Stores,
+    order_and_segment,
+)
 from saga_app.core.decider import Service
 from saga_app.core.numbers import FIRST
 from saga_app.core.rows import ClosedOrder, Row, Tombstone, decode, version_of
-from saga_app.engine.stores.rocks import RocksStore
 from saga_app.kafka.messages import Message, Place
 
 #: The name of the file in a checkpoint, and its kinds beside the rows of stores: sums, and the last record.
@@ -87,7 +95,7 @@ class InboxStores:
         return ((key, row) for key, row in self._removed.scan() if version_of(row) >= committed)
 
 
-def rows_of(stores: Mapping[str, RocksStore], table: str) -> Iterator[tuple[str, Row]]:
+def rows_of(stores: Mapping[str, ScratchStore], table: str) -> Iterator[tuple[str, Row]]:
     """All rows of a table, decoded."""
     for data, row in stores[table].scan():
         key = data.decode()

@@ -1,6 +1,6 @@
 """The refold: it decides an inbox partition again, with the pure rules alone, to know the outcome of each record."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from saga_app.core.decider import Decision, Position, Service, Verdict
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.records import Record, StepRequest
 from saga_app.core.rows import ClosedOrder, JournalRow, OrderRow, Tombstone
-from saga_app.engine.misrouted import is_misrouted
+from saga_app.engine.misrouted import is_misrouted, spread_to
 from saga_app.engine.partition_state import PartitionState
 from saga_app.kafka.messages import Message
 
@@ -23,7 +23,8 @@ def service_of(topic: str) -> Service:
 class RecordOutcome(NamedTuple):
     """The outcome of one record. `record` is None if it cannot be read, `decision` if none was made.
 
-    `before` is the order's row before the record; `evicted` has the rows of the orders that it evicts or purges.
+    `before` is the order's row before the record; `evicted` has the rows of the orders that it evicts or purges;
+    `spread_to` are the partitions that get a copy of it.
     """
 
     message: Message
@@ -33,6 +34,7 @@ class RecordOutcome(NamedTuple):
     decision: Decision | None = None
     rejection: Rejected | None = None
     evicted: Mapping[str, OrderRow | ClosedOrder | JournalRow] = MappingProxyType({})
+    spread_to: Sequence[int] = ()
 
 
 class InboxRefold:
@@ -55,6 +57,7 @@ class InboxRefold:
             if is_misrouted(record, message, self.partition, self.partitions):
                 return RecordOutcome(message, Verdict.SENT_ON, record)
             before = self._row(record)
+            elsewhere = spread_to(record, message, self.partition, self.partitions)
             decision = self.service.decider.decide(
                 record, Position(message.offset, message.time, self.partition), self.state
             )
@@ -62,7 +65,9 @@ class InboxRefold:
             return RecordOutcome(message, Verdict.DEAD, record, before, rejection=rejection)
         evicted = self._evicted(decision)
         self.state.put(decision.puts)
-        return RecordOutcome(message, decision.verdict, record, before, decision, evicted=evicted)
+        return RecordOutcome(
+            message, decision.verdict, record, before, decision, evicted=evicted, spread_to=elsewhere
+        )
 
     def write(self) -> None:
         """Writes the decided rows to the stores."""

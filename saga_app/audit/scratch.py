@@ -1,10 +1,11 @@
 """The scratch stores of an audit: any number of rows in bounded memory, in a folder that is removed afterwards."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, Self
 
+from saga_app.core.numbers import FIRST, Offset
 from saga_app.engine.stores.rocks import Memory, RocksStore
 from saga_app.kafka.messages import Place
 
@@ -30,6 +31,53 @@ def order_and_segment(order_id: str, segment: str | None) -> bytes:
     return f"{order_id} {segment}".encode()
 
 
+class ScratchStore:
+    """A store that has no database before its first row: most stores of a small audit stay empty. See `ports.Store`."""
+
+    inbox = None
+
+    def __init__(self, path: Path, memory: Memory, *, read_only: bool) -> None:
+        self._path = path
+        self._memory = memory
+        self._read_only = read_only
+        self._database: RocksStore | None = None
+        self._reached = FIRST
+
+    @property
+    def reached(self) -> Offset:
+        """As `write` has said in this process."""
+        return self._reached
+
+    def get(self, key: bytes) -> bytes | None:
+        """The row of this key."""
+        found = self._found()
+        return None if found is None else found.get(key)
+
+    def scan(self, prefix: bytes = b"") -> Iterator[Item]:
+        """Rows whose key begins so, in the order of keys."""
+        found = self._found()
+        return iter(()) if found is None else found.scan(prefix)
+
+    def write(self, rows: Mapping[bytes, bytes], reached: Offset, inbox: Offset | None = None) -> None:
+        """Rows in one batch."""
+        self._reached = reached
+        if rows:
+            self._opened().write(rows, reached, inbox)
+
+    def close(self) -> None:
+        """Closes the database, if there is one."""
+        if self._database is not None:
+            self._database.close()
+
+    def _found(self) -> RocksStore | None:
+        return self._opened() if self._database is not None or self._path.exists() else None
+
+    def _opened(self) -> RocksStore:
+        if self._database is None:
+            self._database = RocksStore(self._path, self._memory, read_only=self._read_only)
+        return self._database
+
+
 class Stores:
     """Opens stores below a folder and closes all of them at the end. Several processes may open them read-only."""
 
@@ -37,15 +85,15 @@ class Stores:
         self._folder = folder
         self._read_only = read_only
         self._memory = Memory()
-        self._open: dict[tuple[str, Place], RocksStore] = {}
+        self._open: dict[tuple[str, Place], ScratchStore] = {}
         self._stack = ExitStack()
 
-    def store(self, kind: str, place: Place) -> RocksStore:
+    def store(self, kind: str, place: Place) -> ScratchStore:
         """The store of this kind and place; the same one each time."""
         found = self._open.get((kind, place))
         if found is None:
             path = self._folder / f"{kind}-{place[0]}-{place[1]}"
-            found = RocksStore(path, self._memory, read_only=self._read_only)
+            found = ScratchStore(path, self._memory, read_only=self._read_only)
             self._stack.callback(found.close)
             self._open[kind, place] = found
         return found

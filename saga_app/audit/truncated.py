@@ -7,13 +7,12 @@ from saga_app.audit.findings import Findings
 from saga_app.audit.inbox import must_have_no_holes
 from saga_app.audit.inbox_stores import rows_of
 from saga_app.audit.refold import service_of
-from saga_app.audit.scratch import ASKED, EVICTED, FOLDED, Stores
+from saga_app.audit.scratch import FOLDED, ScratchStore, Stores
 from saga_app.core.retention.low_watermarks import LowWatermarks
 from saga_app.core.row_keys import KeyKind
 from saga_app.core.rows import version_of
 from saga_app.engine.stores import changelog
 from saga_app.engine.stores.restore import repaired, restore
-from saga_app.engine.stores.rocks import RocksStore
 from saga_app.kafka.messages import Place
 
 
@@ -32,8 +31,6 @@ def take_tables(context: AuditContext, place: Place, stores: Stores) -> Findings
         # Its next owner writes the repairs, so the table is compared with them.
         repaired(store, end, restored.repairs, ())
     # It is not known when an undo was asked for, nor which rows were evicted: the check of orders finds empty stores.
-    for kind in (ASKED, EVICTED):
-        stores.store(kind, place)
     balances = service.decider.balances
     if balances is not None:
         conservation = Conservation(place, balances, findings)
@@ -49,7 +46,7 @@ def take_tables(context: AuditContext, place: Place, stores: Stores) -> Findings
     return findings
 
 
-def _is_being_evicted(journal: RocksStore) -> bool:
+def _is_being_evicted(journal: ScratchStore) -> bool:
     """True if totals already hold what rows above the low watermark hold too."""
     low_watermarks = LowWatermarks(journal.scan(KeyKind.LOW_WATERMARK.prefix))
     return any(

@@ -1,8 +1,6 @@
 """The lag of the order database: the records in the topics that are not copied yet."""
 
 import asyncio
-import threading
-from contextlib import suppress
 from typing import NamedTuple
 
 from confluent_kafka import KafkaException
@@ -44,23 +42,3 @@ def lag_by_topic(settings: Settings) -> dict[str, int]:
     from saga_app.orderdb.queries import reading
 
     return SourceAdmin(settings).lag(asyncio.run(reading.ask(settings, reading.positions)))
-
-
-async def lag_in_background(settings: Settings) -> CopyLag:
-    """`copy_lag` in a daemon thread: a silent broker does not keep a command from ending."""
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[CopyLag] = loop.create_future()
-
-    def measure() -> None:
-        lag = copy_lag(settings)
-        # The command may have ended, and closed the loop, before the broker answers.
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(_set, answer, lag)
-
-    threading.Thread(target=measure, name="copy-lag", daemon=True).start()
-    return await answer
-
-
-def _set(answer: "asyncio.Future[CopyLag]", lag: CopyLag) -> None:
-    if not answer.done():
-        answer.set_result(lag)

@@ -110,7 +110,7 @@ def _topics(settings: Settings) -> Finding:
         return Finding("broker and topics", True, well)
     found = f"{told(faults)}; {remedy(faults)}"
     # A topic may be stronger than wanted for good: a mark that never goes away would hide the next one.
-    harmless = not any(fault.is_refused for each in faults.values() for fault in each)
+    harmless = not any(fault.is_harmful for each in faults.values() for fault in each)
     return Finding(
         "broker and topics",
         harmless,

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from saga_app.commands.copy_lag import copy_lag, lag_in_background
+from saga_app.commands.copy_lag import copy_lag
+from saga_app.commands.health_line import with_health
 from saga_app.commands.needs_database import needs_database
 from saga_app.commands.render.output import (
     CANCELLED,
@@ -18,6 +19,8 @@ from saga_app.commands.render.output import (
 )
 from saga_app.commands.render.terminal import Screen
 from saga_app.core.rows import Status
+from saga_app.health.read import HealthWatch
+from saga_app.health.strip import strip
 from saga_app.settings import Settings
 from saga_app.times import now
 
@@ -38,6 +41,7 @@ LAST_RECORD_POLLS: Final = 3
 @click.option("--raw", is_flag=True, help="Show the rows of the order database too, as they are.")
 @as_json
 @one_line_errors
+@with_health
 @needs_database
 def order(order_id: str, follow: bool, raw: bool, as_json: bool) -> None:
     """Tell where ORDER is and why, what happens next, and what has happened.
@@ -96,7 +100,7 @@ async def _follow(settings: Settings, order_id: str, *, as_json: bool) -> Status
     from saga_app.orderdb.queries.order import find
 
     changes = JsonChanges() if as_json else TextChanges(Screen.of_output())
-    before, quiet = None, 0
+    before, quiet, health = None, 0, HealthWatch(settings)
     async with reading.open_to_read(settings) as database:
         while True:
             async with database.transaction() as connection:
@@ -109,8 +113,8 @@ async def _follow(settings: Settings, order_id: str, *, as_json: bool) -> Status
                 return found.status.status
             if quiet % QUIET_POLLS == QUIET_POLLS - 1:
                 state = "is not there yet" if found.status is None else "has not changed"
-                lag = await lag_in_background(settings)
-                print_error(f"order {order_id} {state}; of the copy: {lag.in_words()}")
+                found_health = strip(await health.fresh(), now())
+                print_error(f"order {order_id} {state}; {found_health.in_words()}")
             before = found
             await asyncio.sleep(POLL_INTERVAL)
 

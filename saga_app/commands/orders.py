@@ -8,9 +8,11 @@ import click
 
 from saga_app.commands.args import TimeParam
 from saga_app.commands.copy_lag import lag_by_topic
+from saga_app.commands.health_line import with_health
 from saga_app.commands.needs_database import needs_database
 from saga_app.commands.render.output import CommandFailed, as_json, one_line_errors, print_lines, show
 from saga_app.commands.render.terminal import Screen, table
+from saga_app.core.labels import PLACED
 from saga_app.core.route import ROUTE
 from saga_app.core.rows import Status
 from saga_app.kafka.reachable import require_broker
@@ -29,8 +31,8 @@ _TIMES: Final = ("placed_at", "since", "ended_at")
     "--state",
     "states",
     multiple=True,
-    type=click.Choice([status.value for status in Status], case_sensitive=False),
-    help="Only these. May be repeated.",
+    type=click.Choice([PLACED, *(status.value for status in Status)], case_sensitive=False),
+    help="Only these. May be repeated. PLACED: no worker has taken it.",
 )
 @click.option(
     "--since", metavar="TIME", type=TimeParam(), help="Placed since then: a time, or 30m, 12h, 7d ago."
@@ -54,6 +56,7 @@ _TIMES: Final = ("placed_at", "since", "ended_at")
 @click.option("--lag", is_flag=True, help="Only how far the database is behind the topics.")
 @as_json
 @one_line_errors
+@with_health
 @needs_database
 def orders(
     states: tuple[str, ...],
@@ -114,8 +117,7 @@ def _lines(orders: Sequence[Mapping[str, Any]], screen: Screen) -> Iterable[str]
     """In a pipe, lines of equal columns; on a terminal, a table that fits, with a few words on each order."""
     if screen.width is None or not orders:
         return map(_line, orders)
-    from saga_app.orderdb.present.order_status import OrderStatus
-    from saga_app.orderdb.present.summary import in_short
+    from saga_app.orderdb.present.summary import amount, listed_in_short
     from saga_app.times import clock
 
     rows = [
@@ -123,8 +125,8 @@ def _lines(orders: Sequence[Mapping[str, Any]], screen: Screen) -> Iterable[str]
             clock(each["placed_at"], now()),
             printable(each["order_id"]),
             screen.state(each["status"]),
-            f"{each['amount']:,} {each['currency']}",
-            printable(in_short(OrderStatus.of_listed(each))),
+            amount(each),
+            printable(listed_in_short(each)),
         ]
         for each in orders
     ]
@@ -144,7 +146,7 @@ def _line(order: Mapping[str, Any]) -> str:
         written(order["placed_at"])[:19].replace("T", " "),
         f"{order['order_id']:<16}",
         f"{order['status']:<10}",
-        f"{order['amount']:>12} {order['currency']}",
+        f"{'' if order['amount'] is None else order['amount']:>12} {order['currency'] or '   '}",
         f"{order['customer_id'] or '':<12}",
         " ".join(f"{order[step] or '-':<7}" for step in _STEPS),
         why,

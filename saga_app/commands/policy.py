@@ -69,18 +69,17 @@ def shipping(countries: str, policy_id: str | None, as_json: bool) -> None:
 
 
 def _change(parameters: dict[str, Any], journal: str, policy_id: str | None, *, as_json: bool) -> None:
-    """Sends one record with one id to every partition: each keeps its own copy of the rule."""
+    """Sends one record; the saga itself takes it to every partition."""
     settings = Settings.read()
     policy_id = policy_id or uuid.uuid4().hex
     record = checked({"type": "PolicyChanged", "policy_id": policy_id, **parameters})
     try:
-        sent = Sender(settings).send_everywhere(record)
+        sent = Sender(settings).send(record)
     except DeliveryUnknown as error:
         raise CommandFailed(
-            f"{error}; some partitions may have the new rule and some the old, so send it again with --id {policy_id}"
+            f"{error}; the record may be there all the same, so send it again with --id {policy_id}"
         ) from error
-    topic = sent[0].topic
     page = settings.canonical_url + urls.row(journal, f"policy:{policy_id}")
-    machine = {"policy_id": policy_id, "topic": topic, "partitions": len(sent), "page": page}
-    people = f"policy {policy_id} sent to all {len(sent)} partitions of {topic}; see {page}"
+    machine = {"policy_id": policy_id, **sent._asdict(), "page": page}
+    people = f"policy {policy_id} {sent}; a worker takes it to all partitions; see {page}"
     show(machine, people, as_json=as_json)

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import click
 
+from saga_app.commands.health_line import with_health
 from saga_app.commands.needs_database import needs_database
 from saga_app.commands.render.output import as_json, one_line_errors
 from saga_app.settings import Settings
@@ -42,6 +43,7 @@ def _list_options(last: str, open_only: str) -> Callable[[Any], Any]:
 @_list_options("WAREHOUSE:SKU", "With SKU: only open orders, for which it is reserved.")
 @as_json
 @one_line_errors
+@with_health
 @needs_database
 def stock(
     sku: str | None, q: str, warehouse: str, open_only: bool, limit: int, after: str | None, as_json: bool
@@ -72,6 +74,7 @@ def stock(
 @_list_options("CUSTOMER:CURRENCY", "With CUSTOMER: only open orders, which may still give it back.")
 @as_json
 @one_line_errors
+@with_health
 @needs_database
 def accounts(
     customer: str | None, q: str, open_only: bool, limit: int, after: str | None, as_json: bool

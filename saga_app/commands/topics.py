@@ -7,8 +7,9 @@ import click
 import tables
 from saga_app import topics as names
 from saga_app.commands.render.output import CommandFailed, as_json, one_line_errors, show
-from saga_app.kafka import topic_admin
+from saga_app.kafka import added_partitions, topic_admin
 from saga_app.kafka.reachable import require_broker
+from saga_app.kafka.sender import DeliveryUnknown
 from saga_app.kafka.topic_faults import FaultKind, TopicFault, remedy
 from saga_app.settings import Settings
 from saga_app.topics import Topic
@@ -22,10 +23,15 @@ from saga_app.topics import Topic
     help="Change the settings of existing topics too. A shorter SAGA_INBOX_RETENTION deletes records for ever: "
     "run `saga audit --checkpoint` before, and see docs/how-to/keep-topics-small.md.",
 )
+@click.option(
+    "--move",
+    is_flag=True,
+    help="Send the records of partitions that were added to an inbox to where they belong, and delete them there.",
+)
 @click.option("--check", is_flag=True, help="Exit code 1 if something is missing or different.")
 @as_json
 @one_line_errors
-def topics(create: bool, alter: bool, check: bool, as_json: bool) -> None:
+def topics(create: bool, alter: bool, move: bool, check: bool, as_json: bool) -> None:
     """List the topics, and what is missing or different.
 
     \b
@@ -43,6 +49,8 @@ def topics(create: bool, alter: bool, check: bool, as_json: bool) -> None:
         topic_admin.ensure(settings, wanted)
     if alter:
         topic_admin.alter(settings, wanted)
+    if move:
+        _move(settings, as_json)
     faults = topic_admin.compare(settings, wanted)
     width = max(len(topic.name) for topic in wanted)
     for topic in wanted:
@@ -60,6 +68,15 @@ def topics(create: bool, alter: bool, check: bool, as_json: bool) -> None:
         raise CommandFailed(
             f"{len(faults)} of {len(wanted)} topics are not as they must be; {remedy(faults)}"
         )
+
+
+def _move(settings: Settings, as_json: bool) -> None:
+    try:
+        for place, records in added_partitions.move(settings):
+            machine = {"moved_from": f"{place[0]}:{place[1]}", "records": records}
+            show(machine, f"{place[0]}[{place[1]}]: {records} records sent on", as_json=as_json)
+    except (DeliveryUnknown, TimeoutError) as error:
+        raise CommandFailed(f"{error}; run it again: a repeat does no harm") from error
 
 
 def all_wanted(settings: Settings) -> list[Topic]:

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
-from saga_app.commands.copy_lag import CopyLag, lag_in_background
+from saga_app.commands.health_line import print_trouble
 from saga_app.commands.needs_database import needs_database
-from saga_app.commands.render.output import as_json, one_line_errors, show
+from saga_app.commands.render.output import as_json, one_line_errors, print_error, show
 from saga_app.commands.render.terminal import Screen
-from saga_app.core.rows import OPEN_STATUSES, Status
+from saga_app.core.labels import PLACED
+from saga_app.core.rows import Status
+from saga_app.health.read import HealthWatch
+from saga_app.health.readings import Readings
+from saga_app.health.strip import Strip, strip
 from saga_app.settings import Settings
 from saga_app.times import clock, now, written
 
@@ -20,15 +24,15 @@ if TYPE_CHECKING:
 
 #: Orders of each list: more than a screen shows.
 MOST: Final = 100
-#: Snapshots from one measurement of the copy's lag to the next: that one asks the broker.
-LAG_EVERY: Final = 5
+_STATES: Final = (PLACED, *(status.value for status in Status))
 
 
 class Snapshot(NamedTuple):
     """The orders at one moment.
 
     `late` counts the orders that have not ended before their first deadline; `oldest_late` is when the oldest of them
-    was placed. `open` and `newest` are empty if nobody shows them.
+    was placed. `open` and `newest` are empty if nobody shows them. `behind` counts the records that are not copied; it
+    is None if that is not known.
     """
 
     at: int
@@ -37,24 +41,25 @@ class Snapshot(NamedTuple):
     oldest_late: int | None
     open: list["Listed"]
     newest: list["Listed"]
-    lag: CopyLag
+    behind: int | None
+    health: Strip
 
     def as_json(self) -> dict[str, Any]:
         """The numbers for machines."""
         return {
-            "orders": {status.value: self.counts.get(status, 0) for status in Status},
+            "orders": {state: self.counts.get(state, 0) for state in _STATES},
             "late": self.late,
             "oldest_late": None if self.oldest_late is None else written(self.oldest_late),
-            "behind": self.lag.records,
+            "behind": self.behind,
         }
 
     def in_words(self) -> str:
         """The numbers for people."""
-        counts = "  ".join(f"{status.lower()} {self.counts.get(status, 0):,}" for status in Status)
+        counts = "  ".join(f"{state.lower()} {self.counts.get(state, 0):,}" for state in _STATES)
         oldest = (
             "" if self.oldest_late is None else f" (the oldest placed {clock(self.oldest_late, self.at)})"
         )
-        lag = "?" if self.lag.records is None else f"{self.lag.records:,}"
+        lag = "?" if self.behind is None else f"{self.behind:,}"
         return f"{counts}  late {self.late:,}{oldest}  behind {lag}"
 
 
@@ -98,8 +103,13 @@ async def _watch(settings: Settings, every: float, *, as_json: bool) -> None:
         with LiveTable(screen) as live:
             await _poll(settings, every, live.show, with_lists=True)
     last: list[dict[str, Any]] = []
+    told: list[tuple[str, ...]] = [()]
 
     def print_change(snapshot: Snapshot) -> None:
+        trouble = tuple(f"{sign.what} {sign.level}" for sign in snapshot.health.trouble)
+        if told != [trouble]:
+            told[:] = [trouble]
+            print_trouble(snapshot.health) if trouble else print_error("all is well again")
         machine = snapshot.as_json()
         if last != [machine]:
             last[:] = [machine]
@@ -122,25 +132,23 @@ async def _poll(
 ) -> None:
     from saga_app.orderdb.queries import reading
 
-    lag = await lag_in_background(settings)
-    taken = 0
+    health = HealthWatch(settings)
+    await health.fresh()
     async with reading.open_to_read(settings) as database:
         while True:
             async with database.transaction() as connection:
-                handle(await _snapshot(connection, lag, with_lists=with_lists))
-            taken += 1
+                handle(await _snapshot(connection, health.latest(), with_lists=with_lists))
             await asyncio.sleep(every)
-            if taken % LAG_EVERY == 0:
-                lag = await lag_in_background(settings)
 
 
-async def _snapshot(connection: Any, lag: CopyLag, *, with_lists: bool) -> Snapshot:
+async def _snapshot(connection: Any, readings: Readings | None, *, with_lists: bool) -> Snapshot:
     from saga_app.orderdb.queries import orders
 
     at = now()
     late = orders.late(at)
     everything = orders.OrderFilter()
-    are_open = orders.OrderFilter(tuple(sorted(OPEN_STATUSES)))
+    are_open = orders.OrderFilter(orders.OPEN)
+    copy = None if readings is None or readings.kafka is None else readings.kafka.copy
     return Snapshot(
         at,
         await orders.counts(connection, everything),
@@ -148,5 +156,6 @@ async def _snapshot(connection: Any, lag: CopyLag, *, with_lists: bool) -> Snaps
         await orders.oldest(connection, late),
         await orders.page(connection, are_open, MOST, oldest_first=True) if with_lists else [],
         await orders.page(connection, everything, MOST) if with_lists else [],
-        lag,
+        None if copy is None else copy.records,
+        strip(readings, at),
     )

@@ -35,8 +35,11 @@ def _words(step: Step) -> StepWords:
 
 
 STEPS: Final[Mapping[str, StepWords]] = {step.name: _words(step) for step in ROUTE}
+#: The state of an order that was placed and that no worker has taken. No row has it.
+PLACED: Final = "PLACED"
 #: The shape of each state, so that it is never told by colour alone. None: nothing is recorded yet.
 SHAPES: Final[Mapping[str | None, str]] = {
+    PLACED: "◌",
     Status.OPEN: "○",
     Status.CANCELLING: "↶",
     Status.COMPLETED: "✓",
@@ -49,7 +52,7 @@ SHAPES: Final[Mapping[str | None, str]] = {
 }
 #: The same for terminals that have only ASCII.
 ASCII_SHAPES: Final[Mapping[str | None, str]] = {
-    state: {"○": "o", "↶": "<", "✓": "+", "✗": "x", "-": "-", "·": "."}[shape]
+    state: {"◌": "?", "○": "o", "↶": "<", "✓": "+", "✗": "x", "-": "-", "·": "."}[shape]
     for state, shape in SHAPES.items()
 }
 _REASONS: Final[Mapping[str, str]] = {

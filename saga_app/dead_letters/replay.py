@@ -70,13 +70,13 @@ def plan(
 
 
 def _sends(letter: Letter, value: bytes, record: Record, partitions: int) -> tuple[Outgoing, ...]:
-    """The record goes to the partition of its key; a policy goes to all partitions, which must have the same rules."""
+    """The record goes to the partition of its key; a policy goes to the partition that sends it to all others."""
     key = topics.key_of(record)
     kept = [(name, content or b"") for name, content in letter.headers if name not in _OURS]
     headers = (*kept, (letter_format.REPLAY_OF, str(letter.id).encode()))
-    everywhere = isinstance(record, PolicyChanged)
-    places = range(partitions) if everywhere else [topics.partition_of(key, partitions)]
-    return tuple(Outgoing(topics.topic_of(record), key.encode(), value, place, headers) for place in places)
+    is_policy = isinstance(record, PolicyChanged)
+    partition = topics.POLICY_PARTITION if is_policy else topics.partition_of(key, partitions)
+    return (Outgoing(topics.topic_of(record), key.encode(), value, partition, headers),)
 
 
 def _warning(letter: Letter) -> str | None:

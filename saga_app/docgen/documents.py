@@ -13,9 +13,8 @@ from saga_app.core import money, records
 from saga_app.core.errors import Fault
 from saga_app.core.fields import LARGEST_QUANTITY, MOST_LINES, Model
 from saga_app.dead_letters import format as letter_format
-from saga_app.docgen import command_pages, diagrams, schemas
+from saga_app.docgen import command_pages, diagrams, exit_tables, schemas
 from saga_app.engine import inbox_buffer
-from saga_app.engine.exits import Exit
 from saga_app.engine.round import MOST_BYTES, MOST_RECORDS
 from saga_app.monitoring import metrics
 from saga_app.settings import PROFILES, Settings
@@ -25,6 +24,7 @@ DOCUMENTS: Final = (
     "docs/reference/machines.md",
     "docs/reference/wire.md",
     "docs/reference/settings.md",
+    "docs/reference/exit-codes.md",
     "docs/reference/limits.md",
     "docs/reference/metrics.md",
 )
@@ -88,11 +88,6 @@ def profile_table() -> str:
     return _table(("profile", *names), [(f"`{name}`", *map(str, times)) for name, times in PROFILES.items()])
 
 
-def exit_table() -> str:
-    """The exit codes of a worker that ends by itself."""
-    return _table(("exit code", "name"), [(str(code.value), f"`{code.name}`") for code in Exit])
-
-
 def fault_table() -> str:
     """The reasons why a record becomes a dead letter."""
     return _table(("`saga-reason`",), [(f"`{fault}`",) for fault in Fault])
@@ -151,7 +146,9 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "tables": table_table,
     "settings": setting_table,
     "profiles": profile_table,
-    "exits": exit_table,
+    "worker_exits": exit_tables.worker,
+    "other_exits": exit_tables.other,
+    "command_exits": exit_tables.command,
     "faults": fault_table,
     "limits": limits,
     "bounds": bounds,

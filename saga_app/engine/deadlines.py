@@ -1,17 +1,15 @@
 """The deadline timer: nudges orders that do not end. It only sends records; decisions never read a clock."""
 
-import asyncio
 import heapq
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from saga_app.core import checkout
-from saga_app.core.numbers import Generation
 from saga_app.core.rows import OPEN_STATUSES, OrderRow, Row
 from saga_app.engine.lease import uptime
-from saga_app.engine.ports import GivenUp, Log, Store
+from saga_app.engine.ports import Log, Store
+from saga_app.engine.timer import Timer
 from saga_app.kafka.messages import Outgoing, outgoing
 
 #: Milliseconds after an assignment before old deadlines are sent: what is on its way may end the order first.
@@ -26,7 +24,7 @@ def steady() -> Callable[[], int]:
     return lambda: int((began + uptime()) * 1000)
 
 
-class DeadlineTimer:
+class DeadlineTimer(Timer):
     """The orders that have not ended, of all checkout partitions of this worker.
 
     Between an order's record and its nudge, only what has passed here counts. Where this machine's time must be
@@ -34,13 +32,10 @@ class DeadlineTimer:
     """
 
     def __init__(self, log: Log, clock: Callable[[], int] | None = None, tick: float = 0.5) -> None:
-        self._log = log
+        super().__init__(log, tick)
         self._clock = clock or steady()
-        self._tick = tick
-        self._generation: Generation | None = None
         self._due: list[tuple[int, str]] = []
         self._open: dict[str, tuple[int, OrderRow]] = {}
-        self._sending = asyncio.Lock()
 
     def __len__(self) -> int:
         return len(self._open)
@@ -49,13 +44,9 @@ class DeadlineTimer:
         """How many of them have passed a deadline: looks at all."""
         return sum(row.tries > 0 for _, row in list(self._open.values()))
 
-    def start(self, generation: Generation) -> None:
-        """From now on nudges are sent."""
-        self._generation = generation
-
     def stop(self) -> None:
-        """Forgets everything; the next assignment loads it again."""
-        self._generation = None
+        """Sends no more and forgets every order; the next assignment loads them again."""
+        super().stop()
         self._due.clear()
         self._open.clear()
 
@@ -80,21 +71,6 @@ class DeadlineTimer:
             else:
                 self._open.pop(order_id, None)
 
-    async def run(self) -> None:
-        """Sends what is due, again and again."""
-        while True:
-            await asyncio.sleep(self._tick)
-            async with self._sending:
-                if (generation := self._generation) is not None and (nudges := self._take()):
-                    # Given up: the next owner finds them open.
-                    with suppress(GivenUp):
-                        await self._log.append(nudges, generation)
-
-    async def rested(self) -> None:
-        """Returns when nothing is being sent."""
-        async with self._sending:
-            return
-
     def _watch(self, order_id: str, row: OrderRow, due: int) -> None:
         self._open[order_id] = (due, row)
         heapq.heappush(self._due, (due, order_id))
@@ -109,3 +85,9 @@ class DeadlineTimer:
                 # Unless the nudge changes the row first: then it was lost.
                 self._watch(order_id, watched[1], self._clock() + checkout.LONGEST_DELAY)
         return nudges
+
+    def _send_again(self, records: Sequence[Outgoing]) -> None:
+        for nudge in records:
+            order_id = (nudge.key or b"").decode()
+            if (watched := self._open.get(order_id)) is not None:
+                self._watch(order_id, watched[1], self._clock())

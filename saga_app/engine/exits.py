@@ -6,34 +6,16 @@ only place where the process ends: a thread, a task, a call in an executor, a me
 
 import os
 from collections.abc import Callable
-from enum import IntEnum
 from functools import wraps
 from inspect import iscoroutinefunction
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
+from saga_app.engine.exit_codes import Exit
+
+__all__ = ["Exit", "Fatal", "ends_process"]
+
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class Exit(IntEnum):
-    """Why a worker ended by itself; a supervisor restarts it after any of them."""
-
-    TOPICS_WRONG = 64
-    BROKER_UNREACHABLE = 65
-    WEB_PORT_TAKEN = 66
-    ROUND_FAILED = 70
-    LEASE_LOST = 71
-    ROWS_MISSING = 72
-    ROWS_MISSING_AGAIN = 73
-    RESTORE_FAILED = 74
-    STUCK = 75
-    STOP_TOO_SLOW = 76
-    REVOKE_TOO_SLOW = 77
-    STORE_DAMAGED = 78
-    DISK_FAILED = 79
-    RECORDS_CUT = 80
-    BROKER_REFUSED = 81
-    LATE_WRITES = 82
 
 
 class Fatal(BaseException):

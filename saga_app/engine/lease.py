@@ -5,9 +5,8 @@ last good heartbeat, counted from before its request, plus the time that a deliv
 session timeout: then no successor can have been chosen before our records are in the log or are given up.
 
 A pause between that question and the socket cannot be seen from inside the process. A record that slips through is
-a repeat
-of what the successor says, or an older version of its rows, and the rules absorb both: the lease keeps zombies rare,
-the rules keep them harmless.
+a repeat of what the successor says, or an older version of its rows, and the rules absorb both: the lease keeps
+zombies rare, the rules keep them harmless.
 """
 
 import asyncio
@@ -23,6 +22,8 @@ from saga_app.engine.ports import GivenUp
 
 #: Seconds on a clock that goes on while the machine sleeps. It is read for every record that is sent.
 uptime: Final = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+#: aiokafka's number while it joins anew (`OffsetCommitRequest.DEFAULT_GENERATION_ID`): the group forgot this member.
+JOINING: Final = Generation(-1)
 #: Before every time of a clock.
 NEVER: Final = float("-inf")
 
@@ -93,12 +94,13 @@ class Lease:
     async def hold(self, generation: Generation) -> None:
         """Waits until the lease holds; `Fatal` if the group moved on and this worker has not heard of it.
 
-        `GivenUp` where the partitions are no longer ours: during a rebalance no heartbeat renews the lease.
+        `GivenUp` where the partitions are no longer ours: during a rebalance no heartbeat renews the lease. A member
+        that joins anew hears of that in a moment, since it gives up its partitions first.
         """
         while not self.holds(generation):
             if not self._assignment.is_ours(generation):
                 raise GivenUp(f"generation {generation}")
-            if self._current() != generation:
+            if self._current() not in (generation, JOINING):
                 raise Fatal(
                     Exit.LEASE_LOST,
                     f"the group is at generation {self._current()} and this worker's round at {generation}; "

@@ -1,10 +1,14 @@
-"""Records in the wrong partition: each is sent on to its own, once."""
+"""Records that must go to other partitions: a misrouted one is sent on to its own, a policy to all.
 
+A header marks what a worker has sent on. It is sent on no second time, so nothing goes round for ever.
+"""
+
+from collections.abc import Sequence
 from typing import Final
 
 from saga_app import topics
 from saga_app.core.errors import Fault, Rejected
-from saga_app.core.records import Record
+from saga_app.core.records import PolicyChanged, Record
 from saga_app.kafka.headers import SENT_ON
 from saga_app.kafka.messages import Header, Message, size_of
 
@@ -15,18 +19,36 @@ LARGEST: Final = topics.LARGEST_IN_INBOX - 1024
 
 def is_misrouted(record: Record, message: Message, partition: int, partitions: int) -> bool:
     """True if the record belongs to another partition and must be sent on. Raises `Rejected` if it cannot be."""
-    if topics.partition_for(record, partitions) in (None, partition):
+    if topics.partition_for(record, partitions) == partition:
         return False
     if is_sent_on(message):
+        if type(record) is PolicyChanged:
+            # The copy for this partition.
+            return False
         raise Rejected(
             Fault.WRONG_PARTITION, "the record was sent on once and is still in the wrong partition"
         )
+    _require_room(message)
+    return True
+
+
+def spread_to(record: Record, message: Message, partition: int, partitions: int) -> Sequence[int]:
+    """The partitions that get a copy of this record. Raises `Rejected` if it is too large for that.
+
+    These are all other partitions, for a policy that has come to its first one.
+    """
+    if type(record) is not PolicyChanged or partition != topics.POLICY_PARTITION:
+        return ()
+    _require_room(message)
+    return [each for each in range(partitions) if each != partition]
+
+
+def _require_room(message: Message) -> None:
     if size_of(message) > LARGEST:
         raise Rejected(
             Fault.TOO_LARGE,
-            f"{size_of(message)} bytes in the wrong partition; a record to be sent on has at most {LARGEST}",
+            f"{size_of(message)} bytes; a record that is sent on to another partition has at most {LARGEST}",
         )
-    return True
 
 
 def is_sent_on(message: Message) -> bool:
@@ -36,4 +58,4 @@ def is_sent_on(message: Message) -> bool:
 
 def marked(message: Message) -> tuple[Header, ...]:
     """The headers with which the record is sent on."""
-    return (*message.headers, _MARK)
+    return tuple(message.headers) if is_sent_on(message) else (*message.headers, _MARK)

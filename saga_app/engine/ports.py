@@ -25,6 +25,14 @@ class GivenUp(Exception):
     """The partitions are given up and the lease does not hold: what was to be sent is left to the next owner."""
 
 
+class DeliveryFailed(Exception):
+    """The broker did not take a record."""
+
+
+class DeliveryTimedOut(DeliveryFailed):
+    """The broker did not answer for a record within the delivery timeout; it may have it none the less."""
+
+
 class Log(Protocol):
     """Writes rows and records; one port for the journal, one for the records that are published after it."""
 

@@ -15,6 +15,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, murmu
 
 from saga_app.core.numbers import Generation, Offset
 from saga_app.engine.lease import NEVER, Lease
+from saga_app.engine.ports import DeliveryFailed, DeliveryTimedOut
 from saga_app.kafka.broker_errors import refused
 from saga_app.kafka.messages import Offsets, Outgoing, Place
 from saga_app.topics import LARGEST_IN_LOG
@@ -22,16 +23,12 @@ from saga_app.topics import LARGEST_IN_LOG
 Told = Callable[[KafkaError | None, Message], None]
 
 
-class DeliveryFailed(Exception):
-    """The broker did not take a record within the delivery timeout."""
-
-
 class _Append:
     """Records on their way, as many as `sent` says once all of them have been handed over."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, offsets: defaultdict[Place, list[Offset]]) -> None:
         self.offsets = offsets
-        self.error: str | None = None
+        self.error: DeliveryFailed | None = None
         self.loop = loop
         self.future: asyncio.Future[None] = loop.create_future()
         self._told = 0
@@ -46,7 +43,10 @@ class _Append:
     def delivered(self, error: KafkaError | None, message: Message) -> None:
         """Called by librdkafka's poll thread, once per record."""
         if error is not None:
-            self.error = self.error or f"{message.topic()}: {refused(error) or error}"
+            in_time = error.code() != KafkaError._MSG_TIMED_OUT
+            if self.error is None or (in_time and isinstance(self.error, DeliveryTimedOut)):
+                kind = DeliveryFailed if in_time else DeliveryTimedOut
+                self.error = kind(f"{message.topic()}: {refused(error) or error}")
         self._told += 1
         if self._told == self._sent:
             self.loop.call_soon_threadsafe(self._finish)
@@ -61,13 +61,13 @@ class _Append:
         if self.future.done():
             return
         if self.error is not None:
-            self.future.set_exception(DeliveryFailed(self.error))
+            self.future.set_exception(self.error)
         else:
             self.future.set_result(None)
 
 
 class KafkaLog:
-    """Appends records for rounds, repairs and the deadline timer.
+    """Appends records for rounds, repairs and timers.
 
     It chooses every partition itself: librdkafka would count those that somebody added to a topic, which no worker
     reads and no key belongs to.

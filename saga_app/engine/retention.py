@@ -1,12 +1,9 @@
 """The retention timer: it says when segments are old enough. It only sends records; decisions never read a clock."""
 
-import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from saga_app import topics
-from saga_app.core.numbers import Generation
 from saga_app.core.order import Order
 from saga_app.core.records import (
     MOST_SEGMENTS,
@@ -20,8 +17,9 @@ from saga_app.core.retention.segments import is_over
 from saga_app.core.row_keys import KeyKind, low_watermark_key, number_in, parts_of
 from saga_app.core.rows import ClosedOrder, OrderRow, decode
 from saga_app.engine.deadlines import steady
-from saga_app.engine.ports import GivenUp, Log, Store
-from saga_app.kafka.messages import outgoing
+from saga_app.engine.ports import Log, Store
+from saga_app.engine.timer import Timer
+from saga_app.kafka.messages import Outgoing, outgoing
 
 #: Offsets of the checkout inbox whose orders are one segment.
 SEGMENT_WIDTH: Final = 64
@@ -42,7 +40,7 @@ class Ages(NamedTuple):
     purge: int | None
 
 
-class RetentionTimer:
+class RetentionTimer(Timer):
     """Looks at the oldest segments of each checkout partition of this worker. In memory it has only when to look."""
 
     def __init__(
@@ -54,48 +52,26 @@ class RetentionTimer:
         tick: float = 1.0,
         segment_width: int = SEGMENT_WIDTH,
     ) -> None:
-        self._log = log
+        super().__init__(log, tick)
         self._partitions = partitions
         self._ages = ages
         self._clock = clock or steady()
-        self._tick = tick
         self._segment_width = segment_width
-        self._generation: Generation | None = None
         self._stores: dict[int, Store] = {}
         self._look_at: dict[int, int] = {}
         #: The last record of each type about each partition, and when it was sent.
         self._sent: dict[tuple[int, str], tuple[RetentionRecord, int]] = {}
-        self._sending = asyncio.Lock()
 
     def load(self, partition: int, store: Store) -> None:
         """Takes the rows of a checkout partition that this worker owns from now on."""
         self._stores[partition] = store
 
-    def start(self, generation: Generation) -> None:
-        """Sends records from now on."""
-        self._generation = generation
-
     def stop(self) -> None:
-        """Drops everything; the next assignment loads it again."""
-        self._generation = None
+        """Sends no more and drops the rows; the next assignment loads them again."""
+        super().stop()
         self._stores.clear()
         self._look_at.clear()
         self._sent.clear()
-
-    async def run(self) -> None:
-        """Sends what is due, again and again."""
-        while True:
-            await asyncio.sleep(self._tick)
-            async with self._sending:
-                if (generation := self._generation) is not None and (records := list(self.due())):
-                    # Given up: the next owner looks for itself.
-                    with suppress(GivenUp):
-                        await self._log.append([outgoing(each) for each in records], generation)
-
-    async def rested(self) -> None:
-        """Returns when nothing is being sent."""
-        async with self._sending:
-            return
 
     def due(self) -> Iterator[RetentionRecord]:
         """The records to send now, without those that were sent just before."""
@@ -109,6 +85,12 @@ class RetentionTimer:
             if not found:
                 self._look_at[partition] = now + min(LONGEST_PAUSE, self._ages.evict // 100)
             yield from (each for each in found if self._is_news(partition, each, now))
+
+    def _take(self) -> list[Outgoing]:
+        return [outgoing(each) for each in self.due()]
+
+    def _send_again(self, records: Sequence[Outgoing]) -> None:
+        self._sent.clear()
 
     def _is_news(self, partition: int, record: RetentionRecord, now: int) -> bool:
         """Until the round has decided it, the store asks for the same record again and again."""

@@ -20,7 +20,7 @@ from saga_app.core.records import ForPartition, OrderCompleted, PolicyChanged, R
 from saga_app.core.row_keys import is_milestone
 from saga_app.core.rows import Row
 from saga_app.dead_letters.format import dead_letter
-from saga_app.engine.misrouted import is_misrouted, marked
+from saga_app.engine.misrouted import is_misrouted, marked, spread_to
 from saga_app.engine.partition_state import PartitionState
 from saga_app.engine.ports import GivenUp, Inbox, Log, contiguous, row_record
 from saga_app.kafka.messages import Batch, Fetch, Message, Outgoing, Place, outgoing, size_of
@@ -200,12 +200,14 @@ class Round:
             sends.append(self._sent_on(record, message))
             self.verdicts[Verdict.SENT_ON] += 1
             return
+        elsewhere = spread_to(record, message, partition, self.partitions)
         decision = self.decider.decide(record, Position(message.offset, message.time, partition), state)
         self.verdicts[decision.verdict] += 1
         if decision.note is not None:
             self._note(record, decision.note)
         state.put(decision.puts)
         sends.extend([self._outgoing(sent) for sent in decision.sends])
+        sends.extend([self._sent_on(record, message)._replace(partition=each) for each in elsewhere])
 
     def _outgoing(self, record: Record) -> Outgoing:
         sent = outgoing(record)

@@ -8,10 +8,11 @@ it is not ready, and says why: records may lie where no worker reads them, or be
 import asyncio
 import logging
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Final
 
 from saga_app.kafka.topic_admin import BrokerUnreachable
-from saga_app.kafka.topic_faults import TopicFaults, refused_of, remedy, told
+from saga_app.kafka.topic_faults import TopicFaults, only, remedy, told
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +39,8 @@ class TopicWatch:
             self.see(faults)
 
     def see(self, faults: TopicFaults) -> None:
-        """Notes what a worker would refuse at its start, and logs it when it changes."""
-        bad = refused_of(faults)
+        """Notes what harms, and logs it when it changes."""
+        bad = only(faults, attrgetter("is_harmful"))
         fault = f"{told(bad)}; {remedy(bad)}" if bad else ""
         if fault and fault != self.fault:
             logger.error("this worker goes on, but the topics changed: %s", fault)

@@ -28,17 +28,21 @@ class Members(NamedTuple):
 class ConsumerGroup:
     """The consumer group of the workers with these settings. Methods raise `KafkaException`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, admin: Admin | None = None, seconds: float = TIMEOUT) -> None:
+        """`seconds` is the longest wait for an answer."""
         self._settings = settings
-        self._admin = Admin(settings)
+        self._admin = admin or Admin(settings)
+        self._seconds = seconds
 
     def members(self) -> Members:
         """The members now; none if the group does not exist."""
         name = self._settings.app_id
         found = with_retries(
             self._admin,
-            lambda: self._admin.describe_consumer_groups([name], request_timeout=TIMEOUT)[name].result(),
-            TIMEOUT,
+            lambda: self._admin.describe_consumer_groups([name], request_timeout=self._seconds)[
+                name
+            ].result(),
+            self._seconds,
         )
         hosts = sorted({_host(each) for each in found.members})
         owners = {
@@ -51,9 +55,9 @@ class ConsumerGroup:
     def lag(self, topic: str) -> int:
         """Records that the group has not committed; without a commit it begins with the first record that is there."""
         places = [(topic, partition) for partition in range(self._settings.partitions)]
-        done = committed(self._admin, self._settings.app_id, places, TIMEOUT)
-        first = offsets.beginnings(self._admin, places)
-        ends = offsets.ends(self._admin, places)
+        done = committed(self._admin, self._settings.app_id, places, self._seconds)
+        first = offsets.beginnings(self._admin, places, self._seconds)
+        ends = offsets.ends(self._admin, places, self._seconds)
         return sum(max(0, ends[place] - max(done[place], first[place])) for place in places)
 
 

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from saga_app import topics, wire
 from saga_app.core.numbers import Generation, Offset
-from saga_app.core.records import ForPartition, Record
+from saga_app.core.records import ForPartition, PolicyChanged, Record
 
 #: Name and value; the value may be missing.
 Header = tuple[str, bytes | None]
@@ -68,5 +68,9 @@ class Outgoing(NamedTuple):
 
 def outgoing(record: Record) -> Outgoing:
     """The record as bytes, with its topic, its key, and the partition if it names one."""
-    partition = record.partition if isinstance(record, ForPartition) else None
+    partition = None
+    if isinstance(record, ForPartition):
+        partition = record.partition
+    elif isinstance(record, PolicyChanged):
+        partition = topics.POLICY_PARTITION
     return Outgoing(topics.topic_of(record), topics.key_of(record).encode(), wire.encode(record), partition)

@@ -25,9 +25,9 @@ ADVANCING: Final = "advancing"
 UNFINISHED: Final = {REBUILDING: "saga rebuild --from-inboxes", ADVANCING: "saga advance"}
 
 
-def ends(admin: AdminClient, places: Iterable[Place]) -> dict[Place, Offset]:
+def ends(admin: AdminClient, places: Iterable[Place], seconds: float = TIMEOUT) -> dict[Place, Offset]:
     """The offset after the last record of each (topic, partition)."""
-    return _offsets(admin, places, OffsetSpec.latest())
+    return _offsets(admin, places, OffsetSpec.latest(), seconds=seconds)
 
 
 def readable_ends(

@@ -69,11 +69,6 @@ class Sender:
         """Sends many records; returns their places in the same order."""
         return self.post(map(outgoing, records))
 
-    def send_everywhere(self, record: Record) -> list[Sent]:
-        """Sends a record to every partition of its inbox, as a change of policy needs it."""
-        one = outgoing(record)
-        return self.post(one._replace(partition=each) for each in range(self._settings.partitions))
-
     def post(self, records: Iterable[Outgoing]) -> list[Sent]:
         """Sends records that name topic, key and partition; returns their places in the same order."""
         self._errors.clear()

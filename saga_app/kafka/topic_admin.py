@@ -3,7 +3,8 @@
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
@@ -18,8 +19,8 @@ from saga_app.kafka.topic_faults import (
     TopicFaults,
     config_of,
     differences,
+    only,
     partition_fault,
-    refused_of,
     remedy,
     setting_faults,
     told,
@@ -29,6 +30,7 @@ from saga_app.topics import Topic
 
 #: Seconds to wait for the broker's answer.
 TIMEOUT = 15.0
+REFUSED: Final = attrgetter("is_refused")
 #: Seconds after which all brokers show a change.
 SETTLING = 1.0
 
@@ -57,9 +59,10 @@ def check(settings: Settings, topics: Sequence[Topic]) -> TopicCheck:
     existing = {name: len(each) for name, each in _partitions(settings).items()}
     missing = [topic for topic in topics if topic.name not in existing]
     wrong = [
-        f"{topic.name} has {existing[topic.name]} partitions, not {topic.partitions}"
+        f"{topic.name} has {count} partitions, not {topic.partitions}"
         for topic in topics
-        if existing.get(topic.name, topic.partitions) != topic.partitions
+        if (count := existing.get(topic.name, topic.partitions)) != topic.partitions
+        and not (count > topic.partitions and settings.leaves_added_partitions)
     ]
     return TopicCheck(missing, wrong)
 
@@ -86,18 +89,22 @@ def compare(settings: Settings, topics: Sequence[Topic]) -> dict[str, list[Topic
 def require(settings: Settings, topics: Sequence[Topic]) -> TopicFaults:
     """For a worker: the differences that it may live with. `TopicsWrong` with the others, and what mends them."""
     faults = compare(settings, topics)
-    if refused_of(faults):
+    if only(faults, REFUSED):
         # A broker confirms a change before all brokers show it: another worker, or a command, may just have made one.
         time.sleep(SETTLING)
         faults = compare(settings, topics)
-    if bad := refused_of(faults):
+    if bad := only(faults, REFUSED):
         raise TopicsWrong(f"{told(bad)}; {remedy(bad)}")
     return faults
 
 
 def _wrong_count(settings: Settings, topic: Topic, count: int) -> TopicFault:
-    ends = offsets.ends(_admin(settings), [(topic.name, each) for each in range(count)])
-    return partition_fault(topic, [ends[topic.name, each] for each in range(count)])
+    places = [(topic.name, each) for each in range(count)]
+    ends = offsets.ends(_admin(settings), places)
+    first = offsets.beginnings(_admin(settings), places)
+    unread = sum(ends[place] - first[place] for place in places if place[1] >= topic.partitions)
+    leaves_added = settings.leaves_added_partitions
+    return partition_fault(topic, [ends[place] for place in places], unread, leaves_added=leaves_added)
 
 
 def alter(settings: Settings, topics: Sequence[Topic]) -> None:
@@ -206,11 +213,12 @@ def _missing(settings: Settings, topics: Sequence[Topic]) -> list[Topic]:
     found = check(settings, topics)
     if found.wrong:
         existing = _partitions(settings)
-        bad = {
+        bad: TopicFaults = {
             topic.name: [_wrong_count(settings, topic, len(existing[topic.name]))]
             for topic in topics
             if len(existing.get(topic.name, range(topic.partitions))) != topic.partitions
         }
+        bad = only(bad, REFUSED)
         raise TopicsWrong(f"{told(bad)}; {remedy(bad)}" if bad else f"{found.wrong[0]}; {FIXED}")
     return found.missing
 

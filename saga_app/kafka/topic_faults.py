@@ -1,7 +1,7 @@
 """The faults of a topic, and the command or the page that mends each. Nobody is asked here."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum, auto
 from typing import Final, NamedTuple
 
@@ -20,12 +20,19 @@ class FaultKind(StrEnum):
 
     MISSING = auto()
     PARTITIONS = auto()
+    #: Partitions were added and are left alone, but records lie there.
+    ADDED = auto()
+    #: Partitions were added and are left alone.
+    LEFT = auto()
     #: Another partition count, and there was never a record.
     EMPTY = auto()
     REPLICAS = auto()
     #: By the rule of `topics.BINDING`.
     WEAKER = auto()
     DIFFERENT = auto()
+
+
+_ACCEPTED: Final = (FaultKind.ADDED, FaultKind.LEFT, FaultKind.REPLICAS, FaultKind.DIFFERENT)
 
 
 class TopicFault(NamedTuple):
@@ -37,7 +44,12 @@ class TopicFault(NamedTuple):
     @property
     def is_refused(self) -> bool:
         """True if a worker must not work with such a topic."""
-        return self.kind not in (FaultKind.REPLICAS, FaultKind.DIFFERENT)
+        return self.kind not in _ACCEPTED
+
+    @property
+    def is_harmful(self) -> bool:
+        """True if a worker that has started nevertheless is not ready."""
+        return self.is_refused or self.kind is FaultKind.ADDED
 
 
 #: By name of the topic; topics without faults are left out.
@@ -68,21 +80,25 @@ def setting_faults(topic: Topic, replicas: int, actual: Mapping[str, str]) -> It
         yield TopicFault(kind, f"{name} is {value}, not {wanted[name]}")
 
 
-def partition_fault(topic: Topic, records: Sequence[int]) -> TopicFault:
-    """The fault of a topic with another partition count: by partition, how many records it ever had."""
-    count = f"{len(records)} partitions, not {topic.partitions}"
-    if not any(records):
+def partition_fault(
+    topic: Topic, ends: Sequence[int], unread: int, *, leaves_added: bool = False
+) -> TopicFault:
+    """The fault of a topic with another partition count: by partition its end; records in the added ones."""
+    count = f"{len(ends)} partitions, not {topic.partitions}"
+    if not any(ends):
         return TopicFault(FaultKind.EMPTY, f"{count}, and no record yet")
-    unread = f"{sum(records[topic.partitions :])} records in partitions that no worker reads"
-    return TopicFault(
-        FaultKind.PARTITIONS, f"{count}, {unread}" if len(records) > topic.partitions else count
-    )
+    if len(ends) < topic.partitions:
+        return TopicFault(FaultKind.PARTITIONS, count)
+    kind = FaultKind.PARTITIONS
+    if leaves_added:
+        kind = FaultKind.ADDED if unread else FaultKind.LEFT
+    return TopicFault(kind, f"{count}, {unread} records in partitions that no worker reads")
 
 
-def refused_of(faults: TopicFaults) -> TopicFaults:
-    """The faults with which a worker must not work."""
-    bad = {name: [each for each in found if each.is_refused] for name, found in faults.items()}
-    return {name: found for name, found in bad.items() if found}
+def only(faults: TopicFaults, wanted: Callable[[TopicFault], bool]) -> TopicFaults:
+    """Those of the faults."""
+    found = {name: list(filter(wanted, each)) for name, each in faults.items()}
+    return {name: each for name, each in found.items() if each}
 
 
 def told(faults: TopicFaults) -> str:
@@ -102,8 +118,10 @@ def remedy(faults: TopicFaults) -> str:
         FaultKind.EMPTY: "if SAGA_PARTITIONS is right, delete the topics without a record (kafka-topics.sh "
         "--bootstrap-server $SAGA_BROKER --delete --topic NAME), then run `saga topics --create`",
         FaultKind.PARTITIONS: FIXED,
+        FaultKind.ADDED: "`saga topics --move` sends them where they belong",
         FaultKind.WEAKER: "records can be lost or be wrong until `saga topics --alter` has put the settings right",
+        FaultKind.LEFT: "SAGA_ADDED_PARTITIONS leaves added partitions alone",
         FaultKind.REPLICAS: "replicas are added with Kafka's kafka-reassign-partitions.sh",
-        FaultKind.DIFFERENT: "`saga topics --alter` puts the other settings right",
+        FaultKind.DIFFERENT: "`saga topics --alter` puts other settings right",
     }
     return "; ".join(text for kind, text in advice.items() if kind in kinds)

@@ -156,7 +156,7 @@ def _context(scratch: Path) -> "MavenContext":
         from jgo.maven import MavenContext
     except ImportError as error:
         raise LocalKafkaError(
-            "The package jgo is missing, which fetches Apache Kafka. LocalRun scripts/setup, or: pip install '.[local]'"
+            "The package jgo is missing, which fetches Apache Kafka. Run scripts/setup, or: pip install '.[local]'"
         ) from error
     return MavenContext(repo_cache=scratch, timeout=SILENCE)
 

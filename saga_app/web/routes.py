@@ -1,4 +1,4 @@
-"""Attaches the pages to the worker's web server.
+"""Attaches the pages to the web server of a worker, or of `saga pages`.
 
 The pages need packages that workers do without, so they are imported with the first request.
 """
@@ -12,6 +12,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from saga_app import urls
+from saga_app.health.read import HealthWatch
 from saga_app.settings import Settings
 from saga_app.web.access import AccessRules
 
@@ -19,28 +20,40 @@ FILES: Final = Path(__file__).parent / "static"
 _EXTRA: Final = ("jinja2", "markupsafe", "sqlalchemy", "alembic", "aiosqlite", "asyncpg", "greenlet")
 
 
-def attach(application: web.Application, settings: Settings, stops: Callable[[], bool]) -> None:
-    """Adds routes, checks and headers; `stops` is true when the worker is about to end."""
+def attach(
+    application: web.Application,
+    settings: Settings,
+    stops: Callable[[], bool],
+    health: HealthWatch,
+    *,
+    has_tables: bool = True,
+) -> None:
+    """Adds routes, checks and headers; `stops` is true when the process is about to end.
+
+    Without `has_tables` the addresses of the tables say that only workers have them.
+    """
     rules = AccessRules(settings)
     application.middlewares.append(rules.middleware)
     # `/orders` leads to `/orders/`.
     application.middlewares.append(web.normalize_path_middleware(append_slash=True, merge_slashes=False))
     application.on_response_prepare.append(rules.prepare)
-    pages = _LazyPages(settings, rules, stops)
+    pages = _LazyPages(settings, rules, stops, health, has_tables=has_tables)
     application.router.add_static(urls.STATIC, FILES)
-    for path in (*urls.PAGES, *map(urls.live, urls.LIVE_PAGES)):
+    for path in (*urls.PAGES, *map(urls.live, (*urls.LIVE_PAGES, urls.HEALTH))):
         application.router.add_get(path, pages.respond)
     for page, actions in urls.ACTIONS.items():
         for action in actions:
             application.router.add_post(page + action, pages.respond)
+    if not has_tables:
+        application.router.add_get("/table/{rest:.*}", pages.respond)
     application.on_cleanup.append(pages.close)
 
 
 class _LazyPages:
     """Imports the pages with the first request, in a thread: SQLAlchemy alone takes half a second."""
 
-    def __init__(self, settings: Settings, rules: AccessRules, stops: Callable[[], bool]) -> None:
-        self._arguments = (settings, rules, stops)
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._arguments, self._options = arguments, options
         self._loading = asyncio.Lock()
         self._pages: Any = None
 
@@ -68,5 +81,5 @@ class _LazyPages:
         async with self._loading:
             if self._pages is None:
                 module = await asyncio.to_thread(import_module, "saga_app.web.pages")
-                self._pages = module.Pages(*self._arguments)
+                self._pages = module.Pages(*self._arguments, **self._options)
             return self._pages

@@ -1,4 +1,8 @@
-"""Live pages: the server sends a part of a page again, as a server-sent event, when it has changed."""
+"""Live pages: the server sends a part of a page again, as a server-sent event, when it has changed.
+
+A stream has three kinds of events: the page's part, the health strip (`health`), and every second or two the server's
+time (`beat`), so that a page knows when it is no longer live.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,11 +11,12 @@ from typing import Final
 
 from aiohttp import web
 
-#: Streams at the same time; a further one gets a 503.
-MOST_STREAMS: Final = 32
-#: Seconds from one rendering to the next, and from one event to a comment that keeps the connection open.
+from saga_app.times import clock, now
+
+#: Streams at the same time; a further one gets a 503. Every open page has one.
+MOST_STREAMS: Final = 64
+#: Seconds from one rendering to the next.
 RENDER_EVERY: Final = 1.0
-KEEP_ALIVE: Final = 15.0
 #: Seconds in which a stream notices that the worker stops or the reader has gone.
 POLL_INTERVAL: Final = 0.25
 #: Seconds for which a reader may take nothing (its machine may sleep) before the stream ends.
@@ -50,9 +55,13 @@ class LiveStreams:
         self.parts: dict[str, SharedPart] = {}
 
     async def stream(
-        self, request: web.Request, path: str, render: Callable[[], Awaitable[str]]
+        self,
+        request: web.Request,
+        path: str,
+        render: Callable[[], Awaitable[str]],
+        health: Callable[[], str] = lambda: "",
     ) -> web.StreamResponse:
-        """Sends the part at this path until the reader goes or the worker stops."""
+        """Sends the part at this path, and the health strip, until the reader goes or the server stops."""
         if self.open >= MOST_STREAMS or self._stops():
             return web.Response(status=503, headers={"Retry-After": "10"}, text="too many live pages\n")
         response = web.StreamResponse(
@@ -64,7 +73,7 @@ class LiveStreams:
         try:
             await response.prepare(request)
             await _in_time(response.write(b"retry: 2000\n\n"))
-            await self._send(request, response, part)
+            await self._send(request, response, part, health)
             await _in_time(response.write_eof())
         except ConnectionError:
             pass
@@ -79,16 +88,21 @@ class LiveStreams:
                 del self.parts[path]
         return response
 
-    async def _send(self, request: web.Request, response: web.StreamResponse, part: SharedPart) -> None:
-        last, said = None, monotonic()
+    async def _send(
+        self,
+        request: web.Request,
+        response: web.StreamResponse,
+        part: SharedPart,
+        health: Callable[[], str],
+    ) -> None:
+        last: dict[str, str] = {}
         while not self._ends(request):
-            text = await part.text()
-            if text != last:
-                await _in_time(response.write(_event(text)))
-                last, said = text, monotonic()
-            elif monotonic() - said > KEEP_ALIVE:
-                await _in_time(response.write(b": still here\n\n"))
-                said = monotonic()
+            found = {"message": await part.text(), "health": health(), "beat": clock(now(), now())}
+            changed = b"".join(
+                _event(name, text) for name, text in found.items() if text != last.get(name, "")
+            )
+            await _in_time(response.write(changed))
+            last = found
             until = monotonic() + RENDER_EVERY
             while monotonic() < until and not self._ends(request):
                 await asyncio.sleep(POLL_INTERVAL)
@@ -104,6 +118,6 @@ async def _in_time(written: Awaitable[None]) -> None:
         await written
 
 
-def _event(text: str) -> bytes:
+def _event(name: str, text: str) -> bytes:
     lines = "".join(f"data: {line}\n" for line in text.splitlines())
-    return f"{lines}\n".encode()
+    return f"event: {name}\n{lines}\n".encode()

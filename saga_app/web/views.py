@@ -10,11 +10,10 @@ from saga_app.core.rows import Status
 from saga_app.dead_letters.format import LetterId
 from saga_app.orderdb import queries
 from saga_app.orderdb.present import reconciliation
-from saga_app.orderdb.present.order_status import OrderStatus
-from saga_app.orderdb.present.summary import in_short, sentence
+from saga_app.orderdb.present.summary import listed_in_short, sentence
 from saga_app.orderdb.present.timeline import route, timeline
 from saga_app.orderdb.queries.order import find
-from saga_app.orderdb.queries.orders import Listed, OrderFilter
+from saga_app.orderdb.queries.orders import STATES, Listed, OrderFilter
 from saga_app.orderdb.queries.recent import recent
 from saga_app.times import moment, now
 
@@ -189,8 +188,8 @@ def place(text: str) -> LetterId:
 def _choice(query: Query) -> OrderFilter:
     """The filter in the address. Raises `InvalidAddress`."""
     state, since = query.get("state", "").upper(), query.get("since", "")
-    if state and state not in set(Status):
-        raise InvalidAddress(f"There is no state {state!r}; there are {', '.join(Status)}.")
+    if state and state not in STATES:
+        raise InvalidAddress(f"There is no state {state!r}; there are {', '.join(STATES)}.")
     try:
         at = moment(since, now()) if since else None
     except ValueError as error:
@@ -204,12 +203,12 @@ def _choice(query: Query) -> OrderFilter:
 
 async def _counts(connection: AsyncConnection, choice: OrderFilter) -> dict[str, int]:
     found = await queries.orders.counts(connection, choice)
-    return {status.value: found.get(status, 0) for status in Status}
+    return {state: found.get(state, 0) for state in STATES}
 
 
 def _with_short(orders: list[Listed]) -> list[Listed]:
     """Adds to each order a few words about where it is."""
-    return [{**each, "short": in_short(OrderStatus.of_listed(each))} for each in orders]
+    return [{**each, "short": listed_in_short(each)} for each in orders]
 
 
 def _given(query: Query, *names: str) -> dict[str, str]:

@@ -22,6 +22,7 @@ from tests.support.examples import (
     completed,
     delivery,
     deposit,
+    limit,
     order,
     refund,
     release,
@@ -329,6 +330,16 @@ def test_a_record_that_was_sent_on_and_is_a_dead_letter_there_is_not_missed(worl
     findings = world.run().audit()
     assert findings.holds
     assert findings.figures["I8"]["dead letters different_content"] == 1
+
+
+def test_a_policy_that_did_not_reach_every_partition_is_found(world: AuditWorld) -> None:
+    policy = limit("p", "5.00")
+    world.send(policy, partition=topics.POLICY_PARTITION)
+    world.run()
+    assert "policy for another partition" in breach(world, "I9").what
+    copy = Outgoing(topics.PAYMENT, b"p", wire.encode(policy), 1, ((SENT_ON, b"1"),))
+    world.append(copy)
+    assert world.run().audit().holds
 
 
 def test_a_record_that_was_committed_and_is_gone_is_found(shop: AuditWorld) -> None:

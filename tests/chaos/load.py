@@ -153,8 +153,7 @@ class ChaosLoad:
         )
         topic = topics.PAYMENT if "limit" in fields else topics.SHIPPING
         value = json.dumps({"type": "PolicyChanged", "policy_id": f"p{number}", **fields}).encode()
-        for partition in range(topics.DEFAULT_PARTITIONS):
-            self._shop.raw(topic, value, f"p{number}".encode(), partition=partition)
+        self._shop.raw(topic, value, f"p{number}".encode())
 
     def _cancel(self, order_id: str, kind: str) -> None:
         self.touched.add(order_id)

@@ -136,20 +136,20 @@ def test_a_delivery_goes_to_its_warehouse_as_one_record(saga: Saga, own_kafka: B
         ("shipping --countries GB,FR", topics.SHIPPING, "countries", ["GB", "FR"]),
     ],
 )
-def test_a_policy_reaches_every_partition_with_one_id(
+def test_a_policy_is_one_record_for_the_partition_that_sends_it_to_all(
     saga: Saga, own_kafka: Broker, command: str, topic: str, field: str, value: Any
 ):
     policy_id = json.loads(saga("policy", *command.split(), "--json").stdout)["policy_id"]
     found = sent(own_kafka, topic, policy_id=policy_id)
-    assert sorted(each.partition() for each in found) == list(range(PARTITIONS))
-    assert all(json.loads(each.value())[field] == value for each in found)
+    assert [each.partition() for each in found] == [topics.POLICY_PARTITION]
+    assert json.loads(found[0].value())[field] == value
 
 
 @pytest.mark.parametrize("command", ["place --order-id 1 --amount 5", "policy payment --limit 1"])
 def test_nothing_is_sent_to_a_topic_with_another_partition_count(
     saga: Saga, own_kafka: Broker, monkeypatch: pytest.MonkeyPatch, command: str
 ):
-    """The record would land where no worker looks for it, or a policy not everywhere."""
+    """The record would land where no worker looks for it."""
     before = [len(everything(own_kafka.address, topic, PARTITIONS)) for topic in topics.INBOXES]
     monkeypatch.setenv("SAGA_PARTITIONS", str(PARTITIONS - 1))
     result = saga(*command.split())

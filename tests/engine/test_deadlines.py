@@ -11,6 +11,7 @@ from saga_app.core.records import DeadlinePassed, Record
 from saga_app.core.rows import OrderRow, Status
 from saga_app.engine import deadlines as clock_module
 from saga_app.engine.deadlines import GRACE, MOST, DeadlineTimer
+from saga_app.engine.ports import DeliveryFailed, DeliveryTimedOut
 from saga_app.kafka.messages import Offsets, Outgoing
 from tests.support.examples import cancel, cancelled, completed, deadline, placed
 from tests.support.given import BEGINNING, CHECKOUT, given
@@ -196,6 +197,31 @@ def test_a_round_that_ends_after_its_partitions_were_taken_away_leaves_no_deadli
     world.changed(row_after(placed()))
     world.clock.start(Generation(2))
     assert (len(world.clock), world.nudges_after(3600)) == (0, [])
+
+
+def test_a_nudge_that_the_broker_does_not_answer_for_is_sent_again_at_once(world: TimerWorld) -> None:
+    append, failures = world.log.append, [DeliveryTimedOut("checkout_events")]
+
+    async def failing_once(records: Sequence[Outgoing], generation: Generation) -> Offsets:
+        if failures:
+            raise failures.pop()
+        return await append(records, generation)
+
+    world.log.append = failing_once  # type: ignore[method-assign]
+    world.changed(row_after(placed()))
+    assert world.nudges_after(30) == [DeadlinePassed(order_id="o1", attempt=0, last=False)]
+    assert not failures
+
+
+def test_a_nudge_that_the_broker_refuses_ends_the_timer(world: TimerWorld) -> None:
+    async def refusing(records: Sequence[Outgoing], generation: Generation) -> Offsets:
+        raise DeliveryFailed("checkout_events")
+
+    world.log.append = refusing  # type: ignore[method-assign]
+    world.changed(row_after(placed()))
+    world.now = BEGINNING + 30 * SECOND
+    with pytest.raises(DeliveryFailed):
+        asyncio.run(world.clock.run())
 
 
 def test_so_many_are_sent_at_once_and_the_rest_at_the_next_tick(

@@ -10,7 +10,7 @@ import pytest
 from saga_app.core.numbers import Generation
 from saga_app.engine.assignment import Assignment
 from saga_app.engine.exits import Exit, Fatal
-from saga_app.engine.lease import Lease, uptime
+from saga_app.engine.lease import JOINING, Lease, uptime
 from saga_app.engine.ports import GivenUp
 from tests.engine.faust.parts import in_a_loop
 from tests.support.assigned import holding
@@ -96,6 +96,19 @@ def test_a_member_that_joined_anew_may_be_renewed_again() -> None:
     group.generation = NEXT
     assert group.lease.renew(NEXT, group.now + 1)
     assert group.lease.holds(NEXT)
+
+
+@in_a_loop
+async def test_a_member_that_joins_anew_waits_until_it_has_given_up_its_partitions() -> None:
+    group = LeaseAndGroup()
+    group.generation = JOINING
+    waiting = asyncio.ensure_future(group.lease.hold(THIS))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    group.assignment.give_up()
+    with pytest.raises(GivenUp):
+        await waiting
 
 
 @in_a_loop

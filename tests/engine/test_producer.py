@@ -27,8 +27,8 @@ from saga_app.core.numbers import Generation, Offset
 from saga_app.engine import producer as module
 from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.lease import Lease
-from saga_app.engine.ports import Batches
-from saga_app.engine.producer import DeliveryFailed, KafkaLog
+from saga_app.engine.ports import Batches, DeliveryFailed, DeliveryTimedOut
+from saga_app.engine.producer import KafkaLog
 from saga_app.kafka.messages import Batch, Fetch, Outgoing
 from saga_app.local.broker import Broker
 from tests.engine.faust.parts import (
@@ -210,7 +210,7 @@ async def test_an_append_fails_within_its_time_where_there_is_no_broker() -> Non
     )
     log.lease = held()
     async with asyncio.timeout(5):
-        with pytest.raises(DeliveryFailed):
+        with pytest.raises(DeliveryTimedOut):
             await log.append([Outgoing("t", b"k", b"v", 0)], GENERATION)
     log.close()
 

@@ -271,11 +271,46 @@ def test_the_key_that_a_record_was_sent_with_does_not_matter() -> None:
 @pytest.mark.parametrize(
     ("topic", "policy"), [(topics.PAYMENT, limit("p", "1.00")), (topics.SHIPPING, countries("p", "FR"))]
 )
-def test_a_policy_is_right_in_every_partition(topic: str, policy: Record) -> None:
-    for partition in range(8):
-        of = worker(topic, 8, partition)
-        of.run([message(policy, 0)])
-        assert set(of.rows.journal) == {b"policy:p"}
+def test_a_policy_is_sent_to_every_other_partition_from_the_first_one(topic: str, policy: Record) -> None:
+    of = worker(topic, 8, topics.POLICY_PARTITION)
+    of.run([message(policy, 0, headers=[("trace", b"1")])])
+    assert set(of.rows.journal) == {b"policy:p"}
+    for partition in range(1, 8):
+        (copy,) = of.broker.logs[topic, partition]
+        assert (copy.key, copy.value) == (b"p", wire.encode(policy))
+        assert list(copy.headers) == [("trace", b"1"), (SENT_ON, b"1")]
+    assert not of.broker.logs[topic, topics.POLICY_PARTITION]
+
+
+@pytest.mark.parametrize("partition", range(1, 8))
+def test_a_policy_in_another_partition_goes_to_the_first_one_and_its_copy_goes_nowhere(
+    partition: int,
+) -> None:
+    policy = limit("p", "1.00")
+    of = worker(partitions=8, partition=partition)
+    of.run([message(policy, 0)])
+    assert of.rows.journal == {}
+    (sent,) = of.broker.topic(topics.PAYMENT)
+    assert of.broker.logs[topics.PAYMENT, topics.POLICY_PARTITION] == [sent]
+    copy = worker(partitions=8, partition=partition)
+    copy.run([message(policy, 0, headers=sent.headers)])
+    assert set(copy.rows.journal) == {b"policy:p"}
+    assert not copy.broker.topic(topics.PAYMENT)
+
+
+def test_a_policy_that_is_known_is_sent_to_every_other_partition_again() -> None:
+    """A crash may have come before the copies were sent."""
+    of = worker(partitions=3)
+    of.run([message(limit("p", "1.00"), 0), message(limit("p", "1.00"), 1, headers=[(SENT_ON, b"1")])])
+    assert [len(of.broker.logs[topics.PAYMENT, each]) for each in (1, 2)] == [2, 2]
+    assert [len(copy.headers) for copy in of.broker.logs[topics.PAYMENT, 1]] == [1, 1]
+
+
+def test_a_policy_with_another_content_is_a_dead_letter_and_goes_nowhere() -> None:
+    of = worker(partitions=3)
+    of.run(in_sequence(limit("p", "1.00"), limit("p", "2.00")))
+    assert [len(of.broker.logs[topics.PAYMENT, each]) for each in (1, 2)] == [1, 1]
+    assert len(of.broker.topic("dead_letters")) == 1
 
 
 @pytest.mark.parametrize(
@@ -329,6 +364,7 @@ def test_every_kind_of_bad_input_is_one_dead_letter_in_every_inbox(topic: str) -
 def test_every_record_meets_exactly_one_fate() -> None:
     """I8: applied + repeats + ignored + sent on + dead letters + gaps = end - start."""
     right = topics.partition_of("c1", 8)
+    assert right != topics.POLICY_PARTITION
     elsewhere = next(name for name in map(str, range(99)) if topics.partition_of(name, 8) != right)
     of = worker(partitions=8, partition=right)
     mine = order(customer_id="c1")
@@ -337,10 +373,10 @@ def test_every_record_meets_exactly_one_fate() -> None:
     )
     of.run(inbox)
     assert of.round.verdicts == {
-        Verdict.APPLIED: 3,
+        Verdict.APPLIED: 2,
         Verdict.REPEATED: 2,
         Verdict.DEAD: 1,
-        Verdict.SENT_ON: 1,
+        Verdict.SENT_ON: 2,
     }
     assert sum(of.round.verdicts.values()) == of.position
     checkout = worker(topics.CHECKOUT)

@@ -75,11 +75,21 @@ def test_nothing_on_which_the_promise_rests_is_left_to_the_brokers_defaults() ->
 
 def test_nobody_is_told_to_change_the_number_of_partitions_once_there_are_records() -> None:
     made = Topic(topics.PAYMENT, 8, {})
-    added = partition_fault(made, [5] * 8 + [3])
+    added = partition_fault(made, [5] * 8 + [3], 3)
     assert added.text == "9 partitions, not 8, 3 records in partitions that no worker reads"
-    fewer = partition_fault(made, [5, 0, 0])
+    fewer = partition_fault(made, [5, 0, 0], 0)
     for fault in (added, fewer):
         assert remedy({made.name: [fault]}) == FIXED
         assert "must not follow" in FIXED and "docs/how-to/add-partitions.md" in FIXED
-    empty = remedy({made.name: [partition_fault(made, [0, 0, 0])]})
+    empty = remedy({made.name: [partition_fault(made, [0, 0, 0], 0)]})
     assert "--delete --topic NAME), then run `saga topics --create`" in empty
+
+
+@pytest.mark.parametrize(("unread", "harmful"), [(3, True), (0, False)])
+def test_added_partitions_that_are_left_alone_harm_while_records_lie_there(
+    unread: int, harmful: bool
+) -> None:
+    """A worker starts on them, and is ready when nothing lies where nobody reads."""
+    fault = partition_fault(Topic(topics.PAYMENT, 8, {}), [5] * 9, unread, leaves_added=True)
+    assert (fault.is_refused, fault.is_harmful) == (False, harmful)
+    assert ("`saga topics --move`" in remedy({topics.PAYMENT: [fault]})) is harmful

@@ -8,7 +8,7 @@ from saga_app import topics, wire
 from saga_app.core.decider import Position, Service
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.numbers import FIRST, Offset
-from saga_app.core.records import Record
+from saga_app.core.records import PolicyChanged, Record
 from saga_app.engine.partition_state import PartitionState
 from saga_app.kafka.headers import SENT_ON
 
@@ -83,8 +83,10 @@ class Refold:
 
     def _is_elsewhere(self, record: Record, message: Any) -> bool:
         """True if it must be sent on. Raises `Rejected` if it was sent on before."""
-        if topics.partition_for(record, self.partitions) in (None, message.partition()):
+        if topics.partition_for(record, self.partitions) == message.partition():
             return False
         if any(name == SENT_ON for name, _ in message.headers() or ()):
+            if isinstance(record, PolicyChanged):
+                return False
             raise Rejected(Fault.WRONG_PARTITION, "")
         return True

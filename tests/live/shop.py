@@ -57,10 +57,8 @@ class Shop:
         self._producer.poll(0)
 
     def policy(self, topic: str, **fields: Any) -> None:
-        """A change of policy, to every partition of that inbox."""
-        value = json.dumps({"type": "PolicyChanged", **fields}).encode()
-        for partition in range(self.partitions):
-            self.raw(topic, value, fields["policy_id"].encode(), partition=partition)
+        """A change of policy: one record, without a key, as anybody may send it."""
+        self.raw(topic, json.dumps({"type": "PolicyChanged", **fields}).encode())
         self.flush()
 
     def raw(self, topic: str, value: bytes | None, key: bytes | None = None, **options: Any) -> None:

@@ -132,17 +132,16 @@ def test_a_record_that_fails_again_is_a_dead_letter_that_says_so_and_can_be_sent
 
 
 @pytest.mark.slow("another way to send a letter again")
-def test_a_policy_is_corrected_once_for_all_partitions(scene: Scene, saga: Saga) -> None:
+def test_a_corrected_policy_holds_in_all_partitions(scene: Scene, saga: Saga) -> None:
     scene.worker("w1").start().ready()
     scene.shop.policy(topics.PAYMENT, policy_id="p", limit="-1")
     scene.log.wait_until_quiet()
-    found = letters(saga)
-    assert len(found) == topics.DEFAULT_PARTITIONS
+    (letter,) = letters(saga)
     corrected = json.dumps({"type": "PolicyChanged", "policy_id": "p", "limit": "10.00"})
-    assert saga("replay", min(found), "--payload", "-", input=corrected).exit_code == 0
+    assert saga("replay", letter, "--payload", "-", input=corrected).exit_code == 0
     scene.log.wait_until_quiet()
     count = 2 * topics.DEFAULT_PARTITIONS
     scene.shop.send({"order_id": f"o-{each}", "amount": "10.00"} for each in range(count))
     assert {ended(scene, f"o-{each}") for each in range(count)} == {"over_limit"}
     scene.log.wait_until_quiet()
-    scene.ledger().check(dead_letters=len(found))
+    scene.ledger().check(dead_letters=1)

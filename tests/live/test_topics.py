@@ -132,6 +132,19 @@ def test_partitions_that_are_added_harm_no_order_and_everything_tells_of_them(sc
     applied = [each for each in deposits if f"{each['customer_id']}:GBP" in accounts]
     assert len(applied) == len(deposits) - unread, "what came to a wrong partition was sent on"
 
+    worker.end()
+    worker.start(SAGA_ADDED_PARTITIONS="leave").ready()
+    moved = saga(scene, "topics", "--move", "--json")
+    assert moved.code == 0, moved
+    assert json.loads(moved.out.splitlines()[0]) == {"moved_from": "payment_events:8", "records": unread}
+    scene.log.wait_until_quiet()
+    accounts = scene.ledger().rows("accounts")
+    assert all(accounts[f"{each['customer_id']}:GBP"]["balance"] == "5.00" for each in deposits)
+    audit = saga(scene, "audit")
+    assert audit.code == 0, audit
+    assert "not checked: payment_events[8] was added, and no worker will read it" in audit.out
+    assert "what was checked holds, and not everything was" in audit.out
+
 
 @pytest.mark.slow("it restores and refuses")
 def test_rows_of_another_number_of_partitions_are_refused(scene: Scene) -> None:

@@ -73,9 +73,9 @@ class Customers:
             "other content": lambda draws: [self._good(self._other_content(draws))],
             "deposit": lambda draws: [self._good(self._deposit(draws))],
             "delivery": lambda draws: [self._good(self._delivery(draws))],
-            "limit": lambda draws: self._everywhere(limit(f"p{draws.below(3)}", draws.pick(_LIMITS))),
-            "countries": lambda draws: self._everywhere(
-                countries(f"p{draws.below(3)}", draws.pick(("FR", "GB")))
+            "limit": lambda draws: self._policy(draws, limit(f"p{draws.below(3)}", draws.pick(_LIMITS))),
+            "countries": lambda draws: self._policy(
+                draws, countries(f"p{draws.below(3)}", draws.pick(("FR", "GB")))
             ),
             "bad": lambda draws: [self._bad_bytes(draws)],
             "misplaced": lambda draws: [self._misplaced(draws)],
@@ -132,9 +132,9 @@ class Customers:
         held = {sku: quantity for sku, quantity in quantities.items() if quantity} or {"a": 1}
         return delivery(f"o{draws.below(4) + 1}", draws.pick(_WAREHOUSES), **held)
 
-    def _everywhere(self, policy: PolicyChanged) -> list[Outgoing]:
-        one = self._good(policy)
-        return [one._replace(partition=partition) for partition in range(self.partitions)]
+    def _policy(self, draws: Draws, policy: PolicyChanged) -> list[Outgoing]:
+        """One record, in any partition: the saga itself takes it to the others."""
+        return [self._good(policy)._replace(partition=draws.below(self.partitions))]
 
     def _bad_bytes(self, draws: Draws) -> Outgoing:
         value = draws.pick(_BAD)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from saga_app import topics
-from saga_app.core.rows import OPEN_STATUSES
+from saga_app.core.rows import OPEN_STATUSES, JournalRow
 from saga_app.engine.stores import restore
 from tests.simulation import steps
 from tests.simulation.oracle import sent
@@ -109,6 +109,11 @@ def agree(world: "SimulatedWorld") -> None:
             after.compact((changelog(table), partition))
             compacted = _heir(after, table, partition, Disk())
             _same("what its owner repaired and the broker compacted", table, partition, compacted, world)
+    for topic in (topics.PAYMENT, topics.SHIPPING):
+        policies = {
+            _rule(oracle.tables.policy()) for (inbox, _), oracle in watch.oracles.items() if inbox == topic
+        }
+        must(len(policies) == 1, "I7 one truth", f"partitions of {topic} have other rules: {policies}")
     letters = {sent(record) for record in kafka.topic(topics.DEAD_LETTERS)}
     must(letters == watch.letters(), "I8 accounted for", f"dead letters {letters ^ watch.letters()}")
     placed = {
@@ -121,6 +126,11 @@ def agree(world: "SimulatedWorld") -> None:
     must(
         placed == set(watch.sagas.status), "I8 accounted for", f"placed {placed}, known {watch.sagas.status}"
     )
+
+
+def _rule(policy: JournalRow | None) -> object:
+    """The parameters, without the offsets, which each partition has for itself."""
+    return None if policy is None else (policy.content, policy.limit, policy.countries)
 
 
 def _heir(

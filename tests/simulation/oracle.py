@@ -100,18 +100,19 @@ class Oracle:
         record = wire.decode(message.value)
         if not isinstance(record, self.decider.accepts):
             raise Rejected(Fault.UNEXPECTED_RECORD, f"{record.type} does not belong into {self.topic}")
-        if self._is_elsewhere(record):
-            if any(name == _SENT_ON for name, _ in message.headers):
+        is_marked = any(name == _SENT_ON for name, _ in message.headers)
+        mark = () if is_marked else ((_SENT_ON, b"1"),)
+        headers = (*message.headers, *mark)
+        on = ExpectedSend(self.topic, topics.key_of(record).encode(), message.value, headers)
+        is_policy = isinstance(record, PolicyChanged)
+        if self._is_elsewhere(record) and not (is_policy and is_marked):
+            if is_marked:
                 raise Rejected(
                     Fault.WRONG_PARTITION, "the record was sent on once and is still in the wrong partition"
                 )
-            on = ExpectedSend(
-                self.topic,
-                topics.key_of(record).encode(),
-                message.value,
-                (*message.headers, (_SENT_ON, b"1")),
-            )
             return ExpectedDecision(message.offset, Verdict.SENT_ON, record, sends=(on,))
+        # A policy that is where policies come first is sent to every other partition.
+        spread = (on,) if is_policy and self.partition == 0 and self.partitions > 1 else ()
         key = journal_key(record)
         before = self._row(key)
         decision = self.decider.decide(
@@ -129,7 +130,7 @@ class Oracle:
             version,
             before,
             puts,
-            tuple(map(said, decision.sends)),
+            (*map(said, decision.sends), *spread),
             time=message.time,
         )
 
@@ -146,7 +147,7 @@ class Oracle:
                 self.nudges.setdefault(said(checkout.deadline(name, row)), (name, row.version))
 
     def _is_elsewhere(self, record: Record) -> bool:
-        return topics.partition_for(record, self.partitions) not in (None, self.partition)
+        return topics.partition_for(record, self.partitions) != self.partition
 
 
 def journal_key(record: Record) -> str:

@@ -34,11 +34,14 @@ class Stream:
         self._connection.request("GET", path)
         self.answer = self._connection.getresponse()
 
-    def event(self) -> str:
-        """The next one; empty where the stream has ended."""
+    def event(self, name: str = "message") -> str:
+        """The next one of this name; empty where the stream has ended."""
         lines: list[str] = []
+        found = ""
         while line := self.answer.readline().decode():
-            if line.startswith("data: "):
+            if line.startswith("event: "):
+                found = line[7:].strip()
+            elif line.startswith("data: ") and found == name:
                 lines.append(line[6:])
             elif line == "\n" and lines:
                 break

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,7 +10,12 @@ from typing import Any
 
 from aiohttp import web
 
+from saga_app import topics
+from saga_app.health.read import HealthWatch
+from saga_app.health.readings import CopyReading, DatabaseReading, InboxPartition, KafkaReading, Readings
+from saga_app.kafka.consumer_group import Members
 from saga_app.settings import Settings
+from saga_app.times import now
 from saga_app.web import routes
 from tests.orderdb.batches import FakeMessage, OrderCopy
 from tests.orderdb.services import Services
@@ -57,11 +62,34 @@ class FilledShop:
         self._thread.shutdown()
 
 
+def all_well(settings: Settings) -> Readings:
+    """Readings of a system in which nothing is wrong."""
+    places = [(topic, each) for topic in topics.INBOXES for each in range(settings.partitions)]
+    owners = dict.fromkeys(places, "127.0.0.1 …abcdef")
+    inboxes = [InboxPartition(*place, owners[place], 30, 0, None, 0, 0) for place in places]
+    kafka = KafkaReading(Members(1, "stable", ["127.0.0.1"], owners), inboxes, CopyReading(0, None))
+    return Readings(now(), kafka, "", DatabaseReading({}, now()))
+
+
+class GivenHealth(HealthWatch):
+    """The readings that a test gives; it asks nobody."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.given: Callable[[], Readings | None] = lambda: all_well(settings)
+
+    def latest(self) -> Readings | None:
+        self._latest = self.given()
+        return self._latest
+
+
 class PageServer:
     """A web server in a thread of its own, as a worker has it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, has_tables: bool = True) -> None:
         self.settings = settings
+        self.health = GivenHealth(settings)
+        self.has_tables = has_tables
         self.stops = False
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -82,7 +110,7 @@ class PageServer:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         application = web.Application()
-        routes.attach(application, self.settings, lambda: self.stops)
+        routes.attach(application, self.settings, lambda: self.stops, self.health, has_tables=self.has_tables)
         runner = web.AppRunner(application, access_log=None)
         self._loop.run_until_complete(runner.setup())
         where = web.TCPSite(runner, "127.0.0.1", self.settings.web_port)
@@ -94,9 +122,9 @@ class PageServer:
 
 
 @contextmanager
-def served(settings: Settings, **changed: Any) -> Iterator[PageServer]:
+def served(settings: Settings, *, has_tables: bool = True, **changed: Any) -> Iterator[PageServer]:
     """The pages of these settings on a port of their own."""
-    server = PageServer(replace(settings, web_port_text=str(free_port()), **changed))
+    server = PageServer(replace(settings, web_port_text=str(free_port()), **changed), has_tables=has_tables)
     try:
         yield server
     finally:

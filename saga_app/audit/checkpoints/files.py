@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from saga_app.audit.findings import Findings
-from saga_app.audit.scratch import Item
-from saga_app.engine.stores.rocks import RocksStore
+from saga_app.audit.scratch import Item, ScratchStore
 from saga_app.kafka.messages import Place
 
 _COUNTS: Final = "counts"
@@ -31,7 +30,7 @@ def write(path: Path, kinds: Mapping[str, Iterable[Item]]) -> None:
             file.writelines(b"%s\t%s\t%s\n" % (head, *item) for item in items)
 
 
-def load(path: Path, stores: Mapping[str, RocksStore]) -> dict[str, dict[bytes, bytes]]:
+def load(path: Path, stores: Mapping[str, ScratchStore]) -> dict[str, dict[bytes, bytes]]:
     """Puts each row into the store of its kind; returns the rows, few, of all other kinds."""
     others: dict[str, dict[bytes, bytes]] = {}
     lines = _lines(path)

@@ -4,13 +4,12 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from saga_app.audit.context import AuditContext
-from saga_app.audit.scratch import REBUILT_AT
+from saga_app.audit.scratch import REBUILT_AT, ScratchStore
 from saga_app.core.numbers import FIRST, Offset
 from saga_app.core.row_keys import order_in
 from saga_app.core.rows import is_closed
 from saga_app.engine.stores import changelog
 from saga_app.engine.stores.changelog import Logged
-from saga_app.engine.stores.rocks import RocksStore
 from saga_app.kafka.chunks import chunks
 from saga_app.kafka.headers import headers_of
 from saga_app.kafka.messages import REBUILT, Place
@@ -27,7 +26,7 @@ class AuditedChangelog:
     read it.
     """
 
-    def __init__(self, context: AuditContext, place: Place, turned: RocksStore) -> None:
+    def __init__(self, context: AuditContext, place: Place, turned: ScratchStore) -> None:
         self.topic, self.partition = place
         self.gaps = 0
         self._context = context

@@ -6,13 +6,22 @@ from saga_app import topics
 from saga_app.audit.context import AuditContext
 from saga_app.audit.cuts import CutKind
 from saga_app.audit.findings import Breach, Findings
-from saga_app.audit.scratch import ASKED, EVICTED, FOLDED, GAPS, REBUILT_AT, TURNED, Stores, order_and_segment
+from saga_app.audit.scratch import (
+    ASKED,
+    EVICTED,
+    FOLDED,
+    GAPS,
+    REBUILT_AT,
+    TURNED,
+    ScratchStore,
+    Stores,
+    order_and_segment,
+)
 from saga_app.core.checkout import Checkout
 from saga_app.core.order import Order
 from saga_app.core.retention.rows import LowWatermark
 from saga_app.core.row_keys import low_watermark_key, parts_of
 from saga_app.core.rows import OPEN_STATUSES, ClosedOrder, JournalRow, OrderRow, State, Status, decode
-from saga_app.engine.stores.rocks import RocksStore
 from saga_app.kafka.messages import Place
 
 #: Inbox and journal of every service, in the order of the route.
@@ -130,7 +139,7 @@ class OrdersAudit:
     def _found(self, topic: str, order: Order) -> int:
         return self.context.limits.found[topic, self._partition(topic, order)]
 
-    def _store(self, kind: str, name: str, topic: str, order: Order) -> RocksStore:
+    def _store(self, kind: str, name: str, topic: str, order: Order) -> ScratchStore:
         return self.stores.store(kind, (name, self._partition(topic, order)))
 
     def _partition(self, topic: str, order: Order) -> int:

@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from saga_app.commands.render.terminal import Screen
-from saga_app.orderdb.present.order_status import OrderStatus
-from saga_app.orderdb.present.summary import in_short
+from saga_app.health.strip import Level
+from saga_app.orderdb.present.summary import amount, listed_in_short
 from saga_app.orderdb.queries.orders import Listed
 from saga_app.text import printable
 from saga_app.times import clock
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 #: Lines beside the orders: the numbers, two headings, the last line, and the empty lines.
 _FRAME: Final = 8
+_STYLES: Final = {Level.WELL: "dim", Level.WARN: "yellow", Level.BAD: "red"}
 #: From so many columns on there is room for every field of an order.
 _WIDE: Final = 90
 
@@ -55,8 +56,8 @@ class LiveTable:
             *self._list("newest", newest, snapshot.at),
             Text(),
             Text(
-                f"Ctrl-C ends; {clock(snapshot.at, snapshot.at)} UTC; of the copy: {snapshot.lag.in_words()}",
-                style="dim",
+                f"Ctrl-C ends; {clock(snapshot.at, snapshot.at)} UTC; {printable(snapshot.health.in_words())}",
+                style=_STYLES[snapshot.health.level] if self._screen.colours else "",
             ),
         )
 
@@ -76,12 +77,12 @@ class LiveTable:
         fields = [
             Text(printable(order["order_id"])),
             Text(state, style=self._screen.colour(order["status"]) or ""),
-            Text(printable(in_short(OrderStatus.of_listed(order)))),
+            Text(printable(listed_in_short(order))),
         ]
         if wide:
             fields.insert(0, Text(clock(order["placed_at"], at)))
             fields[2:2] = [
-                Text(f"{order['amount']:,} {order['currency']}"),
+                Text(amount(order)),
                 Text(printable(order["customer_id"] or "")),
             ]
         return fields

@@ -8,6 +8,7 @@ from typing import Any, Final, NoReturn, ParamSpec, TypeVar
 import click
 from confluent_kafka import KafkaException
 
+from saga_app.commands.exit_codes import CommandExit
 from saga_app.core.errors import Rejected
 from saga_app.kafka.broker_errors import in_words
 from saga_app.kafka.sender import DeliveryUnknown
@@ -15,11 +16,10 @@ from saga_app.kafka.topic_admin import BrokerUnreachable, TopicsWrong
 from saga_app.settings import SettingsError
 from saga_app.text import printable
 
-#: Exit codes: something did not work; the input was wrong; the order that was followed ended cancelled; Ctrl-C.
-FAILED: Final = 1
-WRONG_INPUT: Final = 2
-CANCELLED: Final = 3
-INTERRUPTED: Final = 130
+FAILED: Final = CommandExit.FAILED
+WRONG_INPUT: Final = CommandExit.WRONG_INPUT
+CANCELLED: Final = CommandExit.CANCELLED
+INTERRUPTED: Final = CommandExit.INTERRUPTED
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from saga_app.orderdb.copy.batch_reader import Report
+from saga_app.orderdb.copy.heartbeat import beat
 from saga_app.orderdb.copy.projector import Projector
 from saga_app.orderdb.copy.sink import Sink
 from saga_app.orderdb.database import Database, DatabaseWrong
@@ -34,13 +35,17 @@ def follow(
         database = Database(settings.db_url)
         tracer = _tracer(settings, database, report)
         projector = Projector(settings, database, report, tracer)
+        beating: asyncio.Task[None] | None = None
         tracing = None if tracer is None else asyncio.ensure_future(tracer.run())
         try:
             if empty:
                 await database.make()
                 await Sink(database).empty(None if force else _evicted_before(settings))
+            beating = asyncio.ensure_future(beat(database))
             await _until_signal(lambda stop: projector.run(stop, once=once))
         finally:
+            if beating is not None:
+                beating.cancel()
             if tracer is not None and tracing is not None:
                 tracing.cancel()
                 with suppress(TimeoutError):

@@ -18,6 +18,7 @@ from saga_app.kafka.messages import Place
 from saga_app.orderdb.copy.batch_reader import BatchReader, Report
 from saga_app.orderdb.copy.sink import Overtaken, Sink
 from saga_app.orderdb.copy.source_topics import SourceAdmin, SourceTopics, TopicsMissing
+from saga_app.orderdb.copy.taken import TakenPositions
 from saga_app.orderdb.database import Database, in_words, is_down
 from saga_app.settings import Settings
 
@@ -128,6 +129,7 @@ class Projector:
         """Copies batch by batch; with `ends` until they are reached."""
         looked = time.monotonic()
         left = {place: end for place, end in (ends or {}).items() if reader.start[place] < end}
+        taken = TakenPositions(reader.start)
         reading = self._call(reader.read)
         try:
             while not stop.is_set() and (left or ends is None):
@@ -139,15 +141,28 @@ class Projector:
                     self.records += len(fetched.messages)
                     if self._tracer is not None:
                         self._tracer.copied(batch)
-                    self._pause, self._problem = PAUSES[0], ""
+                    self._is_well()
+                    taken.reached(fetched.reached)
                     self._uncommitted.update(fetched.reached)
                     left = {place: end for place, end in left.items() if fetched.reached.get(place, 0) < end}
                 reader.report_progress(self.records)
+                await self._take(taken, source)
                 if time.monotonic() - looked >= LOOK_EVERY:
                     await self._look(source)
                     looked = time.monotonic()
         finally:
             reading.cancel()
+
+    async def _take(self, taken: TakenPositions, source: SourceTopics) -> None:
+        """Keeps up to date how far workers have taken checkout's inbox."""
+        if taken.must_ask():
+            try:
+                taken.told(await self._call(self._admin.taken, source.places))
+            except KafkaException as error:
+                self._report_once(f"Kafka: {error.args[0].str()}; waiting")
+                return
+        if offsets := taken.true_now():
+            await self._sink.take(offsets)
 
     async def _look(self, source: SourceTopics) -> None:
         """Raises `TopicsChanged` if a topic was made anew: a consumer may read on in it without noticing."""
@@ -169,6 +184,12 @@ class Projector:
         if problem != self._problem:
             self._problem = problem
             self._report(problem)
+
+    def _is_well(self) -> None:
+        """A batch was written: the last problem is over."""
+        if self._problem:
+            self._report("going on")
+        self._pause, self._problem = PAUSES[0], ""
 
     def _report_shared(self) -> None:
         if not self._shared:

@@ -94,6 +94,12 @@ class Sink:
             await self._statements.put(connection, schema.copied, _progress(reached, source))
         return batches + 1
 
+    async def take(self, offsets: Mapping[int, int]) -> None:
+        """Writes how far workers have taken each partition of checkout's inbox."""
+        rows = [{"partition": each, "next_offset": offset} for each, offset in sorted(offsets.items())]
+        async with self._database.transaction() as connection:
+            await self._statements.put(connection, schema.taken, rows)
+
     async def empty(self, archived_before: int | None = None) -> None:
         """Removes everything, and forgets which application and cluster were copied.
 
@@ -112,7 +118,7 @@ class Sink:
             await _write_source(connection, batches + 1, None, None)
 
     async def _remove_all(self, connection: AsyncConnection) -> None:
-        tables = (schema.copied, *schema.CONTENT)
+        tables = (schema.copied, schema.taken, *schema.CONTENT)
         if self._database.is_sqlite:
             for table in tables:
                 await connection.execute(delete(table))

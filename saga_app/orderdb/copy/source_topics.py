@@ -14,6 +14,7 @@ from saga_app.kafka.messages import Place
 from saga_app.orderdb.copy.batch import RowMapper
 from saga_app.orderdb.copy.event_rows import event, letter_or_marker
 from saga_app.orderdb.copy.table_rows import TABLES
+from saga_app.orderdb.copy.taken import Taken
 from saga_app.settings import Settings
 
 
@@ -74,6 +75,16 @@ class SourceAdmin:
     def ends(self, places: Iterable[Place]) -> dict[Place, Offset]:
         """The offset after the last record of each partition that may be read."""
         return offsets.readable_ends(Admin(self._settings), places, self._seconds)
+
+    def taken(self, places: Iterable[Place]) -> Taken:
+        """The offsets that workers have committed in checkout's inbox, and then the ends of its changelog."""
+        admin, app_id = Admin(self._settings), self._settings.app_id
+        places = list(places)
+        inbox = [place for place in places if place[0] == topics.CHECKOUT]
+        committed = offsets.committed(admin, app_id, inbox, self._seconds)
+        orders = [place for place in places if place[0] == topics.changelog(app_id, "orders")]
+        ends = offsets.readable_ends(admin, orders, self._seconds)
+        return Taken({partition: offset for (_, partition), offset in committed.items()}, ends)
 
     def lag(self, copied: Mapping[Place, int]) -> dict[str, int]:
         """By topic, the number of records that are not copied yet; `copied` has the position in each partition.

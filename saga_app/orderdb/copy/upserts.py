@@ -20,6 +20,7 @@ _GUARDS: Final[Mapping[Table, Guard]] = {
     ),
     schema.dead_letters: lambda new, old: new.time < old.time,
     schema.copied: lambda new, old: true(),
+    schema.taken: lambda new, old: true(),
 }
 #: An order's row has the offset of its `OrderPlaced`, not the time: that is in `order_events`.
 _PLACED: Final = (

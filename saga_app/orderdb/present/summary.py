@@ -1,6 +1,7 @@
 """The summary of an order: one sentence that says where it is, why, and what happens next. No SQL here."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from saga_app.core import labels
 from saga_app.core.records import StepName
@@ -49,6 +50,16 @@ def sentence(order: OrderStatus) -> Sentence:
     since = max((order.since, *order.first.values())) if asked is None else asked
     where = f"{'on its way to' if asked is None else 'waiting for'} {waits.service} to {_act(waits)}"
     return Sentence(_capital(_turned(order, waits) + where), since, tuple(_next(order)))
+
+
+def listed_in_short(row: Mapping[str, Any]) -> str:
+    """`in_short` of a row of a list; also of an order that no worker has taken."""
+    return "waits for a worker" if row["status"] == labels.PLACED else in_short(OrderStatus.of_listed(row))
+
+
+def amount(row: Mapping[str, Any]) -> str:
+    """The amount of an order of a list; empty if no worker has taken it, since its row is not there."""
+    return "" if row["amount"] is None else f"{row['amount']:,} {row['currency']}"
 
 
 def in_short(order: OrderStatus) -> str:

@@ -2,12 +2,14 @@
 
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import LargeBinary, Table, bindparam, select, text
+from sqlalchemy import LargeBinary, Table, bindparam, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_app.core.route import SEQUENCE
 from saga_app.dead_letters.filters import names
+from saga_app.dead_letters.format import LetterId
 from saga_app.orderdb.present.order_status import OrderStatus
+from saga_app.orderdb.queries import untaken
 from saga_app.orderdb.queries.dead_letters import with_replays
 from saga_app.orderdb.queries.orders import Listed, is_id
 from saga_app.orderdb.schema import dead_letters, order_events, order_lines, order_steps, orders
@@ -23,6 +25,7 @@ class OrderDetails(NamedTuple):
     """The rows about one order, as in `schema`. `order` is None if it was never placed, or is not copied yet.
 
     `events` are oldest first. `letters` are the dead letters that name the order, oldest first, from `with_replays`.
+    `untaken` is its row of `queries.untaken` if no worker has taken it.
     """
 
     order_id: str
@@ -31,6 +34,7 @@ class OrderDetails(NamedTuple):
     steps: list[Listed]
     events: list[Listed]
     letters: list[Listed]
+    untaken: Listed | None = None
 
     @property
     def status(self) -> OrderStatus | None:
@@ -51,6 +55,7 @@ async def find(connection: AsyncConnection, order_id: str) -> OrderDetails:
         await _rows(connection, order_steps, order_id),
         events,
         await letters(connection, order_id),
+        None if order else await untaken.find(connection, order_id),
     )
 
 
@@ -62,6 +67,13 @@ async def letters(connection: AsyncConnection, order_id: str) -> list[Listed]:
     query = select(dead_letters).where(holds).order_by(dead_letters.c.time)
     found = [dict(row) for row in (await connection.execute(query)).mappings()]
     return [await with_replays(connection, row) for row in found if names(row["key"], row["value"], order_id)]
+
+
+async def is_event(connection: AsyncConnection, at: LetterId) -> bool:
+    """True if the order database has a record of this place; so it is a record of an order."""
+    place = tuple_(order_events.c.topic, order_events.c.partition, order_events.c.at_offset)
+    asked = select(order_events.c.order_id).where(place == tuple_(*at))
+    return (await connection.execute(asked)).first() is not None
 
 
 async def _rows(connection: AsyncConnection, table: Table, order_id: str) -> list[Listed]:

@@ -8,13 +8,20 @@ from sqlalchemy import ColumnElement, Select, Tuple, desc, func, select, tuple_,
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_app.core.checkout import FIRST_DELAY
+from saga_app.core.labels import PLACED
 from saga_app.core.route import ROUTE
-from saga_app.core.rows import OPEN_STATUSES
+from saga_app.core.rows import OPEN_STATUSES, Status
+from saga_app.orderdb.queries import untaken
+from saga_app.orderdb.queries.untaken import UntakenFilter
 from saga_app.orderdb.schema import order_lines, order_steps, orders
 
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 #: Behind every character that an id may have.
 _BEHIND: Final = "\x7f"
+#: The states of lists and counts: those of the workers' rows, and of orders that no worker has taken. Open ones have
+#: not ended.
+STATES: Final = (PLACED, *(status.value for status in Status))
+OPEN: Final = (PLACED, *sorted(status.value for status in OPEN_STATUSES))
 #: A row with the names of its columns.
 Listed = dict[str, Any]
 
@@ -43,14 +50,21 @@ class OrderFilter(NamedTuple):
             yield orders.c.order_id.in_(_named(self.q))
 
     @property
+    def of_untaken(self) -> UntakenFilter | None:
+        """The filter of orders that no worker has taken; None if it fits none of them."""
+        if self.statuses and PLACED not in self.statuses:
+            return None
+        return UntakenFilter(self.since, self.until, self.q)
+
+    @property
     def can_fit(self) -> bool:
         """True if an id can begin with `q`."""
         return not self.q or is_id(self.q)
 
 
 def late(now: int) -> OrderFilter:
-    """Orders that have not ended before their first deadline; `now` in milliseconds."""
-    return OrderFilter(tuple(sorted(OPEN_STATUSES)), until=now - FIRST_DELAY)
+    """Orders that have not ended before their first deadline, taken or not; `now` in milliseconds."""
+    return OrderFilter(OPEN, until=now - FIRST_DELAY)
 
 
 def is_id(text: str) -> bool:
@@ -68,17 +82,22 @@ async def page(
 ) -> list[Listed]:
     """A page of orders, newest first, with the states of their steps; `before` is the last order of the page before.
 
-    Raises `LookupError` if there is no order `before`.
+    Orders that no worker has taken are among them, with empty columns. Raises `LookupError` if there is no order
+    `before`.
     """
     if not choice.can_fit:
         return []
     query = _with_steps().where(*choice.conditions())
-    if before is not None:
-        last = await _age_of(connection, before)
-        query = query.where(age() > last if oldest_first else age() < last)
+    last = None if before is None else await _age_of(connection, before)
+    if last is not None:
+        query = query.where(age() > tuple_(*last) if oldest_first else age() < tuple_(*last))
     ages = (orders.c.placed_at, orders.c.order_id)
     query = query.order_by(*(ages if oldest_first else map(desc, ages))).limit(limit)
-    return [dict(row) for row in (await connection.execute(query)).mappings()]
+    found = [dict(row) for row in (await connection.execute(query)).mappings()]
+    if (of_untaken := choice.of_untaken) is not None:
+        found += await untaken.page(connection, of_untaken, limit, last, oldest_first=oldest_first)
+        found.sort(key=lambda row: (row["placed_at"], row["order_id"]), reverse=not oldest_first)
+    return found[:limit]
 
 
 async def newest(
@@ -104,13 +123,23 @@ async def counts(connection: AsyncConnection, choice: OrderFilter) -> dict[str, 
         return {}
     query = select(orders.c.status, func.count()).where(*choice.conditions()).group_by(orders.c.status)
     rows = (await connection.execute(query.order_by(orders.c.status))).all()
-    return {row[0]: row[1] for row in rows}
+    found = {row[0]: row[1] for row in rows}
+    if (of_untaken := choice.of_untaken) is not None and (
+        number := await untaken.count(connection, of_untaken)
+    ):
+        found[PLACED] = number
+    return found
 
 
 async def oldest(connection: AsyncConnection, choice: OrderFilter) -> int | None:
     """The time at which the oldest of these orders was placed; None if there are none."""
+    if not choice.can_fit:
+        return None
     query = select(func.min(orders.c.placed_at)).where(*choice.conditions())
-    return await connection.scalar(query) if choice.can_fit else None
+    found = [await connection.scalar(query)]
+    if (of_untaken := choice.of_untaken) is not None:
+        found.append(await untaken.oldest(connection, of_untaken))
+    return min((each for each in found if each is not None), default=None)
 
 
 def _with_steps() -> Select[Any]:
@@ -143,10 +172,15 @@ def age() -> Tuple:
     return tuple_(orders.c.placed_at, orders.c.order_id)
 
 
-async def _age_of(connection: AsyncConnection, order_id: str) -> Tuple:
+async def _age_of(connection: AsyncConnection, order_id: str) -> tuple[int, str]:
     """The values of `age` for this order."""
-    query = select(orders.c.placed_at).where(orders.c.order_id == order_id)
-    placed_at = await connection.scalar(query) if is_id(order_id) else None
-    if placed_at is None:
+    if not is_id(order_id):
         raise LookupError(order_id)
-    return tuple_(placed_at, order_id)
+    query = select(orders.c.placed_at).where(orders.c.order_id == order_id)
+    placed_at = await connection.scalar(query)
+    if placed_at is None:
+        found = await untaken.find(connection, order_id)
+        if found is None:
+            raise LookupError(order_id)
+        placed_at = found["placed_at"]
+    return placed_at, order_id

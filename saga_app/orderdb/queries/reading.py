@@ -42,6 +42,11 @@ async def positions(connection: AsyncConnection) -> dict[Place, int]:
     return {(row.topic, row.partition): row.next_offset for row in rows}
 
 
+async def progress(connection: AsyncConnection) -> tuple[dict[Place, int], int | None]:
+    """`positions`, and the time at which the copying process last gave a sign."""
+    return await positions(connection), await connection.scalar(select(source.c.alive_at))
+
+
 async def must_be_copy_of(database: Database, connection: AsyncConnection, topics: SourceTopics) -> None:
     """Raises `DatabaseWrong` if the database is a copy of other topics. An empty database is a copy of any."""
     row = (await connection.execute(select(source))).one()

@@ -23,7 +23,7 @@ from saga_app.engine.deadlines import DeadlineTimer
 from saga_app.engine.engine import Engine
 from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.faust.app import SagaApp
-from saga_app.engine.producer import DeliveryFailed
+from saga_app.engine.ports import DeliveryFailed
 from saga_app.engine.retention import Ages, RetentionTimer
 from saga_app.kafka.broker_errors import Admin
 from saga_app.local.broker import Broker

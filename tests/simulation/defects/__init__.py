@@ -62,6 +62,8 @@ CONTROLS: Final = (
     Control(of_rounds.reached_is_taken_from_the_last_row, history=(0, 1, 2)),
     Control(of_rounds.a_bad_record_is_dropped),
     Control(of_rounds.the_sent_on_marker_is_ignored),
+    Control(of_rounds.a_policy_reaches_one_partition_less, {"policy"}),
+    Control(of_rounds.a_policy_is_spread_from_where_it_is, {"policy"}),
     Control(of_rules.a_repeat_raises_the_version),
     Control(of_rules.a_repeat_is_not_answered, {"lose"}),
     Control(of_rules.a_replay_is_not_answered, {"kill"}),

@@ -1,10 +1,11 @@
 """Rounds that do things in another sequence, or not at all."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from saga_app.core.records import Record
+from saga_app.core.records import PolicyChanged, Record
 from saga_app.engine import misrouted
 from saga_app.engine import round as rounds
 from saga_app.engine.round import Round, Span
@@ -95,6 +96,32 @@ def the_sent_on_marker_is_ignored(patch: pytest.MonkeyPatch) -> None:
         return misrouted.is_misrouted(record, message._replace(headers=()), partition, partitions)
 
     patch.setattr(rounds, "is_misrouted", unmarked)
+
+
+def a_policy_reaches_one_partition_less(patch: pytest.MonkeyPatch) -> None:
+    """One record is enough: every partition gets a copy of a policy."""
+
+    def too_few(record: Record, message: Message, partition: int, partitions: int) -> Sequence[int]:
+        return misrouted.spread_to(record, message, partition, partitions)[:-1]
+
+    patch.setattr(rounds, "spread_to", too_few)
+
+
+def a_policy_is_spread_from_where_it_is(patch: pytest.MonkeyPatch) -> None:
+    """All changes of policy come to one partition first, so that all partitions see them in the same sequence."""
+
+    def at_home(record: Record, message: Message, partition: int, partitions: int) -> bool:
+        return not isinstance(record, PolicyChanged) and misrouted.is_misrouted(
+            record, message, partition, partitions
+        )
+
+    def spread_to(record: Record, message: Message, partition: int, partitions: int) -> Sequence[int]:
+        if not isinstance(record, PolicyChanged) or misrouted.is_sent_on(message):
+            return ()
+        return [each for each in range(partitions) if each != partition]
+
+    patch.setattr(rounds, "is_misrouted", at_home)
+    patch.setattr(rounds, "spread_to", spread_to)
 
 
 def _finish(self: Round, spans: list[Span], rows: Any, reached: Any) -> None:

@@ -1,0 +1,137 @@
+"""Reads the workers' group, the inboxes and the lag of the copy from the broker, within some seconds."""
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+from saga_app import topics
+from saga_app.health.readings import CopyReading, InboxPartition, KafkaReading
+from saga_app.kafka import offsets
+from saga_app.kafka.broker_errors import Admin
+from saga_app.kafka.consumer_group import ConsumerGroup
+from saga_app.kafka.messages import Place
+from saga_app.kafka.reachable import require_broker
+from saga_app.settings import Settings, readers_group
+
+#: Seconds for each answer of the broker, and for the first records of all partitions.
+ANSWER: Final = 2.0
+
+
+class FirstRecord(NamedTuple):
+    """Offset and time of a record."""
+
+    offset: int
+    time: int
+
+
+class BrokerReader:
+    """Reads again and again over the same connections. Methods block, and are called from one thread at a time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._admin: Admin | None = None
+        self._consumer: Consumer | None = None
+
+    def read(self, sources: Iterable[str], copied: Mapping[Place, int] | None) -> KafkaReading:
+        """The reading; `copied` is the position of the copy of the topics `sources`.
+
+        Raises `BrokerUnreachable` and `KafkaException`; then it connects anew the next time.
+        """
+        try:
+            require_broker(self._settings)
+            return self._read(sources, copied)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Gives up the connections."""
+        consumer, self._consumer, self._admin = self._consumer, None, None
+        if consumer is not None:
+            consumer.close()
+
+    def _read(self, sources: Iterable[str], copied: Mapping[Place, int] | None) -> KafkaReading:
+        admin = self._admin = self._admin or Admin(self._settings)
+        existing = admin.list_topics(timeout=ANSWER).topics
+        inboxes = _places(existing, topics.INBOXES)
+        both = [*inboxes, *_places(existing, [name for name in sources if name not in topics.INBOXES])]
+        members = ConsumerGroup(self._settings, admin, ANSWER).members()
+        taken = offsets.committed(admin, self._settings.app_id, inboxes, ANSWER) if inboxes else {}
+        first = offsets.beginnings(admin, both, ANSWER)
+        ends = offsets.ends(admin, inboxes, ANSWER)
+        readable = offsets.readable_ends(admin, both, ANSWER)
+        waiting = self._first(taken, first, readable)
+        behind = (
+            None if copied is None else self._first(dict.fromkeys(both, 0) | dict(copied), first, readable)
+        )
+        partitions = [
+            InboxPartition(
+                *place,
+                members.owners.get(place),
+                ends[place] - first[place],
+                readable[place] - waiting[place].offset if place in waiting else 0,
+                waiting[place].time or None if place in waiting else None,
+                ends[place] - readable[place],
+                None if behind is None else readable[place] - behind[place].offset if place in behind else 0,
+            )
+            for place in inboxes
+        ]
+        return KafkaReading(members, partitions, None if behind is None else _copy(behind, readable))
+
+    def _first(
+        self, positions: Mapping[Place, int], first: Mapping[Place, int], ends: Mapping[Place, int]
+    ) -> dict[Place, FirstRecord]:
+        """The first record at or after each position; left out where there is none, only markers of transactions.
+
+        A partition that has not answered in time is taken to have a record there, of an unknown time (0).
+        """
+        left = {
+            place: max(first[place], position)
+            for place, position in positions.items()
+            if place in ends and max(first[place], position) < ends[place]
+        }
+        found: dict[Place, FirstRecord] = {}
+        if not left:
+            return found
+        consumer = self._consumer = self._consumer or Consumer(
+            {
+                **self._settings.kafka,
+                "log_level": 0,
+                "group.id": readers_group(self._settings.kafka),
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "auto.offset.reset": "earliest",
+                "isolation.level": "read_committed",
+                "fetch.wait.max.ms": 50,
+                "fetch.message.max.bytes": 16 * 1024,
+                "queued.max.messages.kbytes": 1024,
+            }
+        )
+        consumer.assign([TopicPartition(*place, offset) for place, offset in left.items()])
+        end = time.monotonic() + ANSWER
+        while left and time.monotonic() < end:
+            for message in consumer.consume(500, 0.1):
+                place = (message.topic(), message.partition())
+                if place not in left:
+                    continue
+                if message.error() is None:
+                    found[place] = FirstRecord(message.offset(), message.timestamp()[1])
+                elif message.error().code() != KafkaError._PARTITION_EOF:
+                    continue
+                del left[place]
+        consumer.unassign()
+        return found | {place: FirstRecord(offset, 0) for place, offset in left.items()}
+
+
+def _places(existing: Mapping[str, Any], names: Iterable[str]) -> list[Place]:
+    """Every partition that the broker has of these topics."""
+    return [(name, each) for name in names if name in existing for each in sorted(existing[name].partitions)]
+
+
+def _copy(behind: Mapping[Place, FirstRecord], ends: Mapping[Place, int]) -> CopyReading:
+    times = [record.time for record in behind.values() if record.time]
+    return CopyReading(
+        sum(ends[place] - record.offset for place, record in behind.items()), min(times, default=None)
+    )

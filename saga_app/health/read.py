@@ -1,0 +1,109 @@
+"""Takes all readings, bounded in time; a thread of its own keeps them fresh while somebody asks."""
+
+import asyncio
+import threading
+import time
+from typing import Final
+
+from confluent_kafka import KafkaException
+
+from saga_app.health.broker import BrokerReader
+from saga_app.health.readings import DatabaseReading, KafkaReading, Readings
+from saga_app.kafka.broker_errors import in_words
+from saga_app.kafka.topic_admin import BrokerUnreachable
+from saga_app.settings import Settings
+from saga_app.times import now
+
+#: Seconds for the database's answer, and from one reading to the next.
+DATABASE_ANSWER: Final = 2.0
+EVERY: Final = 1.0
+#: Seconds for which readings are fresh, and seconds that a request waits for fresh ones.
+FRESH: Final = 4.0
+LONGEST_WAIT: Final = 2.5
+
+
+def read(settings: Settings, broker: BrokerReader) -> Readings:
+    """All readings. It blocks for some seconds at most, and raises nothing: faults are in the readings."""
+    database, database_fault = _database(settings)
+    kafka, kafka_fault = _kafka(settings, broker, database)
+    return Readings(now(), kafka, kafka_fault, database, database_fault)
+
+
+class HealthWatch:
+    """The readings of one process, taken by a daemon thread while somebody asks for them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._latest: Readings | None = None
+        self._asked = threading.Event()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def latest(self) -> Readings | None:
+        """The last readings, at once; None before the first. It asks for fresh ones."""
+        self._asked.set()
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="saga-health", daemon=True)
+                self._thread.start()
+        return self._latest
+
+    async def fresh(self) -> Readings | None:
+        """Fresh readings; the last ones if fresh ones take too long."""
+        end = time.monotonic() + LONGEST_WAIT
+        while not self._is_fresh(self.latest()) and time.monotonic() < end:
+            await asyncio.sleep(0.05)
+        return self._latest
+
+    def wait(self) -> Readings | None:
+        """As `fresh`, for a command."""
+        return asyncio.run(self.fresh())
+
+    def _is_fresh(self, readings: Readings | None) -> bool:
+        return readings is not None and now() - readings.at < FRESH * 1000
+
+    def _run(self) -> None:
+        broker = BrokerReader(self._settings)
+        while True:
+            self._asked.wait()
+            self._asked.clear()
+            self._latest = read(self._settings, broker)
+            time.sleep(EVERY)
+
+
+def _kafka(
+    settings: Settings, broker: BrokerReader, database: DatabaseReading | None
+) -> tuple[KafkaReading | None, str]:
+    try:
+        if database is None:
+            return broker.read((), None), ""
+        from saga_app.orderdb.copy.source_topics import row_mappers
+
+        return broker.read(row_mappers(settings.app_id), database.copied), ""
+    except BrokerUnreachable as error:
+        return None, str(error)
+    except KafkaException as error:
+        return None, f"{settings.broker}: {in_words(error)}"
+
+
+def _database(settings: Settings) -> tuple[DatabaseReading | None, str]:
+    try:
+        from saga_app.orderdb.database import DatabaseWrong
+        from saga_app.orderdb.database import in_words as database_words
+        from saga_app.orderdb.queries import reading
+    except ModuleNotFoundError as error:
+        return None, f"it needs the package {error.name}: pip install '.[orders]'"
+
+    async def ask() -> DatabaseReading:
+        async with asyncio.timeout(DATABASE_ANSWER):
+            return DatabaseReading(*await reading.ask(settings, reading.progress))
+
+    try:
+        return asyncio.run(ask()), ""
+    except DatabaseWrong as error:
+        return None, str(error)
+    except TimeoutError:
+        return None, f"no answer within {DATABASE_ANSWER:.0f} s"
+    except Exception as error:
+        # Every error of a driver means the same here, and the strip must not fail.
+        return None, database_words(error)

@@ -1,0 +1,56 @@
+"""Readings of the system at one moment. `saga_app.health.strip` turns them into words."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from saga_app.kafka.consumer_group import Members
+from saga_app.kafka.messages import Place
+
+
+class InboxPartition(NamedTuple):
+    """One partition of an inbox: its worker, its records, and how many are not committed and not copied.
+
+    `since` is the time of the oldest record that no worker has taken; `behind` is None if the order database cannot be
+    read. `held` counts the records behind an open transaction: nobody may read them yet.
+    """
+
+    topic: str
+    partition: int
+    owner: str | None
+    records: int
+    lag: int
+    since: int | None
+    held: int
+    behind: int | None
+
+
+class CopyReading(NamedTuple):
+    """The number of records that are not copied, and the time of the oldest of them if it is known."""
+
+    records: int
+    since: int | None
+
+
+class KafkaReading(NamedTuple):
+    """The workers' group and every partition of every inbox; `copy` is None if the order database cannot be read."""
+
+    members: Members
+    inboxes: list[InboxPartition]
+    copy: CopyReading | None
+
+
+class DatabaseReading(NamedTuple):
+    """The position of the copy in each partition, and the time at which `saga orderdb run` last gave a sign."""
+
+    copied: Mapping[Place, int]
+    alive_at: int | None
+
+
+class Readings(NamedTuple):
+    """All readings, at `at` in milliseconds. If one is None, its fault says why, in one line."""
+
+    at: int
+    kafka: KafkaReading | None = None
+    kafka_fault: str = ""
+    database: DatabaseReading | None = None
+    database_fault: str = ""

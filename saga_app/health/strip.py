@@ -1,0 +1,142 @@
+"""The strip: readings in a few words, with a level. It is on every page, and a line of every list command."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
+
+from saga_app.health.readings import DatabaseReading, InboxPartition, KafkaReading, Readings
+from saga_app.times import clock
+
+#: Seconds that a record may wait for a worker or for the copy: it is slow after the first, wrong after the second,
+#: which is also the first deadline of an order.
+SLOW: Final = 10.0
+LATE: Final = 30.0
+#: Seconds without a sign of `saga orderdb run`, which gives one every two seconds, after which nobody copies.
+COPIER_SILENT: Final = 10.0
+#: Seconds after which readings are old: a fresh one takes less, also if nobody answers.
+OLD: Final = 8.0
+
+
+class Level(StrEnum):
+    """The level of a sign; the order is the order of seriousness."""
+
+    WELL = "well"
+    WARN = "warn"
+    BAD = "bad"
+
+
+class Sign(NamedTuple):
+    """One thing that was read, its level, and its words."""
+
+    what: str
+    level: Level
+    words: str
+
+    def as_json(self) -> dict[str, str]:
+        """The sign for machines."""
+        return {"what": self.what, "level": self.level.value, "words": self.words}
+
+
+class Strip(NamedTuple):
+    """All signs."""
+
+    signs: tuple[Sign, ...]
+
+    @property
+    def level(self) -> Level:
+        """The most serious level of a sign."""
+        return max((sign.level for sign in self.signs), key=list(Level).index)
+
+    @property
+    def trouble(self) -> tuple[Sign, ...]:
+        """The signs that are not well."""
+        return tuple(sign for sign in self.signs if sign.level is not Level.WELL)
+
+    def in_words(self) -> str:
+        """The trouble if there is any, else everything."""
+        return "; ".join(sign.words for sign in self.trouble or self.signs)
+
+    def as_json(self) -> dict[str, Any]:
+        """The strip for machines."""
+        return {"level": self.level.value, "signs": [sign.as_json() for sign in self.signs]}
+
+
+def strip(readings: Readings | None, now: int) -> Strip:
+    """The strip of these readings at `now`, in milliseconds."""
+    if readings is None:
+        return Strip((Sign("health", Level.WARN, "health is not known yet"),))
+    return Strip(tuple(_signs(readings, now)))
+
+
+def _signs(readings: Readings, now: int) -> Iterator[Sign]:
+    if (age := _seconds(readings.at, now)) > OLD:
+        yield Sign("health", Level.BAD, f"health was last read {age:.0f} s ago")
+    if readings.kafka is None:
+        yield Sign("Kafka", Level.BAD, f"Kafka does not answer: {readings.kafka_fault}")
+    else:
+        yield from _workers(readings.kafka, now)
+    if readings.database is None:
+        yield Sign("order database", Level.BAD, f"no order database: {readings.database_fault}")
+    else:
+        yield from _copy(readings.database, readings.kafka, now)
+
+
+def _workers(kafka: KafkaReading, now: int) -> Iterator[Sign]:
+    number, state = kafka.members.number, kafka.members.state
+    if not number:
+        yield Sign("workers", Level.BAD, "no worker runs")
+    else:
+        words = f"{number} worker{'s' if number > 1 else ''}"
+        is_stable = state == "stable"
+        yield Sign(
+            "workers", Level.WELL if is_stable else Level.WARN, words if is_stable else f"{words}, {state}"
+        )
+    inboxes = [
+        _inbox(topic, list(partitions), now, is_served=number > 0)
+        for topic, partitions in groupby(kafka.inboxes, attrgetter("topic"))
+    ]
+    trouble = [sign for sign in inboxes if sign.level is not Level.WELL]
+    lag = sum(each.lag for each in kafka.inboxes)
+    yield from trouble or [
+        Sign("inboxes", Level.WELL, f"{lag:,} records not taken yet" if lag else "all records taken")
+    ]
+
+
+def _inbox(topic: str, partitions: list[InboxPartition], now: int, *, is_served: bool) -> Sign:
+    lag, held = sum(each.lag for each in partitions), sum(each.held for each in partitions)
+    since = min((each.since for each in partitions if each.since is not None), default=None)
+    if lag:
+        level = _level(since, now) if is_served else Level.BAD
+        return Sign(topic, level, f"{topic}: {lag:,} not taken{_age(since, now, 'the oldest for ')}")
+    if held:
+        return Sign(topic, Level.WARN, f"{topic}: an open transaction holds {held:,} back")
+    return Sign(topic, Level.WELL, f"{topic}: all taken")
+
+
+def _copy(database: DatabaseReading, kafka: KafkaReading | None, now: int) -> Iterator[Sign]:
+    alive_at, copy = database.alive_at, None if kafka is None else kafka.copy
+    if alive_at is None or _seconds(alive_at, now) > COPIER_SILENT:
+        when = "" if alive_at is None else f" since {clock(alive_at, now)}"
+        yield Sign(
+            "copier", Level.BAD, f"nobody copies to the order database{when}: start `saga orderdb run`"
+        )
+    if copy is not None and copy.records:
+        words = f"the copy is {copy.records:,} records{_age(copy.since, now)} behind"
+        yield Sign("copy", _level(copy.since, now), words)
+    elif copy is not None:
+        yield Sign("copy", Level.WELL, "the copy has everything")
+
+
+def _level(since: int | None, now: int) -> Level:
+    age = 0.0 if since is None else _seconds(since, now)
+    return Level.BAD if age > LATE else Level.WARN if age > SLOW else Level.WELL
+
+
+def _age(since: int | None, now: int, prefix: str = "") -> str:
+    return "" if since is None else f", {prefix}{_seconds(since, now):.0f} s"
+
+
+def _seconds(since: int, now: int) -> float:
+    return max(0, now - since) / 1000
