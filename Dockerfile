@@ -1,11 +1,10 @@
 # One image for every service of the compose file: the worker, and `saga ...` for everything else.
-FROM python:3.11-slim
+FROM python:3.11.13-slim-bookworm
 
 # Two arenas for all threads, as a worker chooses for itself: memory has fewer holes (docs/performance.md).
 ENV PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     SAGA_DATA_DIR=/data \
-    SAGA_WEB_BIND=0.0.0.0 \
     SAGA_WEB_PORT=6066 \
     MALLOC_ARENA_MAX=2
 

@@ -31,7 +31,7 @@ def create_app(settings: Settings) -> SagaApp:
     keyed_by_order = frozenset(table.name for table in tables.ALL if table.keyed_by_order)
 
     def attach(server: web.Application, app: SagaApp) -> None:
-        endpoints.attach(server, app, counts)
+        endpoints.attach(server, app, counts, health)
         routes.attach(server, settings, lambda: app.should_stop, health)
 
     app = SagaApp(settings, engine, keyed_by_order, site=attach)

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
@@ -36,6 +36,7 @@ PROFILES: Final = {
 }
 
 _DATABASE: Final = re.compile(r"sqlite:///.|postgres(ql)?://.")
+_SQLITE: Final = "sqlite:///"
 #: Up to the last @, since a password may hold one.
 _PASSWORD: Final = re.compile(r"(://[^:/@?]*:).*@", re.DOTALL)
 _SECRET: Final = re.compile(r"([?&][^=&]*(?:password|secret|token|key)[^=&]*=)[^&]*", re.IGNORECASE)
@@ -109,7 +110,8 @@ class Settings:
     db_url: str = _setting(
         "SAGA_DB_URL",
         "sqlite:///.run/orders.db",
-        "the order database: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME",
+        "the order database: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME; a FILE without a first / is below "
+        "the folder of this project, or below the home folder if only the package is installed",
         shown=False,
     )
     web_bind: str = _setting("SAGA_WEB_BIND", "127.0.0.1", "address that the worker's web server listens on")
@@ -149,7 +151,7 @@ class Settings:
         given = {each.name: environment.get(each.metadata["env"], "") for each in fields(cls)}
         settings = cls(**{name: text.strip() for name, text in given.items() if text.strip()})
         settings.check()
-        return settings
+        return replace(settings, db_url=_with_full_path(settings.db_url))
 
     def check(self) -> None:
         """Raises `SettingsError` with the first invalid setting."""
@@ -299,6 +301,16 @@ def describe(environment: Mapping[str, str] = os.environ) -> list[dict[str, str]
         }
         for each in fields(Settings)
     ]
+
+
+def _with_full_path(url: str) -> str:
+    """The address of the same SQLite file from every folder; other addresses as they are."""
+    path = url.removeprefix(_SQLITE)
+    if path == url or path.startswith(("/", ":")):
+        return url
+    project = Path(__file__).absolute().parent.parent
+    base = project if (project / "setup.cfg").exists() else Path(os.path.expanduser("~"))  # noqa: PTH111 - never fails
+    return f"{_SQLITE}{base / path}"
 
 
 def _duration(name: str, text: str) -> int | None:

@@ -1,6 +1,7 @@
 """Converts between bytes and records. Records of people are parsed with care; our own step requests are read fast."""
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterable
 from decimal import Decimal
 from hashlib import sha256
@@ -10,17 +11,18 @@ import jiter
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from saga_app.core import records
+from saga_app.core import fields, records
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.order import Order
 from saga_app.core.records import OrderCompleted, OrderPlaced, Record, StepRequest, Undo
 from saga_app.redaction import has_card_number
+from saga_app.wrong_fields import wrong_fields
 
 #: Bytes of the largest record that people may send, and of the largest step request.
 LARGEST_FROM_PEOPLE: Final = 256 * 1024
 LARGEST_STEP_REQUEST: Final = 1024 * 1024
 #: Characters of the detail of a rejection.
-LONGEST_DETAIL: Final = 300
+LONGEST_DETAIL: Final = 600
 
 _MODELS: Final[dict[str, type[Any]]] = {
     model.model_fields["type"].default: model for model in records.Record.__args__
@@ -28,7 +30,7 @@ _MODELS: Final[dict[str, type[Any]]] = {
 _STEP_REQUESTS: Final[dict[bytes, Any]] = {
     name.encode(): model for name, model in _MODELS.items() if issubclass(model, StepRequest)
 }
-_ID: Final = rb"[A-Za-z0-9._-]{1,64}"
+_ID: Final = fields.ID.encode()
 _IS_ID: Final = re.compile(_ID.decode())
 _SEGMENT: Final = rb'(?:,"segment":"([0-9]{1,4}:[0-9]{1,16})")?'
 _COMPLETED: Final = re.compile(rb'\{"type":"OrderCompleted","order_id":"(%s)"%s\}' % (_ID, _SEGMENT))
@@ -113,7 +115,7 @@ class Decoder:
         try:
             return self._decode_ours(value) or self._decode_theirs(value)
         except ValidationError as error:
-            raise Rejected(Fault.INVALID, masked(_in_words(error))[:LONGEST_DETAIL]) from None
+            raise Rejected(Fault.INVALID, masked(wrong_fields(error, LONGEST_DETAIL))) from None
 
     def _decode_ours(self, value: bytes) -> Record | None:
         """A step request in exactly our layout; None if the record must be parsed with care."""
@@ -152,19 +154,19 @@ class Decoder:
         return order
 
     def _decode_theirs(self, value: bytes) -> Record:
-        fields = parse(value)
-        name = fields.get("type", "OrderPlaced")
+        found = parse(value)
+        name = found.get("type", "OrderPlaced")
         model = _MODELS.get(name) if isinstance(name, str) else None
         if model is None:
             raise Rejected(Fault.INVALID, masked(f"unknown type {name!r}")[:80])
         largest = LARGEST_STEP_REQUEST if issubclass(model, StepRequest) else LARGEST_FROM_PEOPLE
         if len(value) > largest:
             raise Rejected(Fault.TOO_LARGE, f"{len(value)} bytes; a {name} has at most {largest}")
-        if _may_hold_card(value) and has_card_number(texts(fields)):
+        if _may_hold_card(value) and has_card_number(texts(found)):
             raise Rejected(
                 Fault.CARD_NUMBER, "a text holds a card number; take it out and send the record again"
             )
-        record: Record = model.model_validate(fields)
+        record: Record = model.model_validate(found)
         if isinstance(record, OrderPlaced):
             try:
                 self._orders.keep(record.order.canonical, record.order)
@@ -187,14 +189,14 @@ def parse(value: bytes) -> dict[str, Any]:
     if len(value) > LARGEST_STEP_REQUEST:
         raise Rejected(Fault.TOO_LARGE, f"{len(value)} bytes; a record has at most {LARGEST_STEP_REQUEST}")
     try:
-        fields = jiter.from_json(
+        found = jiter.from_json(
             value, allow_inf_nan=False, catch_duplicate_keys=True, float_mode="decimal", cache_mode="keys"
         )
     except (ValueError, ArithmeticError) as error:
         raise Rejected(Fault.UNREADABLE, masked(_not_json(value, error))[:LONGEST_DETAIL]) from None
-    if not isinstance(fields, dict):
+    if not isinstance(found, dict):
         raise Rejected(Fault.INVALID, "a record is a JSON object")
-    return fields
+    return found
 
 
 def _not_json(value: bytes, error: Exception) -> str:
@@ -202,6 +204,11 @@ def _not_json(value: bytes, error: Exception) -> str:
         value.decode("utf-8")
     except UnicodeDecodeError as where:
         return f"not UTF-8 at byte {where.start}"
+    if value.startswith(BOM_UTF8):
+        return "it begins with a byte order mark (BOM); send UTF-8 without one"
+    if "InvalidOperation" in str(error):
+        # jiter: no Decimal has such an exponent.
+        return f"a number is too large or too small, {str(error).rpartition(' at ')[2]}"
     return f"not JSON: {error}"
 
 
@@ -225,13 +232,6 @@ def _reason_and_step(record: Undo) -> bytes:
 
 def _segment(record: StepRequest | OrderCompleted) -> bytes:
     return b"" if record.segment is None else b',"segment":"%s"' % record.segment.encode()
-
-
-def _in_words(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
-    what = first["msg"].removeprefix("Value error, ")
-    return f"{where}: {what}" if where else what
 
 
 def texts(value: Any) -> Iterable[str]:

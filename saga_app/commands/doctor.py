@@ -11,21 +11,23 @@ from confluent_kafka import KafkaException
 
 from saga_app import urls
 from saga_app.commands import packages
-from saga_app.commands.copy_lag import lag_by_topic
-from saga_app.commands.needs_database import NoOrderDatabase
-from saga_app.commands.render.output import FAILED, CommandFailed, as_json, one_line_errors, show
+from saga_app.commands.render.output import FAILED, as_json, one_line_errors, show
 from saga_app.commands.topics import all_wanted
+from saga_app.health.read import HealthWatch
+from saga_app.health.strip import Level, strip
 from saga_app.kafka import topic_admin
 from saga_app.kafka.broker_errors import in_words
-from saga_app.kafka.consumer_group import ConsumerGroup
 from saga_app.kafka.reachable import require_broker
 from saga_app.kafka.topic_faults import remedy, told
-from saga_app.settings import Settings, without_password
+from saga_app.settings import Settings
+from saga_app.times import now
 from saga_app.topics import INBOXES
 
 #: Least free bytes: with less, a worker soon stops.
 LEAST_FREE: Final = 1024**3
 OLDEST_PYTHON: Final = (3, 11)
+#: The next step for a sign of the health strip.
+_REMEDIES: Final = {"workers": "; start one: faust -A saga_app worker -l info"}
 #: Seconds to wait for the web server's answer.
 WEB_TIMEOUT: Final = 3.0
 
@@ -61,15 +63,16 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield _python()
     yield _packages()
     yield _data_dir(settings)
+    knows_broker = False
     try:
         require_broker(settings)
         yield _topics(settings)
-        yield from _workers(settings)
-        yield _order_database(settings)
+        knows_broker = True
     except topic_admin.BrokerUnreachable as error:
         yield Finding("broker", False, str(error))
     except KafkaException as error:
         yield Finding("broker", False, f"{settings.broker}: {in_words(error)}")
+    yield from (each for each in _health(settings) if knows_broker or each.what != "Kafka")
     yield _web(settings)
 
 
@@ -118,32 +121,16 @@ def _topics(settings: Settings) -> Finding:
     )
 
 
-def _workers(settings: Settings) -> Iterator[Finding]:
-    group = ConsumerGroup(settings)
-    members = group.members()
-    if members.number:
-        detail = (
-            f"{members.number} in group {settings.app_id} ({members.state}), on {', '.join(members.hosts)}"
-        )
-    else:
-        detail = f"none in group {settings.app_id}; start one: faust -A saga_app worker -l info"
-    yield Finding("workers", members.number > 0, detail)
-    for topic in all_wanted(settings):
-        # `_topics` has named the topics that are wrong.
-        if topic.name in INBOXES and not any(topic_admin.check(settings, [topic])):
-            waiting = group.lag(topic.name)
-            hint = "" if members.number or not waiting else ", and no worker is there"
-            yield Finding(f"lag of {topic.name}", not hint, f"{waiting} waiting{hint}")
-
-
-def _order_database(settings: Settings) -> Finding:
-    try:
-        records = sum(lag_by_topic(settings).values())
-    except NoOrderDatabase as error:
-        return Finding("order database", True, f"none: {error}")
-    except CommandFailed as error:
-        return Finding("order database", False, str(error))
-    return Finding("order database", True, f"{without_password(settings.db_url)}, {records} records behind")
+def _health(settings: Settings) -> Iterator[Finding]:
+    """The signs of the health strip: a sign that is bad, by the thresholds of `health.strip`, is a problem."""
+    readings = HealthWatch(settings).wait()
+    for sign in strip(readings, now()).signs:
+        ok = sign.level is not Level.BAD
+        what = f"lag of {sign.what}" if sign.what in INBOXES else sign.what
+        yield Finding(what, ok, sign.words if ok else f"{sign.words}{_REMEDIES.get(sign.what, '')}")
+    if readings is not None and readings.database is not None and readings.database.dead_letters:
+        number = readings.database.dead_letters
+        yield Finding("dead letters", True, f"{number:,} were not sent again: saga dead-letters")
 
 
 def _web(settings: Settings) -> Finding:

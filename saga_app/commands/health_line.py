@@ -5,7 +5,7 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from saga_app.commands.render.output import print_error
-from saga_app.health.read import HealthWatch
+from saga_app.health.read import HealthWatch, load_database_packages
 from saga_app.health.strip import Level, Strip, strip
 from saga_app.settings import Settings
 from saga_app.times import now
@@ -19,6 +19,7 @@ def with_health(command: Callable[Arguments, Result]) -> Callable[Arguments, Res
 
     @wraps(command)
     def run(*args: Arguments.args, **options: Arguments.kwargs) -> Result:
+        load_database_packages()
         watch = HealthWatch(Settings.read())
         watch.latest()
         try:

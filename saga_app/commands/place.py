@@ -1,6 +1,7 @@
 """`saga place` and `saga cancel`."""
 
 import os
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
@@ -18,7 +19,7 @@ from saga_app.wire import masked
 
 @click.command()
 @click.argument("order", required=False, metavar="[ORDER_JSON | -]")
-@click.option("--order-id", help="Id of the order: 1 to 64 of A-Z a-z 0-9 . _ -")
+@click.option("--order-id", help="Id of the order: 1 to 64 of A-Z a-z 0-9 . _ - (none of . - first)")
 @click.option("--amount", help="Amount in the currency's units; not needed if every line has a price.")
 @click.option("--customer", "customer_id", metavar="ID", help="The customer whose account pays.")
 @click.option("--currency", metavar="CODE", help="ISO 4217 code. [default: GBP]")
@@ -112,7 +113,8 @@ def _place_all(file: Iterable[bytes], settings: Settings, *, as_json: bool) -> N
             if not line.strip():
                 continue
             try:
-                order = _order(read(line.strip()))
+                # Some editors begin a file with a byte order mark.
+                order = _order(read((line.removeprefix(BOM_UTF8) if number == 1 else line).strip()))
             except Rejected as error:
                 refused += 1
                 print_error(f"line {number}: {error.fault}: {error.detail}")

@@ -17,7 +17,12 @@ from saga_app.settings import Settings
 @click.argument("customer")
 @click.argument("amount")
 @click.option("--currency", metavar="CODE", default="GBP", show_default=True, help="ISO 4217 code.")
-@click.option("--id", "own_id", metavar="ID", help="The same id twice counts once. [default: a new one]")
+@click.option(
+    "--id",
+    "own_id",
+    metavar="ID",
+    help="For one customer, the same id twice counts once. [default: a new one]",
+)
 @as_json
 @one_line_errors
 def deposit(customer: str, amount: str, currency: str, own_id: str | None, as_json: bool) -> None:
@@ -27,7 +32,8 @@ def deposit(customer: str, amount: str, currency: str, own_id: str | None, as_js
     saga deposit ada 250.00
     saga deposit bob 30 --currency EUR --id refund-17
 
-    A customer without an account pays each order up to the limit; one with an account pays out of it.
+    A customer without any account pays each order up to the limit. With the first deposit, a customer pays out of
+    accounts: orders in a currency without one are refused.
     """
     own_id = own_id or uuid.uuid4().hex
     fields = {"type": "FundsDeposited", "deposit_id": own_id, "customer_id": customer, "currency": currency}
@@ -40,7 +46,12 @@ def deposit(customer: str, amount: str, currency: str, own_id: str | None, as_js
 @click.command()
 @click.argument("lines", nargs=-1, required=True, metavar="SKU:QTY...")
 @click.option("--warehouse", metavar="ID", default="main", show_default=True, help="Where it arrives.")
-@click.option("--id", "own_id", metavar="ID", help="The same id twice counts once. [default: a new one]")
+@click.option(
+    "--id",
+    "own_id",
+    metavar="ID",
+    help="For one warehouse, the same id twice counts once. [default: a new one]",
+)
 @as_json
 @one_line_errors
 def receive(lines: tuple[str, ...], warehouse: str, own_id: str | None, as_json: bool) -> None:

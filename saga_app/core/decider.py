@@ -69,6 +69,9 @@ class Rows(Protocol):
 
     def balance(self, key: str) -> Balance | None: ...
 
+    def balances_of(self, owner: str) -> Iterable[Balance]:
+        """The balances of this owner, in every unit: a customer's accounts in all currencies."""
+
     def policy(self) -> JournalRow | None:
         """The policy in force: the `policy:` row with the highest version."""
 

@@ -6,7 +6,7 @@ float.
 
 import re
 from decimal import Decimal
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import (
     BaseModel,
@@ -49,9 +49,12 @@ def _decimal(value: Any) -> Any:
         return Decimal(value)
     if isinstance(value, Decimal) or (isinstance(value, int) and not isinstance(value, bool)):
         number = Decimal(value)
-        if number.adjusted() < 16 and int(number.as_tuple().exponent) >= -8:
-            return number
-    raise ValueError("an amount is a number or a string of digits, for example 12.50")
+        if number.adjusted() >= 16:
+            raise ValueError(f"must be at most {money.LARGEST}")
+        if int(number.as_tuple().exponent) < -8:
+            raise ValueError("has more than 8 digits after the point")
+        return number
+    raise ValueError("must be a number or a string of digits, for example 12.50")
 
 
 def _plainly(value: Decimal) -> str:
@@ -59,7 +62,9 @@ def _plainly(value: Decimal) -> str:
     return f"{value:f}"
 
 
-Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+#: No id begins with a point or a hyphen: `..` means another page in an address, and `-x` is an option of a command.
+ID: Final = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}"
+Id = Annotated[str, StringConstraints(pattern=f"^{ID}$")]
 TypedId = Annotated[Id, BeforeValidator(_id_from_number, json_schema_input_type=Id | int)]
 Currency = Annotated[
     str,

@@ -25,9 +25,22 @@ def inverse(moves: Moves | None) -> Moves:
 def balance(key: str, at: Position, rows: Rows) -> Balance | None:
     """The balance that a new decision reads; `RowsMissing` if a younger record wrote it already."""
     found = rows.balance(key)
-    if found is not None and found.version >= at.offset:
-        raise RowsMissing(f"deciding offset {at.offset}, but balance {key} is at version {found.version}")
+    if found is not None:
+        _require_older(found, key, at)
     return found
+
+
+def has_balances(owner: str, at: Position, rows: Rows) -> bool:
+    """True if the owner has a balance in any unit, for a new decision; see `balance`."""
+    found = list(rows.balances_of(owner))
+    for each in found:
+        _require_older(each, f"of {owner}", at)
+    return bool(found)
+
+
+def _require_older(found: Balance, key: str, at: Position) -> None:
+    if found.version >= at.offset:
+        raise RowsMissing(f"deciding offset {at.offset}, but balance {key} is at version {found.version}")
 
 
 def moved(

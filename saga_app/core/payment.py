@@ -1,6 +1,7 @@
 """Payment: takes the order's amount from the customer's account; the compensation gives it back.
 
-A customer without an account in the order's currency pays per order, up to the limit.
+A customer without any account pays per order, up to the limit. With the first deposit, in any currency, a customer pays
+from accounts only: one that has no account in the order's currency has no funds in it.
 """
 
 from decimal import Decimal
@@ -9,7 +10,7 @@ from typing import Final
 from saga_app.core import money, route
 from saga_app.core.decider import Decision, Position, Rows
 from saga_app.core.errors import Fault, Rejected
-from saga_app.core.moves import Moves, Supply, balance, policy_changed
+from saga_app.core.moves import Moves, Supply, balance, has_balances, policy_changed
 from saga_app.core.numbers import NEVER
 from saga_app.core.order import Order, digest
 from saga_app.core.records import FundsDeposited, PolicyChanged, Reason, Record, StepName
@@ -17,6 +18,7 @@ from saga_app.core.row_keys import balance_key, deposit_key, policy_key
 from saga_app.core.rows import Account, JournalRow, State
 
 LIMIT: Final = Decimal("1000.00")
+_EMPTY: Final = Account(NEVER, Decimal(0), Decimal(0))
 
 
 def refuse(order: Order, account: Account | None, limit: Decimal) -> Reason | None:
@@ -37,14 +39,18 @@ class Payment:
     balances = "accounts"
 
     def __init__(self) -> None:
-        empty = Account(NEVER, Decimal(0), Decimal(0))
-        self._deposits = Supply(self.journal, self.balances, empty)
+        self._deposits = Supply(self.journal, self.balances, _EMPTY)
 
     def judge(self, order: Order, at: Position, rows: Rows) -> Reason | Moves:
-        key = balance_key(order.customer_id or "", order.currency)
-        account = None if order.customer_id is None else balance(key, at, rows)
+        customer, limit = order.customer_id, limit_in_force(rows)
+        if customer is None:
+            return refuse(order, None, limit) or {}
+        key = balance_key(customer, order.currency)
+        account = balance(key, at, rows)
+        if account is None and has_balances(customer, at, rows):
+            account = _EMPTY
         assert account is None or isinstance(account, Account)
-        reason = refuse(order, account, limit_in_force(rows))
+        reason = refuse(order, account, limit)
         if reason is not None:
             return reason
         return {} if account is None or not order.amount else {key: -order.amount}

@@ -76,14 +76,18 @@ class OrderPlaced(Model):
     def _total(self) -> Decimal:
         stated = None if self.amount is None else self._price(self.amount)
         prices = [self._price(line.unit_price) for line in self.lines if line.unit_price is not None]
-        if not prices or len(prices) < len(self.lines):
-            if stated is None:
-                raise ValueError("amount is required unless every line has a unit_price")
-            return stated
+        are_whole = bool(prices) and len(prices) == len(self.lines)
+        if stated is None and not are_whole:
+            raise ValueError("amount is required unless every line has a unit_price")
+        priced = [line for line in self.lines if line.unit_price is not None]
         total = Decimal(0)
-        for line, price in zip(self.lines, prices, strict=True):
+        for line, price in zip(priced, prices, strict=True):
             total = money.EXACT.fma(price, line.quantity, total)
         computed = money.normal(total, self.currency)
+        if stated is not None and not are_whole:
+            if computed > stated:
+                raise ValueError(f"amount {stated} is less than the lines that have a price, {computed}")
+            return stated
         if stated is not None and computed != stated:
             raise ValueError(f"amount {stated} is not the sum of the lines {computed}")
         return computed
@@ -192,7 +196,7 @@ class ShipmentCancellationRequested(Undo):
 
 
 class FundsDeposited(Model):
-    """Money into a customer's account; the same id twice counts once."""
+    """Money into a customer's account; for one customer, the same id twice counts once."""
 
     type: Literal["FundsDeposited"] = "FundsDeposited"
     deposit_id: TypedId
@@ -208,7 +212,7 @@ class FundsDeposited(Model):
 
 
 class StockReceived(Model):
-    """Stock into a warehouse; the same id twice counts once."""
+    """Stock into a warehouse; for one warehouse, the same id twice counts once."""
 
     type: Literal["StockReceived"] = "StockReceived"
     delivery_id: TypedId

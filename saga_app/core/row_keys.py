@@ -61,12 +61,12 @@ def is_milestone(key: bytes) -> bool:
 
 
 def deposit_key(customer_id: str, deposit_id: str) -> str:
-    """Two customers may have deposits with the same id."""
+    """An id counts once for each customer: two may have deposits with the same id, in different partitions."""
     return f"{KeyKind.DEPOSIT}:{customer_id}:{deposit_id}"
 
 
 def delivery_key(warehouse: str, delivery_id: str) -> str:
-    """Two warehouses may have deliveries with the same id."""
+    """An id counts once for each warehouse: two may have deliveries with the same id."""
     return f"{KeyKind.DELIVERY}:{warehouse}:{delivery_id}"
 
 

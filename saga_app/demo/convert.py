@@ -19,7 +19,7 @@ TABLE: Final = Path("../shared/data/online_retail.csv.xz")
 ORDERS: Final = Path(__file__).with_name("orders.jsonl.xz")
 
 MOST_LINES: Final = 2_000
-ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 PENNY: Final = Decimal("0.01")
 
 #: ISO 3166 alpha-2 codes of the table's countries; None for a name that is no country: the order then has none.

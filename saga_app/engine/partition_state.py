@@ -1,12 +1,13 @@
 """The state of one inbox partition as decisions see it: what this round decided, then what the store holds."""
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Final
 
 from saga_app.core.decider import Put
 from saga_app.core.retention.rows import LowWatermark
-from saga_app.core.row_keys import KeyKind, is_order_key, kind_of, number_in
+from saga_app.core.row_keys import KeyKind, balance_key, is_order_key, kind_of, number_in, parts_of_balance
 from saga_app.core.rows import (
     Account,
     Balance,
@@ -33,6 +34,8 @@ class PartitionState:
         self.stores = stores
         self._overlay: dict[str, dict[str, Row]] = {table: {} for table in stores}
         self._recent: dict[str, dict[str, Row]] = {table: {} for table in stores}
+        #: By owner, the keys of the balances in the overlay.
+        self._owned: defaultdict[str, set[str]] = defaultdict(set)
         self._policy = self._find_policy()
         self.low_watermarks = {
             number_in(key.decode()): LowWatermark.decode(data)
@@ -55,6 +58,19 @@ class PartitionState:
         assert row is None or isinstance(row, (Stock, Account))
         return row
 
+    def balances_of(self, owner: str) -> Iterator[Balance]:
+        assert self.balance_table is not None
+        for key in self._owned.get(owner, ()):
+            row = self._overlay[self.balance_table][key]
+            assert isinstance(row, (Stock, Account))
+            yield row
+        for found, data in self.stores[self.balance_table].scan(balance_key(owner, "").encode()):
+            key = found.decode()
+            if key not in self._overlay[self.balance_table]:
+                row = decode(self.balance_table, key, data)
+                assert isinstance(row, (Stock, Account))
+                yield row
+
     def policy(self) -> JournalRow | None:
         return self._policy
 
@@ -70,6 +86,8 @@ class PartitionState:
             self._overlay[table][key] = row
             if table == self.journal_table and not is_order_key(key):
                 self._heed(key, row)
+            elif table == self.balance_table:
+                self._owned[parts_of_balance(key)[0]].add(key)
 
     def decided(self, table: str) -> dict[bytes, bytes]:
         """The overlay's rows of a table, encoded."""
@@ -77,6 +95,7 @@ class PartitionState:
 
     def clear(self) -> None:
         """The overlay is on disk. Its rows are kept for a while: an order that is under way is asked for again."""
+        self._owned.clear()
         for table, rows in self._overlay.items():
             recent = self._recent[table]
             recent.update(rows)

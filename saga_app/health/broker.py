@@ -12,7 +12,8 @@ from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin
 from saga_app.kafka.consumer_group import ConsumerGroup
 from saga_app.kafka.messages import Place
-from saga_app.kafka.reachable import require_broker
+from saga_app.kafka.reachable import refusals
+from saga_app.kafka.topic_admin import BrokerUnreachable
 from saga_app.settings import Settings, readers_group
 
 #: Seconds for each answer of the broker, and for the first records of all partitions.
@@ -40,7 +41,8 @@ class BrokerReader:
         Raises `BrokerUnreachable` and `KafkaException`; then it connects anew the next time.
         """
         try:
-            require_broker(self._settings)
+            if refused := refusals(self._settings):
+                raise BrokerUnreachable("; ".join(refused))
             return self._read(sources, copied)
         except BaseException:
             self.close()

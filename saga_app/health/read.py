@@ -1,8 +1,11 @@
 """Takes all readings, bounded in time; a thread of its own keeps them fresh while somebody asks."""
 
 import asyncio
+import logging
 import threading
 import time
+from contextlib import suppress
+from importlib import import_module
 from typing import Final
 
 from confluent_kafka import KafkaException
@@ -14,19 +17,31 @@ from saga_app.kafka.topic_admin import BrokerUnreachable
 from saga_app.settings import Settings
 from saga_app.times import now
 
+_LOG: Final = logging.getLogger(__name__)
 #: Seconds for the database's answer, and from one reading to the next.
 DATABASE_ANSWER: Final = 2.0
 EVERY: Final = 1.0
 #: Seconds for which readings are fresh, and seconds that a request waits for fresh ones.
 FRESH: Final = 4.0
 LONGEST_WAIT: Final = 2.5
+#: The same for commands: a reading takes less, also if broker and database are silent.
+WAIT_OF_COMMANDS: Final = 10.0
+
+
+_LOADING: Final = threading.Lock()
+
+
+def load_database_packages() -> None:
+    """Imports the order database, if its packages are there; SQLAlchemy cannot be imported by two threads at a time."""
+    with _LOADING, suppress(ModuleNotFoundError):
+        import_module("saga_app.orderdb.queries.reading")
 
 
 def read(settings: Settings, broker: BrokerReader) -> Readings:
     """All readings. It blocks for some seconds at most, and raises nothing: faults are in the readings."""
-    database, database_fault = _database(settings)
+    database, database_fault, is_without = _database(settings)
     kafka, kafka_fault = _kafka(settings, broker, database)
-    return Readings(now(), kafka, kafka_fault, database, database_fault)
+    return Readings(now(), kafka, kafka_fault, database, database_fault, is_without)
 
 
 class HealthWatch:
@@ -48,16 +63,16 @@ class HealthWatch:
                 self._thread.start()
         return self._latest
 
-    async def fresh(self) -> Readings | None:
-        """Fresh readings; the last ones if fresh ones take too long."""
-        end = time.monotonic() + LONGEST_WAIT
+    async def fresh(self, seconds: float = LONGEST_WAIT) -> Readings | None:
+        """Fresh readings; the last ones if fresh ones take longer than so many seconds."""
+        end = time.monotonic() + seconds
         while not self._is_fresh(self.latest()) and time.monotonic() < end:
             await asyncio.sleep(0.05)
         return self._latest
 
     def wait(self) -> Readings | None:
         """As `fresh`, for a command."""
-        return asyncio.run(self.fresh())
+        return asyncio.run(self.fresh(WAIT_OF_COMMANDS))
 
     def _is_fresh(self, readings: Readings | None) -> bool:
         return readings is not None and now() - readings.at < FRESH * 1000
@@ -67,7 +82,11 @@ class HealthWatch:
         while True:
             self._asked.wait()
             self._asked.clear()
-            self._latest = read(self._settings, broker)
+            try:
+                self._latest = read(self._settings, broker)
+            except Exception:
+                # The strip then says how old the last reading is.
+                _LOG.exception("the health could not be read")
             time.sleep(EVERY)
 
 
@@ -86,24 +105,26 @@ def _kafka(
         return None, f"{settings.broker}: {in_words(error)}"
 
 
-def _database(settings: Settings) -> tuple[DatabaseReading | None, str]:
+def _database(settings: Settings) -> tuple[DatabaseReading | None, str, bool]:
+    """The reading or the fault, and whether there is no order database at all."""
+    load_database_packages()
     try:
-        from saga_app.orderdb.database import DatabaseWrong
+        from saga_app.orderdb.database import DatabaseEmpty, DatabaseWrong
         from saga_app.orderdb.database import in_words as database_words
         from saga_app.orderdb.queries import reading
     except ModuleNotFoundError as error:
-        return None, f"it needs the package {error.name}: pip install '.[orders]'"
+        return None, f"it needs the package {error.name}: pip install '.[orders]'", True
 
     async def ask() -> DatabaseReading:
         async with asyncio.timeout(DATABASE_ANSWER):
             return DatabaseReading(*await reading.ask(settings, reading.progress))
 
     try:
-        return asyncio.run(ask()), ""
+        return asyncio.run(ask()), "", False
     except DatabaseWrong as error:
-        return None, str(error)
+        return None, str(error), isinstance(error, DatabaseEmpty)
     except TimeoutError:
-        return None, f"no answer within {DATABASE_ANSWER:.0f} s"
+        return None, f"no answer within {DATABASE_ANSWER:.0f} s", False
     except Exception as error:
         # Every error of a driver means the same here, and the strip must not fail.
-        return None, database_words(error)
+        return None, database_words(error), False

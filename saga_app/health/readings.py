@@ -40,10 +40,14 @@ class KafkaReading(NamedTuple):
 
 
 class DatabaseReading(NamedTuple):
-    """The position of the copy in each partition, and the time at which `saga orderdb run` last gave a sign."""
+    """The position of the copy in each partition, and the time at which `saga orderdb run` last gave a sign.
+
+    `dead_letters` counts those that were not sent again.
+    """
 
     copied: Mapping[Place, int]
     alive_at: int | None
+    dead_letters: int
 
 
 class Readings(NamedTuple):
@@ -54,3 +58,5 @@ class Readings(NamedTuple):
     kafka_fault: str = ""
     database: DatabaseReading | None = None
     database_fault: str = ""
+    #: True if there is no order database, or no package for it: not everybody wants one.
+    is_without_database: bool = False

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from saga_app.health.readings import DatabaseReading, InboxPartition, KafkaReading, Readings
 from saga_app.times import clock
+from saga_app.topics import INBOXES
 
 #: Seconds that a record may wait for a worker or for the copy: it is slow after the first, wrong after the second,
 #: which is also the first deadline of an order.
@@ -54,9 +55,17 @@ class Strip(NamedTuple):
         """The signs that are not well."""
         return tuple(sign for sign in self.signs if sign.level is not Level.WELL)
 
+    @property
+    def shown(self) -> tuple[Sign, ...]:
+        """The trouble if there is any; else everything, with one sign for all inboxes."""
+        inboxes = [sign for sign in self.signs if sign.what in INBOXES]
+        others = tuple(sign for sign in self.signs if sign.what not in INBOXES)
+        taken = (Sign("inboxes", Level.WELL, "records are taken as they come"),) if inboxes else ()
+        return self.trouble or (*others[:1], *taken, *others[1:])
+
     def in_words(self) -> str:
-        """The trouble if there is any, else everything."""
-        return "; ".join(sign.words for sign in self.trouble or self.signs)
+        """The signs that are shown."""
+        return "; ".join(sign.words for sign in self.shown)
 
     def as_json(self) -> dict[str, Any]:
         """The strip for machines."""
@@ -78,7 +87,8 @@ def _signs(readings: Readings, now: int) -> Iterator[Sign]:
     else:
         yield from _workers(readings.kafka, now)
     if readings.database is None:
-        yield Sign("order database", Level.BAD, f"no order database: {readings.database_fault}")
+        level = Level.WARN if readings.is_without_database else Level.BAD
+        yield Sign("order database", level, f"no order database: {readings.database_fault}")
     else:
         yield from _copy(readings.database, readings.kafka, now)
 
@@ -93,15 +103,8 @@ def _workers(kafka: KafkaReading, now: int) -> Iterator[Sign]:
         yield Sign(
             "workers", Level.WELL if is_stable else Level.WARN, words if is_stable else f"{words}, {state}"
         )
-    inboxes = [
-        _inbox(topic, list(partitions), now, is_served=number > 0)
-        for topic, partitions in groupby(kafka.inboxes, attrgetter("topic"))
-    ]
-    trouble = [sign for sign in inboxes if sign.level is not Level.WELL]
-    lag = sum(each.lag for each in kafka.inboxes)
-    yield from trouble or [
-        Sign("inboxes", Level.WELL, f"{lag:,} records not taken yet" if lag else "all records taken")
-    ]
+    for topic, partitions in groupby(kafka.inboxes, attrgetter("topic")):
+        yield _inbox(topic, list(partitions), now, is_served=number > 0)
 
 
 def _inbox(topic: str, partitions: list[InboxPartition], now: int, *, is_served: bool) -> Sign:

@@ -10,18 +10,24 @@ from saga_app.settings import Settings
 TIMEOUT: Final = 3.0
 
 
-def require_broker(settings: Settings) -> None:
-    """Raises `BrokerUnreachable`, with the answer of each broker, if none of them takes a connection."""
-    refusals = []
+def refusals(settings: Settings) -> list[str]:
+    """The answer of each broker if none of them takes a connection, else nothing."""
+    found = []
     for server in settings.broker.split(","):
         host, _, port = server.strip().rpartition(":")
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=TIMEOUT).close()
         except (OSError, OverflowError, UnicodeError) as error:
-            refusals.append(f"{server.strip()}: {getattr(error, 'strerror', None) or error}")
+            found.append(f"{server.strip()}: {getattr(error, 'strerror', None) or error}")
         else:
-            return
-    raise BrokerUnreachable(
-        f"no broker answers ({'; '.join(refusals)}); is it running, and is SAGA_BROKER right? "
-        "scripts/run starts a local one and writes its address to .run/env"
-    )
+            return []
+    return found
+
+
+def require_broker(settings: Settings) -> None:
+    """Raises `BrokerUnreachable`, with the answer of each broker, if none of them takes a connection."""
+    if found := refusals(settings):
+        raise BrokerUnreachable(
+            f"no broker answers ({'; '.join(found)}); is it running, and is SAGA_BROKER right? "
+            "scripts/run starts a local one and writes its address to .run/env"
+        )

@@ -112,6 +112,7 @@ class LocalRun:
                 if self.options.once:
                     return holds
                 say(f"pages at {self.workers[0].url}/; to use the tools: . {self.folder}/env")
+                say("pages that do not need a worker: saga pages --port 6060")
                 say(f"running until Ctrl-C; try: kill -9 $(cat {self.workers[0].pid_file})")
             if self.options.once and time.monotonic() - last > GIVE_UP_AFTER:
                 say(f"no order has ended for {GIVE_UP_AFTER:.0f} s; see the logs in {self.folder}")
@@ -180,7 +181,7 @@ class LocalRun:
 
     def _database(self) -> str:
         """Each number of brokers has a database of its own, since it has topics of its own."""
-        given, ours = os.environ.get("SAGA_DB_URL", ""), f"sqlite:///{self.folder}/orders"
+        given, ours = os.environ.get("SAGA_DB_URL", ""), f"sqlite:///{self.folder.resolve()}/orders"
         # SAGA_DB_URL from a sourced .run/env is our own database.
         if given and not given.startswith(ours):
             return given

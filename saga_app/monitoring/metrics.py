@@ -23,6 +23,8 @@ from saga_app.engine.engine import Engine
 from saga_app.engine.round import Round
 from saga_app.monitoring.counts import Counts, Histogram
 from saga_app.monitoring.health import Health
+from saga_app.monitoring.system import LABELS as LABELS_OF_SYSTEM
+from saga_app.monitoring.system import SystemCollector
 from saga_app.settings import Settings
 
 #: By metric, its labels, if it has any.
@@ -36,6 +38,7 @@ LABELS: Final[Mapping[str, tuple[str, ...]]] = {
     "saga_records_waiting": ("service",),
     "saga_inbox_lag_records": ("service",),
     "saga_info": ("version",),
+    **LABELS_OF_SYSTEM,
 }
 _SERVICE: Final = {topic: topic.removesuffix("_events") for topic in topics.INBOXES}
 _ENDED: Final = (
@@ -160,10 +163,11 @@ class WorkerCollector(Collector):
         return found
 
 
-def registry(engine: Engine, counts: Counts, health: Callable[[], Health]) -> CollectorRegistry:
-    """The worker's own metrics, and those of its process."""
+def registry(*collectors: Collector) -> CollectorRegistry:
+    """These metrics, and those of the process."""
     found = CollectorRegistry()
-    found.register(WorkerCollector(engine, counts, health))
+    for collector in collectors:
+        found.register(collector)
     ProcessCollector(registry=found)
     return found
 
@@ -171,7 +175,8 @@ def registry(engine: Engine, counts: Counts, health: Callable[[], Health]) -> Co
 def families() -> list[Metric]:
     """The metrics of a worker that has not started: for documents, and for tests of names."""
     engine = Engine(Settings(), [Service(agent.TOPIC, agent.DECIDER) for agent in agents.ALL], Counts())
-    return list(WorkerCollector(engine, Counts(), lambda: Health(False, "starting")).collect())
+    worker = WorkerCollector(engine, Counts(), lambda: Health(False, "starting"))
+    return [*worker.collect(), *SystemCollector(lambda: None, Settings().data_dir).collect()]
 
 
 def text(registry: CollectorRegistry) -> bytes:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from alembic import command
 from alembic.config import Config
@@ -34,8 +34,19 @@ _DRIVERS: Final = {
 _MAKING: Final = 0x5A6A
 
 
+class FileId(NamedTuple):
+    """The identity of a file: a file that replaces it has another one."""
+
+    device: int
+    number: int
+
+
 class DatabaseWrong(Exception):
     """A database that cannot be used; the message says why and what to do."""
+
+
+class DatabaseReplaced(DatabaseWrong):
+    """The file was deleted or replaced since it was opened: what is open is no longer what the address names."""
 
 
 class DatabaseEmpty(DatabaseWrong):
@@ -53,6 +64,7 @@ class Database:
         except (ArgumentError, KeyError) as error:
             raise DatabaseWrong(f"{self.name} is no address of a database: {error}") from None
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
+        self._opened: FileId | None = None
         self._engine: AsyncEngine = (_sqlite if self.is_sqlite else _postgresql)(self._url, reads)
 
     @property
@@ -62,9 +74,34 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """One transaction. If the database cannot be reached, it raises an error for which `is_down` is true."""
+        """One transaction. If the database cannot be reached, it raises an error for which `is_down` is true.
+
+        Raises `DatabaseReplaced` until `reopen` was called.
+        """
+        self.check_file()
         async with self._engine.begin() as connection:
+            if self._opened is None:
+                self._opened = self._file_id()
             yield connection
+
+    def check_file(self) -> None:
+        """Raises `DatabaseReplaced` if the file is not the one that was opened. It only looks at the folder."""
+        if self._opened is not None and (found := self._file_id()) != self._opened:
+            what = "was deleted" if found is None else "was replaced by another file"
+            raise DatabaseReplaced(f"{self.name} {what} while it was open")
+
+    async def reopen(self) -> None:
+        """Gives up the file that was opened; the next transaction opens the one that is there."""
+        self._opened = None
+        await self._engine.dispose()
+
+    def _file_id(self) -> "FileId | None":
+        """The device and number of the file; None if there is none, or for PostgreSQL."""
+        try:
+            found = None if self.file is None else self.file.stat()
+        except FileNotFoundError:
+            return None
+        return None if found is None else FileId(found.st_dev, found.st_ino)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:

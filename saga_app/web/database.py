@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from saga_app.orderdb.database import Database, DatabaseWrong
+from saga_app.orderdb.database import Database, DatabaseReplaced, DatabaseWrong
 from saga_app.orderdb.queries import reading
 from saga_app.settings import Settings
 
@@ -46,8 +46,11 @@ class OrderDatabase:
 
     async def _open(self) -> Database:
         async with self._opening:
-            if self._database is not None and (self._database.file is None or self._database.file.exists()):
-                return self._database
-            await self.close()
+            if self._database is not None:
+                try:
+                    self._database.check_file()
+                    return self._database
+                except DatabaseReplaced:
+                    await self.close()
             self._database = await self._stack.enter_async_context(reading.open_to_read(self._settings))
             return self._database

@@ -12,7 +12,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from saga_app import urls
-from saga_app.health.read import HealthWatch
+from saga_app.health.read import HealthWatch, load_database_packages
 from saga_app.settings import Settings
 from saga_app.web.access import AccessRules
 
@@ -80,6 +80,7 @@ class _LazyPages:
     async def _load(self) -> Any:
         async with self._loading:
             if self._pages is None:
+                await asyncio.to_thread(load_database_packages)
                 module = await asyncio.to_thread(import_module, "saga_app.web.pages")
                 self._pages = module.Pages(*self._arguments, **self._options)
             return self._pages

@@ -10,9 +10,9 @@ from saga_app.core.rows import Status
 from saga_app.dead_letters.format import LetterId
 from saga_app.orderdb import queries
 from saga_app.orderdb.present import reconciliation
-from saga_app.orderdb.present.summary import listed_in_short, sentence
+from saga_app.orderdb.present.summary import listed_in_short, sentence, untaken_in_words
 from saga_app.orderdb.present.timeline import route, timeline
-from saga_app.orderdb.queries.order import find
+from saga_app.orderdb.queries.order import OrderDetails, find
 from saga_app.orderdb.queries.orders import STATES, Listed, OrderFilter
 from saga_app.orderdb.queries.recent import recent
 from saga_app.times import moment, now
@@ -121,7 +121,7 @@ async def order(connection: AsyncConnection, name: str, query: Query) -> View:
         {
             "found": found,
             "standing": standing,
-            "sentence": None if standing is None else sentence(standing).in_words(now()),
+            "sentence": _sentence(found),
             "route": None if standing is None else route(standing),
             "timeline": timeline(found.events, found.letters, found.steps),
             "can_cancel": standing is not None and standing.status is Status.OPEN,
@@ -183,6 +183,12 @@ def place(text: str) -> LetterId:
             f"{text[:80]!r} is no place of a record; they are written TOPIC:PARTITION:OFFSET."
         )
     return found
+
+
+def _sentence(found: OrderDetails) -> str | None:
+    if found.untaken is not None:
+        return untaken_in_words(found.untaken, now())
+    return None if found.status is None else sentence(found.status).in_words(now())
 
 
 def _choice(query: Query) -> OrderFilter:

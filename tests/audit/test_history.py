@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from saga_app import topics
+from saga_app import topics, wire
 from saga_app.audit.checkpoints.checkpoint import Checkpoint
 from saga_app.audit.checkpoints.folder import latest
 from saga_app.audit.history.describe import in_words, truncated_in_words
@@ -12,6 +12,8 @@ from saga_app.audit.history.events import Event
 from saga_app.audit.history.reader import read_history
 from saga_app.core.order import PricedLine
 from saga_app.core.records import OrderPlaced
+from saga_app.kafka.headers import SENT_ON
+from saga_app.kafka.messages import Outgoing
 from saga_app.settings import Settings
 from tests.audit.world import PARTITIONS, AuditWorld
 from tests.support.examples import cancel, deadline, delivery, deposit, limit, placed
@@ -87,8 +89,9 @@ def test_another_content_under_the_same_id_is_told_as_a_dead_letter(shop: AuditW
 
 
 def test_a_change_of_rules_is_part_of_the_fold(shop: AuditWorld) -> None:
+    policy = wire.encode(limit("p1", "5.00"))
     for partition in range(PARTITIONS):
-        shop.send(limit("p1", "5.00"), partition=partition)
+        shop.append(Outgoing(topics.PAYMENT, b"p1", policy, partition, ((SENT_ON, b"1"),)))
     shop.run(bought("o1"))
     assert "payment refused: over_limit" in described(shop, "o1")
 

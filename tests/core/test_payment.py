@@ -70,10 +70,38 @@ def test_an_order_without_a_customer_pays_per_order() -> None:
     given(PAYMENT, deposit()).when(pay(of)).then(reserve(of))
 
 
-def test_an_account_is_in_one_currency() -> None:
+def test_a_customer_with_an_account_has_no_funds_in_another_currency() -> None:
     in_yen = order(amount="900", currency="JPY", customer_id="c1")
-    story = given(PAYMENT, deposit(amount="1.00", currency="GBP")).when(pay(in_yen)).then(reserve(in_yen))
-    assert story.account("c1:GBP").balance == 1
+    story = given(PAYMENT, deposit(amount="1000.00", currency="GBP")).when(pay(in_yen))
+    story.then(cancelled("o1", Reason.INSUFFICIENT_FUNDS, StepName.PAYMENT))
+    assert story.account("c1:GBP").balance == 1000
+
+
+def test_accounts_in_two_currencies_pay_each_for_its_own() -> None:
+    in_yen = order(amount="900", currency="JPY", customer_id="c1")
+    story = given(PAYMENT, deposit("d1", "1.00"), deposit("d2", "1000", currency="JPY")).when(pay(in_yen))
+    story.then(reserve(in_yen))
+    assert (story.account("c1:GBP").balance, story.account("c1:JPY").balance) == (1, 100)
+
+
+def test_an_order_of_nothing_needs_no_account_in_its_currency() -> None:
+    free = order(amount="0", currency="JPY", customer_id="c1")
+    given(PAYMENT, deposit(amount="1.00")).when(pay(free)).then(reserve(free))
+
+
+def test_the_account_of_a_customer_whose_name_begins_alike_is_no_account() -> None:
+    in_yen = order(amount="900", currency="JPY", customer_id="c1")
+    given(PAYMENT, deposit(customer_id="c11"), deposit(customer_id="c")).when(pay(in_yen)).then(
+        reserve(in_yen)
+    )
+
+
+def test_a_deposit_id_counts_once_for_each_customer() -> None:
+    """Two customers' deposits are in different partitions: no worker sees both."""
+    story = given(
+        PAYMENT, deposit("d1", "1.00", "c1"), deposit("d1", "1.00", "c1"), deposit("d1", "1.00", "c2")
+    )
+    assert (story.account("c1:GBP").balance, story.account("c2:GBP").balance) == (1, 1)
 
 
 def test_an_undo_gives_back_the_amount_taken_even_if_an_account_was_opened_since() -> None:

@@ -9,7 +9,7 @@ from saga_app.core.row_keys import KeyKind
 
 #: Ids as records allow them, names of kinds among them.
 IDS = st.sampled_from([kind.value for kind in KeyKind]) | st.from_regex(
-    r"[A-Za-z0-9._-]{1,64}", fullmatch=True
+    r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", fullmatch=True
 )
 NUMBERS = st.integers(0, 10**16 - 1)
 

@@ -25,7 +25,7 @@ from saga_app.core.rows import (
 from tests.support.examples import account, order
 
 OFFSETS = st.integers(0, 2**60)
-IDS = st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True)
+IDS = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", fullmatch=True)
 SEGMENTS = st.none() | st.from_regex(r"[0-9]{1,4}:[0-9]{1,16}", fullmatch=True)
 MONEY = st.decimals(-(10**12), 10**12, places=2)
 ORDER_ROWS = st.builds(

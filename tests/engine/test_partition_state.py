@@ -60,6 +60,24 @@ def test_tables_are_kept_apart() -> None:
     assert found.balance("c1:GBP") == account(1, "1", "1")
 
 
+def test_an_owner_has_the_balances_on_disk_and_those_decided_since_each_once() -> None:
+    found = state()
+    for key, amount in (("c1:GBP", "1"), ("c1:EUR", "2"), ("c11:GBP", "9")):
+        found.put([Put("accounts", key, account(1, amount, amount))])
+    found.stores["accounts"].write(found.decided("accounts"), Offset(3))
+    found.clear()
+    found.put(
+        [Put("accounts", "c1:GBP", account(5, "4", "4")), Put("accounts", "c1:JPY", account(6, "3", "3"))]
+    )
+    for _ in range(2):
+        assert sorted(found.balances_of("c1")) == [
+            account(1, "2", "2"),
+            account(5, "4", "4"),
+            account(6, "3", "3"),
+        ]
+    assert list(found.balances_of("c2")) == []
+
+
 def test_the_policy_in_force_is_the_one_with_the_highest_version_then_the_one_decided_last() -> None:
     assert state().policy() is None
     found = state(

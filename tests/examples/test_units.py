@@ -1,21 +1,17 @@
-"""The examples for Kubernetes and systemd are what these take, and name what the code has."""
+"""The examples for Kubernetes and systemd are what these take."""
 
 import re
 import shutil
 import subprocess
-from dataclasses import fields
 from pathlib import Path
 
 import kubernetes_validate
 import pytest
-import yaml
 
-from saga_app.settings import Settings
-from tests.support.blocks import ROOT
+from tests.support.deployments import UNIT_FOLDER, manifests
 
-EXAMPLES = ROOT / "examples"
-MANIFESTS = list(yaml.safe_load_all((EXAMPLES / "kubernetes/saga.yaml").read_text("utf-8")))
-UNITS = sorted((EXAMPLES / "systemd").glob("*.service"))
+MANIFESTS = manifests()
+UNITS = sorted(UNIT_FOLDER.glob("*.service"))
 
 
 @pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda each: f"{each['kind']} {each['metadata']['name']}")
@@ -43,9 +39,3 @@ def test_a_unit_is_valid(unit: Path, tmp_path: Path):
         ["systemd-analyze", "verify", "--man=no", copy], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0 and unit.stem not in done.stderr, done.stderr
-
-
-@pytest.mark.parametrize("path", [EXAMPLES / "kubernetes/saga.yaml", *UNITS], ids=lambda path: path.name)
-def test_every_setting_that_an_example_names_exists(path: Path):
-    named = set(re.findall(r"\bSAGA_[A-Z_]+", path.read_text("utf-8")))
-    assert named and named <= {each.metadata["env"] for each in fields(Settings)}

@@ -74,6 +74,29 @@ def test_a_database_that_is_restarted_under_load_misses_nothing(
     assert contents(settings) == contents(calm)
 
 
+@pytest.mark.parametrize("how", ["deleted", "replaced"])
+def test_a_database_file_that_goes_away_is_noticed_and_made_anew(shop: Scene, tmp_path: Path, how: str):
+    """It is idle then: nothing is copied that would fail."""
+    settings = to(shop, f"sqlite:///{tmp_path}/orders.db")
+    process = CopyProcess(settings, tmp_path / "log").start()
+    try:
+        until_copied(settings)
+        before = contents(settings)
+        if how == "deleted":
+            (tmp_path / "orders.db").unlink()
+        else:
+            other = to(shop, f"sqlite:///{tmp_path}/other.db")
+            copy(other)
+            empty(other)
+            (tmp_path / "other.db").rename(tmp_path / "orders.db")
+        process.wait_for("was deleted" if how == "deleted" else "was replaced by another file")
+        until_copied(settings)
+        assert contents(settings) == before
+        assert process.end() == 0, process.text()
+    finally:
+        process.close()
+
+
 def test_a_signal_ends_it_soon_also_where_a_database_says_nothing(shop: Scene, tmp_path: Path):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"postgresql://saga:secret@127.0.0.1:{silent.getsockname()[1]}/orders"

@@ -74,8 +74,9 @@ def test_lag_is_nothing_when_all_is_copied(saga: Any):
 
 def test_doctor_says_how_far_the_database_is_behind(saga: Any):
     told = [json.loads(line) for line in saga("doctor", "--json").stdout.splitlines()]
-    (found,) = [each for each in told if each["what"] == "order database"]
-    assert found["ok"] and found["detail"].endswith("0 records behind")
+    found = {each["what"]: (each["ok"], each["detail"]) for each in told}
+    assert found["copy"] == (True, "the copy has everything")
+    assert found["copier"] == (False, "nobody copies to the order database: start `saga orderdb run`")
 
 
 def test_people_see_one_line_for_each_order(saga: Any):

@@ -14,6 +14,7 @@ from tests.support.examples import cancel, countries, delivery, deposit, limit, 
 
 _AMOUNTS: Final = ("10.10", "0.30", "40.00", "70.07", "999.99", "1000.00", "0.00")
 _CUSTOMERS: Final = ("c1", "c1", None, "c2")
+_CURRENCIES: Final = ("GBP", "GBP", "GBP", "EUR")
 _LIMITS: Final = ("60.00", "1000.00", "0.00")
 _COUNTRIES: Final = ("GB", None, "GB", "FR")
 _LINES: Final[tuple[dict[str, int], ...]] = ({}, {"a": 1}, {"a": 2}, {"a": 1, "b": 1}, {"b": 3}, {"z": 1})
@@ -109,6 +110,7 @@ class Customers:
         id_ = f"o{len(self.orders) + 1}"
         lines = [{"sku": sku, "quantity": count} for sku, count in draws.pick(_LINES).items()]
         fields = {"customer_id": draws.pick(_CUSTOMERS), "country": draws.pick(_COUNTRIES)}
+        fields["currency"] = draws.pick(_CURRENCIES)
         order = placed(id_, draws.pick(_AMOUNTS), lines=lines, warehouse=draws.pick(_WAREHOUSES), **fields)
         self.orders[id_] = order
         return order
@@ -123,9 +125,8 @@ class Customers:
 
     def _deposit(self, draws: Draws) -> Record:
         # Ids of deposits may be those of orders.
-        return deposit(
-            f"o{draws.below(4) + 1}", draws.pick(("10.10", "0.20", "70.00")), draws.pick(("c1", "c2"))
-        )
+        amount, customer = draws.pick(("10.10", "0.20", "70.00")), draws.pick(("c1", "c2"))
+        return deposit(f"o{draws.below(4) + 1}", amount, customer, draws.pick(_CURRENCIES))
 
     def _delivery(self, draws: Draws) -> Record:
         quantities = {sku: draws.below(3) for sku in ("a", "b")}

@@ -15,6 +15,10 @@ RUN_BY: Final = {
     "docs/tutorial.md": "tests/test_readme.py",
     "docs/how-to/add-a-step.md": "tests/examples/test_fraud_check.py",
     "docs/how-to/find-an-order.md": "tests/orderdb/test_follow.py",
+    "docs/how-to/use-your-own-kafka.md": "tests/examples/test_own_kafka.py",
+    "docs/how-to/secure-kafka.md": "tests/examples/test_own_kafka.py",
+    "docs/how-to/kubernetes.md": "tests/examples/test_kubernetes_page.py",
+    "docs/how-to/systemd.md": "tests/examples/test_run_units.py",
 }
 _BLOCK: Final = re.compile(
     r"^(<!-- not run: \S.*-->\n)?```(?:sh|bash|shell|console)\n(.*?)^```", re.DOTALL | re.MULTILINE

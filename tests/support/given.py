@@ -74,6 +74,12 @@ class GivenTables:
             return None
         return Account.decode(data) if self.decider.balances == "accounts" else Stock.decode(data)
 
+    def balances_of(self, owner: str) -> Iterable[Balance]:
+        found = [
+            key for table, key in self.bytes if table == self.decider.balances and key.startswith(f"{owner}:")
+        ]
+        return [row for row in map(self.balance, found) if row is not None]
+
     def policy(self) -> JournalRow | None:
         found = [
             JournalRow.decode(data)

@@ -105,8 +105,8 @@ def _supplies(record: FundsDeposited | StockReceived) -> dict[str, Decimal]:
 def _wanted(record: Do, balances: Mapping[str, tuple[Offset, Decimal]]) -> dict[str, Decimal]:
     of: Order = record.order
     if record.type == "PaymentRequested":  # type: ignore[attr-defined]
-        key = f"{of.customer_id}:{of.currency}"
-        return {key: of.amount} if key in balances and of.amount else {}
+        pays_from_accounts = any(key.startswith(f"{of.customer_id}:") for key in balances)
+        return {f"{of.customer_id}:{of.currency}": of.amount} if pays_from_accounts and of.amount else {}
     return {f"{of.warehouse}:{line.sku}": Decimal(line.quantity) for line in of.lines}
 
 

@@ -68,7 +68,7 @@ def all_well(settings: Settings) -> Readings:
     owners = dict.fromkeys(places, "127.0.0.1 …abcdef")
     inboxes = [InboxPartition(*place, owners[place], 30, 0, None, 0, 0) for place in places]
     kafka = KafkaReading(Members(1, "stable", ["127.0.0.1"], owners), inboxes, CopyReading(0, None))
-    return Readings(now(), kafka, "", DatabaseReading({}, now()))
+    return Readings(now(), kafka, "", DatabaseReading({}, now(), 0))
 
 
 class GivenHealth(HealthWatch):
@@ -93,6 +93,7 @@ class PageServer:
         self.stops = False
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
+        self._thawed = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         assert self._ready.wait(10), "the server did not start"
@@ -101,8 +102,18 @@ class PageServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.settings.web_port}"
 
+    def freeze(self) -> None:
+        """The server keeps its connections and says nothing, as a process that was stopped."""
+        self._thawed.clear()
+        self._loop.call_soon_threadsafe(self._thawed.wait)
+
+    def thaw(self) -> None:
+        """The server goes on."""
+        self._thawed.set()
+
     def close(self) -> None:
         """As a worker that stops."""
+        self.thaw()
         self.stops = True
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(20)

@@ -6,16 +6,19 @@ from urllib.parse import quote
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from saga_app.core.records import CancellationRequested
 from saga_app.dead_letters import pretty
+from saga_app.health.readings import Readings
 from saga_app.text import printable
+from saga_app.times import now
 from saga_app.web.views import PAGE_SIZE
 from tests.support.examples import cancel, placed
 from tests.support.quick import quick
+from tests.web.chromium import WatchedPage
 from tests.web.hostile import FIRST, STRINGS, letters
-from tests.web.shop import MUGS, FilledShop
+from tests.web.shop import MUGS, FilledShop, PageServer, all_well, served
 
 PATHS = (
     "/",
@@ -96,6 +99,42 @@ def test_a_new_order_appears_by_itself_and_the_focus_stays(open_page: Any, shop:
     shop.send(placed("just-now", lines=MUGS, customer_id="ada"))
     expect(page.get_by_role("link", name="just-now")).to_be_visible(timeout=15_000)
     assert page.evaluate("document.activeElement.textContent") == "waiting"
+
+
+def test_the_strip_changes_by_itself_and_a_page_is_never_live_while_something_is_down(
+    open_page: Any, server: PageServer
+) -> None:
+    page = open_page("/")
+    expect(page.locator("#live-state")).to_have_text("Live.")
+    expect(page.locator("#health")).to_contain_text("1 worker; records are taken as they come")
+    server.health.given = lambda: Readings(now(), None, "refused", None, "gone")
+    try:
+        expect(page.locator("#health")).to_contain_text("Kafka does not answer: refused", timeout=15_000)
+        expect(page.locator("#live-state")).to_have_text("Connected, but not all is well.")
+        listed = open_page("/orders/")
+        expect(listed.locator("#health")).to_contain_text("no order database: gone")
+        assert Axe().run(listed).violations_count == 0
+    finally:
+        server.health.given = lambda: all_well(server.settings)
+    expect(page.locator("#live-state")).to_have_text("Live.", timeout=15_000)
+
+
+def test_a_page_says_for_how_long_its_server_is_silent(chromium: Browser, shop: FilledShop) -> None:
+    with served(shop.settings) as own:
+        watched = WatchedPage(chromium, own.url)
+        try:
+            watched.page.goto(f"{own.url}/")
+            expect(watched.page.locator("#live-at")).to_have_text(re.compile(r"As of \d\d:\d\d:\d\d\."))
+            expect(watched.page.locator("#live-silent")).to_be_hidden()
+            own.freeze()
+            silent = re.compile(r"No answer for \d+ s: this page is as of \d\d:\d\d:\d\d\.")
+            expect(watched.page.locator("#live-silent")).to_have_text(silent, timeout=20_000)
+            expect(watched.page.locator("#live-state")).to_have_text("Not live.")
+            own.thaw()
+            expect(watched.page.locator("#live-silent")).to_be_hidden(timeout=20_000)
+            expect(watched.page.locator("#live-state")).to_have_text("Live.")
+        finally:
+            watched.close()
 
 
 def test_a_page_that_is_paused_stays_as_it_is(open_page: Any, shop: FilledShop) -> None:

@@ -16,7 +16,7 @@ from saga_app.core.records import OrderPlaced, Reason, Record, StepName
 from tests.support.corpus import GOOD, IDS, NOT_CARDS, OPTIONAL, ORDER, OUR_IDS, order_with, spelled
 from tests.support.profiles import examples
 
-IDENTIFIERS = st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True)
+IDENTIFIERS = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", fullmatch=True)
 QUANTITIES = st.integers(1, 1_000_000)
 CURRENCIES = st.sampled_from(sorted(money.DIGITS))
 COUNTRIES = st.sampled_from(sorted(CODES))

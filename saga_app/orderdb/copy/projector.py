@@ -19,7 +19,7 @@ from saga_app.orderdb.copy.batch_reader import BatchReader, Report
 from saga_app.orderdb.copy.sink import Overtaken, Sink
 from saga_app.orderdb.copy.source_topics import SourceAdmin, SourceTopics, TopicsMissing
 from saga_app.orderdb.copy.taken import TakenPositions
-from saga_app.orderdb.database import Database, in_words, is_down
+from saga_app.orderdb.database import Database, DatabaseReplaced, in_words, is_down
 from saga_app.settings import Settings
 
 if TYPE_CHECKING:
@@ -72,6 +72,13 @@ class Projector:
                 return
             except (TopicsChanged, TopicsMissing) as error:
                 self._report_once(str(error))
+            except DatabaseReplaced as error:
+                self._report(
+                    f"{error}; going on with the file that is there, from the beginning if it is new"
+                )
+                await self._database.reopen()
+                made = False
+                continue
             except Overtaken:
                 self._report_shared()
             except KafkaException as error:
@@ -145,6 +152,7 @@ class Projector:
                     taken.reached(fetched.reached)
                     self._uncommitted.update(fetched.reached)
                     left = {place: end for place, end in left.items() if fetched.reached.get(place, 0) < end}
+                self._database.check_file()
                 reader.report_progress(self.records)
                 await self._take(taken, source)
                 if time.monotonic() - looked >= LOOK_EVERY:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from saga_app.orderdb.present.summary import sentence
+from saga_app.orderdb.present.summary import sentence, untaken_in_words
 from saga_app.orderdb.present.timeline import timeline
 from saga_app.orderdb.queries.order import OrderDetails
 from saga_app.times import written
@@ -13,13 +13,16 @@ _FACTS = ("reason", "step", "customer_id", "warehouse", "country", "currency", "
 
 def as_json(found: OrderDetails, now: int) -> dict[str, Any]:
     """The whole order; a value that is not known (yet) is null. Times in ISO 8601, amounts as strings."""
-    order, status = found.order or {}, found.status
+    order, status = found.order or found.untaken or {}, found.status
     summary = None if status is None else sentence(status)
+    words = None if summary is None else summary.in_words(now)
+    if found.untaken is not None:
+        words = untaken_in_words(found.untaken, now)
     waits = None if status is None else status.waits_for()
     return {
         "order_id": found.order_id,
         "status": order.get("status"),
-        "words": None if summary is None else summary.in_words(now),
+        "words": words,
         "waits_for": waits and {"service": waits.service, "request": waits.request, "undoing": waits.undoing},
         "next": [{"at": written(each.at), "what": each.what} for each in (summary.next if summary else ())],
         **{name: order.get(name) for name in _FACTS},

@@ -52,6 +52,11 @@ def sentence(order: OrderStatus) -> Sentence:
     return Sentence(_capital(_turned(order, waits) + where), since, tuple(_next(order)))
 
 
+def untaken_in_words(row: Mapping[str, Any], now: int) -> str:
+    """The sentence about an order that no worker has taken, from its row of `queries.untaken`."""
+    return f"Placed at {clock(row['placed_at'], now)}; no worker has taken it yet."
+
+
 def listed_in_short(row: Mapping[str, Any]) -> str:
     """`in_short` of a row of a list; also of an order that no worker has taken."""
     return "waits for a worker" if row["status"] == labels.PLACED else in_short(OrderStatus.of_listed(row))

@@ -15,7 +15,7 @@ from saga_app.orderdb.queries import untaken
 from saga_app.orderdb.queries.untaken import UntakenFilter
 from saga_app.orderdb.schema import order_lines, order_steps, orders
 
-_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 #: Behind every character that an id may have.
 _BEHIND: Final = "\x7f"
 #: The states of lists and counts: those of the workers' rows, and of orders that no worker has taken. Open ones have

@@ -1,0 +1,108 @@
+"""Metrics of the whole system, from the health readings: each worker and `saga pages` serve the same."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from saga_app import topics
+from saga_app.health.readings import DatabaseReading, KafkaReading, Readings
+from saga_app.health.strip import COPIER_SILENT
+from saga_app.times import now
+
+#: By metric, its labels, if it has any.
+LABELS: Final = {
+    "saga_untaken_records": ("service",),
+    "saga_untaken_age_seconds": ("service",),
+}
+
+
+class SystemCollector(Collector):
+    """Gauges of the last readings. A value that could not be read is left out, and `saga_kafka_up` says why."""
+
+    def __init__(self, readings: Callable[[], Readings | None], data_dir: Path) -> None:
+        self._readings = readings
+        self._data_dir = data_dir
+
+    def collect(self) -> Iterator[Metric]:
+        """All metrics, with their values now."""
+        readings, at = self._readings(), now()
+        yield _gauge(
+            "saga_kafka_up", "1 if the broker answered", readings and float(readings.kafka is not None)
+        )
+        yield _gauge(
+            "saga_order_database_up",
+            "1 if the order database answered",
+            readings and float(readings.database is not None),
+        )
+        yield from _of_kafka(readings and readings.kafka, at)
+        yield from _of_database(readings and readings.database, at)
+        yield _gauge("saga_disk_free_bytes", "Free space on the disk of SAGA_DATA_DIR", _free(self._data_dir))
+
+
+def _of_kafka(kafka: KafkaReading | None, at: int) -> Iterator[Metric]:
+    yield _gauge("saga_workers", "Members of the workers' group", kafka and kafka.members.number)
+    records = GaugeMetricFamily(
+        "saga_untaken_records", "Records that no worker has taken", labels=LABELS["saga_untaken_records"]
+    )
+    age = GaugeMetricFamily(
+        "saga_untaken_age_seconds",
+        "Age of the oldest record that no worker has taken",
+        labels=LABELS["saga_untaken_age_seconds"],
+    )
+    for topic in topics.INBOXES if kafka else ():
+        mine = [each for each in kafka.inboxes if each.topic == topic] if kafka else []
+        times = [each.since for each in mine if each.since is not None]
+        records.add_metric([topic.removesuffix("_events")], sum(each.lag for each in mine))
+        age.add_metric([topic.removesuffix("_events")], _age(min(times, default=None), at))
+    yield records
+    yield age
+    copy = kafka and kafka.copy
+    yield _gauge(
+        "saga_copy_lag_records",
+        "Records that are not in the order database, of all topics",
+        copy and copy.records,
+    )
+    yield _gauge(
+        "saga_copy_lag_seconds",
+        "Age of the oldest record that is not in the order database",
+        copy and _age(copy.since, at),
+    )
+
+
+def _of_database(database: DatabaseReading | None, at: int) -> Iterator[Metric]:
+    up = None
+    if database is not None:
+        up = float(database.alive_at is not None and _age(database.alive_at, at) <= COPIER_SILENT)
+    yield _gauge("saga_copier_up", "1 if `saga orderdb run` gave a sign in the last 10 seconds", up)
+    yield _gauge(
+        "saga_dead_letters",
+        "Dead letters that were not sent again",
+        None if database is None else database.dead_letters,
+    )
+
+
+def _gauge(name: str, help: str, value: float | None) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, help)
+    if value is not None:
+        family.add_metric((), value)
+    return family
+
+
+def _age(since: int | None, at: int) -> float:
+    return 0.0 if since is None else max(0, at - since) / 1000
+
+
+def _free(folder: Path) -> float | None:
+    """Free bytes where the folder is, or will be."""
+    wanted = folder.absolute()
+    try:
+        return float(
+            shutil.disk_usage(next(each for each in (wanted, *wanted.parents) if each.exists())).free
+        )
+    except OSError:
+        return None

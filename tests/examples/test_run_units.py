@@ -1,0 +1,69 @@
+"""docs/how-to/systemd.md, done under a real systemd: installed from a clone, started, an order completed, stopped."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from saga_app.local.broker import Broker
+from saga_app.local.config import free_ports
+from tests.live.scene import clear
+from tests.support.blocks import ROOT, blocks
+from tests.support.own_systemd import own_systemd
+
+INSTALL, SETTINGS, START, SEE = blocks("docs/how-to/systemd.md")
+CLONE = ("agents", "tables", "saga_app", "examples", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
+#: A command takes its settings as the page says.
+COMMAND = next(line for line in SEE.splitlines() if line.startswith("runuser"))
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A copy of this project, since installing it leaves files."""
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    for part in (*CLONE, "requirements-image.lock"):
+        if (ROOT / part).is_dir():
+            shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / part, folder)
+    return folder
+
+
+@pytest.mark.slow("installs the project with all of its packages, and starts a systemd")
+def test_the_units_complete_an_order_and_stop_in_order(kafka: Broker, clone: Path, tmp_path: Path):
+    clear(kafka.address)
+    # Ports of this test: the last digit is the number of the worker.
+    port = next(each // 10 for each in free_ports(1))
+    unit = clone / "examples/systemd/saga-worker@.service"
+    unit.write_text(unit.read_text().replace("606%i", f"{port}%i"))
+    names = {
+        "kafka-1:9092,kafka-2:9092,kafka-3:9092": kafka.address.replace("127.0.0.1", "127.1"),
+        "SAGA_REPLICATION=3": "SAGA_REPLICATION=1",
+        "6061": f"{port}1",
+    }
+
+    def own(block: str) -> str:
+        for name, instead in names.items():
+            block = block.replace(name, instead)
+        return block
+
+    with own_systemd(tmp_path) as systemd:
+        systemd.shell(own(INSTALL), clone, 400)
+        for block in (SETTINGS, START, SEE):
+            told = systemd.shell(own(block), clone)
+        assert "PROBLEM" not in told
+        for words in (
+            "receive PROBE:1 --warehouse probe",
+            "place --order-id unit-1 --warehouse probe --line PROBE:1:0.01 --country GB",
+            "order unit-1 --follow",
+        ):
+            command = own(COMMAND).replace("saga doctor", f"saga {words}")
+            told = systemd.shell(f"cd /var/lib/saga/1\n{command}", clone)
+        assert "completed" in told
+        # Its page reads the database that the other unit writes, in a folder that is all that it may write.
+        systemd.shell(f"curl --fail --silent http://127.0.0.1:{port}1/orders/unit-1/", clone)
+        units = "saga-worker@1 saga-worker@2 saga-orderdb"
+        systemd.shell(f"systemctl stop {units}", clone)
+        ended = systemd.shell(f"systemctl show --value -p NRestarts -p Result {units}", clone).split()
+        assert sorted(ended) == ["0", "0", "0", "success", "success", "success"]
