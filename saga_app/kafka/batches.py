@@ -30,7 +30,7 @@ _HEADER: Final = struct.Struct(">qi 4x x 4x 2x i 8x 8x 8x 2x 4x i")
 _BEFORE: Final = 12
 
 
-class Span(NamedTuple):
+class BatchOffsets(NamedTuple):
     """The offsets of one batch, and how many of them hold a record or a marker."""
 
     first: Offset
@@ -107,12 +107,12 @@ async def _fetch(client: Any, place: Place, offset: int) -> bytes:
         await client.force_metadata_update()
 
 
-def spans_in(data: bytes) -> Iterator[Span]:
+def spans_in(data: bytes) -> Iterator[BatchOffsets]:
     """The batches in an answer; the last one may be cut off, and comes with the next answer."""
     at = 0
     while at + _HEADER.size <= len(data):
         first, length, distance, records = _HEADER.unpack_from(data, at)
         if at + _BEFORE + length > len(data):
             return
-        yield Span(Offset(first), Offset(first + distance), records)
+        yield BatchOffsets(Offset(first), Offset(first + distance), records)
         at += _BEFORE + length

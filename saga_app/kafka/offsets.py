@@ -42,6 +42,21 @@ def beginnings(admin: AdminClient, places: Iterable[Place], seconds: float = TIM
     return _offsets(admin, places, OffsetSpec.earliest(), seconds=seconds)
 
 
+def leader_epochs(admin: AdminClient, places: Iterable[Place]) -> dict[Place, int]:
+    """The epoch of the leader that each partition has now; -1 if the broker does not tell."""
+    asked = {TopicPartition(*place): OffsetSpec.latest() for place in places}
+
+    def ask() -> dict[Place, int]:
+        admin.list_topics(timeout=TIMEOUT)
+        found = {}
+        for place, future in admin.list_offsets(asked, request_timeout=TIMEOUT).items():
+            epoch = future.result().leader_epoch
+            found[place.topic, place.partition] = -1 if epoch is None else epoch
+        return found
+
+    return with_retries(None, ask, TIMEOUT) if asked else {}
+
+
 def after(admin: AdminClient, places: Iterable[Place], time: int) -> dict[Place, Offset]:
     """The offset of the first record after this time (milliseconds); places without one are left out."""
     found = _offsets(admin, places, OffsetSpec.for_timestamp(time + 1))

@@ -96,7 +96,7 @@ def partition_fault(
 
 
 def only(faults: TopicFaults, wanted: Callable[[TopicFault], bool]) -> TopicFaults:
-    """Those of the faults."""
+    """The faults for which `wanted` is true."""
     found = {name: list(filter(wanted, each)) for name, each in faults.items()}
     return {name: each for name, each in found.items() if each}
 

@@ -1,17 +1,21 @@
 """The marks on the committed offsets that keep workers out while a command is at work, and their release at its end."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException
 
+from saga_app.audit.refold import service_of
 from saga_app.core.numbers import Offset
+from saga_app.engine.commit_note import CommitNote, InboxMark
+from saga_app.engine.stores.extent import Demand, Extent
 from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin
 from saga_app.kafka.messages import Place
 from saga_app.rebuild.survey import CannotRebuild
 from saga_app.settings import Settings
+from saga_app.topics import changelog
 
 #: The broker's answers to a commit by hand while the group has members.
 _HAS_MEMBERS: Final = (KafkaError.UNKNOWN_MEMBER_ID, KafkaError.NON_EMPTY_GROUP)
@@ -22,7 +26,44 @@ def mark(settings: Settings, committed: Mapping[Place, Offset], unfinished: str)
 
     A worker that was started meanwhile ends by itself; the group knows it for one session timeout more.
     """
-    wanted = {place: (at, unfinished) for place, at in committed.items()}
+    _commit(settings, {place: (at, unfinished) for place, at in committed.items()})
+
+
+def release(settings: Settings, committed: Mapping[Place, Offset]) -> None:
+    """Commits the same offsets without the mark. Raises `CannotRebuild` if workers do not stay away.
+
+    From now on the changelogs and inboxes are those that are there: disks that follow others are emptied.
+    """
+    notes = _notes(settings, committed)
+    _commit(settings, {place: (at, notes[place].encode()) for place, at in committed.items()})
+
+
+def _notes(settings: Settings, inboxes: Iterable[Place]) -> dict[Place, CommitNote]:
+    """What workers must find from now on, as far as it is there now."""
+    admin, inboxes = Admin(settings), list(inboxes)
+    logs = {
+        (topic, partition): [
+            (table, (changelog(settings.app_id, table), partition)) for table in service_of(topic).tables
+        ]
+        for topic, partition in inboxes
+    }
+    places = [place for found in logs.values() for _, place in found]
+    ids = offsets.topic_ids(admin, {topic for topic, _ in [*inboxes, *places]})
+    begins, ends = offsets.beginnings(admin, places), offsets.ends(admin, places)
+    epochs = offsets.leader_epochs(admin, inboxes)
+    return {
+        inbox: CommitNote(
+            InboxMark(ids[inbox[0]], epochs[inbox]),
+            {
+                table: Demand(Extent(ids[place[0]], begins[place], ends[place]))
+                for table, place in logs[inbox]
+            },
+        )
+        for inbox in inboxes
+    }
+
+
+def _commit(settings: Settings, wanted: Mapping[Place, tuple[Offset, str]]) -> None:
     end = time.monotonic() + settings.timeouts.session + 5
     while True:
         try:
@@ -37,8 +78,3 @@ def mark(settings: Settings, committed: Mapping[Place, Offset], unfinished: str)
         else:
             return
         time.sleep(0.5)
-
-
-def release(settings: Settings, committed: Mapping[Place, Offset]) -> None:
-    """Commits the same offsets without the mark. Raises `CannotRebuild` if workers do not stay away."""
-    mark(settings, committed, "")

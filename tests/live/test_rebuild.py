@@ -7,6 +7,8 @@ from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from saga_app import topics
+from saga_app.engine.commit_note import note_in
+from saga_app.engine.exits import Exit
 from saga_app.kafka import offsets, topic_admin
 from saga_app.rebuild import rebuild as rebuilding
 from saga_app.settings import Settings
@@ -66,13 +68,15 @@ def test_a_rebuild_that_was_killed_is_run_again_and_every_row_is_there(
             with pytest.raises(Killed):
                 rebuilding.carry_out(plan, killed_at(words))
             assert metadata(scene) == {offsets.REBUILDING}
+    assert worker.start().wait_for_end(60) == Exit.ROWS_LOST
+    assert "run it again" in worker.last_words()
     assert scene.ledger().logged != before.logged
 
     done = saga(scene, "rebuild", "--from-inboxes", "--yes")
     assert done.code == 0, done
     assert "audit: everything holds" in done.out
     assert scene.ledger().logged == before.logged
-    assert metadata(scene) == {""}
+    assert all(map(note_in, metadata(scene))), "workers know again how far the changelogs must reach"
 
     worker.start().ready()
     scene.feed(orders(30, prefix="new"), until_ended=30)

@@ -7,7 +7,7 @@ one table applied to another); see also `test_delivery` (records skipped at the 
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from faust import Event
 from faust.types import TP
 
 from saga_app import topics
-from saga_app.core.numbers import Generation
+from saga_app.core.numbers import Generation, Offset
 from saga_app.engine.deadlines import DeadlineTimer
 from saga_app.engine.engine import Engine
 from saga_app.engine.exits import Exit, Fatal
@@ -26,6 +26,7 @@ from saga_app.engine.faust.app import SagaApp
 from saga_app.engine.ports import DeliveryFailed
 from saga_app.engine.retention import Ages, RetentionTimer
 from saga_app.kafka.broker_errors import Admin
+from saga_app.kafka.messages import Offsets, Outgoing
 from saga_app.local.broker import Broker
 from tests.engine.faust.parts import (
     Resting,
@@ -212,17 +213,42 @@ async def test_rows_that_an_overtaken_restore_loaded_late_are_dropped(kafka: Bro
 
 
 @pytest.mark.live
-def test_rows_of_a_changelog_that_was_deleted_and_made_again_are_thrown_away(restoring: SagaApp) -> None:
+def test_rows_of_a_changelog_that_was_deleted_and_made_again_are_kept_and_written_again(
+    restoring: SagaApp,
+) -> None:
     engine, changelog = restoring.engine, topics.changelog(restoring.settings.app_id, "stock")
-    write(restoring.settings.broker, changelog, [row(1)], keys=[b"old"])
-    assert restore(engine)["stock"] == {b"old": row(1)}
+    write(restoring.settings.broker, changelog, [row(1), row(2)], keys=[b"old", b"both"])
+    assert restore(engine)["stock"] == {b"old": row(1), b"both": row(2)}
     engine.store_manager.close()
     admin = Admin(restoring.settings)
     for future in admin.delete_topics([changelog]).values():
         future.result(20)
     made_again(restoring.settings.broker, changelog)
-    write(restoring.settings.broker, changelog, [row(1)], keys=[b"new"])
-    assert restore(engine)["stock"] == {b"new": row(1)}
+    write(restoring.settings.broker, changelog, [row(1), row(3)], keys=[b"new", b"both"])
+    held = {b"old": row(1), b"both": row(3), b"new": row(1)}
+    log = WrittenAgain()
+    for _ in range(2):
+        # A crash before it is done leaves all of it to be done again.
+        found = engine.store_manager.restore([0], lambda: True)
+        assert dict(engine.store_manager.stores["stock", 0].scan()) == held
+        assert found["stock", 0].is_lost
+        engine.store_manager.close()
+    found = engine.store_manager.restore([0], lambda: True)
+    asyncio.run(engine.store_manager.repair(found, log, Generation(1)))
+    assert [(each.key, each.value) for each in log.records] == [(b"old", row(1))]
+    assert engine.store_manager.stores["stock", 0].reached == 3
+
+
+class WrittenAgain:
+    """A log that takes rows behind the two that are there."""
+
+    def __init__(self) -> None:
+        self.records: list[Outgoing] = []
+
+    async def append(self, records: Sequence[Outgoing], generation: Generation) -> Offsets:
+        self.records += records
+        place = records[0].topic, records[0].partition or 0
+        return {place: [Offset(2 + at) for at in range(len(records))]}
 
 
 def made_again(address: str, name: str) -> None:
