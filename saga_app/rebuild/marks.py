@@ -64,11 +64,12 @@ def must_have_all_rows(settings: Settings, committed: Committed) -> None:
     for inbox, (_, text) in committed.items():
         known = note_in(text)
         for table, demand in ({} if known is None else known.tables).items():
-            lacking = LogRange(*present[inbox].tables[table].extent).lacks(demand.extent)
-            if lacking or demand.is_lost:
+            why = LogRange(*present[inbox].tables[table].extent).lacks(demand.extent)
+            if why or demand.is_lost:
+                log, why = changelog(settings.app_id, table), why or "some are being written again"
                 raise CannotRebuild(
-                    f"{changelog(settings.app_id, table)}[{inbox[1]}] lost rows ({lacking or 'some are written again'}): "
-                    "first start the worker whose disk has them; without one see docs/how-to/recover.md, A whole cluster"
+                    f"{log}[{inbox[1]}] lost rows ({why}): first start the worker whose disk has them; without one see "
+                    "docs/how-to/recover.md, A whole cluster"
                 )
 
 
