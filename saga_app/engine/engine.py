@@ -37,8 +37,8 @@ from saga_app.engine.stores.extent import Demand
 from saga_app.engine.stores.manager import Read, StoreManager, Superseded
 from saga_app.engine.stores.rocks import RocksStore
 from saga_app.kafka.broker_errors import Admin, RefusalLogger
+from saga_app.kafka.commit_texts import UNFINISHED
 from saga_app.kafka.messages import Batch, Fetch, Place
-from saga_app.kafka.offsets import UNFINISHED
 from saga_app.settings import Settings
 from saga_app.wire import BoundedCache, Decoder
 
