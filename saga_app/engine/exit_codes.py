@@ -23,8 +23,9 @@ class Exit(ExitCode):
 
     TOPICS_WRONG = (
         64,
-        "A topic is missing and cannot be made, or it is not as a worker needs it.",
-        "Run `saga topics --check`: it names each topic, its fault and the remedy.",
+        "A topic is missing and cannot be made, has another number of partitions, or can lose records.",
+        "Run `saga topics --check`: it names each topic, its fault and the remedy. "
+        "Never change `SAGA_PARTITIONS` once there are records.",
     )
     BROKER_UNREACHABLE = (
         65,
@@ -55,7 +56,8 @@ class Exit(ExitCode):
     ROWS_MISSING_AGAIN = (
         73,
         "The same row is missing although the store was rebuilt, so its changelog lacks it too.",
-        "Stop all workers, and run `saga rebuild --from-inboxes` (docs/how-to/recover.md).",
+        "Stop all workers, delete nothing, and run `saga rebuild --from-inboxes --dry-run`, which tells what is lost. "
+        "Go on by docs/how-to/recover.md.",
     )
     RESTORE_FAILED = (
         74,
@@ -103,27 +105,6 @@ class Exit(ExitCode):
         82,
         "A worker that had lost its partitions still wrote rows to their changelogs.",
         "Do nothing: the next start restores again and repairs them. If it comes often, look for machines that pause.",
-    )
-    ROWS_LOST = (
-        83,
-        "Kafka lost rows of a changelog, and the disk of this worker does not hold them.",
-        "If another worker's `SAGA_DATA_DIR` holds the partition, start that one alone. Else stop all workers and run "
-        "`saga rebuild --from-inboxes` (docs/how-to/recover.md).",
-    )
-    INBOX_REPLACED = (
-        84,
-        "An inbox was deleted and made again.",
-        "Stop all workers, then follow docs/how-to/recover.md: `saga advance` goes on behind the old offsets.",
-    )
-    CHANGELOG_CUT = (
-        85,
-        "A changelog lost rows while this worker ran.",
-        "Keep its `SAGA_DATA_DIR`: the next start writes the rows of its disk again, or ends with 83.",
-    )
-    INBOX_CUT = (
-        86,
-        "An inbox lost records that were decided, and new ones may have their offsets.",
-        "Stop all workers, then follow docs/how-to/recover.md: `saga advance` goes on behind the old offsets.",
     )
 
 
