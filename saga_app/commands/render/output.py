@@ -15,10 +15,12 @@ from saga_app.kafka.topic_admin import BrokerUnreachable, TopicsWrong
 from saga_app.settings import SettingsError
 from saga_app.text import printable
 
-#: Exit codes: something did not work; the input was wrong; the order that was followed ended cancelled; Ctrl-C.
+#: Exit codes: something did not work; the input was wrong; the order that was followed ended cancelled, or has not
+#: ended in time; Ctrl-C.
 FAILED: Final = 1
 WRONG_INPUT: Final = 2
 CANCELLED: Final = 3
+NOT_ENDED: Final = 4
 INTERRUPTED: Final = 130
 
 Arguments = ParamSpec("Arguments")
