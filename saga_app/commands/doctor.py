@@ -130,7 +130,7 @@ def _health(settings: Settings) -> Iterator[Finding]:
         yield Finding(what, ok, sign.words if ok else f"{sign.words}{_REMEDIES.get(sign.what, '')}")
     if readings is not None and readings.database is not None and readings.database.dead_letters:
         number = readings.database.dead_letters
-        yield Finding("dead letters", True, f"{number:,} were not sent again: saga dead-letters")
+        yield Finding("dead letters", True, f"{number:,} are not settled: saga dead-letters")
 
 
 def _web(settings: Settings) -> Finding:

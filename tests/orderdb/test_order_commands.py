@@ -141,6 +141,23 @@ def test_following_an_order_that_has_ended_tells_it_and_how_it_ended(saga: Say, 
     assert (saga("order", order, "--follow", "--json").exit_code) == code
 
 
+def test_following_an_order_of_which_there_are_only_dead_letters_ends_and_says_so(
+    saga: Say, shop: CopiedShop, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("saga_app.commands.order.POLL_INTERVAL", 0.01)
+    shop.sent(cancel("o9"))
+    result = saga("order", "o9", "--follow")
+    assert result.exit_code == 1
+    assert "order o9 was not placed: there is only 1 dead letter of it" in result.stderr
+
+
+@pytest.mark.parametrize("order", ["o4", "nobody"])
+def test_following_ends_at_its_time_limit_with_an_exit_code_of_its_own(saga: Say, order: str):
+    result = saga("order", order, "--follow", "--timeout", "0.05")
+    assert result.exit_code == 4 and f"order {order} has not ended in 0.05 s" in result.stderr
+    assert saga("order", order, "--timeout", "1").exit_code == 2
+
+
 def test_an_order_is_followed_from_before_it_is_there_and_each_record_is_told_once(shop: CopiedShop):
     follow = [*PROGRAM, "order", "o6", "--follow"]
     with subprocess.Popen(
