@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from saga_app.commands.health_line import with_health
 from saga_app.commands.letter_options import letter_options, must_exist
 from saga_app.commands.render.output import as_json, one_line_errors, show
 from saga_app.dead_letters import pretty
@@ -35,6 +36,7 @@ Replays = Mapping[LetterId, list[Replay]]
 )
 @click.option("--count", is_flag=True, help="Only how many there are of each kind.")
 @as_json
+@with_health
 @one_line_errors
 def dead_letters(
     choice: LetterFilter, unreplayed: bool, limit: int | None, count: bool, as_json: bool
