@@ -99,7 +99,9 @@ class WatchedSystem:
         return ask(self.url, path).text
 
     def until_well(self) -> None:
-        """Waits until the strip has no trouble."""
+        """Waits until the strip has no trouble; a worker that ended meanwhile is started again, as by a supervisor."""
+        if self.worker.code is not None:
+            self.worker.start()
         until(lambda: 'data-level="well"' in self._page("/orders/"), 60, lambda: self._page("/orders/"))
 
 
