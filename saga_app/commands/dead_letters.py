@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import click
 
+from saga_app.commands.health_line import with_health
 from saga_app.commands.letter_options import LetterIdParam, letter_options, must_exist
 from saga_app.commands.render.output import as_json, one_line_errors, show
 from saga_app.dead_letters import pretty
@@ -82,6 +83,7 @@ class LettersCommand(click.Command):
 )
 @click.option("--count", is_flag=True, help="Only how many there are of each kind.")
 @as_json
+@with_health
 @one_line_errors
 def dead_letters(choice: LetterFilter, settled: bool, limit: int | None, count: bool, as_json: bool) -> None:
     """List the records that could not be applied and are not settled; with an ID, show that one whole.

@@ -49,8 +49,8 @@ LAST_RECORD_POLLS: Final = 3
 )
 @click.option("--raw", is_flag=True, help="Show the rows of the order database too, as they are.")
 @as_json
-@one_line_errors
 @with_health
+@one_line_errors
 @needs_database
 def order(order_id: str, follow: bool, timeout: float | None, raw: bool, as_json: bool) -> None:
     """Tell where ORDER is and why, what happens next, and what has happened.

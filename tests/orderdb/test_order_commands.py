@@ -22,6 +22,7 @@ from tests.orderdb.filled import HOSTILE
 from tests.orderdb.services import Services
 from tests.support.blocks import documented_keys
 from tests.support.examples import cancel, delivery, deposit, placed
+from tests.support.health import be_well
 
 MUGS = [{"sku": "MUG", "quantity": 2}]
 Say = Callable[..., Result]
@@ -60,6 +61,7 @@ def shop(tmp_path: Path) -> Iterator[CopiedShop]:
 def saga(shop: CopiedShop, monkeypatch: pytest.MonkeyPatch) -> Say:
     for name, value in shop.env.items():
         monkeypatch.setenv(name, value)
+    be_well(monkeypatch)
     return lambda *words: CliRunner().invoke(main, list(words))
 
 
@@ -289,7 +291,8 @@ def test_a_reader_that_stops_reading_is_no_trouble_of_the_database(shop: CopiedS
             check=False,
         )
         os.close(writing)
-        assert (done.returncode, done.stderr) == (1, b"")
+        assert done.returncode == 1 and done.stderr.startswith(b"saga: not all is well: Kafka")
+        assert done.stderr.count(b"\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -321,7 +324,7 @@ def test_in_a_pipe_watch_writes_a_line_whenever_a_number_changes(
 ):
     assert watching.stdout is not None
     first = json.loads(watching.stdout.readline())
-    assert first["orders"] == {"OPEN": 1, "CANCELLING": 1, "COMPLETED": 1, "CANCELLED": 2}
+    assert first["orders"] == {"PLACED": 0, "OPEN": 1, "CANCELLING": 1, "COMPLETED": 1, "CANCELLED": 2}
     assert (first["late"], first["behind"]) == (2, None)
     assert first.keys() == documented_keys("`saga watch`")
     shop.sent(placed("o6"))
