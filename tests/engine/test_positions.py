@@ -6,7 +6,7 @@ from saga_app import topics
 from saga_app.core.numbers import NEVER, Offset, version_at
 from saga_app.engine.commit_note import InboxMark
 from saga_app.engine.exits import Exit, Fatal
-from saga_app.engine.positions import InboxRange, InboxPosition, position
+from saga_app.engine.positions import InboxPosition, InboxRange, position
 
 PLACE = (topics.PAYMENT, 0)
 OLD, NEW = "old", "new"
@@ -31,7 +31,9 @@ def begin(
     return position(PLACE, inbox, group, store, version_at(newest))
 
 
-def refused(group: InboxPosition | None, store: InboxPosition | None = None, **options: int) -> tuple[Exit, str]:
+def refused(
+    group: InboxPosition | None, store: InboxPosition | None = None, **options: int
+) -> tuple[Exit, str]:
     with pytest.raises(Fatal) as ended:
         begin(group, store, **options)
     return ended.value.exit, ended.value.text
@@ -67,7 +69,9 @@ def test_the_leader_epoch_is_that_of_the_position() -> None:
     ("group", "store"),
     [(at(5, OLD), None), (None, at(5, OLD)), (at(5), at(5, OLD)), (at(5, OLD), at(5, NEW))],
 )
-def test_an_inbox_that_was_made_again_is_refused(group: InboxPosition | None, store: InboxPosition | None) -> None:
+def test_an_inbox_that_was_made_again_is_refused(
+    group: InboxPosition | None, store: InboxPosition | None
+) -> None:
     code, words = refused(group, store)
     assert code is Exit.INBOX_REPLACED and "its topic id was old and is new" in words
 

@@ -4,6 +4,7 @@ The broker is known by the address 127.1, which is this machine too but not one 
 plaintext unasked.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,8 +51,12 @@ def test_the_page_leads_to_an_order_that_completes_on_a_foreign_broker(
     assert all(name in SETTINGS for name in names)
     for block in (SETTINGS, TOPICS):
         shell.run([*BASH, replaced(block, names)], {})
-    log = shell.start([*BASH, replaced(WORKER, names)], {})
-    shell.start([*BASH, replaced(COPY, names)], {})
+    # A signal is for the program, and not for the shell that a terminal would keep.
+    worker, copier = (
+        re.sub(r"^(faust|saga) ", r"exec \1 ", each, flags=re.MULTILINE) for each in (WORKER, COPY)
+    )
+    log = shell.start([*BASH, replaced(worker, names)], {})
+    shell.start([*BASH, replaced(copier, names)], {})
     answers(f"http://127.0.0.1:{port}/readyz", log)
     *sell, look = replaced(SEE, names).splitlines()
     assert "completed" in shell.run([*BASH, "\n".join(sell)], {})
