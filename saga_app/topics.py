@@ -144,6 +144,11 @@ def changelog(app_id: str, table: str) -> str:
     return f"{app_id}-{table}-changelog"
 
 
+def is_changelog(topic: str) -> bool:
+    """True if the topic has the name of a changelog."""
+    return topic.endswith("-changelog")
+
+
 def least_in_sync(replication: int) -> int:
     """The least in-sync replicas of an acknowledged record: with three replicas, a lost broker loses no record."""
     return 2 if replication >= 3 else 1

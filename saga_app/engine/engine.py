@@ -8,33 +8,37 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial, wraps
 from typing import Final
 
 from saga_app import topics
 from saga_app.core.decider import Service
 from saga_app.core.errors import RowsMissing
-from saga_app.core.numbers import FIRST, Generation, Offset
+from saga_app.core.numbers import Generation, Offset
 from saga_app.core.records import Record
-from saga_app.core.rows import version_of
+from saga_app.engine import positions
 from saga_app.engine.assignment import Assignment
+from saga_app.engine.commit_note import UNKNOWN_EPOCH, CommitNote, InboxMark, note_in
 from saga_app.engine.deadlines import DeadlineTimer
 from saga_app.engine.exits import Exit, Fatal, ends_process
 from saga_app.engine.inbox_buffer import InboxBuffer
 from saga_app.engine.late_writes import LateWrites
 from saga_app.engine.lease import Lease
 from saga_app.engine.partition_state import PartitionState
-from saga_app.engine.ports import Batches, GivenUp, Observer, Store
+from saga_app.engine.ports import Batches, GivenUp, Observer
+from saga_app.engine.positions import Position
 from saga_app.engine.producer import KafkaLog
-from saga_app.engine.reader import Reader, cut
+from saga_app.engine.reader import Reader
 from saga_app.engine.retention import Ages, RetentionTimer
 from saga_app.engine.round import MOST_WRITTEN, Changed, Point, Round
 from saga_app.engine.stores.errors import DiskFailed, StoreDamaged
-from saga_app.engine.stores.manager import StoreManager, Superseded
-from saga_app.kafka import offsets
+from saga_app.engine.stores.extent import Demand
+from saga_app.engine.stores.manager import Read, StoreManager, Superseded
+from saga_app.engine.stores.rocks import RocksStore
 from saga_app.kafka.broker_errors import Admin, RefusalLogger
-from saga_app.kafka.messages import Fetch
+from saga_app.kafka.commit_texts import UNFINISHED
+from saga_app.kafka.messages import Batch, Fetch, Place
 from saga_app.settings import Settings
 from saga_app.wire import BoundedCache, Decoder
 
@@ -42,6 +46,9 @@ logger = logging.getLogger(__name__)
 
 #: The loop of an agent: it consumes its inbox, decides and forwards.
 Listen = Callable[[Batches, Round], Awaitable[None]]
+
+#: Commits offsets with their notes; False if the group does not take them.
+Commit = Callable[[Mapping[Place, tuple[Offset, str]]], Awaitable[bool]]
 
 #: Seconds that a round may take to finish when partitions are taken away.
 LONGEST_DRAIN: Final = 15.0
@@ -74,6 +81,11 @@ class Engine:
         self._decoder = Decoder()
         self._tasks: list[asyncio.Task[None]] = []
         self._restoring = asyncio.Lock()
+        self._epochs: dict[Place, int] = {}
+        self._marks: Mapping[Place, InboxMark | None] = {}
+        self._committed: Mapping[Place, Offset] = {}
+        #: Commits offsets with their notes; set by the consumer.
+        self.commit: Commit = _not_connected
 
     def start(self) -> None:
         """Starts threads and timers, before the agents start."""
@@ -140,7 +152,7 @@ class Engine:
                 )
                 if self.assignment.preparing != generation:
                     return
-                await self.store_manager.repair(restored, self.log, generation)
+                await self._repair(restored, generation)
                 self.states_of(wanted)
                 # A restore that was overtaken just here has loaded what is no longer ours, and its files are closed.
                 self.clock.stop()
@@ -156,6 +168,29 @@ class Engine:
             except Exception as error:
                 raise Fatal(Exit.RESTORE_FAILED, f"restoring partitions {wanted}: {error!r}") from error
 
+    async def _repair(self, restored: Mapping[Place, Read], generation: Generation) -> None:
+        """Writes again what changelogs lost. The group hears of it before, as what a crash leaves must not look whole.
+
+        It also hears when all rows are there again, so that any disk will do.
+        """
+        lost = {place for place, read in restored.items() if read.is_lost}
+        await self._note(lost, lost)
+        await self.store_manager.repair(restored, self.log, generation)
+        await self._note(lost, ())
+
+    async def _note(self, places: Collection[Place], lost: Collection[Place]) -> None:
+        """Commits the notes of these tables and partitions, with the offsets as they are."""
+        pending: dict[Place, tuple[Offset, str]] = {}
+        for service in self.services:
+            for partition in {partition for table, partition in places if table in service.tables}:
+                place = service.topic, partition
+                store = self.store_manager.stores[service.decider.journal, partition]
+                at = self._committed.get(place, store.inbox)
+                if at is not None:
+                    pending[place] = at, self.note(place, lost)
+        if pending and not await self.commit(pending):
+            raise Fatal(Exit.RESTORE_FAILED, "the group did not take the note that rows are written again")
+
     def states_of(self, partitions: Iterable[int]) -> None:
         """Fresh views, with nothing decided, over the stores of these partitions."""
         for service in self.services:
@@ -165,16 +200,17 @@ class Engine:
                 stores = {table: self.store_manager.stores[table, partition] for table in service.tables}
                 states[partition] = PartitionState(service.decider.journal, service.decider.balances, stores)
 
-    async def begin(self, committed: Mapping[tuple[str, int], Offset | None], generation: Generation) -> None:
+    async def begin(self, committed: Mapping[Place, Offset | None], generation: Generation) -> None:
         """Starts to read: from the committed offsets, or from the store's where it knows better."""
-        positions = await asyncio.to_thread(ends_process(self._positions), committed)
+        found = await asyncio.to_thread(ends_process(self._positions), committed)
         if not self.assignment.hold(generation):
             # The next rebalance was quicker: another worker may already own these partitions.
             return
         for topic, buffer in self.buffers.items():
-            own = {partition: at for (name, partition), at in positions.items() if name == topic}
+            own = {partition: each.at for (name, partition), each in found.items() if name == topic}
             buffer.open(own)
-        self.reader.assign(positions, generation)
+        self._epochs = {place: each.epoch for place, each in found.items()}
+        self.reader.assign({place: each.at for place, each in found.items()}, generation, self._epochs)
         self.clock.start(generation)
         self.retention.start(generation)
 
@@ -202,7 +238,7 @@ class Engine:
             ) from error
 
     @property
-    def durable(self) -> dict[tuple[str, int], Offset]:
+    def durable(self) -> dict[Place, Offset]:
         """The next offset of each inbox partition that is not durable: this may be committed."""
         return {
             (topic, each): at for topic, buffer in self.buffers.items() for each, at in buffer.durable.items()
@@ -264,7 +300,19 @@ class Engine:
     def _deliver(self, fetched: Mapping[str, Fetch]) -> None:
         for topic, fetch in fetched.items():
             for batch in fetch:
+                if batch.epoch != self._epochs.get((topic, batch.partition)):
+                    self._new_leader(topic, batch)
                 self.buffers[topic].deliver(batch)
+
+    def _new_leader(self, topic: str, batch: Batch) -> None:
+        """The disk knows the leader epoch of a record before it claims to have decided the record."""
+        if self.assignment.held != batch.generation or batch.epoch == UNKNOWN_EPOCH:
+            return
+        journal = next(each.decider.journal for each in self.services if each.topic == topic)
+        store = self.store_manager.stores[journal, batch.partition]
+        self._epochs[topic, batch.partition] = batch.epoch
+        if store.mark is not None:
+            store.read_from(InboxMark(store.mark.topic_id, batch.epoch))
 
     def _settled(self, topic: str, batches: Fetch, seconds: float) -> None:
         """An agent has done with these batches."""
@@ -289,19 +337,64 @@ class Engine:
                     self.clock.load(store)
                     self.retention.load(partition, store)
 
-    def _positions(self, committed: Mapping[tuple[str, int], Offset | None]) -> dict[tuple[str, int], Offset]:
-        new = [place for place, at in committed.items() if at is None]
-        first = offsets.beginnings(Admin(self.settings), new) if new else {}
+    def learn(self, commits: Mapping[Place, tuple[Offset, str]]) -> None:
+        """The group's committed offsets with their notes, before anything of this assignment is restored.
+
+        `Fatal` if a command that changes topics has begun and is not finished.
+        """
+        for _, text in commits.values():
+            if (command := UNFINISHED.get(text)) is not None:
+                advice = f"`{command}` is at work, or was stopped: run it again, and start workers after it"
+                raise Fatal(Exit.ROWS_LOST, f"nothing is decided now: {advice} (docs/how-to/recover.md)")
+        notes = {place: note for place, (_, text) in commits.items() if (note := note_in(text)) is not None}
+        self._marks = {place: note.inbox for place, note in notes.items()}
+        self.store_manager.demands = {
+            (table, partition): demand
+            for (_, partition), note in notes.items()
+            for table, demand in note.tables.items()
+        }
+        self._committed = {place: at for place, (at, _) in commits.items()}
+
+    def note(self, place: Place, lost: Collection[Place] = ()) -> str:
+        """The note to commit with the offset of an inbox partition; empty if the worker does not have it."""
+        topic, partition = place
+        service = next(each for each in self.services if each.topic == topic)
+        stores = {table: self.store_manager.stores.get((table, partition)) for table in service.tables}
+        journal = stores[service.decider.journal]
+        if journal is None:
+            return ""
+        tables = {
+            table: self._demand((table, partition), store, (table, partition) in lost)
+            for table, store in stores.items()
+            if store is not None and store.held
+        }
+        return CommitNote(journal.mark or self._marks.get(place), tables).encode()
+
+    def _demand(self, place: Place, store: RocksStore, is_lost: bool) -> Demand:
+        """The extent that every changelog and disk must have from now on; that of before where it was lost."""
+        if not is_lost:
+            return Demand(store.held[0])
+        demand = self.store_manager.demands.get(place)
+        return Demand(store.held[1] if demand is None else demand.extent, is_lost=True)
+
+    def _positions(self, committed: Mapping[Place, Offset | None]) -> dict[Place, Position]:
+        inboxes = positions.ranges(Admin(self.settings), committed)
         journals = {service.topic: service.decider.journal for service in self.services}
-        positions = {}
+        found = {}
         for place, at in committed.items():
-            store = self.store_manager.stores[journals[place[0]], place[1]]
-            if at is None and store.inbox is None and decided(store) < first[place]:
-                raise Fatal(Exit.RECORDS_CUT, cut(*place, decided(store), first[place]))
-            positions[place] = max(first[place] if at is None else at, store.inbox or FIRST)
-        return positions
+            journal = journals[place[0]], place[1]
+            store = self.store_manager.stores[journal]
+            group = None if at is None else Position(at, self._marks.get(place))
+            disk = None if store.inbox is None else Position(store.inbox, store.mark)
+            begin = positions.position(place, inboxes[place], group, disk, self.store_manager.newest(journal))
+            found[place] = begin
+            mark = InboxMark(inboxes[place].topic_id, begin.epoch)
+            # Where the inbox was exchanged with the group's knowledge, the disk's offset is of the old one.
+            behind = begin.at if store.inbox is not None and store.inbox > begin.at else None
+            if mark != store.mark or behind is not None:
+                store.read_from(mark, behind)
+        return found
 
 
-def decided(journal: Store) -> Offset:
-    """The inbox offset below which everything was decided, as far as rows tell; records that change nothing do not."""
-    return max((Offset(version_of(row) + 1) for _, row in journal.scan(b"")), default=FIRST)
+async def _not_connected(commits: Mapping[Place, tuple[Offset, str]]) -> bool:
+    return False

@@ -9,16 +9,20 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
-from typing import Any
+from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, murmur2
 
 from saga_app.core.numbers import Generation, Offset
+from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.lease import NEVER, Lease
 from saga_app.engine.ports import DeliveryFailed, DeliveryTimedOut
+from saga_app.engine.stores.extent import cut_while_running
 from saga_app.kafka.broker_errors import refused
 from saga_app.kafka.messages import Offsets, Outgoing, Place
-from saga_app.topics import LARGEST_IN_LOG
+from saga_app.topics import LARGEST_IN_LOG, is_changelog
+
+NO_OFFSET: Final = -1
 
 Told = Callable[[KafkaError | None, Message], None]
 
@@ -92,6 +96,8 @@ class KafkaLog:
                 "socket.nagle.disable": True,
             }
         )
+        #: By changelog partition, the offset of the last row written.
+        self._last: dict[Place, Offset] = {}
         self._running = True
         self._thread = threading.Thread(target=self._poll, name="saga-producer", daemon=True)
         self._thread.start()
@@ -106,7 +112,19 @@ class KafkaLog:
             sent += self._send(records[sent:], append, generation)
             await append.future
             if sent == len(records):
+                self._check(offsets)
                 return offsets
+
+    def _check(self, offsets: Offsets) -> None:
+        """Rows of a changelog come behind those before them, or it lost some: only this worker writes there now."""
+        for place, found in offsets.items():
+            if not is_changelog(place[0]):
+                continue
+            if found[0] <= self._last.get(place, NO_OFFSET) or found[-1] < found[0]:
+                before = self._last.get(place)
+                lacking = f"rows were written at offset {found[0]}, and others before at {before}"
+                raise Fatal(Exit.CHANGELOG_CUT, cut_while_running(*place, lacking))
+            self._last[place] = found[-1]
 
     def _send(self, records: Sequence[Outgoing], append: _Append, generation: Generation) -> int:
         """Hands over as many of the records as the lease allows; how many.

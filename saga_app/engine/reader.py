@@ -13,13 +13,16 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
 from saga_app.core.numbers import Generation, Offset
+from saga_app.engine.commit_note import UNKNOWN_EPOCH
 from saga_app.engine.exits import Exit, Fatal, ends_process
+from saga_app.engine.positions import cut, shortened
 from saga_app.kafka.broker_errors import refused
 from saga_app.kafka.headers import headers_of
 from saga_app.kafka.liveness import Liveness
@@ -29,6 +32,7 @@ from saga_app.settings import readers_group
 
 logger = logging.getLogger(__name__)
 
+NO_EPOCHS: Final[Mapping[Place, int]] = MappingProxyType({})
 #: Records of one fetch at most.
 MOST_RECORDS: Final = 2_000
 
@@ -46,10 +50,12 @@ class Reader:
         self.topics = topics
         self._deliver = deliver
         self._has_room = has_room
-        self._wanted: tuple[dict[Place, Offset], Generation] | None = None
+        self._wanted: tuple[dict[Place, Offset], Generation, dict[Place, int]] | None = None
         self._changed = threading.Event()
         self._running = True
         self._next: dict[Place, Offset] = {}
+        #: The leader epoch of the last record that was read of each partition.
+        self._epochs: dict[Place, int] = {}
         #: Inboxes that are not assigned at present, because there is no room.
         self._held: set[str] = set()
         self._ends: dict[Place, Offset] = {}
@@ -77,14 +83,22 @@ class Reader:
         """Starts the thread."""
         self._thread.start()
 
-    def assign(self, positions: Mapping[Place, Offset], generation: Generation) -> None:
-        """Reads these partitions from these offsets on; batches carry the generation."""
-        self._wanted = (dict(positions), generation)
+    def assign(
+        self,
+        positions: Mapping[Place, Offset],
+        generation: Generation,
+        epochs: Mapping[Place, int] = NO_EPOCHS,
+    ) -> None:
+        """Reads these partitions from these offsets on; batches carry the generation.
+
+        `epochs` are the leader epochs of the records before: the broker is asked whether it still has those.
+        """
+        self._wanted = (dict(positions), generation, dict(epochs))
         self._changed.set()
 
     def unassign(self) -> None:
         """Stops reading; batches on their way carry their generation."""
-        self._wanted = ({}, self._generation)
+        self._wanted = ({}, self._generation, {})
         self._changed.set()
 
     def behind(self, topic: str) -> int:
@@ -129,7 +143,7 @@ class Reader:
         wanted = self._wanted
         if wanted is None:
             return
-        self._next, self._generation = dict(wanted[0]), wanted[1]
+        self._next, self._generation, self._epochs = dict(wanted[0]), wanted[1], dict(wanted[2])
         self._assign(consumer)
 
     def _assign(self, consumer: Consumer) -> None:
@@ -154,7 +168,12 @@ class Reader:
 
     def _places(self, topics: Collection[str]) -> list[TopicPartition]:
         """Their partitions, and where each is to be read from."""
-        return [TopicPartition(*place, at) for place, at in self._next.items() if place[0] in topics]
+        epochs = self._epochs
+        return [
+            TopicPartition(*place, at, leader_epoch=epochs.get(place, UNKNOWN_EPOCH))
+            for place, at in self._next.items()
+            if place[0] in topics
+        ]
 
     def _look(self, consumer: Consumer) -> None:
         """Once a second: where each partition ends, as librdkafka knows it without asking."""
@@ -168,28 +187,34 @@ class Reader:
         }
 
     def _hand_over(self, fetched: list[KafkaMessage], consumer: Consumer) -> None:
-        found: dict[Place, list[Message]] = {}
+        found: dict[Place, list[KafkaMessage]] = {}
         for each in fetched:
             error = each.error()
             if error is not None:
                 self._check(error, each, consumer)
                 continue
-            place, offset = (each.topic(), each.partition()), Offset(each.offset())
-            # What lies below belongs to an earlier assignment.
-            if offset >= self._next.get(place, offset + 1):
-                message = Message(offset, each.timestamp()[1], each.key(), each.value(), headers_of(each))
-                found.setdefault(place, []).append(message)
+            found.setdefault((each.topic(), each.partition()), []).append(each)
         fetch: dict[str, list[Batch]] = {}
         for place, messages in found.items():
-            fetch.setdefault(place[0], []).append(self._batch(place, messages))
+            # What lies below belongs to an earlier assignment.
+            if place in self._next and messages[-1].offset() >= self._next[place]:
+                fetch.setdefault(place[0], []).append(self._batch(place, messages))
         if fetch:
             self._deliver(fetch)
 
-    def _batch(self, place: Place, messages: list[Message]) -> Batch:
+    def _batch(self, place: Place, fetched: list[KafkaMessage]) -> Batch:
+        messages = [
+            Message(Offset(each.offset()), each.timestamp()[1], each.key(), each.value(), headers_of(each))
+            for each in fetched
+        ]
         start, end = self._next[place], Offset(messages[-1].offset + 1)
+        if messages[0].offset < start:
+            messages = [message for message in messages if message.offset >= start]
         self._next[place] = end
+        epoch = fetched[-1].leader_epoch()
+        self._epochs[place] = epoch = UNKNOWN_EPOCH if epoch is None else epoch
         size = sum(map(size_of, messages))
-        return Batch(place[1], start, end, self._generation, messages, size)
+        return Batch(place[1], start, end, self._generation, messages, size, epoch)
 
     def _check(self, error: KafkaError, message: KafkaMessage, consumer: Consumer) -> None:
         if error.code() in RETRIABLE or error.retriable():
@@ -197,18 +222,12 @@ class Reader:
         topic, partition = place = message.topic(), message.partition()
         position = self._next.get(place)
         if position is not None and error.code() == KafkaError._AUTO_OFFSET_RESET:
-            first, _ = consumer.get_watermark_offsets(TopicPartition(*place), timeout=10)
+            first, end = consumer.get_watermark_offsets(TopicPartition(*place), timeout=10)
             if position < first:
                 raise Fatal(Exit.RECORDS_CUT, cut(topic, partition, position, first))
+            # Its end, or records that were read: then a later leader has others at their offsets.
+            raise Fatal(Exit.INBOX_CUT, f"{shortened(topic, partition, position, end)} [{error.str()}]")
         where = f"reading {topic}[{partition}] at offset {position}"
         if words := refused(error):
             raise Fatal(Exit.BROKER_REFUSED, f"{where}: {words}")
         raise Fatal(Exit.ROUND_FAILED, f"{where}: {error}")
-
-
-def cut(topic: str, partition: int, position: int, first: int) -> str:
-    """Why a worker must not go on: records are gone that nobody has decided, as far as it knows."""
-    return (
-        f"{topic}[{partition}] must be read from offset {position} on, but it begins at {first}: records were "
-        "deleted before they were decided; docs/how-to/keep-topics-small.md says what to do"
-    )

@@ -41,7 +41,8 @@ class Batch(NamedTuple):
     """One fetch of one partition: every record from `start` up to, not including, `end`.
 
     `generation` is the consumer group's at the time of the fetch; batches of an earlier generation are dropped. `size`
-    is the bytes of all fetched messages, and stays the same if a round takes only a part of the batch.
+    is the bytes of all fetched messages, and stays the same if a round takes only a part of the batch. `epoch` is the
+    leader epoch of the last message, -1 if it is not known.
     """
 
     partition: int
@@ -50,6 +51,7 @@ class Batch(NamedTuple):
     generation: Generation
     messages: Sequence[Message]
     size: int = 0
+    epoch: int = -1
 
 
 #: One fetch of one inbox.

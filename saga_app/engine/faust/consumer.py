@@ -23,6 +23,7 @@ from saga_app.engine.exits import ends_process
 from saga_app.engine.faust.leader import keep_to, know_topics_first
 from saga_app.engine.faust.starting import connecting
 from saga_app.engine.lease import uptime
+from saga_app.kafka.messages import Place
 
 if TYPE_CHECKING:
     from saga_app.engine.faust.app import SagaApp
@@ -39,6 +40,11 @@ class RebalanceListener(driver.ConsumerRebalanceListener):  # type: ignore[misc]
 
 class SagaConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     """The thread with the group's heartbeats; each good one renews the lease."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        #: The notes of the offsets that are committed next.
+        self.notes: Mapping[TP, str] = {}
 
     @ends_process
     async def on_start(self) -> None:
@@ -104,11 +110,20 @@ class SagaConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer = self._ensure_consumer()
         return {place: await consumer.committed(place) for place in places}
 
+    async def noted(self, places: Iterable[TP]) -> dict[TP, tuple[int, str]]:
+        """The group's committed offsets and their notes; places without one are left out."""
+        return await self.call_thread(self._noted, list(places))  # type: ignore[no-any-return]
+
+    async def _noted(self, places: list[TP]) -> dict[TP, tuple[int, str]]:
+        asked = [TopicPartition(*place) for place in places]
+        found = await self._ensure_consumer()._coordinator.fetch_committed_offsets(asked)
+        return {TP(*place): (each.offset, each.metadata) for place, each in found.items()}
+
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         """A commit that fails is tried again with the next one; stock Faust stops the worker for a broker's restart."""
         assigned = self.assignment()
         wanted = {
-            TopicPartition(*place): OffsetAndMetadata(at, "")
+            TopicPartition(*place): OffsetAndMetadata(at, self.notes.get(place, ""))
             for place, at in offsets.items()
             if place in assigned
         }
@@ -129,6 +144,7 @@ class SagaConsumer(driver.Consumer):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._last_committed: dict[TP, int] = {}
+        self._last_noted: dict[TP, str] = {}
         #: Not between giving up partitions and the next assignment: aiokafka answers the refusal of a commit that was
         #: sent while it joins by forgetting its membership, and an old offset could go back behind a new owner's.
         self._may_commit = True
@@ -139,6 +155,7 @@ class SagaConsumer(driver.Consumer):  # type: ignore[misc]
     async def on_start(self) -> None:
         await super().on_start()
         if not self.app.client_only:
+            self.app.engine.commit = self._commit_notes
             self.app.engine.start()
 
     @ends_process
@@ -158,16 +175,32 @@ class SagaConsumer(driver.Consumer):  # type: ignore[misc]
         """Commits what is durable and not yet committed; what is refused is tried again later (faust#316)."""
         if not self._may_commit:
             return False
-        assignment = self.assignment()
-        pending = {
-            place: offset
-            for place, offset in ((TP(*place), at) for place, at in self.app.engine.durable.items())
-            if place in assignment and self._last_committed.get(place) != offset
-        }
+        assignment, engine = self.assignment(), self.app.engine
+        pending, notes = {}, {}
+        for place, at in ((TP(*place), at) for place, at in engine.durable.items()):
+            note = engine.note((place.topic, place.partition))
+            known = self._last_committed.get(place), self._last_noted.get(place, "")
+            if place in assignment and known != (at, note):
+                pending[place], notes[place] = at, note
+        self._thread.notes = notes
         if not pending or not await self._commit(pending):
             return False
         self._last_committed.update(pending)
+        self._last_noted.update(notes)
         return True
+
+    async def _commit_notes(self, commits: Mapping[Place, tuple[Offset, str]]) -> bool:
+        """Before reading begins: nothing else commits then."""
+        self._thread.notes = {TP(*place): note for place, (_, note) in commits.items()}
+        return bool(await self._commit({TP(*place): at for place, (at, _) in commits.items()}))
+
+    async def learn(self) -> None:
+        """The engine hears what the group has committed for the partitions that it gave us."""
+        engine = self.app.engine
+        found = await self._thread.noted(
+            place for place in self.assignment() if place.topic in engine.buffers
+        )
+        engine.learn({(each.topic, each.partition): (Offset(at), note) for each, (at, note) in found.items()})
 
     async def verify_all_partitions_active(self) -> None:
         """Nothing: Faust would report every partition as stuck, as aiokafka fetches none; see `watchdog`."""
@@ -184,6 +217,7 @@ class SagaConsumer(driver.Consumer):  # type: ignore[misc]
         await self.commit()
         self._may_commit = False
         self._last_committed.clear()
+        self._last_noted.clear()
 
     async def perform_seek(self) -> None:
         """Starts reading where the group, or the store, says; not if another rebalance came since the restore."""

@@ -53,6 +53,8 @@ class SagaRecovery(Recovery):  # type: ignore[misc]
         assignment = self.app.engine.assignment
         self._set_recovery_started()
         try:
+            if assignment.preparing == generation:
+                await self.app.consumer.learn()
             await self.app.engine.prepare(generation)
         finally:
             self._set_recovery_ended()

@@ -2,20 +2,25 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
+
+from confluent_kafka import KafkaError, KafkaException
 
 from saga_app import topics
 from saga_app.core.decider import Service
 from saga_app.core.errors import RowsMissing
-from saga_app.core.numbers import Generation, Offset
+from saga_app.core.numbers import FIRST, NEVER, Generation, Offset, Version, version_at
+from saga_app.core.rows import version_of
 from saga_app.engine.exits import Exit, Fatal
-from saga_app.engine.ports import Log
+from saga_app.engine.ports import Log, contiguous, row_record
 from saga_app.engine.stores import restore
 from saga_app.engine.stores.changelog import KafkaChangelog
 from saga_app.engine.stores.errors import DiskFailed, StoreDamaged, named, remove
+from saga_app.engine.stores.extent import Demand, LogRange, Remedy, RowsLost, cut_while_running, remedy
 from saga_app.engine.stores.placement import misplaced, owner_of_balance, owner_of_order
-from saga_app.engine.stores.restore import Restored
+from saga_app.engine.stores.restore import Restored, Seen
 from saga_app.engine.stores.rocks import Memory, RocksStore
 from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin
@@ -27,6 +32,10 @@ logger = logging.getLogger(__name__)
 
 #: A file of this suffix beside a database says that it must be rebuilt.
 REBUILD: Final = ".rebuild"
+#: Seconds until it is believed that a topic is gone.
+ANSWER: Final = 10.0
+#: Rows that are written again in one piece.
+PIECE: Final = 2_000
 
 
 class Superseded(Exception):
@@ -34,10 +43,15 @@ class Superseded(Exception):
 
 
 class Read(NamedTuple):
-    """One changelog partition, as far as it was read, and what was found in it."""
+    """One changelog partition, as far as it was read, and what was found in it.
+
+    `is_lost` says that the changelog lost rows that this store holds.
+    """
 
     changelog: KafkaChangelog
     restored: Restored
+    seen: Seen
+    is_lost: bool = False
 
 
 class StoreManager:
@@ -47,6 +61,10 @@ class StoreManager:
         self.settings = settings
         self.folder: Path = settings.data_dir / "tables"
         self.stores: dict[Place, RocksStore] = {}
+        #: By table and partition, how far its changelog must reach, as the group's commits say.
+        self.demands: Mapping[Place, Demand] = {}
+        #: By journal, the highest version that the last restore met.
+        self._newest: dict[Place, Version] = {}
         self._journals = [service.decider.journal for service in services]
         self._balances = [
             service.decider.balances for service in services if service.decider.balances is not None
@@ -72,29 +90,46 @@ class StoreManager:
     def restore(self, partitions: Sequence[int], goes_on: Callable[[], bool]) -> dict[Place, Read]:
         """In a thread: opens these partitions and brings them up to their changelogs' ends.
 
-        `Superseded` when it need not go on.
+        `Superseded` when it need not go on. `Fatal` where rows were lost that no disk here holds: before any store
+        is changed.
         """
         names = {table: self._changelog(table) for table in (*self._journals, *self._balances)}
         # One that lives as long as the worker may have lost its brokers (see `liveness`).
         admin = Admin(self.settings)
         ids = offsets.topic_ids(admin, names.values())
+        places = [(table, each) for table in names for each in partitions]
+        begins = offsets.beginnings(admin, [(names[table], each) for table, each in places])
         ends = self._ends(admin, names, partitions, goes_on)
+        logs = {
+            (table, each): LogRange(ids[topic], begins[topic, each], ends[topic, each])
+            for table, topic in names.items()
+            for each in partitions
+        }
+        remedies = self._remedies(logs)
         found = {}
-        for table, topic in names.items():
-            for partition in partitions:
-                if not goes_on():
-                    raise Superseded
-                end = ends[topic, partition]
-                store = self._store(table, partition, ids[topic], end)
-                changelog = KafkaChangelog(self.settings.kafka, topic, partition, end)
-                found[table, partition] = Read(changelog, restore.restore(changelog, end, store))
-                self._require_own_rows(table, partition, store)
+        for table, partition in places:
+            if not goes_on():
+                raise Superseded
+            log, topic, which = logs[table, partition], names[table], remedies[table, partition]
+            store = self._begin((table, partition), log, which)
+            changelog, seen = KafkaChangelog(self.settings.kafka, topic, partition, log.end), Seen()
+            restored = restore.restore(changelog, log.end, store, log.begin, seen)
+            self._newest[table, partition] = seen.newest
+            found[table, partition] = Read(changelog, restored, seen, which is Remedy.WRITE_AGAIN)
+            self._require_own_rows(table, partition, store)
         logger.info(
             "restored %d rows of %d partitions",
             sum(read.restored.rows for read in found.values()),
             len(partitions),
         )
         return found
+
+    def newest(self, journal: Place) -> Version:
+        """The highest version of a row of this journal; looks at all rows only if nothing else tells."""
+        store, read = self.stores[journal], self._newest.get(journal, NEVER)
+        if store.inbox is None and read == NEVER:
+            return max((version_of(row) for _, row in store.scan()), default=NEVER)
+        return max(read, version_at((store.inbox or FIRST) - 1))
 
     def _require_own_rows(self, table: str, partition: int, store: RocksStore) -> None:
         """`Fatal` if the rows were made for another number of partitions."""
@@ -123,27 +158,62 @@ class StoreManager:
         raise Superseded
 
     def ends(self, places: Iterable[Place]) -> dict[Place, Offset]:
-        """In a thread: where the changelogs of these tables end now."""
-        names = {(self._changelog(table), partition): (table, partition) for table, partition in places}
-        found = offsets.ends(Admin(self.settings), names)
-        return {names[place]: end for place, end in found.items()}
+        """In a thread: where the changelogs of these tables end now. `Fatal` if one has less than was written to it."""
+        held = {place: store.held[:1] for place in places if (store := self.stores.get(place)) is not None}
+        names = {(self._changelog(table), partition): (table, partition) for table, partition in held}
+        admin = Admin(self.settings)
+        try:
+            ids = offsets.topic_ids(admin, {topic for topic, _ in names}, ANSWER)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise
+            lacking = f"one of the topics is gone ({error.args[0].str()})"
+            raise Fatal(Exit.CHANGELOG_CUT, cut_while_running(*next(iter(names)), lacking)) from error
+        found = {names[place]: end for place, end in offsets.ends(admin, names).items()}
+        for (topic, partition), place in names.items():
+            for extent in held[place]:
+                if missing := LogRange(ids[topic], extent.first, found[place]).lacks(extent):
+                    raise Fatal(Exit.CHANGELOG_CUT, cut_while_running(topic, partition, missing))
+        return found
 
     async def repair(self, found: Mapping[Place, Read], log: Log, generation: Generation) -> None:
-        """Writes again the rows behind which a worker that had lost its partitions wrote older ones."""
-        for place, (changelog, restored) in found.items():
+        """Writes again what the changelogs lost, and rows behind which a replaced worker wrote older ones."""
+        for place, (changelog, restored, _, is_lost) in found.items():
+            end = changelog.end()
+            if is_lost:
+                end = await self._write_again(place, found[place], log, generation)
             records = restore.repair_records(changelog, restored)
             if records:
                 logger.warning("%s: %d rows written again behind stale ones", changelog.topic, len(records))
                 offsets = await log.append(records, generation)
                 written = offsets[changelog.topic, changelog.partition]
-                restore.repaired(self.stores[place], changelog.end(), restored.repairs, written)
+                restore.repaired(self.stores[place], end, restored.repairs, written)
+
+    async def _write_again(self, place: Place, read: Read, log: Log, generation: Generation) -> Offset:
+        """In bounded pieces. The offset reached moves at the end only, so all of it may be done again."""
+        changelog, store = read.changelog, self.stores[place]
+        reached, count = changelog.end(), 0
+        rows = restore.lacking(store, read.seen, read.restored)
+        while piece := list(islice(rows, PIECE)):
+            records = [row_record(changelog.topic, changelog.partition, *row) for row in piece]
+            written = (await log.append(records, generation))[changelog.topic, changelog.partition]
+            reached, count = contiguous(reached, written), count + len(piece)
+        if not read.restored.repairs:
+            store.write({}, max(reached, store.reached))
+        logger.warning(
+            "%s[%d] had lost rows: %d were written again from this disk", changelog.topic, place[1], count
+        )
+        return reached
 
     def condemn(self, error: RowsMissing) -> NoReturn:
         """The store is thrown away and comes back from the changelogs. The same again, after that, means a bug."""
         mark = self.folder / "condemned"
         try:
             if mark.exists() and mark.read_text() == str(error):
-                advice = "although the store was rebuilt; run `saga doctor`"
+                advice = (
+                    "although the store was rebuilt, so its changelog lacks them too; stop the workers and run "
+                    "`saga rebuild --from-inboxes` (docs/how-to/recover.md)"
+                )
                 raise Fatal(Exit.ROWS_MISSING_AGAIN, f"{error}, {advice}") from error
             for store in self.stores.values():
                 store.path.with_suffix(REBUILD).touch()
@@ -171,16 +241,43 @@ class StoreManager:
     def _changelog(self, table: str) -> str:
         return topics.changelog(self.settings.app_id, table)
 
-    def _store(self, table: str, partition: int, topic_id: str, end: Offset) -> RocksStore:
-        """The store of this place, which never claims more than its changelog has."""
-        store = self.stores.get((table, partition)) or self._open(table, partition, topic_id)
-        self.stores[table, partition] = store
-        if store.reached > end:
-            store.empty(f"it is ahead of its changelog ({store.reached} > {end}): the topic lost records")
-            store.belong_to(topic_id)
+    def _remedies(self, logs: Mapping[Place, LogRange]) -> dict[Place, Remedy]:
+        """Opens all stores, and compares every changelog with what it must have."""
+        found, lost = {}, []
+        for place, log in logs.items():
+            store = self.stores.get(place) or self._open(*place)
+            self.stores[place] = store
+            try:
+                found[place] = remedy(log, self.demands.get(place), store.held)
+            except RowsLost as error:
+                lost.append(f"{self._changelog(place[0])}[{place[1]}]: {error}")
+        if lost:
+            more = f" (and {len(lost) - 1} more)" if len(lost) > 1 else ""
+            raise Fatal(
+                Exit.ROWS_LOST,
+                f"rows are lost that this disk does not hold: {lost[0]}{more}; nothing was decided on what is left. If "
+                "another worker's SAGA_DATA_DIR holds this partition, start that worker alone: it writes the rows "
+                "again. Else stop the workers and run `saga rebuild --from-inboxes` (docs/how-to/recover.md)",
+            )
+        return found
+
+    def _begin(self, place: Place, log: LogRange, which: Remedy) -> RocksStore:
+        """The store of this place, which follows this changelog and claims no more than it has."""
+        store, demand = self.stores[place], self.demands.get(place)
+        known = [extent.first for extent in store.held[:1]]
+        first = max([log.begin, *known, *([demand.extent.first] if demand else [])])
+        match which:
+            case Remedy.WRITE_AGAIN:
+                store.begin_again(log.topic_id, log.begin)
+            case Remedy.ANEW:
+                if store.held:
+                    store.empty(f"it follows another changelog than the group (topic id {store.topic_id})")
+                store.belong_to(log.topic_id, demand.extent.first if demand else log.begin)
+            case Remedy.FOLLOW:
+                store.belong_to(log.topic_id, first)
         return store
 
-    def _open(self, table: str, partition: int, topic_id: str) -> RocksStore:
+    def _open(self, table: str, partition: int) -> RocksStore:
         path = self.folder / f"{table}-{partition}.db"
         mark = path.with_suffix(REBUILD)
         if mark.exists():
@@ -192,11 +289,7 @@ class StoreManager:
                 mark.unlink()
             except OSError as error:
                 raise named(path, error) from error
-        store = RocksStore(path, self._memory)
-        if store.topic_id not in (None, topic_id):
-            store.empty("its changelog topic was deleted and made again")
-        store.belong_to(topic_id)
-        return store
+        return RocksStore(path, self._memory)
 
     def _close(self, places: Iterable[Place]) -> None:
         try:

@@ -13,10 +13,11 @@ must not be there (`docs/explanation/retention.md`). Those rows are known at the
 watermark, and stay on disk until their tombstones are written: the disk never runs ahead of the changelog.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from saga_app.core.numbers import Offset
+from saga_app.core.numbers import FIRST, NEVER, Offset, Version
 from saga_app.core.retention.low_watermarks import LowWatermarks
 from saga_app.core.row_keys import KeyKind
 from saga_app.core.rows import Tombstone, version_of
@@ -37,6 +38,25 @@ class Stale(NamedTuple):
     winner: bytes
 
 
+@dataclass
+class Seen:
+    """What else a restore met: keys, as far as they are remembered, and the newest version."""
+
+    keys: set[bytes] = field(default_factory=set)
+    newest: Version = NEVER
+
+    @property
+    def all_keys(self) -> set[bytes] | None:
+        """Every key that was met, or None if there were too many."""
+        return self.keys if len(self.keys) <= MOST_KEYS else None
+
+    def add(self, chunk: Sequence[Logged]) -> None:
+        """Remembers these rows."""
+        self.newest = max(self.newest, max(version_of(row.value) for row in chunk))
+        if len(self.keys) <= MOST_KEYS:
+            self.keys.update(row.key for row in chunk)
+
+
 class Restored(NamedTuple):
     """The result of a restore: rows read, and rows that must be written again."""
 
@@ -44,25 +64,26 @@ class Restored(NamedTuple):
     repairs: dict[bytes, bytes]
 
 
-def restore(changelog: Changelog, end: Offset, store: Store) -> Restored:
-    """Reads the changelog from where the store has reached, up to `end`.
+def restore(
+    changelog: Changelog, end: Offset, store: Store, begin: Offset = FIRST, seen: Seen | None = None
+) -> Restored:
+    """Reads the changelog from where the store has reached, or from where it begins, up to `end`.
 
     The store has reached the end only when all is done: a restore that was stopped begins again where this one did.
     """
-    began = following = store.reached
+    began = following = max(store.reached, begin)
+    seen = Seen() if seen is None else seen
     whole, read = True, 0
     stale: dict[bytes, Stale] = {}
-    keys: set[bytes] = set()
     for chunk in changelog.read(began, end):
         store.write(_highest(chunk, store, stale), began)
         read += len(chunk)
         whole = whole and chunk[0].offset == following and chunk[-1].offset == following + len(chunk) - 1
         following = Offset(chunk[-1].offset + 1)
-        if len(keys) <= MOST_KEYS:
-            keys.update(row.key for row in chunk)
+        seen.add(chunk)
     # Where nothing was compacted away, every tombstone was met: only rows behind them can be too many.
-    few = whole and following >= end and len(keys) <= MOST_KEYS
-    late = _below_low_watermark(store, keys if few else None) if began < end else {}
+    few = whole and following >= end
+    late = _below_low_watermark(store, seen.all_keys if few else None) if began < end else {}
     # Until a key is written again, the next restore must meet its stale row again.
     reached = began if late else min((each.offset for each in stale.values()), default=max(end, began))
     store.write({}, reached)
@@ -101,6 +122,12 @@ def repair_records(changelog: Changelog, restored: Restored) -> list[Outgoing]:
     """The rows to write again; a row that names orders comes after theirs, in case only some are written."""
     repairs = sorted(restored.repairs.items(), key=lambda repair: repair[0].startswith(_CLOSED))
     return [row_record(changelog.topic, changelog.partition, key, row) for key, row in repairs]
+
+
+def lacking(store: Store, seen: Seen, restored: Restored) -> Iterator[tuple[bytes, bytes]]:
+    """The rows of a store that its changelog, read from the beginning, does not have; all if too many keys were met."""
+    keys = seen.all_keys or frozenset[bytes]()
+    return ((key, row) for key, row in store.scan(b"") if key not in keys and key not in restored.repairs)
 
 
 def repaired(store: Store, end: Offset, repairs: Mapping[bytes, bytes], offsets: Sequence[Offset]) -> None:

@@ -6,6 +6,7 @@ rows. With a log of its own a database can lose rows in the middle and still cla
 (`docs/decisions/0008-no-write-ahead-log.md`).
 """
 
+import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -25,7 +26,9 @@ from rocksdict import (
 
 from saga_app.core.numbers import FIRST, Offset
 from saga_app.core.rows import is_tombstone
+from saga_app.engine.commit_note import InboxMark
 from saga_app.engine.stores.errors import DiskFailed, StoreDamaged, does_not_open, named, remove, set_aside
+from saga_app.engine.stores.extent import Extent
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +37,12 @@ MEBIBYTE: Final = 1024 * 1024
 OFFSET_KEY: Final = b"__faust\0offset__"
 INBOX_KEY: Final = b"__saga\0inbox__"
 TOPIC_KEY: Final = b"__saga\0topic__"
-_OWN_KEYS: Final = frozenset({OFFSET_KEY, INBOX_KEY, TOPIC_KEY})
+#: Where the changelog may begin, and the extents of changelogs that lost records; see `extent`.
+FIRST_KEY: Final = b"__saga\0first__"
+BEFORE_KEY: Final = b"__saga\0before__"
+#: Of which inbox the offset is, and the leader epoch there.
+MARK_KEY: Final = b"__saga\0mark__"
+_OWN_KEYS: Final = frozenset({OFFSET_KEY, INBOX_KEY, TOPIC_KEY, FIRST_KEY, BEFORE_KEY, MARK_KEY})
 _RAW: Final = Options(raw_mode=True)
 
 
@@ -82,6 +90,10 @@ class RocksStore:
         self._read_only = read_only
         self._reached = FIRST
         self._inbox: Offset | None = None
+        self._topic_id: str | None = None
+        self._first = FIRST
+        self._before: tuple[Extent, ...] = ()
+        self._mark: InboxMark | None = None
         self._db = self._open()
         self._load()
 
@@ -96,8 +108,19 @@ class RocksStore:
     @property
     def topic_id(self) -> str | None:
         """Which incarnation of the changelog these rows come from."""
-        data = self.get(TOPIC_KEY)
-        return None if data is None else data.decode()
+        return self._topic_id
+
+    @property
+    def held(self) -> tuple[Extent, ...]:
+        """Extents whose rows are all here: first that of the changelog which the store follows, if it follows one."""
+        if self._topic_id is None:
+            return ()
+        return Extent(self._topic_id, self._first, self._reached), *self._before
+
+    @property
+    def mark(self) -> InboxMark | None:
+        """The inbox of which `inbox` is an offset, and the leader epoch in which its last record was read."""
+        return self._mark
 
     def get(self, key: bytes) -> bytes | None:
         try:
@@ -137,10 +160,35 @@ class RocksStore:
         self._reached = reached
         self._inbox = self._inbox if inbox is None else inbox
 
-    def belong_to(self, topic_id: str) -> None:
-        """Remembers which incarnation of the changelog these rows come from."""
+    def belong_to(self, topic_id: str, first: Offset = FIRST) -> None:
+        """Follows this changelog, which may begin at `first`, from where the store has reached."""
+        self._follow(topic_id, first, self._reached, ())
+
+    def begin_again(self, topic_id: str, first: Offset) -> None:
+        """Follows this changelog from `first` on; what the store held, it holds, and says so."""
+        self._follow(topic_id, first, first, self.held)
+
+    def read_from(self, mark: InboxMark, inbox: Offset | None = None) -> None:
+        """From now on, the inbox offset is of this inbox and leader epoch; `inbox` if it is another offset too."""
+        own = {MARK_KEY: json.dumps(mark).encode()}
+        self._own(own if inbox is None else {**own, INBOX_KEY: str(inbox).encode()})
+        self._mark = mark
+        self._inbox = self._inbox if inbox is None else inbox
+
+    def _follow(self, topic_id: str, first: Offset, reached: Offset, before: tuple[Extent, ...]) -> None:
+        own = {
+            TOPIC_KEY: topic_id.encode(),
+            FIRST_KEY: str(first).encode(),
+            OFFSET_KEY: str(reached - 1).encode(),
+            BEFORE_KEY: json.dumps(before).encode(),
+        }
+        self._own(own)
+        self._topic_id, self._first, self._reached, self._before = topic_id, first, reached, before
+
+    def _own(self, values: Mapping[bytes, bytes]) -> None:
         batch = WriteBatch(raw_mode=True)
-        batch.put(TOPIC_KEY, topic_id.encode())
+        for key, value in values.items():
+            batch.put(key, value)
         self._write(batch)
 
     def empty(self, why: str) -> None:
@@ -172,6 +220,11 @@ class RocksStore:
         reached, inbox = self.get(OFFSET_KEY), self.get(INBOX_KEY)
         self._reached = FIRST if reached is None else Offset(int(reached) + 1)
         self._inbox = None if inbox is None else Offset(int(inbox))
+        topic_id, mark = self.get(TOPIC_KEY), self.get(MARK_KEY)
+        self._topic_id = None if topic_id is None else topic_id.decode()
+        self._first = Offset(int(self.get(FIRST_KEY) or FIRST))
+        self._before = tuple(Extent(*each) for each in json.loads(self.get(BEFORE_KEY) or b"[]"))
+        self._mark = None if mark is None else InboxMark(*json.loads(mark))
 
     def _open(self) -> Rdict:
         try:

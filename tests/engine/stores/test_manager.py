@@ -27,7 +27,7 @@ def store_manager(tmp_path: Path) -> StoreManager:
 
 def opened(store_manager: StoreManager) -> RocksStore:
     """The store of one place, with a row if it is not new."""
-    store = store_manager._open("orders", 0, "topic-1")
+    store = store_manager._open("orders", 0)
     store_manager.stores["orders", 0] = store
     return store
 
@@ -76,14 +76,14 @@ def test_other_rows_missing_long_after_a_rebuild_are_another_case(store_manager:
 
 def test_of_a_damaged_database_only_that_one_is_rebuilt(store_manager: StoreManager) -> None:
     opened(store_manager).write(ROW, Offset(1))
-    other = store_manager._open("stock", 0, "topic-1")
+    other = store_manager._open("stock", 0)
     other.write(ROW, Offset(1))
     other.close()
     path = store_manager.stores["orders", 0].path
     code, message = ended(store_manager, StoreDamaged(path, Exception("Corruption: checksum")))
     assert code is Exit.STORE_DAMAGED and "orders-0.db is damaged" in message
     assert list(opened(store_manager).scan()) == []
-    assert dict(store_manager._open("stock", 0, "topic-1").scan()) == ROW
+    assert dict(store_manager._open("stock", 0).scan()) == ROW
 
 
 @pytest.mark.parametrize(

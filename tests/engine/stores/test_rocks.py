@@ -19,7 +19,9 @@ from faust.types import TP
 from rocksdict import Options, Rdict
 
 from saga_app.core.numbers import Offset
+from saga_app.engine.commit_note import InboxMark
 from saga_app.engine.stores.errors import StoreDamaged
+from saga_app.engine.stores.extent import Extent
 from saga_app.engine.stores.rocks import MEBIBYTE, Memory, RocksStore
 from tests.engine.faust.parts import in_a_loop, script, stock_app
 from tests.support.damage import HARMS, SCRATCHES
@@ -407,3 +409,25 @@ def test_stock_faust_gives_each_database_2_gib_of_cache() -> None:
     options = RocksDBOptions()
     assert options.block_cache_size == 2048 * MEBIBYTE
     assert options.write_buffer_size * options.max_write_buffer_number == 192 * MEBIBYTE
+
+
+# --- of which changelog and inbox its offsets are
+
+
+def test_it_remembers_what_it_held_of_a_changelog_that_lost_rows_until_the_group_knows_better(
+    path: Path,
+) -> None:
+    mark = InboxMark("inbox-1", 3)
+    store = RocksStore(path, Memory())
+    store.belong_to("topic-1")
+    store.write(ROWS, Offset(7), Offset(9))
+    store.begin_again("topic-2", Offset(2))
+    store.write({}, Offset(4))
+    store.read_from(mark, Offset(5))
+    store.close()
+    store = RocksStore(path, Memory())
+    assert store.held == (Extent("topic-2", Offset(2), Offset(4)), Extent("topic-1", Offset(0), Offset(7)))
+    assert (dict(store.scan()), store.inbox, store.mark) == (ROWS, 5, mark)
+    store.belong_to("topic-2", Offset(2))
+    assert list(store.held) == [Extent("topic-2", Offset(2), Offset(4))]
+    store.close()

@@ -1,0 +1,49 @@
+"""The note beside a committed offset: how far the changelogs reach, and of which inbox the offset is.
+
+Kafka keeps a text with each committed offset. So a worker with an empty disk also knows which rows there must be.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from saga_app.core.numbers import Offset
+from saga_app.engine.stores.extent import Demand, Extent
+
+VERSION: Final = 1
+#: The leader epoch of a record, where it is not known.
+UNKNOWN_EPOCH: Final = -1
+
+
+class InboxMark(NamedTuple):
+    """The incarnation of an inbox, and the leader epoch in which the last record was read."""
+
+    topic_id: str
+    epoch: int = UNKNOWN_EPOCH
+
+
+class CommitNote(NamedTuple):
+    """Written with the offset of one inbox partition; `tables` are those of its service."""
+
+    inbox: InboxMark | None
+    tables: Mapping[str, Demand]
+
+    def encode(self) -> str:
+        tables = {table: [*demand.extent, demand.is_lost] for table, demand in self.tables.items()}
+        fields = {"v": VERSION, "inbox": self.inbox, "tables": tables}
+        return json.dumps(fields, separators=(",", ":"))
+
+
+def note_in(text: str) -> CommitNote | None:
+    """The note in a commit; None if there is none, as in commits of earlier versions."""
+    try:
+        fields = json.loads(text)
+        if fields["v"] != VERSION:
+            return None
+        tables = {
+            table: Demand(Extent(topic_id, Offset(first), Offset(reached)), bool(is_lost))
+            for table, (topic_id, first, reached, is_lost) in fields["tables"].items()
+        }
+        return CommitNote(None if fields["inbox"] is None else InboxMark(*fields["inbox"]), tables)
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,67 @@
+"""What Kafka or an operator may do to topics under the workers: delete them, or lose the end of a partition."""
+
+import os
+import struct
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from saga_app.local.broker import Broker
+
+#: Base offset and length of a batch of records, as they stand in a segment.
+_HEADER = struct.Struct(">qi")
+
+
+def delete(address: str, topic: str) -> None:
+    """Deletes a topic, and waits until it is gone."""
+    admin = AdminClient({"bootstrap.servers": address, "log_level": 3})
+    for future in admin.delete_topics([topic]).values():
+        future.result(20)
+    _until(lambda: topic not in admin.list_topics(timeout=15).topics)
+
+
+def make(address: str, topic: str, partitions: int) -> None:
+    """Makes a topic anew, as soon as the broker takes the name again."""
+    admin = AdminClient({"bootstrap.servers": address, "log_level": 3})
+
+    def made() -> bool:
+        with suppress(KafkaException):
+            for future in admin.create_topics([NewTopic(topic, partitions)]).values():
+                future.result(20)
+            return True
+        return False
+
+    _until(made)
+
+
+def lose_end(broker: Broker, topic: str, partition: int, batches: int) -> None:
+    """Kills the broker, cuts off the last batches of a partition that was never flushed, and starts it again."""
+    broker.kill()
+    (segment,) = sorted((broker.folder / "data" / f"{topic}-{partition}").glob("*.log"))[-1:]
+    starts = _starts(segment)
+    assert len(starts) > batches, f"{segment} has {len(starts)} batches"
+    os.truncate(segment, starts[-batches])
+    broker.start().wait()
+
+
+def _starts(segment: Path) -> list[int]:
+    """Where each batch of a segment begins."""
+    data, at, found = segment.read_bytes(), 0, []
+    while at + _HEADER.size <= len(data):
+        _, length = _HEADER.unpack_from(data, at)
+        if length <= 0:
+            break
+        found.append(at)
+        at += _HEADER.size + length
+    return found
+
+
+def _until(holds: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.1)
