@@ -319,7 +319,7 @@ class Engine:
         self.observer.round_ended(topic, batches, seconds)
         notes = self.rounds[topic].notes
         for note in notes:
-            level = logging.ERROR if note.alarm else logging.INFO
+            level = logging.ERROR if note.alarm else logging.WARNING if note.warning else logging.INFO
             logger.log(level, "%s: %s", topic, note.text, extra={"order_id": note.order_id})
         notes.clear()
 

@@ -106,6 +106,27 @@ class Exit(ExitCode):
         "A worker that had lost its partitions still wrote rows to their changelogs.",
         "Do nothing: the next start restores again and repairs them. If it comes often, look for machines that pause.",
     )
+    ROWS_LOST = (
+        83,
+        "Kafka lost rows of a changelog, and the disk of this worker does not hold them.",
+        "If another worker's `SAGA_DATA_DIR` holds the partition, start that one alone. Else stop all workers and run "
+        "`saga rebuild --from-inboxes` (docs/how-to/recover.md).",
+    )
+    INBOX_REPLACED = (
+        84,
+        "An inbox was deleted and made again.",
+        "Stop all workers, then follow docs/how-to/recover.md: `saga advance` goes on behind the old offsets.",
+    )
+    CHANGELOG_CUT = (
+        85,
+        "A changelog lost rows while this worker ran.",
+        "Keep its `SAGA_DATA_DIR`: the next start writes the rows of its disk again, or ends with 83.",
+    )
+    INBOX_CUT = (
+        86,
+        "An inbox lost records that were decided, and new ones may have their offsets.",
+        "Stop all workers, then follow docs/how-to/recover.md: `saga advance` goes on behind the old offsets.",
+    )
 
 
 class OtherExit(ExitCode):
