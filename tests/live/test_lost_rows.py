@@ -8,7 +8,9 @@ from confluent_kafka import KafkaException
 
 from saga_app import topics
 from saga_app.engine.exits import Exit
+from saga_app.kafka.consumer_group import ConsumerGroup
 from saga_app.local.broker import Broker
+from saga_app.settings import Settings
 from tests.live.commands import saga
 from tests.live.endings import Endings
 from tests.live.log import BrokerOffsets, until
@@ -152,6 +154,8 @@ def test_a_worker_notices_that_an_inbox_lost_its_end_also_where_the_offsets_were
     assert worker.start().wait_for_end(60) == Exit.INBOX_CUT, worker.text()[-3000:]
     assert "truncation" in worker.last_words()
 
+    group = ConsumerGroup(Settings(broker=scene.broker, app_id=scene.app_id))
+    until(lambda: not group.members().number, 30, lambda: "the worker that ended is still a member")
     done = saga(scene, "advance", "--yes")
     assert f"advance: {lost[0]}[{lost[1]}] lost records below" in done.out, done
     # With its disk: the tables are right, and what it knew of the inbox is older than what the group knows.
