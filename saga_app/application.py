@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable
 
 from aiohttp import web
-from faust.cli.base import cli
 
 import agents
 import tables
@@ -14,6 +13,7 @@ from saga_app import commands, topics
 from saga_app.core.decider import Service
 from saga_app.engine.engine import Engine
 from saga_app.engine.faust.app import SagaApp
+from saga_app.engine.faust.cli import fit_commands
 from saga_app.engine.round import Point
 from saga_app.health.read import HealthWatch
 from saga_app.monitoring import endpoints
@@ -37,11 +37,13 @@ def create_app(settings: Settings) -> SagaApp:
     app = SagaApp(settings, engine, keyed_by_order, site=attach)
     for table in tables.ALL:
         app.Table(name=table.name, partitions=settings.partitions, help=table.help)
+    names = {agent.TOPIC: agent.TOPIC.removesuffix("_events") for agent in agents.ALL}
     for agent in agents.ALL:
         topic = app.topic(
             agent.TOPIC, partitions=settings.partitions, value_type=bytes, value_serializer="raw"
         )
-        app.agent(topic, name=agent.TOPIC.removesuffix("_events"))(engine.agent(agent.TOPIC, agent.listen))
+        app.agent(topic, name=names[agent.TOPIC])(engine.agent(agent.TOPIC, agent.listen))
+    cli = fit_commands({name: topic for topic, name in names.items()})
     for name, command in commands.main.commands.items():
         # `faust -A saga_app place ...` is `saga place ...`; none has the name of a command of Faust's own.
         cli.add_command(command, name)

@@ -282,6 +282,20 @@ class Settings:
             **self.security.librdkafka(),
         }
 
+    @property
+    def aiokafka(self) -> dict[str, Any]:
+        """The configuration of a client of aiokafka. It has the password: never print it."""
+        security = self.security
+        return {
+            "bootstrap_servers": self.broker,
+            "client_id": self.app_id,
+            "security_protocol": security.protocol.upper(),
+            "ssl_context": security.context(),
+            "sasl_mechanism": security.mechanism,
+            "sasl_plain_username": security.username or None,
+            "sasl_plain_password": security.secret() or None,
+        }
+
 
 def readers_group(kafka: Mapping[str, Any]) -> str:
     """The group id of consumers with assigned partitions. They join no group, but librdkafka looks for its coordinator,

@@ -17,7 +17,7 @@ _LETTERS: Final = "letters"
 
 
 def read_letters(context: AuditContext, partition: int) -> Findings:
-    """Notes every letter as found; counts the markers of replays and the records that no worker wrote."""
+    """Notes every letter as found; counts the markers that settle letters and the records that no worker wrote."""
     findings = Findings()
     side = SideWriter(context.folder, FOUND, f"letters-{partition}")
     place: Place = (topics.DEAD_LETTERS, partition)
@@ -36,7 +36,7 @@ def read_letters(context: AuditContext, partition: int) -> Findings:
                     LETTER, content, Origin(*place, message.offset(), f"dead letter {reason} of {origin}")
                 )
             elif marked_place(headers) is not None:
-                findings.count("I8", "letters replayed")
+                findings.count("I8", "letters settled")
             else:
                 findings.count("I8", "foreign records in dead_letters")
     side.close()

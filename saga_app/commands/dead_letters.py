@@ -3,30 +3,78 @@
 import heapq
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 import click
 
-from saga_app.commands.letter_options import letter_options, must_exist
+from saga_app.commands.health_line import with_health
+from saga_app.commands.letter_options import LetterIdParam, letter_options, must_exist
 from saga_app.commands.render.output import as_json, one_line_errors, show
 from saga_app.dead_letters import pretty
 from saga_app.dead_letters.filters import LetterFilter
-from saga_app.dead_letters.format import LetterId
-from saga_app.dead_letters.letter import Letter, Replay, text
+from saga_app.dead_letters.format import LetterId, dismissal
+from saga_app.dead_letters.letter import Letter, Settlement, text
 from saga_app.dead_letters.reader import Letterbox
 from saga_app.kafka.reachable import require_broker
+from saga_app.kafka.sender import Sender
+from saga_app.redaction import has_card_number
 from saga_app.settings import Settings
 from saga_app.text import printable
 from saga_app.times import written
 
 #: Letters in the list for people, by default.
 DEFAULT_LIMIT: Final = 50
-Replays = Mapping[LetterId, list[Replay]]
+#: Characters of the note of a dismissal.
+LONGEST_NOTE: Final = 200
+Settlements = Mapping[LetterId, list[Settlement]]
 
 
-@click.command("dead-letters")
+@click.command()
+@click.argument("ids", nargs=-1, required=True, metavar="ID...", type=LetterIdParam())
+@click.option(
+    "--note", metavar="TEXT", required=True, help="Why nothing is to be done, in at most 200 characters."
+)
+@as_json
+@one_line_errors
+def dismiss(ids: tuple[LetterId, ...], note: str, as_json: bool) -> None:
+    """Settle dead letters without sending them again: lists and counts leave them out from now on.
+
+    \b
+    saga dead-letters dismiss payment_events:3:120 --note "a test of ours"
+
+    The note is written to `dead_letters`, behind the letter. `saga dead-letters ID` shows it.
+    """
+    if not note.strip() or len(note) > LONGEST_NOTE:
+        raise click.UsageError(f"a note has 1 to {LONGEST_NOTE} characters")
+    if has_card_number([note]):
+        raise click.UsageError("the note holds a card number; leave it out")
+    settings = Settings.read()
+    require_broker(settings)
+    wanted = LetterFilter(frozenset(ids))
+    found = {letter.id: letter.store for letter in Letterbox(settings).letters() if wanted.takes(letter, {})}
+    must_exist(wanted, found)
+    Sender(settings).post(dismissal(each, store, note) for each, store in found.items())
+    for each in found:
+        show({"id": str(each), "note": note}, f"{each} dismissed: {printable(note)}", as_json=as_json)
+
+
+class LettersCommand(click.Command):
+    """The list; or another command, if its name comes first."""
+
+    commands: Final = {"dismiss": dismiss}
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        command = self.commands.get(args[0]) if args else None
+        if command is None:
+            return super().make_context(info_name, args, parent, **extra)
+        return command.make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
+
+
+@click.command("dead-letters", cls=LettersCommand)
 @letter_options
-@click.option("--unreplayed", is_flag=True, help="Only those that were not sent again.")
+@click.option("--settled", is_flag=True, help="Those too that were sent again or dismissed.")
 @click.option(
     "--limit",
     metavar="N",
@@ -35,11 +83,10 @@ Replays = Mapping[LetterId, list[Replay]]
 )
 @click.option("--count", is_flag=True, help="Only how many there are of each kind.")
 @as_json
+@with_health
 @one_line_errors
-def dead_letters(
-    choice: LetterFilter, unreplayed: bool, limit: int | None, count: bool, as_json: bool
-) -> None:
-    """List the records that could not be applied, and why; with an ID, show that one whole.
+def dead_letters(choice: LetterFilter, settled: bool, limit: int | None, count: bool, as_json: bool) -> None:
+    """List the records that could not be applied and are not settled; with an ID, show that one whole.
 
     \b
     saga dead-letters
@@ -47,48 +94,52 @@ def dead_letters(
     saga dead-letters --order 4711 --json
     saga dead-letters payment_events:3:120
     saga dead-letters --count
+    saga dead-letters dismiss payment_events:3:120 --note "a test of ours"
 
-    An ID is the place of the original: inbox, partition, offset. `saga replay ID` sends one again. Of bytes that held
-    a card number, or were too large for a letter, only the hash is kept.
+    An ID is the place of the original: inbox, partition, offset. A letter is settled when `saga replay ID` has sent it
+    again (if it fails once more, it is a new letter), or when it was dismissed. Of bytes that held a card number, or
+    were too large for a letter, only the hash is kept.
     """
     settings = Settings.read()
     require_broker(settings)
     letterbox = Letterbox(settings)
-    replays = letterbox.replays()
-    choice = choice._replace(unreplayed=unreplayed)
+    done = letterbox.settled()
+    choice = choice._replace(unsettled=not settled and not choice.ids)
     kinds: Counter[tuple[str, str]] = Counter()
 
     def matching() -> Iterator[Letter]:
         for letter in letterbox.letters():
-            if choice.takes(letter, replays):
+            if choice.takes(letter, done):
                 kinds[letter.id.topic, letter.reason] += 1
                 yield letter
 
     if count:
         for _ in matching():
             pass
-        _count(kinds, as_json=as_json)
+        _count(kinds, as_json=as_json, settled=settled)
     elif choice.ids:
-        _show_whole(choice, list(matching()), replays, as_json=as_json)
+        _show_whole(choice, list(matching()), done, as_json=as_json)
     else:
         most = (0 if as_json else DEFAULT_LIMIT) if limit is None else limit
         shown = 0
         for letter in heapq.nlargest(most, matching(), key=_time_and_id) if most else matching():
             shown += 1
-            again = replays.get(letter.id, [])
+            again = done.get(letter.id, [])
             show(letter.as_json(again) if as_json else {}, _line(letter, again), as_json=as_json)
         if not as_json:
-            click.echo(_summary(kinds, shown))
+            click.echo(_summary(kinds, shown, settled=settled))
 
 
 def _time_and_id(letter: Letter) -> tuple[int, LetterId]:
     return letter.time, letter.id
 
 
-def _line(letter: Letter, replays: list[Replay]) -> str:
+def _line(letter: Letter, done: list[Settlement]) -> str:
     remarks = [f"replay of {letter.replay_of}"] if letter.replay_of else []
+    replays = sum(each.note is None for each in done)
     if replays:
-        remarks.append("replayed" + (f" {len(replays)} times" if len(replays) > 1 else ""))
+        remarks.append("replayed" + (f" {replays} times" if replays > 1 else ""))
+    remarks += [f"dismissed: {each.note}" for each in done if each.note is not None]
     columns = (
         f"{letter.id!s:<26}",
         written(letter.time)[:19].replace("T", " "),
@@ -99,30 +150,30 @@ def _line(letter: Letter, replays: list[Replay]) -> str:
     return "  ".join(map(printable, columns))
 
 
-def _summary(kinds: Counter[tuple[str, str]], shown: int) -> str:
-    total = kinds.total()
+def _summary(kinds: Counter[tuple[str, str]], shown: int, *, settled: bool) -> str:
+    total, which = kinds.total(), "" if settled else "unsettled "
     if not total:
-        return "no dead letters"
+        return f"no {which}dead letters"
     reasons: Counter[str] = Counter()
     for (_, reason), number in kinds.items():
         reasons[reason] += number
     each = ", ".join(f"{number} {printable(reason)}" for reason, number in reasons.most_common())
     more = f"; the newest {shown} are shown, --limit 0 shows all" if shown < total else ""
-    return f"dead letters: {total} ({each}){more}"
+    return f"{which}dead letters: {total} ({each}){more}"
 
 
-def _count(kinds: Counter[tuple[str, str]], *, as_json: bool) -> None:
+def _count(kinds: Counter[tuple[str, str]], *, as_json: bool, settled: bool) -> None:
     for (topic, reason), number in sorted(kinds.items()):
         machine = {"topic": topic, "reason": reason, "number": number}
         show(machine, f"{number:>8}  {topic:<16}  {printable(reason)}", as_json=as_json)
     if not as_json:
-        click.echo(_summary(kinds, kinds.total()))
+        click.echo(_summary(kinds, kinds.total(), settled=settled))
 
 
-def _show_whole(choice: LetterFilter, found: list[Letter], replays: Replays, *, as_json: bool) -> None:
+def _show_whole(choice: LetterFilter, found: list[Letter], done: Settlements, *, as_json: bool) -> None:
     must_exist(choice, [letter.id for letter in found])
     for letter in found:
-        again = replays.get(letter.id, [])
+        again = done.get(letter.id, [])
         if as_json:
             show(letter.as_json(again), "", as_json=True)
         else:
@@ -130,7 +181,7 @@ def _show_whole(choice: LetterFilter, found: list[Letter], replays: Replays, *, 
                 click.echo(printable(line))
 
 
-def _whole(letter: Letter, replays: list[Replay]) -> Iterator[str]:
+def _whole(letter: Letter, done: list[Settlement]) -> Iterator[str]:
     yield f"{letter.id}"
     yield f"  reason     {letter.reason}"
     yield f"  detail     {letter.detail}"
@@ -139,8 +190,11 @@ def _whole(letter: Letter, replays: list[Replay]) -> Iterator[str]:
     yield f"  key        {'(none)' if letter.key is None else text(letter.key)}"
     for name, value in letter.headers:
         yield f"  header     {name}: {text(value)}"
-    for replay in replays:
-        yield f"  replayed   {written(replay.time)} to {replay.sent_to} (sha256 {replay.sha256[:16]})"
+    for each in done:
+        if each.note is None:
+            yield f"  replayed   {written(each.time)} to {each.sent_to} (sha256 {each.sha256[:16]})"
+        else:
+            yield f"  dismissed  {written(each.time)}: {each.note}"
     if letter.value is None:
         yield "  value      (none)"
         return

@@ -49,6 +49,9 @@ def doctor(as_json: bool) -> None:
     \b
     saga doctor
     saga doctor --json
+
+    It is wrong if no worker runs, if a record waits for a worker or for the copy for more than 30 seconds, or if nobody
+    copies to the order database. Dead letters that were not sent again are only told.
     """
     well = True
     for finding in _findings(Settings.read()):
@@ -130,7 +133,7 @@ def _health(settings: Settings) -> Iterator[Finding]:
         yield Finding(what, ok, sign.words if ok else f"{sign.words}{_REMEDIES.get(sign.what, '')}")
     if readings is not None and readings.database is not None and readings.database.dead_letters:
         number = readings.database.dead_letters
-        yield Finding("dead letters", True, f"{number:,} were not sent again: saga dead-letters")
+        yield Finding("dead letters", True, f"{number:,} are not settled: saga dead-letters")
 
 
 def _web(settings: Settings) -> Finding:

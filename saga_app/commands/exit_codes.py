@@ -22,6 +22,11 @@ class CommandExit(ExitCode):
         "The order that `saga order --follow` waited for ended cancelled.",
         "`saga order` shows the reason.",
     )
+    NOT_ENDED = (
+        4,
+        "The order that `saga order --follow` waited for has not ended within `--timeout`.",
+        "`saga order` shows where it is.",
+    )
     INTERRUPTED = (
         130,
         "Ctrl-C stopped the command.",

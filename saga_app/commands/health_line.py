@@ -4,10 +4,12 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from saga_app.commands.render.output import print_error
+import click
+
+from saga_app.commands.render.terminal import Screen
 from saga_app.health.read import HealthWatch, load_database_packages
 from saga_app.health.strip import Level, Strip, strip
-from saga_app.settings import Settings
+from saga_app.settings import Settings, SettingsError
 from saga_app.times import now
 
 Arguments = ParamSpec("Arguments")
@@ -15,12 +17,19 @@ Result = TypeVar("Result")
 
 
 def with_health(command: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Reads the health beside the command, and prints it on stderr behind its output if not all is well."""
+    """Reads the health beside the command, and prints it on stderr behind everything else if not all is well.
+
+    It is the outer one of `one_line_errors`: a command that fails may have failed for that reason.
+    """
 
     @wraps(command)
     def run(*args: Arguments.args, **options: Arguments.kwargs) -> Result:
+        try:
+            watch = HealthWatch(Settings.read())
+        except SettingsError:
+            # The command says it.
+            return command(*args, **options)
         load_database_packages()
-        watch = HealthWatch(Settings.read())
         watch.latest()
         try:
             return command(*args, **options)
@@ -31,6 +40,7 @@ def with_health(command: Callable[Arguments, Result]) -> Callable[Arguments, Res
 
 
 def print_trouble(found: Strip) -> None:
-    """Prints the strip in one line on stderr, unless all is well."""
+    """Prints the strip on stderr, unless all is well: in one line, or on a terminal in lines that fit."""
     if found.level is not Level.WELL:
-        print_error(f"not all is well: {found.in_words()}")
+        for line in Screen.of_output().wrapped(f"saga: not all is well: {found.in_words()}", 2):
+            click.echo(line, err=True)

@@ -10,8 +10,10 @@ from saga_app.commands.health_line import with_health
 from saga_app.commands.needs_database import needs_database
 from saga_app.commands.render.output import (
     CANCELLED,
+    NOT_ENDED,
     CommandFailed,
     as_json,
+    exit_with,
     one_line_errors,
     print_error,
     print_lines,
@@ -20,6 +22,7 @@ from saga_app.commands.render.output import (
 from saga_app.commands.render.terminal import Screen
 from saga_app.core.rows import Status
 from saga_app.health.read import HealthWatch
+from saga_app.health.readings import Readings
 from saga_app.health.strip import strip
 from saga_app.settings import Settings
 from saga_app.times import now
@@ -38,12 +41,18 @@ LAST_RECORD_POLLS: Final = 3
 @click.command()
 @click.argument("order_id", metavar="ORDER")
 @click.option("--follow", is_flag=True, help="Go on until it has ended; exit code 3 if it ended cancelled.")
+@click.option(
+    "--timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(0, min_open=True),
+    help="With --follow: for how long; exit code 4 if it has not ended then. [default: as long as it takes]",
+)
 @click.option("--raw", is_flag=True, help="Show the rows of the order database too, as they are.")
 @as_json
-@one_line_errors
 @with_health
+@one_line_errors
 @needs_database
-def order(order_id: str, follow: bool, raw: bool, as_json: bool) -> None:
+def order(order_id: str, follow: bool, timeout: float | None, raw: bool, as_json: bool) -> None:
     """Tell where ORDER is and why, what happens next, and what has happened.
 
     \b
@@ -53,11 +62,14 @@ def order(order_id: str, follow: bool, raw: bool, as_json: bool) -> None:
 
     First one sentence, then the route with its compensations below it, then everything that happened; times in UTC.
     It reads the order database, which `saga orderdb run` keeps up to date; `saga history ORDER` reads Kafka. Exit
-    codes: 0, with --follow only if the order was completed; 1 it is not there; 3 with --follow: it was cancelled.
+    codes: 0, with --follow only if the order was completed; 1 it is not there, or only as a dead letter; 3 with
+    --follow: it was cancelled; 4 with --timeout: it has not ended in time.
     """
     settings = Settings.read()
+    if timeout is not None and not follow:
+        raise click.UsageError("--timeout is for --follow")
     if follow:
-        status = asyncio.run(_follow(settings, order_id, as_json=as_json))
+        status = asyncio.run(_follow_for(settings, order_id, timeout, as_json=as_json))
         raise SystemExit(CANCELLED if status is Status.CANCELLED else 0)
     _show(settings, _find(settings, order_id), raw=raw, as_json=as_json)
 
@@ -93,6 +105,13 @@ def _show(settings: Settings, found: "OrderDetails", *, raw: bool, as_json: bool
         print_lines(("", *order_page.raw(found)))
 
 
+async def _follow_for(settings: Settings, order_id: str, seconds: float | None, *, as_json: bool) -> Status:
+    try:
+        return await asyncio.wait_for(_follow(settings, order_id, as_json=as_json), seconds)
+    except TimeoutError:
+        exit_with(f"order {order_id} has not ended in {seconds:g} s", NOT_ENDED)
+
+
 async def _follow(settings: Settings, order_id: str, *, as_json: bool) -> Status:
     """Shows each change until the order has ended; returns how it ended."""
     from saga_app.commands.render.order_page import JsonChanges, TextChanges
@@ -113,10 +132,27 @@ async def _follow(settings: Settings, order_id: str, *, as_json: bool) -> Status
                 return found.status.status
             if quiet % QUIET_POLLS == QUIET_POLLS - 1:
                 state = "is not there yet" if found.status is None else "has not changed"
-                found_health = strip(await health.fresh(), now())
-                print_error(f"order {order_id} {state}; {found_health.in_words()}")
+                readings = await health.fresh()
+                if found.status is None and found.letters and _is_copied(readings):
+                    raise CommandFailed(_only_letters(found))
+                print_error(f"order {order_id} {state}; {strip(readings, now()).in_words()}")
             before = found
             await asyncio.sleep(POLL_INTERVAL)
+
+
+def _is_copied(readings: Readings | None) -> bool:
+    """True if the order database certainly has all that is in the topics."""
+    copied = None if readings is None or readings.kafka is None else readings.kafka.copy
+    return copied is not None and copied.records == 0
+
+
+def _only_letters(found: "OrderDetails") -> str:
+    """Its records became dead letters, and all that is in the topics is copied."""
+    number = f"{len(found.letters)} dead letter{'s' if len(found.letters) > 1 else ''}"
+    return (
+        f"order {found.order_id} was not placed: there is only {number} of it; "
+        f"`saga dead-letters --order {found.order_id}` says why"
+    )
 
 
 def _has_all_of_its_end(found: "OrderDetails", quiet: int) -> bool:

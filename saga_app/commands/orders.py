@@ -55,8 +55,8 @@ _TIMES: Final = ("placed_at", "since", "ended_at")
 @click.option("--count", is_flag=True, help="Only how many there are of each state.")
 @click.option("--lag", is_flag=True, help="Only how far the database is behind the topics.")
 @as_json
-@one_line_errors
 @with_health
+@one_line_errors
 @needs_database
 def orders(
     states: tuple[str, ...],

@@ -3,18 +3,29 @@
 import os
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 import click
 
-from saga_app import urls
+from saga_app import topics, urls
 from saga_app.commands.args import priced_article
-from saga_app.commands.render.output import WRONG_INPUT, as_json, one_line_errors, print_error, show
+from saga_app.commands.render.output import (
+    WRONG_INPUT,
+    CommandFailed,
+    as_json,
+    one_line_errors,
+    print_error,
+    show,
+)
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.records import CancellationRequested, OrderPlaced, Record
+from saga_app.dead_letters.outcome import OutcomeReader
 from saga_app.kafka.sender import Sender, Sent, checked, read
 from saga_app.settings import Settings
 from saga_app.wire import masked
+
+#: Seconds in which a worker that is up takes a record and commits its offset.
+WAIT: Final = 5.0
 
 
 @click.command()
@@ -63,20 +74,52 @@ def place(
 @click.command()
 @click.argument("order")
 @click.option("--note", metavar="TEXT", help="Why, in at most 200 characters.")
+@click.option(
+    "--wait",
+    metavar="SECONDS",
+    type=click.FloatRange(0),
+    default=WAIT,
+    show_default=True,
+    help="How long to wait until a worker has taken it.",
+)
 @as_json
 @one_line_errors
-def cancel(order: str, note: str | None, as_json: bool) -> None:
+def cancel(order: str, note: str | None, wait: float, as_json: bool) -> None:
     """Cancel ORDER, if it is not too late: it ends cancelled, or completed if its shipment was booked.
 
     \b
     saga cancel 1
     saga cancel 2 --note "customer called"
+
+    The exit code is 1 if no such order was placed: the request is a dead letter then.
     """
     settings = Settings.read()
     record = checked({"type": "CancellationRequested", "order_id": order, "note": note})
     assert isinstance(record, CancellationRequested)
-    sent = Sender(settings).send(record)
+    sender = Sender(settings)
+    sender.require_topic(topics.CHECKOUT)
+    outcome = None
+    if wait:
+        sender.require_topic(topics.DEAD_LETTERS)
+        outcome = OutcomeReader(settings)
+    sent = sender.send(record)
+    if outcome is not None:
+        _require_taken(outcome, record, sent, wait)
     _show(record.order_id, sent, settings, as_json=as_json, what="cancellation of order")
+
+
+def _require_taken(outcome: OutcomeReader, record: CancellationRequested, sent: Sent, seconds: float) -> None:
+    """Raises `CommandFailed` if the request became a dead letter; says so if no worker has taken it."""
+    try:
+        letter = outcome.letter(sent, seconds)
+    except TimeoutError:
+        print_error(f"no worker has taken the request in {seconds:g} s; it waits in {sent.topic}")
+        return
+    if letter is not None:
+        known = "" if letter.reason != Fault.UNKNOWN_ORDER else f"no order {record.order_id} was placed; "
+        raise CommandFailed(
+            f"{known}its cancellation is a dead letter, {letter.reason}; `saga dead-letters {letter.id}` shows it"
+        )
 
 
 def _typed(text: str) -> Record:

@@ -12,7 +12,7 @@ from saga_app.commands.render.output import FAILED, as_json, one_line_errors, pr
 from saga_app.dead_letters import replay as planning
 from saga_app.dead_letters.filters import LetterFilter
 from saga_app.dead_letters.format import LetterId
-from saga_app.dead_letters.letter import Letter, Replay
+from saga_app.dead_letters.letter import Letter, Settlement
 from saga_app.dead_letters.reader import Letterbox
 from saga_app.dead_letters.replay import NotReplayable, ReplayPlan
 from saga_app.dead_letters.resend import post
@@ -28,14 +28,14 @@ MOST_BYTES: Final = 8 * 1024 * 1024
 
 @click.command()
 @letter_options
-@click.option("--all", "everything", is_flag=True, help="Every letter that was not sent again yet.")
+@click.option("--all", "everything", is_flag=True, help="Every letter that is not settled.")
 @click.option(
     "--payload",
     type=click.File("rb"),
     metavar="FILE",
     help="The corrected record, for one letter; - for standard input.",
 )
-@click.option("--force", is_flag=True, help="Also letters that were sent again before.")
+@click.option("--force", is_flag=True, help="Also letters that are settled: sent again before, or dismissed.")
 @click.option(
     "--dry-run", is_flag=True, help="Only show the records that would be sent, and their partitions."
 )
@@ -72,8 +72,8 @@ def replay(
     corrected = None if payload is None else _corrected(payload)
     require_broker(settings)
     letterbox = Letterbox(settings)
-    # A letter that was sent again before: named by its id it is refused with a reason, by a filter it is left out.
-    choice = choice._replace(unreplayed=not force and not choice.ids)
+    # A letter that is settled: named by its id it is refused with a reason, by a filter it is left out.
+    choice = choice._replace(unsettled=not force and not choice.ids)
     work = Resending(settings, letterbox, choice, corrected, force=force, as_json=as_json)
     if choice.ids:
         must_exist(choice, [letter.id for letter in work.chosen()])
@@ -125,11 +125,11 @@ class Resending:
         self._corrected = corrected
         self._force = force
         self._as_json = as_json
-        self._replays: dict[LetterId, list[Replay]] = letterbox.replays()
+        self._settled: dict[LetterId, list[Settlement]] = letterbox.settled()
 
     def chosen(self) -> Iterator[Letter]:
         """The chosen letters; each call reads the topic again."""
-        return (each for each in self._letterbox.letters() if self._choice.takes(each, self._replays))
+        return (each for each in self._letterbox.letters() if self._choice.takes(each, self._settled))
 
     def dry_run(self) -> None:
         """Prints what would be sent, and sends nothing."""
@@ -158,7 +158,7 @@ class Resending:
         for letter in self.chosen():
             try:
                 plan = planning.plan(
-                    letter, self._replays.get(letter.id, []), self._partitions, self._corrected, self._force
+                    letter, self._settled.get(letter.id, []), self._partitions, self._corrected, self._force
                 )
             except NotReplayable as reason:
                 self.staying += 1

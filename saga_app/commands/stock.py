@@ -42,8 +42,8 @@ def _list_options(last: str, open_only: str) -> Callable[[Any], Any]:
 @click.option("--warehouse", default="", metavar="ID", help="Only of this warehouse.")
 @_list_options("WAREHOUSE:SKU", "With SKU: only open orders, for which it is reserved.")
 @as_json
-@one_line_errors
 @with_health
+@one_line_errors
 @needs_database
 def stock(
     sku: str | None, q: str, warehouse: str, open_only: bool, limit: int, after: str | None, as_json: bool
@@ -73,8 +73,8 @@ def stock(
 @click.option("--q", default="", metavar="TEXT", help="Only customers who begin so.")
 @_list_options("CUSTOMER:CURRENCY", "With CUSTOMER: only open orders, which may still give it back.")
 @as_json
-@one_line_errors
 @with_health
+@one_line_errors
 @needs_database
 def accounts(
     customer: str | None, q: str, open_only: bool, limit: int, after: str | None, as_json: bool

@@ -1,4 +1,4 @@
-"""A filter of dead letters: by reason, inbox, order, time, and whether they were replayed."""
+"""A filter of dead letters: by reason, inbox, order, time, and whether they are settled."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -19,14 +19,14 @@ class LetterFilter(NamedTuple):
     order: str | None = None
     since: int | None = None
     until: int | None = None
-    unreplayed: bool = False
+    unsettled: bool = False
 
     @property
     def is_everything(self) -> bool:
         """True if the filter takes every letter."""
         return self == LetterFilter()
 
-    def takes(self, letter: Letter, replays: Mapping[LetterId, object]) -> bool:
+    def takes(self, letter: Letter, settled: Mapping[LetterId, object]) -> bool:
         """True if the filter takes this letter."""
         return (
             (not self.ids or letter.id in self.ids)
@@ -34,7 +34,7 @@ class LetterFilter(NamedTuple):
             and (not self.topics or letter.id.topic in self.topics)
             and (self.since is None or letter.time >= self.since)
             and (self.until is None or letter.time < self.until)
-            and not (self.unreplayed and letter.id in replays)
+            and not (self.unsettled and letter.id in settled)
             and (self.order is None or names(letter.key, letter.value, self.order))
         )
 

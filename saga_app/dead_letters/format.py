@@ -1,7 +1,8 @@
 """The format of dead letters: a record that could not be applied, with its reason, so that a person can replay it.
 
 The topic holds three kinds of records. A letter ends with the six headers of `_POSITION`, whatever headers the
-original brought along. A marker begins with `saga-replayed` and says that a letter was sent again. All else is foreign.
+original brought along. A marker settles a letter: it begins with `saga-replayed` if the letter was sent again, and with
+`saga-dismissed` if somebody said that nothing is to be done. All else is foreign.
 """
 
 import re
@@ -28,6 +29,9 @@ REPLAY_OF: Final = "saga-replay-of"
 REPLAYED: Final = "saga-replayed"
 SENT_SHA256: Final = "saga-sent-sha256"
 SENT_TO: Final = "saga-sent-to"
+#: The headers of the other marker: the id of the dismissed letter, and why.
+DISMISSED: Final = "saga-dismissed"
+NOTE: Final = "saga-note"
 #: At most so many bytes of the original's headers are kept.
 MOST_HEADER_BYTES: Final = 64 * 1024
 #: At most so many bytes of its key and of its value. A compressed record may be larger than its topic takes.
@@ -98,8 +102,8 @@ def letter_place(headers: Headers | None) -> LetterId | None:
 
 
 def marked_place(headers: Headers | None) -> LetterId | None:
-    """The id of the letter that the marker with these headers names; None for a letter or a foreign record."""
-    if not headers or headers[0][0] != REPLAYED or letter_place(headers) is not None:
+    """The id of the letter that the marker with these headers settles; None for a letter or a foreign record."""
+    if not headers or headers[0][0] not in (REPLAYED, DISMISSED) or letter_place(headers) is not None:
         return None
     return LetterId.parse(_text(headers[0][1]))
 
@@ -117,6 +121,12 @@ def marker(letter: LetterId, partition: int, value: bytes, sent_to: Sequence[Let
         (SENT_SHA256, sha256(value).hexdigest().encode()),
         (SENT_TO, " ".join(map(str, sent_to)).encode()),
     )
+    return Outgoing(topics.DEAD_LETTERS, str(letter).encode(), None, partition, headers)
+
+
+def dismissal(letter: LetterId, partition: int, note: str) -> Outgoing:
+    """The marker of a dismissal; it goes where that of a replay goes."""
+    headers = ((DISMISSED, str(letter).encode()), (NOTE, note.encode("utf-8", errors="replace")))
     return Outgoing(topics.DEAD_LETTERS, str(letter).encode(), None, partition, headers)
 
 

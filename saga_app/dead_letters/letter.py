@@ -23,15 +23,27 @@ class Stored(Protocol):
     def timestamp(self) -> tuple[int, int]: ...
 
 
-class Replay(NamedTuple):
-    """A replay: its time (Kafka's milliseconds), the SHA-256 of the sent bytes, and their places, with spaces."""
+class Settlement(NamedTuple):
+    """A replay or a dismissal of a letter, at a time in Kafka's milliseconds.
+
+    A replay has the SHA-256 of the sent bytes, and their places, with spaces. A dismissal has a note.
+    """
 
     time: int
-    sha256: str
-    sent_to: str
+    sha256: str = ""
+    sent_to: str = ""
+    note: str | None = None
 
     def as_json(self) -> dict[str, Any]:
+        if self.note is not None:
+            return {"time": written(self.time), "note": self.note}
         return {"time": written(self.time), "sha256": self.sha256, "sent_to": self.sent_to.split()}
+
+    def in_words(self) -> str:
+        """The deed and its time."""
+        if self.note is not None:
+            return f"dismissed at {written(self.time)}: {self.note}"
+        return f"replayed at {written(self.time)} ({self.sent_to})"
 
 
 class Letter(NamedTuple):
@@ -60,8 +72,8 @@ class Letter(NamedTuple):
         """True if only a hash was kept: the original held a card number, or was too large."""
         return self.value is not None and _HASH.fullmatch(self.value) is not None
 
-    def as_json(self, replays: list[Replay]) -> dict[str, Any]:
-        """As JSON: bytes as text, or in base64 under another name if they are no UTF-8."""
+    def as_json(self, settled: list[Settlement]) -> dict[str, Any]:
+        """As JSON, with how it was settled; bytes as text, or in base64 under another name if they are no UTF-8."""
         return {
             "id": str(self.id),
             **self.id._asdict(),
@@ -74,7 +86,9 @@ class Letter(NamedTuple):
             "hidden": self.is_hidden,
             "headers": [{"name": name, **_bytes("value", value)} for name, value in self.headers],
             "replay_of": str(self.replay_of) if self.replay_of else None,
-            "replays": [each.as_json() for each in replays],
+            "replays": [each.as_json() for each in settled if each.note is None],
+            "dismissals": [each.as_json() for each in settled if each.note is not None],
+            "settled": bool(settled),
         }
 
 
@@ -100,15 +114,17 @@ def read_letter(stored: Stored) -> Letter | None:
     )
 
 
-def read_marker(stored: Stored) -> tuple[LetterId, Replay] | None:
-    """The id of the replayed letter, and its replay; None if the record is no marker."""
+def read_marker(stored: Stored) -> tuple[LetterId, Settlement] | None:
+    """The id of the settled letter, and how it was settled; None if the record is no marker."""
     headers = headers_of(stored)
     place = letter_format.marked_place(headers)
     if place is None:
         return None
-    own = {name: text(value) for name, value in headers}
+    own, time = {name: text(value) for name, value in headers}, stored.timestamp()[1]
+    if letter_format.DISMISSED in own:
+        return place, Settlement(time, note=own.get(letter_format.NOTE, ""))
     sha256 = own.get(letter_format.SENT_SHA256, "")
-    return place, Replay(stored.timestamp()[1], sha256, own.get(letter_format.SENT_TO, ""))
+    return place, Settlement(time, sha256, own.get(letter_format.SENT_TO, ""))
 
 
 def text(value: bytes | None) -> str:

@@ -1,6 +1,6 @@
 """Reads `dead_letters` as it is now, in bounded memory: markers first, then letters one after the other.
 
-Only the ids of letters and the replays are kept in memory, not the letters, which may have 2 MiB each.
+Only the ids of letters and the markers are kept in memory, not the letters, which may have 2 MiB each.
 """
 
 from collections import defaultdict
@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient
 
 from saga_app import topics
 from saga_app.dead_letters.format import LetterId
-from saga_app.dead_letters.letter import Letter, Replay, read_letter, read_marker
+from saga_app.dead_letters.letter import Letter, Settlement, read_letter, read_marker
 from saga_app.kafka import offsets, topic_admin
 from saga_app.kafka.chunks import chunks
 from saga_app.kafka.topic_faults import FIXED
@@ -36,9 +36,12 @@ class Letterbox:
         self._first = offsets.beginnings(admin, places)
         self._end = offsets.readable_ends(admin, places)
 
-    def replays(self) -> dict[LetterId, list[Replay]]:
-        """The replays of each letter; letters without a replay are left out."""
-        found: dict[LetterId, list[Replay]] = defaultdict(list)
+    def settled(self) -> dict[LetterId, list[Settlement]]:
+        """The replays and dismissals of each settled letter; letters without any are left out.
+
+        A replay settles its letter even if it fails: the record is then a new letter, which is not settled.
+        """
+        found: dict[LetterId, list[Settlement]] = defaultdict(list)
         for message in self._messages():
             marker = read_marker(message)
             if marker is not None:

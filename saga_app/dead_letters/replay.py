@@ -13,10 +13,9 @@ from saga_app.core.errors import Fault, Rejected
 from saga_app.core.records import PolicyChanged, Record
 from saga_app.dead_letters import format as letter_format
 from saga_app.dead_letters.format import LetterId
-from saga_app.dead_letters.letter import Letter, Replay
+from saga_app.dead_letters.letter import Letter, Settlement
 from saga_app.kafka.headers import HEADERS_DROPPED, SENT_ON
 from saga_app.kafka.messages import Outgoing
-from saga_app.times import written
 
 #: Faults that depend on the rows of the tables, not on the bytes.
 _OF_THE_STATE: Final = frozenset({Fault.DIFFERENT_CONTENT, Fault.UNKNOWN_ORDER, Fault.CONTRADICTION})
@@ -40,17 +39,14 @@ class NotReplayable(Exception):
 
 def plan(
     letter: Letter,
-    replays: Sequence[Replay],
+    settled: Sequence[Settlement],
     partitions: int,
     corrected: bytes | None = None,
     force: bool = False,
 ) -> ReplayPlan:
     """Plans a replay. Raises `NotReplayable`, and `Rejected` if the corrected payload is refused."""
-    if replays and not force:
-        last = replays[-1]
-        raise NotReplayable(
-            f"it was replayed at {written(last.time)} ({last.sent_to}); --force sends it again"
-        )
+    if settled and not force:
+        raise NotReplayable(f"it was {settled[-1].in_words()}; --force sends it again")
     if corrected is not None:
         record = wire.decode(corrected)
         return ReplayPlan(letter, corrected, record, _sends(letter, corrected, record, partitions))

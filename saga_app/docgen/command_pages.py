@@ -32,6 +32,6 @@ def _all(command: click.Command, name: str, parent: click.Context | None) -> Ite
         help_option_names=["-h", "--help"],
     )
     yield context
-    if isinstance(command, click.Group):
-        for child in sorted(command.commands):
-            yield from _all(command.commands[child], child, context)
+    children: dict[str, click.Command] = getattr(command, "commands", {})
+    for child in sorted(children):
+        yield from _all(children[child], child, context)

@@ -27,7 +27,7 @@ from saga_app.engine.late_writes import LateWrites
 from saga_app.engine.lease import Lease
 from saga_app.engine.partition_state import PartitionState
 from saga_app.engine.ports import Batches, GivenUp, Observer
-from saga_app.engine.positions import Position
+from saga_app.engine.positions import InboxPosition
 from saga_app.engine.producer import KafkaLog
 from saga_app.engine.reader import Reader
 from saga_app.engine.retention import Ages, RetentionTimer
@@ -37,8 +37,8 @@ from saga_app.engine.stores.extent import Demand
 from saga_app.engine.stores.manager import Read, StoreManager, Superseded
 from saga_app.engine.stores.rocks import RocksStore
 from saga_app.kafka.broker_errors import Admin, RefusalLogger
+from saga_app.kafka.commit_texts import UNFINISHED
 from saga_app.kafka.messages import Batch, Fetch, Place
-from saga_app.kafka.offsets import UNFINISHED
 from saga_app.settings import Settings
 from saga_app.wire import BoundedCache, Decoder
 
@@ -319,7 +319,7 @@ class Engine:
         self.observer.round_ended(topic, batches, seconds)
         notes = self.rounds[topic].notes
         for note in notes:
-            level = logging.ERROR if note.alarm else logging.INFO
+            level = logging.ERROR if note.alarm else logging.WARNING if note.warning else logging.INFO
             logger.log(level, "%s: %s", topic, note.text, extra={"order_id": note.order_id})
         notes.clear()
 
@@ -377,15 +377,15 @@ class Engine:
         demand = self.store_manager.demands.get(place)
         return Demand(store.held[1] if demand is None else demand.extent, is_lost=True)
 
-    def _positions(self, committed: Mapping[Place, Offset | None]) -> dict[Place, Position]:
+    def _positions(self, committed: Mapping[Place, Offset | None]) -> dict[Place, InboxPosition]:
         inboxes = positions.ranges(Admin(self.settings), committed)
         journals = {service.topic: service.decider.journal for service in self.services}
         found = {}
         for place, at in committed.items():
             journal = journals[place[0]], place[1]
             store = self.store_manager.stores[journal]
-            group = None if at is None else Position(at, self._marks.get(place))
-            disk = None if store.inbox is None else Position(store.inbox, store.mark)
+            group = None if at is None else InboxPosition(at, self._marks.get(place))
+            disk = None if store.inbox is None else InboxPosition(store.inbox, store.mark)
             begin = positions.position(place, inboxes[place], group, disk, self.store_manager.newest(journal))
             found[place] = begin
             mark = InboxMark(inboxes[place].topic_id, begin.epoch)

@@ -23,8 +23,9 @@ class Exit(ExitCode):
 
     TOPICS_WRONG = (
         64,
-        "A topic is missing and cannot be made, or it is not as a worker needs it.",
-        "Run `saga topics --check`: it names each topic, its fault and the remedy.",
+        "A topic is missing and cannot be made, has another number of partitions, or can lose records.",
+        "Run `saga topics --check`: it names each topic, its fault and the remedy. "
+        "Never change `SAGA_PARTITIONS` once there are records.",
     )
     BROKER_UNREACHABLE = (
         65,
@@ -55,7 +56,8 @@ class Exit(ExitCode):
     ROWS_MISSING_AGAIN = (
         73,
         "The same row is missing although the store was rebuilt, so its changelog lacks it too.",
-        "Stop all workers, and run `saga rebuild --from-inboxes` (docs/how-to/recover.md).",
+        "Stop all workers, delete nothing, and run `saga rebuild --from-inboxes --dry-run`, which tells what is lost. "
+        "Go on by docs/how-to/recover.md.",
     )
     RESTORE_FAILED = (
         74,

@@ -27,7 +27,7 @@ class InboxRange(NamedTuple):
     end: Offset
 
 
-class Position(NamedTuple):
+class InboxPosition(NamedTuple):
     """The next offset to read, and of which inbox it is, if that is known."""
 
     at: Offset
@@ -48,8 +48,8 @@ def ranges(admin: AdminClient, places: Iterable[Place]) -> dict[Place, InboxRang
 
 
 def position(
-    place: Place, inbox: InboxRange, group: Position | None, store: Position | None, newest: Version
-) -> Position:
+    place: Place, inbox: InboxRange, group: InboxPosition | None, store: InboxPosition | None, newest: Version
+) -> InboxPosition:
     """Where to begin: where the group or the store says, whichever knows better, else where the inbox begins.
 
     `newest` is the highest version of a row: the offset of the last record that changed one. `Fatal` if the inbox is
@@ -63,13 +63,13 @@ def position(
             raise Fatal(Exit.INBOX_REPLACED, replaced(*place, each.mark.topic_id, inbox.topic_id))
     if not known and newest + 1 < inbox.begin:
         raise Fatal(Exit.RECORDS_CUT, cut(*place, newest + 1, inbox.begin))
-    begin = max(known, key=lambda each: (each.at, each.epoch), default=Position(inbox.begin))
+    begin = max(known, key=lambda each: (each.at, each.epoch), default=InboxPosition(inbox.begin))
     if inbox.end < (least := max(begin.at, newest + 1)):
         raise Fatal(Exit.INBOX_CUT, shortened(*place, least, inbox.end))
     return begin
 
 
-def _is_older(store: Position, group: Position, inbox: InboxRange) -> bool:
+def _is_older(store: InboxPosition, group: InboxPosition, inbox: InboxRange) -> bool:
     """True if the store's offset is of an inbox, or of a leader's log, that the group has left behind."""
     if store.mark is None or group.mark is None or group.mark.topic_id != inbox.topic_id:
         return False

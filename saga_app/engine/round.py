@@ -12,7 +12,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import Final, NamedTuple
 
-from saga_app import topics
+from saga_app import topics, wire
 from saga_app.core.decider import Decider, Position, Verdict
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.numbers import Generation, Offset
@@ -30,6 +30,8 @@ from saga_app.wire import BoundedCache, Decoder
 MOST_RECORDS: Final = 4_000
 #: Bytes of these, so that a round of large orders does not block the main loop for seconds.
 MOST_BYTES: Final = 4 * 1024 * 1024
+#: Dead letters of one round with a line of their own in the log; the others are counted in one line.
+MOST_LOGGED: Final = 10
 #: Bytes of the records that a worker has written and not yet read back; parsed, they take about ten times as much.
 MOST_WRITTEN: Final = 4 * 1024 * 1024
 
@@ -45,11 +47,12 @@ class Point(StrEnum):
 
 
 class Note(NamedTuple):
-    """A line for the log about a record; `alarm`: it must not happen."""
+    """A line for the log about a record. `alarm`: it must not happen; `warning`: somebody should look at it."""
 
     text: str
     order_id: str | None = None
     alarm: bool = False
+    warning: bool = False
 
 
 class Span(NamedTuple):
@@ -108,6 +111,8 @@ class Round:
         self.applied = applied
         #: How many records met which fate, since the start.
         self.verdicts: Counter[Verdict] = Counter()
+        #: Dead letters of the last round, apart from alarms.
+        self._letters = 0
         #: Records decided in the last round.
         self.size = 0
         #: What checkout tells people, and what must not happen: each is logged by the caller.
@@ -136,6 +141,7 @@ class Round:
         """One micro-batch, and the batches left."""
         sends: list[Outgoing] = []
         spans: list[Span] = []
+        self._letters = 0
         left: list[Batch] = []
         closed: set[int] = set()
         room, budget = MOST_RECORDS, MOST_BYTES
@@ -159,6 +165,9 @@ class Round:
                 closed.add(batch.partition)
                 left.append(batch._replace(start=end, messages=batch.messages[used:]))
         self.size = MOST_RECORDS - room
+        if self._letters > MOST_LOGGED:
+            more = self._letters - MOST_LOGGED
+            self.notes.append(Note(f"{more} more dead letters; `saga dead-letters` lists them", warning=True))
         return Decided(spans, sends), left
 
     def _decide_batch(
@@ -180,9 +189,7 @@ class Round:
                     return 1, True
             except Rejected as rejection:
                 self.verdicts[Verdict.DEAD] += 1
-                if rejection.fault is Fault.CONTRADICTION:
-                    where = f"{self.topic}[{batch.partition}] offset {message.offset}"
-                    self.notes.append(Note(f"ALARM {rejection} at {where}", alarm=True))
+                self._note_letter(partition, message, rejection)
                 sends.append(dead_letter(self.topic, batch.partition, message, rejection))
         return fitting, False
 
@@ -225,6 +232,19 @@ class Round:
 
     def _sent_on(self, record: Record, message: Message) -> Outgoing:
         return outgoing(record)._replace(topic=self.topic, value=message.value, headers=marked(message))
+
+    def _note_letter(self, partition: int, message: Message, rejection: Rejected) -> None:
+        """A line about a dead letter, with nothing of its payload: the detail may repeat a part of it."""
+        where = f"{self.topic}[{partition}] offset {message.offset}"
+        if rejection.fault is Fault.CONTRADICTION:
+            self.notes.append(Note(f"ALARM {rejection} at {where}", alarm=True))
+            return
+        self._letters += 1
+        if self._letters <= MOST_LOGGED:
+            key = wire.id_or_hash(message.key)
+            how = f"saga dead-letters {self.topic}:{partition}:{message.offset}"
+            text = f"dead letter, {rejection.fault}: {where}, key {key}; `{how}` shows it"
+            self.notes.append(Note(text, warning=True))
 
     def _note(self, record: Record, text: str) -> None:
         key, order_id = topics.key_of(record), getattr(record, "order_id", None)

@@ -10,11 +10,11 @@ from saga_app import topics
 from saga_app.health.readings import CopyReading, InboxPartition, KafkaReading
 from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin
-from saga_app.kafka.consumer_group import ConsumerGroup
+from saga_app.kafka.consumer_group import ConsumerGroup, committed_of, outsider
 from saga_app.kafka.messages import Place
 from saga_app.kafka.reachable import refusals
 from saga_app.kafka.topic_admin import BrokerUnreachable
-from saga_app.settings import Settings, readers_group
+from saga_app.settings import Settings
 
 #: Seconds for each answer of the broker, and for the first records of all partitions.
 ANSWER: Final = 2.0
@@ -60,7 +60,7 @@ class BrokerReader:
         inboxes = _places(existing, topics.INBOXES)
         both = [*inboxes, *_places(existing, [name for name in sources if name not in topics.INBOXES])]
         members = ConsumerGroup(self._settings, admin, ANSWER).members()
-        taken = offsets.committed(admin, self._settings.app_id, inboxes, ANSWER) if inboxes else {}
+        taken = committed_of(self._connected(), inboxes, ANSWER) if inboxes else {}
         first = offsets.beginnings(admin, both, ANSWER)
         ends = offsets.ends(admin, inboxes, ANSWER)
         readable = offsets.readable_ends(admin, both, ANSWER)
@@ -82,6 +82,21 @@ class BrokerReader:
         ]
         return KafkaReading(members, partitions, None if behind is None else _copy(behind, readable))
 
+    def _connected(self) -> Consumer:
+        self._consumer = self._consumer or outsider(
+            self._settings,
+            self._settings.app_id,
+            **{
+                "enable.partition.eof": True,
+                "auto.offset.reset": "earliest",
+                "isolation.level": "read_committed",
+                "fetch.wait.max.ms": 50,
+                "fetch.message.max.bytes": 16 * 1024,
+                "queued.max.messages.kbytes": 1024,
+            },
+        )
+        return self._consumer
+
     def _first(
         self, positions: Mapping[Place, int], first: Mapping[Place, int], ends: Mapping[Place, int]
     ) -> dict[Place, FirstRecord]:
@@ -97,20 +112,7 @@ class BrokerReader:
         found: dict[Place, FirstRecord] = {}
         if not left:
             return found
-        consumer = self._consumer = self._consumer or Consumer(
-            {
-                **self._settings.kafka,
-                "log_level": 0,
-                "group.id": readers_group(self._settings.kafka),
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "auto.offset.reset": "earliest",
-                "isolation.level": "read_committed",
-                "fetch.wait.max.ms": 50,
-                "fetch.message.max.bytes": 16 * 1024,
-                "queued.max.messages.kbytes": 1024,
-            }
-        )
+        consumer = self._connected()
         consumer.assign([TopicPartition(*place, offset) for place, offset in left.items()])
         end = time.monotonic() + ANSWER
         while left and time.monotonic() < end:

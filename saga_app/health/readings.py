@@ -42,7 +42,7 @@ class KafkaReading(NamedTuple):
 class DatabaseReading(NamedTuple):
     """The position of the copy in each partition, and the time at which `saga orderdb run` last gave a sign.
 
-    `dead_letters` counts those that were not sent again.
+    `dead_letters` counts those that are not settled.
     """
 
     copied: Mapping[Place, int]

@@ -51,16 +51,7 @@ def missing(settings: Settings, place: Place, start: Offset, end: Offset) -> Mis
 
 
 async def _missing(settings: Settings, place: Place, start: Offset, end: Offset) -> Missing:
-    security = settings.security
-    client = AIOKafkaClient(
-        bootstrap_servers=settings.broker,
-        client_id=settings.app_id,
-        security_protocol=security.protocol.upper(),
-        ssl_context=security.context(),
-        sasl_mechanism=security.mechanism,
-        sasl_plain_username=security.username or None,
-        sasl_plain_password=security.secret() or None,
-    )
+    client = AIOKafkaClient(**settings.aiokafka)
     client.set_topics([place[0]])
     try:
         async with asyncio.timeout(TIMEOUT):

@@ -1,16 +1,28 @@
-"""The consumer group of the workers: its members and its lag."""
+"""The consumer group of the workers: its members, its committed offsets and its lag.
 
+No request here is one that librdkafka's admin client sends to a group's coordinator: when the connection breaks in the
+middle of such a request, librdkafka 2.16 ends the whole process by an assertion (librdkafka#4605, librdkafka#5397).
+"""
+
+import struct
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from saga_app.core.numbers import Offset
 from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin
 from saga_app.kafka.messages import Place
-from saga_app.kafka.offsets import committed
-from saga_app.kafka.retries import with_retries
 from saga_app.settings import Settings
 
 #: Seconds to wait for the broker's answer.
 TIMEOUT: Final = 10.0
+#: Kafka's states of a group, in words.
+_WORDS: Final = {
+    "preparingrebalance": "preparing a rebalance",
+    "completingrebalance": "completing a rebalance",
+}
 
 
 class Members(NamedTuple):
@@ -36,30 +48,91 @@ class ConsumerGroup:
 
     def members(self) -> Members:
         """The members now; none if the group does not exist."""
-        name = self._settings.app_id
-        found = with_retries(
-            self._admin,
-            lambda: self._admin.describe_consumer_groups([name], request_timeout=self._seconds)[
-                name
-            ].result(),
-            self._seconds,
-        )
-        hosts = sorted({_host(each) for each in found.members})
+        found = self._described()
+        if found is None:
+            return Members(0, "dead", [], {})
         owners = {
-            (place.topic, place.partition): f"{_host(each)} …{each.member_id[-6:]}"
+            place: f"{_host(each)} …{each.id[-6:]}"
             for each in found.members
-            for place in (each.assignment.topic_partitions if each.assignment else ())
+            for place in _assigned(each.assignment)
         }
-        return Members(len(found.members), found.state.name.lower(), hosts, owners)
+        state = str(found.state).lower()
+        return Members(
+            len(found.members),
+            _WORDS.get(state, state),
+            sorted({_host(each) for each in found.members}),
+            owners,
+        )
 
     def lag(self, topic: str) -> int:
         """Records that the group has not committed; without a commit it begins with the first record that is there."""
         places = [(topic, partition) for partition in range(self._settings.partitions)]
-        done = committed(self._admin, self._settings.app_id, places, self._seconds)
+        done = committed(self._settings, self._settings.app_id, places, self._seconds)
         first = offsets.beginnings(self._admin, places, self._seconds)
         ends = offsets.ends(self._admin, places, self._seconds)
         return sum(max(0, ends[place] - max(done[place], first[place])) for place in places)
 
+    def _described(self) -> Any:
+        """Kafka's description of the group, from its coordinator; None if there is no such group.
+
+        Every broker is asked, and those that do not coordinate the group say so. confluent-kafka prefers
+        `describe_consumer_groups`, which is one of the requests that may end the process.
+        """
+        answers = self._admin.list_groups(self._settings.app_id, timeout=self._seconds)
+        found = [each for each in answers if each.error is None]
+        errors = [each.error for each in answers if each.error is not None]
+        faults = [error for error in errors if error.code() != KafkaError.NOT_COORDINATOR]
+        if not found and faults:
+            raise KafkaException(faults[0])
+        return max(found, key=lambda each: len(each.members), default=None)
+
+
+def committed(settings: Settings, group: str, places: Iterable[Place], seconds: float) -> dict[Place, Offset]:
+    """The committed offset of each place, 0 if there is none. Raises `KafkaException`."""
+    consumer = outsider(settings, group)
+    try:
+        return committed_of(consumer, places, seconds)
+    finally:
+        consumer.close()
+
+
+def committed_of(consumer: Consumer, places: Iterable[Place], seconds: float) -> dict[Place, Offset]:
+    """`committed`, by a consumer of the group."""
+    answer = consumer.committed([TopicPartition(*place) for place in places], timeout=seconds)
+    for each in answer:
+        if each.error is not None:
+            raise KafkaException(each.error)
+    return {(each.topic, each.partition): Offset(max(0, each.offset)) for each in answer}
+
+
+def outsider(settings: Settings, group: str, **options: Any) -> Consumer:
+    """A consumer with the group's id that never joins the group, and commits nothing."""
+    return Consumer(
+        {
+            **settings.kafka,
+            "log_level": 0,
+            "group.id": group,
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            **options,
+        }
+    )
+
+
+def _assigned(data: bytes | None) -> Iterator[Place]:
+    """The partitions in an assignment in Kafka's consumer protocol: a version, then each topic with its partitions."""
+    if not data:
+        return
+    (count,), at = struct.unpack_from(">i", data, 2), 6
+    for _ in range(count):
+        (length,) = struct.unpack_from(">h", data, at)
+        topic = data[at + 2 : at + 2 + length].decode()
+        at += 2 + length
+        (number,) = struct.unpack_from(">i", data, at)
+        for partition in struct.unpack_from(f">{number}i", data, at + 4):
+            yield topic, partition
+        at += 4 + 4 * number
+
 
 def _host(member: Any) -> str:
-    return str(member.host).lstrip("/")
+    return str(member.client_host).lstrip("/")

@@ -1,12 +1,11 @@
 """Begins and ends of partitions, committed offsets, and the ids of topics and cluster."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 
 from confluent_kafka import (
     ConsumerGroupTopicPartitions,
     IsolationLevel,
-    KafkaException,
     TopicCollection,
     TopicPartition,
 )
@@ -18,11 +17,6 @@ from saga_app.kafka.retries import with_retries
 
 #: Seconds to wait for the broker's answer.
 TIMEOUT: Final = 30.0
-#: Committed as metadata while changelogs are rebuilt, or an inbox is advanced, and the command that must run again.
-REBUILDING: Final = "rebuilding"
-ADVANCING: Final = "advancing"
-#: A worker that finds one of them does not start.
-UNFINISHED: Final = {REBUILDING: "saga rebuild --from-inboxes", ADVANCING: "saga advance"}
 
 
 def ends(admin: AdminClient, places: Iterable[Place], seconds: float = TIMEOUT) -> dict[Place, Offset]:
@@ -113,37 +107,10 @@ def topic_ids(admin: AdminClient, topics: Iterable[str], seconds: float = TIMEOU
 
 def committed(admin: AdminClient, group: str, places: Iterable[Place], seconds: float) -> dict[Place, Offset]:
     """The committed offset of each place, 0 if there is none. Raises `KafkaException`."""
-    found = committed_with_notes(admin, group, places, seconds)
-    return {place: offset for place, (offset, _) in found.items()}
-
-
-def committed_with_notes(
-    admin: AdminClient, group: str, places: Iterable[Place], seconds: float = TIMEOUT
-) -> dict[Place, tuple[Offset, str]]:
-    """The committed offset of each place and its metadata; 0 and nothing if there is none."""
     asked = [ConsumerGroupTopicPartitions(group, [TopicPartition(*place) for place in places])]
     answer = with_retries(
         admin,
         lambda: admin.list_consumer_group_offsets(asked, request_timeout=seconds)[group].result(),
         seconds,
     )
-    return {
-        (each.topic, each.partition): (Offset(max(0, each.offset)), each.metadata or "")
-        for each in answer.topic_partitions
-    }
-
-
-def commit(
-    admin: AdminClient, group: str, reached: Mapping[Place, tuple[Offset, str]], seconds: float = TIMEOUT
-) -> None:
-    """Commits offsets and their metadata for a group without members. Raises `KafkaException`, also if it has some."""
-    positions = [TopicPartition(*place, offset, text) for place, (offset, text) in reached.items()]
-    request = [ConsumerGroupTopicPartitions(group, positions)]
-
-    def ask() -> None:
-        answer = admin.alter_consumer_group_offsets(request, request_timeout=seconds)[group].result()
-        for each in answer.topic_partitions:
-            if each.error is not None:
-                raise KafkaException(each.error)
-
-    with_retries(admin, ask, seconds)
+    return {(each.topic, each.partition): Offset(max(0, each.offset)) for each in answer.topic_partitions}

@@ -74,7 +74,7 @@ class Sender:
         self._errors.clear()
         sent: list[Sent | None] = []
         for index, record in enumerate(records):
-            self._require_topic(record.topic)
+            self.require_topic(record.topic)
             sent.append(None)
             self._produce(record, partial(self._delivered, sent, index))
             if self._errors:
@@ -89,7 +89,7 @@ class Sender:
             )
         return taken
 
-    def _require_topic(self, topic: str) -> None:
+    def require_topic(self, topic: str) -> None:
         """Raises `TopicsWrong` unless the topic has all its partitions: the producer would wait in vain."""
         if topic in self._known:
             return

@@ -81,7 +81,7 @@ def _of_database(database: DatabaseReading | None, at: int) -> Iterator[Metric]:
     yield _gauge("saga_copier_up", "1 if `saga orderdb run` gave a sign in the last 10 seconds", up)
     yield _gauge(
         "saga_dead_letters",
-        "Dead letters that were not sent again",
+        "Dead letters that are not settled",
         None if database is None else database.dead_letters,
     )
 

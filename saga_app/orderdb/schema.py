@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 #: The newest migration: a reader must find it in `alembic_version`.
-REVISION: Final = "0003"
+REVISION: Final = "0004"
 
 metadata: Final = MetaData()
 
@@ -184,9 +184,9 @@ dead_letters: Final = Table(
     Column("replay_of", Text),
     Index("dead_letters_by_time", "time"),
 )
-#: A replay of a dead letter; by the place of its marker in `dead_letters`.
-replays: Final = Table(
-    "replays",
+#: A replay of a dead letter, or its dismissal, which has a note; by the place of its marker in `dead_letters`.
+settlements: Final = Table(
+    "settlements",
     metadata,
     Column("marker_partition", Integer, primary_key=True, autoincrement=False),
     Column("marker_offset", BigInteger, primary_key=True, autoincrement=False),
@@ -196,8 +196,9 @@ replays: Final = Table(
     Column("time", BigInteger, nullable=False),
     Column("sha256", Text, nullable=False),
     Column("sent_to", Text, nullable=False),
-    Index("replays_by_letter", "topic", "partition", "at_offset"),
+    Column("note", Text),
+    Index("settlements_by_letter", "topic", "partition", "at_offset"),
 )
 
 #: The tables with content; `source` and `copied` say what is copied, and how far.
-CONTENT: Final = (orders, order_lines, order_steps, order_events, stock, accounts, dead_letters, replays)
+CONTENT: Final = (orders, order_lines, order_steps, order_events, stock, accounts, dead_letters, settlements)

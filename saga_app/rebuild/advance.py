@@ -26,12 +26,12 @@ from saga_app.engine.ports import row_in
 from saga_app.kafka import offsets, topic_admin
 from saga_app.kafka.broker_errors import Admin
 from saga_app.kafka.chunks import chunks
+from saga_app.kafka.commit_texts import ADVANCING, committed_texts
 from saga_app.kafka.headers import headers_of
 from saga_app.kafka.messages import Outgoing, Place
-from saga_app.kafka.offsets import ADVANCING
 from saga_app.kafka.sender import Sender
 from saga_app.kafka.truncation import is_cut
-from saga_app.rebuild.marks import mark, release
+from saga_app.rebuild.marks import mark, must_have_all_rows, release
 from saga_app.rebuild.survey import CannotRebuild, changelogs, no_worker_runs, nothing_else_is_unfinished
 from saga_app.settings import Settings
 from saga_app.topics import changelog
@@ -83,13 +83,14 @@ def losses(settings: Settings) -> list[InboxLoss]:
     admin = Admin(settings)
     places = cuts.inboxes(settings)
     ends = offsets.ends(admin, places)
-    notes = offsets.committed_with_notes(admin, settings.app_id, places)
+    notes = committed_texts(settings, places)
     nothing_else_is_unfinished(ADVANCING, notes.values())
+    must_have_all_rows(settings, notes)
     ids = offsets.topic_ids(admin, {topic for topic, _ in places})
     found = []
     for place in places:
-        reached = _reached(settings, admin, place)
         committed, note = notes[place]
+        reached = _reached(settings, admin, place)
         target = max(committed, reached.offset)
         if ends[place] < target or note == ADVANCING or _is_another(settings, place, committed, note, ids):
             found.append(InboxLoss(place, ends[place], target, reached.time - MARGIN))

@@ -2,27 +2,22 @@
 
 import time
 from collections.abc import Iterable, Mapping
-from typing import Final
-
-from confluent_kafka import KafkaError, KafkaException
 
 from saga_app.audit.refold import service_of
 from saga_app.core.numbers import Offset
-from saga_app.engine.commit_note import CommitNote, InboxMark
-from saga_app.engine.stores.extent import Demand, Extent
+from saga_app.engine.commit_note import CommitNote, InboxMark, note_in
+from saga_app.engine.stores.extent import Demand, Extent, LogRange
 from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin
+from saga_app.kafka.commit_texts import Committed, GroupHasMembers, commit_texts
 from saga_app.kafka.messages import Place
 from saga_app.rebuild.survey import CannotRebuild
 from saga_app.settings import Settings
 from saga_app.topics import changelog
 
-#: The broker's answers to a commit by hand while the group has members.
-_HAS_MEMBERS: Final = (KafkaError.UNKNOWN_MEMBER_ID, KafkaError.NON_EMPTY_GROUP)
-
 
 def mark(settings: Settings, committed: Mapping[Place, Offset], unfinished: str) -> None:
-    """Commits these offsets with a mark of `offsets.UNFINISHED`. Raises `CannotRebuild` if workers do not stay away.
+    """Commits these offsets with a mark of `UNFINISHED`. Raises `CannotRebuild` if workers do not stay away.
 
     A worker that was started meanwhile ends by itself; the group knows it for one session timeout more.
     """
@@ -39,7 +34,7 @@ def release(settings: Settings, committed: Mapping[Place, Offset]) -> None:
 
 
 def _notes(settings: Settings, inboxes: Iterable[Place]) -> dict[Place, CommitNote]:
-    """What workers must find from now on, as far as it is there now."""
+    """The marks that workers must find from now on, as far as the topics are there now."""
     admin, inboxes = Admin(settings), list(inboxes)
     logs = {
         (topic, partition): [
@@ -63,18 +58,29 @@ def _notes(settings: Settings, inboxes: Iterable[Place]) -> dict[Place, CommitNo
     }
 
 
-def _commit(settings: Settings, wanted: Mapping[Place, tuple[Offset, str]]) -> None:
+def must_have_all_rows(settings: Settings, committed: Committed) -> None:
+    """Raises `CannotRebuild` if a changelog has less than the note of the last commit says."""
+    present = _notes(settings, committed)
+    for inbox, (_, text) in committed.items():
+        known = note_in(text)
+        for table, demand in ({} if known is None else known.tables).items():
+            why = LogRange(*present[inbox].tables[table].extent).lacks(demand.extent)
+            if why or demand.is_lost:
+                log, why = changelog(settings.app_id, table), why or "some are being written again"
+                raise CannotRebuild(
+                    f"{log}[{inbox[1]}] lost rows ({why}): first start the worker whose disk has them; without one see "
+                    "docs/how-to/recover.md, A whole cluster"
+                )
+
+
+def _commit(settings: Settings, wanted: Committed) -> None:
     end = time.monotonic() + settings.timeouts.session + 5
     while True:
         try:
-            offsets.commit(Admin(settings), settings.app_id, wanted)
-        except KafkaException as error:
-            if error.args[0].code() not in _HAS_MEMBERS:
-                raise
+            commit_texts(settings, wanted)
+        except GroupHasMembers as error:
             if time.monotonic() > end:
-                raise CannotRebuild(
-                    f"the group {settings.app_id!r} has members: stop all workers, then run this command again"
-                ) from error
+                raise CannotRebuild(f"{error}: stop all workers, then run this command again") from error
         else:
             return
         time.sleep(0.5)

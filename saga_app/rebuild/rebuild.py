@@ -14,7 +14,7 @@ from saga_app.audit.checkpoints.checkpoint import Checkpoint
 from saga_app.audit.context import AuditContext
 from saga_app.audit.refold import service_of
 from saga_app.audit.scratch import Stores
-from saga_app.kafka.offsets import REBUILDING
+from saga_app.kafka.commit_texts import REBUILDING
 from saga_app.rebuild.compare import Losses, TablePart, add_up, compare
 from saga_app.rebuild.fold import Folded, fold
 from saga_app.rebuild.marks import mark, release

@@ -11,9 +11,9 @@ from saga_app.audit.cuts import Limits
 from saga_app.core.numbers import Offset
 from saga_app.kafka import offsets, topic_admin
 from saga_app.kafka.broker_errors import Admin
+from saga_app.kafka.commit_texts import REBUILDING, UNFINISHED, committed_texts
 from saga_app.kafka.consumer_group import ConsumerGroup
 from saga_app.kafka.messages import Place
-from saga_app.kafka.offsets import REBUILDING
 from saga_app.kafka.topic_faults import FaultKind
 from saga_app.settings import Settings
 from saga_app.topics import Topic
@@ -44,7 +44,7 @@ def survey(settings: Settings, base: Checkpoint | None = None) -> Survey:
     there = [topic.name for topic in logs if topic.name not in missing]
     known = {} if base is None else base.fitting(settings, cuts.identity_of(settings, topics.INBOXES))
     places = cuts.inboxes(settings)
-    notes = offsets.committed_with_notes(admin, settings.app_id, places)
+    notes = committed_texts(settings, places)
     nothing_else_is_unfinished(REBUILDING, notes.values())
     committed = {place: offset for place, (offset, _) in notes.items()}
     found = offsets.ends(admin, _places(settings, there))
@@ -69,7 +69,7 @@ def no_worker_runs(settings: Settings) -> None:
 def nothing_else_is_unfinished(own: str, committed: Iterable[tuple[Offset, str]]) -> None:
     """Raises `CannotRebuild` if another command than the own one has marked the committed offsets."""
     for _, note in committed:
-        if note != own and (command := offsets.UNFINISHED.get(note)):
+        if note != own and (command := UNFINISHED.get(note)):
             raise CannotRebuild(f"`{command}` was begun and did not end: run that again first")
 
 

@@ -3,7 +3,7 @@
 from saga_app import topics, wire
 from saga_app.core.records import OrderPlaced
 from saga_app.dead_letters.format import LetterId
-from saga_app.dead_letters.letter import Letter, Replay
+from saga_app.dead_letters.letter import Letter, Settlement
 from saga_app.dead_letters.reader import Letterbox
 from saga_app.dead_letters.replay import ReplayPlan, plan
 from saga_app.dead_letters.resend import post
@@ -52,22 +52,22 @@ def raw(settings: Settings, topic: str, partition: int, offset: int) -> bytes | 
 
 def dry_run(settings: Settings, place: LetterId) -> ReplayPlan:
     """Returns the records that a replay would send. Raises `NotReplayable` if it would be refused, `NothingSent`."""
-    letter, replays = _letter(settings, place)
-    return plan(letter, replays, settings.partitions)
+    letter, settled = _letter(settings, place)
+    return plan(letter, settled, settings.partitions)
 
 
 def replay(settings: Settings, place: LetterId, *, force: bool) -> str:
     """Sends the letter again, and marks it; returns the new places."""
-    letter, replays = _letter(settings, place)
-    planned = plan(letter, replays, settings.partitions, force=force)
+    letter, settled = _letter(settings, place)
+    planned = plan(letter, settled, settings.partitions, force=force)
     ((*places,),) = post(Sender(settings), [planned])
     return ", ".join(map(str, places))
 
 
-def _letter(settings: Settings, place: LetterId) -> tuple[Letter, list[Replay]]:
+def _letter(settings: Settings, place: LetterId) -> tuple[Letter, list[Settlement]]:
     letterbox = Letterbox(settings)
-    replays = letterbox.replays().get(place, [])
+    settled = letterbox.settled().get(place, [])
     for letter in letterbox.letters():
         if letter.id == place:
-            return letter, replays
+            return letter, settled
     raise NothingSent(f"{place} is not in {topics.DEAD_LETTERS}.")

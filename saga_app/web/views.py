@@ -153,16 +153,20 @@ async def account(connection: AsyncConnection, name: str, query: Query) -> View:
 
 
 async def dead_letters(connection: AsyncConnection, name: str, query: Query) -> View:
-    """Dead letters, newest first. Raises `InvalidAddress`."""
+    """Unsettled dead letters, newest first; with `settled=1` all. Raises `InvalidAddress`."""
     before = place(query["before"]) if query.get("before") else None
-    found = await queries.dead_letters.page(connection, PAGE_SIZE + 1, query.get("reason", ""), before)
+    given = _given(query, "reason", "settled")
+    settled = given.get("settled") == "1"
+    found = await queries.dead_letters.page(
+        connection, PAGE_SIZE + 1, query.get("reason", ""), before, settled=settled
+    )
     return View(
         "dead_letters.html",
         {
             "letters": found[:PAGE_SIZE],
             "next": found[PAGE_SIZE - 1]["id"] if len(found) > PAGE_SIZE else None,
-            "counts": await queries.dead_letters.counts(connection),
-            "given": _given(query, "reason"),
+            "counts": await queries.dead_letters.counts(connection, settled=settled),
+            "given": given,
         },
     )
 

@@ -3,8 +3,10 @@
 import pytest
 
 from saga_app import topics
+from saga_app.audit.cuts import CannotTell
 from saga_app.audit.findings import Breach
 from saga_app.core.records import Record
+from saga_app.kafka import offsets
 from saga_app.kafka.messages import Outgoing, Place
 from tests.audit.reading import figures
 from tests.audit.world import PARTITIONS, AuditWorld
@@ -69,3 +71,13 @@ def test_an_added_partition_without_records_is_told(bank: AuditWorld) -> None:
     assert list(findings.unchecked["I8"]) == [
         f"payment_events[{PARTITIONS}] was added, and no worker will read it"
     ]
+
+
+def test_fewer_partitions_than_the_settings_say_are_no_traceback(
+    bank: AuditWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(offsets, "partition_counts", lambda admin, names: dict.fromkeys(names, 1))
+    with pytest.raises(
+        CannotTell, match=f"checkout_events has 1 partitions, not {PARTITIONS}; SAGA_PARTITIONS"
+    ):
+        bank.audit()

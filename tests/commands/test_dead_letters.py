@@ -71,6 +71,8 @@ def test_for_machines_it_has_everything_that_the_letter_has(saga: Saga, dead_let
         "headers": [{"name": "trace", "value_base64": "/w=="}, {"name": "from", "value": "web"}],
         "replay_of": None,
         "replays": [],
+        "dismissals": [],
+        "settled": False,
     }
 
 
@@ -112,7 +114,7 @@ def test_headers_of_the_original_do_not_pass_for_our_own(saga: Saga, dead_letter
         (letter_format.OFFSET, b"5"),
     )
     letter = dead_letter_topic.put(b"x", reason=Fault.UNREADABLE, headers=forged)
-    (found,) = listed(saga, "--unreplayed")
+    (found,) = listed(saga)
     assert (found["id"], found["reason"], found["topic"]) == (str(letter), "unreadable", topics.CHECKOUT)
 
 
@@ -260,3 +262,37 @@ def test_a_large_topic_passes_by_in_bounded_memory(
         tracemalloc.stop()
     assert count == 64
     assert peak < 16 * 1024 * 1024
+
+
+def test_a_dismissed_letter_is_settled_and_shown_on_request_with_its_note(
+    saga: Saga, dead_letter_topic: DeadLetterTopic
+):
+    letter, other = dead_letter_topic.put(b"x"), dead_letter_topic.put(b"y")
+    result = saga("dead-letters", "dismiss", str(letter), "--note", "a test of ours")
+    assert (result.exit_code, result.stdout) == (0, f"{letter} dismissed: a test of ours\n")
+    assert [each["id"] for each in listed(saga)] == [str(other)]
+    assert saga("dead-letters", "--count").stdout.endswith("unsettled dead letters: 1 (1 invalid)\n")
+    (found,) = [each for each in listed(saga, "--settled") if each["id"] == str(letter)]
+    assert found["settled"] and [each["note"] for each in found["dismissals"]] == ["a test of ours"]
+    assert "a test of ours" in saga("dead-letters", str(letter)).stdout
+    refused = saga("replay", str(letter))
+    assert refused.exit_code == 1 and "it was dismissed at" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("checkout_events:0:999", "--note", "x"), "no dead letter is checkout_events:0:999"),
+        (("checkout_events:0:999",), "--note"),
+        (("--note", "x"), "ID..."),
+        (("checkout_events:0:999", "--note", "4111 1111 1111 1111"), "card number"),
+        (("checkout_events:0:999", "--note", "x" * 201), "1 to 200 characters"),
+    ],
+)
+def test_a_dismissal_without_a_letter_or_a_fit_note_writes_nothing(
+    saga: Saga, dead_letter_topic: DeadLetterTopic, arguments: tuple[str, ...], words: str
+):
+    before = len(dead_letter_topic.all())
+    result = saga("dead-letters", "dismiss", *arguments)
+    assert result.exit_code and words in result.stderr
+    assert len(dead_letter_topic.all()) == before

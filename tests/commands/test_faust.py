@@ -36,6 +36,33 @@ def test_wrong_input_has_the_same_line_and_exit_code(tmp_path: Path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("send", "@nobody", "{}"), "there is no agent @nobody; `faust -A saga_app agents` lists them"),
+        (("model", "Nothing"), "there is no record 'Nothing'; `faust -A saga_app models` lists them"),
+        (
+            ("--datadir", "elsewhere", "tables"),
+            "--datadir has no effect here: set SAGA_DATA_DIR",
+        ),
+    ],
+    ids=lambda words: words[0] if isinstance(words, tuple) else "",
+)
+def test_a_command_of_fausts_that_cannot_be_done_says_so_in_one_line(
+    tmp_path: Path, words: tuple[str, ...], line: str
+):
+    done = run(tmp_path, *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1].endswith(line) and "Traceback" not in done.stderr
+
+
+def test_faust_lists_our_records_and_shows_one(tmp_path: Path):
+    listed = run(tmp_path, "models")
+    assert listed.returncode == 0 and "OrderPlaced" in listed.stdout and "PolicyChanged" in listed.stdout
+    shown = run(tmp_path, "model", "FundsDeposited")
+    assert set(json.loads(shown.stdout)["required"]) == {"deposit_id", "customer_id", "amount"}
+
+
 def test_groups_have_their_commands_there_too(tmp_path: Path):
     done = run(tmp_path, "orderdb", "run", "--help")
     assert done.returncode == 0, done.stderr

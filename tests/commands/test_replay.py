@@ -69,13 +69,14 @@ def test_a_replay_is_recorded_behind_the_letter_and_listed_with_it(
         each for each in dead_letter_topic.all() if letter_format.letter_place(each.headers()) == letter
     ]
     assert marker.partition() == stored.partition() and marker.offset() > stored.offset()
-    (found,) = [json.loads(line) for line in saga("dead-letters", "--json").stdout.splitlines()]
+    (found,) = [json.loads(line) for line in saga("dead-letters", "--settled", "--json").stdout.splitlines()]
     (told,) = found["replays"]
     assert told.pop("time").startswith("20")
     assert told == {"sha256": sha256(GOOD_ORDER).hexdigest(), "sent_to": [place]}
-    assert "[replayed]" in saga("dead-letters").stdout
+    assert found["settled"]
+    assert "[replayed]" in saga("dead-letters", "--settled").stdout
     assert f"to {place} (sha256 " in saga("dead-letters", str(letter)).stdout
-    assert saga("dead-letters", "--unreplayed").stdout == "no dead letters\n"
+    assert saga("dead-letters").stdout == "no unsettled dead letters\n"
 
 
 def test_a_second_replay_needs_force_and_is_recorded_too(saga: Saga, dead_letter_topic: DeadLetterTopic):

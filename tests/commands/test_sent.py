@@ -7,8 +7,12 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from saga_app import topics, wire
+from saga_app.core.errors import Fault, Rejected
+from saga_app.core.numbers import Offset
 from saga_app.core.records import CancellationRequested, FundsDeposited, OrderPlaced, StockReceived
-from saga_app.kafka.sender import DeliveryUnknown, Sender, checked
+from saga_app.dead_letters.format import dead_letter
+from saga_app.kafka.messages import Message
+from saga_app.kafka.sender import DeliveryUnknown, Sender, Sent, checked
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
 from tests.commands.dead_letter_topic import PARTITIONS, Saga
@@ -97,10 +101,35 @@ def test_with_json_each_order_of_a_file_has_its_own_place(saga: Saga, own_kafka:
 
 
 def test_cancel_sends_a_request_with_its_note(saga: Saga, own_kafka: Broker):
-    assert saga("cancel", "c1", "--note", "customer called").exit_code == 0
+    assert saga("cancel", "c1", "--note", "customer called", "--wait", "0").exit_code == 0
     assert records(own_kafka, topics.CHECKOUT, order_id="c1") == [
         CancellationRequested(order_id="c1", note="customer called")
     ]
+
+
+def test_cancel_says_when_no_worker_takes_the_request(saga: Saga, own_kafka: Broker):
+    result = saga("cancel", "c2", "--wait", "0.1")
+    assert result.exit_code == 0 and "no worker has taken the request in 0.1 s" in result.stderr
+    assert len(records(own_kafka, topics.CHECKOUT, order_id="c2")) == 1
+
+
+def test_cancel_of_an_unknown_order_says_so_with_an_exit_code(
+    saga: Saga, own_kafka: Broker, monkeypatch: pytest.MonkeyPatch
+):
+    """The broker is real; the worker that rejects the request is played by its dead letter."""
+    send = Sender.send
+
+    def rejected(self: Sender, record: Any) -> Sent:
+        at = send(self, record)
+        message = Message(Offset(at.offset), 1, b"nobody", wire.encode(record))
+        rejection = Rejected(Fault.UNKNOWN_ORDER, "not placed")
+        self.post([dead_letter(at.topic, at.partition, message, rejection)])
+        return at
+
+    monkeypatch.setattr(Sender, "send", rejected)
+    result = saga("cancel", "nobody")
+    assert result.exit_code == 1
+    assert "no order nobody was placed; its cancellation is a dead letter, unknown_order" in result.stderr
 
 
 def test_a_deposit_goes_to_its_customer_under_an_id_that_is_made_or_given(saga: Saga, own_kafka: Broker):

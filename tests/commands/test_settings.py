@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 from saga_app import settings as given
 from saga_app.commands import main
 from saga_app.settings import Settings
+from tests.support.blocks import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -85,3 +87,15 @@ def test_an_address_that_is_no_database_is_refused_without_its_password(monkeypa
 def test_people_get_one_line_for_each():
     result = CliRunner().invoke(main, ["settings"])
     assert len(result.stdout.splitlines()) == len(given.describe({}))
+
+
+def test_a_relative_database_file_is_the_same_one_from_every_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    found = []
+    for folder in (tmp_path, ROOT / "docs"):
+        monkeypatch.chdir(folder)
+        found += [Settings.read({}).db_url, Settings.read({"SAGA_DB_URL": "sqlite:///.run/orders.db"}).db_url]
+    assert set(found) == {f"sqlite:///{ROOT}/.run/orders.db"}
+    for url in ("sqlite:////srv/orders.db", "postgresql://saga@db/orders"):
+        assert Settings.read({"SAGA_DB_URL": url}).db_url == url

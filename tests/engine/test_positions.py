@@ -6,32 +6,34 @@ from saga_app import topics
 from saga_app.core.numbers import NEVER, Offset, version_at
 from saga_app.engine.commit_note import InboxMark
 from saga_app.engine.exits import Exit, Fatal
-from saga_app.engine.positions import InboxRange, Position, position
+from saga_app.engine.positions import InboxPosition, InboxRange, position
 
 PLACE = (topics.PAYMENT, 0)
 OLD, NEW = "old", "new"
 
 
-def at(offset: int | None, topic_id: str | None = None, epoch: int = -1) -> Position | None:
+def at(offset: int | None, topic_id: str | None = None, epoch: int = -1) -> InboxPosition | None:
     if offset is None:
         return None
-    return Position(Offset(offset), None if topic_id is None else InboxMark(topic_id, epoch))
+    return InboxPosition(Offset(offset), None if topic_id is None else InboxMark(topic_id, epoch))
 
 
 def begin(
-    group: Position | None,
-    store: Position | None = None,
+    group: InboxPosition | None,
+    store: InboxPosition | None = None,
     *,
     newest: int = NEVER,
     first: int = 0,
     end: int = 100,
-) -> Position:
+) -> InboxPosition:
     """Where it begins in an inbox `NEW`, whose records are those from `first` up to `end`."""
     inbox = InboxRange(NEW, Offset(first), Offset(end))
     return position(PLACE, inbox, group, store, version_at(newest))
 
 
-def refused(group: Position | None, store: Position | None = None, **options: int) -> tuple[Exit, str]:
+def refused(
+    group: InboxPosition | None, store: InboxPosition | None = None, **options: int
+) -> tuple[Exit, str]:
     with pytest.raises(Fatal) as ended:
         begin(group, store, **options)
     return ended.value.exit, ended.value.text
@@ -67,7 +69,9 @@ def test_the_leader_epoch_is_that_of_the_position() -> None:
     ("group", "store"),
     [(at(5, OLD), None), (None, at(5, OLD)), (at(5), at(5, OLD)), (at(5, OLD), at(5, NEW))],
 )
-def test_an_inbox_that_was_made_again_is_refused(group: Position | None, store: Position | None) -> None:
+def test_an_inbox_that_was_made_again_is_refused(
+    group: InboxPosition | None, store: InboxPosition | None
+) -> None:
     code, words = refused(group, store)
     assert code is Exit.INBOX_REPLACED and "its topic id was old and is new" in words
 

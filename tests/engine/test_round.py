@@ -361,6 +361,33 @@ def test_every_kind_of_bad_input_is_one_dead_letter_in_every_inbox(topic: str) -
     assert of.position == len(small) + 2
 
 
+def test_a_dead_letter_is_one_line_without_its_payload() -> None:
+    of = worker()
+    of.run(
+        [
+            message(b'{"order_id":"secret"}', 0, key=b"c1"),
+            message(b"secret", 1, key=b"what a secret"),
+            message(b"secret", 2, key=None),
+        ]
+    )
+    notes = [note.text for note in of.round.notes if note.warning]
+    assert [note.split("; ")[0] for note in notes] == [
+        "dead letter, invalid: payment_events[0] offset 0, key c1",
+        f"dead letter, unreadable: payment_events[0] offset 1, key {wire.id_or_hash(b'what a secret')}",
+        "dead letter, unreadable: payment_events[0] offset 2, key none",
+    ]
+    assert notes[0].endswith("`saga dead-letters payment_events:0:0` shows it")
+    assert "secret" not in "".join(notes) and "key sha256:" in notes[1]
+
+
+def test_of_many_dead_letters_in_a_round_the_first_have_lines_and_the_others_are_counted() -> None:
+    of = worker()
+    of.run(in_sequence(*[b"?"] * 50))
+    notes = [note.text for note in of.round.notes if note.warning]
+    assert len(notes) == round_module.MOST_LOGGED + 1
+    assert notes[-1].startswith(f"{50 - round_module.MOST_LOGGED} more dead letters")
+
+
 def test_every_record_meets_exactly_one_fate() -> None:
     """I8: applied + repeats + ignored + sent on + dead letters + gaps = end - start."""
     right = topics.partition_of("c1", 8)

@@ -51,8 +51,13 @@ def test_an_order_is_sent_and_followed_with_plain_faust(worker: WorkerProcess, t
     scene = Scene(worker.environment["SAGA_BROKER"], tmp_path, "saga")
     scene.workers.append(worker)
 
-    for order in ({"order_id": 1, "amount": 500}, {"order_id": 2, "amount": 1500}):
-        sent = faust("send", "checkout_events", json.dumps(order), env=worker.environment)
+    # An inbox is named, or its agent as `faust agents` prints it.
+    placed = (
+        ("checkout_events", {"order_id": 1, "amount": 500}),
+        ("@checkout", {"order_id": 2, "amount": 1500}),
+    )
+    for entity, order in placed:
+        sent = faust("send", entity, json.dumps(order), env=worker.environment)
         assert sent.returncode == 0, sent.stderr
         scene.shop.outbox.append(Produced(topics.CHECKOUT, json.dumps(order).encode(), None, {}))
     scene.endings.wait_for(2, 60)
@@ -70,7 +75,9 @@ def test_an_order_is_sent_and_followed_with_plain_faust(worker: WorkerProcess, t
     assert (payment["state"], payment["reason"]) == ("REFUSED", "over_limit")
     assert worker.get("/table/orders/3/")[0] == 404
     assert worker.get("/table/payments/3/")[0] == 404
-    assert worker.get("/table/invoices/1/")[0] == 404
+    for path in ("/table/invoices/1/", "/router/invoices/", "/router/invoices/1/"):
+        assert worker.get(path)[0] == 404
+    assert worker.get("/router/orders/")[0] == 200
     scene.prove()
 
 

@@ -6,7 +6,7 @@ from saga_app.health.readings import Readings
 from saga_app.monitoring.system import SystemCollector
 from saga_app.settings import Settings
 from saga_app.times import now
-from tests.web.shop import all_well
+from tests.support.health import all_well
 
 
 def measured(readings: Readings | None, folder: Path) -> dict[tuple[str, ...], float]:

@@ -84,7 +84,7 @@ def test_dead_letters_are_there_and_card_numbers_are_not(filled: Settings, shop:
     found = {(row["topic"], row["partition"], row["at_offset"], row["reason"]) for row in letters}
     assert found == set(shop.ledger().dead)
     assert {row["reason"] for row in letters} == {"unreadable", "invalid", "card_number", "different_content"}
-    assert len(rows(filled, schema.replays)) == 1
+    assert len(rows(filled, schema.settlements)) == 1
     assert CARD not in repr(contents(filled))
 
 

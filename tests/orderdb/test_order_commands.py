@@ -22,6 +22,7 @@ from tests.orderdb.filled import HOSTILE
 from tests.orderdb.services import Services
 from tests.support.blocks import documented_keys
 from tests.support.examples import cancel, delivery, deposit, placed
+from tests.support.health import be_well
 
 MUGS = [{"sku": "MUG", "quantity": 2}]
 Say = Callable[..., Result]
@@ -60,6 +61,7 @@ def shop(tmp_path: Path) -> Iterator[CopiedShop]:
 def saga(shop: CopiedShop, monkeypatch: pytest.MonkeyPatch) -> Say:
     for name, value in shop.env.items():
         monkeypatch.setenv(name, value)
+    be_well(monkeypatch)
     return lambda *words: CliRunner().invoke(main, list(words))
 
 
@@ -139,6 +141,23 @@ def test_following_an_order_that_has_ended_tells_it_and_how_it_ended(saga: Say, 
     lines = result.stdout.splitlines()
     assert lines[0].endswith("  placed") and lines[-2].startswith(f"{order}  ")
     assert (saga("order", order, "--follow", "--json").exit_code) == code
+
+
+def test_following_an_order_of_which_there_are_only_dead_letters_ends_and_says_so(
+    saga: Say, shop: CopiedShop, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("saga_app.commands.order.POLL_INTERVAL", 0.01)
+    shop.sent(cancel("o9"))
+    result = saga("order", "o9", "--follow")
+    assert result.exit_code == 1
+    assert "order o9 was not placed: there is only 1 dead letter of it" in result.stderr
+
+
+@pytest.mark.parametrize("order", ["o4", "nobody"])
+def test_following_ends_at_its_time_limit_with_an_exit_code_of_its_own(saga: Say, order: str):
+    result = saga("order", order, "--follow", "--timeout", "0.05")
+    assert result.exit_code == 4 and f"order {order} has not ended in 0.05 s" in result.stderr
+    assert saga("order", order, "--timeout", "1").exit_code == 2
 
 
 def test_an_order_is_followed_from_before_it_is_there_and_each_record_is_told_once(shop: CopiedShop):
@@ -272,7 +291,8 @@ def test_a_reader_that_stops_reading_is_no_trouble_of_the_database(shop: CopiedS
             check=False,
         )
         os.close(writing)
-        assert (done.returncode, done.stderr) == (1, b"")
+        assert done.returncode == 1 and done.stderr.startswith(b"saga: not all is well: Kafka")
+        assert done.stderr.count(b"\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -304,7 +324,7 @@ def test_in_a_pipe_watch_writes_a_line_whenever_a_number_changes(
 ):
     assert watching.stdout is not None
     first = json.loads(watching.stdout.readline())
-    assert first["orders"] == {"OPEN": 1, "CANCELLING": 1, "COMPLETED": 1, "CANCELLED": 2}
+    assert first["orders"] == {"PLACED": 0, "OPEN": 1, "CANCELLING": 1, "COMPLETED": 1, "CANCELLED": 2}
     assert (first["late"], first["behind"]) == (2, None)
     assert first.keys() == documented_keys("`saga watch`")
     shop.sent(placed("o6"))

@@ -14,7 +14,7 @@ from saga_app.kafka import messages
 from saga_app.orderdb.present.reconciliation import of_account, of_stock
 from saga_app.orderdb.present.summary import sentence
 from saga_app.orderdb.present.timeline import timeline
-from saga_app.orderdb.queries import accounts, order, orders, reading, stock
+from saga_app.orderdb.queries import accounts, dead_letters, order, orders, reading, stock
 from saga_app.orderdb.queries.order import OrderDetails
 from tests.orderdb.batches import FakeMessage, OrderCopy
 from tests.orderdb.services import Services
@@ -135,6 +135,22 @@ def test_a_letter_that_was_sent_again_says_so(asked: QueryTester):
     asked.copy.write(FakeMessage(record.topic, 7, None, record.key or b"", 99, record.headers))
     (letter,) = asked.order().letters
     assert [replay["time"] for replay in letter["replays"]] == [99]
+
+
+def test_a_letter_that_was_dismissed_is_settled_and_not_counted(asked: QueryTester):
+    asked.after(cancel("o1"), cancel("o2"))
+
+    def count(**options: bool) -> int:
+        return sum(asked(dead_letters.counts, **options).values())
+
+    assert count() == 2
+    record = letter_format.dismissal(letter_format.LetterId(topics.CHECKOUT, 3, 0), 3, "a test of ours")
+    asked.copy.write(FakeMessage(record.topic, 7, None, record.key or b"", 99, record.headers))
+    (letter,) = asked.order().letters
+    assert [each["note"] for each in letter["dismissals"]] == ["a test of ours"] and letter["replays"] == []
+    assert (count(), count(settled=True)) == (1, 2)
+    assert [each["at_offset"] for each in asked(dead_letters.page, 9)] == [1]
+    assert [each["at_offset"] for each in asked(dead_letters.page, 9, settled=True)] == [1, 0]
 
 
 def test_late_orders_are_those_that_have_not_ended_before_their_first_deadline(asked: QueryTester):

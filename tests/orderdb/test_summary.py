@@ -209,7 +209,16 @@ def test_the_timeline_says_which_request_a_step_acted_on_and_which_were_repeats(
         }
     ]
     events = [event("PaymentRequested", 2), event("PaymentRequested", 4), event("RefundRequested", 5)]
-    letters = [{"time": 3, "reason": "invalid", "detail": "no amount", "id": "t:0:3", "replays": []}]
+    letters = [
+        {
+            "time": 3,
+            "reason": "invalid",
+            "detail": "no amount",
+            "id": "t:0:3",
+            "replays": [],
+            "dismissals": [],
+        }
+    ]
     assert [line.what for line in timeline(events, letters, steps)] == [
         "payment is asked to take the payment: paid",
         "dead letter, invalid: no amount",

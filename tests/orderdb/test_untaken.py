@@ -13,6 +13,7 @@ from saga_app.orderdb.copy.taken import Taken, TakenPositions
 from saga_app.orderdb.queries import orders
 from saga_app.orderdb.queries.order import find
 from saga_app.orderdb.queries.orders import OPEN, OrderFilter
+from saga_app.orderdb.queries.recent import recent
 from tests.orderdb.batches import OrderCopy
 from tests.orderdb.services import Services
 from tests.support.examples import placed
@@ -80,6 +81,12 @@ def test_they_are_open_and_late_after_the_first_deadline(untaken: Untaken) -> No
     assert untaken.ids(orders.late(placed_at + FIRST_DELAY)) == []
     assert untaken.ids(orders.late(placed_at + FIRST_DELAY + 1)) == ["w1"]
     assert placed_at >= BEGINNING + 3 * SECOND
+
+
+def test_the_charts_count_them_among_those_that_have_not_ended(untaken: Untaken) -> None:
+    placed_at = untaken.ask(lambda connection: orders.oldest(connection, OrderFilter(("PLACED",))))
+    found = untaken.ask(lambda connection: recent(connection, placed_at + 5 * SECOND))
+    assert sum(found.not_ended()) == 2 and found.total()["COMPLETED"] == 3
 
 
 def test_the_page_of_one_says_it(untaken: Untaken) -> None:

@@ -5,8 +5,8 @@ import pytest
 from saga_app import topics
 from saga_app.audit.cuts import Limits
 from saga_app.core.numbers import Offset
+from saga_app.kafka.commit_texts import ADVANCING, REBUILDING
 from saga_app.kafka.messages import Place
-from saga_app.kafka.offsets import ADVANCING, REBUILDING
 from saga_app.rebuild.compare import is_in
 from saga_app.rebuild.fold import Gap
 from saga_app.rebuild.survey import CannotRebuild, must_be_whole, nothing_else_is_unfinished

@@ -59,7 +59,7 @@ class Saga:
         """The next records of this inbox, in one round."""
         worker = self.workers[place]
         worker.run(self._unread(place)[:records])
-        self.notes += [note.text for note in worker.round.notes]
+        self.notes += [note.text for note in worker.round.notes if not note.warning]
         worker.round.notes.clear()
 
     def crash(self, place: Place, step: str, *, keeps_disk: bool, records: int = 1, written: int = 0) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
 from saga_app import topics
 from tests.live.orders import orders, supplies
@@ -91,6 +92,18 @@ def mend_a_dead_letter(scene: Scene, party: Party, folder: Path) -> None:
     scene.endings.wait_for(302, 60)
 
 
+def leave_a_gap(scene: Scene) -> None:
+    """The marker of a transaction: an audit asks for the batches around it."""
+    bank = Producer({"bootstrap.servers": scene.broker, "transactional.id": "bank"})
+    bank.init_transactions(30)
+    bank.begin_transaction()
+    bank.produce(
+        topics.PAYMENT, b'{"type": "FundsDeposited", "deposit_id": "1", "customer_id": "gap", "amount": "1"}'
+    )
+    bank.commit_transaction(30)
+    scene.log.wait_until_quiet()
+
+
 def look_back(party: Party) -> None:
     party.run("orderdb", "orderdb run --once")
     assert "by-hand" in party.run("orderdb", "orders --q by-hand")
@@ -112,6 +125,7 @@ def test_every_part_works_with_its_own_acls_and_shows_no_password(
     assert worker.end() == 0
     come_back_with_a_login_that_is_the_password(guarded, worker)
     mend_a_dead_letter(scene, party, tmp_path)
+    leave_a_gap(scene)
     look_back(party)
     scene.prove(dead_letters=1)
 

@@ -14,7 +14,8 @@ from tests.support.examples import cancel, countries, delivery, deposit, limit, 
 
 _AMOUNTS: Final = ("10.10", "0.30", "40.00", "70.07", "999.99", "1000.00", "0.00")
 _CUSTOMERS: Final = ("c1", "c1", None, "c2")
-_CURRENCIES: Final = ("GBP", "GBP", "GBP", "EUR")
+#: Some amounts are in another currency; an account may be in one or in both.
+_CURRENCY_OF: Final = {"70.07": "EUR", "70.00": "EUR"}
 _LIMITS: Final = ("60.00", "1000.00", "0.00")
 _COUNTRIES: Final = ("GB", None, "GB", "FR")
 _LINES: Final[tuple[dict[str, int], ...]] = ({}, {"a": 1}, {"a": 2}, {"a": 1, "b": 1}, {"b": 3}, {"z": 1})
@@ -110,8 +111,9 @@ class Customers:
         id_ = f"o{len(self.orders) + 1}"
         lines = [{"sku": sku, "quantity": count} for sku, count in draws.pick(_LINES).items()]
         fields = {"customer_id": draws.pick(_CUSTOMERS), "country": draws.pick(_COUNTRIES)}
-        fields["currency"] = draws.pick(_CURRENCIES)
-        order = placed(id_, draws.pick(_AMOUNTS), lines=lines, warehouse=draws.pick(_WAREHOUSES), **fields)
+        amount = draws.pick(_AMOUNTS)
+        fields["currency"] = _CURRENCY_OF.get(amount, "GBP")
+        order = placed(id_, amount, lines=lines, warehouse=draws.pick(_WAREHOUSES), **fields)
         self.orders[id_] = order
         return order
 
@@ -125,8 +127,9 @@ class Customers:
 
     def _deposit(self, draws: Draws) -> Record:
         # Ids of deposits may be those of orders.
+        number = draws.below(4) + 1
         amount, customer = draws.pick(("10.10", "0.20", "70.00")), draws.pick(("c1", "c2"))
-        return deposit(f"o{draws.below(4) + 1}", amount, customer, draws.pick(_CURRENCIES))
+        return deposit(f"o{number}", amount, customer, _CURRENCY_OF.get(amount, "GBP"))
 
     def _delivery(self, draws: Draws) -> Record:
         quantities = {sku: draws.below(3) for sku in ("a", "b")}

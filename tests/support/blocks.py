@@ -13,6 +13,7 @@ ROOT: Final = Path(__file__).parent.parent.parent
 RUN_BY: Final = {
     "README.md": "tests/test_readme.py",
     "docs/tutorial.md": "tests/test_readme.py",
+    "docs/how-to/add-partitions.md": "tests/live/test_more_partitions.py",
     "docs/how-to/add-a-step.md": "tests/examples/test_fraud_check.py",
     "docs/how-to/find-an-order.md": "tests/orderdb/test_follow.py",
     "docs/how-to/use-your-own-kafka.md": "tests/examples/test_own_kafka.py",
@@ -21,7 +22,7 @@ RUN_BY: Final = {
     "docs/how-to/systemd.md": "tests/examples/test_run_units.py",
 }
 _BLOCK: Final = re.compile(
-    r"^(<!-- not run: \S.*-->\n)?```(?:sh|bash|shell|console)\n(.*?)^```", re.DOTALL | re.MULTILINE
+    r"^(<!-- not run: \S[^\n]*-->\n)?```(?:sh|bash|shell|console)\n(.*?)^```", re.DOTALL | re.MULTILINE
 )
 
 

@@ -1,4 +1,4 @@
-"""What Kafka or an operator may do to topics under the workers: delete them, or lose the end of a partition."""
+"""Losses under the workers: Kafka or an operator deletes a topic, or loses the end of a partition."""
 
 import os
 import struct

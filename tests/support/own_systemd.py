@@ -7,6 +7,7 @@ Only root may do this; else the test is skipped.
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,14 +31,16 @@ for folder in etc opt var/lib; do
     mount -t overlay overlay -o lowerdir=/$folder,upperdir=/run/upper/$folder,workdir=/run/work/$folder /$folder
 done
 rm -rf /etc/systemd/system/*
-mkdir -p {_UNITS} {_PYTHON} /run/lock
+mkdir -p {_UNITS} {_PYTHON} /run/lock /etc/systemd/system/service.d
+# There is no journal: all services log to one file.
+printf '[Service]\\nStandardOutput=append:%s\\nStandardError=inherit\\n' "$2" > /etc/systemd/system/service.d/log.conf
 mount --bind "$1" {_PYTHON}
 mount -t cgroup2 none /sys/fs/cgroup
 for target in basic sysinit shutdown; do
     printf '[Unit]\\nDescription=%s\\nDefaultDependencies=no\\n' $target > {_UNITS}/$target.target
 done
 export SYSTEMD_UNIT_PATH={_UNITS}:/etc/systemd/system
-exec {SYSTEMD} --system --log-target=console --default-standard-output=inherit --unit=basic.target
+exec {SYSTEMD} --system --log-target=console --unit=basic.target
 """
 
 
@@ -47,6 +50,17 @@ class OwnSystemd:
     def __init__(self, pid: int, log: Path) -> None:
         self._pid = pid
         self.log = log
+
+    def answer(self, commands: str, folder: Path, seconds: float) -> str:
+        """The output of commands that must succeed within some seconds, however often they are run until then."""
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                return self.shell(commands, folder)
+            except AssertionError:
+                if time.monotonic() > end:
+                    raise
+            time.sleep(0.5)
 
     def shell(self, commands: str, folder: Path, seconds: float = 120) -> str:
         """The output of commands that must succeed."""
@@ -63,7 +77,7 @@ class OwnSystemd:
             check=False,
         )
         end = self.log.read_text("utf-8", errors="replace")[-3000:]
-        assert done.returncode == 0, f"{commands}\n{done.stdout}\n{done.stderr}\n{end}"
+        assert done.returncode == 0, f"{end}\n{commands}\n{done.returncode}: {done.stdout}\n{done.stderr}"
         return done.stdout
 
 
@@ -76,7 +90,7 @@ def own_systemd(folder: Path) -> Iterator[OwnSystemd]:
     spaces = ("--fork", "--kill-child", "--pid", "--mount", "--mount-proc", "--cgroup", "--ipc", "--uts")
     with log.open("wb") as output:
         unshared = subprocess.Popen(
-            ["unshare", *spaces, "env", "container=test", "bash", "-c", _BOOT, "boot", sys.base_prefix],
+            ["unshare", *spaces, "env", "container=test", "bash", "-c", _BOOT, "boot", sys.base_prefix, log],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

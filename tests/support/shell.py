@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -41,6 +42,17 @@ class Shell:
         )
         assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
+
+    def answer(self, command: Sequence[str], settings: Mapping[str, str], seconds: float = 60) -> str:
+        """The output of a program that must succeed within some seconds, however often it is run until then."""
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                return self.run(command, settings)
+            except AssertionError:
+                if time.monotonic() > end:
+                    raise
+            time.sleep(0.5)
 
     def start(self, command: Sequence[str], settings: Mapping[str, str]) -> Path:
         """Starts a program that runs on; returns its log."""

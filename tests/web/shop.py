@@ -10,17 +10,15 @@ from typing import Any
 
 from aiohttp import web
 
-from saga_app import topics
 from saga_app.health.read import HealthWatch
-from saga_app.health.readings import CopyReading, DatabaseReading, InboxPartition, KafkaReading, Readings
-from saga_app.kafka.consumer_group import Members
+from saga_app.health.readings import Readings
 from saga_app.settings import Settings
-from saga_app.times import now
 from saga_app.web import routes
 from tests.orderdb.batches import FakeMessage, OrderCopy
 from tests.orderdb.services import Services
 from tests.support.examples import cancel, delivery, deposit, placed
 from tests.support.given import BEGINNING
+from tests.support.health import all_well
 from tests.support.ports import free_port
 
 MUGS = [{"sku": "MUG", "quantity": 2}]
@@ -60,15 +58,6 @@ class FilledShop:
     def close(self) -> None:
         self._thread.submit(self._database.close).result()
         self._thread.shutdown()
-
-
-def all_well(settings: Settings) -> Readings:
-    """Readings of a system in which nothing is wrong."""
-    places = [(topic, each) for topic in topics.INBOXES for each in range(settings.partitions)]
-    owners = dict.fromkeys(places, "127.0.0.1 …abcdef")
-    inboxes = [InboxPartition(*place, owners[place], 30, 0, None, 0, 0) for place in places]
-    kafka = KafkaReading(Members(1, "stable", ["127.0.0.1"], owners), inboxes, CopyReading(0, None))
-    return Readings(now(), kafka, "", DatabaseReading({}, now(), 0))
 
 
 class GivenHealth(HealthWatch):

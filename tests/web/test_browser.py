@@ -15,10 +15,11 @@ from saga_app.text import printable
 from saga_app.times import now
 from saga_app.web.views import PAGE_SIZE
 from tests.support.examples import cancel, placed
+from tests.support.health import all_well
 from tests.support.quick import quick
 from tests.web.chromium import WatchedPage
 from tests.web.hostile import FIRST, STRINGS, letters
-from tests.web.shop import MUGS, FilledShop, PageServer, all_well, served
+from tests.web.shop import MUGS, FilledShop, PageServer, served
 
 PATHS = (
     "/",

@@ -55,7 +55,7 @@ def event(line: TimelineEntry, at: int, screen: Screen) -> Iterator[str]:
     """One line of the timeline."""
     time = clock(line.at, at) + written(line.at)[19:23]
     first, *rest = screen.wrapped(f"{time}  {line.what}", len(time) + 2)
-    yield screen.paint(first, fg="red") if line.dead else first
+    yield screen.paint(first, fg="red") if line.dead and not line.settled else first
     yield from rest
 
 

@@ -19,6 +19,7 @@ from saga_app.text import printable
 FAILED: Final = CommandExit.FAILED
 WRONG_INPUT: Final = CommandExit.WRONG_INPUT
 CANCELLED: Final = CommandExit.CANCELLED
+NOT_ENDED: Final = CommandExit.NOT_ENDED
 INTERRUPTED: Final = CommandExit.INTERRUPTED
 
 Arguments = ParamSpec("Arguments")

@@ -138,10 +138,15 @@ class SagaRouter(Router):  # type: ignore[misc]
 
     app: "SagaApp"
 
-    def key_store(self, table_name: str, key: Any) -> URL:
-        table = self.app.tables.get(table_name)
+    def _get_table(self, name: str) -> Any:
+        """The pages of Faust's router ask for the table too; stock Faust answers 500 for an unknown one."""
+        table = self.app.tables.get(name)
         if table is None:
-            raise NotFound(f"there is no table {table_name}; /table/ lists them")
+            raise NotFound(f"there is no table {name}; /table/ lists them")
+        return table
+
+    def key_store(self, table_name: str, key: Any) -> URL:
+        table = self._get_table(table_name)
         if self.app.engine.assignment.held is None:
             raise ServiceUnavailable("this worker is restoring its tables; ask again in a moment")
         if table.data._contains(str(key).encode()):

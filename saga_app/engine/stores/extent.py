@@ -2,7 +2,7 @@
 
 Two witnesses say how far a changelog must reach: the store on this worker's disk, and the note beside the group's
 committed offset, which outlives every disk. A changelog that has less than they say lost rows. No row of it may be
-decided on before the lost ones are there again (`docs/decisions/0023-lost-rows.md`).
+decided on before the lost ones are there again (`docs/decisions/0024-lost-rows.md`).
 """
 
 from collections.abc import Iterable

@@ -40,7 +40,7 @@ class Stale(NamedTuple):
 
 @dataclass
 class Seen:
-    """What else a restore met: keys, as far as they are remembered, and the newest version."""
+    """The keys that a restore met, as far as it remembers them, and the newest version."""
 
     keys: set[bytes] = field(default_factory=set)
     newest: Version = NEVER

@@ -8,7 +8,7 @@ from saga_app.core.errors import Rejected
 from saga_app.core.fields import Model
 from saga_app.core.records import OrderPlaced, Record, StepRequest
 from saga_app.dead_letters.format import LetterId
-from saga_app.dead_letters.letter import Replay, Stored, read_letter, read_marker, text
+from saga_app.dead_letters.letter import Settlement, Stored, read_letter, read_marker, text
 from saga_app.kafka.headers import headers_of
 from saga_app.orderdb import schema
 from saga_app.orderdb.copy.batch import Fields, RowBatch, fit, fitting
@@ -79,17 +79,18 @@ def letter_or_marker(batch: RowBatch, message: Stored) -> None:
         _marker(batch, message, *marked)
 
 
-def _marker(batch: RowBatch, message: Any, letter: LetterId, replay: Replay) -> None:
+def _marker(batch: RowBatch, message: Any, letter: LetterId, done: Settlement) -> None:
     place = (message.partition(), message.offset())
     fields = {
         "marker_partition": place[0],
         "marker_offset": place[1],
         **_placed((letter.topic, letter.partition, fitting(letter.offset))),
-        "time": replay.time,
-        "sha256": fit(replay.sha256),
-        "sent_to": fit(replay.sent_to),
+        "time": done.time,
+        "sha256": fit(done.sha256),
+        "sent_to": fit(done.sent_to),
+        "note": None if done.note is None else fit(done.note),
     }
-    batch.once(schema.replays, place, fields)
+    batch.once(schema.settlements, place, fields)
 
 
 def _placed(place: Iterable[Any]) -> Fields:

@@ -10,6 +10,7 @@ from saga_app import topics
 from saga_app.core.numbers import Offset
 from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin
+from saga_app.kafka.consumer_group import committed
 from saga_app.kafka.messages import Place
 from saga_app.orderdb.copy.batch import RowMapper
 from saga_app.orderdb.copy.event_rows import event, letter_or_marker
@@ -81,10 +82,10 @@ class SourceAdmin:
         admin, app_id = Admin(self._settings), self._settings.app_id
         places = list(places)
         inbox = [place for place in places if place[0] == topics.CHECKOUT]
-        committed = offsets.committed(admin, app_id, inbox, self._seconds)
+        found = committed(self._settings, app_id, inbox, self._seconds)
         orders = [place for place in places if place[0] == topics.changelog(app_id, "orders")]
         ends = offsets.readable_ends(admin, orders, self._seconds)
-        return Taken({partition: offset for (_, partition), offset in committed.items()}, ends)
+        return Taken({partition: offset for (_, partition), offset in found.items()}, ends)
 
     def lag(self, copied: Mapping[Place, int]) -> dict[str, int]:
         """By topic, the number of records that are not copied yet; `copied` has the position in each partition.

@@ -47,6 +47,7 @@ def _letter(row: dict[str, Any]) -> dict[str, Any]:
         "reason": row["reason"],
         "detail": row["detail"],
         "replayed": [written(each["time"]) for each in row["replays"]],
+        "dismissed": [each["note"] for each in row["dismissals"]],
     }
 
 

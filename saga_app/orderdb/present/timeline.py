@@ -24,6 +24,8 @@ class TimelineEntry(NamedTuple):
     what: str
     place: str
     dead: bool = False
+    #: A dead letter that was sent again or dismissed.
+    settled: bool = False
 
 
 class RouteStop(NamedTuple):
@@ -65,8 +67,14 @@ def timeline(events: Sequence[Row], letters: Sequence[Row], steps: Sequence[Row]
             *([came_of_it] if came_of_it else []),
             *([_dead(letter)] if letter else []),
         ]
-        lines.append(TimelineEntry(event["time"], ": ".join(parts), _place(event), letter is not None))
-    lines += [TimelineEntry(each["time"], _dead(each), each["id"], dead=True) for each in dead.values()]
+        settled = letter is not None and _is_settled(letter)
+        lines.append(
+            TimelineEntry(event["time"], ": ".join(parts), _place(event), letter is not None, settled)
+        )
+    lines += [
+        TimelineEntry(each["time"], _dead(each), each["id"], dead=True, settled=_is_settled(each))
+        for each in dead.values()
+    ]
     return sorted(lines, key=lambda line: line.at)
 
 
@@ -131,7 +139,12 @@ def _of(event: Row) -> str:
 
 def _dead(letter: Row) -> str:
     again = "; sent again" if letter["replays"] else ""
-    return f"dead letter, {letter['reason']}: {letter['detail']}{again}"
+    dismissed = "".join(f"; dismissed: {each['note']}" for each in letter["dismissals"])
+    return f"dead letter, {letter['reason']}: {letter['detail']}{again}{dismissed}"
+
+
+def _is_settled(letter: Row) -> bool:
+    return bool(letter["replays"] or letter["dismissals"])
 
 
 def _place(event: Row) -> str:

@@ -10,7 +10,7 @@ from saga_app.dead_letters.filters import names
 from saga_app.dead_letters.format import LetterId
 from saga_app.orderdb.present.order_status import OrderStatus
 from saga_app.orderdb.queries import untaken
-from saga_app.orderdb.queries.dead_letters import with_replays
+from saga_app.orderdb.queries.dead_letters import with_settlements
 from saga_app.orderdb.queries.orders import Listed, is_id
 from saga_app.orderdb.schema import dead_letters, order_events, order_lines, order_steps, orders
 
@@ -24,7 +24,7 @@ _HOLDS: Final = {
 class OrderDetails(NamedTuple):
     """The rows about one order, as in `schema`. `order` is None if it was never placed, or is not copied yet.
 
-    `events` are oldest first. `letters` are the dead letters that name the order, oldest first, from `with_replays`.
+    `events` are oldest first. `letters` are the dead letters that name the order, oldest first (`with_settlements`).
     `untaken` is its row of `queries.untaken` if no worker has taken it.
     """
 
@@ -66,7 +66,9 @@ async def letters(connection: AsyncConnection, order_id: str) -> list[Listed]:
     )
     query = select(dead_letters).where(holds).order_by(dead_letters.c.time)
     found = [dict(row) for row in (await connection.execute(query)).mappings()]
-    return [await with_replays(connection, row) for row in found if names(row["key"], row["value"], order_id)]
+    return [
+        await with_settlements(connection, row) for row in found if names(row["key"], row["value"], order_id)
+    ]
 
 
 async def is_event(connection: AsyncConnection, at: LetterId) -> bool:

@@ -4,13 +4,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from sqlalchemy import exists, func, inspect, select, text
+from sqlalchemy import inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_app.kafka.messages import Place
 from saga_app.orderdb.copy.source_topics import SourceTopics
 from saga_app.orderdb.database import Database, DatabaseEmpty, DatabaseWrong
-from saga_app.orderdb.schema import REVISION, copied, dead_letters, replays, source
+from saga_app.orderdb.queries import dead_letters
+from saga_app.orderdb.schema import REVISION, copied, source
 from saga_app.settings import Settings
 
 Answer = TypeVar("Answer")
@@ -43,13 +44,11 @@ async def positions(connection: AsyncConnection) -> dict[Place, int]:
 
 
 async def progress(connection: AsyncConnection) -> tuple[dict[Place, int], int | None, int]:
-    """`positions`, the time at which the copying process last gave a sign, and the dead letters not sent again."""
-    same = [replays.c[name] == dead_letters.c[name] for name in ("topic", "partition", "at_offset")]
-    unsettled = select(func.count()).select_from(dead_letters).where(~exists().where(*same))
+    """`positions`, the time at which the copying process last gave a sign, and the unsettled dead letters."""
     return (
         await positions(connection),
         await connection.scalar(select(source.c.alive_at)),
-        await connection.scalar(unsettled) or 0,
+        sum((await dead_letters.counts(connection)).values()),
     )
 
 

@@ -7,7 +7,9 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Select, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from saga_app.core.labels import PLACED
 from saga_app.core.rows import OPEN_STATUSES, Status
+from saga_app.orderdb.queries import untaken
 from saga_app.orderdb.schema import orders
 
 MINUTE: Final = 60_000
@@ -36,8 +38,8 @@ class Recent(NamedTuple):
         return sum(self.minutes, Counter())
 
     def not_ended(self) -> list[int]:
-        """The number of open orders, by minute."""
-        return [sum(each[status] for status in OPEN_STATUSES) for each in self.minutes]
+        """The number of orders that have not ended, by minute."""
+        return [sum(each[status] for status in (PLACED, *OPEN_STATUSES)) for each in self.minutes]
 
     def within(self, percent: int) -> float | None:
         """The milliseconds within which `percent` of the ended orders ended; None without any.
@@ -58,6 +60,8 @@ async def recent(connection: AsyncConnection, now: int) -> Recent:
     found = Recent(begins, tuple(Counter() for _ in range(MINUTES)), Counter(), Counter(), is_part=False)
     for row in (await connection.execute(_query(begins))).mappings():
         _count(found, row)
+    for minute, number in await untaken.by_minute(connection, begins, MINUTE):
+        found.minutes[min(minute, MINUTES - 1)][PLACED] += number
     return found._replace(is_part=found.total().total() >= MOST)
 
 

@@ -40,6 +40,14 @@ async def oldest(connection: AsyncConnection, choice: UntakenFilter) -> int | No
     return found
 
 
+async def by_minute(connection: AsyncConnection, begins: int, minute: int) -> list[tuple[int, int]]:
+    """How many were placed in each `minute` (so many milliseconds) from `begins` on, without empty ones."""
+    found = _grouped(UntakenFilter(since=begins)).subquery()
+    at = ((found.c.placed_at - begins) // minute).label("minute")
+    query = select(at, func.count()).group_by(at)
+    return [(row[0], row[1]) for row in await connection.execute(query)]
+
+
 async def page(
     connection: AsyncConnection,
     choice: UntakenFilter,
