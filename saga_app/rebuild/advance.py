@@ -12,7 +12,7 @@ Here the inbox is filled up to where it ended, and workers go on behind that:
   came about, and says so by beginning there.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from confluent_kafka import TopicPartition
@@ -21,6 +21,7 @@ from saga_app.audit import cuts
 from saga_app.audit.refold import service_of
 from saga_app.core.numbers import FIRST, Offset
 from saga_app.core.rows import version_of
+from saga_app.engine.commit_note import UNKNOWN_EPOCH, note_in
 from saga_app.engine.ports import row_in
 from saga_app.kafka import offsets, topic_admin
 from saga_app.kafka.broker_errors import Admin
@@ -29,6 +30,7 @@ from saga_app.kafka.commit_texts import ADVANCING, committed_texts
 from saga_app.kafka.headers import headers_of
 from saga_app.kafka.messages import Outgoing, Place
 from saga_app.kafka.sender import Sender
+from saga_app.kafka.truncation import is_cut
 from saga_app.rebuild.marks import mark, must_have_all_rows, release
 from saga_app.rebuild.survey import CannotRebuild, changelogs, no_worker_runs, nothing_else_is_unfinished
 from saga_app.settings import Settings
@@ -55,6 +57,10 @@ class InboxLoss(NamedTuple):
 
     def __str__(self) -> str:
         topic, partition = self.place
+        if self.end >= self.target:
+            return (
+                f"{topic}[{partition}] lost records below offset {self.target}, and others have their offsets"
+            )
         return f"{topic}[{partition}] ends at offset {self.end}, and its rows reach up to {self.target}"
 
 
@@ -80,12 +86,13 @@ def losses(settings: Settings) -> list[InboxLoss]:
     notes = committed_texts(settings, places)
     nothing_else_is_unfinished(ADVANCING, notes.values())
     must_have_all_rows(settings, notes)
+    ids = offsets.topic_ids(admin, {topic for topic, _ in places})
     found = []
     for place in places:
         committed, note = notes[place]
         reached = _reached(settings, admin, place)
         target = max(committed, reached.offset)
-        if ends[place] < target or note == ADVANCING:
+        if ends[place] < target or note == ADVANCING or _is_another(settings, place, committed, note, ids):
             found.append(InboxLoss(place, ends[place], target, reached.time - MARGIN))
     return found
 
@@ -112,6 +119,19 @@ def advance(settings: Settings, found: Iterable[InboxLoss]) -> int:
         future.result(offsets.TIMEOUT)
     release(settings, targets)
     return again
+
+
+def _is_another(
+    settings: Settings, place: Place, committed: Offset, note: str, ids: Mapping[str, str]
+) -> bool:
+    """True if the committed offset is of an inbox, or of records, that are gone, though there are enough others."""
+    noted = note_in(note)
+    mark = None if noted is None else noted.inbox
+    if mark is None:
+        return False
+    if mark.topic_id != ids[place[0]]:
+        return True
+    return mark.epoch != UNKNOWN_EPOCH and is_cut(settings.kafka, place, committed, mark.epoch)
 
 
 def _since(settings: Settings, loss: InboxLoss) -> Iterator[Outgoing]:

@@ -4,11 +4,9 @@ import os
 import struct
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
 
 from saga_app.local.broker import Broker
 
@@ -22,20 +20,6 @@ def delete(address: str, topic: str) -> None:
     for future in admin.delete_topics([topic]).values():
         future.result(20)
     _until(lambda: topic not in admin.list_topics(timeout=15).topics)
-
-
-def make(address: str, topic: str, partitions: int) -> None:
-    """Makes a topic anew, as soon as the broker takes the name again."""
-    admin = AdminClient({"bootstrap.servers": address, "log_level": 3})
-
-    def made() -> bool:
-        with suppress(KafkaException):
-            for future in admin.create_topics([NewTopic(topic, partitions)]).values():
-                future.result(20)
-            return True
-        return False
-
-    _until(made)
 
 
 def lose_end(broker: Broker, topic: str, partition: int, batches: int) -> None:

@@ -184,7 +184,10 @@ class StoreManager:
                 end = await self._write_again(place, found[place], log, generation)
             records = restore.repair_records(changelog, restored)
             if records:
-                logger.warning("%s: %d rows written again behind stale ones", changelog.topic, len(records))
+                if not is_lost:
+                    logger.warning(
+                        "%s: %d rows written again behind stale ones", changelog.topic, len(records)
+                    )
                 offsets = await log.append(records, generation)
                 written = offsets[changelog.topic, changelog.partition]
                 restore.repaired(self.stores[place], end, restored.repairs, written)
@@ -200,9 +203,9 @@ class StoreManager:
             reached, count = contiguous(reached, written), count + len(piece)
         if not read.restored.repairs:
             store.write({}, max(reached, store.reached))
-        logger.warning(
-            "%s[%d] had lost rows: %d were written again from this disk", changelog.topic, place[1], count
-        )
+        count += len(read.restored.repairs)
+        text = "%s[%d] had lost rows: %d are written again from this disk"
+        logger.warning(text, changelog.topic, place[1], count)
         return reached
 
     def condemn(self, error: RowsMissing) -> NoReturn:
