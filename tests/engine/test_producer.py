@@ -472,3 +472,19 @@ async def test_no_record_goes_to_a_partition_that_was_added(log: KafkaLog, kafka
     assert all(
         each.partition() == topics.partition_of(each.key().decode(), 2) for each in there if each.key()
     )
+
+
+# --- rows whose offsets were used before
+
+
+def test_rows_that_get_the_offsets_of_earlier_ones_end_the_process() -> None:
+    """The changelog lost its end between two rounds, and nobody told the producer."""
+    log = KafkaLog({"bootstrap.servers": NO_BROKER, "log_level": 0}, 4, held(), 2)
+    changelog, inbox = ("saga-accounts-changelog", 0), (topics.PAYMENT, 0)
+    for found in ([5, 6], [9], [10, 12]):
+        log._check({changelog: [*map(Offset, found)], inbox: [Offset(1)]})
+    for found in ([12], [3, 4], [13, 2]):
+        with pytest.raises(Fatal, match="lost rows while this worker ran") as ended:
+            log._check({changelog: [*map(Offset, found)]})
+        assert ended.value.exit is Exit.CHANGELOG_CUT
+    log.close()

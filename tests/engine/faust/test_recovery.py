@@ -70,8 +70,8 @@ def restore(engine: Engine) -> dict[str, dict[bytes, bytes]]:
 def test_a_row_is_restored_into_the_table_of_its_changelog_only(restoring: SagaApp) -> None:
     app_id = restoring.settings.app_id
     for table in TABLES:
-        write(restoring.settings.broker, topics.changelog(app_id, table), [row(1, table)], keys=[b"same"])
-    assert restore(restoring.engine) == {table: {b"same": row(1, table)} for table in TABLES}
+        write(restoring.settings.broker, topics.changelog(app_id, table), [row(1, table)], keys=[b"same:1"])
+    assert restore(restoring.engine) == {table: {b"same:1": row(1, table)} for table in TABLES}
 
 
 @in_a_loop
@@ -106,21 +106,27 @@ async def test_stock_faust_applies_rows_of_an_unknown_changelog_to_another_table
 
 
 @pytest.mark.live
-def test_a_changelog_whose_beginning_was_deleted_is_restored_from_the_rest(restoring: SagaApp) -> None:
-    changelog = topics.changelog(restoring.settings.app_id, "orders")
-    write(
-        restoring.settings.broker,
-        changelog,
-        [row(at) for at in range(10)],
-        keys=[b"%d" % at for at in range(10)],
-    )
+def test_a_changelog_whose_beginning_was_deleted_is_read_by_a_disk_that_holds_it_and_by_no_other(
+    restoring: SagaApp,
+) -> None:
+    changelog, manager = topics.changelog(restoring.settings.app_id, "orders"), restoring.engine.store_manager
+    keys = [b"%d" % at for at in range(10)]
+    write(restoring.settings.broker, changelog, [row(at) for at in range(10)], keys=keys)
+    restore(restoring.engine)
     admin = Admin(restoring.settings)
     gone = admin.delete_records([TopicPartition(changelog, 0, 6)])
     for future in gone.values():
         future.result(20)
-    rows = restore(restoring.engine)["orders"]
-    assert rows == {b"%d" % at: row(at) for at in range(6, 10)}
-    assert restoring.engine.store_manager.stores["orders", 0].reached == 10
+    found = manager.restore([0], lambda: True)
+    log = WrittenAgain(10)
+    asyncio.run(manager.repair(found, log, Generation(1)))
+    assert sorted(each.key or b"" for each in log.records) == keys[:6]
+    assert manager.stores["orders", 0].reached == 16
+    manager.close()
+    manager.folder /= "empty"
+    with pytest.raises(Fatal, match="it begins at offset 6, and nobody knows the rows before it") as ended:
+        restore(restoring.engine)
+    assert ended.value.exit is Exit.ROWS_LOST
 
 
 @in_a_loop
@@ -153,10 +159,10 @@ def test_the_row_with_the_highest_version_is_restored_where_an_older_one_lies_be
     restoring: SagaApp,
 ) -> None:
     changelog = topics.changelog(restoring.settings.app_id, "accounts")
-    write(restoring.settings.broker, changelog, [row(5, "new"), row(3, "stale")], keys=[b"C1", b"C1"])
+    write(restoring.settings.broker, changelog, [row(5, "new"), row(3, "stale")], keys=[b"C1:EUR", b"C1:EUR"])
     found = restoring.engine.store_manager.restore([0], lambda: True)
-    assert restoring.engine.store_manager.stores["accounts", 0].get(b"C1") == row(5, "new")
-    assert found["accounts", 0][1].repairs == {b"C1": row(5, "new")}
+    assert restoring.engine.store_manager.stores["accounts", 0].get(b"C1:EUR") == row(5, "new")
+    assert found["accounts", 0][1].repairs == {b"C1:EUR": row(5, "new")}
 
 
 @in_a_loop
@@ -217,16 +223,16 @@ def test_rows_of_a_changelog_that_was_deleted_and_made_again_are_kept_and_writte
     restoring: SagaApp,
 ) -> None:
     engine, changelog = restoring.engine, topics.changelog(restoring.settings.app_id, "stock")
-    write(restoring.settings.broker, changelog, [row(1), row(2)], keys=[b"old", b"both"])
-    assert restore(engine)["stock"] == {b"old": row(1), b"both": row(2)}
+    write(restoring.settings.broker, changelog, [row(1), row(2)], keys=[b"old:1", b"both:1"])
+    assert restore(engine)["stock"] == {b"old:1": row(1), b"both:1": row(2)}
     engine.store_manager.close()
     admin = Admin(restoring.settings)
     for future in admin.delete_topics([changelog]).values():
         future.result(20)
     made_again(restoring.settings.broker, changelog)
-    write(restoring.settings.broker, changelog, [row(1), row(3)], keys=[b"new", b"both"])
-    held = {b"old": row(1), b"both": row(3), b"new": row(1)}
-    log = WrittenAgain()
+    write(restoring.settings.broker, changelog, [row(1), row(3)], keys=[b"new:1", b"both:1"])
+    held = {b"old:1": row(1), b"both:1": row(3), b"new:1": row(1)}
+    log = WrittenAgain(2)
     for _ in range(2):
         # A crash before it is done leaves all of it to be done again.
         found = engine.store_manager.restore([0], lambda: True)
@@ -235,20 +241,21 @@ def test_rows_of_a_changelog_that_was_deleted_and_made_again_are_kept_and_writte
         engine.store_manager.close()
     found = engine.store_manager.restore([0], lambda: True)
     asyncio.run(engine.store_manager.repair(found, log, Generation(1)))
-    assert [(each.key, each.value) for each in log.records] == [(b"old", row(1))]
+    assert [(each.key, each.value) for each in log.records] == [(b"old:1", row(1))]
     assert engine.store_manager.stores["stock", 0].reached == 3
 
 
 class WrittenAgain:
-    """A log that takes rows behind the two that are there."""
+    """A log that takes rows behind those that are there."""
 
-    def __init__(self) -> None:
+    def __init__(self, end: int) -> None:
+        self.end = end
         self.records: list[Outgoing] = []
 
     async def append(self, records: Sequence[Outgoing], generation: Generation) -> Offsets:
         self.records += records
         place = records[0].topic, records[0].partition or 0
-        return {place: [Offset(2 + at) for at in range(len(records))]}
+        return {place: [Offset(self.end + at) for at in range(len(records))]}
 
 
 def made_again(address: str, name: str) -> None:
