@@ -34,7 +34,7 @@ def release(settings: Settings, committed: Mapping[Place, Offset]) -> None:
 
 
 def _notes(settings: Settings, inboxes: Iterable[Place]) -> dict[Place, CommitNote]:
-    """The marks that workers must find from now on, as far as the topics are there now."""
+    """The notes that workers compare with from now on: inboxes and changelogs as they are."""
     admin, inboxes = Admin(settings), list(inboxes)
     logs = {
         (topic, partition): [
