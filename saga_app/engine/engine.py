@@ -24,6 +24,7 @@ from saga_app.engine.exits import Exit, Fatal, ends_process
 from saga_app.engine.inbox_buffer import InboxBuffer
 from saga_app.engine.late_writes import LateWrites
 from saga_app.engine.lease import Lease
+from saga_app.engine.outage import Outage
 from saga_app.engine.partition_state import PartitionState
 from saga_app.engine.ports import Batches, GivenUp, Observer, Store
 from saga_app.engine.producer import KafkaLog
@@ -65,6 +66,7 @@ class Engine:
         self.assignment = Assignment()
         timeouts = settings.timeouts
         self.lease = Lease(timeouts.session, timeouts.delivery, self.assignment)
+        self.outage = Outage(lambda: self.lease.age)
         self.buffers = {
             service.topic: InboxBuffer(service.topic, self.assignment, partial(self._settled, service.topic))
             for service in services
@@ -82,7 +84,9 @@ class Engine:
         gc.set_threshold(200_000, 20, 50)
         self.store_manager.start()
         self.log = KafkaLog(
-            {**self.settings.kafka, "error_cb": RefusalLogger()}, self.settings.timeouts.delivery, self.lease
+            {**self.settings.kafka, "error_cb": RefusalLogger(self.outage.complain)},
+            self.settings.timeouts.delivery,
+            self.lease,
         )
         self.clock = DeadlineTimer(self.log)
         ages = Ages(self.settings.order_retention, self.settings.order_id_retention)
@@ -90,7 +94,7 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         self.rounds = {service.topic: self._round(service) for service in self.services}
         self.reader = Reader(
-            {**self.settings.kafka, "error_cb": RefusalLogger()},
+            {**self.settings.kafka, "error_cb": RefusalLogger(self.outage.complain)},
             list(self.buffers),
             self._fetched,
             lambda topic: self.buffers[topic].has_room(),
