@@ -24,11 +24,11 @@ class OutageClock:
             if heartbeats:
                 self.heard = self.now
             if complaints:
-                self.log("Unable connect to node with id 1: refused")
+                self.log("Error sending %s to node 1: refused", "HeartbeatRequest")
             self.outage.look()
 
-    def log(self, text: str) -> None:
-        record = logging.LogRecord("aiokafka", logging.ERROR, "", 0, text, (), None)
+    def log(self, text: str, *filled_in: str) -> None:
+        record = logging.LogRecord("aiokafka", logging.ERROR, "", 0, text, filled_in, None)
         if self.filter.filter(record):
             self.passed.append(record.getMessage())
 

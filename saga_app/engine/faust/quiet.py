@@ -25,6 +25,7 @@ _UNREACHED: Final = (
     "Failed to commit offsets",
     "Marking the coordinator dead",
     "Heartbeat failed",
+    "Heartbeat send request failed",
     "Heartbeat session expired",
     "OffsetCommit failed",
     "no broker answers the reader",
@@ -49,9 +50,10 @@ class OneOfAKind(logging.Filter):
         self._last: dict[tuple[str, int, str], tuple[float, str, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.levelno >= logging.WARNING and str(record.msg).startswith(_UNREACHED) and self._complain():
+        text = record.getMessage()
+        if record.levelno >= logging.WARNING and text.startswith(_UNREACHED) and self._complain():
             return False
-        kind, text, now = (record.name, record.levelno, str(record.msg)), record.getMessage(), self._clock()
+        kind, now = (record.name, record.levelno, str(record.msg)), self._clock()
         since, before, left_out = self._last.get(kind, (float("-inf"), "", 0))
         alike = record.levelno >= logging.WARNING or text == before
         if alike and now - since < PAUSE:
