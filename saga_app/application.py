@@ -43,10 +43,8 @@ def create_app(settings: Settings) -> SagaApp:
             agent.TOPIC, partitions=settings.partitions, value_type=bytes, value_serializer="raw"
         )
         app.agent(topic, name=names[agent.TOPIC])(engine.agent(agent.TOPIC, agent.listen))
-    cli = fit_commands({name: topic for topic, name in names.items()})
-    for name, command in commands.main.commands.items():
-        # `faust -A saga_app place ...` is `saga place ...`; none has the name of a command of Faust's own.
-        cli.add_command(command, name)
+    # `faust -A saga_app place ...` is `saga place ...`; none has the name of a command of Faust's own.
+    fit_commands({name: topic for topic, name in names.items()}, commands.main.commands)
     return app
 
 

@@ -275,7 +275,8 @@ class Settings:
         return {
             "bootstrap.servers": self.broker,
             "client.id": self.app_id,
-            "log_level": 3,
+            # Calls and `error_cb` report errors; librdkafka's own lines would be ten a second while a broker is away.
+            "log_level": 0,
             "socket.timeout.ms": answer,
             "socket.connection.setup.timeout.ms": answer,
             "api.version.request.timeout.ms": answer,

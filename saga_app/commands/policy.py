@@ -1,12 +1,22 @@
-"""`saga policy`: changes a rule by a record, so that a replay decides as the workers did."""
+"""`saga policy`: changes a rule by a record, so that a replay decides as the workers did; shows what is in force."""
 
 import uuid
-from typing import Any
+from collections import defaultdict
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
 
 import click
 
-from saga_app import urls
+from saga_app import topics, urls
 from saga_app.commands.render.output import CommandFailed, as_json, one_line_errors, show
+from saga_app.core import payment as payments
+from saga_app.core import shipping as shipments
+from saga_app.core.row_keys import KeyKind, policy_id_in
+from saga_app.core.rows import JournalRow
+from saga_app.kafka import offsets
+from saga_app.kafka.broker_errors import Admin
+from saga_app.kafka.chunks import chunks
+from saga_app.kafka.reachable import require_broker
 from saga_app.kafka.sender import DeliveryUnknown, Sender, checked
 from saga_app.settings import Settings
 
@@ -15,14 +25,86 @@ own_id = click.option(
 )
 
 
-@click.group()
-def policy() -> None:
-    """Change the parameters of a rule, for all orders that are decided from now on.
+class RuleInForce(NamedTuple):
+    """A rule of a service, and the policy that brought it; None for the rule that holds until one comes."""
+
+    service: str
+    policy_id: str | None
+    limit: Decimal | None = None
+    countries: tuple[str, ...] | None = None
+
+    def in_words(self) -> str:
+        """The parameter, and where it comes from."""
+        rule = (
+            f"limit {self.limit}" if self.limit is not None else f"countries {','.join(self.countries or ())}"
+        )
+        return f"{rule} ({'the default' if self.policy_id is None else f'policy {self.policy_id}'})"
+
+
+#: By journal, the rule that holds until a policy comes.
+DEFAULTS: Final = {
+    "payments": RuleInForce("payment", None, limit=payments.LIMIT),
+    "shipments": RuleInForce("shipping", None, countries=tuple(sorted(shipments.COUNTRIES))),
+}
+
+
+@click.group(invoke_without_command=True)
+@as_json
+@click.pass_context
+@one_line_errors
+def policy(context: click.Context, as_json: bool) -> None:
+    """Change the parameters of a rule, for all orders that are decided from now on; alone, show what is in force.
 
     \b
+    saga policy
     saga policy payment --limit 1500
     saga policy shipping --countries GB,FR
+
+    Alone it reads the changelogs of the two journals. It has one line for each rule that is in force; exit code 1 if
+    the partitions of a service have different ones.
     """
+    if context.invoked_subcommand is None:
+        _show_in_force(Settings.read(), as_json=as_json)
+
+
+def _show_in_force(settings: Settings, *, as_json: bool) -> None:
+    require_broker(settings)
+    disagree = []
+    for journal, default in DEFAULTS.items():
+        found: defaultdict[RuleInForce, list[int]] = defaultdict(list)
+        for partition in range(settings.partitions):
+            found[_in_force(settings, journal, partition, default)].append(partition)
+        for rule, partitions in found.items():
+            machine = {**rule._asdict(), "partitions": partitions}
+            where = f"all {settings.partitions} partitions" if len(found) == 1 else f"partitions {partitions}"
+            show(machine, f"{rule.service:<10}{rule.in_words()}, in {where}", as_json=as_json)
+        if len(found) > 1:
+            disagree.append(default.service)
+    if disagree:
+        raise CommandFailed(
+            f"the partitions of {', '.join(disagree)} have different rules; if this stays so, send the rule again "
+            "under a new id"
+        )
+
+
+def _in_force(settings: Settings, journal: str, partition: int, default: RuleInForce) -> RuleInForce:
+    """The rule with the highest version in this partition of the journal's changelog."""
+    topic, admin = topics.changelog(settings.app_id, journal), Admin(settings)
+    place = (topic, partition)
+    start, end = (read(admin, [place])[place] for read in (offsets.beginnings, offsets.readable_ends))
+    best: tuple[JournalRow, str] | None = None
+    for chunk in chunks(settings.kafka, topic, partition, start, end, "read_committed"):
+        for message in chunk:
+            key, value = message.key() or b"", message.value()
+            if value is None or not key.startswith(KeyKind.POLICY.prefix):
+                continue
+            row = JournalRow.decode(value)
+            if best is None or row.version > best[0].version:
+                best = row, policy_id_in(key.decode())
+    if best is None:
+        return default
+    row, policy_id = best
+    return RuleInForce(default.service, policy_id, row.limit, row.countries)
 
 
 @policy.command()

@@ -54,5 +54,6 @@ def main() -> None:
     saga doctor                                      does everything work?
 
     SAGA_... variables set the broker and everything else: see `saga settings`. Exit codes: 0 done; 1 it did not
-    work, for example no broker answered; 2 the input was refused; 3 the order that was followed was cancelled.
+    work, for example no broker answered; 2 the input was refused; 3 the order that was followed was cancelled, or 4
+    did not end in time.
     """

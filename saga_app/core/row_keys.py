@@ -75,6 +75,11 @@ def policy_key(policy_id: str) -> str:
     return f"{KeyKind.POLICY}:{policy_id}"
 
 
+def policy_id_in(key: str) -> str:
+    """The id of the policy that this key is about."""
+    return key.partition(":")[2]
+
+
 def segment_key(number: int) -> str:
     """The orders of one segment; keys sort by their numbers."""
     return f"{KeyKind.SEGMENT}:{number:016d}"

@@ -40,7 +40,7 @@ class Settlement(NamedTuple):
         return {"time": written(self.time), "sha256": self.sha256, "sent_to": self.sent_to.split()}
 
     def in_words(self) -> str:
-        """The deed and its time."""
+        """The replay or dismissal, with its time."""
         if self.note is not None:
             return f"dismissed at {written(self.time)}: {self.note}"
         return f"replayed at {written(self.time)} ({self.sent_to})"

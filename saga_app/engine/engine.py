@@ -25,6 +25,7 @@ from saga_app.engine.exits import Exit, Fatal, ends_process
 from saga_app.engine.inbox_buffer import InboxBuffer
 from saga_app.engine.late_writes import LateWrites
 from saga_app.engine.lease import Lease
+from saga_app.engine.outage import Outage
 from saga_app.engine.partition_state import PartitionState
 from saga_app.engine.ports import Batches, GivenUp, Observer
 from saga_app.engine.positions import InboxPosition
@@ -72,6 +73,7 @@ class Engine:
         self.assignment = Assignment()
         timeouts = settings.timeouts
         self.lease = Lease(timeouts.session, timeouts.delivery, self.assignment)
+        self.outage = Outage(lambda: self.lease.age)
         self.buffers = {
             service.topic: InboxBuffer(service.topic, self.assignment, partial(self._settled, service.topic))
             for service in services
@@ -94,7 +96,7 @@ class Engine:
         gc.set_threshold(200_000, 20, 50)
         self.store_manager.start()
         self.log = KafkaLog(
-            {**self.settings.kafka, "error_cb": RefusalLogger()},
+            {**self.settings.kafka, "error_cb": RefusalLogger(self.outage.complain)},
             self.settings.timeouts.delivery,
             self.lease,
             self.settings.partitions,
@@ -105,7 +107,7 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         self.rounds = {service.topic: self._round(service) for service in self.services}
         self.reader = Reader(
-            {**self.settings.kafka, "error_cb": RefusalLogger()},
+            {**self.settings.kafka, "error_cb": RefusalLogger(self.outage.complain)},
             list(self.buffers),
             self._fetched,
             lambda topic: self.buffers[topic].has_room(),

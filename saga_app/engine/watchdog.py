@@ -69,6 +69,7 @@ class Watchdog:
         while not self.app.should_stop:
             time.sleep(PERIOD)
             self.look()
+            self.app.engine.outage.look()
 
     def _see(self) -> Look:
         doubtful: dict[str, float] = {}

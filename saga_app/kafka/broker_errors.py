@@ -88,14 +88,22 @@ class Admin(AdminClient):  # type: ignore[misc]
 
 
 class RefusalLogger:
-    """An `error_cb` for clients that go on trying: it logs a refusal now and then, since no call reports it."""
+    """An `error_cb` for clients that go on trying: it logs a refusal now and then, since no call reports it.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    `complain` is told when no broker is reached.
+    """
+
+    def __init__(
+        self, complain: Callable[[], object] = lambda: None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._complain = complain
         self._clock = clock
         self._silent_until = float("-inf")
 
     def __call__(self, error: KafkaError) -> None:
         words, now = refused(error), self._clock()
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._complain()
         if words and now >= self._silent_until:
             self._silent_until = now + LOG_INTERVAL
             logger.error("the broker refuses us: %s", words)

@@ -36,7 +36,7 @@ def ids(saga: Saga, *options: str) -> set[str]:
 
 def test_without_any_it_says_so(saga: Saga, dead_letter_topic: DeadLetterTopic):
     result = saga("dead-letters")
-    assert (result.exit_code, result.stdout) == (0, "no dead letters\n")
+    assert (result.exit_code, result.stdout) == (0, "no unsettled dead letters\n")
     assert listed(saga) == []
 
 
@@ -48,7 +48,7 @@ def test_a_letter_is_one_line_with_its_id_time_reason_key_and_detail(
     line, summary = result.stdout.splitlines()
     assert line.startswith(f"{letter}      20")
     assert line.split()[3:] == ["invalid", "1", "amount", "is", "required"]
-    assert summary == "dead letters: 1 (1 invalid)"
+    assert summary == "unsettled dead letters: 1 (1 invalid)"
 
 
 def test_for_machines_it_has_everything_that_the_letter_has(saga: Saga, dead_letter_topic: DeadLetterTopic):
@@ -160,7 +160,7 @@ def test_the_newest_come_first_as_many_as_were_asked_for(saga: Saga, dead_letter
         # The broker's time has milliseconds: within one of them, two partitions have no order.
         time.sleep(0.002)
     result = saga("dead-letters", "--limit", "2")
-    assert [line.split()[0] for line in result.stdout.splitlines()] == [*letters[:2:-1], "dead"]
+    assert [line.split()[0] for line in result.stdout.splitlines()] == [*letters[:2:-1], "unsettled"]
     assert result.stdout.splitlines()[-1].endswith("the newest 2 are shown, --limit 0 shows all")
     assert [each["id"] for each in listed(saga, "--limit", "3")] == letters[:1:-1]
 
@@ -180,7 +180,7 @@ def test_they_are_counted_by_inbox_and_reason(saga: Saga, four: list[LetterId]):
         ["1", "payment_events", "unknown_order"],
         ["1", "shipping_events", "unreadable"],
     ]
-    assert result.stdout.splitlines()[-1].startswith("dead letters: 4 (2 unreadable, ")
+    assert result.stdout.splitlines()[-1].startswith("unsettled dead letters: 4 (2 unreadable, ")
     assert listed(saga, "--count", "--reason", "invalid") == [
         {"topic": "checkout_events", "reason": "invalid", "number": 1}
     ]

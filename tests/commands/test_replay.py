@@ -89,7 +89,7 @@ def test_a_second_replay_needs_force_and_is_recorded_too(saga: Saga, dead_letter
     assert saga("replay", "--all").stdout == "letters sent again: 0, not sent: 0\n"
     assert saga("replay", str(letter), "--force").exit_code == 0
     assert len(replayed(dead_letter_topic, letter)) == len(markers(dead_letter_topic, letter)) == 2
-    assert "[replayed 2 times]" in saga("dead-letters").stdout
+    assert "[replayed 2 times]" in saga("dead-letters", "--settled").stdout
 
 
 def test_a_dry_run_says_what_would_be_sent_where_and_sends_nothing(
@@ -229,7 +229,8 @@ def test_what_fails_again_says_whose_replay_it_is_and_so_does_a_replay_of_that(
         message.value(), headers=tuple(message.headers()), reason=Fault.DIFFERENT_CONTENT, key=message.key()
     )
     listed = {
-        each["id"]: each for each in map(json.loads, saga("dead-letters", "--json").stdout.splitlines())
+        each["id"]: each
+        for each in map(json.loads, saga("dead-letters", "--settled", "--json").stdout.splitlines())
     }
     assert listed[str(second)]["replay_of"] == str(first)
     assert listed[str(first)]["replay_of"] is None

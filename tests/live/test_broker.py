@@ -1,15 +1,21 @@
 """The broker goes away under load and comes back: workers survive, or say why they end and are started again."""
 
+import time
 from collections.abc import Callable
+from typing import Final
 
 import pytest
 
 from saga_app.engine.exits import Exit
 from saga_app.local.broker import Broker
+from tests.live.log import until
 from tests.live.orders import orders, supplies
 from tests.live.scene import Scene
 
 pytestmark = pytest.mark.slow("a broker that is stopped or killed under load")
+
+#: Seconds without a broker: it is longer than every pause of a client between two attempts.
+LONG: Final = 30.0
 
 
 def restarted(kafka: Broker) -> None:
@@ -41,3 +47,21 @@ def test_orders_end_when_the_broker_comes_back(
         assert each.words and each.code in set(Exit), f"not a clear end: {each}"
     scene.supervise(scene.log.is_quiet, 60)
     scene.prove()
+
+
+def test_an_outage_is_a_few_lines_in_the_log_of_a_worker(scene: Scene, kafka: Broker) -> None:
+    """Lost and back, and what a rebalance says; no client's own lines, which were ten a second."""
+    # It sends nothing by itself: a send that no broker takes ends a worker.
+    worker = scene.worker("w1", SAGA_ORDER_RETENTION="0").start().ready()
+    scene.log.wait_until_quiet()
+    before = len(worker.text().splitlines())
+    kafka.stop()
+    until(lambda: "the Kafka broker is lost" in worker.text(), 60, lambda: worker.text()[-2_000:])
+    began = time.monotonic()
+    # As long as clients try again and again.
+    until(lambda: time.monotonic() - began > LONG, 2 * LONG, lambda: "the clock stands")
+    kafka.start().wait()
+    until(lambda: "the Kafka broker is back" in worker.text(), 60, lambda: worker.text()[-2_000:])
+    lines = worker.text().splitlines()[before:]
+    loud = [line for line in lines if any(mark in line for mark in ("%3|", "[WARNING]", "[ERROR]"))]
+    assert len(loud) <= 5, "\n".join(loud)

@@ -13,8 +13,8 @@ from saga_app.core.records import Record
 _RECORDS: Final = {model.__name__: model for model in Record.__args__}
 
 
-def fit_commands(inboxes: Mapping[str, str]) -> click.Group:
-    """Fits Faust's commands to this application; `inboxes` are the topics of the agents, by agent."""
+def fit_commands(inboxes: Mapping[str, str], more: Mapping[str, click.Command]) -> None:
+    """Fits Faust's commands to this application, and adds `more`; `inboxes` are the topics of the agents, by agent."""
     entity = next(each for each in cli.commands["send"].params if each.name == "entity")
 
     def topic_of(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
@@ -27,13 +27,11 @@ def fit_commands(inboxes: Mapping[str, str]) -> click.Group:
 
     entity.callback = topic_of
     cli.callback = _without_datadir(cli.callback)
-    cli.add_command(models)
-    cli.add_command(model)
-    fitted: click.Group = cli
-    return fitted
+    for name, command in {"models": models, "model": model, **more}.items():
+        cli.add_command(command, name)
 
 
-def _without_datadir(callback: Callable[..., Any] | None) -> Callable[..., Any]:
+def _without_datadir(callback: Callable[..., Any]) -> Callable[..., Any]:
     """Refuses `--datadir`, which would change nothing: a worker's folder is a setting, which commands read too."""
     # The application may be made again: the callback stays one.
     faust: Any = getattr(callback, "of_faust", callback)

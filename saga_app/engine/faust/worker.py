@@ -20,7 +20,7 @@ class SagaWorker(faust.Worker):  # type: ignore[misc]
 
     def on_setup_root_logger(self, logger: logging.Logger, level: int) -> None:
         super().on_setup_root_logger(logger, level)
-        quieten()
+        quieten(self.app.engine.outage.complain)
         if self.app.settings.log == "json":
             log_json(logger)
 

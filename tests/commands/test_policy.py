@@ -1,0 +1,48 @@
+"""`saga policy` shows the rules in force, partition by partition."""
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from saga_app import topics
+from saga_app.core.numbers import version_at
+from saga_app.core.rows import JournalRow, State
+from saga_app.engine.ports import row_record
+from saga_app.kafka.sender import Sender
+from saga_app.settings import Settings
+from tests.commands.dead_letter_topic import PARTITIONS, Saga
+
+pytestmark = pytest.mark.live
+
+CHANGELOG = topics.changelog("saga", "payments")
+
+
+def write(partition: int, policy_id: str, version: int, limit: str) -> None:
+    """The row that a worker writes."""
+    row = JournalRow(version_at(version), State.DONE, "content", limit=Decimal(limit))
+    record = row_record(CHANGELOG, partition, f"policy:{policy_id}".encode(), row.encode())
+    Sender(Settings.read()).post([record])
+
+
+def test_the_rules_in_force_have_one_line_each_and_partitions_that_disagree_are_told(saga: Saga):
+    assert saga("policy").stdout.splitlines() == [
+        f"payment   limit 1000.00 (the default), in all {PARTITIONS} partitions",
+        f"shipping  countries GB (the default), in all {PARTITIONS} partitions",
+    ]
+    for partition in range(PARTITIONS):
+        write(partition, "p2", 7, "1500")
+        # An old row that was written late does not come into force again.
+        write(partition, "p1", 3, "10")
+    result = saga("policy")
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"payment   limit 1500 (policy p2), in all {PARTITIONS} partitions\n")
+    write(1, "p3", 9, "5")
+    result = saga("policy", "--json")
+    assert result.exit_code == 1 and "the partitions of payment have different rules" in result.stderr
+    found = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(each["policy_id"], each["partitions"]) for each in found] == [
+        ("p2", [0, 2, 3]),
+        ("p3", [1]),
+        (None, [0, 1, 2, 3]),
+    ]
