@@ -8,7 +8,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial, wraps
 from typing import Final
 
@@ -19,7 +19,8 @@ from saga_app.core.numbers import Generation, Offset
 from saga_app.core.records import Record
 from saga_app.engine import positions
 from saga_app.engine.assignment import Assignment
-from saga_app.engine.commit_note import UNKNOWN_EPOCH, CommitNote, InboxMark, note_in
+from saga_app.engine.commit_note import UNKNOWN_EPOCH, InboxMark
+from saga_app.engine.commits import Commits
 from saga_app.engine.deadlines import DeadlineTimer
 from saga_app.engine.exits import Exit, Fatal, ends_process
 from saga_app.engine.inbox_buffer import InboxBuffer
@@ -34,11 +35,8 @@ from saga_app.engine.reader import Reader
 from saga_app.engine.retention import Ages, RetentionTimer
 from saga_app.engine.round import MOST_WRITTEN, Changed, Point, Round
 from saga_app.engine.stores.errors import DiskFailed, StoreDamaged
-from saga_app.engine.stores.extent import Demand
 from saga_app.engine.stores.manager import Read, StoreManager, Superseded
-from saga_app.engine.stores.rocks import RocksStore
 from saga_app.kafka.broker_errors import Admin, RefusalLogger
-from saga_app.kafka.commit_texts import UNFINISHED
 from saga_app.kafka.messages import Batch, Fetch, Place
 from saga_app.settings import Settings
 from saga_app.wire import BoundedCache, Decoder
@@ -48,8 +46,6 @@ logger = logging.getLogger(__name__)
 #: The loop of an agent: it consumes its inbox, decides and forwards.
 Listen = Callable[[Batches, Round], Awaitable[None]]
 
-#: Commits offsets with their notes; False if the group does not take them.
-Commit = Callable[[Mapping[Place, tuple[Offset, str]]], Awaitable[bool]]
 
 #: Seconds that a round may take to finish when partitions are taken away.
 LONGEST_DRAIN: Final = 15.0
@@ -70,6 +66,7 @@ class Engine:
         self.observer = observer
         self.passing = passing
         self.store_manager = StoreManager(settings, services)
+        self.commits = Commits(services, self.store_manager)
         self.assignment = Assignment()
         timeouts = settings.timeouts
         self.lease = Lease(timeouts.session, timeouts.delivery, self.assignment)
@@ -84,10 +81,6 @@ class Engine:
         self._tasks: list[asyncio.Task[None]] = []
         self._restoring = asyncio.Lock()
         self._epochs: dict[Place, int] = {}
-        self._marks: Mapping[Place, InboxMark | None] = {}
-        self._committed: Mapping[Place, Offset] = {}
-        #: Commits offsets with their notes; set by the consumer.
-        self.commit: Commit = _not_connected
 
     def start(self) -> None:
         """Starts threads and timers, before the agents start."""
@@ -176,22 +169,9 @@ class Engine:
         It also hears when all rows are there again, so that any disk will do.
         """
         lost = {place for place, read in restored.items() if read.is_lost}
-        await self._note(lost, lost)
+        await self.commits.announce(lost, lost)
         await self.store_manager.repair(restored, self.log, generation)
-        await self._note(lost, ())
-
-    async def _note(self, places: Collection[Place], lost: Collection[Place]) -> None:
-        """Commits the notes of these tables and partitions, with the offsets as they are."""
-        pending: dict[Place, tuple[Offset, str]] = {}
-        for service in self.services:
-            for partition in {partition for table, partition in places if table in service.tables}:
-                place = service.topic, partition
-                store = self.store_manager.stores[service.decider.journal, partition]
-                at = self._committed.get(place, store.inbox)
-                if at is not None:
-                    pending[place] = at, self.note(place, lost)
-        if pending and not await self.commit(pending):
-            raise Fatal(Exit.RESTORE_FAILED, "the group did not take the note that rows are written again")
+        await self.commits.announce(lost, ())
 
     def states_of(self, partitions: Iterable[int]) -> None:
         """Fresh views, with nothing decided, over the stores of these partitions."""
@@ -339,46 +319,6 @@ class Engine:
                     self.clock.load(store)
                     self.retention.load(partition, store)
 
-    def learn(self, commits: Mapping[Place, tuple[Offset, str]]) -> None:
-        """The group's committed offsets with their notes, before anything of this assignment is restored.
-
-        `Fatal` if a command that changes topics has begun and is not finished.
-        """
-        for _, text in commits.values():
-            if (command := UNFINISHED.get(text)) is not None:
-                advice = f"`{command}` is at work, or was stopped: run it again, and start workers after it"
-                raise Fatal(Exit.ROWS_LOST, f"nothing is decided now: {advice} (docs/how-to/recover.md)")
-        notes = {place: note for place, (_, text) in commits.items() if (note := note_in(text)) is not None}
-        self._marks = {place: note.inbox for place, note in notes.items()}
-        self.store_manager.demands = {
-            (table, partition): demand
-            for (_, partition), note in notes.items()
-            for table, demand in note.tables.items()
-        }
-        self._committed = {place: at for place, (at, _) in commits.items()}
-
-    def note(self, place: Place, lost: Collection[Place] = ()) -> str:
-        """The note to commit with the offset of an inbox partition; empty if the worker does not have it."""
-        topic, partition = place
-        service = next(each for each in self.services if each.topic == topic)
-        stores = {table: self.store_manager.stores.get((table, partition)) for table in service.tables}
-        journal = stores[service.decider.journal]
-        if journal is None:
-            return ""
-        tables = {
-            table: self._demand((table, partition), store, (table, partition) in lost)
-            for table, store in stores.items()
-            if store is not None and store.held
-        }
-        return CommitNote(journal.mark or self._marks.get(place), tables).encode()
-
-    def _demand(self, place: Place, store: RocksStore, is_lost: bool) -> Demand:
-        """The extent that every changelog and disk must have from now on; that of before where it was lost."""
-        if not is_lost:
-            return Demand(store.held[0])
-        demand = self.store_manager.demands.get(place)
-        return Demand(store.held[1] if demand is None else demand.extent, is_lost=True)
-
     def _positions(self, committed: Mapping[Place, Offset | None]) -> dict[Place, InboxPosition]:
         inboxes = positions.ranges(Admin(self.settings), committed)
         journals = {service.topic: service.decider.journal for service in self.services}
@@ -386,7 +326,7 @@ class Engine:
         for place, at in committed.items():
             journal = journals[place[0]], place[1]
             store = self.store_manager.stores[journal]
-            group = None if at is None else InboxPosition(at, self._marks.get(place))
+            group = None if at is None else InboxPosition(at, self.commits.marks.get(place))
             disk = None if store.inbox is None else InboxPosition(store.inbox, store.mark)
             begin = positions.position(place, inboxes[place], group, disk, self.store_manager.newest(journal))
             found[place] = begin
@@ -396,7 +336,3 @@ class Engine:
             if mark != store.mark or behind is not None:
                 store.read_from(mark, behind)
         return found
-
-
-async def _not_connected(commits: Mapping[Place, tuple[Offset, str]]) -> bool:
-    return False

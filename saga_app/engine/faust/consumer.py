@@ -155,7 +155,7 @@ class SagaConsumer(driver.Consumer):  # type: ignore[misc]
     async def on_start(self) -> None:
         await super().on_start()
         if not self.app.client_only:
-            self.app.engine.commit = self._commit_notes
+            self.app.engine.commits.send = self._commit_notes
             self.app.engine.start()
 
     @ends_process
@@ -178,7 +178,7 @@ class SagaConsumer(driver.Consumer):  # type: ignore[misc]
         assignment, engine = self.assignment(), self.app.engine
         pending, notes = {}, {}
         for place, at in ((TP(*place), at) for place, at in engine.durable.items()):
-            note = engine.note((place.topic, place.partition))
+            note = engine.commits.note((place.topic, place.partition))
             known = self._last_committed.get(place), self._last_noted.get(place, "")
             if place in assignment and known != (at, note):
                 pending[place], notes[place] = at, note
@@ -200,7 +200,9 @@ class SagaConsumer(driver.Consumer):  # type: ignore[misc]
         found = await self._thread.noted(
             place for place in self.assignment() if place.topic in engine.buffers
         )
-        engine.learn({(each.topic, each.partition): (Offset(at), note) for each, (at, note) in found.items()})
+        engine.commits.learn(
+            {(each.topic, each.partition): (Offset(at), note) for each, (at, note) in found.items()}
+        )
 
     async def verify_all_partitions_active(self) -> None:
         """Nothing: Faust would report every partition as stuck, as aiokafka fetches none; see `watchdog`."""

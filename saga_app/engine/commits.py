@@ -1,0 +1,86 @@
+"""The group's commits: the notes beside them, which say how far changelogs reach, read and written."""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+
+from saga_app.core.decider import Service
+from saga_app.core.numbers import Offset
+from saga_app.engine.commit_note import CommitNote, InboxMark, note_in
+from saga_app.engine.exits import Exit, Fatal
+from saga_app.engine.stores.extent import Demand
+from saga_app.engine.stores.manager import StoreManager
+from saga_app.engine.stores.rocks import RocksStore
+from saga_app.kafka.commit_texts import UNFINISHED
+from saga_app.kafka.messages import Place
+
+#: Commits offsets with their notes; False if the group does not take them.
+Commit = Callable[[Mapping[Place, tuple[Offset, str]]], Awaitable[bool]]
+
+
+async def _not_connected(commits: Mapping[Place, tuple[Offset, str]]) -> bool:
+    return False
+
+
+class Commits:
+    """The commits of the group as this worker has found them, and the notes of its own."""
+
+    def __init__(self, services: Sequence[Service], store_manager: StoreManager) -> None:
+        self._services = services
+        self._store_manager = store_manager
+        self._committed: Mapping[Place, Offset] = {}
+        #: The mark of each inbox partition, from the group's notes.
+        self.marks: Mapping[Place, InboxMark | None] = {}
+        #: Set by the consumer.
+        self.send: Commit = _not_connected
+
+    def learn(self, commits: Mapping[Place, tuple[Offset, str]]) -> None:
+        """The group's committed offsets with their notes, before anything of this assignment is restored.
+
+        `Fatal` if a command that changes topics has begun and is not finished.
+        """
+        for _, text in commits.values():
+            if (command := UNFINISHED.get(text)) is not None:
+                advice = f"`{command}` is at work, or was stopped: run it again, and start workers after it"
+                raise Fatal(Exit.ROWS_LOST, f"nothing is decided now: {advice} (docs/how-to/recover.md)")
+        notes = {place: note for place, (_, text) in commits.items() if (note := note_in(text)) is not None}
+        self.marks = {place: note.inbox for place, note in notes.items()}
+        self._store_manager.demands = {
+            (table, partition): demand
+            for (_, partition), note in notes.items()
+            for table, demand in note.tables.items()
+        }
+        self._committed = {place: at for place, (at, _) in commits.items()}
+
+    def note(self, place: Place, lost: Collection[Place] = ()) -> str:
+        """The note to commit with the offset of an inbox partition; empty if the worker does not have it."""
+        topic, partition = place
+        service = next(each for each in self._services if each.topic == topic)
+        stores = {table: self._store_manager.stores.get((table, partition)) for table in service.tables}
+        journal = stores[service.decider.journal]
+        if journal is None:
+            return ""
+        tables = {
+            table: self._demand((table, partition), store, (table, partition) in lost)
+            for table, store in stores.items()
+            if store is not None and store.held
+        }
+        return CommitNote(journal.mark or self.marks.get(place), tables).encode()
+
+    def _demand(self, place: Place, store: RocksStore, is_lost: bool) -> Demand:
+        """The extent that every changelog and disk must have from now on; that of before where it was lost."""
+        if not is_lost:
+            return Demand(store.held[0])
+        demand = self._store_manager.demands.get(place)
+        return Demand(store.held[1] if demand is None else demand.extent, is_lost=True)
+
+    async def announce(self, places: Collection[Place], lost: Collection[Place]) -> None:
+        """Commits the notes of these tables and partitions, with the offsets as they are."""
+        pending: dict[Place, tuple[Offset, str]] = {}
+        for service in self._services:
+            for partition in {partition for table, partition in places if table in service.tables}:
+                place = service.topic, partition
+                store = self._store_manager.stores[service.decider.journal, partition]
+                at = self._committed.get(place, store.inbox)
+                if at is not None:
+                    pending[place] = at, self.note(place, lost)
+        if pending and not await self.send(pending):
+            raise Fatal(Exit.RESTORE_FAILED, "the group did not take the note that rows are written again")
