@@ -37,12 +37,12 @@ class Party:
         self._saga = saga
         self._web = f"http://127.0.0.1:{worker.port}"
 
-    def run(self, user: str, words: str) -> str:
-        """The standard output of a command that must succeed."""
+    def run(self, user: str, words: str, code: int = 0) -> str:
+        """The standard output of a command that must succeed, or end with this exit code."""
         settings = self._guarded.with_password(user) | {"SAGA_WEB_URL": self._web}
         done = self._saga(*words.split(), **settings)
         self.said.append(done.stdout + done.stderr)
-        assert done.returncode == 0, f"{words}: {self.said[-1]}"
+        assert done.returncode == code, f"{words}: {self.said[-1]}"
         return done.stdout
 
 
@@ -107,8 +107,10 @@ def look_back(party: Party) -> None:
     assert "by-hand" in party.run("orderdb", "orders --q by-hand")
     party.run("orderdb", "orders --lag")
     party.run("orderdb", "orderdb rebuild")
-    for words in ("audit", "history by-hand", "topics --alter", "doctor", "settings --json"):
+    for words in ("audit", "history by-hand", "topics --alter", "settings --json"):
         party.run("operator", words)
+    wrong = [line for line in party.run("operator", "doctor", code=1).splitlines() if "PROBLEM" in line]
+    assert len(wrong) == 1 and "nobody copies to the order database" in wrong[0]
 
 
 def test_every_part_works_with_its_own_acls_and_shows_no_password(

@@ -40,6 +40,8 @@ class TakenPositions:
         """True if workers may have taken more than is known, and the last question was some time ago."""
         if self._waiting is not None or time.monotonic() - self._asked_at < ASK_EVERY:
             return False
+        # Also if the question fails: it is not repeated at once.
+        self._asked_at = time.monotonic()
         return any(
             topic == topics.CHECKOUT and self._known.get(partition, -1) < offset
             for (topic, partition), offset in self._position.items()
@@ -47,7 +49,7 @@ class TakenPositions:
 
     def told(self, taken: Taken) -> None:
         """The answer."""
-        self._asked_at, self._waiting = time.monotonic(), taken
+        self._waiting = taken
 
     def true_now(self) -> Mapping[int, int] | None:
         """The offsets that are true of the copy from now on; None if there are no new ones."""
