@@ -12,7 +12,7 @@ from saga_app.engine.stores.rocks import RocksStore
 from saga_app.kafka.commit_texts import UNFINISHED
 from saga_app.kafka.messages import Place
 
-#: Commits offsets with their notes; False if the group does not take them.
+#: GroupCommits offsets with their notes; False if the group does not take them.
 Commit = Callable[[Mapping[Place, tuple[Offset, str]]], Awaitable[bool]]
 
 
@@ -20,7 +20,7 @@ async def _not_connected(commits: Mapping[Place, tuple[Offset, str]]) -> bool:
     return False
 
 
-class Commits:
+class GroupCommits:
     """The commits of the group as this worker has found them, and the notes of its own."""
 
     def __init__(self, services: Sequence[Service], store_manager: StoreManager) -> None:
@@ -73,7 +73,7 @@ class Commits:
         return Demand(store.held[1] if demand is None else demand.extent, is_lost=True)
 
     async def announce(self, places: Collection[Place], lost: Collection[Place]) -> None:
-        """Commits the notes of these tables and partitions, with the offsets as they are."""
+        """GroupCommits the notes of these tables and partitions, with the offsets as they are."""
         pending: dict[Place, tuple[Offset, str]] = {}
         for service in self._services:
             for partition in {partition for table, partition in places if table in service.tables}:

@@ -20,7 +20,7 @@ from saga_app.core.records import Record
 from saga_app.engine import positions
 from saga_app.engine.assignment import Assignment
 from saga_app.engine.commit_note import UNKNOWN_EPOCH, InboxMark
-from saga_app.engine.commits import Commits
+from saga_app.engine.commits import GroupCommits
 from saga_app.engine.deadlines import DeadlineTimer
 from saga_app.engine.exits import Exit, Fatal, ends_process
 from saga_app.engine.inbox_buffer import InboxBuffer
@@ -66,7 +66,7 @@ class Engine:
         self.observer = observer
         self.passing = passing
         self.store_manager = StoreManager(settings, services)
-        self.commits = Commits(services, self.store_manager)
+        self.commits = GroupCommits(services, self.store_manager)
         self.assignment = Assignment()
         timeouts = settings.timeouts
         self.lease = Lease(timeouts.session, timeouts.delivery, self.assignment)
