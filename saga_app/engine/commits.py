@@ -12,7 +12,7 @@ from saga_app.engine.stores.rocks import RocksStore
 from saga_app.kafka.commit_texts import UNFINISHED
 from saga_app.kafka.messages import Place
 
-#: GroupCommits offsets with their notes; False if the group does not take them.
+#: Commits offsets with their notes; False if the group does not take them.
 Commit = Callable[[Mapping[Place, tuple[Offset, str]]], Awaitable[bool]]
 
 
@@ -73,7 +73,7 @@ class GroupCommits:
         return Demand(store.held[1] if demand is None else demand.extent, is_lost=True)
 
     async def announce(self, places: Collection[Place], lost: Collection[Place]) -> None:
-        """GroupCommits the notes of these tables and partitions, with the offsets as they are."""
+        """Commits the notes of these tables and partitions, with the offsets as they are."""
         pending: dict[Place, tuple[Offset, str]] = {}
         for service in self._services:
             for partition in {partition for table, partition in places if table in service.tables}:
