@@ -97,17 +97,7 @@ async def _with_retries(
 
 @asynccontextmanager
 async def _client(settings: Settings) -> AsyncIterator[Any]:
-    security = settings.security
-    client = AIOKafkaAdminClient(
-        bootstrap_servers=settings.broker,
-        client_id=settings.app_id,
-        request_timeout_ms=10_000,
-        security_protocol=security.protocol.upper(),
-        ssl_context=security.context(),
-        sasl_mechanism=security.mechanism,
-        sasl_plain_username=security.username or None,
-        sasl_plain_password=security.secret() or None,
-    )
+    client = AIOKafkaAdminClient(**settings.aiokafka, request_timeout_ms=10_000)
     try:
         await client.start()
         yield client

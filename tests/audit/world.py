@@ -16,8 +16,9 @@ from saga_app.core.decider import Decider, Position, Put
 from saga_app.core.errors import Rejected
 from saga_app.core.numbers import FIRST, Generation, Offset
 from saga_app.core.order import PricedLine
-from saga_app.core.records import OrderPlaced, Record
+from saga_app.core.records import OrderPlaced, PolicyChanged, Record
 from saga_app.dead_letters.format import dead_letter
+from saga_app.engine.misrouted import is_misrouted, marked, spread_to
 from saga_app.engine.ports import row_record
 from saga_app.engine.retention import Ages, RetentionTimer
 from saga_app.kafka.messages import Header, Message, Offsets, Outgoing, Place, outgoing
@@ -258,6 +259,10 @@ class AuditWorld:
         )
         try:
             record = wire.decode(message.value)
+            if isinstance(record, PolicyChanged) and is_misrouted(record, message, place[1], PARTITIONS):
+                self._send_on(place[0], message, topics.POLICY_PARTITION)
+                self.committed[place] = Offset(written.at + 1)
+                return
             at = Position(message.offset, message.time, place[1])
             decision = DECIDERS[place[0]].decide(record, at, self.tables[place])
         except Rejected as rejection:
@@ -269,7 +274,12 @@ class AuditWorld:
             self._write(place[1], self.tables[place], decision.balances)
             for sent in decision.sends:
                 self.send(sent)
+            for partition in spread_to(record, message, place[1], PARTITIONS):
+                self._send_on(place[0], message, partition)
         self.committed[place] = Offset(written.at + 1)
+
+    def _send_on(self, topic: str, message: Message, partition: int) -> None:
+        self.append(Outgoing(topic, message.key, message.value, partition, marked(message)))
 
     def _write(self, partition: int, tables: GivenTables, puts: Sequence[Put]) -> None:
         tables.put(puts)

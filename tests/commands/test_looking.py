@@ -115,11 +115,11 @@ def test_doctor_says_that_no_worker_runs_and_how_many_records_wait(
     assert not found["web"]["ok"]
     waiting = int(found["lag of shipping_events"]["detail"].split()[1])
     assert not found["lag of shipping_events"]["ok"]
-    assert waiting >= PARTITIONS
+    assert waiting >= 1
     saga("policy", "shipping", "--countries", "GB")
     again = listed(saga("doctor", "--json"))
     assert again["lag of shipping_events"]["detail"].startswith(
-        f"shipping_events: {waiting + PARTITIONS} not taken, the oldest for "
+        f"shipping_events: {waiting + 1} not taken, the oldest for "
     )
     assert not (tmp_path / "a").exists(), "the doctor only looks"
 

@@ -89,8 +89,13 @@ def set_to(scene: Scene, topic: str, name: str, value: str) -> None:
     admin = AdminClient({"bootstrap.servers": scene.broker, "log_level": 3})
     for future in admin.incremental_alter_configs([changed]).values():
         future.result(20)
-    shown = admin.describe_configs([ConfigResource(ConfigResource.Type.TOPIC, topic)])
-    assert all(future.result(20)[name].value == value for future in shown.values())
+
+    def is_shown() -> bool:
+        shown = admin.describe_configs([ConfigResource(ConfigResource.Type.TOPIC, topic)])
+        return all(future.result(20)[name].value == value for future in shown.values())
+
+    # A broker confirms a change before it shows it.
+    until(is_shown, 20, lambda: f"{name} of {topic} is not shown as {value}")
 
 
 @pytest.mark.slow("a topic is watched every 30 s")

@@ -92,7 +92,12 @@ def our_consumer(app: SagaApp, *places: TP) -> tuple[SagaConsumer, Commits]:
     app.engine.clock = Resting()  # type: ignore[assignment]
     app.engine.retention = Resting()  # type: ignore[assignment]
     app.engine.rounds = {topic: Undecided() for topic in app.engine.buffers}  # type: ignore[misc]
+    consumer.learn = _nothing_committed
     return consumer, Commits(consumer, places)
+
+
+async def _nothing_committed() -> None:
+    """The group has no commits."""
 
 
 class Undecided:

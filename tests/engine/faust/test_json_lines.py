@@ -19,7 +19,8 @@ def lines(log: str, *records: tuple[int, str, Any]) -> list[str]:
     root = logging.Logger("root")
     root.addHandler(logging.StreamHandler(written))
     worker = SagaWorker.__new__(SagaWorker)
-    worker.app = SimpleNamespace(settings=Settings(log=log))
+    outage = SimpleNamespace(complain=lambda words: None)
+    worker.app = SimpleNamespace(settings=Settings(log=log), engine=SimpleNamespace(outage=outage))
     worker.on_setup_root_logger(root, logging.INFO)
     for level, message, error in records:
         root.log(level, message, exc_info=error)

@@ -172,7 +172,9 @@ def test_every_thread_task_and_call_in_an_executor_of_the_engine_is_guarded() ->
         "self.store_manager.restore",
         "self._load_deadlines",
         "self._ask",
+        "self._compare",
         "topic_admin.ensure",
+        "topic_admin.require",
     }
 
 
