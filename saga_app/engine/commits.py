@@ -7,7 +7,7 @@ from saga_app.core.numbers import Offset
 from saga_app.engine.commit_note import CommitNote, InboxMark, note_in
 from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.stores.extent import Demand
-from saga_app.engine.stores.manager import StoreManager
+from saga_app.engine.stores.manager import StoreManager, Superseded
 from saga_app.engine.stores.rocks import RocksStore
 from saga_app.kafka.commit_texts import UNFINISHED
 from saga_app.kafka.messages import Place
@@ -73,7 +73,7 @@ class GroupCommits:
         return Demand(store.held[1] if demand is None else demand.extent, is_lost=True)
 
     async def announce(self, places: Collection[Place], lost: Collection[Place]) -> None:
-        """Commits the notes of these tables and partitions, with the offsets as they are."""
+        """Commits the notes of these tables and partitions, with the offsets as they are. Else `Superseded`."""
         pending: dict[Place, tuple[Offset, str]] = {}
         for service in self._services:
             for partition in {partition for table, partition in places if table in service.tables}:
@@ -83,4 +83,5 @@ class GroupCommits:
                 if at is not None:
                     pending[place] = at, self.note(place, lost)
         if pending and not await self.send(pending):
-            raise Fatal(Exit.RESTORE_FAILED, "the group did not take the note that rows are written again")
+            # A rebalance was quicker, and its assignment is restored anew.
+            raise Superseded

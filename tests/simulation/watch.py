@@ -125,6 +125,18 @@ class SystemWatch:
             )
         self._settled[place] = max(end, self._settled[place])
 
+    def has_all(self, place: Place, position: int, newest: Mapping[str, Mapping[str, int]]) -> None:
+        """A worker decides from here on: the changelogs have what was decided before (I9), whatever they lost."""
+        oracle = self.oracles[place]
+        rows = {(table, key): row for told in oracle.told[:position] for table, key, row in told.puts}
+        for (table, key), row in rows.items():
+            # Compaction may have removed a tombstone.
+            must(
+                newest[table].get(key, -1) >= row.version or is_tombstone(row.encode()),
+                "I9 durable first",
+                f"decisions begin at {place} offset {position}, and {table} has not {key} of version {row.version}",
+            )
+
     def stored(self, table: str, partition: int, rows: Mapping[bytes, bytes], reached: int, end: int) -> None:
         """A worker's disk has rows: none that the changelog does not have (I7)."""
         must(reached <= end, "I7 one truth", f"{table}[{partition}] reached {reached} of {end}")

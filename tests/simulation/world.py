@@ -127,11 +127,17 @@ class SimulatedWorld:
             self.kill(worker, worker.fate)
             self.bit["killed at a point"] += 1
         except Fatal as fatal:
-            if fatal.exit is not Exit.LEASE_LOST:
+            if fatal.exit not in {Exit.LEASE_LOST, Exit.ROWS_LOST}:
                 raise Violation("a worker ended itself", f"{worker.name}: {fatal.text}") from fatal
             self.tell("{} ends itself: {}", worker.name, fatal.text)
             self.kill(worker, Draws(0))
-            self.bit["lease lost"] += 1
+            if fatal.exit is Exit.LEASE_LOST:
+                self.bit["lease lost"] += 1
+            else:
+                self.bit["rows lost"] += 1
+                worker.machine.refused = True
+                if all(machine.refused for machine in self.machines):
+                    faults.rebuild(self, Draws(0))
         return True
 
     def start(self, machine: Machine) -> None:
@@ -167,7 +173,7 @@ class SimulatedWorld:
 
     def idle(self) -> list[Machine]:
         busy = {worker.machine.name for worker in self.workers}
-        return [machine for machine in self.machines if machine.name not in busy]
+        return [machine for machine in self.machines if machine.name not in busy and not machine.refused]
 
     def _count(self, worker: SimulatedWorker) -> None:
         for each in worker.rounds.values():
