@@ -3,11 +3,12 @@
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 from saga_app.core.decider import Service
-from saga_app.core.numbers import Offset
+from saga_app.core.numbers import Generation, Offset
 from saga_app.engine.commit_note import CommitNote, InboxMark, note_in
 from saga_app.engine.exits import Exit, Fatal
+from saga_app.engine.ports import Log
 from saga_app.engine.stores.extent import Demand
-from saga_app.engine.stores.manager import StoreManager, Superseded
+from saga_app.engine.stores.manager import Read, StoreManager, Superseded
 from saga_app.engine.stores.rocks import RocksStore
 from saga_app.kafka.commit_texts import UNFINISHED
 from saga_app.kafka.messages import Place
@@ -68,9 +69,22 @@ class GroupCommits:
     def _demand(self, place: Place, store: RocksStore, is_lost: bool) -> Demand:
         """The extent that every changelog and disk must have from now on; that of before where it was lost."""
         if not is_lost:
-            return Demand(store.held[0])
+            return Demand(store.held[0], terms=self._store_manager.terms[place])
         demand = self._store_manager.demands.get(place)
-        return Demand(store.held[1] if demand is None else demand.extent, is_lost=True)
+        return Demand(store.held[1], is_lost=True) if demand is None else demand._replace(is_lost=True)
+
+    async def repair(self, restored: Mapping[Place, Read], log: Log, generation: Generation) -> None:
+        """Writes again what changelogs lost. The group hears of it before, as what a crash leaves must not look whole.
+
+        It also hears when all rows are there again, so that any disk will do, and before the first write, from which
+        offset on the rows are this worker's.
+        """
+        lost = {place for place, read in restored.items() if read.is_lost}
+        await self.announce(restored, lost)
+        self._store_manager.begin_terms(restored.keys() - lost)
+        await self._store_manager.repair(restored, log, generation)
+        await self.announce(lost, ())
+        self._store_manager.begin_terms(lost)
 
     async def announce(self, places: Collection[Place], lost: Collection[Place]) -> None:
         """Commits the notes of these tables and partitions, with the offsets as they are. Else `Superseded`."""

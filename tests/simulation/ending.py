@@ -78,6 +78,7 @@ def quiet(world: "SimulatedWorld") -> bool:
     return (
         not world.errands
         and all(worker.settled for worker in world.workers)
+        and world.group.members.keys() == {worker.name for worker in world.workers}
         and all(
             world.group.committed.get(place, 0) == len(world.kafka.inboxes[place])
             for place in world.watch.oracles
@@ -141,7 +142,7 @@ def _rule(policy: JournalRow | None) -> object:
 def _follows(world: "SimulatedWorld", table: str, partition: int, disk: WatchedDisk) -> bool:
     """True if the next owner with this disk would not empty it first."""
     kafka, place = world.kafka, (changelog(table), partition)
-    note = note_in(world.group.notes[world.watch.topic_of(table), partition])
+    note = note_in(world.group.notes.get((world.watch.topic_of(table), partition), ""))
     demand = None if note is None else note.tables[table]
     held = WatchedStore((table, partition), disk, kafka, Steps()).held
     return remedy(LogRange(kafka.topic_id(place), FIRST, kafka.end(place)), demand, held) is not Remedy.ANEW

@@ -13,14 +13,12 @@ from saga_app.rebuild.write import rebuilt_records
 from tests.simulation.choices import Draws
 from tests.simulation.services import DECIDERS, JOURNALS, TABLES, changelog, tables_of
 from tests.simulation.steps import SECOND, Action, under_way
-from tests.simulation.worker import UNDER_WAY
+from tests.simulation.worker import LOST, UNDER_WAY
 from tests.support.memory import STEPS, MemoryStore, Stop
 
 if TYPE_CHECKING:
     from tests.simulation.world import SimulatedWorld
 
-#: What costs rows that were committed.
-LOSES_ROWS: Final = frozenset({"changelog cut", "changelog lost"})
 #: Where a worker can be told to end.
 _POINTS: Final = tuple(step for step in STEPS if ":" not in step or step.endswith("write"))
 _LOSABLE: Final = (
@@ -170,7 +168,7 @@ def compact(world: "SimulatedWorld", draws: Draws) -> bool:
 def expire_offset(world: "SimulatedWorld", draws: Draws) -> bool:
     place = draws.pick(topics.INBOXES), draws.below(world.partitions)
     # Without the note, only the disks know what was lost; they may be gone too (`docs/decisions/0024-lost-rows.md`).
-    if world.fault_mix.faults & LOSES_ROWS or world.group.committed.pop(place, None) is None:
+    if world.fault_mix.faults & LOST or world.group.committed.pop(place, None) is None:
         return False
     del world.group.notes[place]
     world.tell("the committed offset of {} expires", place)

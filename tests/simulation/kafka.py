@@ -57,6 +57,8 @@ class Kafka(MemoryBroker):
         self.late: list[Send] = []
         #: Rows below have been met by an owner that repaired: compaction may keep the ones written last.
         self.repaired: dict[Place, Offset] = {}
+        #: How many terms of owners have begun.
+        self.terms = 0
         #: How often each partition was made anew.
         self.made_anew: Counter[Place] = Counter()
 

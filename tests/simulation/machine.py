@@ -18,6 +18,7 @@ class Follows(NamedTuple):
 
     topic_id: str | None = None
     first: Offset = FIRST
+    term: str = ""
     before: tuple[Extent, ...] = ()
 
 
@@ -55,14 +56,14 @@ class WatchedStore(MemoryStore):
     @property
     def held(self) -> tuple[Extent, ...]:
         """See `RocksStore.held`."""
-        topic_id, first, before = self.disk.follows[-1]
-        return () if topic_id is None else (Extent(topic_id, first, self.reached), *before)
+        topic_id, first, term, before = self.disk.follows[-1]
+        return () if topic_id is None else (Extent(topic_id, first, self.reached, term), *before)
 
-    def belong_to(self, topic_id: str, first: Offset = FIRST) -> None:
-        self._follow(Follows(topic_id, first), self.reached)
+    def belong_to(self, topic_id: str, first: Offset = FIRST, term: str = "") -> None:
+        self._follow(Follows(topic_id, first, term), self.reached)
 
-    def begin_again(self, topic_id: str, first: Offset) -> None:
-        self._follow(Follows(topic_id, first, self.held), first)
+    def begin_again(self, topic_id: str, first: Offset, term: str = "") -> None:
+        self._follow(Follows(topic_id, first, term, self.held), first)
 
     def empty(self, why: str) -> None:
         self.disk.clear()

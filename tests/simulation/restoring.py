@@ -37,7 +37,11 @@ class MachineStores(StoreManager):
         self._open = lambda table, partition: machine.store(table, partition, kafka, steps)  # type: ignore
         self._changelog = changelog  # type: ignore[method-assign]
         self.kafka = kafka
-        self.stores, self.demands = {}, {}
+        self.stores, self.demands, self.terms = {}, {}, {}
+
+    def new_term(self) -> str:
+        self.kafka.terms += 1
+        return str(self.kafka.terms)
 
     async def restored(self, partitions: Sequence[int]) -> dict[Place, Read]:
         """As `StoreManager.restore` does it, with stops."""

@@ -130,9 +130,8 @@ class SystemWatch:
         oracle = self.oracles[place]
         rows = {(table, key): row for told in oracle.told[:position] for table, key, row in told.puts}
         for (table, key), row in rows.items():
-            # Compaction may have removed a tombstone.
             must(
-                newest[table].get(key, -1) >= row.version or is_tombstone(row.encode()),
+                newest[table].get(key, -1) >= row.version or self._is_removed(oracle, table, key, row.version),
                 "I9 durable first",
                 f"decisions begin at {place} offset {position}, and {table} has not {key} of version {row.version}",
             )
@@ -146,6 +145,15 @@ class SystemWatch:
                 "I9 durable first",
                 f"{table}[{partition}] has {key!r} on disk before the changelog has it",
             )
+
+    def _is_removed(self, oracle: Oracle, table: str, key: str, version: int) -> bool:
+        """True if a tombstone of this version or a later one was written, which compaction may have removed."""
+        written = self._written.get((table, oracle.partition, key), -1)
+        return any(
+            is_tombstone(row)
+            for (name, of, at), row in oracle.rows.items()
+            if (name, of) == (table, key) and version <= at <= written
+        )
 
     def _is_dropped(self, oracle: Oracle, table: str, key: str, value: bytes) -> bool:
         """True if a restore may write a tombstone here: the row was evicted when the low watermark got this version."""

@@ -5,6 +5,7 @@ engine between them is done here in the same sequence: the balances' ends first,
 timers; begin; suspend; drain.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
@@ -17,6 +18,7 @@ from saga_app.engine.assignment import Assignment
 from saga_app.engine.commits import GroupCommits
 from saga_app.engine.deadlines import DeadlineTimer
 from saga_app.engine.engine import LONGEST_DRAIN
+from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.inbox_buffer import InboxBuffer
 from saga_app.engine.lease import Lease
 from saga_app.engine.partition_state import PartitionState
@@ -43,6 +45,8 @@ RETENTION: Final = "retention timer"
 #: Jobs that never end.
 CLOCKS: Final = {CLOCK, RETENTION}
 PREPARE: Final = "prepare"
+#: Faults after which rows may be missing that no commit has noted: balances whose journal lost its rows.
+LOST: Final = frozenset({"changelog cut", "changelog lost"})
 #: A point at which a worker can be killed: what it appends has left, and is not yet written.
 UNDER_WAY: Final = "under way"
 
@@ -55,6 +59,9 @@ class Around(Protocol):
     now: int
     ages: Ages
     segment_width: int
+    bit: Counter[str]
+
+    def mended(self) -> None: ...
 
 
 class SimulatedWorker:
@@ -186,6 +193,8 @@ class SimulatedWorker:
         except (GivenUp, Superseded):
             del self.jobs[name]
         except RowsMissing as error:
+            if LOST & set(self.world.bit):
+                raise Fatal(Exit.ROWS_MISSING_AGAIN, str(error)) from error
             raise Violation("tripwire", f"{self.name}: {error}") from error
         return True
 
@@ -311,10 +320,9 @@ class SimulatedWorker:
             }
         )
         found = await self.store_manager.restored(partitions)
-        lost = {place for place, read in found.items() if read.is_lost}
-        await self.commits.announce(lost, lost)
-        await self.store_manager.repair(found, self, generation)
-        await self.commits.announce(lost, ())
+        await self.commits.repair(found, self, generation)
+        if any(read.is_lost for read in found.values()):
+            self.world.mended()
         kafka.repaired |= {
             (changelog(table), each): read.changelog.end() for (table, each), read in found.items()
         }
