@@ -4,7 +4,7 @@ Kafka keeps a text with each committed offset. So a worker with an empty disk al
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from saga_app.core.numbers import Offset
@@ -42,16 +42,14 @@ def note_in(text: str) -> CommitNote | None:
         fields = json.loads(text)
         if fields["v"] != VERSION:
             return None
-        tables = {
-            table: _demand(*values) for table, values in fields["tables"].items()
-        }
+        tables = {table: _demand(*values) for table, values in fields["tables"].items()}
         return CommitNote(None if fields["inbox"] is None else InboxMark(*fields["inbox"]), tables)
     except (ValueError, KeyError, TypeError):
         return None
 
 
 def _demand(
-    topic_id: str, first: Offset, reached: Offset, is_lost: bool, names: Sequence[tuple[str, Offset]] = ()
+    topic_id: str, first: int, reached: int, is_lost: bool, names: Iterable[tuple[str, int]] = ()
 ) -> Demand:
-    terms = tuple(Term(name, since) for name, since in names)
-    return Demand(Extent(topic_id, first, reached, terms[-1].name if terms else ""), is_lost, terms)
+    terms = tuple(Term(name, Offset(since)) for name, since in names)
+    return Demand(Extent(topic_id, Offset(first), Offset(reached)), bool(is_lost), terms)

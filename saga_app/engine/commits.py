@@ -68,10 +68,11 @@ class GroupCommits:
 
     def _demand(self, place: Place, store: RocksStore, is_lost: bool) -> Demand:
         """The extent that every changelog and disk must have from now on; that of before where it was lost."""
+        terms = self._store_manager.terms[place]
         if not is_lost:
-            return Demand(store.held[0], terms=self._store_manager.terms[place])
+            return Demand(store.held[0], is_lost, terms)
         demand = self._store_manager.demands.get(place)
-        return Demand(store.held[1], is_lost=True) if demand is None else demand._replace(is_lost=True)
+        return Demand(store.held[1] if demand is None else demand.extent, is_lost, terms)
 
     async def repair(self, restored: Mapping[Place, Read], log: Log, generation: Generation) -> None:
         """Writes again what changelogs lost. The group hears of it before, as what a crash leaves must not look whole.

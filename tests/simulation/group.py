@@ -78,7 +78,9 @@ class SimulatedGroup:
             self.leave(member, now)
         return late
 
-    def commit(self, member: str, generation: Generation, commits: Mapping[Place, tuple[Offset, str]]) -> bool:
+    def commit(
+        self, member: str, generation: Generation, commits: Mapping[Place, tuple[Offset, str]]
+    ) -> bool:
         """Offsets of an earlier generation are refused."""
         if member not in self.members or generation != self.generation:
             return False

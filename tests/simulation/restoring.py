@@ -1,13 +1,10 @@
 """The tables of an owner: `StoreManager.restore`, step by step in memory; the store manager's own parts do the rest."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import product
 
-from saga_app.core.numbers import FIRST, Generation, Offset
-from saga_app.engine.commits import GroupCommits
-from saga_app.engine.ports import Log
+from saga_app.core.numbers import FIRST, Offset
 from saga_app.engine.stores import restore
-from saga_app.engine.stores.changelog import Changelog
 from saga_app.engine.stores.extent import LogRange, Remedy
 from saga_app.engine.stores.manager import Read, StoreManager
 from saga_app.engine.stores.restore import Seen
@@ -15,7 +12,7 @@ from saga_app.kafka.messages import Place
 from tests.simulation.job import StopPoint
 from tests.simulation.kafka import Kafka
 from tests.simulation.machine import Machine
-from tests.simulation.services import BALANCES, JOURNALS, SERVICES, changelog
+from tests.simulation.services import BALANCES, JOURNALS, changelog
 from tests.support.memory import MemoryBroker, MemoryChangelog, Steps
 
 
@@ -34,7 +31,7 @@ class MachineStores(StoreManager):
     """The store manager over the disks of a machine."""
 
     def __init__(self, kafka: Kafka, machine: Machine, steps: Steps) -> None:
-        self._open = lambda table, partition: machine.store(table, partition, kafka, steps)  # type: ignore
+        self._open = lambda table, partition: machine.store(table, partition, kafka, steps)  # type: ignore[assignment, method-assign, return-value]
         self._changelog = changelog  # type: ignore[method-assign]
         self.kafka = kafka
         self.stores, self.demands, self.terms = {}, {}, {}
@@ -58,7 +55,7 @@ class MachineStores(StoreManager):
                 log, seen = FixedChangelog(self.kafka, changelog(place[0]), place[1], ends[place]), Seen()
                 store = self._begin(place, logs[place], remedies[place])
                 known = restore.restore(log, ends[place], store, FIRST, seen)
-                found[place] = Read(log, known, seen, remedies[place] is Remedy.WRITE_AGAIN)  # type: ignore
+                found[place] = Read(log, known, seen, remedies[place] is Remedy.WRITE_AGAIN)  # type: ignore[arg-type]
             await StopPoint()
         return found
 

@@ -131,7 +131,8 @@ class SystemWatch:
         rows = {(table, key): row for told in oracle.told[:position] for table, key, row in told.puts}
         for (table, key), row in rows.items():
             must(
-                newest[table].get(key, -1) >= row.version or self._is_removed(oracle, table, key, row.version),
+                newest[table].get(key, -1) >= row.version
+                or self._is_removed(oracle, table, key, row.version),
                 "I9 durable first",
                 f"decisions begin at {place} offset {position}, and {table} has not {key} of version {row.version}",
             )

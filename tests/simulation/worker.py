@@ -24,8 +24,8 @@ from saga_app.engine.lease import Lease
 from saga_app.engine.partition_state import PartitionState
 from saga_app.engine.ports import Batches, GivenUp
 from saga_app.engine.retention import Ages, RetentionTimer
-from saga_app.engine.stores.manager import Superseded
 from saga_app.engine.round import MOST_WRITTEN, Point, Round
+from saga_app.engine.stores.manager import Superseded
 from saga_app.kafka.messages import Batch, Fetch, Offsets, Outgoing, Place
 from saga_app.settings import PROFILES
 from saga_app.wire import BoundedCache, Decoder

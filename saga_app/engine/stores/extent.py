@@ -76,22 +76,27 @@ class Demand(NamedTuple):
         """
         if held.topic_id != self.extent.topic_id:
             return True
-        names = [term.name for term in self.terms]
-        later = self.terms[names.index(held.term) + 1 :] if held.term in names else self.terms
+        names = [term.name for term in self._whole]
+        later = self._whole[names.index(held.term) + 1 :] if held.term in names else self._whole
         return all(held.reached <= term.since for term in later)
 
     @property
     def term(self) -> str:
-        """The name of the last one."""
-        return self.terms[-1].name if self.terms else ""
+        """The name of the last one in which all rows were there."""
+        return self._whole[-1].name if self._whole else ""
 
+    def began_by(self, name: str, end: Offset) -> tuple[Term, ...]:
+        """The terms with one more; not too many for a commit: the first then stands for those before it."""
+        since = min(end, self.terms[-1].since) if self.is_lost and self.terms else end
+        oldest, *others = (*self.terms, Term(name, since))
+        if len(others) < MOST_TERMS:
+            return (oldest, *others)
+        return (others[0]._replace(since=min(oldest.since, others[0].since)), *others[1:])
 
-def terms_after(terms: tuple[Term, ...], began: Term) -> tuple[Term, ...]:
-    """With one more, and not too many for a commit; the first then stands for those before it."""
-    oldest, *others = (*terms, began)
-    if len(others) < MOST_TERMS:
-        return (oldest, *others)
-    return (others[0]._replace(since=min(oldest.since, others[0].since)), *others[1:])
+    @property
+    def _whole(self) -> tuple[Term, ...]:
+        """Without the one in which rows are being written again."""
+        return self.terms[:-1] if self.is_lost else self.terms
 
 
 class Remedy(Enum):

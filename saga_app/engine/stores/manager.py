@@ -21,13 +21,13 @@ from saga_app.engine.stores.changelog import KafkaChangelog
 from saga_app.engine.stores.errors import DiskFailed, StoreDamaged, named, remove
 from saga_app.engine.stores.extent import (
     Demand,
+    Extent,
     LogRange,
     Remedy,
     RowsLost,
     Term,
     cut_while_running,
     remedy,
-    terms_after,
 )
 from saga_app.engine.stores.placement import misplaced, owner_of_balance, owner_of_order
 from saga_app.engine.stores.restore import Restored, Seen
@@ -286,21 +286,20 @@ class StoreManager:
     def _begin(self, place: Place, log: LogRange, which: Remedy) -> RocksStore:
         """The store of this place, which follows this changelog and claims no more than it has."""
         store, demand = self.stores[place], self.demands.get(place)
-        known_terms, own = (() if demand is None else demand.terms), self.terms.get(place, ())
-        if not known_terms or known_terms[-1:] != own[-1:]:
-            self.terms[place] = terms_after(known_terms, Term(self.new_term(), log.end))
-        term = "" if demand is None else demand.term
+        noted = Demand(Extent(log.topic_id)) if demand is None else demand
+        if not noted.terms or noted.is_lost or noted.terms[-1:] != self.terms.get(place, ())[-1:]:
+            self.terms[place] = noted.began_by(self.new_term(), log.end)
         known = [extent.first for extent in store.held[:1]]
         first = max([log.begin, *known, *([demand.extent.first] if demand else [])])
         match which:
             case Remedy.WRITE_AGAIN:
-                store.begin_again(log.topic_id, log.begin, term)
+                store.begin_again(log.topic_id, log.begin, noted.term)
             case Remedy.ANEW:
                 if store.held:
                     store.empty(f"it follows another changelog than the group (topic id {store.topic_id})")
-                store.belong_to(log.topic_id, demand.extent.first if demand else log.begin, term)
+                store.belong_to(log.topic_id, demand.extent.first if demand else log.begin, noted.term)
             case Remedy.FOLLOW:
-                store.belong_to(log.topic_id, first, term)
+                store.belong_to(log.topic_id, first, noted.term)
         return store
 
     def begin_terms(self, places: Iterable[Place]) -> None:

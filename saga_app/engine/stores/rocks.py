@@ -37,7 +37,8 @@ MEBIBYTE: Final = 1024 * 1024
 OFFSET_KEY: Final = b"__faust\0offset__"
 INBOX_KEY: Final = b"__saga\0inbox__"
 TOPIC_KEY: Final = b"__saga\0topic__"
-#: Where the changelog may begin, the term whose rows these are, and the extents of changelogs that lost records; see `extent`.
+#: Where the changelog may begin, the term whose rows these are, and the extents of changelogs that lost records.
+#: See `extent`.
 FIRST_KEY: Final = b"__saga\0first__"
 TERM_KEY: Final = b"__saga\0term__"
 BEFORE_KEY: Final = b"__saga\0before__"
