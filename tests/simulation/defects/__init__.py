@@ -24,8 +24,19 @@ from tests.simulation.seeds import run
 from tests.simulation.violation import Violation
 from tests.support.plan import CrashPlan
 
-#: Changelogs are cut, and workers end in all ways.
-LOST_AND_KILLED: Final = frozenset({"changelog cut", "kill", "kill, disk lost", "stop", "long wait"})
+#: Under which a disk is stale: its changelog was cut, and went on with other rows.
+STALE: Final = frozenset(
+    {
+        "changelog cut",
+        "changelog lost",
+        "kill, disk behind",
+        "kill, disk lost",
+        "evict",
+        "lose",
+        "long wait",
+        "compact",
+    }
+)
 Plant = Callable[[pytest.MonkeyPatch], None]
 #: Seeds that are tried at most until a defect is caught.
 MOST_SEEDS: Final = 300
@@ -104,8 +115,11 @@ CONTROLS: Final = (
     Control(of_rebuild.balances_are_not_rebuilt, {"rebuild"}),
     Control(of_lost_rows.the_note_is_ignored, {"changelog lost", "kill, disk lost"}),
     Control(of_lost_rows.a_disk_ahead_of_its_changelog_is_emptied, {"changelog lost"}),
-    Control(of_lost_rows.rows_are_written_again_without_a_word, LOST_AND_KILLED),
-    Control(of_lost_rows.a_disk_of_an_earlier_term_is_trusted, LOST_AND_KILLED),
+    Control(
+        of_lost_rows.rows_are_written_again_without_a_word,
+        {"changelog lost", "changelog cut", "kill", "long wait"},
+    ),
+    Control(of_lost_rows.a_disk_of_an_earlier_term_is_trusted, STALE),
     Control(of_workers.a_nudge_is_sent_once, {"lose"}),
     Control(of_retention.totals_are_not_kept, {"evict"}),
     Control(of_retention.a_late_step_request_is_decided, {"evict", "repeat"}),
