@@ -4,11 +4,11 @@ Kafka keeps a text with each committed offset. So a worker with an empty disk al
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from saga_app.core.numbers import Offset
-from saga_app.engine.stores.extent import Demand, Extent
+from saga_app.engine.stores.extent import Demand, Extent, Term
 
 VERSION: Final = 1
 #: The leader epoch of a record, where it is not known.
@@ -29,7 +29,9 @@ class CommitNote(NamedTuple):
     tables: Mapping[str, Demand]
 
     def encode(self) -> str:
-        tables = {table: [*demand.extent, demand.is_lost] for table, demand in self.tables.items()}
+        tables = {
+            table: [*extent[:3], is_lost, terms] for table, (extent, is_lost, terms) in self.tables.items()
+        }
         fields = {"v": VERSION, "inbox": self.inbox, "tables": tables}
         return json.dumps(fields, separators=(",", ":"))
 
@@ -40,10 +42,14 @@ def note_in(text: str) -> CommitNote | None:
         fields = json.loads(text)
         if fields["v"] != VERSION:
             return None
-        tables = {
-            table: Demand(Extent(topic_id, Offset(first), Offset(reached)), bool(is_lost))
-            for table, (topic_id, first, reached, is_lost) in fields["tables"].items()
-        }
+        tables = {table: _demand(*values) for table, values in fields["tables"].items()}
         return CommitNote(None if fields["inbox"] is None else InboxMark(*fields["inbox"]), tables)
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def _demand(
+    topic_id: str, first: int, reached: int, is_lost: bool, names: Iterable[tuple[str, int]] = ()
+) -> Demand:
+    terms = tuple(Term(name, Offset(since)) for name, since in names)
+    return Demand(Extent(topic_id, Offset(first), Offset(reached)), bool(is_lost), terms)

@@ -1,17 +1,22 @@
 """The group's commits: the notes beside them, which say how far changelogs reach, read and written."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Final
 
 from saga_app.core.decider import Service
-from saga_app.core.numbers import Offset
+from saga_app.core.numbers import Generation, Offset
 from saga_app.engine.commit_note import CommitNote, InboxMark, note_in
 from saga_app.engine.exits import Exit, Fatal
+from saga_app.engine.ports import Log
 from saga_app.engine.stores.extent import Demand
-from saga_app.engine.stores.manager import StoreManager
+from saga_app.engine.stores.manager import Read, StoreManager, Superseded
 from saga_app.engine.stores.rocks import RocksStore
 from saga_app.kafka.commit_texts import UNFINISHED
 from saga_app.kafka.messages import Place
 
+#: Seconds until a note that the group did not take is sent again.
+RETRY: Final = 0.2
 #: Commits offsets with their notes; False if the group does not take them.
 Commit = Callable[[Mapping[Place, tuple[Offset, str]]], Awaitable[bool]]
 
@@ -23,7 +28,10 @@ async def _not_connected(commits: Mapping[Place, tuple[Offset, str]]) -> bool:
 class GroupCommits:
     """The commits of the group as this worker has found them, and the notes of its own."""
 
-    def __init__(self, services: Sequence[Service], store_manager: StoreManager) -> None:
+    def __init__(
+        self, services: Sequence[Service], store_manager: StoreManager, retry: float = RETRY
+    ) -> None:
+        self._retry = retry
         self._services = services
         self._store_manager = store_manager
         self._committed: Mapping[Place, Offset] = {}
@@ -72,12 +80,30 @@ class GroupCommits:
 
     def _demand(self, place: Place, store: RocksStore, is_lost: bool) -> Demand:
         """The extent that every changelog and disk must have from now on; that of before where it was lost."""
+        terms = self._store_manager.terms[place]
         if not is_lost:
-            return Demand(store.held[0])
+            return Demand(store.held[0], is_lost, terms)
         demand = self._store_manager.demands.get(place)
-        return Demand(store.held[1] if demand is None else demand.extent, is_lost=True)
+        return Demand(store.held[1] if demand is None else demand.extent, is_lost, terms)
 
-    async def announce(self, places: Collection[Place], lost: Collection[Place]) -> None:
+    async def repair(
+        self, restored: Mapping[Place, Read], log: Log, generation: Generation, goes_on: Callable[[], bool]
+    ) -> None:
+        """Writes again what changelogs lost. The group hears of it before, as what a crash leaves must not look whole.
+
+        It also hears when all rows are there again, so that any disk will do, and before the first write, from which
+        offset on the rows are this worker's. `Superseded` when it need not go on.
+        """
+        lost = {place for place, read in restored.items() if read.is_lost}
+        await self._announce(restored, lost, goes_on)
+        self._store_manager.begin_terms(restored.keys() - lost)
+        await self._store_manager.repair(restored, log, generation)
+        await self._announce(lost, (), goes_on)
+        self._store_manager.begin_terms(lost)
+
+    async def _announce(
+        self, places: Collection[Place], lost: Collection[Place], goes_on: Callable[[], bool]
+    ) -> None:
         """Commits the notes of these tables and partitions, with the offsets as they are."""
         pending: dict[Place, tuple[Offset, str]] = {}
         for service in self._services:
@@ -87,5 +113,8 @@ class GroupCommits:
                 at = self._committed.get(place, store.inbox)
                 if at is not None:
                     pending[place] = at, self._note(place, lost, of_group=place in self._committed)
-        if pending and not await self.send(pending):
-            raise Fatal(Exit.RESTORE_FAILED, "the group did not take the note that rows are written again")
+        while pending and not await self.send(pending):
+            # The coordinator may be away for a moment; or the group has moved on, and tells so soon.
+            if not goes_on():
+                raise Superseded
+            await asyncio.sleep(self._retry)

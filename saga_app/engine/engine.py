@@ -35,7 +35,7 @@ from saga_app.engine.reader import Reader
 from saga_app.engine.retention import Ages, RetentionTimer
 from saga_app.engine.round import MOST_WRITTEN, Changed, Point, Round
 from saga_app.engine.stores.errors import DiskFailed, StoreDamaged
-from saga_app.engine.stores.manager import Read, StoreManager, Superseded
+from saga_app.engine.stores.manager import StoreManager, Superseded
 from saga_app.kafka.broker_errors import Admin, RefusalLogger
 from saga_app.kafka.messages import Batch, Fetch, Place
 from saga_app.settings import Settings
@@ -141,13 +141,15 @@ class Engine:
             wanted = sorted(self.assignment.partitions)
             self.store_manager.keep(wanted)
             began = time.perf_counter()
+
+            def goes_on() -> bool:
+                return self.assignment.preparing == generation
+
             try:
-                restored = await asyncio.to_thread(
-                    self.store_manager.restore, wanted, lambda: self.assignment.preparing == generation
-                )
-                if self.assignment.preparing != generation:
+                restored = await asyncio.to_thread(self.store_manager.restore, wanted, goes_on)
+                if not goes_on():
                     return
-                await self._repair(restored, generation)
+                await self.commits.repair(restored, self.log, generation, goes_on)
                 self.states_of(wanted)
                 # A restore that was overtaken just here has loaded what is no longer ours, and its files are closed.
                 self.clock.stop()
@@ -162,18 +164,6 @@ class Engine:
                 self.store_manager.surrender(error)
             except Exception as error:
                 raise Fatal(Exit.RESTORE_FAILED, f"restoring partitions {wanted}: {error!r}") from error
-
-    async def _repair(self, restored: Mapping[Place, Read], generation: Generation) -> None:
-        """Writes again what changelogs lost. The group hears of it before, as what a crash leaves must not look whole.
-
-        It also hears when all rows are there again, so that any disk will do.
-        """
-        lost = {place for place, read in restored.items() if read.is_lost}
-        await self.commits.announce(lost, lost)
-        await self.store_manager.repair(restored, self.log, generation)
-        await self.commits.announce(lost, ())
-        for place in lost:
-            self.store_manager.stores[place].forget_before()
 
     def states_of(self, partitions: Iterable[int]) -> None:
         """Fresh views, with nothing decided, over the stores of these partitions."""

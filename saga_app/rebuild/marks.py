@@ -64,7 +64,7 @@ def must_have_all_rows(settings: Settings, committed: Committed) -> None:
     for inbox, (_, text) in committed.items():
         known = note_in(text)
         for table, demand in ({} if known is None else known.tables).items():
-            why = LogRange(*present[inbox].tables[table].extent).lacks(demand.extent)
+            why = LogRange(*present[inbox].tables[table].extent[:3]).lacks(demand.extent)
             if why or demand.is_lost:
                 log, why = changelog(settings.app_id, table), why or "some are being written again"
                 raise CannotRebuild(

@@ -4,11 +4,13 @@ import pytest
 
 from saga_app.core.numbers import Offset
 from saga_app.engine.commit_note import CommitNote, InboxMark, note_in
-from saga_app.engine.stores.extent import Demand, Extent
+from saga_app.engine.stores.extent import MOST_TERMS, Demand, Extent, Term
 
 TABLES = {
     "payments": Demand(Extent("MkTzWb3aQxK1a2b3c4d5eg", Offset(0), Offset(123_456_789_012))),
-    "accounts": Demand(Extent("OkTzWb3aQxK1a2b3c4d5eg", Offset(7), Offset(8)), is_lost=True),
+    "accounts": Demand(
+        Extent("OkTzWb3aQxK1a2b3c4d5eg", Offset(7), Offset(8)), True, (Term("0a1b2c3d", Offset(7)),)
+    ),
 }
 
 
@@ -18,6 +20,9 @@ def test_a_note_is_read_as_it_was_written(inbox: InboxMark | None) -> None:
     assert note_in(note.encode()) == note
     # A broker takes 4,096 bytes (offset.metadata.max.bytes).
     assert len(note.encode()) < 400
+    many = tuple(Term("0a1b2c3d", Offset(123_456_789_012)) for _ in range(MOST_TERMS))
+    most = {table: demand._replace(terms=many) for table, demand in TABLES.items()}
+    assert len(note._replace(tables=most).encode()) < 2_048
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "1", "text", '{"v":2}', '{"v":1,"inbox":null}'])

@@ -3,13 +3,17 @@
 from typing import TYPE_CHECKING, Final
 
 from saga_app import topics
+from saga_app.core.numbers import FIRST
 from saga_app.core.rows import OPEN_STATUSES, JournalRow
+from saga_app.engine.commit_note import note_in
 from saga_app.engine.stores import restore
+from saga_app.engine.stores.extent import LogRange, Remedy, remedy
 from tests.simulation import steps
+from tests.simulation.machine import WatchedDisk, WatchedStore
 from tests.simulation.oracle import sent
 from tests.simulation.services import changelog
 from tests.simulation.violation import must
-from tests.support.memory import Disk, MemoryBroker, MemoryChangelog, MemoryStore
+from tests.support.memory import Disk, MemoryBroker, MemoryChangelog, MemoryStore, Steps
 
 if TYPE_CHECKING:
     from tests.simulation.world import SimulatedWorld
@@ -74,6 +78,7 @@ def quiet(world: "SimulatedWorld") -> bool:
     return (
         not world.errands
         and all(worker.settled for worker in world.workers)
+        and world.group.members.keys() == {worker.name for worker in world.workers}
         and all(
             world.group.committed.get(place, 0) == len(world.kafka.inboxes[place])
             for place in world.watch.oracles
@@ -99,7 +104,8 @@ def agree(world: "SimulatedWorld") -> None:
     watch, kafka = world.watch, world.kafka
     for machine in world.machines:
         for (table, partition), disk in machine.disks.items():
-            heir = _heir(kafka, table, partition, disk)
+            follows = _follows(world, table, partition, disk)
+            heir = _heir(kafka, table, partition, disk if follows else Disk())
             _same(f"the next owner on {machine.name}", table, partition, heir, world)
     after = kafka.copy()
     for worker in world.workers:
@@ -131,6 +137,15 @@ def agree(world: "SimulatedWorld") -> None:
 def _rule(policy: JournalRow | None) -> object:
     """The parameters, without the offsets, which each partition has for itself."""
     return None if policy is None else (policy.content, policy.limit, policy.countries)
+
+
+def _follows(world: "SimulatedWorld", table: str, partition: int, disk: WatchedDisk) -> bool:
+    """True if the next owner with this disk would not empty it first."""
+    kafka, place = world.kafka, (changelog(table), partition)
+    note = note_in(world.group.notes.get((world.watch.topic_of(table), partition), ""))
+    demand = None if note is None else note.tables[table]
+    held = WatchedStore((table, partition), disk, kafka, Steps()).held
+    return remedy(LogRange(kafka.topic_id(place), FIRST, kafka.end(place)), demand, held) is not Remedy.ANEW
 
 
 def _heir(

@@ -26,7 +26,9 @@ FAULTS: Final = {
     "cancel": "people cancel orders at any moment",
     "policy": "a rule's parameters are changed",
     "evict": "orders are evicted seconds after they ended, and purged soon after that; their ids are used again",
-    "rebuild": "all workers are killed, disks are lost, and the changelogs are made anew from the inboxes",
+    "rebuild": "all workers are killed, and the changelogs are made anew from the inboxes",
+    "changelog cut": "all workers are killed, and a changelog partition loses its last rows",
+    "changelog lost": "all workers are killed, and a changelog partition is deleted and made again",
 }
 
 

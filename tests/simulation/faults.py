@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING, Final
 from saga_app import topics
 from saga_app.core.numbers import FIRST
 from saga_app.core.row_keys import REBUILT_KEY
-from saga_app.kafka.messages import Outgoing
+from saga_app.engine.commit_note import CommitNote
+from saga_app.engine.stores.extent import Demand, Extent
+from saga_app.kafka.messages import Outgoing, Place
 from saga_app.rebuild.fold import fold_records
 from saga_app.rebuild.write import rebuilt_records
 from tests.simulation.choices import Draws
 from tests.simulation.services import DECIDERS, JOURNALS, TABLES, changelog, tables_of
 from tests.simulation.steps import SECOND, Action, under_way
-from tests.simulation.worker import UNDER_WAY
+from tests.simulation.worker import LOST, UNDER_WAY
 from tests.support.memory import STEPS, MemoryStore, Stop
 
 if TYPE_CHECKING:
@@ -165,8 +167,10 @@ def compact(world: "SimulatedWorld", draws: Draws) -> bool:
 
 def expire_offset(world: "SimulatedWorld", draws: Draws) -> bool:
     place = draws.pick(topics.INBOXES), draws.below(world.partitions)
-    if world.group.committed.pop(place, None) is None:
+    # Without the note, only the disks know what was lost; they may be gone too (`docs/decisions/0024-lost-rows.md`).
+    if world.fault_mix.faults & LOST or world.group.committed.pop(place, None) is None:
         return False
+    del world.group.notes[place]
     world.tell("the committed offset of {} expires", place)
     return True
 
@@ -176,18 +180,55 @@ def rebuild(world: "SimulatedWorld", draws: Draws) -> bool:
     for worker in list(world.workers):
         world.kill(worker, draws)
     for machine in world.machines:
-        machine.lose()
+        machine.refused = False
     for (topic, partition), messages in sorted(world.kafka.inboxes.items()):
         end = world.group.committed.get((topic, partition), FIRST)
+        demands = {}
         stores = {table: MemoryStore() for table in tables_of(topic)}
         fold_records((topic, partition), world.partitions, stores, messages[:end], FIRST, end)
         for table, store in stores.items():
             log = changelog(table)
             rows = sorted(store.rows.items())
             marked = table in JOURNALS
-            world.kafka.make_anew((log, partition), rebuilt_records(rows, log, partition, marked=marked))
+            place = log, partition
+            world.kafka.make_anew(place, rebuilt_records(rows, log, partition, marked=marked))
+            demands[table] = Demand(Extent(world.kafka.topic_id(place), FIRST, world.kafka.end(place)))
+        world.group.put({(topic, partition): (end, CommitNote(None, demands).encode())})
     world.tell("the changelogs are made anew from the inboxes")
     return True
+
+
+def changelog_cut(world: "SimulatedWorld", draws: Draws) -> bool:
+    """The broker of a changelog partition loses power, and its last rows."""
+    place = _beside_a_note(world, draws)
+    end = len(world.kafka.logs[place]) if place else 0
+    if not place or not end:
+        return False
+    rows = 1 + draws.below(min(end, draws.pick((2, 6, 100))))
+    world.kafka.cut(place, end - rows)
+    world.tell("{} loses its last {} rows", place, rows)
+    return True
+
+
+def changelog_lost(world: "SimulatedWorld", draws: Draws) -> bool:
+    """Somebody deletes a changelog, and it is made again."""
+    place = _beside_a_note(world, draws)
+    if not place:
+        return False
+    world.kafka.make_anew(place, ())
+    world.tell("{} is deleted and made again", place)
+    return True
+
+
+def _beside_a_note(world: "SimulatedWorld", draws: Draws) -> Place | None:
+    """A changelog partition of which the group knows how far it reaches; all workers are killed."""
+    noted = sorted(world.group.notes)
+    if not noted:
+        return None
+    for worker in list(world.workers):
+        world.kill(worker, draws)
+    topic, partition = draws.pick(noted)
+    return changelog(draws.pick(tables_of(topic))), partition
 
 
 def can_be_lost(record: Outgoing) -> bool:
@@ -211,4 +252,6 @@ FAULTS: Final[dict[str, Action]] = {
     "offset expires": expire_offset,
     "long wait": long_wait,
     "rebuild": rebuild,
+    "changelog cut": changelog_cut,
+    "changelog lost": changelog_lost,
 }

@@ -19,6 +19,8 @@ class SimulatedGroup:
         self.members: dict[str, int] = {}
         self.assignment: dict[str, list[int]] = {}
         self.committed: dict[Place, Offset] = {}
+        #: The text beside each committed offset.
+        self.notes: dict[Place, str] = {}
         #: A coordinator that still loads its groups answers every heartbeat without error, and knows nobody.
         self.loading = False
         #: Who has answered the rebalance, and since when it goes on.
@@ -76,12 +78,19 @@ class SimulatedGroup:
             self.leave(member, now)
         return late
 
-    def commit(self, member: str, generation: Generation, offsets: Mapping[Place, Offset]) -> bool:
+    def commit(
+        self, member: str, generation: Generation, commits: Mapping[Place, tuple[Offset, str]]
+    ) -> bool:
         """Offsets of an earlier generation are refused."""
         if member not in self.members or generation != self.generation:
             return False
-        self.committed.update(offsets)
+        self.put(commits)
         return True
+
+    def put(self, commits: Mapping[Place, tuple[Offset, str]]) -> None:
+        """Offsets and their notes, whoever commits them."""
+        self.committed.update({place: at for place, (at, _) in commits.items()})
+        self.notes.update({place: note for place, (_, note) in commits.items()})
 
     def _rebalance(self, now: int) -> None:
         if self._since is None:

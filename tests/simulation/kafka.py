@@ -1,11 +1,13 @@
 """The broker: logs with Kafka's times, sends that are under way, committed offsets; whatever is written is watched."""
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Final
 
 from saga_app import topics
-from saga_app.core.numbers import Offset
+from saga_app.core.numbers import FIRST, Offset
+from saga_app.core.rows import version_of
+from saga_app.engine.ports import row_in
 from saga_app.kafka.messages import Message, Offsets, Outgoing, Place
 from tests.simulation.services import TABLE_OF
 from tests.simulation.watch import SystemWatch
@@ -55,6 +57,10 @@ class Kafka(MemoryBroker):
         self.late: list[Send] = []
         #: Rows below have been met by an owner that repaired: compaction may keep the ones written last.
         self.repaired: dict[Place, Offset] = {}
+        #: How many terms of owners have begun.
+        self.terms = 0
+        #: How often each partition was made anew.
+        self.made_anew: Counter[Place] = Counter()
 
     def send(self, who: str, records: Sequence[Outgoing]) -> Send:
         """Records leave a worker."""
@@ -106,9 +112,28 @@ class Kafka(MemoryBroker):
 
     def make_anew(self, place: Place, records: Iterable[Outgoing]) -> None:
         """A changelog partition is deleted, and written again by no worker."""
+        self.cut(place, 0)
         self.logs[place] = list(records)
-        self.compacted.pop(place, None)
-        self.repaired.pop(place, None)
+        self.made_anew[place] += 1
+
+    def cut(self, place: Place, end: int) -> None:
+        """A changelog partition loses the rows from here on, and what was under way in a network that fell with it."""
+        del self.logs[place][end:]
+        self.compacted[place] &= set(range(end))
+        self.repaired[place] = min(Offset(end), self.repaired.get(place, FIRST))
+        self.late.clear()
+
+    def topic_id(self, place: Place) -> str:
+        return f"{place[0]}-{self.made_anew[place]}"
+
+    def newest(self, place: Place) -> dict[str, int]:
+        """The highest version of each key that the changelog has."""
+        found: dict[str, int] = {}
+        for offset, row in enumerate(self.logs[place]):
+            if offset not in self.compacted[place]:
+                key, version = (row.key or b"").decode(), version_of(row_in(row.value, row.headers))
+                found[key] = max(version, found.get(key, version))
+        return found
 
     def end(self, place: Place) -> Offset:
         return Offset(len(self.logs[place]))

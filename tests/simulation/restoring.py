@@ -1,44 +1,63 @@
-"""The tables of an owner: restored as `StoreManager.restore` does it, and repaired as `StoreManager.repair` does."""
+"""The tables of an owner: `StoreManager.restore`, step by step in memory; the store manager's own parts do the rest."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from itertools import product
 
-from saga_app.core.numbers import Offset
+from saga_app.core.numbers import FIRST, Offset
 from saga_app.engine.stores import restore
-from saga_app.engine.stores.restore import Restored
-from saga_app.kafka.messages import Offsets, Outgoing, Place
+from saga_app.engine.stores.extent import LogRange, Remedy
+from saga_app.engine.stores.manager import Read, StoreManager
+from saga_app.engine.stores.restore import Seen
+from saga_app.kafka.messages import Place
 from tests.simulation.job import StopPoint
 from tests.simulation.kafka import Kafka
-from tests.simulation.machine import Machine, WatchedStore
+from tests.simulation.machine import Machine
 from tests.simulation.services import BALANCES, JOURNALS, changelog
-from tests.support.memory import MemoryChangelog, Steps
+from tests.support.memory import MemoryBroker, MemoryChangelog, Steps
 
 
-async def restored(
-    kafka: Kafka,
-    machine: Machine,
-    steps: Steps,
-    partitions: Sequence[int],
-    append: Callable[[Sequence[Outgoing]], Awaitable[Offsets]],
-) -> dict[Place, WatchedStore]:
-    """The stores of these partitions, up to their changelogs' ends."""
-    ends = await ends_of(kafka, partitions)
-    stores: dict[Place, WatchedStore] = {}
-    found: dict[Place, tuple[MemoryChangelog, Restored]] = {}
-    for tables in (JOURNALS, BALANCES):
-        for place in product(tables, partitions):
-            table, each = place
-            log = MemoryChangelog(kafka, changelog(table), each)
-            stores[place] = machine.store(table, each, kafka, steps)
-            found[place] = log, restore.restore(log, ends[place], stores[place])
-        await StopPoint()
-    for place, (log, known) in found.items():
-        records = restore.repair_records(log, known)
-        if records:
-            written = await append(records)
-            restore.repaired(stores[place], ends[place], known.repairs, written[log.topic, log.partition])
-    kafka.repaired |= {(changelog(table), each): end for (table, each), end in ends.items()}
-    return stores
+class FixedChangelog(MemoryChangelog):
+    """A changelog as a restore has found it."""
+
+    def __init__(self, broker: MemoryBroker, topic: str, partition: int, end: Offset) -> None:
+        super().__init__(broker, topic, partition)
+        self._end = end
+
+    def end(self) -> Offset:
+        return self._end
+
+
+class MachineStores(StoreManager):
+    """The store manager over the disks of a machine."""
+
+    def __init__(self, kafka: Kafka, machine: Machine, steps: Steps) -> None:
+        self._open = lambda table, partition: machine.store(table, partition, kafka, steps)  # type: ignore[assignment, method-assign, return-value]
+        self._changelog = changelog  # type: ignore[method-assign]
+        self.kafka = kafka
+        self.stores, self.demands, self.terms = {}, {}, {}
+
+    def new_term(self) -> str:
+        self.kafka.terms += 1
+        return str(self.kafka.terms)
+
+    async def restored(self, partitions: Sequence[int]) -> dict[Place, Read]:
+        """As `StoreManager.restore` does it, with stops."""
+        self.stores.clear()
+        ends = await ends_of(self.kafka, partitions)
+        logs = {
+            place: LogRange(self.kafka.topic_id((changelog(place[0]), place[1])), FIRST, end)
+            for place, end in ends.items()
+        }
+        remedies = self._remedies(logs)
+        found = {}
+        for tables in (JOURNALS, BALANCES):
+            for place in product(tables, partitions):
+                log, seen = FixedChangelog(self.kafka, changelog(place[0]), place[1], ends[place]), Seen()
+                store = self._begin(place, logs[place], remedies[place])
+                known = restore.restore(log, ends[place], store, FIRST, seen)
+                found[place] = Read(log, known, seen, remedies[place] is Remedy.WRITE_AGAIN)  # type: ignore[arg-type]
+            await StopPoint()
+        return found
 
 
 async def ends_of(kafka: Kafka, partitions: Sequence[int]) -> dict[Place, Offset]:

@@ -3,10 +3,11 @@
 from typing import Final
 
 import agents
-from saga_app.core.decider import Decider
+from saga_app.core.decider import Decider, Service
 
 AGENTS: Final = {agent.TOPIC: agent for agent in agents.ALL}
 DECIDERS: Final[dict[str, Decider]] = {topic: agent.DECIDER for topic, agent in AGENTS.items()}
+SERVICES: Final = tuple(Service(*each) for each in DECIDERS.items())
 JOURNALS: Final = tuple(decider.journal for decider in DECIDERS.values())
 BALANCES: Final = tuple(decider.balances for decider in DECIDERS.values() if decider.balances is not None)
 TABLES: Final = (*JOURNALS, *BALANCES)

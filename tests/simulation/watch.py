@@ -125,6 +125,18 @@ class SystemWatch:
             )
         self._settled[place] = max(end, self._settled[place])
 
+    def has_all(self, place: Place, position: int, newest: Mapping[str, Mapping[str, int]]) -> None:
+        """A worker decides from here on: the changelogs have what was decided before (I9), whatever they lost."""
+        oracle = self.oracles[place]
+        rows = {(table, key): row for told in oracle.told[:position] for table, key, row in told.puts}
+        for (table, key), row in rows.items():
+            must(
+                newest[table].get(key, -1) >= row.version
+                or self._is_removed(oracle, table, key, row.version),
+                "I9 durable first",
+                f"decisions begin at {place} offset {position}, and {table} has not {key} of version {row.version}",
+            )
+
     def stored(self, table: str, partition: int, rows: Mapping[bytes, bytes], reached: int, end: int) -> None:
         """A worker's disk has rows: none that the changelog does not have (I7)."""
         must(reached <= end, "I7 one truth", f"{table}[{partition}] reached {reached} of {end}")
@@ -134,6 +146,15 @@ class SystemWatch:
                 "I9 durable first",
                 f"{table}[{partition}] has {key!r} on disk before the changelog has it",
             )
+
+    def _is_removed(self, oracle: Oracle, table: str, key: str, version: int) -> bool:
+        """True if a tombstone of this version or a later one was written, which compaction may have removed."""
+        written = self._written.get((table, oracle.partition, key), -1)
+        return any(
+            is_tombstone(row)
+            for (name, of, at), row in oracle.rows.items()
+            if (name, of) == (table, key) and version <= at <= written
+        )
 
     def _is_dropped(self, oracle: Oracle, table: str, key: str, value: bytes) -> bool:
         """True if a restore may write a tombstone here: the row was evicted when the low watermark got this version."""

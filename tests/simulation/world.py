@@ -25,6 +25,12 @@ from tests.support.memory import Stopped
 BEAT: Final = 5_000
 
 
+#: How a worker may end itself.
+_ENDS: Final = {
+    Exit.LEASE_LOST: "lease lost",
+    Exit.ROWS_LOST: "rows lost",
+    Exit.ROWS_MISSING_AGAIN: "rows missing",
+}
 NEVER: Final = Ages(None, None)
 ACTIONS: Final = {**NORMAL, **faults.FAULTS}
 
@@ -127,11 +133,14 @@ class SimulatedWorld:
             self.kill(worker, worker.fate)
             self.bit["killed at a point"] += 1
         except Fatal as fatal:
-            if fatal.exit is not Exit.LEASE_LOST:
+            if fatal.exit not in _ENDS:
                 raise Violation("a worker ended itself", f"{worker.name}: {fatal.text}") from fatal
             self.tell("{} ends itself: {}", worker.name, fatal.text)
             self.kill(worker, Draws(0))
-            self.bit["lease lost"] += 1
+            self.bit[_ENDS[fatal.exit]] += 1
+            worker.machine.refused = fatal.exit is Exit.ROWS_LOST
+            if fatal.exit is Exit.ROWS_MISSING_AGAIN or all(each.refused for each in self.machines):
+                faults.rebuild(self, Draws(0))
         return True
 
     def start(self, machine: Machine) -> None:
@@ -167,7 +176,12 @@ class SimulatedWorld:
 
     def idle(self) -> list[Machine]:
         busy = {worker.machine.name for worker in self.workers}
-        return [machine for machine in self.machines if machine.name not in busy]
+        return [machine for machine in self.machines if machine.name not in busy and not machine.refused]
+
+    def mended(self) -> None:
+        """A worker has written lost rows again: those that refused to begin may try once more."""
+        for machine in self.machines:
+            machine.refused = False
 
     def _count(self, worker: SimulatedWorker) -> None:
         for each in worker.rounds.values():

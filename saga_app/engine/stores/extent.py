@@ -7,20 +7,25 @@ decided on before the lost ones are there again (`docs/decisions/0024-lost-rows.
 
 from collections.abc import Iterable
 from enum import Enum, auto
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from saga_app.core.numbers import FIRST, Offset
+
+#: Terms that a note names; a disk that is older reads its changelog anew.
+MOST_TERMS: Final = 24
 
 
 class Extent(NamedTuple):
     """All rows of the changelog partition with this topic id, below `reached`.
 
-    The changelog may begin as late as `first`: what was below it was written again behind it.
+    The changelog may begin as late as `first`: what was below it was written again behind it. They are the rows that
+    it had in the term of this name.
     """
 
     topic_id: str
     first: Offset = FIRST
     reached: Offset = FIRST
+    term: str = ""
 
     def includes(self, other: "Extent") -> bool:
         """True if whoever holds these rows holds the other's too."""
@@ -47,11 +52,51 @@ class LogRange(NamedTuple):
         return None
 
 
+class Term(NamedTuple):
+    """One worker owns a partition; it began when the changelog ended at `since`."""
+
+    name: str
+    since: Offset
+
+
 class Demand(NamedTuple):
-    """The extent that the group's last commit noted; `is_lost`: it is being written again from a disk."""
+    """The extent that the group's last commit noted; `is_lost`: it is being written again from a disk.
+
+    `terms` are the last ones, the latest at the end.
+    """
 
     extent: Extent
     is_lost: bool = False
+    terms: tuple[Term, ...] = ()
+
+    def knows(self, held: Extent) -> bool:
+        """False if the changelog may have other rows now at some of these offsets.
+
+        A changelog that lost its end goes on at lower offsets. A later term then began below what the disk holds.
+        """
+        if held.topic_id != self.extent.topic_id:
+            return True
+        names = [term.name for term in self._whole]
+        later = self._whole[names.index(held.term) + 1 :] if held.term in names else self._whole
+        return all(held.reached <= term.since for term in later)
+
+    @property
+    def term(self) -> str:
+        """The name of the last one in which all rows were there."""
+        return self._whole[-1].name if self._whole else ""
+
+    def began_by(self, name: str, end: Offset) -> tuple[Term, ...]:
+        """The terms with one more; not too many for a commit: the first then stands for those before it."""
+        since = min(end, self.terms[-1].since) if self.is_lost and self.terms else end
+        oldest, *others = (*self.terms, Term(name, since))
+        if len(others) < MOST_TERMS:
+            return (oldest, *others)
+        return (others[0]._replace(since=min(oldest.since, others[0].since)), *others[1:])
+
+    @property
+    def _whole(self) -> tuple[Term, ...]:
+        """Without the one in which rows are being written again."""
+        return self.terms[:-1] if self.is_lost else self.terms
 
 
 class Remedy(Enum):
@@ -75,20 +120,22 @@ def remedy(log: LogRange, demand: Demand | None, held: Iterable[Extent]) -> Reme
     `held` are the extents whose rows the store holds: the first is of the changelog that it follows, the others are
     of changelogs that lost records, as long as no commit has said that those are there again.
     """
-    extents = tuple(held)
-    following = extents[0] if extents else None
+    everything = tuple(held)
+    following = everything[0] if everything else None
     if demand is not None:
+        extents = [extent for extent in everything if demand.knows(extent)]
         lacking = (
             "another worker was writing it again from its disk, and has not said that it is done"
             if demand.is_lost
             else log.lacks(demand.extent)
         )
         if lacking is None:
-            if following is None or following.topic_id != log.topic_id:
+            if following is None or following not in extents or following.topic_id != log.topic_id:
                 return Remedy.ANEW
-            # More than one extent: rows were being written again, and nobody has said that all are there.
-            is_behind = len(extents) == 1 and following.reached <= log.end
-            return Remedy.FOLLOW if is_behind else Remedy.WRITE_AGAIN
+            if any(extent.topic_id == log.topic_id and extent.reached > log.end for extent in extents):
+                return Remedy.WRITE_AGAIN
+            # Where it was stopped while it wrote rows again, it may hold some that are in no changelog.
+            return Remedy.FOLLOW if len(everything) == 1 else Remedy.ANEW
         if any(extent.includes(demand.extent) for extent in extents):
             return Remedy.WRITE_AGAIN
         raise RowsLost(lacking)
@@ -96,7 +143,7 @@ def remedy(log: LogRange, demand: Demand | None, held: Iterable[Extent]) -> Reme
         if log.begin > FIRST:
             raise RowsLost(f"it begins at offset {log.begin}, and nobody knows the rows before it")
         return Remedy.ANEW
-    return Remedy.WRITE_AGAIN if len(extents) > 1 or log.lacks(following) else Remedy.FOLLOW
+    return Remedy.WRITE_AGAIN if len(everything) > 1 or log.lacks(following) else Remedy.FOLLOW
 
 
 def cut_while_running(topic: str, partition: int, lacking: str) -> str:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from secrets import token_hex
 from typing import Final, NamedTuple, NoReturn
 
 from confluent_kafka import KafkaError, KafkaException
@@ -18,7 +19,16 @@ from saga_app.engine.ports import Log, contiguous, row_record
 from saga_app.engine.stores import restore
 from saga_app.engine.stores.changelog import KafkaChangelog
 from saga_app.engine.stores.errors import DiskFailed, StoreDamaged, named, remove
-from saga_app.engine.stores.extent import Demand, LogRange, Remedy, RowsLost, cut_while_running, remedy
+from saga_app.engine.stores.extent import (
+    Demand,
+    Extent,
+    LogRange,
+    Remedy,
+    RowsLost,
+    Term,
+    cut_while_running,
+    remedy,
+)
 from saga_app.engine.stores.placement import misplaced, owner_of_balance, owner_of_order
 from saga_app.engine.stores.restore import Restored, Seen
 from saga_app.engine.stores.rocks import Memory, RocksStore
@@ -34,6 +44,8 @@ logger = logging.getLogger(__name__)
 REBUILD: Final = ".rebuild"
 #: Seconds until it is believed that a topic is gone.
 ANSWER: Final = 10.0
+#: Names terms.
+_TERM_BYTES: Final = 4
 #: Rows that are written again in one piece.
 PIECE: Final = 2_000
 
@@ -63,6 +75,8 @@ class StoreManager:
         self.stores: dict[Place, RocksStore] = {}
         #: By table and partition, how far its changelog must reach, as the group's commits say.
         self.demands: Mapping[Place, Demand] = {}
+        #: By table and partition, the terms of its owners, with this worker's at the end.
+        self.terms: dict[Place, tuple[Term, ...]] = {}
         #: By journal, the highest version that the last restore met.
         self._newest: dict[Place, Version] = {}
         self._journals = [service.decider.journal for service in services]
@@ -74,6 +88,10 @@ class StoreManager:
             **dict.fromkeys(self._balances, owner_of_balance),
             **dict.fromkeys(orders, owner_of_order),
         }
+
+    def new_term(self) -> str:
+        """A name that no term had."""
+        return token_hex(_TERM_BYTES)
 
     def start(self) -> None:
         """Before anything else is called."""
@@ -211,6 +229,7 @@ class StoreManager:
             records = [row_record(changelog.topic, changelog.partition, *row) for row in piece]
             written = (await log.append(records, generation))[changelog.topic, changelog.partition]
             reached, count = contiguous(reached, written), count + len(piece)
+            store.write(dict(piece), store.reached)
         if not read.restored.repairs:
             store.write({}, max(reached, store.reached))
         count += len(read.restored.repairs)
@@ -277,18 +296,28 @@ class StoreManager:
     def _begin(self, place: Place, log: LogRange, which: Remedy) -> RocksStore:
         """The store of this place, which follows this changelog and claims no more than it has."""
         store, demand = self.stores[place], self.demands.get(place)
+        noted = Demand(Extent(log.topic_id)) if demand is None else demand
+        if not noted.terms or noted.is_lost or noted.terms[-1:] != self.terms.get(place, ())[-1:]:
+            self.terms[place] = noted.began_by(self.new_term(), log.end)
         known = [extent.first for extent in store.held[:1]]
         first = max([log.begin, *known, *([demand.extent.first] if demand else [])])
         match which:
             case Remedy.WRITE_AGAIN:
-                store.begin_again(log.topic_id, log.begin)
+                store.begin_again(log.topic_id, log.begin, noted.term)
             case Remedy.ANEW:
                 if store.held:
                     store.empty(f"it follows another changelog than the group (topic id {store.topic_id})")
-                store.belong_to(log.topic_id, demand.extent.first if demand else log.begin)
+                store.belong_to(log.topic_id, demand.extent.first if demand else log.begin, noted.term)
             case Remedy.FOLLOW:
-                store.belong_to(log.topic_id, first)
+                store.belong_to(log.topic_id, first, noted.term)
         return store
+
+    def begin_terms(self, places: Iterable[Place]) -> None:
+        """The group has noted that this worker's terms have begun, and no row is written again any more."""
+        for place in places:
+            store = self.stores[place]
+            topic_id, first, *_ = store.held[0]
+            store.belong_to(topic_id, first, self.terms[place][-1].name)
 
     def _open(self, table: str, partition: int) -> RocksStore:
         path = self.folder / f"{table}-{partition}.db"

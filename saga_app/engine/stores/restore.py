@@ -125,9 +125,16 @@ def repair_records(changelog: Changelog, restored: Restored) -> list[Outgoing]:
 
 
 def lacking(store: Store, seen: Seen, restored: Restored) -> Iterator[tuple[bytes, bytes]]:
-    """The rows of a store that its changelog, read from the beginning, does not have; all if too many keys were met."""
-    keys = seen.all_keys or frozenset[bytes]()
-    return ((key, row) for key, row in store.scan(b"") if key not in keys and key not in restored.repairs)
+    """The rows of a store that its changelog, read from the beginning, does not have; all if too many keys were met.
+
+    Tombstones for those that must not be there any more: an earlier restore may have met them before their tombstones.
+    """
+    keys, late = seen.all_keys or frozenset[bytes](), _below_low_watermark(store, None)
+    return (
+        (key, late.get(key, row))
+        for key, row in store.scan(b"")
+        if key not in keys and key not in restored.repairs
+    )
 
 
 def repaired(store: Store, end: Offset, repairs: Mapping[bytes, bytes], offsets: Sequence[Offset]) -> None:

@@ -37,12 +37,14 @@ MEBIBYTE: Final = 1024 * 1024
 OFFSET_KEY: Final = b"__faust\0offset__"
 INBOX_KEY: Final = b"__saga\0inbox__"
 TOPIC_KEY: Final = b"__saga\0topic__"
-#: Where the changelog may begin, and the extents of changelogs that lost records; see `extent`.
+#: Where the changelog may begin, the term whose rows these are, and the extents of changelogs that lost records.
+#: See `extent`.
 FIRST_KEY: Final = b"__saga\0first__"
+TERM_KEY: Final = b"__saga\0term__"
 BEFORE_KEY: Final = b"__saga\0before__"
 #: Of which inbox the offset is, and the leader epoch there.
 MARK_KEY: Final = b"__saga\0mark__"
-_OWN_KEYS: Final = frozenset({OFFSET_KEY, INBOX_KEY, TOPIC_KEY, FIRST_KEY, BEFORE_KEY, MARK_KEY})
+_OWN_KEYS: Final = frozenset({OFFSET_KEY, INBOX_KEY, TOPIC_KEY, FIRST_KEY, TERM_KEY, BEFORE_KEY, MARK_KEY})
 _RAW: Final = Options(raw_mode=True)
 
 
@@ -92,6 +94,7 @@ class RocksStore:
         self._inbox: Offset | None = None
         self._topic_id: str | None = None
         self._first = FIRST
+        self._term = ""
         self._before: tuple[Extent, ...] = ()
         self._mark: InboxMark | None = None
         self._db = self._open()
@@ -115,7 +118,7 @@ class RocksStore:
         """Extents whose rows are all here: first that of the changelog which the store follows, if it follows one."""
         if self._topic_id is None:
             return ()
-        return Extent(self._topic_id, self._first, self._reached), *self._before
+        return Extent(self._topic_id, self._first, self._reached, self._term), *self._before
 
     @property
     def mark(self) -> InboxMark | None:
@@ -160,19 +163,17 @@ class RocksStore:
         self._reached = reached
         self._inbox = self._inbox if inbox is None else inbox
 
-    def belong_to(self, topic_id: str, first: Offset = FIRST) -> None:
-        """Follows this changelog, which may begin at `first`, from where the store has reached."""
-        self._follow(topic_id, first, self._reached, ())
+    def belong_to(self, topic_id: str, first: Offset = FIRST, term: str = "") -> None:
+        """Follows this changelog, which may begin at `first`, from where the store has reached, in this term."""
+        self._follow(Extent(topic_id, first, self._reached, term), ())
 
-    def begin_again(self, topic_id: str, first: Offset) -> None:
-        """Follows this changelog from `first` on; what the store held, it holds, and says so until `forget_before`."""
-        held = {each.topic_id: each for each in sorted(self.held, key=lambda each: each.reached)}
-        self._follow(topic_id, first, first, tuple(held.values()))
-
-    def forget_before(self) -> None:
-        """The changelog that the store follows has all rows of those before it."""
-        assert self._topic_id is not None
-        self._follow(self._topic_id, self._first, self._reached, ())
+    def begin_again(self, topic_id: str, first: Offset, term: str = "") -> None:
+        """Follows this changelog from `first` on; what the store held, it holds, and says so until `belong_to`."""
+        held: dict[tuple[str, str], Extent] = {}
+        for each in self.held:
+            known = held.setdefault((each.topic_id, each.term), each)
+            held[each.topic_id, each.term] = max(known, each, key=lambda extent: extent.reached)
+        self._follow(Extent(topic_id, first, first, term), tuple(held.values()))
 
     def flush(self) -> None:
         """Writes to the disk what is in memory."""
@@ -188,15 +189,18 @@ class RocksStore:
         self._mark = mark
         self._inbox = self._inbox if inbox is None else inbox
 
-    def _follow(self, topic_id: str, first: Offset, reached: Offset, before: tuple[Extent, ...]) -> None:
+    def _follow(self, extent: Extent, before: tuple[Extent, ...]) -> None:
+        topic_id, first, reached, term = extent
         own = {
             TOPIC_KEY: topic_id.encode(),
             FIRST_KEY: str(first).encode(),
+            TERM_KEY: term.encode(),
             OFFSET_KEY: str(reached - 1).encode(),
             BEFORE_KEY: json.dumps(before).encode(),
         }
         self._own(own)
-        self._topic_id, self._first, self._reached, self._before = topic_id, first, reached, before
+        self._topic_id, self._first, self._reached, self._term = extent
+        self._before = before
 
     def _own(self, values: Mapping[bytes, bytes]) -> None:
         batch = WriteBatch(raw_mode=True)
@@ -236,6 +240,7 @@ class RocksStore:
         topic_id, mark = self.get(TOPIC_KEY), self.get(MARK_KEY)
         self._topic_id = None if topic_id is None else topic_id.decode()
         self._first = Offset(int(self.get(FIRST_KEY) or FIRST))
+        self._term = (self.get(TERM_KEY) or b"").decode()
         self._before = tuple(Extent(*each) for each in json.loads(self.get(BEFORE_KEY) or b"[]"))
         self._mark = None if mark is None else InboxMark(*json.loads(mark))
 

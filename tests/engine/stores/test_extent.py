@@ -3,7 +3,7 @@
 import pytest
 
 from saga_app.core.numbers import Offset
-from saga_app.engine.stores.extent import Demand, Extent, LogRange, Remedy, RowsLost, remedy
+from saga_app.engine.stores.extent import MOST_TERMS, Demand, Extent, LogRange, Remedy, RowsLost, Term, remedy
 
 OLD, NEW = "old", "new"
 
@@ -40,7 +40,6 @@ def test_a_store_that_is_ahead_of_it_writes_the_rest_again() -> None:
 def test_a_store_that_was_writing_rows_again_goes_on_although_the_commit_asks_for_less() -> None:
     """A rebalance came before the group heard of it: what only this disk has is not in the changelog yet."""
     assert remedy(log(9), demand(7), [extent(9), extent(10)]) is Remedy.WRITE_AGAIN
-    assert remedy(log(9), demand(7), [extent(9), extent(30, OLD)]) is Remedy.WRITE_AGAIN
 
 
 def test_what_was_written_again_behind_a_new_beginning_is_whole() -> None:
@@ -90,3 +89,56 @@ def test_the_disk_alone_says_what_there_must_be() -> None:
 def test_a_changelog_whose_beginning_is_gone_is_refused_by_an_empty_disk() -> None:
     with pytest.raises(RowsLost, match="it begins at offset 4, and nobody knows the rows before it"):
         remedy(log(9, begin=4), None, [])
+
+
+# --- a changelog that was cut, and goes on at the same offsets with other rows
+
+
+#: In its term the first owner wrote up to 9; the log was cut at 6, where the second one began.
+TERMS = (Term("first", Offset(0)), Term("second", Offset(6)))
+
+
+def in_terms(reached: int, *, is_lost: bool = False) -> Demand:
+    return demand(reached, is_lost=is_lost)._replace(terms=TERMS)
+
+
+@pytest.mark.parametrize(
+    ("reached", "term", "expected"),
+    [
+        (9, "first", Remedy.ANEW),
+        (6, "first", Remedy.FOLLOW),
+        (9, "second", Remedy.FOLLOW),
+        (1, "of before", Remedy.ANEW),
+        (0, "of before", Remedy.FOLLOW),
+    ],
+)
+def test_a_disk_follows_only_where_no_later_term_began_below_what_it_holds(
+    reached: int, term: str, expected: Remedy
+) -> None:
+    assert remedy(log(12), in_terms(10), [extent(reached)._replace(term=term)]) is expected
+
+
+def test_a_disk_with_other_rows_at_the_noted_offsets_does_not_hold_what_is_lost() -> None:
+    with pytest.raises(RowsLost):
+        remedy(log(7), in_terms(9), [extent(9)._replace(term="first")])
+    assert remedy(log(7), in_terms(9), [extent(9)._replace(term="second")]) is Remedy.WRITE_AGAIN
+
+
+def test_a_disk_that_was_writing_rows_again_is_still_trusted_and_its_next_term_counts_from_the_cut() -> None:
+    lost = in_terms(9, is_lost=True)
+    assert remedy(log(8), lost, [extent(2), extent(9)._replace(term="first")]) is Remedy.WRITE_AGAIN
+    assert lost.began_by("third", Offset(8)) == (*TERMS, Term("third", Offset(6)))
+
+
+def test_a_disk_that_was_stopped_before_its_note_writes_again_or_is_emptied() -> None:
+    assert remedy(log(9), demand(7), [extent(2), extent(10)]) is Remedy.WRITE_AGAIN
+    assert remedy(log(9), demand(7), [extent(2), extent(10, OLD)]) is Remedy.ANEW
+
+
+def test_a_note_names_so_many_terms_and_a_disk_that_is_older_reads_anew() -> None:
+    known = Demand(extent(100))
+    for number in range(2 * MOST_TERMS):
+        known = known._replace(terms=known.began_by(str(number), Offset(3 + number)))
+    assert len(known.terms) == MOST_TERMS
+    assert not known.knows(extent(4)._replace(term="0"))
+    assert known.knows(extent(60)._replace(term=known.terms[-1].name))

@@ -438,7 +438,7 @@ def test_it_remembers_what_it_held_of_a_changelog_that_lost_rows_until_the_group
         Extent("topic-1", Offset(0), Offset(7)),
     )
     store.write({}, Offset(5))
-    store.forget_before()
+    store.belong_to("topic-2")
     assert list(store.held) == [Extent("topic-2", Offset(0), Offset(5))]
     store.close()
 

@@ -9,13 +9,34 @@ from typing import Final, NamedTuple
 import pytest
 
 from tests.simulation.choices import choices
-from tests.simulation.defects import of_rebuild, of_restore, of_retention, of_rounds, of_rules, of_workers
+from tests.simulation.defects import (
+    of_lost_rows,
+    of_rebuild,
+    of_restore,
+    of_retention,
+    of_rounds,
+    of_rules,
+    of_workers,
+)
 from tests.simulation.histories import Count, History
 from tests.simulation.scopes import SCOPES
 from tests.simulation.seeds import run
 from tests.simulation.violation import Violation
 from tests.support.plan import CrashPlan
 
+#: Under which a disk is stale: its changelog was cut, and went on with other rows.
+STALE: Final = frozenset(
+    {
+        "changelog cut",
+        "changelog lost",
+        "kill, disk behind",
+        "kill, disk lost",
+        "evict",
+        "lose",
+        "long wait",
+        "compact",
+    }
+)
 Plant = Callable[[pytest.MonkeyPatch], None]
 #: Seeds that are tried at most until a defect is caught.
 MOST_SEEDS: Final = 300
@@ -92,6 +113,13 @@ CONTROLS: Final = (
     Control(of_workers.a_deadline_is_not_kept_over_a_restart, {"lose", "stop"}),
     Control(of_rebuild.the_last_committed_record_is_not_folded, {"rebuild"}),
     Control(of_rebuild.balances_are_not_rebuilt, {"rebuild"}),
+    Control(of_lost_rows.the_note_is_ignored, {"changelog lost", "kill, disk lost"}),
+    Control(of_lost_rows.a_disk_ahead_of_its_changelog_is_emptied, {"changelog lost"}),
+    Control(
+        of_lost_rows.rows_are_written_again_without_a_word,
+        {"changelog lost", "changelog cut", "kill", "long wait"},
+    ),
+    Control(of_lost_rows.a_disk_of_an_earlier_term_is_trusted, STALE),
     Control(of_workers.a_nudge_is_sent_once, {"lose"}),
     Control(of_retention.totals_are_not_kept, {"evict"}),
     Control(of_retention.a_late_step_request_is_decided, {"evict", "repeat"}),

@@ -40,7 +40,7 @@ def stale_rows_are_not_repaired(patch: pytest.MonkeyPatch) -> None:
 def reached_does_not_stop_before_a_stale_row(patch: pytest.MonkeyPatch) -> None:
     """*Reached* stops before an unrepaired key, or a crash before the repair hides it for ever."""
 
-    def hasty(changelog: Changelog, end: Offset, store: Store) -> Restored:
+    def hasty(changelog: Changelog, end: Offset, store: Store, *more: Any) -> Restored:
         stale: dict[bytes, Stale] = {}
         for chunk in changelog.read(store.reached, end):
             store.write(restore._highest(chunk, store, stale), Offset(chunk[-1].offset + 1))
@@ -93,8 +93,8 @@ def the_disk_runs_ahead_of_the_changelog(patch: pytest.MonkeyPatch) -> None:
     """Rows that must not be there any more stay on disk until nothing is written in their place."""
     restored = restore.restore
 
-    def hasty(changelog: Changelog, end: Offset, store: Store) -> Restored:
-        found = restored(changelog, end, store)
+    def hasty(changelog: Changelog, end: Offset, store: Store, *more: Any) -> Restored:
+        found = restored(changelog, end, store, *more)
         store.write(found.repairs, store.reached)
         return found
 
