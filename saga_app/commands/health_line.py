@@ -32,9 +32,15 @@ def with_health(command: Callable[Arguments, Result]) -> Callable[Arguments, Res
         load_database_packages()
         watch.latest()
         try:
-            return command(*args, **options)
-        finally:
-            print_trouble(strip(watch.wait(), now()))
+            result = command(*args, **options)
+        except BaseException:
+            readings = watch.wait()
+            if readings is not None and readings.kafka is not None:
+                print_trouble(strip(readings, now()))
+            # Else Kafka refuses or does not answer, and the command has said so.
+            raise
+        print_trouble(strip(watch.wait(), now()))
+        return result
 
     return run
 

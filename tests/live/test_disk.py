@@ -66,7 +66,7 @@ def prove(scene: Scene, worker: WorkerProcess, placed: int, asleep: Iterable[str
 def large_orders(count: int, prefix: str) -> Iterator[Sent]:
     """Orders of 200 KiB that payment refuses: what memory holds for `orders` goes to disk soon."""
     for number in range(count):
-        lines = [{"sku": f"{each:->64}", "quantity": 1, "unit_price": "1.00"} for each in range(1_800)]
+        lines = [{"sku": f"{each:_>64}", "quantity": 1, "unit_price": "1.00"} for each in range(1_800)]
         yield {"order_id": f"{prefix}-{number}", "country": "GB", "lines": lines}
 
 

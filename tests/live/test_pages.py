@@ -82,7 +82,7 @@ def test_a_dead_letter_is_tried_and_sent_again(scene: Scene, worker: WorkerProce
     assert refused.status == 409 and "it would be refused again" in refused.text
     assert ask(url(worker), f"{letter}replay", "").status == 303
     shown(worker, "/orders/4711/", "Completed: paid, reserved, shipment booked.")
-    shown(worker, letter, "although it was sent again before")
+    shown(worker, letter, "although it is settled")
     assert ask(url(worker), f"{letter}replay", "").status == 409
     assert ask(url(worker), f"{letter}replay", "force=1").status == 303
 

@@ -75,7 +75,7 @@ def test_a_worker_refuses_a_compacted_inbox_until_it_is_altered(scene: Scene) ->
     assert saga(scene, "topics", "--alter", "--check").code == 0
     worker.start(SAGA_INBOX_RETENTION="30").ready()
     assert "retention.ms is -1, not 2592000000" in worker.text()
-    assert "; `saga topics --alter` puts the other settings right" in worker.text()
+    assert "; `saga topics --alter` puts other settings right" in worker.text()
     scene.feed(orders(5), until_ended=5)
 
 
