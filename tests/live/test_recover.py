@@ -121,7 +121,7 @@ def test_work_goes_on_behind_an_inbox_that_was_deleted_and_made_again(scene: Sce
     assert "payment_events[0] begins at offset" in str(invariants(audit)["I7"]["unchecked"])
 
 
-class Killed(BaseException):
+class AdvanceKilled(BaseException):
     """kill -9."""
 
 
@@ -152,7 +152,7 @@ def test_a_producer_that_writes_while_an_inbox_is_advanced_loses_nothing_even_if
         sent = post(sender, list(records))
         pay_in()
         if killed and deposits > 8:
-            raise Killed
+            raise AdvanceKilled
         return sent
 
     monkeypatch.setattr(Sender, "post", post_beside_a_producer)
@@ -161,7 +161,7 @@ def test_a_producer_that_writes_while_an_inbox_is_advanced_loses_nothing_even_if
         advancing.losses(settings)
     found = advancing.losses(settings, [topics.PAYMENT])
     assert {loss.place: loss.target for loss in found} == {place: at for place, at in targets.items() if at}
-    with pytest.raises(Killed):
+    with pytest.raises(AdvanceKilled):
         advancing.advance(settings, found)
     with pytest.raises(CannotRebuild, match="`saga advance` was begun"):
         survey(settings)
