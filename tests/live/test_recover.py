@@ -2,10 +2,12 @@
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from saga_app import topics
@@ -125,6 +127,20 @@ class AdvanceKilled(BaseException):
     """kill -9."""
 
 
+@contextmanager
+def open_transaction(scene: Scene) -> Iterator[None]:
+    """A producer has written to the inbox of payments, and has not decided yet if that holds; in the end it aborts."""
+    producer = Producer({"bootstrap.servers": scene.broker, "transactional.id": scene.app_id})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    producer.produce(topics.PAYMENT, b"{", b"undecided", partition=0)
+    producer.flush(30)
+    try:
+        yield
+    finally:
+        producer.abort_transaction(30)
+
+
 @pytest.mark.slow("a worker, and an inbox that is moved twice")
 def test_a_producer_that_writes_while_an_inbox_is_advanced_loses_nothing_even_if_the_command_is_killed(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
@@ -159,6 +175,8 @@ def test_a_producer_that_writes_while_an_inbox_is_advanced_loses_nothing_even_if
     pay_in()
     with pytest.raises(CannotRebuild, match="saga advance --inbox checkout_events"):
         advancing.losses(settings)
+    with open_transaction(scene), pytest.raises(CannotRebuild, match="a transaction is open below offset"):
+        advancing.advance(settings, advancing.losses(settings, [topics.PAYMENT]))
     found = advancing.losses(settings, [topics.PAYMENT])
     assert {loss.place: loss.target for loss in found} == {place: at for place, at in targets.items() if at}
     with pytest.raises(AdvanceKilled):
