@@ -50,8 +50,12 @@ class GroupCommits:
         }
         self._committed = {place: at for place, (at, _) in commits.items()}
 
-    def note(self, place: Place, lost: Collection[Place] = ()) -> str:
+    def note(self, place: Place) -> str:
         """The note to commit with the offset of an inbox partition; empty if the worker does not have it."""
+        return self._note(place, ())
+
+    def _note(self, place: Place, lost: Collection[Place], *, of_group: bool = False) -> str:
+        """`of_group`: the offset is the group's as it was, so the mark is too; a disk may know an older inbox."""
         topic, partition = place
         service = next(each for each in self._services if each.topic == topic)
         stores = {table: self._store_manager.stores.get((table, partition)) for table in service.tables}
@@ -63,7 +67,8 @@ class GroupCommits:
             for table, store in stores.items()
             if store is not None and store.held
         }
-        return CommitNote(journal.mark or self.marks.get(place), tables).encode()
+        mark = self.marks.get(place)
+        return CommitNote(mark if of_group else journal.mark or mark, tables).encode()
 
     def _demand(self, place: Place, store: RocksStore, is_lost: bool) -> Demand:
         """The extent that every changelog and disk must have from now on; that of before where it was lost."""
@@ -81,6 +86,6 @@ class GroupCommits:
                 store = self._store_manager.stores[service.decider.journal, partition]
                 at = self._committed.get(place, store.inbox)
                 if at is not None:
-                    pending[place] = at, self.note(place, lost)
+                    pending[place] = at, self._note(place, lost, of_group=place in self._committed)
         if pending and not await self.send(pending):
             raise Fatal(Exit.RESTORE_FAILED, "the group did not take the note that rows are written again")

@@ -172,6 +172,8 @@ class Engine:
         await self.commits.announce(lost, lost)
         await self.store_manager.repair(restored, self.log, generation)
         await self.commits.announce(lost, ())
+        for place in lost:
+            self.store_manager.stores[place].forget_before()
 
     def states_of(self, partitions: Iterable[int]) -> None:
         """Fresh views, with nothing decided, over the stores of these partitions."""
@@ -262,6 +264,10 @@ class Engine:
             await listen(inbox, self.rounds[topic])
         except asyncio.CancelledError:
             self.buffers[topic].rest()
+            raise
+        except Fatal as fatal:
+            if fatal.exit is Exit.CHANGELOG_CUT:
+                self.store_manager.flush()
             raise
         except RowsMissing as error:
             self.store_manager.condemn(error)

@@ -61,7 +61,7 @@ class Exit(ExitCode):
     )
     RESTORE_FAILED = (
         74,
-        "The changelogs could not be read.",
+        "The changelogs could not be read, or the group took no commit meanwhile.",
         "The next start restores again. If it ends so again, run `saga doctor` and look at the brokers.",
     )
     STUCK = (
@@ -108,9 +108,10 @@ class Exit(ExitCode):
     )
     ROWS_LOST = (
         83,
-        "Kafka lost rows of a changelog, and the disk of this worker does not hold them.",
-        "If another worker's `SAGA_DATA_DIR` holds the partition, start that one alone. Else stop all workers and run "
-        "`saga rebuild --from-inboxes` (docs/how-to/recover.md).",
+        "Kafka lost rows of a changelog, and the disk of this worker does not hold them; or a command that changes the "
+        "topics is not finished.",
+        "If the line names a command, run that one. If another worker's `SAGA_DATA_DIR` holds the partition, start it "
+        "alone. Else stop all workers and run `saga rebuild --from-inboxes` (docs/how-to/recover.md).",
     )
     INBOX_REPLACED = (
         84,

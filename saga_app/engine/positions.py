@@ -88,9 +88,14 @@ def cut(topic: str, partition: int, at: int, first: int) -> str:
 
 def shortened(topic: str, partition: int, least: int, end: int) -> str:
     """Records are gone that were decided, and their offsets would name other records soon."""
+    now = (
+        f"it ends at {end}"
+        if end < least
+        else "a later leader gave the last of these offsets to other records"
+    )
     return (
-        f"{topic}[{partition}] lost records: those up to offset {least - 1} were decided, and it ends at {end} (an "
-        f"unclean leader election, a broker that lost its disk, or a topic that was made again); {ADVICE}"
+        f"{topic}[{partition}] lost records: those up to offset {least - 1} were decided, and {now} (an unclean leader "
+        f"election, a broker that lost its disk, or a topic that was made again); {ADVICE}"
     )
 
 

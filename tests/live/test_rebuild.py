@@ -44,6 +44,9 @@ def killed_at(words: str) -> Callable[[str], None]:
     return progress
 
 
+@pytest.mark.slow(
+    "a rebuild that is stopped twice, and an audit; the simulator rebuilds in every run of its seeds"
+)
 def test_a_rebuild_that_was_killed_is_run_again_and_every_row_is_there(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

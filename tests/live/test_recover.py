@@ -53,6 +53,7 @@ def remove_tables(worker: WorkerProcess) -> None:
     shutil.rmtree(worker.data / "tables")
 
 
+@pytest.mark.slow("three lives of a worker")
 def test_workers_without_group_offsets_go_on_with_their_disks_or_read_everything_again(scene: Scene) -> None:
     scene.shop.send(supplies())
     scene.shop.raw(topics.PAYMENT, b"{", b"bad", partition=0)

@@ -79,12 +79,16 @@ def remedy(log: LogRange, demand: Demand | None, held: Iterable[Extent]) -> Reme
     following = extents[0] if extents else None
     if demand is not None:
         lacking = (
-            "it is being written again from another disk" if demand.is_lost else log.lacks(demand.extent)
+            "another worker was writing it again from its disk, and has not said that it is done"
+            if demand.is_lost
+            else log.lacks(demand.extent)
         )
         if lacking is None:
             if following is None or following.topic_id != log.topic_id:
                 return Remedy.ANEW
-            return Remedy.FOLLOW if following.reached <= log.end else Remedy.WRITE_AGAIN
+            # More than one extent: rows were being written again, and nobody has said that all are there.
+            is_behind = len(extents) == 1 and following.reached <= log.end
+            return Remedy.FOLLOW if is_behind else Remedy.WRITE_AGAIN
         if any(extent.includes(demand.extent) for extent in extents):
             return Remedy.WRITE_AGAIN
         raise RowsLost(lacking)

@@ -168,13 +168,23 @@ class StoreManager:
             if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise
             lacking = f"one of the topics is gone ({error.args[0].str()})"
+            self.flush()
             raise Fatal(Exit.CHANGELOG_CUT, cut_while_running(*next(iter(names)), lacking)) from error
         found = {names[place]: end for place, end in offsets.ends(admin, names).items()}
         for (topic, partition), place in names.items():
             for extent in held[place]:
                 if missing := LogRange(ids[topic], extent.first, found[place]).lacks(extent):
+                    self.flush()
                     raise Fatal(Exit.CHANGELOG_CUT, cut_while_running(topic, partition, missing))
         return found
+
+    def flush(self) -> None:
+        """Brings all rows to the disk, as far as it takes them: it may soon be the only place that has them."""
+        for store in self.stores.values():
+            try:
+                store.flush()
+            except (StoreDamaged, DiskFailed) as error:
+                logger.warning("rows in memory are lost: %s", error)
 
     async def repair(self, found: Mapping[Place, Read], log: Log, generation: Generation) -> None:
         """Writes again what the changelogs lost, and rows behind which a replaced worker wrote older ones."""

@@ -165,8 +165,21 @@ class RocksStore:
         self._follow(topic_id, first, self._reached, ())
 
     def begin_again(self, topic_id: str, first: Offset) -> None:
-        """Follows this changelog from `first` on; what the store held, it holds, and says so."""
-        self._follow(topic_id, first, first, self.held)
+        """Follows this changelog from `first` on; what the store held, it holds, and says so until `forget_before`."""
+        held = {each.topic_id: each for each in sorted(self.held, key=lambda each: each.reached)}
+        self._follow(topic_id, first, first, tuple(held.values()))
+
+    def forget_before(self) -> None:
+        """The changelog that the store follows has all rows of those before it."""
+        assert self._topic_id is not None
+        self._follow(self._topic_id, self._first, self._reached, ())
+
+    def flush(self) -> None:
+        """Writes to the disk what is in memory."""
+        try:
+            self._db.flush()
+        except Exception as error:
+            raise named(self.path, error) from error
 
     def read_from(self, mark: InboxMark, inbox: Offset | None = None) -> None:
         """From now on, the inbox offset is of this inbox and leader epoch; `inbox` if it is another offset too."""

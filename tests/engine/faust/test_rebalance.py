@@ -15,6 +15,7 @@ from faust.types import TP
 
 from saga_app.core.numbers import FIRST, Generation, Offset
 from saga_app.engine.inbox_buffer import InboxBuffer
+from saga_app.kafka.messages import Place
 from saga_app.local.broker import Broker
 from saga_app.settings import PROFILES
 from tests.engine.faust.parts import in_a_loop, make_topics, message, our_app, unique
@@ -78,6 +79,10 @@ def place(kafka: Broker) -> TP:
     return TP(name, 0)
 
 
+def nothing(place: Place) -> str:
+    return ""
+
+
 @in_a_loop
 async def test_durable_offsets_are_committed_before_partitions_are_given_up(
     kafka: Broker, place: TP, tmp_path: Path
@@ -87,7 +92,7 @@ async def test_durable_offsets_are_committed_before_partitions_are_given_up(
         generation = await joined.generations.get()
         buffer = app.engine.buffers[place.topic] = InboxBuffer(place.topic, app.engine.assignment)
         # No service has this inbox, so there is nothing to note.
-        app.engine.commits.note = lambda place, lost=(): ""  # type: ignore[method-assign]
+        app.engine.commits.note = nothing  # type: ignore[method-assign]
         hold(app.engine.assignment, generation)
         buffer.open({0: FIRST})
         buffer.done(0, FIRST, Offset(8), Generation(generation))

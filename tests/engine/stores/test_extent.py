@@ -37,6 +37,12 @@ def test_a_store_that_is_ahead_of_it_writes_the_rest_again() -> None:
     assert remedy(log(9), demand(7), [extent(10)]) is Remedy.WRITE_AGAIN
 
 
+def test_a_store_that_was_writing_rows_again_goes_on_although_the_commit_asks_for_less() -> None:
+    """A rebalance came before the group heard of it: what only this disk has is not in the changelog yet."""
+    assert remedy(log(9), demand(7), [extent(9), extent(10)]) is Remedy.WRITE_AGAIN
+    assert remedy(log(9), demand(7), [extent(9), extent(30, OLD)]) is Remedy.WRITE_AGAIN
+
+
 def test_what_was_written_again_behind_a_new_beginning_is_whole() -> None:
     assert remedy(log(9, begin=5), demand(9, first=5), []) is Remedy.ANEW
     assert remedy(log(9, begin=5), demand(9, first=5), [extent(3)]) is Remedy.FOLLOW
@@ -49,7 +55,7 @@ LESS = [
     pytest.param(log(6), demand(7), "it ends at offset 6, and rows were written up to offset 7", id="end"),
     pytest.param(log(9, begin=1), demand(7), "it begins at offset 1", id="beginning"),
     pytest.param(log(9), demand(7, OLD), "it was deleted and made again", id="topic"),
-    pytest.param(log(9), demand(7, is_lost=True), "written again from another disk", id="under way"),
+    pytest.param(log(9), demand(7, is_lost=True), "another worker was writing it again", id="under way"),
 ]
 
 

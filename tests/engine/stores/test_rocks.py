@@ -426,8 +426,42 @@ def test_it_remembers_what_it_held_of_a_changelog_that_lost_rows_until_the_group
     store.read_from(mark, Offset(5))
     store.close()
     store = RocksStore(path, Memory())
-    assert store.held == (Extent("topic-2", Offset(2), Offset(4)), Extent("topic-1", Offset(0), Offset(7)))
+    assert list(store.held) == [
+        Extent("topic-2", Offset(2), Offset(4)),
+        Extent("topic-1", Offset(0), Offset(7)),
+    ]
     assert (dict(store.scan()), store.inbox, store.mark) == (ROWS, 5, mark)
-    store.belong_to("topic-2", Offset(2))
-    assert list(store.held) == [Extent("topic-2", Offset(2), Offset(4))]
+    # A second try remembers no more than the furthest extent of each changelog.
+    store.begin_again("topic-2", Offset(0))
+    assert store.held[1:] == (
+        Extent("topic-2", Offset(2), Offset(4)),
+        Extent("topic-1", Offset(0), Offset(7)),
+    )
+    store.write({}, Offset(5))
+    store.forget_before()
+    assert list(store.held) == [Extent("topic-2", Offset(0), Offset(5))]
     store.close()
+
+
+ENDS_AT_ONCE = """
+import os, sys
+from pathlib import Path
+from saga_app.engine.stores.rocks import Memory, RocksStore
+store = RocksStore(Path(sys.argv[1]), Memory())
+store.write({b"k": b"v"}, 3)
+if sys.argv[2] == "flushed":
+    store.flush()
+os._exit(0)
+"""
+
+
+def test_flushed_rows_survive_a_process_that_ends_at_once(tmp_path: Path) -> None:
+    """They may be all that is left of a changelog that lost them."""
+    rows = {}
+    for what in ("in memory", "flushed"):
+        path = tmp_path / what
+        assert script(ENDS_AT_ONCE, str(path), what).wait(20) == 0
+        store = RocksStore(path, Memory())
+        rows[what] = dict(store.scan())
+        store.close()
+    assert rows == {"in memory": {}, "flushed": {b"k": b"v"}}
