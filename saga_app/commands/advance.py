@@ -2,6 +2,7 @@
 
 import click
 
+from saga_app import topics
 from saga_app.commands.audit import report_of
 from saga_app.commands.rebuild import must_want_it
 from saga_app.commands.render.output import FAILED, CommandFailed, as_json, one_line_errors, show
@@ -12,19 +13,27 @@ from saga_app.settings import Settings
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Only tell which inboxes lost records.")
 @click.option("--yes", is_flag=True, help="Do not ask before records are deleted.")
+@click.option(
+    "--inbox",
+    "inboxes",
+    multiple=True,
+    type=click.Choice(topics.INBOXES),
+    help="This inbox was made again: needed where no committed offset tells.",
+)
 @as_json
 @one_line_errors
-def advance(dry_run: bool, yes: bool, as_json: bool) -> None:
+def advance(dry_run: bool, yes: bool, inboxes: tuple[str, ...], as_json: bool) -> None:
     """Go on behind the records that an inbox has lost: its end, or all of them; stop all workers before.
 
     \b
-    saga advance --dry-run           which inboxes end before their rows?
+    saga advance --dry-run           which inboxes lost the records of their rows?
     saga advance
 
     For an inbox that was deleted and made again, or that lost its last records. Everything that was decided stays. The
     inbox is moved behind the offsets of its rows, with the records that came since; what is before them is deleted,
-    and later audits claim less for it. It may be killed: workers do not start until it has run again. An audit
-    follows; exit code 1 if it does not hold. docs/how-to/recover.md says when to use it, and what to send again.
+    and later audits claim less for it. Producers may go on. It may be killed: workers do not start until it has run
+    again. An audit follows; exit code 1 if it does not hold. docs/how-to/recover.md says when to use it, and what to
+    send again.
     """
     # Imported here, because it loads the agents and Faust with them.
     from saga_app.rebuild import advance as advancing
@@ -33,13 +42,13 @@ def advance(dry_run: bool, yes: bool, as_json: bool) -> None:
     settings = Settings.read()
     require_topics(settings)
     try:
-        found = advancing.losses(settings)
+        found = advancing.losses(settings, inboxes)
         for each in found:
             topic, partition = each.place
             machine = {"topic": topic, "partition": partition, "end": each.end, "target": each.target}
             show(machine, f"advance: {each}", as_json=as_json)
         if not found:
-            show({"written_again": 0}, "advance: no inbox ends before its rows", as_json=as_json)
+            show({"written_again": 0}, "advance: each inbox has the records of its rows", as_json=as_json)
         if dry_run or not found:
             return
         must_want_it(yes, "Delete what these inboxes still have, and go on behind their rows?")

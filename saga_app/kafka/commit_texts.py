@@ -22,11 +22,10 @@ from saga_app.settings import Settings
 
 #: Offset and text.
 Committed = Mapping[Place, tuple[Offset, str]]
-#: Committed as text while changelogs are rebuilt, or an inbox is advanced, and the command that must run again.
+#: Committed as text while changelogs are rebuilt.
 REBUILDING: Final = "rebuilding"
-ADVANCING: Final = "advancing"
-#: A worker that finds one of them does not start.
-UNFINISHED: Final = {REBUILDING: "saga rebuild --from-inboxes", ADVANCING: "saga advance"}
+#: The command that must run again: a worker that finds such a text does not start.
+UNFINISHED: Final = {REBUILDING: "saga rebuild --from-inboxes"}
 Answer = TypeVar("Answer")
 
 

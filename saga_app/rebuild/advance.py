@@ -5,39 +5,37 @@ ends below its rows would swallow new records without a word. The rows themselve
 published.
 Here the inbox is filled up to where it ended, and workers go on behind that:
 
-- The committed offsets are marked, as in a rebuild, so that no worker starts meanwhile.
-- Padding takes the lost offsets; no worker ever reads it.
-- Records that came since the loss are written again behind the padding. Some may be older: a repeat does no harm.
+- The notes beside the committed offsets name no inbox from now on, so that no worker starts meanwhile. They keep the
+  leader epoch, and the offset stays: a command that was killed knows what to write again.
+- Padding takes the lost offsets; no worker ever reads it. Producers may go on: what they write is behind the padding
+  from then on, or before its end.
+- Only then are the records that came since the loss read, and written again behind the padding. Some may be older: a
+  repeat does no harm.
 - Everything below is deleted, and the offset behind the padding is committed: the inbox no longer tells how its rows
   came about, and says so by beginning there.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from confluent_kafka import TopicPartition
 
 from saga_app.audit import cuts
-from saga_app.audit.refold import service_of
 from saga_app.core.numbers import FIRST, Offset
-from saga_app.core.rows import version_of
-from saga_app.engine.commit_note import UNKNOWN_EPOCH, note_in
-from saga_app.engine.ports import row_in
+from saga_app.engine.commit_note import UNKNOWN_EPOCH, CommitNote, InboxMark, note_in
+from saga_app.engine.stores.extent import Demand
 from saga_app.kafka import offsets, topic_admin
 from saga_app.kafka.broker_errors import Admin
 from saga_app.kafka.chunks import chunks
-from saga_app.kafka.commit_texts import ADVANCING, committed_texts
+from saga_app.kafka.commit_texts import committed_texts
 from saga_app.kafka.headers import headers_of
 from saga_app.kafka.messages import Outgoing, Place
 from saga_app.kafka.sender import Sender
-from saga_app.kafka.truncation import is_cut
 from saga_app.rebuild.marks import mark, must_have_all_rows, release
+from saga_app.rebuild.replaced import ADVANCING, has_younger_records, is_another, reached
 from saga_app.rebuild.survey import CannotRebuild, changelogs, no_worker_runs, nothing_else_is_unfinished
 from saga_app.settings import Settings
-from saga_app.topics import changelog
 
-#: Milliseconds before the last row of a partition: records from there on are written again.
-MARGIN: Final = 600_000
 #: Records that are sent at once.
 _AT_A_TIME: Final = 5_000
 #: The key of padding.
@@ -45,15 +43,18 @@ _PADDING: Final = b"padding"
 
 
 class InboxLoss(NamedTuple):
-    """An inbox partition that ends before its rows do: it must begin at `target`.
+    """An inbox partition that ends before its rows do, or holds other records: it must begin at `target`.
 
-    Records younger than `since`, Kafka's time in milliseconds, may be undecided.
+    `committed` is the offset that the group had, and `epoch` the leader epoch of the record before, unknown where the
+    whole inbox is another. `tables` are those of the group's note.
     """
 
     place: Place
     end: Offset
     target: Offset
-    since: int
+    committed: Offset = FIRST
+    epoch: int = UNKNOWN_EPOCH
+    tables: Mapping[str, Demand] = {}
 
     def __str__(self) -> str:
         topic, partition = self.place
@@ -63,16 +64,24 @@ class InboxLoss(NamedTuple):
             )
         return f"{topic}[{partition}] ends at offset {self.end}, and its rows reach up to {self.target}"
 
+    @property
+    def text(self) -> str:
+        """The note beside the committed offset, until this partition has been moved."""
+        return CommitNote(InboxMark(ADVANCING, self.epoch), self.tables).encode()
 
-class _Reached(NamedTuple):
-    """How far the rows of a partition reach: the offset behind the highest version, and Kafka's time of the newest."""
+    def is_undecided(self, offset: int, epoch: int | None) -> bool:
+        """True if a record may not have been decided: it came with a later leader, or was never committed.
 
-    offset: Offset
-    time: int
+        Times do not tell: a worker that wrote lost rows again gave them its own.
+        """
+        return self.epoch == UNKNOWN_EPOCH or offset >= self.committed or epoch is None or epoch > self.epoch
 
 
-def losses(settings: Settings) -> list[InboxLoss]:
-    """The inbox partitions that lost records. Raises `CannotRebuild` and `KafkaException`."""
+def losses(settings: Settings, made_again: Collection[str] = ()) -> list[InboxLoss]:
+    """The inbox partitions that lost records. Raises `CannotRebuild` and `KafkaException`.
+
+    `made_again` are inboxes that somebody knows to be others, for partitions without a committed offset.
+    """
     no_worker_runs(settings)
     logs = changelogs(settings)
     if missing := topic_admin.check(settings, logs).missing:
@@ -84,17 +93,49 @@ def losses(settings: Settings) -> list[InboxLoss]:
     places = cuts.inboxes(settings)
     ends = offsets.ends(admin, places)
     notes = committed_texts(settings, places)
-    nothing_else_is_unfinished(ADVANCING, notes.values())
+    nothing_else_is_unfinished("saga advance", notes.values())
     must_have_all_rows(settings, notes)
     ids = offsets.topic_ids(admin, {topic for topic, _ in places})
-    found = []
+    names = [topic.name for topic in logs]
+    found, unclear = [], []
     for place in places:
-        committed, note = notes[place]
-        reached = _reached(settings, admin, place)
-        target = max(committed, reached.offset)
-        if ends[place] < target or note == ADVANCING or _is_another(settings, place, committed, note, ids):
-            found.append(InboxLoss(place, ends[place], target, reached.time - MARGIN))
+        committed, text = notes[place]
+        rows = reached(settings, admin, place, names, committed)
+        target = max(committed, rows.offset)
+        if (
+            ends[place] < target
+            or is_another(settings, place, committed, text, ids[place[0]])
+            or has_younger_records(settings, admin, place, rows.times)
+        ):
+            found.append(_loss(place, ends[place], target, committed, text, ids[place[0]]))
+        elif target and not committed and not text:
+            unclear.append(InboxLoss(place, ends[place], target))
+    if made_again:
+        return found + [each for each in unclear if each.place[0] in made_again]
+    if unclear:
+        raise CannotRebuild(_which(unclear))
     return found
+
+
+def _loss(
+    place: Place, end: Offset, target: Offset, committed: Offset, text: str, topic_id: str
+) -> InboxLoss:
+    noted = note_in(text)
+    if noted is None or noted.inbox is None:
+        return InboxLoss(place, end, target, committed)
+    # A command that was killed has left the epoch; another inbox has no record that was decided.
+    epoch = noted.inbox.epoch if noted.inbox.topic_id in (topic_id, ADVANCING) else UNKNOWN_EPOCH
+    return InboxLoss(place, end, target, committed, epoch, noted.tables)
+
+
+def _which(unclear: list[InboxLoss]) -> str:
+    topic, partition = unclear[0].place
+    others = f" and {len(unclear) - 1} more" if len(unclear) > 1 else ""
+    return (
+        f"{topic}[{partition}]{others}: no offset is committed, and rows reach up to {unclear[0].target}: nobody can "
+        f"tell if this is the inbox that they follow from. If it was deleted and made again, run `saga advance "
+        f"--inbox {topic}`; if only the group's offsets are gone, start the workers (docs/how-to/recover.md)"
+    )
 
 
 def advance(settings: Settings, found: Iterable[InboxLoss]) -> int:
@@ -105,14 +146,17 @@ def advance(settings: Settings, found: Iterable[InboxLoss]) -> int:
     found = list(found)
     targets = {loss.place: loss.target for loss in found}
     admin, sender = Admin(settings), Sender(settings)
-    mark(settings, targets, ADVANCING)
+    for loss in found:
+        _must_be_readable(admin, loss.place, min(loss.end, loss.target))
+    mark(settings, {loss.place: (loss.committed, loss.text) for loss in found})
     again = 0
     for loss in found:
-        records = list(_since(settings, loss))
         pads = [Outgoing(loss.place[0], _PADDING, None, loss.place[1])] * max(0, loss.target - loss.end)
-        for record in (pads, records):
-            for at in range(0, len(record), _AT_A_TIME):
-                sender.post(record[at : at + _AT_A_TIME])
+        _post(sender, pads)
+        # A record that comes from here on is behind the target, where nothing is deleted.
+        _must_be_readable(admin, loss.place, loss.target)
+        records = list(_since(settings, admin, loss))
+        _post(sender, records)
         again += len(records)
     below = [TopicPartition(*place, offset) for place, offset in targets.items() if offset]
     for future in admin.delete_records(below).values() if below else ():
@@ -121,36 +165,28 @@ def advance(settings: Settings, found: Iterable[InboxLoss]) -> int:
     return again
 
 
-def _is_another(
-    settings: Settings, place: Place, committed: Offset, note: str, ids: Mapping[str, str]
-) -> bool:
-    """True if the committed offset is of an inbox, or of records, that are gone, though there are enough others."""
-    noted = note_in(note)
-    mark = None if noted is None else noted.inbox
-    if mark is None:
-        return False
-    if mark.topic_id != ids[place[0]]:
-        return True
-    return mark.epoch != UNKNOWN_EPOCH and is_cut(settings.kafka, place, committed, mark.epoch)
+def _post(sender: Sender, records: list[Outgoing]) -> None:
+    for at in range(0, len(records), _AT_A_TIME):
+        sender.post(records[at : at + _AT_A_TIME])
 
 
-def _since(settings: Settings, loss: InboxLoss) -> Iterator[Outgoing]:
-    """The records that came after the last row was written, or not long before."""
-    first = offsets.beginnings(Admin(settings), [loss.place])[loss.place]
-    end = offsets.readable_ends(Admin(settings), [loss.place])[loss.place]
+def _must_be_readable(admin: Admin, place: Place, end: Offset) -> None:
+    """Raises `CannotRebuild` if a transaction is open below this offset: its records could be neither read nor kept."""
+    if offsets.readable_ends(admin, [place])[place] < end:
+        raise CannotRebuild(
+            f"{place[0]}[{place[1]}]: a transaction is open below offset {end}; run this again when its producer has "
+            "ended it, or the broker has after transaction.timeout.ms"
+        )
+
+
+def _since(settings: Settings, admin: Admin, loss: InboxLoss) -> Iterator[Outgoing]:
+    """The records that may not have been decided; none if a command that was killed had written them again."""
+    first = offsets.beginnings(admin, [loss.place])[loss.place]
+    if first >= loss.target:
+        return
+    end = offsets.readable_ends(admin, [loss.place])[loss.place]
     for chunk in chunks(settings.kafka, *loss.place, first, end, "read_committed"):
         for each in chunk:
-            if each.timestamp()[1] > loss.since and each.key() != _PADDING:
+            is_padding = each.key() == _PADDING and each.value() is None
+            if not is_padding and loss.is_undecided(each.offset() or 0, each.leader_epoch()):
                 yield Outgoing(loss.place[0], each.key(), each.value(), loss.place[1], headers_of(each))
-
-
-def _reached(settings: Settings, admin: Admin, inbox: Place) -> _Reached:
-    offset, time = FIRST, 0
-    for table in service_of(inbox[0]).tables:
-        place = (changelog(settings.app_id, table), inbox[1])
-        end = offsets.ends(admin, [place])[place]
-        for chunk in chunks(settings.kafka, *place, 0, end):
-            for each in chunk:
-                offset = max(offset, Offset(version_of(row_in(each.value(), headers_of(each))) + 1))
-                time = max(time, each.timestamp()[1])
-    return _Reached(offset, time)

@@ -16,12 +16,21 @@ from saga_app.settings import Settings
 from saga_app.topics import changelog
 
 
-def mark(settings: Settings, committed: Mapping[Place, Offset], unfinished: str) -> None:
-    """Commits these offsets with a mark of `UNFINISHED`. Raises `CannotRebuild` if workers do not stay away.
+def mark(settings: Settings, marked: Committed) -> None:
+    """Commits offsets with texts that keep workers out. Raises `CannotRebuild` if workers do not stay away.
 
     A worker that was started meanwhile ends by itself; the group knows it for one session timeout more.
     """
-    _commit(settings, {place: (at, unfinished) for place, at in committed.items()})
+    end = time.monotonic() + settings.timeouts.session + 5
+    while True:
+        try:
+            commit_texts(settings, marked)
+        except GroupHasMembers as error:
+            if time.monotonic() > end:
+                raise CannotRebuild(f"{error}: stop all workers, then run this command again") from error
+        else:
+            return
+        time.sleep(0.5)
 
 
 def release(settings: Settings, committed: Mapping[Place, Offset]) -> None:
@@ -30,7 +39,7 @@ def release(settings: Settings, committed: Mapping[Place, Offset]) -> None:
     From now on the changelogs and inboxes are those that are there: disks that follow others are emptied.
     """
     notes = _notes(settings, committed)
-    _commit(settings, {place: (at, notes[place].encode()) for place, at in committed.items()})
+    mark(settings, {place: (at, notes[place].encode()) for place, at in committed.items()})
 
 
 def _notes(settings: Settings, inboxes: Iterable[Place]) -> dict[Place, CommitNote]:
@@ -71,16 +80,3 @@ def must_have_all_rows(settings: Settings, committed: Committed) -> None:
                     f"{log}[{inbox[1]}] lost rows ({why}): first start the worker whose disk has them; without one see "
                     "docs/how-to/recover.md, A whole cluster"
                 )
-
-
-def _commit(settings: Settings, wanted: Committed) -> None:
-    end = time.monotonic() + settings.timeouts.session + 5
-    while True:
-        try:
-            commit_texts(settings, wanted)
-        except GroupHasMembers as error:
-            if time.monotonic() > end:
-                raise CannotRebuild(f"{error}: stop all workers, then run this command again") from error
-        else:
-            return
-        time.sleep(0.5)

@@ -88,7 +88,7 @@ def carry_out(plan: Plan, progress: Progress) -> int:
     """
     settings, committed = plan.context.settings, plan.survey.limits.committed
     no_worker_runs(settings)
-    mark(settings, committed, REBUILDING)
+    mark(settings, {place: (at, REBUILDING) for place, at in committed.items()})
     progress("making the changelogs anew")
     make_anew(settings, plan.survey)
     writer = RowWriter(settings, progress)

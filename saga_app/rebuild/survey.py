@@ -15,6 +15,7 @@ from saga_app.kafka.commit_texts import REBUILDING, UNFINISHED, committed_texts
 from saga_app.kafka.consumer_group import ConsumerGroup
 from saga_app.kafka.messages import Place
 from saga_app.kafka.topic_faults import FaultKind
+from saga_app.rebuild.replaced import has_younger_records, is_advancing, is_another, reached
 from saga_app.settings import Settings
 from saga_app.topics import Topic
 
@@ -45,7 +46,7 @@ def survey(settings: Settings, base: Checkpoint | None = None) -> Survey:
     known = {} if base is None else base.fitting(settings, cuts.identity_of(settings, topics.INBOXES))
     places = cuts.inboxes(settings)
     notes = committed_texts(settings, places)
-    nothing_else_is_unfinished(REBUILDING, notes.values())
+    nothing_else_is_unfinished(UNFINISHED[REBUILDING], notes.values())
     committed = {place: offset for place, (offset, _) in notes.items()}
     found = offsets.ends(admin, _places(settings, there))
     end = offsets.readable_ends(admin, places)
@@ -53,6 +54,17 @@ def survey(settings: Settings, base: Checkpoint | None = None) -> Survey:
     limits = Limits(first, committed, found, end, known)
     for place in places:
         must_be_whole(limits, place)
+    ids = offsets.topic_ids(admin, topics.INBOXES)
+    for place, (at, text) in notes.items():
+        # Rows above the committed offset are decided again, if their records are there.
+        rows = reached(settings, admin, place, there, at) if at < end[place] else None
+        if is_another(settings, place, at, text, ids[place[0]]) or (
+            rows is not None and has_younger_records(settings, admin, place, rows.times)
+        ):
+            raise CannotRebuild(
+                f"{place[0]}[{place[1]}] lost records, and others have their offsets, so a rebuild would undo what "
+                "followed from them; `saga advance` goes on behind them (docs/how-to/recover.md)"
+            )
     return Survey(limits, frozenset(there))
 
 
@@ -68,8 +80,9 @@ def no_worker_runs(settings: Settings) -> None:
 
 def nothing_else_is_unfinished(own: str, committed: Iterable[tuple[Offset, str]]) -> None:
     """Raises `CannotRebuild` if another command than the own one has marked the committed offsets."""
-    for _, note in committed:
-        if note != own and (command := UNFINISHED.get(note)):
+    for _, text in committed:
+        command = "saga advance" if is_advancing(text) else UNFINISHED.get(text, own)
+        if command != own:
             raise CannotRebuild(f"`{command}` was begun and did not end: run that again first")
 
 

@@ -1,14 +1,24 @@
 """The losses of `docs/how-to/recover.md` on a real broker: the commands of the page mend each of them."""
 
+import json
 import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from saga_app import topics
+from saga_app.kafka import sender as senders
 from saga_app.kafka import topic_admin
+from saga_app.kafka.chunks import chunks
+from saga_app.kafka.messages import Outgoing
+from saga_app.kafka.sender import Sender
 from saga_app.local.broker import Broker
+from saga_app.rebuild import advance as advancing
+from saga_app.rebuild.survey import CannotRebuild, survey
 from saga_app.settings import Settings
 from tests.live.commands import invariants, saga
 from tests.live.orders import Sent, orders, supplies
@@ -89,9 +99,9 @@ def test_work_goes_on_behind_an_inbox_that_was_deleted_and_made_again(scene: Sce
     done = saga(scene, "advance", "--yes")
     assert done.code == 0, done
     assert scene.log.committed() == ends
-    assert "advance: no inbox ends before its rows" in saga(scene, "advance", "--dry-run").out
-    remove_tables(worker)
+    assert "advance: each inbox has the records of its rows" in saga(scene, "advance", "--dry-run").out
 
+    # With its disk: the tables are right, and the group knows the inbox better.
     worker.start().ready()
     scene.endings.wait_for(placed, 90)
     scene.log.wait_until_quiet()
@@ -112,6 +122,79 @@ def test_work_goes_on_behind_an_inbox_that_was_deleted_and_made_again(scene: Sce
     audit = saga(scene, "audit", "--json")
     assert audit.code == 0, audit
     assert "payment_events[0] begins at offset" in str(invariants(audit)["I7"]["unchecked"])
+
+
+class AdvanceKilled(BaseException):
+    """kill -9."""
+
+
+@contextmanager
+def open_transaction(scene: Scene) -> Iterator[None]:
+    """A producer has written to the inbox of payments, and has not decided yet if that holds; in the end it aborts."""
+    producer = Producer({"bootstrap.servers": scene.broker, "transactional.id": scene.app_id})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    producer.produce(topics.PAYMENT, b"{", b"undecided", partition=0)
+    producer.flush(30)
+    try:
+        yield
+    finally:
+        producer.abort_transaction(30)
+
+
+@pytest.mark.slow("a worker, and an inbox that is moved twice")
+def test_a_producer_that_writes_while_an_inbox_is_advanced_loses_nothing_even_if_the_command_is_killed(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.shop.send(supplies())
+    worker = scene.worker("w1").start()
+    scene.feed(orders(30), until_ended=30)
+    scene.log.wait_until_quiet()
+    worker.end()
+    targets = {place: at for place, at in scene.log.committed().items() if place[0] == topics.PAYMENT}
+    delete(scene, topics.PAYMENT)
+    forget_group(scene)
+    scene.shop = Shop(scene.broker)
+    settings = Settings(broker=scene.broker, app_id=scene.app_id)
+    deposits = 0
+
+    def pay_in() -> None:
+        nonlocal deposits
+        deposits += scene.shop.send([DEPOSIT | {"deposit_id": f"during-{deposits}"}])
+
+    post, killed = Sender.post, True
+
+    def post_beside_a_producer(sender: Sender, records: Iterable[Outgoing]) -> list[senders.Sent]:
+        pay_in()
+        given = list(records)
+        if killed:
+            post(sender, given[: len(given) // 2])
+            raise AdvanceKilled
+        sent = post(sender, given)
+        pay_in()
+        return sent
+
+    monkeypatch.setattr(Sender, "post", post_beside_a_producer)
+    pay_in()
+    with pytest.raises(CannotRebuild, match="saga advance --inbox checkout_events"):
+        advancing.losses(settings)
+    with open_transaction(scene), pytest.raises(CannotRebuild, match="a transaction is open below offset"):
+        advancing.advance(settings, advancing.losses(settings, [topics.PAYMENT]))
+    found = advancing.losses(settings, [topics.PAYMENT])
+    assert {loss.place: loss.target for loss in found} == {place: at for place, at in targets.items() if at}
+    with pytest.raises(AdvanceKilled):
+        advancing.advance(settings, found)
+    with pytest.raises(CannotRebuild, match="`saga advance` was begun"):
+        survey(settings)
+    killed = False
+    advancing.advance(settings, advancing.losses(settings, [topics.PAYMENT]))
+
+    place = (topics.PAYMENT, topics.partition_of(str(DEPOSIT["customer_id"]), scene.log.partitions))
+    assert scene.log.committed()[place] == targets[place]
+    begin, end = targets[place], scene.log.ends([place])[place]
+    records = [each for chunk in chunks(settings.kafka, *place, begin, end) for each in chunk]
+    kept = {json.loads(value)["deposit_id"] for each in records if (value := each.value()) is not None}
+    assert kept >= {f"during-{each}" for each in range(deposits)}
 
 
 @pytest.mark.slow("a broker of its own, stopped twice")

@@ -5,8 +5,9 @@ import pytest
 from saga_app import topics
 from saga_app.audit.cuts import Limits
 from saga_app.core.numbers import Offset
-from saga_app.kafka.commit_texts import ADVANCING, REBUILDING
+from saga_app.kafka.commit_texts import REBUILDING
 from saga_app.kafka.messages import Place
+from saga_app.rebuild.advance import InboxLoss
 from saga_app.rebuild.compare import is_in
 from saga_app.rebuild.fold import Gap
 from saga_app.rebuild.survey import CannotRebuild, must_be_whole, nothing_else_is_unfinished
@@ -48,9 +49,14 @@ def test_an_inbox_that_lost_records_is_refused_with_its_place(given: Limits, wor
 
 
 def test_one_command_does_not_clear_the_mark_of_the_other() -> None:
-    nothing_else_is_unfinished(REBUILDING, [(Offset(1), ""), (Offset(2), REBUILDING)])
+    moving = InboxLoss(PLACE, Offset(2), Offset(5)).text
+    rebuild, advance = "saga rebuild --from-inboxes", "saga advance"
+    nothing_else_is_unfinished(rebuild, [(Offset(1), ""), (Offset(2), REBUILDING)])
+    nothing_else_is_unfinished(advance, [(Offset(1), ""), (Offset(2), moving)])
     with pytest.raises(CannotRebuild, match="`saga advance` was begun and did not end"):
-        nothing_else_is_unfinished(REBUILDING, [(Offset(1), ""), (Offset(2), ADVANCING)])
+        nothing_else_is_unfinished(rebuild, [(Offset(1), ""), (Offset(2), moving)])
+    with pytest.raises(CannotRebuild, match="`saga rebuild --from-inboxes` was begun and did not end"):
+        nothing_else_is_unfinished(advance, [(Offset(2), REBUILDING)])
 
 
 def test_an_offset_is_in_a_gap_or_beside_it() -> None:
