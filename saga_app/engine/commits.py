@@ -95,11 +95,20 @@ class GroupCommits:
         offset on the rows are this worker's. `Superseded` when it need not go on.
         """
         lost = {place for place, read in restored.items() if read.is_lost}
-        await self._announce(restored, lost, goes_on)
+        await self._announce(lost.union(filter(self._is_committed, restored)), lost, goes_on)
         self._store_manager.begin_terms(restored.keys() - lost)
         await self._store_manager.repair(restored, log, generation)
         await self._announce(lost, (), goes_on)
         self._store_manager.begin_terms(lost)
+
+    def _is_committed(self, place: Place) -> bool:
+        """Without a committed offset there is no note; the first one comes with the first commit."""
+        table, partition = place
+        return any(
+            (service.topic, partition) in self._committed
+            for service in self._services
+            if table in service.tables
+        )
 
     async def _announce(
         self, places: Collection[Place], lost: Collection[Place], goes_on: Callable[[], bool]

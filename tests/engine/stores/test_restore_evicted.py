@@ -6,7 +6,7 @@ from saga_app.core.numbers import Offset, version_at
 from saga_app.core.retention.rows import LowWatermark
 from saga_app.core.rows import Tombstone
 from saga_app.engine.ports import row_record
-from saga_app.engine.stores.restore import repair_records, repaired, restore
+from saga_app.engine.stores.restore import Restored, Seen, lacking, repair_records, repaired, restore
 from saga_app.kafka.messages import Outgoing
 from tests.support.memory import Disk, MemoryBroker, MemoryChangelog, MemoryStore
 
@@ -96,6 +96,16 @@ def test_the_row_that_names_orders_is_removed_after_theirs_or_an_older_disk_coul
     log = changelog(row(8, 3), NAMES, ("z", b'{"version":8,"segment":"0:3"}'), PURGED)
     restored = restore(log, log.end(), MemoryStore(Disk()))
     assert [record.key for record in repair_records(log, restored)] == [b"a", b"z", NAMES[0].encode()]
+
+
+def test_a_changelog_that_lost_everything_does_not_get_back_what_must_not_be_there() -> None:
+    """A restore had met the row, and was stopped before it wrote the tombstone."""
+    onto = MemoryStore(Disk())
+    log = changelog(LOW_WATERMARK, row(1, 3))
+    restore(log, log.end(), onto)
+    assert b"a" in onto.rows
+    found = dict(lacking(onto, Seen(), Restored(0, {})))
+    assert found == {b"a": TOMBSTONE[1], b"low_watermark:0": LOW_WATERMARK[1]}
 
 
 @pytest.mark.parametrize("key", ["low_watermark:GBP", "low_watermark:5"])
