@@ -175,7 +175,7 @@ class Engine:
                 states[partition] = PartitionState(service.decider.journal, service.decider.balances, stores)
 
     async def begin(self, committed: Mapping[Place, Offset | None], generation: Generation) -> None:
-        """Starts to read: from the committed offsets, or from the store's where it knows better."""
+        """Starts to read: from the committed offsets, or from the store's where the group has none."""
         found = await asyncio.to_thread(ends_process(self._positions), committed)
         if not self.assignment.hold(generation):
             # The next rebalance was quicker: another worker may already own these partitions.

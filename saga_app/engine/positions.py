@@ -50,7 +50,10 @@ def ranges(admin: AdminClient, places: Iterable[Place]) -> dict[Place, InboxRang
 def position(
     place: Place, inbox: InboxRange, group: InboxPosition | None, store: InboxPosition | None, newest: Version
 ) -> InboxPosition:
-    """Where to begin: where the group or the store says, whichever knows better, else where the inbox begins.
+    """Where to begin: where the group says, else where the store says, else where the inbox begins.
+
+    A disk may be further than the group's last commit, and only its journal: the balances' changelog may have lost rows
+    that were written since, and nothing but a replay of those records writes them again.
 
     `newest` is the highest version of a row: the offset of the last record that changed one. `Fatal` if the inbox is
     another than the one that was read, or has less.
@@ -63,10 +66,9 @@ def position(
             raise Fatal(Exit.INBOX_REPLACED, replaced(*place, each.mark.topic_id, inbox.topic_id))
     if not known and newest + 1 < inbox.begin:
         raise Fatal(Exit.RECORDS_CUT, cut(*place, newest + 1, inbox.begin))
-    begin = max(known, key=lambda each: (each.at, each.epoch), default=InboxPosition(inbox.begin))
-    if inbox.end < (least := max(begin.at, newest + 1)):
+    if inbox.end < (least := max([newest + 1, *(each.at for each in known)])):
         raise Fatal(Exit.INBOX_CUT, shortened(*place, least, inbox.end))
-    return begin
+    return known[0] if known else InboxPosition(inbox.begin)
 
 
 def _is_older(store: InboxPosition, group: InboxPosition, inbox: InboxRange) -> bool:

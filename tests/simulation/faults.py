@@ -148,7 +148,7 @@ def repeat_row(world: "SimulatedWorld", draws: Draws) -> bool:
     if not log:
         return False
     row = log[-1 - draws.below(min(3, len(log)))]
-    if row.key == REBUILT_KEY:
+    if row.key == REBUILT_KEY or place in world.kafka.without_producer:
         return False
     world.kafka.append(row)
     world.tell("again: {}", row)

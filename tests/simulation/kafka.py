@@ -57,6 +57,9 @@ class Kafka(MemoryBroker):
         self.late: list[Send] = []
         #: Rows below have been met by an owner that repaired: compaction may keep the ones written last.
         self.repaired: dict[Place, Offset] = {}
+        #: Cut, and not yet written by a later owner: the sequence of the producer before fell with its rows, so the
+        #: broker takes no copy of what it sent.
+        self.without_producer: set[Place] = set()
         #: How many terms of owners have begun.
         self.terms = 0
         #: How often each partition was made anew.
@@ -122,6 +125,7 @@ class Kafka(MemoryBroker):
         self.compacted[place] &= set(range(end))
         self.repaired[place] = min(Offset(end), self.repaired.get(place, FIRST))
         self.late.clear()
+        self.without_producer.add(place)
 
     def topic_id(self, place: Place) -> str:
         return f"{place[0]}-{self.made_anew[place]}"

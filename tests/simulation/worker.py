@@ -323,6 +323,7 @@ class SimulatedWorker:
         await self.commits.repair(found, self, generation, lambda: self.assignment.preparing == generation)
         if any(read.is_lost for read in found.values()):
             self.world.mended()
+        kafka.without_producer -= {(changelog(table), each) for table, each in found}
         kafka.repaired |= {
             (changelog(table), each): read.changelog.end() for (table, each), read in found.items()
         }
@@ -342,9 +343,8 @@ class SimulatedWorker:
         for store in self.stores.values():
             store.step = "store: write"
         self._next = {
-            (topic, each): max(
-                self.world.group.committed.get((topic, each), FIRST),
-                self.stores[DECIDERS[topic].journal, each].inbox or FIRST,
+            (topic, each): self.world.group.committed.get(
+                (topic, each), self.stores[DECIDERS[topic].journal, each].inbox or FIRST
             )
             for topic in DECIDERS
             for each in partitions
