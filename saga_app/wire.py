@@ -280,15 +280,5 @@ def harmless(value: bytes | None, most: int | None = None) -> bytes | None:
     return _hash(value)
 
 
-def id_or_hash(key: bytes | None) -> str:
-    """A key as it may stand in a log: an id as it is, anything else as the first digits of its hash."""
-    if key is None:
-        return "none"
-    text = key.decode("ascii", errors="replace")
-    if _IS_ID.fullmatch(text) and not has_card_number([text]):
-        return text
-    return _hash(key).decode()[:23]
-
-
 def _hash(value: bytes) -> bytes:
     return b"sha256:" + sha256(value).hexdigest().encode()

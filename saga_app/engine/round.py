@@ -12,7 +12,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import Final, NamedTuple
 
-from saga_app import topics, wire
+from saga_app import topics
 from saga_app.core.decider import Decider, Position, Verdict
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.numbers import Generation, Offset
@@ -234,16 +234,15 @@ class Round:
         return outgoing(record)._replace(topic=self.topic, value=message.value, headers=marked(message))
 
     def _note_letter(self, partition: int, message: Message, rejection: Rejected) -> None:
-        """A line about a dead letter, with nothing of its payload: the detail may repeat a part of it."""
+        """A line about a dead letter, with nothing that people wrote: its place says enough to find it."""
         where = f"{self.topic}[{partition}] offset {message.offset}"
         if rejection.fault is Fault.CONTRADICTION:
             self.notes.append(Note(f"ALARM {rejection} at {where}", alarm=True))
             return
         self._letters += 1
         if self._letters <= MOST_LOGGED:
-            key = wire.id_or_hash(message.key)
             how = f"saga dead-letters {self.topic}:{partition}:{message.offset}"
-            text = f"dead letter, {rejection.fault}: {where}, key {key}; `{how}` shows it"
+            text = f"dead letter, {rejection.fault}: {where}; `{how}` shows it"
             self.notes.append(Note(text, warning=True))
 
     def _note(self, record: Record, text: str) -> None:
