@@ -1,6 +1,8 @@
 """`scripts/simulate`: the whole system in memory under every fault that fits there; one seed decides everything."""
 
 import argparse
+import faulthandler
+import logging
 import sys
 import time
 from collections.abc import Sequence
@@ -105,4 +107,7 @@ def many(seeds: Sequence[int], jobs: int) -> int:
 
 
 if __name__ == "__main__":
+    # Workers log what they mend, thousands of times; and a process that dies of a signal should say where.
+    logging.disable(logging.WARNING)
+    faulthandler.enable()
     sys.exit(main())
