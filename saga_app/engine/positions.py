@@ -68,7 +68,9 @@ def position(
         raise Fatal(Exit.RECORDS_CUT, cut(*place, newest + 1, inbox.begin))
     if inbox.end < (least := max([newest + 1, *(each.at for each in known)])):
         raise Fatal(Exit.INBOX_CUT, shortened(*place, least, inbox.end))
-    return known[0] if known else InboxPosition(inbox.begin)
+    # Retention may have deleted records that were decided, between the last commit and a crash.
+    there = [each for each in known if each.at >= inbox.begin] or known
+    return there[0] if there else InboxPosition(inbox.begin)
 
 
 def _is_older(store: InboxPosition, group: InboxPosition, inbox: InboxRange) -> bool:

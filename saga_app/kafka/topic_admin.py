@@ -88,13 +88,12 @@ def compare(settings: Settings, topics: Sequence[Topic]) -> dict[str, list[Topic
 
 def require(settings: Settings, topics: Sequence[Topic]) -> TopicFaults:
     """For a worker: the differences that it may live with. `TopicsWrong` with the others, and what mends them."""
-    faults = compare(settings, topics)
-    if only(faults, REFUSED):
+    end = time.monotonic() + SETTLING
+    while bad := only(faults := compare(settings, topics), REFUSED):
         # A broker confirms a change before all brokers show it: another worker, or a command, may just have made one.
-        time.sleep(SETTLING)
-        faults = compare(settings, topics)
-    if bad := only(faults, REFUSED):
-        raise TopicsWrong(f"{told(bad)}; {remedy(bad)}")
+        if time.monotonic() > end:
+            raise TopicsWrong(f"{told(bad)}; {remedy(bad)}")
+        time.sleep(0.05)
     return faults
 
 

@@ -46,6 +46,11 @@ def test_it_begins_where_the_group_or_the_store_says(
     assert begin(at(committed), at(inbox), first=2).at == where
 
 
+def test_a_disk_that_is_further_decides_where_records_behind_the_commit_are_gone() -> None:
+    assert begin(at(5), at(8), first=7).at == 8
+    assert begin(at(5), at(6), first=7).at == 5, "the reader says what was cut"
+
+
 def test_without_both_it_begins_at_the_first_record() -> None:
     assert begin(None).at == 0
 
