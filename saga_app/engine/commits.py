@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from saga_app.core.decider import Service
-from saga_app.core.numbers import Generation, Offset
+from saga_app.core.numbers import FIRST, Generation, Offset
 from saga_app.engine.commit_note import CommitNote, InboxMark, note_in
 from saga_app.engine.exits import Exit, Fatal
+from saga_app.engine.partition_state import PartitionState
 from saga_app.engine.ports import Log
 from saga_app.engine.stores.extent import Demand
 from saga_app.engine.stores.manager import Read, StoreManager, Superseded
@@ -29,11 +30,16 @@ class GroupCommits:
     """The commits of the group as this worker has found them, and the notes of its own."""
 
     def __init__(
-        self, services: Sequence[Service], store_manager: StoreManager, retry: float = RETRY
+        self,
+        services: Sequence[Service],
+        store_manager: StoreManager,
+        states: Mapping[str, Mapping[int, PartitionState]],
+        retry: float = RETRY,
     ) -> None:
-        self._retry = retry
         self._services = services
         self._store_manager = store_manager
+        self._states = states
+        self._retry = retry
         self._committed: Mapping[Place, Offset] = {}
         #: The mark of each inbox partition, from the group's notes.
         self.marks: Mapping[Place, InboxMark | None] = {}
@@ -60,10 +66,18 @@ class GroupCommits:
 
     def note(self, place: Place) -> str:
         """The note to commit with the offset of an inbox partition; empty if the worker does not have it."""
-        return self._note(place, ())
+        topic, partition = place
+        state = self._states[topic].get(partition)
+        ends = {} if state is None else {(table, partition): end for table, end in state.ends.items()}
+        return self._note(place, (), ends)
 
-    def _note(self, place: Place, lost: Collection[Place], *, of_group: bool = False) -> str:
-        """`of_group`: the offset is the group's as it was, so the mark is too; a disk may know an older inbox."""
+    def _note(
+        self, place: Place, lost: Collection[Place], ends: Mapping[Place, Offset], *, of_group: bool = False
+    ) -> str:
+        """`ends` are changelogs that are known to reach further than what the stores hold without a gap.
+
+        `of_group`: the offset is the group's as it was, so the mark is too; a disk may know an older inbox.
+        """
         topic, partition = place
         service = next(each for each in self._services if each.topic == topic)
         stores = {table: self._store_manager.stores.get((table, partition)) for table in service.tables}
@@ -71,18 +85,20 @@ class GroupCommits:
         if journal is None:
             return ""
         tables = {
-            table: self._demand((table, partition), store, (table, partition) in lost)
+            table: self._demand((table, partition), store, ends, (table, partition) in lost)
             for table, store in stores.items()
             if store is not None and store.held
         }
         mark = self.marks.get(place)
         return CommitNote(mark if of_group else journal.mark or mark, tables).encode()
 
-    def _demand(self, place: Place, store: RocksStore, is_lost: bool) -> Demand:
+    def _demand(self, place: Place, store: RocksStore, ends: Mapping[Place, Offset], is_lost: bool) -> Demand:
         """The extent that every changelog and disk must have from now on; that of before where it was lost."""
         terms = self._store_manager.terms[place]
         if not is_lost:
-            return Demand(store.held[0], is_lost, terms)
+            extent = store.held[0]
+            reached = max(extent.reached, ends.get(place, FIRST))
+            return Demand(extent._replace(reached=reached), is_lost, terms)
         demand = self._store_manager.demands.get(place)
         return Demand(store.held[1] if demand is None else demand.extent, is_lost, terms)
 
@@ -95,10 +111,17 @@ class GroupCommits:
         offset on the rows are this worker's. `Superseded` when it need not go on.
         """
         lost = {place for place, read in restored.items() if read.is_lost}
-        await self._announce(lost.union(filter(self._is_committed, restored)), lost, goes_on)
+        stores = self._store_manager.stores
+        # Until stale rows are written again, a store claims less than the group knows already.
+        known = {
+            place: demand.extent.reached
+            for place, demand in self._store_manager.demands.items()
+            if place in restored and place not in lost and stores[place].topic_id == demand.extent.topic_id
+        }
+        await self._announce(lost.union(filter(self._is_committed, restored)), lost, known, goes_on)
         self._store_manager.begin_terms(restored.keys() - lost)
         await self._store_manager.repair(restored, log, generation)
-        await self._announce(lost, (), goes_on)
+        await self._announce(lost, (), {}, goes_on)
         self._store_manager.begin_terms(lost)
 
     def _is_committed(self, place: Place) -> bool:
@@ -111,7 +134,11 @@ class GroupCommits:
         )
 
     async def _announce(
-        self, places: Collection[Place], lost: Collection[Place], goes_on: Callable[[], bool]
+        self,
+        places: Collection[Place],
+        lost: Collection[Place],
+        ends: Mapping[Place, Offset],
+        goes_on: Callable[[], bool],
     ) -> None:
         """Commits the notes of these tables and partitions, with the offsets as they are."""
         pending: dict[Place, tuple[Offset, str]] = {}
@@ -121,7 +148,7 @@ class GroupCommits:
                 store = self._store_manager.stores[service.decider.journal, partition]
                 at = self._committed.get(place, store.inbox)
                 if at is not None:
-                    pending[place] = at, self._note(place, lost, of_group=place in self._committed)
+                    pending[place] = at, self._note(place, lost, ends, of_group=place in self._committed)
         while pending and not await self.send(pending):
             # The coordinator may be away for a moment; or the group has moved on, and tells so soon.
             if not goes_on():

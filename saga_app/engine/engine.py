@@ -66,7 +66,6 @@ class Engine:
         self.observer = observer
         self.passing = passing
         self.store_manager = StoreManager(settings, services)
-        self.commits = GroupCommits(services, self.store_manager)
         self.assignment = Assignment()
         timeouts = settings.timeouts
         self.lease = Lease(timeouts.session, timeouts.delivery, self.assignment)
@@ -76,6 +75,7 @@ class Engine:
             for service in services
         }
         self.states: dict[str, dict[int, PartitionState]] = {service.topic: {} for service in services}
+        self.commits = GroupCommits(services, self.store_manager, self.states)
         self._written = BoundedCache[Record](MOST_WRITTEN)
         self._decoder = Decoder()
         self._tasks: list[asyncio.Task[None]] = []

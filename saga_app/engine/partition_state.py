@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Final
 
 from saga_app.core.decider import Put
+from saga_app.core.numbers import Offset
 from saga_app.core.retention.rows import LowWatermark
 from saga_app.core.row_keys import KeyKind, balance_key, is_order_key, kind_of, number_in, parts_of_balance
 from saga_app.core.rows import (
@@ -32,6 +33,8 @@ class PartitionState:
         self.journal_table = journal
         self.balance_table = balances
         self.stores = stores
+        #: By table, the end of its changelog behind the rows that were applied last.
+        self.ends: dict[str, Offset] = {}
         self._overlay: dict[str, dict[str, Row]] = {table: {} for table in stores}
         self._recent: dict[str, dict[str, Row]] = {table: {} for table in stores}
         #: By owner, the keys of the balances in the overlay.

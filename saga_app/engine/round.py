@@ -303,7 +303,7 @@ class Round:
             for place, written in (await log.append(records, generation)).items():
                 offsets[place].extend(written)
         return {
-            (table, partition): contiguous(
+            (table, partition): _behind(
                 self.states[partition].stores[table].reached, offsets[self.changelog(table), partition]
             )
             for table, partition in rows
@@ -316,15 +316,33 @@ class Round:
             for table, store in state.stores.items():
                 changed = rows.get((table, partition), {})
                 inbox = end if table == self.decider.journal else None
+                written = reached.get((table, partition))
                 if changed or inbox is not None:
-                    store.write(changed, reached.get((table, partition), store.reached), inbox)
+                    store.write(changed, store.reached if written is None else written.reached, inbox)
+                if written is not None:
+                    state.ends[table] = written.end
             changes = state.changed()
             state.clear()
             self.applied(partition, changes)
 
 
+class Written(NamedTuple):
+    """A changelog after a round: below `reached` the store holds every row, and at `end` the round's rows end.
+
+    They differ after a late write of another worker, until the next restore.
+    """
+
+    reached: Offset
+    end: Offset
+
+
 Rows = dict[Place, dict[bytes, bytes]]
-Reached = dict[Place, Offset]
+Reached = dict[Place, Written]
+
+
+def _behind(reached: Offset, offsets: Sequence[Offset]) -> Written:
+    held = contiguous(reached, offsets)
+    return Written(held, max([held, *(Offset(each + 1) for each in offsets[-1:])]))
 
 
 def _in_sequence(records: Iterable[Outgoing]) -> list[list[Outgoing]]:

@@ -13,7 +13,7 @@ from saga_app.core.records import Record, StepName
 from saga_app.engine import round as round_module
 from saga_app.engine.misrouted import LARGEST
 from saga_app.kafka.headers import SENT_ON
-from saga_app.kafka.messages import Message
+from saga_app.kafka.messages import Message, Outgoing
 from tests.support.corpus import CORPUS, BadBytes
 from tests.support.examples import (
     cancel,
@@ -119,6 +119,15 @@ def test_records_before_an_eviction_are_settled_even_if_they_wrote_no_row(sizes:
     rounds(of, inbox[3:], *sizes)
     assert of.steps.taken["decided"] - before == 2
     assert of.inbox.history[-2:] == [{0: 4}, {0: 5}]
+
+
+def test_where_a_row_of_another_worker_lies_between_the_end_of_a_changelog_is_known_and_not_held() -> None:
+    """The group's commit must ask for the rows behind it too: `reached` stays before it until the next restore."""
+    of = worker()
+    of.run([message(pay(order("o1")), 0)])
+    of.broker.append(Outgoing(of.round.changelog("payments"), b"late", b"{}", 0))
+    of.run([message(pay(order("o2")), 1)])
+    assert (of.stores["payments"].reached, of.round.states[0].ends["payments"]) == (1, 3)
 
 
 def test_totals_are_written_before_a_low_watermark_and_tombstones_behind_it() -> None:

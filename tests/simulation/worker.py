@@ -88,7 +88,7 @@ class SimulatedWorker:
         self.buffers = {topic: InboxBuffer(topic, self.assignment) for topic in DECIDERS}
         self.states: dict[str, dict[int, PartitionState]] = {topic: {} for topic in DECIDERS}
         self.store_manager = MachineStores(world.kafka, machine, self.steps)
-        self.commits = GroupCommits(SERVICES, self.store_manager, retry=0)
+        self.commits = GroupCommits(SERVICES, self.store_manager, self.states, retry=0)
         self.commits.send = self._announced
         self.clock = DeadlineTimer(self, lambda: self.world.now + machine.skew, tick=0)
         self._written = BoundedCache[Record](MOST_WRITTEN)

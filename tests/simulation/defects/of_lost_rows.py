@@ -35,9 +35,13 @@ def rows_are_written_again_without_a_word(patch: pytest.MonkeyPatch) -> None:
     """Before the first row is written again, a note says so: what a crash leaves must not look whole."""
 
     async def announce(
-        self: GroupCommits, places: Collection[Place], lost: Collection[Place], goes_on: Callable[[], bool]
+        self: GroupCommits,
+        places: Collection[Place],
+        lost: Collection[Place],
+        ends: Mapping[Place, Offset],
+        goes_on: Callable[[], bool],
     ) -> None:
-        await say(self, set(places) - set(lost), (), goes_on)
+        await say(self, set(places) - set(lost), (), ends, goes_on)
 
     say = GroupCommits._announce
     patch.setattr(GroupCommits, "_announce", announce)
