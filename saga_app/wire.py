@@ -31,7 +31,7 @@ _STEP_REQUESTS: Final[dict[bytes, Any]] = {
     name.encode(): model for name, model in _MODELS.items() if issubclass(model, StepRequest)
 }
 _ID: Final = fields.ID.encode()
-_IS_ID: Final = re.compile(_ID.decode())
+_IS_ID: Final = re.compile(fields.ID)
 _SEGMENT: Final = rb'(?:,"segment":"([0-9]{1,4}:[0-9]{1,16})")?'
 _COMPLETED: Final = re.compile(rb'\{"type":"OrderCompleted","order_id":"(%s)"%s\}' % (_ID, _SEGMENT))
 #: The part before the order in a step request of ours.

@@ -14,8 +14,8 @@ from confluent_kafka.admin import AdminClient
 from saga_app import topics
 from saga_app.core.numbers import FIRST, Offset
 from saga_app.kafka import offsets
+from saga_app.kafka.consumer_group import committed
 from saga_app.kafka.messages import Place
-from saga_app.kafka.offsets import committed
 from saga_app.kafka.topic_faults import FIXED
 from saga_app.settings import Settings
 
@@ -107,7 +107,7 @@ def take(settings: Settings, tables: Iterable[str], known: Offsets | None = None
     places = inboxes(settings)
     logs = [topics.DEAD_LETTERS, *changelogs(settings, tables)]
     others = [(topic, partition) for topic in logs for partition in range(settings.partitions)]
-    done = committed(admin, settings.app_id, places, offsets.TIMEOUT)
+    done = committed(settings, settings.app_id, places, offsets.TIMEOUT)
     found = offsets.readable_ends(admin, [*places, *others])
     end = offsets.readable_ends(admin, places)
     first = offsets.beginnings(admin, [*places, *others])

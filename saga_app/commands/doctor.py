@@ -51,7 +51,7 @@ def doctor(as_json: bool) -> None:
     saga doctor --json
 
     It is wrong if no worker runs, if a record waits for a worker or for the copy for more than 30 seconds, or if nobody
-    copies to the order database. Dead letters that were not sent again are only told.
+    copies to the order database. Dead letters that are not settled are only told.
     """
     well = True
     for finding in _findings(Settings.read()):

@@ -6,6 +6,7 @@ from typing import ParamSpec, TypeVar
 
 import click
 
+from saga_app.commands.render.output import FAILED
 from saga_app.commands.render.terminal import Screen
 from saga_app.health.read import HealthWatch, load_database_packages
 from saga_app.health.strip import Level, Strip, strip
@@ -33,11 +34,11 @@ def with_health(command: Callable[Arguments, Result]) -> Callable[Arguments, Res
         watch.latest()
         try:
             result = command(*args, **options)
-        except BaseException:
-            readings = watch.wait()
+        except SystemExit as ended:
+            readings = watch.wait() if ended.code == FAILED else None
             if readings is not None and readings.kafka is not None:
                 print_trouble(strip(readings, now()))
-            # Else Kafka refuses or does not answer, and the command has said so.
+            # Else Kafka refuses or does not answer, and the command has said so; or the trouble is the caller's.
             raise
         print_trouble(strip(watch.wait(), now()))
         return result

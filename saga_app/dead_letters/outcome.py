@@ -9,7 +9,7 @@ from saga_app.dead_letters.letter import Letter, read_letter
 from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin
 from saga_app.kafka.chunks import chunks
-from saga_app.kafka.consumer_group import TIMEOUT
+from saga_app.kafka.consumer_group import TIMEOUT, committed_of, outsider
 from saga_app.kafka.sender import Sent
 from saga_app.settings import Settings
 
@@ -23,6 +23,7 @@ class OutcomeReader:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._admin = Admin(settings)
+        self._group = outsider(settings, settings.app_id)
         self._places = [(topics.DEAD_LETTERS, each) for each in range(settings.partitions)]
         self._next = dict(offsets.ends(self._admin, self._places))
 
@@ -34,7 +35,7 @@ class OutcomeReader:
         until = time.monotonic() + seconds
         place = (sent.topic, sent.partition)
         while True:
-            done = offsets.committed(self._admin, self._settings.app_id, [place], TIMEOUT)[place]
+            done = committed_of(self._group, [place], TIMEOUT)[place]
             if (found := self._look(LetterId(*sent))) is not None:
                 return found
             if done > sent.offset:

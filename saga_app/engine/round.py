@@ -326,7 +326,7 @@ class Round:
             self.applied(partition, changes)
 
 
-class Written(NamedTuple):
+class RowsWritten(NamedTuple):
     """A changelog after a round: below `reached` the store holds every row, and at `end` the round's rows end.
 
     They differ after a late write of another worker, until the next restore.
@@ -337,12 +337,12 @@ class Written(NamedTuple):
 
 
 Rows = dict[Place, dict[bytes, bytes]]
-Reached = dict[Place, Written]
+Reached = dict[Place, RowsWritten]
 
 
-def _behind(reached: Offset, offsets: Sequence[Offset]) -> Written:
+def _behind(reached: Offset, offsets: Sequence[Offset]) -> RowsWritten:
     held = contiguous(reached, offsets)
-    return Written(held, max([held, *(Offset(each + 1) for each in offsets[-1:])]))
+    return RowsWritten(held, max([held, *(Offset(each + 1) for each in offsets[-1:])]))
 
 
 def _in_sequence(records: Iterable[Outgoing]) -> list[list[Outgoing]]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, for_code
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.structs import TopicPartition
 
@@ -92,7 +92,9 @@ async def _fetch(client: Any, place: Place, offset: int) -> bytes:
         if leader not in (None, -1):
             answer = await client.send(leader, request)
             partition = answer.topics[0][1][0]
-            if partition[1] == 0 and partition[-1]:
+            if (code := partition[1]) and not (error := for_code(code)()).retriable:
+                raise error
+            if not code and partition[-1]:
                 return bytes(partition[-1])
         await asyncio.sleep(_WAIT / 1000)
         await client.force_metadata_update()

@@ -61,7 +61,7 @@ class Admin(AdminClient):  # type: ignore[misc]
     def __init__(self, settings: Settings) -> None:
         # No method of its own as `error_cb`: the client would keep itself alive.
         errors: deque[KafkaError] = deque(maxlen=20)
-        super().__init__({**settings.kafka, "log_level": 0, "error_cb": errors.append})
+        super().__init__({**settings.kafka, "error_cb": errors.append})
         self._errors = errors
 
     def list_topics(self, timeout: float) -> Any:

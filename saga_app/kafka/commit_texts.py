@@ -88,8 +88,8 @@ async def _with_retries(
         except UnknownMemberIdError:
             raise
         except (KafkaError, TimeoutError) as error:
-            # The coordinator may be new, or move.
-            if time.monotonic() > end:
+            # The coordinator may be new, or move; a refusal stays one.
+            if time.monotonic() > end or (isinstance(error, KafkaError) and not error.retriable):
                 raise TimeoutError(f"the group {settings.app_id!r} cannot be asked: {error!r}") from error
         await asyncio.sleep(0.2)
 

@@ -26,7 +26,7 @@ _WORDS: Final = {
 
 
 class Members(NamedTuple):
-    """The number of members, the state of the group in Kafka's word, and the members' machines.
+    """The number of members, the state of the group in words, and the members' machines.
 
     `owners` has the member that each partition of an inbox is assigned to: its machine, and the end of its id.
     """
@@ -110,7 +110,6 @@ def outsider(settings: Settings, group: str, **options: Any) -> Consumer:
     return Consumer(
         {
             **settings.kafka,
-            "log_level": 0,
             "group.id": group,
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from typing import Final
 
 from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
     IsolationLevel,
     TopicCollection,
     TopicPartition,
@@ -103,14 +102,3 @@ def topic_ids(admin: AdminClient, topics: Iterable[str], seconds: float = TIMEOU
         return {name: str(future.result().topic_id) for name, future in answers.items()}
 
     return with_retries(admin, ask, seconds)
-
-
-def committed(admin: AdminClient, group: str, places: Iterable[Place], seconds: float) -> dict[Place, Offset]:
-    """The committed offset of each place, 0 if there is none. Raises `KafkaException`."""
-    asked = [ConsumerGroupTopicPartitions(group, [TopicPartition(*place) for place in places])]
-    answer = with_retries(
-        admin,
-        lambda: admin.list_consumer_group_offsets(asked, request_timeout=seconds)[group].result(),
-        seconds,
-    )
-    return {(each.topic, each.partition): Offset(max(0, each.offset)) for each in answer.topic_partitions}

@@ -133,7 +133,6 @@ class Sender:
             {
                 **self._settings.kafka,
                 # Each record reports its own error; librdkafka's log lines are not for users.
-                "log_level": 0,
                 "acks": "all",
                 "enable.idempotence": True,
                 "linger.ms": 5,

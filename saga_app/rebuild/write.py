@@ -44,7 +44,6 @@ class RowWriter:
         self._producer = Producer(
             {
                 **settings.kafka,
-                "log_level": 0,
                 "acks": "all",
                 "enable.idempotence": True,
                 "linger.ms": 20,

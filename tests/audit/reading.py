@@ -35,7 +35,7 @@ def reading(world: AuditWorld) -> Iterator[AuditWorld]:
             world.meanwhile()
         return found
 
-    def committed(admin: Any, group: str, places: Iterable[Place], seconds: float) -> dict[Place, Offset]:
+    def committed(settings: Any, group: str, places: Iterable[Place], seconds: float) -> dict[Place, Offset]:
         found = {place: world.committed.get(place, FIRST) for place in places}
         world.meanwhile()
         return found

@@ -11,7 +11,8 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from saga_app import topics
-from saga_app.kafka.offsets import committed, ends
+from saga_app.kafka.consumer_group import committed
+from saga_app.kafka.offsets import ends
 from saga_app.local.broker import Broker
 from saga_app.local.home import Home
 from saga_app.orderdb import schema
@@ -152,7 +153,7 @@ def test_tools_for_lag_see_how_far_it_has_got(shop: Scene, tmp_path: Path):
     copy(settings)
     admin = AdminClient(settings.kafka)
     places = [(topics.CHECKOUT, partition) for partition in range(settings.partitions)]
-    told = committed(admin, group_of(settings), places, 10)
+    told = committed(settings, group_of(settings), places, 10)
     assert told == ends(admin, places)
 
 

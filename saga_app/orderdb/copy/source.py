@@ -35,7 +35,6 @@ class SourceConsumer:
         self._consumer = Consumer(
             {
                 **settings.kafka,
-                "log_level": 0,
                 "group.id": readers_group(settings.kafka),
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Select, Tuple, desc, func, select, tuple_, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from saga_app.core import fields
 from saga_app.core.checkout import FIRST_DELAY
 from saga_app.core.labels import PLACED
 from saga_app.core.route import ROUTE
@@ -15,7 +16,7 @@ from saga_app.orderdb.queries import untaken
 from saga_app.orderdb.queries.untaken import UntakenFilter
 from saga_app.orderdb.schema import order_lines, order_steps, orders
 
-_ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
+_ID: Final = re.compile(fields.ID)
 #: Behind every character that an id may have.
 _BEHIND: Final = "\x7f"
 #: The states of lists and counts: those of the workers' rows, and of orders that no worker has taken. Open ones have
