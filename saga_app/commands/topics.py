@@ -83,7 +83,12 @@ def all_wanted(settings: Settings) -> list[Topic]:
     """Every topic of the application with these settings."""
     own = tuple(table.name for table in tables.ALL)
     return names.wanted(
-        settings.app_id, own, settings.partitions, settings.replication, settings.inbox_retention
+        settings.app_id,
+        own,
+        settings.partitions,
+        settings.replication,
+        settings.inbox_retention,
+        settings.dead_letter_retention,
     )
 
 

@@ -91,7 +91,12 @@ def changelogs(settings: Settings) -> list[Topic]:
     own = tuple(table.name for table in tables.ALL)
     names = {topics.changelog(settings.app_id, table) for table in own}
     wanted = topics.wanted(
-        settings.app_id, own, settings.partitions, settings.replication, settings.inbox_retention
+        settings.app_id,
+        own,
+        settings.partitions,
+        settings.replication,
+        settings.inbox_retention,
+        settings.dead_letter_retention,
     )
     return [topic for topic in wanted if topic.name in names]
 
