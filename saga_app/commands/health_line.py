@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
 import click
 
@@ -12,6 +12,9 @@ from saga_app.health.read import HealthWatch, load_database_packages
 from saga_app.health.strip import Level, Strip, strip
 from saga_app.settings import Settings, SettingsError
 from saga_app.times import now
+
+#: Where click's context keeps the watch of a command.
+_WATCH: Final = f"{__name__}.watch"
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -30,20 +33,29 @@ def with_health(command: Callable[Arguments, Result]) -> Callable[Arguments, Res
         except SettingsError:
             # The command says it.
             return command(*args, **options)
+        click.get_current_context().meta[_WATCH] = watch
         load_database_packages()
         watch.latest()
         try:
             result = command(*args, **options)
+            print_trouble(strip(watch.wait(), now()))
         except SystemExit as ended:
             readings = watch.wait() if ended.code == FAILED else None
             if readings is not None and readings.kafka is not None:
                 print_trouble(strip(readings, now()))
             # Else Kafka refuses or does not answer, and the command has said so; or the trouble is the caller's.
             raise
-        print_trouble(strip(watch.wait(), now()))
+        finally:
+            watch.close()
         return result
 
     return run
+
+
+def health_watch() -> HealthWatch:
+    """The watch of the command that runs, which is one `with_health`."""
+    watch: HealthWatch = click.get_current_context().meta[_WATCH]
+    return watch
 
 
 def print_trouble(found: Strip) -> None:

@@ -9,7 +9,7 @@ from confluent_kafka import KafkaException
 from saga_app import topics
 from saga_app.core.numbers import Offset
 from saga_app.engine.exits import Exit
-from saga_app.kafka.commit_texts import commit_texts, committed_texts
+from saga_app.kafka.commit_notes import commit_offsets, committed_notes
 from saga_app.kafka.consumer_group import ConsumerGroup
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
@@ -168,10 +168,10 @@ def test_a_worker_notices_that_an_inbox_lost_its_end_also_where_the_offsets_were
     until(lambda: not group.members().number, 30, lambda: "the worker that ended is still a member")
     refuses_to_rebuild(scene, lost)
     # The group's topic may have been cut in the same crash: the next commit that it has is of before the loss.
-    known = committed_texts(settings, [lost])
-    commit_texts(settings, {lost: (Offset(0), "")})
+    known = committed_notes(settings, [lost])
+    commit_offsets(settings, {lost: (Offset(0), "")})
     refuses_to_rebuild(scene, lost)
-    commit_texts(settings, known)
+    commit_offsets(settings, known)
     done = saga(scene, "advance", "--yes")
     assert f"advance: {lost[0]}[{lost[1]}] lost records below" in done.out, done
     # With its disk: the tables are right, and what it knew of the inbox is older than what the group knows.
