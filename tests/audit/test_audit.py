@@ -154,6 +154,7 @@ def test_an_undo_that_nobody_behind_it_decided_is_found(shop: AuditWorld) -> Non
 def test_a_row_that_was_written_again_does_not_tell_since_when_its_order_goes_back(shop: AuditWorld) -> None:
     asked = figures(shop, "I5")["undos asked for"]
     place, row = shop.row("reservations", "scarce")
+    assert row.sent_key is not None and row.sent_value is not None
     again = written_again(*place, row.sent_key, row.sent_value)
     shop.replace(place, row, time=shop.now + 100_000, sent_headers=again.headers)
     findings = shop.audit()

@@ -22,8 +22,8 @@ class AuditedChangelog:
     """A changelog partition; see `engine.stores.changelog.Changelog`.
 
     The store `turned` gets Kafka's time of the first row of each order that goes back (`UNKNOWN_TIME` if that row was
-    written again), and that of the last row which a rebuild has written. `gaps` counts the offsets that have no record, because it was compacted away before any audit
-    read it.
+    written again), and that of the last row which a rebuild has written. `gaps` counts the offsets that have no record,
+    because it was compacted away before any audit read it.
     """
 
     def __init__(self, context: AuditContext, place: Place, turned: ScratchStore) -> None:
