@@ -85,18 +85,22 @@ def refuses_the_dear_order(scene: Scene) -> None:
     ledger = scene.prove()
     order = b'"status":"CANCELLED"'
     assert any(key == b"again" and order in row for (_, key), row in ledger.logged["orders"].items())
+    audit = saga(scene, "audit", "--json")
+    assert audit.code == 0, audit
 
 
 def test_a_worker_without_rows_that_were_written_refuses_and_one_that_holds_them_writes_them_again(
     scene: Scene,
 ) -> None:
     worker = worked(scene)
+    assert saga(scene, "audit").code == 0
     delete(scene.broker, accounts(scene)[0])
+    delete(scene.broker, topics.changelog(scene.app_id, "reservations"))
 
     other = scene.worker("w2").start()
     assert other.wait_for_end(60) == Exit.ROWS_LOST, other.text()[-3000:]
     words = other.last_words()
-    assert f"{accounts(scene)[0]}[" in words and "was deleted and made again" in words
+    assert f"{scene.app_id}-" in words and "-changelog[" in words and "was deleted and made again" in words
     assert "saga rebuild --from-inboxes" in words
 
     worker.start().ready()
