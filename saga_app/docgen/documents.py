@@ -58,9 +58,7 @@ def record_table() -> str:
 
 def topic_table() -> str:
     """Every topic and its settings."""
-    wanted = topics.wanted(
-        Settings().app_id, tuple(table.name for table in tables.ALL), topics.DEFAULT_PARTITIONS
-    )
+    wanted = tables.wanted_topics(Settings())
     rows = [
         (f"`{each.name}`", ", ".join(f"`{name}={value}`" for name, value in each.config.items()))
         for each in wanted

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import tables
 from saga_app import topics
 from saga_app.audit.audit import audit
 from saga_app.audit.report import as_lines
-from saga_app.commands.topics import all_wanted
 from saga_app.demo import retail
 from saga_app.kafka import topic_admin
 from saga_app.kafka.consumer_group import ConsumerGroup
@@ -59,7 +59,7 @@ class LocalRun:
         """Starts broker, workers and order database, creates the topics; returns when the workers are ready."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.settings = self._find_broker()
-        made = topic_admin.ensure(self.settings, all_wanted(self.settings))
+        made = topic_admin.ensure(self.settings, tables.wanted_topics(self.settings))
         say(f"topics: {len(made)} created" if made else "topics: all there")
         self.workers = [
             LocalWorker(self.folder, number, self._environment(), say)
