@@ -17,6 +17,9 @@ from saga_app.times import now
 
 #: Seconds to wait for the group's members: the record is sent already.
 LONGEST_QUESTION: Final = 3.0
+#: Where click's context keeps the watch of a command.
+_WATCH: Final = f"{__name__}.watch"
+
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
@@ -34,17 +37,20 @@ def with_health(command: Callable[Arguments, Result]) -> Callable[Arguments, Res
         except SettingsError:
             # The command says it.
             return command(*args, **options)
+        click.get_current_context().meta[_WATCH] = watch
         load_database_packages()
         watch.latest()
         try:
             result = command(*args, **options)
+            print_trouble(strip(watch.wait(), now()))
         except SystemExit as ended:
             readings = watch.wait() if ended.code == FAILED else None
             if readings is not None and readings.kafka is not None:
                 print_trouble(strip(readings, now()))
             # Else Kafka refuses or does not answer, and the command has said so; or the trouble is the caller's.
             raise
-        print_trouble(strip(watch.wait(), now()))
+        finally:
+            watch.close()
         return result
 
     return run
@@ -61,6 +67,12 @@ def warn_without_workers(settings: Settings) -> None:
             f"no worker of the group {settings.app_id} runs: it waits until one is started "
             "(faust -A saga_app worker -l info)"
         )
+
+
+def health_watch() -> HealthWatch:
+    """The watch of the command that runs, which is one `with_health`."""
+    watch: HealthWatch = click.get_current_context().meta[_WATCH]
+    return watch
 
 
 def print_trouble(found: Strip) -> None:

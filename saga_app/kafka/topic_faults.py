@@ -87,6 +87,11 @@ def setting_faults(topic: Topic, replicas: int, actual: Mapping[str, str]) -> It
         yield TopicFault(kind, f"{name} is {value}, not {wanted[name]}")
 
 
+def is_wrong_count(topic: Topic, count: int, *, leaves_added: bool) -> bool:
+    """True if no worker may work with so many partitions; more than wanted may be left alone."""
+    return count < topic.partitions or (count > topic.partitions and not leaves_added)
+
+
 def partition_fault(
     topic: Topic, ends: Sequence[int], unread: int, *, leaves_added: bool = False
 ) -> TopicFault:
@@ -96,9 +101,9 @@ def partition_fault(
         return TopicFault(FaultKind.EMPTY, f"{count}, and no record yet")
     if len(ends) < topic.partitions:
         return TopicFault(FaultKind.PARTITIONS, count)
-    kind = FaultKind.PARTITIONS
-    if leaves_added:
-        kind = FaultKind.ADDED if unread else FaultKind.LEFT
+    kind = FaultKind.ADDED if unread else FaultKind.LEFT
+    if is_wrong_count(topic, len(ends), leaves_added=leaves_added):
+        kind = FaultKind.PARTITIONS
     return TopicFault(kind, f"{count}, {unread} records in partitions that no worker reads")
 
 
