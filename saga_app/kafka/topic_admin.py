@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin, refused
+from saga_app.kafka.consumer_group import committed
 from saga_app.kafka.retries import with_retries
 from saga_app.kafka.topic_faults import (
     FaultKind,
@@ -26,7 +27,7 @@ from saga_app.kafka.topic_faults import (
     told,
 )
 from saga_app.settings import Settings
-from saga_app.topics import Topic
+from saga_app.topics import INBOXES, Topic
 
 #: Seconds to wait for the broker's answer.
 TIMEOUT = 15.0
@@ -67,10 +68,9 @@ def check(settings: Settings, topics: Sequence[Topic]) -> TopicCheck:
 def compare(settings: Settings, topics: Sequence[Topic]) -> dict[str, list[TopicFault]]:
     """By topic, the faults; a topic without faults is left out. Raises `BrokerUnreachable`."""
     existing = _partitions(settings)
-    faults: dict[str, list[TopicFault]] = {}
-    for topic in topics:
-        if topic.name not in existing:
-            faults[topic.name] = [TopicFault(FaultKind.MISSING, "missing")]
+    missing = [topic.name for topic in topics if topic.name not in existing]
+    fault = _missing_fault(settings, existing) if missing else None
+    faults = {name: [fault] for name in missing if fault}
     with _one_kind_of_error(settings):
         for there in _settings(settings, topics, existing):
             found = faults.setdefault(there.topic.name, [])
@@ -81,6 +81,18 @@ def compare(settings: Settings, topics: Sequence[Topic]) -> dict[str, list[Topic
                 found.append(TopicFault(FaultKind.REPLICAS, text))
             found += setting_faults(there.topic, there.fewest, there.config)
     return {name: found for name, found in faults.items() if found}
+
+
+def _missing_fault(settings: Settings, existing: "Replicas") -> TopicFault:
+    """The fault of a missing topic: it is lost if the workers have committed offsets."""
+    inboxes = [(name, each) for name in INBOXES for each in range(len(existing.get(name, ())))]
+    try:
+        done = committed(settings, settings.app_id, inboxes, TIMEOUT) if inboxes else {}
+    except KafkaException:
+        done = {}
+    if any(done.values()):
+        return TopicFault(FaultKind.LOST, f"missing, but the group {settings.app_id} has committed offsets")
+    return TopicFault(FaultKind.MISSING, "missing")
 
 
 def require(settings: Settings, topics: Sequence[Topic]) -> TopicFaults:

@@ -19,6 +19,8 @@ class FaultKind(StrEnum):
     """The kinds of faults; a worker refuses to start with some of them."""
 
     MISSING = auto()
+    #: Missing, though the workers' group has decided records: it was there, and is lost.
+    LOST = auto()
     PARTITIONS = auto()
     #: Partitions were added and are left alone, but records lie there.
     ADDED = auto()
@@ -40,6 +42,11 @@ class TopicFault(NamedTuple):
 
     kind: FaultKind
     text: str
+
+    @property
+    def is_missing(self) -> bool:
+        """True if there is no such topic."""
+        return self.kind in (FaultKind.MISSING, FaultKind.LOST)
 
     @property
     def is_refused(self) -> bool:
@@ -120,6 +127,7 @@ def remedy(faults: TopicFaults) -> str:
     kinds = {fault.kind for found in faults.values() for fault in found}
     advice = {
         FaultKind.MISSING: "`saga topics --create` creates missing topics",
+        FaultKind.LOST: "it was deleted: find it in docs/how-to/recover.md before you create it again",
         FaultKind.EMPTY: "if SAGA_PARTITIONS is right, delete the topics without a record (kafka-topics.sh "
         "--bootstrap-server $SAGA_BROKER --delete --topic NAME), then run `saga topics --create`",
         FaultKind.PARTITIONS: FIXED,

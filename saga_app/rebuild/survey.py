@@ -101,7 +101,7 @@ def _inboxes_are_right(settings: Settings) -> None:
     ]
     for name, faults in topic_admin.compare(settings, wanted).items():
         kinds = {fault.kind for fault in faults}
-        if FaultKind.MISSING in kinds:
+        if any(fault.is_missing for fault in faults):
             raise CannotRebuild(
                 f"the inbox {name} is missing on {settings.broker}: the tables follow from the inboxes alone; is "
                 "SAGA_BROKER right? Otherwise see docs/how-to/recover.md"
