@@ -100,7 +100,7 @@ def limits() -> str:
         "lines of an order": f"{MOST_LINES:,}",
         "quantity of a SKU in an order": f"{LARGEST_QUANTITY:,}",
         "amount": f"{money.LARGEST:,}, with the digits of its currency",
-        "id": "64 characters of `A-Z a-z 0-9 . _ -`",
+        "id": "64 characters of `A-Z a-z 0-9 . _ -`, the first of them none of `.` and `-`",
     }
     return _table(("what", "at most"), list(rows.items()))
 
