@@ -10,7 +10,7 @@ from saga_app.commands.render.output import CommandFailed, as_json, one_line_err
 from saga_app.kafka import added_partitions, topic_admin
 from saga_app.kafka.reachable import require_broker
 from saga_app.kafka.sender import DeliveryUnknown
-from saga_app.kafka.topic_faults import FaultKind, TopicFault, remedy
+from saga_app.kafka.topic_faults import TopicFault, remedy
 from saga_app.settings import Settings
 from saga_app.topics import Topic
 
@@ -102,4 +102,4 @@ def state(faults: Sequence[TopicFault]) -> str:
     """The state of a topic in one word, for machines."""
     if not faults:
         return "ok"
-    return "missing" if faults[0].kind is FaultKind.MISSING else "different"
+    return "missing" if faults[0].is_missing else "different"
