@@ -37,6 +37,7 @@ PROFILES: Final = {
 }
 
 _DATABASE: Final = re.compile(r"sqlite:///.|postgres(ql)?://.")
+_COLLECTOR: Final = re.compile(r"https?://[^/]", re.IGNORECASE)
 _SQLITE: Final = "sqlite:///"
 #: The user and the password of an address, with or without a scheme: up to the last @, since a password may hold one.
 _PASSWORD: Final = re.compile(
@@ -188,6 +189,10 @@ class Settings:
                 f"SAGA_DB_URL is {without_password(self.db_url)!r}; it is sqlite:///FILE or "
                 "postgresql://USER:PASSWORD@HOST/NAME"
             )
+        if self.traces and not _COLLECTOR.match(self.traces):
+            raise SettingsError(
+                f"SAGA_TRACES is {without_password(self.traces)!r}; it is http://HOST:4318/v1/traces, or https://..."
+            )
         if self.inbox_retention_text != FOR_EVER and not _is_between(self.inbox_retention_text, *RETENTION):
             raise SettingsError(
                 f"SAGA_INBOX_RETENTION is {self.inbox_retention_text!r}; it is {FOR_EVER}, or days from "
@@ -324,6 +329,16 @@ def readers_group(kafka: Mapping[str, Any]) -> str:
     """The group id of consumers with assigned partitions. They join no group, but librdkafka looks for its coordinator,
     and an ACL must allow that."""
     return f"{kafka.get('client.id', 'saga')}-readers"
+
+
+def given_names(*, secrets: bool = True) -> list[str]:
+    """The names of all settings in the environment, with those of files; without `secrets`, none that is a secret."""
+    names: list[str] = []
+    for each in fields(Settings):
+        name = each.metadata["env"]
+        names += [name] if secrets or not each.metadata["secret"] else []
+        names += [] if each.repr else [name + FILE]
+    return names
 
 
 def describe(environment: Mapping[str, str] = os.environ) -> list[dict[str, str]]:

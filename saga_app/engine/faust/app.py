@@ -23,6 +23,7 @@ from saga_app.engine.topic_watch import TopicWatch
 from saga_app.engine.watchdog import Watchdog
 from saga_app.kafka import topic_admin
 from saga_app.kafka.topic_faults import remedy, told
+from saga_app.private_files import is_open_to_others, private_folder
 from saga_app.settings import Settings
 from saga_app.topics import wanted
 
@@ -133,7 +134,9 @@ class SagaApp(faust.App):  # type: ignore[misc]
             ) from error
 
     def _create_directories(self) -> None:
-        self.conf.datadir.mkdir(parents=True, exist_ok=True)
+        private_folder(self.conf.datadir)
+        if is_open_to_others(self.conf.datadir):
+            self.log.warning("every user of this machine may look into %s: chmod 700 it", self.conf.datadir)
         super()._create_directories()
 
     def _new_web(self) -> Any:
