@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 from urllib.parse import urlsplit
 
-from saga_app.security import Security, SettingsError
+from saga_app.security import Security, SettingsError, aiokafka_options
 from saga_app.topics import DEFAULT_PARTITIONS
 
 __all__ = ["Settings", "SettingsError", "Timeouts", "describe", "without_password"]
@@ -313,16 +313,7 @@ class Settings:
     @property
     def aiokafka(self) -> dict[str, Any]:
         """The configuration of a client of aiokafka. It has the password: never print it."""
-        security = self.security
-        return {
-            "bootstrap_servers": self.broker,
-            "client_id": self.app_id,
-            "security_protocol": security.protocol.upper(),
-            "ssl_context": security.context(),
-            "sasl_mechanism": security.mechanism,
-            "sasl_plain_username": security.username or None,
-            "sasl_plain_password": security.password or None,
-        }
+        return aiokafka_options(self.kafka)
 
 
 def readers_group(kafka: Mapping[str, Any]) -> str:
