@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 from saga_app.security import Security, SettingsError
+from saga_app.signing_keys import KEYS, SINCE, SigningKeys
 from saga_app.topics import DEFAULT_PARTITIONS
 
 __all__ = ["Settings", "SettingsError", "Timeouts", "describe", "without_password"]
@@ -91,6 +92,17 @@ class Settings:
     )
     tls_cert: str = _setting("SAGA_TLS_CERT", "", "PEM file: our own certificate, for mutual TLS")
     tls_key: str = _setting("SAGA_TLS_KEY", "", "PEM file: the key of our certificate")
+    signing_keys_file: str = _setting(
+        KEYS,
+        "",
+        "file with the keys of services' signatures, a line for each: ID SECRET [UNTIL]; the first one signs",
+    )
+    signed_since: str = _setting(
+        SINCE,
+        "",
+        "records that Kafka takes from this time on need a signature if only services send them: 2026-01-31T12:00 "
+        "(UTC), or FROM/UNTIL",
+    )
     app_id: str = _setting("SAGA_APP_ID", "saga", "consumer group and prefix of the changelogs")
     partitions_text: str = _setting(
         "SAGA_PARTITIONS", str(DEFAULT_PARTITIONS), "partitions of every topic; fixed for their life"
@@ -192,6 +204,12 @@ class Settings:
                 "ssl, or to plaintext where nobody else can listen or write; see docs/how-to/secure-kafka.md"
             )
         self.security.check()
+        _ = self.signing_keys
+
+    @property
+    def signing_keys(self) -> SigningKeys | None:
+        """The keys of the services' signatures, read from their file; None if nobody signs."""
+        return SigningKeys.read(self.signing_keys_file, self.signed_since)
 
     @property
     def security(self) -> Security:

@@ -15,6 +15,11 @@ HEADERS_DROPPED: Final = "saga-headers-dropped"
 _headers = methodcaller("headers")
 
 
+def is_sent_on(headers: Sequence[tuple[str, bytes | None]]) -> bool:
+    """True if the record with these headers was sent on from another partition."""
+    return any(name == SENT_ON for name, _ in headers)
+
+
 def headers_of(message: Message) -> Sequence[tuple[str, bytes | None]]:
     """The record's headers. If a name is no UTF-8 the client can read none; one header then says so."""
     try:
