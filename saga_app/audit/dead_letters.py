@@ -17,17 +17,22 @@ from saga_app.kafka.headers import headers_of
 from saga_app.kafka.messages import Place
 from saga_app.settings import Settings
 
-#: The name of its file in a checkpoint.
+#: The name of its file in a checkpoint, and of the rows in it that name settled letters.
 _LETTERS: Final = "letters"
+_SETTLED: Final = "settled"
 
 
 def read_letters(context: AuditContext, partition: int) -> Findings:
-    """Notes every letter as found; counts the markers that settle letters and the records that no worker wrote."""
+    """Notes every letter as found; counts the settled ones and the records that no worker wrote."""
     findings = Findings()
     side = SideWriter(context.folder, FOUND, f"letters-{partition}")
     place: Place = (topics.DEAD_LETTERS, partition)
+    #: A letter may have several markers: it was replayed again, or two people dismissed it at the same time.
+    settled: set[bytes] = set()
     if context.base is not None:
-        files.resume_counts(files.load(files.part(context.base, _LETTERS, place), {}), findings)
+        kept = files.load(files.part(context.base, _LETTERS, place), {})
+        files.resume_counts(kept, findings)
+        settled.update(kept.get(_SETTLED, {}))
     limits = context.limits
     first = max(limits.first[place], limits.start(place))
     for chunk in chunks(context.settings.kafka, *place, first, limits.found[place]):
@@ -41,13 +46,16 @@ def read_letters(context: AuditContext, partition: int) -> Findings:
                 side.add(
                     LETTER, content, Origin(*place, message.offset(), f"dead letter {reason} of {origin}")
                 )
-            elif marked_place(headers) is not None:
-                findings.count("I8", "letters settled")
+            elif (marked := marked_place(headers)) is not None:
+                letter = str(marked).encode()
+                findings.count("I8", "letters settled", letter not in settled)
+                settled.add(letter)
             else:
                 findings.count("I8", "foreign records in dead_letters")
     side.close()
     if context.target is not None:
-        files.write(files.part(context.target, _LETTERS, place), files.counts(findings))
+        rows = {**files.counts(findings), _SETTLED: [(letter, b"") for letter in sorted(settled)]}
+        files.write(files.part(context.target, _LETTERS, place), rows)
     return findings
 
 

@@ -22,6 +22,7 @@ from saga_app.audit.findings import Findings
 from saga_app.commands.audit import base_in_words
 from saga_app.core.numbers import FIRST, Offset
 from saga_app.core.records import Record
+from saga_app.dead_letters.format import LetterId, dismissal, marker
 from saga_app.kafka.messages import Outgoing
 from tests.audit.reading import reading
 from tests.audit.world import AuditWorld, bought
@@ -307,6 +308,15 @@ def test_everything_is_counted_once(shop: AuditWorld, tmp_path: Path) -> None:
     shop.checkpointed(tmp_path)
     figures = same(shop, tmp_path).figures["I8"]
     assert (figures["foreign records in dead_letters"], figures["dead letters"]) == (1, 1)
+
+
+def test_a_letter_with_several_markers_is_settled_once(shop: AuditWorld, tmp_path: Path) -> None:
+    letter = LetterId(topics.PAYMENT, 0, 0)
+    shop.append(dismissal(letter, 0, "one of two who were quick"))
+    shop.append(dismissal(letter, 0, "the other"))
+    shop.checkpointed(tmp_path)
+    shop.append(marker(letter, 0, b"x", [letter]))
+    assert same(shop, tmp_path).figures["I8"]["letters settled"] == 1
 
 
 def test_a_late_copy_of_an_old_request_comes_from_somewhere(shop: AuditWorld, tmp_path: Path) -> None:

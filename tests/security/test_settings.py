@@ -61,7 +61,7 @@ def test_plaintext_to_another_machine_has_to_be_said():
 def test_a_password_may_be_in_a_file_that_ends_with_a_line_break(tmp_path: Path):
     (tmp_path / "password").write_text("hun ter2\n")
     given = {**USER, "SAGA_SASL_PASSWORD": "", "SAGA_SASL_PASSWORD_FILE": str(tmp_path / "password")}
-    assert Settings.read(given).security.secret() == "hun ter2"
+    assert Settings.read(given).security.password == "hun ter2"
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff\xfe"])

@@ -35,7 +35,9 @@ class SagaApp(faust.App):  # type: ignore[misc]
         settings: Settings,
         engine: Engine,
         keyed_by_order: frozenset[str],
-        site: Callable[[web.Application, "SagaApp"], None] = lambda server, app: None,
+        site: Callable[[web.Application, "SagaApp"], web.AppRunner] = lambda server, app: web.AppRunner(
+            server
+        ),
         **options: Any,
     ) -> None:
         self.settings = settings
@@ -43,7 +45,7 @@ class SagaApp(faust.App):  # type: ignore[misc]
         #: From the first start on.
         self.watchdog: Watchdog | None = None
         self.topic_watch: TopicWatch | None = None
-        #: Adds our own pages to the web server, before it starts.
+        #: Adds our own pages to the web server, before it starts; returns the runner that serves it.
         self._site = site
         #: Tables whose partition follows from their own key.
         self.keyed_by_order = keyed_by_order
@@ -136,7 +138,7 @@ class SagaApp(faust.App):  # type: ignore[misc]
 
     def _new_web(self) -> Any:
         server = super()._new_web()
-        self._site(server.web_app, self)
+        server._runner = self._site(server.web_app, self)
         return server
 
     def _new_transport(self) -> TransportT:
