@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from datetime import timedelta
 from pathlib import Path
@@ -173,10 +173,7 @@ class Settings:
     def check(self) -> None:
         """Raises `SettingsError` with the first invalid setting."""
         _between("SAGA_PARTITIONS", self.partitions_text, 1, 1000)
-        if self.added_partitions not in ADDED:
-            raise SettingsError(
-                f"SAGA_ADDED_PARTITIONS is {self.added_partitions!r}; it may be {' or '.join(ADDED)}"
-            )
+        _one_of("SAGA_ADDED_PARTITIONS", self.added_partitions, ADDED)
         _between("SAGA_REPLICATION", self.replication_text, 1, 9)
         _between("SAGA_WEB_PORT", self.web_port_text, 1, 65535)
         for name, text in (
@@ -199,10 +196,9 @@ class Settings:
                 f"{RETENTION[0]} to {RETENTION[1]}: workers that were stopped find their place in an inbox for 7 days, "
                 "by Kafka's offsets.retention.minutes, and what they have not decided must be there for as long"
             )
-        if self.profile not in ("", *PROFILES):
-            raise SettingsError(f"SAGA_PROFILE is {self.profile!r}; it may be {' or '.join(PROFILES)}")
-        if self.log not in LOGS:
-            raise SettingsError(f"SAGA_LOG is {self.log!r}; it may be {' or '.join(LOGS)}")
+        if self.profile:
+            _one_of("SAGA_PROFILE", self.profile, PROFILES)
+        _one_of("SAGA_LOG", self.log, LOGS)
         for server in self.broker.split(","):
             host, _, port = server.strip().rpartition(":")
             if not host or not port.isdigit():
@@ -408,6 +404,11 @@ def _host(server: str) -> str:
 
 def _is_between(text: str, least: int, most: int) -> bool:
     return text.isdigit() and least <= int(text) <= most
+
+
+def _one_of(name: str, text: str, allowed: Iterable[str]) -> None:
+    if text not in allowed:
+        raise SettingsError(f"{name} is {text!r}; it may be {' or '.join(allowed)}")
 
 
 def _between(name: str, text: str, least: int, most: int) -> None:
