@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from saga_app.security import Security, SettingsError, aiokafka_options
+from saga_app.signing_keys import KEYS, SINCE, SigningKeys
 from saga_app.topics import DEFAULT_PARTITIONS
 
 __all__ = ["Settings", "SettingsError", "Timeouts", "describe", "without_password"]
@@ -103,6 +104,17 @@ class Settings:
     )
     tls_cert: str = _setting("SAGA_TLS_CERT", "", "PEM file: our own certificate, for mutual TLS")
     tls_key: str = _setting("SAGA_TLS_KEY", "", "PEM file: the key of our certificate")
+    signing_keys_file: str = _setting(
+        KEYS,
+        "",
+        "file with the keys of services' signatures, a line for each: ID SECRET [UNTIL]; the first one signs",
+    )
+    signed_since: str = _setting(
+        SINCE,
+        "",
+        "records that Kafka takes from this time on need a signature if only services send them: 2026-01-31T12:00 "
+        "(UTC), or FROM/UNTIL",
+    )
     app_id: str = _setting("SAGA_APP_ID", "saga", "consumer group and prefix of the changelogs")
     partitions_text: str = _setting(
         "SAGA_PARTITIONS", str(DEFAULT_PARTITIONS), "partitions of every topic; fixed for their life"
@@ -173,7 +185,13 @@ class Settings:
     def check(self) -> None:
         """Raises `SettingsError` with the first invalid setting."""
         _between("SAGA_PARTITIONS", self.partitions_text, 1, 1000)
-        _one_of("SAGA_ADDED_PARTITIONS", self.added_partitions, ADDED)
+        for name, text, allowed in (
+            ("SAGA_ADDED_PARTITIONS", self.added_partitions, ADDED),
+            ("SAGA_PROFILE", self.profile, ("", *PROFILES)),
+            ("SAGA_LOG", self.log, LOGS),
+        ):
+            if text not in allowed:
+                raise SettingsError(f"{name} is {text!r}; it may be {' or '.join(filter(None, allowed))}")
         _between("SAGA_REPLICATION", self.replication_text, 1, 9)
         _between("SAGA_WEB_PORT", self.web_port_text, 1, 65535)
         for name, text in (
@@ -196,9 +214,6 @@ class Settings:
                 f"{RETENTION[0]} to {RETENTION[1]}: workers that were stopped find their place in an inbox for 7 days, "
                 "by Kafka's offsets.retention.minutes, and what they have not decided must be there for as long"
             )
-        if self.profile:
-            _one_of("SAGA_PROFILE", self.profile, PROFILES)
-        _one_of("SAGA_LOG", self.log, LOGS)
         for server in self.broker.split(","):
             host, _, port = server.strip().rpartition(":")
             if not host or not port.isdigit():
@@ -209,6 +224,12 @@ class Settings:
                 "ssl, or to plaintext where nobody else can listen or write; see docs/how-to/secure-kafka.md"
             )
         self.security.check()
+        _ = self.signing_keys
+
+    @property
+    def signing_keys(self) -> SigningKeys | None:
+        """The keys of the services' signatures, read from their file; None if nobody signs."""
+        return SigningKeys.read(self.signing_keys_file, self.signed_since)
 
     @property
     def security(self) -> Security:
@@ -404,11 +425,6 @@ def _host(server: str) -> str:
 
 def _is_between(text: str, least: int, most: int) -> bool:
     return text.isdigit() and least <= int(text) <= most
-
-
-def _one_of(name: str, text: str, allowed: Iterable[str]) -> None:
-    if text not in allowed:
-        raise SettingsError(f"{name} is {text!r}; it may be {' or '.join(allowed)}")
 
 
 def _between(name: str, text: str, least: int, most: int) -> None:

@@ -46,9 +46,10 @@ def batch(
 ) -> bytes:
     """A batch of so many records, whose bytes are `payload`, and are compressed as the codec does it."""
     packed = CODECS[codec](payload)
-    rest = struct.pack(
-        ">hiqqqhii", codec | attributes, count - 1, 1_000, 2_000, producer, -1, -1, count
-    ) + packed
+    rest = (
+        struct.pack(">hiqqqhii", codec | attributes, count - 1, 1_000, 2_000, producer, -1, -1, count)
+        + packed
+    )
     return struct.pack(">qiibI", first, len(rest) + 9, 7, 2, calc_crc32c(rest)) + rest
 
 
