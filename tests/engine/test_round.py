@@ -185,7 +185,8 @@ def test_partitions_share_a_round_and_one_with_a_policy_does_not_hold_up_the_oth
     for each in both:
         each.start()
     one = both[0]
-    one.round.states = {0: both[0].round.states[0], 1: both[1].round.states[1]}
+    own = {0: both[0].round.states[0], 1: both[1].round.states[1]}
+    one.round.states = one.round.durability.states = own
     one.inbox.positions[1] = FIRST
     ids = {topics.partition_of(f"o{each}", 2): f"o{each}" for each in range(9)}
     here, there = order(ids[0]), order(ids[1])
