@@ -12,7 +12,7 @@ from saga_app.core.records import Record, StepRequest
 from saga_app.core.rows import ClosedOrder, JournalRow, OrderRow, Tombstone
 from saga_app.engine.misrouted import is_misrouted, spread_to
 from saga_app.engine.partition_state import PartitionState
-from saga_app.kafka.messages import Message
+from saga_app.kafka.messages import Message, record_in
 
 
 def service_of(topic: str) -> Service:
@@ -51,7 +51,7 @@ class InboxRefold:
         """Decides the next record of the partition. Records must come in the order of their offsets, each once."""
         record = before = None
         try:
-            record = self._decoder.decode(message.value)
+            record = record_in(message, self._decoder)
             if not isinstance(record, self.service.decider.accepts):
                 raise Rejected(Fault.UNEXPECTED_RECORD, f"{record.type} does not belong here")
             if is_misrouted(record, message, self.partition, self.partitions):

@@ -23,6 +23,7 @@ from saga_app.dead_letters.format import dead_letter
 from saga_app.engine.misrouted import is_misrouted, marked, spread_to
 from saga_app.engine.partition_state import PartitionState
 from saga_app.engine.ports import GivenUp, Inbox, Log, contiguous, row_record
+from saga_app.kafka.headers import require_fit
 from saga_app.kafka.messages import Batch, Fetch, Message, Outgoing, Place, outgoing, size_of
 from saga_app.wire import BoundedCache, Decoder
 
@@ -194,6 +195,8 @@ class Round:
         return fitting, False
 
     def _read(self, message: Message) -> Record:
+        if message.headers:
+            require_fit(message.headers)
         value = message.value or b""
         record = self.written.take(value) or self.decoder.decode(message.value)
         if not isinstance(record, self.decider.accepts):

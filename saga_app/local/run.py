@@ -10,14 +10,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
+import tables
 from saga_app import topics
 from saga_app.audit.audit import audit
 from saga_app.audit.report import as_lines
-from saga_app.commands.topics import all_wanted
 from saga_app.demo import retail
 from saga_app.kafka import topic_admin
 from saga_app.kafka.consumer_group import ConsumerGroup
@@ -28,10 +27,13 @@ from saga_app.local.endings import COMPLETED, EndingsReader
 from saga_app.local.errors import LocalKafkaError
 from saga_app.local.process import until
 from saga_app.local.workers import LocalOrderDatabase, LocalWorker, WorkerFailed
-from saga_app.settings import Settings, SettingsError
+from saga_app.private_files import private_folder, write_private
+from saga_app.settings import Settings, SettingsError, given_names
 from saga_app.times import now
 from saga_app.wire import decode
 
+#: The default folder; its name is ours, so that its mode may be set.
+RUN_FOLDER: Final = ".run"
 #: With --once, seconds without an ended order after which the run gives up.
 GIVE_UP_AFTER: Final = 120.0
 #: The possible numbers of brokers.
@@ -61,13 +63,15 @@ class LocalRun:
 
     def start(self) -> None:
         """Starts broker, workers and order database, creates the topics; returns when the workers are ready."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        private_folder(self.folder)
+        if self.folder.name == RUN_FOLDER:
+            self.folder.chmod(0o700)
         self.settings = self._find_broker()
         if not self.options.workers:
             # Neither topics nor the copy are touched: somebody may be about to mend them.
             self._write_environment()
             return
-        made = topic_admin.ensure(self.settings, all_wanted(self.settings))
+        made = topic_admin.ensure(self.settings, tables.wanted_topics(self.settings))
         say(f"topics: {len(made)} created" if made else "topics: all there")
         self.workers = [
             LocalWorker(self.folder, number, self._environment(), say)
@@ -212,12 +216,12 @@ class LocalRun:
             lines["SAGA_WEB"] = self.workers[0].url
             lines["SAGA_WEB_PORT"] = str(self.workers[0].port)
         text = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in lines.items())
-        (self.folder / "env").write_text(text)
+        write_private(self.folder / "env", text)
 
 
 def _given() -> dict[str, str]:
     """The settings that this run was given, and that tools need as its workers do. Secrets are left out."""
-    names = (each.metadata["env"] for each in fields(Settings) if not each.metadata["secret"])
+    names = given_names(secrets=False)
     return {
         name: os.environ[name]
         for name in names
@@ -267,7 +271,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument(
         "--folder",
         type=Path,
-        default=Path(".run"),
+        default=Path(RUN_FOLDER),
         metavar="DIR",
         help="the folder of all files (default: .run)",
     )

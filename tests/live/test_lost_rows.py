@@ -89,6 +89,7 @@ def refuses_the_dear_order(scene: Scene) -> None:
     assert audit.code == 0, audit
 
 
+@pytest.mark.slow("two workers, five starts")
 def test_a_worker_without_rows_that_were_written_refuses_and_one_that_holds_them_writes_them_again(
     scene: Scene,
 ) -> None:

@@ -26,7 +26,7 @@ from saga_app.engine.partition_state import PartitionState
 from saga_app.engine.ports import row_in
 from saga_app.kafka.chunks import chunks
 from saga_app.kafka.headers import headers_of
-from saga_app.kafka.messages import Message, Place
+from saga_app.kafka.messages import Message, Place, record_in
 from saga_app.settings import Settings
 
 #: The types of records in the sequence in which they happen; the last are about eviction.
@@ -80,6 +80,7 @@ class _HistoryReader:
         self.order_id = order_id
         self.events: list[Event] = []
         self.truncated: list[TruncatedInbox] = []
+        self._decoder = wire.Decoder(0)
 
     def read(self, topic: str, key: str) -> Order | None:
         """Reads the order's records in one inbox; `key` decides the partition. Returns the order if checkout has it."""
@@ -121,7 +122,7 @@ class _HistoryReader:
         limits = self.context.limits
         for message in messages(self.context, place, limits.first[place], limits.end[place]):
             with suppress(Rejected):
-                record = wire.decode(message.value)
+                record = record_in(message, self._decoder)
                 if order_of(record) == self.order_id:
                     yield Event(place, message, record, None, self.order_id)
 
