@@ -25,6 +25,11 @@ NO_UTF8: Final = (HEADERS_DROPPED, b"a name is no UTF-8")
 _headers = methodcaller("headers")
 
 
+def is_sent_on(headers: Sequence[tuple[str, bytes | None]]) -> bool:
+    """True if the record with these headers was sent on from another partition."""
+    return any(name == SENT_ON for name, _ in headers)
+
+
 def headers_of(message: Message) -> Sequence[tuple[str, bytes | None]]:
     """The record's headers. If a name is no UTF-8, or there are too many, one header says so instead."""
     try:
