@@ -121,7 +121,9 @@ class SagaApp(faust.App):  # type: ignore[misc]
             self.log.info("created topics %s", ", ".join(created))
         if faults:
             self.log.warning("%s; %s", told(faults), remedy(faults))
-        self.topic_watch = TopicWatch(partial(topic_admin.compare, self.settings, topics))
+        self.topic_watch = TopicWatch(
+            partial(topic_admin.compare, self.settings, topics), partial(topic_admin.counts, self.settings)
+        )
         self.add_future(self.topic_watch.run())
         self.watchdog = Watchdog(self)
         self.watchdog.start()
