@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import tables
 from saga_app import topics
 from saga_app.audit.audit import audit
 from saga_app.audit.report import as_lines
-from saga_app.commands.topics import all_wanted
 from saga_app.demo import retail
 from saga_app.kafka import topic_admin
 from saga_app.kafka.consumer_group import ConsumerGroup
@@ -71,7 +71,7 @@ class LocalRun:
             # Neither topics nor the copy are touched: somebody may be about to mend them.
             self._write_environment()
             return
-        made = topic_admin.ensure(self.settings, all_wanted(self.settings))
+        made = topic_admin.ensure(self.settings, tables.wanted_topics(self.settings))
         say(f"topics: {len(made)} created" if made else "topics: all there")
         self.workers = [
             LocalWorker(self.folder, number, self._environment(), say)

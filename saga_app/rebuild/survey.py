@@ -89,12 +89,8 @@ def nothing_else_is_unfinished(own: str, committed: Iterable[tuple[Offset, str]]
 
 def changelogs(settings: Settings) -> list[Topic]:
     """The changelog topics of all tables, as they must be."""
-    own = tuple(table.name for table in tables.ALL)
-    names = {topics.changelog(settings.app_id, table) for table in own}
-    wanted = topics.wanted(
-        settings.app_id, own, settings.partitions, settings.replication, settings.inbox_retention
-    )
-    return [topic for topic in wanted if topic.name in names]
+    names = {topics.changelog(settings.app_id, table.name) for table in tables.ALL}
+    return [topic for topic in tables.wanted_topics(settings) if topic.name in names]
 
 
 def _inboxes_are_right(settings: Settings) -> None:

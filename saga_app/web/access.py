@@ -81,7 +81,7 @@ class AccessRules:
             raise web.HTTPForbidden(text="The request came from another site's page.")
         if not self.can_change:
             raise web.HTTPForbidden(
-                text="This worker's pages can be reached from other machines, and SAGA_WEB_TOKEN is not set: "
+                text="These pages can be reached from other machines, and SAGA_WEB_TOKEN is not set: "
                 "nothing can be changed here. Use the commands, or set it."
             )
         if self.token:

@@ -28,7 +28,7 @@ SECRETS = {"Cookie": "session=hunter2", "Authorization": "Bearer hunter2", "X-To
 ROW = {"version": 7, "status": "OPEN"}
 
 
-class GroupOf:
+class GivenMembers:
     """Stands for the assignor: these workers are in the group."""
 
     def __init__(self, *urls: URL) -> None:
@@ -66,7 +66,7 @@ async def answered(app: Any, member: URL, asked: web.Request) -> Any:
 
 def app_in_group(folder: Path, *members: URL) -> SagaApp:
     app = our_app(folder)
-    app.router._assignor = GroupOf(*members)
+    app.router._assignor = GivenMembers(*members)
     return app
 
 
