@@ -1,6 +1,6 @@
 """The operator log: each action of a person is one line of JSON, in the logger `saga.operator`.
 
-Workers and `saga pages` write it to their log; with SAGA_OPERATOR_LOG every process appends it to that file.
+Workers and `saga pages` have it in their log; with SAGA_OPERATOR_LOG every process appends it to that file.
 """
 
 import json
@@ -36,6 +36,13 @@ def log_action(settings: Settings, action: str, **details: Any) -> None:
                 stream.write(text + "\n")
         except OSError as error:
             raise SettingsError(f"SAGA_OPERATOR_LOG is {str(file)!r}: {error.strerror}") from error
+
+
+def log_to_stderr() -> None:
+    """For a process that sets up no logging of its own, and stays: its log is stderr."""
+    _LOG.addHandler(logging.StreamHandler())
+    _LOG.setLevel(logging.INFO)
+    _LOG.propagate = False
 
 
 def _user() -> str:

@@ -6,6 +6,8 @@ from typing import Final
 
 from confluent_kafka import Message
 
+from saga_app.text import printable
+
 #: Marks a misrouted record that a worker has sent on to its partition.
 SENT_ON: Final = "saga-sent-on"
 #: The person who sent a record with a command or a page. Senders write it themselves: it is a note, and no proof.
@@ -20,7 +22,7 @@ _headers = methodcaller("headers")
 def actor_of(headers: Sequence[tuple[str, bytes | None]]) -> str | None:
     """The person who sent the record; None if it does not say."""
     found = next((value for name, value in headers if name == ACTOR and value), None)
-    return None if found is None else found[:100].decode("ascii", "replace")
+    return None if found is None else printable(found[:100].decode("ascii", "replace"))[:100]
 
 
 def headers_of(message: Message) -> Sequence[tuple[str, bytes | None]]:

@@ -55,7 +55,7 @@ def read(value: bytes) -> Record:
 
 
 class Sender:
-    """Sends records over one connection, made with the first record. Each says who sent it."""
+    """Sends records over one connection, made with the first record. Each that goes to an inbox says who sent it."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -120,7 +120,9 @@ class Sender:
         partition = record.partition
         if partition is None:
             partition = murmur2(record.key, self._settings.partitions) if record.key is not None else -1
-        headers = [*(each for each in record.headers if each[0] != ACTOR), (ACTOR, self._actor)]
+        headers = list(record.headers)
+        if record.topic in topics.INBOXES:
+            headers = [*(each for each in headers if each[0] != ACTOR), (ACTOR, self._actor)]
         while True:
             try:
                 producer.produce(
