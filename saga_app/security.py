@@ -5,6 +5,7 @@ checked. TLS 1.2 is the oldest version: OpenSSL 3 refuses older ones at its defa
 """
 
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -111,6 +112,28 @@ class Security:
                 "sasl.password": self.password,
             }
         return options
+
+
+def aiokafka_options(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of aiokafka that say what these of librdkafka say; see `Security.librdkafka`."""
+    security = Security(
+        config.get("security.protocol", "plaintext"),
+        config.get("sasl.mechanism", "PLAIN"),
+        config.get("sasl.username", ""),
+        config.get("sasl.password", ""),
+        ca=config.get("ssl.ca.location", ""),
+        certificate=config.get("ssl.certificate.location", ""),
+        key=config.get("ssl.key.location", ""),
+    )
+    return {
+        "bootstrap_servers": config["bootstrap.servers"],
+        "client_id": config.get("client.id", "saga"),
+        "security_protocol": security.protocol.upper(),
+        "ssl_context": security.context(),
+        "sasl_mechanism": security.mechanism,
+        "sasl_plain_username": security.username or None,
+        "sasl_plain_password": security.password or None,
+    }
 
 
 def _no_passphrase() -> str:

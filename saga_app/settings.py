@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 from urllib.parse import urlsplit
 
-from saga_app.security import Security, SettingsError
+from saga_app.security import Security, SettingsError, aiokafka_options
+from saga_app.signing_keys import KEYS, SINCE, SigningKeys
 from saga_app.topics import DEFAULT_PARTITIONS
 
 __all__ = ["Settings", "SettingsError", "Timeouts", "describe", "without_password"]
@@ -104,6 +105,17 @@ class Settings:
     )
     tls_cert: str = _setting("SAGA_TLS_CERT", "", "PEM file: our own certificate, for mutual TLS")
     tls_key: str = _setting("SAGA_TLS_KEY", "", "PEM file: the key of our certificate")
+    signing_keys_file: str = _setting(
+        KEYS,
+        "",
+        "file with the keys of services' signatures, a line for each: ID SECRET [UNTIL]; the first one signs",
+    )
+    signed_since: str = _setting(
+        SINCE,
+        "",
+        "records that Kafka takes from this time on need a signature if only services send them: 2026-01-31T12:00 "
+        "(UTC), or FROM/UNTIL",
+    )
     app_id: str = _setting("SAGA_APP_ID", "saga", "consumer group and prefix of the changelogs")
     partitions_text: str = _setting(
         "SAGA_PARTITIONS", str(DEFAULT_PARTITIONS), "partitions of every topic; fixed for their life"
@@ -184,10 +196,13 @@ class Settings:
     def check(self) -> None:
         """Raises `SettingsError` with the first invalid setting."""
         _between("SAGA_PARTITIONS", self.partitions_text, 1, 1000)
-        if self.added_partitions not in ADDED:
-            raise SettingsError(
-                f"SAGA_ADDED_PARTITIONS is {self.added_partitions!r}; it may be {' or '.join(ADDED)}"
-            )
+        for name, text, allowed in (
+            ("SAGA_ADDED_PARTITIONS", self.added_partitions, ADDED),
+            ("SAGA_PROFILE", self.profile, ("", *PROFILES)),
+            ("SAGA_LOG", self.log, LOGS),
+        ):
+            if text not in allowed:
+                raise SettingsError(f"{name} is {text!r}; it may be {' or '.join(filter(None, allowed))}")
         if not _ACTOR.fullmatch(self.actor):
             raise SettingsError(
                 f"SAGA_ACTOR is {self.actor[:120]!r}; it has at most 100 printable ASCII characters"
@@ -206,10 +221,6 @@ class Settings:
                 f"{RETENTION[0]} to {RETENTION[1]}: workers that were stopped find their place in an inbox for 7 days, "
                 "by Kafka's offsets.retention.minutes, and what they have not decided must be there for as long"
             )
-        if self.profile not in ("", *PROFILES):
-            raise SettingsError(f"SAGA_PROFILE is {self.profile!r}; it may be {' or '.join(PROFILES)}")
-        if self.log not in LOGS:
-            raise SettingsError(f"SAGA_LOG is {self.log!r}; it may be {' or '.join(LOGS)}")
         for server in self.broker.split(","):
             host, _, port = server.strip().rpartition(":")
             if not host or not port.isdigit():
@@ -220,6 +231,12 @@ class Settings:
                 "ssl, or to plaintext where nobody else can listen or write; see docs/how-to/secure-kafka.md"
             )
         self.security.check()
+        _ = self.signing_keys
+
+    @property
+    def signing_keys(self) -> SigningKeys | None:
+        """The keys of the services' signatures, read from their file; None if nobody signs."""
+        return SigningKeys.read(self.signing_keys_file, self.signed_since)
 
     def _check_addresses(self) -> None:
         if not _DATABASE.match(self.db_url):
@@ -331,16 +348,7 @@ class Settings:
     @property
     def aiokafka(self) -> dict[str, Any]:
         """The configuration of a client of aiokafka. It has the password: never print it."""
-        security = self.security
-        return {
-            "bootstrap_servers": self.broker,
-            "client_id": self.app_id,
-            "security_protocol": security.protocol.upper(),
-            "ssl_context": security.context(),
-            "sasl_mechanism": security.mechanism,
-            "sasl_plain_username": security.username or None,
-            "sasl_plain_password": security.password or None,
-        }
+        return aiokafka_options(self.kafka)
 
 
 def readers_group(kafka: Mapping[str, Any]) -> str:

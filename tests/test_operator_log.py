@@ -10,6 +10,7 @@ import pytest
 from saga_app import operator_log, topics, wire
 from saga_app.audit.history.events import Event
 from saga_app.core.numbers import Offset
+from saga_app.core.records import Record
 from saga_app.kafka.headers import ACTOR, actor_of
 from saga_app.kafka.messages import Message, outgoing
 from saga_app.kafka.sender import Sender
@@ -114,9 +115,8 @@ def test_what_a_page_sends_says_from_which_address_it_was_ordered(
 
 def test_the_timeline_of_an_order_says_who_placed_and_who_cancelled_it():
     batch = RowBatch()
-    for offset, (record, name) in enumerate(
-        [(placed("o1"), b"shop"), (cancel("o1"), b"ada"), (cancel("o1"), b"")]
-    ):
+    sent: list[tuple[Record, bytes]] = [(placed("o1"), b"shop"), (cancel("o1"), b"ada"), (cancel("o1"), b"")]
+    for offset, (record, name) in enumerate(sent):
         headers = [(ACTOR, name)] if name else []
         event_rows.event(batch, FakeMessage(topics.CHECKOUT, offset, wire.encode(record), headers=headers))
     rows = [{"note": None, **fields} for fields in batch.tables[order_events].values()]

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 from saga_app import topics, wire
 from saga_app.core.numbers import Generation, Offset
 from saga_app.core.records import ForPartition, PolicyChanged, Record
+from saga_app.kafka.headers import COST, require_fit
 
 #: Name and value; the value may be missing.
 Header = tuple[str, bytes | None]
@@ -32,11 +33,18 @@ class Message(NamedTuple):
 
 
 def size_of(message: Message) -> int:
-    """Bytes of key, value and headers."""
+    """Bytes of key, value and headers, each header at what it costs."""
     size = len(message.key or b"") + len(message.value or b"")
     if message.headers:
-        size += sum(len(name) + len(value or b"") for name, value in message.headers)
+        size += sum(COST + len(name) + len(value or b"") for name, value in message.headers)
     return size
+
+
+def record_in(message: Message, decoder: wire.Decoder) -> Record:
+    """The record in a message; `Rejected` with the reason, and never another exception."""
+    if message.headers:
+        require_fit(message.headers)
+    return decoder.decode(message.value)
 
 
 class Batch(NamedTuple):

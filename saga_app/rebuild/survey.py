@@ -7,7 +7,8 @@ import tables
 from saga_app import topics
 from saga_app.audit import cuts
 from saga_app.audit.checkpoints.checkpoint import Checkpoint
-from saga_app.audit.cuts import Limits
+from saga_app.audit.cuts import CannotTell, Limits
+from saga_app.audit.dead_letters import look_for_signatures
 from saga_app.core.numbers import Offset
 from saga_app.engine.commit_note import REBUILDING, UNFINISHED
 from saga_app.kafka import offsets, topic_admin
@@ -52,6 +53,7 @@ def survey(settings: Settings, base: Checkpoint | None = None) -> Survey:
     found = offsets.ends(admin, _places(settings, there))
     end = offsets.readable_ends(admin, places)
     first = offsets.beginnings(admin, places)
+    _know_signatures(settings, admin)
     limits = Limits(first, committed, found, end, known)
     for place in places:
         must_be_whole(limits, place)
@@ -91,6 +93,16 @@ def changelogs(settings: Settings) -> list[Topic]:
     """The changelog topics of all tables, as they must be."""
     names = {topics.changelog(settings.app_id, table.name) for table in tables.ALL}
     return [topic for topic in tables.wanted_topics(settings) if topic.name in names]
+
+
+def _know_signatures(settings: Settings, admin: Admin) -> None:
+    """Raises `CannotRebuild` if workers need signatures and these settings do not; it needs no `dead_letters`."""
+    if topics.DEAD_LETTERS not in offsets.partition_counts(admin, [topics.DEAD_LETTERS]):
+        return
+    try:
+        look_for_signatures(settings, offsets.readable_ends(admin, _places(settings, [topics.DEAD_LETTERS])))
+    except CannotTell as error:
+        raise CannotRebuild(str(error)) from error
 
 
 def _inboxes_are_right(settings: Settings) -> None:
