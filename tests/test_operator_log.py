@@ -1,4 +1,4 @@
-"""Who did it: each action of a person is a line in the operator log, and each record that a person sends says who."""
+"""Each action of a person is a line in the operator log, and each inbox record that a person sends says who."""
 
 import json
 import logging

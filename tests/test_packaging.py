@@ -16,7 +16,7 @@ from saga_app.local.config import properties
 from saga_app.settings import Settings, given_names
 
 ROOT = Path(__file__).parent.parent
-LOCKS = ("requirements.lock", "requirements-image.lock")
+LOCKS = ("requirements.lock", "requirements-image.lock", "requirements-scan.lock")
 SCRIPTS = (
     "scripts/setup",
     "scripts/check",
@@ -24,6 +24,7 @@ SCRIPTS = (
     "scripts/run",
     "scripts/docs",
     "scripts/lock",
+    "scripts/scan",
     ".ci/run",
 )
 
