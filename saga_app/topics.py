@@ -123,7 +123,8 @@ def partition_for(record: Record, partitions: int) -> int:
         return POLICY_PARTITION
     if isinstance(record, ForPartition):
         made_for = record.partition_count if isinstance(record, SegmentsClosed) else partitions
-        if record.partition >= partitions or made_for != partitions:
+        named = record.checkout_partition if isinstance(record, OrdersEvicted) else record.partition
+        if max(record.partition, named) >= partitions or made_for != partitions:
             raise Rejected(Fault.INVALID, f"it was not made for {partitions} partitions")
         return record.partition
     return partition_of(key_of(record), partitions)

@@ -3,7 +3,6 @@
 import os
 import re
 from configparser import ConfigParser
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,10 @@ from packaging.utils import canonicalize_name
 from setuptools import find_packages
 
 from saga_app.local.config import properties
-from saga_app.settings import Settings
+from saga_app.settings import Settings, given_names
 
 ROOT = Path(__file__).parent.parent
-LOCKS = ("requirements.lock", "requirements-image.lock")
+LOCKS = ("requirements.lock", "requirements-image.lock", "requirements-scan.lock")
 SCRIPTS = (
     "scripts/setup",
     "scripts/check",
@@ -25,10 +24,11 @@ SCRIPTS = (
     "scripts/run",
     "scripts/docs",
     "scripts/lock",
+    "scripts/scan",
     ".ci/run",
 )
 
-SETTINGS = {each.metadata["env"] for each in fields(Settings)}
+SETTINGS = {*given_names()}
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
 SERVICES: dict[str, Any] = COMPOSE["services"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
@@ -131,7 +131,7 @@ def test_the_broker_of_the_compose_file_is_told_the_same_as_the_local_one() -> N
 
 def test_everything_that_the_image_copies_exists() -> None:
     ignored = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
-    for line in re.findall(r"^COPY (.+) \S+$", DOCKERFILE, re.MULTILINE):
+    for line in re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE):
         for name in line.split():
             assert f"!{name}" in ignored
             assert (ROOT / name).exists(), name

@@ -4,9 +4,16 @@ import click
 
 from saga_app import topics
 from saga_app.commands.audit import report_of
-from saga_app.commands.rebuild import must_want_it
-from saga_app.commands.render.output import FAILED, CommandFailed, as_json, one_line_errors, show
-from saga_app.commands.topics import require_topics
+from saga_app.commands.needs_topics import require_topics
+from saga_app.commands.render.output import (
+    FAILED,
+    CommandFailed,
+    as_json,
+    must_want_it,
+    one_line_errors,
+    show,
+)
+from saga_app.operator_log import log_action
 from saga_app.settings import Settings
 
 
@@ -52,6 +59,7 @@ def advance(dry_run: bool, yes: bool, inboxes: tuple[str, ...], as_json: bool) -
         if dry_run or not found:
             return
         must_want_it(yes, "Delete what these inboxes still have, and go on behind their rows?")
+        log_action(settings, "advance", broker=settings.broker, inboxes=[str(each) for each in found])
         again = advancing.advance(settings, found)
         show({"written_again": again}, f"advance: {again:,} records written again", as_json=as_json)
     except CannotRebuild as error:

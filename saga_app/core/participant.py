@@ -112,9 +112,9 @@ class Participant:
         """See `Decider.decide`; the replay rule stands in `docs/explanation/engine.md`."""
         if not isinstance(record, StepRequest):
             return self._without_order(record, at, rows)
-        if eviction.is_evicted(record.segment, rows):
-            return Decision(Verdict.IGNORED, note="the order is evicted: nothing is done for it any more")
         row = rows.journal(record.order_id)
+        if eviction.is_evicted(record, row, rows):
+            return Decision(Verdict.IGNORED, note="the order is evicted: nothing is done for it any more")
         if row is None:
             return self._first(record, at, rows)
         same_content(row, record.order.digest, f"order {record.order_id}")

@@ -22,6 +22,7 @@ from saga_app.engine.assignment import Assignment
 from saga_app.engine.commit_note import UNKNOWN_EPOCH, InboxMark
 from saga_app.engine.commits import GroupCommits
 from saga_app.engine.deadlines import DeadlineTimer
+from saga_app.engine.durability import Changed, Point
 from saga_app.engine.exits import Exit, Fatal, ends_process
 from saga_app.engine.inbox_buffer import InboxBuffer
 from saga_app.engine.late_writes import LateWrites
@@ -33,11 +34,12 @@ from saga_app.engine.positions import InboxPosition
 from saga_app.engine.producer import KafkaLog
 from saga_app.engine.reader import Reader
 from saga_app.engine.retention import Ages, RetentionTimer
-from saga_app.engine.round import MOST_WRITTEN, Changed, Point, Round
+from saga_app.engine.round import MOST_WRITTEN, Round
 from saga_app.engine.stores.errors import DiskFailed, StoreDamaged
 from saga_app.engine.stores.manager import StoreManager, Superseded
 from saga_app.kafka.broker_errors import Admin, RefusalLogger
 from saga_app.kafka.messages import Batch, Fetch, Place
+from saga_app.kafka.signatures import Signatures
 from saga_app.settings import Settings
 from saga_app.wire import BoundedCache, Decoder
 
@@ -78,6 +80,7 @@ class Engine:
         self.commits = GroupCommits(services, self.store_manager, self.states)
         self._written = BoundedCache[Record](MOST_WRITTEN)
         self._decoder = Decoder()
+        self._signatures = Signatures.of(settings)
         self._tasks: list[asyncio.Task[None]] = []
         self._restoring = asyncio.Lock()
         self._epochs: dict[Place, int] = {}
@@ -93,6 +96,7 @@ class Engine:
             self.settings.timeouts.delivery,
             self.lease,
             self.settings.partitions,
+            self._signatures,
         )
         self.clock = DeadlineTimer(self.log)
         ages = Ages(self.settings.order_retention, self.settings.order_id_retention)
@@ -231,6 +235,7 @@ class Engine:
             states=self.states[service.topic],
             written=self._written,
             decoder=self._decoder,
+            signatures=self._signatures,
             passing=lambda point: self.passing(service.topic, point),
             applied=lambda partition, changes: self._applied(service.topic, partition, changes),
         )

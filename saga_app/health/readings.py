@@ -25,18 +25,29 @@ class InboxPartition(NamedTuple):
 
 
 class CopyReading(NamedTuple):
-    """The number of records that are not copied, and the time of the oldest of them if it is known."""
+    """By topic, the number of records that are not copied; and the time of the oldest of them if it is known."""
 
-    records: int
+    by_topic: Mapping[str, int]
     since: int | None
+
+    @property
+    def records(self) -> int:
+        """The number of all topics."""
+        return sum(self.by_topic.values())
 
 
 class KafkaReading(NamedTuple):
-    """The workers' group and every partition of every inbox; `copy` is None if the order database cannot be read."""
+    """The workers' group and every partition of every inbox; `copy` is None if the order database cannot be read.
+
+    `unsettled_since` is the time from which on the group did not stay settled, as far as it was watched; `wrong_topics`
+    names topics that are missing or have a wrong number of partitions.
+    """
 
     members: Members
     inboxes: list[InboxPartition]
     copy: CopyReading | None
+    unsettled_since: int | None = None
+    wrong_topics: str = ""
 
 
 class DatabaseReading(NamedTuple):

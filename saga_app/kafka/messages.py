@@ -14,6 +14,8 @@ Header = tuple[str, bytes | None]
 VERSION: Final = "saga-version"
 #: The header of rows that a rebuild has written: their time is not the time of the decision.
 REBUILT: Final = "saga-rebuilt"
+#: The header of rows that a worker has written again from its disk: the same is true of them.
+WRITTEN_AGAIN: Final = "saga-written-again"
 #: A topic, or a table, and a partition.
 Place = tuple[str, int]
 #: By place, the offsets of records that name their partition, in order.

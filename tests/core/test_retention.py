@@ -79,14 +79,23 @@ def test_a_closed_order_has_a_small_row_and_every_service_is_told() -> None:
     [
         segments_closed(0, 1, "o1", retention_ms=2 * SECOND),
         segments_closed(0, 1, "o2"),
-        segments_closed(0, 2, "o1"),
-        segments_closed(1, 2, "o1"),
+        segments_closed(1, 1, "o1"),
         segments_closed(0, 0, "o1"),
     ],
-    ids=["ended too lately", "not named", "the present segment", "not the next", "none"],
+    ids=["ended too lately", "not named", "not the next", "none"],
 )
 def test_a_segment_is_not_closed_before_it_may_be(record: Record) -> None:
     ended().when(record).verdict(Verdict.IGNORED).changes_nothing().then()
+
+
+@pytest.mark.parametrize(
+    "record",
+    [segments_closed(0, 2, "o1"), segments_closed(10**15, 10**15 + 1), segments_purged(0, 10**15)],
+    ids=["the present segment", "far beyond", "not closed"],
+)
+def test_a_record_that_names_segments_beyond_its_own_offset_is_a_dead_letter(record: Record) -> None:
+    """Checkout knows its own offsets: nobody can have closed a segment that is not full."""
+    ended().when(record).is_dead(Fault.INVALID).when(segments_closed(0, 1, "o1")).verdict(Verdict.APPLIED)
 
 
 def test_an_open_order_keeps_its_segment() -> None:
@@ -153,7 +162,6 @@ def test_a_closing_that_was_ignored_is_ignored_again_after_a_crash_cut_off_a_lat
 
 def test_small_rows_stay_until_they_are_old_enough() -> None:
     evicted().when(segments_purged(0, 1, retention_ms=2 * SECOND)).verdict(Verdict.IGNORED).changes_nothing()
-    evicted().when(segments_purged(0, 2)).verdict(Verdict.IGNORED).changes_nothing()
 
 
 def test_a_purge_that_a_crash_cut_off_is_finished() -> None:
@@ -273,3 +281,52 @@ def test_an_order_is_named_once_among_those_to_evict() -> None:
     """It would be added to the totals twice."""
     with pytest.raises(ValidationError, match="named once"):
         orders_evicted(0, 1, "o1", "o1")
+
+
+FORGED = [
+    orders_evicted(0, records.MOST_SEGMENTS),
+    orders_evicted(10**15, 10**15 + records.MOST_SEGMENTS, "o1"),
+    orders_evicted(0, records.MOST_SEGMENTS, "nobody"),
+]
+
+
+@pytest.mark.parametrize("record", FORGED, ids=["far", "beyond", "no row"])
+@pytest.mark.parametrize("segment", ["0:0", "0:7"])
+def test_a_record_whose_numbers_are_too_high_stops_no_order(record: Record, segment: str) -> None:
+    """A service cannot know checkout's offsets: its low watermark rises only behind orders that it has evicted."""
+    story = given(PAYMENT, deposit(), step_request(pay(order("o0", amount="1.00")), "0:0"), record)
+    story.when(step_request(pay(OF), segment)).verdict(Verdict.APPLIED)
+    story.when(step_request(refund(OF), segment)).verdict(Verdict.APPLIED)
+    assert str(story.account().balance) == "100.00"
+
+
+@pytest.mark.parametrize("record", FORGED, ids=["far", "beyond", "no row"])
+def test_behind_such_a_record_orders_are_evicted_as_before(record: Record) -> None:
+    story = given(PAYMENT, deposit(), step_request(pay(OF)), record, orders_evicted(0, 1, "o1"))
+    assert story.rows.journal("o1") is None
+    assert story.rows.entry("evicted:c1:GBP") == Total(version_at(3), Decimal("-40.00"))
+    story.when(step_request(pay(OF))).verdict(Verdict.IGNORED).changes_nothing()
+
+
+def test_an_eviction_names_orders_of_its_own_segments_only() -> None:
+    """Else it would remove an order that is under way, or a later one with the same id."""
+    story = given(PAYMENT, deposit(), step_request(pay(OF), "0:7"), orders_evicted(0, 5, "o1"))
+    assert story.rows.journal("o1") is not None
+
+
+def test_a_late_compensation_of_an_order_that_had_no_row_here_does_nothing() -> None:
+    """It was refused before it came here, so no low watermark rose for it; its id may be used again."""
+    story = given(PAYMENT, orders_evicted(0, 3)).when(step_request(refund(OF), "0:2"))
+    story.verdict(Verdict.IGNORED).changes_nothing().then()
+
+
+def test_a_late_request_of_a_closed_segment_does_not_reach_a_later_order_with_the_same_id() -> None:
+    story = given(PAYMENT, deposit(), orders_evicted(0, 3), step_request(pay(OF), "0:4"))
+    story.when(step_request(refund(OF), "0:2")).verdict(Verdict.IGNORED).changes_nothing().then()
+
+
+def test_a_replay_of_an_eviction_spares_an_order_that_came_behind_it() -> None:
+    story = given(
+        PAYMENT, deposit(), orders_evicted(0, 9), orders_evicted(0, 9, "o1"), step_request(pay(OF), "0:2")
+    )
+    story.when(orders_evicted(0, 9, "o1"), offset=2).verdict(Verdict.REPEATED).changes_nothing()

@@ -6,11 +6,30 @@ from typing import Final
 
 from saga_app import topics, wire
 from saga_app.core.errors import Fault
-from saga_app.core.records import OrderPlaced, PolicyChanged, Record
-from saga_app.kafka.messages import Message, Outgoing
+from saga_app.core.records import (
+    MOST_SEGMENTS,
+    OrderPlaced,
+    OrdersEvicted,
+    PolicyChanged,
+    Record,
+    SegmentsClosed,
+    SegmentsPurged,
+    StepName,
+)
+from saga_app.kafka.messages import Message, Outgoing, outgoing
 from tests.simulation.choices import Draws
 from tests.simulation.oracle import journal_key, said
-from tests.support.examples import cancel, countries, delivery, deposit, limit, placed
+from tests.support.examples import (
+    cancel,
+    countries,
+    delivery,
+    deposit,
+    limit,
+    orders_evicted,
+    placed,
+    segments_closed,
+    segments_purged,
+)
 
 _AMOUNTS: Final = ("10.10", "0.30", "40.00", "70.07", "999.99", "1000.00", "0.00")
 _CUSTOMERS: Final = ("c1", "c1", None, "c2")
@@ -19,6 +38,8 @@ _CURRENCY_OF: Final = {"70.07": "EUR", "70.00": "EUR"}
 _LIMITS: Final = ("60.00", "1000.00", "0.00")
 _COUNTRIES: Final = ("GB", None, "GB", "FR")
 _LINES: Final[tuple[dict[str, int], ...]] = ({}, {"a": 1}, {"a": 2}, {"a": 1, "b": 1}, {"b": 3}, {"z": 1})
+#: A segment in which no order will be placed.
+_FAR: Final = 1_000_000
 _WAREHOUSES: Final = ("main", "main", "north")
 _BAD: Final = (
     b"not a record",
@@ -33,6 +54,7 @@ ODD: Final = {
     "bad input": ("bad", "misplaced", "other content", "unknown order", "marked"),
     "policy": ("limit", "countries") * 2,
     "evict": ("again",) * 6,
+    "forge": ("evicted too far", "closed too far", "purged too far"),
 }
 
 
@@ -48,6 +70,7 @@ class Customers:
         self._supplies = 0
         self._bad: set[bytes | None] = set()
         self._marked: set[bytes | None] = set()
+        self._evictions: set[bytes | None] = set()
         self._contents: defaultdict[str, set[bytes]] = defaultdict(set)
 
     def opening(self, scene: Draws) -> Iterator[Outgoing]:
@@ -82,6 +105,9 @@ class Customers:
             "bad": lambda draws: [self._bad_bytes(draws)],
             "misplaced": lambda draws: [self._misplaced(draws)],
             "marked": lambda draws: [self._sent_on_already(draws)],
+            "evicted too far": lambda draws: [self._evicted_too_far(draws)],
+            "closed too far": lambda draws: [self._closed_too_far(draws, segments_closed(_FAR, _FAR + 1))],
+            "purged too far": lambda draws: [self._closed_too_far(draws, segments_purged(_FAR, _FAR + 1))],
         }
         sent = errands[draws.pick(self.kinds)](draws)
         if self.lost_ways and draws.once_in(3):
@@ -95,6 +121,8 @@ class Customers:
             return value in self._bad
         if fault is Fault.WRONG_PARTITION:
             return value in self._marked
+        if fault is Fault.CONTRADICTION:
+            return value in self._evictions
         if fault is Fault.UNKNOWN_ORDER:
             # An ending that is repeated when its order is purged finds none.
             return any(each in (value or b"") for each in (b'"CancellationRequested"', b'"segment":'))
@@ -158,3 +186,30 @@ class Customers:
         return Outgoing(
             topics.CHECKOUT, b"nobody", value, draws.below(self.partitions), (("saga-sent-on", b"1"),)
         )
+
+    def _evicted_too_far(self, draws: Draws) -> Outgoing:
+        """Somebody else speaks as checkout: whole ranges of segments are closed, and orders that are not in them."""
+        first = draws.pick((0, 5, _FAR))
+        record = orders_evicted(
+            first,
+            first + MOST_SEGMENTS,
+            *(tuple(self.orders) if first == _FAR else ()),
+            step=draws.pick(tuple(StepName)[1:]),
+        )
+        of = draws.below(self.partitions)
+        forged = self._for_partition(draws, record.model_copy(update={"checkout_partition": of}))
+        self._evictions.add(forged.value)
+        return forged
+
+    def _closed_too_far(self, draws: Draws, record: SegmentsClosed | SegmentsPurged) -> Outgoing:
+        fields = {"partition_count": self.partitions} if isinstance(record, SegmentsClosed) else {}
+        forged = self._for_partition(draws, record.model_copy(update=fields))
+        self._bad.add(forged.value)
+        return forged
+
+    def _for_partition(
+        self, draws: Draws, record: SegmentsClosed | SegmentsPurged | OrdersEvicted
+    ) -> Outgoing:
+        partition = draws.below(self.partitions)
+        said = outgoing(record.model_copy(update={"partition": partition}))
+        return Outgoing(said.topic, said.key, said.value, partition)

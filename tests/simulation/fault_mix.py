@@ -29,6 +29,7 @@ FAULTS: Final = {
     "rebuild": "all workers are killed, and the changelogs are made anew from the inboxes",
     "changelog cut": "all workers are killed, and a changelog partition loses its last rows",
     "changelog lost": "all workers are killed, and a changelog partition is deleted and made again",
+    "forge": "somebody else writes records of retention, whose numbers are too high",
 }
 
 

@@ -27,6 +27,7 @@ from saga_app.engine.ports import row_in
 from saga_app.kafka.chunks import chunks
 from saga_app.kafka.headers import headers_of
 from saga_app.kafka.messages import Message, Place, record_in
+from saga_app.kafka.signatures import Signatures
 from saga_app.settings import Settings
 
 #: The types of records in the sequence in which they happen; the last are about eviction.
@@ -105,7 +106,8 @@ class _HistoryReader:
             row = state.order(self.order_id) if place[0] == topics.CHECKOUT else state.journal(self.order_id)
             why = f"{place[0]}[{place[1]}] is told from the checkpoint's end at offset {start} on"
             self.truncated.append(TruncatedInbox(place, why, row))
-        decider = InboxRefold(service, place[1], self.context.settings.partitions, state)
+        settings = self.context.settings
+        decider = InboxRefold(service, place[1], settings.partitions, state, Signatures.of(settings))
         for message in messages(self.context, place, start, limits.end[place]):
             if not _concerns(message, key.encode()):
                 continue

@@ -53,13 +53,20 @@ class ClosedSegments(NamedTuple):
 class LowWatermark(NamedTuple):
     """Any journal, key `low_watermark:PARTITION`: below it every order of that checkout partition is evicted.
 
-    Only checkout has the last two fields: below which segment the small rows are purged, and the offsets of a segment.
+    Only checkout has `purged_below`, below which the small rows are purged, and `segment_width`, the offsets of a
+    segment. Only the other services have `closed_below`: the segments below it are closed, as a record has said.
     """
 
     version: Version
     evicted_below: int
     purged_below: int | None = None
     segment_width: int | None = None
+    closed_below: int | None = None
+
+    @property
+    def closed(self) -> int:
+        """The segments below this are closed."""
+        return self.evicted_below if self.closed_below is None else self.closed_below
 
     def encode(self) -> bytes:
         return to_json(_present(self._asdict()))

@@ -57,6 +57,7 @@ class Segments:
         if low_watermark.version > at.offset:
             # Only another of these records moves the low watermark: it came when all of this one was settled.
             return repeated()
+        _require_known(record, low_watermark, at)
         if isinstance(record, SegmentsClosed):
             return self._close(record, low_watermark, at, rows)
         if isinstance(record, SegmentsPurged):
@@ -84,11 +85,7 @@ class Segments:
                 sends=_evictions(record, closed.order_ids, at),
                 others=self._tombstones(map(segment_key, numbers), at, rows),
             )
-        if (
-            record.first_segment != low_watermark.evicted_below
-            or not numbers
-            or record.below_segment > at.offset // (low_watermark.segment_width or 1)
-        ):
+        if record.first_segment != low_watermark.evicted_below or not numbers:
             return IGNORED
         order_ids = [
             order_id
@@ -167,6 +164,19 @@ class Segments:
 
     def _put(self, key: str, row: Row) -> Put:
         return Put(self.journal, key, row)
+
+
+def _require_known(record: ForPartition, low_watermark: LowWatermark, at: Position) -> None:
+    """`Rejected` if the record names segments that cannot be closed yet, or purges some that are not closed."""
+    if isinstance(record, SegmentsClosed):
+        highest = at.offset // (low_watermark.segment_width or 1)
+        why = f"at offset {at.offset} only the segments below {highest} are full"
+    elif isinstance(record, SegmentsPurged):
+        highest, why = low_watermark.evicted_below, "only segments that are closed are purged"
+    else:
+        return
+    if record.below_segment > highest:
+        raise Rejected(Fault.INVALID, f"it names segments up to {record.below_segment - 1}, but {why}")
 
 
 def is_over(row: OrderRow, retention_ms: int, time: int) -> bool:

@@ -134,4 +134,6 @@ CONTROLS: Final = (
     Control(
         of_retention.a_rejected_eviction_is_applied_later, history=(0, 2, 1), scope="evicted at inventory"
     ),
+    Control(of_retention.a_record_alone_raises_the_low_watermark, {"evict", "forge"}),
+    Control(of_retention.a_closing_beyond_the_inbox_is_taken, {"evict", "forge"}),
 )

@@ -8,13 +8,13 @@ import pytest
 from saga_app.core import checkout
 from saga_app.core.decider import Decision, Position, Put, Rows, Verdict
 from saga_app.core.numbers import Version
-from saga_app.core.records import OrdersEvicted, SegmentsClosed
+from saga_app.core.records import ForPartition, OrdersEvicted, SegmentsClosed, StepRequest
 from saga_app.core.retention import eviction, segments
 from saga_app.core.retention.rows import LowWatermark
 from saga_app.core.row_keys import low_watermark_key
-from saga_app.core.rows import ClosedOrder, OrderRow, Tombstone
+from saga_app.core.rows import ClosedOrder, JournalRow, OrderRow, Tombstone
+from saga_app.engine import durability
 from saga_app.engine import retention as timer
-from saga_app.engine import round as rounds
 from saga_app.engine.ports import Store, row_record
 from saga_app.engine.stores import restore
 from saga_app.kafka.messages import Outgoing
@@ -35,7 +35,7 @@ def totals_are_not_kept(patch: pytest.MonkeyPatch) -> None:
 def a_late_step_request_is_decided(patch: pytest.MonkeyPatch) -> None:
     """A step request of a segment below the low watermark is ignored, whoever sent it and whenever."""
 
-    def never(segment: str | None, rows: Rows) -> bool:
+    def never(record: StepRequest, row: JournalRow | None, rows: Rows) -> bool:
         return False
 
     patch.setattr(eviction, "is_evicted", never)
@@ -91,7 +91,7 @@ def a_tombstone_has_no_version(patch: pytest.MonkeyPatch) -> None:
     def plain(*arguments: Any) -> Outgoing:
         return row_record(*arguments)._replace(headers=())
 
-    patch.setattr(rounds, "row_record", plain)
+    patch.setattr(durability, "row_record", plain)
 
 
 def a_replay_takes_evicted_orders_for_new_ones(patch: pytest.MonkeyPatch) -> None:
@@ -126,8 +126,40 @@ def an_eviction_takes_a_later_order(patch: pytest.MonkeyPatch) -> None:
             Put(journal, key, Tombstone(Version(at.offset))) for key in keys if rows.entry(key) is not None
         )
 
+    def whatever(record: OrdersEvicted, at: Position, rows: Rows) -> Iterator[tuple[str, JournalRow]]:
+        found = ((each, rows.journal(each)) for each in record.order_ids)
+        return ((key, row) for key, row in found if row is not None)
+
+    patch.setattr(eviction, "_found", whatever)
     for module in (eviction, segments):
         patch.setattr(module, "tombstones", all_of_them)
+
+
+def a_record_alone_raises_the_low_watermark(patch: pytest.MonkeyPatch) -> None:
+    """A low watermark rises only as far as orders were evicted: the numbers of a record may be too high."""
+    decide = eviction.evict
+
+    def evict(journal: str, record: OrdersEvicted, at: Position, rows: Rows) -> Decision:
+        decision = decide(journal, record, at, rows)
+        return decision._replace(
+            others=tuple(
+                put._replace(row=put.row._replace(evicted_below=record.below_segment))
+                if isinstance(put.row, LowWatermark)
+                else put
+                for put in decision.others
+            )
+        )
+
+    patch.setattr(eviction, "evict", evict)
+
+
+def a_closing_beyond_the_inbox_is_taken(patch: pytest.MonkeyPatch) -> None:
+    """A closing at an offset names only segments whose offsets are before it."""
+
+    def nothing(record: ForPartition, low_watermark: LowWatermark, at: Position) -> None:
+        return None
+
+    patch.setattr(segments, "_require_known", nothing)
 
 
 def a_rejected_eviction_is_applied_later(patch: pytest.MonkeyPatch) -> None:
@@ -139,13 +171,15 @@ def a_rejected_eviction_is_applied_later(patch: pytest.MonkeyPatch) -> None:
         if (
             low_watermark is not None
             and low_watermark.version > at.offset
-            and record.first_segment == low_watermark.evicted_below
+            and record.first_segment == low_watermark.closed
         ):
             removed = eviction.tombstones(journal, record.order_ids, at, rows)
             raised = Put(
                 journal,
                 low_watermark_key(record.checkout_partition),
-                LowWatermark(Version(at.offset), record.below_segment),
+                LowWatermark(
+                    Version(at.offset), low_watermark.evicted_below, closed_below=record.below_segment
+                ),
             )
             return Decision(Verdict.APPLIED, others=(raised, *removed))
         return decide(journal, record, at, rows)
