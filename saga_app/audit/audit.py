@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from functools import partial
@@ -51,11 +51,13 @@ def audit(
     progress: Progress = lambda phase: None,
     base: Checkpoint | None = None,
     target: Path | None = None,
+    acknowledged: Collection[str] = (),
 ) -> Findings:
     """Checks everything in `jobs` processes (default: one for each core), with scratch files in a temporary folder.
 
     It goes on from the checkpoint `base`; without one it begins at the first record. If everything was checked and
-    holds, it writes a checkpoint into the folder `target`. An earlier state (`at`) is known from the inboxes alone.
+    holds, it writes a checkpoint into the folder `target`; breaches with the ids in `acknowledged` do not count.
+    An earlier state (`at`) is known from the inboxes alone.
     Raises `KafkaException`, `TimeoutError` if a broker does not answer for long, `CannotTell`, and `Refused`.
     """
     with tempfile.TemporaryDirectory(prefix="saga-audit-") as folder:
@@ -88,6 +90,7 @@ def audit(
             _nothing_acknowledged_is_lost(limits, findings)
             _nothing_known_is_lost(limits, findings)
         _no_partition_is_unread(unread, findings)
+        findings.acknowledge(acknowledged)
         if target is not None and findings.holds and limits.are_whole:
             progress("the checkpoint")
             records = findings.figures["I8"]["records"]

@@ -1,7 +1,10 @@
 """The findings of an audit: figures for each invariant, and every breach with its place."""
 
+import json
 from collections import Counter
+from collections.abc import Collection
 from decimal import Decimal
+from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 from saga_app.kafka.messages import Place
@@ -43,6 +46,12 @@ class Breach(NamedTuple):
         where = ", ".join(part for part in parts if part)
         return f"{where}: {self.what}" if where else self.what
 
+    @property
+    def id(self) -> str:
+        """A digest of the whole breach: the same breach of a later audit has the same id."""
+        content = json.dumps([self.invariant, self.as_json()], sort_keys=True)
+        return blake2b(content.encode(), digest_size=6).hexdigest()
+
     def as_json(self) -> dict[str, Any]:
         """As JSON; fields without a value are left out."""
         topic, partition = self.place or (None, None)
@@ -66,6 +75,8 @@ class Findings:
         self.breaches: list[Breach] = []
         #: The number of breaches by invariant, with those that are not kept.
         self.broken: Counter[str] = Counter()
+        #: Breaches that somebody has acknowledged; they are neither in `breaches` nor in `broken`.
+        self.acknowledged: list[Breach] = []
         #: Why something could not be checked, and how often.
         self.unchecked: dict[str, Counter[str]] = {name: Counter() for name in INVARIANTS}
 
@@ -93,6 +104,13 @@ class Findings:
             self.breaches.extend(new[: max(0, MOST_KEPT - len(kept))])
         self.broken.update(other.broken)
 
+    def acknowledge(self, ids: Collection[str]) -> None:
+        """Breaches with these ids count no more, and stay in the report."""
+        known = [each for each in self.breaches if each.id in ids]
+        self.acknowledged.extend(known)
+        self.breaches = [each for each in self.breaches if each.id not in ids]
+        self.broken -= Counter(each.invariant for each in known)
+
     @property
     def is_whole(self) -> bool:
         """True if everything could be checked."""
@@ -100,5 +118,5 @@ class Findings:
 
     @property
     def holds(self) -> bool:
-        """True if no invariant is broken."""
+        """True if no invariant is broken, apart from acknowledged breaches."""
         return not self.broken
