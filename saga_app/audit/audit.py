@@ -21,7 +21,7 @@ from saga_app.audit.checks.tables import TableAudit
 from saga_app.audit.context import AuditContext
 from saga_app.audit.cuts import AsOf
 from saga_app.audit.dead_letters import look_for_signatures, read_letters
-from saga_app.audit.findings import Breach, Findings
+from saga_app.audit.findings import Breach, Findings, Mending
 from saga_app.audit.inbox import InboxAudit
 from saga_app.audit.refold import service_of
 from saga_app.audit.scratch import Stores
@@ -148,7 +148,9 @@ def _no_partition_is_unread(unread: Mapping[Place, int], findings: Findings) -> 
     for place, records in unread.items():
         if records:
             what = f"{records} records in a partition that was added, and that no worker reads"
-            findings.breach(Breach("I8", f"{what}: docs/how-to/add-partitions.md", place))
+            findings.breach(
+                Breach("I8", f"{what}: docs/how-to/add-partitions.md", place, mending=Mending.MOVE)
+            )
         else:
             findings.claim_less("I8", f"{place[0]}[{place[1]}] was added, and no worker will read it")
 
@@ -162,7 +164,7 @@ def _nothing_acknowledged_is_lost(limits: cuts.Limits, findings: Findings) -> No
             what = (
                 f"offset {offset} is committed, but the topic ends at {limits.end[place]}: records were lost"
             )
-            findings.breach(Breach("I9", what, place, offset))
+            findings.breach(Breach("I9", what, place, offset, mending=_mending_of(place[0])))
 
 
 def _nothing_known_is_lost(limits: cuts.Limits, findings: Findings) -> None:
@@ -170,4 +172,11 @@ def _nothing_known_is_lost(limits: cuts.Limits, findings: Findings) -> None:
     for place, offset in limits.known.items():
         if (end := limits.reached[place]) < offset:
             what = f"the checkpoint ends at offset {offset}, but the topic ends at {end}: records were lost"
-            findings.breach(Breach("I9", what, place, end))
+            findings.breach(Breach("I9", what, place, end, mending=_mending_of(place[0])))
+
+
+def _mending_of(topic: str) -> Mending:
+    """The way to mend a topic that lost its end."""
+    if topic in topics.INBOXES:
+        return Mending.ADVANCE
+    return Mending.REBUILD if topics.is_changelog(topic) else Mending.LETTER_AGAIN

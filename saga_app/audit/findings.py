@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Collection
 from decimal import Decimal
+from enum import StrEnum
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
@@ -26,6 +27,26 @@ INVARIANTS: Final = {
 MOST_KEPT: Final = 100
 
 
+class Mending(StrEnum):
+    """The way in which a breach is mended; `saga_app/audit/mending.py` has the advice for each."""
+
+    REBUILD = "rebuild"
+    DISK = "disk"
+    ADVANCE = "advance"
+    MOVE = "move"
+    ASK_AGAIN = "ask_again"
+    LETTER_AGAIN = "letter_again"
+    SEND_AGAIN = "send_again"
+    FORGED = "forged"
+    FORGED_LETTER = "forged_letter"
+    TWO_ENDINGS = "two_endings"
+    HALF_DONE = "half_done"
+    PAST = "past"
+    GONE = "gone"
+    BALANCE = "balance"
+    BY_HAND = "by_hand"
+
+
 class Breach(NamedTuple):
     """One broken invariant: where it is, and the field of a row or record that shows it."""
 
@@ -35,6 +56,8 @@ class Breach(NamedTuple):
     offset: int | None = None
     order: str | None = None
     field: str | None = None
+    #: No part of the breach's id: a better advice makes no other breach.
+    mending: Mending = Mending.BY_HAND
 
     def __str__(self) -> str:
         parts = [

@@ -108,7 +108,7 @@ def audit(
             "--acknowledge needs --why, and --acknowledged FILE or --checkpoint DIR to keep it"
         )
     require_topics(settings)
-    with _one_line_errors(), nullcontext() if folder is None else NewCheckpoint(folder) as draft:
+    with audit_errors(), nullcontext() if folder is None else NewCheckpoint(folder) as draft:
         base = None if folder is None else latest(folder)
         if base is not None:
             show(base_as_json(base), base_in_words(base), as_json=as_json)
@@ -142,7 +142,7 @@ class AskedFor(NamedTuple):
 
 
 @contextmanager
-def _one_line_errors() -> Iterator[None]:
+def audit_errors() -> Iterator[None]:
     """Turns the errors of a checkpoint into `CommandFailed`."""
     try:
         yield
@@ -173,8 +173,21 @@ def base_as_json(base: Checkpoint) -> dict[str, object]:
 
 def report_of(settings: Settings, base: Checkpoint | None, jobs: int | None, as_json: bool) -> bool:
     """Runs an audit, as a command that changes much does at its end; prints its report. True if all holds."""
-    with _one_line_errors():
+    with audit_errors():
         return _audited(settings, base, jobs, as_json, Acknowledgements(), AskedFor()).holds
+
+
+def findings_of(
+    settings: Settings, base: Checkpoint | None, jobs: int | None, as_json: bool, **more: Any
+) -> Findings:
+    """The findings of an audit; `more` are its other arguments."""
+    # Imported here, because it loads the agents and Faust with them.
+    from saga_app.audit import audit as auditing
+
+    with audit_errors():
+        return auditing.audit(
+            settings, jobs=jobs, progress=lambda words: _progress(words, as_json), base=base, **more
+        )
 
 
 def _audited(
@@ -187,18 +200,9 @@ def _audited(
     **more: Any,
 ) -> Findings:
     """Audits, acknowledges what is asked for, and reports; `more` are other arguments of the audit."""
-    # Imported here, because it loads the agents and Faust with them.
-    from saga_app.audit import audit as auditing
-
     began = time.monotonic()
-    findings = auditing.audit(
-        settings,
-        jobs=jobs,
-        progress=lambda words: _progress(words, as_json),
-        base=base,
-        acknowledged=known.ids | set(asked.ids),
-        **more,
-    )
+    ids = known.ids | set(asked.ids)
+    findings = findings_of(settings, base, jobs, as_json, acknowledged=ids, **more)
     known.add(findings, asked.ids, asked.by, asked.why, now())
     before = 0 if base is None else base.manifest.records
     _report(findings, known, findings.figures["I8"]["records"] - before, time.monotonic() - began, as_json)

@@ -53,6 +53,8 @@ def test_a_forged_record_breaks_the_audit_which_names_it(scene: Scene, tmp_path:
     assert done.code == 1
     assert (breach["order"], breach["topic"]) == ("forged", topics.INVENTORY)
     file = str(tmp_path / "acknowledged.jsonl")
+    proposed = saga(scene, "repair")
+    assert proposed.code == 1 and "saga history forged" in proposed.out, proposed
     ids = [each["id"] for line in invariants(done).values() for each in line["breaches"]]
     words = [word for name in ids for word in ("--acknowledge", name)]
     assert saga(scene, "audit", *words).code == 2, "no reason, and no file to keep it in"
