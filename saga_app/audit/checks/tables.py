@@ -7,7 +7,7 @@ from saga_app import topics
 from saga_app.audit.checkpoints import files
 from saga_app.audit.checks.changelog import AuditedChangelog
 from saga_app.audit.context import AuditContext
-from saga_app.audit.findings import Breach, Findings
+from saga_app.audit.findings import Breach, Findings, Mending
 from saga_app.audit.scratch import FOLDED, GAPS, LOGGED, REACHED, REMOVED, TURNED, Stores, side_by_side
 from saga_app.core.numbers import FIRST
 from saga_app.core.retention.low_watermarks import LowWatermarks
@@ -80,9 +80,7 @@ class TableAudit:
             elif version_of(mine) >= committed:
                 self.findings.count("I7", "rows under way")
             else:
-                self._broken(
-                    "I9", key, mine, f"committed up to {committed}, but the changelog lacks this row"
-                )
+                self._broken("I9", key, mine, "the changelog lacks this row, though its record is committed")
 
     def _compare_store(self, folder: Path, kind: str) -> None:
         path = folder / "tables" / f"{self.place[0]}-{self.place[1]}.db"
@@ -103,19 +101,34 @@ class TableAudit:
                     self.findings.count("I7", "rows in stores")
                 elif mine is None or (other is not None and version_of(mine) < version_of(other)):
                     self._broken(
-                        "I7", key, other, f"{path} lacks this row, though it has read up to {store.reached}"
+                        "I7",
+                        key,
+                        other,
+                        f"{path} lacks this row, though it has read up to {store.reached}",
+                        Mending.DISK,
                     )
                 elif mine == (known := logged.get(key)) or (known and version_of(mine) < version_of(known)):
                     self.findings.count("I7", "rows in stores")
                 else:
-                    self._broken("I7", key, mine, f"{path} has a row that the changelog does not have")
+                    self._broken(
+                        "I7", key, mine, f"{path} has a row that the changelog does not have", Mending.DISK
+                    )
         finally:
             store.close()
 
-    def _broken(self, invariant: str, key: bytes, row: bytes | None, what: str) -> None:
+    def _broken(
+        self, invariant: str, key: bytes, row: bytes | None, what: str, mending: Mending = Mending.REBUILD
+    ) -> None:
         version = None if row is None else version_of(row)
         self.findings.breach(
-            Breach(invariant, f"{self.place[0]} {key.decode()}: {what}", self.inbox, version, order_in(key))
+            Breach(
+                invariant,
+                f"{self.place[0]} {key.decode()}: {what}",
+                self.inbox,
+                version,
+                order_in(key),
+                mending=mending,
+            )
         )
 
 
