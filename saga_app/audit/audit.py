@@ -1,6 +1,5 @@
 """The whole audit: it takes the limits, checks every inbox, table and order, then matches causes with consequences."""
 
-import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -52,7 +51,7 @@ def audit(
     base: Checkpoint | None = None,
     target: Path | None = None,
 ) -> Findings:
-    """Checks everything in `jobs` processes (default: one for each core), with scratch files in a temporary folder.
+    """Checks everything in `jobs` processes (default: by `Limits.processes`), with scratch files in a temporary folder.
 
     It goes on from the checkpoint `base`; without one it begins at the first record. If everything was checked and
     holds, it writes a checkpoint into the folder `target`. An earlier state (`at`) is known from the inboxes alone.
@@ -72,7 +71,7 @@ def audit(
             Phase("changelogs", partial(check_table, data_dirs=data_dirs), _tables(settings)),
             Phase("dead letters", read_letters, every),
         ]
-        jobs = jobs or os.cpu_count() or 1
+        jobs = limits.processes(jobs)
         # A process opens the stores of all services once, for all its partitions.
         orders = Phase("orders", check_orders, [every[number::jobs] for number in range(jobs)])
         findings = Findings()

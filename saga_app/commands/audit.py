@@ -57,7 +57,9 @@ def _at(context: click.Context, parameter: click.Parameter, text: str | None) ->
     type=click.Path(file_okay=False, path_type=Path),
     help=_CHECKPOINT,
 )
-@click.option("--jobs", type=click.IntRange(min=1), help="Processes (default: one for each core).")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), help="Processes (default: one for each core; one for few records)."
+)
 @as_json
 @one_line_errors
 def audit(
