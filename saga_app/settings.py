@@ -38,6 +38,7 @@ PROFILES: Final = {
 }
 
 _DATABASE: Final = re.compile(r"sqlite:///.|postgres(ql)?://.")
+_ACTOR: Final = re.compile(r"[ -~]{0,100}")
 _COLLECTOR: Final = re.compile(r"https?://[^/]", re.IGNORECASE)
 _SQLITE: Final = "sqlite:///"
 #: The user and the password of an address, with or without a scheme: up to the last @, since a password may hold one.
@@ -162,6 +163,16 @@ class Settings:
         "where `saga orderdb run` sends a trace of each order: http://HOST:4318/v1/traces (OTLP)",
         shown=False,
     )
+    actor: str = _setting(
+        "SAGA_ACTOR",
+        "",
+        "who acts, in the operator log and in records that are sent (default: the user @ this machine)",
+    )
+    operator_log: str = _setting(
+        "SAGA_OPERATOR_LOG",
+        "",
+        "file to which each action of a person is appended, one JSON object per line (default: only the process's log)",
+    )
     log: str = _setting("SAGA_LOG", "console", "how a worker logs: console, or json, one object per line")
     order_retention_text: str = _setting(
         "SAGA_ORDER_RETENTION",
@@ -192,6 +203,10 @@ class Settings:
         ):
             if text not in allowed:
                 raise SettingsError(f"{name} is {text!r}; it may be {' or '.join(filter(None, allowed))}")
+        if not _ACTOR.fullmatch(self.actor):
+            raise SettingsError(
+                f"SAGA_ACTOR is {self.actor[:120]!r}; it has at most 100 printable ASCII characters"
+            )
         _between("SAGA_REPLICATION", self.replication_text, 1, 9)
         _between("SAGA_WEB_PORT", self.web_port_text, 1, 65535)
         for name, text in (
@@ -199,15 +214,7 @@ class Settings:
             ("SAGA_ORDER_ID_RETENTION", self.order_id_retention_text),
         ):
             _duration(name, text)
-        if not _DATABASE.match(self.db_url):
-            raise SettingsError(
-                f"SAGA_DB_URL is {without_password(self.db_url)!r}; it is sqlite:///FILE or "
-                "postgresql://USER:PASSWORD@HOST/NAME"
-            )
-        if self.traces and not _COLLECTOR.match(self.traces):
-            raise SettingsError(
-                f"SAGA_TRACES is {without_password(self.traces)!r}; it is http://HOST:4318/v1/traces, or https://..."
-            )
+        self._check_addresses()
         if self.inbox_retention_text != FOR_EVER and not _is_between(self.inbox_retention_text, *RETENTION):
             raise SettingsError(
                 f"SAGA_INBOX_RETENTION is {self.inbox_retention_text!r}; it is {FOR_EVER}, or days from "
@@ -230,6 +237,17 @@ class Settings:
     def signing_keys(self) -> SigningKeys | None:
         """The keys of the services' signatures, read from their file; None if nobody signs."""
         return SigningKeys.read(self.signing_keys_file, self.signed_since)
+
+    def _check_addresses(self) -> None:
+        if not _DATABASE.match(self.db_url):
+            raise SettingsError(
+                f"SAGA_DB_URL is {without_password(self.db_url)!r}; it is sqlite:///FILE or "
+                "postgresql://USER:PASSWORD@HOST/NAME"
+            )
+        if self.traces and not _COLLECTOR.match(self.traces):
+            raise SettingsError(
+                f"SAGA_TRACES is {without_password(self.traces)!r}; it is http://HOST:4318/v1/traces, or https://..."
+            )
 
     @property
     def security(self) -> Security:

@@ -18,6 +18,7 @@ from saga_app.commands.render.output import (
     show,
 )
 from saga_app.kafka.reachable import require_broker
+from saga_app.operator_log import log_action
 from saga_app.settings import Settings
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def rebuild(
             if dry_run:
                 return
             must_want_it(yes, "Delete the changelogs and write them anew?")
+            log_action(settings, "rebuild", broker=settings.broker, app_id=settings.app_id)
             began = time.monotonic()
             rows = rebuilding.carry_out(plan, progress)
             seconds = time.monotonic() - began
