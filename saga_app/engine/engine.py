@@ -22,6 +22,7 @@ from saga_app.engine.assignment import Assignment
 from saga_app.engine.commit_note import UNKNOWN_EPOCH, InboxMark
 from saga_app.engine.commits import GroupCommits
 from saga_app.engine.deadlines import DeadlineTimer
+from saga_app.engine.durability import Changed, Point
 from saga_app.engine.exits import Exit, Fatal, ends_process
 from saga_app.engine.inbox_buffer import InboxBuffer
 from saga_app.engine.late_writes import LateWrites
@@ -33,7 +34,7 @@ from saga_app.engine.positions import InboxPosition
 from saga_app.engine.producer import KafkaLog
 from saga_app.engine.reader import Reader
 from saga_app.engine.retention import Ages, RetentionTimer
-from saga_app.engine.round import MOST_WRITTEN, Changed, Point, Round
+from saga_app.engine.round import MOST_WRITTEN, Round
 from saga_app.engine.stores.errors import DiskFailed, StoreDamaged
 from saga_app.engine.stores.manager import StoreManager, Superseded
 from saga_app.kafka.broker_errors import Admin, RefusalLogger
