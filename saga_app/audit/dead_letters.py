@@ -8,6 +8,7 @@ from saga_app.audit.checks.matching import FOUND, LETTER, Origin, SideWriter, le
 from saga_app.audit.context import AuditContext
 from saga_app.audit.findings import Findings
 from saga_app.dead_letters.format import REASON, letter_place, marked_place
+from saga_app.dead_letters.letter import text
 from saga_app.kafka.chunks import chunks
 from saga_app.kafka.headers import headers_of
 from saga_app.kafka.messages import Place
@@ -30,7 +31,7 @@ def read_letters(context: AuditContext, partition: int) -> Findings:
             headers = headers_of(message)
             origin = letter_place(headers)
             if origin is not None:
-                reason = (next(value for name, value in reversed(headers) if name == REASON) or b"").decode()
+                reason = text(next(value for name, value in reversed(headers) if name == REASON))
                 content = letter_content((origin.topic, origin.partition), origin.offset, reason)
                 side.add(
                     LETTER, content, Origin(*place, message.offset(), f"dead letter {reason} of {origin}")

@@ -57,6 +57,7 @@ class GroupCommits:
                 raise Fatal(Exit.ROWS_LOST, f"nothing is decided now: {advice} (docs/how-to/recover.md)")
         notes = {place: note for place, (_, text) in commits.items() if (note := note_in(text)) is not None}
         self.marks = {place: note.inbox for place, note in notes.items()}
+        self._store_manager.marks = self.marks
         self._store_manager.demands = {
             (table, partition): demand
             for (_, partition), note in notes.items()

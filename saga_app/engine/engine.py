@@ -14,7 +14,7 @@ from typing import Final
 
 from saga_app import topics
 from saga_app.core.decider import Service
-from saga_app.core.errors import RowsMissing
+from saga_app.core.errors import ForeignRow, RowsMissing
 from saga_app.core.numbers import Generation, Offset
 from saga_app.core.records import Record
 from saga_app.engine import positions
@@ -49,6 +49,15 @@ Listen = Callable[[Batches, Round], Awaitable[None]]
 
 #: Seconds that a round may take to finish when partitions are taken away.
 LONGEST_DRAIN: Final = 15.0
+
+
+def foreign(row: ForeignRow) -> Fatal:
+    """Nothing is decided on a row that no worker wrote. A disk may have the right one, but cannot know that it is."""
+    return Fatal(
+        Exit.FOREIGN_ROW,
+        f"{row}; nothing was decided on it. Stop the workers and run `saga rebuild --from-inboxes` "
+        "(docs/how-to/recover.md); `saga audit` names all such rows",
+    )
 
 
 class Engine:
@@ -162,6 +171,8 @@ class Engine:
                 self.store_manager.rebuild(error)
             except DiskFailed as error:
                 self.store_manager.surrender(error)
+            except ForeignRow as error:
+                raise foreign(error) from error
             except Exception as error:
                 raise Fatal(Exit.RESTORE_FAILED, f"restoring partitions {wanted}: {error!r}") from error
 
@@ -265,6 +276,8 @@ class Engine:
             self.store_manager.rebuild(error)
         except DiskFailed as error:
             self.store_manager.surrender(error)
+        except ForeignRow as error:
+            raise foreign(error) from error
         except Exception as error:
             raise Fatal(Exit.ROUND_FAILED, f"round of {topic}: {error!r}") from error
         raise Fatal(Exit.ROUND_FAILED, f"the agent of {topic} has ended; it must ask for more for ever")
@@ -304,6 +317,8 @@ class Engine:
     async def _keep_time(self, clock: DeadlineTimer | RetentionTimer | LateWrites) -> None:
         try:
             await clock.run()
+        except ForeignRow as error:
+            raise foreign(error) from error
         except Exception as error:
             raise Fatal(Exit.ROUND_FAILED, f"{type(clock).__name__}: {error!r}") from error
 

@@ -24,7 +24,7 @@ from saga_app.core.numbers import FIRST, Offset
 from saga_app.core.records import Record
 from saga_app.kafka.messages import Outgoing
 from tests.audit.reading import reading
-from tests.audit.world import AuditWorld, bought
+from tests.audit.world import PARTITIONS, AuditWorld, bought
 from tests.support.examples import (
     cancel,
     cancelled,
@@ -566,3 +566,17 @@ def test_two_audits_do_not_work_with_one_folder(tmp_path: Path) -> None:
         pass
     with NewCheckpoint(tmp_path) as again:
         assert not again.is_whole and (tmp_path / again.path.name / MANIFEST).parent.is_dir()
+
+
+def test_a_row_under_way_at_a_checkpoint_is_compared_with_its_committed_version_later(
+    shop: AuditWorld, tmp_path: Path
+) -> None:
+    partition = topics.partition_of("late", PARTITIONS)
+    shop.send(bought("late"))
+    shop.decide((topics.CHECKOUT, partition))
+    while waiting := [place for place in shop.waiting() if place[0] != topics.CHECKOUT]:
+        shop.decide(waiting[0])
+    assert shop.checkpointed(tmp_path).holds
+    assert shop.checkpointed(tmp_path).holds
+    shop.remove(*shop.row("orders", "late"))
+    assert [each.invariant for each in shop.checkpointed(tmp_path).breaches] == ["I9"]

@@ -8,7 +8,6 @@ from saga_app import topics, wire
 from saga_app.core.errors import Fault
 from saga_app.core.records import (
     MOST_SEGMENTS,
-    ForPartition,
     OrderPlaced,
     PolicyChanged,
     Record,
@@ -105,7 +104,9 @@ class Customers:
             "misplaced": lambda draws: [self._misplaced(draws)],
             "marked": lambda draws: [self._sent_on_already(draws)],
             "evicted too far": lambda draws: [self._evicted_too_far(draws)],
-            "closed too far": lambda draws: [self._closed_too_far(draws, segments_closed(_FAR, _FAR + 1))],
+            "closed too far": lambda draws: [
+                self._closed_too_far(draws, segments_closed(first := draws.below(4), first + MOST_SEGMENTS))
+            ],
             "purged too far": lambda draws: [self._closed_too_far(draws, segments_purged(_FAR, _FAR + 1))],
         }
         sent = errands[draws.pick(self.kinds)](draws)
@@ -200,13 +201,13 @@ class Customers:
         self._evictions.add(forged.value)
         return forged
 
-    def _closed_too_far(self, draws: Draws, record: ForPartition) -> Outgoing:
+    def _closed_too_far(self, draws: Draws, record: Record) -> Outgoing:
         fields = {"partition_count": self.partitions} if isinstance(record, SegmentsClosed) else {}
         forged = self._for_partition(draws, record.model_copy(update=fields))
         self._bad.add(forged.value)
         return forged
 
-    def _for_partition(self, draws: Draws, record: ForPartition) -> Outgoing:
+    def _for_partition(self, draws: Draws, record: Record) -> Outgoing:
         partition = draws.below(self.partitions)
         said = outgoing(record.model_copy(update={"partition": partition}))
         return Outgoing(said.topic, said.key, said.value, partition)

@@ -3,13 +3,18 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from confluent_kafka import Message
+
+from saga_app import topics
 from saga_app.audit.context import AuditContext
+from saga_app.audit.findings import Breach, Findings
 from saga_app.audit.scratch import REBUILT_AT, ScratchStore
+from saga_app.core.errors import ForeignRow
 from saga_app.core.numbers import FIRST, Offset
 from saga_app.core.row_keys import order_in
-from saga_app.core.rows import is_closed
+from saga_app.core.rows import decode, is_closed, is_tombstone
 from saga_app.engine.stores import changelog
-from saga_app.engine.stores.changelog import Logged
+from saga_app.engine.stores.changelog import Logged, OnForeign
 from saga_app.kafka.chunks import chunks
 from saga_app.kafka.headers import headers_of
 from saga_app.kafka.messages import REBUILT, Place
@@ -26,8 +31,13 @@ class AuditedChangelog:
     read it.
     """
 
-    def __init__(self, context: AuditContext, place: Place, turned: ScratchStore) -> None:
-        self.topic, self.partition = place
+    def __init__(
+        self, context: AuditContext, inbox: Place, table: str, turned: ScratchStore, findings: Findings
+    ) -> None:
+        self.topic, self.partition = topics.changelog(context.settings.app_id, table), inbox[1]
+        self._inbox = inbox
+        self._table = table
+        self._on_foreign = foreign_rows(findings)
         self.gaps = 0
         self._context = context
         self._turned = turned
@@ -40,7 +50,7 @@ class AuditedChangelog:
         for chunk in chunks(self._context.settings.kafka, self.topic, self.partition, start, end):
             times: dict[bytes, bytes] = {}
             for each in chunk:
-                key, value = each.key(), each.value()
+                key, value = each.key() or b"", each.value()
                 # The audit of the checkpoint has read the records below `known`, so none is missed there.
                 self.gaps += max(0, each.offset() - max(following, known))
                 following = each.offset() + 1
@@ -54,7 +64,27 @@ class AuditedChangelog:
                 ):
                     times[key] = str(each.timestamp()[1]).encode()
             self._turned.write(times, FIRST)
-            yield [changelog.logged(each) for each in chunk]
+            if rows := [*self._rows(chunk)]:
+                yield rows
+
+    def _rows(self, chunk: Sequence[Message]) -> Iterator[Logged]:
+        place, below = (self.topic, self.partition), self._context.limits.end[self._inbox]
+        for each in changelog.readable(place, chunk, self._on_foreign, below):
+            try:
+                if not is_tombstone(each.value):
+                    decode(self._table, each.key.decode(), each.value)
+                yield each
+            except ForeignRow as foreign:
+                self._on_foreign(place, each.offset, str(foreign))
+
+
+def foreign_rows(findings: Findings) -> OnForeign:
+    """Notes each as a breach of I7; the audit goes on with the other rows."""
+
+    def note(place: Place, offset: Offset, why: str) -> None:
+        findings.breach(Breach("I7", f"no worker wrote this row: {why}", place, offset))
+
+    return note
 
 
 def is_turned(key: bytes, row: bytes) -> bool:
