@@ -28,6 +28,7 @@ LEAST_FREE: Final = 1024**3
 OLDEST_PYTHON: Final = (3, 11)
 #: The next step for a sign of the health strip.
 _REMEDIES: Final = {"workers": "; start one: faust -A saga_app worker -l info"}
+_OPEN_TRANSACTION: Final = "behind an open transaction"
 #: Seconds to wait for the web server's answer.
 WEB_TIMEOUT: Final = 3.0
 
@@ -130,7 +131,10 @@ def _health(settings: Settings) -> Iterator[Finding]:
     for sign in strip(readings, now()).signs:
         ok = sign.level is not Level.BAD
         what = f"lag of {sign.what}" if sign.what in INBOXES else sign.what
-        yield Finding(what, ok, sign.words if ok else f"{sign.words}{_REMEDIES.get(sign.what, '')}")
+        remedy = _REMEDIES.get(sign.what, "")
+        if _OPEN_TRANSACTION in sign.words:
+            remedy = "; docs/how-to/end-a-transaction.md says how to end it"
+        yield Finding(what, ok, sign.words if ok else f"{sign.words}{remedy}")
     if readings is not None and readings.database is not None and readings.database.dead_letters:
         number = readings.database.dead_letters
         yield Finding("dead letters", True, f"{number:,} are not settled: saga dead-letters")

@@ -215,7 +215,6 @@ FOREIGN: Final[dict[str, tuple[bytes | None, bytes | None, tuple[Header, ...]]]]
     "no key": (None, b'{"version":0,"state":"DONE","content":""}', ()),
     "a key of other bytes": (b"\xff", b'{"version":0,"state":"DONE","content":""}', ()),
     "a tombstone with another header": (b"x", None, (("saga-version", b"\xff"),)),
-    "a tombstone without a version": (b"x", None, (("saga-version", None),)),
 }
 
 

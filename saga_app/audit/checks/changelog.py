@@ -48,23 +48,22 @@ class AuditedChangelog:
     def read(self, start: Offset, end: Offset) -> Iterator[Sequence[Logged]]:
         following, known = start, self._context.limits.start((self.topic, self.partition))
         for chunk in chunks(self._context.settings.kafka, self.topic, self.partition, start, end):
+            rows = [*self._rows(chunk)]
+            written = {row.offset: row for row in rows}
             times: dict[bytes, bytes] = {}
             for each in chunk:
-                key, value = each.key() or b"", each.value()
                 # The audit of the checkpoint has read the records below `known`, so none is missed there.
                 self.gaps += max(0, each.offset() - max(following, known))
                 following = each.offset() + 1
                 if any(name == REBUILT for name, _ in headers_of(each)):
                     times[REBUILT_AT] = str(each.timestamp()[1]).encode()
-                if (
-                    value is not None
-                    and is_turned(key, value)
-                    and key not in times
-                    and self._turned.get(key) is None
-                ):
-                    times[key] = str(each.timestamp()[1]).encode()
+                row = written.get(Offset(each.offset()))
+                if row is None or is_tombstone(row.value) or row.key in times:
+                    continue
+                if is_turned(row.key, row.value) and self._turned.get(row.key) is None:
+                    times[row.key] = str(each.timestamp()[1]).encode()
             self._turned.write(times, FIRST)
-            if rows := [*self._rows(chunk)]:
+            if rows:
                 yield rows
 
     def _rows(self, chunk: Sequence[Message]) -> Iterator[Logged]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -18,10 +18,13 @@ from saga_app.engine.faust.recovery import SagaTableManager
 from saga_app.engine.faust.streams import InboxStream
 from saga_app.engine.faust.tables import SagaRouter, SagaTable
 from saga_app.engine.faust.worker import SagaWorker
+from saga_app.engine.held_back import HeldBackWatch
 from saga_app.engine.malloc import share_arenas
 from saga_app.engine.topic_watch import TopicWatch
 from saga_app.engine.watchdog import Watchdog
 from saga_app.kafka import topic_admin
+from saga_app.kafka.messages import Place
+from saga_app.kafka.open_transactions import HeldBack, held_back
 from saga_app.kafka.topic_faults import remedy, told
 from saga_app.settings import Settings
 from saga_app.topics import wanted
@@ -43,6 +46,7 @@ class SagaApp(faust.App):  # type: ignore[misc]
         #: From the first start on.
         self.watchdog: Watchdog | None = None
         self.topic_watch: TopicWatch | None = None
+        self.held_back_watch = HeldBackWatch(self._held_back)
         #: Adds our own pages to the web server, before it starts.
         self._site = site
         #: Tables whose partition follows from their own key.
@@ -116,8 +120,13 @@ class SagaApp(faust.App):  # type: ignore[misc]
             self.log.warning("%s; %s", told(faults), remedy(faults))
         self.topic_watch = TopicWatch(partial(topic_admin.compare, self.settings, topics))
         self.add_future(self.topic_watch.run())
+        self.add_future(self.held_back_watch.run())
         self.watchdog = Watchdog(self)
         self.watchdog.start()
+
+    def _held_back(self) -> Mapping[Place, HeldBack]:
+        own = [(topic, each) for topic in self.engine.buffers for each in self.engine.assignment.partitions]
+        return held_back(self.settings, own)
 
     def _check_web_port(self) -> None:
         """Faust's web server binds its port even where the web is switched off; say so before anything is joined."""
