@@ -145,13 +145,13 @@ ALL: Final = (
     ),
     Candidate(
         "streams",
-        "Kafka Streams 4.1.1, at-least-once",
+        "Kafka Streams 4.4.0, at-least-once",
         "at-least-once: a crash can repeat effects",
         streams(commit__interval__ms="1000"),
     ),
     Candidate(
         "streams-eos",
-        "Kafka Streams 4.1.1, exactly-once-v2",
+        "Kafka Streams 4.4.0, exactly-once-v2",
         "state, outputs and offsets in one transaction; effects once",
         streams(processing__guarantee="exactly_once_v2"),
     ),

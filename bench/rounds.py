@@ -23,6 +23,8 @@ from saga_app.engine.retention import SEGMENT_WIDTH
 from saga_app.engine.round import MOST_WRITTEN, Round
 from saga_app.engine.stores.rocks import Memory, RocksStore
 from saga_app.kafka.messages import Batch, Message, Offsets, Outgoing, Place, outgoing
+from saga_app.kafka.signatures import Signatures
+from saga_app.signing_keys import SignedTime, SigningKey, SigningKeys
 from saga_app.wire import BoundedCache, Decoder
 
 PARTITIONS: Final = topics.DEFAULT_PARTITIONS
@@ -34,7 +36,9 @@ GENERATION: Final = Generation(1)
 class RoundsWorld:
     """Every topic as a list, every service as it is."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, signed: bool = False) -> None:
+        keys = SigningKeys({"bench": SigningKey("bench", b"k" * 32)}, SignedTime(0))
+        self._signatures = Signatures(keys) if signed else None
         self.waiting: dict[tuple[str, int], list[Message]] = defaultdict(list)
         self._ends: dict[tuple[str, int], Offset] = defaultdict(lambda: FIRST)
         memory = Memory()
@@ -52,10 +56,16 @@ class RoundsWorld:
         """The log port; a record for an inbox waits there."""
         written: defaultdict[Place, list[Offset]] = defaultdict(list)
         for record in records:
-            offset = self._append(record)
+            offset = self._append(record if self._signatures is None else self._signed(record))
             if record.partition is not None:
                 written[record.topic, record.partition].append(offset)
         return written
+
+    def _signed(self, record: Outgoing) -> Outgoing:
+        """As a worker's producer does."""
+        assert self._signatures is not None
+        headers = self._signatures.signed(record, _partition_of(record))
+        return record._replace(headers=headers) if headers else record
 
     def is_current(self, generation: Generation) -> bool:
         return True
@@ -91,13 +101,7 @@ class RoundsWorld:
                 yield Batch(partition, taken[0].offset, Offset(taken[-1].offset + 1), GENERATION, taken)
 
     def _append(self, record: Outgoing) -> Offset:
-        assert record.key is not None
-        partition = (
-            topics.partition_of(record.key.decode(), PARTITIONS)
-            if record.partition is None
-            else record.partition
-        )
-        place = record.topic, partition
+        place = record.topic, _partition_of(record)
         offset = self._ends[place]
         self._ends[place] = Offset(offset + 1)
         if record.topic in self.rounds:
@@ -129,7 +133,15 @@ class RoundsWorld:
             states=states,
             written=self.written,
             decoder=self.decoder,
+            signatures=self._signatures,
         )
+
+
+def _partition_of(record: Outgoing) -> int:
+    assert record.key is not None
+    if record.partition is not None:
+        return record.partition
+    return topics.partition_of(record.key.decode(), PARTITIONS)
 
 
 async def measured(world: RoundsWorld, orders: int, times: int, *, segments: bool = False) -> float:
@@ -154,12 +166,13 @@ def main() -> None:
     parser.add_argument(
         "--segments", action="store_true", help="orders enter segments, as with SAGA_ORDER_RETENTION"
     )
+    parser.add_argument("--signed", action="store_true", help="workers sign, as with SAGA_SIGNING_KEYS")
     asked = parser.parse_args()
     # As a worker does.
     gc.freeze()
     gc.set_threshold(200_000, 20, 50)
     with tempfile.TemporaryDirectory() as folder:
-        world = RoundsWorld(Path(folder))
+        world = RoundsWorld(Path(folder), signed=asked.signed)
         try:
             least = asyncio.run(measured(world, asked.orders, asked.times, segments=asked.segments))
         finally:

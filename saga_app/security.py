@@ -5,8 +5,8 @@ checked. TLS 1.2 is the oldest version: OpenSSL 3 refuses older ones at its defa
 """
 
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 PROTOCOLS: Final = ("plaintext", "ssl", "sasl_plaintext", "sasl_ssl")
@@ -25,7 +25,6 @@ class Security:
     mechanism: str
     username: str
     password: str = field(repr=False)
-    password_file: str
     ca: str
     certificate: str
     key: str
@@ -47,8 +46,6 @@ class Security:
                 f"SAGA_SASL_MECHANISM is {self.mechanism!r}; it is one of {', '.join(MECHANISMS)}"
             )
         self._check_use()
-        if self.sasl:
-            self.secret()
         self.context()
 
     def _check_use(self) -> None:
@@ -56,7 +53,6 @@ class Security:
         of_sasl = {
             "SAGA_SASL_USERNAME": self.username,
             "SAGA_SASL_PASSWORD": self.password,
-            "SAGA_SASL_PASSWORD_FILE": self.password_file,
         }
         of_tls = {"SAGA_TLS_CA": self.ca, "SAGA_TLS_CERT": self.certificate, "SAGA_TLS_KEY": self.key}
         for used, settings, needed in (
@@ -70,28 +66,12 @@ class Security:
                     )
         if self.sasl and not self.username:
             raise SettingsError(f"SAGA_SASL_USERNAME is not set; SAGA_SECURITY={self.protocol} needs one")
-        if self.sasl and bool(self.password) == bool(self.password_file):
+        if self.sasl and not self.password:
             raise SettingsError(
-                f"SAGA_SECURITY={self.protocol} needs SAGA_SASL_PASSWORD or SAGA_SASL_PASSWORD_FILE, and only one"
+                f"SAGA_SECURITY={self.protocol} needs SAGA_SASL_PASSWORD, or SAGA_SASL_PASSWORD_FILE"
             )
         if bool(self.certificate) != bool(self.key):
             raise SettingsError("SAGA_TLS_CERT and SAGA_TLS_KEY belong together; only one of them is set")
-
-    def secret(self) -> str:
-        """The password; its file may end with a line break. `SettingsError` if the file cannot be read.
-
-        The error does not name the file: by mistake, the setting may hold the password itself.
-        """
-        if not self.password_file:
-            return self.password
-        try:
-            secret = Path(self.password_file).read_text("utf-8").rstrip("\r\n")
-        except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or "it is no text in UTF-8"
-            raise SettingsError(f"SAGA_SASL_PASSWORD_FILE names a file that cannot be read: {why}") from None
-        if not secret:
-            raise SettingsError("SAGA_SASL_PASSWORD_FILE names a file that holds no password")
-        return secret
 
     def context(self) -> ssl.SSLContext | None:
         """The TLS context for aiokafka, which Faust uses; None without TLS. `SettingsError` if a file is unusable."""
@@ -129,9 +109,31 @@ class Security:
             options |= {
                 "sasl.mechanism": self.mechanism,
                 "sasl.username": self.username,
-                "sasl.password": self.secret(),
+                "sasl.password": self.password,
             }
         return options
+
+
+def aiokafka_options(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of aiokafka that say what these of librdkafka say; see `Security.librdkafka`."""
+    security = Security(
+        config.get("security.protocol", "plaintext"),
+        config.get("sasl.mechanism", "PLAIN"),
+        config.get("sasl.username", ""),
+        config.get("sasl.password", ""),
+        ca=config.get("ssl.ca.location", ""),
+        certificate=config.get("ssl.certificate.location", ""),
+        key=config.get("ssl.key.location", ""),
+    )
+    return {
+        "bootstrap_servers": config["bootstrap.servers"],
+        "client_id": config.get("client.id", "saga"),
+        "security_protocol": security.protocol.upper(),
+        "ssl_context": security.context(),
+        "sasl_mechanism": security.mechanism,
+        "sasl_plain_username": security.username or None,
+        "sasl_plain_password": security.password or None,
+    }
 
 
 def _no_passphrase() -> str:

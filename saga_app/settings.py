@@ -3,12 +3,14 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import Field, dataclass, field, fields, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
+from urllib.parse import urlsplit
 
-from saga_app.security import Security, SettingsError
+from saga_app.security import Security, SettingsError, aiokafka_options
+from saga_app.signing_keys import KEYS, SINCE, SigningKeys
 from saga_app.topics import DEFAULT_PARTITIONS
 
 __all__ = ["Settings", "SettingsError", "Timeouts", "describe", "without_password"]
@@ -36,10 +38,17 @@ PROFILES: Final = {
 }
 
 _DATABASE: Final = re.compile(r"sqlite:///.|postgres(ql)?://.")
+_COLLECTOR: Final = re.compile(r"https?://[^/]", re.IGNORECASE)
 _SQLITE: Final = "sqlite:///"
-#: Up to the last @, since a password may hold one.
-_PASSWORD: Final = re.compile(r"(://[^:/@?]*:).*@", re.DOTALL)
-_SECRET: Final = re.compile(r"([?&][^=&]*(?:password|secret|token|key)[^=&]*=)[^&]*", re.IGNORECASE)
+#: The user and the password of an address, with or without a scheme: up to the last @, since a password may hold one.
+_PASSWORD: Final = re.compile(
+    r"^((?:[a-z][a-z0-9+.-]*:)?//)?([^:/@?#]*):(?!//).*@", re.IGNORECASE | re.DOTALL
+)
+#: At other addresses than databases, a user without a password is a key.
+_KEY: Final = re.compile(r"^(https?://)[^:/@?#]+@", re.IGNORECASE)
+_SECRET: Final = re.compile(
+    r"([?&#;][^=&]*(?:password|passwd|pwd|secret|token|key|auth|sig)[^=&]*=)[^&]*", re.IGNORECASE
+)
 
 
 #: Formats of a worker's log.
@@ -56,6 +65,8 @@ RETENTION: Final = (7, 3650)
 
 #: A setting with such an end of its name is never shown.
 SECRET: Final = ("PASSWORD", "SECRET", "TOKEN")
+#: Behind the name of a secret setting: the name of the setting with the file that holds it.
+FILE: Final = "_FILE"
 #: Seconds of each unit.
 _UNITS: Final = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _DURATION: Final = re.compile(r"([0-9]{1,9})([dhms])|0", re.ASCII)
@@ -63,11 +74,14 @@ LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
 def _setting(name: str, default: str, help: str, *, shown: bool = True) -> Any:
-    """A field. `shown` is False for a value that is secret in part: `repr` leaves it out."""
+    """A field. `shown` is False for a value that is secret in part: `repr` leaves it out.
+
+    A value that is secret, or is so in part, may be in a file: `FILE` behind the name of the setting names it.
+    """
     secret = name.endswith(SECRET)
-    return field(
-        default=default, repr=shown and not secret, metadata={"env": name, "help": help, "secret": secret}
-    )
+    shown = shown and not secret
+    more = "" if shown else f"; or {name}{FILE} names a file that holds it"
+    return field(default=default, repr=shown, metadata={"env": name, "help": help + more, "secret": secret})
 
 
 @dataclass(frozen=True)
@@ -85,12 +99,22 @@ class Settings:
     )
     sasl_username: str = _setting("SAGA_SASL_USERNAME", "", "user at the broker, for sasl_...")
     sasl_password: str = _setting("SAGA_SASL_PASSWORD", "", "this user's password, never shown")
-    sasl_password_file: str = _setting("SAGA_SASL_PASSWORD_FILE", "", "or a file that holds it")
     tls_ca: str = _setting(
         "SAGA_TLS_CA", "", "PEM file: who may have signed the broker's certificate (default: the system's)"
     )
     tls_cert: str = _setting("SAGA_TLS_CERT", "", "PEM file: our own certificate, for mutual TLS")
     tls_key: str = _setting("SAGA_TLS_KEY", "", "PEM file: the key of our certificate")
+    signing_keys_file: str = _setting(
+        KEYS,
+        "",
+        "file with the keys of services' signatures, a line for each: ID SECRET [UNTIL]; the first one signs",
+    )
+    signed_since: str = _setting(
+        SINCE,
+        "",
+        "records that Kafka takes from this time on need a signature if only services send them: 2026-01-31T12:00 "
+        "(UTC), or FROM/UNTIL",
+    )
     app_id: str = _setting("SAGA_APP_ID", "saga", "consumer group and prefix of the changelogs")
     partitions_text: str = _setting(
         "SAGA_PARTITIONS", str(DEFAULT_PARTITIONS), "partitions of every topic; fixed for their life"
@@ -118,6 +142,11 @@ class Settings:
     web_port_text: str = _setting("SAGA_WEB_PORT", "6066", "port of the worker's web server; one per worker")
     web_url: str = _setting(
         "SAGA_WEB_URL", "", "address at which other workers reach this one (default: from the port)"
+    )
+    web_hosts_text: str = _setting(
+        "SAGA_WEB_HOSTS",
+        "",
+        "further names of the worker's web server, separated by commas, without ports; it answers to no other names",
     )
     web_token: str = _setting(
         "SAGA_WEB_TOKEN",
@@ -148,18 +177,21 @@ class Settings:
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Self:
         """Settings from the environment; `SettingsError` if one is invalid."""
-        given = {each.name: environment.get(each.metadata["env"], "") for each in fields(cls)}
-        settings = cls(**{name: text.strip() for name, text in given.items() if text.strip()})
+        given = {each.name: _given(each, environment)[0] for each in fields(cls)}
+        settings = cls(**{name: text for name, text in given.items() if text})
         settings.check()
         return replace(settings, db_url=_with_full_path(settings.db_url))
 
     def check(self) -> None:
         """Raises `SettingsError` with the first invalid setting."""
         _between("SAGA_PARTITIONS", self.partitions_text, 1, 1000)
-        if self.added_partitions not in ADDED:
-            raise SettingsError(
-                f"SAGA_ADDED_PARTITIONS is {self.added_partitions!r}; it may be {' or '.join(ADDED)}"
-            )
+        for name, text, allowed in (
+            ("SAGA_ADDED_PARTITIONS", self.added_partitions, ADDED),
+            ("SAGA_PROFILE", self.profile, ("", *PROFILES)),
+            ("SAGA_LOG", self.log, LOGS),
+        ):
+            if text not in allowed:
+                raise SettingsError(f"{name} is {text!r}; it may be {' or '.join(filter(None, allowed))}")
         _between("SAGA_REPLICATION", self.replication_text, 1, 9)
         _between("SAGA_WEB_PORT", self.web_port_text, 1, 65535)
         for name, text in (
@@ -172,16 +204,16 @@ class Settings:
                 f"SAGA_DB_URL is {without_password(self.db_url)!r}; it is sqlite:///FILE or "
                 "postgresql://USER:PASSWORD@HOST/NAME"
             )
+        if self.traces and not _COLLECTOR.match(self.traces):
+            raise SettingsError(
+                f"SAGA_TRACES is {without_password(self.traces)!r}; it is http://HOST:4318/v1/traces, or https://..."
+            )
         if self.inbox_retention_text != FOR_EVER and not _is_between(self.inbox_retention_text, *RETENTION):
             raise SettingsError(
                 f"SAGA_INBOX_RETENTION is {self.inbox_retention_text!r}; it is {FOR_EVER}, or days from "
                 f"{RETENTION[0]} to {RETENTION[1]}: workers that were stopped find their place in an inbox for 7 days, "
                 "by Kafka's offsets.retention.minutes, and what they have not decided must be there for as long"
             )
-        if self.profile not in ("", *PROFILES):
-            raise SettingsError(f"SAGA_PROFILE is {self.profile!r}; it may be {' or '.join(PROFILES)}")
-        if self.log not in LOGS:
-            raise SettingsError(f"SAGA_LOG is {self.log!r}; it may be {' or '.join(LOGS)}")
         for server in self.broker.split(","):
             host, _, port = server.strip().rpartition(":")
             if not host or not port.isdigit():
@@ -192,6 +224,12 @@ class Settings:
                 "ssl, or to plaintext where nobody else can listen or write; see docs/how-to/secure-kafka.md"
             )
         self.security.check()
+        _ = self.signing_keys
+
+    @property
+    def signing_keys(self) -> SigningKeys | None:
+        """The keys of the services' signatures, read from their file; None if nobody signs."""
+        return SigningKeys.read(self.signing_keys_file, self.signed_since)
 
     @property
     def security(self) -> Security:
@@ -201,7 +239,6 @@ class Settings:
             mechanism=self.sasl_mechanism.upper(),
             username=self.sasl_username,
             password=self.sasl_password,
-            password_file=self.sasl_password_file,
             ca=self.tls_ca,
             certificate=self.tls_cert,
             key=self.tls_key,
@@ -260,6 +297,13 @@ class Settings:
         return self.web_bind in LOOPBACK
 
     @property
+    def web_hosts(self) -> frozenset[str]:
+        """The names of the web server: loopback's, those that it listens on and is reached at, and SAGA_WEB_HOSTS."""
+        given = (each.strip().strip("[]").lower() for each in self.web_hosts_text.split(","))
+        own = (self.web_bind.strip("[]").lower(), urlsplit(self.canonical_url).hostname or "")
+        return frozenset({*LOOPBACK, *own, *given} - {""})
+
+    @property
     def is_local(self) -> bool:
         """True if there is one broker, on this machine."""
         return "," not in self.broker and self._all_here
@@ -286,22 +330,23 @@ class Settings:
     @property
     def aiokafka(self) -> dict[str, Any]:
         """The configuration of a client of aiokafka. It has the password: never print it."""
-        security = self.security
-        return {
-            "bootstrap_servers": self.broker,
-            "client_id": self.app_id,
-            "security_protocol": security.protocol.upper(),
-            "ssl_context": security.context(),
-            "sasl_mechanism": security.mechanism,
-            "sasl_plain_username": security.username or None,
-            "sasl_plain_password": security.secret() or None,
-        }
+        return aiokafka_options(self.kafka)
 
 
 def readers_group(kafka: Mapping[str, Any]) -> str:
     """The group id of consumers with assigned partitions. They join no group, but librdkafka looks for its coordinator,
     and an ACL must allow that."""
     return f"{kafka.get('client.id', 'saga')}-readers"
+
+
+def given_names(*, secrets: bool = True) -> list[str]:
+    """The names of all settings in the environment, with those of files; without `secrets`, none that is a secret."""
+    names: list[str] = []
+    for each in fields(Settings):
+        name = each.metadata["env"]
+        names += [name] if secrets or not each.metadata["secret"] else []
+        names += [] if each.repr else [name + FILE]
+    return names
 
 
 def describe(environment: Mapping[str, str] = os.environ) -> list[dict[str, str]]:
@@ -311,11 +356,38 @@ def describe(environment: Mapping[str, str] = os.environ) -> list[dict[str, str]
         {
             "name": each.metadata["env"],
             "value": _shown(getattr(settings, each.name), each.metadata["secret"]),
-            "source": "environment" if environment.get(each.metadata["env"], "").strip() else "default",
+            "source": _given(each, environment)[1],
             "help": each.metadata["help"],
         }
         for each in fields(Settings)
     ]
+
+
+def _given(setting: Field[str], environment: Mapping[str, str]) -> tuple[str, str]:
+    """The given value and its source; empty and `default` if none is given. `SettingsError` if its file is unusable."""
+    name: str = setting.metadata["env"]
+    text = environment.get(name, "").strip()
+    file = "" if setting.repr else environment.get(name + FILE, "").strip()
+    if file and text:
+        raise SettingsError(f"{name} and {name}{FILE} are set, and only one of them may be")
+    if file:
+        return _content(name + FILE, file), name + FILE
+    return text, "environment" if text else "default"
+
+
+def _content(name: str, file: str) -> str:
+    """The secret in a file, which may end with a line break.
+
+    An error does not name the file: by mistake, the setting may hold the secret itself.
+    """
+    try:
+        secret = Path(file).read_text("utf-8").rstrip("\r\n")
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        raise SettingsError(f"{name} names a file that cannot be read: {why}") from None
+    if not secret:
+        raise SettingsError(f"{name} names a file that is empty")
+    return secret
 
 
 def _with_full_path(url: str) -> str:
@@ -337,7 +409,8 @@ def _duration(name: str, text: str) -> int | None:
 
 def without_password(url: str) -> str:
     """The address without its password and other secrets."""
-    return _PASSWORD.sub(r"\1***@", _SECRET.sub(r"\1***", url))
+    masked = _PASSWORD.sub(r"\1\2:***@", _SECRET.sub(r"\1***", url))
+    return _KEY.sub(r"\1***@", masked)
 
 
 def _shown(value: str, secret: bool) -> str:

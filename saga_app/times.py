@@ -35,13 +35,23 @@ def moment(text: str, now: int) -> int:
     """The time in a text: ISO 8601 (UTC if it has no zone), or a duration before now. Raises `ValueError`."""
     duration = _DURATION.fullmatch(text)
     try:
-        if duration is not None:
-            ago = timedelta(**{_UNITS[duration[2]]: int(duration[1])})
-            when = datetime.fromtimestamp(now / 1000, UTC) - ago
-        else:
-            when = datetime.fromisoformat(text)
+        if duration is None:
+            return fixed_moment(text)
+        ago = timedelta(**{_UNITS[duration[2]]: int(duration[1])})
+        return _milliseconds(datetime.fromtimestamp(now / 1000, UTC) - ago)
     except (ValueError, OverflowError):
         raise ValueError(
             f"{text!r} is not a time; it is written as in 2026-01-31T12:00 (UTC), or as 30m, 12h, 7d"
         ) from None
+
+
+def fixed_moment(text: str) -> int:
+    """The time in a text that means the same whenever it is read: ISO 8601, UTC if it has no zone."""
+    try:
+        return _milliseconds(datetime.fromisoformat(text))
+    except (ValueError, OverflowError):
+        raise ValueError(f"{text!r} is not a time; it is written as in 2026-01-31T12:00 (UTC)") from None
+
+
+def _milliseconds(when: datetime) -> int:
     return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * 1000)

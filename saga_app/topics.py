@@ -177,8 +177,9 @@ def _is_less(actual: str, wanted: str) -> bool:
 
 
 #: The rule: a setting stands here if with a weaker value the broker may delete a record, replace it, lose it after it
-#: acknowledged it, refuse it, or give it a wrong time. A worker refuses topics that have a weaker value. Whatever else
-#: differs, a value that is stronger than wanted too (records are kept for longer), is told and accepted.
+#: acknowledged it, refuse it, keep one that unpacks to more than a worker's memory, or give it a wrong time. A worker
+#: refuses topics that have a weaker value. Whatever else differs, a value that is stronger than wanted too (records are
+#: kept for longer), is told and accepted.
 BINDING: Final[dict[str, Callable[[str, str], bool]]] = {
     "cleanup.policy": _differs,
     "retention.ms": _is_less,
@@ -188,6 +189,7 @@ BINDING: Final[dict[str, Callable[[str, str], bool]]] = {
     "min.insync.replicas": _is_less,
     "unclean.leader.election.enable": _differs,
     "min.compaction.lag.ms": _is_less,
+    "compression.type": _differs,
 }
 
 
@@ -214,12 +216,14 @@ def wanted(
         "min.insync.replicas": str(least_in_sync(replication)),
         "unclean.leader.election.enable": "false",
     }
-    inbox = {**every, "max.message.bytes": str(LARGEST_IN_INBOX), **kept(inbox_retention)}
+    # The broker unpacks what people send, and refuses what is then too large: 4 KB may be 120 MB.
+    open_ = {**every, "compression.type": "uncompressed"}
+    inbox = {**open_, "max.message.bytes": str(LARGEST_IN_INBOX), **kept(inbox_retention)}
     log = {**every, "max.message.bytes": str(LARGEST_IN_LOG)}
     # Compaction keeps the row that was written last, which may be an old one: within a day it is written again.
     compacted = {**log, "cleanup.policy": "compact", "min.compaction.lag.ms": str(24 * 3600 * 1000)}
     return [
         *(Topic(name, partitions, inbox, replication) for name in INBOXES),
-        Topic(DEAD_LETTERS, partitions, {**log, **kept(None)}, replication),
+        Topic(DEAD_LETTERS, partitions, {**open_, **log, **kept(None)}, replication),
         *(Topic(changelog(app_id, table), partitions, compacted, replication) for table in tables),
     ]

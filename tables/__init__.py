@@ -1,5 +1,8 @@
 """The tables: what each service remembers. Rows are written by rounds only; people read them."""
 
+from saga_app import topics
+from saga_app.settings import Settings
+from saga_app.topics import Topic
 from tables import accounts, orders, payments, reservations, shipments, stock
 
 ALL = (
@@ -10,3 +13,11 @@ ALL = (
     stock.TABLE,
     shipments.TABLE,
 )
+
+
+def wanted_topics(settings: Settings) -> list[Topic]:
+    """Every topic of the application with these settings: inboxes, dead letters, and the changelogs of all tables."""
+    own = tuple(table.name for table in ALL)
+    return topics.wanted(
+        settings.app_id, own, settings.partitions, settings.replication, settings.inbox_retention
+    )

@@ -3,7 +3,6 @@
 import os
 import re
 from configparser import ConfigParser
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from packaging.utils import canonicalize_name
 from setuptools import find_packages
 
 from saga_app.local.config import properties
-from saga_app.settings import Settings
+from saga_app.settings import Settings, given_names
 
 ROOT = Path(__file__).parent.parent
 LOCKS = ("requirements.lock", "requirements-image.lock")
@@ -28,7 +27,7 @@ SCRIPTS = (
     ".ci/run",
 )
 
-SETTINGS = {each.metadata["env"] for each in fields(Settings)}
+SETTINGS = {*given_names()}
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
 SERVICES: dict[str, Any] = COMPOSE["services"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")

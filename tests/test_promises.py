@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 ROOT: Final = Path(__file__).parent.parent
 TESTS: Final = sorted((ROOT / "tests").rglob("test_*.py"))
+#: A mark of tests that do not run before each commit.
+WAITS: Final = re.compile(r"pytest\.mark\.(slow|nightly)")
 #: Promises that only running processes can keep. A test that is marked with one tries it before each commit.
 PROMISES: Final = (
     "the four endings",
@@ -37,13 +41,13 @@ def marks_of_all(module: ast.Module) -> str:
 
 
 def tried() -> Iterator[str]:
-    """The promises that are tried by tests that are not slow."""
+    """The promises that are tried by tests that do not wait."""
     for path in TESTS:
         module = ast.parse(path.read_text("utf-8"))
         for test in module.body:
-            if isinstance(test, ast.FunctionDef) and "mark.slow" not in marks_of_all(module):
+            if isinstance(test, ast.FunctionDef) and not WAITS.search(marks_of_all(module)):
                 marks = [ast.unparse(each) for each in test.decorator_list]
-                if not any(each.startswith("pytest.mark.slow") for each in marks):
+                if not any(map(WAITS.match, marks)):
                     yield from re.findall(r"pytest\.mark\.promise\('(.+?)'\)", " ".join(marks))
 
 
@@ -51,10 +55,15 @@ def test_every_promise_is_tried_once_before_each_commit() -> None:
     assert sorted(tried()) == sorted(PROMISES)
 
 
-def test_what_is_slow_is_listed_with_its_reason() -> None:
-    """In one table: files, and why some or all of their tests do not run before each commit."""
+@pytest.mark.parametrize(
+    ("mark", "heading"),
+    [("slow", "What waits for `scripts/test --all`"), ("nightly", "What waits for `scripts/nightly`")],
+)
+def test_what_waits_is_listed_with_its_reason(mark: str, heading: str) -> None:
+    """In one table for each mark: files, and why some or all of their tests wait."""
     page = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
-    rows = re.findall(r"^\| (`tests/.+`) \| \S", page, re.MULTILINE)
+    section = page.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`tests/.+`) \| \S", section, re.MULTILINE)
     listed = [name for row in rows for name in re.findall(r"`(\S+)`", row)]
-    marked = [path for path in TESTS if re.search(r"\bmark\.slow\(\s*\"", path.read_text("utf-8"))]
+    marked = [path for path in TESTS if re.search(rf"\bmark\.{mark}\(\s*\"", path.read_text("utf-8"))]
     assert sorted(listed) == [str(each.relative_to(ROOT)) for each in marked]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import tables
+from saga_app import topics
 from saga_app.audit import cuts
 from saga_app.audit.checkpoints import checkpoint
 from saga_app.audit.checkpoints.checkpoint import Checkpoint
@@ -19,7 +20,7 @@ from saga_app.audit.checks.orders import JOURNALS, OrdersAudit
 from saga_app.audit.checks.tables import TableAudit
 from saga_app.audit.context import AuditContext
 from saga_app.audit.cuts import AsOf
-from saga_app.audit.dead_letters import read_letters
+from saga_app.audit.dead_letters import look_for_signatures, read_letters
 from saga_app.audit.findings import Breach, Findings
 from saga_app.audit.inbox import InboxAudit
 from saga_app.audit.refold import service_of
@@ -75,6 +76,9 @@ def audit(
         # A process opens the stores of all services once, for all its partitions.
         orders = Phase("orders", check_orders, [every[number::jobs] for number in range(jobs)])
         findings = Findings()
+        if at is not None:
+            letters = {place: end for place, end in limits.found.items() if place[0] == topics.DEAD_LETTERS}
+            look_for_signatures(settings, letters)
         phases = [inboxes, *(written if at is None else ()), orders]
         for found in _run(context, phases, jobs, progress):
             findings.add(found)

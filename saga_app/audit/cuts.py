@@ -125,9 +125,8 @@ def unread(settings: Settings, tables: Iterable[str]) -> dict[Place, int]:
     for name, count in counts.items():
         if count < settings.partitions:
             raise CannotTell(f"{name} has {count} partitions, not {settings.partitions}; {FIXED}")
-    added = [(name, each) for name, count in counts.items() for each in range(settings.partitions, count)]
-    first, ends = offsets.beginnings(admin, added), offsets.readable_ends(admin, added)
-    return {place: ends[place] - first[place] for place in added}
+    added = offsets.added(admin, counts, settings.partitions)
+    return {place: each.records for place, each in added.items()}
 
 
 def take_at(settings: Settings, tables: Iterable[str], at: AsOf, known: Offsets | None = None) -> Limits:

@@ -34,10 +34,11 @@ from saga_app.core.records import (
     Undo,
 )
 from saga_app.core.rows import OPEN_STATUSES, OrderRow, Row
-from saga_app.engine.misrouted import is_sent_on
 from saga_app.engine.partition_state import PartitionState
 from saga_app.kafka import batches
+from saga_app.kafka.headers import is_sent_on
 from saga_app.kafka.messages import Message, Place
+from saga_app.kafka.signatures import Signatures
 
 #: Records that are decided before their rows are written.
 _AT_A_TIME: Final = 2_000
@@ -66,7 +67,10 @@ class InboxAudit:
         self.state = PartitionState(self.service.decider.journal, balances, self._stores.tables)
         #: True behind the committed offset.
         self._is_behind = False
-        self._refold = InboxRefold(self.service, place[1], context.settings.partitions, self.state)
+        signatures = Signatures.of(context.settings)
+        self._refold = InboxRefold(
+            self.service, place[1], context.settings.partitions, self.state, signatures
+        )
 
     def read(self) -> Findings:
         """Checks every record up to the end."""
@@ -110,7 +114,7 @@ class InboxAudit:
         self.findings.count("I8", outcome.verdict.value)
         if isinstance(outcome.record, OrderPlaced):
             self.findings.count("I8", f"placed {outcome.verdict.value}")
-        if is_sent_on(message):
+        if is_sent_on(message.headers) and not is_refused(outcome, Fault.NOT_SIGNED):
             # Whatever its outcome is here: it may be a dead letter, as any other record.
             sent_on = self._origin(message, "record that was sent on")
             here = sent_on_content(outcome.record, message, self.place[1])
@@ -188,6 +192,11 @@ def sent_on_content(record: Record | None, message: Message, partition: int) -> 
     """The content by which a record that was sent on is found in a partition; policies are in all of them."""
     value = message.value or b""
     return b"%d %s" % (partition, value) if isinstance(record, PolicyChanged) else value
+
+
+def is_refused(outcome: RecordOutcome, fault: Fault) -> bool:
+    """True if the record is a dead letter for this reason."""
+    return outcome.rejection is not None and outcome.rejection.fault is fault
 
 
 def has_ended(row: Row | None) -> bool:

@@ -12,7 +12,8 @@ from saga_app.core.records import Record, StepRequest
 from saga_app.core.rows import ClosedOrder, JournalRow, OrderRow, Tombstone
 from saga_app.engine.misrouted import is_misrouted, spread_to
 from saga_app.engine.partition_state import PartitionState
-from saga_app.kafka.messages import Message
+from saga_app.kafka.messages import Message, record_in
+from saga_app.kafka.signatures import Signatures
 
 
 def service_of(topic: str) -> Service:
@@ -40,20 +41,30 @@ class RecordOutcome(NamedTuple):
 class InboxRefold:
     """The refold of one partition; `state` holds rows that are decided and not yet written to the stores."""
 
-    def __init__(self, service: Service, partition: int, partitions: int, state: PartitionState) -> None:
+    def __init__(
+        self,
+        service: Service,
+        partition: int,
+        partitions: int,
+        state: PartitionState,
+        signatures: Signatures | None = None,
+    ) -> None:
         self.service = service
         self.partition = partition
         self.partitions = partitions
         self.state = state
+        self.signatures = signatures
         self._decoder = wire.Decoder()
 
     def decide(self, message: Message) -> RecordOutcome:
         """Decides the next record of the partition. Records must come in the order of their offsets, each once."""
         record = before = None
         try:
-            record = self._decoder.decode(message.value)
+            record = record_in(message, self._decoder)
             if not isinstance(record, self.service.decider.accepts):
                 raise Rejected(Fault.UNEXPECTED_RECORD, f"{record.type} does not belong here")
+            if self.signatures is not None:
+                self.signatures.require(record, message, self.service.topic, self.partition)
             if is_misrouted(record, message, self.partition, self.partitions):
                 return RecordOutcome(message, Verdict.SENT_ON, record)
             before = self._row(record)

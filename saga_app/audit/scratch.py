@@ -23,6 +23,8 @@ REMOVED: Final = "removed"  # keys of removed rows that a changelog may still ha
 GAPS: Final = b"\0gaps"
 #: Another one: Kafka's time of the last row that a rebuild has written.
 REBUILT_AT: Final = b"\0rebuilt"
+#: A value of such a store: the order goes back, and a row that a worker wrote again does not tell since when.
+UNKNOWN_TIME: Final = b"?"
 
 Item = tuple[bytes, bytes]
 

@@ -4,9 +4,15 @@ import click
 
 from saga_app import topics
 from saga_app.commands.audit import report_of
-from saga_app.commands.rebuild import must_want_it
-from saga_app.commands.render.output import FAILED, CommandFailed, as_json, one_line_errors, show
-from saga_app.commands.topics import require_topics
+from saga_app.commands.needs_topics import require_topics
+from saga_app.commands.render.output import (
+    FAILED,
+    CommandFailed,
+    as_json,
+    must_want_it,
+    one_line_errors,
+    show,
+)
 from saga_app.settings import Settings
 
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,8 +13,8 @@ from saga_app.audit.checkpoints.checkpoint import Checkpoint, Refused
 from saga_app.audit.checkpoints.folder import FolderLocked, NewCheckpoint, latest
 from saga_app.audit.cuts import AsOf, CannotTell
 from saga_app.audit.findings import Findings
+from saga_app.commands.needs_topics import require_topics
 from saga_app.commands.render.output import FAILED, CommandFailed, as_json, one_line_errors, show
-from saga_app.commands.topics import require_topics
 from saga_app.core.numbers import Offset
 from saga_app.settings import Settings
 from saga_app.times import moment, now, written
@@ -75,23 +76,14 @@ def audit(
     Workers may go on meanwhile: records under way are counted, and are no breach. Exit code 1 if anything is broken;
     each breach names its order, topic, partition, offset and field.
     """
-    # Imported here, because it loads the agents and Faust with them.
-    from saga_app.audit import audit as auditing
-
     settings = Settings.read()
     require_topics(settings)
     with _one_line_errors(), nullcontext() if folder is None else NewCheckpoint(folder) as draft:
         base = None if folder is None else latest(folder)
         if base is not None:
             show(base_as_json(base), base_in_words(base), as_json=as_json)
-        began = time.monotonic()
         to = None if draft is None or at is not None else draft.path
-        findings = auditing.audit(
-            settings, data_dirs, at, jobs, lambda words: _progress(words, as_json), base=base, target=to
-        )
-        known = 0 if base is None else base.manifest.records
-        _report(findings, findings.figures["I8"]["records"] - known, time.monotonic() - began, as_json)
-        if not findings.holds:
+        if not _audited(settings, base, jobs, as_json, data_dirs=data_dirs, at=at, target=to).holds:
             raise SystemExit(FAILED)
         if draft is not None and at is None:
             _publish(draft, as_json)
@@ -129,16 +121,24 @@ def base_as_json(base: Checkpoint) -> dict[str, object]:
 
 def report_of(settings: Settings, base: Checkpoint | None, jobs: int | None, as_json: bool) -> bool:
     """Runs an audit, as a command that changes much does at its end; prints its report. True if all holds."""
+    with _one_line_errors():
+        return _audited(settings, base, jobs, as_json).holds
+
+
+def _audited(
+    settings: Settings, base: Checkpoint | None, jobs: int | None, as_json: bool, **more: Any
+) -> Findings:
+    """Audits and reports; `more` are other arguments of the audit."""
+    # Imported here, because it loads the agents and Faust with them.
     from saga_app.audit import audit as auditing
 
     began = time.monotonic()
-    with _one_line_errors():
-        findings = auditing.audit(
-            settings, jobs=jobs, progress=lambda words: _progress(words, as_json), base=base
-        )
+    findings = auditing.audit(
+        settings, jobs=jobs, progress=lambda words: _progress(words, as_json), base=base, **more
+    )
     known = 0 if base is None else base.manifest.records
     _report(findings, findings.figures["I8"]["records"] - known, time.monotonic() - began, as_json)
-    return findings.holds
+    return findings
 
 
 def _report(findings: Findings, records: int, seconds: float, as_json: bool) -> None:

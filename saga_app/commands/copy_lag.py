@@ -7,6 +7,7 @@ from confluent_kafka import KafkaException
 
 from saga_app.commands.needs_database import needs_database
 from saga_app.commands.render.output import CommandFailed
+from saga_app.health.broker import BrokerReader
 from saga_app.kafka.reachable import require_broker
 from saga_app.kafka.topic_admin import BrokerUnreachable
 from saga_app.settings import Settings
@@ -29,7 +30,6 @@ class CopyLag(NamedTuple):
 def copy_lag(settings: Settings) -> CopyLag:
     """The lag of the whole database, also if no broker answers."""
     try:
-        require_broker(settings)
         return CopyLag(sum(lag_by_topic(settings).values()))
     except (BrokerUnreachable, KafkaException, CommandFailed):
         return CopyLag(None)
@@ -41,4 +41,13 @@ def lag_by_topic(settings: Settings) -> dict[str, int]:
     from saga_app.orderdb.copy.source_topics import SourceAdmin
     from saga_app.orderdb.queries import reading
 
-    return SourceAdmin(settings).lag(asyncio.run(reading.ask(settings, reading.positions)))
+    require_broker(settings)
+    copied = asyncio.run(reading.ask(settings, reading.positions))
+    names = SourceAdmin(settings).topics().topic_ids
+    reader = BrokerReader(settings)
+    try:
+        copy = reader.read(names, copied).copy
+    finally:
+        reader.close()
+    assert copy is not None, "the database was read"
+    return {name: copy.by_topic[name] for name in names}

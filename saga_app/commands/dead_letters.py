@@ -42,7 +42,8 @@ def dismiss(ids: tuple[LetterId, ...], note: str, as_json: bool) -> None:
     \b
     saga dead-letters dismiss payment_events:3:120 --note "a test of ours"
 
-    The note is written to `dead_letters`, behind the letter. `saga dead-letters ID` shows it.
+    The note is written to `dead_letters`, behind the letter. `saga dead-letters ID` shows it. A letter that is settled
+    already is left as it is.
     """
     if not note.strip() or len(note) > LONGEST_NOTE:
         raise click.UsageError(f"a note has 1 to {LONGEST_NOTE} characters")
@@ -51,11 +52,17 @@ def dismiss(ids: tuple[LetterId, ...], note: str, as_json: bool) -> None:
     settings = Settings.read()
     require_broker(settings)
     wanted = LetterFilter(frozenset(ids))
-    found = {letter.id: letter.store for letter in Letterbox(settings).letters() if wanted.takes(letter, {})}
+    letterbox = Letterbox(settings)
+    found = {letter.id: letter.store for letter in letterbox.letters() if wanted.takes(letter, {})}
     must_exist(wanted, found)
-    Sender(settings).post(dismissal(each, store, note) for each, store in found.items())
+    done = letterbox.settled()
+    Sender(settings).post(dismissal(each, store, note) for each, store in found.items() if each not in done)
     for each in found:
-        show({"id": str(each), "note": note}, f"{each} dismissed: {printable(note)}", as_json=as_json)
+        machine: dict[str, Any] = {"id": str(each), "note": note, "dismissed": each not in done}
+        words = f"dismissed: {printable(note)}"
+        if each in done:
+            words = f"left as it is, it was settled before: {printable(done[each][-1].in_words())}"
+        show(machine, f"{each} {words}", as_json=as_json)
 
 
 class LettersCommand(click.Command):

@@ -9,10 +9,10 @@ from typing import Final, NamedTuple
 import click
 from confluent_kafka import KafkaException
 
+import tables
 from saga_app import urls
 from saga_app.commands import packages
 from saga_app.commands.render.output import FAILED, as_json, one_line_errors, show
-from saga_app.commands.topics import all_wanted
 from saga_app.health.read import HealthWatch
 from saga_app.health.strip import Level, strip
 from saga_app.kafka import topic_admin
@@ -110,7 +110,7 @@ def _data_dir(settings: Settings) -> Finding:
 
 
 def _topics(settings: Settings) -> Finding:
-    wanted = all_wanted(settings)
+    wanted = tables.wanted_topics(settings)
     faults = topic_admin.compare(settings, wanted)
     if not faults:
         well = f"{settings.broker} answers, and all {len(wanted)} topics are as they must be"

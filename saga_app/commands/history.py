@@ -7,8 +7,8 @@ import click
 
 from saga_app.audit.checkpoints.checkpoint import Refused
 from saga_app.audit.checkpoints.folder import latest
+from saga_app.commands.needs_topics import require_topics
 from saga_app.commands.render.output import CommandFailed, as_json, one_line_errors, show
-from saga_app.commands.topics import require_topics
 from saga_app.settings import Settings
 from saga_app.times import written
 

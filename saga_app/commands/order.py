@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from saga_app.commands.copy_lag import copy_lag
-from saga_app.commands.health_line import with_health
+from saga_app.commands.health_line import health_watch, with_health
 from saga_app.commands.needs_database import needs_database
 from saga_app.commands.render.output import (
     CANCELLED,
@@ -21,7 +21,6 @@ from saga_app.commands.render.output import (
 )
 from saga_app.commands.render.terminal import Screen
 from saga_app.core.rows import Status
-from saga_app.health.read import HealthWatch
 from saga_app.health.readings import Readings
 from saga_app.health.strip import strip
 from saga_app.settings import Settings
@@ -119,7 +118,7 @@ async def _follow(settings: Settings, order_id: str, *, as_json: bool) -> Status
     from saga_app.orderdb.queries.order import find
 
     changes = JsonChanges() if as_json else TextChanges(Screen.of_output())
-    before, quiet, health = None, 0, HealthWatch(settings)
+    before, quiet, health = None, 0, health_watch()
     async with reading.open_to_read(settings) as database:
         while True:
             async with database.transaction() as connection:

@@ -5,9 +5,9 @@ import time
 import click
 
 from saga_app.commands.needs_database import needs_database
+from saga_app.commands.needs_topics import require_topics
 from saga_app.commands.orderdb_check import check
 from saga_app.commands.render.output import one_line_errors
-from saga_app.commands.topics import require_topics
 from saga_app.settings import Settings, without_password
 from saga_app.text import printable
 

@@ -3,8 +3,8 @@
 import click
 
 from saga_app.commands.needs_database import needs_database
+from saga_app.commands.needs_topics import require_topics
 from saga_app.commands.render.output import FAILED, CommandFailed, as_json, one_line_errors, show
-from saga_app.commands.topics import require_topics
 from saga_app.settings import Settings
 from saga_app.text import printable
 

@@ -12,10 +12,8 @@ from saga_app.commands.health_line import with_health
 from saga_app.commands.needs_database import needs_database
 from saga_app.commands.render.output import CommandFailed, as_json, one_line_errors, print_lines, show
 from saga_app.commands.render.terminal import Screen, table
-from saga_app.core.labels import PLACED
+from saga_app.core.labels import STATES
 from saga_app.core.route import ROUTE
-from saga_app.core.rows import Status
-from saga_app.kafka.reachable import require_broker
 from saga_app.settings import Settings
 from saga_app.text import printable
 from saga_app.times import now, written
@@ -31,7 +29,7 @@ _TIMES: Final = ("placed_at", "since", "ended_at")
     "--state",
     "states",
     multiple=True,
-    type=click.Choice([PLACED, *(status.value for status in Status)], case_sensitive=False),
+    type=click.Choice(STATES, case_sensitive=False),
     help="Only these. May be repeated. PLACED: no worker has taken it.",
 )
 @click.option(
@@ -155,7 +153,6 @@ def _line(order: Mapping[str, Any]) -> str:
 
 
 def _show_lag(settings: Settings, *, as_json: bool) -> None:
-    require_broker(settings)
     behind = lag_by_topic(settings)
     for topic, number in behind.items():
         show({"topic": topic, "lag": number}, f"{number:>10}  {topic}", as_json=as_json)

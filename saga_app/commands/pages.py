@@ -37,6 +37,7 @@ async def _serve(settings: Settings) -> None:
 
     from saga_app.monitoring import endpoints
     from saga_app.web import routes
+    from saga_app.web.connections import BoundedRunner
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -44,7 +45,7 @@ async def _serve(settings: Settings) -> None:
     application, health = web.Application(), HealthWatch(settings)
     endpoints.attach_without_worker(application, settings, health)
     routes.attach(application, settings, stop.is_set, health, has_tables=False)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=2.0)
+    runner = BoundedRunner(application)
     await runner.setup()
     try:
         await web.TCPSite(runner, settings.web_bind, settings.web_port).start()

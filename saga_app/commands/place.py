@@ -9,6 +9,7 @@ import click
 
 from saga_app import topics, urls
 from saga_app.commands.args import priced_article
+from saga_app.commands.health_line import warn_without_workers
 from saga_app.commands.render.output import (
     WRONG_INPUT,
     CommandFailed,
@@ -69,6 +70,7 @@ def place(
         return
     record = _order(_typed(order) if order is not None else checked(_with_id(given)))
     _show(record.order_id, Sender(settings).send(record), settings, as_json=as_json)
+    warn_without_workers(settings)
 
 
 @click.command()
@@ -166,6 +168,8 @@ def _place_all(file: Iterable[bytes], settings: Settings, *, as_json: bool) -> N
                 yield order
 
     sent = Sender(settings).send_all(good())
+    if sent:
+        warn_without_workers(settings)
     if as_json:
         for order_id, each in zip(ids, sent, strict=True):
             _show(order_id, each, settings, as_json=True)

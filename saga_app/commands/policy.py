@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 import click
 
 from saga_app import topics, urls
+from saga_app.commands.health_line import warn_without_workers
 from saga_app.commands.render.output import CommandFailed, as_json, one_line_errors, show
 from saga_app.core import payment as payments
 from saga_app.core import shipping as shipments
@@ -171,3 +172,4 @@ def _change(parameters: dict[str, Any], journal: str, policy_id: str | None, *, 
     machine = {"policy_id": policy_id, **sent._asdict(), "page": page}
     people = f"policy {policy_id} {sent}; a worker takes it to all partitions; see {page}"
     show(machine, people, as_json=as_json)
+    warn_without_workers(settings)

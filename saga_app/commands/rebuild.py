@@ -1,6 +1,5 @@
 """`saga rebuild`: makes the changelogs anew from the inboxes."""
 
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,14 @@ import click
 from saga_app.audit.checkpoints.checkpoint import Refused
 from saga_app.audit.checkpoints.folder import latest
 from saga_app.commands.audit import report_of
-from saga_app.commands.render.output import FAILED, CommandFailed, as_json, one_line_errors, show
+from saga_app.commands.render.output import (
+    FAILED,
+    CommandFailed,
+    as_json,
+    must_want_it,
+    one_line_errors,
+    show,
+)
 from saga_app.kafka.reachable import require_broker
 from saga_app.settings import Settings
 
@@ -78,15 +84,6 @@ def rebuild(
         raise CommandFailed(str(error)) from error
     if not report_of(settings, base, jobs, as_json):
         raise SystemExit(FAILED)
-
-
-def must_want_it(yes: bool, question: str) -> None:
-    """Asks, unless the option --yes has answered. Raises `CommandFailed` if nobody can be asked."""
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise CommandFailed(f"nothing was changed. {question} Then give --yes")
-    click.confirm(question, abort=True, err=True)
 
 
 def _in_words(losses: "Losses") -> str:

@@ -18,6 +18,7 @@ from saga_app.dead_letters.replay import NotReplayable, ReplayPlan
 from saga_app.dead_letters.resend import post
 from saga_app.kafka.reachable import require_broker
 from saga_app.kafka.sender import Sender
+from saga_app.kafka.signatures import Signatures
 from saga_app.settings import Settings
 from saga_app.text import printable
 
@@ -37,6 +38,11 @@ MOST_BYTES: Final = 8 * 1024 * 1024
 )
 @click.option("--force", is_flag=True, help="Also letters that are settled: sent again before, or dismissed.")
 @click.option(
+    "--sign",
+    is_flag=True,
+    help="Also records that only services send and that none has signed: sign them as ours. Look at each one before.",
+)
+@click.option(
     "--dry-run", is_flag=True, help="Only show the records that would be sent, and their partitions."
 )
 @click.option("--yes", is_flag=True, help="Do not ask before many are sent.")
@@ -47,6 +53,7 @@ def replay(
     everything: bool,
     payload: BinaryIO | None,
     force: bool,
+    sign: bool,
     dry_run: bool,
     yes: bool,
     as_json: bool,
@@ -74,7 +81,7 @@ def replay(
     letterbox = Letterbox(settings)
     # A letter that is settled: named by its id it is refused with a reason, by a filter it is left out.
     choice = choice._replace(unsettled=not force and not choice.ids)
-    work = Resending(settings, letterbox, choice, corrected, force=force, as_json=as_json)
+    work = Resending(settings, letterbox, choice, corrected, force=force, sign=sign, as_json=as_json)
     if choice.ids:
         must_exist(choice, [letter.id for letter in work.chosen()])
     elif not dry_run and not yes and _on_a_terminal():
@@ -114,6 +121,7 @@ class Resending:
         corrected: bytes | None,
         *,
         force: bool,
+        sign: bool,
         as_json: bool,
     ) -> None:
         self.planned = 0
@@ -124,6 +132,8 @@ class Resending:
         self._choice = choice
         self._corrected = corrected
         self._force = force
+        self._sign = sign
+        self._signatures = Signatures.of(settings)
         self._as_json = as_json
         self._settled: dict[LetterId, list[Settlement]] = letterbox.settled()
 
@@ -158,7 +168,13 @@ class Resending:
         for letter in self.chosen():
             try:
                 plan = planning.plan(
-                    letter, self._settled.get(letter.id, []), self._partitions, self._corrected, self._force
+                    letter,
+                    self._settled.get(letter.id, []),
+                    self._partitions,
+                    self._corrected,
+                    self._force,
+                    self._signatures,
+                    self._sign,
                 )
             except NotReplayable as reason:
                 self.staying += 1

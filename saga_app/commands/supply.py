@@ -7,6 +7,7 @@ import click
 
 from saga_app import urls
 from saga_app.commands.args import article
+from saga_app.commands.health_line import warn_without_workers
 from saga_app.commands.render.output import CommandFailed, as_json, one_line_errors, show
 from saga_app.core.records import FundsDeposited, Record, StockReceived
 from saga_app.kafka.sender import DeliveryUnknown, Sender, checked
@@ -83,3 +84,4 @@ def _send(record: Record, what: str, own_id: str, paths: list[str], *, as_json: 
     machine = {f"{what}_id": own_id, **sent._asdict(), "pages": pages}
     more = f" and {len(pages) - 1} more" if len(pages) > 1 else ""
     show(machine, f"{what} {own_id} {sent}; see {pages[0]}{more}", as_json=as_json)
+    warn_without_workers(settings)

@@ -5,14 +5,12 @@ from collections.abc import Sequence
 import click
 
 import tables
-from saga_app import topics as names
 from saga_app.commands.render.output import CommandFailed, as_json, one_line_errors, show
 from saga_app.kafka import added_partitions, topic_admin
 from saga_app.kafka.reachable import require_broker
 from saga_app.kafka.sender import DeliveryUnknown
-from saga_app.kafka.topic_faults import FaultKind, TopicFault, remedy
+from saga_app.kafka.topic_faults import TopicFault, remedy
 from saga_app.settings import Settings
-from saga_app.topics import Topic
 
 
 @click.command()
@@ -43,7 +41,7 @@ def topics(create: bool, alter: bool, move: bool, check: bool, as_json: bool) ->
     Every worker creates missing topics when it starts; use --create to do it before.
     """
     settings = Settings.read()
-    wanted = all_wanted(settings)
+    wanted = tables.wanted_topics(settings)
     require_broker(settings)
     if create:
         topic_admin.ensure(settings, wanted)
@@ -79,27 +77,8 @@ def _move(settings: Settings, as_json: bool) -> None:
         raise CommandFailed(f"{error}; run it again: a repeat does no harm") from error
 
 
-def all_wanted(settings: Settings) -> list[Topic]:
-    """Every topic of the application with these settings."""
-    own = tuple(table.name for table in tables.ALL)
-    return names.wanted(
-        settings.app_id, own, settings.partitions, settings.replication, settings.inbox_retention
-    )
-
-
-def require_topics(settings: Settings) -> None:
-    """Raises `BrokerUnreachable` if no broker answers, and `CommandFailed` if a topic is missing."""
-    require_broker(settings)
-    missing = topic_admin.check(settings, all_wanted(settings)).missing
-    if missing:
-        names = ", ".join(topic.name for topic in missing)
-        raise CommandFailed(
-            f"{names} missing on {settings.broker} (SAGA_APP_ID is {settings.app_id!r}); see `saga topics`"
-        )
-
-
 def state(faults: Sequence[TopicFault]) -> str:
     """The state of a topic in one word, for machines."""
     if not faults:
         return "ok"
-    return "missing" if faults[0].kind is FaultKind.MISSING else "different"
+    return "missing" if faults[0].is_missing else "different"

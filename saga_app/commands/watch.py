@@ -11,8 +11,7 @@ from saga_app.commands.health_line import print_trouble
 from saga_app.commands.needs_database import needs_database
 from saga_app.commands.render.output import as_json, one_line_errors, print_error, show
 from saga_app.commands.render.terminal import Screen
-from saga_app.core.labels import PLACED
-from saga_app.core.rows import Status
+from saga_app.core.labels import OPEN, STATES
 from saga_app.health.read import HealthWatch
 from saga_app.health.readings import Readings
 from saga_app.health.strip import Strip, strip
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 #: Orders of each list: more than a screen shows.
 MOST: Final = 100
-_STATES: Final = (PLACED, *(status.value for status in Status))
 
 
 class Snapshot(NamedTuple):
@@ -47,7 +45,7 @@ class Snapshot(NamedTuple):
     def as_json(self) -> dict[str, Any]:
         """The numbers for machines."""
         return {
-            "orders": {state: self.counts.get(state, 0) for state in _STATES},
+            "orders": {state: self.counts.get(state, 0) for state in STATES},
             "late": self.late,
             "oldest_late": None if self.oldest_late is None else written(self.oldest_late),
             "behind": self.behind,
@@ -55,7 +53,7 @@ class Snapshot(NamedTuple):
 
     def in_words(self) -> str:
         """The numbers for people."""
-        counts = "  ".join(f"{state.lower()} {self.counts.get(state, 0):,}" for state in _STATES)
+        counts = "  ".join(f"{state.lower()} {self.counts.get(state, 0):,}" for state in STATES)
         oldest = (
             "" if self.oldest_late is None else f" (the oldest placed {clock(self.oldest_late, self.at)})"
         )
@@ -147,7 +145,7 @@ async def _snapshot(connection: Any, readings: Readings | None, *, with_lists: b
     at = now()
     late = orders.late(at)
     everything = orders.OrderFilter()
-    are_open = orders.OrderFilter(orders.OPEN)
+    are_open = orders.OrderFilter(OPEN)
     copy = None if readings is None or readings.kafka is None else readings.kafka.copy
     return Snapshot(
         at,

@@ -11,6 +11,7 @@ class Fault(StrEnum):
     TOO_LARGE = "too_large"
     UNEXPECTED_RECORD = "unexpected_record"
     CARD_NUMBER = "card_number"
+    NOT_SIGNED = "not_signed"
     WRONG_PARTITION = "wrong_partition"
     DIFFERENT_CONTENT = "different_content"
     UNKNOWN_ORDER = "unknown_order"

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from saga_app.core.records import Reason, StepName
 from saga_app.core.route import ROUTE, Step
-from saga_app.core.rows import State, Status
+from saga_app.core.rows import OPEN_STATUSES, State, Status
 
 
 class StepWords(NamedTuple):
@@ -37,6 +37,9 @@ def _words(step: Step) -> StepWords:
 STEPS: Final[Mapping[str, StepWords]] = {step.name: _words(step) for step in ROUTE}
 #: The state of an order that was placed and that no worker has taken. No row has it.
 PLACED: Final = "PLACED"
+#: The states of lists and counts: those of rows, and of orders that no worker has taken. Open ones have not ended.
+STATES: Final = (PLACED, *(status.value for status in Status))
+OPEN: Final = (PLACED, *sorted(status.value for status in OPEN_STATUSES))
 #: The shape of each state, so that it is never told by colour alone. None: nothing is recorded yet.
 SHAPES: Final[Mapping[str | None, str]] = {
     PLACED: "◌",

@@ -337,3 +337,6 @@ Record = (
     | SegmentsPurged
     | OrdersEvicted
 )
+
+#: The types that people send. All others are internal: only services write them, so a new type is internal too.
+FROM_PEOPLE: Final = (OrderPlaced, CancellationRequested, FundsDeposited, StockReceived, PolicyChanged)

@@ -58,9 +58,7 @@ def record_table() -> str:
 
 def topic_table() -> str:
     """Every topic and its settings."""
-    wanted = topics.wanted(
-        Settings().app_id, tuple(table.name for table in tables.ALL), topics.DEFAULT_PARTITIONS
-    )
+    wanted = tables.wanted_topics(Settings())
     rows = [
         (f"`{each.name}`", ", ".join(f"`{name}={value}`" for name, value in each.config.items()))
         for each in wanted
@@ -102,7 +100,7 @@ def limits() -> str:
         "lines of an order": f"{MOST_LINES:,}",
         "quantity of a SKU in an order": f"{LARGEST_QUANTITY:,}",
         "amount": f"{money.LARGEST:,}, with the digits of its currency",
-        "id": "64 characters of `A-Z a-z 0-9 . _ -`",
+        "id": "64 characters of `A-Z a-z 0-9 . _ -`, the first of them none of `.` and `-`",
     }
     return _table(("what", "at most"), list(rows.items()))
 

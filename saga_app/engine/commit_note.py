@@ -1,6 +1,7 @@
 """The note beside a committed offset: how far the changelogs reach, and of which inbox the offset is.
 
-Kafka keeps a text with each committed offset. So a worker with an empty disk also knows which rows there must be.
+Kafka keeps a text with each committed offset: its note. So a worker with an empty disk also knows which rows there
+must be.
 """
 
 import json
@@ -11,6 +12,10 @@ from saga_app.core.numbers import Offset
 from saga_app.engine.stores.extent import Demand, Extent, Term
 
 VERSION: Final = 1
+#: The note while changelogs are rebuilt.
+REBUILDING: Final = "rebuilding"
+#: The command that must run again: a worker that finds such a note does not start.
+UNFINISHED: Final = {REBUILDING: "saga rebuild --from-inboxes"}
 #: The leader epoch of a record, where it is not known.
 UNKNOWN_EPOCH: Final = -1
 
@@ -36,10 +41,10 @@ class CommitNote(NamedTuple):
         return json.dumps(fields, separators=(",", ":"))
 
 
-def note_in(text: str) -> CommitNote | None:
-    """The note in a commit; None if there is none, as in commits of earlier versions."""
+def note_in(note: str) -> CommitNote | None:
+    """The note, read; None if it is not of this version, as in commits of earlier ones."""
     try:
-        fields = json.loads(text)
+        fields = json.loads(note)
         if fields["v"] != VERSION:
             return None
         tables = {table: _demand(*values) for table, values in fields["tables"].items()}

@@ -6,14 +6,13 @@ from typing import Final
 
 from saga_app.core.decider import Service
 from saga_app.core.numbers import FIRST, Generation, Offset
-from saga_app.engine.commit_note import CommitNote, InboxMark, note_in
+from saga_app.engine.commit_note import UNFINISHED, CommitNote, InboxMark, note_in
 from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.partition_state import PartitionState
 from saga_app.engine.ports import Log
 from saga_app.engine.stores.extent import Demand
 from saga_app.engine.stores.manager import Read, StoreManager, Superseded
 from saga_app.engine.stores.rocks import RocksStore
-from saga_app.kafka.commit_texts import UNFINISHED
 from saga_app.kafka.messages import Place
 
 #: Seconds until a note that the group did not take is sent again.
@@ -51,11 +50,11 @@ class GroupCommits:
 
         `Fatal` if a command that changes topics has begun and is not finished.
         """
-        for _, text in commits.values():
-            if (command := UNFINISHED.get(text)) is not None:
+        for _, note in commits.values():
+            if (command := UNFINISHED.get(note)) is not None:
                 advice = f"`{command}` is at work, or was stopped: run it again, and start workers after it"
                 raise Fatal(Exit.ROWS_LOST, f"nothing is decided now: {advice} (docs/how-to/recover.md)")
-        notes = {place: note for place, (_, text) in commits.items() if (note := note_in(text)) is not None}
+        notes = {place: found for place, (_, note) in commits.items() if (found := note_in(note)) is not None}
         self.marks = {place: note.inbox for place, note in notes.items()}
         self._store_manager.marks = self.marks
         self._store_manager.demands = {

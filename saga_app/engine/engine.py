@@ -38,6 +38,7 @@ from saga_app.engine.stores.errors import DiskFailed, StoreDamaged
 from saga_app.engine.stores.manager import StoreManager, Superseded
 from saga_app.kafka.broker_errors import Admin, RefusalLogger
 from saga_app.kafka.messages import Batch, Fetch, Place
+from saga_app.kafka.signatures import Signatures
 from saga_app.settings import Settings
 from saga_app.wire import BoundedCache, Decoder
 
@@ -87,6 +88,7 @@ class Engine:
         self.commits = GroupCommits(services, self.store_manager, self.states)
         self._written = BoundedCache[Record](MOST_WRITTEN)
         self._decoder = Decoder()
+        self._signatures = Signatures.of(settings)
         self._tasks: list[asyncio.Task[None]] = []
         self._restoring = asyncio.Lock()
         self._epochs: dict[Place, int] = {}
@@ -102,6 +104,7 @@ class Engine:
             self.settings.timeouts.delivery,
             self.lease,
             self.settings.partitions,
+            self._signatures,
         )
         self.clock = DeadlineTimer(self.log)
         ages = Ages(self.settings.order_retention, self.settings.order_id_retention)
@@ -242,6 +245,7 @@ class Engine:
             states=self.states[service.topic],
             written=self._written,
             decoder=self._decoder,
+            signatures=self._signatures,
             passing=lambda point: self.passing(service.topic, point),
             applied=lambda partition, changes: self._applied(service.topic, partition, changes),
         )

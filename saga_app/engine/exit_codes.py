@@ -158,6 +158,16 @@ class OtherExit(ExitCode):
     )
 
 
+#: A start after one of these ends so again, until a person has done what the remedy says.
+NEEDS_A_PERSON: Final = (
+    Exit.TOPICS_WRONG,
+    Exit.ROWS_MISSING_AGAIN,
+    Exit.RECORDS_CUT,
+    Exit.ROWS_LOST,
+    Exit.INBOX_REPLACED,
+    Exit.INBOX_CUT,
+)
+
 #: The kinds of exit codes of a worker.
 OF_WORKERS: Final = (Exit, OtherExit)
 

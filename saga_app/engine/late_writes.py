@@ -1,4 +1,4 @@
-"""Late writes: rows that another worker wrote late, behind what this one had restored already.
+"""Late writes: rows that another worker wrote late, behind what this one had restored already; and lost changelogs.
 
 The next restore writes the younger row again behind an old one, but compaction must not come before it: that keeps the
 row which was written last. So a worker that finds late writes ends, and restores at its next start, long before
@@ -7,6 +7,7 @@ row which was written last. So a worker that finds late writes ends, and restore
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
@@ -22,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds from one look to the next: more than any round takes, and much less than the compaction lag of a day.
 INTERVAL: Final = 600.0
+#: Seconds from one question for the ends to the next. It costs two requests, and finds a changelog that is gone.
+QUESTION: Final = 15.0
 
 
 class LateWrites:
@@ -32,18 +35,22 @@ class LateWrites:
         assignment: Assignment,
         stores: Mapping[Place, Store],
         ends: Callable[[Iterable[Place]], Mapping[Place, Offset]],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`ends` tells where changelogs end, and raises `Fatal` if one has lost rows."""
         self._assignment = assignment
         self._stores = stores
         self._ask = ends
         #: Where the changelogs ended at the last look, and of which generation it was.
         self._ends: Mapping[Place, Offset] = {}
         self._seen: Generation | None = None
+        self._clock = clock
+        self._looked = clock()
 
     async def run(self) -> None:
         """Ends the process where something that was written one look ago is still not held: it was not ours."""
         while True:
-            await asyncio.sleep(INTERVAL)
+            await asyncio.sleep(min(QUESTION, INTERVAL))
             if (generation := self._assignment.held) is None:
                 continue
             try:
@@ -51,8 +58,9 @@ class LateWrites:
             except (KafkaException, TimeoutError) as error:
                 logger.info("where the changelogs end is not known now: %s", error)
                 continue
-            if generation != self._assignment.held:
+            if generation != self._assignment.held or self._clock() - self._looked < INTERVAL:
                 continue
+            self._looked = self._clock()
             for table, partition in self.look(generation, ends):
                 raise Fatal(
                     Exit.LATE_WRITES,

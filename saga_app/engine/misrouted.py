@@ -9,7 +9,7 @@ from typing import Final
 from saga_app import topics
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.records import PolicyChanged, Record
-from saga_app.kafka.headers import SENT_ON
+from saga_app.kafka.headers import SENT_ON, is_sent_on
 from saga_app.kafka.messages import Header, Message, size_of
 
 _MARK: Final[Header] = (SENT_ON, b"1")
@@ -21,7 +21,7 @@ def is_misrouted(record: Record, message: Message, partition: int, partitions: i
     """True if the record belongs to another partition and must be sent on. Raises `Rejected` if it cannot be."""
     if topics.partition_for(record, partitions) == partition:
         return False
-    if is_sent_on(message):
+    if is_sent_on(message.headers):
         if type(record) is PolicyChanged:
             # The copy for this partition.
             return False
@@ -51,11 +51,6 @@ def _require_room(message: Message) -> None:
         )
 
 
-def is_sent_on(message: Message) -> bool:
-    """True if the record was sent on from a wrong partition."""
-    return any(name == SENT_ON for name, _ in message.headers)
-
-
 def marked(message: Message) -> tuple[Header, ...]:
     """The headers with which the record is sent on."""
-    return tuple(message.headers) if is_sent_on(message) else (*message.headers, _MARK)
+    return tuple(message.headers) if is_sent_on(message.headers) else (*message.headers, _MARK)

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from saga_app.core.numbers import NEVER, Generation, Offset, version_at
 from saga_app.core.rows import Row, Tombstone, is_tombstone, version_of
-from saga_app.kafka.messages import VERSION, Batch, Fetch, Offsets, Outgoing
+from saga_app.kafka.messages import VERSION, WRITTEN_AGAIN, Batch, Fetch, Offsets, Outgoing
 
 #: An inbox as its agent sees it: all that waits, in order, again and again. Who asks for more has done with the last.
 Batches = AsyncIterable[Fetch]
@@ -83,6 +83,12 @@ def row_record(changelog: str, partition: int, key: bytes, row: bytes) -> Outgoi
         version = str(version_of(row)).encode()
         return Outgoing(changelog, key, None, partition, ((VERSION, version),))
     return Outgoing(changelog, key, row, partition)
+
+
+def written_again(changelog: str, partition: int, key: bytes, row: bytes) -> Outgoing:
+    """A row that was decided earlier than it is written now: the audit must not take its time for the decision's."""
+    record = row_record(changelog, partition, key, row)
+    return record._replace(headers=(*record.headers, (WRITTEN_AGAIN, b"1")))
 
 
 def row_in(value: bytes | None, headers: Sequence[tuple[str, bytes | None]] | None) -> bytes:

@@ -20,6 +20,7 @@ from saga_app.engine.ports import DeliveryFailed, DeliveryTimedOut
 from saga_app.engine.stores.extent import cut_while_running
 from saga_app.kafka.broker_errors import refused
 from saga_app.kafka.messages import Offsets, Outgoing, Place
+from saga_app.kafka.signatures import Signatures
 from saga_app.topics import LARGEST_IN_LOG, is_changelog
 
 NO_OFFSET: Final = -1
@@ -78,9 +79,15 @@ class KafkaLog:
     """
 
     def __init__(
-        self, config: Mapping[str, Any], delivery_timeout: float, lease: Lease, partitions: int
+        self,
+        config: Mapping[str, Any],
+        delivery_timeout: float,
+        lease: Lease,
+        partitions: int,
+        signatures: Signatures | None = None,
     ) -> None:
         self.lease = lease
+        self._signatures = signatures
         self.partitions = partitions
         self._without_key = cycle(range(partitions))
         self._producer = Producer(
@@ -154,6 +161,8 @@ class KafkaLog:
 
     def _hand_over(self, record: Outgoing, partition: int, told: Told) -> None:
         topic, key, value, _, headers = record
+        if self._signatures is not None:
+            headers = self._signatures.signed(record, partition)
         try:
             if headers:
                 self._producer.produce(topic, value, key, partition, told, headers=list(headers))

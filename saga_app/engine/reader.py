@@ -7,6 +7,9 @@ after the rebalance is over.
 One consumer reads all inboxes: at a moderate load most of what a record costs is that threads are woken for it. An
 inbox whose records wait too long for their rounds is taken out of the assignment, and put back from the position that
 we know; librdkafka's own pause would outlive an assignment.
+
+What was in an inbox before the worker came may unpack to very much (`saga_app.kafka.raw`), so its batches are looked at
+first, and up to behind the last dense one a partition is read by that client.
 """
 
 import logging
@@ -24,9 +27,11 @@ from saga_app.engine.commit_note import UNKNOWN_EPOCH
 from saga_app.engine.exits import Exit, Fatal, ends_process
 from saga_app.engine.positions import cut, shortened
 from saga_app.kafka.broker_errors import refused
+from saga_app.kafka.dense import DenseBatches
 from saga_app.kafka.headers import headers_of
 from saga_app.kafka.liveness import Liveness
 from saga_app.kafka.messages import Batch, Fetch, Message, Place, size_of
+from saga_app.kafka.raw import RawClient
 from saga_app.kafka.retries import RETRIABLE
 from saga_app.settings import readers_group
 
@@ -35,6 +40,11 @@ logger = logging.getLogger(__name__)
 NO_EPOCHS: Final[Mapping[Place, int]] = MappingProxyType({})
 #: Records of one fetch at most.
 MOST_RECORDS: Final = 2_000
+#: KiB that the client may hold of what it has fetched ahead, and that one answer brings. As objects, a record of empty
+#: headers takes forty times its bytes.
+MOST_AHEAD: Final = 2 * 1024
+#: Seconds until a dense partition is asked again that an open transaction, or no room, has stopped.
+AGAIN: Final = 0.5
 
 
 class Reader:
@@ -59,6 +69,10 @@ class Reader:
         #: Inboxes that are not assigned at present, because there is no room.
         self._held: set[str] = set()
         self._ends: dict[Place, Offset] = {}
+        #: Where the last dense batch ends of the partitions that are read with care; no other client has these.
+        self._dense: dict[Place, Offset] = {}
+        self._dense_at = 0.0
+        self._batches_seen = DenseBatches()
         self._looked = 0.0
         self._generation = Generation(0)
         self._liveness = Liveness(topics[0])
@@ -73,7 +87,8 @@ class Reader:
             # What is assigned while a fetch waits at the broker is asked for with the next one.
             "fetch.wait.max.ms": 100,
             "fetch.queue.backoff.ms": 20,
-            "queued.max.messages.kbytes": 16 * 1024,
+            "queued.max.messages.kbytes": MOST_AHEAD,
+            "fetch.max.bytes": MOST_AHEAD * 1024,
             "fetch.message.max.bytes": 1024 * 1024,
             "socket.nagle.disable": True,
         }
@@ -124,7 +139,8 @@ class Reader:
                     continue
                 self._look(consumer)
                 self._make_way(consumer)
-                first = consumer.poll(0.01 if self._held else 0.1)
+                self._read_dense(consumer)
+                first = consumer.poll(0.01 if self._held or self._dense else 0.1)
                 if first is not None:
                     self._liveness.heard()
                     self._hand_over([first, *consumer.consume(MOST_RECORDS - 1, 0)], consumer)
@@ -144,7 +160,42 @@ class Reader:
         if wanted is None:
             return
         self._next, self._generation, self._epochs = dict(wanted[0]), wanted[1], dict(wanted[2])
+        self._look_ahead()
         self._assign(consumer)
+
+    def _look_ahead(self) -> None:
+        """Finds the dense batches of all that is to be read; it tries until a broker answers, or something changes."""
+        self._dense = {}
+        while self._next and self._running and not self._changed.is_set():
+            try:
+                with RawClient(self._config, self.topics) as client:
+                    self._dense = self._batches_seen.find(client, self._next)
+                return
+            except TimeoutError as error:
+                logger.warning("the reader of the inboxes: %s; it tries again", error)
+
+    def _read_dense(self, consumer: Consumer) -> None:
+        """Reads some of each partition with dense batches; behind the last of them the consumer goes on."""
+        if not self._dense or time.monotonic() < self._dense_at:
+            return
+        self._dense_at = time.monotonic() + AGAIN
+        try:
+            with RawClient(self._config, self.topics) as client:
+                for place in [each for each in self._dense if each[0] not in self._held]:
+                    self._read_some(client, place, consumer)
+        except TimeoutError as error:
+            logger.warning("the reader of the inboxes: %s; it tries again", error)
+        self._liveness.heard()
+
+    def _read_some(self, client: RawClient, place: Place, consumer: Consumer) -> None:
+        end = self._dense[place]
+        records, reached = client.read(place, self._next[place], end)
+        if reached > self._next[place]:
+            self._deliver({place[0]: [self._batch(place, records, reached)]})
+            self._dense_at = 0.0
+        if reached >= end:
+            del self._dense[place]
+            consumer.incremental_assign([self._from(place)])
 
     def _assign(self, consumer: Consumer) -> None:
         """Everything from where it is; what has no room is left out again by `_make_way`."""
@@ -167,13 +218,12 @@ class Reader:
         self._held = full
 
     def _places(self, topics: Collection[str]) -> list[TopicPartition]:
-        """Their partitions, and where each is to be read from."""
-        epochs = self._epochs
-        return [
-            TopicPartition(*place, at, leader_epoch=epochs.get(place, UNKNOWN_EPOCH))
-            for place, at in self._next.items()
-            if place[0] in topics
-        ]
+        """Their partitions that the consumer reads, and where each is to be read from."""
+        return [self._from(place) for place in self._next if place[0] in topics and place not in self._dense]
+
+    def _from(self, place: Place) -> TopicPartition:
+        epoch = self._epochs.get(place, UNKNOWN_EPOCH)
+        return TopicPartition(*place, self._next[place], leader_epoch=epoch)
 
     def _look(self, consumer: Consumer) -> None:
         """Once a second: where each partition ends, as librdkafka knows it without asking."""
@@ -202,16 +252,18 @@ class Reader:
         if fetch:
             self._deliver(fetch)
 
-    def _batch(self, place: Place, fetched: list[KafkaMessage]) -> Batch:
+    def _batch(self, place: Place, fetched: Sequence[KafkaMessage], reached: Offset | None = None) -> Batch:
+        """Of these records a batch, which ends behind the last of them, or at `reached`."""
         messages = [
             Message(Offset(each.offset()), each.timestamp()[1], each.key(), each.value(), headers_of(each))
             for each in fetched
         ]
-        start, end = self._next[place], Offset(messages[-1].offset + 1)
-        if messages[0].offset < start:
+        start = self._next[place]
+        end = Offset(messages[-1].offset + 1) if reached is None else reached
+        if messages and messages[0].offset < start:
             messages = [message for message in messages if message.offset >= start]
         self._next[place] = end
-        epoch = fetched[-1].leader_epoch()
+        epoch = fetched[-1].leader_epoch() if fetched else self._epochs.get(place)
         self._epochs[place] = epoch = UNKNOWN_EPOCH if epoch is None else epoch
         size = sum(map(size_of, messages))
         return Batch(place[1], start, end, self._generation, messages, size, epoch)

@@ -23,7 +23,9 @@ from saga_app.dead_letters.format import dead_letter
 from saga_app.engine.misrouted import is_misrouted, marked, spread_to
 from saga_app.engine.partition_state import PartitionState
 from saga_app.engine.ports import GivenUp, Inbox, Log, contiguous, row_record
+from saga_app.kafka.headers import require_fit
 from saga_app.kafka.messages import Batch, Fetch, Message, Outgoing, Place, outgoing, size_of
+from saga_app.kafka.signatures import Signatures
 from saga_app.wire import BoundedCache, Decoder
 
 #: Records decided in one round at most: what is decided and not durable stays bounded.
@@ -93,6 +95,7 @@ class Round:
         states: Mapping[int, PartitionState],
         written: BoundedCache[Record] | None = None,
         decoder: Decoder | None = None,
+        signatures: Signatures | None = None,
         passing: Callable[[Point], None] = lambda point: None,
         applied: Callable[[int, Changed], None] = lambda partition, changed: None,
     ) -> None:
@@ -107,6 +110,8 @@ class Round:
         #: What this worker has sent and will read back itself, each record once: it need not parse it.
         self.written = BoundedCache[Record](MOST_WRITTEN) if written is None else written
         self.decoder = Decoder() if decoder is None else decoder
+        #: None if nobody signs.
+        self.signatures = signatures
         self.passing = passing
         self.applied = applied
         #: How many records met which fate, since the start.
@@ -180,7 +185,7 @@ class Round:
         partition, state = batch.partition, self.states[batch.partition]
         for used, message in enumerate(islice(batch.messages, fitting)):
             try:
-                record = self._read(message)
+                record = self._read(message, partition)
                 alone = isinstance(record, ALONE)
                 if alone and (used or begun):
                     return used, True
@@ -193,11 +198,15 @@ class Round:
                 sends.append(dead_letter(self.topic, batch.partition, message, rejection))
         return fitting, False
 
-    def _read(self, message: Message) -> Record:
+    def _read(self, message: Message, partition: int) -> Record:
+        if message.headers:
+            require_fit(message.headers)
         value = message.value or b""
         record = self.written.take(value) or self.decoder.decode(message.value)
         if not isinstance(record, self.decider.accepts):
             raise Rejected(Fault.UNEXPECTED_RECORD, f"{record.type} does not belong into {self.topic}")
+        if self.signatures is not None:
+            self.signatures.require(record, message, self.topic, partition)
         return record
 
     def _decide_one(

@@ -141,6 +141,7 @@ def _places(existing: Mapping[str, Any], names: Iterable[str]) -> list[Place]:
 
 def _copy(behind: Mapping[Place, FirstRecord], ends: Mapping[Place, int]) -> CopyReading:
     times = [record.time for record in behind.values() if record.time]
-    return CopyReading(
-        sum(ends[place] - record.offset for place, record in behind.items()), min(times, default=None)
-    )
+    by_topic = dict.fromkeys((topic for topic, _ in ends), 0)
+    for place, record in behind.items():
+        by_topic[place[0]] += ends[place] - record.offset
+    return CopyReading(by_topic, min(times, default=None))

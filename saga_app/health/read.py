@@ -11,6 +11,7 @@ from typing import Final
 from confluent_kafka import KafkaException
 
 from saga_app.health.broker import BrokerReader
+from saga_app.health.database import ANSWER, DatabaseReader
 from saga_app.health.readings import DatabaseReading, KafkaReading, Readings
 from saga_app.kafka.broker_errors import in_words
 from saga_app.kafka.topic_admin import BrokerUnreachable
@@ -18,16 +19,13 @@ from saga_app.settings import Settings
 from saga_app.times import now
 
 _LOG: Final = logging.getLogger(__name__)
-#: Seconds for the database's answer, and from one reading to the next.
-DATABASE_ANSWER: Final = 2.0
+#: Seconds from one reading to the next.
 EVERY: Final = 1.0
 #: Seconds for which readings are fresh, and seconds that a request waits for fresh ones.
 FRESH: Final = 4.0
 LONGEST_WAIT: Final = 2.5
-#: The same for commands: a reading takes less, also if broker and database are silent.
+#: Seconds that a command waits: a reading takes less, also if broker and database are silent.
 WAIT_OF_COMMANDS: Final = 10.0
-
-
 _LOADING: Final = threading.Lock()
 
 
@@ -37,10 +35,10 @@ def load_database_packages() -> None:
         import_module("saga_app.orderdb.queries.reading")
 
 
-def read(settings: Settings, broker: BrokerReader) -> Readings:
-    """All readings. It blocks for some seconds at most, and raises nothing: faults are in the readings."""
-    database, database_fault, is_without = _database(settings)
-    kafka, kafka_fault = _kafka(settings, broker, database)
+def read(settings: Settings, from_broker: BrokerReader, from_database: DatabaseReader) -> Readings:
+    """All readings, within some seconds. An answer that is a fault raises nothing: the fault is in the readings."""
+    database, database_fault, is_without = _database(from_database)
+    kafka, kafka_fault = _kafka(settings, from_broker, database)
     return Readings(now(), kafka, kafka_fault, database, database_fault, is_without)
 
 
@@ -51,6 +49,7 @@ class HealthWatch:
         self._settings = settings
         self._latest: Readings | None = None
         self._asked = threading.Event()
+        self._is_closed = False
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -74,20 +73,26 @@ class HealthWatch:
         """As `fresh`, for a command."""
         return asyncio.run(self.fresh(WAIT_OF_COMMANDS))
 
+    def close(self) -> None:
+        """Nobody asks any more: the connections are given up, after the reading that is under way."""
+        self._is_closed = True
+        self._asked.set()
+
     def _is_fresh(self, readings: Readings | None) -> bool:
         return readings is not None and now() - readings.at < FRESH * 1000
 
     def _run(self) -> None:
-        broker = BrokerReader(self._settings)
-        while True:
-            self._asked.wait()
+        broker, database = BrokerReader(self._settings), DatabaseReader(self._settings)
+        while self._asked.wait() and not self._is_closed:
             self._asked.clear()
             try:
-                self._latest = read(self._settings, broker)
+                self._latest = read(self._settings, broker, database)
             except Exception:
                 # The strip then says how old the last reading is.
                 _LOG.exception("the health could not be read")
             time.sleep(EVERY)
+        broker.close()
+        database.close()
 
 
 def _kafka(
@@ -105,26 +110,20 @@ def _kafka(
         return None, f"{settings.broker}: {in_words(error)}"
 
 
-def _database(settings: Settings) -> tuple[DatabaseReading | None, str, bool]:
-    """The reading or the fault, and whether there is no order database at all."""
+def _database(reader: DatabaseReader) -> tuple[DatabaseReading | None, str, bool]:
+    """The reading or the fault; True where there is no order database, or no package for it."""
     load_database_packages()
     try:
         from saga_app.orderdb.database import DatabaseEmpty, DatabaseWrong
         from saga_app.orderdb.database import in_words as database_words
-        from saga_app.orderdb.queries import reading
     except ModuleNotFoundError as error:
         return None, f"it needs the package {error.name}: pip install '.[orders]'", True
-
-    async def ask() -> DatabaseReading:
-        async with asyncio.timeout(DATABASE_ANSWER):
-            return DatabaseReading(*await reading.ask(settings, reading.progress))
-
     try:
-        return asyncio.run(ask()), "", False
+        return reader.read(), "", False
     except DatabaseWrong as error:
         return None, str(error), isinstance(error, DatabaseEmpty)
     except TimeoutError:
-        return None, f"no answer within {DATABASE_ANSWER:.0f} s", False
+        return None, f"no answer within {ANSWER:.0f} s", False
     except Exception as error:
         # Every error of a driver means the same here, and the strip must not fail.
         return None, database_words(error), False

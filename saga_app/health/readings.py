@@ -27,10 +27,15 @@ class InboxPartition(NamedTuple):
 
 
 class CopyReading(NamedTuple):
-    """The number of records that are not copied, and the time of the oldest of them if it is known."""
+    """By topic, the number of records that are not copied; and the time of the oldest of them if it is known."""
 
-    records: int
+    by_topic: Mapping[str, int]
     since: int | None
+
+    @property
+    def records(self) -> int:
+        """The number of all topics."""
+        return sum(self.by_topic.values())
 
 
 class KafkaReading(NamedTuple):

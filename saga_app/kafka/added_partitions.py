@@ -33,15 +33,13 @@ def move(settings: Settings) -> Iterator[Moved]:
     """
     admin = Admin(settings)
     counts = offsets.partition_counts(admin, topics.INBOXES)
-    added = [(name, each) for name, count in counts.items() for each in range(settings.partitions, count)]
-    first, ends = offsets.beginnings(admin, added), offsets.readable_ends(admin, added)
     sender = Sender(replace(settings, added_partitions="leave"))
-    for place in added:
+    for place, (begin, end) in offsets.added(admin, counts, settings.partitions).items():
         sent = 0
-        for chunk in chunks(settings.kafka, *place, first[place], ends[place], "read_committed"):
+        for chunk in chunks(settings.kafka, *place, begin, end, "read_committed"):
             sent += len(sender.post(_outgoing(place[0], each, settings.partitions) for each in chunk))
-        if first[place] < ends[place]:
-            _delete(admin, place, ends[place])
+        if begin < end:
+            _delete(admin, place, end)
         yield Moved(place, sent)
 
 

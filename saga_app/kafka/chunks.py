@@ -1,12 +1,16 @@
 """Reads a partition in chunks, with librdkafka, as fast as it can be read."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from saga_app.core.numbers import Offset
 from saga_app.kafka.broker_errors import refused
+from saga_app.kafka.dense import DenseBatches, is_written_by_people
+from saga_app.kafka.messages import Place
 from saga_app.kafka.offsets import TIMEOUT
+from saga_app.kafka.raw import RawClient
 from saga_app.settings import readers_group
 
 #: KiB that the client may hold of what it has fetched ahead; librdkafka's own limit is 64 MiB.
@@ -20,11 +24,13 @@ def chunks(
     start: int,
     end: int,
     isolation: str = "read_uncommitted",
-) -> Iterator[list[Message]]:
+) -> Generator[list[Message]]:
     """The partition's records from `start` up to, not including, `end`; `TimeoutError` where the broker is silent.
 
     `end` is one that the broker has named for this isolation level: with another one nothing may ever reach it.
     """
+    if start < end and is_written_by_people(topic):
+        start = yield from _dense_chunks(config, (topic, partition), start, end, isolation)
     if start >= end:
         return
     consumer = Consumer(
@@ -45,6 +51,21 @@ def chunks(
         yield from _chunks(consumer, f"{topic}[{partition}]", end)
     finally:
         consumer.close()
+
+
+def _dense_chunks(
+    config: Mapping[str, Any], place: Place, start: int, end: int, isolation: str
+) -> Generator[list[Message], None, int]:
+    """What must be unpacked with care; returns the offset behind it."""
+    with RawClient(config, [place[0]]) as client:
+        until = min(end, DenseBatches().find(client, {place: start}, end).get(place, Offset(start)))
+        while start < until:
+            records, reached = client.read(place, start, until, committed=isolation == "read_committed")
+            if reached == start:
+                raise TimeoutError(f"an open transaction in {place[0]}[{place[1]}] at offset {start}")
+            yield records
+            start = reached
+    return start
 
 
 def _chunks(consumer: Consumer, place: str, end: int) -> Iterator[list[Message]]:

@@ -14,6 +14,7 @@ from saga_app.core.numbers import Offset
 from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin
 from saga_app.kafka.messages import Place
+from saga_app.kafka.retries import with_retries
 from saga_app.settings import Settings
 
 #: Seconds to wait for the broker's answer.
@@ -97,12 +98,17 @@ def committed(settings: Settings, group: str, places: Iterable[Place], seconds: 
 
 
 def committed_of(consumer: Consumer, places: Iterable[Place], seconds: float) -> dict[Place, Offset]:
-    """`committed`, by a consumer of the group."""
-    answer = consumer.committed([TopicPartition(*place) for place in places], timeout=seconds)
-    for each in answer:
-        if each.error is not None:
-            raise KafkaException(each.error)
-    return {(each.topic, each.partition): Offset(max(0, each.offset)) for each in answer}
+    """`committed`, by a consumer of the group. It asks again while the coordinator is new, or moves."""
+    asked = [TopicPartition(*place) for place in places]
+
+    def ask() -> dict[Place, Offset]:
+        answer = consumer.committed(asked, timeout=seconds)
+        for each in answer:
+            if each.error is not None:
+                raise KafkaException(each.error)
+        return {(each.topic, each.partition): Offset(max(0, each.offset)) for each in answer}
+
+    return with_retries(None, ask, seconds)
 
 
 def outsider(settings: Settings, group: str, **options: Any) -> Consumer:

@@ -6,18 +6,50 @@ from typing import Final
 
 from confluent_kafka import Message
 
+from saga_app.core.errors import Fault, Rejected
+from saga_app.wire import LONGEST_DETAIL, masked
+
 #: Marks a misrouted record that a worker has sent on to its partition.
 SENT_ON: Final = "saga-sent-on"
 #: Replaces the headers of an original that had too many, or unreadable ones.
 HEADERS_DROPPED: Final = "saga-headers-dropped"
+#: Stands instead of what a record that nobody can use brought along, and says why; see `require_fit`.
+UNFIT: Final = "saga-unfit"
+#: Headers of a record at most. Each costs a client about `COST` bytes, however short it is.
+MOST_HEADERS: Final = 1_000
+COST: Final = 100
+#: Stands for headers of which a name is no UTF-8.
+NO_UTF8: Final = (HEADERS_DROPPED, b"a name is no UTF-8")
 #: If a name is no UTF-8, the client returns a broken list and leaves an exception pending. A call through
 #: `methodcaller` checks for it; the interpreter's specialized call does not, and some later call raises it.
 _headers = methodcaller("headers")
 
 
+def is_sent_on(headers: Sequence[tuple[str, bytes | None]]) -> bool:
+    """True if the record with these headers was sent on from another partition."""
+    return any(name == SENT_ON for name, _ in headers)
+
+
 def headers_of(message: Message) -> Sequence[tuple[str, bytes | None]]:
-    """The record's headers. If a name is no UTF-8 the client can read none; one header then says so."""
+    """The record's headers. If a name is no UTF-8, or there are too many, one header says so instead."""
     try:
-        return _headers(message) or ()
+        headers = _headers(message) or ()
     except (SystemError, UnicodeDecodeError):
-        return ((HEADERS_DROPPED, b"a name is no UTF-8"),)
+        return (NO_UTF8,)
+    return headers if len(headers) <= MOST_HEADERS else (too_many(len(headers)),)
+
+
+def too_many(count: int) -> tuple[str, bytes]:
+    """Stands for so many headers."""
+    return UNFIT, b"%d headers; a record has at most %d" % (count, MOST_HEADERS)
+
+
+def require_fit(headers: Sequence[tuple[str, bytes | None]]) -> None:
+    """Refuses a record that was not read whole: its batch unpacks to too much, or it has too many headers.
+
+    Every reader makes the same of the same bytes, so all of them refuse the same records. Whoever sends such a header
+    has his own record refused.
+    """
+    if headers and headers[0][0] == UNFIT:
+        detail = (headers[0][1] or b"").decode("utf-8", errors="replace")
+        raise Rejected(Fault.TOO_LARGE, masked(detail)[:LONGEST_DETAIL])

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 from saga_app import topics, wire
 from saga_app.core.numbers import Generation, Offset
 from saga_app.core.records import ForPartition, PolicyChanged, Record
+from saga_app.kafka.headers import COST, require_fit
 
 #: Name and value; the value may be missing.
 Header = tuple[str, bytes | None]
@@ -13,6 +14,8 @@ Header = tuple[str, bytes | None]
 VERSION: Final = "saga-version"
 #: The header of rows that a rebuild has written: their time is not the time of the decision.
 REBUILT: Final = "saga-rebuilt"
+#: The header of rows that a worker has written again from its disk: the same is true of them.
+WRITTEN_AGAIN: Final = "saga-written-again"
 #: A topic, or a table, and a partition.
 Place = tuple[str, int]
 #: By place, the offsets of records that name their partition, in order.
@@ -30,11 +33,18 @@ class Message(NamedTuple):
 
 
 def size_of(message: Message) -> int:
-    """Bytes of key, value and headers."""
+    """Bytes of key, value and headers, each header at what it costs."""
     size = len(message.key or b"") + len(message.value or b"")
     if message.headers:
-        size += sum(len(name) + len(value or b"") for name, value in message.headers)
+        size += sum(COST + len(name) + len(value or b"") for name, value in message.headers)
     return size
+
+
+def record_in(message: Message, decoder: wire.Decoder) -> Record:
+    """The record in a message; `Rejected` with the reason, and never another exception."""
+    if message.headers:
+        require_fit(message.headers)
+    return decoder.decode(message.value)
 
 
 class Batch(NamedTuple):

@@ -1,7 +1,7 @@
 """Begins and ends of partitions, committed offsets, and the ids of topics and cluster."""
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
 
 from confluent_kafka import (
     IsolationLevel,
@@ -84,6 +84,25 @@ def partition_counts(admin: AdminClient, topics: Iterable[str], seconds: float =
     """The number of partitions that each topic has now; topics that are not there are left out."""
     found = with_retries(admin, lambda: admin.list_topics(timeout=seconds), seconds).topics
     return {name: len(found[name].partitions) for name in topics if name in found}
+
+
+class AddedPartition(NamedTuple):
+    """The first record of a partition that no worker reads, and the end of those that may be read."""
+
+    begin: Offset
+    end: Offset
+
+    @property
+    def records(self) -> int:
+        """The number of offsets in between."""
+        return self.end - self.begin
+
+
+def added(admin: AdminClient, counts: Mapping[str, int], partitions: int) -> dict[Place, AddedPartition]:
+    """The partitions beyond those that workers read; `counts` has the number that each topic has."""
+    places = [(name, each) for name, count in counts.items() for each in range(partitions, count)]
+    begins, ends = beginnings(admin, places), readable_ends(admin, places)
+    return {place: AddedPartition(begins[place], ends[place]) for place in places}
 
 
 def cluster_id(admin: AdminClient, seconds: float = TIMEOUT) -> str:

@@ -11,14 +11,15 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin, refused
+from saga_app.kafka.consumer_group import committed
 from saga_app.kafka.retries import with_retries
 from saga_app.kafka.topic_faults import (
-    FIXED,
     FaultKind,
     TopicFault,
     TopicFaults,
     config_of,
     differences,
+    is_wrong_count,
     only,
     partition_fault,
     remedy,
@@ -26,7 +27,7 @@ from saga_app.kafka.topic_faults import (
     told,
 )
 from saga_app.settings import Settings
-from saga_app.topics import Topic
+from saga_app.topics import INBOXES, Topic
 
 #: Seconds to wait for the broker's answer.
 TIMEOUT = 15.0
@@ -56,34 +57,42 @@ class TopicCheck(NamedTuple):
 
 def check(settings: Settings, topics: Sequence[Topic]) -> TopicCheck:
     """Compares names and partition counts with the broker."""
-    existing = {name: len(each) for name, each in _partitions(settings).items()}
-    missing = [topic for topic in topics if topic.name not in existing]
-    wrong = [
-        f"{topic.name} has {count} partitions, not {topic.partitions}"
-        for topic in topics
-        if (count := existing.get(topic.name, topic.partitions)) != topic.partitions
-        and not (count > topic.partitions and settings.leaves_added_partitions)
-    ]
-    return TopicCheck(missing, wrong)
+    existing = _partitions(settings)
+    wrong = _with_wrong_count(settings, topics, existing)
+    return TopicCheck(
+        [topic for topic in topics if topic.name not in existing],
+        [f"{each.name} has {len(existing[each.name])} partitions, not {each.partitions}" for each in wrong],
+    )
 
 
 def compare(settings: Settings, topics: Sequence[Topic]) -> dict[str, list[TopicFault]]:
     """By topic, the faults; a topic without faults is left out. Raises `BrokerUnreachable`."""
     existing = _partitions(settings)
-    faults: dict[str, list[TopicFault]] = {}
-    for topic in topics:
-        if topic.name not in existing:
-            faults[topic.name] = [TopicFault(FaultKind.MISSING, "missing")]
+    missing = [topic.name for topic in topics if topic.name not in existing]
+    fault = _missing_fault(settings, existing) if missing else None
+    faults = {name: [fault] for name in missing if fault}
     with _one_kind_of_error(settings):
         for there in _settings(settings, topics, existing):
             found = faults.setdefault(there.topic.name, [])
             if len(there.replicas) != there.topic.partitions:
-                found.append(_wrong_count(settings, there.topic, len(there.replicas)))
+                found.append(_count_fault(settings, there.topic, len(there.replicas)))
             if there.fewest < there.topic.replication:
                 text = f"{there.fewest} replicas, not {there.topic.replication}"
                 found.append(TopicFault(FaultKind.REPLICAS, text))
             found += setting_faults(there.topic, there.fewest, there.config)
     return {name: found for name, found in faults.items() if found}
+
+
+def _missing_fault(settings: Settings, existing: "Replicas") -> TopicFault:
+    """The fault of a missing topic: it is lost if the workers have committed offsets."""
+    inboxes = [(name, each) for name in INBOXES for each in range(len(existing.get(name, ())))]
+    try:
+        done = committed(settings, settings.app_id, inboxes, TIMEOUT) if inboxes else {}
+    except KafkaException:
+        done = {}
+    if any(done.values()):
+        return TopicFault(FaultKind.LOST, f"missing, but the group {settings.app_id} has committed offsets")
+    return TopicFault(FaultKind.MISSING, "missing")
 
 
 def require(settings: Settings, topics: Sequence[Topic]) -> TopicFaults:
@@ -97,13 +106,24 @@ def require(settings: Settings, topics: Sequence[Topic]) -> TopicFaults:
     return faults
 
 
-def _wrong_count(settings: Settings, topic: Topic, count: int) -> TopicFault:
-    places = [(topic.name, each) for each in range(count)]
-    ends = offsets.ends(_admin(settings), places)
-    first = offsets.beginnings(_admin(settings), places)
-    unread = sum(ends[place] - first[place] for place in places if place[1] >= topic.partitions)
+def _with_wrong_count(settings: Settings, topics: Sequence[Topic], existing: "Replicas") -> list[Topic]:
+    """The topics with another number of partitions, except where added ones are left alone."""
     leaves_added = settings.leaves_added_partitions
-    return partition_fault(topic, [ends[place] for place in places], unread, leaves_added=leaves_added)
+    return [
+        topic
+        for topic in topics
+        if topic.name in existing
+        and is_wrong_count(topic, len(existing[topic.name]), leaves_added=leaves_added)
+    ]
+
+
+def _count_fault(settings: Settings, topic: Topic, count: int) -> TopicFault:
+    admin = _admin(settings)
+    ends = offsets.ends(admin, [(topic.name, each) for each in range(count)])
+    added = offsets.added(admin, {topic.name: count}, topic.partitions)
+    unread = sum(each.records for each in added.values())
+    leaves_added = settings.leaves_added_partitions
+    return partition_fault(topic, list(ends.values()), unread, leaves_added=leaves_added)
 
 
 def alter(settings: Settings, topics: Sequence[Topic]) -> None:
@@ -209,17 +229,11 @@ def delete(settings: Settings, names: Sequence[str]) -> None:
 
 
 def _missing(settings: Settings, topics: Sequence[Topic]) -> list[Topic]:
-    found = check(settings, topics)
-    if found.wrong:
-        existing = _partitions(settings)
-        bad: TopicFaults = {
-            topic.name: [_wrong_count(settings, topic, len(existing[topic.name]))]
-            for topic in topics
-            if len(existing.get(topic.name, range(topic.partitions))) != topic.partitions
-        }
-        bad = only(bad, REFUSED)
-        raise TopicsWrong(f"{told(bad)}; {remedy(bad)}" if bad else f"{found.wrong[0]}; {FIXED}")
-    return found.missing
+    existing = _partitions(settings)
+    if wrong := _with_wrong_count(settings, topics, existing):
+        bad = {each.name: [_count_fault(settings, each, len(existing[each.name]))] for each in wrong}
+        raise TopicsWrong(f"{told(bad)}; {remedy(bad)}")
+    return [topic for topic in topics if topic.name not in existing]
 
 
 def _create(settings: Settings, topics: Sequence[Topic]) -> Iterator[str]:

@@ -19,6 +19,8 @@ class FaultKind(StrEnum):
     """The kinds of faults; a worker refuses to start with some of them."""
 
     MISSING = auto()
+    #: Missing, though the workers' group has decided records: it was there, and is lost.
+    LOST = auto()
     PARTITIONS = auto()
     #: Partitions were added and are left alone, but records lie there.
     ADDED = auto()
@@ -40,6 +42,11 @@ class TopicFault(NamedTuple):
 
     kind: FaultKind
     text: str
+
+    @property
+    def is_missing(self) -> bool:
+        """True if there is no such topic."""
+        return self.kind in (FaultKind.MISSING, FaultKind.LOST)
 
     @property
     def is_refused(self) -> bool:
@@ -80,6 +87,11 @@ def setting_faults(topic: Topic, replicas: int, actual: Mapping[str, str]) -> It
         yield TopicFault(kind, f"{name} is {value}, not {wanted[name]}")
 
 
+def is_wrong_count(topic: Topic, count: int, *, leaves_added: bool) -> bool:
+    """True if no worker may work with so many partitions; more than wanted may be left alone."""
+    return count < topic.partitions or (count > topic.partitions and not leaves_added)
+
+
 def partition_fault(
     topic: Topic, ends: Sequence[int], unread: int, *, leaves_added: bool = False
 ) -> TopicFault:
@@ -89,9 +101,9 @@ def partition_fault(
         return TopicFault(FaultKind.EMPTY, f"{count}, and no record yet")
     if len(ends) < topic.partitions:
         return TopicFault(FaultKind.PARTITIONS, count)
-    kind = FaultKind.PARTITIONS
-    if leaves_added:
-        kind = FaultKind.ADDED if unread else FaultKind.LEFT
+    kind = FaultKind.ADDED if unread else FaultKind.LEFT
+    if is_wrong_count(topic, len(ends), leaves_added=leaves_added):
+        kind = FaultKind.PARTITIONS
     return TopicFault(kind, f"{count}, {unread} records in partitions that no worker reads")
 
 
@@ -115,6 +127,7 @@ def remedy(faults: TopicFaults) -> str:
     kinds = {fault.kind for found in faults.values() for fault in found}
     advice = {
         FaultKind.MISSING: "`saga topics --create` creates missing topics",
+        FaultKind.LOST: "it was deleted: find it in docs/how-to/recover.md before you create it again",
         FaultKind.EMPTY: "if SAGA_PARTITIONS is right, delete the topics without a record (kafka-topics.sh "
         "--bootstrap-server $SAGA_BROKER --delete --topic NAME), then run `saga topics --create`",
         FaultKind.PARTITIONS: FIXED,

@@ -14,7 +14,7 @@ from saga_app.settings import readers_group
 TIMEOUT: Final = 30.0
 
 
-def is_cut(config: Mapping[str, Any], place: Place, at: int, epoch: int) -> bool:
+def is_truncated(config: Mapping[str, Any], place: Place, at: int, epoch: int) -> bool:
     """True if the log of this leader epoch ended below the offset: records were lost.
 
     Raises `KafkaException`, and `TimeoutError` if no broker answers.

@@ -15,6 +15,7 @@ from saga_app.local.broker import START_WITHIN, Broker
 from saga_app.local.errors import LocalKafkaError
 from saga_app.local.home import Seat, new_cluster_id
 from saga_app.local.process import ManagedServer, until
+from saga_app.private_files import private_folder
 
 #: Seconds in which brokers that stop together must have ended. The last ones wait in vain for a majority of
 #: controllers, and are killed; a killed broker keeps every acknowledged record.
@@ -101,7 +102,7 @@ class Cluster(ManagedServer):
     def _make(self) -> ClusterLayout:
         found = config.free_ports(2 * self.size)
         layout = ClusterLayout(new_cluster_id(), found[: self.size], found[self.size :])
-        self.folder.mkdir(parents=True, exist_ok=True)
+        private_folder(self.folder)
         self._file.write_text(json.dumps(asdict(layout)) + "\n", "utf-8")
         return layout
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from saga_app.local import config
+from saga_app.private_files import private_folder
 
 #: Lines of its log that are shown when a broker dies.
 LAST_WORDS = 15
@@ -63,7 +64,7 @@ class Home:
         adapt: Callable[[dict[str, str]], dict[str, str]] = dict,
     ) -> None:
         """Make the folders and write the properties; `proxied` and `adapt` as `Broker` explains them."""
-        self.data.mkdir(parents=True, exist_ok=True)
+        private_folder(self.data)
         # The broker unpacks native libraries here; a killed broker leaves them.
         shutil.rmtree(self.tmp, ignore_errors=True)
         self.tmp.mkdir()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 #: The roots to resolve. log4j-core is none of them: jgo would take kafka-clients 3.9 from its BOM, and the broker would
 #: die with NoSuchMethodError. slf4j-simple writes the broker's log.
-ROOTS = ("org.apache.kafka:kafka_2.13:4.1.1", "org.slf4j:slf4j-simple:1.7.36")
+ROOTS = ("org.apache.kafka:kafka_2.13:4.4.0", "org.slf4j:slf4j-simple:1.7.36")
 LOCK = Path(__file__).with_name("kafka.lock.toml")
 #: Downloads at once, and seconds for which the registry may be silent during one.
 CONNECTIONS = 8

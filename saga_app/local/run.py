@@ -4,6 +4,7 @@ import argparse
 import itertools
 import json
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -12,10 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import tables
 from saga_app import topics
 from saga_app.audit.audit import audit
 from saga_app.audit.report import as_lines
-from saga_app.commands.topics import all_wanted
 from saga_app.demo import retail
 from saga_app.kafka import topic_admin
 from saga_app.kafka.consumer_group import ConsumerGroup
@@ -26,14 +27,19 @@ from saga_app.local.endings import COMPLETED, EndingsReader
 from saga_app.local.errors import LocalKafkaError
 from saga_app.local.process import until
 from saga_app.local.workers import LocalOrderDatabase, LocalWorker, WorkerFailed
-from saga_app.settings import Settings, SettingsError
+from saga_app.private_files import private_folder, write_private
+from saga_app.settings import Settings, SettingsError, given_names
 from saga_app.times import now
 from saga_app.wire import decode
 
+#: The default folder; its name is ours, so that its mode may be set.
+RUN_FOLDER: Final = ".run"
 #: With --once, seconds without an ended order after which the run gives up.
 GIVE_UP_AFTER: Final = 120.0
 #: The possible numbers of brokers.
 BROKERS: Final = (1, 3)
+#: Settings of one worker, which tools and other workers must not have.
+OF_ONE_WORKER: Final = ("SAGA_DATA_DIR", "SAGA_WEB_BIND", "SAGA_WEB_PORT", "SAGA_WEB_URL")
 #: Seconds in which workers must commit their last records.
 LONGEST_COMMIT: Final = 10.0
 
@@ -57,9 +63,15 @@ class LocalRun:
 
     def start(self) -> None:
         """Starts broker, workers and order database, creates the topics; returns when the workers are ready."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        private_folder(self.folder)
+        if self.folder.name == RUN_FOLDER:
+            self.folder.chmod(0o700)
         self.settings = self._find_broker()
-        made = topic_admin.ensure(self.settings, all_wanted(self.settings))
+        if not self.options.workers:
+            # Neither topics nor the copy are touched: somebody may be about to mend them.
+            self._write_environment()
+            return
+        made = topic_admin.ensure(self.settings, tables.wanted_topics(self.settings))
         say(f"topics: {len(made)} created" if made else "topics: all there")
         self.workers = [
             LocalWorker(self.folder, number, self._environment(), say)
@@ -90,6 +102,13 @@ class LocalRun:
             target=sender.send_all, args=(_records(orders),), name="placing", daemon=True
         ).start()
 
+    def wait(self) -> None:
+        """With --workers 0: keeps the broker running until Ctrl-C."""
+        say(f"no workers; to use the tools: . {self.folder}/env")
+        say("running until Ctrl-C")
+        while True:
+            signal.pause()
+
     def watch(self) -> bool:
         """Prints endings as they come, until Ctrl-C, or with --once until all orders have ended.
 
@@ -114,6 +133,10 @@ class LocalRun:
                 say(f"pages at {self.workers[0].url}/; to use the tools: . {self.folder}/env")
                 say("pages that do not need a worker: saga pages --port 6060")
                 say(f"running until Ctrl-C; try: kill -9 $(cat {self.workers[0].pid_file})")
+            if self.options.once and all(worker.is_left for worker in self.workers):
+                say(f"no worker runs; see the logs in {self.folder}")
+                self.sum_up()
+                return False
             if self.options.once and time.monotonic() - last > GIVE_UP_AFTER:
                 say(f"no order has ended for {GIVE_UP_AFTER:.0f} s; see the logs in {self.folder}")
                 self.sum_up()
@@ -188,9 +211,22 @@ class LocalRun:
         return f"{ours}-{self.options.brokers}.db" if isinstance(self.broker, Cluster) else f"{ours}.db"
 
     def _write_environment(self) -> None:
-        lines = {**self._environment(), "SAGA_WEB": self.workers[0].url}
-        lines["SAGA_WEB_PORT"] = str(self.workers[0].port)
-        (self.folder / "env").write_text("".join(f"export {name}={value}\n" for name, value in lines.items()))
+        lines = {**_given(), **self._environment()}
+        if self.workers:
+            lines["SAGA_WEB"] = self.workers[0].url
+            lines["SAGA_WEB_PORT"] = str(self.workers[0].port)
+        text = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in lines.items())
+        write_private(self.folder / "env", text)
+
+
+def _given() -> dict[str, str]:
+    """The settings that this run was given, and that tools need as its workers do. Secrets are left out."""
+    names = given_names(secrets=False)
+    return {
+        name: os.environ[name]
+        for name in names
+        if os.environ.get(name, "").strip() and name not in OF_ONE_WORKER
+    }
 
 
 def _kafka(folder: Path, brokers: int) -> Broker | Cluster:
@@ -225,34 +261,50 @@ def _records(payloads: list[dict[str, Any]]) -> Iterator[Any]:
     return (decode(json.dumps(payload).encode()) for payload in payloads)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The exit code: 0 if every order has ended and the audit holds; 1 if not, or if a process did not start."""
-    parser = argparse.ArgumentParser(prog="scripts/run", description=__doc__)
-    parser.add_argument("--once", action="store_true", help="stop when all orders have ended")
-    parser.add_argument(
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    found = argparse.ArgumentParser(prog="scripts/run", description=__doc__)
+    found.add_argument("--once", action="store_true", help="stop when all orders have ended")
+    found.add_argument(
         "--orders", type=int, default=60, metavar="N", help="how many real orders (default: 60)"
     )
-    parser.add_argument(
+    found.add_argument(
         "--folder",
         type=Path,
-        default=Path(".run"),
+        default=Path(RUN_FOLDER),
         metavar="DIR",
         help="the folder of all files (default: .run)",
     )
-    parser.add_argument(
+    found.add_argument(
         "--brokers",
         type=int,
         default=1,
         choices=BROKERS,
         help="how many brokers, if none is given: with 3, one may be lost at any time (default: 1)",
     )
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="how many workers (default: 1)")
-    run = LocalRun(parser.parse_args(arguments))
+    found.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="how many workers; 0: only the broker, for commands that want no worker (default: 1)",
+    )
+    return found
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The exit code: 0 if every order has ended and the audit holds; 1 if not, or if a process did not start."""
+    options = parser().parse_args(arguments)
+    if options.once and not options.workers:
+        parser().error("--once needs a worker")
+    run = LocalRun(options)
     # SIGTERM acts as Ctrl-C; and so does SIGINT if a shell has started this in the background, with SIGINT ignored.
     for received in (signal.SIGINT, signal.SIGTERM):
         signal.signal(received, signal.default_int_handler)
     try:
         run.start()
+        if not options.workers:
+            run.wait()
         run.place()
         return 0 if run.watch() else 1
     except (

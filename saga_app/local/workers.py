@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from saga_app.commands.exit_codes import CommandExit
-from saga_app.engine.exit_codes import OF_WORKERS, ExitCode, meaning
+from saga_app.engine.exit_codes import NEEDS_A_PERSON, OF_WORKERS, ExitCode, OtherExit, meaning
 from saga_app.local.config import free_ports, is_free
 from saga_app.local.process import until
 
@@ -18,6 +18,8 @@ READY_WITHIN: Final = 90.0
 STOP_WITHIN: Final = 30.0
 #: The default port of Faust's web server.
 FIRST_WEB_PORT: Final = 6066
+#: After these ends a worker is not started again: somebody asked it to stop, or its next start would end as this one.
+LEFT_STOPPED: Final = (OtherExit.STOPPED, OtherExit.TERMINATED, *NEEDS_A_PERSON)
 #: A worker logs this when its partitions are restored and read.
 READY: Final = "worker ready"
 
@@ -49,6 +51,8 @@ class LocalProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start = 0
         self._last_code: int | None = None
+        #: True if the process ended and is not started again.
+        self.is_left = False
 
     def start(self) -> None:
         """Starts the process without waiting."""
@@ -72,19 +76,32 @@ class LocalProcess:
         return self._process.poll()
 
     def restart_if_dead(self) -> None:
-        """Restarts a dead process, and says so."""
+        """Restarts a dead process, or leaves it stopped, and says so."""
         code = self.ended
-        if code is None:
+        if code is None or self.is_left:
             return
         assert self._process is not None
-        was = self._process.pid
-        self.start()
+        pid = self._process.pid
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        self._say(f"{self.name} (pid {was}) {how}; started again as pid {self._process.pid}")
+        if self._is_final(code):
+            self.is_left = True
+            self.pid_file.unlink(missing_ok=True)
+            self._say(f"{self.name} (pid {pid}) {how} and stays stopped{self._left_words(code)}")
+        else:
+            self.start()
+            self._say(f"{self.name} (pid {pid}) {how}; started again as pid {self._process.pid}")
         # Once, if it ends so again and again; a signal was somebody's, who knows why.
-        if code >= 0 and code != self._last_code:
+        if code > 0 and code != self._last_code:
             self._say_why(code)
         self._last_code = code
+
+    def _is_final(self, code: int) -> bool:
+        """True if another start would end in the same way, or nobody wants one."""
+        return meaning(code, self.exit_codes) in LEFT_STOPPED
+
+    def _left_words(self, code: int) -> str:
+        """The effect of its being stopped."""
+        return "; the broker goes on, and scripts/run starts all again after Ctrl-C"
 
     def terminate(self) -> None:
         """Asks it to end, without waiting."""
@@ -144,6 +161,8 @@ class LocalWorker(LocalProcess):
             ended = self.ended
             how = "did not get ready" if ended is None else f"ended with exit code {ended}"
             why = [] if ended is None else self._explained(ended)
+            if ended is not None and self._is_final(ended):
+                why.append("  commands need a broker: scripts/run --workers 0 starts it alone")
             log = f"worker {self.number} {how}. The end of {self.log}:\n{self._logged()[-2000:].rstrip()}"
             raise WorkerFailed("\n".join([log, *why]))
 
@@ -155,20 +174,13 @@ class LocalOrderDatabase(LocalProcess):
 
     def __init__(self, folder: Path, settings: Mapping[str, str], say: Callable[[str], None]) -> None:
         super().__init__(folder, "orderdb", ("saga", "orderdb", "run"), settings, say)
-        self._has_said = False
 
-    def restart_if_dead(self) -> None:
-        """Restarts it if it was killed. If it ended by itself it would end again, so one line says so instead."""
-        if self.ended is None or self._has_said:
-            return
-        if self.ended < 0:
-            super().restart_if_dead()
-        else:
-            self._has_said = True
-            self._say(
-                f"orderdb ended with exit code {self.ended}, and orders go on without it; see {self.log}"
-            )
-            self._say_why(self.ended)
+    def _is_final(self, code: int) -> bool:
+        """If it ended by itself, it would end again."""
+        return code >= 0
+
+    def _left_words(self, code: int) -> str:
+        return f", and orders go on without it; see {self.log}"
 
 
 def _web_port(number: int) -> int:

@@ -24,7 +24,10 @@ LABELS: Final = {
 
 
 class SystemCollector(Collector):
-    """Gauges of the last readings. A value that could not be read is left out, and `saga_kafka_up` says why."""
+    """Gauges of the last readings. A value that could not be read is left out.
+
+    `saga_kafka_up` and `saga_order_database_up` tell who did not answer.
+    """
 
     def __init__(self, readings: Callable[[], Readings | None], data_dir: Path) -> None:
         self._readings = readings

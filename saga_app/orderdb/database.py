@@ -1,7 +1,7 @@
 """The connection to the order database: SQLite in a file, or PostgreSQL by address."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -20,6 +20,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from saga_app.private_files import private_file, private_folder
 from saga_app.settings import without_password
 
 #: Seconds until a connection must stand, and until a statement must be answered.
@@ -114,7 +115,11 @@ class Database:
     async def make(self) -> None:
         """Makes the tables, or brings them up to date. Raises `DatabaseWrong` if they are newer than this program."""
         if self.file is not None:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
+            private_folder(self.file.parent)
+            # If it cannot be made, SQLite says why.
+            with suppress(OSError):
+                if self._opened is None and str(self.file) != ":memory:":
+                    private_file(self.file)
         try:
             async with self.transaction() as connection:
                 if not self.is_sqlite:

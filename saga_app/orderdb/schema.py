@@ -200,5 +200,5 @@ settlements: Final = Table(
     Index("settlements_by_letter", "topic", "partition", "at_offset"),
 )
 
-#: The tables with content; `source` and `copied` say what is copied, and how far.
+#: The tables with content. `source` and `copied` say what is copied and how far, `taken` how far workers have come.
 CONTENT: Final = (orders, order_lines, order_steps, order_events, stock, accounts, dead_letters, settlements)

@@ -27,11 +27,11 @@ from saga_app.engine.stores.extent import Demand
 from saga_app.kafka import offsets, topic_admin
 from saga_app.kafka.broker_errors import Admin
 from saga_app.kafka.chunks import chunks
-from saga_app.kafka.commit_texts import committed_texts
+from saga_app.kafka.commit_notes import committed_notes
 from saga_app.kafka.headers import headers_of
 from saga_app.kafka.messages import Outgoing, Place
 from saga_app.kafka.sender import Sender
-from saga_app.rebuild.marks import mark, must_have_all_rows, release
+from saga_app.rebuild.notes import keep_out, must_have_all_rows, release
 from saga_app.rebuild.replaced import ADVANCING, has_younger_records, is_another, reached
 from saga_app.rebuild.survey import CannotRebuild, changelogs, no_worker_runs, nothing_else_is_unfinished
 from saga_app.settings import Settings
@@ -65,7 +65,7 @@ class InboxLoss(NamedTuple):
         return f"{topic}[{partition}] ends at offset {self.end}, and its rows reach up to {self.target}"
 
     @property
-    def text(self) -> str:
+    def note(self) -> str:
         """The note beside the committed offset, until this partition has been moved."""
         return CommitNote(InboxMark(ADVANCING, self.epoch), self.tables).encode()
 
@@ -92,23 +92,23 @@ def losses(settings: Settings, made_again: Collection[str] = ()) -> list[InboxLo
     admin = Admin(settings)
     places = cuts.inboxes(settings)
     ends = offsets.ends(admin, places)
-    notes = committed_texts(settings, places)
+    notes = committed_notes(settings, places)
     nothing_else_is_unfinished("saga advance", notes.values())
     must_have_all_rows(settings, notes)
     ids = offsets.topic_ids(admin, {topic for topic, _ in places})
     names = [topic.name for topic in logs]
     found, unclear = [], []
     for place in places:
-        committed, text = notes[place]
+        committed, note = notes[place]
         rows = reached(settings, admin, place, names, committed)
         target = max(committed, rows.offset)
         if (
             ends[place] < target
-            or is_another(settings, place, committed, text, ids[place[0]])
+            or is_another(settings, place, committed, note, ids[place[0]])
             or has_younger_records(settings, admin, place, rows.times)
         ):
-            found.append(_loss(place, ends[place], target, committed, text, ids[place[0]]))
-        elif target and not committed and not text:
+            found.append(_loss(place, ends[place], target, committed, note, ids[place[0]]))
+        elif target and not committed and not note:
             unclear.append(InboxLoss(place, ends[place], target))
     if made_again:
         return found + [each for each in unclear if each.place[0] in made_again]
@@ -118,9 +118,9 @@ def losses(settings: Settings, made_again: Collection[str] = ()) -> list[InboxLo
 
 
 def _loss(
-    place: Place, end: Offset, target: Offset, committed: Offset, text: str, topic_id: str
+    place: Place, end: Offset, target: Offset, committed: Offset, note: str, topic_id: str
 ) -> InboxLoss:
-    noted = note_in(text)
+    noted = note_in(note)
     if noted is None or noted.inbox is None:
         return InboxLoss(place, end, target, committed)
     # A command that was killed has left the epoch; another inbox has no record that was decided.
@@ -148,7 +148,7 @@ def advance(settings: Settings, found: Iterable[InboxLoss]) -> int:
     admin, sender = Admin(settings), Sender(settings)
     for loss in found:
         _must_be_readable(admin, loss.place, min(loss.end, loss.target))
-    mark(settings, {loss.place: (loss.committed, loss.text) for loss in found})
+    keep_out(settings, {loss.place: (loss.committed, loss.note) for loss in found})
     again = 0
     for loss in found:
         pads = [Outgoing(loss.place[0], _PADDING, None, loss.place[1])] * max(0, loss.target - loss.end)

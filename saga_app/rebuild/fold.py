@@ -14,6 +14,7 @@ from saga_app.engine.ports import Store
 from saga_app.kafka import batches
 from saga_app.kafka.batches import Missing
 from saga_app.kafka.messages import Message, Place
+from saga_app.kafka.signatures import Signatures
 
 #: Records that are decided before their rows are written.
 _AT_A_TIME: Final = 2_000
@@ -51,7 +52,8 @@ def fold(context: AuditContext, place: Place) -> Folded:
         if context.base is not None:
             files.load(files.part(context.base, INBOX, place), tables)
         records = messages(context, place, start, end)
-        folded = fold_records(place, context.settings.partitions, tables, records, start, end)
+        signatures = Signatures.of(context.settings)
+        folded = fold_records(place, context.settings.partitions, tables, records, start, end, signatures)
     if not folded.gaps:
         return folded
     missing = batches.missing(context.settings, place, start, end)
@@ -65,11 +67,12 @@ def fold_records(
     records: Iterable[Message],
     start: int,
     end: int,
+    signatures: Signatures | None = None,
 ) -> Folded:
     """Decides these records of an inbox, from offset `start` up to `end`, over the rows in the stores."""
     service = service_of(place[0])
     state = PartitionState(service.decider.journal, service.decider.balances, tables)
-    refold = InboxRefold(service, place[1], partitions, state)
+    refold = InboxRefold(service, place[1], partitions, state, signatures)
     count, following, gaps = 0, start, []
     for message in records:
         if message.offset > following:

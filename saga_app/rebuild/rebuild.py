@@ -1,4 +1,4 @@
-"""The whole rebuild: it surveys, folds and compares, and when that is allowed it marks, writes and releases."""
+"""The whole rebuild: survey, fold, compare; when that is allowed, it keeps workers out, writes, and lets them in."""
 
 import os
 import tempfile
@@ -14,10 +14,10 @@ from saga_app.audit.checkpoints.checkpoint import Checkpoint
 from saga_app.audit.context import AuditContext
 from saga_app.audit.refold import service_of
 from saga_app.audit.scratch import Stores
-from saga_app.kafka.commit_texts import REBUILDING
+from saga_app.engine.commit_note import REBUILDING
 from saga_app.rebuild.compare import Losses, TablePart, add_up, compare
 from saga_app.rebuild.fold import Folded, fold
-from saga_app.rebuild.marks import mark, release
+from saga_app.rebuild.notes import keep_out, release
 from saga_app.rebuild.survey import CannotRebuild, Survey, no_worker_runs, survey
 from saga_app.rebuild.write import Progress, RowWriter, make_anew
 from saga_app.settings import Settings
@@ -88,7 +88,7 @@ def carry_out(plan: Plan, progress: Progress) -> int:
     """
     settings, committed = plan.context.settings, plan.survey.limits.committed
     no_worker_runs(settings)
-    mark(settings, {place: (at, REBUILDING) for place, at in committed.items()})
+    keep_out(settings, {place: (at, REBUILDING) for place, at in committed.items()})
     progress("making the changelogs anew")
     make_anew(settings, plan.survey)
     writer = RowWriter(settings, progress)

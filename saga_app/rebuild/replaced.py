@@ -16,7 +16,7 @@ from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin
 from saga_app.kafka.chunks import chunks
 from saga_app.kafka.messages import Place
-from saga_app.kafka.truncation import is_cut
+from saga_app.kafka.truncation import is_truncated
 from saga_app.settings import Settings
 from saga_app.topics import changelog
 
@@ -34,25 +34,25 @@ class Reached(NamedTuple):
     times: Mapping[int, int]
 
 
-def is_advancing(text: str) -> bool:
+def is_advancing(note: str) -> bool:
     """True if `saga advance` has begun to move the inbox partition with this note, and did not end."""
-    noted = note_in(text)
+    noted = note_in(note)
     return noted is not None and noted.inbox is not None and noted.inbox.topic_id == ADVANCING
 
 
-def is_another(settings: Settings, place: Place, committed: Offset, text: str, topic_id: str) -> bool:
+def is_another(settings: Settings, place: Place, committed: Offset, note: str, topic_id: str) -> bool:
     """True if the committed offset is of an inbox, or of records, that are gone, though there are enough others.
 
-    `text` stands beside the committed offset, `topic_id` is that of the inbox now. Raises `KafkaException`, and
+    `note` stands beside the committed offset, `topic_id` is that of the inbox now. Raises `KafkaException`, and
     `TimeoutError` if no broker answers.
     """
-    noted = note_in(text)
+    noted = note_in(note)
     mark = None if noted is None else noted.inbox
     if mark is None:
         return False
     if mark.topic_id != topic_id:
         return True
-    return mark.epoch != UNKNOWN_EPOCH and is_cut(settings.kafka, place, committed, mark.epoch)
+    return mark.epoch != UNKNOWN_EPOCH and is_truncated(settings.kafka, place, committed, mark.epoch)
 
 
 def reached(

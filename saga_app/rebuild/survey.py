@@ -7,11 +7,13 @@ import tables
 from saga_app import topics
 from saga_app.audit import cuts
 from saga_app.audit.checkpoints.checkpoint import Checkpoint
-from saga_app.audit.cuts import Limits
+from saga_app.audit.cuts import CannotTell, Limits
+from saga_app.audit.dead_letters import look_for_signatures
 from saga_app.core.numbers import Offset
+from saga_app.engine.commit_note import REBUILDING, UNFINISHED
 from saga_app.kafka import offsets, topic_admin
 from saga_app.kafka.broker_errors import Admin
-from saga_app.kafka.commit_texts import REBUILDING, UNFINISHED, committed_texts
+from saga_app.kafka.commit_notes import committed_notes
 from saga_app.kafka.consumer_group import ConsumerGroup
 from saga_app.kafka.messages import Place
 from saga_app.kafka.topic_faults import FaultKind
@@ -45,20 +47,21 @@ def survey(settings: Settings, base: Checkpoint | None = None) -> Survey:
     there = [topic.name for topic in logs if topic.name not in missing]
     known = {} if base is None else base.fitting(settings, cuts.identity_of(settings, topics.INBOXES))
     places = cuts.inboxes(settings)
-    notes = committed_texts(settings, places)
+    notes = committed_notes(settings, places)
     nothing_else_is_unfinished(UNFINISHED[REBUILDING], notes.values())
     committed = {place: offset for place, (offset, _) in notes.items()}
     found = offsets.ends(admin, _places(settings, there))
     end = offsets.readable_ends(admin, places)
     first = offsets.beginnings(admin, places)
+    _know_signatures(settings, admin)
     limits = Limits(first, committed, found, end, known)
     for place in places:
         must_be_whole(limits, place)
     ids = offsets.topic_ids(admin, topics.INBOXES)
-    for place, (at, text) in notes.items():
+    for place, (at, note) in notes.items():
         # Rows above the committed offset are decided again, if their records are there.
         rows = reached(settings, admin, place, there, at) if at < end[place] else None
-        if is_another(settings, place, at, text, ids[place[0]]) or (
+        if is_another(settings, place, at, note, ids[place[0]]) or (
             rows is not None and has_younger_records(settings, admin, place, rows.times)
         ):
             raise CannotRebuild(
@@ -79,21 +82,27 @@ def no_worker_runs(settings: Settings) -> None:
 
 
 def nothing_else_is_unfinished(own: str, committed: Iterable[tuple[Offset, str]]) -> None:
-    """Raises `CannotRebuild` if another command than the own one has marked the committed offsets."""
-    for _, text in committed:
-        command = "saga advance" if is_advancing(text) else UNFINISHED.get(text, own)
+    """Raises `CannotRebuild` if another command than the own one has left its note beside a committed offset."""
+    for _, note in committed:
+        command = "saga advance" if is_advancing(note) else UNFINISHED.get(note, own)
         if command != own:
             raise CannotRebuild(f"`{command}` was begun and did not end: run that again first")
 
 
 def changelogs(settings: Settings) -> list[Topic]:
     """The changelog topics of all tables, as they must be."""
-    own = tuple(table.name for table in tables.ALL)
-    names = {topics.changelog(settings.app_id, table) for table in own}
-    wanted = topics.wanted(
-        settings.app_id, own, settings.partitions, settings.replication, settings.inbox_retention
-    )
-    return [topic for topic in wanted if topic.name in names]
+    names = {topics.changelog(settings.app_id, table.name) for table in tables.ALL}
+    return [topic for topic in tables.wanted_topics(settings) if topic.name in names]
+
+
+def _know_signatures(settings: Settings, admin: Admin) -> None:
+    """Raises `CannotRebuild` if workers need signatures and these settings do not; it needs no `dead_letters`."""
+    if topics.DEAD_LETTERS not in offsets.partition_counts(admin, [topics.DEAD_LETTERS]):
+        return
+    try:
+        look_for_signatures(settings, offsets.readable_ends(admin, _places(settings, [topics.DEAD_LETTERS])))
+    except CannotTell as error:
+        raise CannotRebuild(str(error)) from error
 
 
 def _inboxes_are_right(settings: Settings) -> None:
@@ -104,7 +113,7 @@ def _inboxes_are_right(settings: Settings) -> None:
     ]
     for name, faults in topic_admin.compare(settings, wanted).items():
         kinds = {fault.kind for fault in faults}
-        if FaultKind.MISSING in kinds:
+        if any(fault.is_missing for fault in faults):
             raise CannotRebuild(
                 f"the inbox {name} is missing on {settings.broker}: the tables follow from the inboxes alone; is "
                 "SAGA_BROKER right? Otherwise see docs/how-to/recover.md"

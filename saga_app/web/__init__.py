@@ -1,1 +1,4 @@
-"""Pages for people on the worker's own web server: they show the order database, and send what people ask for."""
+"""Pages for people, on each worker's web server and on that of `saga pages`.
+
+They show the order database, and send what people ask for.
+"""

@@ -1,13 +1,15 @@
 """Access rules: the security headers of every response, and the checks of every request."""
 
 import hmac
+import ipaddress
 from collections.abc import Awaitable, Callable
 from typing import Final
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from saga_app.settings import LOOPBACK, Settings
+from saga_app.settings import Settings
+from saga_app.web.token_guesses import TokenGuesses
 
 #: A page loads and runs files of this server only, and no other site can frame it.
 HEADERS: Final = {
@@ -25,17 +27,18 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class AccessRules:
-    """The rules of one worker's web server.
+    """The rules of one process's web server.
 
-    A server bound to loopback answers to the names of loopback only: another site could make its name point here and
-    read orders (DNS rebinding). A server bound elsewhere cannot know its names, so every change needs the token. If the
-    settings have no token, it allows no change.
+    It answers to its own names only (`SAGA_WEB_HOSTS`): another site could make its name point here, and the browser of
+    somebody who may come here would read orders for it (DNS rebinding). A server that other machines can reach allows a
+    change only with the token; if the settings have no token, it allows none.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.is_local = settings.is_web_local
         self.token = settings.web_token
-        self._names = {*LOOPBACK, urlsplit(settings.canonical_url).hostname or ""}
+        self.guesses = TokenGuesses()
+        self._names = settings.web_hosts
 
     @property
     def can_change(self) -> bool:
@@ -54,10 +57,20 @@ class AccessRules:
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Refuses requests to another name than the server's own."""
-        if self.is_local and _host(request.headers.get("Host", "")) not in self._names:
-            raise web.HTTPMisdirectedRequest(text="this worker answers to its own address only\n")
+        """Refuses requests to another name than the server's own, and addresses that no page has."""
+        if not self._is_own(_host(request.headers.get("Host", ""))):
+            raise web.HTTPMisdirectedRequest(
+                text="this server answers to its own names only; SAGA_WEB_HOSTS adds some\n"
+            )
+        if "\0" in request.path or "\0" in request.query_string or "%00" in request.query_string:
+            raise web.HTTPBadRequest(text="no address here has a NUL\n")
         return await handler(request)
+
+    def _is_own(self, host: str) -> bool:
+        """A browser that was sent here by another name says that name, so an IP address is never that of a trap."""
+        if host in self._names:
+            return True
+        return not self.is_local and _is_ip_address(host)
 
     def check_change(self, request: web.Request, token: str) -> None:
         """Raises `HTTPForbidden`, with a sentence, unless this request may change something."""
@@ -68,16 +81,32 @@ class AccessRules:
             raise web.HTTPForbidden(text="The request came from another site's page.")
         if not self.can_change:
             raise web.HTTPForbidden(
-                text="This worker's pages can be reached from other machines, and SAGA_WEB_TOKEN is not set: "
+                text="These pages can be reached from other machines, and SAGA_WEB_TOKEN is not set: "
                 "nothing can be changed here. Use the commands, or set it."
             )
-        if self.token and not hmac.compare_digest(token.encode(), self.token.encode()):
+        if self.token:
+            self._check_token(request, token)
+
+    def _check_token(self, request: web.Request, token: str) -> None:
+        remote = request.remote or "an unknown address"
+        if seconds := self.guesses.wait(remote):
+            raise web.HTTPTooManyRequests(text=f"Too many wrong tokens came from {remote}. Wait {seconds} s.")
+        if not hmac.compare_digest(token.encode(errors="replace"), self.token.encode()):
+            self.guesses.add(remote, request.path)
             raise web.HTTPForbidden(text="The token is not the one in SAGA_WEB_TOKEN.")
 
 
 def _host(header: str) -> str:
-    """The name in a Host header, without its port."""
+    """The name in a Host header, in small letters and without its port."""
     try:
-        return urlsplit(f"//{header}").hostname or ""
+        return (urlsplit(f"//{header}").hostname or "").removesuffix(".")
     except ValueError:
         return ""
+
+
+def _is_ip_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -10,6 +10,7 @@ from saga_app.dead_letters.resend import post
 from saga_app.kafka.chunks import chunks
 from saga_app.kafka.messages import Outgoing
 from saga_app.kafka.sender import Sender, checked
+from saga_app.kafka.signatures import Signatures
 from saga_app.settings import Settings
 
 
@@ -53,13 +54,14 @@ def raw(settings: Settings, topic: str, partition: int, offset: int) -> bytes | 
 def dry_run(settings: Settings, place: LetterId) -> ReplayPlan:
     """Returns the records that a replay would send. Raises `NotReplayable` if it would be refused, `NothingSent`."""
     letter, settled = _letter(settings, place)
-    return plan(letter, settled, settings.partitions)
+    return plan(letter, settled, settings.partitions, signatures=Signatures.of(settings))
 
 
 def replay(settings: Settings, place: LetterId, *, force: bool) -> str:
     """Sends the letter again, and marks it; returns the new places."""
     letter, settled = _letter(settings, place)
-    planned = plan(letter, settled, settings.partitions, force=force)
+    signatures = Signatures.of(settings)
+    planned = plan(letter, settled, settings.partitions, force=force, signatures=signatures)
     ((*places,),) = post(Sender(settings), [planned])
     return ", ".join(map(str, places))
 

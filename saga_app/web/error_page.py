@@ -43,7 +43,7 @@ def error_view(error: Exception) -> View:
         todo = "Is SAGA_DB_URL right, and does its server run?"
         return _view(503, "The order database does not answer", in_words(error), todo)
     _LOG.error("a page failed", exc_info=error)
-    return _view(500, "This page failed", "", "The worker's log says why.")
+    return _view(500, "This page failed", "", "The log of the process that serves the pages says why.")
 
 
 def _view(status: int, title: str, what: str, todo: str) -> View:

@@ -18,11 +18,11 @@ from saga_app.web import actions, render, views
 from saga_app.web.access import AccessRules
 from saga_app.web.database import OrderDatabase
 from saga_app.web.error_page import error_view
+from saga_app.web.forms import read_form
 from saga_app.web.sse import LiveStreams
 from saga_app.web.views import View
 
-#: Bytes of a form, and requests to Kafka at the same time.
-MOST_FORM_BYTES: Final = 16 * 1024
+#: Requests to Kafka at the same time.
 MOST_KAFKA_REQUESTS: Final = 2
 #: By page, the template of its live part.
 _LIVE_PARTS: Final = {urls.OVERVIEW: "_overview.html", urls.ORDER: "_order.html"}
@@ -104,9 +104,7 @@ class Pages:
         return render.page("_health.html", health=strip(self.health.latest(), now()))
 
     async def _act(self, request: web.Request) -> web.StreamResponse:
-        if request.content_length is None or request.content_length > MOST_FORM_BYTES:
-            raise web.HTTPRequestEntityTooLarge(MOST_FORM_BYTES, request.content_length or 0)
-        form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+        form = await read_form(request)
         self.rules.check_change(request, form.get("token", ""))
         back, _, action = request.path.rpartition("/")
         view = await self._do[action](request.match_info["name"], form)

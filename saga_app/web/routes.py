@@ -5,6 +5,7 @@ The pages need packages that workers do without, so they are imported with the f
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -38,7 +39,8 @@ def attach(
     application.middlewares.append(web.normalize_path_middleware(append_slash=True, merge_slashes=False))
     application.on_response_prepare.append(rules.prepare)
     pages = _LazyPages(settings, rules, stops, health, has_tables=has_tables)
-    application.router.add_static(urls.STATIC, FILES)
+    for file in sorted(FILES.iterdir()):
+        application.router.add_get(urls.STATIC + file.name, partial(_static, file))
     for path in (*urls.PAGES, *map(urls.live, (*urls.LIVE_PAGES, urls.HEALTH))):
         application.router.add_get(path, pages.respond)
     for page, actions in urls.ACTIONS.items():
@@ -47,6 +49,10 @@ def attach(
     if not has_tables:
         application.router.add_get("/table/{rest:.*}", pages.respond)
     application.on_cleanup.append(pages.close)
+
+
+async def _static(file: Path, request: web.Request) -> web.StreamResponse:
+    return web.FileResponse(file)
 
 
 class _LazyPages:

@@ -17,7 +17,7 @@ from saga_app.times import clock, now
 MOST_STREAMS: Final = 64
 #: Seconds from one rendering to the next.
 RENDER_EVERY: Final = 1.0
-#: Seconds in which a stream notices that the worker stops or the reader has gone.
+#: Seconds in which a stream notices that the process stops or the reader has gone.
 POLL_INTERVAL: Final = 0.25
 #: Seconds for which a reader may take nothing (its machine may sleep) before the stream ends.
 WRITE_TIMEOUT: Final = 5.0
@@ -47,7 +47,7 @@ class SharedPart:
 
 
 class LiveStreams:
-    """The open streams of one worker."""
+    """The open streams of one process."""
 
     def __init__(self, stops: Callable[[], bool]) -> None:
         self._stops = stops
@@ -78,7 +78,7 @@ class LiveStreams:
         except ConnectionError:
             pass
         except TimeoutError:
-            # aiohttp would wait for the unsent bytes when the worker ends.
+            # aiohttp would wait for the unsent bytes when the process ends.
             if request.transport is not None:
                 request.transport.abort()
         finally:
@@ -108,7 +108,7 @@ class LiveStreams:
                 await asyncio.sleep(POLL_INTERVAL)
 
     def _ends(self, request: web.Request) -> bool:
-        """True if the worker stops or the reader has gone."""
+        """True if the process stops or the reader has gone."""
         return self._stops() or request.transport is None
 
 

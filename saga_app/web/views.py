@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_app import urls
+from saga_app.core.labels import STATES
 from saga_app.core.rows import Status
 from saga_app.dead_letters.format import LetterId
 from saga_app.orderdb import queries
@@ -13,7 +14,7 @@ from saga_app.orderdb.present import reconciliation
 from saga_app.orderdb.present.summary import listed_in_short, sentence, untaken_in_words
 from saga_app.orderdb.present.timeline import route, timeline
 from saga_app.orderdb.queries.order import OrderDetails, find
-from saga_app.orderdb.queries.orders import STATES, Listed, OrderFilter
+from saga_app.orderdb.queries.orders import Listed, OrderFilter
 from saga_app.orderdb.queries.recent import recent
 from saga_app.times import moment, now
 

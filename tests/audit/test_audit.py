@@ -13,6 +13,7 @@ from saga_app.audit.findings import Breach
 from saga_app.audit.report import as_json, as_lines
 from saga_app.core.numbers import Offset
 from saga_app.core.records import Record
+from saga_app.engine.ports import written_again
 from saga_app.engine.stores.rocks import Memory, RocksStore
 from saga_app.kafka.headers import SENT_ON
 from saga_app.kafka.messages import Header, Outgoing, Place
@@ -151,6 +152,18 @@ def test_an_undo_that_was_asked_for_before_its_cause_was_durable_is_found(shop: 
 def test_an_undo_that_nobody_behind_it_decided_is_found(shop: AuditWorld) -> None:
     shop.run(refund(order("completed", "10.00", customer_id="c1", country="GB", lines=[("mug", 1)])))
     assert "no row of inventory_events goes back" in breach(shop, "I5").what
+
+
+def test_a_row_that_was_written_again_does_not_tell_since_when_its_order_goes_back(shop: AuditWorld) -> None:
+    asked = figures(shop, "I5")["undos asked for"]
+    place, row = shop.row("reservations", "scarce")
+    assert row.sent_key is not None and row.sent_value is not None
+    again = written_again(*place, row.sent_key, row.sent_value)
+    shop.replace(place, row, time=shop.now + 100_000, sent_headers=again.headers)
+    findings = shop.audit()
+    assert findings.holds
+    assert findings.unchecked["I5"] == {"undos whose first row was written again from a worker's disk": 1}
+    assert findings.figures["I5"]["undos asked for"] == asked
 
 
 def test_after_a_rebuild_an_audit_claims_less_for_the_undos_before_it_and_as_much_for_those_behind(

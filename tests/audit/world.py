@@ -22,6 +22,7 @@ from saga_app.engine.misrouted import is_misrouted, marked, spread_to
 from saga_app.engine.ports import row_record
 from saga_app.engine.retention import Ages, RetentionTimer
 from saga_app.kafka.messages import Header, Message, Offsets, Outgoing, Place, outgoing
+from saga_app.kafka.signatures import Signatures
 from saga_app.rebuild.write import rebuilt_records
 from saga_app.settings import Settings
 from tests.support.examples import placed
@@ -41,6 +42,12 @@ def bought(order_id: str, amount: str = "10.00", country: str = "GB", **goods: i
     """An order of customer c1, who has an account."""
     lines = tuple(PricedLine(sku=sku, quantity=quantity) for sku, quantity in (goods or {"mug": 1}).items())
     return placed(order_id, amount, customer_id="c1", country=country, lines=lines)
+
+
+def partition_of(record: Outgoing) -> int:
+    """The partition to which a producer writes this record."""
+    key = "" if record.key is None else record.key.decode(errors="replace")
+    return topics.partition_of(key, PARTITIONS) if record.partition is None else record.partition
 
 
 class _Rows:
@@ -104,6 +111,7 @@ class AuditWorld:
     tables: dict[Place, GivenTables] = field(default_factory=dict)
     now: int = BEGINNING
     cluster: str = "cluster-1"
+    settings: Settings = field(default_factory=lambda: Settings(partitions_text=str(PARTITIONS), app_id=APP))
     renewed: set[str] = field(default_factory=set)
     #: Topics with one partition more than the saga knows, and offsets that hold the marker of a transaction.
     added: set[str] = field(default_factory=set)
@@ -132,13 +140,22 @@ class AuditWorld:
 
     def append(self, record: Outgoing) -> Written:
         """Writes one record, as a producer does."""
-        key = "" if record.key is None else record.key.decode(errors="replace")
-        partition = topics.partition_of(key, PARTITIONS) if record.partition is None else record.partition
-        place = (record.topic, partition)
+        place = (record.topic, partition_of(record))
         self.now += 1
         written = Written(self.end(place), self.now, record.key, record.value, record.headers)
         self.logs[place].append(written)
         return written
+
+    def serve(self, record: Outgoing) -> Written:
+        """Writes one record as a worker does, signed if it has keys."""
+        if (signatures := self.signatures) is not None:
+            record = record._replace(headers=signatures.signed(record, partition_of(record)))
+        return self.append(record)
+
+    @property
+    def signatures(self) -> Signatures | None:
+        """The keys that the workers have."""
+        return Signatures.of(self.settings)
 
     def send(
         self, record: Record | bytes, topic: str = topics.CHECKOUT, partition: int | None = None
@@ -167,7 +184,7 @@ class AuditWorld:
             place = (topics.CHECKOUT, partition)
             timer.load(partition, _Rows(self.tables[place], self.committed[place]))
         for record in list(timer.due()):
-            self.append(outgoing(record))
+            self.serve(outgoing(record))
         return self
 
     def waiting(self) -> list[Place]:
@@ -226,8 +243,7 @@ class AuditWorld:
 
     def audit(self, at: AsOf | None = None, data_dirs: Sequence[Path] = (), **options: Any) -> Findings:
         """The audit of these topics; `options` are `base` and `target`."""
-        settings = Settings(partitions_text=str(PARTITIONS), app_id=APP)
-        return auditing.audit(settings, data_dirs, at, jobs=1, **options)
+        return auditing.audit(self.settings, data_dirs, at, jobs=1, **options)
 
     def checkpointed(self, folder: Path) -> Findings:
         """The audit from the folder's checkpoint; it publishes the next one there if everything holds."""
@@ -259,6 +275,8 @@ class AuditWorld:
         )
         try:
             record = wire.decode(message.value)
+            if (signatures := self.signatures) is not None:
+                signatures.require(record, message, *place)
             if isinstance(record, PolicyChanged) and is_misrouted(record, message, place[1], PARTITIONS):
                 self._send_on(place[0], message, topics.POLICY_PARTITION)
                 self.committed[place] = Offset(written.at + 1)
@@ -273,13 +291,13 @@ class AuditWorld:
                 return
             self._write(place[1], self.tables[place], decision.balances)
             for sent in decision.sends:
-                self.send(sent)
+                self.serve(outgoing(sent))
             for partition in spread_to(record, message, place[1], PARTITIONS):
                 self._send_on(place[0], message, partition)
         self.committed[place] = Offset(written.at + 1)
 
     def _send_on(self, topic: str, message: Message, partition: int) -> None:
-        self.append(Outgoing(topic, message.key, message.value, partition, marked(message)))
+        self.serve(Outgoing(topic, message.key, message.value, partition, marked(message)))
 
     def _write(self, partition: int, tables: GivenTables, puts: Sequence[Put]) -> None:
         tables.put(puts)

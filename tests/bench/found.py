@@ -32,7 +32,7 @@ def results(**speeds: list[float]) -> Results:
         "scripts/bench",
         "2026-11-23T10:00:00+00:00",
         {"cores": 2},
-        {"kafka": "4.1.1"},
+        {"kafka": "4.4.0"},
         {"rounds": 2},
         [{field: getattr(each, field) for field in fields} for each in candidates.chosen(list(named))],
     )

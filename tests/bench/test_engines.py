@@ -84,7 +84,7 @@ def found(**more: Any) -> dict[str, Any]:
     return {
         "command": "scripts/bench --engines",
         "machine": {"cores": 2},
-        "versions": {"kafka": "4.1.1"},
+        "versions": {"kafka": "4.4.0"},
         "seconds": 10.0,
         "most": 10_000,
         "engines": [{**engine, **more}],

@@ -85,6 +85,7 @@ def main(words: Sequence[str] | None = None, asked_to_end: Callable[[], bool] = 
         asked.workers,
         seed,
         asked.rate,
+        asked.hostile,
         lambda line: print(f"{time.monotonic() - began:7.1f}  {line}", flush=True),
     )
     told = ChaosReport(command, seed, 0, asked.workers, asked.rate)

@@ -42,6 +42,9 @@ def parser() -> argparse.ArgumentParser:
     parsed.add_argument("--workers", type=int, choices=(2, 3), default=3, help="default: 3")
     parsed.add_argument("--rate", type=float, default=30, help="orders a second (default: 30)")
     parsed.add_argument(
+        "--hostile", type=float, default=1, help="hostile records a second, 0 for none (default: 1)"
+    )
+    parsed.add_argument(
         "--only", metavar="FAULT,...", help="these faults only, or all of a family: kill,disk.flip"
     )
     parsed.add_argument(
@@ -58,4 +61,5 @@ def command(asked: argparse.Namespace, seed: str) -> str:
     """Draws the same plan."""
     length = f"--kills {asked.kills}" if asked.kills else f"--minutes {asked.minutes:g}"
     only = f" --only {asked.only}" if asked.only else ""
-    return f"scripts/chaos {length} --seed {seed} --workers {asked.workers} --rate {asked.rate:g}{only}"
+    rates = f"--rate {asked.rate:g} --hostile {asked.hostile:g}"
+    return f"scripts/chaos {length} --seed {seed} --workers {asked.workers} {rates}{only}"

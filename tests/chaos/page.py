@@ -64,6 +64,16 @@ def page(report: ChaosReport) -> str:
             "",
             *_table(("what", "records"), sorted(report.sent.items())),
             "",
+            "## What an attacker sent",
+            "",
+            *_table(
+                ("what", "records", "refused by the broker"),
+                [
+                    (kind, count, report.refused.get(kind, 0))
+                    for kind, count in sorted(report.hostile.items())
+                ],
+            ),
+            "",
             "## How workers ended",
             "",
             *_table(("exit code", "times"), report.exits.items()),

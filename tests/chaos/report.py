@@ -29,6 +29,9 @@ class ChaosReport:
     order_seconds: list[float] = field(default_factory=list)
     orders: dict[str, int] = field(default_factory=dict)
     sent: dict[str, int] = field(default_factory=dict)
+    #: Records of the attacker by kind, and those of them that the broker refused.
+    hostile: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
     exits: dict[str, int] = field(default_factory=dict)
     mended: dict[str, int] = field(default_factory=dict)
     rebalances: int = 0
@@ -115,6 +118,7 @@ def fill(report: ChaosReport, run: Run) -> None:
     report.order_seconds = percentiles(watch.took())
     report.orders = dict(Counter(watch.ended.values()).most_common())
     report.sent = dict(system.load.sent)
+    report.hostile, report.refused = dict(system.attacker.sent), dict(system.attacker.refused)
     report.exits = dict(sorted(system.supervisor.exits.items()))
     report.mended = dict(system.supervisor.mended)
     report.rebalances = system.supervisor.generation

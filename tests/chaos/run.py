@@ -54,6 +54,7 @@ class Run:
         try:
             self._drive(self.system.started(self.system.workers))
             self.system.load.supply()
+            self.system.attacker.start()
             self._waits_since = self._ended_at = time.monotonic()
             while not self._enough(self.system) and not self._violated:
                 self._tick(loading=True)
@@ -154,6 +155,7 @@ class Run:
         began = time.monotonic()
         self.system.say("the last fault is over; no more orders; waiting until all have ended")
         self.system.shop.flush()
+        self.system.attacker.close()
         seconds = f"I11: everything ends within {SETTLED:.0f} s of the last fault"
         try:
             self._drive(until(self.system.is_quiet, SETTLED, seconds))

@@ -13,6 +13,7 @@ from saga_app.kafka import topic_admin
 from saga_app.local.broker import Broker
 from saga_app.local.config import HOST, free_ports
 from saga_app.settings import Settings
+from tests.chaos.attacker import Attacker
 from tests.chaos.injection import Injection
 from tests.chaos.load import ChaosLoad
 from tests.chaos.proxy import Proxy
@@ -41,7 +42,7 @@ class System:
     """One system under test; everything it starts is gone after `close`."""
 
     def __init__(
-        self, folder: Path, workers: int, seed: str, rate: float, say: Callable[[str], None]
+        self, folder: Path, workers: int, seed: str, rate: float, hostile: float, say: Callable[[str], None]
     ) -> None:
         self.folder = folder
         self.say = say
@@ -55,7 +56,7 @@ class System:
         try:
             self.broker.start().wait()
             self.proxy.start()
-            self._open(seed, rate)
+            self._open(seed, rate, hostile)
         except BaseException:
             self.broker.kill()
             raise
@@ -64,7 +65,7 @@ class System:
         #: A worker that comes and goes; the supervisor does not start it by itself.
         self.guest = self.hire("guest", self.broker.address)
 
-    def _open(self, seed: str, rate: float) -> None:
+    def _open(self, seed: str, rate: float, hostile: float) -> None:
         settings = Settings(broker=self.broker.address, app_id=APP_ID)
         names = tuple(table.name for table in tables.ALL)
         topic_admin.ensure(settings, topics.wanted(APP_ID, names, topics.DEFAULT_PARTITIONS))
@@ -72,6 +73,7 @@ class System:
         wait(self._topics_answer, 30, lambda: "the topics that were made do not answer")
         self.shop = Shop(self.broker.address, log_level=QUIET)
         self.load = ChaosLoad(self.shop, seed, rate)
+        self.attacker = Attacker(self.broker.address, seed, hostile)
         self.watch = OrderWatch(self.broker.address, topics.DEFAULT_PARTITIONS)
 
     def _topics_answer(self) -> bool:
@@ -171,6 +173,7 @@ class System:
 
     def close(self) -> None:
         """No process and no thread is left."""
+        self.attacker.close()
         self.supervisor.close()
         self.watch.close()
         self.proxy.close()

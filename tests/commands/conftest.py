@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+import tables
 from saga_app.commands import main
-from saga_app.commands.topics import all_wanted
 from saga_app.kafka import topic_admin
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
@@ -30,7 +30,7 @@ def saga(own_kafka: Broker, monkeypatch: pytest.MonkeyPatch) -> Saga:
     monkeypatch.setenv("SAGA_PARTITIONS", str(PARTITIONS))
     monkeypatch.setenv("SAGA_WEB_PORT", "6066")
     settings = Settings.read()
-    topic_admin.ensure(settings, all_wanted(settings))
+    topic_admin.ensure(settings, tables.wanted_topics(settings))
 
     def run(*arguments: str, **options: Any) -> Result:
         return CliRunner().invoke(main, list(arguments), **options)

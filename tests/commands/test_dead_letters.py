@@ -279,6 +279,18 @@ def test_a_dismissed_letter_is_settled_and_shown_on_request_with_its_note(
     assert refused.exit_code == 1 and "it was dismissed at" in refused.stderr
 
 
+def test_a_letter_is_dismissed_once_however_often_that_is_asked_for(
+    saga: Saga, dead_letter_topic: DeadLetterTopic
+):
+    letter = dead_letter_topic.put(b"x")
+    assert saga("dead-letters", "dismiss", str(letter), "--note", "first").exit_code == 0
+    before = len(dead_letter_topic.all())
+    again = saga("dead-letters", "dismiss", str(letter), "--note", "second")
+    assert again.exit_code == 0 and "it was settled before: dismissed at" in again.stdout
+    assert again.stdout.endswith(": first\n")
+    assert len(dead_letter_topic.all()) == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -1,17 +1,20 @@
 """`saga policy` shows the rules in force, partition by partition."""
 
 import json
+import shlex
 from decimal import Decimal
 
 import pytest
 
-from saga_app import topics
+from saga_app import topics, wire
 from saga_app.core.numbers import version_at
+from saga_app.core.records import PolicyChanged
 from saga_app.core.rows import JournalRow, State
 from saga_app.engine.ports import row_record
 from saga_app.kafka.sender import Sender
 from saga_app.settings import Settings
 from tests.commands.dead_letter_topic import PARTITIONS, Saga
+from tests.support.blocks import blocks
 
 pytestmark = pytest.mark.live
 
@@ -46,3 +49,31 @@ def test_the_rules_in_force_have_one_line_each_and_partitions_that_disagree_are_
         ("p3", [1]),
         (None, [0, 1, 2, 3]),
     ]
+
+
+def test_the_commands_and_the_records_of_the_page_are_accepted(saga: Saga):
+    lines = [
+        shlex.split(line) for block in blocks("docs/how-to/change-a-policy.md") for line in block.splitlines()
+    ]
+    for program, *words in lines:
+        if program == "saga":
+            result = saga(*words)
+            # The test above left partitions that disagree, which `saga policy` tells.
+            assert result.exit_code == 0 or not words[1:], result.stderr
+        else:
+            *command, topic, value = words
+            assert (program, command) == ("faust", ["-A", "saga_app", "send"])
+            record = wire.decode(value.encode())
+            assert isinstance(record, PolicyChanged) and topics.topic_of(record) == topic
+
+
+def test_a_sender_is_told_that_no_worker_runs(saga: Saga):
+    words = "saga: no worker of the group saga runs: it waits until one is started"
+    for command in (
+        ("policy", "payment", "--limit", "1500"),
+        ("place", "--order-id", "1", "--amount", "5"),
+        ("deposit", "ada", "5"),
+    ):
+        result = saga(*command)
+        assert result.exit_code == 0 and result.stderr.startswith(words), result.stderr
+        assert len(result.stderr.splitlines()) == 1

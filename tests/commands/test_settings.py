@@ -77,8 +77,47 @@ def test_a_password_in_an_address_is_hidden(monkeypatch: pytest.MonkeyPatch, pas
     assert settings()["SAGA_DB_URL"]["value"] == "postgresql://saga:***@db/orders?sslpassword=***&x=1"
 
 
-def test_an_address_that_is_no_database_is_refused_without_its_password(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("SAGA_DB_URL", "mysql://saga:hunter2@db/orders")
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("http://hunter2@collector/v1/traces", "http://***@collector/v1/traces"),
+        ("https://ada:hunter2@collector:4318/", "https://ada:***@collector:4318/"),
+        ("http://collector/?x=1&API-Key=hunter2", "http://collector/?x=1&API-Key=***"),
+        ("http://collector/?authorization=hunter2#token=hunter2", "http://collector/?authorization=***"),
+        ("http://collector:4318/v1/traces", "http://collector:4318/v1/traces"),
+    ],
+)
+def test_secrets_in_the_address_of_a_collector_are_hidden(
+    monkeypatch: pytest.MonkeyPatch, address: str, shown: str
+):
+    monkeypatch.setenv("SAGA_TRACES", address)
+    assert settings()["SAGA_TRACES"]["value"] == shown
+
+
+@pytest.mark.parametrize("address", ["ada:hunter2@collector:4318/v1/traces", "//ada:hun@hunter2@collector"])
+def test_an_address_without_a_scheme_is_no_collector_and_is_refused_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, address: str
+):
+    monkeypatch.setenv("SAGA_TRACES", address)
+    result = CliRunner().invoke(main, ["settings"])
+    assert result.exit_code == 2 and "ada:***@collector" in result.stderr and "hunter2" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "mysql://saga:hunter2@db/orders",
+        "saga:hunter2@db/orders",
+        "//saga:hunter2@db/orders",
+        "postgresql:saga:hunter2@db/orders",
+        "postgresql:/saga:hunter2@db/orders",
+        "jdbc:postgresql://saga:hunter2@db/orders",
+    ],
+)
+def test_an_address_that_is_no_database_is_refused_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, address: str
+):
+    monkeypatch.setenv("SAGA_DB_URL", address)
     result = CliRunner().invoke(main, ["settings"])
     assert result.exit_code == 2
     assert "SAGA_DB_URL" in result.stderr and "hunter2" not in result.stderr

@@ -20,7 +20,7 @@ HERE, THERE = ("payments", 0), ("payments", 1)
 class LateWritesWorker:
     """Holds some rows of two changelogs, and is told where they end, look by look."""
 
-    def __init__(self, *looks: int | Exception) -> None:
+    def __init__(self, *looks: int | BaseException) -> None:
         self.stores = {HERE: MemoryStore(Disk()), THERE: MemoryStore(Disk())}
         self.looks = iter(looks)
         self.late_writes = LateWrites(holding(1), self.stores, self.ends)
@@ -35,7 +35,7 @@ class LateWritesWorker:
 
     def ends(self, places: Iterable[Place]) -> dict[Place, Offset]:
         end = next(self.looks)
-        if isinstance(end, Exception):
+        if isinstance(end, BaseException):
             raise end
         return dict.fromkeys(places, Offset(end))
 
@@ -72,3 +72,13 @@ def test_a_worker_ends_that_finds_late_writes_also_after_a_broker_that_was_silen
     with pytest.raises(Fatal, match="another worker wrote rows behind") as ended:
         asyncio.run(worker.late_writes.run())
     assert ended.value.exit is Exit.LATE_WRITES
+
+
+def test_a_lost_changelog_ends_the_worker_at_the_next_question_not_at_the_next_comparison(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "QUESTION", 0.0)
+    # The rows that another worker seems to have written are compared ten minutes later.
+    worker = LateWritesWorker(0, 5, 6, Fatal(Exit.CHANGELOG_CUT, "it is gone"))
+    with pytest.raises(Fatal, match="it is gone"):
+        asyncio.run(worker.late_writes.run())

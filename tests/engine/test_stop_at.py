@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from saga_app.application import stop_at
 from saga_app.engine.round import Point
-from saga_app.settings import SettingsError
+from tests.support.blocks import ROOT
+from tests.support.killed_app import stop_at
 
 Passing = Callable[[str, Point], None]
 
@@ -56,8 +56,10 @@ def test_other_topics_and_points_are_passed_and_not_counted(kills: list[tuple[in
     assert len(kills) == 1
 
 
-def test_without_a_place_nothing_is_stopped(kills: list[tuple[int, int]]) -> None:
-    assert killed_at("", "payment_events", Point.DECIDED, kills) == []
+def test_the_product_does_not_know_the_variable_that_kills_a_worker() -> None:
+    for folder in ("saga_app", "agents", "tables"):
+        for file in (ROOT / folder).rglob("*.py"):
+            assert "CRASH_AT" not in file.read_text("utf-8"), file
 
 
 @pytest.mark.parametrize(
@@ -65,5 +67,5 @@ def test_without_a_place_nothing_is_stopped(kills: list[tuple[int, int]]) -> Non
     ["decided", "payment_events", "payment_events/decidet", "payments/decided", "payment_events/decided:x"],
 )
 def test_a_place_that_is_never_passed_is_refused(where: str) -> None:
-    with pytest.raises(SettingsError, match="TOPIC/POINT:N"):
+    with pytest.raises(ValueError, match="TOPIC/POINT:N"):
         stop_at(where)

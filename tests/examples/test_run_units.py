@@ -32,7 +32,7 @@ def clone(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.slow("installs the project with all of its packages, and starts a systemd")
+@pytest.mark.nightly("installs the project with all of its packages, and starts a systemd")
 def test_the_units_complete_an_order_and_stop_in_order(kafka: Broker, clone: Path, tmp_path: Path):
     clear(kafka.address)
     # Ports of this test: the last digit is the number of the worker, and 0 that of the pages.

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Producer
 
 from saga_app import topics
+from saga_app.core.numbers import Offset
 from saga_app.health.broker import BrokerReader
 from saga_app.health.readings import InboxPartition
+from saga_app.kafka.commit_notes import commit_offsets
 from saga_app.kafka.open_transactions import HeldBack, held_back
 from saga_app.kafka.topic_admin import BrokerUnreachable
 from saga_app.local.broker import Broker
@@ -30,7 +31,8 @@ def scene(kafka: Broker, tmp_path: Path) -> Iterator[Scene]:
 
 def test_lag_is_nothing_where_only_markers_of_transactions_are_left(scene: Scene) -> None:
     """And records of an open transaction are held back: no worker may take them."""
-    reader = BrokerReader(Settings(broker=scene.broker, app_id=scene.app_id))
+    settings = Settings(broker=scene.broker, app_id=scene.app_id)
+    reader = BrokerReader(settings)
 
     def read() -> InboxPartition:
         found = reader.read((), None)
@@ -38,12 +40,8 @@ def test_lag_is_nothing_where_only_markers_of_transactions_are_left(scene: Scene
         return next(each for each in found.inboxes if each[:2] == (topics.CHECKOUT, 0))
 
     def take(offset: int) -> None:
-        place = [TopicPartition(topics.CHECKOUT, 0, offset)]
-        request = [ConsumerGroupTopicPartitions(scene.app_id, place)]
-        for answer in admin.alter_consumer_group_offsets(request).values():
-            answer.result()
+        commit_offsets(settings, {(topics.CHECKOUT, 0): (Offset(offset), "")})
 
-    admin = AdminClient({"bootstrap.servers": scene.broker})
     shop = Producer({"bootstrap.servers": scene.broker, "transactional.id": "shop"})
     shop.init_transactions(30)
     began = now()

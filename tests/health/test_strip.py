@@ -32,7 +32,7 @@ class Given:
         """The readings of one inbox with one partition."""
         opened = _ago(self.held_for) if self.held else None
         inbox = InboxPartition(topics.CHECKOUT, 0, None, 9, self.lag, _ago(self.waits), self.held, 0, opened)
-        copy = CopyReading(self.behind, _ago(self.copy_waits))
+        copy = CopyReading({topics.PAYMENT: self.behind}, _ago(self.copy_waits))
         return Readings(
             NOW,
             KafkaReading(Members(self.workers, self.state, [], {}), [inbox], copy)
@@ -66,7 +66,7 @@ def test_a_system_in_which_all_is_well_says_so_in_three_signs() -> None:
             Level.BAD,
             "no worker runs; checkout_events: 2 not taken, the oldest for 3 s",
         ),
-        (replace(WELL, state="preparing_rebalancing"), Level.WARN, "1 worker, preparing_rebalancing"),
+        (replace(WELL, state="preparing a rebalance"), Level.WARN, "1 worker, preparing a rebalance"),
         (
             replace(WELL, lag=9, waits=SLOW),
             Level.WELL,

@@ -21,16 +21,17 @@ class CommandResult(NamedTuple):
     error: str
 
 
-def start(scene: Scene, *words: str) -> "subprocess.Popen[str]":
+def start(scene: Scene, *words: str, **settings: str) -> "subprocess.Popen[str]":
     """Starts one command, as people type it."""
-    settings = environment(scene.broker, scene.folder / "nothing", free_port(), SAGA_APP_ID=scene.app_id)
+    more = {"SAGA_APP_ID": scene.app_id, **settings}
+    env = environment(scene.broker, scene.folder / "nothing", free_port(), **more)
     pipe = subprocess.PIPE
-    return subprocess.Popen([SAGA, *words], env=settings, cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
+    return subprocess.Popen([SAGA, *words], env=env, cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
 
 
-def saga(scene: Scene, *words: str) -> CommandResult:
+def saga(scene: Scene, *words: str, **settings: str) -> CommandResult:
     """One command and its end."""
-    process = start(scene, *words)
+    process = start(scene, *words, **settings)
     out, error = process.communicate(timeout=120)
     return CommandResult(process.returncode, out, error)
 

@@ -2,14 +2,18 @@
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from saga_app import topics, wire
+from saga_app.core.numbers import Offset
 from saga_app.core.records import DeadlinePassed
+from saga_app.kafka.commit_notes import GroupHasMembers, commit_offsets
+from saga_app.settings import Settings
 from tests.live.ledger import TopicLedger
 from tests.live.log import until
 from tests.live.orders import Sent
@@ -55,19 +59,15 @@ def lose_unread_step_requests(scene: Scene, partitions: Iterable[int]) -> int:
 
 def accept_the_loss(scene: Scene, partitions: Iterable[int]) -> None:
     """Sets what the group has taken behind the deleted records, as people must: a worker would not skip them."""
-    admin = AdminClient({"bootstrap.servers": scene.broker, "log_level": 3})
     ends = scene.log.ends((topics.PAYMENT, each) for each in partitions)
-    taken = ConsumerGroupTopicPartitions(
-        scene.app_id, [TopicPartition(*place, end) for place, end in ends.items()]
-    )
+    settings = Settings(broker=scene.broker, app_id=scene.app_id)
 
     def taken_over() -> bool:
-        try:
-            altered = admin.alter_consumer_group_offsets([taken])[scene.app_id].result().topic_partitions
-        except KafkaException:
-            altered = None
-        # The killed workers are members until their session ends; some brokers say so for each partition.
-        return altered is not None and all(each.error is None for each in altered)
+        # The killed workers are members until their session ends.
+        with suppress(GroupHasMembers):
+            commit_offsets(settings, {place: (Offset(end), "") for place, end in ends.items()})
+            return True
+        return False
 
     until(taken_over, 30, lambda: "the group still has members")
 

@@ -9,7 +9,7 @@ from confluent_kafka import KafkaException
 from saga_app import topics
 from saga_app.core.numbers import Offset
 from saga_app.engine.exits import Exit
-from saga_app.kafka.commit_texts import commit_texts, committed_texts
+from saga_app.kafka.commit_notes import commit_offsets, committed_notes
 from saga_app.kafka.consumer_group import ConsumerGroup
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
@@ -85,18 +85,23 @@ def refuses_the_dear_order(scene: Scene) -> None:
     ledger = scene.prove()
     order = b'"status":"CANCELLED"'
     assert any(key == b"again" and order in row for (_, key), row in ledger.logged["orders"].items())
+    audit = saga(scene, "audit", "--json")
+    assert audit.code == 0, audit
 
 
+@pytest.mark.slow("two workers, five starts")
 def test_a_worker_without_rows_that_were_written_refuses_and_one_that_holds_them_writes_them_again(
     scene: Scene,
 ) -> None:
     worker = worked(scene)
+    assert saga(scene, "audit").code == 0
     delete(scene.broker, accounts(scene)[0])
+    delete(scene.broker, topics.changelog(scene.app_id, "reservations"))
 
     other = scene.worker("w2").start()
     assert other.wait_for_end(60) == Exit.ROWS_LOST, other.text()[-3000:]
     words = other.last_words()
-    assert f"{accounts(scene)[0]}[" in words and "was deleted and made again" in words
+    assert f"{scene.app_id}-" in words and "-changelog[" in words and "was deleted and made again" in words
     assert "saga rebuild --from-inboxes" in words
 
     worker.start().ready()
@@ -168,10 +173,10 @@ def test_a_worker_notices_that_an_inbox_lost_its_end_also_where_the_offsets_were
     until(lambda: not group.members().number, 30, lambda: "the worker that ended is still a member")
     refuses_to_rebuild(scene, lost)
     # The group's topic may have been cut in the same crash: the next commit that it has is of before the loss.
-    known = committed_texts(settings, [lost])
-    commit_texts(settings, {lost: (Offset(0), "")})
+    known = committed_notes(settings, [lost])
+    commit_offsets(settings, {lost: (Offset(0), "")})
     refuses_to_rebuild(scene, lost)
-    commit_texts(settings, known)
+    commit_offsets(settings, known)
     done = saga(scene, "advance", "--yes")
     assert f"advance: {lost[0]}[{lost[1]}] lost records below" in done.out, done
     # With its disk: the tables are right, and what it knew of the inbox is older than what the group knows.

@@ -24,7 +24,7 @@ from tests.support.ports import free_port
 BLOCKS = blocks("docs/how-to/add-partitions.md")
 MORE = 12
 
-pytestmark = pytest.mark.slow("two brokers, and every command of the page")
+pytestmark = pytest.mark.nightly("two brokers, and every command of the page")
 
 
 @pytest.fixture

@@ -5,9 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from saga_app import topics
+from saga_app.engine.commit_note import REBUILDING
 from saga_app.engine.exits import Exit
 from saga_app.kafka import topic_admin
-from saga_app.kafka.commit_texts import REBUILDING, committed_texts
+from saga_app.kafka.commit_notes import committed_notes
 from saga_app.kafka.consumer_group import ConsumerGroup
 from saga_app.rebuild import rebuild as rebuilding
 from saga_app.settings import Settings
@@ -27,7 +28,7 @@ def metadata(scene: Scene) -> set[str]:
     """The texts beside the group's committed offsets."""
     places = [(topic, 0) for topic in topics.INBOXES]
     settings = Settings(broker=scene.broker, app_id=scene.app_id)
-    return {text for _, text in committed_texts(settings, places).values()}
+    return {text for _, text in committed_notes(settings, places).values()}
 
 
 class Killed(BaseException):

@@ -197,7 +197,7 @@ def test_a_producer_that_writes_while_an_inbox_is_advanced_loses_nothing_even_if
     assert kept >= {f"during-{each}" for each in range(deposits)}
 
 
-@pytest.mark.slow("a broker of its own, stopped twice")
+@pytest.mark.nightly("a broker of its own, stopped twice, and two clusters")
 def test_a_cluster_that_was_restored_from_a_copy_goes_on_where_the_copy_was_made(tmp_path: Path) -> None:
     broker = Broker(tmp_path / "kafka").start().wait()
     scene = Scene(broker.address, tmp_path, "cluster")

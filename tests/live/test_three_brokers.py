@@ -24,7 +24,7 @@ from tests.live.orders import orders, supplies
 from tests.live.scene import TABLES, Scene, clear
 from tests.support.brokers import BROKERS
 
-pytestmark = pytest.mark.slow("three brokers, of which some are killed or frozen")
+pytestmark = pytest.mark.nightly("three brokers, of which some are killed or frozen")
 
 
 #: Seconds for which a broker stays frozen: the controllers give its partitions away after 3.

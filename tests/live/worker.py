@@ -62,9 +62,10 @@ class WorkerProcess:
     def start(self, **settings: str) -> Self:
         """Starts the process; does not wait until it is ready."""
         self._read = self.log.stat().st_size if self.log.exists() else 0
+        application = "tests.support.killed_app" if "SAGA_CRASH_AT" in settings else "saga_app"
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [FAUST, "-A", "saga_app", "worker", "-l", self.level],
+                [FAUST, "-A", application, "worker", "-l", self.level],
                 env={**self.environment, **settings},
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,

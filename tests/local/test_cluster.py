@@ -20,7 +20,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     cluster.remove()
 
 
-@pytest.mark.slow("three brokers")
+@pytest.mark.nightly("three brokers")
 @pytest.mark.live
 def test_what_three_brokers_have_outlives_one_of_them_and_a_restart(cluster: Cluster) -> None:
     address = cluster.start().wait().address

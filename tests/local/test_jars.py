@@ -69,7 +69,7 @@ def test_a_lock_that_makes_no_sense_is_refused(text: str) -> None:
 def test_the_lock_holds_the_roots_and_one_version_of_kafka() -> None:
     locked = jars.read_lock(jars.LOCK.read_text("utf-8"))
     assert set(jars.ROOTS) <= {jar.coordinates for jar in locked}
-    assert {jar.version for jar in locked if jar.group == "org.apache.kafka"} == {"4.1.1"}
+    assert {jar.version for jar in locked if jar.group == "org.apache.kafka"} == {"4.4.0"}
     assert all(len(jar.sha256) == 64 and int(jar.sha256, 16) for jar in locked)
 
 

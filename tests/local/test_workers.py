@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from saga_app.engine.exit_codes import Exit, OtherExit
+from saga_app.engine.exit_codes import NEEDS_A_PERSON, Exit, ExitCode, OtherExit
 from saga_app.local.process import until
 from saga_app.local.workers import LocalOrderDatabase, LocalProcess, LocalWorker, WorkerFailed
 
@@ -27,6 +27,25 @@ def test_a_worker_that_ended_is_started_again_with_cause_and_remedy(tmp_path: Pa
     assert "ended with exit code 71; started again as pid" in how
     assert cause == f"  cause: LEASE_LOST: {Exit.LEASE_LOST.cause}"
     assert remedy == f"  do: {Exit.LEASE_LOST.remedy}"
+
+
+@pytest.mark.parametrize("code", [OtherExit.STOPPED, *NEEDS_A_PERSON])
+def test_a_worker_that_was_stopped_or_whose_end_needs_a_person_is_left_stopped(
+    tmp_path: Path, code: ExitCode
+):
+    said: list[str] = []
+    worker = LocalWorker(tmp_path, 1, {}, said.append)
+    ended(worker, code)
+    worker.restart_if_dead()
+    worker.restart_if_dead()
+    assert worker.is_left and worker.ended == code and not worker.pid_file.exists()
+    how, *why = said
+    assert f"ended with exit code {code} and stays stopped; the broker goes on" in how
+    assert why == ((code and [f"  cause: {code.name}: {code.cause}", f"  do: {code.remedy}"]) or [])
+
+
+def test_a_changelog_that_was_lost_under_a_worker_is_written_again_by_its_next_start():
+    assert Exit.CHANGELOG_CUT not in NEEDS_A_PERSON
 
 
 def test_the_same_end_again_is_explained_once(tmp_path: Path):
@@ -57,6 +76,5 @@ def test_the_order_database_that_ended_is_explained_in_the_words_of_commands(tmp
     database = LocalOrderDatabase(tmp_path, {}, said.append)
     ended(database, 2)
     database.restart_if_dead()
-    assert said[0].startswith("orderdb ended with exit code 2") and said[1].startswith(
-        "  cause: WRONG_INPUT:"
-    )
+    assert "ended with exit code 2 and stays stopped, and orders go on without it" in said[0]
+    assert said[1].startswith("  cause: WRONG_INPUT:")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from saga_app import topics
 from saga_app.health.readings import Readings
 from saga_app.monitoring.system import SystemCollector
 from saga_app.settings import Settings
@@ -35,7 +36,9 @@ def test_a_copier_that_gives_no_sign_is_down_and_its_lag_has_an_age(tmp_path: Pa
     assert well.database is not None and well.kafka is not None and well.kafka.copy is not None
     readings = well._replace(
         database=well.database._replace(alive_at=now() - 60_000, dead_letters=3),
-        kafka=well.kafka._replace(copy=well.kafka.copy._replace(records=7, since=now() - 50_000)),
+        kafka=well.kafka._replace(
+            copy=well.kafka.copy._replace(by_topic={topics.PAYMENT: 7}, since=now() - 50_000)
+        ),
     )
     found = measured(readings, tmp_path)
     assert (found["saga_copier_up",], found["saga_copy_lag_records",], found["saga_dead_letters",]) == (

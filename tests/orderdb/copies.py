@@ -11,11 +11,11 @@ from typing import Any
 
 from sqlalchemy import select
 
+from saga_app.commands.copy_lag import lag_by_topic
 from saga_app.orderdb import schema
 from saga_app.orderdb.copy import source
 from saga_app.orderdb.copy.projector import Projector
 from saga_app.orderdb.copy.sink import Sink
-from saga_app.orderdb.copy.source_topics import SourceAdmin
 from saga_app.orderdb.database import Database
 from saga_app.orderdb.queries.reading import ask, positions
 from saga_app.settings import Settings
@@ -162,7 +162,7 @@ def until_copied(settings: Settings, seconds: float = 60) -> None:
     last: Any = None
     while time.monotonic() < end:
         with suppress(Exception):
-            last = SourceAdmin(settings).lag(asyncio.run(ask(settings, positions)))
+            last = lag_by_topic(settings)
             if not any(last.values()):
                 return
         time.sleep(0.1)

@@ -1,5 +1,6 @@
 """Topics that a worker has filled, copied into a real database of each kind."""
 
+import asyncio
 import json
 import random
 from collections import Counter
@@ -10,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from saga_app.kafka.consumer_group import committed
 from saga_app.orderdb import schema
+from saga_app.orderdb.copy.source_topics import group_of
+from saga_app.orderdb.queries.reading import ask, positions
 from saga_app.settings import Settings
 from tests.live.ledger import JOURNALS
 from tests.live.log import until
@@ -55,6 +59,13 @@ def test_the_database_says_what_the_tables_say(filled: Settings, shop: Scene):
     for row in rows(filled, schema.stock):
         told_row = ledger.rows("stock")[f"{row['warehouse']}:{row['sku']}"]
         assert (row["received"], row["available"]) == (told_row["received"], told_row["available"])
+
+
+def test_the_copys_group_shows_how_far_it_has_read(filled: Settings):
+    """For Kafka's own tools; by no request that can end the process (docs/reference/faust.md, k11)."""
+    copy(filled)
+    reached = asyncio.run(ask(filled, positions))
+    assert committed(filled, group_of(filled), reached, 30) == reached
 
 
 def test_every_record_about_an_order_is_an_event_and_every_other_is_not(filled: Settings, shop: Scene):

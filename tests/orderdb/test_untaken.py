@@ -8,11 +8,12 @@ from sqlalchemy import update
 
 from saga_app import topics
 from saga_app.core.checkout import FIRST_DELAY
+from saga_app.core.labels import OPEN
 from saga_app.orderdb import schema
 from saga_app.orderdb.copy.taken import Taken, TakenPositions
 from saga_app.orderdb.queries import orders
 from saga_app.orderdb.queries.order import find
-from saga_app.orderdb.queries.orders import OPEN, OrderFilter
+from saga_app.orderdb.queries.orders import OrderFilter
 from saga_app.orderdb.queries.recent import recent
 from tests.orderdb.batches import OrderCopy
 from tests.orderdb.services import Services

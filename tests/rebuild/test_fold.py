@@ -1,6 +1,7 @@
 """The fold of one inbox partition, and its comparison with a changelog, over topics in memory."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,14 +9,16 @@ import pytest
 from saga_app import topics
 from saga_app.audit.context import AuditContext
 from saga_app.audit.cuts import Limits
+from saga_app.audit.refold import service_of
 from saga_app.core.numbers import FIRST, Offset
 from saga_app.kafka.messages import Place
 from saga_app.rebuild.compare import TablePart, add_up, compare
 from saga_app.rebuild.fold import Gap, fold
-from saga_app.settings import Settings
+from saga_app.times import written
 from tests.audit.reading import reading
-from tests.audit.world import APP, PARTITIONS, AuditWorld, bought
+from tests.audit.world import PARTITIONS, AuditWorld, bought
 from tests.support.examples import delivery, deposit
+from tests.support.signing import INTERNAL, signing
 
 
 @pytest.fixture
@@ -38,7 +41,7 @@ def context(world: AuditWorld, folder: Path) -> AuditContext:
         {place: world.end(place) for place in places},
         {},
     )
-    return AuditContext(Settings(partitions_text=str(PARTITIONS), app_id=APP), limits, folder)
+    return AuditContext(world.settings, limits, folder)
 
 
 def losses(world: AuditWorld, folder: Path, inbox: Place, table: str) -> tuple[int, int, int, str | None]:
@@ -101,3 +104,17 @@ def test_a_row_of_a_record_behind_the_end_of_its_inbox_is_named(shop: AuditWorld
     shop.committed[inbox] = last.at
     words = losses(shop, tmp_path, inbox, "shipments")[3]
     assert words and f"which ends at {last.at}" in words
+
+
+def test_a_forged_record_that_workers_refused_is_not_rebuilt(shop: AuditWorld, tmp_path: Path) -> None:
+    keys = signing(tmp_path)
+    shop.settings = replace(
+        shop.settings, signing_keys_file=keys.signing_keys_file, signed_since=written(shop.now + 1)
+    )
+    shop.run(*INTERNAL)
+    folders = iter(range(99))
+    for place in context(shop, tmp_path).limits.committed:
+        for table in service_of(place[0]).tables:
+            folder = tmp_path / str(next(folders))
+            folder.mkdir()
+            assert losses(shop, folder, place, table) == (0, 0, 0, None)

@@ -26,10 +26,10 @@ def test_the_clocks_of_two_brokers_make_no_record_younger_than_its_row() -> None
     assert not are_younger([(5, 11_000)], WRITTEN)
 
 
-def asked(monkeypatch: pytest.MonkeyPatch, text: str, *, cut: bool = False) -> bool:
+def asked(monkeypatch: pytest.MonkeyPatch, note: str, *, cut: bool = False) -> bool:
     """`is_another` of an inbox with the topic id "new", whose broker says that the epoch's log was cut, or was not."""
-    monkeypatch.setattr(replaced, "is_cut", lambda *_: cut)
-    return is_another(Settings(), PLACE, Offset(5), text, "new")
+    monkeypatch.setattr(replaced, "is_truncated", lambda *_: cut)
+    return is_another(Settings(), PLACE, Offset(5), note, "new")
 
 
 def test_an_inbox_is_another_if_its_topic_id_changed_or_its_leaders_log_was_cut(
@@ -48,9 +48,9 @@ def test_an_inbox_is_another_if_its_topic_id_changed_or_its_leaders_log_was_cut(
 def test_an_inbox_that_is_being_moved_is_another_for_every_command_and_worker(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    text = InboxLoss(PLACE, Offset(2), Offset(9), Offset(5), 3).text
-    assert is_advancing(text) and asked(monkeypatch, text)
-    note = note_in(text)
+    written = InboxLoss(PLACE, Offset(2), Offset(9), Offset(5), 3).note
+    assert is_advancing(written) and asked(monkeypatch, written)
+    note = note_in(written)
     assert note is not None and note.inbox is not None and note.inbox.epoch == 3, "a second run needs it"
     inbox = InboxRange("new", Offset(0), Offset(9))
     with pytest.raises(Fatal) as ended:

@@ -5,7 +5,7 @@ import pytest
 from saga_app import topics
 from saga_app.audit.cuts import Limits
 from saga_app.core.numbers import Offset
-from saga_app.kafka.commit_texts import REBUILDING
+from saga_app.engine.commit_note import REBUILDING
 from saga_app.kafka.messages import Place
 from saga_app.rebuild.advance import InboxLoss
 from saga_app.rebuild.compare import is_in
@@ -49,7 +49,7 @@ def test_an_inbox_that_lost_records_is_refused_with_its_place(given: Limits, wor
 
 
 def test_one_command_does_not_clear_the_mark_of_the_other() -> None:
-    moving = InboxLoss(PLACE, Offset(2), Offset(5)).text
+    moving = InboxLoss(PLACE, Offset(2), Offset(5)).note
     rebuild, advance = "saga rebuild --from-inboxes", "saga advance"
     nothing_else_is_unfinished(rebuild, [(Offset(1), ""), (Offset(2), REBUILDING)])
     nothing_else_is_unfinished(advance, [(Offset(1), ""), (Offset(2), moving)])

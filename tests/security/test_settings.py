@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from saga_app.settings import Settings, SettingsError
+from saga_app.settings import Settings, SettingsError, describe, given_names
 from tests.security.authority import Authority
 
 USER = {"SAGA_SECURITY": "sasl_ssl", "SAGA_SASL_USERNAME": "ada", "SAGA_SASL_PASSWORD": "hunter2"}
@@ -21,7 +21,7 @@ def authority(tmp_path: Path) -> Authority:
         ({"SAGA_SECURITY": "tls"}, "SAGA_SECURITY", "one of plaintext, ssl"),
         ({**USER, "SAGA_SASL_MECHANISM": "GSSAPI"}, "SAGA_SASL_MECHANISM", "one of PLAIN"),
         ({"SAGA_SECURITY": "sasl_ssl"}, "SAGA_SASL_USERNAME", "needs one"),
-        ({**USER, "SAGA_SASL_PASSWORD": ""}, "SAGA_SASL_PASSWORD", "only one"),
+        ({**USER, "SAGA_SASL_PASSWORD": ""}, "SAGA_SASL_PASSWORD", "or SAGA_SASL_PASSWORD_FILE"),
         ({**USER, "SAGA_SASL_PASSWORD_FILE": "f"}, "SAGA_SASL_PASSWORD_FILE", "only one"),
         ({**USER, "SAGA_SECURITY": "plaintext"}, "SAGA_SASL_USERNAME", "uses none"),
         ({"SAGA_SASL_PASSWORD": "hunter2"}, "SAGA_SASL_PASSWORD", "SAGA_SECURITY is plaintext"),
@@ -30,7 +30,10 @@ def authority(tmp_path: Path) -> Authority:
             "SAGA_SASL_PASSWORD_FILE",
             "No such file",
         ),
-        ({"SAGA_SECURITY": "ssl", "SAGA_SASL_PASSWORD_FILE": "f"}, "SAGA_SASL_PASSWORD_FILE", "sasl_ssl"),
+        ({"SAGA_SECURITY": "ssl", "SAGA_SASL_PASSWORD_FILE": __file__}, "SAGA_SASL_PASSWORD", "sasl_ssl"),
+        ({"SAGA_WEB_TOKEN_FILE": "/no/hunter2"}, "SAGA_WEB_TOKEN_FILE", "No such file"),
+        ({"SAGA_DB_URL_FILE": "/no/hunter2"}, "SAGA_DB_URL_FILE", "No such file"),
+        ({"SAGA_WEB_TOKEN_FILE": "f", "SAGA_WEB_TOKEN": "hunter2"}, "SAGA_WEB_TOKEN_FILE", "only one"),
         ({"SAGA_TLS_CA": "ca.pem"}, "SAGA_TLS_CA", "ssl or sasl_ssl"),
         ({"SAGA_SECURITY": "ssl", "SAGA_TLS_CERT": "me.pem"}, "SAGA_TLS_KEY", "belong together"),
         ({"SAGA_SECURITY": "ssl", "SAGA_TLS_CA": "/no/ca.pem"}, "SAGA_TLS_CA", "No such file"),
@@ -61,7 +64,7 @@ def test_plaintext_to_another_machine_has_to_be_said():
 def test_a_password_may_be_in_a_file_that_ends_with_a_line_break(tmp_path: Path):
     (tmp_path / "password").write_text("hun ter2\n")
     given = {**USER, "SAGA_SASL_PASSWORD": "", "SAGA_SASL_PASSWORD_FILE": str(tmp_path / "password")}
-    assert Settings.read(given).security.secret() == "hun ter2"
+    assert Settings.read(given).security.password == "hun ter2"
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff\xfe"])
@@ -71,6 +74,27 @@ def test_a_password_file_without_a_password_is_refused(tmp_path: Path, content: 
     given = {**USER, "SAGA_SASL_PASSWORD": "", "SAGA_SASL_PASSWORD_FILE": str(tmp_path / "password")}
     with pytest.raises(SettingsError, match="SAGA_SASL_PASSWORD_FILE"):
         Settings.read(given)
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("SAGA_WEB_TOKEN", "t0ken"),
+        ("SAGA_DB_URL", "postgresql://saga:hunter2@db/orders"),
+        ("SAGA_TRACES", "http://collector/v1/traces?api-key=hunter2"),
+    ],
+)
+def test_every_secret_setting_may_be_in_a_file(tmp_path: Path, name: str, secret: str):
+    (tmp_path / "secret").write_text(secret + "\n")
+    from_file = {f"{name}_FILE": str(tmp_path / "secret")}
+    assert Settings.read(from_file) == Settings.read({name: secret})
+    (described,) = [each for each in describe(from_file) if each["name"] == name]
+    assert described["source"] == f"{name}_FILE" and "hunter2" not in described["value"]
+    assert {name, f"{name}_FILE"} <= {*given_names()}
+
+
+def test_a_setting_that_is_no_secret_is_not_looked_for_in_a_file():
+    assert Settings.read({"SAGA_APP_ID_FILE": "/no/file"}).app_id == "saga"
 
 
 def test_the_key_must_be_that_of_the_certificate(authority: Authority):

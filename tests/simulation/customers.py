@@ -9,9 +9,11 @@ from saga_app.core.errors import Fault
 from saga_app.core.records import (
     MOST_SEGMENTS,
     OrderPlaced,
+    OrdersEvicted,
     PolicyChanged,
     Record,
     SegmentsClosed,
+    SegmentsPurged,
     StepName,
 )
 from saga_app.kafka.messages import Message, Outgoing, outgoing
@@ -201,13 +203,15 @@ class Customers:
         self._evictions.add(forged.value)
         return forged
 
-    def _closed_too_far(self, draws: Draws, record: Record) -> Outgoing:
+    def _closed_too_far(self, draws: Draws, record: SegmentsClosed | SegmentsPurged) -> Outgoing:
         fields = {"partition_count": self.partitions} if isinstance(record, SegmentsClosed) else {}
         forged = self._for_partition(draws, record.model_copy(update=fields))
         self._bad.add(forged.value)
         return forged
 
-    def _for_partition(self, draws: Draws, record: Record) -> Outgoing:
+    def _for_partition(
+        self, draws: Draws, record: SegmentsClosed | SegmentsPurged | OrdersEvicted
+    ) -> Outgoing:
         partition = draws.below(self.partitions)
         said = outgoing(record.model_copy(update={"partition": partition}))
         return Outgoing(said.topic, said.key, said.value, partition)

@@ -21,9 +21,14 @@ SCOPE = {
 
 
 MORE = pytest.mark.slow("seconds for every history")
+LONG = pytest.mark.nightly("a minute for every history; longer ones are searched there too")
+#: Histories in which orders are evicted or closed have many more states.
+HISTORIES = [
+    pytest.param(name, marks=LONG if " " in name else MORE) if name != "shipping" else name for name in SCOPES
+]
 
 
-@pytest.mark.parametrize("name", quick(SCOPES, "shipping", mark=MORE))
+@pytest.mark.parametrize("name", HISTORIES)
 def test_no_short_history_breaks_wherever_its_workers_end(name: str) -> None:
     length, kinds, least = SCOPE[name]
     count = Count()
@@ -39,8 +44,7 @@ def test_an_order_ends_in_whatever_sequence_its_records_come(name: str) -> None:
     assert set(order.endings) == ends
 
 
-@pytest.mark.slow("a long time for every sequence")
-@pytest.mark.parametrize("name", ORDERS)
+@pytest.mark.parametrize("name", quick(ORDERS, mark=LONG))
 def test_an_order_is_evicted_for_good_in_whatever_sequence_its_records_come(name: str) -> None:
     order = Exploration(name, Budget(nudges=0, evictions=2))
     assert order.run() > 10_000

@@ -373,7 +373,7 @@ class SimulatedWorker:
             written=self._written,
             decoder=self._decoder,
             passing=self._pass,
-            **({"applied": self._applied} if topic == topics.CHECKOUT else {}),
+            applied=self._applied if topic == topics.CHECKOUT else lambda partition, changed: None,
         )
 
     def _pass(self, point: Point) -> None:

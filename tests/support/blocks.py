@@ -15,6 +15,7 @@ RUN_BY: Final = {
     "docs/tutorial.md": "tests/test_readme.py",
     "docs/how-to/add-partitions.md": "tests/live/test_more_partitions.py",
     "docs/how-to/add-a-step.md": "tests/examples/test_fraud_check.py",
+    "docs/how-to/change-a-policy.md": "tests/commands/test_policy.py",
     "docs/how-to/find-an-order.md": "tests/orderdb/test_follow.py",
     "docs/how-to/use-your-own-kafka.md": "tests/examples/test_own_kafka.py",
     "docs/how-to/secure-kafka.md": "tests/examples/test_own_kafka.py",

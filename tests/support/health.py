@@ -15,10 +15,10 @@ def all_well(settings: Settings) -> Readings:
     places = [(topic, each) for topic in topics.INBOXES for each in range(settings.partitions)]
     owners = dict.fromkeys(places, "127.0.0.1 …abcdef")
     inboxes = [InboxPartition(*place, owners[place], 30, 0, None, 0, 0) for place in places]
-    kafka = KafkaReading(Members(1, "stable", ["127.0.0.1"], owners), inboxes, CopyReading(0, None))
+    kafka = KafkaReading(Members(1, "stable", ["127.0.0.1"], owners), inboxes, CopyReading({}, None))
     return Readings(now(), kafka, "", DatabaseReading({}, now(), 0))
 
 
 def be_well(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands of this process read that all is well, and print nothing about it."""
-    monkeypatch.setattr(read, "read", lambda settings, broker: all_well(settings))
+    monkeypatch.setattr(read, "read", lambda settings, *readers: all_well(settings))

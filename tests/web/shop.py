@@ -14,6 +14,7 @@ from saga_app.health.read import HealthWatch
 from saga_app.health.readings import Readings
 from saga_app.settings import Settings
 from saga_app.web import routes
+from saga_app.web.connections import BoundedRunner
 from tests.orderdb.batches import FakeMessage, OrderCopy
 from tests.orderdb.services import Services
 from tests.support.examples import cancel, delivery, deposit, placed
@@ -111,7 +112,7 @@ class PageServer:
         asyncio.set_event_loop(self._loop)
         application = web.Application()
         routes.attach(application, self.settings, lambda: self.stops, self.health, has_tables=self.has_tables)
-        runner = web.AppRunner(application, access_log=None)
+        runner = BoundedRunner(application)
         self._loop.run_until_complete(runner.setup())
         where = web.TCPSite(runner, "127.0.0.1", self.settings.web_port)
         self._loop.run_until_complete(where.start())

@@ -10,6 +10,7 @@ import pytest
 
 from saga_app.settings import Settings
 from saga_app.web.sse import MOST_STREAMS
+from saga_app.web.token_guesses import MOST_OF_ALL, MOST_OF_ONE, WINDOW, TokenGuesses
 from tests.support.examples import placed
 from tests.web.asking import Stream, ask
 from tests.web.hostile import STRINGS
@@ -66,6 +67,28 @@ def test_loopbacks_own_names_get_one(server: PageServer) -> None:
         assert ask(server.url, "/", Host=host).status == 200
 
 
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "1.2.3.4.evil.example", "[", ""])
+def test_a_server_that_other_machines_reach_answers_to_its_own_names_only(
+    shop: FilledShop, host: str
+) -> None:
+    names: dict[str, Any] = {
+        "web_hosts_text": "shop.example, Pages.Example",
+        "web_url": "http://worker-1:6066",
+    }
+    with served(shop.settings, web_bind="0.0.0.0", **names) as server:
+        answer = ask(server.url, "/orders/o-3/", Host=host)
+        assert answer.status in (400, 421) and answer.text.count("\n") == 1
+        for own in (
+            "shop.example",
+            "PAGES.example.:6066",
+            "worker-1:6066",
+            "localhost",
+            "10.0.0.7:6066",
+            "[fd00::7]:1",
+        ):
+            assert ask(server.url, "/livez-is-not-there", Host=own).status == 404, own
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -98,6 +121,55 @@ def test_a_form_larger_than_any_of_ours_is_not_read(server: PageServer) -> None:
     assert ask(server.url, "/orders/waiting/cancel", "note=" + "x" * 20_000).status == 413
 
 
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        ('{"note": 1}', {"Content_Type": "application/json"}),
+        ("note=1", {"Content_Type": ";;;=,"}),
+        ("note=1", {"Content_Type": FORM, "Content_Encoding": "gzip"}),
+        ("--x\r\nfoo\r\n--y", {"Content_Type": "multipart/form-data; boundary=x"}),
+        (
+            "--x\r\nContent-Disposition: form-data\r\n\r\n1\r\n--x--\r\n",
+            {"Content_Type": "multipart/form-data"},
+        ),
+        ("note=\xff", {}),
+        ("note=%ff", {}),
+        ("note=a%00b", {}),
+        ("a=1&" * 40, {}),
+    ],
+)
+def test_an_odd_form_gets_one_sentence_and_leaves_no_traceback(
+    server: PageServer, caplog: pytest.LogCaptureFixture, body: str, headers: dict[str, str]
+) -> None:
+    answer = ask(server.url, "/orders/waiting/cancel", body, **headers)
+    assert answer.status == 400 and "form" in answer.text
+    assert "Traceback" not in caplog.text
+
+
+def test_a_form_that_does_not_come_is_not_waited_for(
+    server: PageServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("saga_app.web.forms.PATIENCE", 0.2)
+    assert ask(server.url, "/orders/waiting/cancel", "", Content_Length="100").status == 408
+
+
+@pytest.mark.parametrize("path", ["/orders/a%00b/", "/orders/?q=%00", "/static/%00", "/orders/%00/nudge"])
+def test_an_address_with_a_nul_gets_one_line(server: PageServer, path: str) -> None:
+    answer = ask(server.url, path)
+    assert (answer.status, answer.text) == (400, "no address here has a NUL\n")
+
+
+@pytest.mark.parametrize(
+    "path", ["/static/" + "a" * 300, "/static/", "/static/../pages.py", "/static/..%2fpages.py"]
+)
+def test_only_the_files_of_the_pages_are_served(server: PageServer, path: str) -> None:
+    assert ask(server.url, path).status == 404
+    assert "Content-Type" in ask(server.url, "/static/style.css").headers
+
+
 def test_where_others_can_reach_the_pages_nothing_is_changed_without_a_token(shop: FilledShop) -> None:
     with served(shop.settings, web_bind="0.0.0.0") as server:
         assert "SAGA_WEB_TOKEN is not set" in ask(server.url, "/orders/waiting/").text
@@ -117,6 +189,39 @@ def test_the_token_is_asked_for_and_never_shown(shop: FilledShop, bind: str) -> 
         # With it the broker is asked, and none is there.
         assert ask(server.url, "/orders/waiting/cancel", "token=s3cret-of-ours").status == 503
         assert "s3cret" not in repr(server.settings)
+
+
+def test_who_guesses_the_token_has_to_wait_and_is_in_the_log(
+    shop: FilledShop, caplog: pytest.LogCaptureFixture
+) -> None:
+    with served(shop.settings, web_token="s3cret-of-ours") as server:
+        for guess in range(MOST_OF_ONE):
+            assert ask(server.url, "/orders/waiting/cancel", f"token=guess-{guess}").status == 403
+        # The right one is not tried either, so nobody learns that it is right.
+        late = ask(server.url, "/orders/waiting/cancel", "token=s3cret-of-ours")
+        assert late.status == 429 and re.search(r"Wait \d\d? s", late.text)
+        assert ask(server.url, "/orders/waiting/").status == 200
+    assert caplog.text.count("a wrong token from 127.0.0.1 for /orders/waiting/cancel") == MOST_OF_ONE
+    assert "guess-" not in caplog.text and "s3cret" not in caplog.text
+
+
+def test_a_wrong_token_counts_for_a_minute_and_for_its_sender() -> None:
+    now = [0.0]
+    guesses = TokenGuesses(lambda: now[0])
+    for _ in range(MOST_OF_ONE):
+        assert guesses.wait("a") == 0
+        guesses.add("a", "/")
+    assert guesses.wait("a") > 0 and guesses.wait("b") == 0
+    now[0] = WINDOW
+    assert guesses.wait("a") == 0
+
+
+def test_who_has_many_addresses_has_to_wait_too() -> None:
+    guesses = TokenGuesses(lambda: 0.0)
+    for number in range(MOST_OF_ALL):
+        assert guesses.wait(f"address {number}") == 0
+        guesses.add(f"address {number}", "/")
+    assert guesses.wait("another address") > 0
 
 
 def test_a_database_that_is_not_there_is_told_with_what_to_do(tmp_path: Path) -> None:

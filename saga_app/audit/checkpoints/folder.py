@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from saga_app.audit.checkpoints.checkpoint import MANIFEST, Checkpoint, read
+from saga_app.private_files import private_folder
 
 _NAME: Final = "checkpoint-"
 _UNFINISHED: Final = ".unfinished-"
@@ -32,7 +33,7 @@ class NewCheckpoint:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        private_folder(self._folder)
         lock = self._stack.enter_context((self._folder / ".lock").open("w"))
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

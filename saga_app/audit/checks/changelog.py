@@ -8,7 +8,7 @@ from confluent_kafka import Message
 from saga_app import topics
 from saga_app.audit.context import AuditContext
 from saga_app.audit.findings import Breach, Findings
-from saga_app.audit.scratch import REBUILT_AT, ScratchStore
+from saga_app.audit.scratch import REBUILT_AT, UNKNOWN_TIME, ScratchStore
 from saga_app.core.errors import ForeignRow
 from saga_app.core.numbers import FIRST, Offset
 from saga_app.core.row_keys import order_in
@@ -17,7 +17,7 @@ from saga_app.engine.stores import changelog
 from saga_app.engine.stores.changelog import Logged, OnForeign
 from saga_app.kafka.chunks import chunks
 from saga_app.kafka.headers import headers_of
-from saga_app.kafka.messages import REBUILT, Place
+from saga_app.kafka.messages import REBUILT, WRITTEN_AGAIN, Place
 
 #: A row that does not send its order back has one of these near its beginning.
 _FORWARD: Final = (b'"state":"DONE"', b'"status":"OPEN"')
@@ -26,9 +26,9 @@ _FORWARD: Final = (b'"state":"DONE"', b'"status":"OPEN"')
 class AuditedChangelog:
     """A changelog partition; see `engine.stores.changelog.Changelog`.
 
-    The store `turned` gets Kafka's time of the first row of each order that goes back, and that of the last row which a
-    rebuild has written. `gaps` counts the offsets that have no record, because it was compacted away before any audit
-    read it.
+    The store `turned` gets Kafka's time of the first row of each order that goes back (`UNKNOWN_TIME` if that row was
+    written again), and that of the last row which a rebuild has written. `gaps` counts the offsets that have no record,
+    because it was compacted away before any audit read it.
     """
 
     def __init__(
@@ -55,13 +55,15 @@ class AuditedChangelog:
                 # The audit of the checkpoint has read the records below `known`, so none is missed there.
                 self.gaps += max(0, each.offset() - max(following, known))
                 following = each.offset() + 1
-                if any(name == REBUILT for name, _ in headers_of(each)):
-                    times[REBUILT_AT] = str(each.timestamp()[1]).encode()
+                time = str(each.timestamp()[1]).encode()
+                marks = {name for name, _ in headers_of(each)}
+                if REBUILT in marks:
+                    times[REBUILT_AT] = time
                 row = written.get(Offset(each.offset()))
                 if row is None or is_tombstone(row.value) or row.key in times:
                     continue
                 if is_turned(row.key, row.value) and self._turned.get(row.key) is None:
-                    times[row.key] = str(each.timestamp()[1]).encode()
+                    times[row.key] = UNKNOWN_TIME if WRITTEN_AGAIN in marks else time
             self._turned.write(times, FIRST)
             if rows:
                 yield rows

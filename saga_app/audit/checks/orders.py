@@ -13,6 +13,7 @@ from saga_app.audit.scratch import (
     GAPS,
     REBUILT_AT,
     TURNED,
+    UNKNOWN_TIME,
     ScratchStore,
     Stores,
     order_and_segment,
@@ -109,6 +110,8 @@ class OrdersAudit:
                 self._broken(
                     "I5", key, None, f"{topic} was asked to undo, but no row of {asking} goes back", None
                 )
+            elif turned == UNKNOWN_TIME:
+                self.findings.claim_less("I5", "undos whose first row was written again from a worker's disk")
             elif int(turned) > time + self.context.skew:
                 late = int(turned) - time
                 what = f"{topic} was asked to undo {late} ms before {asking} had written that it goes back"

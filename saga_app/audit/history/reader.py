@@ -25,7 +25,8 @@ from saga_app.core.rows import OrderRow, decode, is_tombstone, version_of
 from saga_app.engine.partition_state import PartitionState
 from saga_app.engine.stores.changelog import leave_out, readable
 from saga_app.kafka.chunks import chunks
-from saga_app.kafka.messages import Message, Place
+from saga_app.kafka.messages import Message, Place, record_in
+from saga_app.kafka.signatures import Signatures
 from saga_app.settings import Settings
 
 #: The types of records in the sequence in which they happen; the last are about eviction.
@@ -79,6 +80,7 @@ class _HistoryReader:
         self.order_id = order_id
         self.events: list[Event] = []
         self.truncated: list[TruncatedInbox] = []
+        self._decoder = wire.Decoder(0)
 
     def read(self, topic: str, key: str) -> Order | None:
         """Reads the order's records in one inbox; `key` decides the partition. Returns the order if checkout has it."""
@@ -103,7 +105,8 @@ class _HistoryReader:
             row = state.order(self.order_id) if place[0] == topics.CHECKOUT else state.journal(self.order_id)
             why = f"{place[0]}[{place[1]}] is told from the checkpoint's end at offset {start} on"
             self.truncated.append(TruncatedInbox(place, why, row))
-        decider = InboxRefold(service, place[1], self.context.settings.partitions, state)
+        settings = self.context.settings
+        decider = InboxRefold(service, place[1], settings.partitions, state, Signatures.of(settings))
         for message in messages(self.context, place, start, limits.end[place]):
             if not _concerns(message, key.encode()):
                 continue
@@ -120,7 +123,7 @@ class _HistoryReader:
         limits = self.context.limits
         for message in messages(self.context, place, limits.first[place], limits.end[place]):
             with suppress(Rejected):
-                record = wire.decode(message.value)
+                record = record_in(message, self._decoder)
                 if order_of(record) == self.order_id:
                     yield Event(place, message, record, None, self.order_id)
 

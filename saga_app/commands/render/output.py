@@ -1,6 +1,7 @@
 """Results on stdout, as lines for people or JSON for machines; errors in one line on stderr."""
 
 import json
+import sys
 from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, Final, NoReturn, ParamSpec, TypeVar
@@ -80,3 +81,12 @@ def one_line_errors(command: Callable[Arguments, Result]) -> Callable[Arguments,
             exit_with(f"Kafka: {in_words(error)}; `saga doctor` looks at everything", FAILED)
 
     return run
+
+
+def must_want_it(yes: bool, question: str) -> None:
+    """Asks, unless the option --yes has answered. Raises `CommandFailed` if nobody can be asked."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise CommandFailed(f"nothing was changed. {question} Then give --yes")
+    click.confirm(question, abort=True, err=True)

@@ -26,6 +26,7 @@ from saga_app.kafka import topic_admin
 from saga_app.kafka.messages import Place
 from saga_app.kafka.open_transactions import HeldBack, held_back
 from saga_app.kafka.topic_faults import remedy, told
+from saga_app.private_files import is_open_to_others, private_folder
 from saga_app.settings import Settings
 from saga_app.topics import wanted
 
@@ -38,7 +39,9 @@ class SagaApp(faust.App):  # type: ignore[misc]
         settings: Settings,
         engine: Engine,
         keyed_by_order: frozenset[str],
-        site: Callable[[web.Application, "SagaApp"], None] = lambda server, app: None,
+        site: Callable[[web.Application, "SagaApp"], web.AppRunner] = lambda server, app: web.AppRunner(
+            server
+        ),
         **options: Any,
     ) -> None:
         self.settings = settings
@@ -47,7 +50,7 @@ class SagaApp(faust.App):  # type: ignore[misc]
         self.watchdog: Watchdog | None = None
         self.topic_watch: TopicWatch | None = None
         self.held_back_watch = HeldBackWatch(self._held_back)
-        #: Adds our own pages to the web server, before it starts.
+        #: Adds our own pages to the web server, before it starts; returns the runner that serves it.
         self._site = site
         #: Tables whose partition follows from their own key.
         self.keyed_by_order = keyed_by_order
@@ -140,12 +143,14 @@ class SagaApp(faust.App):  # type: ignore[misc]
             ) from error
 
     def _create_directories(self) -> None:
-        self.conf.datadir.mkdir(parents=True, exist_ok=True)
+        private_folder(self.conf.datadir)
+        if is_open_to_others(self.conf.datadir):
+            self.log.warning("every user of this machine may look into %s: chmod 700 it", self.conf.datadir)
         super()._create_directories()
 
     def _new_web(self) -> Any:
         server = super()._new_web()
-        self._site(server.web_app, self)
+        server._runner = self._site(server.web_app, self)
         return server
 
     def _new_transport(self) -> TransportT:

@@ -15,7 +15,7 @@ def credentials(security: Security) -> Credentials | None:
         logging.getLogger("aiokafka.conn").addFilter(tells_no_credentials)
         return SASLCredentials(
             username=security.username,
-            password=security.secret(),
+            password=security.password,
             ssl_context=context,
             mechanism=security.mechanism,
         )

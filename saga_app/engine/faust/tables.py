@@ -4,7 +4,8 @@ Answers these faults of stock Faust:
 
 - table writes bypass the order of durability (`docs/reference/faust.md#a9`, `docs/reference/faust.md#c1`),
 - databases are never closed (`docs/reference/faust.md#c7`) and take 2 GiB of cache each (`docs/reference/faust.md#c8`),
-- keys as JSON make `/table/` ask the wrong worker (`docs/reference/faust.md#c14`, faust#514, faust#187).
+- keys as JSON make `/table/` ask the wrong worker (`docs/reference/faust.md#c14`, faust#514, faust#187),
+- `/table/` sends cookies and tokens to that worker (`docs/reference/faust.md#c18`).
 """
 
 import shutil
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from faust.app.router import Router
+from faust.exceptions import SameNode
 from faust.stores.base import SerializedStore
 from faust.tables.table import Table
 from faust.types import TP
@@ -19,6 +21,7 @@ from faust.web.exceptions import NotFound, ServiceUnavailable
 from yarl import URL
 
 from saga_app import topics
+from saga_app.engine.faust.forwarding import FORWARDED, ask_member
 from saga_app.engine.stores.rocks import RocksStore
 
 if TYPE_CHECKING:
@@ -158,6 +161,20 @@ class SagaRouter(Router):  # type: ignore[misc]
         # Faust asks its producer, which knows a changelog's partitions only after it has written to it.
         partition = topics.partition_of(str(key), self.app.settings.partitions)
         return URL(self._assignor._tps_url[TP(table.changelog_topic_name, partition)])
+
+    async def _route_req(self, dest_url: URL, web: Any, request: Any) -> Any:
+        """The answer of the worker that has the row; a request that a worker has sent is not sent on again."""
+        if self._urlident(dest_url) == self._urlident(URL(self.app.conf.canonical_url)):
+            raise SameNode
+        if FORWARDED in request.headers:
+            raise ServiceUnavailable(
+                "another worker asked for a row that is not here: partitions are moving; ask again in a moment"
+            )
+        known = {**self._assignor._tps_url, **self._assignor._external_tps_url}
+        status, text = await ask_member(
+            dest_url, request.rel_url.raw_path, {URL(each) for each in known.values()}
+        )
+        return web.text(text, content_type="application/json", status=status)
 
     @classmethod
     def _get_serialized_key(cls, table: Any, key: Any) -> bytes:

@@ -16,7 +16,7 @@ from saga_app.core.numbers import FIRST, NEVER, Generation, Offset, Version, ver
 from saga_app.core.rows import version_of
 from saga_app.engine.commit_note import InboxMark
 from saga_app.engine.exits import Exit, Fatal
-from saga_app.engine.ports import Log, contiguous, row_record
+from saga_app.engine.ports import Log, contiguous, written_again
 from saga_app.engine.stores import restore
 from saga_app.engine.stores.changelog import MOST_AHEAD, MOST_VERSION, KafkaChangelog
 from saga_app.engine.stores.errors import DiskFailed, StoreDamaged, named, remove
@@ -247,7 +247,7 @@ class StoreManager:
         reached, count = changelog.end(), 0
         rows = restore.lacking(store, read.seen, read.restored)
         while piece := list(islice(rows, PIECE)):
-            records = [row_record(changelog.topic, changelog.partition, *row) for row in piece]
+            records = [written_again(changelog.topic, changelog.partition, *row) for row in piece]
             written = (await log.append(records, generation))[changelog.topic, changelog.partition]
             reached, count = contiguous(reached, written), count + len(piece)
             store.write(dict(piece), store.reached)

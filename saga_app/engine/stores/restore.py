@@ -21,7 +21,7 @@ from saga_app.core.numbers import FIRST, NEVER, Offset, Version
 from saga_app.core.retention.low_watermarks import LowWatermarks
 from saga_app.core.row_keys import KeyKind
 from saga_app.core.rows import Tombstone, version_of
-from saga_app.engine.ports import Store, contiguous, row_record
+from saga_app.engine.ports import Store, contiguous, written_again
 from saga_app.engine.stores.changelog import Changelog, Logged
 from saga_app.kafka.messages import Outgoing
 
@@ -121,7 +121,7 @@ def _below_low_watermark(store: Store, keys: Iterable[bytes] | None) -> dict[byt
 def repair_records(changelog: Changelog, restored: Restored) -> list[Outgoing]:
     """The rows to write again; a row that names orders comes after theirs, in case only some are written."""
     repairs = sorted(restored.repairs.items(), key=lambda repair: repair[0].startswith(_CLOSED))
-    return [row_record(changelog.topic, changelog.partition, key, row) for key, row in repairs]
+    return [written_again(changelog.topic, changelog.partition, key, row) for key, row in repairs]
 
 
 def lacking(store: Store, seen: Seen, restored: Restored) -> Iterator[tuple[bytes, bytes]]:

@@ -29,6 +29,7 @@ from saga_app.core.rows import is_tombstone
 from saga_app.engine.commit_note import InboxMark
 from saga_app.engine.stores.errors import DiskFailed, StoreDamaged, does_not_open, named, remove, set_aside
 from saga_app.engine.stores.extent import Extent
+from saga_app.private_files import private_folder
 
 logger = logging.getLogger(__name__)
 
@@ -247,7 +248,7 @@ class RocksStore:
     def _open(self) -> Rdict:
         try:
             if not self._read_only:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
+                private_folder(self.path.parent)
             try:
                 return self._opened()
             except Exception as error:

@@ -9,7 +9,7 @@ from saga_app.core.fields import Model
 from saga_app.core.records import OrderPlaced, Record, StepRequest
 from saga_app.dead_letters.format import LetterId
 from saga_app.dead_letters.letter import Settlement, Stored, read_letter, read_marker, text
-from saga_app.kafka.headers import headers_of
+from saga_app.kafka.headers import headers_of, require_fit
 from saga_app.orderdb import schema
 from saga_app.orderdb.copy.batch import Fields, RowBatch, fit, fitting
 from saga_app.orderdb.traces.traceparent import traceparent
@@ -30,7 +30,9 @@ _FIELDS: Final = {
 
 def event(batch: RowBatch, message: Any) -> None:
     """Adds the row of an inbox record; none if the record is about no order or cannot be read."""
+    headers = headers_of(message)
     try:
+        require_fit(headers)
         record: Any = batch.decoder.decode(message.value())
     except Rejected:
         # A worker makes it a dead letter, and that is copied.
@@ -50,7 +52,7 @@ def event(batch: RowBatch, message: Any) -> None:
     for name in names:
         fields[name] = _fitting_value(getattr(record, name))
     if isinstance(record, OrderPlaced):
-        fields["traceparent"] = traceparent(headers_of(message))
+        fields["traceparent"] = traceparent(headers)
         batch.placed.add(record.order_id)
     batch.once(schema.order_events, place, fields)
 

@@ -1,6 +1,7 @@
 """The process that copies until a signal. It then ends soon, whatever the broker or the database does."""
 
 import asyncio
+import logging
 import os
 import signal
 from collections.abc import Awaitable, Callable
@@ -30,6 +31,8 @@ def follow(
     With `empty` it removes everything first and copies from the beginning.
     Raises `DatabaseWrong`, also where `empty` would remove orders that may be evicted, unless `force` is set.
     """
+    # What fails is reported once, and not by each client.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
     async def run() -> int:
         database = Database(settings.db_url)

@@ -5,8 +5,11 @@ from typing import Final, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from saga_app.core.numbers import Offset
+from saga_app.kafka.dense import DenseBatches, is_written_by_people
 from saga_app.kafka.liveness import Liveness
 from saga_app.kafka.messages import Place
+from saga_app.kafka.raw import RawClient
 from saga_app.kafka.retries import RETRIABLE
 from saga_app.settings import Settings, readers_group
 
@@ -47,8 +50,20 @@ class SourceConsumer:
                 "queued.max.messages.kbytes": 16 * 1024,
             }
         )
-        self._consumer.assign([TopicPartition(*place, offset) for place, offset in start.items()])
         self._liveness = Liveness(next(iter(start))[0])
+        self._kafka = settings.kafka
+        #: Partitions that are read with care, and up to where; see `saga_app.kafka.dense`.
+        self._dense: dict[Place, Offset] = {}
+        open_ = {place: offset for place, offset in start.items() if is_written_by_people(place[0])}
+        if open_:
+            with self._raw() as client:
+                self._dense = DenseBatches().find(client, open_)
+        self._consumer.assign(
+            [TopicPartition(*place, offset) for place, offset in start.items() if place not in self._dense]
+        )
+
+    def _raw(self) -> RawClient:
+        return RawClient(self._kafka, {topic for topic, _ in self.start if is_written_by_people(topic)})
 
     def lag(self) -> int:
         """The number of records that are not read yet, by the ends that the last fetches named."""
@@ -59,6 +74,8 @@ class SourceConsumer:
 
     def fetch(self) -> Fetched:
         """The records that wait. Raises `KafkaException` if this consumer cannot read on."""
+        if self._dense and (dense := self._fetch_dense()).reached:
+            return dense
         messages: list[Message] = []
         reached: dict[Place, int] = {}
         size = 0
@@ -84,6 +101,18 @@ class SourceConsumer:
             chunk = self._consumer.consume(_AT_A_TIME, 0)
         moved = {place: offset for place, offset in reached.items() if offset > self._next.get(place, 0)}
         self._next.update(moved)
+        return Fetched(messages, moved)
+
+    def _fetch_dense(self) -> Fetched:
+        """Some of one partition with dense batches; behind the last of them the consumer goes on."""
+        place, end = next(iter(self._dense.items()))
+        with self._raw() as client:
+            messages, reached = client.read(place, self._next[place], end)
+        moved: dict[Place, int] = {place: reached} if reached > self._next[place] else {}
+        self._next.update(moved)
+        if reached >= end:
+            del self._dense[place]
+            self._consumer.incremental_assign([TopicPartition(*place, reached)])
         return Fetched(messages, moved)
 
     def close(self) -> None:

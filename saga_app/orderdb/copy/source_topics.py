@@ -1,15 +1,14 @@
-"""The topics that are copied: the mappers of their records, their ids, beginnings and ends, and the lag of the copy."""
+"""The topics that are copied: the mappers of their records, their ids, beginnings and ends."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-
 from saga_app import topics
 from saga_app.core.numbers import Offset
 from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin
+from saga_app.kafka.commit_notes import GroupHasMembers, commit_offsets
 from saga_app.kafka.consumer_group import committed
 from saga_app.kafka.messages import Place
 from saga_app.orderdb.copy.batch import RowMapper
@@ -87,18 +86,6 @@ class SourceAdmin:
         ends = offsets.readable_ends(admin, orders, self._seconds)
         return Taken({partition: offset for (_, partition), offset in found.items()}, ends)
 
-    def lag(self, copied: Mapping[Place, int]) -> dict[str, int]:
-        """By topic, the number of records that are not copied yet; `copied` has the position in each partition.
-
-        Raises `TopicsMissing` too.
-        """
-        places = self.topics().places
-        first, ends = self.beginnings(places), self.ends(places)
-        lag = {topic: 0 for topic, _ in places}
-        for place in places:
-            lag[place[0]] += max(0, ends[place] - max(first[place], copied.get(place, 0)))
-        return lag
-
     def commit(self, reached: Mapping[Place, int]) -> None:
         """Commits the copy's position to its consumer group, for tools that show lag. Nothing else depends on it.
 
@@ -106,12 +93,9 @@ class SourceAdmin:
         """
         if not reached:
             return
-        positions = [TopicPartition(*place, offset) for place, offset in reached.items()]
-        request = [ConsumerGroupTopicPartitions(group_of(self._settings), positions)]
-        admin = Admin(self._settings)
-        with suppress(KafkaException):
-            for answer in admin.alter_consumer_group_offsets(request, request_timeout=self._seconds).values():
-                answer.result()
+        positions = {place: (Offset(offset), "") for place, offset in reached.items()}
+        with suppress(GroupHasMembers, TimeoutError):
+            commit_offsets(self._settings, positions, group_of(self._settings), self._seconds)
 
 
 def group_of(settings: Settings) -> str:

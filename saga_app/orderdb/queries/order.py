@@ -11,7 +11,8 @@ from saga_app.dead_letters.format import LetterId
 from saga_app.orderdb.present.order_status import OrderStatus
 from saga_app.orderdb.queries import untaken
 from saga_app.orderdb.queries.dead_letters import with_settlements
-from saga_app.orderdb.queries.orders import Listed, is_id
+from saga_app.orderdb.queries.ids import is_id
+from saga_app.orderdb.queries.orders import Listed
 from saga_app.orderdb.schema import dead_letters, order_events, order_lines, order_steps, orders
 
 #: Finds letters that may name an order: its id is in the payload, or an escape that may spell it in another way.

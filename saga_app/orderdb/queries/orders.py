@@ -1,28 +1,20 @@
 """Queries about orders: lists, newest first and page by page, and the number of each status."""
 
-import re
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, Tuple, desc, func, select, tuple_, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from saga_app.core import fields
 from saga_app.core.checkout import FIRST_DELAY
-from saga_app.core.labels import PLACED
+from saga_app.core.labels import OPEN, PLACED
 from saga_app.core.route import ROUTE
-from saga_app.core.rows import OPEN_STATUSES, Status
+from saga_app.core.rows import OPEN_STATUSES
 from saga_app.orderdb.queries import untaken
+from saga_app.orderdb.queries.ids import begins, is_id
 from saga_app.orderdb.queries.untaken import UntakenFilter
 from saga_app.orderdb.schema import order_lines, order_steps, orders
 
-_ID: Final = re.compile(fields.ID)
-#: Behind every character that an id may have.
-_BEHIND: Final = "\x7f"
-#: The states of lists and counts: those of the workers' rows, and of orders that no worker has taken. Open ones have
-#: not ended.
-STATES: Final = (PLACED, *(status.value for status in Status))
-OPEN: Final = (PLACED, *sorted(status.value for status in OPEN_STATUSES))
 #: A row with the names of its columns.
 Listed = dict[str, Any]
 
@@ -66,11 +58,6 @@ class OrderFilter(NamedTuple):
 def late(now: int) -> OrderFilter:
     """Orders that have not ended before their first deadline, taken or not; `now` in milliseconds."""
     return OrderFilter(OPEN, until=now - FIRST_DELAY)
-
-
-def is_id(text: str) -> bool:
-    """True if an order, a customer or an article can have this id."""
-    return _ID.fullmatch(text) is not None
 
 
 async def page(
@@ -161,11 +148,6 @@ def _named(prefix: str) -> Any:
         ids.where(begins(orders.c.customer_id, prefix)),
         select(order_lines.c.order_id).where(begins(order_lines.c.sku, prefix)),
     )
-
-
-def begins(column: ColumnElement[Any], prefix: str) -> ColumnElement[bool]:
-    """A condition on a prefix, as a range of ids: LIKE may use no index, has wildcards, and may ignore case."""
-    return (column >= prefix) & (column < prefix + _BEHIND)
 
 
 def age() -> Tuple:

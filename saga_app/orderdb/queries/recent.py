@@ -7,8 +7,8 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Select, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from saga_app.core.labels import PLACED
-from saga_app.core.rows import OPEN_STATUSES, Status
+from saga_app.core.labels import OPEN, PLACED
+from saga_app.core.rows import Status
 from saga_app.orderdb.queries import untaken
 from saga_app.orderdb.schema import orders
 
@@ -39,7 +39,7 @@ class Recent(NamedTuple):
 
     def not_ended(self) -> list[int]:
         """The number of orders that have not ended, by minute."""
-        return [sum(each[status] for status in (PLACED, *OPEN_STATUSES)) for each in self.minutes]
+        return [sum(each[status] for status in OPEN) for each in self.minutes]
 
     def within(self, percent: int) -> float | None:
         """The milliseconds within which `percent` of the ended orders ended; None without any.

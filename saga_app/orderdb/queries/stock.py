@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_app.core.records import StepName
 from saga_app.core.rows import OPEN_STATUSES, State
-from saga_app.orderdb.queries.orders import Listed, begins, is_id, newest
+from saga_app.orderdb.queries.ids import begins, is_id
+from saga_app.orderdb.queries.orders import Listed, newest
 from saga_app.orderdb.schema import order_lines, order_steps, orders, stock
 
 #: Warehouse and SKU.

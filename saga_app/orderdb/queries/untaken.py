@@ -12,9 +12,9 @@ from saga_app import topics
 from saga_app.core.labels import PLACED
 from saga_app.core.records import OrderPlaced
 from saga_app.core.route import ROUTE
+from saga_app.orderdb.queries.ids import begins
 from saga_app.orderdb.schema import dead_letters, order_events, orders, taken
 
-_BEHIND: Final = "\x7f"
 _NOTHING: Final = {
     **dict.fromkeys(column.name for column in orders.c),
     **dict.fromkeys(step.name.value for step in ROUTE),
@@ -40,10 +40,10 @@ async def oldest(connection: AsyncConnection, choice: UntakenFilter) -> int | No
     return found
 
 
-async def by_minute(connection: AsyncConnection, begins: int, minute: int) -> list[tuple[int, int]]:
-    """How many were placed in each `minute` (so many milliseconds) from `begins` on, without empty ones."""
-    found = _grouped(UntakenFilter(since=begins)).subquery()
-    at = ((found.c.placed_at - begins) // minute).label("minute")
+async def by_minute(connection: AsyncConnection, since: int, minute: int) -> list[tuple[int, int]]:
+    """How many were placed in each `minute` (so many milliseconds) from `since` on, without empty ones."""
+    found = _grouped(UntakenFilter(since=since)).subquery()
+    at = ((found.c.placed_at - since) // minute).label("minute")
     query = select(at, func.count()).group_by(at)
     return [(row[0], row[1]) for row in await connection.execute(query)]
 
@@ -109,5 +109,5 @@ def _grouped(choice: UntakenFilter) -> Select[Any]:
     if choice.until is not None:
         query = query.where(event.time < choice.until)
     if choice.q:
-        query = query.where(event.order_id >= choice.q, event.order_id < choice.q + _BEHIND)
+        query = query.where(begins(event.order_id, choice.q))
     return query

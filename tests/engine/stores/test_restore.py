@@ -11,7 +11,7 @@ from saga_app.core.errors import RowsMissing
 from saga_app.core.numbers import Offset
 from saga_app.core.records import Record
 from saga_app.engine.stores.restore import Restored, repair_records, repaired, restore
-from saga_app.kafka.messages import Outgoing
+from saga_app.kafka.messages import WRITTEN_AGAIN, Outgoing
 from tests.support.examples import deposit, order, pay, refund
 from tests.support.given import PAYMENT
 from tests.support.memory import (
@@ -117,9 +117,11 @@ def test_an_old_row_behind_the_repair_is_repaired_again() -> None:
     assert onto.reached == 3
 
 
-def test_repairs_go_to_the_same_changelog_partition() -> None:
+def test_repairs_go_to_the_same_changelog_partition_and_say_that_they_are_older_than_their_time() -> None:
     log = changelog(("a", 5), ("a", 3))
-    assert repair_records(log, restored(log, store())) == [Outgoing("log", b"a", row(5), 0)]
+    assert repair_records(log, restored(log, store())) == [
+        Outgoing("log", b"a", row(5), 0, ((WRITTEN_AGAIN, b"1"),))
+    ]
 
 
 def test_a_worker_that_is_stopped_before_its_repair_meets_the_old_row_again() -> None:

@@ -17,7 +17,7 @@ def the_last_committed_record_is_not_folded(patch: pytest.MonkeyPatch) -> None:
     """A rebuild decides every record below the committed offset."""
 
     def fold(
-        place: Place, partitions: int, tables: Mapping[str, Store], records: Iterable[Message], *ends: int
+        place: Place, partitions: int, tables: Mapping[str, Store], records: Iterable[Message], *ends: Any
     ) -> Folded:
         return fold_records(place, partitions, tables, list(records)[:-1], *ends)
 

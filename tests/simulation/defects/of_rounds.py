@@ -9,6 +9,7 @@ from saga_app.core.records import PolicyChanged, Record
 from saga_app.engine import misrouted
 from saga_app.engine import round as rounds
 from saga_app.engine.round import Round, Span
+from saga_app.kafka.headers import is_sent_on
 from saga_app.kafka.messages import Batch, Message, Outgoing
 
 
@@ -116,7 +117,7 @@ def a_policy_is_spread_from_where_it_is(patch: pytest.MonkeyPatch) -> None:
         )
 
     def spread_to(record: Record, message: Message, partition: int, partitions: int) -> Sequence[int]:
-        if not isinstance(record, PolicyChanged) or misrouted.is_sent_on(message):
+        if not isinstance(record, PolicyChanged) or is_sent_on(message.headers):
             return ()
         return [each for each in range(partitions) if each != partition]
 

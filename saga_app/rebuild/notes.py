@@ -1,4 +1,4 @@
-"""The marks on the committed offsets that keep workers out while a command is at work, and their release at its end."""
+"""The notes that keep workers out while a command is at work, and those that let them in at its end."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -9,22 +9,22 @@ from saga_app.engine.commit_note import CommitNote, InboxMark, note_in
 from saga_app.engine.stores.extent import Demand, Extent, LogRange
 from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin
-from saga_app.kafka.commit_texts import Committed, GroupHasMembers, commit_texts
+from saga_app.kafka.commit_notes import Committed, GroupHasMembers, commit_offsets
 from saga_app.kafka.messages import Place
 from saga_app.rebuild.survey import CannotRebuild
 from saga_app.settings import Settings
 from saga_app.topics import changelog
 
 
-def mark(settings: Settings, marked: Committed) -> None:
-    """Commits offsets with texts that keep workers out. Raises `CannotRebuild` if workers do not stay away.
+def keep_out(settings: Settings, wanted: Committed) -> None:
+    """Commits offsets with notes that keep workers out. Raises `CannotRebuild` if workers do not stay away.
 
     A worker that was started meanwhile ends by itself; the group knows it for one session timeout more.
     """
     end = time.monotonic() + settings.timeouts.session + 5
     while True:
         try:
-            commit_texts(settings, marked)
+            commit_offsets(settings, wanted)
         except GroupHasMembers as error:
             if time.monotonic() > end:
                 raise CannotRebuild(f"{error}: stop all workers, then run this command again") from error
@@ -34,12 +34,12 @@ def mark(settings: Settings, marked: Committed) -> None:
 
 
 def release(settings: Settings, committed: Mapping[Place, Offset]) -> None:
-    """Commits the same offsets without the mark. Raises `CannotRebuild` if workers do not stay away.
+    """Commits these offsets with notes that let workers in. Raises `CannotRebuild` if workers do not stay away.
 
     From now on the changelogs and inboxes are those that are there: disks that follow others are emptied.
     """
     notes = _notes(settings, committed)
-    mark(settings, {place: (at, notes[place].encode()) for place, at in committed.items()})
+    keep_out(settings, {place: (at, notes[place].encode()) for place, at in committed.items()})
 
 
 def _notes(settings: Settings, inboxes: Iterable[Place]) -> dict[Place, CommitNote]:
@@ -70,8 +70,8 @@ def _notes(settings: Settings, inboxes: Iterable[Place]) -> dict[Place, CommitNo
 def must_have_all_rows(settings: Settings, committed: Committed) -> None:
     """Raises `CannotRebuild` if a changelog has less than the note of the last commit says."""
     present = _notes(settings, committed)
-    for inbox, (_, text) in committed.items():
-        known = note_in(text)
+    for inbox, (_, note) in committed.items():
+        known = note_in(note)
         for table, demand in ({} if known is None else known.tables).items():
             why = LogRange(*present[inbox].tables[table].extent[:3]).lacks(demand.extent)
             if why or demand.is_lost:

@@ -1,0 +1,210 @@
+"""Record batches as a broker keeps them: their headers, what a compressed one unpacks to, and the records in it.
+
+Few bytes may unpack to very many, and librdkafka bounds that for one codec of four. Nothing here unpacks more than
+`MOST_UNPACKED`; the decisions follow from the bytes of a batch alone, so every reader decides the same.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+import cramjam
+
+from saga_app.core.numbers import Offset
+from saga_app.kafka.headers import MOST_HEADERS, NO_UTF8, UNFIT, too_many
+from saga_app.kafka.messages import Header
+
+#: Bytes that are unpacked of one batch at most. A batch of an honest client has 1 MiB or so.
+MOST_UNPACKED: Final = 8 * 1024 * 1024
+#: A batch that unpacks to more times its bytes is dense; JSON shrinks to a tenth.
+DENSE: Final = 20
+#: Kafka's record batch, version 2: base offset, length, leader epoch, attributes, distance of the last offset, first
+#: and largest time, producer, number of records.
+_HEADER: Final = struct.Struct(">qii x4x hiqqq 2x4x i")
+#: Bytes of the fields up to, and with, the length.
+_BEFORE: Final = 12
+_CODEC: Final = 0x07
+APPEND_TIME: Final = 0x08
+_TRANSACTIONAL: Final = 0x10
+_CONTROL: Final = 0x20
+_CODECS: Final = {
+    1: cramjam.gzip.decompress_into,
+    3: cramjam.lz4.decompress_into,
+    4: cramjam.zstd.decompress_into,
+}
+_FULL: Final = "whole buffer"
+_SNAPPY: Final = 2
+#: Java's framing of snappy: this, two versions, then blocks, each after its length.
+_XERIAL: Final = b"\x82SNAPPY\0"
+_BLOCK: Final = struct.Struct(">i")
+
+
+class RawBatch(NamedTuple):
+    """One batch: the fields of its header, and its records as they are kept."""
+
+    first: Offset
+    last: Offset
+    epoch: int
+    attributes: int
+    times: tuple[int, int]
+    producer: int
+    #: How many offsets hold a record or a marker.
+    records: int
+    payload: memoryview
+
+    @property
+    def is_packed(self) -> bool:
+        """True if it is compressed."""
+        return bool(self.attributes & _CODEC)
+
+    @property
+    def is_control(self) -> bool:
+        """True if it is the marker of a transaction's end."""
+        return bool(self.attributes & _CONTROL)
+
+    @property
+    def is_transactional(self) -> bool:
+        return bool(self.attributes & _TRANSACTIONAL)
+
+    @property
+    def is_abort(self) -> bool:
+        """True if it is the marker of a transaction that was aborted; only for the marker of one."""
+        key = next(records_in(self)).key or b""
+        return key[2:4] == b"\0\0"
+
+    @property
+    def is_dense(self) -> bool:
+        """True if a client that unpacks it without a bound could run out of memory."""
+        if not self.is_packed:
+            return False
+        unpacked, is_whole = unpack(self)
+        return not is_whole or len(unpacked) > DENSE * (len(self.payload) + _HEADER.size)
+
+
+def batches_in(data: bytes) -> Iterator[RawBatch]:
+    """The batches in a broker's answer; the last one may be cut off, and comes with the next answer."""
+    at, view = 0, memoryview(data)
+    while at + _HEADER.size <= len(data):
+        first, length, epoch, attributes, distance, *times, producer, records = _HEADER.unpack_from(data, at)
+        end = at + _BEFORE + length
+        if end > len(data):
+            return
+        payload = view[at + _HEADER.size : end]
+        offsets = Offset(first), Offset(first + distance)
+        yield RawBatch(*offsets, epoch, attributes, (times[0], times[1]), producer, records, payload)
+        at = end
+
+
+def unpack(batch: RawBatch) -> tuple[memoryview, bool]:
+    """The records' bytes, up to `MOST_UNPACKED` of them, and True if these are all."""
+    codec = batch.attributes & _CODEC
+    if not codec:
+        return batch.payload, True
+    room = memoryview(bytearray(MOST_UNPACKED))
+    if codec == _SNAPPY:
+        size, is_whole = _unpack_snappy(batch.payload, room)
+        return room[:size], is_whole
+    into = _CODECS.get(codec)
+    try:
+        return (room[: into(batch.payload, room)], True) if into else (room[:0], False)
+    except cramjam.DecompressionError as error:
+        # It has written what fits. Of bytes that are damaged nobody can tell how many are right.
+        return room if _FULL in str(error) else room[:0], False
+
+
+def _unpack_snappy(payload: memoryview, room: memoryview) -> tuple[int, bool]:
+    size = 0
+    try:
+        if bytes(payload[: len(_XERIAL)]) != _XERIAL:
+            return cramjam.snappy.decompress_raw_into(payload, room), True
+        at = len(_XERIAL) + 8
+        while at < len(payload):
+            end = at + _BLOCK.size + _BLOCK.unpack_from(payload, at)[0]
+            size += cramjam.snappy.decompress_raw_into(payload[at + _BLOCK.size : end], room[size:])
+            at = end
+    except (cramjam.DecompressionError, struct.error):
+        return size, False
+    return size, True
+
+
+class RawRecord(NamedTuple):
+    """A record of a batch. Its time is in milliseconds."""
+
+    offset: Offset
+    time: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[Header, ...]
+
+
+def records_in(batch: RawBatch) -> Iterator[RawRecord]:
+    """The records of a batch. If not all can be unpacked, the last one stands for the rest and is unfit.
+
+    The rest is one record at the first offset that cannot be read: there may be millions.
+    """
+    unpacked, is_whole = unpack(batch)
+    at, following = 0, batch.first
+    try:
+        for _ in range(batch.records):
+            length, start = _varint(unpacked, at)
+            if not 0 < length <= len(unpacked) - start:
+                break
+            record = _record(batch, unpacked[start : start + length])
+            if not following <= record.offset <= batch.last:
+                break
+            yield record
+            at, following = start + length, Offset(record.offset + 1)
+    except (IndexError, ValueError):
+        is_whole = False
+    if following <= batch.last and not (is_whole and at == len(unpacked)):
+        detail = (
+            f"the records from offset {following} to {batch.last} are {len(batch.payload)} bytes that unpack to more "
+            f"than {MOST_UNPACKED}; send them uncompressed"
+        )
+        yield RawRecord(following, batch.times[1], None, None, ((UNFIT, detail.encode()),))
+
+
+def _record(batch: RawBatch, data: memoryview) -> RawRecord:
+    later, at = _varint(data, 1)
+    distance, at = _varint(data, at)
+    key, at = _bytes(data, at)
+    value, at = _bytes(data, at)
+    count, at = _varint(data, at)
+    time = batch.times[1] if batch.attributes & APPEND_TIME else batch.times[0] + later
+    return RawRecord(Offset(batch.first + distance), time, key, value, _headers(data, at, count))
+
+
+def _headers(data: memoryview, at: int, count: int) -> tuple[Header, ...]:
+    if count > MOST_HEADERS:
+        return (too_many(count),)
+    found: list[Header] = []
+    for _ in range(count):
+        name, at = _bytes(data, at)
+        value, at = _bytes(data, at)
+        try:
+            found.append(((name or b"").decode(), value))
+        except UnicodeDecodeError:
+            return (NO_UTF8,)
+    return tuple(found)
+
+
+def _varint(data: memoryview, at: int) -> tuple[int, int]:
+    """A number of variable length and the place behind it. aiokafka's reads on behind the end of its buffer."""
+    found = shift = 0
+    while shift < 70:
+        byte = data[at]
+        found |= (byte & 0x7F) << shift
+        at += 1
+        shift += 7
+        if byte < 0x80:
+            return (found >> 1) ^ -(found & 1), at
+    raise ValueError("a number of more than ten bytes")
+
+
+def _bytes(data: memoryview, at: int) -> tuple[bytes | None, int]:
+    length, at = _varint(data, at)
+    if length < 0:
+        return None, at
+    if length > len(data) - at:
+        raise ValueError("a field that ends behind its record")
+    return bytes(data[at : at + length]), at + length
