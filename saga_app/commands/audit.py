@@ -72,6 +72,7 @@ def _at(context: click.Context, parameter: click.Parameter, text: str | None) ->
 )
 @click.option("--why", metavar="TEXT", help="Why the breach is accepted; every later report says it.")
 @click.option("--by", metavar="NAME", help="Who accepts it (default: your user name).")
+@click.option(
     "--jobs", type=click.IntRange(min=1), help="Processes (default: one for each core; one for few records)."
 )
 @as_json
