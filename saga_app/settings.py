@@ -123,6 +123,9 @@ class Settings:
     inbox_retention_text: str = _setting(
         "SAGA_INBOX_RETENTION", FOR_EVER, "how long records stay in the inboxes: forever, or days, 7 at least"
     )
+    dead_letter_retention_text: str = _setting(
+        "SAGA_DEAD_LETTER_RETENTION", FOR_EVER, "how long dead letters stay: forever, or days, 7 at least"
+    )
     data_dir_text: str = _setting("SAGA_DATA_DIR", ".run/data", "this worker's tables; one folder per worker")
     db_url: str = _setting(
         "SAGA_DB_URL",
@@ -185,6 +188,26 @@ class Settings:
         settings.check()
         return replace(settings, db_url=_with_full_path(settings.db_url))
 
+    def _check_kept(self) -> None:
+        """How long records and dead letters stay."""
+        for name, text, why in (
+            (
+                "SAGA_INBOX_RETENTION",
+                self.inbox_retention_text,
+                "workers that were stopped find their place in an inbox for 7 days, by Kafka's "
+                "offsets.retention.minutes, and what they have not decided must be there for as long",
+            ),
+            (
+                "SAGA_DEAD_LETTER_RETENTION",
+                self.dead_letter_retention_text,
+                "somebody must find time to look at each dead letter",
+            ),
+        ):
+            if text != FOR_EVER and not _is_between(text, *RETENTION):
+                raise SettingsError(
+                    f"{name} is {text!r}; it is {FOR_EVER}, or days from {RETENTION[0]} to {RETENTION[1]}: {why}"
+                )
+
     def check(self) -> None:
         """Raises `SettingsError` with the first invalid setting."""
         _between("SAGA_PARTITIONS", self.partitions_text, 1, 1000)
@@ -207,12 +230,7 @@ class Settings:
         ):
             _duration(name, text)
         self._check_addresses()
-        if self.inbox_retention_text != FOR_EVER and not _is_between(self.inbox_retention_text, *RETENTION):
-            raise SettingsError(
-                f"SAGA_INBOX_RETENTION is {self.inbox_retention_text!r}; it is {FOR_EVER}, or days from "
-                f"{RETENTION[0]} to {RETENTION[1]}: workers that were stopped find their place in an inbox for 7 days, "
-                "by Kafka's offsets.retention.minutes, and what they have not decided must be there for as long"
-            )
+        self._check_kept()
         for server in self.broker.split(","):
             host, _, port = server.strip().rpartition(":")
             if not host or not port.isdigit():
@@ -285,8 +303,12 @@ class Settings:
     @property
     def inbox_retention(self) -> timedelta | None:
         """The time for which records stay in the inboxes; None is for ever."""
-        text = self.inbox_retention_text
-        return None if text == FOR_EVER else timedelta(days=int(text))
+        return _days(self.inbox_retention_text)
+
+    @property
+    def dead_letter_retention(self) -> timedelta | None:
+        """The time for which dead letters stay; None is for ever."""
+        return _days(self.dead_letter_retention_text)
 
     @property
     def data_dir(self) -> Path:
@@ -341,6 +363,10 @@ class Settings:
     def aiokafka(self) -> dict[str, Any]:
         """The configuration of a client of aiokafka. It has the password: never print it."""
         return aiokafka_options(self.kafka)
+
+
+def _days(text: str) -> timedelta | None:
+    return None if text == FOR_EVER else timedelta(days=int(text))
 
 
 def readers_group(kafka: Mapping[str, Any]) -> str:
