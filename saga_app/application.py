@@ -8,10 +8,10 @@ import agents
 import tables
 from saga_app import commands
 from saga_app.core.decider import Service
+from saga_app.engine.durability import Point
 from saga_app.engine.engine import Engine
 from saga_app.engine.faust.app import SagaApp
 from saga_app.engine.faust.cli import fit_commands
-from saga_app.engine.round import Point
 from saga_app.health.read import HealthWatch
 from saga_app.monitoring import endpoints
 from saga_app.monitoring.counts import Counts

@@ -16,7 +16,7 @@ from saga_app.audit.checks.matching import (
     letter_content,
 )
 from saga_app.audit.context import AuditContext
-from saga_app.audit.findings import Breach, Findings
+from saga_app.audit.findings import Breach, Findings, Mending
 from saga_app.audit.inbox_stores import LAST, SUMS, InboxStores, rows_of
 from saga_app.audit.log import InboxLog
 from saga_app.audit.refold import InboxRefold, RecordOutcome, order_of, service_of
@@ -174,7 +174,9 @@ class InboxAudit:
 
     def _broken(self, invariant: str, outcome: RecordOutcome, what: str, field: str) -> None:
         order = None if outcome.record is None else order_of(outcome.record)
-        self.findings.breach(Breach(invariant, what, self.place, outcome.message.offset, order, field))
+        self.findings.breach(
+            Breach(invariant, what, self.place, outcome.message.offset, order, field, Mending.TWO_ENDINGS)
+        )
 
 
 def must_have_no_holes(context: AuditContext, place: Place, findings: Findings) -> None:
@@ -185,7 +187,7 @@ def must_have_no_holes(context: AuditContext, place: Place, findings: Findings) 
     if number:
         findings.count("I8", "records missing", number)
         what = f"{number} records from here on are gone: cleanup.policy is or was compact; see `saga topics --check`"
-        findings.breach(Breach("I8", what, place, first))
+        findings.breach(Breach("I8", what, place, first, mending=Mending.GONE))
 
 
 def sent_on_content(record: Record | None, message: Message, partition: int) -> bytes:

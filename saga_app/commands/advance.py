@@ -13,6 +13,7 @@ from saga_app.commands.render.output import (
     one_line_errors,
     show,
 )
+from saga_app.operator_log import log_action
 from saga_app.settings import Settings
 
 
@@ -58,6 +59,7 @@ def advance(dry_run: bool, yes: bool, inboxes: tuple[str, ...], as_json: bool) -
         if dry_run or not found:
             return
         must_want_it(yes, "Delete what these inboxes still have, and go on behind their rows?")
+        log_action(settings, "advance", broker=settings.broker, inboxes=[str(each) for each in found])
         again = advancing.advance(settings, found)
         show({"written_again": again}, f"advance: {again:,} records written again", as_json=as_json)
     except CannotRebuild as error:

@@ -3,6 +3,7 @@
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -13,7 +14,9 @@ import tables
 from saga_app import urls
 from saga_app.commands import packages
 from saga_app.commands.render.output import FAILED, as_json, one_line_errors, show
+from saga_app.engine.run_log import RunLog
 from saga_app.health.read import HealthWatch
+from saga_app.health.readings import Readings
 from saga_app.health.strip import Level, strip
 from saga_app.kafka import topic_admin
 from saga_app.kafka.broker_errors import in_words
@@ -27,7 +30,13 @@ from saga_app.topics import INBOXES
 LEAST_FREE: Final = 1024**3
 OLDEST_PYTHON: Final = (3, 11)
 #: The next step for a sign of the health strip.
-_REMEDIES: Final = {"workers": "; start one: faust -A saga_app worker -l info"}
+_REMEDIES: Final = {
+    "no worker runs": "; start one: faust -A saga_app worker -l info",
+    "workers": "; docs/how-to/alerts.md#rebalances-often says where to look",
+    "ends": "; its log has the reason, docs/reference/exit-codes.md the remedy",
+}
+#: Seconds in which a group settles behind the end of a worker, besides the session timeout.
+SETTLING: Final = 10.0
 _OPEN_TRANSACTION: Final = "behind an open transaction"
 #: Seconds to wait for the web server's answer.
 WEB_TIMEOUT: Final = 3.0
@@ -51,8 +60,9 @@ def doctor(as_json: bool) -> None:
     saga doctor
     saga doctor --json
 
-    It is wrong if no worker runs, if a record waits for a worker or for the copy for more than 30 seconds, or if nobody
-    copies to the order database. Dead letters that are not settled are only told.
+    It is wrong if no worker runs, if one ends again and again, if their group does not settle while this command waits,
+    if a record waits for a worker or for the copy for more than 30 seconds, or if nobody copies to the order database.
+    Dead letters that are not settled are only told. With the SAGA_DATA_DIR of a worker it tells that worker's ends too.
     """
     well = True
     for finding in _findings(Settings.read()):
@@ -105,6 +115,14 @@ def _data_dir(settings: Settings) -> Finding:
         why = f"{folder}: {error.strerror}; set SAGA_DATA_DIR to a folder that can be written"
         return Finding("data directory", False, why)
     detail = f"{wanted}, {free / 1024**3:.1f} GiB free"
+    ends = RunLog(wanted).repeated()
+    if ends is not None and ends.is_fresh(now()):
+        return Finding(
+            "data directory",
+            False,
+            f"{detail}; its worker ended {ends.times} times of late, the last time with exit code {ends.code}"
+            f"{_REMEDIES['ends']}",
+        )
     enough = free >= LEAST_FREE
     return Finding("data directory", enough, detail if enough else f"{detail}; make room: 1 GiB is the least")
 
@@ -127,17 +145,38 @@ def _topics(settings: Settings) -> Finding:
 
 def _health(settings: Settings) -> Iterator[Finding]:
     """The signs of the health strip: a sign that is bad, by the thresholds of `health.strip`, is a problem."""
-    readings = HealthWatch(settings).wait()
+    readings = _settled(settings)
     for sign in strip(readings, now()).signs:
-        ok = sign.level is not Level.BAD
+        if sign.what == "topics":
+            # They have a finding of their own, which says more.
+            continue
+        is_unsettled = sign.what == "workers" and sign.level is Level.WARN
+        ok = sign.level is not Level.BAD and not is_unsettled
         what = f"lag of {sign.what}" if sign.what in INBOXES else sign.what
-        remedy = _REMEDIES.get(sign.what, "")
+        advice = _REMEDIES.get(sign.words) or _REMEDIES.get(sign.what, "")
         if _OPEN_TRANSACTION in sign.words:
-            remedy = "; docs/how-to/end-a-transaction.md says how to end it"
-        yield Finding(what, ok, sign.words if ok else f"{sign.words}{remedy}")
+            advice = "; docs/how-to/end-a-transaction.md says how to end it"
+        yield Finding(what, ok, sign.words if ok else f"{sign.words}{advice}")
     if readings is not None and readings.database is not None and readings.database.dead_letters:
         number = readings.database.dead_letters
         yield Finding("dead letters", True, f"{number:,} are not settled: saga dead-letters")
+
+
+def _settled(settings: Settings) -> Readings | None:
+    """Readings with a settled group, if it settles in time: a rebalance is no problem, one that does not end is."""
+    watch = HealthWatch(settings)
+    end = time.monotonic() + settings.timeouts.session + SETTLING
+    readings = watch.wait()
+    while (
+        readings is not None
+        and readings.kafka is not None
+        and not readings.kafka.members.is_settled
+        and time.monotonic() < end
+    ):
+        time.sleep(0.5)
+        readings = watch.wait()
+    watch.close()
+    return readings
 
 
 def _web(settings: Settings) -> Finding:

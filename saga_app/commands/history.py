@@ -59,7 +59,8 @@ def history(order_id: str, folder: Path | None, rows: bool, as_json: bool) -> No
         show(each.as_json(), truncated_in_words(each), as_json=as_json)
     place = max((len(where(event)) for event in events), default=0)
     for event in events:
-        words = f"{written(event.time)}  {where(event):<{place}}  {in_words(event)}"
+        sender = f" (sent by {event.actor})" if event.actor else ""
+        words = f"{written(event.time)}  {where(event):<{place}}  {in_words(event)}{sender}"
         if rows and event.row is not None:
             words += f"\n{' ' * 26}{event.row.encode().decode()}"
         show({**event.as_json(), "words": in_words(event)}, words, as_json=as_json)

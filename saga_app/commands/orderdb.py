@@ -8,7 +8,9 @@ from saga_app.commands.needs_database import needs_database
 from saga_app.commands.needs_topics import require_topics
 from saga_app.commands.orderdb_check import check
 from saga_app.commands.render.output import one_line_errors
-from saga_app.settings import Settings, without_password
+from saga_app.operator_log import log_action
+from saga_app.secret_values import without_password
+from saga_app.settings import Settings
 from saga_app.text import printable
 
 
@@ -70,6 +72,7 @@ def rebuild(force: bool) -> None:
 
     settings = Settings.read()
     require_topics(settings)
+    log_action(settings, "orderdb rebuild", database=without_password(settings.db_url), force=force)
     began = time.monotonic()
     records = process.follow(settings, _say, once=True, empty=True, force=force)
     _say(_summary(records, time.monotonic() - began))

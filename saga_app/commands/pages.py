@@ -8,6 +8,7 @@ import click
 
 from saga_app.commands.render.output import CommandFailed, one_line_errors
 from saga_app.health.read import HealthWatch
+from saga_app.operator_log import log_to_stderr
 from saga_app.settings import Settings
 
 
@@ -39,6 +40,7 @@ async def _serve(settings: Settings) -> None:
     from saga_app.web import routes
     from saga_app.web.connections import BoundedRunner
 
+    log_to_stderr()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -18,6 +18,7 @@ from saga_app.commands.render.output import (
     show,
 )
 from saga_app.kafka.reachable import require_broker
+from saga_app.operator_log import log_action
 from saga_app.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
 )
 @click.option("--dry-run", is_flag=True, help="Only tell what is lost and what would be written.")
 @click.option("--yes", is_flag=True, help="Do not ask before the changelogs are deleted.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Processes (default: one for each core).")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), help="Processes (default: one for each core; one for few records)."
+)
 @as_json
 @one_line_errors
 def rebuild(
@@ -76,6 +79,7 @@ def rebuild(
             if dry_run:
                 return
             must_want_it(yes, "Delete the changelogs and write them anew?")
+            log_action(settings, "rebuild", broker=settings.broker, app_id=settings.app_id)
             began = time.monotonic()
             rows = rebuilding.carry_out(plan, progress)
             seconds = time.monotonic() - began

@@ -10,6 +10,7 @@ from saga_app.kafka import added_partitions, topic_admin
 from saga_app.kafka.reachable import require_broker
 from saga_app.kafka.sender import DeliveryUnknown
 from saga_app.kafka.topic_faults import TopicFault, remedy
+from saga_app.operator_log import log_action
 from saga_app.settings import Settings
 
 
@@ -43,6 +44,10 @@ def topics(create: bool, alter: bool, move: bool, check: bool, as_json: bool) ->
     settings = Settings.read()
     wanted = tables.wanted_topics(settings)
     require_broker(settings)
+    if done := [
+        name for name, is_asked in (("create", create), ("alter", alter), ("move", move)) if is_asked
+    ]:
+        log_action(settings, "topics", options=done, broker=settings.broker)
     if create:
         topic_admin.ensure(settings, wanted)
     if alter:

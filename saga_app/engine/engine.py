@@ -14,7 +14,6 @@ from typing import Final
 
 from saga_app import topics
 from saga_app.core.decider import Service
-from saga_app.core.errors import ForeignRow, RowsMissing
 from saga_app.core.numbers import Generation, Offset
 from saga_app.core.records import Record
 from saga_app.engine import positions
@@ -22,6 +21,7 @@ from saga_app.engine.assignment import Assignment
 from saga_app.engine.commit_note import UNKNOWN_EPOCH, InboxMark
 from saga_app.engine.commits import GroupCommits
 from saga_app.engine.deadlines import DeadlineTimer
+from saga_app.engine.durability import Changed, Point
 from saga_app.engine.exits import Exit, Fatal, ends_process
 from saga_app.engine.inbox_buffer import InboxBuffer
 from saga_app.engine.late_writes import LateWrites
@@ -33,8 +33,7 @@ from saga_app.engine.positions import InboxPosition
 from saga_app.engine.producer import KafkaLog
 from saga_app.engine.reader import Reader
 from saga_app.engine.retention import Ages, RetentionTimer
-from saga_app.engine.round import MOST_WRITTEN, Changed, Point, Round
-from saga_app.engine.stores.errors import DiskFailed, StoreDamaged
+from saga_app.engine.round import MOST_WRITTEN, Round
 from saga_app.engine.stores.manager import StoreManager, Superseded
 from saga_app.kafka.broker_errors import Admin, RefusalLogger
 from saga_app.kafka.messages import Batch, Fetch, Place
@@ -50,15 +49,6 @@ Listen = Callable[[Batches, Round], Awaitable[None]]
 
 #: Seconds that a round may take to finish when partitions are taken away.
 LONGEST_DRAIN: Final = 15.0
-
-
-def foreign(row: ForeignRow) -> Fatal:
-    """Nothing is decided on a row that no worker wrote. A disk may have the right one, but cannot know that it is."""
-    return Fatal(
-        Exit.FOREIGN_ROW,
-        f"{row}; nothing was decided on it. Stop the workers and run `saga rebuild --from-inboxes` "
-        "(docs/how-to/recover.md); `saga audit` names all such rows",
-    )
 
 
 class Engine:
@@ -158,29 +148,25 @@ class Engine:
                 return self.assignment.preparing == generation
 
             try:
-                restored = await asyncio.to_thread(self.store_manager.restore, wanted, goes_on)
-                if not goes_on():
-                    return
-                await self.commits.repair(restored, self.log, generation, goes_on)
-                self.states_of(wanted)
-                # A restore that was overtaken just here has loaded what is no longer ours, and its files are closed.
-                self.clock.stop()
-                self.retention.stop()
-                await asyncio.to_thread(self._load_deadlines, wanted)
-                self.observer.restored(time.perf_counter() - began)
+                with self.store_manager.fatal_faults():
+                    restored = await asyncio.to_thread(self.store_manager.restore, wanted, goes_on)
+                    if not goes_on():
+                        return
+                    await self.commits.repair(restored, self.log, generation, goes_on)
+                    self.states_of(wanted)
+                    # A restore that was overtaken just here has loaded what is no longer ours, and its files are
+                    # closed.
+                    self.clock.stop()
+                    self.retention.stop()
+                    await asyncio.to_thread(self._load_deadlines, wanted)
+                    self.observer.restored(time.perf_counter() - began)
             except (Superseded, GivenUp):
                 return
-            except StoreDamaged as error:
-                self.store_manager.rebuild(error)
-            except DiskFailed as error:
-                self.store_manager.surrender(error)
-            except ForeignRow as error:
-                raise foreign(error) from error
             except Exception as error:
                 raise Fatal(Exit.RESTORE_FAILED, f"restoring partitions {wanted}: {error!r}") from error
 
     def states_of(self, partitions: Iterable[int]) -> None:
-        """Fresh views, with nothing decided, over the stores of these partitions."""
+        """Fresh states, with nothing decided, over the stores of these partitions."""
         for service in self.services:
             states = self.states[service.topic]
             states.clear()
@@ -266,7 +252,8 @@ class Engine:
 
     async def _listen(self, topic: str, listen: Listen, inbox: Batches) -> None:
         try:
-            await listen(inbox, self.rounds[topic])
+            with self.store_manager.fatal_faults():
+                await listen(inbox, self.rounds[topic])
         except asyncio.CancelledError:
             self.buffers[topic].rest()
             raise
@@ -274,14 +261,6 @@ class Engine:
             if fatal.exit is Exit.CHANGELOG_CUT:
                 self.store_manager.flush()
             raise
-        except RowsMissing as error:
-            self.store_manager.condemn(error)
-        except StoreDamaged as error:
-            self.store_manager.rebuild(error)
-        except DiskFailed as error:
-            self.store_manager.surrender(error)
-        except ForeignRow as error:
-            raise foreign(error) from error
         except Exception as error:
             raise Fatal(Exit.ROUND_FAILED, f"round of {topic}: {error!r}") from error
         raise Fatal(Exit.ROUND_FAILED, f"the agent of {topic} has ended; it must ask for more for ever")
@@ -320,9 +299,8 @@ class Engine:
 
     async def _keep_time(self, clock: DeadlineTimer | RetentionTimer | LateWrites) -> None:
         try:
-            await clock.run()
-        except ForeignRow as error:
-            raise foreign(error) from error
+            with self.store_manager.fatal_faults():
+                await clock.run()
         except Exception as error:
             raise Fatal(Exit.ROUND_FAILED, f"{type(clock).__name__}: {error!r}") from error
 

@@ -8,11 +8,14 @@ import os
 from collections.abc import Callable
 from functools import wraps
 from inspect import iscoroutinefunction
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from typing import Any, Final, NoReturn, ParamSpec, TypeVar
 
 from saga_app.engine.exit_codes import Exit
 
-__all__ = ["Exit", "Fatal", "ends_process"]
+__all__ = ["Exit", "Fatal", "ends_process", "note_end"]
+
+#: Called with the exit code when this process ends itself; one worker is in a process.
+note_end: Final[list[Callable[[int], None]]] = []
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -66,4 +69,6 @@ def _end(fatal: Fatal) -> NoReturn:
     """One clear line on stderr, then the end, without any of the ways in which Faust could acknowledge a record."""
     # Past sys.stderr, which Faust may have turned into a log, and past any lock that the log may hold.
     os.write(2, f"{fatal}\n".encode())
+    for note in note_end:
+        note(fatal.exit)
     os._exit(fatal.exit)

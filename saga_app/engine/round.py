@@ -6,25 +6,23 @@ leaves a prefix, and the replay finds either nothing (and decides the same again
 row (and sends the recorded outcome again). The round knows nothing of Faust or Kafka.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from enum import StrEnum
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
 from saga_app import topics
 from saga_app.core.decider import Decider, Position, Verdict
 from saga_app.core.errors import Fault, Rejected
-from saga_app.core.numbers import Generation, Offset
 from saga_app.core.records import ForPartition, OrderCompleted, PolicyChanged, Record, StepRequest
-from saga_app.core.row_keys import is_milestone
-from saga_app.core.rows import Row
-from saga_app.dead_letters.format import dead_letter
+from saga_app.dead_letters.budget import LetterBudget
+from saga_app.dead_letters.format import MOST_RECORD_BYTES, dead_letter
+from saga_app.engine.durability import Changed, Durability, Point, Span
 from saga_app.engine.misrouted import is_misrouted, marked, spread_to
 from saga_app.engine.partition_state import PartitionState
-from saga_app.engine.ports import GivenUp, Inbox, Log, contiguous, row_record
+from saga_app.engine.ports import GivenUp, Inbox, Log
 from saga_app.kafka.headers import require_fit
-from saga_app.kafka.messages import Batch, Fetch, Message, Outgoing, Place, outgoing, size_of
+from saga_app.kafka.messages import Batch, Fetch, Message, Outgoing, outgoing, size_of
 from saga_app.kafka.signatures import Signatures
 from saga_app.wire import BoundedCache, Decoder
 
@@ -34,18 +32,11 @@ MOST_RECORDS: Final = 4_000
 MOST_BYTES: Final = 4 * 1024 * 1024
 #: Dead letters of one round with a line of their own in the log; the others are counted in one line.
 MOST_LOGGED: Final = 10
+#: Bytes of refused records after which a round ends: their texts are searched for card numbers, and that takes a
+#: hundred times as long as to decide a record.
+MOST_REFUSED_BYTES: Final = 256 * 1024
 #: Bytes of the records that a worker has written and not yet read back; parsed, they take about ten times as much.
 MOST_WRITTEN: Final = 4 * 1024 * 1024
-
-
-class Point(StrEnum):
-    """Between the steps; tests stop a worker here."""
-
-    DECIDED = "decided"
-    JOURNALLED = "journalled"
-    PUBLISHED = "published"
-    APPLIED = "applied"
-    ACKNOWLEDGED = "acknowledged"
 
 
 class Note(NamedTuple):
@@ -57,24 +48,13 @@ class Note(NamedTuple):
     warning: bool = False
 
 
-class Span(NamedTuple):
-    """The part of a partition's inbox that this round decided."""
-
-    partition: int
-    start: Offset
-    end: Offset
-    generation: Generation
-
-
 class Decided(NamedTuple):
-    """One micro-batch, decided and not yet durable; its rows are in the views."""
+    """One micro-batch, decided and not yet durable; its rows are in the states of its partitions."""
 
     spans: Sequence[Span]
     sends: Sequence[Outgoing]
 
 
-#: Rows of the journal, by key.
-Changed = Mapping[str, Row]
 #: No decision shares a round with a change of rules. All that came before an eviction is settled when it comes.
 ALONE: Final = (PolicyChanged, ForPartition)
 
@@ -102,22 +82,29 @@ class Round:
         self.topic = topic
         self.decider = decider
         self.partitions = partitions
-        self.changelog = changelog
         self.inbox = inbox
-        self.journal = journal
-        self.publisher = publisher
         self.states = states
+        self.durability = Durability(
+            decider,
+            changelog,
+            inbox=inbox,
+            journal=journal,
+            publisher=publisher,
+            states=states,
+            passing=passing,
+            applied=applied,
+        )
         #: What this worker has sent and will read back itself, each record once: it need not parse it.
         self.written = BoundedCache[Record](MOST_WRITTEN) if written is None else written
         self.decoder = Decoder() if decoder is None else decoder
         #: None if nobody signs.
         self.signatures = signatures
-        self.passing = passing
-        self.applied = applied
         #: How many records met which fate, since the start.
         self.verdicts: Counter[Verdict] = Counter()
-        #: Dead letters of the last round, apart from alarms.
+        #: Dead letters of the last round, apart from alarms, and the bytes of all that it refused.
         self._letters = 0
+        self._refused_bytes = 0
+        self._budget = LetterBudget()
         #: Records decided in the last round.
         self.size = 0
         #: What checkout tells people, and what must not happen: each is logged by the caller.
@@ -137,7 +124,7 @@ class Round:
     async def forward(self, decided: Decided) -> None:
         """Makes it durable, publishes what follows from it, applies it and acknowledges the records."""
         try:
-            await self._make_durable(*decided)
+            await self.durability.make_durable(*decided)
         except GivenUp:
             # As after a crash: the next assignment restores the rows that are in the changelogs.
             self.notes.append(Note("a round was left to the next owner of its partitions"))
@@ -146,13 +133,14 @@ class Round:
         """One micro-batch, and the batches left."""
         sends: list[Outgoing] = []
         spans: list[Span] = []
-        self._letters = 0
+        self._letters = self._refused_bytes = 0
         left: list[Batch] = []
         closed: set[int] = set()
         room, budget = MOST_RECORDS, MOST_BYTES
         for batch in batches:
             fitting = _fitting(batch.messages, room, budget)
-            if batch.partition in closed or fitting < min(1, len(batch.messages)):
+            is_full = fitting < min(1, len(batch.messages)) or self._refused_bytes >= MOST_REFUSED_BYTES
+            if batch.partition in closed or is_full:
                 closed.add(batch.partition)
                 left.append(batch)
                 continue
@@ -193,10 +181,19 @@ class Round:
                 if alone:
                     return 1, True
             except Rejected as rejection:
-                self.verdicts[Verdict.DEAD] += 1
-                self._note_letter(partition, message, rejection)
-                sends.append(dead_letter(self.topic, batch.partition, message, rejection))
+                self._refuse(message, partition, rejection, sends)
+                if self._refused_bytes >= MOST_REFUSED_BYTES:
+                    return used + 1, True
         return fitting, False
+
+    def _refuse(self, message: Message, partition: int, rejection: Rejected, sends: list[Outgoing]) -> None:
+        self.verdicts[Verdict.DEAD] += 1
+        self._note_letter(partition, message, rejection)
+        size = size_of(message)
+        self._refused_bytes += size
+        # Of what is too large the letter keeps little.
+        is_kept = self._budget.takes((self.topic, partition), message.time, min(size, MOST_RECORD_BYTES))
+        sends.append(dead_letter(self.topic, partition, message, rejection, brief=not is_kept))
 
     def _read(self, message: Message, partition: int) -> Record:
         if message.headers:
@@ -258,114 +255,6 @@ class Round:
         key, order_id = topics.key_of(record), getattr(record, "order_id", None)
         of = "partition" if isinstance(record, ForPartition) else "order"
         self.notes.append(Note(f"{of} {order_id or key}: {text}", order_id))
-
-    async def _make_durable(self, spans: Sequence[Span], sends: Sequence[Outgoing]) -> None:
-        """Steps 2 to 5, in exactly this order."""
-        if not spans:
-            return
-        generation = spans[0].generation
-        touched = sorted({span.partition for span in spans})
-        self.passing(Point.DECIDED)
-        rows = self._rows(touched, self.decider.journal)
-        reached = await self._journal(rows, generation)
-        self.passing(Point.JOURNALLED)
-        balances = self._rows(touched, self.decider.balances)
-        reached.update(await self._publish(balances, sends, generation))
-        self.passing(Point.PUBLISHED)
-        self._apply(spans, rows | balances, reached)
-        self.passing(Point.APPLIED)
-        for span in spans:
-            self.inbox.done(*span)
-        self.passing(Point.ACKNOWLEDGED)
-
-    def _rows(self, partitions: Iterable[int], table: str | None) -> "Rows":
-        if table is None:
-            return {}
-        found = {(table, partition): self.states[partition].decided(table) for partition in partitions}
-        return {place: rows for place, rows in found.items() if rows}
-
-    async def _journal(self, rows: "Rows", generation: Generation) -> "Reached":
-        return await self._write(self.journal, rows, _in_sequence(self._records(rows)), generation)
-
-    async def _publish(
-        self, balances: "Rows", sends: Iterable[Outgoing], generation: Generation
-    ) -> "Reached":
-        return await self._write(self.publisher, balances, [[*self._records(balances), *sends]], generation)
-
-    def _records(self, rows: "Rows") -> list[Outgoing]:
-        return [
-            row_record(self.changelog(table), partition, key, value)
-            for (table, partition), changed in rows.items()
-            for key, value in changed.items()
-        ]
-
-    async def _write(
-        self, log: Log, rows: "Rows", appends: Iterable[Sequence[Outgoing]], generation: Generation
-    ) -> "Reached":
-        """Writes these records, one append after the other; how far the changelog of each row is held afterwards.
-
-        Where there is nothing to write, the log is asked all the same whether this worker may: one that was paused
-        while it restored decides on old rows, and must not note on its disk what it has seen.
-        """
-        offsets: defaultdict[Place, list[Offset]] = defaultdict(list)
-        for records in appends:
-            for place, written in (await log.append(records, generation)).items():
-                offsets[place].extend(written)
-        return {
-            (table, partition): _behind(
-                self.states[partition].stores[table].reached, offsets[self.changelog(table), partition]
-            )
-            for table, partition in rows
-        }
-
-    def _apply(self, spans: Sequence[Span], rows: "Rows", reached: "Reached") -> None:
-        ends = {span.partition: span.end for span in spans}
-        for partition, end in ends.items():
-            state = self.states[partition]
-            for table, store in state.stores.items():
-                changed = rows.get((table, partition), {})
-                inbox = end if table == self.decider.journal else None
-                written = reached.get((table, partition))
-                if changed or inbox is not None:
-                    store.write(changed, store.reached if written is None else written.reached, inbox)
-                if written is not None:
-                    state.ends[table] = written.end
-            changes = state.changed()
-            state.clear()
-            self.applied(partition, changes)
-
-
-class RowsWritten(NamedTuple):
-    """A changelog after a round: below `reached` the store holds every row, and at `end` the round's rows end.
-
-    They differ after a late write of another worker, until the next restore.
-    """
-
-    reached: Offset
-    end: Offset
-
-
-Rows = dict[Place, dict[bytes, bytes]]
-Reached = dict[Place, RowsWritten]
-
-
-def _behind(reached: Offset, offsets: Sequence[Offset]) -> RowsWritten:
-    held = contiguous(reached, offsets)
-    return RowsWritten(held, max([held, *(Offset(each + 1) for each in offsets[-1:])]))
-
-
-def _in_sequence(records: Iterable[Outgoing]) -> list[list[Outgoing]]:
-    """Each in its turn: the rows that a low watermark rests on, the low watermark, the tombstones, the names of orders.
-
-    Of one append a part may be lost and what follows it written: librdkafka does not promise that there are no gaps.
-    """
-    appends: list[list[Outgoing]] = [[]]
-    for record in records:
-        if is_milestone(record.key or b""):
-            appends += [record], []
-        else:
-            appends[-1].append(record)
-    return [each for each in appends if each] or [[]]
 
 
 def _fitting(messages: Sequence[Message], room: int, budget: int) -> int:

@@ -7,7 +7,8 @@ it is not ready, and says why: records may lie where no worker reads them, or be
 
 import asyncio
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import Final
 
@@ -16,6 +17,8 @@ from saga_app.kafka.topic_faults import TopicFaults, only, remedy, told
 
 logger = logging.getLogger(__name__)
 
+#: Seconds from one count of the partitions to the next: one request. A change of them is looked at at once.
+COUNT: Final = 5.0
 #: Seconds from one look to the next. A look is a question for all topics and one for their settings.
 INTERVAL: Final = 30.0
 
@@ -23,19 +26,27 @@ INTERVAL: Final = 30.0
 class TopicWatch:
     """Compares the topics with what is wanted, again and again; `fault` is empty while they are as they must be."""
 
-    def __init__(self, compare: Callable[[], TopicFaults]) -> None:
+    def __init__(self, compare: Callable[[], TopicFaults], count: Callable[[], Mapping[str, int]]) -> None:
+        """`count` tells how many partitions each topic has."""
         self._compare = compare
+        self._count = count
         self.fault = ""
 
     async def run(self) -> None:
         """Looks for as long as the worker lives."""
+        known: Mapping[str, int] | None = None
+        looked = 0.0
         while True:
-            await asyncio.sleep(INTERVAL)
+            await asyncio.sleep(min(COUNT, INTERVAL))
             try:
+                counts = await asyncio.to_thread(self._count)
+                if counts == known and not self.fault and time.monotonic() - looked < INTERVAL:
+                    continue
                 faults = await asyncio.to_thread(self._compare)
             except BrokerUnreachable as error:
                 logger.info("the topics are not compared now: %s", error)
                 continue
+            known, looked = counts, time.monotonic()
             self.see(faults)
 
     def see(self, faults: TopicFaults) -> None:

@@ -1,11 +1,12 @@
 """Reads the workers' group, the inboxes and the lag of the copy from the broker, within some seconds."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
+import tables
 from saga_app import topics
 from saga_app.health.readings import CopyReading, InboxPartition, KafkaReading
 from saga_app.kafka import offsets
@@ -15,10 +16,15 @@ from saga_app.kafka.messages import Place
 from saga_app.kafka.open_transactions import times_at
 from saga_app.kafka.reachable import refusals
 from saga_app.kafka.topic_admin import BrokerUnreachable
+from saga_app.kafka.topic_faults import is_wrong_count
 from saga_app.settings import Settings
+from saga_app.times import now
+from saga_app.topics import Topic
 
 #: Seconds for each answer of the broker, and for the first records of all partitions.
 ANSWER: Final = 2.0
+#: Seconds for which a group must stay settled to count as such: one whose workers end again and again settles between.
+STEADY: Final = 10.0
 
 
 class FirstRecord(NamedTuple):
@@ -28,6 +34,25 @@ class FirstRecord(NamedTuple):
     time: int
 
 
+class Steadiness:
+    """Remembers since when a group has not stayed settled."""
+
+    def __init__(self) -> None:
+        self._unsettled_since: int | None = None
+        self._settled_since: int | None = None
+
+    def see(self, at: int, *, is_settled: bool) -> int | None:
+        """The time (milliseconds) since when it has not stayed settled; None if it does."""
+        if not is_settled:
+            self._settled_since = None
+            self._unsettled_since = at if self._unsettled_since is None else self._unsettled_since
+        else:
+            self._settled_since = at if self._settled_since is None else self._settled_since
+            if at - self._settled_since >= STEADY * 1000:
+                self._unsettled_since = None
+        return self._unsettled_since
+
+
 class BrokerReader:
     """Reads again and again over the same connections. Methods block, and are called from one thread at a time."""
 
@@ -35,6 +60,8 @@ class BrokerReader:
         self._settings = settings
         self._admin: Admin | None = None
         self._consumer: Consumer | None = None
+        self._steadiness = Steadiness()
+        self._wanted = tables.wanted_topics(settings)
 
     def read(self, sources: Iterable[str], copied: Mapping[Place, int] | None) -> KafkaReading:
         """The reading; `copied` is the position of the copy of the topics `sources`.
@@ -85,7 +112,13 @@ class BrokerReader:
             )
             for place in inboxes
         ]
-        return KafkaReading(members, partitions, None if behind is None else _copy(behind, readable))
+        return KafkaReading(
+            members,
+            partitions,
+            None if behind is None else _copy(behind, readable),
+            self._steadiness.see(now(), is_settled=members.is_settled),
+            "; ".join(_wrong(existing, self._wanted, leaves_added=self._settings.leaves_added_partitions)),
+        )
 
     def _connected(self) -> Consumer:
         self._consumer = self._consumer or outsider(
@@ -137,6 +170,16 @@ class BrokerReader:
 def _places(existing: Mapping[str, Any], names: Iterable[str]) -> list[Place]:
     """Every partition that the broker has of these topics."""
     return [(name, each) for name in names if name in existing for each in sorted(existing[name].partitions)]
+
+
+def _wrong(existing: Mapping[str, Any], wanted: Iterable[Topic], *, leaves_added: bool) -> Iterator[str]:
+    """The topics that are missing or have a wrong number of partitions, in words."""
+    for topic in wanted:
+        count = len(existing[topic.name].partitions) if topic.name in existing else 0
+        if not count:
+            yield f"{topic.name} is missing"
+        elif is_wrong_count(topic, count, leaves_added=leaves_added):
+            yield f"{topic.name} has {count} partitions, not {topic.partitions}"
 
 
 def _copy(behind: Mapping[Place, FirstRecord], ends: Mapping[Place, int]) -> CopyReading:

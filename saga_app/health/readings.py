@@ -39,11 +39,17 @@ class CopyReading(NamedTuple):
 
 
 class KafkaReading(NamedTuple):
-    """The workers' group and every partition of every inbox; `copy` is None if the order database cannot be read."""
+    """The workers' group and every partition of every inbox; `copy` is None if the order database cannot be read.
+
+    `unsettled_since` is the time from which on the group did not stay settled, as far as it was watched; `wrong_topics`
+    names topics that are missing or have a wrong number of partitions.
+    """
 
     members: Members
     inboxes: list[InboxPartition]
     copy: CopyReading | None
+    unsettled_since: int | None = None
+    wrong_topics: str = ""
 
 
 class DatabaseReading(NamedTuple):

@@ -6,7 +6,9 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
+from saga_app.engine.exit_codes import OF_WORKERS, meaning
 from saga_app.health.readings import DatabaseReading, InboxPartition, KafkaReading, Readings
+from saga_app.kafka.repeated_ends import RepeatedEnds
 from saga_app.times import clock
 from saga_app.topics import INBOXES
 
@@ -16,6 +18,8 @@ SLOW: Final = 10.0
 LATE: Final = 30.0
 #: Seconds without a sign of `saga orderdb run`, which gives one every two seconds, after which nobody copies.
 COPIER_SILENT: Final = 10.0
+#: Seconds for which a group may rebalance: a restart of workers one by one takes less.
+UNSETTLED: Final = 60.0
 #: Seconds after which readings are old: a fresh one takes less, also if nobody answers.
 OLD: Final = 8.0
 
@@ -98,13 +102,31 @@ def _workers(kafka: KafkaReading, now: int) -> Iterator[Sign]:
     if not number:
         yield Sign("workers", Level.BAD, "no worker runs")
     else:
-        words = f"{number} worker{'s' if number > 1 else ''}"
-        is_stable = state == "stable"
-        yield Sign(
-            "workers", Level.WELL if is_stable else Level.WARN, words if is_stable else f"{words}, {state}"
-        )
+        yield _group(f"{number} worker{'s' if number > 1 else ''}", state, kafka.unsettled_since, now)
+    for host, ends in kafka.members.ends.items():
+        if ends.is_fresh(now):
+            yield Sign("ends", Level.BAD, f"a worker on {host} {_repeated(ends, now)}")
+    if kafka.wrong_topics:
+        yield Sign("topics", Level.BAD, kafka.wrong_topics)
     for topic, partitions in groupby(kafka.inboxes, attrgetter("topic")):
         yield _inbox(topic, list(partitions), now, is_served=number > 0)
+
+
+def _group(words: str, state: str, since: int | None, now: int) -> Sign:
+    if since is not None and (age := _seconds(since, now)) > UNSETTLED:
+        return Sign("workers", Level.BAD, f"{words}, and the group has not settled for {age:.0f} s")
+    if state == "stable":
+        return Sign("workers", Level.WELL, words)
+    return Sign("workers", Level.WARN, f"{words}, {state}")
+
+
+def _repeated(ends: RepeatedEnds, now: int) -> str:
+    known = meaning(ends.code, OF_WORKERS)
+    name = "" if known is None else f" ({known.name})"
+    return (
+        f"ends again and again: {ends.times} times, the last one {_seconds(ends.at, now):.0f} s ago with exit code "
+        f"{ends.code}{name}"
+    )
 
 
 def _inbox(topic: str, partitions: list[InboxPartition], now: int, *, is_served: bool) -> Sign:

@@ -5,7 +5,7 @@ middle of such a request, librdkafka 2.16 ends the whole process by an assertion
 """
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -14,6 +14,7 @@ from saga_app.core.numbers import Offset
 from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin
 from saga_app.kafka.messages import Place
+from saga_app.kafka.repeated_ends import RepeatedEnds
 from saga_app.kafka.retries import with_retries
 from saga_app.settings import Settings
 
@@ -30,12 +31,19 @@ class Members(NamedTuple):
     """The number of members, the state of the group in words, and the members' machines.
 
     `owners` has the member that each partition of an inbox is assigned to: its machine, and the end of its id.
+    `ends` has the members that say of themselves that they ended again and again, by machine.
     """
 
     number: int
     state: str
     hosts: list[str]
     owners: dict[Place, str]
+    ends: Mapping[str, RepeatedEnds] = {}
+
+    @property
+    def is_settled(self) -> bool:
+        """True if no rebalance is under way."""
+        return self.state == "stable" or not self.number
 
 
 class ConsumerGroup:
@@ -63,6 +71,7 @@ class ConsumerGroup:
             _WORDS.get(state, state),
             sorted({_host(each) for each in found.members}),
             owners,
+            _told_ends(found.members),
         )
 
     def lag(self, topic: str) -> int:
@@ -137,6 +146,12 @@ def _assigned(data: bytes | None) -> Iterator[Place]:
         for partition in struct.unpack_from(f">{number}i", data, at + 4):
             yield topic, partition
         at += 4 + 4 * number
+
+
+def _told_ends(members: Iterable[Any]) -> dict[str, RepeatedEnds]:
+    """Of each machine the worst; a member that has just ended is still told for one session timeout."""
+    told = ((_host(each), RepeatedEnds.parse(str(each.client_id))) for each in members)
+    return dict(sorted((host, ends) for host, ends in told if ends is not None))
 
 
 def _host(member: Any) -> str:

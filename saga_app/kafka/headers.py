@@ -7,10 +7,13 @@ from typing import Final
 from confluent_kafka import Message
 
 from saga_app.core.errors import Fault, Rejected
+from saga_app.text import printable
 from saga_app.wire import LONGEST_DETAIL, masked
 
 #: Marks a misrouted record that a worker has sent on to its partition.
 SENT_ON: Final = "saga-sent-on"
+#: The person who sent a record with a command or a page. Senders write it themselves: it is a note, and no proof.
+ACTOR: Final = "saga-actor"
 #: Replaces the headers of an original that had too many, or unreadable ones.
 HEADERS_DROPPED: Final = "saga-headers-dropped"
 #: Stands instead of what a record that nobody can use brought along, and says why; see `require_fit`.
@@ -23,6 +26,12 @@ NO_UTF8: Final = (HEADERS_DROPPED, b"a name is no UTF-8")
 #: If a name is no UTF-8, the client returns a broken list and leaves an exception pending. A call through
 #: `methodcaller` checks for it; the interpreter's specialized call does not, and some later call raises it.
 _headers = methodcaller("headers")
+
+
+def actor_of(headers: Sequence[tuple[str, bytes | None]]) -> str | None:
+    """The person who sent the record; None if it does not say."""
+    found = next((value for name, value in headers if name == ACTOR and value), None)
+    return None if found is None else printable(found[:100].decode("ascii", "replace"))[:100]
 
 
 def is_sent_on(headers: Sequence[tuple[str, bytes | None]]) -> bool:

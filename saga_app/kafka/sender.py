@@ -12,9 +12,11 @@ from saga_app import topics, wire
 from saga_app.core.records import Record
 from saga_app.kafka import topic_admin
 from saga_app.kafka.broker_errors import in_words, refused
+from saga_app.kafka.headers import ACTOR
 from saga_app.kafka.messages import Outgoing, outgoing
 from saga_app.kafka.reachable import require_broker
 from saga_app.kafka.topic_faults import FIXED
+from saga_app.operator_log import actor, log_action
 from saga_app.settings import Settings
 from saga_app.topics import Topic
 
@@ -53,10 +55,11 @@ def read(value: bytes) -> Record:
 
 
 class Sender:
-    """Sends records over one connection, made with the first record."""
+    """Sends records over one connection, made with the first record. Each that goes to an inbox says who sent it."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._actor = actor(settings).encode()
         self._known: set[str] = set()
         self._errors: list[str] = []
         self._producer: Producer | None = None
@@ -82,6 +85,10 @@ class Sender:
         if self._producer is not None:
             self._producer.flush(TIMEOUT + 1)
         taken = [each for each in sent if each is not None]
+        if sent:
+            log_action(
+                self._settings, "send", records=len(sent), taken=len(taken), first=taken[:1], last=taken[-1:]
+            )
         if len(taken) < len(sent):
             raise DeliveryUnknown(
                 f"{self._settings.broker} took {len(taken)} of {len(sent)} records within {TIMEOUT:.0f} s "
@@ -114,6 +121,8 @@ class Sender:
         if partition is None:
             partition = murmur2(record.key, self._settings.partitions) if record.key is not None else -1
         headers = list(record.headers)
+        if record.topic in topics.INBOXES:
+            headers = [*(each for each in headers if each[0] != ACTOR), (ACTOR, self._actor)]
         while True:
             try:
                 producer.produce(

@@ -65,6 +65,11 @@ def check(settings: Settings, topics: Sequence[Topic]) -> TopicCheck:
     )
 
 
+def counts(settings: Settings) -> dict[str, int]:
+    """The number of partitions of every topic that is there, by one request. Raises `BrokerUnreachable`."""
+    return {name: len(replicas) for name, replicas in _partitions(settings).items()}
+
+
 def compare(settings: Settings, topics: Sequence[Topic]) -> dict[str, list[TopicFault]]:
     """By topic, the faults; a topic without faults is left out. Raises `BrokerUnreachable`."""
     existing = _partitions(settings)

@@ -51,6 +51,17 @@ class SystemCollector(Collector):
 
 def _of_kafka(kafka: KafkaReading | None, at: int) -> Iterator[Metric]:
     yield _gauge("saga_workers", "Members of the workers' group", kafka and kafka.members.number)
+    yield _gauge(
+        "saga_group_settled",
+        "1 if the workers' group does not rebalance",
+        kafka and float(kafka.members.is_settled),
+    )
+    fresh = [each.times for each in kafka.members.ends.values() if each.is_fresh(at)] if kafka else []
+    yield _gauge(
+        "saga_worker_ends",
+        "Ends, in 15 minutes, of workers that end again and again; 0 if none does",
+        kafka and float(sum(fresh)),
+    )
     records = GaugeMetricFamily(
         "saga_untaken_records", "Records that no worker has taken", labels=LABELS["saga_untaken_records"]
     )

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 #: The newest migration: a reader must find it in `alembic_version`.
-REVISION: Final = "0004"
+REVISION: Final = "0005"
 
 metadata: Final = MetaData()
 
@@ -130,6 +130,7 @@ order_steps: Final = Table(
     sqlite_with_rowid=False,
 )
 #: Every record of an inbox that names an order and can be read, repeats too; `traceparent` is that of an `OrderPlaced`.
+#: `actor` is the person who sent the record with a command or a page.
 order_events: Final = Table(
     "order_events",
     metadata,
@@ -144,6 +145,7 @@ order_events: Final = Table(
     Column("attempt", BigInteger),
     Column("note", Text),
     Column("traceparent", String(55)),
+    Column("actor", String(100)),
     Index("order_events_by_order", "order_id", "time"),
     sqlite_with_rowid=False,
 )

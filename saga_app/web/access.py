@@ -92,7 +92,7 @@ class AccessRules:
         if seconds := self.guesses.wait(remote):
             raise web.HTTPTooManyRequests(text=f"Too many wrong tokens came from {remote}. Wait {seconds} s.")
         if not hmac.compare_digest(token.encode(errors="replace"), self.token.encode()):
-            self.guesses.add(remote, request.path)
+            self.guesses.add(remote, request.rel_url.raw_path)
             raise web.HTTPForbidden(text="The token is not the one in SAGA_WEB_TOKEN.")
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from aiohttp import web
@@ -48,7 +49,7 @@ class Pages:
         self.database = OrderDatabase(settings)
         self.live = LiveStreams(stops)
         self._threads = asyncio.Semaphore(MOST_KAFKA_REQUESTS)
-        self._do: Mapping[str, Callable[[str, Mapping[str, str]], Awaitable[View | None]]] = {
+        self._do: Mapping[str, Callable[[Settings, str, Mapping[str, str]], Awaitable[View | None]]] = {
             urls.CANCEL: self._cancel,
             urls.NUDGE: self._nudge,
             urls.REPLAY: self._replay,
@@ -107,26 +108,27 @@ class Pages:
         form = await read_form(request)
         self.rules.check_change(request, form.get("token", ""))
         back, _, action = request.path.rpartition("/")
-        view = await self._do[action](request.match_info["name"], form)
+        settings = replace(self.settings, actor=f"pages {request.remote}"[:100])
+        view = await self._do[action](settings, request.match_info["name"], form)
         if view is not None:
             return await self._page(view)
         # The page that follows is a GET: reloading it does not repeat the action.
         raise web.HTTPSeeOther(f"{back}/?done={action}")
 
-    async def _cancel(self, name: str, form: Mapping[str, str]) -> None:
-        await self._kafka(actions.cancel, self.settings, name, form.get("note", ""))
+    async def _cancel(self, settings: Settings, name: str, form: Mapping[str, str]) -> None:
+        await self._kafka(actions.cancel, settings, name, form.get("note", ""))
 
-    async def _nudge(self, name: str, form: Mapping[str, str]) -> None:
+    async def _nudge(self, settings: Settings, name: str, form: Mapping[str, str]) -> None:
         view = await self._view(urls.ORDER, {"name": name}, {})
         order = view.values["found"].order if view.status == 200 else None
         if order is None:
             raise actions.NothingSent("This order is not in the order database.")
-        await self._kafka(actions.nudge, self.settings, name, (order["partition"], order["placed_offset"]))
+        await self._kafka(actions.nudge, settings, name, (order["partition"], order["placed_offset"]))
 
-    async def _replay(self, name: str, form: Mapping[str, str]) -> None:
-        await self._kafka(actions.replay, self.settings, views.place(name), force="force" in form)
+    async def _replay(self, settings: Settings, name: str, form: Mapping[str, str]) -> None:
+        await self._kafka(actions.replay, settings, views.place(name), force="force" in form)
 
-    async def _dry_run(self, name: str, form: Mapping[str, str]) -> View:
+    async def _dry_run(self, settings: Settings, name: str, form: Mapping[str, str]) -> View:
         plan = await self._kafka(actions.dry_run, self.settings, views.place(name))
         view = await self._view(urls.DEAD_LETTER, {"name": name}, {})
         return view._replace(values={**view.values, "plan": plan})

@@ -493,7 +493,7 @@ def test_what_is_broken_is_named_for_machines(shop: AuditWorld) -> None:
     shop.run(release(order("stranger", lines=[("mug", 1)])))
     found = next(line for line in as_json(shop.audit()) if line["invariant"] == "I6")
     assert found["holds"] is False
-    assert found["breaches"][0].keys() == {"order", "topic", "partition", "offset", "what"}
+    assert found["breaches"][0].keys() == {"id", "order", "topic", "partition", "offset", "what"}
     assert found["breaches"][0]["order"] == "stranger"
 
 

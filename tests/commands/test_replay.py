@@ -12,8 +12,10 @@ from saga_app.commands import replay as command
 from saga_app.core.errors import Fault
 from saga_app.dead_letters import format as letter_format
 from saga_app.dead_letters.format import LetterId
-from saga_app.kafka.headers import SENT_ON
+from saga_app.kafka.headers import ACTOR, SENT_ON
 from saga_app.kafka.sender import DeliveryUnknown, Sender
+from saga_app.operator_log import actor
+from saga_app.settings import Settings
 from tests.commands.dead_letter_topic import PARTITIONS, DeadLetterTopic, Saga
 from tests.support.corpus import CARD, GOOD, spelled
 
@@ -21,6 +23,8 @@ pytestmark = pytest.mark.live
 
 GOOD_ORDER = b'{"order_id": "r1", "amount": 5}'
 BAD_ORDER = b'{"order_id": "r1"}'
+#: The last header of each record that a command sends to an inbox.
+SENDER = (ACTOR, actor(Settings()).encode())
 
 
 def replayed(dead_letter_topic: DeadLetterTopic, letter: LetterId, topic: str = topics.CHECKOUT) -> list[Any]:
@@ -44,7 +48,8 @@ def test_a_letter_is_sent_to_its_inbox_as_it_was_and_says_whose_replay_it_is(
     (message,) = replayed(dead_letter_topic, letter)
     assert (message.key(), message.value()) == (b"r1", GOOD_ORDER)
     assert message.partition() == topics.partition_of("r1", PARTITIONS)
-    assert message.headers() == [("trace", b"\x01"), ("empty", b""), ("saga-replay-of", str(letter).encode())]
+    replay_of = ("saga-replay-of", str(letter).encode())
+    assert message.headers() == [("trace", b"\x01"), ("empty", b""), replay_of, SENDER]
     place = f"checkout_events:{message.partition()}:{message.offset()}"
     sent, summary = result.stdout.splitlines()
     assert sent.startswith(f"{letter} sent again as OrderPlaced to {place}; it was refused as unknown_order")
@@ -193,7 +198,7 @@ def test_a_record_in_the_wrong_partition_goes_to_its_right_one(
     assert saga("replay", "--reason", "wrong_partition").exit_code == 0
     (message,) = replayed(dead_letter_topic, letter)
     assert message.partition() == topics.partition_of("r1", PARTITIONS)
-    assert message.headers() == [("a", b"b"), ("saga-replay-of", str(letter).encode())]
+    assert message.headers() == [("a", b"b"), ("saga-replay-of", str(letter).encode()), SENDER]
 
 
 def test_a_record_in_the_wrong_inbox_goes_to_its_right_one(saga: Saga, dead_letter_topic: DeadLetterTopic):
@@ -237,7 +242,7 @@ def test_what_fails_again_says_whose_replay_it_is_and_so_does_a_replay_of_that(
     assert f"[replay of {first}]" in saga("dead-letters").stdout
     saga("replay", str(second))
     (again,) = replayed(dead_letter_topic, second)
-    assert again.headers() == [("saga-replay-of", str(second).encode())]
+    assert again.headers() == [("saga-replay-of", str(second).encode()), SENDER]
 
 
 def test_filters_send_what_they_choose_and_go_on_behind_what_stays(

@@ -11,9 +11,9 @@ from saga_app import topics
 from saga_app.core.numbers import Generation, Offset
 from saga_app.core.records import Record
 from saga_app.core.rows import version_of
-from saga_app.engine import round as round_module
+from saga_app.engine import durability
+from saga_app.engine.durability import Point
 from saga_app.engine.ports import GivenUp
-from saga_app.engine.round import Point
 from saga_app.kafka.messages import Offsets, Outgoing
 from tests.support.examples import deadline, deposit, order, pay, refund
 from tests.support.given import CHECKOUT, PAYMENT
@@ -78,7 +78,7 @@ def test_the_steps_come_in_this_order() -> None:
     passed: list[Point] = []
     worker = MemoryWorker(MemoryBroker(), topics.PAYMENT, PAYMENT)
     worker.start()
-    worker.round.passing = passed.append
+    worker.round.durability.passing = passed.append
     worker.run([message(deposit(), 0)])
     assert passed == list(Point)
 
@@ -142,7 +142,7 @@ def test_a_failed_send_ends_the_round_with_nothing_acknowledged() -> None:
 
     worker = MemoryWorker(MemoryBroker(), topics.PAYMENT, PAYMENT)
     worker.start()
-    worker.round.publisher = BrokenLog("publisher", worker.broker, worker.steps)
+    worker.round.durability.publisher = BrokenLog("publisher", worker.broker, worker.steps)
     with pytest.raises(OSError, match="in-sync"):
         worker.run([message(deposit(), 0)])
     assert left(worker) == (1, 0, 0, 0, 0)
@@ -161,7 +161,8 @@ def test_a_round_that_writes_nothing_needs_the_lease_too() -> None:
 
     worker = MemoryWorker(MemoryBroker(), topics.CHECKOUT, CHECKOUT, committed=1)
     worker.start()
-    worker.round.journal = worker.round.publisher = LostLease("journal", worker.broker, worker.steps)
+    steps = worker.round.durability
+    steps.journal = steps.publisher = LostLease("journal", worker.broker, worker.steps)
     worker.run([message(deadline(), 1)])
     assert (worker.stores["orders"].inbox, worker.position) == (None, 1)
 
@@ -195,5 +196,5 @@ def test_reached_stays_where_a_strangers_row_lies_in_between() -> None:
 def test_were_it_taken_from_the_last_row_the_strangers_would_be_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(round_module, "contiguous", lambda reached, offsets: offsets[-1] + 1)
+    monkeypatch.setattr(durability, "contiguous", lambda reached, offsets: offsets[-1] + 1)
     assert b"c9:GBP" not in restarted(worker_beside_a_stranger()).rows.balances

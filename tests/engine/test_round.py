@@ -125,7 +125,7 @@ def test_where_a_row_of_another_worker_lies_between_the_end_of_a_changelog_is_kn
     """The group's commit must ask for the rows behind it too: `reached` stays before it until the next restore."""
     of = worker()
     of.run([message(pay(order("o1")), 0)])
-    of.broker.append(Outgoing(of.round.changelog("payments"), b"late", b"{}", 0))
+    of.broker.append(Outgoing(of.round.durability.changelog("payments"), b"late", b"{}", 0))
     of.run([message(pay(order("o2")), 1)])
     assert (of.stores["payments"].reached, of.round.states[0].ends["payments"]) == (1, 3)
 
@@ -185,7 +185,8 @@ def test_partitions_share_a_round_and_one_with_a_policy_does_not_hold_up_the_oth
     for each in both:
         each.start()
     one = both[0]
-    one.round.states = {0: both[0].round.states[0], 1: both[1].round.states[1]}
+    own = {0: both[0].round.states[0], 1: both[1].round.states[1]}
+    one.round.states = one.round.durability.states = own
     one.inbox.positions[1] = FIRST
     ids = {topics.partition_of(f"o{each}", 2): f"o{each}" for each in range(9)}
     here, there = order(ids[0]), order(ids[1])
@@ -204,7 +205,7 @@ def test_partitions_share_a_round_and_one_with_a_policy_does_not_hold_up_the_oth
 
 def test_waiting_records_are_dropped_when_the_group_has_moved_on() -> None:
     of = worker()
-    of.round.passing = lambda point: setattr(of.inbox, "generation", 2)
+    of.round.durability.passing = lambda point: setattr(of.inbox, "generation", 2)
     of.run(in_sequence(pay(order("a")), limit("p", "30.00"), pay(order("b"))))
     assert set(of.rows.journal) == {b"a"}
     assert of.position == 1

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from saga_app.engine.round import Point
+from saga_app.engine.durability import Point
 from tests.support.blocks import ROOT
 from tests.support.killed_app import stop_at
 

@@ -17,7 +17,7 @@ LONGER = {"payment_events": [TopicFault(FaultKind.DIFFERENT, "retention.ms is -1
 
 def test_what_a_start_would_refuse_is_a_fault_until_it_is_mended(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    watch = TopicWatch(dict)
+    watch = TopicWatch(dict, dict)
     watch.see(LONGER)
     assert watch.fault == ""
     watch.see(ADDED)
@@ -40,7 +40,32 @@ def test_a_broker_that_does_not_answer_changes_nothing(monkeypatch: pytest.Monke
             raise look
         return look
 
-    watch = TopicWatch(compare)
+    watch = TopicWatch(compare, dict)
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(watch.run())
     assert watch.fault
+
+
+def test_the_settings_are_asked_for_at_once_when_a_topic_comes_goes_or_grows_and_else_seldom(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "COUNT", 0.0)
+    counts: Iterator[dict[str, int] | BaseException] = iter(
+        [{"a": 8}, {"a": 8}, {"a": 8}, {"a": 9}, {}, {}, asyncio.CancelledError()]
+    )
+    seen: list[object] = []
+
+    def count() -> dict[str, int]:
+        found = next(counts)
+        if isinstance(found, BaseException):
+            raise found
+        seen.append(found)
+        return found
+
+    def compare() -> TopicFaults:
+        seen.append("looked")
+        return {}
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(TopicWatch(compare, count).run())
+    assert seen == [{"a": 8}, "looked", {"a": 8}, {"a": 8}, {"a": 9}, "looked", {}, "looked", {}]

@@ -130,7 +130,7 @@ def test_the_image_listens_on_loopback_until_somebody_gives_it_an_address_and_a_
 
 def test_every_image_is_pinned_to_a_version():
     services = yaml.safe_load(COMPOSE.read_text("utf-8"))["services"].values()
-    base = re.findall(r"^FROM (\S+)$", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE)
+    base = re.findall(r"^FROM (\S+)(?: AS \w+)?$", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE)
     pods = [each.image for each in kubernetes()]
     for name in [*base, *pods, *(each["image"] for each in services)]:
         assert re.search(r":v?\d+\.\d+\.\d+(-[\w-]+)?$", name), name
@@ -149,7 +149,7 @@ def test_every_key_of_a_secret_that_a_pod_wants_is_made_on_the_page():
         if manifest["kind"] not in ("StatefulSet", "Deployment"):
             continue
         pod = manifest["spec"]["template"]["spec"]
-        for volume in pod["volumes"]:
+        for volume in (each for each in pod["volumes"] if "secret" in each):
             wanted = {item["key"] for item in volume["secret"]["items"]}
             assert wanted <= set(made[volume["secret"]["secretName"]])
 
@@ -168,3 +168,18 @@ def test_a_pod_may_do_nothing_that_the_restricted_standard_of_kubernetes_forbids
     for container in pod["containers"]:
         own = container["securityContext"]
         assert not own["allowPrivilegeEscalation"] and own["capabilities"] == {"drop": ["ALL"]}
+        assert own["readOnlyRootFilesystem"]
+
+
+def test_a_container_of_the_compose_file_gains_no_rights_and_has_no_default_password():
+    for name, service in yaml.safe_load(COMPOSE.read_text("utf-8"))["services"].items():
+        assert service["cap_drop"] == ["ALL"] and service["security_opt"] == ["no-new-privileges:true"], name
+        assert service.get("read_only") or name == "kafka", name
+        environment = service.get("environment", {})
+        assert not [key for key in environment if key.endswith("PASSWORD")], name
+        assert environment.get("GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION", "true") == "true"
+
+
+def test_the_image_has_no_installer():
+    *_, final = (ROOT / "Dockerfile").read_text("utf-8").partition("\nFROM ")[2].partition("\nFROM ")
+    assert "pip uninstall --yes setuptools wheel pip" in final and "pip install" not in final

@@ -8,6 +8,7 @@ from saga_app import topics
 from saga_app.health.readings import CopyReading, DatabaseReading, InboxPartition, KafkaReading, Readings
 from saga_app.health.strip import COPIER_SILENT, LATE, OLD, SLOW, Level, strip
 from saga_app.kafka.consumer_group import Members
+from saga_app.kafka.repeated_ends import FRESH, RepeatedEnds
 
 NOW = 1_700_000_000_000
 
@@ -18,6 +19,9 @@ class Given:
 
     workers: int = 1
     state: str = "stable"
+    unsettled: float | None = None
+    ends: RepeatedEnds | None = None
+    wrong_topics: str = ""
     lag: int = 0
     waits: float | None = None
     held: int = 0
@@ -33,11 +37,11 @@ class Given:
         opened = _ago(self.held_for) if self.held else None
         inbox = InboxPartition(topics.CHECKOUT, 0, None, 9, self.lag, _ago(self.waits), self.held, 0, opened)
         copy = CopyReading({topics.PAYMENT: self.behind}, _ago(self.copy_waits))
+        members = Members(self.workers, self.state, [], {}, {"host-1": self.ends} if self.ends else {})
+        kafka = KafkaReading(members, [inbox], copy, _ago(self.unsettled), self.wrong_topics)
         return Readings(
             NOW,
-            KafkaReading(Members(self.workers, self.state, [], {}), [inbox], copy)
-            if self.has_kafka
-            else None,
+            kafka if self.has_kafka else None,
             "" if self.has_kafka else "refused",
             DatabaseReading({}, _ago(self.copier_silent), 0) if self.has_database else None,
             "" if self.has_database else "no such host",
@@ -67,6 +71,27 @@ def test_a_system_in_which_all_is_well_says_so_in_three_signs() -> None:
             "no worker runs; checkout_events: 2 not taken, the oldest for 3 s",
         ),
         (replace(WELL, state="preparing a rebalance"), Level.WARN, "1 worker, preparing a rebalance"),
+        (
+            replace(WELL, state="preparing a rebalance", unsettled=61),
+            Level.BAD,
+            "1 worker, and the group has not settled for 61 s",
+        ),
+        (replace(WELL, unsettled=61), Level.BAD, "1 worker, and the group has not settled for 61 s"),
+        (
+            replace(WELL, ends=RepeatedEnds(4, 70, NOW - 9_000)),
+            Level.BAD,
+            "a worker on host-1 ends again and again: 4 times, the last one 9 s ago with exit code 70 (ROUND_FAILED)",
+        ),
+        (
+            replace(WELL, ends=RepeatedEnds(4, 70, NOW - FRESH)),
+            Level.WELL,
+            "1 worker; records are taken as they come; the copy has everything",
+        ),
+        (
+            replace(WELL, wrong_topics="dead_letters is missing"),
+            Level.BAD,
+            "dead_letters is missing",
+        ),
         (
             replace(WELL, lag=9, waits=SLOW),
             Level.WELL,

@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from saga_app import topics
-from saga_app.engine.round import Point
+from saga_app.engine.durability import Point
 from tests.live.orders import orders, supplies
 from tests.live.scene import Scene
 

@@ -17,7 +17,7 @@ PROMETHEUS = ROOT / "deploy" / "prometheus"
 BOARD = ROOT / "deploy" / "grafana" / "dashboards" / "saga.json"
 ALERTS = ROOT / "docs/how-to/alerts.md"
 #: Prometheus' own, and those that its client library tells of a process.
-FOREIGN = {"up", "process_cpu_seconds_total", "process_resident_memory_bytes"}
+FOREIGN = {"up", "process_cpu_seconds_total", "process_resident_memory_bytes", "process_start_time_seconds"}
 
 
 def names() -> set[str]:

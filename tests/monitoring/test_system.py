@@ -4,6 +4,7 @@ from pathlib import Path
 
 from saga_app import topics
 from saga_app.health.readings import Readings
+from saga_app.kafka.repeated_ends import FRESH, RepeatedEnds
 from saga_app.monitoring.system import SystemCollector
 from saga_app.settings import Settings
 from saga_app.times import now
@@ -23,6 +24,21 @@ def test_a_system_in_which_all_is_well(tmp_path: Path) -> None:
     assert found["saga_kafka_up",] == found["saga_copier_up",] == found["saga_workers",] == 1
     assert found["saga_untaken_records", "checkout"] == found["saga_copy_lag_records",] == 0
     assert found["saga_disk_free_bytes",] > 0
+
+
+def test_workers_that_end_again_and_again_are_counted_until_they_run_well(tmp_path: Path) -> None:
+    well = all_well(Settings())
+    kafka = well.kafka
+    assert kafka is not None
+
+    def ends(age: int) -> float:
+        told = {"host-1": RepeatedEnds(4, 70, now() - age)}
+        members = kafka.members._replace(ends=told, state="preparing a rebalance")
+        found = measured(well._replace(kafka=kafka._replace(members=members)), tmp_path)
+        assert found["saga_group_settled",] == 0
+        return found["saga_worker_ends",]
+
+    assert (ends(1_000), ends(FRESH)) == (4, 0)
 
 
 def test_what_could_not_be_read_is_left_out_and_never_zero(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ class Watched:
     def _new_clock(self) -> DeadlineTimer:
         clock = DeadlineTimer(MemoryLog("clock", self.saga.broker, Steps()), lambda: self.now, tick=0)
         clock.start(Generation(1))
-        self.saga.workers[CHECKOUT].round.applied = clock.changed
+        self.saga.workers[CHECKOUT].round.durability.applied = clock.changed
         return clock
 
     async def _tick(self) -> None:

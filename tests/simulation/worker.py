@@ -17,6 +17,7 @@ from saga_app.core.rows import Row
 from saga_app.engine.assignment import Assignment
 from saga_app.engine.commits import GroupCommits
 from saga_app.engine.deadlines import DeadlineTimer
+from saga_app.engine.durability import Point
 from saga_app.engine.engine import LONGEST_DRAIN
 from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.inbox_buffer import InboxBuffer
@@ -24,7 +25,7 @@ from saga_app.engine.lease import Lease
 from saga_app.engine.partition_state import PartitionState
 from saga_app.engine.ports import Batches, GivenUp
 from saga_app.engine.retention import Ages, RetentionTimer
-from saga_app.engine.round import MOST_WRITTEN, Point, Round
+from saga_app.engine.round import MOST_WRITTEN, Round
 from saga_app.engine.stores.manager import Superseded
 from saga_app.kafka.messages import Batch, Fetch, Offsets, Outgoing, Place
 from saga_app.settings import PROFILES

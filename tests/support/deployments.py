@@ -160,7 +160,7 @@ def _pod(manifest: Mapping[str, Any], values: Mapping[tuple[str, str], Mapping[s
         f"kubernetes {manifest['metadata']['name']}",
         container["command"],
         environment,
-        [mount["mountPath"] for mount in container["volumeMounts"]],
+        [mount["mountPath"] for mount in container["volumeMounts"] if mount["mountPath"] != "/tmp"],
         probe.get("path", ""),
         container["image"],
     )

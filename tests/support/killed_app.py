@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from saga_app import topics
-from saga_app.engine.round import Point
+from saga_app.engine.durability import Point
 
 
 def __getattr__(name: str) -> Any:

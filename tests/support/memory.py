@@ -14,9 +14,10 @@ from saga_app.core.decider import Decider
 from saga_app.core.numbers import FIRST, Generation, Offset
 from saga_app.core.records import Record
 from saga_app.core.rows import is_tombstone
+from saga_app.engine.durability import Point
 from saga_app.engine.partition_state import PartitionState
 from saga_app.engine.ports import row_in
-from saga_app.engine.round import Point, Round
+from saga_app.engine.round import Round
 from saga_app.engine.stores import restore
 from saga_app.engine.stores.changelog import Logged
 from saga_app.kafka.messages import Batch, Message, Offsets, Outgoing

@@ -205,6 +205,15 @@ def test_who_guesses_the_token_has_to_wait_and_is_in_the_log(
     assert "guess-" not in caplog.text and "s3cret" not in caplog.text
 
 
+def test_a_guess_of_the_token_writes_one_line_whatever_its_address_holds(
+    shop: FilledShop, caplog: pytest.LogCaptureFixture
+) -> None:
+    with served(shop.settings, web_token="s3cret-of-ours") as server:
+        assert ask(server.url, "/orders/a%0Ab%1B/cancel", "token=x").status == 403
+    (record,) = [each for each in caplog.records if "wrong token" in each.getMessage()]
+    assert "/orders/a%0Ab%1B/cancel" in record.getMessage() and record.getMessage().isprintable()
+
+
 def test_a_wrong_token_counts_for_a_minute_and_for_its_sender() -> None:
     now = [0.0]
     guesses = TokenGuesses(lambda: now[0])

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from saga_app import topics
 from saga_app.audit.checks.matching import (
     FOUND,
     LETTER,
@@ -16,7 +17,7 @@ from saga_app.audit.checks.matching import (
 )
 from saga_app.audit.checks.orders import JOURNALS
 from saga_app.audit.context import AuditContext
-from saga_app.audit.findings import Breach, Findings
+from saga_app.audit.findings import Breach, Findings, Mending
 from saga_app.audit.scratch import EVICTED, FOLDED, Stores
 from saga_app.core.rows import version_of
 
@@ -25,6 +26,13 @@ _KINDS: Final = {
     STEP_REQUEST: ("I6", "requests and endings"),
     SENT_ON: ("I8", "records sent on"),
     LETTER: ("I8", "dead letters"),
+}
+
+#: By kind, the way to mend a consequence that was lost.
+_LOST: Final = {
+    STEP_REQUEST: Mending.ASK_AGAIN,
+    SENT_ON: Mending.SEND_AGAIN,
+    LETTER: Mending.LETTER_AGAIN,
 }
 
 
@@ -62,9 +70,23 @@ def _missing(wanted: Origin, kind: str, context: AuditContext, findings: Finding
     invariant, name = _KINDS[kind]
     if wanted.offset >= context.limits.committed[wanted.place]:
         findings.count(invariant, f"{name} under way")
+    elif kind == LETTER and _letters_are_cut(context):
+        findings.count(invariant, f"{name} past their retention")
+        findings.claim_less(
+            invariant, "dead_letters does not begin at its first record: some letters are gone"
+        )
     else:
         what = f"its {wanted.what} is not in the topics, though the offset is committed"
-        findings.breach(Breach("I9", what, wanted.place, wanted.offset, wanted.order))
+        findings.breach(Breach("I9", what, wanted.place, wanted.offset, wanted.order, mending=_LOST[kind]))
+
+
+def _letters_are_cut(context: AuditContext) -> bool:
+    limits = context.limits
+    return any(
+        first > limits.start(place)
+        for place, first in limits.first.items()
+        if place[0] == topics.DEAD_LETTERS
+    )
 
 
 def _from_nowhere(consequence: Consequence, invariant: str, findings: Findings) -> None:
@@ -72,7 +94,8 @@ def _from_nowhere(consequence: Consequence, invariant: str, findings: Findings) 
     # Whoever marks a record of his own as sent on does no harm: it is decided like any other.
     if found is not None and consequence.kind != SENT_ON:
         what = f"this {found.what} follows from no record of an inbox"
-        findings.breach(Breach(invariant, what, found.place, found.offset, found.order))
+        mending = Mending.FORGED_LETTER if consequence.kind == LETTER else Mending.FORGED
+        findings.breach(Breach(invariant, what, found.place, found.offset, found.order, mending=mending))
 
 
 def _is_superseded(consequence: Consequence, context: AuditContext, stores: Stores) -> bool:

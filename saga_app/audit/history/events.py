@@ -7,6 +7,7 @@ from pydantic_core import from_json
 from saga_app.audit.refold import RecordOutcome
 from saga_app.core.records import Record
 from saga_app.core.rows import ClosedOrder, JournalRow, OrderRow
+from saga_app.kafka.headers import actor_of
 from saga_app.kafka.messages import Message, Place
 
 StatusRow = OrderRow | ClosedOrder | JournalRow
@@ -30,6 +31,11 @@ class Event(NamedTuple):
         return self.message.time
 
     @property
+    def actor(self) -> str | None:
+        """The person who sent the record, as it says; None for a record that no command or page sent."""
+        return actor_of(self.message.headers)
+
+    @property
     def row(self) -> StatusRow | None:
         """The order's row after the record."""
         if self.outcome is None:
@@ -47,6 +53,7 @@ class Event(NamedTuple):
             "topic": self.place[0],
             "partition": self.place[1],
             "offset": self.message.offset,
+            "actor": self.actor,
             "verdict": outcome and outcome.verdict,
             "record": from_json(self.message.value or b"null"),
             "row": None if self.row is None else from_json(self.row.encode()),

@@ -11,7 +11,8 @@ from aiohttp import web
 from faust.types.transports import TransportT
 
 from saga_app.engine.engine import Engine
-from saga_app.engine.exits import Exit, Fatal, ends_process
+from saga_app.engine.exit_codes import OtherExit
+from saga_app.engine.exits import Exit, Fatal, ends_process, note_end
 from saga_app.engine.faust.consumer import SagaTransport
 from saga_app.engine.faust.credentials import credentials
 from saga_app.engine.faust.recovery import SagaTableManager
@@ -20,6 +21,7 @@ from saga_app.engine.faust.tables import SagaRouter, SagaTable
 from saga_app.engine.faust.worker import SagaWorker
 from saga_app.engine.held_back import HeldBackWatch
 from saga_app.engine.malloc import share_arenas
+from saga_app.engine.run_log import RunLog
 from saga_app.engine.topic_watch import TopicWatch
 from saga_app.engine.watchdog import Watchdog
 from saga_app.kafka import topic_admin
@@ -49,6 +51,7 @@ class SagaApp(faust.App):  # type: ignore[misc]
         #: From the first start on.
         self.watchdog: Watchdog | None = None
         self.topic_watch: TopicWatch | None = None
+        self.run_log: RunLog | None = None
         self.held_back_watch = HeldBackWatch(self._held_back)
         #: Adds our own pages to the web server, before it starts; returns the runner that serves it.
         self._site = site
@@ -98,6 +101,7 @@ class SagaApp(faust.App):  # type: ignore[misc]
         if self.client_only or self.producer_only:
             return
         share_arenas()
+        self._note_run()
         self._check_web_port()
         if not self.settings.is_web_local:
             self.log.warning(
@@ -106,7 +110,12 @@ class SagaApp(faust.App):  # type: ignore[misc]
             )
         mine = self.settings
         topics = wanted(
-            mine.app_id, tuple(self.tables), mine.partitions, mine.replication, mine.inbox_retention
+            mine.app_id,
+            tuple(self.tables),
+            mine.partitions,
+            mine.replication,
+            mine.inbox_retention,
+            mine.dead_letter_retention,
         )
         try:
             created = await asyncio.to_thread(topic_admin.ensure, self.settings, topics)
@@ -121,11 +130,27 @@ class SagaApp(faust.App):  # type: ignore[misc]
             self.log.info("created topics %s", ", ".join(created))
         if faults:
             self.log.warning("%s; %s", told(faults), remedy(faults))
-        self.topic_watch = TopicWatch(partial(topic_admin.compare, self.settings, topics))
+        self.topic_watch = TopicWatch(
+            partial(topic_admin.compare, self.settings, topics), partial(topic_admin.counts, self.settings)
+        )
         self.add_future(self.topic_watch.run())
         self.add_future(self.held_back_watch.run())
         self.watchdog = Watchdog(self)
         self.watchdog.start()
+
+    def _note_run(self) -> None:
+        """Notes this run, and tells the group if runs before it ended again and again."""
+        self.run_log = RunLog(self.settings.data_dir)
+        self.run_log.start()
+        note_end[:] = [self.run_log.end]
+        ends = self.run_log.repeated()
+        self.conf.broker_client_id = ends.client_id(self.settings.app_id) if ends else self.settings.app_id
+
+    async def on_stop(self) -> None:
+        """A stop in order."""
+        await super().on_stop()
+        if self.run_log is not None:
+            self.run_log.end(OtherExit.NOT_STARTED if self.crashed else OtherExit.STOPPED)
 
     def _held_back(self) -> Mapping[Place, HeldBack]:
         own = [(topic, each) for topic in self.engine.buffers for each in self.engine.assignment.partitions]

@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from saga_app.core.errors import Rejected
 from saga_app.core.fields import Model
-from saga_app.core.records import OrderPlaced, Record, StepRequest
+from saga_app.core.records import CancellationRequested, OrderPlaced, Record, StepRequest
 from saga_app.dead_letters.format import LetterId
 from saga_app.dead_letters.letter import Settlement, Stored, read_letter, read_marker, text
-from saga_app.kafka.headers import headers_of, require_fit
+from saga_app.kafka.headers import actor_of, headers_of, require_fit
 from saga_app.orderdb import schema
 from saga_app.orderdb.copy.batch import Fields, RowBatch, fit, fitting
 from saga_app.orderdb.traces.traceparent import traceparent
@@ -48,9 +48,13 @@ def event(batch: RowBatch, message: Any) -> None:
         "type": record.type,
         **_OPTIONAL,
         "traceparent": None,
+        "actor": None,
     }
     for name in names:
         fields[name] = _fitting_value(getattr(record, name))
+    if isinstance(record, OrderPlaced | CancellationRequested):
+        headers = headers_of(message)
+        fields["actor"] = actor_of(headers)
     if isinstance(record, OrderPlaced):
         fields["traceparent"] = traceparent(headers)
         batch.placed.add(record.order_id)

@@ -63,7 +63,7 @@ def timeline(events: Sequence[Row], letters: Sequence[Row], steps: Sequence[Row]
         came_of_it = decided.get((event["type"], event["at_offset"]))
         letter = dead.pop(_place(event), None)
         parts = [
-            f"{_of(event)}{again}",
+            f"{_of(event)}{again}{_by(event)}",
             *([came_of_it] if came_of_it else []),
             *([_dead(letter)] if letter else []),
         ]
@@ -135,6 +135,10 @@ def _of(event: Row) -> str:
             why = labels.why(event["reason"])
             return f"{StepName.CHECKOUT} is told that it is cancelled: {why}, at {event['step']}"
     return str(kind)
+
+
+def _by(event: Row) -> str:
+    return f" (sent by {event['actor']})" if event.get("actor") else ""
 
 
 def _dead(letter: Row) -> str:

@@ -4,7 +4,7 @@ import random
 from typing import Final
 
 from saga_app import topics
-from saga_app.engine.round import Point
+from saga_app.engine.durability import Point
 from tests.chaos.fault import ChaosFault, Whom
 from tests.chaos.steps import Steps, passing, until_or
 from tests.chaos.system import System

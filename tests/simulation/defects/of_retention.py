@@ -13,8 +13,8 @@ from saga_app.core.retention import eviction, segments
 from saga_app.core.retention.rows import LowWatermark
 from saga_app.core.row_keys import low_watermark_key
 from saga_app.core.rows import ClosedOrder, JournalRow, OrderRow, Tombstone
+from saga_app.engine import durability
 from saga_app.engine import retention as timer
-from saga_app.engine import round as rounds
 from saga_app.engine.ports import Store, row_record
 from saga_app.engine.stores import restore
 from saga_app.kafka.messages import Outgoing
@@ -91,7 +91,7 @@ def a_tombstone_has_no_version(patch: pytest.MonkeyPatch) -> None:
     def plain(*arguments: Any) -> Outgoing:
         return row_record(*arguments)._replace(headers=())
 
-    patch.setattr(rounds, "row_record", plain)
+    patch.setattr(durability, "row_record", plain)
 
 
 def a_replay_takes_evicted_orders_for_new_ones(patch: pytest.MonkeyPatch) -> None:

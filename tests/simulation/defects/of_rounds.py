@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from saga_app.core.records import PolicyChanged, Record
-from saga_app.engine import misrouted
+from saga_app.engine import durability, misrouted
 from saga_app.engine import round as rounds
-from saga_app.engine.round import Round, Span
+from saga_app.engine.durability import Durability, Span
+from saga_app.engine.round import Round
 from saga_app.kafka.headers import is_sent_on
 from saga_app.kafka.messages import Batch, Message, Outgoing
 
@@ -16,20 +17,20 @@ from saga_app.kafka.messages import Batch, Message, Outgoing
 def publish_before_journal(patch: pytest.MonkeyPatch) -> None:
     """Every published record follows from a durable decision."""
 
-    async def make_durable(self: Round, spans: list[Span], sends: list[Outgoing]) -> None:
+    async def make_durable(self: Durability, spans: list[Span], sends: list[Outgoing]) -> None:
         touched, generation = sorted({span.partition for span in spans}), spans[0].generation
         rows, balances = self._rows(touched, self.decider.journal), self._rows(touched, self.decider.balances)
         reached = await self._publish(balances, sends, generation)
         reached.update(await self._journal(rows, generation))
         _finish(self, spans, rows | balances, reached)
 
-    patch.setattr(Round, "_make_durable", make_durable)
+    patch.setattr(Durability, "make_durable", make_durable)
 
 
 def acknowledge_before_publish(patch: pytest.MonkeyPatch) -> None:
     """The committed offset never runs ahead of anything."""
 
-    async def make_durable(self: Round, spans: list[Span], sends: list[Outgoing]) -> None:
+    async def make_durable(self: Durability, spans: list[Span], sends: list[Outgoing]) -> None:
         touched, generation = sorted({span.partition for span in spans}), spans[0].generation
         rows, balances = self._rows(touched, self.decider.journal), self._rows(touched, self.decider.balances)
         reached = await self._journal(rows, generation)
@@ -38,13 +39,13 @@ def acknowledge_before_publish(patch: pytest.MonkeyPatch) -> None:
         reached.update(await self._publish(balances, sends, generation))
         self._apply(spans, rows | balances, reached)
 
-    patch.setattr(Round, "_make_durable", make_durable)
+    patch.setattr(Durability, "make_durable", make_durable)
 
 
 def apply_before_journal(patch: pytest.MonkeyPatch) -> None:
     """The disk never runs ahead of the changelog."""
 
-    async def make_durable(self: Round, spans: list[Span], sends: list[Outgoing]) -> None:
+    async def make_durable(self: Durability, spans: list[Span], sends: list[Outgoing]) -> None:
         touched, generation = sorted({span.partition for span in spans}), spans[0].generation
         rows, balances = self._rows(touched, self.decider.journal), self._rows(touched, self.decider.balances)
         self._apply(spans, rows | balances, {})
@@ -53,13 +54,13 @@ def apply_before_journal(patch: pytest.MonkeyPatch) -> None:
         for span in spans:
             self.inbox.done(*span)
 
-    patch.setattr(Round, "_make_durable", make_durable)
+    patch.setattr(Durability, "make_durable", make_durable)
 
 
 def balances_before_the_journal(patch: pytest.MonkeyPatch) -> None:
     """Balances never run ahead of the journal."""
 
-    async def make_durable(self: Round, spans: list[Span], sends: list[Outgoing]) -> None:
+    async def make_durable(self: Durability, spans: list[Span], sends: list[Outgoing]) -> None:
         touched, generation = sorted({span.partition for span in spans}), spans[0].generation
         rows, balances = self._rows(touched, self.decider.journal), self._rows(touched, self.decider.balances)
         reached = await self._publish(balances, (), generation)
@@ -67,12 +68,12 @@ def balances_before_the_journal(patch: pytest.MonkeyPatch) -> None:
         await self._publish({}, sends, generation)
         _finish(self, spans, rows | balances, reached)
 
-    patch.setattr(Round, "_make_durable", make_durable)
+    patch.setattr(Durability, "make_durable", make_durable)
 
 
 def reached_is_taken_from_the_last_row(patch: pytest.MonkeyPatch) -> None:
     """A round raises *reached* only if its rows follow without a gap."""
-    patch.setattr(rounds, "contiguous", lambda reached, offsets: offsets[-1] + 1 if offsets else reached)
+    patch.setattr(durability, "contiguous", lambda reached, offsets: offsets[-1] + 1 if offsets else reached)
 
 
 def a_bad_record_is_dropped(patch: pytest.MonkeyPatch) -> None:
@@ -125,7 +126,7 @@ def a_policy_is_spread_from_where_it_is(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(rounds, "spread_to", spread_to)
 
 
-def _finish(self: Round, spans: list[Span], rows: Any, reached: Any) -> None:
+def _finish(self: Durability, spans: list[Span], rows: Any, reached: Any) -> None:
     self._apply(spans, rows, reached)
     for span in spans:
         self.inbox.done(*span)
