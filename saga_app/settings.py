@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 from urllib.parse import urlsplit
 
+from saga_app.secret_values import secret_in, without_password
 from saga_app.security import Security, SettingsError, aiokafka_options
 from saga_app.signing_keys import KEYS, SINCE, SigningKeys
 from saga_app.topics import DEFAULT_PARTITIONS
 
-__all__ = ["Settings", "SettingsError", "Timeouts", "describe", "without_password"]
+__all__ = ["Settings", "SettingsError", "Timeouts", "describe"]
 
 
 class Timeouts(NamedTuple):
@@ -41,15 +42,6 @@ _DATABASE: Final = re.compile(r"sqlite:///.|postgres(ql)?://.")
 _ACTOR: Final = re.compile(r"[ -~]{0,100}")
 _COLLECTOR: Final = re.compile(r"https?://[^/]", re.IGNORECASE)
 _SQLITE: Final = "sqlite:///"
-#: The user and the password of an address, with or without a scheme: up to the last @, since a password may hold one.
-_PASSWORD: Final = re.compile(
-    r"^((?:[a-z][a-z0-9+.-]*:)?//)?([^:/@?#]*):(?!//).*@", re.IGNORECASE | re.DOTALL
-)
-#: At other addresses than databases, a user without a password is a key.
-_KEY: Final = re.compile(r"^(https?://)[^:/@?#]+@", re.IGNORECASE)
-_SECRET: Final = re.compile(
-    r"([?&#;][^=&]*(?:password|passwd|pwd|secret|token|key|auth|sig)[^=&]*=)[^&]*", re.IGNORECASE
-)
 
 
 #: Formats of a worker's log.
@@ -415,23 +407,8 @@ def _given(setting: Field[str], environment: Mapping[str, str]) -> tuple[str, st
     if file and text:
         raise SettingsError(f"{name} and {name}{FILE} are set, and only one of them may be")
     if file:
-        return _content(name + FILE, file), name + FILE
+        return secret_in(name + FILE, file), name + FILE
     return text, "environment" if text else "default"
-
-
-def _content(name: str, file: str) -> str:
-    """The secret in a file, which may end with a line break.
-
-    An error does not name the file: by mistake, the setting may hold the secret itself.
-    """
-    try:
-        secret = Path(file).read_text("utf-8").rstrip("\r\n")
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "it is no text in UTF-8"
-        raise SettingsError(f"{name} names a file that cannot be read: {why}") from None
-    if not secret:
-        raise SettingsError(f"{name} names a file that is empty")
-    return secret
 
 
 def _with_full_path(url: str) -> str:
@@ -449,12 +426,6 @@ def _duration(name: str, text: str) -> int | None:
     if found is None:
         raise SettingsError(f"{name} is {text!r}; it is a time such as 30d, 12h, 90m, 45s, or 0 for never")
     return int(found[1]) * _UNITS[found[2]] * 1000 or None if found[1] else None
-
-
-def without_password(url: str) -> str:
-    """The address without its password and other secrets."""
-    masked = _PASSWORD.sub(r"\1\2:***@", _SECRET.sub(r"\1***", url))
-    return _KEY.sub(r"\1***@", masked)
 
 
 def _shown(value: str, secret: bool) -> str:

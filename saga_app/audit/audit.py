@@ -1,8 +1,7 @@
 """The whole audit: it takes the limits, checks every inbox, table and order, then matches causes with consequences."""
 
-import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from functools import partial
@@ -21,7 +20,7 @@ from saga_app.audit.checks.tables import TableAudit
 from saga_app.audit.context import AuditContext
 from saga_app.audit.cuts import AsOf
 from saga_app.audit.dead_letters import look_for_signatures, read_letters
-from saga_app.audit.findings import Breach, Findings
+from saga_app.audit.findings import Breach, Findings, Mending
 from saga_app.audit.inbox import InboxAudit
 from saga_app.audit.refold import service_of
 from saga_app.audit.scratch import Stores
@@ -51,11 +50,13 @@ def audit(
     progress: Progress = lambda phase: None,
     base: Checkpoint | None = None,
     target: Path | None = None,
+    acknowledged: Collection[str] = (),
 ) -> Findings:
-    """Checks everything in `jobs` processes (default: one for each core), with scratch files in a temporary folder.
+    """Checks everything in `jobs` processes (default: by `Limits.processes`), with scratch files in a temporary folder.
 
     It goes on from the checkpoint `base`; without one it begins at the first record. If everything was checked and
-    holds, it writes a checkpoint into the folder `target`. An earlier state (`at`) is known from the inboxes alone.
+    holds, it writes a checkpoint into the folder `target`; breaches with the ids in `acknowledged` do not count.
+    An earlier state (`at`) is known from the inboxes alone.
     Raises `KafkaException`, `TimeoutError` if a broker does not answer for long, `CannotTell`, and `Refused`.
     """
     with tempfile.TemporaryDirectory(prefix="saga-audit-") as folder:
@@ -72,7 +73,7 @@ def audit(
             Phase("changelogs", partial(check_table, data_dirs=data_dirs), _tables(settings)),
             Phase("dead letters", read_letters, every),
         ]
-        jobs = jobs or os.cpu_count() or 1
+        jobs = limits.processes(jobs)
         # A process opens the stores of all services once, for all its partitions.
         orders = Phase("orders", check_orders, [every[number::jobs] for number in range(jobs)])
         findings = Findings()
@@ -88,6 +89,7 @@ def audit(
             _nothing_acknowledged_is_lost(limits, findings)
             _nothing_known_is_lost(limits, findings)
         _no_partition_is_unread(unread, findings)
+        findings.acknowledge(acknowledged)
         if target is not None and findings.holds and limits.are_whole:
             progress("the checkpoint")
             records = findings.figures["I8"]["records"]
@@ -145,7 +147,9 @@ def _no_partition_is_unread(unread: Mapping[Place, int], findings: Findings) -> 
     for place, records in unread.items():
         if records:
             what = f"{records} records in a partition that was added, and that no worker reads"
-            findings.breach(Breach("I8", f"{what}: docs/how-to/add-partitions.md", place))
+            findings.breach(
+                Breach("I8", f"{what}: docs/how-to/add-partitions.md", place, mending=Mending.MOVE)
+            )
         else:
             findings.claim_less("I8", f"{place[0]}[{place[1]}] was added, and no worker will read it")
 
@@ -159,7 +163,7 @@ def _nothing_acknowledged_is_lost(limits: cuts.Limits, findings: Findings) -> No
             what = (
                 f"offset {offset} is committed, but the topic ends at {limits.end[place]}: records were lost"
             )
-            findings.breach(Breach("I9", what, place, offset))
+            findings.breach(Breach("I9", what, place, offset, mending=_mending_of(place[0])))
 
 
 def _nothing_known_is_lost(limits: cuts.Limits, findings: Findings) -> None:
@@ -167,4 +171,11 @@ def _nothing_known_is_lost(limits: cuts.Limits, findings: Findings) -> None:
     for place, offset in limits.known.items():
         if (end := limits.reached[place]) < offset:
             what = f"the checkpoint ends at offset {offset}, but the topic ends at {end}: records were lost"
-            findings.breach(Breach("I9", what, place, end))
+            findings.breach(Breach("I9", what, place, end, mending=_mending_of(place[0])))
+
+
+def _mending_of(topic: str) -> Mending:
+    """The way to mend a topic that lost its end."""
+    if topic in topics.INBOXES:
+        return Mending.ADVANCE
+    return Mending.REBUILD if topics.is_changelog(topic) else Mending.LETTER_AGAIN

@@ -1,7 +1,11 @@
 """The findings of an audit: figures for each invariant, and every breach with its place."""
 
+import json
 from collections import Counter
+from collections.abc import Collection
 from decimal import Decimal
+from enum import StrEnum
+from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 from saga_app.kafka.messages import Place
@@ -23,6 +27,26 @@ INVARIANTS: Final = {
 MOST_KEPT: Final = 100
 
 
+class Mending(StrEnum):
+    """The way in which a breach is mended; `saga_app/audit/mending.py` has the advice for each."""
+
+    REBUILD = "rebuild"
+    DISK = "disk"
+    ADVANCE = "advance"
+    MOVE = "move"
+    ASK_AGAIN = "ask_again"
+    LETTER_AGAIN = "letter_again"
+    SEND_AGAIN = "send_again"
+    FORGED = "forged"
+    FORGED_LETTER = "forged_letter"
+    TWO_ENDINGS = "two_endings"
+    HALF_DONE = "half_done"
+    PAST = "past"
+    GONE = "gone"
+    BALANCE = "balance"
+    BY_HAND = "by_hand"
+
+
 class Breach(NamedTuple):
     """One broken invariant: where it is, and the field of a row or record that shows it."""
 
@@ -32,6 +56,8 @@ class Breach(NamedTuple):
     offset: int | None = None
     order: str | None = None
     field: str | None = None
+    #: No part of the breach's id: a better advice makes no other breach.
+    mending: Mending = Mending.BY_HAND
 
     def __str__(self) -> str:
         parts = [
@@ -42,6 +68,12 @@ class Breach(NamedTuple):
         ]
         where = ", ".join(part for part in parts if part)
         return f"{where}: {self.what}" if where else self.what
+
+    @property
+    def id(self) -> str:
+        """A digest of the whole breach: the same breach of a later audit has the same id."""
+        content = json.dumps([self.invariant, self.as_json()], sort_keys=True)
+        return blake2b(content.encode(), digest_size=6).hexdigest()
 
     def as_json(self) -> dict[str, Any]:
         """As JSON; fields without a value are left out."""
@@ -66,6 +98,8 @@ class Findings:
         self.breaches: list[Breach] = []
         #: The number of breaches by invariant, with those that are not kept.
         self.broken: Counter[str] = Counter()
+        #: Breaches that somebody has acknowledged; they are neither in `breaches` nor in `broken`.
+        self.acknowledged: list[Breach] = []
         #: Why something could not be checked, and how often.
         self.unchecked: dict[str, Counter[str]] = {name: Counter() for name in INVARIANTS}
 
@@ -93,6 +127,13 @@ class Findings:
             self.breaches.extend(new[: max(0, MOST_KEPT - len(kept))])
         self.broken.update(other.broken)
 
+    def acknowledge(self, ids: Collection[str]) -> None:
+        """Breaches with these ids count no more, and stay in the report."""
+        known = [each for each in self.breaches if each.id in ids]
+        self.acknowledged.extend(known)
+        self.breaches = [each for each in self.breaches if each.id not in ids]
+        self.broken -= Counter(each.invariant for each in known)
+
     @property
     def is_whole(self) -> bool:
         """True if everything could be checked."""
@@ -100,5 +141,5 @@ class Findings:
 
     @property
     def holds(self) -> bool:
-        """True if no invariant is broken."""
+        """True if no invariant is broken, apart from acknowledged breaches."""
         return not self.broken

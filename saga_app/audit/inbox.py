@@ -16,7 +16,7 @@ from saga_app.audit.checks.matching import (
     letter_content,
 )
 from saga_app.audit.context import AuditContext
-from saga_app.audit.findings import Breach, Findings
+from saga_app.audit.findings import Breach, Findings, Mending
 from saga_app.audit.inbox_stores import LAST, SUMS, InboxStores, rows_of
 from saga_app.audit.log import InboxLog
 from saga_app.audit.refold import InboxRefold, RecordOutcome, order_of, service_of
@@ -65,6 +65,8 @@ class InboxAudit:
         self._log = InboxLog(context, place, kept.get(LAST, {}), self.findings)
         # Made after `resume`: it looks for the policy that is in force.
         self.state = PartitionState(self.service.decider.journal, balances, self._stores.tables)
+        #: True behind the committed offset.
+        self._is_behind = False
         signatures = Signatures.of(context.settings)
         self._refold = InboxRefold(
             self.service, place[1], context.settings.partitions, self.state, signatures
@@ -75,6 +77,10 @@ class InboxAudit:
         limits = self.context.limits
         count = 0
         for message in self._log.new():
+            if not self._is_behind and message.offset >= limits.committed[self.place]:
+                # From here on rows are kept as they are committed.
+                self._write()
+                self._is_behind = True
             self._check(message)
             count += 1
             if count % _AT_A_TIME == 0:
@@ -153,6 +159,9 @@ class InboxAudit:
         self._wanted.add(LETTER, content, self._origin(outcome.message, f"dead letter {fault}"))
 
     def _write(self) -> None:
+        if self._is_behind:
+            for table in self.service.tables:
+                self._stores.keep_committed(table, self.state.decided(table))
         self._refold.write()
         self._stores.flush()
 
@@ -165,7 +174,9 @@ class InboxAudit:
 
     def _broken(self, invariant: str, outcome: RecordOutcome, what: str, field: str) -> None:
         order = None if outcome.record is None else order_of(outcome.record)
-        self.findings.breach(Breach(invariant, what, self.place, outcome.message.offset, order, field))
+        self.findings.breach(
+            Breach(invariant, what, self.place, outcome.message.offset, order, field, Mending.TWO_ENDINGS)
+        )
 
 
 def must_have_no_holes(context: AuditContext, place: Place, findings: Findings) -> None:
@@ -176,7 +187,7 @@ def must_have_no_holes(context: AuditContext, place: Place, findings: Findings) 
     if number:
         findings.count("I8", "records missing", number)
         what = f"{number} records from here on are gone: cleanup.policy is or was compact; see `saga topics --check`"
-        findings.breach(Breach("I8", what, place, first))
+        findings.breach(Breach("I8", what, place, first, mending=Mending.GONE))
 
 
 def sent_on_content(record: Record | None, message: Message, partition: int) -> bytes:

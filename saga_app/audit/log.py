@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 
 from saga_app.audit.context import AuditContext
-from saga_app.audit.findings import Breach, Findings
+from saga_app.audit.findings import Breach, Findings, Mending
 from saga_app.core.numbers import Offset
 from saga_app.kafka.chunks import chunks
 from saga_app.kafka.headers import headers_of
@@ -33,7 +33,7 @@ class InboxLog:
         ):
             if is_there and (message.offset, digest_of(message)) != (known, digest):
                 what = "not the record that the checkpoint ends with: the topic was written anew"
-                self._findings.breach(Breach("I9", what, self._place, known))
+                self._findings.breach(Breach("I9", what, self._place, known, mending=Mending.GONE))
             is_there = False
             if message.offset >= start:
                 yield message

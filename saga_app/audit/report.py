@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, Final
 
+from saga_app.audit.acknowledged import Acknowledgement, Acknowledgements
 from saga_app.audit.findings import INVARIANTS, Findings
+from saga_app.times import written
 
 #: The names of the sums of a currency or a warehouse.
 _SUMS: Final = {
@@ -14,25 +16,40 @@ _SUMS: Final = {
 }
 
 
-def as_lines(findings: Findings) -> Iterator[str]:
+def as_lines(findings: Findings, known: Acknowledgements | None = None) -> Iterator[str]:
     """As text: a line for each invariant; below it each breach, and each thing that could not be checked."""
+    known = known or Acknowledgements()
     for invariant, name in INVARIANTS.items():
         if not findings.figures[invariant] and not findings.unchecked[invariant]:
             yield f"{invariant} {name:<21} not checked"
             continue
         broken = findings.broken[invariant]
-        verdict = "holds" if not broken else f"BROKEN {broken} times"
+        accepted = [each for each in findings.acknowledged if each.invariant == invariant]
+        verdict = f"BROKEN {broken} times" if broken else "ACKNOWLEDGED" if accepted else "holds"
         yield f"{invariant} {name:<21} {verdict:<8} {'; '.join(_figures(invariant, findings))}".rstrip()
         shown = [each for each in findings.breaches if each.invariant == invariant][:10]
-        yield from (f"     BREACH {breach}" for breach in shown)
+        yield from (f"     BREACH {breach} [{breach.id}]" for breach in shown)
         if broken > len(shown):
             yield f"     and {broken - len(shown):,} more (--json names up to 100)"
+        yield from (f"     ACKNOWLEDGED {_by(known.of(each))}" for each in accepted)
         for why, number in findings.unchecked[invariant].items():
             yield f"     not checked: {why}" + (f" ({number:,})" if number > 1 else "")
 
+    for each in known.not_in(findings):
+        yield f"ACKNOWLEDGED before, and not found by this audit: {each.invariant} {_by(each)}"
 
-def as_json(findings: Findings) -> Iterator[dict[str, Any]]:
+
+def _by(known: Acknowledgement) -> str:
+    return f"{known.breach} [{known.id}]; by {known.by} at {written(known.time)}: {known.why}"
+
+
+def as_json(findings: Findings, known: Acknowledgements | None = None) -> Iterator[dict[str, Any]]:
     """As JSON: an object for each invariant."""
+    known = known or Acknowledgements()
+    accepted = [
+        *(known.of(each).model_dump() | {"found": True} for each in findings.acknowledged),
+        *(each.model_dump() | {"found": False} for each in known.not_in(findings)),
+    ]
     for invariant, name in INVARIANTS.items():
         yield {
             "invariant": invariant,
@@ -40,7 +57,10 @@ def as_json(findings: Findings) -> Iterator[dict[str, Any]]:
             "holds": not findings.broken[invariant],
             "broken": findings.broken[invariant],
             "figures": dict(findings.figures[invariant]),
-            "breaches": [each.as_json() for each in findings.breaches if each.invariant == invariant],
+            "breaches": [
+                {"id": each.id, **each.as_json()} for each in findings.breaches if each.invariant == invariant
+            ],
+            "acknowledged": [each for each in accepted if each["invariant"] == invariant],
             "unchecked": dict(findings.unchecked[invariant]),
         }
 

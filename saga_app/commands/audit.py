@@ -1,14 +1,17 @@
 """`saga audit`: is anything lost, doubled or half done?"""
 
+import getpass
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from saga_app.audit import report
+from saga_app.audit.acknowledged import NAME, Acknowledgements, NotAcknowledged
 from saga_app.audit.checkpoints.checkpoint import Checkpoint, Refused
 from saga_app.audit.checkpoints.folder import FolderLocked, NewCheckpoint, latest
 from saga_app.audit.cuts import AsOf, CannotTell
@@ -57,11 +60,33 @@ def _at(context: click.Context, parameter: click.Parameter, text: str | None) ->
     type=click.Path(file_okay=False, path_type=Path),
     help=_CHECKPOINT,
 )
-@click.option("--jobs", type=click.IntRange(min=1), help="Processes (default: one for each core).")
+@click.option(
+    "--acknowledged",
+    "file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help=f"The file of acknowledged breaches (default: {NAME} in the folder of --checkpoint).",
+)
+@click.option(
+    "--acknowledge", "ids", metavar="ID", multiple=True, help="Acknowledge this breach; needs --why."
+)
+@click.option("--why", metavar="TEXT", help="Why the breach is accepted; every later report says it.")
+@click.option("--by", metavar="NAME", help="Who accepts it (default: your user name).")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), help="Processes (default: one for each core; one for few records)."
+)
 @as_json
 @one_line_errors
 def audit(
-    data_dirs: tuple[Path, ...], at: AsOf | None, folder: Path | None, jobs: int | None, as_json: bool
+    data_dirs: tuple[Path, ...],
+    at: AsOf | None,
+    folder: Path | None,
+    file: Path | None,
+    ids: tuple[str, ...],
+    why: str | None,
+    by: str | None,
+    jobs: int | None,
+    as_json: bool,
 ) -> None:
     """Check the topics from their beginning: is anything lost, doubled or half done?
 
@@ -71,30 +96,59 @@ def audit(
     saga audit --data-dir .run/data-1        compare with a stopped worker's tables too
     saga audit --at 2026-11-23T03:00         the state then, from the inboxes alone
     saga audit --json | jq 'select(.holds == false)'
+    saga audit --checkpoint audits --acknowledge 3f9a1c2e7b04 --why "a test of ours, undone by hand"
 
     It folds every inbox again with the rules alone, and compares the result with everything that the workers wrote.
     Workers may go on meanwhile: records under way are counted, and are no breach. Exit code 1 if anything is broken;
-    each breach names its order, topic, partition, offset and field.
+    each breach names its order, topic, partition, offset and field, and has an id. One that you acknowledge is in every
+    later report, with who and why, and counts no more.
     """
     settings = Settings.read()
+    file = file or (folder and folder / NAME)
+    if ids and (not (why or "").strip() or file is None):
+        raise click.UsageError(
+            "--acknowledge needs --why, and --acknowledged FILE or --checkpoint DIR to keep it"
+        )
     require_topics(settings)
-    with _one_line_errors(), nullcontext() if folder is None else NewCheckpoint(folder) as draft:
+    with audit_errors(), nullcontext() if folder is None else NewCheckpoint(folder) as draft:
         base = None if folder is None else latest(folder)
         if base is not None:
             show(base_as_json(base), base_in_words(base), as_json=as_json)
         to = None if draft is None or at is not None else draft.path
-        if not _audited(settings, base, jobs, as_json, data_dirs=data_dirs, at=at, target=to).holds:
+        known = Acknowledgements.read(file)
+        asked = AskedFor(ids, by or _user(), (why or "").strip())
+        findings = _audited(
+            settings, base, jobs, as_json, known, asked, data_dirs=data_dirs, at=at, target=to
+        )
+        known.write()
+        if not findings.holds:
             raise SystemExit(FAILED)
         if draft is not None and at is None:
             _publish(draft, as_json)
 
 
+def _user() -> str:
+    """Our name; our number where the machine has no name for it, as in a container."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
+class AskedFor(NamedTuple):
+    """The breaches to acknowledge, by their ids; who accepts them, and why."""
+
+    ids: tuple[str, ...] = ()
+    by: str = ""
+    why: str = ""
+
+
 @contextmanager
-def _one_line_errors() -> Iterator[None]:
+def audit_errors() -> Iterator[None]:
     """Turns the errors of a checkpoint into `CommandFailed`."""
     try:
         yield
-    except (CannotTell, Refused, FolderLocked) as error:
+    except (CannotTell, Refused, FolderLocked, NotAcknowledged) as error:
         raise CommandFailed(str(error)) from error
     except OSError as error:
         raise CommandFailed(f"{error.filename}: {error.strerror}; no checkpoint was written") from error
@@ -121,34 +175,52 @@ def base_as_json(base: Checkpoint) -> dict[str, object]:
 
 def report_of(settings: Settings, base: Checkpoint | None, jobs: int | None, as_json: bool) -> bool:
     """Runs an audit, as a command that changes much does at its end; prints its report. True if all holds."""
-    with _one_line_errors():
-        return _audited(settings, base, jobs, as_json).holds
+    with audit_errors():
+        return _audited(settings, base, jobs, as_json, Acknowledgements(), AskedFor()).holds
 
 
-def _audited(
+def findings_of(
     settings: Settings, base: Checkpoint | None, jobs: int | None, as_json: bool, **more: Any
 ) -> Findings:
-    """Audits and reports; `more` are other arguments of the audit."""
+    """The findings of an audit; `more` are its other arguments."""
     # Imported here, because it loads the agents and Faust with them.
     from saga_app.audit import audit as auditing
 
+    with audit_errors():
+        return auditing.audit(
+            settings, jobs=jobs, progress=lambda words: _progress(words, as_json), base=base, **more
+        )
+
+
+def _audited(
+    settings: Settings,
+    base: Checkpoint | None,
+    jobs: int | None,
+    as_json: bool,
+    known: Acknowledgements,
+    asked: AskedFor,
+    **more: Any,
+) -> Findings:
+    """Audits, acknowledges what is asked for, and reports; `more` are other arguments of the audit."""
     began = time.monotonic()
-    findings = auditing.audit(
-        settings, jobs=jobs, progress=lambda words: _progress(words, as_json), base=base, **more
-    )
-    known = 0 if base is None else base.manifest.records
-    _report(findings, findings.figures["I8"]["records"] - known, time.monotonic() - began, as_json)
+    ids = known.ids | set(asked.ids)
+    findings = findings_of(settings, base, jobs, as_json, acknowledged=ids, **more)
+    known.add(findings, asked.ids, asked.by, asked.why, now())
+    before = 0 if base is None else base.manifest.records
+    _report(findings, known, findings.figures["I8"]["records"] - before, time.monotonic() - began, as_json)
     return findings
 
 
-def _report(findings: Findings, records: int, seconds: float, as_json: bool) -> None:
+def _report(findings: Findings, known: Acknowledgements, records: int, seconds: float, as_json: bool) -> None:
     if as_json:
-        for line in report.as_json(findings):
+        for line in report.as_json(findings, known):
             show(line, "", as_json=True)
         return
-    for words in report.as_lines(findings):
+    for words in report.as_lines(findings, known):
         click.echo(words)
     well = "everything holds" if findings.is_whole else "what was checked holds, and not everything was"
+    if findings.acknowledged:
+        well = f"{len(findings.acknowledged)} acknowledged breaches, and else {well}"
     verdict = well if findings.holds else f"{sum(findings.broken.values())} breaches"
     click.echo(
         f"audit: {verdict}; {records:,} records in {seconds:.1f} s ({records / seconds:,.0f} per second)"

@@ -128,6 +128,12 @@ class Exit(ExitCode):
         "An inbox lost records that were decided, and new ones may have their offsets.",
         "Stop all workers, then follow docs/how-to/recover.md: `saga advance` goes on behind the old offsets.",
     )
+    FOREIGN_ROW = (
+        87,
+        "A changelog or the state store holds a row that no worker wrote.",
+        "Stop all workers and run `saga rebuild --from-inboxes` (docs/how-to/recover.md); then find out who may write "
+        "to the changelogs: docs/how-to/secure-kafka.md.",
+    )
 
 
 class OtherExit(ExitCode):
@@ -160,6 +166,7 @@ NEEDS_A_PERSON: Final = (
     Exit.ROWS_LOST,
     Exit.INBOX_REPLACED,
     Exit.INBOX_CUT,
+    Exit.FOREIGN_ROW,
 )
 
 #: The kinds of exit codes of a worker.

@@ -49,7 +49,7 @@ class Note(NamedTuple):
 
 
 class Decided(NamedTuple):
-    """One micro-batch, decided and not yet durable; its rows are in the views."""
+    """One micro-batch, decided and not yet durable; its rows are in the states of its partitions."""
 
     spans: Sequence[Span]
     sends: Sequence[Outgoing]

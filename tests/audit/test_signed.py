@@ -45,7 +45,7 @@ def test_forged_records_of_all_types_are_dead_letters_and_no_breach(shop: AuditW
 
 
 def test_a_forged_mark_of_a_record_that_was_sent_on_is_no_breach(shop: AuditWorld) -> None:
-    """Without signatures, the audit looks for the worker that sent it on, and finds none."""
+    """The audit does not look for a worker that has sent it on: no worker took the record."""
     for partition in range(PARTITIONS):
         forged = outgoing(countries("p2", "FR"))._replace(partition=partition, headers=((SENT_ON, b"1"),))
         shop.append(forged)

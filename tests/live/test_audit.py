@@ -1,5 +1,7 @@
 """`saga audit` and `saga history` on a real broker, while workers work and after they have stopped."""
 
+from pathlib import Path
+
 import pytest
 from confluent_kafka import Producer
 
@@ -35,7 +37,7 @@ def test_an_audit_holds_while_a_worker_works_and_after_it_stopped(scene: Scene) 
 
 
 @pytest.mark.promise("an audit")
-def test_a_forged_record_breaks_the_audit_which_names_it(scene: Scene) -> None:
+def test_a_forged_record_breaks_the_audit_which_names_it(scene: Scene, tmp_path: Path) -> None:
     scene.shop.send(supplies())
     worker = scene.worker("w1").start()
     scene.feed(orders(20), until_ended=20)
@@ -50,6 +52,15 @@ def test_a_forged_record_breaks_the_audit_which_names_it(scene: Scene) -> None:
     (breach,) = invariants(done)["I6"]["breaches"]
     assert done.code == 1
     assert (breach["order"], breach["topic"]) == ("forged", topics.INVENTORY)
+    file = str(tmp_path / "acknowledged.jsonl")
+    proposed = saga(scene, "repair")
+    assert proposed.code == 1 and "saga history forged" in proposed.out, proposed
+    ids = [each["id"] for line in invariants(done).values() for each in line["breaches"]]
+    words = [word for name in ids for word in ("--acknowledge", name)]
+    assert saga(scene, "audit", *words).code == 2, "no reason, and no file to keep it in"
+    assert saga(scene, "audit", *words, "--acknowledged", file, "--why", "a test", "--by", "ada").code == 0
+    later = saga(scene, "audit", "--acknowledged", file)
+    assert later.code == 0 and f"[{breach['id']}]; by ada at " in later.out, later
 
 
 def test_without_topics_an_audit_names_the_missing_ones(scene: Scene) -> None:

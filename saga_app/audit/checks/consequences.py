@@ -17,7 +17,7 @@ from saga_app.audit.checks.matching import (
 )
 from saga_app.audit.checks.orders import JOURNALS
 from saga_app.audit.context import AuditContext
-from saga_app.audit.findings import Breach, Findings
+from saga_app.audit.findings import Breach, Findings, Mending
 from saga_app.audit.scratch import EVICTED, FOLDED, Stores
 from saga_app.core.rows import version_of
 
@@ -26,6 +26,13 @@ _KINDS: Final = {
     STEP_REQUEST: ("I6", "requests and endings"),
     SENT_ON: ("I8", "records sent on"),
     LETTER: ("I8", "dead letters"),
+}
+
+#: By kind, the way to mend a consequence that was lost.
+_LOST: Final = {
+    STEP_REQUEST: Mending.ASK_AGAIN,
+    SENT_ON: Mending.SEND_AGAIN,
+    LETTER: Mending.LETTER_AGAIN,
 }
 
 
@@ -70,7 +77,7 @@ def _missing(wanted: Origin, kind: str, context: AuditContext, findings: Finding
         )
     else:
         what = f"its {wanted.what} is not in the topics, though the offset is committed"
-        findings.breach(Breach("I9", what, wanted.place, wanted.offset, wanted.order))
+        findings.breach(Breach("I9", what, wanted.place, wanted.offset, wanted.order, mending=_LOST[kind]))
 
 
 def _letters_are_cut(context: AuditContext) -> bool:
@@ -87,7 +94,8 @@ def _from_nowhere(consequence: Consequence, invariant: str, findings: Findings) 
     # Whoever marks a record of his own as sent on does no harm: it is decided like any other.
     if found is not None and consequence.kind != SENT_ON:
         what = f"this {found.what} follows from no record of an inbox"
-        findings.breach(Breach(invariant, what, found.place, found.offset, found.order))
+        mending = Mending.FORGED_LETTER if consequence.kind == LETTER else Mending.FORGED
+        findings.breach(Breach(invariant, what, found.place, found.offset, found.order, mending=mending))
 
 
 def _is_superseded(consequence: Consequence, context: AuditContext, stores: Stores) -> bool:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pydantic_core import from_json, to_json
 
-from saga_app.audit.findings import Breach, Findings
+from saga_app.audit.findings import Breach, Findings, Mending
 from saga_app.core.decider import Decision
 from saga_app.core.retention.rows import Total
 from saga_app.core.row_keys import balance_in, is_supply_key, parts_of_balance
@@ -133,5 +133,12 @@ class Conservation:
 
     def _broken(self, offset: int | None, key: str, what: str, field: str | None = None) -> None:
         self.findings.breach(
-            Breach(self.invariant, f"{key}: {what}", self.place, offset, field=field and f"{key}.{field}")
+            Breach(
+                self.invariant,
+                f"{key}: {what}",
+                self.place,
+                offset,
+                field=field and f"{key}.{field}",
+                mending=Mending.BALANCE,
+            )
         )

@@ -5,7 +5,7 @@ from typing import Final
 from saga_app import topics
 from saga_app.audit.context import AuditContext
 from saga_app.audit.cuts import CutKind
-from saga_app.audit.findings import Breach, Findings
+from saga_app.audit.findings import Breach, Findings, Mending
 from saga_app.audit.scratch import (
     ASKED,
     EVICTED,
@@ -149,4 +149,5 @@ class OrdersAudit:
         return topics.partition_of(topics.key_in(topic, order), self.context.settings.partitions)
 
     def _broken(self, invariant: str, key: bytes, offset: int | None, what: str, field: str | None) -> None:
-        self.findings.breach(Breach(invariant, what, self.place, offset, key.decode(), field))
+        mending = Mending.HALF_DONE if invariant == "I4" else Mending.PAST
+        self.findings.breach(Breach(invariant, what, self.place, offset, key.decode(), field, mending))
