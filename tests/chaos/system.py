@@ -6,7 +6,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from confluent_kafka import KafkaException
-from tests.chaos.attacker import Attacker
 
 import tables
 from saga_app import topics
@@ -14,6 +13,7 @@ from saga_app.kafka import topic_admin
 from saga_app.local.broker import Broker
 from saga_app.local.config import HOST, free_ports
 from saga_app.settings import Settings
+from tests.chaos.attacker import Attacker
 from tests.chaos.injection import Injection
 from tests.chaos.load import ChaosLoad
 from tests.chaos.proxy import Proxy
