@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 from urllib.parse import urlsplit
 
+from saga_app.secret_values import secret_in, without_password
 from saga_app.security import Security, SettingsError, aiokafka_options
 from saga_app.signing_keys import KEYS, SINCE, SigningKeys
 from saga_app.topics import DEFAULT_PARTITIONS
 
-__all__ = ["Settings", "SettingsError", "Timeouts", "describe", "without_password"]
+__all__ = ["Settings", "SettingsError", "Timeouts", "describe"]
 
 
 class Timeouts(NamedTuple):
@@ -41,15 +42,6 @@ _DATABASE: Final = re.compile(r"sqlite:///.|postgres(ql)?://.")
 _ACTOR: Final = re.compile(r"[ -~]{0,100}")
 _COLLECTOR: Final = re.compile(r"https?://[^/]", re.IGNORECASE)
 _SQLITE: Final = "sqlite:///"
-#: The user and the password of an address, with or without a scheme: up to the last @, since a password may hold one.
-_PASSWORD: Final = re.compile(
-    r"^((?:[a-z][a-z0-9+.-]*:)?//)?([^:/@?#]*):(?!//).*@", re.IGNORECASE | re.DOTALL
-)
-#: At other addresses than databases, a user without a password is a key.
-_KEY: Final = re.compile(r"^(https?://)[^:/@?#]+@", re.IGNORECASE)
-_SECRET: Final = re.compile(
-    r"([?&#;][^=&]*(?:password|passwd|pwd|secret|token|key|auth|sig)[^=&]*=)[^&]*", re.IGNORECASE
-)
 
 
 #: Formats of a worker's log.
@@ -131,6 +123,9 @@ class Settings:
     inbox_retention_text: str = _setting(
         "SAGA_INBOX_RETENTION", FOR_EVER, "how long records stay in the inboxes: forever, or days, 7 at least"
     )
+    dead_letter_retention_text: str = _setting(
+        "SAGA_DEAD_LETTER_RETENTION", FOR_EVER, "how long dead letters stay: forever, or days, 7 at least"
+    )
     data_dir_text: str = _setting("SAGA_DATA_DIR", ".run/data", "this worker's tables; one folder per worker")
     db_url: str = _setting(
         "SAGA_DB_URL",
@@ -193,6 +188,26 @@ class Settings:
         settings.check()
         return replace(settings, db_url=_with_full_path(settings.db_url))
 
+    def _check_kept(self) -> None:
+        """How long records and dead letters stay."""
+        for name, text, why in (
+            (
+                "SAGA_INBOX_RETENTION",
+                self.inbox_retention_text,
+                "workers that were stopped find their place in an inbox for 7 days, by Kafka's "
+                "offsets.retention.minutes, and what they have not decided must be there for as long",
+            ),
+            (
+                "SAGA_DEAD_LETTER_RETENTION",
+                self.dead_letter_retention_text,
+                "somebody must find time to look at each dead letter",
+            ),
+        ):
+            if text != FOR_EVER and not _is_between(text, *RETENTION):
+                raise SettingsError(
+                    f"{name} is {text!r}; it is {FOR_EVER}, or days from {RETENTION[0]} to {RETENTION[1]}: {why}"
+                )
+
     def check(self) -> None:
         """Raises `SettingsError` with the first invalid setting."""
         _between("SAGA_PARTITIONS", self.partitions_text, 1, 1000)
@@ -215,12 +230,7 @@ class Settings:
         ):
             _duration(name, text)
         self._check_addresses()
-        if self.inbox_retention_text != FOR_EVER and not _is_between(self.inbox_retention_text, *RETENTION):
-            raise SettingsError(
-                f"SAGA_INBOX_RETENTION is {self.inbox_retention_text!r}; it is {FOR_EVER}, or days from "
-                f"{RETENTION[0]} to {RETENTION[1]}: workers that were stopped find their place in an inbox for 7 days, "
-                "by Kafka's offsets.retention.minutes, and what they have not decided must be there for as long"
-            )
+        self._check_kept()
         for server in self.broker.split(","):
             host, _, port = server.strip().rpartition(":")
             if not host or not port.isdigit():
@@ -293,8 +303,12 @@ class Settings:
     @property
     def inbox_retention(self) -> timedelta | None:
         """The time for which records stay in the inboxes; None is for ever."""
-        text = self.inbox_retention_text
-        return None if text == FOR_EVER else timedelta(days=int(text))
+        return _days(self.inbox_retention_text)
+
+    @property
+    def dead_letter_retention(self) -> timedelta | None:
+        """The time for which dead letters stay; None is for ever."""
+        return _days(self.dead_letter_retention_text)
 
     @property
     def data_dir(self) -> Path:
@@ -351,6 +365,10 @@ class Settings:
         return aiokafka_options(self.kafka)
 
 
+def _days(text: str) -> timedelta | None:
+    return None if text == FOR_EVER else timedelta(days=int(text))
+
+
 def readers_group(kafka: Mapping[str, Any]) -> str:
     """The group id of consumers with assigned partitions. They join no group, but librdkafka looks for its coordinator,
     and an ACL must allow that."""
@@ -389,23 +407,8 @@ def _given(setting: Field[str], environment: Mapping[str, str]) -> tuple[str, st
     if file and text:
         raise SettingsError(f"{name} and {name}{FILE} are set, and only one of them may be")
     if file:
-        return _content(name + FILE, file), name + FILE
+        return secret_in(name + FILE, file), name + FILE
     return text, "environment" if text else "default"
-
-
-def _content(name: str, file: str) -> str:
-    """The secret in a file, which may end with a line break.
-
-    An error does not name the file: by mistake, the setting may hold the secret itself.
-    """
-    try:
-        secret = Path(file).read_text("utf-8").rstrip("\r\n")
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "it is no text in UTF-8"
-        raise SettingsError(f"{name} names a file that cannot be read: {why}") from None
-    if not secret:
-        raise SettingsError(f"{name} names a file that is empty")
-    return secret
 
 
 def _with_full_path(url: str) -> str:
@@ -423,12 +426,6 @@ def _duration(name: str, text: str) -> int | None:
     if found is None:
         raise SettingsError(f"{name} is {text!r}; it is a time such as 30d, 12h, 90m, 45s, or 0 for never")
     return int(found[1]) * _UNITS[found[2]] * 1000 or None if found[1] else None
-
-
-def without_password(url: str) -> str:
-    """The address without its password and other secrets."""
-    masked = _PASSWORD.sub(r"\1\2:***@", _SECRET.sub(r"\1***", url))
-    return _KEY.sub(r"\1***@", masked)
 
 
 def _shown(value: str, secret: bool) -> str:

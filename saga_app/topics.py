@@ -205,8 +205,9 @@ def wanted(
     partitions: int,
     replication: int = 1,
     inbox_retention: timedelta | None = None,
+    dead_letter_retention: timedelta | None = None,
 ) -> list[Topic]:
-    """Every topic of the application. Only inboxes are cut: dead letters wait for people, workers need changelogs.
+    """Every topic of the application. Changelogs are never cut: workers need them.
 
     Nothing on which a promise rests is left to the broker's defaults.
     """
@@ -224,6 +225,6 @@ def wanted(
     compacted = {**log, "cleanup.policy": "compact", "min.compaction.lag.ms": str(24 * 3600 * 1000)}
     return [
         *(Topic(name, partitions, inbox, replication) for name in INBOXES),
-        Topic(DEAD_LETTERS, partitions, {**open_, **log, **kept(None)}, replication),
+        Topic(DEAD_LETTERS, partitions, {**open_, **log, **kept(dead_letter_retention)}, replication),
         *(Topic(changelog(app_id, table), partitions, compacted, replication) for table in tables),
     ]

@@ -15,7 +15,7 @@ from saga_app.core import fields, records
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.order import Order
 from saga_app.core.records import OrderCompleted, OrderPlaced, Record, StepRequest, Undo
-from saga_app.redaction import has_card_number
+from saga_app.redaction import SEPARATORS, has_card_number, is_card_number
 from saga_app.wrong_fields import wrong_fields
 
 #: Bytes of the largest record that people may send, and of the largest step request.
@@ -46,9 +46,13 @@ _CANONICAL: Final = re.compile(
     rb'(?:,"country":"[A-Z]{2}")?,"warehouse":"%s","lines":\[(?:%s(?:,%s)*)?\]\}'
     % (_ID, _ID, _ID, _LINE, _LINE)
 )
-#: Bytes can hold a card number only if they have 13 digits in a row, apart from spaces and hyphens, or an escape.
+#: Bytes can hold a card number only if they have 13 digits in a row, apart from separators, an escape, or characters
+#: of other alphabets.
 _DIGITS_AS_0: Final = bytes(ord("0") if chr(byte) in "0123456789" else ord("x") for byte in range(256))
 _THIRTEEN: Final = b"0" * 13
+_SEPARATORS: Final = SEPARATORS.encode()
+#: Fields that hold money: the point in them is none between two groups of digits.
+_AMOUNTS: Final = frozenset({"amount", "limit"})
 _ESCAPE: Final = re.compile(r"\\u([0-9a-fA-F]{4})")
 ID_FIELDS: Final = frozenset(
     {
@@ -146,7 +150,7 @@ class Decoder:
         """The order in these bytes; None if they are not its canonical form."""
         if kept := self._orders.found.get(canonical):
             return kept
-        if not _CANONICAL.fullmatch(canonical):
+        if not _CANONICAL.fullmatch(canonical) or _holds_card(canonical):
             return None
         order = Order.model_validate_json(canonical)
         order.__dict__["canonical"] = canonical
@@ -164,7 +168,8 @@ class Decoder:
             raise Rejected(Fault.TOO_LARGE, f"{len(value)} bytes; a {name} has at most {largest}")
         if _may_hold_card(value) and has_card_number(texts(found)):
             raise Rejected(
-                Fault.CARD_NUMBER, "a text holds a card number; take it out and send the record again"
+                Fault.CARD_NUMBER,
+                "a text holds a card number, or more digits than are searched; take it out and send the record again",
             )
         record: Record = model.model_validate(found)
         if isinstance(record, OrderPlaced):
@@ -235,7 +240,7 @@ def _segment(record: StepRequest | OrderCompleted) -> bytes:
 
 
 def texts(value: Any) -> Iterable[str]:
-    """Every string and number in parsed JSON, and every field name; ids are left out."""
+    """Every string and number in parsed JSON, and every field name; of ids only those that are card numbers."""
     waiting: list[tuple[str, Any]] = [("", value)]
     while waiting:
         name, each = waiting.pop()
@@ -246,13 +251,20 @@ def texts(value: Any) -> Iterable[str]:
             waiting.extend((name, item) for item in each)
         elif isinstance(each, str | int | Decimal):
             text = str(each)
-            if name not in ID_FIELDS or not _IS_ID.fullmatch(text):
+            if name in _AMOUNTS:
+                yield text.replace(".", "  ")
+            elif name not in ID_FIELDS or not _IS_ID.fullmatch(text) or is_card_number(text):
                 yield text
 
 
 def _may_hold_card(value: bytes) -> bool:
     """A quick test; a regular expression takes ten times as long, a quarter of the time to read an order."""
-    return _THIRTEEN in value.translate(_DIGITS_AS_0, b" -") or b"\\u" in value
+    return not value.isascii() or _THIRTEEN in value.translate(_DIGITS_AS_0, _SEPARATORS) or b"\\u" in value
+
+
+def _holds_card(value: bytes) -> bool:
+    """True if this JSON object holds a card number."""
+    return _may_hold_card(value) and has_card_number(texts(parse(value)))
 
 
 def masked(text: str) -> str:
@@ -268,7 +280,7 @@ def _unescaped(text: str) -> str:
 def harmless(value: bytes | None, most: int | None = None) -> bytes | None:
     """The bytes for a dead letter: their hash if they hold a card number, or if they are more than `most`."""
     if value is not None and most is not None and len(value) > most:
-        return _hash(value)
+        return hash_of(value)
     if value is None or not _may_hold_card(value):
         return value
     try:
@@ -277,8 +289,9 @@ def harmless(value: bytes | None, most: int | None = None) -> bytes | None:
         strings = [_unescaped(value.decode("utf-8", errors="replace"))]
     if not has_card_number(strings):
         return value
-    return _hash(value)
+    return hash_of(value)
 
 
-def _hash(value: bytes) -> bytes:
+def hash_of(value: bytes) -> bytes:
+    """Stands for bytes that are not kept."""
     return b"sha256:" + sha256(value).hexdigest().encode()

@@ -19,5 +19,10 @@ def wanted_topics(settings: Settings) -> list[Topic]:
     """Every topic of the application with these settings: inboxes, dead letters, and the changelogs of all tables."""
     own = tuple(table.name for table in ALL)
     return topics.wanted(
-        settings.app_id, own, settings.partitions, settings.replication, settings.inbox_retention
+        settings.app_id,
+        own,
+        settings.partitions,
+        settings.replication,
+        settings.inbox_retention,
+        settings.dead_letter_retention,
     )

@@ -1,6 +1,5 @@
 """The whole audit: it takes the limits, checks every inbox, table and order, then matches causes with consequences."""
 
-import os
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -53,7 +52,7 @@ def audit(
     target: Path | None = None,
     acknowledged: Collection[str] = (),
 ) -> Findings:
-    """Checks everything in `jobs` processes (default: one for each core), with scratch files in a temporary folder.
+    """Checks everything in `jobs` processes (default: by `Limits.processes`), with scratch files in a temporary folder.
 
     It goes on from the checkpoint `base`; without one it begins at the first record. If everything was checked and
     holds, it writes a checkpoint into the folder `target`; breaches with the ids in `acknowledged` do not count.
@@ -74,7 +73,7 @@ def audit(
             Phase("changelogs", partial(check_table, data_dirs=data_dirs), _tables(settings)),
             Phase("dead letters", read_letters, every),
         ]
-        jobs = jobs or os.cpu_count() or 1
+        jobs = limits.processes(jobs)
         # A process opens the stores of all services once, for all its partitions.
         orders = Phase("orders", check_orders, [every[number::jobs] for number in range(jobs)])
         findings = Findings()

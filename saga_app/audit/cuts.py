@@ -5,9 +5,10 @@ its consequences. Every record up to the second cut, *found*, must have a cause 
 is written before its consequence, so a pair is never on the wrong sides of two cuts.
 """
 
+import os
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from confluent_kafka.admin import AdminClient
 
@@ -34,6 +35,10 @@ class CutKind(StrEnum):
     TIME = "time"
     #: One offset for all partitions: a consequence may be read without its cause.
     OFFSET = "offset"
+
+
+#: Offsets of all inboxes together that one process reads within some seconds.
+FEW: Final = 20_000
 
 
 class Limits(NamedTuple):
@@ -64,6 +69,10 @@ class Limits(NamedTuple):
     def reached(self) -> dict[Place, Offset]:
         """How far this audit has read each partition at its end."""
         return {**self.found, **self.end}
+
+    def processes(self, asked: int | None) -> int:
+        """So many as were asked for; else one for each core, or one for few records: a second one starts for longer."""
+        return asked or (1 if sum(self.end.values()) < FEW else os.cpu_count() or 1)
 
     def gap(self, place: Place) -> str:
         """Says which records of an inbox partition are missing."""

@@ -70,7 +70,9 @@ def _at(context: click.Context, parameter: click.Parameter, text: str | None) ->
     "--acknowledge", "ids", metavar="ID", multiple=True, help="Acknowledge this breach; needs --why."
 )
 @click.option("--why", metavar="TEXT", help="Why the breach is accepted; every later report says it.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Processes (default: one for each core).")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), help="Processes (default: one for each core; one for few records)."
+)
 @as_json
 @one_line_errors
 def audit(

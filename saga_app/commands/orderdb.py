@@ -9,7 +9,8 @@ from saga_app.commands.needs_topics import require_topics
 from saga_app.commands.orderdb_check import check
 from saga_app.commands.render.output import one_line_errors
 from saga_app.operator_log import log_action
-from saga_app.settings import Settings, without_password
+from saga_app.secret_values import without_password
+from saga_app.settings import Settings
 from saga_app.text import printable
 
 

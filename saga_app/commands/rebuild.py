@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 )
 @click.option("--dry-run", is_flag=True, help="Only tell what is lost and what would be written.")
 @click.option("--yes", is_flag=True, help="Do not ask before the changelogs are deleted.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Processes (default: one for each core).")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), help="Processes (default: one for each core; one for few records)."
+)
 @as_json
 @one_line_errors
 def rebuild(

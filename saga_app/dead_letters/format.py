@@ -11,8 +11,8 @@ from hashlib import sha256
 from typing import Final, NamedTuple, Self
 
 from saga_app import topics, wire
-from saga_app.core.errors import Rejected
-from saga_app.kafka.headers import HEADERS_DROPPED
+from saga_app.core.errors import Fault, Rejected
+from saga_app.kafka.headers import HEADERS_DROPPED, UNFIT
 from saga_app.kafka.messages import Header, Message, Outgoing
 
 REASON: Final = "saga-reason"
@@ -34,9 +34,18 @@ DISMISSED: Final = "saga-dismissed"
 NOTE: Final = "saga-note"
 #: At most so many bytes of the original's headers are kept.
 MOST_HEADER_BYTES: Final = 64 * 1024
-#: At most so many bytes of its key and of its value. A compressed record may be larger than its topic takes.
+#: At most so many bytes of its key, of a value that could not be read, and of a record that could.
 MOST_KEY_BYTES: Final = 64 * 1024
-MOST_VALUE_BYTES: Final = wire.LARGEST_STEP_REQUEST
+MOST_VALUE_BYTES: Final = wire.LARGEST_FROM_PEOPLE
+MOST_RECORD_BYTES: Final = wire.LARGEST_STEP_REQUEST
+#: So much is always kept, and of what is longer the hash and the first bytes.
+MOST_BRIEF_BYTES: Final = 1024
+#: A header of ours before the position: the first bytes of a value of which only the hash is kept.
+HEAD: Final = "saga-head"
+#: Faults of bytes that are no record.
+_UNREAD: Final = frozenset({Fault.UNREADABLE, Fault.INVALID, Fault.TOO_LARGE})
+#: The end of a head, which may be the beginning of a card number.
+_CUT: Final = re.compile(rb"[^A-Za-z\"{}\[\],:]*\Z")
 
 #: Headers as clients give them.
 Headers = Sequence[Header]
@@ -63,29 +72,51 @@ class LetterId(NamedTuple):
         return cls(found[1], int(found[2]), int(found[3]))
 
 
-def dead_letter(topic: str, partition: int, message: Message, rejection: Rejected) -> Outgoing:
-    """The dead letter of a message: its bytes, key and headers, the reason, and its place, which makes it unique."""
+def dead_letter(
+    topic: str, partition: int, message: Message, rejection: Rejected, *, brief: bool = False
+) -> Outgoing:
+    """The dead letter of a message: its bytes, key and headers, the reason, and its place, which makes it unique.
+
+    With `brief` it keeps only `MOST_BRIEF_BYTES` of each, and of what is longer the hash and the head.
+    """
     position: list[Header] = [
         (REASON, str(rejection.fault).encode()),
-        (DETAIL, rejection.detail.encode("utf-8", errors="replace")),
+        (DETAIL, wire.masked(rejection.detail).encode("utf-8", errors="replace")),
         (TOPIC, topic.encode()),
         (PARTITION, str(partition).encode()),
         (OFFSET, str(message.offset).encode()),
         (TIME, str(message.time).encode()),
     ]
+    most = MOST_BRIEF_BYTES if brief else longest_value(rejection.fault)
     return Outgoing(
         topics.DEAD_LETTERS,
-        wire.harmless(message.key, MOST_KEY_BYTES),
-        wire.harmless(message.value, MOST_VALUE_BYTES),
-        headers=(*_kept(message), *position),
+        wire.harmless(message.key, MOST_BRIEF_BYTES if brief else MOST_KEY_BYTES),
+        wire.harmless(message.value, most),
+        headers=(
+            *_kept(message, MOST_BRIEF_BYTES if brief else MOST_HEADER_BYTES),
+            *_head(message.value, most),
+            *position,
+        ),
     )
 
 
-def _kept(message: Message) -> list[Header]:
-    size = sum(len(name) + len(value or b"") for name, value in message.headers)
-    if size > MOST_HEADER_BYTES:
-        return [*_replay_of(message.headers), (HEADERS_DROPPED, str(size).encode())]
-    return [(wire.masked(name), wire.harmless(value) or b"") for name, value in message.headers]
+def longest_value(fault: Fault) -> int:
+    """Bytes of the longest value that a letter with this reason keeps; a record that was read can be sent again."""
+    return MOST_VALUE_BYTES if fault in _UNREAD else MOST_RECORD_BYTES
+
+
+def _head(value: bytes | None, most: int) -> list[Header]:
+    if value is None or len(value) <= most:
+        return []
+    return [(HEAD, wire.harmless(_CUT.sub(b"", value[:MOST_BRIEF_BYTES])) or b"")]
+
+
+def _kept(message: Message, most: int) -> list[Header]:
+    headers = [each for each in message.headers if each[0] != UNFIT]
+    size = sum(len(name) + len(value or b"") for name, value in headers)
+    if size > most:
+        return [*_replay_of(headers), (HEADERS_DROPPED, str(size).encode())]
+    return [(wire.masked(name), wire.harmless(value) or b"") for name, value in headers]
 
 
 def _replay_of(headers: Headers) -> list[Header]:

@@ -22,7 +22,7 @@ from saga_app.kafka.signatures import Signatures
 #: Faults that depend on the rows of the tables, not on the bytes.
 _OF_THE_STATE: Final = frozenset({Fault.DIFFERENT_CONTENT, Fault.UNKNOWN_ORDER, Fault.CONTRADICTION})
 #: Headers that a replay drops: they were added on the way. Those of the original are kept.
-_OURS: Final = frozenset({SENT_ON, letter_format.REPLAY_OF, HEADERS_DROPPED})
+_OURS: Final = frozenset({SENT_ON, letter_format.REPLAY_OF, letter_format.HEAD, HEADERS_DROPPED})
 
 
 class ReplayPlan(NamedTuple):
@@ -62,7 +62,8 @@ def plan(
         )
     if letter.is_hidden:
         raise NotReplayable(
-            "it held a card number, or was too large, and only its hash was kept; send it corrected: --payload FILE"
+            "it held a card number, was too large, or came among too many, and only its hash was kept; send it "
+            "corrected: --payload FILE"
         )
     value = letter.value
     try:

@@ -14,7 +14,6 @@ from typing import Final
 
 from saga_app import topics
 from saga_app.core.decider import Service
-from saga_app.core.errors import RowsMissing
 from saga_app.core.numbers import Generation, Offset
 from saga_app.core.records import Record
 from saga_app.engine import positions
@@ -35,7 +34,6 @@ from saga_app.engine.producer import KafkaLog
 from saga_app.engine.reader import Reader
 from saga_app.engine.retention import Ages, RetentionTimer
 from saga_app.engine.round import MOST_WRITTEN, Round
-from saga_app.engine.stores.errors import DiskFailed, StoreDamaged
 from saga_app.engine.stores.manager import StoreManager, Superseded
 from saga_app.kafka.broker_errors import Admin, RefusalLogger
 from saga_app.kafka.messages import Batch, Fetch, Place
@@ -150,27 +148,25 @@ class Engine:
                 return self.assignment.preparing == generation
 
             try:
-                restored = await asyncio.to_thread(self.store_manager.restore, wanted, goes_on)
-                if not goes_on():
-                    return
-                await self.commits.repair(restored, self.log, generation, goes_on)
-                self.states_of(wanted)
-                # A restore that was overtaken just here has loaded what is no longer ours, and its files are closed.
-                self.clock.stop()
-                self.retention.stop()
-                await asyncio.to_thread(self._load_deadlines, wanted)
-                self.observer.restored(time.perf_counter() - began)
+                with self.store_manager.fatal_faults():
+                    restored = await asyncio.to_thread(self.store_manager.restore, wanted, goes_on)
+                    if not goes_on():
+                        return
+                    await self.commits.repair(restored, self.log, generation, goes_on)
+                    self.states_of(wanted)
+                    # A restore that was overtaken just here has loaded what is no longer ours, and its files are
+                    # closed.
+                    self.clock.stop()
+                    self.retention.stop()
+                    await asyncio.to_thread(self._load_deadlines, wanted)
+                    self.observer.restored(time.perf_counter() - began)
             except (Superseded, GivenUp):
                 return
-            except StoreDamaged as error:
-                self.store_manager.rebuild(error)
-            except DiskFailed as error:
-                self.store_manager.surrender(error)
             except Exception as error:
                 raise Fatal(Exit.RESTORE_FAILED, f"restoring partitions {wanted}: {error!r}") from error
 
     def states_of(self, partitions: Iterable[int]) -> None:
-        """Fresh views, with nothing decided, over the stores of these partitions."""
+        """Fresh states, with nothing decided, over the stores of these partitions."""
         for service in self.services:
             states = self.states[service.topic]
             states.clear()
@@ -256,7 +252,8 @@ class Engine:
 
     async def _listen(self, topic: str, listen: Listen, inbox: Batches) -> None:
         try:
-            await listen(inbox, self.rounds[topic])
+            with self.store_manager.fatal_faults():
+                await listen(inbox, self.rounds[topic])
         except asyncio.CancelledError:
             self.buffers[topic].rest()
             raise
@@ -264,12 +261,6 @@ class Engine:
             if fatal.exit is Exit.CHANGELOG_CUT:
                 self.store_manager.flush()
             raise
-        except RowsMissing as error:
-            self.store_manager.condemn(error)
-        except StoreDamaged as error:
-            self.store_manager.rebuild(error)
-        except DiskFailed as error:
-            self.store_manager.surrender(error)
         except Exception as error:
             raise Fatal(Exit.ROUND_FAILED, f"round of {topic}: {error!r}") from error
         raise Fatal(Exit.ROUND_FAILED, f"the agent of {topic} has ended; it must ask for more for ever")

@@ -74,11 +74,11 @@ class Store(Protocol):
         """Rows whose key begins so, in the order of keys."""
 
     def write(self, rows: Mapping[bytes, bytes], reached: Offset, inbox: Offset | None = None) -> None:
-        """Rows and both offsets in one atomic batch; what is `nothing` is removed."""
+        """Rows and both offsets in one atomic batch; a tombstone removes its row."""
 
 
 def row_record(changelog: str, partition: int, key: bytes, row: bytes) -> Outgoing:
-    """A row as it is written to its changelog: nothing is a tombstone that keeps its version."""
+    """A row as it is written to its changelog; a tombstone has no value, and keeps its version in a header."""
     if is_tombstone(row):
         version = str(version_of(row)).encode()
         return Outgoing(changelog, key, None, partition, ((VERSION, version),))

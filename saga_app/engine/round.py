@@ -15,7 +15,8 @@ from saga_app import topics
 from saga_app.core.decider import Decider, Position, Verdict
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.records import ForPartition, OrderCompleted, PolicyChanged, Record, StepRequest
-from saga_app.dead_letters.format import dead_letter
+from saga_app.dead_letters.budget import LetterBudget
+from saga_app.dead_letters.format import MOST_RECORD_BYTES, dead_letter
 from saga_app.engine.durability import Changed, Durability, Point, Span
 from saga_app.engine.misrouted import is_misrouted, marked, spread_to
 from saga_app.engine.partition_state import PartitionState
@@ -31,6 +32,9 @@ MOST_RECORDS: Final = 4_000
 MOST_BYTES: Final = 4 * 1024 * 1024
 #: Dead letters of one round with a line of their own in the log; the others are counted in one line.
 MOST_LOGGED: Final = 10
+#: Bytes of refused records after which a round ends: their texts are searched for card numbers, and that takes a
+#: hundred times as long as to decide a record.
+MOST_REFUSED_BYTES: Final = 256 * 1024
 #: Bytes of the records that a worker has written and not yet read back; parsed, they take about ten times as much.
 MOST_WRITTEN: Final = 4 * 1024 * 1024
 
@@ -45,7 +49,7 @@ class Note(NamedTuple):
 
 
 class Decided(NamedTuple):
-    """One micro-batch, decided and not yet durable; its rows are in the views."""
+    """One micro-batch, decided and not yet durable; its rows are in the states of its partitions."""
 
     spans: Sequence[Span]
     sends: Sequence[Outgoing]
@@ -97,8 +101,10 @@ class Round:
         self.signatures = signatures
         #: How many records met which fate, since the start.
         self.verdicts: Counter[Verdict] = Counter()
-        #: Dead letters of the last round, apart from alarms.
+        #: Dead letters of the last round, apart from alarms, and the bytes of all that it refused.
         self._letters = 0
+        self._refused_bytes = 0
+        self._budget = LetterBudget()
         #: Records decided in the last round.
         self.size = 0
         #: What checkout tells people, and what must not happen: each is logged by the caller.
@@ -127,13 +133,14 @@ class Round:
         """One micro-batch, and the batches left."""
         sends: list[Outgoing] = []
         spans: list[Span] = []
-        self._letters = 0
+        self._letters = self._refused_bytes = 0
         left: list[Batch] = []
         closed: set[int] = set()
         room, budget = MOST_RECORDS, MOST_BYTES
         for batch in batches:
             fitting = _fitting(batch.messages, room, budget)
-            if batch.partition in closed or fitting < min(1, len(batch.messages)):
+            is_full = fitting < min(1, len(batch.messages)) or self._refused_bytes >= MOST_REFUSED_BYTES
+            if batch.partition in closed or is_full:
                 closed.add(batch.partition)
                 left.append(batch)
                 continue
@@ -174,10 +181,19 @@ class Round:
                 if alone:
                     return 1, True
             except Rejected as rejection:
-                self.verdicts[Verdict.DEAD] += 1
-                self._note_letter(partition, message, rejection)
-                sends.append(dead_letter(self.topic, batch.partition, message, rejection))
+                self._refuse(message, partition, rejection, sends)
+                if self._refused_bytes >= MOST_REFUSED_BYTES:
+                    return used + 1, True
         return fitting, False
+
+    def _refuse(self, message: Message, partition: int, rejection: Rejected, sends: list[Outgoing]) -> None:
+        self.verdicts[Verdict.DEAD] += 1
+        self._note_letter(partition, message, rejection)
+        size = size_of(message)
+        self._refused_bytes += size
+        # Of what is too large the letter keeps little.
+        is_kept = self._budget.takes((self.topic, partition), message.time, min(size, MOST_RECORD_BYTES))
+        sends.append(dead_letter(self.topic, partition, message, rejection, brief=not is_kept))
 
     def _read(self, message: Message, partition: int) -> Record:
         if message.headers:

@@ -60,10 +60,7 @@ class BrokerReader:
         self._admin: Admin | None = None
         self._consumer: Consumer | None = None
         self._steadiness = Steadiness()
-        own = tuple(table.name for table in tables.ALL)
-        self._wanted = topics.wanted(
-            settings.app_id, own, settings.partitions, settings.replication, settings.inbox_retention
-        )
+        self._wanted = tables.wanted_topics(settings)
 
     def read(self, sources: Iterable[str], copied: Mapping[Place, int] | None) -> KafkaReading:
         """The reading; `copied` is the position of the copy of the topics `sources`.

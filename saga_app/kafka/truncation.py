@@ -26,6 +26,8 @@ def is_truncated(config: Mapping[str, Any], place: Place, at: int, epoch: int) -
             "enable.auto.commit": False,
             "auto.offset.reset": "error",
             "enable.partition.eof": True,
+            # A broker answers at the end of a partition, where most are asked, only after this time.
+            "fetch.wait.max.ms": 10,
         }
     )
     try:

@@ -21,7 +21,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from saga_app.private_files import private_file, private_folder
-from saga_app.settings import without_password
+from saga_app.secret_values import without_password
 
 #: Seconds until a connection must stand, and until a statement must be answered.
 CONNECT_WITHIN: Final = 10.0

@@ -11,4 +11,6 @@ The sequence is safe to be cut off anywhere, because notes beside the committed 
 
 A worker goes on at the committed offsets with exactly the rows that it had there. Records above them are decided again,
 which is what happens after every crash (`docs/explanation/engine.md`, Replay).
+
+`advance` is for inboxes that lost records: it moves them behind the offsets of their rows, with the same notes.
 """

@@ -1,6 +1,5 @@
 """The whole rebuild: survey, fold, compare; when that is allowed, it keeps workers out, writes, and lets them in."""
 
-import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -57,7 +56,8 @@ def planned(
     with tempfile.TemporaryDirectory(prefix="saga-rebuild-") as folder:
         context = AuditContext(settings, found.limits, Path(folder), base=base and base.path)
         progress("folding the inboxes up to the committed offsets")
-        folded = list(_each(partial(fold, context), sorted(found.limits.committed), jobs))
+        number = found.limits.processes(jobs)
+        folded = list(_each(partial(fold, context), sorted(found.limits.committed), number))
         for part in folded:
             if part.missing:
                 topic, partition = part.place
@@ -71,7 +71,7 @@ def planned(
             for each in folded
             for table in service_of(each.place[0]).tables
         ]
-        losses = add_up(_each(partial(compare, context), parts, jobs))
+        losses = add_up(_each(partial(compare, context), parts, number))
         for each in losses:
             if each.unexplained:
                 raise CannotRebuild(
@@ -103,9 +103,8 @@ def carry_out(plan: Plan, progress: Progress) -> int:
     return writer.rows
 
 
-def _each(check: Callable[[Part], Result], parts: Iterable[Part], jobs: int | None) -> Iterator[Result]:
-    """Runs the parts in so many processes (default: one for each core)."""
-    number = jobs or os.cpu_count() or 1
+def _each(check: Callable[[Part], Result], parts: Iterable[Part], number: int) -> Iterator[Result]:
+    """Runs the parts in so many processes."""
     if number == 1:
         yield from map(check, parts)
         return

@@ -1,10 +1,13 @@
 """Offsets that hold nothing, and partitions that nobody reads: an audit does not say that everything holds."""
 
+import os
+
 import pytest
 
 from saga_app import topics
-from saga_app.audit.cuts import CannotTell
+from saga_app.audit.cuts import FEW, CannotTell, Limits
 from saga_app.audit.findings import Breach
+from saga_app.core.numbers import FIRST, Offset
 from saga_app.core.records import Record
 from saga_app.kafka import offsets
 from saga_app.kafka.messages import Outgoing, Place
@@ -22,6 +25,13 @@ def bank(world: AuditWorld) -> AuditWorld:
     for each in deposits:
         world.send(each)
     return world
+
+
+def test_few_records_are_read_by_one_process_unless_somebody_wants_more() -> None:
+    few = Limits({PLACE: FIRST}, {PLACE: FIRST}, {}, {PLACE: Offset(FEW - 1)}, {})
+    assert (few.processes(None), few.processes(3)) == (1, 3)
+    many = few._replace(end={PLACE: Offset(FEW)})
+    assert (many.processes(None), many.processes(1)) == (os.cpu_count() or 1, 1)
 
 
 def found(world: AuditWorld) -> list[Breach]:

@@ -9,6 +9,8 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from saga_app.commands import doctor, packages
+from saga_app.engine.exit_codes import Exit
+from saga_app.engine.run_log import RunLog
 from saga_app.kafka import topic_admin
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
@@ -21,6 +23,22 @@ def listed(result: Any) -> dict[str, dict[str, Any]]:
     """The JSON objects of a result, by their first field."""
     objects = [json.loads(line) for line in result.stdout.splitlines()]
     return {next(iter(each.values())): each for each in objects}
+
+
+def test_doctor_tells_the_ends_of_the_worker_whose_folder_it_is_given(tmp_path: Path):
+    """Also of one that ends before it joins the group."""
+    settings = Settings(data_dir_text=str(tmp_path))
+    runs = RunLog(tmp_path)
+    for _ in range(3):
+        assert doctor._data_dir(settings).ok
+        runs.start()
+        runs.end(Exit.BROKER_REFUSED)
+    found = doctor._data_dir(settings)
+    assert not found.ok
+    assert (
+        f"its worker ended 3 times of late, the last time with exit code {Exit.BROKER_REFUSED}"
+        in found.detail
+    )
 
 
 @pytest.mark.live

@@ -21,7 +21,12 @@ from tests.security.authority import Authority
 
 ROOT = Path(saga_app.__file__).parent.parent
 #: The only modules that name a broker: the settings, the application for Faust, and the local broker.
-NAMERS = {"saga_app/settings.py", "saga_app/engine/faust/app.py", "saga_app/local/broker.py"}
+NAMERS = {
+    "saga_app/security.py",
+    "saga_app/settings.py",
+    "saga_app/engine/faust/app.py",
+    "saga_app/local/broker.py",
+}
 USER = {"SAGA_SECURITY": "sasl_ssl", "SAGA_SASL_USERNAME": "ada", "SAGA_SASL_PASSWORD": "hunter2"}
 
 

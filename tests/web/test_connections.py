@@ -5,10 +5,13 @@ import logging
 import resource
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from aiohttp import web
 
+from saga_app.application import create_app
+from saga_app.settings import Settings
 from saga_app.web import connections
 from saga_app.web.connections import BoundedRunner, most_connections
 from tests.support.ports import free_port
@@ -191,3 +194,33 @@ def test_bytes_that_are_no_http_get_one_line_and_leave_no_traceback(
     assert head.split()[1] == b"400"
     assert body == b"This request is no HTTP that this server understands.\n"
     assert "no HTTP" in caplog.text and "Traceback" not in caplog.text
+
+
+def test_a_worker_serves_its_pages_and_those_of_faust_on_bounded_connections(tmp_path: Path):
+    """Its whole server answers to its own names only, and to odd requests in one line."""
+
+    async def run() -> list[tuple[bytes, bytes]]:
+        app = create_app(Settings(data_dir_text=str(tmp_path), web_port_text=str(free_port())))
+        app.finalize()
+        app.web.init_server()
+        runner = app.web._runner
+        assert isinstance(runner, BoundedRunner)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", app.settings.web_port).start()
+        found = []
+        for path, host in (
+            ("/table/orders/%00/", "127.0.0.1"),
+            ("/table/orders/1/", "evil.example"),
+            ("/metrics", "evil.example"),
+            ("/router/orders/1/", "127.0.0.1"),
+        ):
+            reader, writer = await asyncio.open_connection("127.0.0.1", app.settings.web_port)
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+            head, _, body = (await asyncio.wait_for(reader.read(), 20)).partition(b"\r\n\r\n")
+            found.append((head.split()[1], body))
+        await runner.cleanup()
+        return found
+
+    found = asyncio.run(run())
+    assert [status for status, _ in found] == [b"400", b"421", b"421", b"503"]
+    assert all(body.count(b"\n") <= 1 for _, body in found)

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from saga_app import topics
 from saga_app.audit.checks.matching import (
     FOUND,
     LETTER,
@@ -69,9 +70,23 @@ def _missing(wanted: Origin, kind: str, context: AuditContext, findings: Finding
     invariant, name = _KINDS[kind]
     if wanted.offset >= context.limits.committed[wanted.place]:
         findings.count(invariant, f"{name} under way")
+    elif kind == LETTER and _letters_are_cut(context):
+        findings.count(invariant, f"{name} past their retention")
+        findings.claim_less(
+            invariant, "dead_letters does not begin at its first record: some letters are gone"
+        )
     else:
         what = f"its {wanted.what} is not in the topics, though the offset is committed"
         findings.breach(Breach("I9", what, wanted.place, wanted.offset, wanted.order, mending=_LOST[kind]))
+
+
+def _letters_are_cut(context: AuditContext) -> bool:
+    limits = context.limits
+    return any(
+        first > limits.start(place)
+        for place, first in limits.first.items()
+        if place[0] == topics.DEAD_LETTERS
+    )
 
 
 def _from_nowhere(consequence: Consequence, invariant: str, findings: Findings) -> None:

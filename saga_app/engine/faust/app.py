@@ -106,7 +106,12 @@ class SagaApp(faust.App):  # type: ignore[misc]
             )
         mine = self.settings
         topics = wanted(
-            mine.app_id, tuple(self.tables), mine.partitions, mine.replication, mine.inbox_retention
+            mine.app_id,
+            tuple(self.tables),
+            mine.partitions,
+            mine.replication,
+            mine.inbox_retention,
+            mine.dead_letter_retention,
         )
         try:
             created = await asyncio.to_thread(topic_admin.ensure, self.settings, topics)

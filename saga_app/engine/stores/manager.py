@@ -2,23 +2,23 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from itertools import islice
 from pathlib import Path
 from secrets import token_hex
-from typing import Final, NamedTuple, NoReturn
+from typing import Final, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException
 
 from saga_app import topics
 from saga_app.core.decider import Service
-from saga_app.core.errors import RowsMissing
 from saga_app.core.numbers import FIRST, NEVER, Generation, Offset, Version, version_at
 from saga_app.core.rows import version_of
 from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.ports import Log, contiguous, written_again
 from saga_app.engine.stores import restore
 from saga_app.engine.stores.changelog import KafkaChangelog
-from saga_app.engine.stores.errors import DiskFailed, StoreDamaged, named, remove
+from saga_app.engine.stores.errors import DiskFailed, StoreDamaged
 from saga_app.engine.stores.extent import (
     Demand,
     Extent,
@@ -29,6 +29,7 @@ from saga_app.engine.stores.extent import (
     cut_while_running,
     remedy,
 )
+from saga_app.engine.stores.faults import fatal_faults, remove_condemned
 from saga_app.engine.stores.placement import misplaced, owner_of_balance, owner_of_order
 from saga_app.engine.stores.restore import Restored, Seen
 from saga_app.engine.stores.rocks import Memory, RocksStore
@@ -40,8 +41,6 @@ from saga_app.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-#: A file of this suffix beside a database says that it must be rebuilt.
-REBUILD: Final = ".rebuild"
 #: Seconds until it is believed that a topic is gone.
 ANSWER: Final = 10.0
 #: Names terms.
@@ -237,38 +236,9 @@ class StoreManager:
         logger.warning(text, changelog.topic, place[1], count)
         return reached
 
-    def condemn(self, error: RowsMissing) -> NoReturn:
-        """The store is thrown away and comes back from the changelogs. The same again, after that, means a bug."""
-        mark = self.folder / "condemned"
-        try:
-            if mark.exists() and mark.read_text() == str(error):
-                advice = (
-                    "although the store was rebuilt, so its changelog lacks them too; stop the workers and run "
-                    "`saga rebuild --from-inboxes` (docs/how-to/recover.md)"
-                )
-                raise Fatal(Exit.ROWS_MISSING_AGAIN, f"{error}, {advice}") from error
-            for store in self.stores.values():
-                store.path.with_suffix(REBUILD).touch()
-            mark.write_text(str(error))
-        except OSError as unable:
-            advice = f"empty {self.folder} before the next start ({unable})"
-            raise Fatal(Exit.ROWS_MISSING, f"{error}; {advice}") from error
-        advice = "the store is rebuilt from the changelogs at the next start"
-        raise Fatal(Exit.ROWS_MISSING, f"{error}; {advice}") from error
-
-    def rebuild(self, error: StoreDamaged) -> NoReturn:
-        """Only this database is thrown away; its changelog has every row."""
-        try:
-            error.path.with_suffix(REBUILD).touch()
-        except OSError as unable:
-            advice = f"remove {error.path} before the next start ({unable})"
-            raise Fatal(Exit.STORE_DAMAGED, f"{error}; {advice}") from error
-        advice = "it is rebuilt from its changelog at the next start"
-        raise Fatal(Exit.STORE_DAMAGED, f"{error}; {advice}") from error
-
-    def surrender(self, error: DiskFailed) -> NoReturn:
-        """A rebuild would not mend it."""
-        raise Fatal(Exit.DISK_FAILED, str(error)) from error
+    def fatal_faults(self) -> AbstractContextManager[None]:
+        """Faults of stores in such a block end the worker; see `faults`."""
+        return fatal_faults(self.folder, lambda: [store.path for store in self.stores.values()])
 
     def _changelog(self, table: str) -> str:
         return topics.changelog(self.settings.app_id, table)
@@ -321,24 +291,12 @@ class StoreManager:
 
     def _open(self, table: str, partition: int) -> RocksStore:
         path = self.folder / f"{table}-{partition}.db"
-        mark = path.with_suffix(REBUILD)
-        if mark.exists():
-            logger.warning(
-                "rebuilding %s from its changelog: it was damaged, or rows were missing", path.name
-            )
-            try:
-                remove(path)
-                mark.unlink()
-            except OSError as error:
-                raise named(path, error) from error
+        remove_condemned(path)
         return RocksStore(path, self._memory)
 
     def _close(self, places: Iterable[Place]) -> None:
-        try:
+        # After a failed disk the others would fail one after the other, a second each, and what they hold is in the
+        # changelogs too.
+        with self.fatal_faults():
             for place in places:
                 self.stores.pop(place).close()
-        except StoreDamaged as error:
-            self.rebuild(error)
-        except DiskFailed as error:
-            # The others would fail one after the other, a second each, and what they hold is in the changelogs too.
-            self.surrender(error)

@@ -52,15 +52,19 @@ class SourceConsumer:
         )
         self._liveness = Liveness(next(iter(start))[0])
         self._kafka = settings.kafka
-        #: Partitions that are read with care, and up to where; see `saga_app.kafka.dense`.
-        self._dense: dict[Place, Offset] = {}
-        open_ = {place: offset for place, offset in start.items() if is_written_by_people(place[0])}
+        #: Partitions that are read with care, and up to where; None until they are known. See `saga_app.kafka.dense`.
+        self._dense: dict[Place, Offset] | None = None
+
+    def _begin(self) -> dict[Place, Offset]:
+        """Finds what must be read with care, and reads everything else from its position on."""
+        dense: dict[Place, Offset] = {}
+        open_ = {place: offset for place, offset in self.start.items() if is_written_by_people(place[0])}
         if open_:
             with self._raw() as client:
-                self._dense = DenseBatches().find(client, open_)
-        self._consumer.assign(
-            [TopicPartition(*place, offset) for place, offset in start.items() if place not in self._dense]
-        )
+                dense = DenseBatches().find(client, open_)
+        rest = [TopicPartition(*place, offset) for place, offset in self.start.items() if place not in dense]
+        self._consumer.assign(rest)
+        return dense
 
     def _raw(self) -> RawClient:
         return RawClient(self._kafka, {topic for topic, _ in self.start if is_written_by_people(topic)})
@@ -74,8 +78,16 @@ class SourceConsumer:
 
     def fetch(self) -> Fetched:
         """The records that wait. Raises `KafkaException` if this consumer cannot read on."""
-        if self._dense and (dense := self._fetch_dense()).reached:
-            return dense
+        try:
+            if self._dense is None:
+                self._dense = self._begin()
+            if self._dense and (fetched := self._fetch_dense(self._dense)).reached:
+                return fetched
+        except TimeoutError as silent:
+            raise KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN, str(silent))) from silent
+        return self._fetch_rest()
+
+    def _fetch_rest(self) -> Fetched:
         messages: list[Message] = []
         reached: dict[Place, int] = {}
         size = 0
@@ -103,15 +115,15 @@ class SourceConsumer:
         self._next.update(moved)
         return Fetched(messages, moved)
 
-    def _fetch_dense(self) -> Fetched:
+    def _fetch_dense(self, dense: dict[Place, Offset]) -> Fetched:
         """Some of one partition with dense batches; behind the last of them the consumer goes on."""
-        place, end = next(iter(self._dense.items()))
+        place, end = next(iter(dense.items()))
         with self._raw() as client:
             messages, reached = client.read(place, self._next[place], end)
         moved: dict[Place, int] = {place: reached} if reached > self._next[place] else {}
         self._next.update(moved)
         if reached >= end:
-            del self._dense[place]
+            del dense[place]
             self._consumer.incremental_assign([TopicPartition(*place, reached)])
         return Fetched(messages, moved)
 

@@ -32,21 +32,10 @@ def opened(store_manager: StoreManager) -> RocksStore:
     return store
 
 
-def end(store_manager: StoreManager, error: Exception) -> None:
-    """Does as the engine does after this error."""
-    match error:
-        case RowsMissing():
-            store_manager.condemn(error)
-        case StoreDamaged():
-            store_manager.rebuild(error)
-        case DiskFailed():
-            store_manager.surrender(error)
-
-
 def ended(store_manager: StoreManager, error: Exception) -> tuple[Exit, str]:
     """The exit code and the last words after this error."""
-    with pytest.raises(Fatal) as how:
-        end(store_manager, error)
+    with pytest.raises(Fatal) as how, store_manager.fatal_faults():
+        raise error
     for store in store_manager.stores.values():
         store.close()
     return how.value.exit, how.value.text
