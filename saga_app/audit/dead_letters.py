@@ -12,6 +12,7 @@ from saga_app.audit.findings import Findings
 from saga_app.core.errors import Fault
 from saga_app.core.numbers import Offset
 from saga_app.dead_letters.format import REASON, Headers, LetterId, letter_place, marked_place
+from saga_app.dead_letters.letter import text
 from saga_app.kafka.chunks import chunks
 from saga_app.kafka.headers import headers_of
 from saga_app.kafka.messages import Place
@@ -85,4 +86,4 @@ def look_for_signatures(settings: Settings, ends: Mapping[Place, Offset]) -> Non
 
 def _reason(headers: Headers) -> str:
     """The reason of a letter: of two headers with one name the last one counts."""
-    return (next(value for name, value in reversed(headers) if name == REASON) or b"").decode()
+    return text(next(value for name, value in reversed(headers) if name == REASON))
