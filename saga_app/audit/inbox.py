@@ -65,6 +65,8 @@ class InboxAudit:
         self._log = InboxLog(context, place, kept.get(LAST, {}), self.findings)
         # Made after `resume`: it looks for the policy that is in force.
         self.state = PartitionState(self.service.decider.journal, balances, self._stores.tables)
+        #: True behind the committed offset.
+        self._is_behind = False
         signatures = Signatures.of(context.settings)
         self._refold = InboxRefold(
             self.service, place[1], context.settings.partitions, self.state, signatures
@@ -75,6 +77,10 @@ class InboxAudit:
         limits = self.context.limits
         count = 0
         for message in self._log.new():
+            if not self._is_behind and message.offset >= limits.committed[self.place]:
+                # From here on rows are kept as they are committed.
+                self._write()
+                self._is_behind = True
             self._check(message)
             count += 1
             if count % _AT_A_TIME == 0:
@@ -153,6 +159,9 @@ class InboxAudit:
         self._wanted.add(LETTER, content, self._origin(outcome.message, f"dead letter {fault}"))
 
     def _write(self) -> None:
+        if self._is_behind:
+            for table in self.service.tables:
+                self._stores.keep_committed(table, self.state.decided(table))
         self._refold.write()
         self._stores.flush()
 

@@ -9,6 +9,7 @@ from saga_app.audit.findings import Findings
 from saga_app.audit.refold import RecordOutcome
 from saga_app.audit.scratch import (
     ASKED,
+    COMMITTED,
     EVICTED,
     FOLDED,
     REMOVED,
@@ -41,6 +42,7 @@ class InboxStores:
         self._asked = stores.store(ASKED, place)
         self._first_asked: dict[bytes, bytes] = {}
         self._evicted = stores.store(EVICTED, place)
+        self._committed = {table: stores.store(COMMITTED, (table, place[1])) for table in service.tables}
         # Of the journal alone: balances are never removed.
         self._removed = stores.store(REMOVED, (service.decider.journal, place[1]))
 
@@ -49,7 +51,8 @@ class InboxStores:
         if self._context.base is None:
             return {}
         path = files.part(self._context.base, INBOX, self._place)
-        kept = files.load(path, {**self.tables, ASKED: self._asked, REMOVED: self._removed})
+        before = {_before(table): store for table, store in self._committed.items()}
+        kept = files.load(path, {**self.tables, **before, ASKED: self._asked, REMOVED: self._removed})
         files.resume_counts(kept, findings)
         return kept
 
@@ -58,7 +61,15 @@ class InboxStores:
         if self._context.target is None:
             return
         rows = {table: store.scan() for table, store in self.tables.items()}
-        kept = {**rows, ASKED: self._asked.scan(), SUMS: sums, LAST: last, REMOVED: self._recently_removed()}
+        before = {_before(table): self._recently_changed(table) for table in self.tables}
+        kept = {
+            **rows,
+            **before,
+            ASKED: self._asked.scan(),
+            SUMS: sums,
+            LAST: last,
+            REMOVED: self._recently_removed(),
+        }
         path = files.part(self._context.target, INBOX, self._place)
         files.write(path, {**kept, **files.counts(findings)})
 
@@ -72,6 +83,13 @@ class InboxStores:
         """Writes what `note_undo` has noted."""
         self._asked.write(self._first_asked, FIRST)
         self._first_asked.clear()
+
+    def keep_committed(self, table: str, keys: Iterable[bytes]) -> None:
+        """Keeps these rows, which change behind the committed offset: a changelog must have them, or later ones."""
+        committed = self._context.limits.committed[self._place]
+        found = ((key, self.tables[table].get(key)) for key in keys)
+        rows = {key: row for key, row in found if row is not None and version_of(row) < committed}
+        self._committed[table].write(rows, FIRST)
 
     def keep_evicted(self, outcome: RecordOutcome) -> None:
         """Keeps evicted rows, to look at them across the services, and notes which keys have no row any more."""
@@ -89,10 +107,24 @@ class InboxStores:
             since = b'{"version":%d,"removed":true}' % outcome.message.offset
             self._removed.write({key.encode(): since for key in removed}, FIRST)
 
+    def _recently_changed(self, table: str) -> Iterator[Item]:
+        """The rows behind which a changelog may still be."""
+        committed = self._context.limits.committed[self._place]
+        return (
+            (key, row)
+            for key, row in self._committed[table].scan()
+            if (now := self.tables[table].get(key)) is None or version_of(now) >= committed
+        )
+
     def _recently_removed(self) -> Iterator[Item]:
         """The removed rows that a changelog may still have."""
         committed = self._context.limits.committed[self._place]
         return ((key, row) for key, row in self._removed.scan() if version_of(row) >= committed)
+
+
+def _before(table: str) -> str:
+    """The kind of the committed rows of a table in the file of a checkpoint."""
+    return f"{COMMITTED} {table}"
 
 
 def rows_of(stores: Mapping[str, ScratchStore], table: str) -> Iterator[tuple[str, Row]]:

@@ -16,6 +16,7 @@ REACHED: Final = "reached"  # the same, only as far as a worker's store claims t
 TURNED: Final = "turned"  # when an order's row first said that it goes back
 ASKED: Final = "asked"  # when and at which offset a service was first asked to undo an order
 EVICTED: Final = "evicted"  # rows of orders as they were when they were evicted, by order and segment
+COMMITTED: Final = "committed"  # rows that changed behind the committed offset, as they were there
 REMOVED: Final = "removed"  # keys of removed rows that a changelog may still have, and since which version
 
 #: A key of a `TURNED` store: it is there if the changelog has gaps, so that the first row may be missing.

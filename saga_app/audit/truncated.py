@@ -1,6 +1,7 @@
 """An inbox partition whose beginning is missing and in no checkpoint: its tables are taken as they are."""
 
 from saga_app import topics
+from saga_app.audit.checks.changelog import foreign_rows
 from saga_app.audit.checks.conservation import Conservation
 from saga_app.audit.context import AuditContext
 from saga_app.audit.findings import Findings
@@ -27,7 +28,8 @@ def take_tables(context: AuditContext, place: Place, stores: Stores) -> Findings
     for table, store in tables.items():
         log = (topics.changelog(context.settings.app_id, table), place[1])
         end = context.limits.found[log]
-        restored = restore(changelog.KafkaChangelog(context.settings.kafka, *log, end), end, store)
+        rows = changelog.KafkaChangelog(context.settings.kafka, *log, end, foreign_rows(findings))
+        restored = restore(rows, end, store)
         # Its next owner writes the repairs, so the table is compared with them.
         repaired(store, end, restored.repairs, ())
     # It is not known when an undo was asked for, nor which rows were evicted: the check of orders finds empty stores.

@@ -37,6 +37,7 @@ _REMEDIES: Final = {
 }
 #: Seconds in which a group settles behind the end of a worker, besides the session timeout.
 SETTLING: Final = 10.0
+_OPEN_TRANSACTION: Final = "behind an open transaction"
 #: Seconds to wait for the web server's answer.
 WEB_TIMEOUT: Final = 3.0
 
@@ -153,6 +154,8 @@ def _health(settings: Settings) -> Iterator[Finding]:
         ok = sign.level is not Level.BAD and not is_unsettled
         what = f"lag of {sign.what}" if sign.what in INBOXES else sign.what
         advice = _REMEDIES.get(sign.words) or _REMEDIES.get(sign.what, "")
+        if _OPEN_TRANSACTION in sign.words:
+            advice = "; docs/how-to/end-a-transaction.md says how to end it"
         yield Finding(what, ok, sign.words if ok else f"{sign.words}{advice}")
     if readings is not None and readings.database is not None and readings.database.dead_letters:
         number = readings.database.dead_letters

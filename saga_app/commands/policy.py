@@ -12,8 +12,9 @@ from saga_app.commands.health_line import warn_without_workers
 from saga_app.commands.render.output import CommandFailed, as_json, one_line_errors, show
 from saga_app.core import payment as payments
 from saga_app.core import shipping as shipments
+from saga_app.core.errors import ForeignRow
 from saga_app.core.row_keys import KeyKind, policy_id_in
-from saga_app.core.rows import JournalRow
+from saga_app.core.rows import JournalRow, decode
 from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin
 from saga_app.kafka.chunks import chunks
@@ -99,7 +100,12 @@ def _in_force(settings: Settings, journal: str, partition: int, default: RuleInF
             key, value = message.key() or b"", message.value()
             if value is None or not key.startswith(KeyKind.POLICY.prefix):
                 continue
-            row = JournalRow.decode(value)
+            try:
+                row = decode(journal, key.decode(), value)
+            except (ForeignRow, UnicodeDecodeError):
+                # No worker wrote it; one that meets it says so.
+                continue
+            assert isinstance(row, JournalRow)
             if best is None or row.version > best[0].version:
                 best = row, policy_id_in(key.decode())
     if best is None:

@@ -1,4 +1,4 @@
-"""Errors of the rules: a record that must not be applied, and a store that lost rows."""
+"""Errors of the rules: a record that must not be applied, a store that lost rows, and bytes that are no row."""
 
 from enum import StrEnum
 
@@ -29,3 +29,7 @@ class Rejected(Exception):
 
 class RowsMissing(Exception):
     """A balance is ahead of the journal: the local store lost rows and must be rebuilt."""
+
+
+class ForeignRow(Exception):
+    """Bytes that stand for a row and are none: no worker wrote them. The text says where and why."""

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from pydantic_core import from_json, to_json
 
+from saga_app.core.errors import ForeignRow
 from saga_app.core.numbers import Offset, Version
 from saga_app.core.records import Reason, StepName
 from saga_app.core.retention.rows import SPECIAL, ClosedSegments, LowWatermark, Segment, Total
@@ -201,6 +202,8 @@ _PLAIN: Final[Mapping[str, type[OrderRow | Account | Stock]]] = {
     "accounts": Account,
     "stock": Stock,
 }
+#: Errors of code that takes a row apart.
+_UNREADABLE: Final = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 _BALANCES: Final = frozenset({"accounts", "stock"})
 #: All that is written to a changelog as bytes.
 WRITTEN: Final = (
@@ -217,13 +220,16 @@ WRITTEN: Final = (
 
 
 def decode(table: str, key: str, data: bytes) -> Row:
-    """The row that a table has under this key."""
-    special = None if table in _BALANCES else SPECIAL.get(kind_of(key))
-    if special is not None:
-        return special.decode(data)
-    if table == "orders" and is_closed(data):
-        return ClosedOrder.decode(data)
-    return _PLAIN.get(table, JournalRow).decode(data)
+    """The row that a table has under this key; `ForeignRow` if these bytes are none."""
+    try:
+        special = None if table in _BALANCES else SPECIAL.get(kind_of(key))
+        if special is not None:
+            return special.decode(data)
+        if table == "orders" and is_closed(data):
+            return ClosedOrder.decode(data)
+        return _PLAIN.get(table, JournalRow).decode(data)
+    except _UNREADABLE as error:
+        raise ForeignRow(f"{table} {key}: no row of ours ({type(error).__name__})") from error
 
 
 def is_closed(data: bytes) -> bool:

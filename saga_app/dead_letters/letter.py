@@ -10,6 +10,7 @@ from saga_app.kafka.headers import headers_of
 from saga_app.times import written
 
 #: A letter keeps this hash instead of bytes that held a card number, or were too many.
+_TIME: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 _HASH: Final = re.compile(rb"sha256:[0-9a-f]{64}")
 
 
@@ -105,7 +106,7 @@ def read_letter(stored: Stored) -> Letter | None:
         place,
         own[letter_format.REASON],
         own[letter_format.DETAIL],
-        int(sent) if sent.isascii() and sent.isdigit() else 0,
+        int(sent) if _TIME.fullmatch(sent) else 0,
         stored.timestamp()[1],
         stored.key(),
         stored.value(),

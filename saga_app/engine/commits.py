@@ -56,6 +56,7 @@ class GroupCommits:
                 raise Fatal(Exit.ROWS_LOST, f"nothing is decided now: {advice} (docs/how-to/recover.md)")
         notes = {place: found for place, (_, note) in commits.items() if (found := note_in(note)) is not None}
         self.marks = {place: note.inbox for place, note in notes.items()}
+        self._store_manager.marks = self.marks
         self._store_manager.demands = {
             (table, partition): demand
             for (_, partition), note in notes.items()

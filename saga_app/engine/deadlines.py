@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from saga_app.core import checkout
-from saga_app.core.rows import OPEN_STATUSES, OrderRow, Row
+from saga_app.core.rows import OPEN_STATUSES, OrderRow, Row, decode
 from saga_app.engine.lease import uptime
 from saga_app.engine.ports import Log, Store
 from saga_app.engine.timer import Timer
@@ -55,7 +55,9 @@ class DeadlineTimer(Timer):
         now = self._clock()
         for key, data in store.scan(b""):
             if b'"status":"OPEN"' in data[:80] or b'"status":"CANCELLING"' in data[:80]:
-                row = OrderRow.decode(data)
+                row = decode("orders", key.decode(), data)
+                if not isinstance(row, OrderRow):
+                    continue
                 left = min(max(checkout.due(row) - now, GRACE), checkout.delay(row))
                 self._watch(key.decode(), row, now + left)
 

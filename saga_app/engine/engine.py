@@ -299,7 +299,8 @@ class Engine:
 
     async def _keep_time(self, clock: DeadlineTimer | RetentionTimer | LateWrites) -> None:
         try:
-            await clock.run()
+            with self.store_manager.fatal_faults():
+                await clock.run()
         except Exception as error:
             raise Fatal(Exit.ROUND_FAILED, f"{type(clock).__name__}: {error!r}") from error
 

@@ -128,6 +128,12 @@ class Exit(ExitCode):
         "An inbox lost records that were decided, and new ones may have their offsets.",
         "Stop all workers, then follow docs/how-to/recover.md: `saga advance` goes on behind the old offsets.",
     )
+    FOREIGN_ROW = (
+        87,
+        "A changelog or the state store holds a row that no worker wrote.",
+        "Stop all workers and run `saga rebuild --from-inboxes` (docs/how-to/recover.md); then find out who may write "
+        "to the changelogs: docs/how-to/secure-kafka.md.",
+    )
 
 
 class OtherExit(ExitCode):

@@ -41,8 +41,9 @@ class PartitionState:
         self._owned: defaultdict[str, set[str]] = defaultdict(set)
         self._policy = self._find_policy()
         self.low_watermarks = {
-            number_in(key.decode()): LowWatermark.decode(data)
+            number_in(key.decode()): row
             for key, data in self.stores[journal].scan(KeyKind.LOW_WATERMARK.prefix)
+            if isinstance(row := decode(journal, key.decode(), data), LowWatermark)
         }
 
     def order(self, key: str) -> OrderRow | ClosedOrder | None:
@@ -129,4 +130,6 @@ class PartitionState:
 
     def _find_policy(self) -> JournalRow | None:
         found = self.stores[self.journal_table].scan(KeyKind.POLICY.prefix)
-        return max((JournalRow.decode(data) for _, data in found), default=None, key=lambda row: row.version)
+        rows = (decode(self.journal_table, key.decode(), data) for key, data in found)
+        policies = (row for row in rows if isinstance(row, JournalRow))
+        return max(policies, default=None, key=lambda row: row.version)

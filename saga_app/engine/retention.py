@@ -105,7 +105,8 @@ class RetentionTimer(Timer):
         if row is None:
             yield RetentionStarted(partition=partition, segment_width=self._segment_width)
             return
-        low_watermark = LowWatermark.decode(row)
+        low_watermark = decode("orders", low_watermark_key(partition), row)
+        assert isinstance(low_watermark, LowWatermark)
         yield self._segments_closed(partition, store, low_watermark, now)
         yield self._segments_purged(partition, store, now)
 
@@ -118,8 +119,9 @@ class RetentionTimer(Timer):
             (store.inbox or 0) // (low_watermark.segment_width or 1),
             low_watermark.evicted_below + MOST_SEGMENTS,
         )
-        for _, data in store.scan(KeyKind.SEGMENT.prefix):
-            segment = Segment.decode(data)
+        for key, data in store.scan(KeyKind.SEGMENT.prefix):
+            segment = decode("orders", key.decode(), data)
+            assert isinstance(segment, Segment)
             number = parts_of(segment.segment)[1]
             if number >= most:
                 # No order was placed in very many segments.
@@ -165,7 +167,8 @@ class RetentionTimer(Timer):
         if oldest is None or self._ages.purge is None:
             return None
         key, data = oldest
-        closed = ClosedSegments.decode(data)
+        closed = decode("orders", key.decode(), data)
+        assert isinstance(closed, ClosedSegments)
         if now - closed.closed_at < self._ages.purge:
             return None
         below = number_in(key.decode())

@@ -13,6 +13,7 @@ from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin
 from saga_app.kafka.consumer_group import ConsumerGroup, committed_of, outsider
 from saga_app.kafka.messages import Place
+from saga_app.kafka.open_transactions import times_at
 from saga_app.kafka.reachable import refusals
 from saga_app.kafka.topic_admin import BrokerUnreachable
 from saga_app.kafka.topic_faults import is_wrong_count
@@ -91,6 +92,9 @@ class BrokerReader:
         first = offsets.beginnings(admin, both, ANSWER)
         ends = offsets.ends(admin, inboxes, ANSWER)
         readable = offsets.readable_ends(admin, both, ANSWER)
+        held = times_at(
+            self._settings, {place: readable[place] for place in inboxes if ends[place] > readable[place]}
+        )
         waiting = self._first(taken, first, readable)
         behind = (
             None if copied is None else self._first(dict.fromkeys(both, 0) | dict(copied), first, readable)
@@ -102,8 +106,9 @@ class BrokerReader:
                 ends[place] - first[place],
                 readable[place] - waiting[place].offset if place in waiting else 0,
                 waiting[place].time or None if place in waiting else None,
-                ends[place] - readable[place],
+                max(0, ends[place] - readable[place]),
                 None if behind is None else readable[place] - behind[place].offset if place in behind else 0,
+                held.get(place),
             )
             for place in inboxes
         ]

@@ -11,7 +11,8 @@ class InboxPartition(NamedTuple):
     """One partition of an inbox: its worker, its records, and how many are not committed and not copied.
 
     `since` is the time of the oldest record that no worker has taken; `behind` is None if the order database cannot be
-    read. `held` counts the records behind an open transaction: nobody may read them yet.
+    read. `held` counts the records behind an open transaction: nobody may read them yet; `held_since` is the time
+    of the first of them.
     """
 
     topic: str
@@ -22,6 +23,7 @@ class InboxPartition(NamedTuple):
     since: int | None
     held: int
     behind: int | None
+    held_since: int | None = None
 
 
 class CopyReading(NamedTuple):

@@ -132,12 +132,16 @@ def _repeated(ends: RepeatedEnds, now: int) -> str:
 def _inbox(topic: str, partitions: list[InboxPartition], now: int, *, is_served: bool) -> Sign:
     lag, held = sum(each.lag for each in partitions), sum(each.held for each in partitions)
     since = min((each.since for each in partitions if each.since is not None), default=None)
+    level, words = Level.WELL, []
     if lag:
         level = _level(since, now) if is_served else Level.BAD
-        return Sign(topic, level, f"{topic}: {lag:,} not taken{_age(since, now, 'the oldest for ')}")
+        words.append(f"{lag:,} not taken{_age(since, now, 'the oldest for ')}")
     if held:
-        return Sign(topic, Level.WARN, f"{topic}: an open transaction holds {held:,} back")
-    return Sign(topic, Level.WELL, f"{topic}: all taken")
+        opened = min((each.held_since for each in partitions if each.held_since is not None), default=None)
+        # A lag of nothing says nothing here: the records are there, and nobody may read them.
+        level = max(level, _level(opened, now), Level.WARN, key=list(Level).index)
+        words.append(f"{held:,} behind an open transaction{_age(opened, now, 'for ')}")
+    return Sign(topic, level, f"{topic}: {', '.join(words) or 'all taken'}")
 
 
 def _copy(database: DatabaseReading, kafka: KafkaReading | None, now: int) -> Iterator[Sign]:

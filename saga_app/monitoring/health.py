@@ -57,7 +57,8 @@ def health(app: SagaApp) -> Health:
         return Health(False, "no partitions", "the group has more workers than partitions")
     if app.topic_watch.fault:
         return Health(False, "topics wrong", app.topic_watch.fault, partitions)
-    return Health(True, "ready", "", partitions)
+    # It does what it can, so it is ready; but its inbox only looks empty.
+    return Health(True, "ready", app.held_back_watch.why, partitions)
 
 
 def _told(doubt: tuple[str, float] | None) -> str:

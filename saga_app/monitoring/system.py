@@ -18,6 +18,8 @@ from saga_app.times import now
 LABELS: Final = {
     "saga_untaken_records": ("service",),
     "saga_untaken_age_seconds": ("service",),
+    "saga_held_back_records": ("service",),
+    "saga_held_back_age_seconds": ("service",),
 }
 
 
@@ -68,13 +70,28 @@ def _of_kafka(kafka: KafkaReading | None, at: int) -> Iterator[Metric]:
         "Age of the oldest record that no worker has taken",
         labels=LABELS["saga_untaken_age_seconds"],
     )
+    held = GaugeMetricFamily(
+        "saga_held_back_records",
+        "Records behind an open transaction: they are no lag, and no worker may take them",
+        labels=LABELS["saga_held_back_records"],
+    )
+    held_age = GaugeMetricFamily(
+        "saga_held_back_age_seconds",
+        "Age of the first record behind an open transaction",
+        labels=LABELS["saga_held_back_age_seconds"],
+    )
     for topic in topics.INBOXES if kafka else ():
         mine = [each for each in kafka.inboxes if each.topic == topic] if kafka else []
         times = [each.since for each in mine if each.since is not None]
         records.add_metric([topic.removesuffix("_events")], sum(each.lag for each in mine))
         age.add_metric([topic.removesuffix("_events")], _age(min(times, default=None), at))
+        opened = [each.held_since for each in mine if each.held_since is not None]
+        held.add_metric([topic.removesuffix("_events")], sum(each.held for each in mine))
+        held_age.add_metric([topic.removesuffix("_events")], _age(min(opened, default=None), at))
     yield records
     yield age
+    yield held
+    yield held_age
     copy = kafka and kafka.copy
     yield _gauge(
         "saga_copy_lag_records",

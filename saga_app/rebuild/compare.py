@@ -8,7 +8,7 @@ from saga_app import topics
 from saga_app.audit.context import AuditContext
 from saga_app.audit.scratch import FOLDED, LOGGED, Stores, side_by_side
 from saga_app.core.rows import version_of
-from saga_app.engine.stores.changelog import KafkaChangelog
+from saga_app.engine.stores.changelog import MOST_AHEAD, KafkaChangelog, leave_out
 from saga_app.engine.stores.restore import repaired, restore
 from saga_app.kafka.messages import Place
 from saga_app.rebuild.fold import Gap
@@ -63,7 +63,10 @@ def compare(context: AuditContext, part: TablePart) -> Losses:
     with Stores(context.folder) as stores:
         folded, logged = stores.store(FOLDED, part.place), stores.store(LOGGED, part.place)
         if end is not None:
-            restored = restore(KafkaChangelog(settings.kafka, *changelog, end), end, logged)
+            # Rows that no worker wrote do not come back, and say nothing about the inbox.
+            below = limits.end[part.inbox] + MOST_AHEAD
+            log = KafkaChangelog(settings.kafka, *changelog, end, leave_out, below)
+            restored = restore(log, end, logged)
             # Its next owner would write the repairs, so the fold is compared with them.
             repaired(logged, end, restored.repairs, ())
         for key, mine, other in side_by_side(folded.scan(), logged.scan()):

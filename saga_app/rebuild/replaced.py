@@ -11,11 +11,10 @@ from saga_app.audit.refold import service_of
 from saga_app.core.numbers import FIRST, Offset
 from saga_app.core.rows import version_of
 from saga_app.engine.commit_note import UNKNOWN_EPOCH, note_in
-from saga_app.engine.ports import row_in
+from saga_app.engine.stores.changelog import MOST_AHEAD, leave_out, readable
 from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin
 from saga_app.kafka.chunks import chunks
-from saga_app.kafka.headers import headers_of
 from saga_app.kafka.messages import Place
 from saga_app.kafka.truncation import is_truncated
 from saga_app.settings import Settings
@@ -61,17 +60,20 @@ def reached(
 ) -> Reached:
     """Reads the changelogs of an inbox partition that are there; the times are those from the committed offset on."""
     offset, times, there = FIRST, dict[int, int](), set(logs)
+    # Rows that no worker wrote say nothing about the inbox.
+    below = max(committed, offsets.ends(admin, [inbox])[inbox]) + MOST_AHEAD
     for table in service_of(inbox[0]).tables:
         place = (changelog(settings.app_id, table), inbox[1])
         if place[0] not in there:
             continue
         end = offsets.ends(admin, [place])[place]
         for chunk in chunks(settings.kafka, *place, 0, end):
-            for each in chunk:
-                version = version_of(row_in(each.value(), headers_of(each)))
+            written = {each.offset(): each.timestamp()[1] for each in chunk}
+            for row in readable(place, chunk, leave_out, below):
+                version = version_of(row.value)
                 offset = max(offset, Offset(version + 1))
                 if version >= committed:
-                    time = each.timestamp()[1]
+                    time = written[row.offset]
                     times[version] = min(time, times.get(version, time))
     return Reached(offset, times)
 

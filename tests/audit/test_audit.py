@@ -1,7 +1,9 @@
 """An audit of correct topics finds no breach, and an audit of damaged topics finds each damage."""
 
+import json
 from decimal import Decimal
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -14,7 +16,7 @@ from saga_app.core.records import Record
 from saga_app.engine.ports import written_again
 from saga_app.engine.stores.rocks import Memory, RocksStore
 from saga_app.kafka.headers import SENT_ON
-from saga_app.kafka.messages import Outgoing, Place
+from saga_app.kafka.messages import Header, Outgoing, Place
 from tests.audit.reading import broken, figures
 from tests.audit.world import PARTITIONS, AuditWorld, Written, bought
 from tests.support.examples import (
@@ -25,6 +27,7 @@ from tests.support.examples import (
     deposit,
     limit,
     order,
+    pay,
     refund,
     release,
 )
@@ -202,12 +205,83 @@ def test_a_request_from_nowhere_is_found(shop: AuditWorld) -> None:
 
 
 def test_a_row_from_nowhere_is_found(shop: AuditWorld) -> None:
-    shop.append(Outgoing("saga-shipments-changelog", b"ghost", b'{"version":0,"state":"DONE"}', 0))
+    shop.append(
+        Outgoing("saga-shipments-changelog", b"ghost", b'{"version":0,"state":"DONE","content":""}', 0)
+    )
     found = breach(shop, "I7")
     assert (found.order, found.place) == ("ghost", (topics.SHIPPING, 0))
 
 
 # I7
+
+
+#: Key, value and headers of records of a changelog that are no rows.
+FOREIGN: Final[dict[str, tuple[bytes | None, bytes | None, tuple[Header, ...]]]] = {
+    "garbage": (b"x", b"garbage", ()),
+    "empty": (b"x", b"", ()),
+    "cut off": (b"x", b'{"version":0,"state":"DO', ()),
+    "no fields": (b"x", b'{"version":0,"other":1}', ()),
+    "another kind": (b"low_watermark:0", b'{"version":0,"state":"DONE","content":""}', ()),
+    "a version that is no number": (b"x", b'{"version":nine,"state":"DONE","content":""}', ()),
+    "a version far too high": (b"completed", b'{"version":%d,"state":"DONE","content":""}' % 10**12, ()),
+    "a version that is no offset": (b"completed", b'{"version":%d,"state":"DONE","content":""}' % 10**40, ()),
+    "no key": (None, b'{"version":0,"state":"DONE","content":""}', ()),
+    "a key of other bytes": (b"\xff", b'{"version":0,"state":"DONE","content":""}', ()),
+    "a tombstone with another header": (b"x", None, (("saga-version", b"\xff"),)),
+}
+
+
+@pytest.mark.parametrize("record", FOREIGN.values(), ids=FOREIGN)
+def test_a_record_that_is_no_row_is_told_with_its_place_and_the_audit_goes_on(
+    shop: AuditWorld, record: tuple[bytes | None, bytes | None, tuple[Header, ...]]
+) -> None:
+    key, value, headers = record
+    sent = shop.append(Outgoing("saga-shipments-changelog", key, value, 1, headers))
+    shop.append(Outgoing("saga-orders-changelog", b"ghost", shop.row("orders", "far")[1].sent_value, 0))
+    found = [(each.invariant, each.place, each.offset) for each in shop.breaches()]
+    assert ("I7", ("saga-shipments-changelog", 1), sent.at) in found
+    assert len(found) == 2, "the audit went on, and found the other one"
+
+
+def on_its_way(shop: AuditWorld) -> AuditWorld:
+    """Order `late` is decided everywhere, and its completion waits at checkout."""
+    partition = topics.partition_of("late", PARTITIONS)
+    shop.send(bought("late"))
+    shop.decide((topics.CHECKOUT, partition))
+    while waiting := [place for place in shop.waiting() if place[0] != topics.CHECKOUT]:
+        shop.decide(waiting[0])
+    assert shop.waiting() == [(topics.CHECKOUT, partition)]
+    assert shop.audit().holds
+    return shop
+
+
+def test_a_row_that_changes_behind_the_commit_is_compared_with_its_committed_version(
+    shop: AuditWorld,
+) -> None:
+    """The inbox gives a younger row, so the one in the changelog need not be that; but it must not be missing."""
+    place, row = on_its_way(shop).row("orders", "late")
+    shop.remove(place, row)
+    found = breach(shop, "I9")
+    assert (found.order, found.offset) == ("late", json.loads(row.sent_value or b"")["version"])
+
+
+def test_a_row_that_changes_behind_the_commit_must_not_have_been_another(shop: AuditWorld) -> None:
+    place, row = on_its_way(shop).row("orders", "late")
+    shop.rewrite(place, row, tries=3)
+    assert breach(shop, "I7").order == "late"
+
+
+def test_an_older_row_behind_the_committed_one_is_found_once_compaction_has_removed_that(
+    shop: AuditWorld,
+) -> None:
+    """A late write, and the row that it replaced is gone: the balance of a customer who is paying again."""
+    older = shop.row("accounts", "c1:GBP")[1].sent_value
+    place, row = on_its_way(shop).row("accounts", "c1:GBP")
+    shop.send(pay(bought("later").order))
+    assert shop.audit().figures["I7"]["rows under way"]
+    shop.remove(place, row)
+    shop.append(Outgoing(place[0], b"c1:GBP", older, place[1]))
+    assert breach(shop, "I9").what.startswith("accounts c1:GBP")
 
 
 @pytest.mark.parametrize(
@@ -428,3 +502,23 @@ def test_what_is_broken_is_named_for_machines(shop: AuditWorld) -> None:
     assert found["holds"] is False
     assert found["breaches"][0].keys() == {"id", "order", "topic", "partition", "offset", "what"}
     assert found["breaches"][0]["order"] == "stranger"
+
+
+@pytest.mark.parametrize(
+    "reason", [b"\xff\xfe", None, b"", b"x" * 100_000], ids=["bytes", "none", "empty", "long"]
+)
+def test_a_letter_that_no_worker_wrote_is_told_and_the_audit_goes_on(
+    shop: AuditWorld, reason: bytes | None
+) -> None:
+    """It has the headers of a letter, and in them what no worker writes."""
+    headers = (
+        ("saga-reason", reason),
+        ("saga-detail", b"\xff"),
+        ("saga-topic", topics.PAYMENT.encode()),
+        ("saga-partition", b"1"),
+        ("saga-offset", b"999999999999"),
+        ("saga-time", b"9" * 5_000),
+    )
+    sent = shop.append(Outgoing(topics.DEAD_LETTERS, b"\xff", b"\xff", 1, headers))
+    found = [(each.place, each.offset) for each in shop.breaches()]
+    assert found == [((topics.DEAD_LETTERS, 1), sent.at)]

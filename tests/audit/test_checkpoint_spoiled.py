@@ -11,7 +11,7 @@ from saga_app.core.numbers import Offset
 from saga_app.dead_letters.format import LetterId, dismissal, marker
 from saga_app.kafka.messages import Outgoing
 from tests.audit.comparison import same
-from tests.audit.world import AuditWorld, bought
+from tests.audit.world import PARTITIONS, AuditWorld, bought
 from tests.support.examples import (
     cancelled,
     limit,
@@ -175,3 +175,17 @@ def test_a_late_copy_of_an_old_request_comes_from_somewhere(shop: AuditWorld, tm
 
 
 # Topics without their beginning
+
+
+def test_a_row_under_way_at_a_checkpoint_is_compared_with_its_committed_version_later(
+    shop: AuditWorld, tmp_path: Path
+) -> None:
+    shop.send(bought("late"))
+    shop.decide((topics.CHECKOUT, topics.partition_of("late", PARTITIONS)))
+    while waiting := [place for place in shop.waiting() if place[0] != topics.CHECKOUT]:
+        shop.decide(waiting[0])
+    assert shop.checkpointed(tmp_path).holds
+    assert shop.checkpointed(tmp_path).holds
+    shop.remove(*shop.row("orders", "late"))
+    lacking = [each for each in shop.checkpointed(tmp_path).breaches if each.order == "late"]
+    assert [each.invariant for each in lacking] == ["I9"]

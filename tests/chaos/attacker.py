@@ -10,7 +10,10 @@ from typing import Final
 
 from confluent_kafka import KafkaException, Producer
 
-from saga_app import topics
+from saga_app import topics, wire
+from saga_app.core.records import FROM_PEOPLE
+from saga_app.kafka.messages import outgoing
+from tests.chaos.watch import FORGED, PREFIX
 from tests.support.corpus import CORPUS, GOOD
 
 #: More than a record may have when it is unpacked: a broker that unpacks it refuses it.
@@ -25,8 +28,11 @@ OPEN: Final = 1.0
 CODECS: Final = ("none", "gzip", "snappy", "lz4", "zstd")
 #: Seconds until the broker must have answered; it may be away.
 ANSWER: Final = 5.0
-#: Record types that only services write, about whole partitions.
-RETENTION: Final = ("RetentionStarted", "SegmentsClosed", "OrdersEvicted", "OrdersLeft")
+#: Record types that only services write, those about whole partitions among them.
+INTERNAL: Final = sorted(GOOD.keys() - {each.__name__ for each in FROM_PEOPLE})
+RETENTION: Final = ("RetentionStarted", "SegmentsClosed", "SegmentsPurged", "OrdersEvicted")
+#: The load places fewer, so some of these ids are used and some are not.
+MOST_ORDERS: Final = 10_000
 
 
 class Attacker:
@@ -34,7 +40,12 @@ class Attacker:
 
     def __init__(self, broker: str, seed: str, rate: float) -> None:
         self._chance = random.Random(f"attacker {seed}")
-        self._config = {"bootstrap.servers": broker, "log_level": 0, "message.max.bytes": 2 * BOMB}
+        self._config: dict[str, str | int] = {
+            "bootstrap.servers": broker,
+            "log_level": 0,
+            "message.max.bytes": 2 * BOMB,
+            "partitioner": "murmur2_random",
+        }
         self._rate = rate
         self._closed = threading.Event()
         #: By kind: sent, and refused by the broker.
@@ -45,6 +56,7 @@ class Attacker:
             "packed digits": self._digits,
             "thousands of headers": self._headers,
             "bytes that nobody can read": self._bytes,
+            "in the name of a service": self._forged,
             "retention with huge numbers": self._retention,
             "an open transaction": self._transaction,
         }
@@ -93,6 +105,18 @@ class Attacker:
         bad = self._chance.choice(CORPUS)
         self._send(bad.value, headers=[("\u202e", self._chance.randbytes(8))])
 
+    def _forged(self) -> None:
+        """A refund, a completion, ... of an order that there may be, in the inbox to which it belongs."""
+        kind = self._chance.choice(INTERNAL)
+        order_id = f"{PREFIX}{self._chance.randrange(1, MOST_ORDERS)}"
+        fields = {**GOOD[kind], **({"order_id": order_id} if "order_id" in GOOD[kind] else {})}
+        if "order" in fields:
+            fields["order"] = {**fields["order"], "order_id": order_id}
+        made = outgoing(wire.decode(json.dumps({"type": kind, **fields}).encode()))
+        self._producers["none"].produce(
+            made.topic, made.value, made.key, headers=[(FORGED, b"")], on_delivery=self._delivered()
+        )
+
     def _retention(self) -> None:
         kind = self._chance.choice(RETENTION)
         numbers = {name: HUGE for name, value in GOOD[kind].items() if isinstance(value, int)}
@@ -121,14 +145,18 @@ class Attacker:
         codec: str = "none",
         headers: list[tuple[str, bytes]] | None = None,
     ) -> None:
-        kind, topic = self._kind, self._chance.choice(topics.INBOXES)
+        topic = self._chance.choice(topics.INBOXES)
+        key = self._chance.choice((None, b"attacker", b"\xff\xfe", b"x" * 1000))
+        partition = self._chance.randrange(topics.DEFAULT_PARTITIONS)
+        self._producers[codec].produce(
+            topic, value, key, partition, headers=headers or [], on_delivery=self._delivered()
+        )
+
+    def _delivered(self) -> Callable[[object, object], None]:
+        kind = self._kind
 
         def delivered(error: object, message: object) -> None:
             if error is not None:
                 self.refused[kind] += 1
 
-        key = self._chance.choice((None, b"attacker", b"\xff\xfe", b"x" * 1000))
-        partition = self._chance.randrange(topics.DEFAULT_PARTITIONS)
-        self._producers[codec].produce(
-            topic, value, key, partition, headers=headers or [], on_delivery=delivered
-        )
+        return delivered

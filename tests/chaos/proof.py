@@ -11,7 +11,7 @@ from typing import Any
 from saga_app import topics
 from saga_app.kafka.chunks import chunks
 from tests.chaos.system import APP_ID, System
-from tests.chaos.watch import PREFIX
+from tests.chaos.watch import PREFIX, is_forged
 from tests.live.log import parsed
 from tests.live.worker import ROOT, environment
 from tests.support.corpus import CARD
@@ -24,7 +24,7 @@ def audit(system: System) -> list[dict[str, Any]]:
     folders = [member.worker.data for member in system.supervisor.members if member.worker.data.exists()]
     done = subprocess.run(
         [SAGA, "audit", "--json", *(word for folder in folders for word in ("--data-dir", str(folder)))],
-        env=environment(system.broker.address, system.folder, 6066, SAGA_APP_ID=APP_ID),
+        env=environment(system.broker.address, system.folder, 6066, SAGA_APP_ID=APP_ID, **system.signatures),
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -69,4 +69,4 @@ def _records(system: System) -> Iterator[dict[str, Any]]:
     config = {"bootstrap.servers": system.broker.address, "log_level": 3}
     for (topic, partition), end in system.log.ends(places).items():
         for chunk in chunks(config, topic, partition, 0, end):
-            yield from (parsed(message.value()) for message in chunk)
+            yield from (parsed(message.value()) for message in chunk if not is_forged(message))

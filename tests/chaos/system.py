@@ -13,6 +13,7 @@ from saga_app.kafka import topic_admin
 from saga_app.local.broker import Broker
 from saga_app.local.config import HOST, free_ports
 from saga_app.settings import Settings
+from saga_app.times import now, written
 from tests.chaos.attacker import Attacker
 from tests.chaos.injection import Injection
 from tests.chaos.load import ChaosLoad
@@ -24,6 +25,7 @@ from tests.live.log import BrokerOffsets
 from tests.live.log import until as wait
 from tests.live.shop import Shop
 from tests.live.worker import WorkerProcess
+from tests.support.signing import key_file
 
 APP_ID = "chaos"
 #: Our own clients say nothing of a broker that is away: that is what is tried.
@@ -51,6 +53,8 @@ class System:
         self.broker = Broker(folder / "kafka", proxied=(inner, outer))
         self.supervisor = Supervisor(lambda: self.watch.count)
         self.injections: list[Injection] = []
+        #: With these every record that the attacker writes in the name of a service is a dead letter.
+        self.signatures = {"SAGA_SIGNING_KEYS": str(key_file(folder)), "SAGA_SIGNED_SINCE": written(now())}
         #: Orders that had ended when the broker was last seen to answer after a fault.
         self.broker_since = 0
         try:
@@ -88,7 +92,7 @@ class System:
 
     def hire(self, name: str, address: str) -> SupervisedWorker:
         """One more worker, not started."""
-        worker = WorkerProcess(address, self.folder, name, SAGA_APP_ID=APP_ID)
+        worker = WorkerProcess(address, self.folder, name, SAGA_APP_ID=APP_ID, **self.signatures)
         worker.log.touch()
         member = SupervisedWorker(worker)
         self.supervisor.members.append(member)

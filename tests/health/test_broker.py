@@ -16,6 +16,7 @@ from saga_app.health.broker import STEADY, BrokerReader, Steadiness
 from saga_app.health.readings import InboxPartition
 from saga_app.kafka import topic_admin
 from saga_app.kafka.commit_notes import commit_offsets
+from saga_app.kafka.open_transactions import HeldBack, held_back
 from saga_app.kafka.topic_admin import BrokerUnreachable
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
@@ -62,7 +63,12 @@ def test_lag_is_nothing_where_only_markers_of_transactions_are_left(scene: Scene
     shop.begin_transaction()
     shop.produce(topics.CHECKOUT, b"{}", partition=0)
     assert shop.flush(30) == 0
-    assert (read().lag, read().held) == (0, 1)
+    held = read()
+    assert (held.lag, held.held) == (0, 1)
+    assert held.held_since is not None and abs(held.held_since - began) < 60_000
+    place = (topics.CHECKOUT, 0)
+    settings = Settings(broker=scene.broker, app_id=scene.app_id)
+    assert held_back(settings, [place, (topics.CHECKOUT, 1)]) == {place: HeldBack(1, held.held_since)}
     shop.abort_transaction(30)
     assert (read().lag, read().since, read().held) == (0, None, 0)
     reader.close()

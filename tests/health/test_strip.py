@@ -25,6 +25,7 @@ class Given:
     lag: int = 0
     waits: float | None = None
     held: int = 0
+    held_for: float = 0.0
     behind: int = 0
     copy_waits: float | None = None
     copier_silent: float | None = 1.0
@@ -33,7 +34,8 @@ class Given:
 
     def readings(self) -> Readings:
         """The readings of one inbox with one partition."""
-        inbox = InboxPartition(topics.CHECKOUT, 0, None, 9, self.lag, _ago(self.waits), self.held, 0)
+        opened = _ago(self.held_for) if self.held else None
+        inbox = InboxPartition(topics.CHECKOUT, 0, None, 9, self.lag, _ago(self.waits), self.held, 0, opened)
         copy = CopyReading({topics.PAYMENT: self.behind}, _ago(self.copy_waits))
         members = Members(self.workers, self.state, [], {}, {"host-1": self.ends} if self.ends else {})
         kafka = KafkaReading(members, [inbox], copy, _ago(self.unsettled), self.wrong_topics)
@@ -97,7 +99,17 @@ def test_a_system_in_which_all_is_well_says_so_in_three_signs() -> None:
         ),
         (replace(WELL, lag=7, waits=SLOW + 1), Level.WARN, "checkout_events: 7 not taken, the oldest for 11 s"),
         (replace(WELL, lag=7, waits=LATE + 1), Level.BAD, "checkout_events: 7 not taken, the oldest for 31 s"),
-        (replace(WELL, held=4), Level.WARN, "checkout_events: an open transaction holds 4 back"),
+        (replace(WELL, held=4), Level.WARN, "checkout_events: 4 behind an open transaction, for 0 s"),
+        (
+            replace(WELL, held=4, held_for=LATE + 1),
+            Level.BAD,
+            "checkout_events: 4 behind an open transaction, for 31 s",
+        ),
+        (
+            replace(WELL, lag=7, waits=1, held=4),
+            Level.WARN,
+            "checkout_events: 7 not taken, the oldest for 1 s, 4 behind an open transaction, for 0 s",
+        ),
         (
             replace(WELL, behind=5, copy_waits=2),
             Level.WELL,

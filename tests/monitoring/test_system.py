@@ -63,3 +63,14 @@ def test_a_copier_that_gives_no_sign_is_down_and_its_lag_has_an_age(tmp_path: Pa
         3,
     )
     assert found["saga_copy_lag_seconds",] >= 50
+
+
+def test_records_behind_an_open_transaction_are_measured_apart_from_the_lag(tmp_path: Path) -> None:
+    well = all_well(Settings())
+    assert well.kafka is not None
+    first, *others = well.kafka.inboxes
+    held = first._replace(held=9, held_since=now() - 70_000)
+    found = measured(well._replace(kafka=well.kafka._replace(inboxes=[held, *others])), tmp_path)
+    assert (found["saga_untaken_records", "checkout"], found["saga_held_back_records", "checkout"]) == (0, 9)
+    assert found["saga_held_back_age_seconds", "checkout"] >= 70
+    assert found["saga_held_back_records", "payment"] == found["saga_held_back_age_seconds", "payment"] == 0

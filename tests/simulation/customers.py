@@ -106,7 +106,9 @@ class Customers:
             "misplaced": lambda draws: [self._misplaced(draws)],
             "marked": lambda draws: [self._sent_on_already(draws)],
             "evicted too far": lambda draws: [self._evicted_too_far(draws)],
-            "closed too far": lambda draws: [self._closed_too_far(draws, segments_closed(_FAR, _FAR + 1))],
+            "closed too far": lambda draws: [
+                self._closed_too_far(draws, segments_closed(first := draws.below(4), first + MOST_SEGMENTS))
+            ],
             "purged too far": lambda draws: [self._closed_too_far(draws, segments_purged(_FAR, _FAR + 1))],
         }
         sent = errands[draws.pick(self.kinds)](draws)

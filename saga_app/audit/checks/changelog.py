@@ -3,13 +3,18 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from confluent_kafka import Message
+
+from saga_app import topics
 from saga_app.audit.context import AuditContext
+from saga_app.audit.findings import Breach, Findings
 from saga_app.audit.scratch import REBUILT_AT, UNKNOWN_TIME, ScratchStore
+from saga_app.core.errors import ForeignRow
 from saga_app.core.numbers import FIRST, Offset
 from saga_app.core.row_keys import order_in
-from saga_app.core.rows import is_closed
+from saga_app.core.rows import decode, is_closed, is_tombstone
 from saga_app.engine.stores import changelog
-from saga_app.engine.stores.changelog import Logged
+from saga_app.engine.stores.changelog import Logged, OnForeign
 from saga_app.kafka.chunks import chunks
 from saga_app.kafka.headers import headers_of
 from saga_app.kafka.messages import REBUILT, WRITTEN_AGAIN, Place
@@ -26,8 +31,13 @@ class AuditedChangelog:
     because it was compacted away before any audit read it.
     """
 
-    def __init__(self, context: AuditContext, place: Place, turned: ScratchStore) -> None:
-        self.topic, self.partition = place
+    def __init__(
+        self, context: AuditContext, inbox: Place, table: str, turned: ScratchStore, findings: Findings
+    ) -> None:
+        self.topic, self.partition = topics.changelog(context.settings.app_id, table), inbox[1]
+        self._inbox = inbox
+        self._table = table
+        self._on_foreign = foreign_rows(findings)
         self.gaps = 0
         self._context = context
         self._turned = turned
@@ -38,9 +48,10 @@ class AuditedChangelog:
     def read(self, start: Offset, end: Offset) -> Iterator[Sequence[Logged]]:
         following, known = start, self._context.limits.start((self.topic, self.partition))
         for chunk in chunks(self._context.settings.kafka, self.topic, self.partition, start, end):
+            rows = [*self._rows(chunk)]
+            written = {row.offset: row for row in rows}
             times: dict[bytes, bytes] = {}
             for each in chunk:
-                key, value = each.key(), each.value()
                 # The audit of the checkpoint has read the records below `known`, so none is missed there.
                 self.gaps += max(0, each.offset() - max(following, known))
                 following = each.offset() + 1
@@ -48,15 +59,33 @@ class AuditedChangelog:
                 marks = {name for name, _ in headers_of(each)}
                 if REBUILT in marks:
                     times[REBUILT_AT] = time
-                if (
-                    value is not None
-                    and is_turned(key, value)
-                    and key not in times
-                    and self._turned.get(key) is None
-                ):
-                    times[key] = UNKNOWN_TIME if WRITTEN_AGAIN in marks else time
+                row = written.get(Offset(each.offset()))
+                if row is None or is_tombstone(row.value) or row.key in times:
+                    continue
+                if is_turned(row.key, row.value) and self._turned.get(row.key) is None:
+                    times[row.key] = UNKNOWN_TIME if WRITTEN_AGAIN in marks else time
             self._turned.write(times, FIRST)
-            yield [changelog.logged(each) for each in chunk]
+            if rows:
+                yield rows
+
+    def _rows(self, chunk: Sequence[Message]) -> Iterator[Logged]:
+        place, below = (self.topic, self.partition), self._context.limits.end[self._inbox]
+        for each in changelog.readable(place, chunk, self._on_foreign, below):
+            try:
+                if not is_tombstone(each.value):
+                    decode(self._table, each.key.decode(), each.value)
+                yield each
+            except ForeignRow as foreign:
+                self._on_foreign(place, each.offset, str(foreign))
+
+
+def foreign_rows(findings: Findings) -> OnForeign:
+    """Notes each as a breach of I7; the audit goes on with the other rows."""
+
+    def note(place: Place, offset: Offset, why: str) -> None:
+        findings.breach(Breach("I7", f"no worker wrote this row: {why}", place, offset))
+
+    return note
 
 
 def is_turned(key: bytes, row: bytes) -> bool:

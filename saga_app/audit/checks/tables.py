@@ -8,7 +8,17 @@ from saga_app.audit.checkpoints import files
 from saga_app.audit.checks.changelog import AuditedChangelog
 from saga_app.audit.context import AuditContext
 from saga_app.audit.findings import Breach, Findings, Mending
-from saga_app.audit.scratch import FOLDED, GAPS, LOGGED, REACHED, REMOVED, TURNED, Stores, side_by_side
+from saga_app.audit.scratch import (
+    COMMITTED,
+    FOLDED,
+    GAPS,
+    LOGGED,
+    REACHED,
+    REMOVED,
+    TURNED,
+    Stores,
+    side_by_side,
+)
 from saga_app.core.numbers import FIRST
 from saga_app.core.retention.low_watermarks import LowWatermarks
 from saga_app.core.row_keys import KeyKind, order_in
@@ -36,7 +46,7 @@ class TableAudit:
         turned = self.stores.store(TURNED, self.place)
         if self.context.base is not None:
             files.load(files.part(self.context.base, TURNED, self.place), {TURNED: turned})
-        log = AuditedChangelog(self.context, self.changelog, turned)
+        log = AuditedChangelog(self.context, self.inbox, self.place[0], turned, self.findings)
         logged = self.stores.store(LOGGED, self.place)
         restored = restore(log, log.end(), logged)
         # Its next owner writes the repairs, so the table is compared with them.
@@ -60,14 +70,14 @@ class TableAudit:
     def _compare_fold(self) -> None:
         folded, logged = self.stores.store(FOLDED, self.place), self.stores.store(LOGGED, self.place)
         committed = self.context.limits.committed[self.inbox]
-        removed = self.stores.store(REMOVED, self.place)
+        removed, before = self.stores.store(REMOVED, self.place), self.stores.store(COMMITTED, self.place)
         for key, mine, other in side_by_side(folded.scan(), logged.scan()):
             if mine == other:
                 self.findings.count("I7", "rows")
             elif (
                 mine is None and (since := removed.get(key)) and version_of(other or b"") < version_of(since)
             ):
-                self.findings.count("I7", "rows under way")
+                self._compare_committed(key, before.get(key), other)
             elif mine is None or (other is not None and version_of(other) > version_of(mine)):
                 self._broken("I7", key, other, "the changelog has a row that the inbox does not give")
             elif other is not None and version_of(other) == version_of(mine):
@@ -77,10 +87,27 @@ class TableAudit:
                     mine,
                     f"the changelog has another row of this version: {difference(mine, other)}",
                 )
-            elif version_of(mine) >= committed:
-                self.findings.count("I7", "rows under way")
+            elif version_of(mine) < committed:
+                self._lacking(key, mine)
             else:
-                self._broken("I9", key, mine, "the changelog lacks this row, though its record is committed")
+                # Where the row was removed meanwhile, the changelog may have none.
+                row = None if removed.get(key) and other is None else before.get(key)
+                self._compare_committed(key, row, other)
+
+    def _compare_committed(self, key: bytes, row: bytes | None, other: bytes | None) -> None:
+        """The row changed since the commit: the changelog has it as it was committed, if it was, or is further."""
+        if row is None:
+            self.findings.count("I7", "rows under way")
+        elif other is None or version_of(other) < version_of(row):
+            self._lacking(key, row)
+        elif version_of(other) == version_of(row) and other != row:
+            what = f"the changelog has another row of this version: {difference(row, other)}"
+            self._broken("I7", key, row, what)
+        else:
+            self.findings.count("I7", "rows under way")
+
+    def _lacking(self, key: bytes, row: bytes) -> None:
+        self._broken("I9", key, row, "the changelog lacks this row, though its record is committed")
 
     def _compare_store(self, folder: Path, kind: str) -> None:
         path = folder / "tables" / f"{self.place[0]}-{self.place[1]}.db"
@@ -91,7 +118,10 @@ class TableAudit:
             # Rows beyond what the store claims to have read may be there too, after a gap.
             mark = self.stores.store(kind, self.place)
             end = min(store.reached, self.context.limits.found[self.changelog])
-            log = changelog.KafkaChangelog(self.context.settings.kafka, *self.changelog, end)
+            # The comparison with the refold has named each row that is none.
+            log = changelog.KafkaChangelog(
+                self.context.settings.kafka, *self.changelog, end, changelog.leave_out
+            )
             restore(log, end, mark)
             logged = self.stores.store(LOGGED, self.place)
             low_watermarks = LowWatermarks(logged.scan(KeyKind.LOW_WATERMARK.prefix))

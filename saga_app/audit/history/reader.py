@@ -23,9 +23,8 @@ from saga_app.core.order import Order
 from saga_app.core.route import SEQUENCE
 from saga_app.core.rows import OrderRow, decode, is_tombstone, version_of
 from saga_app.engine.partition_state import PartitionState
-from saga_app.engine.ports import row_in
+from saga_app.engine.stores.changelog import leave_out, readable
 from saga_app.kafka.chunks import chunks
-from saga_app.kafka.headers import headers_of
 from saga_app.kafka.messages import Message, Place, record_in
 from saga_app.kafka.signatures import Signatures
 from saga_app.settings import Settings
@@ -132,10 +131,10 @@ class _HistoryReader:
         settings, table = self.context.settings, JOURNALS[place[0]]
         changelog = (topics.changelog(settings.app_id, table), place[1])
         rows = [
-            row_in(each.value(), headers_of(each))
+            row.value
             for chunk in chunks(settings.kafka, *changelog, 0, self.context.limits.found[changelog])
-            for each in chunk
-            if each.key() == self.order_id.encode()
+            for row in readable(changelog, chunk, leave_out, self.context.limits.end[place])
+            if row.key == self.order_id.encode()
         ]
         newest = max(rows, key=version_of, default=None)
         if newest is None or is_tombstone(newest):

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from saga_app.core.errors import ForeignRow
 from saga_app.core.numbers import NEVER
 from saga_app.core.retention.rows import LowWatermark
 from saga_app.core.row_keys import KeyKind, number_in
@@ -17,9 +18,14 @@ class LowWatermarks:
 
     def __init__(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         # A customer or a warehouse may be called low_watermark: balances have such keys too.
-        found = {
-            number_in(key.decode()): LowWatermark.decode(data) for key, data in rows if _LOW_WATERMARK in data
-        }
+        try:
+            found = {
+                number_in(key.decode()): LowWatermark.decode(data)
+                for key, data in rows
+                if _LOW_WATERMARK in data
+            }
+        except (ValueError, TypeError, LookupError) as error:
+            raise ForeignRow(f"a low watermark is no row of ours: {error}") from error
         self._found: Mapping[int, LowWatermark] = found
         self.version = max((each.version for each in found.values()), default=NEVER)
 

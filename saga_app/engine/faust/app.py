@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -19,11 +19,14 @@ from saga_app.engine.faust.recovery import SagaTableManager
 from saga_app.engine.faust.streams import InboxStream
 from saga_app.engine.faust.tables import SagaRouter, SagaTable
 from saga_app.engine.faust.worker import SagaWorker
+from saga_app.engine.held_back import HeldBackWatch
 from saga_app.engine.malloc import share_arenas
 from saga_app.engine.run_log import RunLog
 from saga_app.engine.topic_watch import TopicWatch
 from saga_app.engine.watchdog import Watchdog
 from saga_app.kafka import topic_admin
+from saga_app.kafka.messages import Place
+from saga_app.kafka.open_transactions import HeldBack, held_back
 from saga_app.kafka.topic_faults import remedy, told
 from saga_app.private_files import is_open_to_others, private_folder
 from saga_app.settings import Settings
@@ -49,6 +52,7 @@ class SagaApp(faust.App):  # type: ignore[misc]
         self.watchdog: Watchdog | None = None
         self.topic_watch: TopicWatch | None = None
         self.run_log: RunLog | None = None
+        self.held_back_watch = HeldBackWatch(self._held_back)
         #: Adds our own pages to the web server, before it starts; returns the runner that serves it.
         self._site = site
         #: Tables whose partition follows from their own key.
@@ -130,6 +134,7 @@ class SagaApp(faust.App):  # type: ignore[misc]
             partial(topic_admin.compare, self.settings, topics), partial(topic_admin.counts, self.settings)
         )
         self.add_future(self.topic_watch.run())
+        self.add_future(self.held_back_watch.run())
         self.watchdog = Watchdog(self)
         self.watchdog.start()
 
@@ -146,6 +151,10 @@ class SagaApp(faust.App):  # type: ignore[misc]
         await super().on_stop()
         if self.run_log is not None:
             self.run_log.end(OtherExit.NOT_STARTED if self.crashed else OtherExit.STOPPED)
+
+    def _held_back(self) -> Mapping[Place, HeldBack]:
+        own = [(topic, each) for topic in self.engine.buffers for each in self.engine.assignment.partitions]
+        return held_back(self.settings, own)
 
     def _check_web_port(self) -> None:
         """Faust's web server binds its port even where the web is switched off; say so before anything is joined."""

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NoReturn
 
-from saga_app.core.errors import RowsMissing
+from saga_app.core.errors import ForeignRow, RowsMissing
 from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.stores.errors import DiskFailed, StoreDamaged, named, remove
 
@@ -21,6 +21,13 @@ def fatal_faults(folder: Path, paths: Callable[[], Iterable[Path]]) -> Iterator[
     """Turns each fault of a store into `Fatal`; `paths` are those of all open databases in the folder."""
     try:
         yield
+    except ForeignRow as error:
+        # A disk may have the right row, but cannot know that it is right.
+        advice = (
+            "nothing was decided on it. Stop the workers and run `saga rebuild --from-inboxes` "
+            "(docs/how-to/recover.md); `saga audit` names all such rows"
+        )
+        raise Fatal(Exit.FOREIGN_ROW, f"{error}; {advice}") from error
     except RowsMissing as error:
         _condemn(folder, paths(), error)
     except StoreDamaged as error:

@@ -14,10 +14,11 @@ from saga_app import topics
 from saga_app.core.decider import Service
 from saga_app.core.numbers import FIRST, NEVER, Generation, Offset, Version, version_at
 from saga_app.core.rows import version_of
+from saga_app.engine.commit_note import InboxMark
 from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.ports import Log, contiguous, written_again
 from saga_app.engine.stores import restore
-from saga_app.engine.stores.changelog import KafkaChangelog
+from saga_app.engine.stores.changelog import MOST_AHEAD, MOST_VERSION, KafkaChangelog
 from saga_app.engine.stores.errors import DiskFailed, StoreDamaged
 from saga_app.engine.stores.extent import (
     Demand,
@@ -74,10 +75,13 @@ class StoreManager:
         self.stores: dict[Place, RocksStore] = {}
         #: By table and partition, how far its changelog must reach, as the group's commits say.
         self.demands: Mapping[Place, Demand] = {}
+        #: By inbox and partition, the incarnation that the group's commit is of.
+        self.marks: Mapping[Place, InboxMark | None] = {}
         #: By table and partition, the terms of its owners, with this worker's at the end.
         self.terms: dict[Place, tuple[Term, ...]] = {}
         #: By journal, the highest version that the last restore met.
         self._newest: dict[Place, Version] = {}
+        self._tables_of = [(service.topic, service.tables) for service in services]
         self._journals = [service.decider.journal for service in services]
         self._balances = [
             service.decider.balances for service in services if service.decider.balances is not None
@@ -122,14 +126,15 @@ class StoreManager:
             for table, topic in names.items()
             for each in partitions
         }
-        remedies = self._remedies(logs)
+        remedies, limits = self._remedies(logs), self._limits(admin, partitions)
         found = {}
         for table, partition in places:
             if not goes_on():
                 raise Superseded
             log, topic, which = logs[table, partition], names[table], remedies[table, partition]
             store = self._begin((table, partition), log, which)
-            changelog, seen = KafkaChangelog(self.settings.kafka, topic, partition, log.end), Seen()
+            below, seen = limits.get((table, partition), MOST_VERSION), Seen()
+            changelog = KafkaChangelog(self.settings.kafka, topic, partition, log.end, below=below)
             restored = restore.restore(changelog, log.end, store, log.begin, seen)
             self._newest[table, partition] = seen.newest
             found[table, partition] = Read(changelog, restored, seen, which is Remedy.WRITE_AGAIN)
@@ -173,6 +178,22 @@ class StoreManager:
             if journals == before:
                 return {**balances, **journals}
         raise Superseded
+
+    def _limits(self, admin: Admin, partitions: Sequence[int]) -> dict[Place, int]:
+        """By table and partition, the version that no row reaches: it would be far beyond the end of its inbox.
+
+        None where the inbox is not the one of the group's commit; `positions` deals with that.
+        """
+        names = {topic for topic, _ in self._tables_of}
+        ids = offsets.topic_ids(admin, names)
+        ends = offsets.ends(admin, [(topic, each) for topic in names for each in partitions])
+        return {
+            (table, partition): ends[topic, partition] + MOST_AHEAD
+            for topic, tables in self._tables_of
+            for partition in partitions
+            if (mark := self.marks.get((topic, partition))) is not None and mark.topic_id == ids[topic]
+            for table in tables
+        }
 
     def ends(self, places: Iterable[Place]) -> dict[Place, Offset]:
         """In a thread: where the changelogs of these tables end now. `Fatal` if one has less than was written to it."""

@@ -9,7 +9,7 @@ from saga_app.core.route import ROUTE
 from saga_app.core.row_keys import order_in, parts_of_balance
 from saga_app.core.rows import Account, JournalRow, OrderRow, Stock, is_closed
 from saga_app.orderdb import schema
-from saga_app.orderdb.copy.batch import RowBatch, RowMapper, word
+from saga_app.orderdb.copy.batch import RowBatch, RowMapper, require_fitting, word
 
 #: The journal of each step, and the step's service.
 SERVICES: Final = {step.journal: step.name.value for step in ROUTE}
@@ -48,11 +48,14 @@ def _order(batch: RowBatch, message: Any) -> None:
     }
     if known := batch.tables[schema.orders].get((order_id,)):
         fields["placed_at"] = known["placed_at"]
-    batch.placed.add(order_id)
+    lines = [{"order_id": order_id, **line} for line in order["lines"]]
+    for line in lines:
+        require_fitting(schema.order_lines, line)
     if batch.newest(schema.orders, (order_id,), fields):
         # An order's lines never change.
-        for line in order["lines"]:
-            batch.once(schema.order_lines, (order_id, line["sku"]), {"order_id": order_id, **line})
+        for line in lines:
+            batch.once(schema.order_lines, (order_id, line["sku"]), line)
+    batch.placed.add(order_id)
 
 
 def _step_mapper(service: str) -> RowMapper:

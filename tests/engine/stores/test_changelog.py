@@ -4,12 +4,17 @@ Answers faust#176, faust#373, faust#597 and faust#651 (recovery that waits for e
 Faust does is in `test_recovery`.
 """
 
+from dataclasses import dataclass
+from typing import Any
+
 import pytest
 from confluent_kafka import KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from saga_app.core.errors import ForeignRow
 from saga_app.core.numbers import Offset
-from saga_app.engine.stores.changelog import KafkaChangelog
+from saga_app.core.rows import decode
+from saga_app.engine.stores.changelog import KafkaChangelog, leave_out, readable, refuse
 from saga_app.kafka import chunks, offsets
 from saga_app.local.broker import Broker
 from tests.engine.faust.parts import make_topics, unique, write
@@ -29,7 +34,10 @@ def admin(kafka: Broker) -> AdminClient:
 
 def rows(kafka: Broker, topic: str, count: int) -> None:
     write(
-        kafka.address, topic, [b"v%d" % at for at in range(count)], keys=[b"k%d" % at for at in range(count)]
+        kafka.address,
+        topic,
+        [b'{"version":%d,"row":1}' % at for at in range(count)],
+        keys=[b"k%d" % at for at in range(count)],
     )
 
 
@@ -43,7 +51,9 @@ def read(kafka: Broker, topic: str, start: int, end: int) -> list[int]:
     """The offsets that are read."""
     changelog = KafkaChangelog({"bootstrap.servers": kafka.address, "log_level": 0}, topic, 0, Offset(end))
     found = [row for chunk in changelog.read(Offset(start), changelog.end()) for row in chunk]
-    assert all(row.value == b"v" + row.key[1:] for row in found if row.key.startswith(b"k"))
+    assert all(
+        row.value == b'{"version":%s,"row":1}' % row.key[1:] for row in found if row.key.startswith(b"k")
+    )
     return [row.offset for row in found]
 
 
@@ -97,7 +107,7 @@ def test_reading_ends_where_the_last_offset_holds_no_record(kafka: Broker, topic
     producer.init_transactions(20)
     for _ in range(2):
         producer.begin_transaction()
-        producer.produce(topic, b"v1", b"k1", partition=0)
+        producer.produce(topic, b'{"version":1,"row":1}', b"k1", partition=0)
         producer.commit_transaction(20)
     assert read(kafka, topic, 0, 4) == [0, 2]
 
@@ -187,3 +197,48 @@ def test_reading_gives_up_where_no_row_comes(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(chunks, "TIMEOUT", 1.0)
     with pytest.raises(TimeoutError, match="is the broker up"):
         offsets_of(Fetching(), 3)
+
+
+@dataclass
+class Record:
+    """A record of a changelog, as confluent-kafka gives it."""
+
+    sent_key: bytes | None
+    sent_value: bytes | None
+    sent_headers: list[tuple[str, bytes | None]] | None = None
+
+    def offset(self) -> int:
+        return 17
+
+    def key(self) -> bytes | None:
+        return self.sent_key
+
+    def value(self) -> bytes | None:
+        return self.sent_value
+
+    def headers(self) -> list[tuple[str, bytes | None]] | None:
+        return self.sent_headers
+
+
+@pytest.mark.parametrize(
+    ("record", "why"),
+    [
+        (Record(b"o1", b"garbage"), "a row starts with"),
+        (Record(b"o1", b'{"version":4,"status":"OP'), "does not end as a row"),
+        (Record(b"o1", b'{"version":four,"x":1}'), "invalid literal"),
+        (Record(b"o1", b'{"version":100,"x":1}'), "its version is 100, which is far beyond the end"),
+        (Record(b"\xff", b'{"version":4,"x":1}'), "its key"),
+        (Record(None, b'{"version":4,"x":1}'), "its key"),
+        (Record(b"o1", None, [("saga-version", b"\xff")]), ""),
+    ],
+)
+def test_a_worker_names_the_record_of_a_changelog_that_is_no_row(record: Any, why: str) -> None:
+    with pytest.raises(ForeignRow, match=rf"orders\[3\] offset 17 holds no row of ours: .*{why}"):
+        list(readable(("orders", 3), [record], refuse, 100))
+    assert list(readable(("orders", 3), [record], leave_out, 100)) == []
+
+
+def test_a_row_that_only_its_table_can_tell_from_others_is_named_when_it_is_read() -> None:
+    assert list(readable(("orders", 3), [Record(b"o1", b'{"version":4,"x":1}')], refuse)) != []
+    with pytest.raises(ForeignRow, match="orders o1: no row of ours"):
+        decode("orders", "o1", b'{"version":4,"x":1}')
