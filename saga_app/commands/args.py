@@ -1,4 +1,4 @@
-"""Arguments as people type them: articles (SKU:QUANTITY, in an order also SKU:QUANTITY:PRICE) and times."""
+"""Arguments that commands share: articles (SKU:QUANTITY, in an order also SKU:QUANTITY:PRICE), times, and how many."""
 
 import re
 from typing import Any, Final
@@ -9,6 +9,8 @@ from saga_app.core.errors import Fault, Rejected
 from saga_app.times import moment, now
 from saga_app.wire import masked
 
+#: Lines of a list, by default.
+DEFAULT_LIMIT: Final = 50
 #: The models refuse longer numbers too.
 _QUANTITY: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
 
@@ -23,6 +25,17 @@ class TimeParam(click.ParamType):
             return value if isinstance(value, int) else moment(value, now())
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+#: The option of lists.
+limit_option: Final = click.option(
+    "--limit",
+    default=DEFAULT_LIMIT,
+    metavar="N",
+    type=click.IntRange(1),
+    show_default=True,
+    help="At most N.",
+)
 
 
 def article(text: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import click
 
+from saga_app.commands.args import DEFAULT_LIMIT
 from saga_app.commands.health_line import with_health
 from saga_app.commands.letter_options import LetterIdParam, letter_options, must_exist
 from saga_app.commands.render.output import as_json, one_line_errors, show
@@ -22,8 +23,6 @@ from saga_app.settings import Settings
 from saga_app.text import printable
 from saga_app.times import written
 
-#: Letters in the list for people, by default.
-DEFAULT_LIMIT: Final = 50
 #: Characters of the note of a dismissal.
 LONGEST_NOTE: Final = 200
 Settlements = Mapping[LetterId, list[Settlement]]

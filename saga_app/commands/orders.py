@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from saga_app.commands.args import TimeParam
+from saga_app.commands.args import TimeParam, limit_option
 from saga_app.commands.copy_lag import lag_by_topic
 from saga_app.commands.health_line import with_health
 from saga_app.commands.needs_database import needs_database
@@ -18,8 +18,6 @@ from saga_app.settings import Settings
 from saga_app.text import printable
 from saga_app.times import now, written
 
-#: Orders in the list, by default.
-DEFAULT_LIMIT: Final = 50
 _STEPS: Final = [step.name.value for step in ROUTE]
 _TIMES: Final = ("placed_at", "since", "ended_at")
 
@@ -38,14 +36,7 @@ _TIMES: Final = ("placed_at", "since", "ended_at")
 @click.option(
     "--q", default="", metavar="TEXT", help="Only where the order's id, its customer or a SKU begins so."
 )
-@click.option(
-    "--limit",
-    default=DEFAULT_LIMIT,
-    metavar="N",
-    type=click.IntRange(1),
-    show_default=True,
-    help="At most N.",
-)
+@limit_option
 @click.option("--before", metavar="ID", help="The next page: orders older than this one.")
 @click.option(
     "--late", is_flag=True, help="Only those that have not ended before their first deadline, 30 s."

@@ -1,30 +1,21 @@
 """`saga stock` and `saga accounts`: balances, and the orders that hold parts of them; from the order database."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import click
 
+from saga_app.commands.args import limit_option
 from saga_app.commands.health_line import with_health
 from saga_app.commands.needs_database import needs_database
 from saga_app.commands.render.output import as_json, one_line_errors
 from saga_app.settings import Settings
 
-#: Lines of the list, by default.
-DEFAULT_LIMIT: Final = 50
-
 
 def _list_options(last: str, open_only: str) -> Callable[[Any], Any]:
     options = (
         click.option("--open", "open_only", is_flag=True, help=open_only),
-        click.option(
-            "--limit",
-            default=DEFAULT_LIMIT,
-            metavar="N",
-            type=click.IntRange(1),
-            show_default=True,
-            help="At most N.",
-        ),
+        limit_option,
         click.option("--after", metavar=last, help="The next page: the balances behind this one."),
     )
 

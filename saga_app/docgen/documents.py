@@ -13,9 +13,13 @@ from saga_app.core import money, records
 from saga_app.core.errors import Fault
 from saga_app.core.fields import LARGEST_QUANTITY, MOST_LINES, Model
 from saga_app.dead_letters import format as letter_format
+from saga_app.dead_letters.budget import MOST_A_MINUTE
 from saga_app.docgen import command_pages, diagrams, exit_tables, schemas
 from saga_app.engine import inbox_buffer
-from saga_app.engine.round import MOST_BYTES, MOST_RECORDS
+from saga_app.engine.reader import MOST_AHEAD
+from saga_app.engine.round import MOST_BYTES, MOST_RECORDS, MOST_REFUSED_BYTES
+from saga_app.kafka.headers import MOST_HEADERS
+from saga_app.kafka.packed import MOST_UNPACKED
 from saga_app.monitoring import metrics
 from saga_app.settings import PROFILES, Settings
 
@@ -100,6 +104,8 @@ def limits() -> str:
         "lines of an order": f"{MOST_LINES:,}",
         "quantity of a SKU in an order": f"{LARGEST_QUANTITY:,}",
         "amount": f"{money.LARGEST:,}, with the digits of its currency",
+        "headers of a record": f"{MOST_HEADERS:,}",
+        "bytes to which a batch unpacks": f"{MOST_UNPACKED // (1024 * 1024)} MiB",
         "id": "64 characters of `A-Z a-z 0-9 . _ -`, the first of them none of `.` and `-`",
     }
     return _table(("what", "at most"), list(rows.items()))
@@ -115,7 +121,16 @@ def bounds() -> str:
         ),
         "decided in one round": f"{MOST_RECORDS:,} records and {MOST_BYTES // mebibyte} MiB",
         "reason in a dead letter": f"{wire.LONGEST_DETAIL} characters, without card numbers",
-        "value that a dead letter keeps": f"{letter_format.MOST_VALUE_BYTES // 1024} KiB, and of more its hash",
+        "fetched ahead of that": f"{MOST_AHEAD // 1024} MiB",
+        "refused in one round": f"{MOST_REFUSED_BYTES // 1024} KiB, then the round ends",
+        "value that a dead letter keeps": (
+            f"{letter_format.MOST_RECORD_BYTES // 1024} KiB of a record that was read, "
+            f"{letter_format.MOST_VALUE_BYTES // 1024} KiB of other bytes, and of more hash and head"
+        ),
+        "originals that the dead letters of an inbox partition keep a minute": (
+            f"{MOST_A_MINUTE // mebibyte} MiB, then {letter_format.MOST_BRIEF_BYTES} bytes of each, and of more "
+            "hash and head"
+        ),
         "key that it keeps": f"{letter_format.MOST_KEY_BYTES // 1024} KiB, and of more its hash",
         "headers that it keeps": f"{letter_format.MOST_HEADER_BYTES // 1024} KiB, and of more none",
     }

@@ -166,6 +166,7 @@ NEEDS_A_PERSON: Final = (
     Exit.ROWS_LOST,
     Exit.INBOX_REPLACED,
     Exit.INBOX_CUT,
+    Exit.FOREIGN_ROW,
 )
 
 #: The kinds of exit codes of a worker.

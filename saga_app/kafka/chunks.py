@@ -56,7 +56,7 @@ def chunks(
 def _dense_chunks(
     config: Mapping[str, Any], place: Place, start: int, end: int, isolation: str
 ) -> Generator[list[Message], None, int]:
-    """The records of batches that must be unpacked with care; returns the offset behind them."""
+    """The chunks that must be unpacked with care; returns the offset behind them."""
     with RawClient(config, [place[0]]) as client:
         until = min(end, DenseBatches().find(client, {place: start}, end).get(place, Offset(start)))
         while start < until:

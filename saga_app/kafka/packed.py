@@ -87,7 +87,7 @@ def batches_in(data: bytes) -> Iterator[RawBatch]:
     while at + _HEADER.size <= len(data):
         first, length, epoch, attributes, distance, *times, producer, records = _HEADER.unpack_from(data, at)
         end = at + _BEFORE + length
-        if end > len(data):
+        if not at + _HEADER.size <= end <= len(data):
             return
         payload = view[at + _HEADER.size : end]
         offsets = Offset(first), Offset(first + distance)
@@ -120,6 +120,8 @@ def _unpack_snappy(payload: memoryview, room: memoryview) -> tuple[int, bool]:
         at = len(_XERIAL) + 8
         while at < len(payload):
             end = at + _BLOCK.size + _BLOCK.unpack_from(payload, at)[0]
+            if not at + _BLOCK.size < end <= len(payload):
+                return size, False
             size += cramjam.snappy.decompress_raw_into(payload[at + _BLOCK.size : end], room[size:])
             at = end
     except (cramjam.DecompressionError, struct.error):

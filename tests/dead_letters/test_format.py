@@ -8,8 +8,11 @@ import pytest
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.numbers import Offset
 from saga_app.dead_letters.format import (
+    HEAD,
+    MOST_BRIEF_BYTES,
     MOST_HEADER_BYTES,
     MOST_KEY_BYTES,
+    MOST_RECORD_BYTES,
     MOST_VALUE_BYTES,
     Headers,
     LetterId,
@@ -19,6 +22,7 @@ from saga_app.dead_letters.format import (
     marker,
     replay_of,
 )
+from saga_app.kafka.headers import too_many
 from saga_app.kafka.messages import Header, Message, Outgoing
 from tests.support.corpus import CARD, CARDS, CORPUS, NOT_CARDS
 
@@ -99,6 +103,58 @@ def test_what_is_larger_than_its_topic_takes_is_kept_as_its_hash() -> None:
     dead = letter(value, key)
     assert (dead.value, dead.key) == (hashed(value), hashed(key))
     assert letter(value[1:], key[1:])[1:3] == (key[1:], value[1:])
+
+
+@pytest.mark.parametrize(
+    ("fault", "most"),
+    [
+        (Fault.UNREADABLE, MOST_VALUE_BYTES),
+        (Fault.INVALID, MOST_VALUE_BYTES),
+        (Fault.TOO_LARGE, MOST_VALUE_BYTES),
+        (Fault.CONTRADICTION, MOST_RECORD_BYTES),
+        (Fault.DIFFERENT_CONTENT, MOST_RECORD_BYTES),
+    ],
+)
+def test_a_record_that_was_read_is_kept_up_to_what_an_inbox_takes(fault: Fault, most: int) -> None:
+    for value, kept in ((b"x" * most, b"x" * most), (b"x" * (most + 1), hashed(b"x" * (most + 1)))):
+        message = Message(Offset(7), 5, None, value)
+        assert dead_letter("checkout_events", 3, message, Rejected(fault, "why")).value == kept
+
+
+def test_of_what_is_not_kept_the_head_is_there_and_no_digits_at_its_end() -> None:
+    """They may be the beginning of a card number."""
+    head = b'{"order_id":"o-17","note":"'
+    value = head + b"4111 1111 1111 " * MOST_VALUE_BYTES
+    assert dict(letter(value).headers)[HEAD] == head
+    assert dict(letter(b"1" * (MOST_VALUE_BYTES + 1)).headers)[HEAD] == b""
+    words = b"word " * MOST_VALUE_BYTES
+    assert dict(letter(words).headers)[HEAD] == words[:MOST_BRIEF_BYTES].rstrip()
+    card = b'{"note":"%s"}' % CARD.encode() + words
+    assert CARD not in repr(letter(card).headers)
+    assert HEAD not in dict(letter(b"x").headers)
+
+
+def test_a_brief_letter_keeps_a_kibibyte_of_everything() -> None:
+    def brief(value: bytes, key: bytes = b"k", headers: Headers = ()) -> Outgoing:
+        message = Message(Offset(7), 5, key, value, headers)
+        return dead_letter("checkout_events", 3, message, Rejected(Fault.INVALID, "why"), brief=True)
+
+    small, large = b"x" * MOST_BRIEF_BYTES, b"x" * (MOST_BRIEF_BYTES + 1)
+    assert brief(small).value == small and brief(large).value == hashed(large)
+    assert brief(b"x", large).key == hashed(large)
+    again = (("saga-replay-of", b"checkout_events:3:7"), ("big", large))
+    assert [name for name, _ in brief(b"x", b"k", again).headers][:2] == [
+        "saga-replay-of",
+        "saga-headers-dropped",
+    ]
+
+
+def test_a_record_that_was_not_read_whole_is_a_letter_without_a_value() -> None:
+    message = Message(Offset(7), 5, None, None, (too_many(99_999),))
+    dead = dead_letter("checkout_events", 3, message, Rejected(Fault.TOO_LARGE, "99999 headers"))
+    assert (dead.key, dead.value) == (None, None)
+    assert letter_place(dead.headers) == PLACE
+    assert len(dead.headers) == 6
 
 
 def test_a_card_number_in_the_name_of_a_header_is_not_kept() -> None:

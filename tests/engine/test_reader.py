@@ -18,13 +18,15 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from saga_app.core.errors import Rejected
 from saga_app.core.numbers import Generation, Offset
 from saga_app.engine import reader as module
 from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.reader import Reader
 from saga_app.kafka import liveness
-from saga_app.kafka.headers import HEADERS_DROPPED
+from saga_app.kafka.headers import COST, HEADERS_DROPPED, MOST_HEADERS, require_fit
 from saga_app.kafka.messages import Batch, Fetch, Place
+from saga_app.kafka.packed import MOST_UNPACKED
 from saga_app.local.broker import Broker
 from tests.engine.faust.parts import NO_BROKER, in_a_loop, make_topics, stock_app, unique, wait_until, write
 
@@ -132,7 +134,7 @@ def test_keys_and_headers_count_too(
     write(kafka.address, topic, [b""], keys=[b"k" * 20], headers=[("name", b"x" * 30), ("none", None)])
     assign(reader, {(topic, 0): 0}, 1)
     wait_until(lambda: buffer.end(1) == 1)
-    assert sum(batch.size for batch in buffer.batches) == 20 + 4 + 30 + 4
+    assert sum(batch.size for batch in buffer.batches) == 20 + 4 + 30 + 4 + 2 * COST
 
 
 #: Other clients may give a header any name. aiokafka's builder in Python asks the name for its bytes.
@@ -349,6 +351,66 @@ def test_the_records_not_fetched_are_told_per_inbox_also_while_it_is_left_out(
     assert reader.behind(other_topic) == 0
     buffer.room = True
     wait_until(lambda: reader.behind(topic) == 0)
+
+
+# --- few bytes that unpack to very many
+
+
+@pytest.mark.parametrize("codec", ["gzip", "zstd"])
+def test_a_batch_that_unpacks_to_too_much_is_one_record_without_a_value(
+    kafka: Broker, topic: str, reader: Reader, buffer: RecordingBuffer, codec: str
+) -> None:
+    """Of a fetch the client unpacks everything; so it reads on behind the last such batch, in this partition only."""
+    write(kafka.address, topic, values(3))
+    options = {"compression.codec": codec, "message.max.bytes": 2 * MOST_UNPACKED, "log_level": 0}
+    producer = Producer({"bootstrap.servers": kafka.address, **options})
+    producer.produce(topic, b"1" * (MOST_UNPACKED + 1), b"k", partition=0)
+    assert producer.flush(30) == 0
+    write(kafka.address, topic, values(2))
+    for value in values(4):
+        producer.produce(topic, value, partition=1)
+    assert producer.flush(30) == 0
+    assign(reader, {(topic, 0): 1, (topic, 1): 0}, 1)
+    wait_until(lambda: buffer.end(1) == 6 and buffer.end(1, 1) == 4)
+    assert buffer.offsets(1) == [1, 2, 3, 4, 5] and contiguous(buffer.of(1), 1)
+    records = {int(each.offset): each for batch in buffer.of(1) for each in batch.messages}
+    assert (records[2].value, records[3].value, records[5].value) == (b"2", None, b"1")
+    with pytest.raises(Rejected, match=f"offset 3 to 3 are .* that unpack to more than {MOST_UNPACKED}"):
+        require_fit(records[3].headers)
+    write(kafka.address, topic, values(1))
+    wait_until(lambda: buffer.end(1) == 7)
+    # A later assignment knows it too, though it has looked at these batches before.
+    assign(reader, {(topic, 0): 3}, 2)
+    wait_until(lambda: buffer.end(2) == 7)
+    assert buffer.offsets(2) == [3, 4, 5, 6]
+
+
+def test_dense_records_of_a_transaction_that_was_aborted_are_left_out(
+    kafka: Broker, topic: str, reader: Reader, buffer: RecordingBuffer
+) -> None:
+    options = {"compression.codec": "zstd", "message.max.bytes": 2 * MOST_UNPACKED, "log_level": 0}
+    producer = Producer({"bootstrap.servers": kafka.address, "transactional.id": unique("t"), **options})
+    producer.init_transactions(20)
+    for end in (producer.abort_transaction, producer.commit_transaction):
+        producer.begin_transaction()
+        producer.produce(topic, b"1" * (MOST_UNPACKED + 1), partition=0)
+        producer.flush(30)
+        end(20)
+    write(kafka.address, topic, values(1))
+    assign(reader, {(topic, 0): 0}, 1)
+    wait_until(lambda: buffer.end(1) == 5)
+    assert buffer.offsets(1) == [2, 4] and contiguous(buffer.of(1), 0)
+
+
+def test_headers_beyond_a_number_are_one_that_says_so(
+    kafka: Broker, topic: str, reader: Reader, buffer: RecordingBuffer
+) -> None:
+    write(kafka.address, topic, [b"v"], headers=[("", b"")] * (MOST_HEADERS + 1))
+    assign(reader, {(topic, 0): 0}, 1)
+    wait_until(lambda: buffer.end(1) == 1)
+    (record,) = buffer.of(1)[0].messages
+    with pytest.raises(Rejected, match=f"{MOST_HEADERS + 1} headers; a record has at most {MOST_HEADERS}"):
+        require_fit(record.headers)
 
 
 # --- a consumer that has lost its brokers

@@ -10,9 +10,10 @@ from saga_app.core.decider import Verdict
 from saga_app.core.errors import Fault, RowsMissing
 from saga_app.core.numbers import FIRST
 from saga_app.core.records import Record, StepName
+from saga_app.dead_letters import budget
 from saga_app.engine import round as round_module
 from saga_app.engine.misrouted import LARGEST
-from saga_app.kafka.headers import SENT_ON
+from saga_app.kafka.headers import SENT_ON, too_many
 from saga_app.kafka.messages import Message, Outgoing
 from tests.support.corpus import CORPUS, BadBytes
 from tests.support.examples import (
@@ -489,3 +490,36 @@ def test_a_record_for_another_worker_is_not_kept() -> None:
     sent = {topics.key_of(kept) for kept in of.round.written.found.values()}
     assert sent == {f"c{each}" for each in here if topics.partition_of(f"c{each}", 2) == of.partition}
     assert 0 < len(sent) < len(here)
+
+
+def test_a_round_ends_after_so_many_refused_bytes_in_every_partition() -> None:
+    """Their texts are searched for card numbers: a round of only these would hold up all other inboxes."""
+    of = worker()
+    bad = b"x" * (round_module.MOST_REFUSED_BYTES // 2 + 1)
+    waiting = [batch(in_sequence(bad, bad, bad, pay(order("a"))), of.partition)]
+    sizes = []
+    for decided in of.round.decide(waiting):
+        sizes.append(of.round.size)
+        finish(of.round.forward(decided))
+    assert sizes == [2, 2]
+    assert of.position == 4
+
+
+def test_letters_keep_hash_and_head_when_a_partition_has_had_its_minute(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(budget, "MOST_A_MINUTE", 5_000)
+    of = worker()
+    long, short = b"long" * 1_000, b"short"
+    finish(run(of.round, [batch(in_sequence(long, long, short), of.partition)]))
+    letters = [each for each in of.broker.sent if each.topic == topics.DEAD_LETTERS]
+    assert [each.value for each in letters] == [long, wire.hash_of(long), short]
+
+
+def test_a_record_with_too_many_headers_is_refused_also_where_this_worker_has_written_it() -> None:
+    of = worker()
+    record = pay(order("a"))
+    of.round.written.keep(wire.encode(record), record)
+    heavy = message(record, 0)._replace(headers=(too_many(99_999),))
+    finish(run(of.round, [batch([heavy], of.partition)]))
+    assert of.round.verdicts == {Verdict.DEAD: 1}

@@ -14,7 +14,10 @@ from tests.support.own_systemd import own_systemd
 
 INSTALL, SETTINGS, START, SEE = blocks("docs/how-to/systemd.md")
 #: What installing needs is what the image copies, and the units.
-CLONE = (*re.findall(r"^COPY (.+) \S+$", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE), "examples")
+CLONE = (
+    *re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE),
+    "examples",
+)
 #: A command takes its settings as the page says.
 COMMAND = next(line for line in SEE.splitlines() if line.startswith("runuser"))
 

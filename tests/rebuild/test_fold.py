@@ -10,15 +10,18 @@ from saga_app import topics
 from saga_app.audit.context import AuditContext
 from saga_app.audit.cuts import Limits
 from saga_app.audit.refold import service_of
+from saga_app.audit.scratch import FOLDED, Stores
 from saga_app.core.numbers import FIRST, Offset
-from saga_app.kafka.messages import Place
+from saga_app.core.records import MOST_SEGMENTS
+from saga_app.core.retention.rows import LowWatermark
+from saga_app.kafka.messages import Outgoing, Place
 from saga_app.rebuild.compare import TablePart, add_up, compare
 from saga_app.rebuild.fold import Gap, fold
 from saga_app.rebuild.survey import CannotRebuild, must_know_signatures
 from saga_app.times import written
 from tests.audit.reading import reading
 from tests.audit.world import PARTITIONS, AuditWorld, bought
-from tests.support.examples import delivery, deposit
+from tests.support.examples import delivery, deposit, orders_evicted
 from tests.support.signing import INTERNAL, signing
 
 
@@ -132,3 +135,23 @@ def test_a_rebuild_without_the_settings_of_workers_that_need_signatures_is_refus
     must_know_signatures(shop.settings, None)  # type: ignore[arg-type]
     with pytest.raises(CannotRebuild, match="SAGA_SIGNED_SINCE is not set here"):
         must_know_signatures(off, None)  # type: ignore[arg-type]
+
+
+def test_a_low_watermark_that_a_forged_record_has_raised_is_lower_after_a_rebuild(
+    shop: AuditWorld, tmp_path: Path
+) -> None:
+    """The record is decided by the rule of today, whoever took it, and the row in the changelog is wrong."""
+    shop.run(orders_evicted(10**12, 10**12 + MOST_SEGMENTS))
+    shop.rewrite(*shop.row("payments", "low_watermark:0"), evicted_below=10**12 + MOST_SEGMENTS)
+    inbox = (topics.PAYMENT, 0)
+    assert losses(shop, tmp_path, inbox, "payments")[:3] == (0, 1, 0)
+    with Stores(tmp_path) as stores:
+        row = stores.store(FOLDED, ("payments", 0)).get(b"low_watermark:0")
+    assert row is not None and LowWatermark.decode(row).evicted_below == 0
+
+
+@pytest.mark.parametrize("value", [b"garbage", b'{"version":1000000000000,"state":"DONE","content":""}'])
+def test_a_record_that_is_no_row_stops_no_rebuild(shop: AuditWorld, tmp_path: Path, value: bytes) -> None:
+    """It says nothing about the inbox: that lost no record."""
+    shop.append(Outgoing("saga-payments-changelog", b"whole", value, 0))
+    assert losses(shop, tmp_path, (topics.PAYMENT, 0), "payments") == (0, 0, 0, None)

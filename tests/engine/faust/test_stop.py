@@ -173,6 +173,8 @@ def test_every_thread_task_and_call_in_an_executor_of_the_engine_is_guarded() ->
         "self._load_deadlines",
         "self._ask",
         "self._compare",
+        "self._count",
+        "self._look",
         "topic_admin.ensure",
         "topic_admin.require",
     }
