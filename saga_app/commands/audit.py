@@ -1,7 +1,5 @@
 """`saga audit`: is anything lost, doubled or half done?"""
 
-import getpass
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -19,6 +17,7 @@ from saga_app.audit.findings import Findings
 from saga_app.commands.needs_topics import require_topics
 from saga_app.commands.render.output import FAILED, CommandFailed, as_json, one_line_errors, show
 from saga_app.core.numbers import Offset
+from saga_app.operator_log import actor, log_action
 from saga_app.settings import Settings
 from saga_app.times import moment, now, written
 
@@ -71,7 +70,6 @@ def _at(context: click.Context, parameter: click.Parameter, text: str | None) ->
     "--acknowledge", "ids", metavar="ID", multiple=True, help="Acknowledge this breach; needs --why."
 )
 @click.option("--why", metavar="TEXT", help="Why the breach is accepted; every later report says it.")
-@click.option("--by", metavar="NAME", help="Who accepts it (default: your user name).")
 @click.option(
     "--jobs", type=click.IntRange(min=1), help="Processes (default: one for each core; one for few records)."
 )
@@ -84,7 +82,6 @@ def audit(
     file: Path | None,
     ids: tuple[str, ...],
     why: str | None,
-    by: str | None,
     jobs: int | None,
     as_json: bool,
 ) -> None:
@@ -116,23 +113,17 @@ def audit(
             show(base_as_json(base), base_in_words(base), as_json=as_json)
         to = None if draft is None or at is not None else draft.path
         known = Acknowledgements.read(file)
-        asked = AskedFor(ids, by or _user(), (why or "").strip())
+        asked = AskedFor(ids, actor(settings), (why or "").strip())
         findings = _audited(
             settings, base, jobs, as_json, known, asked, data_dirs=data_dirs, at=at, target=to
         )
+        for each in ids:
+            log_action(settings, "acknowledge a breach", breach=each, why=asked.why)
         known.write()
         if not findings.holds:
             raise SystemExit(FAILED)
         if draft is not None and at is None:
             _publish(draft, as_json)
-
-
-def _user() -> str:
-    """Our name; our number where the machine has no name for it, as in a container."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"
 
 
 class AskedFor(NamedTuple):

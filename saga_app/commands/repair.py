@@ -26,7 +26,9 @@ MOST_SHOWN: Final = 5
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Go on from the checkpoint in this folder, and leave out what is acknowledged there.",
 )
-@click.option("--jobs", type=click.IntRange(min=1), help="Processes (default: one for each core).")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), help="Processes (default: one for each core; one for few records)."
+)
 @as_json
 @one_line_errors
 def repair(folder: Path | None, jobs: int | None, as_json: bool) -> None:

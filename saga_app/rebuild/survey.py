@@ -53,7 +53,7 @@ def survey(settings: Settings, base: Checkpoint | None = None) -> Survey:
     found = offsets.ends(admin, _places(settings, there))
     end = offsets.readable_ends(admin, places)
     first = offsets.beginnings(admin, places)
-    _know_signatures(settings, admin)
+    must_know_signatures(settings, admin)
     limits = Limits(first, committed, found, end, known)
     for place in places:
         must_be_whole(limits, place)
@@ -95,7 +95,7 @@ def changelogs(settings: Settings) -> list[Topic]:
     return [topic for topic in tables.wanted_topics(settings) if topic.name in names]
 
 
-def _know_signatures(settings: Settings, admin: Admin) -> None:
+def must_know_signatures(settings: Settings, admin: Admin) -> None:
     """Raises `CannotRebuild` if workers need signatures and these settings do not; it needs no `dead_letters`."""
     if topics.DEAD_LETTERS not in offsets.partition_counts(admin, [topics.DEAD_LETTERS]):
         return

@@ -394,6 +394,13 @@ def test_a_dead_letter_that_nothing_explains_is_found(shop: AuditWorld) -> None:
     assert "dead letter invalid of payment_events:0:0" in breach(shop, "I8").what
 
 
+def test_a_dead_letter_with_a_reason_that_is_no_text_is_found(shop: AuditWorld) -> None:
+    _, letter = first_letter(shop)
+    headers = [(name, b"\xff" if name == "saga-reason" else value) for name, value in letter.sent_headers]
+    shop.append(Outgoing("dead_letters", b"k", letter.sent_value, 0, headers))
+    assert r"dead letter \xff of payment_events:0:0" in breach(shop, "I8").what
+
+
 # I9
 
 

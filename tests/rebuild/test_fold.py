@@ -17,6 +17,7 @@ from saga_app.core.retention.rows import LowWatermark
 from saga_app.kafka.messages import Outgoing, Place
 from saga_app.rebuild.compare import TablePart, add_up, compare
 from saga_app.rebuild.fold import Gap, fold
+from saga_app.rebuild.survey import CannotRebuild, must_know_signatures
 from saga_app.times import written
 from tests.audit.reading import reading
 from tests.audit.world import PARTITIONS, AuditWorld, bought
@@ -121,6 +122,19 @@ def test_a_forged_record_that_workers_refused_is_not_rebuilt(shop: AuditWorld, t
             folder = tmp_path / str(next(folders))
             folder.mkdir()
             assert losses(shop, folder, place, table) == (0, 0, 0, None)
+
+
+def test_a_rebuild_without_the_settings_of_workers_that_need_signatures_is_refused(
+    shop: AuditWorld, tmp_path: Path
+) -> None:
+    """It would decide as true what they refused, and write it into the tables."""
+    off, keys = shop.settings, signing(tmp_path)
+    must_know_signatures(off, None)  # type: ignore[arg-type]
+    shop.settings = replace(off, signing_keys_file=keys.signing_keys_file, signed_since=written(shop.now + 1))
+    shop.run(*INTERNAL)
+    must_know_signatures(shop.settings, None)  # type: ignore[arg-type]
+    with pytest.raises(CannotRebuild, match="SAGA_SIGNED_SINCE is not set here"):
+        must_know_signatures(off, None)  # type: ignore[arg-type]
 
 
 def test_a_low_watermark_that_a_forged_record_has_raised_is_lower_after_a_rebuild(
