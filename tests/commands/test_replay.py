@@ -84,6 +84,7 @@ def test_a_replay_is_recorded_behind_the_letter_and_listed_with_it(
     assert saga("dead-letters").stdout == "no unsettled dead letters\n"
 
 
+@pytest.mark.slow("several commands")
 def test_a_second_replay_needs_force_and_is_recorded_too(saga: Saga, dead_letter_topic: DeadLetterTopic):
     letter = dead_letter_topic.put(GOOD_ORDER)
     assert saga("replay", str(letter)).exit_code == 0
@@ -224,6 +225,7 @@ def test_a_change_of_policy_goes_to_the_partition_that_sends_it_to_all(
     assert marker.headers()[2] == ("saga-sent-to", " ".join(places).encode())
 
 
+@pytest.mark.slow("several commands")
 def test_what_fails_again_says_whose_replay_it_is_and_so_does_a_replay_of_that(
     saga: Saga, dead_letter_topic: DeadLetterTopic
 ):
@@ -245,6 +247,7 @@ def test_what_fails_again_says_whose_replay_it_is_and_so_does_a_replay_of_that(
     assert again.headers() == [("saga-replay-of", str(second).encode()), SENDER]
 
 
+@pytest.mark.slow("several commands")
 def test_filters_send_what_they_choose_and_go_on_behind_what_stays(
     saga: Saga, dead_letter_topic: DeadLetterTopic, monkeypatch: pytest.MonkeyPatch
 ):
@@ -266,6 +269,7 @@ def test_filters_send_what_they_choose_and_go_on_behind_what_stays(
     assert not replayed(dead_letter_topic, other)
 
 
+@pytest.mark.slow("several commands")
 def test_on_a_terminal_it_asks_before_many_are_sent(
     saga: Saga, dead_letter_topic: DeadLetterTopic, monkeypatch: pytest.MonkeyPatch
 ):

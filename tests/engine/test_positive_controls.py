@@ -42,7 +42,7 @@ def is_violated(plan: CrashPlan) -> bool:
 @pytest.mark.parametrize("plant", DEFECTS, ids=lambda plant: plant.__name__)
 def test_a_planted_defect_is_caught(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
-    generate_only = settings(examples(3000), phases=[Phase.generate])
+    generate_only = settings(examples(3000), max_examples=3000, phases=[Phase.generate])
     found = next(filter(is_violated, TRACES), None)
     if found is None:
         found = find(plans(topics.PAYMENT, topics.INVENTORY), is_violated, settings=generate_only)

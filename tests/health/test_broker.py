@@ -74,6 +74,7 @@ def test_lag_is_nothing_where_only_markers_of_transactions_are_left(scene: Scene
     reader.close()
 
 
+@pytest.mark.slow("a worker that is killed four times")
 def test_a_worker_that_ended_again_and_again_is_known_from_the_broker(scene: Scene) -> None:
     worker = scene.worker("w1")
     with socket.create_server(("127.0.0.1", worker.port)):

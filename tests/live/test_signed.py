@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from saga_app import topics, wire
 from saga_app.core.numbers import Offset
 from saga_app.dead_letters.letter import Letter, read_letter
@@ -17,6 +19,7 @@ from tests.support.examples import countries
 from tests.support.signing import INTERNAL, key_file, signatures
 
 
+@pytest.mark.slow("a worker and four audits")
 def test_a_forged_record_of_each_type_is_a_dead_letter_and_the_audit_holds(
     scene: Scene, tmp_path: Path
 ) -> None:

@@ -64,6 +64,7 @@ def test_a_worker_refuses_topics_that_the_broker_made_by_itself(no_topics: Broke
         worker.close()
 
 
+@pytest.mark.slow("three starts of a worker")
 def test_a_worker_refuses_a_compacted_inbox_until_it_is_altered(scene: Scene) -> None:
     """Deposits with the same key would vanish; longer retention is told, and accepted."""
     worker = scene.worker("w1")
@@ -166,6 +167,7 @@ def test_rows_of_another_number_of_partitions_are_refused(scene: Scene) -> None:
     assert scene.log.rows(TABLES) == ends
 
 
+@pytest.mark.slow("a topic that is compacted")
 def test_an_audit_tells_what_compaction_took_from_the_markers_of_transactions(scene: Scene) -> None:
     """Deposits of one customer have one key: compaction keeps the last one only."""
     customer = "C0000"

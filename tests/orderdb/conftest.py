@@ -16,6 +16,15 @@ from tests.orderdb.postgres import MISSING, Postgres, binaries, server
 _numbers = count(1)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each test on the second database waits for the full run, but for the one that promises both."""
+    for item in items:
+        found = getattr(item, "callspec", None)
+        if found and found.params.get("url") == "postgresql" and not item.get_closest_marker("promise"):
+            item.add_marker(pytest.mark.slow("the same on PostgreSQL"))
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """A running PostgreSQL; without one the test is skipped."""

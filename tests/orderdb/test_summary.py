@@ -98,7 +98,7 @@ class Telling(one_order.Exploration):
 
 @pytest.mark.parametrize(
     "name",
-    quick(one_order.ORDERS, "accepted", "over_limit", mark=pytest.mark.slow("every state of other orders")),
+    quick(one_order.ORDERS, "over_limit", mark=pytest.mark.slow("every state of other orders")),
 )
 def test_in_every_state_the_sentence_names_what_is_on_its_way_or_what_was_undone(name: str):
     order = Telling(name, one_order.Budget())
