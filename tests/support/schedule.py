@@ -13,6 +13,9 @@ ALONE: Final = ("tests/simulation/",)
 TOGETHER: Final = ("tests/orderdb/",)
 #: About how many seconds a test of a folder takes that needs a broker or is slow.
 SECONDS: Final = {
+    "tests/simulation/test_exhaustive.py": 60.0,
+    "tests/simulation/test_defects.py": 60.0,
+    "tests/audit/test_audits_in_a_row.py": 60.0,
     "tests/chaos/": 180.0,
     "tests/examples/": 30.0,
     "tests/test_readme.py": 20.0,
