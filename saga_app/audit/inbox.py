@@ -159,9 +159,9 @@ class InboxAudit:
         self._wanted.add(LETTER, content, self._origin(outcome.message, f"dead letter {fault}"))
 
     def _write(self) -> None:
-        if self._is_behind:
-            for table in self.service.tables:
-                self._stores.keep_committed(table, self.state.decided(table))
+        keep = self._stores.keep_committed if self._is_behind else self._stores.forget_committed
+        for table in self.service.tables:
+            keep(table, self.state.decided(table))
         self._refold.write()
         self._stores.flush()
 

@@ -19,7 +19,7 @@ from saga_app.audit.scratch import (
     order_and_segment,
 )
 from saga_app.core.decider import Service
-from saga_app.core.numbers import FIRST
+from saga_app.core.numbers import FIRST, NEVER, Offset
 from saga_app.core.rows import ClosedOrder, Row, Tombstone, decode, version_of
 from saga_app.kafka.messages import Message, Place
 
@@ -44,6 +44,7 @@ class InboxStores:
         self._evicted = stores.store(EVICTED, place)
         self._committed = {table: stores.store(COMMITTED, (table, place[1])) for table in service.tables}
         # Of the journal alone: balances are never removed.
+        self._journal = service.decider.journal
         self._removed = stores.store(REMOVED, (service.decider.journal, place[1]))
 
     def resume(self, findings: Findings) -> Kept:
@@ -54,6 +55,7 @@ class InboxStores:
         before = {_before(table): store for table, store in self._committed.items()}
         kept = files.load(path, {**self.tables, **before, ASKED: self._asked, REMOVED: self._removed})
         files.resume_counts(kept, findings)
+        self._forget_overtaken()
         return kept
 
     def save(self, findings: Findings, sums: Iterable[Item], last: Iterable[Item]) -> None:
@@ -91,6 +93,11 @@ class InboxStores:
         rows = {key: row for key, row in found if row is not None and version_of(row) < committed}
         self._committed[table].write(rows, FIRST)
 
+    def forget_committed(self, table: str, keys: Iterable[bytes]) -> None:
+        """Forgets what the checkpoint has kept of these rows, as a change of them is committed now."""
+        kept = self._committed[table]
+        self._forget(kept, [key for key in keys if kept.get(key) is not None])
+
     def keep_evicted(self, outcome: RecordOutcome) -> None:
         """Keeps evicted rows, to look at them across the services, and notes which keys have no row any more."""
         rows = {
@@ -107,6 +114,24 @@ class InboxStores:
             since = b'{"version":%d,"removed":true}' % outcome.message.offset
             self._removed.write({key.encode(): since for key in removed}, FIRST)
 
+    def _forget_overtaken(self) -> None:
+        """Forgets kept rows whose change the checkpoint has too, and which the group has committed since."""
+        committed = self._context.limits.committed[self._place]
+        for table, kept in self._committed.items():
+            removed = self._removed if table == self._journal else None
+            self._forget(
+                kept,
+                [
+                    key
+                    for key, _ in kept.scan()
+                    if _is_below(self.tables[table].get(key), committed)
+                    or (removed is not None and _is_below(removed.get(key), committed))
+                ],
+            )
+
+    def _forget(self, store: ScratchStore, keys: Iterable[bytes]) -> None:
+        store.write(dict.fromkeys(keys, Tombstone(NEVER).encode()), FIRST)
+
     def _recently_changed(self, table: str) -> Iterator[Item]:
         """The rows behind which a changelog may still be."""
         committed = self._context.limits.committed[self._place]
@@ -120,6 +145,10 @@ class InboxStores:
         """The removed rows that a changelog may still have."""
         committed = self._context.limits.committed[self._place]
         return ((key, row) for key, row in self._removed.scan() if version_of(row) >= committed)
+
+
+def _is_below(row: bytes | None, committed: Offset) -> bool:
+    return row is not None and version_of(row) < committed
 
 
 def _before(table: str) -> str:
