@@ -251,10 +251,11 @@ class Reader:
 
     def _take_care(self, place: Place, consumer: Consumer) -> None:
         """Reads this partition with the other client up to its present end."""
+        if place not in self._dense and place[0] not in self._held:
+            consumer.incremental_unassign([TopicPartition(*place)])
         end = consumer.get_watermark_offsets(TopicPartition(*place), cached=True)[1]
         self._dense[place] = end = Offset(max(end, self._next[place] + 1))
         self._batches_seen.note(place, end)
-        consumer.incremental_unassign([TopicPartition(*place)])
         self._dense_at = 0.0
 
     def _hand_over(self, fetched: list[KafkaMessage], consumer: Consumer) -> None:

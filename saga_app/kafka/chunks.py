@@ -137,7 +137,9 @@ def _chunks(consumer: Consumer, place: str, end: int, patience: float) -> Iterat
                 if not at_end and (error.fatal() or refused(error)):
                     raise KafkaException(error)
             elif message.offset() >= end:
+                # Records of a lying batch may come behind it, with offsets that seem to fit.
                 at_end = True
+                break
             else:
                 chunk.append(message)
         if chunk:

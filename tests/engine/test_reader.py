@@ -430,6 +430,7 @@ def send_by_hand(kafka: Broker, topic: str, data: bytes) -> None:
 #: A broker looks neither at the offsets nor at the lengths in an uncompressed batch.
 LIES: dict[str, tuple[list[bytes], list[bytes | None]]] = {
     "behind the end": ([record(1_000_000, b"far")], [None]),
+    "behind the end, then before": ([record(9, b"far"), record(0, b"a"), record(-1, b"x")], [b"a", None]),
     "before its batch": ([record(-2, b"x"), record(1, b"b")], [None, b"b"]),
     "twice the same": ([record(0, b"a"), record(0, b"x")], [b"a", None]),
     "the wrong way round": ([record(1, b"b"), record(0, b"x")], [None, b"b"]),
