@@ -33,6 +33,8 @@ from saga_app.kafka.headers import COST, HEADERS_DROPPED, MOST_HEADERS, require_
 from saga_app.kafka.messages import Batch, Fetch, Place
 from saga_app.kafka.packed import MOST_UNPACKED
 from saga_app.local.broker import Broker
+from saga_app.orderdb.copy import source
+from saga_app.settings import Settings
 from tests.engine.faust.parts import NO_BROKER, in_a_loop, make_topics, stock_app, unique, wait_until, write
 from tests.kafka.batches_made import batch, record, varint
 
@@ -468,6 +470,15 @@ def test_a_batch_whose_records_lie_is_read_by_what_fits_and_the_reader_goes_on(
     monkeypatch.setattr(chunked, "STUCK", 0.5)
     monkeypatch.setattr(chunked, "is_written_by_people", lambda name: True)
     assert [each.value() for some in chunked.chunks(config, topic, 0, 0, end + 1) for each in some] == read
+    monkeypatch.setattr(source, "STUCK", 0.5)
+    monkeypatch.setattr(source, "is_written_by_people", lambda name: True)
+    copy = source.SourceConsumer(Settings(broker=kafka.address), {(topic, 0): 0})
+    copied: list[bytes | None] = []
+    wait_until(
+        lambda: copied.extend(each.value() for each in copy.fetch().messages) or len(copied) >= len(read)
+    )
+    copy.close()
+    assert copied == read
 
 
 def test_headers_beyond_a_number_are_one_that_says_so(
