@@ -474,9 +474,12 @@ def test_a_batch_whose_records_lie_is_read_by_what_fits_and_the_reader_goes_on(
     monkeypatch.setattr(source, "is_written_by_people", lambda name: True)
     copy = source.SourceConsumer(Settings(broker=kafka.address), {(topic, 0): 0})
     copied: list[bytes | None] = []
-    wait_until(
-        lambda: copied.extend(each.value() for each in copy.fetch().messages) or len(copied) >= len(read)
-    )
+
+    def has_all() -> bool:
+        copied.extend(each.value() for each in copy.fetch().messages)
+        return len(copied) >= len(read)
+
+    wait_until(has_all)
     copy.close()
     assert copied == read
 
