@@ -106,7 +106,7 @@ class Settings:
         SINCE,
         "",
         "records that Kafka takes from this time on need a signature if only services send them: 2026-01-31T12:00 "
-        "(UTC), or FROM/UNTIL",
+        "(UTC), or FROM/UNTIL; `never` says that none has ever needed one",
     )
     app_id: str = _setting("SAGA_APP_ID", "saga", "consumer group and prefix of the changelogs")
     partitions_text: str = _setting(

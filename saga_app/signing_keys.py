@@ -11,6 +11,8 @@ from saga_app.times import fixed_moment
 
 KEYS: Final = "SAGA_SIGNING_KEYS"
 SINCE: Final = "SAGA_SIGNED_SINCE"
+#: Instead of a time: no worker has ever needed a signature, so a dead letter that says otherwise is forged.
+NEVER: Final = "never"
 #: Id, secret, time of the end. 32 bytes, the length of HMAC-SHA256's result, are the least that RFC 2104 advises.
 _LINE: Final = re.compile(
     r"\s*([A-Za-z0-9._-]{1,32})\s+((?:[0-9a-fA-F]{2}){32,64})(?:\s+(\S+))?\s*", re.ASCII
@@ -50,6 +52,7 @@ class SigningKeys(NamedTuple):
     @classmethod
     def read(cls, path: str, required: str) -> Self | None:
         """From the two settings; None if nobody signs. `SettingsError` for a mistake, without any secret in it."""
+        required = "" if required == NEVER else required
         if not path:
             if required:
                 raise SettingsError(f"{SINCE} is set, and {KEYS} is not: it names the file with the keys")
@@ -92,7 +95,7 @@ def _signed_time(text: str) -> SignedTime:
     try:
         found = SignedTime(fixed_moment(since), fixed_moment(until) if until else None)
     except ValueError as error:
-        raise SettingsError(f"{SINCE}: {error}, or FROM/UNTIL") from None
+        raise SettingsError(f"{SINCE}: {error}, FROM/UNTIL, or {NEVER}") from None
     if found.until is not None and found.until <= found.since:
         raise SettingsError(f"{SINCE} is {text!r}: it ends before it begins")
     return found

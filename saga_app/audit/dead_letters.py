@@ -17,6 +17,7 @@ from saga_app.kafka.chunks import chunks
 from saga_app.kafka.headers import headers_of
 from saga_app.kafka.messages import Place
 from saga_app.settings import Settings
+from saga_app.signing_keys import NEVER
 
 #: The name of its file in a checkpoint, and of the rows in it that name settled letters.
 _LETTERS: Final = "letters"
@@ -68,7 +69,8 @@ def must_know_signatures(settings: Settings, origin: LetterId, reason: str) -> N
     if reason == Fault.NOT_SIGNED and not settings.signed_since:
         raise CannotTell(
             f"{origin} is a dead letter {reason}: workers need signatures, and SAGA_SIGNED_SINCE is not set here; give "
-            "this command SAGA_SIGNED_SINCE and SAGA_SIGNING_KEYS as the workers have them"
+            "this command SAGA_SIGNED_SINCE and SAGA_SIGNING_KEYS as the workers have them; if none needed any, "
+            f"somebody forged this letter: SAGA_SIGNED_SINCE={NEVER}"
         )
 
 

@@ -9,7 +9,9 @@ inbox whose records wait too long for their rounds is taken out of the assignmen
 we know; librdkafka's own pause would outlive an assignment.
 
 What was in an inbox before the worker came may unpack to very much (`saga_app.kafka.raw`), so its batches are looked at
-first, and up to behind the last dense one a partition is read by that client.
+first, and up to behind the last dense one a partition is read by that client. It also reads where an offset is missing
+or nothing comes: a broker takes batches whose records lie about their offsets, or that librdkafka cannot parse, and
+librdkafka hands on the one and stops at the other without a word.
 """
 
 import logging
@@ -27,7 +29,7 @@ from saga_app.engine.commit_note import UNKNOWN_EPOCH
 from saga_app.engine.exits import Exit, Fatal, ends_process
 from saga_app.engine.positions import cut, shortened
 from saga_app.kafka.broker_errors import refused
-from saga_app.kafka.dense import DenseBatches
+from saga_app.kafka.dense import DenseBatches, until_gap
 from saga_app.kafka.headers import headers_of
 from saga_app.kafka.liveness import Liveness
 from saga_app.kafka.messages import Batch, Fetch, Message, Place, size_of
@@ -45,6 +47,8 @@ MOST_RECORDS: Final = 2_000
 MOST_AHEAD: Final = 2 * 1024
 #: Seconds until a dense partition is asked again that an open transaction, or no room, has stopped.
 AGAIN: Final = 0.5
+#: Seconds in which a record must come of a partition that has more.
+STUCK: Final = 5.0
 
 
 class Reader:
@@ -74,6 +78,8 @@ class Reader:
         self._dense_at = 0.0
         self._batches_seen = DenseBatches()
         self._looked = 0.0
+        #: Where each partition was, and since when.
+        self._since: dict[Place, tuple[Offset, float]] = {}
         self._generation = Generation(0)
         self._liveness = Liveness(topics[0])
         self._config = {
@@ -235,22 +241,45 @@ class Reader:
             place: Offset(consumer.get_watermark_offsets(TopicPartition(*place), cached=True)[1])
             for place in self._next
         }
+        since, self._since = self._since, {}
+        for place, position in self._next.items():
+            at, began = since.get(place, (position, now))
+            waits = at == position < self._ends[place] and place[0] not in self._held
+            self._since[place] = position, began if waits else now
+            if waits and now - began >= STUCK and place not in self._dense:
+                self._take_care(place, consumer)
+
+    def _take_care(self, place: Place, consumer: Consumer) -> None:
+        """Reads this partition with the other client up to its present end."""
+        if place not in self._dense and place[0] not in self._held:
+            consumer.incremental_unassign([TopicPartition(*place)])
+        end = consumer.get_watermark_offsets(TopicPartition(*place), cached=True)[1]
+        self._dense[place] = end = Offset(max(end, self._next[place] + 1))
+        self._batches_seen.note(place, end)
+        self._dense_at = 0.0
 
     def _hand_over(self, fetched: list[KafkaMessage], consumer: Consumer) -> None:
         found: dict[Place, list[KafkaMessage]] = {}
+        failed: list[KafkaMessage] = []
         for each in fetched:
-            error = each.error()
-            if error is not None:
-                self._check(error, each, consumer)
+            if each.error() is not None:
+                failed.append(each)
                 continue
             found.setdefault((each.topic(), each.partition()), []).append(each)
         fetch: dict[str, list[Batch]] = {}
         for place, messages in found.items():
-            # What lies below belongs to an earlier assignment.
-            if place in self._next and messages[-1].offset() >= self._next[place]:
-                fetch.setdefault(place[0], []).append(self._batch(place, messages))
+            if place not in self._next or place in self._dense:
+                continue
+            # What lies below belongs to an earlier assignment, or lies.
+            following, is_gap = until_gap(messages, self._next[place])
+            if following:
+                fetch.setdefault(place[0], []).append(self._batch(place, following))
+            if is_gap:
+                self._take_care(place, consumer)
         if fetch:
             self._deliver(fetch)
+        for each in failed:
+            self._check(each.error(), each, consumer)
 
     def _batch(self, place: Place, fetched: Sequence[KafkaMessage], reached: Offset | None = None) -> Batch:
         """Of these records a batch, which ends behind the last of them, or at `reached`."""
@@ -260,8 +289,6 @@ class Reader:
         ]
         start = self._next[place]
         end = Offset(messages[-1].offset + 1) if reached is None else reached
-        if messages and messages[0].offset < start:
-            messages = [message for message in messages if message.offset >= start]
         self._next[place] = end
         epoch = fetched[-1].leader_epoch() if fetched else self._epochs.get(place)
         self._epochs[place] = epoch = UNKNOWN_EPOCH if epoch is None else epoch
@@ -274,6 +301,10 @@ class Reader:
         topic, partition = place = message.topic(), message.partition()
         position = self._next.get(place)
         if position is not None and error.code() == KafkaError._AUTO_OFFSET_RESET:
+            if message.offset() > position or place in self._dense:
+                # librdkafka has asked for what comes behind the offset of a record that lies.
+                self._take_care(place, consumer)
+                return
             first, end = consumer.get_watermark_offsets(TopicPartition(*place), timeout=10)
             if position < first:
                 raise Fatal(Exit.RECORDS_CUT, cut(topic, partition, position, first))

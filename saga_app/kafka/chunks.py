@@ -1,20 +1,24 @@
 """Reads a partition in chunks, with librdkafka, as fast as it can be read."""
 
 from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing, suppress
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from saga_app.core.numbers import Offset
 from saga_app.kafka.broker_errors import refused
-from saga_app.kafka.dense import DenseBatches, is_written_by_people
+from saga_app.kafka.dense import DenseBatches, is_written_by_people, until_gap
 from saga_app.kafka.messages import Place
-from saga_app.kafka.offsets import TIMEOUT
+from saga_app.kafka.offsets import TIMEOUT, beginnings
 from saga_app.kafka.raw import RawClient
 from saga_app.settings import readers_group
 
 #: KiB that the client may hold of what it has fetched ahead; librdkafka's own limit is 64 MiB.
 AHEAD: Final = 16 * 1024
+#: Seconds without a record after which the batches are looked at.
+STUCK: Final = 3.0
 
 
 def chunks(
@@ -29,10 +33,31 @@ def chunks(
 
     `end` is one that the broker has named for this isolation level: with another one nothing may ever reach it.
     """
-    if start < end and is_written_by_people(topic):
-        start = yield from _dense_chunks(config, (topic, partition), start, end, isolation)
-    if start >= end:
+    if not is_written_by_people(topic):
+        if start < end:
+            yield from _with_librdkafka(config, topic, partition, start, end, isolation)
         return
+    if start < end:
+        start = yield from _dense_chunks(config, (topic, partition), start, end, isolation)
+    while start < end:
+        start = yield from _chunks_until_gap(config, topic, partition, start, end, isolation)
+        if start < end:
+            place = (topic, partition)
+            # A topic that has lost its beginning has no batches there.
+            start = max(start, beginnings(AdminClient(dict(config)), [place])[place])
+        if start < end:
+            start = yield from _careful_chunk(config, place, start, end, isolation)
+
+
+def _with_librdkafka(
+    config: Mapping[str, Any],
+    topic: str,
+    partition: int,
+    start: int,
+    end: int,
+    isolation: str,
+    patience: float = TIMEOUT,
+) -> Generator[list[Message]]:
     consumer = Consumer(
         {
             **config,
@@ -48,9 +73,39 @@ def chunks(
     )
     try:
         consumer.assign([TopicPartition(topic, partition, start)])
-        yield from _chunks(consumer, f"{topic}[{partition}]", end)
+        yield from _chunks(consumer, f"{topic}[{partition}]", end, patience)
     finally:
         consumer.close()
+
+
+def _chunks_until_gap(
+    config: Mapping[str, Any], topic: str, partition: int, start: int, end: int, isolation: str
+) -> Generator[list[Message], None, int]:
+    """The chunks up to where an offset is missing, or nothing comes for `STUCK` seconds; returns the offset there."""
+    with (
+        suppress(TimeoutError),
+        closing(_with_librdkafka(config, topic, partition, start, end, isolation, STUCK)) as found,
+    ):
+        for chunk in found:
+            following, is_gap = until_gap(chunk, start)
+            if following:
+                yield following
+                start = following[-1].offset() + 1
+            if is_gap:
+                break
+    return start
+
+
+def _careful_chunk(
+    config: Mapping[str, Any], place: Place, start: int, end: int, isolation: str
+) -> Generator[list[Message], None, int]:
+    """One chunk, read with care; returns the offset behind it."""
+    with RawClient(config, [place[0]]) as client:
+        records, reached = client.read(place, start, end, committed=isolation == "read_committed")
+    if reached == start:
+        raise TimeoutError(f"an open transaction in {place[0]}[{place[1]}] at offset {start}")
+    yield records
+    return reached
 
 
 def _dense_chunks(
@@ -68,7 +123,7 @@ def _dense_chunks(
     return start
 
 
-def _chunks(consumer: Consumer, place: str, end: int) -> Iterator[list[Message]]:
+def _chunks(consumer: Consumer, place: str, end: int, patience: float) -> Iterator[list[Message]]:
     silent = 0.0
     while True:
         chunk: list[Message] = []
@@ -82,7 +137,9 @@ def _chunks(consumer: Consumer, place: str, end: int) -> Iterator[list[Message]]
                 if not at_end and (error.fatal() or refused(error)):
                     raise KafkaException(error)
             elif message.offset() >= end:
+                # Records of a lying batch may come behind it, with offsets that seem to fit.
                 at_end = True
+                break
             else:
                 chunk.append(message)
         if chunk:
@@ -91,5 +148,5 @@ def _chunks(consumer: Consumer, place: str, end: int) -> Iterator[list[Message]]
         if at_end or (chunk and chunk[-1].offset() + 1 >= end):
             return
         silent = 0.0 if chunk else silent + 0.2
-        if silent > TIMEOUT:
-            raise TimeoutError(f"no records of {place} for {TIMEOUT:.0f} s; is the broker up?")
+        if silent > patience:
+            raise TimeoutError(f"no records of {place} for {patience:.0f} s; is the broker up?")

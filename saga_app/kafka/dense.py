@@ -5,10 +5,11 @@ setting. Whoever reads a topic to which people write looks at the headers of its
 `RawClient` up to behind the last dense one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from aiokafka.errors import KafkaError
+from confluent_kafka import Message
 
 from saga_app.core.numbers import Offset
 from saga_app.kafka.messages import Place
@@ -17,7 +18,10 @@ from saga_app.topics import DEAD_LETTERS, INBOXES
 
 
 class DenseBatches:
-    """How far each partition was looked at, and where its last dense batch ends."""
+    """How far each partition was looked at, and where its last dense batch ends.
+
+    A batch that was begun counts as one: only from its first record on it shows whether its records lie.
+    """
 
     def __init__(self) -> None:
         self._seen: dict[Place, Offset] = {}
@@ -34,9 +38,30 @@ class DenseBatches:
             with suppress(KafkaError):
                 for batch in client.batches(place, max(offset, self._seen.get(place, offset)), end):
                     self._seen[place] = following = Offset(batch.last + 1)
-                    if batch.is_dense:
+                    if batch.is_dense or batch.first < offset:
                         self._last[place] = following
         return {place: end for place, end in self._last.items() if end > start.get(place, end)}
+
+    def note(self, place: Place, end: Offset) -> None:
+        """Up to here this partition must be read with care, as up to a dense batch."""
+        self._last[place] = max(end, self._last.get(place, end))
+
+
+def until_gap(messages: Sequence[Message], start: int) -> tuple[list[Message], bool]:
+    """The records that have every offset from this one on, and True if one with a later offset is left.
+
+    An offset is missing where a transaction ended, and where a record lies: only the batches tell which.
+    """
+    following = start
+    found: list[Message] = []
+    for each in messages:
+        offset = each.offset()
+        if offset == following:
+            found.append(each)
+            following += 1
+        elif offset > following:
+            return found, True
+    return found, False
 
 
 def is_written_by_people(topic: str) -> bool:

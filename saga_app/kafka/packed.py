@@ -37,6 +37,8 @@ _SNAPPY: Final = 2
 #: Java's framing of snappy: this, two versions, then blocks, each after its length.
 _XERIAL: Final = b"\x82SNAPPY\0"
 _BLOCK: Final = struct.Struct(">i")
+_TOO_MUCH: Final = f"unpack to more than {MOST_UNPACKED}; send them uncompressed"
+_OTHER_OFFSETS: Final = "say that they have other offsets"
 
 
 class RawBatch(NamedTuple):
@@ -140,30 +142,40 @@ class RawRecord(NamedTuple):
 
 
 def records_in(batch: RawBatch) -> Iterator[RawRecord]:
-    """The records of a batch. If not all can be unpacked, the last one stands for the rest and is unfit.
+    """The records of a batch, in the sequence of their offsets. One that is unfit stands for those that are missing.
 
-    The rest is one record at the first offset that cannot be read: there may be millions.
+    A broker does not look at the offsets in a batch that is not compressed: a record there may say any, and only one
+    that follows is taken. What is missing is one record at its first offset: there may be millions.
     """
     unpacked, is_whole = unpack(batch)
     at, following = 0, batch.first
+    # Compaction takes records out of a batch, and then it has fewer than offsets.
+    has_all = batch.records == batch.last - batch.first + 1
     try:
         for _ in range(batch.records):
             length, start = _varint(unpacked, at)
             if not 0 < length <= len(unpacked) - start:
                 break
             record = _record(batch, unpacked[start : start + length])
-            if not following <= record.offset <= batch.last:
-                break
-            yield record
-            at, following = start + length, Offset(record.offset + 1)
+            at = start + length
+            if following <= record.offset <= batch.last:
+                if has_all and following < record.offset:
+                    yield _unfit(batch, following, record.offset - 1, _OTHER_OFFSETS)
+                yield record
+                following = Offset(record.offset + 1)
     except (IndexError, ValueError):
         is_whole = False
-    if following <= batch.last and not (is_whole and at == len(unpacked)):
-        detail = (
-            f"the records from offset {following} to {batch.last} are {len(batch.payload)} bytes that unpack to more "
-            f"than {MOST_UNPACKED}; send them uncompressed"
-        )
-        yield RawRecord(following, batch.times[1], None, None, ((UNFIT, detail.encode()),))
+    if following <= batch.last:
+        if not (is_whole and at == len(unpacked)):
+            why = _TOO_MUCH if batch.is_packed else "are not whole records"
+            yield _unfit(batch, following, batch.last, f"are {len(batch.payload)} bytes that {why}")
+        elif has_all:
+            yield _unfit(batch, following, batch.last, _OTHER_OFFSETS)
+
+
+def _unfit(batch: RawBatch, first: Offset, last: int, why: str) -> RawRecord:
+    detail = f"the records from offset {first} to {last} {why}"
+    return RawRecord(first, batch.times[1], None, None, ((UNFIT, detail.encode()),))
 
 
 def _record(batch: RawBatch, data: memoryview) -> RawRecord:

@@ -7,9 +7,11 @@ import pytest
 
 from saga_app import topics, wire
 from saga_app.audit.cuts import AsOf, CannotTell
+from saga_app.core.errors import Fault, Rejected
 from saga_app.core.numbers import Offset
+from saga_app.dead_letters.format import dead_letter
 from saga_app.kafka.headers import SENT_ON
-from saga_app.kafka.messages import Outgoing, outgoing
+from saga_app.kafka.messages import Message, Outgoing, outgoing
 from saga_app.kafka.signatures import SIGNATURE
 from saga_app.times import written
 from tests.audit.reading import broken, figures
@@ -89,6 +91,19 @@ def test_an_audit_without_the_settings_of_the_workers_says_so_and_tells_of_no_br
         shop.audit()
     with pytest.raises(CannotTell, match="SAGA_SIGNED_SINCE is not set here"):
         shop.audit(at=AsOf(offset=Offset(99)))
+
+
+def test_a_forged_letter_about_signatures_that_nobody_has_ever_needed_is_a_breach_and_stops_no_audit(
+    world: AuditWorld,
+) -> None:
+    world.run(bought("o1"))
+    place = (topics.CHECKOUT, topics.partition_of("o1", PARTITIONS))
+    taken = Message(Offset(0), 0, b"o1", b"{}")
+    world.append(dead_letter(*place, taken, Rejected(Fault.NOT_SIGNED, "forged")))
+    with pytest.raises(CannotTell, match="SAGA_SIGNED_SINCE=never"):
+        world.audit()
+    world.settings = replace(world.settings, signed_since="never")
+    assert broken(world) == ["I8"]
 
 
 def test_a_worker_that_takes_a_forged_record_is_a_breach(shop: AuditWorld) -> None:

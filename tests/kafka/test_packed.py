@@ -90,6 +90,30 @@ def test_bytes_that_are_damaged_are_one_record_that_is_refused(codec: int) -> No
     assert "the records from offset 0 to 1 " in refusal(found)
 
 
+#: The distances that the records of a batch say, and the offsets of what is read; an unfit record stands for a hole.
+DISTANCES = [
+    ([0, 1, 2], [(0, True), (1, True), (2, True)]),
+    ([7], [(0, False)]),
+    ([-1, 0], [(0, True), (1, False)]),
+    ([0, 0, 2], [(0, True), (1, False), (2, True)]),
+    ([2, 0, 1], [(0, False), (2, True)]),
+    ([0, 2**40, 2], [(0, True), (1, False), (2, True)]),
+]
+
+
+@pytest.mark.parametrize(("distances", "expected"), DISTANCES)
+def test_of_records_that_lie_about_their_offsets_only_those_that_follow_are_read(
+    distances: list[int], expected: list[tuple[int, bool]]
+) -> None:
+    payload = b"".join(record(distance, b"v") for distance in distances)
+    read = list(records_in(one(batch(payload, len(distances), first=40))))
+    assert [(each.offset - 40, each.value is not None) for each in read] == expected
+    for each in read:
+        if each.value is None:
+            with pytest.raises(Rejected, match="say that they have other offsets"):
+                require_fit(each.headers)
+
+
 def test_only_what_shrinks_to_a_small_part_is_dense() -> None:
     orders = b"".join(b'{"order_id":"%d","amount":"%d.50","lines":[]}' % (at, at * 7) for at in range(2_000))
     for codec in PACKED:

@@ -1,5 +1,6 @@
 """The consumer of the copy: it reads all topics at once, from the offsets that the database knows."""
 
+import time
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
@@ -20,6 +21,10 @@ MOST_BYTES: Final = 8 * 1024 * 1024
 _AT_A_TIME: Final = 500
 #: Seconds to wait for the first record.
 PATIENCE: Final = 0.2
+#: Seconds without a record after which partitions that have more are read with care.
+STUCK: Final = 3.0
+#: Errors that tell an offset which librdkafka has reached.
+_MOVED: Final = (KafkaError._PARTITION_EOF, KafkaError._AUTO_OFFSET_RESET)
 
 
 class Fetched(NamedTuple):
@@ -54,11 +59,14 @@ class SourceConsumer:
         self._kafka = settings.kafka
         #: Partitions that are read with care, and up to where; None until they are known. See `saga_app.kafka.dense`.
         self._dense: dict[Place, Offset] | None = None
+        #: Where a batch may lie about its offsets, or stop librdkafka.
+        self._open = {place for place in start if is_written_by_people(place[0])}
+        self._heard = time.monotonic()
 
     def _begin(self) -> dict[Place, Offset]:
         """Finds what must be read with care, and reads everything else from its position on."""
         dense: dict[Place, Offset] = {}
-        open_ = {place: offset for place, offset in self.start.items() if is_written_by_people(place[0])}
+        open_ = {place: offset for place, offset in self.start.items() if place in self._open}
         if open_:
             with self._raw() as client:
                 dense = DenseBatches().find(client, open_)
@@ -67,7 +75,13 @@ class SourceConsumer:
         return dense
 
     def _raw(self) -> RawClient:
-        return RawClient(self._kafka, {topic for topic, _ in self.start if is_written_by_people(topic)})
+        return RawClient(self._kafka, {topic for topic, _ in self._open})
+
+    def _take_care(self, place: Place, dense: dict[Place, Offset]) -> None:
+        """Reads this partition with the other client up to its present end."""
+        if place not in dense:
+            dense[place] = Offset(max(self._high(place), self._next[place] + 1))
+            self._consumer.incremental_unassign([TopicPartition(*place)])
 
     def lag(self) -> int:
         """The number of records that are not read yet, by the ends that the last fetches named."""
@@ -85,9 +99,9 @@ class SourceConsumer:
                 return fetched
         except TimeoutError as silent:
             raise KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN, str(silent))) from silent
-        return self._fetch_rest()
+        return self._fetch_rest(self._dense)
 
-    def _fetch_rest(self) -> Fetched:
+    def _fetch_rest(self, dense: dict[Place, Offset]) -> Fetched:
         messages: list[Message] = []
         reached: dict[Place, int] = {}
         size = 0
@@ -95,17 +109,21 @@ class SourceConsumer:
         chunk = self._consumer.consume(1, PATIENCE)
         if chunk:
             self._liveness.heard()
-        elif self._liveness.is_cut_off(self._consumer):
-            raise KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN, "no broker answers"))
+            self._heard = time.monotonic()
+        else:
+            self._is_silent(dense)
         while chunk:
             for message in chunk:
+                place, offset = (message.topic(), message.partition()), message.offset()
+                if place in self._open and not self._follows(place, message, reached, dense):
+                    continue
                 if (error := message.error()) is None:
                     messages.append(message)
                     size += len(message.value() or b"")
-                    reached[message.topic(), message.partition()] = message.offset() + 1
+                    reached[place] = offset + 1
                 elif error.code() == KafkaError._PARTITION_EOF:
                     # The last offsets may have no records, such as the markers of transactions.
-                    reached[message.topic(), message.partition()] = message.offset()
+                    reached[place] = offset
                 elif error.code() not in RETRIABLE and not error.retriable():
                     raise KafkaException(error)
             if len(messages) >= MOST_RECORDS or size >= MOST_BYTES:
@@ -115,12 +133,38 @@ class SourceConsumer:
         self._next.update(moved)
         return Fetched(messages, moved)
 
+    def _is_silent(self, dense: dict[Place, Offset]) -> None:
+        """Nothing came: perhaps no broker is there, or librdkafka has stopped at a batch."""
+        if self._liveness.is_cut_off(self._consumer):
+            raise KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN, "no broker answers"))
+        if time.monotonic() - self._heard >= STUCK:
+            self._heard = time.monotonic()
+            for place in (each for each in self._open if self._high(each) > self._next[each]):
+                self._take_care(place, dense)
+
+    def _follows(
+        self, place: Place, message: Message, reached: Mapping[Place, int], dense: dict[Place, Offset]
+    ) -> bool:
+        """True if a record, or the end, comes next in this partition; else the batches are looked at.
+
+        Only they tell a marker of a transaction from a record that lies about its offset.
+        """
+        if (error := message.error()) is not None and error.code() not in _MOVED:
+            return True
+        following = reached.get(place, self._next[place])
+        if message.offset() > following:
+            self._take_care(place, dense)
+        return place not in dense and message.offset() == following
+
     def _fetch_dense(self, dense: dict[Place, Offset]) -> Fetched:
         """Some of one partition with dense batches; behind the last of them the consumer goes on."""
         place, end = next(iter(dense.items()))
         with self._raw() as client:
             messages, reached = client.read(place, self._next[place], end)
         moved: dict[Place, int] = {place: reached} if reached > self._next[place] else {}
+        if not moved:
+            # An open transaction is in the way; another partition may go on.
+            dense[place] = dense.pop(place)
         self._next.update(moved)
         if reached >= end:
             del dense[place]
