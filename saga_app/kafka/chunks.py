@@ -123,7 +123,7 @@ def _dense_chunks(
     return start
 
 
-def _chunks(consumer: Consumer, place: str, end: int, patience: float) -> Iterator[list[Message]]:
+def _chunks(consumer: Consumer, place: str, end: int, patience: float = TIMEOUT) -> Iterator[list[Message]]:
     silent = 0.0
     while True:
         chunk: list[Message] = []
