@@ -69,7 +69,8 @@ def test_what_does_not_pass_is_not_asked_again(code: int) -> None:
 def check(code: int) -> None:
     reader = Reader.__new__(Reader)
     reader._next = {("payment_events", 0): Offset(5)}
-    message: Any = SimpleNamespace(topic=lambda: "payment_events", partition=lambda: 0)
+    reader._dense = {}
+    message: Any = SimpleNamespace(topic=lambda: "payment_events", partition=lambda: 0, offset=lambda: 5)
     # The topic begins at 0, so nothing was cut off: it lost its end.
     consumer: Any = SimpleNamespace(get_watermark_offsets=lambda place, timeout: (0, 3))
     reader._check(KafkaError(code), message, consumer)

@@ -184,14 +184,19 @@ class StoreManager:
 
         None where the inbox is not the one of the group's commit; `positions` deals with that.
         """
-        names = {topic for topic, _ in self._tables_of}
-        ids = offsets.topic_ids(admin, names)
-        ends = offsets.ends(admin, [(topic, each) for topic in names for each in partitions])
+        marks = {
+            (topic, partition): mark
+            for topic, _ in self._tables_of
+            for partition in partitions
+            if (mark := self.marks.get((topic, partition))) is not None
+        }
+        ids = offsets.topic_ids(admin, {topic for topic, _ in marks})
+        ends = offsets.ends(admin, marks)
         return {
             (table, partition): ends[topic, partition] + MOST_AHEAD
             for topic, tables in self._tables_of
             for partition in partitions
-            if (mark := self.marks.get((topic, partition))) is not None and mark.topic_id == ids[topic]
+            if (mark := marks.get((topic, partition))) is not None and mark.topic_id == ids[topic]
             for table in tables
         }
 
