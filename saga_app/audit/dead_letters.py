@@ -1,6 +1,7 @@
 """The audit of one partition of `dead_letters`: it notes every letter that is there."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 from saga_app import topics
@@ -18,10 +19,14 @@ from saga_app.kafka.headers import headers_of
 from saga_app.kafka.messages import Place
 from saga_app.settings import Settings
 from saga_app.signing_keys import NEVER
+from saga_app.times import now
 
 #: The name of its file in a checkpoint, and of the rows in it that name settled letters.
 _LETTERS: Final = "letters"
 _SETTLED: Final = "settled"
+#: The end of the names of files in the folder of scratch files, one for each partition that lost its beginning: every
+#: letter that is gone was written at this time, in milliseconds, or earlier.
+_GONE: Final = "gone-until"
 
 
 def read_letters(context: AuditContext, partition: int) -> Findings:
@@ -37,8 +42,11 @@ def read_letters(context: AuditContext, partition: int) -> Findings:
         settled.update(kept.get(_SETTLED, {}))
     limits = context.limits
     first = max(limits.first[place], limits.start(place))
+    #: Kafka's time of the first letter that is there.
+    oldest: int | None = None
     for chunk in chunks(context.settings.kafka, *place, first, limits.found[place]):
         for message in chunk:
+            oldest = message.timestamp()[1] if oldest is None else oldest
             headers = headers_of(message)
             origin = letter_place(headers)
             if origin is not None:
@@ -55,10 +63,25 @@ def read_letters(context: AuditContext, partition: int) -> Findings:
             else:
                 findings.count("I8", "foreign records in dead_letters")
     side.close()
+    if limits.first[place] > limits.start(place):
+        until = _last_deletion(context.settings) if oldest is None else oldest + context.skew
+        if until is not None:
+            (context.folder / f"{partition}.{_GONE}").write_text(str(until), "utf-8")
     if context.target is not None:
         rows = {**files.counts(findings), _SETTLED: [(letter, b"") for letter in sorted(settled)]}
         files.write(files.part(context.target, _LETTERS, place), rows)
     return findings
+
+
+def gone_until(folder: Path) -> int | None:
+    """The letters of records up to this time, in milliseconds, may be gone; None if all letters must be there."""
+    return max((int(path.read_text("utf-8")) for path in folder.glob(f"*.{_GONE}")), default=None)
+
+
+def _last_deletion(settings: Settings) -> int | None:
+    """The time before which retention may have deleted letters, where no letter is left to tell."""
+    kept = settings.dead_letter_retention
+    return None if kept is None else now() - int(kept.total_seconds() * 1000)
 
 
 def must_know_signatures(settings: Settings, origin: LetterId, reason: str) -> None:

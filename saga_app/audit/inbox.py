@@ -156,7 +156,8 @@ class InboxAudit:
         if fault is Fault.CONTRADICTION:
             self._broken("I3", outcome, outcome.rejection.detail, "status")
         content = letter_content(self.place, offset, fault)
-        self._wanted.add(LETTER, content, self._origin(outcome.message, f"dead letter {fault}"))
+        origin = self._origin(outcome.message, f"dead letter {fault}")
+        self._wanted.add(LETTER, content, origin._replace(time=outcome.message.time))
 
     def _write(self) -> None:
         keep = self._stores.keep_committed if self._is_behind else self._stores.forget_committed

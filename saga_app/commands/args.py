@@ -36,6 +36,10 @@ limit_option: Final = click.option(
     show_default=True,
     help="At most N.",
 )
+#: The option of commands that read all topics.
+jobs_option: Final = click.option(
+    "--jobs", type=click.IntRange(min=1), help="Processes (default: one for each core; one for few records)."
+)
 
 
 def article(text: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from saga_app.audit.checkpoints.checkpoint import Checkpoint, Refused
 from saga_app.audit.checkpoints.folder import FolderLocked, NewCheckpoint, latest
 from saga_app.audit.cuts import AsOf, CannotTell
 from saga_app.audit.findings import Findings
+from saga_app.commands.args import jobs_option
 from saga_app.commands.needs_topics import require_topics
 from saga_app.commands.render.output import FAILED, CommandFailed, as_json, one_line_errors, show
 from saga_app.core.numbers import Offset
@@ -70,9 +71,7 @@ def _at(context: click.Context, parameter: click.Parameter, text: str | None) ->
     "--acknowledge", "ids", metavar="ID", multiple=True, help="Acknowledge this breach; needs --why."
 )
 @click.option("--why", metavar="TEXT", help="Why the breach is accepted; every later report says it.")
-@click.option(
-    "--jobs", type=click.IntRange(min=1), help="Processes (default: one for each core; one for few records)."
-)
+@jobs_option
 @as_json
 @one_line_errors
 def audit(
@@ -117,9 +116,9 @@ def audit(
         findings = _audited(
             settings, base, jobs, as_json, known, asked, data_dirs=data_dirs, at=at, target=to
         )
+        known.write()
         for each in ids:
             log_action(settings, "acknowledge a breach", breach=each, why=asked.why)
-        known.write()
         if not findings.holds:
             raise SystemExit(FAILED)
         if draft is not None and at is None:

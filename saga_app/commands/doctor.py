@@ -17,7 +17,7 @@ from saga_app.commands.render.output import FAILED, as_json, one_line_errors, sh
 from saga_app.engine.run_log import RunLog
 from saga_app.health.read import HealthWatch
 from saga_app.health.readings import Readings
-from saga_app.health.strip import Level, strip
+from saga_app.health.strip import LOOK_AT_THE_END, Level, strip
 from saga_app.kafka import topic_admin
 from saga_app.kafka.broker_errors import in_words
 from saga_app.kafka.reachable import require_broker
@@ -29,15 +29,8 @@ from saga_app.topics import INBOXES
 #: Least free bytes: with less, a worker soon stops.
 LEAST_FREE: Final = 1024**3
 OLDEST_PYTHON: Final = (3, 11)
-#: The next step for a sign of the health strip.
-_REMEDIES: Final = {
-    "no worker runs": "; start one: faust -A saga_app worker -l info",
-    "workers": "; docs/how-to/alerts.md#rebalances-often says where to look",
-    "ends": "; its log has the reason, docs/reference/exit-codes.md the remedy",
-}
 #: Seconds in which a group settles behind the end of a worker, besides the session timeout.
 SETTLING: Final = 10.0
-_OPEN_TRANSACTION: Final = "behind an open transaction"
 #: Seconds to wait for the web server's answer.
 WEB_TIMEOUT: Final = 3.0
 
@@ -120,8 +113,8 @@ def _data_dir(settings: Settings) -> Finding:
         return Finding(
             "data directory",
             False,
-            f"{detail}; its worker ended {ends.times} times of late, the last time with exit code {ends.code}"
-            f"{_REMEDIES['ends']}",
+            f"{detail}; its worker ended {ends.times} times of late, the last time with exit code {ends.code}; "
+            f"{LOOK_AT_THE_END}",
         )
     enough = free >= LEAST_FREE
     return Finding("data directory", enough, detail if enough else f"{detail}; make room: 1 GiB is the least")
@@ -153,10 +146,7 @@ def _health(settings: Settings) -> Iterator[Finding]:
         is_unsettled = sign.what == "workers" and sign.level is Level.WARN
         ok = sign.level is not Level.BAD and not is_unsettled
         what = f"lag of {sign.what}" if sign.what in INBOXES else sign.what
-        advice = _REMEDIES.get(sign.words) or _REMEDIES.get(sign.what, "")
-        if _OPEN_TRANSACTION in sign.words:
-            advice = "; docs/how-to/end-a-transaction.md says how to end it"
-        yield Finding(what, ok, sign.words if ok else f"{sign.words}{advice}")
+        yield Finding(what, ok, sign.words if ok else "; ".join(filter(None, (sign.words, sign.remedy))))
     if readings is not None and readings.database is not None and readings.database.dead_letters:
         number = readings.database.dead_letters
         yield Finding("dead letters", True, f"{number:,} are not settled: saga dead-letters")

@@ -8,6 +8,7 @@ import click
 
 from saga_app.audit.checkpoints.checkpoint import Refused
 from saga_app.audit.checkpoints.folder import latest
+from saga_app.commands.args import jobs_option
 from saga_app.commands.audit import report_of
 from saga_app.commands.render.output import (
     FAILED,
@@ -36,9 +37,7 @@ if TYPE_CHECKING:
 )
 @click.option("--dry-run", is_flag=True, help="Only tell what is lost and what would be written.")
 @click.option("--yes", is_flag=True, help="Do not ask before the changelogs are deleted.")
-@click.option(
-    "--jobs", type=click.IntRange(min=1), help="Processes (default: one for each core; one for few records)."
-)
+@jobs_option
 @as_json
 @one_line_errors
 def rebuild(

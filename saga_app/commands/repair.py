@@ -8,6 +8,7 @@ import click
 from saga_app.audit.acknowledged import NAME, Acknowledgements
 from saga_app.audit.checkpoints.folder import latest
 from saga_app.audit.mending import Proposal, proposals
+from saga_app.commands.args import jobs_option
 from saga_app.commands.audit import audit_errors, findings_of
 from saga_app.commands.needs_topics import require_topics
 from saga_app.commands.render.output import FAILED, as_json, one_line_errors, show
@@ -26,9 +27,7 @@ MOST_SHOWN: Final = 5
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Go on from the checkpoint in this folder, and leave out what is acknowledged there.",
 )
-@click.option(
-    "--jobs", type=click.IntRange(min=1), help="Processes (default: one for each core; one for few records)."
-)
+@jobs_option
 @as_json
 @one_line_errors
 def repair(folder: Path | None, jobs: int | None, as_json: bool) -> None:

@@ -49,7 +49,7 @@ class HealthWatch:
         self._settings = settings
         self._latest: Readings | None = None
         self._asked = threading.Event()
-        self._is_closed = False
+        self._closed = threading.Event()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -75,22 +75,27 @@ class HealthWatch:
 
     def close(self) -> None:
         """Nobody asks any more: the connections are given up, after the reading that is under way."""
-        self._is_closed = True
+        self._closed.set()
         self._asked.set()
 
     def _is_fresh(self, readings: Readings | None) -> bool:
         return readings is not None and now() - readings.at < FRESH * 1000
 
+    def _is_asked(self) -> bool:
+        """Waits until somebody asks; False if nobody will. A close between the two lines is seen by the second."""
+        self._asked.wait()
+        self._asked.clear()
+        return not self._closed.is_set()
+
     def _run(self) -> None:
         broker, database = BrokerReader(self._settings), DatabaseReader(self._settings)
-        while self._asked.wait() and not self._is_closed:
-            self._asked.clear()
+        while self._is_asked():
             try:
                 self._latest = read(self._settings, broker, database)
             except Exception:
                 # The strip then says how old the last reading is.
                 _LOG.exception("the health could not be read")
-            time.sleep(EVERY)
+            self._closed.wait(EVERY)
         broker.close()
         database.close()
 

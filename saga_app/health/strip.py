@@ -22,6 +22,11 @@ COPIER_SILENT: Final = 10.0
 UNSETTLED: Final = 60.0
 #: Seconds after which readings are old: a fresh one takes less, also if nobody answers.
 OLD: Final = 8.0
+#: The next steps for signs that are not well.
+START: Final = "start one: faust -A saga_app worker -l info"
+FIND_REBALANCES: Final = "docs/how-to/alerts.md#rebalances-often says where to look"
+LOOK_AT_THE_END: Final = "its log has the reason, docs/reference/exit-codes.md the remedy"
+END_TRANSACTION: Final = "docs/how-to/end-a-transaction.md says how to end it"
 
 
 class Level(StrEnum):
@@ -33,11 +38,12 @@ class Level(StrEnum):
 
 
 class Sign(NamedTuple):
-    """One thing that was read, its level, and its words."""
+    """One thing that was read, its level and its words; and the next step for who looks closer, if there is one."""
 
     what: str
     level: Level
     words: str
+    remedy: str = ""
 
     def as_json(self) -> dict[str, str]:
         """The sign for machines."""
@@ -100,12 +106,12 @@ def _signs(readings: Readings, now: int) -> Iterator[Sign]:
 def _workers(kafka: KafkaReading, now: int) -> Iterator[Sign]:
     number, state = kafka.members.number, kafka.members.state
     if not number:
-        yield Sign("workers", Level.BAD, "no worker runs")
+        yield Sign("workers", Level.BAD, "no worker runs", START)
     else:
         yield _group(f"{number} worker{'s' if number > 1 else ''}", state, kafka.unsettled_since, now)
     for host, ends in kafka.members.ends.items():
         if ends.is_fresh(now):
-            yield Sign("ends", Level.BAD, f"a worker on {host} {_repeated(ends, now)}")
+            yield Sign("ends", Level.BAD, f"a worker on {host} {_repeated(ends, now)}", LOOK_AT_THE_END)
     if kafka.wrong_topics:
         yield Sign("topics", Level.BAD, kafka.wrong_topics)
     for topic, partitions in groupby(kafka.inboxes, attrgetter("topic")):
@@ -114,10 +120,11 @@ def _workers(kafka: KafkaReading, now: int) -> Iterator[Sign]:
 
 def _group(words: str, state: str, since: int | None, now: int) -> Sign:
     if since is not None and (age := _seconds(since, now)) > UNSETTLED:
-        return Sign("workers", Level.BAD, f"{words}, and the group has not settled for {age:.0f} s")
+        words = f"{words}, and the group has not settled for {age:.0f} s"
+        return Sign("workers", Level.BAD, words, FIND_REBALANCES)
     if state == "stable":
         return Sign("workers", Level.WELL, words)
-    return Sign("workers", Level.WARN, f"{words}, {state}")
+    return Sign("workers", Level.WARN, f"{words}, {state}", FIND_REBALANCES)
 
 
 def _repeated(ends: RepeatedEnds, now: int) -> str:
@@ -132,7 +139,7 @@ def _repeated(ends: RepeatedEnds, now: int) -> str:
 def _inbox(topic: str, partitions: list[InboxPartition], now: int, *, is_served: bool) -> Sign:
     lag, held = sum(each.lag for each in partitions), sum(each.held for each in partitions)
     since = min((each.since for each in partitions if each.since is not None), default=None)
-    level, words = Level.WELL, []
+    level, words, remedy = Level.WELL, [], ""
     if lag:
         level = _level(since, now) if is_served else Level.BAD
         words.append(f"{lag:,} not taken{_age(since, now, 'the oldest for ')}")
@@ -141,7 +148,8 @@ def _inbox(topic: str, partitions: list[InboxPartition], now: int, *, is_served:
         # A lag of nothing says nothing here: the records are there, and nobody may read them.
         level = max(level, _level(opened, now), Level.WARN, key=list(Level).index)
         words.append(f"{held:,} behind an open transaction{_age(opened, now, 'for ')}")
-    return Sign(topic, level, f"{topic}: {', '.join(words) or 'all taken'}")
+        remedy = END_TRANSACTION
+    return Sign(topic, level, f"{topic}: {', '.join(words) or 'all taken'}", remedy)
 
 
 def _copy(database: DatabaseReading, kafka: KafkaReading | None, now: int) -> Iterator[Sign]:

@@ -387,6 +387,29 @@ def test_a_dead_letter_that_is_missing_is_found(shop: AuditWorld) -> None:
     assert (found.place, found.offset) == ((topics.PAYMENT, 0), 0)
 
 
+def test_of_letters_past_their_retention_an_audit_claims_less_and_any_later_one_must_be_there(
+    shop: AuditWorld,
+) -> None:
+    place, letter = first_letter(shop)
+    for _ in range(2):
+        shop.send(b"{", topics.PAYMENT, 0)
+        shop.run()
+    shop.keep_from(place, letter.at + 1)
+    findings = shop.audit()
+    assert findings.holds and findings.figures["I8"]["dead letters past their retention"] == 1
+    assert "some letters are gone" in str(findings.unchecked["I8"])
+
+    shop.remove(place, shop.logs[place][-1])
+    assert breach(shop, "I9").place == (topics.PAYMENT, 0)
+
+
+def test_where_letters_stay_for_ever_none_may_be_gone(shop: AuditWorld) -> None:
+    place, letter = first_letter(shop)
+    shop.cut[place] = shop.end(place)
+    shop.remove(place, letter)
+    assert shop.logs[place] == [] and breach(shop, "I9").place == (topics.PAYMENT, 0)
+
+
 def test_a_dead_letter_that_nothing_explains_is_found(shop: AuditWorld) -> None:
     _, letter = first_letter(shop)
     headers = [(name, b"invalid" if name == "saga-reason" else value) for name, value in letter.sent_headers]

@@ -75,6 +75,20 @@ def test_an_old_reading_is_taken_anew_before_it_is_given(given: GivenReadings, w
     assert asyncio.run(watch.fresh()) is fresh, "a fresh one is given at once"
 
 
+def test_a_watch_that_is_closed_just_when_it_was_asked_ends(given: GivenReadings, watch: HealthWatch) -> None:
+    """The close comes between the question and its answer, when the thread has not yet looked for it."""
+    given.may_answer.clear()
+    given.answers = [all_well(SETTINGS)]
+    watch.latest()
+    until(lambda: not watch._asked.is_set(), 10, lambda: "nobody takes the question")
+    watch.latest()
+    watch.close()
+    given.may_answer.set()
+    assert watch._thread is not None
+    watch._thread.join(10)
+    assert not watch._thread.is_alive() and given.taken == 1
+
+
 def test_the_last_reading_is_given_if_a_fresh_one_takes_too_long(
     given: GivenReadings, watch: HealthWatch
 ) -> None:

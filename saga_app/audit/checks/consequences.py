@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from saga_app import topics
 from saga_app.audit.checks.matching import (
     FOUND,
     LETTER,
@@ -17,6 +16,7 @@ from saga_app.audit.checks.matching import (
 )
 from saga_app.audit.checks.orders import JOURNALS
 from saga_app.audit.context import AuditContext
+from saga_app.audit.dead_letters import gone_until
 from saga_app.audit.findings import Breach, Findings, Mending
 from saga_app.audit.scratch import EVICTED, FOLDED, Stores
 from saga_app.core.rows import version_of
@@ -42,6 +42,7 @@ def match(context: AuditContext, findings: Findings) -> None:
         for invariant in ("I6", "I8"):
             findings.claim_less(invariant, "an inbox does not begin at its first record: nothing was matched")
         return
+    gone = gone_until(context.folder)
     folders = [context.folder, *([] if context.base is None else [context.base])]
     with Stores(context.folder, read_only=True) as stores, Carried(context.target) as carried:
         for invariant, name in _KINDS.values():
@@ -53,24 +54,25 @@ def match(context: AuditContext, findings: Findings) -> None:
                 invariant, name = _KINDS[STEP_REQUEST]
                 findings.count(invariant, f"{name} superseded")
             else:
-                _judge(consequence, context, findings)
+                _judge(consequence, context, findings, gone)
 
 
-def _judge(consequence: Consequence, context: AuditContext, findings: Findings) -> None:
+def _judge(consequence: Consequence, context: AuditContext, findings: Findings, gone: int | None) -> None:
     invariant, name = _KINDS[consequence.kind]
     if consequence.is_matched:
         findings.count(invariant, name)
     elif (wanted := consequence.origin(WANTED)) is not None:
-        _missing(wanted, consequence.kind, context, findings)
+        _missing(wanted, consequence.kind, context, findings, gone)
     else:
         _from_nowhere(consequence, invariant, findings)
 
 
-def _missing(wanted: Origin, kind: str, context: AuditContext, findings: Findings) -> None:
+def _missing(wanted: Origin, kind: str, context: AuditContext, findings: Findings, gone: int | None) -> None:
+    """`gone`: the letters of records up to this time may have been deleted, see `gone_until`."""
     invariant, name = _KINDS[kind]
     if wanted.offset >= context.limits.committed[wanted.place]:
         findings.count(invariant, f"{name} under way")
-    elif kind == LETTER and _letters_are_cut(context):
+    elif kind == LETTER and gone is not None and wanted.time <= gone:
         findings.count(invariant, f"{name} past their retention")
         findings.claim_less(
             invariant, "dead_letters does not begin at its first record: some letters are gone"
@@ -78,15 +80,6 @@ def _missing(wanted: Origin, kind: str, context: AuditContext, findings: Finding
     else:
         what = f"its {wanted.what} is not in the topics, though the offset is committed"
         findings.breach(Breach("I9", what, wanted.place, wanted.offset, wanted.order, mending=_LOST[kind]))
-
-
-def _letters_are_cut(context: AuditContext) -> bool:
-    limits = context.limits
-    return any(
-        first > limits.start(place)
-        for place, first in limits.first.items()
-        if place[0] == topics.DEAD_LETTERS
-    )
 
 
 def _from_nowhere(consequence: Consequence, invariant: str, findings: Findings) -> None:

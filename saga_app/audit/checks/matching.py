@@ -40,13 +40,17 @@ _DIGEST: Final = 32
 
 
 class Origin(NamedTuple):
-    """The record that a consequence comes from, or that is the consequence; what it is; the order it is about."""
+    """The record that a consequence comes from, or that is the consequence; what it is; the order it is about.
+
+    `time` is Kafka's time of the record, in milliseconds; only dead letters need it.
+    """
 
     topic: str
     partition: int
     offset: int
     what: str
     order: str | None = None
+    time: int = 0
 
     @property
     def place(self) -> Place:
