@@ -1,68 +1,40 @@
 """The settings, read once from the environment. Their names stand only here."""
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
+from saga_app import setting_values as values
 from saga_app.secret_values import secret_in, without_password
 from saga_app.security import Security, SettingsError, aiokafka_options
+from saga_app.setting_values import FOR_EVER
 from saga_app.signing_keys import KEYS, SINCE, SigningKeys
+from saga_app.timeouts import PROFILES, Timeouts
 from saga_app.topics import DEFAULT_PARTITIONS
 
-__all__ = ["Settings", "SettingsError", "Timeouts", "describe"]
-
-
-class Timeouts(NamedTuple):
-    """Timeouts in seconds. `delivery` is shorter than `session`: a worker gives a record up before it has a successor.
-
-    A client that gets no answer for `answer` seconds goes to another broker, since a frozen broker, or one behind a cut
-    network, keeps its connections. So it has time to find a partition's new leader, or the group's new coordinator.
-    """
-
-    session: float
-    heartbeat: float
-    delivery: float
-    rebalance: float
-    commit: float
-    answer: float
-
-
-#: `local` is for one broker on this machine; `cluster` allows for the failover of a broker, 9 s and more.
-PROFILES: Final = {
-    "local": Timeouts(session=8.0, heartbeat=1.0, delivery=4.0, rebalance=30.0, commit=1.0, answer=3.0),
-    "cluster": Timeouts(session=45.0, heartbeat=3.0, delivery=20.0, rebalance=60.0, commit=2.0, answer=6.0),
-}
-
-_DATABASE: Final = re.compile(r"sqlite:///.|postgres(ql)?://.")
-_ACTOR: Final = re.compile(r"[ -~]{0,100}")
-_COLLECTOR: Final = re.compile(r"https?://[^/]", re.IGNORECASE)
-_SQLITE: Final = "sqlite:///"
+__all__ = ["Settings", "SettingsError", "describe"]
 
 
 #: Formats of a worker's log.
 LOGS: Final = ("console", "json")
 
-FOR_EVER: Final = "forever"
 #: What a worker does on topics with more partitions than `SAGA_PARTITIONS`.
 ADDED: Final = ("refuse", "leave")
-#: Least and most days that an inbox is kept. A worker needs no record older than its first undecided one: rows are
-#: restored from the changelogs, and deadlines are in rows. The least is the time for which Kafka keeps the offsets of a
-#: stopped group (`offsets.retention.minutes`, 7 days by default): workers may come back in that time.
-RETENTION: Final = (7, 3650)
 
 
+_WHY_INBOXES: Final = (
+    "workers that were stopped find their place in an inbox for 7 days, by Kafka's offsets.retention.minutes, and what "
+    "they have not decided must be there for as long"
+)
+_WHY_LETTERS: Final = "somebody must find time to look at each dead letter"
 #: A setting with such an end of its name is never shown.
 SECRET: Final = ("PASSWORD", "SECRET", "TOKEN")
 #: Behind the name of a secret setting: the name of the setting with the file that holds it.
 FILE: Final = "_FILE"
-#: Seconds of each unit.
-_UNITS: Final = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
-_DURATION: Final = re.compile(r"([0-9]{1,9})([dhms])|0", re.ASCII)
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
@@ -186,55 +158,24 @@ class Settings:
         given = {each.name: _given(each, environment)[0] for each in fields(cls)}
         settings = cls(**{name: text for name, text in given.items() if text})
         settings.check()
-        return replace(settings, db_url=_with_full_path(settings.db_url))
-
-    def _check_kept(self) -> None:
-        """How long records and dead letters stay."""
-        for name, text, why in (
-            (
-                "SAGA_INBOX_RETENTION",
-                self.inbox_retention_text,
-                "workers that were stopped find their place in an inbox for 7 days, by Kafka's "
-                "offsets.retention.minutes, and what they have not decided must be there for as long",
-            ),
-            (
-                "SAGA_DEAD_LETTER_RETENTION",
-                self.dead_letter_retention_text,
-                "somebody must find time to look at each dead letter",
-            ),
-        ):
-            if text != FOR_EVER and not _is_between(text, *RETENTION):
-                raise SettingsError(
-                    f"{name} is {text!r}; it is {FOR_EVER}, or days from {RETENTION[0]} to {RETENTION[1]}: {why}"
-                )
+        return replace(settings, db_url=values.with_full_path(settings.db_url))
 
     def check(self) -> None:
         """Raises `SettingsError` with the first invalid setting."""
-        _between("SAGA_PARTITIONS", self.partitions_text, 1, 1000)
-        for name, text, allowed in (
-            ("SAGA_ADDED_PARTITIONS", self.added_partitions, ADDED),
-            ("SAGA_PROFILE", self.profile, ("", *PROFILES)),
-            ("SAGA_LOG", self.log, LOGS),
-        ):
-            if text not in allowed:
-                raise SettingsError(f"{name} is {text!r}; it may be {' or '.join(filter(None, allowed))}")
-        if not _ACTOR.fullmatch(self.actor):
-            raise SettingsError(
-                f"SAGA_ACTOR is {self.actor[:120]!r}; it has at most 100 printable ASCII characters"
-            )
-        _between("SAGA_REPLICATION", self.replication_text, 1, 9)
-        _between("SAGA_WEB_PORT", self.web_port_text, 1, 65535)
-        for name, text in (
-            ("SAGA_ORDER_RETENTION", self.order_retention_text),
-            ("SAGA_ORDER_ID_RETENTION", self.order_id_retention_text),
-        ):
-            _duration(name, text)
-        self._check_addresses()
-        self._check_kept()
-        for server in self.broker.split(","):
-            host, _, port = server.strip().rpartition(":")
-            if not host or not port.isdigit():
-                raise SettingsError(f"SAGA_BROKER is {self.broker!r}; it is host:port, separated by commas")
+        values.require_number("SAGA_PARTITIONS", self.partitions_text, 1, 1000)
+        values.require_number("SAGA_REPLICATION", self.replication_text, 1, 9)
+        values.require_number("SAGA_WEB_PORT", self.web_port_text, 1, 65535)
+        values.require_one_of("SAGA_ADDED_PARTITIONS", self.added_partitions, ADDED)
+        values.require_one_of("SAGA_PROFILE", self.profile, ("", *PROFILES))
+        values.require_one_of("SAGA_LOG", self.log, LOGS)
+        values.require_actor("SAGA_ACTOR", self.actor)
+        values.milliseconds("SAGA_ORDER_RETENTION", self.order_retention_text)
+        values.milliseconds("SAGA_ORDER_ID_RETENTION", self.order_id_retention_text)
+        values.require_database("SAGA_DB_URL", self.db_url)
+        values.require_collector("SAGA_TRACES", self.traces)
+        values.require_days("SAGA_INBOX_RETENTION", self.inbox_retention_text, _WHY_INBOXES)
+        values.require_days("SAGA_DEAD_LETTER_RETENTION", self.dead_letter_retention_text, _WHY_LETTERS)
+        values.require_brokers("SAGA_BROKER", self.broker)
         if not self.security_text and not self._all_here:
             raise SettingsError(
                 f"SAGA_SECURITY is not set, and SAGA_BROKER, {self.broker}, is not this machine: set it to sasl_ssl or "
@@ -247,17 +188,6 @@ class Settings:
     def signing_keys(self) -> SigningKeys | None:
         """The keys of the services' signatures, read from their file; None if nobody signs."""
         return SigningKeys.read(self.signing_keys_file, self.signed_since)
-
-    def _check_addresses(self) -> None:
-        if not _DATABASE.match(self.db_url):
-            raise SettingsError(
-                f"SAGA_DB_URL is {without_password(self.db_url)!r}; it is sqlite:///FILE or "
-                "postgresql://USER:PASSWORD@HOST/NAME"
-            )
-        if self.traces and not _COLLECTOR.match(self.traces):
-            raise SettingsError(
-                f"SAGA_TRACES is {without_password(self.traces)!r}; it is http://HOST:4318/v1/traces, or https://..."
-            )
 
     @property
     def security(self) -> Security:
@@ -293,22 +223,22 @@ class Settings:
     @property
     def order_retention(self) -> int | None:
         """Milliseconds; None is never."""
-        return _duration("SAGA_ORDER_RETENTION", self.order_retention_text)
+        return values.milliseconds("SAGA_ORDER_RETENTION", self.order_retention_text)
 
     @property
     def order_id_retention(self) -> int | None:
         """Milliseconds; None is never."""
-        return _duration("SAGA_ORDER_ID_RETENTION", self.order_id_retention_text)
+        return values.milliseconds("SAGA_ORDER_ID_RETENTION", self.order_id_retention_text)
 
     @property
     def inbox_retention(self) -> timedelta | None:
         """The time for which records stay in the inboxes; None is for ever."""
-        return _days(self.inbox_retention_text)
+        return values.days(self.inbox_retention_text)
 
     @property
     def dead_letter_retention(self) -> timedelta | None:
         """The time for which dead letters stay; None is for ever."""
-        return _days(self.dead_letter_retention_text)
+        return values.days(self.dead_letter_retention_text)
 
     @property
     def data_dir(self) -> Path:
@@ -365,10 +295,6 @@ class Settings:
         return aiokafka_options(self.kafka)
 
 
-def _days(text: str) -> timedelta | None:
-    return None if text == FOR_EVER else timedelta(days=int(text))
-
-
 def readers_group(kafka: Mapping[str, Any]) -> str:
     """The group id of consumers with assigned partitions. They join no group, but librdkafka looks for its coordinator,
     and an ACL must allow that."""
@@ -411,23 +337,6 @@ def _given(setting: Field[str], environment: Mapping[str, str]) -> tuple[str, st
     return text, "environment" if text else "default"
 
 
-def _with_full_path(url: str) -> str:
-    """The address of the same SQLite file from every folder; other addresses as they are."""
-    path = url.removeprefix(_SQLITE)
-    if path == url or path.startswith(("/", ":")):
-        return url
-    project = Path(__file__).absolute().parent.parent
-    base = project if (project / "setup.cfg").exists() else Path(os.path.expanduser("~"))  # noqa: PTH111 - never fails
-    return f"{_SQLITE}{base / path}"
-
-
-def _duration(name: str, text: str) -> int | None:
-    found = _DURATION.fullmatch(text)
-    if found is None:
-        raise SettingsError(f"{name} is {text!r}; it is a time such as 30d, 12h, 90m, 45s, or 0 for never")
-    return int(found[1]) * _UNITS[found[2]] * 1000 or None if found[1] else None
-
-
 def _shown(value: str, secret: bool) -> str:
     if not value:
         return "(none)"
@@ -436,12 +345,3 @@ def _shown(value: str, secret: bool) -> str:
 
 def _host(server: str) -> str:
     return server.strip().rpartition(":")[0].strip("[]")
-
-
-def _is_between(text: str, least: int, most: int) -> bool:
-    return text.isdigit() and least <= int(text) <= most
-
-
-def _between(name: str, text: str, least: int, most: int) -> None:
-    if not _is_between(text, least, most):
-        raise SettingsError(f"{name} is {text!r}; it is a whole number from {least} to {most}")

@@ -4,7 +4,8 @@ import click
 
 from saga_app import settings as given
 from saga_app.commands.render.output import as_json, one_line_errors, show
-from saga_app.settings import PROFILES, Settings
+from saga_app.settings import Settings
+from saga_app.timeouts import PROFILES
 
 
 @click.command()

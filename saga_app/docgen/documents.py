@@ -21,7 +21,8 @@ from saga_app.engine.round import MOST_BYTES, MOST_RECORDS, MOST_REFUSED_BYTES
 from saga_app.kafka.headers import MOST_HEADERS
 from saga_app.kafka.packed import MOST_UNPACKED
 from saga_app.monitoring import metrics
-from saga_app.settings import PROFILES, Settings
+from saga_app.settings import Settings
+from saga_app.timeouts import PROFILES
 
 DOCUMENTS: Final = (
     "README.md",

@@ -29,7 +29,7 @@ from saga_app.engine.commit_note import UNKNOWN_EPOCH
 from saga_app.engine.exits import Exit, Fatal, ends_process
 from saga_app.engine.positions import cut, shortened
 from saga_app.kafka.broker_errors import refused
-from saga_app.kafka.dense import DenseBatches, until_gap
+from saga_app.kafka.dense import DenseBatches, before, in_order
 from saga_app.kafka.headers import headers_of
 from saga_app.kafka.liveness import Liveness
 from saga_app.kafka.messages import Batch, Fetch, Message, Place, size_of
@@ -77,6 +77,9 @@ class Reader:
         self._dense: dict[Place, Offset] = {}
         self._dense_at = 0.0
         self._batches_seen = DenseBatches()
+        self._batches = RawClient(config, topics)
+        #: True if the log says that nobody answers it.
+        self._is_told = False
         self._looked = 0.0
         #: Where each partition was, and since when.
         self._since: dict[Place, tuple[Offset, float]] = {}
@@ -159,6 +162,7 @@ class Reader:
             raise Fatal(Exit.ROUND_FAILED, f"reading {', '.join(self.topics)}: {error!r}") from error
         # Not before the end of the process: this waits for the broker.
         consumer.close()
+        self._batches.close()
 
     def _change(self, consumer: Consumer) -> None:
         self._changed.clear()
@@ -174,11 +178,12 @@ class Reader:
         self._dense = {}
         while self._next and self._running and not self._changed.is_set():
             try:
-                with RawClient(self._config, self.topics) as client:
-                    self._dense = self._batches_seen.find(client, self._next)
+                self._dense = self._batches_seen.find(self._batches, self._next)
+                self._is_told = False
                 return
             except TimeoutError as error:
-                logger.warning("the reader of the inboxes: %s; it tries again", error)
+                self._tell(error)
+            self._changed.wait(AGAIN)
 
     def _read_dense(self, consumer: Consumer) -> None:
         """Reads some of each partition with dense batches; behind the last of them the consumer goes on."""
@@ -186,16 +191,22 @@ class Reader:
             return
         self._dense_at = time.monotonic() + AGAIN
         try:
-            with RawClient(self._config, self.topics) as client:
-                for place in [each for each in self._dense if each[0] not in self._held]:
-                    self._read_some(client, place, consumer)
+            for place in [each for each in self._dense if each[0] not in self._held]:
+                self._read_some(place, consumer)
+            self._is_told = False
         except TimeoutError as error:
-            logger.warning("the reader of the inboxes: %s; it tries again", error)
+            self._tell(error)
         self._liveness.heard()
 
-    def _read_some(self, client: RawClient, place: Place, consumer: Consumer) -> None:
+    def _tell(self, error: TimeoutError) -> None:
+        """Logs once, until there is an answer: an outage is one line."""
+        if not self._is_told:
+            logger.warning("the reader of the inboxes: %s; it tries again", error)
+        self._is_told = True
+
+    def _read_some(self, place: Place, consumer: Consumer) -> None:
         end = self._dense[place]
-        records, reached = client.read(place, self._next[place], end)
+        records, reached = self._batches.read(place, self._next[place], end)
         if reached > self._next[place]:
             self._deliver({place[0]: [self._batch(place, records, reached)]})
             self._dense_at = 0.0
@@ -271,10 +282,13 @@ class Reader:
             if place not in self._next or place in self._dense:
                 continue
             # What lies below belongs to an earlier assignment, or lies.
-            following, is_gap = until_gap(messages, self._next[place])
+            following, gaps = in_order(messages, self._next[place])
+            lies = self._batches.has_records(place, gaps)
+            if lies:
+                following = before(following, gaps[0].start)
             if following:
                 fetch.setdefault(place[0], []).append(self._batch(place, following))
-            if is_gap:
+            if lies:
                 self._take_care(place, consumer)
         if fetch:
             self._deliver(fetch)

@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient
 
 from saga_app.core.numbers import Offset
 from saga_app.kafka.broker_errors import refused
-from saga_app.kafka.dense import DenseBatches, is_written_by_people, until_gap
+from saga_app.kafka.dense import DenseBatches, before, in_order, is_written_by_people
 from saga_app.kafka.messages import Place
 from saga_app.kafka.offsets import TIMEOUT, beginnings
 from saga_app.kafka.raw import RawClient
@@ -40,7 +40,7 @@ def chunks(
     if start < end:
         start = yield from _dense_chunks(config, (topic, partition), start, end, isolation)
     while start < end:
-        start = yield from _chunks_until_gap(config, topic, partition, start, end, isolation)
+        start = yield from _chunks_until_lie(config, (topic, partition), start, end, isolation)
         if start < end:
             place = (topic, partition)
             # A topic that has lost its beginning has no batches there.
@@ -78,20 +78,24 @@ def _with_librdkafka(
         consumer.close()
 
 
-def _chunks_until_gap(
-    config: Mapping[str, Any], topic: str, partition: int, start: int, end: int, isolation: str
+def _chunks_until_lie(
+    config: Mapping[str, Any], place: Place, start: int, end: int, isolation: str
 ) -> Generator[list[Message], None, int]:
-    """The chunks up to where an offset is missing, or nothing comes for `STUCK` seconds; returns the offset there."""
+    """The chunks up to where a record lies, or nothing comes for `STUCK` seconds; returns the offset there."""
     with (
         suppress(TimeoutError),
-        closing(_with_librdkafka(config, topic, partition, start, end, isolation, STUCK)) as found,
+        RawClient(config, [place[0]]) as client,
+        closing(_with_librdkafka(config, *place, start, end, isolation, STUCK)) as found,
     ):
         for chunk in found:
-            following, is_gap = until_gap(chunk, start)
+            following, gaps = in_order(chunk, start)
+            lies = client.has_records(place, gaps)
+            if lies:
+                following = before(following, gaps[0].start)
             if following:
                 yield following
                 start = following[-1].offset() + 1
-            if is_gap:
+            if lies:
                 break
     return start
 

@@ -5,8 +5,9 @@ setting. Whoever reads a topic to which people write looks at the headers of its
 `RawClient` up to behind the last dense one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from itertools import takewhile
 
 from aiokafka.errors import KafkaError
 from confluent_kafka import Message
@@ -47,21 +48,30 @@ class DenseBatches:
         self._last[place] = max(end, self._last.get(place, end))
 
 
-def until_gap(messages: Sequence[Message], start: int) -> tuple[list[Message], bool]:
-    """The records that have every offset from this one on, and True if one with a later offset is left.
+def in_order(messages: Iterable[Message], start: int) -> tuple[list[Message], list[range]]:
+    """The records whose offsets rise from this one on, and the offsets that are missing before and between them.
 
-    An offset is missing where a transaction ended, and where a record lies: only the batches tell which.
+    A record with another offset lies. An offset is missing where a transaction ended or was aborted, and where a record
+    lies: only the batches tell which, see `RawClient.has_records`. An error among them names an offset that was
+    reached, and takes none.
     """
     following = start
     found: list[Message] = []
+    gaps: list[range] = []
     for each in messages:
         offset = each.offset()
-        if offset == following:
-            found.append(each)
-            following += 1
-        elif offset > following:
-            return found, True
-    return found, False
+        if offset < following:
+            continue
+        if offset > following:
+            gaps.append(range(following, offset))
+        found.append(each)
+        following = offset + (each.error() is None)
+    return found, gaps
+
+
+def before(messages: Iterable[Message], offset: int) -> list[Message]:
+    """The records with lower offsets; they are in order."""
+    return list(takewhile(lambda each: each.offset() < offset, messages))
 
 
 def is_written_by_people(topic: str) -> bool:

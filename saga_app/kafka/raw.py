@@ -5,12 +5,14 @@ this client is needed.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError, for_code
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.structs import TopicPartition
 from confluent_kafka import TIMESTAMP_CREATE_TIME, TIMESTAMP_LOG_APPEND_TIME
@@ -23,7 +25,7 @@ from saga_app.security import aiokafka_options
 #: Bytes of one answer; a larger batch comes whole.
 _AT_A_TIME: Final = 4 * 1024 * 1024
 #: Seconds to wait for an answer, and from one try to the next.
-_TIMEOUT: Final = 30.0
+_TIMEOUT: Final = 10.0
 _AGAIN: Final = 0.2
 #: Kafka's isolation levels.
 _UNCOMMITTED: Final = 0
@@ -76,7 +78,7 @@ class StoredRecord:
 
 
 class RawClient:
-    """A client of its own, for as long as it is needed. Its methods block; `TimeoutError` if a broker is silent."""
+    """Connects when it is first used, and anew after a silence; its methods block, and belong to one thread."""
 
     def __init__(self, config: Mapping[str, Any], topics: Iterable[str]) -> None:
         """`config` is that of librdkafka's clients."""
@@ -86,18 +88,16 @@ class RawClient:
         self._client: Any = None
 
     def __enter__(self) -> Self:
-        try:
-            self._runner.run(self._open())
-        except (KafkaError, TimeoutError) as error:
-            self.__exit__(None, None, None)
-            raise TimeoutError(f"no broker answers: {error!r}") from error
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._client is not None:
-            self._runner.run(self._client.close())
+        self.close()
+
+    def close(self) -> None:
+        """Gives up the connections, for good."""
+        self._disconnect()
         self._runner.close()
 
     def batches(self, place: Place, start: int, end: int | None = None) -> Iterator[RawBatch]:
@@ -122,50 +122,109 @@ class RawClient:
             answer = self._fetch(place, start, _COMMITTED if committed else _UNCOMMITTED)
         except KafkaError as error:
             raise TimeoutError(f"the batches of {place[0]}[{place[1]}] cannot be read: {error!r}") from error
-        open_, waiting = set[int](), sorted(answer.aborted, key=lambda each: each[1])
         records: list[StoredRecord] = []
         size, reached = 0, start
-        for batch in answer.batches:
+        for batch, has_records in _with_fate(answer):
             if batch.first >= end or size >= MOST_UNPACKED:
                 break
-            while waiting and waiting[0][1] <= batch.last:
-                open_.add(waiting.pop(0)[0])
             reached = batch.last + 1
-            if batch.is_control:
-                if batch.is_abort:
-                    open_.discard(batch.producer)
-            elif not (batch.is_transactional and batch.producer in open_):
+            if has_records:
                 for record in records_in(batch):
                     if start <= record.offset < end:
                         records.append(StoredRecord(place, batch, record))
                         size += len(record.value or b"")
         return records, Offset(min(reached, end))
 
+    def has_records(self, place: Place, gaps: Sequence[range]) -> bool:
+        """True if a batch with records that may be read holds some of these offsets, which rise; or if nobody can tell.
+
+        Else they are the ends of transactions, aborted records, or nothing at all.
+        """
+        left = deque(gaps)
+        while left:
+            try:
+                answer = self._fetch(place, left[0].start, _COMMITTED)
+            except OffsetOutOfRangeError:
+                # The beginning was deleted.
+                left.popleft()
+                continue
+            except (KafkaError, TimeoutError):
+                return True
+            if not answer.batches:
+                return False
+            for batch, has_records in _with_fate(answer):
+                while left and left[0].stop <= batch.first:
+                    left.popleft()
+                if has_records and left and left[0].start <= batch.last:
+                    return True
+            behind = answer.batches[-1].last + 1
+            while left and left[0].stop <= behind:
+                left.popleft()
+            if left and left[0].start < behind:
+                left[0] = range(behind, left[0].stop)
+        return False
+
     def _fetch(self, place: Place, offset: int, isolation: int) -> RawAnswer:
         try:
             return self._runner.run(self._ask(place, offset, isolation))
         except TimeoutError as error:
-            raise TimeoutError(f"no batches of {place[0]}[{place[1]}] for {_TIMEOUT:.0f} s") from error
+            self._disconnect()
+            raise TimeoutError(
+                f"no batches of {place[0]}[{place[1]}]: {str(error) or 'no answer'}"
+            ) from error
 
-    async def _open(self) -> None:
-        self._client = AIOKafkaClient(**aiokafka_options(self._config))
-        self._client.set_topics(self._topics)
-        async with asyncio.timeout(_TIMEOUT):
-            await self._client.bootstrap()
+    def _disconnect(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            self._runner.run(client.close())
 
     async def _ask(self, place: Place, offset: int, isolation: int) -> RawAnswer:
-        """Asks until there are batches, or the partition ends at this offset."""
+        """Asks until there are batches, or the partition ends at this offset. Raises errors that do not pass."""
         request = FetchRequest(0, 0, _AT_A_TIME, isolation, [(place[0], [(place[1], offset, _AT_A_TIME)])])
         async with asyncio.timeout(_TIMEOUT):
             while True:
-                leader = self._client.cluster.leader_for_partition(TopicPartition(*place))
-                if leader not in (None, -1):
-                    _, code, *ends, batches = (await self._client.send(leader, request)).topics[0][1][0]
-                    if code and not (error := for_code(code)()).retriable:
-                        raise error
-                    # The first is where the partition ends, the second where open transactions begin.
-                    if not code and (batches or offset >= ends[isolation]):
-                        aborted = next((each for each in ends if isinstance(each, list)), [])
-                        return RawAnswer(list(batches_in(bytes(batches or b""))), Offset(ends[0]), aborted)
+                try:
+                    client = await self._connected()
+                    leader = client.cluster.leader_for_partition(TopicPartition(*place))
+                    if leader not in (None, -1):
+                        _, code, *ends, batches = (await client.send(leader, request)).topics[0][1][0]
+                        if code:
+                            raise for_code(code)()
+                        # The first is where the partition ends, the second where open transactions begin.
+                        if batches or offset >= ends[isolation]:
+                            aborted = next((each for each in ends if isinstance(each, list)), [])
+                            return RawAnswer(
+                                list(batches_in(bytes(batches or b""))), Offset(ends[0]), aborted
+                            )
+                except KafkaError as error:
+                    if not error.retriable:
+                        raise
                 await asyncio.sleep(_AGAIN)
-                await self._client.force_metadata_update()
+                if self._client is not None:
+                    await self._client.force_metadata_update()
+
+    async def _connected(self) -> Any:
+        if self._client is None:
+            client = AIOKafkaClient(**aiokafka_options(self._config))
+            client.set_topics(self._topics)
+            try:
+                await client.bootstrap()
+            except KafkaError as error:
+                await client.close()
+                raise TimeoutError(f"no broker answers: {error!r}") from error
+            except BaseException:
+                await client.close()
+                raise
+            self._client = client
+        return self._client
+
+
+def _with_fate(answer: RawAnswer) -> Iterator[tuple[RawBatch, bool]]:
+    """Each batch of an answer, and True if its records may be read: it is no marker, and was not aborted."""
+    aborting, waiting = set[int](), deque(sorted(answer.aborted, key=itemgetter(1)))
+    for batch in answer.batches:
+        while waiting and waiting[0][1] <= batch.last:
+            aborting.add(waiting.popleft()[0])
+        yield batch, not batch.is_control and not (batch.is_transactional and batch.producer in aborting)
+        if batch.is_control and batch.is_abort:
+            aborting.discard(batch.producer)

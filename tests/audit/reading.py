@@ -9,6 +9,7 @@ import pytest
 from saga_app.audit import cuts, dead_letters, log
 from saga_app.audit.checks import changelog as audited_changelog
 from saga_app.audit.cuts import AsOf
+from saga_app.audit.findings import Breach
 from saga_app.audit.history import reader as history_reader
 from saga_app.core.numbers import FIRST, Offset
 from saga_app.engine.stores import changelog
@@ -89,3 +90,8 @@ def figures(world: AuditWorld, invariant: str, at: AsOf | None = None) -> dict[s
 def broken(world: AuditWorld) -> list[str]:
     """The invariants that an audit finds broken."""
     return sorted({breach.invariant for breach in world.breaches()})
+
+
+def breach(world: AuditWorld, invariant: str) -> Breach:
+    """The first breach of this invariant that an audit finds."""
+    return next(each for each in world.breaches() if each.invariant == invariant)

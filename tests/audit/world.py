@@ -25,7 +25,7 @@ from saga_app.kafka.messages import Header, Message, Offsets, Outgoing, Place, o
 from saga_app.kafka.signatures import Signatures
 from saga_app.rebuild.write import rebuilt_records
 from saga_app.settings import Settings
-from tests.support.examples import placed
+from tests.support.examples import cancel, delivery, deposit, placed
 from tests.support.given import BEGINNING, CHECKOUT, INVENTORY, PAYMENT, SHIPPING, GivenTables
 
 DECIDERS: Final[dict[str, Decider]] = {
@@ -304,3 +304,21 @@ class AuditWorld:
         for put in puts:
             topic = topics.changelog(APP, put.table)
             self.append(row_record(topic, partition, put.key.encode(), put.row.encode()))
+
+
+def every_ending(world: AuditWorld) -> AuditWorld:
+    """Orders that end in every way, and one bad record."""
+    supplies: list[Record] = [delivery("d1", mug=10, cup=2), deposit("d1", "100.00")]
+    orders: list[Record] = [
+        bought("completed"),
+        bought("dear", "2000.00"),
+        bought("poor", "95.00"),
+        bought("unknown", hat=1),
+        bought("scarce", cup=3),
+        bought("far", country="NZ"),
+        bought("regretted"),
+        cancel("regretted"),
+        bought("completed"),
+    ]
+    world.send(b"{", topics.PAYMENT, 0)
+    return world.run(*supplies).run(*orders)

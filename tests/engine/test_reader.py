@@ -5,115 +5,28 @@ Answers faust#216, faust#221, faust#229 (records fetched before a rebalance are 
 `test_commits`.
 """
 
-import asyncio
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka.client import AIOKafkaClient
-from aiokafka.protocol.produce import ProduceRequest
-from aiokafka.structs import TopicPartition as AioPartition
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from saga_app.core.errors import Rejected
-from saga_app.core.numbers import Generation, Offset
 from saga_app.engine import reader as module
 from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.reader import Reader
-from saga_app.kafka import chunks as chunked
 from saga_app.kafka import liveness
-from saga_app.kafka.headers import COST, HEADERS_DROPPED, MOST_HEADERS, require_fit
-from saga_app.kafka.messages import Batch, Fetch, Place
-from saga_app.kafka.packed import MOST_UNPACKED
+from saga_app.kafka.headers import COST, HEADERS_DROPPED
 from saga_app.local.broker import Broker
-from saga_app.orderdb.copy import source
-from saga_app.settings import Settings
-from tests.engine.faust.parts import NO_BROKER, in_a_loop, make_topics, stock_app, unique, wait_until, write
-from tests.kafka.batches_made import batch, record, varint
+from tests.engine.faust.parts import NO_BROKER, in_a_loop, stock_app, unique, wait_until, write
+from tests.engine.recording import RecordingBuffer, assign, contiguous, values
 
 pytestmark = pytest.mark.live
-
-
-class RecordingBuffer:
-    """Keeps the batches that the reader hands over."""
-
-    def __init__(self) -> None:
-        self.batches: list[Batch] = []
-        self.room = True
-
-    def of(self, generation: int, partition: int = 0) -> list[Batch]:
-        return [each for each in self.batches if (each.generation, each.partition) == (generation, partition)]
-
-    def offsets(self, generation: int, partition: int = 0) -> list[int]:
-        return [message.offset for batch in self.of(generation, partition) for message in batch.messages]
-
-    def end(self, generation: int, partition: int = 0) -> int:
-        return max((batch.end for batch in self.of(generation, partition)), default=-1)
-
-
-@pytest.fixture
-def topic(kafka: Broker) -> str:
-    name = unique("inbox")
-    make_topics(kafka.address, name, partitions=2)
-    return name
-
-
-@pytest.fixture
-def buffer() -> RecordingBuffer:
-    return RecordingBuffer()
-
-
-@pytest.fixture
-def other_topic(kafka: Broker) -> str:
-    name = unique("other")
-    make_topics(kafka.address, name, partitions=2)
-    return name
-
-
-@pytest.fixture
-def other_buffer() -> RecordingBuffer:
-    return RecordingBuffer()
-
-
-@pytest.fixture
-def reader(
-    kafka: Broker, topic: str, buffer: RecordingBuffer, other_topic: str, other_buffer: RecordingBuffer
-) -> Iterator[Reader]:
-    buffers = {topic: buffer, other_topic: other_buffer}
-
-    def deliver(fetched: Mapping[str, Fetch]) -> None:
-        for name, fetch in fetched.items():
-            buffers[name].batches.extend(fetch)
-
-    config = {"bootstrap.servers": kafka.address, "log_level": 0}
-    reader = Reader(config, list(buffers), deliver, lambda name: buffers[name].room)
-    reader.start()
-    yield reader
-    reader.close()
-    assert not reader._thread.is_alive()
-
-
-def assign(reader: Reader, positions: Mapping[Place, int], generation: int) -> None:
-    """This generation reads on from there."""
-    starts = {place: Offset(at) for place, at in positions.items()}
-    reader.assign(starts, Generation(generation))
-
-
-def values(count: int) -> list[bytes]:
-    return [b"%d" % at for at in range(count)]
-
-
-def contiguous(batches: list[Batch], start: int) -> bool:
-    """True if each batch begins where the one before it ended."""
-    ends = [start, *(batch.end for batch in batches)]
-    return all(batch.start == end for batch, end in zip(batches, ends, strict=False))
 
 
 def test_reading_starts_at_the_given_position(
@@ -225,6 +138,18 @@ def test_offsets_without_a_record_belong_to_the_batch_after_them(
     wait_until(lambda: buffer.end(1) == 10)
     assert buffer.offsets(1) == [0, 1, 2, 8]
     assert contiguous(buffer.of(1), 0)
+
+
+def test_the_end_of_a_transaction_is_told_from_a_record_that_lies(
+    kafka: Broker, topic: str, reader: Reader, buffer: RecordingBuffer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shop may write each order in a transaction of its own: its partition must not change hands for each."""
+    taken: list[object] = []
+    monkeypatch.setattr(reader, "_take_care", lambda *place: taken.append(place))
+    transactions(kafka, topic)
+    assign(reader, {(topic, 0): 0}, 1)
+    wait_until(lambda: buffer.offsets(1) == [0, 1, 2, 8])
+    assert contiguous(buffer.of(1), 0) and not taken
 
 
 def test_nothing_is_read_after_the_partitions_were_given_up(
@@ -359,140 +284,6 @@ def test_the_records_not_fetched_are_told_per_inbox_also_while_it_is_left_out(
     assert reader.behind(other_topic) == 0
     buffer.room = True
     wait_until(lambda: reader.behind(topic) == 0)
-
-
-# --- few bytes that unpack to very many
-
-
-@pytest.mark.parametrize("codec", ["gzip", "zstd"])
-def test_a_batch_that_unpacks_to_too_much_is_one_record_without_a_value(
-    kafka: Broker, topic: str, reader: Reader, buffer: RecordingBuffer, codec: str
-) -> None:
-    """Of a fetch the client unpacks everything; so it reads on behind the last such batch, in this partition only."""
-    write(kafka.address, topic, values(3))
-    options = {"compression.codec": codec, "message.max.bytes": 2 * MOST_UNPACKED, "log_level": 0}
-    producer = Producer({"bootstrap.servers": kafka.address, **options})
-    producer.produce(topic, b"1" * (MOST_UNPACKED + 1), b"k", partition=0)
-    assert producer.flush(30) == 0
-    write(kafka.address, topic, values(2))
-    for value in values(4):
-        producer.produce(topic, value, partition=1)
-    assert producer.flush(30) == 0
-    assign(reader, {(topic, 0): 1, (topic, 1): 0}, 1)
-    wait_until(lambda: buffer.end(1) == 6 and buffer.end(1, 1) == 4)
-    assert buffer.offsets(1) == [1, 2, 3, 4, 5] and contiguous(buffer.of(1), 1)
-    records = {int(each.offset): each for batch in buffer.of(1) for each in batch.messages}
-    assert (records[2].value, records[3].value, records[5].value) == (b"2", None, b"1")
-    with pytest.raises(Rejected, match=f"offset 3 to 3 are .* that unpack to more than {MOST_UNPACKED}"):
-        require_fit(records[3].headers)
-    write(kafka.address, topic, values(1))
-    wait_until(lambda: buffer.end(1) == 7)
-    # A later assignment knows it too, though it has looked at these batches before.
-    assign(reader, {(topic, 0): 3}, 2)
-    wait_until(lambda: buffer.end(2) == 7)
-    assert buffer.offsets(2) == [3, 4, 5, 6]
-
-
-def test_dense_records_of_a_transaction_that_was_aborted_are_left_out(
-    kafka: Broker, topic: str, reader: Reader, buffer: RecordingBuffer
-) -> None:
-    options = {"compression.codec": "zstd", "message.max.bytes": 2 * MOST_UNPACKED, "log_level": 0}
-    producer = Producer({"bootstrap.servers": kafka.address, "transactional.id": unique("t"), **options})
-    producer.init_transactions(20)
-    for end in (producer.abort_transaction, producer.commit_transaction):
-        producer.begin_transaction()
-        producer.produce(topic, b"1" * (MOST_UNPACKED + 1), partition=0)
-        producer.flush(30)
-        end(20)
-    write(kafka.address, topic, values(1))
-    assign(reader, {(topic, 0): 0}, 1)
-    wait_until(lambda: buffer.end(1) == 5)
-    assert buffer.offsets(1) == [2, 4] and contiguous(buffer.of(1), 0)
-
-
-def send_by_hand(kafka: Broker, topic: str, data: bytes) -> None:
-    """Sends a batch to partition 0 as it is; the client checks nothing."""
-
-    async def send() -> None:
-        client = AIOKafkaClient(bootstrap_servers=kafka.address)
-        client.set_topics([topic])
-        await client.bootstrap()
-        await client.force_metadata_update()
-        leader = client.cluster.leader_for_partition(AioPartition(topic, 0))
-        request = ProduceRequest(
-            transactional_id=None, required_acks=-1, timeout=10_000, topics=[(topic, [(0, data)])]
-        )
-        answer = await client.send(leader, request)
-        await client.close()
-        assert answer.topics[0][1][0][1] == 0, answer
-
-    asyncio.run(send())
-
-
-#: A broker looks neither at the offsets nor at the lengths in an uncompressed batch.
-LIES: dict[str, tuple[list[bytes], list[bytes | None]]] = {
-    "behind the end": ([record(1_000_000, b"far")], [None]),
-    "behind the end, then before": ([record(9, b"far"), record(0, b"a"), record(-1, b"x")], [b"a", None]),
-    "before its batch": ([record(-2, b"x"), record(1, b"b")], [None, b"b"]),
-    "twice the same": ([record(0, b"a"), record(0, b"x")], [b"a", None]),
-    "the wrong way round": ([record(1, b"b"), record(0, b"x")], [None, b"b"]),
-    "a length that no parser takes": (
-        [record(0, b"a"), varint(6) + b"\0" + varint(0) + varint(1) + varint(-1) + varint(-7) + varint(0)],
-        [b"a", None],
-    ),
-}
-
-
-@pytest.mark.parametrize("lie", LIES)
-def test_a_batch_whose_records_lie_is_read_by_what_fits_and_the_reader_goes_on(
-    kafka: Broker,
-    topic: str,
-    reader: Reader,
-    buffer: RecordingBuffer,
-    lie: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """librdkafka hands on such offsets, so a worker would skip what comes next; at such a length it stops."""
-    monkeypatch.setattr(module, "STUCK", 0.5)
-    payload, expected = LIES[lie]
-    write(kafka.address, topic, values(2))
-    assign(reader, {(topic, 0): 0}, 1)
-    wait_until(lambda: buffer.end(1) == 2)
-    send_by_hand(kafka, topic, batch(b"".join(payload), len(payload)))
-    write(kafka.address, topic, values(2))
-    end = 4 + len(payload)
-    wait_until(lambda: buffer.end(1) == end)
-    write(kafka.address, topic, values(1))
-    wait_until(lambda: buffer.end(1) == end + 1)
-    read = [each.value for one in buffer.of(1) for each in one.messages]
-    assert read == [b"0", b"1", *expected, b"0", b"1", b"0"] and contiguous(buffer.of(1), 0)
-    config = {"bootstrap.servers": kafka.address, "log_level": 0}
-    monkeypatch.setattr(chunked, "STUCK", 0.5)
-    monkeypatch.setattr(chunked, "is_written_by_people", lambda name: True)
-    assert [each.value() for some in chunked.chunks(config, topic, 0, 0, end + 1) for each in some] == read
-    monkeypatch.setattr(source, "STUCK", 0.5)
-    monkeypatch.setattr(source, "is_written_by_people", lambda name: True)
-    copy = source.SourceConsumer(Settings(broker=kafka.address), {(topic, 0): 0})
-    copied: list[bytes | None] = []
-
-    def has_all() -> bool:
-        copied.extend(each.value() for each in copy.fetch().messages)
-        return len(copied) >= len(read)
-
-    wait_until(has_all)
-    copy.close()
-    assert copied == read
-
-
-def test_headers_beyond_a_number_are_one_that_says_so(
-    kafka: Broker, topic: str, reader: Reader, buffer: RecordingBuffer
-) -> None:
-    write(kafka.address, topic, [b"v"], headers=[("", b"")] * (MOST_HEADERS + 1))
-    assign(reader, {(topic, 0): 0}, 1)
-    wait_until(lambda: buffer.end(1) == 1)
-    (record,) = buffer.of(1)[0].messages
-    with pytest.raises(Rejected, match=f"{MOST_HEADERS + 1} headers; a record has at most {MOST_HEADERS}"):
-        require_fit(record.headers)
 
 
 # --- a consumer that has lost its brokers

@@ -28,7 +28,7 @@ from saga_app.engine.retention import Ages, RetentionTimer
 from saga_app.engine.round import MOST_WRITTEN, Round
 from saga_app.engine.stores.manager import Superseded
 from saga_app.kafka.messages import Batch, Fetch, Offsets, Outgoing, Place
-from saga_app.settings import PROFILES
+from saga_app.timeouts import PROFILES
 from saga_app.wire import BoundedCache, Decoder
 from tests.simulation.choices import Draws
 from tests.simulation.group import SimulatedGroup

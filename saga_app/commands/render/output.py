@@ -79,6 +79,8 @@ def one_line_errors(command: Callable[Arguments, Result]) -> Callable[Arguments,
             exit_with(str(error), FAILED)
         except KafkaException as error:
             exit_with(f"Kafka: {in_words(error)}; `saga doctor` looks at everything", FAILED)
+        except TimeoutError as error:
+            exit_with(f"{str(error) or 'no answer'}; `saga doctor` looks at everything", FAILED)
 
     return run
 

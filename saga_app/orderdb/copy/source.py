@@ -1,13 +1,13 @@
 """The consumer of the copy: it reads all topics at once, from the offsets that the database knows."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from saga_app.core.numbers import Offset
-from saga_app.kafka.dense import DenseBatches, is_written_by_people
+from saga_app.kafka.dense import DenseBatches, before, in_order, is_written_by_people
 from saga_app.kafka.liveness import Liveness
 from saga_app.kafka.messages import Place
 from saga_app.kafka.raw import RawClient
@@ -56,26 +56,22 @@ class SourceConsumer:
             }
         )
         self._liveness = Liveness(next(iter(start))[0])
-        self._kafka = settings.kafka
         #: Partitions that are read with care, and up to where; None until they are known. See `saga_app.kafka.dense`.
         self._dense: dict[Place, Offset] | None = None
         #: Where a batch may lie about its offsets, or stop librdkafka.
         self._open = {place for place in start if is_written_by_people(place[0])}
         self._heard = time.monotonic()
+        self._batches = RawClient(settings.kafka, {topic for topic, _ in self._open})
 
     def _begin(self) -> dict[Place, Offset]:
         """Finds what must be read with care, and reads everything else from its position on."""
         dense: dict[Place, Offset] = {}
         open_ = {place: offset for place, offset in self.start.items() if place in self._open}
         if open_:
-            with self._raw() as client:
-                dense = DenseBatches().find(client, open_)
+            dense = DenseBatches().find(self._batches, open_)
         rest = [TopicPartition(*place, offset) for place, offset in self.start.items() if place not in dense]
         self._consumer.assign(rest)
         return dense
-
-    def _raw(self) -> RawClient:
-        return RawClient(self._kafka, {topic for topic, _ in self._open})
 
     def _take_care(self, place: Place, dense: dict[Place, Offset]) -> None:
         """Reads this partition with the other client up to its present end."""
@@ -113,10 +109,8 @@ class SourceConsumer:
         else:
             self._is_silent(dense)
         while chunk:
-            for message in chunk:
+            for message in self._without_lies(chunk, reached, dense):
                 place, offset = (message.topic(), message.partition()), message.offset()
-                if place in self._open and not self._follows(place, message, reached, dense):
-                    continue
                 if (error := message.error()) is None:
                     messages.append(message)
                     size += len(message.value() or b"")
@@ -142,25 +136,30 @@ class SourceConsumer:
             for place in (each for each in self._open if self._high(each) > self._next[each]):
                 self._take_care(place, dense)
 
-    def _follows(
-        self, place: Place, message: Message, reached: Mapping[Place, int], dense: dict[Place, Offset]
-    ) -> bool:
-        """True if a record, or the end, comes next in this partition; else the batches are looked at.
-
-        Only they tell a marker of a transaction from a record that lies about its offset.
-        """
-        if (error := message.error()) is not None and error.code() not in _MOVED:
-            return True
-        following = reached.get(place, self._next[place])
-        if message.offset() > following:
-            self._take_care(place, dense)
-        return place not in dense and message.offset() == following
+    def _without_lies(
+        self, chunk: Iterable[Message], reached: Mapping[Place, int], dense: dict[Place, Offset]
+    ) -> Iterator[Message]:
+        """The records and errors of a chunk; a partition in which a record lies is read with care from there on."""
+        checked: dict[Place, list[Message]] = {}
+        for message in chunk:
+            place = (message.topic(), message.partition())
+            if place not in self._open or (
+                message.error() is not None and message.error().code() not in _MOVED
+            ):
+                yield message
+            elif place not in dense:
+                checked.setdefault(place, []).append(message)
+        for place, messages in checked.items():
+            following, gaps = in_order(messages, reached.get(place, self._next[place]))
+            if self._batches.has_records(place, gaps):
+                following = before(following, gaps[0].start)
+                self._take_care(place, dense)
+            yield from following
 
     def _fetch_dense(self, dense: dict[Place, Offset]) -> Fetched:
         """Some of one partition with dense batches; behind the last of them the consumer goes on."""
         place, end = next(iter(dense.items()))
-        with self._raw() as client:
-            messages, reached = client.read(place, self._next[place], end)
+        messages, reached = self._batches.read(place, self._next[place], end)
         moved: dict[Place, int] = {place: reached} if reached > self._next[place] else {}
         if not moved:
             # An open transaction is in the way; another partition may go on.
@@ -174,3 +173,4 @@ class SourceConsumer:
     def close(self) -> None:
         """Gives up the connection."""
         self._consumer.close()
+        self._batches.close()

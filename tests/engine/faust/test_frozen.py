@@ -17,7 +17,8 @@ from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.group import HeartbeatRequest, JoinGroupRequest, SyncGroupRequest
 
 from saga_app.engine.faust.consumer import SagaConsumerThread
-from saga_app.settings import PROFILES, Settings
+from saga_app.settings import Settings
+from saga_app.timeouts import PROFILES
 from tests.engine.faust.parts import in_a_loop, our_app, stock_app
 
 LOCAL = PROFILES["local"]

@@ -17,7 +17,7 @@ from saga_app.core.numbers import FIRST, Generation, Offset
 from saga_app.engine.inbox_buffer import InboxBuffer
 from saga_app.kafka.messages import Place
 from saga_app.local.broker import Broker
-from saga_app.settings import PROFILES
+from saga_app.timeouts import PROFILES
 from tests.engine.faust.parts import in_a_loop, make_topics, message, our_app, unique
 from tests.support.assigned import hold
 
