@@ -315,7 +315,8 @@ class Reader:
         topic, partition = place = message.topic(), message.partition()
         position = self._next.get(place)
         if position is not None and error.code() == KafkaError._AUTO_OFFSET_RESET:
-            if message.offset() > position or place in self._dense:
+            asked = message.offset()
+            if (asked is not None and asked > position) or place in self._dense:
                 # librdkafka has asked for what comes behind the offset of a record that lies.
                 self._take_care(place, consumer)
                 return

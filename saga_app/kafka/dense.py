@@ -52,14 +52,17 @@ def in_order(messages: Iterable[Message], start: int) -> tuple[list[Message], li
     """The records whose offsets rise from this one on, and the offsets that are missing before and between them.
 
     A record with another offset lies. An offset is missing where a transaction ended or was aborted, and where a record
-    lies: only the batches tell which, see `RawClient.has_records`. An error among them names an offset that was
-    reached, and takes none.
+    lies: only the batches tell which, see `RawClient.has_records`. An error among them takes none; it names an
+    offset that was reached, or none at all where a log was truncated.
     """
     following = start
     found: list[Message] = []
     gaps: list[range] = []
     for each in messages:
         offset = each.offset()
+        if offset is None:
+            found.append(each)
+            continue
         if offset < following:
             continue
         if offset > following:
@@ -70,8 +73,8 @@ def in_order(messages: Iterable[Message], start: int) -> tuple[list[Message], li
 
 
 def before(messages: Iterable[Message], offset: int) -> list[Message]:
-    """The records with lower offsets; they are in order."""
-    return list(takewhile(lambda each: each.offset() < offset, messages))
+    """The records up to this offset, which are in order; an error may name no offset."""
+    return list(takewhile(lambda each: each.offset() is None or each.offset() < offset, messages))
 
 
 def is_written_by_people(topic: str) -> bool:

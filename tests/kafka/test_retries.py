@@ -66,11 +66,11 @@ def test_what_does_not_pass_is_not_asked_again(code: int) -> None:
     assert asked.refreshed == 0
 
 
-def check(code: int) -> None:
+def check(code: int, offset: int | None = 5) -> None:
     reader = Reader.__new__(Reader)
     reader._next = {("payment_events", 0): Offset(5)}
     reader._dense = {}
-    message: Any = SimpleNamespace(topic=lambda: "payment_events", partition=lambda: 0, offset=lambda: 5)
+    message: Any = SimpleNamespace(topic=lambda: "payment_events", partition=lambda: 0, offset=lambda: offset)
     # The topic begins at 0, so nothing was cut off: it lost its end.
     consumer: Any = SimpleNamespace(get_watermark_offsets=lambda place, timeout: (0, 3))
     reader._check(KafkaError(code), message, consumer)
@@ -87,3 +87,9 @@ def test_a_reader_never_goes_on_where_records_are_gone(code: int) -> None:
         check(code)
     expected = Exit.INBOX_CUT if code == KafkaError._AUTO_OFFSET_RESET else Exit.ROUND_FAILED
     assert ended.value.exit is expected
+
+
+def test_a_reader_ends_at_a_truncated_inbox_also_if_the_error_names_no_offset() -> None:
+    with pytest.raises(Fatal) as ended:
+        check(KafkaError._AUTO_OFFSET_RESET, None)
+    assert ended.value.exit is Exit.INBOX_CUT
