@@ -9,6 +9,7 @@ class Fault(StrEnum):
     UNREADABLE = "unreadable"
     INVALID = "invalid"
     TOO_LARGE = "too_large"
+    CORRUPT_BATCH = "corrupt_batch"
     UNEXPECTED_RECORD = "unexpected_record"
     CARD_NUMBER = "card_number"
     NOT_SIGNED = "not_signed"

@@ -43,7 +43,7 @@ MOST_BRIEF_BYTES: Final = 1024
 #: A header of ours before the position: the first bytes of a value of which only the hash is kept.
 HEAD: Final = "saga-head"
 #: Faults of bytes that are no record.
-_UNREAD: Final = frozenset({Fault.UNREADABLE, Fault.INVALID, Fault.TOO_LARGE})
+_UNREAD: Final = frozenset({Fault.UNREADABLE, Fault.INVALID, Fault.TOO_LARGE, Fault.CORRUPT_BATCH})
 #: The end of a head, which may be the beginning of a card number.
 _CUT: Final = re.compile(rb"[^A-Za-z\"{}\[\],:]*\Z")
 
@@ -112,7 +112,7 @@ def _head(value: bytes | None, most: int) -> list[Header]:
 
 
 def _kept(message: Message, most: int) -> list[Header]:
-    headers = [each for each in message.headers if each[0] != UNFIT]
+    headers = [each for each in message.headers if each[0] not in UNFIT]
     size = sum(len(name) + len(value or b"") for name, value in headers)
     if size > most:
         return [*_replay_of(headers), (HEADERS_DROPPED, str(size).encode())]

@@ -16,8 +16,10 @@ SENT_ON: Final = "saga-sent-on"
 ACTOR: Final = "saga-actor"
 #: Replaces the headers of an original that had too many, or unreadable ones.
 HEADERS_DROPPED: Final = "saga-headers-dropped"
-#: Stands instead of what a record that nobody can use brought along, and says why; see `require_fit`.
-UNFIT: Final = "saga-unfit"
+#: Stand instead of what a record that nobody can use brought along, and say why; see `require_fit`.
+TOO_LARGE: Final = "saga-too-large"
+CORRUPT: Final = "saga-corrupt-batch"
+UNFIT: Final = {TOO_LARGE: Fault.TOO_LARGE, CORRUPT: Fault.CORRUPT_BATCH}
 #: Headers of a record at most. Each costs a client about `COST` bytes, however short it is.
 MOST_HEADERS: Final = 1_000
 COST: Final = 100
@@ -50,15 +52,15 @@ def headers_of(message: Message) -> Sequence[tuple[str, bytes | None]]:
 
 def too_many(count: int) -> tuple[str, bytes]:
     """Stands for so many headers."""
-    return UNFIT, b"%d headers; a record has at most %d" % (count, MOST_HEADERS)
+    return TOO_LARGE, b"%d headers; a record has at most %d" % (count, MOST_HEADERS)
 
 
 def require_fit(headers: Sequence[tuple[str, bytes | None]]) -> None:
-    """Refuses a record that was not read whole: its batch unpacks to too much, or it has too many headers.
+    """Refuses a record that was not read whole: too many headers, or a batch that unpacks to too much or is corrupt.
 
     Every reader makes the same of the same bytes, so all of them refuse the same records. Whoever sends such a header
     has his own record refused.
     """
-    if headers and headers[0][0] == UNFIT:
+    if headers and (fault := UNFIT.get(headers[0][0])):
         detail = (headers[0][1] or b"").decode("utf-8", errors="replace")
-        raise Rejected(Fault.TOO_LARGE, masked(detail)[:LONGEST_DETAIL])
+        raise Rejected(fault, masked(detail)[:LONGEST_DETAIL])

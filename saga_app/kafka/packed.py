@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import cramjam
 
 from saga_app.core.numbers import Offset
-from saga_app.kafka.headers import MOST_HEADERS, NO_UTF8, UNFIT, too_many
+from saga_app.kafka.headers import CORRUPT, MOST_HEADERS, NO_UTF8, TOO_LARGE, too_many
 from saga_app.kafka.messages import Header
 
 #: Bytes that are unpacked of one batch at most. A batch of an honest client has 1 MiB or so.
@@ -32,13 +32,15 @@ _CODECS: Final = {
     3: cramjam.lz4.decompress_into,
     4: cramjam.zstd.decompress_into,
 }
-_FULL: Final = "whole buffer"
+#: In what cramjam says of a buffer that is too small, for snappy and for the others.
+_FULL: Final = ("smaller than required", "whole buffer")
 _SNAPPY: Final = 2
 #: Java's framing of snappy: this, two versions, then blocks, each after its length.
 _XERIAL: Final = b"\x82SNAPPY\0"
 _BLOCK: Final = struct.Struct(">i")
 _TOO_MUCH: Final = f"unpack to more than {MOST_UNPACKED}; send them uncompressed"
-_OTHER_OFFSETS: Final = "say that they have other offsets"
+_NOT_WHOLE: Final = "are not whole records; mend the program that sends them"
+_OTHER_OFFSETS: Final = "say that they have other offsets; mend the program that sends them"
 
 
 class RawBatch(NamedTuple):
@@ -79,8 +81,9 @@ class RawBatch(NamedTuple):
         """True if a client that unpacks it without a bound could run out of memory."""
         if not self.is_packed:
             return False
-        unpacked, is_whole = unpack(self)
-        return not is_whole or len(unpacked) > DENSE * (len(self.payload) + _HEADER.size)
+        unpacked = unpack(self)
+        most = DENSE * (len(self.payload) + _HEADER.size)
+        return unpacked.is_cut or unpacked.is_damaged or len(unpacked.data) > most
 
 
 def batches_in(data: bytes) -> Iterator[RawBatch]:
@@ -97,38 +100,54 @@ def batches_in(data: bytes) -> Iterator[RawBatch]:
         at = end
 
 
-def unpack(batch: RawBatch) -> tuple[memoryview, bool]:
-    """The records' bytes, up to `MOST_UNPACKED` of them, and True if these are all."""
+class Unpacked(NamedTuple):
+    """The bytes of a batch's records.
+
+    If `is_cut`, there are more than `MOST_UNPACKED`; if `is_damaged`, what follows are bytes that nobody can unpack.
+    """
+
+    data: memoryview
+    is_cut: bool = False
+    is_damaged: bool = False
+
+
+def unpack(batch: RawBatch) -> Unpacked:
+    """Unpacks up to `MOST_UNPACKED` bytes."""
     codec = batch.attributes & _CODEC
     if not codec:
-        return batch.payload, True
+        return Unpacked(batch.payload)
     room = memoryview(bytearray(MOST_UNPACKED))
     if codec == _SNAPPY:
-        size, is_whole = _unpack_snappy(batch.payload, room)
-        return room[:size], is_whole
+        return _unpack_snappy(batch.payload, room)
     into = _CODECS.get(codec)
     try:
-        return (room[: into(batch.payload, room)], True) if into else (room[:0], False)
+        return Unpacked(room[: into(batch.payload, room)]) if into else Unpacked(room[:0], is_damaged=True)
     except cramjam.DecompressionError as error:
         # It has written what fits. Of bytes that are damaged nobody can tell how many are right.
-        return room if _FULL in str(error) else room[:0], False
+        return Unpacked(room, is_cut=True) if _is_full(error) else Unpacked(room[:0], is_damaged=True)
 
 
-def _unpack_snappy(payload: memoryview, room: memoryview) -> tuple[int, bool]:
+def _is_full(error: cramjam.DecompressionError) -> bool:
+    return any(each in str(error) for each in _FULL)
+
+
+def _unpack_snappy(payload: memoryview, room: memoryview) -> Unpacked:
     size = 0
     try:
         if bytes(payload[: len(_XERIAL)]) != _XERIAL:
-            return cramjam.snappy.decompress_raw_into(payload, room), True
+            return Unpacked(room[: cramjam.snappy.decompress_raw_into(payload, room)])
         at = len(_XERIAL) + 8
         while at < len(payload):
             end = at + _BLOCK.size + _BLOCK.unpack_from(payload, at)[0]
             if not at + _BLOCK.size < end <= len(payload):
-                return size, False
+                return Unpacked(room[:size], is_damaged=True)
             size += cramjam.snappy.decompress_raw_into(payload[at + _BLOCK.size : end], room[size:])
             at = end
-    except (cramjam.DecompressionError, struct.error):
-        return size, False
-    return size, True
+    except cramjam.DecompressionError as error:
+        return Unpacked(room[:size], is_cut=_is_full(error), is_damaged=not _is_full(error))
+    except struct.error:
+        return Unpacked(room[:size], is_damaged=True)
+    return Unpacked(room[:size])
 
 
 class RawRecord(NamedTuple):
@@ -147,7 +166,7 @@ def records_in(batch: RawBatch) -> Iterator[RawRecord]:
     A broker does not look at the offsets in a batch that is not compressed: a record there may say any, and only one
     that follows is taken. What is missing is one record at its first offset: there may be millions.
     """
-    unpacked, is_whole = unpack(batch)
+    unpacked, is_cut, is_damaged = unpack(batch)
     at, following = 0, batch.first
     # Compaction takes records out of a batch, and then it has fewer than offsets.
     has_all = batch.records == batch.last - batch.first + 1
@@ -160,22 +179,28 @@ def records_in(batch: RawBatch) -> Iterator[RawRecord]:
             at = start + length
             if following <= record.offset <= batch.last:
                 if has_all and following < record.offset:
-                    yield _unfit(batch, following, record.offset - 1, _OTHER_OFFSETS)
+                    yield _corrupt(batch, following, record.offset - 1, _OTHER_OFFSETS)
                 yield record
                 following = Offset(record.offset + 1)
     except (IndexError, ValueError):
-        is_whole = False
+        is_damaged = True
     if following <= batch.last:
-        if not (is_whole and at == len(unpacked)):
-            why = _TOO_MUCH if batch.is_packed else "are not whole records"
-            yield _unfit(batch, following, batch.last, f"are {len(batch.payload)} bytes that {why}")
+        size = len(batch.payload)
+        if is_cut:
+            yield _unfit(batch, following, batch.last, TOO_LARGE, f"are {size} bytes that {_TOO_MUCH}")
+        elif is_damaged or at != len(unpacked):
+            yield _corrupt(batch, following, batch.last, f"are {size} bytes that {_NOT_WHOLE}")
         elif has_all:
-            yield _unfit(batch, following, batch.last, _OTHER_OFFSETS)
+            yield _corrupt(batch, following, batch.last, _OTHER_OFFSETS)
 
 
-def _unfit(batch: RawBatch, first: Offset, last: int, why: str) -> RawRecord:
+def _corrupt(batch: RawBatch, first: Offset, last: int, why: str) -> RawRecord:
+    return _unfit(batch, first, last, CORRUPT, why)
+
+
+def _unfit(batch: RawBatch, first: Offset, last: int, header: str, why: str) -> RawRecord:
     detail = f"the records from offset {first} to {last} {why}"
-    return RawRecord(first, batch.times[1], None, None, ((UNFIT, detail.encode()),))
+    return RawRecord(first, batch.times[1], None, None, ((header, detail.encode()),))
 
 
 def _record(batch: RawBatch, data: memoryview) -> RawRecord:

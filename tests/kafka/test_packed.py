@@ -23,13 +23,13 @@ def one(data: bytes) -> RawBatch:
     return found
 
 
-def refusal(found: RawBatch) -> str:
-    """Why the last record of this batch is refused."""
+def refusal(found: RawBatch, fault: Fault) -> str:
+    """Why the last record of this batch is refused, with this fault."""
     *_, last = records_in(found)
     assert last.value is None and last.key is None
     with pytest.raises(Rejected) as refused:
         require_fit(last.headers)
-    assert refused.value.fault is Fault.TOO_LARGE
+    assert refused.value.fault is fault
     return refused.value.detail
 
 
@@ -60,14 +60,14 @@ def test_a_batch_that_unpacks_to_too_much_is_one_record_that_is_refused(codec: i
     found = one(batch_of([b"1" * (3 * MOST_UNPACKED)], codec=codec, first=5))
     assert found.is_dense
     assert [each.offset for each in records_in(found)] == [5]
-    assert f"the records from offset 5 to 5 are {len(found.payload)} bytes" in refusal(found)
+    assert f"the records from offset 5 to 5 are {len(found.payload)} bytes" in refusal(found, Fault.TOO_LARGE)
 
 
 @pytest.mark.parametrize("codec", [GZIP, LZ4, ZSTD])
 def test_the_records_before_what_is_too_much_are_read(codec: int) -> None:
     found = one(batch_of([b"first", b"second", b"1" * (2 * MOST_UNPACKED), b"lost", b"lost"], codec=codec))
     assert [each.value for each in records_in(found)] == [b"first", b"second", None]
-    assert "the records from offset 2 to 4 " in refusal(found)
+    assert "the records from offset 2 to 4 " in refusal(found, Fault.TOO_LARGE)
 
 
 @pytest.mark.parametrize("codec", PACKED)
@@ -82,12 +82,19 @@ def test_no_more_memory_is_taken_than_is_safe(codec: int) -> None:
 
 
 @pytest.mark.parametrize("codec", PACKED)
-def test_bytes_that_are_damaged_are_one_record_that_is_refused(codec: int) -> None:
+def test_bytes_that_are_damaged_are_a_corrupt_batch(codec: int) -> None:
     data = batch_of([UNLIKE, UNLIKE], codec=codec)
     broken = data[:100] + bytes(len(data) - 100)
     found = one(broken)
     assert found.is_dense
-    assert "the records from offset 0 to 1 " in refusal(found)
+    assert "the records from offset 0 to 1 " in refusal(found, Fault.CORRUPT_BATCH)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_records_that_end_too_soon_are_a_corrupt_batch(codec: int) -> None:
+    found = one(batch(record(0, b"whole") + record(1, b"cut off")[:-3], 2, codec=codec))
+    assert [each.value for each in records_in(found)] == [b"whole", None]
+    assert "that are not whole records" in refusal(found, Fault.CORRUPT_BATCH)
 
 
 #: The distances that the records of a batch say, and the offsets of what is read; an unfit record stands for a hole.
@@ -110,8 +117,9 @@ def test_of_records_that_lie_about_their_offsets_only_those_that_follow_are_read
     assert [(each.offset - 40, each.value is not None) for each in read] == expected
     for each in read:
         if each.value is None:
-            with pytest.raises(Rejected, match="say that they have other offsets"):
+            with pytest.raises(Rejected, match="say that they have other offsets") as refused:
                 require_fit(each.headers)
+            assert refused.value.fault is Fault.CORRUPT_BATCH
 
 
 def test_only_what_shrinks_to_a_small_part_is_dense() -> None:
