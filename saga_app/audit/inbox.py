@@ -8,6 +8,7 @@ from saga_app.audit.checks.matching import (
     FOUND,
     LATER,
     LETTER,
+    REFUSED,
     SENT_ON,
     STEP_REQUEST,
     WANTED,
@@ -54,9 +55,10 @@ class InboxAudit:
         self.service = service_of(place[0])
         self._stores = InboxStores(context, self.service, place, stores)
         sides = (
-            SideWriter(context.folder, side, f"{place[0]}-{place[1]}") for side in (WANTED, FOUND, LATER)
+            SideWriter(context.folder, side, f"{place[0]}-{place[1]}")
+            for side in (WANTED, FOUND, LATER, REFUSED)
         )
-        self._wanted, self._found, self._later = sides
+        self._wanted, self._found, self._later, self._refused = sides
         balances = self.service.decider.balances
         self.conservation = None if balances is None else Conservation(place, balances, self.findings)
         kept = self._stores.resume(self.findings)
@@ -86,7 +88,7 @@ class InboxAudit:
             if count % _AT_A_TIME == 0:
                 self._write()
         self._write()
-        for side in (self._wanted, self._found, self._later):
+        for side in (self._wanted, self._found, self._later, self._refused):
             side.close()
         if self.conservation is not None:
             if self.state.low_watermarks:
@@ -142,10 +144,7 @@ class InboxAudit:
             self._wanted.add(SENT_ON, content, self._origin(message, "policy for another partition"))
         for sent in decision.sends:
             self._wanted.add(STEP_REQUEST, wire.encode(sent), self._origin(message, sent.type, sent))
-        if isinstance(record, StepRequest | OrderCompleted | OrderCancelled | OrdersEvicted):
-            self._side(message).add(
-                STEP_REQUEST, wire.encode(record), self._origin(message, record.type, record)
-            )
+        self._found_at(self._side(message), message, record)
         if isinstance(record, Undo | OrderCancelled):
             self._stores.note_undo(str(order_of(record)), message)
 
@@ -155,9 +154,16 @@ class InboxAudit:
         self.findings.count("I8", f"dead letters {fault}")
         if fault is Fault.CONTRADICTION:
             self._broken("I3", outcome, outcome.rejection.detail, "status")
+        # No worker sends a record without its signature, or to another service's inbox.
+        if outcome.record is not None and fault not in (Fault.NOT_SIGNED, Fault.UNEXPECTED_RECORD):
+            self._found_at(self._refused, outcome.message, outcome.record)
         content = letter_content(self.place, offset, fault)
         origin = self._origin(outcome.message, f"dead letter {fault}")
         self._wanted.add(LETTER, content, origin._replace(time=outcome.message.time))
+
+    def _found_at(self, side: SideWriter, message: Message, record: Record) -> None:
+        if isinstance(record, StepRequest | OrderCompleted | OrderCancelled | OrdersEvicted):
+            side.add(STEP_REQUEST, wire.encode(record), self._origin(message, record.type, record))
 
     def _write(self) -> None:
         keep = self._stores.keep_committed if self._is_behind else self._stores.forget_committed

@@ -25,6 +25,8 @@ class Proposal(NamedTuple):
 
 
 _HISTORY: Final = "saga history {order}"
+#: Also of an order that nobody placed: `saga history` does not know where its other records are.
+_ORDER: Final = "saga order {order}"
 
 ADVICE: Final[Mapping[Mending, Advice]] = {
     Mending.REBUILD: Advice(
@@ -60,7 +62,7 @@ ADVICE: Final[Mapping[Mending, Advice]] = {
     Mending.FORGED: Advice(
         "Somebody who is no service wrote a record into an inbox. Look what followed from it; give money or stock "
         "back by a deposit or a delivery; then acknowledge it, and let services sign (docs/how-to/sign-records.md)",
-        (_HISTORY, "saga audit --acknowledge {id} --why TEXT --checkpoint DIR"),
+        (_HISTORY, _ORDER, "saga audit --acknowledge {id} --why TEXT --checkpoint DIR"),
     ),
     Mending.FORGED_LETTER: Advice(
         "Somebody who is no worker wrote a dead letter. Never replay it: find its id, and dismiss it",

@@ -1,5 +1,7 @@
 """I8 and I9: every record is accounted for, and what follows from it is in the topics."""
 
+from pathlib import Path
+
 import pytest
 
 from saga_app import topics, wire
@@ -8,7 +10,7 @@ from saga_app.kafka.headers import SENT_ON
 from saga_app.kafka.messages import Outgoing, Place
 from tests.audit.reading import breach
 from tests.audit.world import PARTITIONS, AuditWorld, Written, bought, every_ending
-from tests.support.examples import limit
+from tests.support.examples import completed, limit, order, pay
 
 
 @pytest.fixture
@@ -87,6 +89,23 @@ def test_a_record_that_was_sent_on_and_is_a_dead_letter_there_is_not_missed(worl
     findings = world.run().audit()
     assert findings.holds
     assert findings.figures["I8"]["dead letters different_content"] == 1
+
+
+def test_an_ending_that_became_a_dead_letter_is_in_the_topics(world: AuditWorld) -> None:
+    """A forged payment goes its way until checkout refuses the ending of an order that nobody placed."""
+    world.run(pay(order("unplaced", lines=[("mug", 1)])))
+    findings = world.audit()
+    assert findings.figures["I8"]["dead letters unknown_order"] == 1
+    assert [(each.invariant, "PaymentRequested" in each.what) for each in findings.breaches] == [("I6", True)]
+
+
+def test_a_forged_ending_that_became_a_dead_letter_is_no_breach_in_any_audit(
+    world: AuditWorld, tmp_path: Path
+) -> None:
+    world.run(bought("o1"), completed("unplaced"))
+    for _ in range(3):
+        assert world.checkpointed(tmp_path).breaches == []
+        world.run(bought(f"later-{world.end(('checkout_events', 0))}"))
 
 
 def test_a_policy_that_did_not_reach_every_partition_is_found(world: AuditWorld) -> None:

@@ -23,11 +23,13 @@ WANTED: Final = "wanted"
 FOUND: Final = "found"
 #: It is in a topic above that cut, so its cause may be above the end.
 LATER: Final = "later"
+#: It is in a topic and became a dead letter there, so whoever wrote it did no harm: it needs no cause.
+REFUSED: Final = "refused"
 #: An earlier audit has matched it.
 KNOWN: Final = "known"
 #: An earlier audit wanted it, and a newer row superseded it; that row may have been removed since.
 SETTLED: Final = "settled"
-SIDES: Final = (WANTED, FOUND, LATER, KNOWN, SETTLED)
+SIDES: Final = (WANTED, FOUND, LATER, REFUSED, KNOWN, SETTLED)
 #: The kinds of consequences.
 STEP_REQUEST: Final = "s"
 SENT_ON: Final = "o"
@@ -102,7 +104,9 @@ class Consequence(NamedTuple):
     def is_matched(self) -> bool:
         """True if it was wanted, and is in the topics as far as they were read."""
         sides = self.origins.keys()
-        return KNOWN in sides or not (sides.isdisjoint((WANTED, SETTLED)) or sides.isdisjoint((FOUND, LATER)))
+        if KNOWN in sides:
+            return True
+        return not (sides.isdisjoint((WANTED, SETTLED)) or sides.isdisjoint((FOUND, LATER, REFUSED)))
 
     def origin(self, side: str) -> Origin | None:
         """The record that wanted it, or where it was found."""
@@ -140,7 +144,7 @@ class Carried:
 
     def __enter__(self) -> Self:
         if self._folder is not None:
-            for side in (WANTED, FOUND, KNOWN, SETTLED):
+            for side in (WANTED, FOUND, REFUSED, KNOWN, SETTLED):
                 path = self._folder / f"{side}-0.run"
                 self._files[side] = self._stack.enter_context(path.open("w", encoding="utf-8"))
         return self
@@ -156,5 +160,5 @@ class Carried:
             self._files[KNOWN].write(f"{consequence.digest}\n")
             return
         for side, origin in consequence.origins.items():
-            kept = SETTLED if superseded else WANTED if side == WANTED else FOUND
+            kept = SETTLED if superseded else FOUND if side == LATER else side
             self._files[kept].write(f"{consequence.digest}{origin}")
