@@ -24,7 +24,7 @@ def write_private(file: Path, text: str) -> None:
         stream.write(text)
 
 
-def is_open_to_others(folder: Path) -> bool:
-    """True if other users of this machine than the folder's group may enter it, and the folder is ours to close."""
-    found = folder.stat()
+def is_open_to_others(path: Path) -> bool:
+    """True if other users of this machine than its group may use the folder or file, and it is ours to close."""
+    found = path.stat()
     return found.st_uid == os.geteuid() and bool(found.st_mode & 0o007)

@@ -5,6 +5,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import click
@@ -14,6 +15,8 @@ import tables
 from saga_app import urls
 from saga_app.commands import packages
 from saga_app.commands.render.output import FAILED, as_json, one_line_errors, show
+from saga_app.core.errors import Fault
+from saga_app.dead_letters.reader import Letterbox
 from saga_app.engine.run_log import RunLog
 from saga_app.health.read import HealthWatch
 from saga_app.health.readings import Readings
@@ -22,8 +25,11 @@ from saga_app.kafka import topic_admin
 from saga_app.kafka.broker_errors import in_words
 from saga_app.kafka.reachable import require_broker
 from saga_app.kafka.topic_faults import remedy, told
+from saga_app.private_files import is_open_to_others
 from saga_app.settings import Settings
-from saga_app.times import now
+from saga_app.signing_keys import KEYS, SINCE, SignedTime, SigningKey
+from saga_app.text import printable
+from saga_app.times import now, written
 from saga_app.topics import INBOXES
 
 #: Least free bytes: with less, a worker soon stops.
@@ -31,6 +37,8 @@ LEAST_FREE: Final = 1024**3
 OLDEST_PYTHON: Final = (3, 11)
 #: Seconds in which a group settles behind the end of a worker, besides the session timeout.
 SETTLING: Final = 10.0
+#: Milliseconds in which a dead letter is a late one: a day.
+LATELY: Final = 24 * 3600 * 1000
 #: Seconds to wait for the web server's answer.
 WEB_TIMEOUT: Final = 3.0
 
@@ -55,7 +63,8 @@ def doctor(as_json: bool) -> None:
 
     It is wrong if no worker runs, if one ends again and again, if their group does not settle while this command waits,
     if a record waits for a worker or for the copy for more than 30 seconds, or if nobody copies to the order database.
-    Dead letters that are not settled are only told. With the SAGA_DATA_DIR of a worker it tells that worker's ends too.
+    Dead letters that are not settled are only told, unless they came in the last 24 hours because a signature was
+    missing. With the SAGA_DATA_DIR of a worker it tells that worker's ends too.
     """
     well = True
     for finding in _findings(Settings.read()):
@@ -70,11 +79,13 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield _python()
     yield _packages()
     yield _data_dir(settings)
+    yield _signatures(settings)
     knows_broker = False
     try:
         require_broker(settings)
         yield _topics(settings)
         knows_broker = True
+        yield from _not_signed(settings)
     except topic_admin.BrokerUnreachable as error:
         yield Finding("broker", False, str(error))
     except KafkaException as error:
@@ -118,6 +129,57 @@ def _data_dir(settings: Settings) -> Finding:
         )
     enough = free >= LEAST_FREE
     return Finding("data directory", enough, detail if enough else f"{detail}; make room: 1 GiB is the least")
+
+
+def _signatures(settings: Settings) -> Finding:
+    """If these settings sign, with which key, and since when records need a signature.
+
+    With keys that are missing or cannot be read there are no settings: then no program of ours starts.
+    """
+    keys = settings.signing_keys
+    if keys is None:
+        return Finding("signatures", True, f"none are made: {KEYS} is not set here")
+    if is_open_to_others(Path(settings.signing_keys_file)):
+        why = f"others may read the keys: chmod 600 {settings.signing_keys_file}"
+        return Finding("signatures", False, why)
+    told = [f"made with key {keys.first.id}"]
+    if others := [_key_in_words(each) for each in keys.keys.values() if each is not keys.first]:
+        told.append(f"accepted too with {', '.join(others)}")
+    told.append(_needed_in_words(keys.required))
+    return Finding("signatures", True, "; ".join(told))
+
+
+def _key_in_words(key: SigningKey) -> str:
+    return key.id if key.until is None else f"{key.id} until {written(key.until)}"
+
+
+def _needed_in_words(required: SignedTime | None) -> str:
+    if required is None:
+        return f"not needed: {SINCE} names no time"
+    until = "" if required.until is None else f" until {written(required.until)}"
+    return f"needed from {written(required.since)}{until}"
+
+
+def _not_signed(settings: Settings) -> Iterator[Finding]:
+    """Dead letters of late that lacked a signature, unless somebody has settled them."""
+    try:
+        letterbox = Letterbox(settings, after=now() - LATELY)
+        settled = letterbox.settled()
+        found = [
+            each for each in letterbox.letters() if each.reason == Fault.NOT_SIGNED and each.id not in settled
+        ]
+    except (KafkaException, TimeoutError, topic_admin.TopicsWrong):
+        # Wrong topics have a finding; and not each user who may run this may read dead letters.
+        return
+    if found:
+        last = max(found, key=lambda each: each.time)
+        here = "" if settings.signed_since else f"; {SINCE} is not set here, but a worker has it"
+        yield Finding(
+            "not signed",
+            False,
+            f"{len(found):,} dead letters in the last 24 hours, the last {last.id}: {printable(last.detail)}{here}; "
+            "somebody writes as a service, or a worker lacks a key: docs/how-to/sign-records.md, What goes wrong",
+        )
 
 
 def _topics(settings: Settings) -> Finding:

@@ -20,9 +20,12 @@ from saga_app.topics import Topic
 
 
 class Letterbox:
-    """The dead letters up to the moment when this is made. Raises `KafkaException`, `TopicsWrong`."""
+    """The dead letters up to the moment when this is made. Raises `KafkaException`, `TopicsWrong`.
 
-    def __init__(self, settings: Settings) -> None:
+    With `after`, in milliseconds, only those that were written later.
+    """
+
+    def __init__(self, settings: Settings, after: int | None = None) -> None:
         found = topic_admin.check(settings, [Topic(topics.DEAD_LETTERS, settings.partitions, {})])
         if found.missing:
             raise topic_admin.TopicsWrong(
@@ -35,6 +38,9 @@ class Letterbox:
         places = [(topics.DEAD_LETTERS, each) for each in range(settings.partitions)]
         self._first = offsets.beginnings(admin, places)
         self._end = offsets.readable_ends(admin, places)
+        if after is not None:
+            # Of a partition with nothing later nothing is read.
+            self._first = {**self._end, **offsets.after(admin, places, after)}
 
     def settled(self) -> dict[LetterId, list[Settlement]]:
         """The replays and dismissals of each settled letter; letters without any are left out.

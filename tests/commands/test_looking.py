@@ -6,17 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from confluent_kafka import Consumer, TopicPartition
 
-from saga_app.commands import doctor, packages
+from saga_app.commands import doctor, main, packages
+from saga_app.core.errors import Fault
+from saga_app.dead_letters.format import dismissal
 from saga_app.engine.exit_codes import Exit
 from saga_app.engine.run_log import RunLog
 from saga_app.kafka import topic_admin
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
 from saga_app.topics import INBOXES, PAYMENT, Topic
-from tests.commands.dead_letter_topic import PARTITIONS, Saga
+from tests.commands.dead_letter_topic import PARTITIONS, DeadLetterTopic, Saga
 from tests.live.log import until
+from tests.support.signing import NEW, OLD, signing
 
 
 def listed(result: Any) -> dict[str, dict[str, Any]]:
@@ -140,6 +144,62 @@ def test_doctor_says_that_no_worker_runs_and_how_many_records_wait(
         f"shipping_events: {waiting + 1} not taken, the oldest for "
     )
     assert not (tmp_path / "a").exists(), "the doctor only looks"
+
+
+def test_doctor_tells_with_which_key_and_since_when_records_are_signed(tmp_path: Path):
+    assert doctor._signatures(Settings()).detail == "none are made: SAGA_SIGNING_KEYS is not set here"
+    settings = signing(tmp_path, NEW, f"{OLD} 2026-01-15T00:00", since="2026-01-01/2027-01-01")
+    assert doctor._signatures(settings) == (
+        "signatures",
+        True,
+        "made with key new; accepted too with old until 2026-01-15T00:00:00.000Z; "
+        "needed from 2026-01-01T00:00:00.000Z until 2027-01-01T00:00:00.000Z",
+    )
+    assert "not needed" in doctor._signatures(signing(tmp_path, since="")).detail
+
+
+def test_doctor_finds_keys_that_others_may_read(tmp_path: Path):
+    settings = signing(tmp_path)
+    Path(settings.signing_keys_file).chmod(0o644)
+    found = doctor._signatures(settings)
+    assert not found.ok and f"chmod 600 {settings.signing_keys_file}" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"), [("", "SAGA_SIGNING_KEYS is not"), ("/no/such", "cannot be read: No such file")]
+)
+def test_doctor_says_that_needed_keys_are_missing(monkeypatch: pytest.MonkeyPatch, keys: str, words: str):
+    monkeypatch.setenv("SAGA_SIGNED_SINCE", "2026-01-01")
+    monkeypatch.setenv("SAGA_SIGNING_KEYS", keys)
+    result = CliRunner().invoke(main, ["doctor"])
+    assert result.exit_code != 0 and words in result.stderr
+
+
+@pytest.mark.live
+def test_doctor_names_records_of_late_that_were_not_signed_until_somebody_has_settled_them(
+    dead_letter_topic: DeadLetterTopic,
+):
+    settings = dead_letter_topic.settings
+    dead_letter_topic.put(b"{}", Fault.INVALID)
+    assert list(doctor._not_signed(settings)) == []
+    letters = [
+        dead_letter_topic.put(b"{}", Fault.NOT_SIGNED, "it has no header\x1b[2J", key=key)
+        for key in (b"a", b"b")
+    ]
+    (found,) = doctor._not_signed(settings)
+    assert not found.ok and found.detail.startswith("2 dead letters in the last 24 hours, the last ")
+    assert "SAGA_SIGNED_SINCE is not set here" in found.detail and "\x1b" not in found.detail
+    dead_letter_topic.post(*(dismissal(each, 0, "a test") for each in letters))
+    assert list(doctor._not_signed(settings)) == []
+
+
+@pytest.mark.live
+def test_doctor_does_not_read_dead_letters_of_long_ago(
+    dead_letter_topic: DeadLetterTopic, monkeypatch: pytest.MonkeyPatch
+):
+    dead_letter_topic.put(b"{}", Fault.NOT_SIGNED)
+    monkeypatch.setattr(doctor, "LATELY", -60_000)
+    assert list(doctor._not_signed(dead_letter_topic.settings)) == []
 
 
 @pytest.mark.live

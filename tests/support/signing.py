@@ -8,6 +8,7 @@ from saga_app.core.numbers import Offset
 from saga_app.core.records import Record, StepName
 from saga_app.kafka.messages import Message, Outgoing, outgoing
 from saga_app.kafka.signatures import Signatures
+from saga_app.private_files import write_private
 from saga_app.settings import Settings
 from tests.support.examples import (
     call_off,
@@ -73,7 +74,7 @@ INTERNAL: Final[tuple[Record, ...]] = (
 def key_file(folder: Path, *lines: str) -> Path:
     """A file with these keys."""
     path = folder / "keys"
-    path.write_text("".join(f"{line}\n" for line in lines or [NEW]), "utf-8")
+    write_private(path, "".join(f"{line}\n" for line in lines or [NEW]))
     return path
 
 
