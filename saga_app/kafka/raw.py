@@ -209,6 +209,8 @@ class RawClient:
             client.set_topics(self._topics)
             try:
                 await client.bootstrap()
+                # That has told of the brokers, and of no topic.
+                await client.force_metadata_update()
             except KafkaError as error:
                 await client.close()
                 raise TimeoutError(f"no broker answers: {error!r}") from error

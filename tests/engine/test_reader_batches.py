@@ -12,8 +12,10 @@ from saga_app.core.errors import Rejected
 from saga_app.engine import reader as module
 from saga_app.engine.reader import Reader
 from saga_app.kafka import chunks as chunked
+from saga_app.kafka import raw
 from saga_app.kafka.headers import MOST_HEADERS, require_fit
 from saga_app.kafka.packed import MOST_UNPACKED
+from saga_app.kafka.raw import RawClient
 from saga_app.local.broker import Broker
 from saga_app.orderdb.copy import source
 from saga_app.settings import Settings
@@ -51,6 +53,16 @@ def test_a_batch_that_unpacks_to_too_much_is_one_record_without_a_value(
     assign(reader, {(topic, 0): 3}, 2)
     wait_until(lambda: buffer.end(2) == 7)
     assert buffer.offsets(2) == [3, 4, 5, 6]
+
+
+def test_the_first_batches_come_without_a_pause(
+    kafka: Broker, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An audit asks for them in forty partitions, and each used to wait 0.2 s until the leader was known."""
+    monkeypatch.setattr(raw, "_AGAIN", 60.0)
+    write(kafka.address, topic, values(3))
+    with RawClient(Settings(broker=kafka.address).kafka, [topic]) as client:
+        assert sum(each.records for each in client.batches((topic, 0), 0)) == 3
 
 
 def test_dense_records_of_a_transaction_that_was_aborted_are_left_out(
