@@ -20,8 +20,8 @@ from bench.peers.balances import COMPLETED
 from bench.process import ProcessFailed
 from bench.verdict import Wrong, compensated
 from bench.watch import compensations
+from harness.shop import Shop
 from saga_app import topics
-from tests.live.shop import Shop
 
 #: Seconds in which an order must end.
 ENDED_WITHIN: Final = 60.0

@@ -10,8 +10,8 @@ import tables
 from bench import environments
 from bench.environments import ROOT, Say
 from bench.peers.place import Place
-from tests.live.worker import FAUST, READY, environment
-from tests.support.ports import free_port
+from harness.ports import free_port
+from harness.worker import FAUST, READY, environment
 
 
 class Launch(NamedTuple):

@@ -17,10 +17,10 @@ from bench.candidates import Launch
 from bench.environments import HOME, ROOT, NotToBeHad, Say
 from bench.process import Process, ProcessFailed
 from bench.trial import CandidateRun
+from harness.postgres import MISSING, binaries, server
 from saga_app.local.broker import Broker
 from saga_app.local.config import free_ports
 from saga_app.local.process import until
-from tests.orderdb.postgres import MISSING, binaries, server
 
 #: Seconds in which a server must answer.
 READY_WITHIN: Final = 60.0

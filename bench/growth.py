@@ -16,15 +16,15 @@ from bench.environments import Say
 from bench.stats import Spread
 from bench.verdict import judge
 from bench.watch import CheckoutWatch, TooSlow
+from harness.orders import Sent
+from harness.scene import clear
+from harness.shop import Shop
+from harness.worker import WorkerProcess
 from saga_app import topics
 from saga_app.demo import retail
 from saga_app.kafka import offsets, topic_admin
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
-from tests.live.orders import Sent
-from tests.live.scene import clear
-from tests.live.shop import Shop
-from tests.live.worker import WorkerProcess
 
 APP: Final = "bench-growth"
 MB: Final = 1_000_000

@@ -4,8 +4,8 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from tests.live.orders import expected, orders, supplies
-from tests.live.scene import Scene, clear
+from harness.orders import expected, orders, supplies
+from harness.scene import Scene, clear
 
 #: Orders a second, seconds of it, and the second in which the worker is killed.
 RATE: Final = 50

@@ -8,13 +8,13 @@ from decimal import Decimal
 from itertools import islice
 from typing import Final, NamedTuple
 
+from harness import orders as mix_of
+from harness.orders import Sent
+from harness.shop import Shop
 from saga_app import topics, wire
 from saga_app.core.payment import LIMIT
 from saga_app.core.shipping import COUNTRIES
 from saga_app.demo import retail
-from tests.live import orders as mix_of
-from tests.live.orders import Sent
-from tests.live.shop import Shop
 
 #: What ended an order, by the undo step requests that this takes.
 COMPENSATIONS: Final = {"unknown_sku": 1, "out_of_stock": 1, "undeliverable": 2}

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.environments import PEERS
+from harness.postgres import binaries
 from saga_app.local.jars import LOCK, read_lock
 from saga_app.local.java import find_java
-from tests.orderdb.postgres import binaries
 
 
 def machine() -> dict[str, Any]:

@@ -11,12 +11,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from harness.copies import copy
+from harness.orders import orders, supplies
+from harness.postgres import MISSING, binaries, server
+from harness.scene import Scene
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
-from tests.live.orders import orders, supplies
-from tests.live.scene import Scene
-from tests.orderdb.copies import copy
-from tests.orderdb.postgres import MISSING, binaries, server
 
 
 def backlog(scene: Scene, count: int) -> int:

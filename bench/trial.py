@@ -15,12 +15,12 @@ from bench.process import Process, ProcessFailed
 from bench.stats import percentile
 from bench.verdict import Wrong, compensated, judge
 from bench.watch import CheckoutWatch, TooSlow, compensations
+from harness.scene import clear
+from harness.shop import Shop
 from saga_app import topics
 from saga_app.kafka import topic_admin
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
-from tests.live.scene import clear
-from tests.live.shop import Shop
 
 #: Seconds until the first orders of a candidate must have ended, and any others.
 FIRST_WITHIN: Final = 120.0

@@ -10,12 +10,12 @@ from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from pydantic_core import from_json
 
+from harness.log import Place
 from saga_app import topics
 from saga_app.core.numbers import Offset
 from saga_app.kafka import offsets
 from saga_app.kafka.chunks import chunks
 from saga_app.local.process import until
-from tests.live.log import Place
 
 #: Seconds in which the records must be read that were counted, and any that a transaction still holds back.
 GRACE: Final = 10.0

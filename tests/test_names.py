@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("saga_app", "agents", "tables", "tests", "bench")
+ROOMS = ("saga_app", "agents", "tables", "tests", "bench", "harness")
 #: First words of a docstring that leave the reader to find subject and verb.
 RIDDLES = {"What", "Who", "Whose", "Whom", "Whether", "Those"}
 

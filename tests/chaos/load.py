@@ -9,10 +9,10 @@ import time
 from collections import Counter
 from typing import Any, Final
 
+from harness.orders import Sent
+from harness.shop import Shop
 from saga_app import topics
 from tests.chaos.watch import PREFIX
-from tests.live.orders import Sent
-from tests.live.shop import Shop
 from tests.support.corpus import CORPUS
 
 SKUS: Final = [f"SKU-{number:02d}" for number in range(30)]

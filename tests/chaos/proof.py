@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from harness.log import parsed
+from harness.worker import ROOT, environment
 from saga_app import topics
 from saga_app.kafka.chunks import chunks
 from tests.chaos.system import APP_ID, System
 from tests.chaos.watch import PREFIX, is_forged
-from tests.live.log import parsed
-from tests.live.worker import ROOT, environment
 from tests.support.corpus import CARD
 
 SAGA = str(Path(sys.executable).with_name("saga"))

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from harness.worker import READY, WorkerProcess
 from saga_app.engine.exits import Exit
-from tests.live.worker import READY, WorkerProcess
 
 #: Ends that no fault of ours explains: the store lost rows although it was rebuilt, or the setup is wrong.
 NEVER = {Exit.ROWS_MISSING_AGAIN, Exit.TOPICS_WRONG, Exit.WEB_PORT_TAKEN}

@@ -8,6 +8,10 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 
 import tables
+from harness.log import BrokerOffsets
+from harness.log import until as wait
+from harness.shop import Shop
+from harness.worker import WorkerProcess
 from saga_app import topics
 from saga_app.kafka import topic_admin
 from saga_app.local.broker import Broker
@@ -21,10 +25,6 @@ from tests.chaos.proxy import Proxy
 from tests.chaos.steps import Steps, until, until_or
 from tests.chaos.supervisor import SupervisedWorker, Supervisor
 from tests.chaos.watch import OrderWatch
-from tests.live.log import BrokerOffsets
-from tests.live.log import until as wait
-from tests.live.shop import Shop
-from tests.live.worker import WorkerProcess
 from tests.support.signing import key_file
 
 APP_ID = "chaos"

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from harness.endings import Endings
 from saga_app.kafka.headers import headers_of
-from tests.live.endings import Endings
 
 #: The orders of the load; bad input has other ids, or none.
 PREFIX = "chaos-"

@@ -6,12 +6,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 import tables
+from harness.scene import clear
 from saga_app.commands import main
 from saga_app.kafka import topic_admin
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
 from tests.commands.dead_letter_topic import PARTITIONS, DeadLetterTopic, Saga
-from tests.live.scene import clear
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from click.testing import Result
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from harness.log import everything
 from saga_app import topics
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.numbers import Offset
@@ -16,7 +17,6 @@ from saga_app.kafka.messages import Header, Message, Outgoing
 from saga_app.kafka.offsets import ends
 from saga_app.kafka.sender import Sender
 from saga_app.settings import Settings
-from tests.live.log import everything
 
 #: Of each topic on the broker of these tests.
 PARTITIONS = 4

@@ -7,8 +7,8 @@ from subprocess import CompletedProcess
 
 import pytest
 
+from harness.worker import environment, faust
 from saga_app.commands import main
-from tests.live.worker import environment, faust
 
 
 def run(folder: Path, *words: str) -> "CompletedProcess[str]":

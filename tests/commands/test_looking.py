@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 from confluent_kafka import Consumer, TopicPartition
 
+from harness.log import until
 from saga_app.commands import doctor, main, packages
 from saga_app.core.errors import Fault
 from saga_app.dead_letters.format import dismissal
@@ -19,7 +20,6 @@ from saga_app.local.broker import Broker
 from saga_app.settings import Settings
 from saga_app.topics import INBOXES, PAYMENT, Topic
 from tests.commands.dead_letter_topic import PARTITIONS, DeadLetterTopic, Saga
-from tests.live.log import until
 from tests.support.signing import NEW, OLD, signing
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from confluent_kafka.admin import AdminClient
 
+from harness.log import everything
 from saga_app import topics, wire
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.numbers import Offset
@@ -16,7 +17,6 @@ from saga_app.kafka.sender import DeliveryUnknown, Sender, Sent, checked
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
 from tests.commands.dead_letter_topic import PARTITIONS, Saga
-from tests.live.log import everything
 
 pytestmark = pytest.mark.live
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from harness.killed_app import stop_at
 from saga_app.engine.durability import Point
 from tests.support.blocks import ROOT
-from tests.support.killed_app import stop_at
 
 Passing = Callable[[str, Point], None]
 

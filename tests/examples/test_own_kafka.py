@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.ports import free_port
 from saga_app.local.process import until
 from tests.security.guarded import Guarded
 from tests.support.blocks import blocks
-from tests.support.ports import free_port
 from tests.support.shell import Shell, answers
 
 pytestmark = pytest.mark.slow("a broker with users, and a worker for each way to speak to it")

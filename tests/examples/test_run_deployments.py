@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.orderdb.postgres import Postgres
+from harness.ports import free_port
+from harness.postgres import Postgres
 from tests.security.guarded import Guarded
 from tests.support.deployments import Deployed, compose, kubernetes, moved, secrets
-from tests.support.ports import free_port
 from tests.support.shell import Shell, answers
 
 pytestmark = pytest.mark.slow("a broker with users, and the processes of two deployments")

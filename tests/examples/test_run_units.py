@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.scene import clear
 from saga_app.local.broker import Broker
 from saga_app.local.config import free_ports, is_free
-from tests.live.scene import clear
 from tests.support.blocks import ROOT, blocks
 from tests.support.own_systemd import own_systemd
 

@@ -9,6 +9,9 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewPartitions
 
+from harness.log import until
+from harness.ports import free_port
+from harness.scene import Scene, clear
 from saga_app import topics
 from saga_app.core.numbers import Offset
 from saga_app.engine.exit_codes import Exit
@@ -22,9 +25,6 @@ from saga_app.local.broker import Broker
 from saga_app.settings import Settings
 from saga_app.times import now
 from tests.live.commands import saga
-from tests.live.log import until
-from tests.live.scene import Scene, clear
-from tests.support.ports import free_port
 
 
 @pytest.fixture

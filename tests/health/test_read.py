@@ -8,6 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from harness.log import until
 from saga_app.commands.health_line import health_watch, with_health
 from saga_app.commands.render.output import FAILED, WRONG_INPUT, CommandFailed, one_line_errors
 from saga_app.core.errors import Fault, Rejected
@@ -16,7 +17,6 @@ from saga_app.health.read import FRESH, HealthWatch
 from saga_app.health.readings import Readings
 from saga_app.settings import Settings
 from saga_app.times import now
-from tests.live.log import until
 from tests.support.health import all_well
 
 SETTINGS = Settings(broker="127.0.0.1:1")

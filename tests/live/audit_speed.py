@@ -21,15 +21,15 @@ import psutil
 from confluent_kafka import Producer
 
 import tables
+from harness.log import BrokerOffsets
+from harness.orders import Sent, orders, supplies
+from harness.ports import free_port
+from harness.worker import ROOT, WorkerProcess, environment
 from saga_app import topics, wire
 from saga_app.kafka import topic_admin
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
 from tests.live.commands import SAGA
-from tests.live.log import BrokerOffsets
-from tests.live.orders import Sent, orders, supplies
-from tests.live.worker import ROOT, WorkerProcess, environment
-from tests.support.ports import free_port
 
 APP = "audit-speed"
 

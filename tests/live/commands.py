@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.live.scene import Scene
-from tests.live.worker import ROOT, environment
-from tests.support.ports import free_port
+from harness.ports import free_port
+from harness.scene import Scene
+from harness.worker import ROOT, environment
 
 SAGA = str(Path(sys.executable).with_name("saga"))
 

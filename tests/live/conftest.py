@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.scene import Scene, clear
 from saga_app.local.broker import Broker
-from tests.live.scene import Scene, clear
 
 HERE = Path(__file__).parent
 _numbers = count(1)

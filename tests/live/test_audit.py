@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
+from harness.orders import orders, supplies
+from harness.scene import Scene
 from saga_app import topics, wire
 from tests.live.commands import invariants, saga, start
-from tests.live.orders import orders, supplies
-from tests.live.scene import Scene
 from tests.support.examples import order, release
 
 

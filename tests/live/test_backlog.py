@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from tests.live.orders import orders, supplies
-from tests.live.scene import Scene
+from harness.orders import orders, supplies
+from harness.scene import Scene
 
 pytestmark = pytest.mark.slow("thousands of orders, and a restore")
 

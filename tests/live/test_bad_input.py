@@ -6,14 +6,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from harness.ledger import letter_of
+from harness.log import until
+from harness.orders import Sent
+from harness.scene import Scene
 from saga_app import topics, wire
 from saga_app.core.errors import Fault
 from saga_app.dead_letters.format import MOST_BRIEF_BYTES, longest_value
 from saga_app.kafka.headers import SENT_ON
-from tests.live.ledger import letter_of
-from tests.live.log import until
-from tests.live.orders import Sent
-from tests.live.scene import Scene
 from tests.support.corpus import IN_INBOX
 
 #: Seconds from the placing of a good order to its end, at most, on a machine that does other things too.

@@ -6,11 +6,11 @@ from typing import Final
 
 import pytest
 
+from harness.log import until
+from harness.orders import orders, supplies
+from harness.scene import Scene
 from saga_app.engine.exits import Exit
 from saga_app.local.broker import Broker
-from tests.live.log import until
-from tests.live.orders import orders, supplies
-from tests.live.scene import Scene
 
 pytestmark = pytest.mark.slow("a broker that is stopped or killed under load")
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.live.orders import Sent, orders, supplies
-from tests.live.scene import Scene
+from harness.orders import Sent, orders, supplies
+from harness.scene import Scene
 
 
 def cancellation(order_id: str) -> Sent:

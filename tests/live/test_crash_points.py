@@ -4,10 +4,10 @@ import signal
 
 import pytest
 
+from harness.orders import orders, supplies
+from harness.scene import Scene
 from saga_app import topics
 from saga_app.engine.durability import Point
-from tests.live.orders import orders, supplies
-from tests.live.scene import Scene
 
 pytestmark = pytest.mark.slow("twenty kills; the simulator has each of them")
 

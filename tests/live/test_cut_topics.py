@@ -7,13 +7,13 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from harness.log import Place
+from harness.orders import orders, supplies
+from harness.scene import Scene
 from saga_app import topics
 from saga_app.audit.checkpoints.folder import latest
 from saga_app.engine.exits import Exit
 from tests.live.commands import CommandResult, invariants, saga
-from tests.live.log import Place
-from tests.live.orders import orders, supplies
-from tests.live.scene import Scene
 
 pytestmark = pytest.mark.slow("several audits, and workers whose topics were cut")
 

@@ -9,16 +9,16 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from harness.ledger import TopicLedger
+from harness.log import until
+from harness.orders import Sent
+from harness.scene import Scene
+from harness.worker import ROOT
 from saga_app import topics, wire
 from saga_app.core.numbers import Offset
 from saga_app.core.records import DeadlinePassed
 from saga_app.kafka.commit_notes import GroupHasMembers, commit_offsets
 from saga_app.settings import Settings
-from tests.live.ledger import TopicLedger
-from tests.live.log import until
-from tests.live.orders import Sent
-from tests.live.scene import Scene
-from tests.live.worker import ROOT
 
 pytestmark = pytest.mark.slow("a session must expire twice")
 

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from harness.ledger import JOURNALS, TopicLedger
+from harness.orders import Sent, orders, supplies
+from harness.scene import TABLES, Scene
+from harness.worker import WorkerProcess
 from saga_app import topics
 from saga_app.engine.exits import Exit
 from saga_app.engine.stores.errors import StoreDamaged
 from saga_app.engine.stores.rocks import Memory, RocksStore
-from tests.live.ledger import JOURNALS, TopicLedger
 from tests.live.mounts import fill, read_only, small_disk
-from tests.live.orders import Sent, orders, supplies
-from tests.live.scene import TABLES, Scene
-from tests.live.worker import WorkerProcess
 from tests.support.damage import HARMS, SCRATCHES
 
 pytestmark = pytest.mark.slow("disks that fill, vanish or are damaged under a worker")

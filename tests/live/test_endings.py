@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from tests.live.orders import Sent, expected, orders, supplies
-from tests.live.scene import Scene
+from harness.orders import Sent, expected, orders, supplies
+from harness.scene import Scene
 
 SCARCE: list[Sent] = [
     {"type": "StockReceived", "delivery_id": "few", "lines": [{"sku": "FEW", "quantity": 5}]},

@@ -10,17 +10,17 @@ from confluent_kafka.admin import AdminClient
 
 import agents
 import tables
+from harness.log import until
+from harness.ports import free_port
+from harness.scene import TABLES, Scene
+from harness.shop import Produced
+from harness.worker import WorkerProcess, environment, faust
 from saga_app import topics
 from saga_app.engine.exits import Exit
 from saga_app.kafka import topic_admin
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
 from saga_app.topics import Topic
-from tests.live.log import until
-from tests.live.scene import TABLES, Scene
-from tests.live.shop import Produced
-from tests.live.worker import WorkerProcess, environment, faust
-from tests.support.ports import free_port
 
 
 @pytest.fixture

@@ -3,6 +3,9 @@
 import pytest
 from confluent_kafka import Producer
 
+from harness.log import until
+from harness.orders import orders, supplies
+from harness.scene import Scene
 from saga_app import topics
 from saga_app.core.records import MOST_SEGMENTS
 from saga_app.engine.exits import Exit
@@ -10,9 +13,6 @@ from saga_app.kafka.consumer_group import ConsumerGroup
 from saga_app.kafka.messages import outgoing
 from saga_app.settings import Settings
 from tests.live.commands import saga
-from tests.live.log import until
-from tests.live.orders import orders, supplies
-from tests.live.scene import Scene
 from tests.support.examples import orders_evicted
 
 LETTER = [

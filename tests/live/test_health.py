@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from harness.copies import CopyProcess
+from harness.log import until
+from harness.ports import free_port
+from harness.scene import Scene
+from harness.worker import ROOT, environment
 from saga_app import topics
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
-from tests.live.log import until
-from tests.live.scene import Scene
-from tests.live.worker import ROOT, environment
-from tests.orderdb.copies import CopyProcess
-from tests.support.ports import free_port
 from tests.web.asking import ask
 
 PATHS = ("/", "/orders/", "/orders/4711/", "/accounts/", "/dead-letters/", "/topology/")

@@ -7,6 +7,8 @@ import pytest
 from confluent_kafka import KafkaError, Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 
+from harness.orders import orders, supplies
+from harness.scene import Scene
 from saga_app import topics
 from saga_app.dead_letters.letter import Letter
 from saga_app.dead_letters.reader import Letterbox
@@ -14,8 +16,6 @@ from saga_app.engine.exits import Exit
 from saga_app.orderdb.copy.process import follow
 from saga_app.settings import Settings
 from tests.live.commands import saga
-from tests.live.orders import orders, supplies
-from tests.live.scene import Scene
 
 MEBIBYTE = 1024 * 1024
 #: librdkafka refuses to unpack more than 100 MB of zstd, and worker, audit and copy used to end at the record.

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.live.orders import orders, supplies
-from tests.live.scene import Scene
-from tests.live.worker import WorkerProcess
+from harness.orders import orders, supplies
+from harness.scene import Scene
+from harness.worker import WorkerProcess
 
 #: Longer than a session and a restore.
 TAKEOVER = 60.0

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
+from harness.log import everything, until
+from harness.orders import orders, supplies
+from harness.scene import Scene
+from harness.worker import ROOT
 from saga_app import topics
 from saga_app.engine.exits import Exit
-from tests.live.log import everything, until
-from tests.live.orders import orders, supplies
-from tests.live.scene import Scene
-from tests.live.worker import ROOT
 
 pytestmark = pytest.mark.slow("a late row, and a second start")
 

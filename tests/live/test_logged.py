@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from harness.orders import supplies
+from harness.scene import Scene
 from saga_app import topics
-from tests.live.orders import supplies
-from tests.live.scene import Scene
 
 pytestmark = pytest.mark.slow("a worker that logs all there is")
 

@@ -6,6 +6,12 @@ from pathlib import Path
 import pytest
 from confluent_kafka import KafkaException
 
+from harness.endings import Endings
+from harness.log import BrokerOffsets, until
+from harness.orders import Sent, orders, supplies
+from harness.scene import Scene
+from harness.shop import Shop
+from harness.worker import WorkerProcess
 from saga_app import topics
 from saga_app.core.numbers import Offset
 from saga_app.engine.exits import Exit
@@ -14,12 +20,6 @@ from saga_app.kafka.consumer_group import ConsumerGroup
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
 from tests.live.commands import saga
-from tests.live.endings import Endings
-from tests.live.log import BrokerOffsets, until
-from tests.live.orders import Sent, orders, supplies
-from tests.live.scene import Scene
-from tests.live.shop import Shop
-from tests.live.worker import WorkerProcess
 from tests.support.losses import delete, lose_end
 
 #: A customer with an account of 40, whose order costs 900.

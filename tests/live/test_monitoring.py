@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from harness.log import until
+from harness.orders import orders, supplies
+from harness.scene import Scene
+from harness.worker import WorkerProcess
 from saga_app import topics
 from saga_app.local.broker import Broker
 from saga_app.monitoring.health import STATES
-from tests.live.log import until
-from tests.live.orders import orders, supplies
-from tests.live.scene import Scene
-from tests.live.worker import WorkerProcess
 
 
 def measured(worker: WorkerProcess) -> dict[tuple[str, ...], float]:

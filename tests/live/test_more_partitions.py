@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from harness.endings import Endings
+from harness.log import BrokerOffsets
+from harness.orders import orders, supplies
+from harness.ports import free_port
+from harness.scene import Scene
+from harness.shop import Shop
+from harness.worker import WorkerProcess, environment
 from saga_app import topics
 from saga_app.local.broker import Broker
 from tests.live.commands import SAGA
-from tests.live.endings import Endings
-from tests.live.log import BrokerOffsets
-from tests.live.orders import orders, supplies
-from tests.live.scene import Scene
-from tests.live.shop import Shop
 from tests.live.test_topics import add_partitions, deposit_of
-from tests.live.worker import WorkerProcess, environment
 from tests.support.blocks import blocks
-from tests.support.ports import free_port
 
 BLOCKS = blocks("docs/how-to/add-partitions.md")
 MORE = 12

@@ -7,12 +7,12 @@ from contextlib import closing
 
 import pytest
 
+from harness.copies import CopyProcess
+from harness.log import until
+from harness.scene import Scene
+from harness.worker import WorkerProcess
 from saga_app import topics
 from saga_app.settings import Settings
-from tests.live.log import until
-from tests.live.scene import Scene
-from tests.live.worker import WorkerProcess
-from tests.orderdb.copies import CopyProcess
 from tests.web.asking import HttpResponse, Stream, ask
 
 ORDER = {"order_id": "4711", "amount": "10.00"}

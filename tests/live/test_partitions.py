@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from harness.orders import Sent
+from harness.scene import Scene
 from saga_app import topics
 from saga_app.kafka.headers import SENT_ON
-from tests.live.orders import Sent
-from tests.live.scene import Scene
 
 #: One of each kind that people send, by inbox; the text is the key that decides over the partition.
 KINDS: list[tuple[str, str, Sent]] = [

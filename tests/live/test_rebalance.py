@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.live.orders import orders, supplies
-from tests.live.scene import Scene
+from harness.orders import orders, supplies
+from harness.scene import Scene
 
 
 @pytest.mark.promise("a rebalance")

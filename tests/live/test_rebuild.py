@@ -4,6 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from harness.log import until
+from harness.orders import orders, supplies
+from harness.scene import Scene
 from saga_app import topics
 from saga_app.engine.commit_note import REBUILDING
 from saga_app.engine.exits import Exit
@@ -13,9 +16,6 @@ from saga_app.kafka.consumer_group import ConsumerGroup
 from saga_app.rebuild import rebuild as rebuilding
 from saga_app.settings import Settings
 from tests.live.commands import invariants, saga
-from tests.live.log import until
-from tests.live.orders import orders, supplies
-from tests.live.scene import Scene
 
 
 def delete(scene: Scene, *tables: str) -> None:

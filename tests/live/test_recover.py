@@ -10,6 +10,10 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
+from harness.orders import Sent, orders, supplies
+from harness.scene import Scene
+from harness.shop import Shop
+from harness.worker import WorkerProcess
 from saga_app import topics
 from saga_app.kafka import sender as senders
 from saga_app.kafka import topic_admin
@@ -21,10 +25,6 @@ from saga_app.rebuild import advance as advancing
 from saga_app.rebuild.survey import CannotRebuild, survey
 from saga_app.settings import Settings
 from tests.live.commands import invariants, saga
-from tests.live.orders import Sent, orders, supplies
-from tests.live.scene import Scene
-from tests.live.shop import Shop
-from tests.live.worker import WorkerProcess
 
 DEPOSIT: Sent = {
     "type": "FundsDeposited",

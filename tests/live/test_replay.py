@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from harness.log import until
+from harness.scene import TABLES, Scene
 from saga_app import topics
 from saga_app.commands import main
 from saga_app.kafka.headers import SENT_ON
 from saga_app.local.endings import COMPLETED, EndingsReader
-from tests.live.log import until
-from tests.live.scene import TABLES, Scene
 
 Saga = Callable[..., Result]
 

@@ -2,13 +2,13 @@
 
 import pytest
 
+from harness.log import everything, parsed, until
+from harness.orders import orders, supplies
+from harness.scene import Scene
 from saga_app import topics
 from saga_app.audit.checks.orders import JOURNALS
 from saga_app.core.rows import is_closed
 from tests.live.commands import invariants, saga
-from tests.live.log import everything, parsed, until
-from tests.live.orders import orders, supplies
-from tests.live.scene import Scene
 
 pytestmark = pytest.mark.slow("orders leave over some minutes of waiting")
 

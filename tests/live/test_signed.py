@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.log import everything
+from harness.orders import orders, supplies
+from harness.scene import Scene
 from saga_app import topics, wire
 from saga_app.core.numbers import Offset
 from saga_app.dead_letters.letter import Letter, read_letter
@@ -12,9 +15,6 @@ from saga_app.kafka.messages import Message
 from saga_app.kafka.signatures import Signatures, needs_signature
 from saga_app.times import now, written
 from tests.live.commands import invariants, saga
-from tests.live.log import everything
-from tests.live.orders import orders, supplies
-from tests.live.scene import Scene
 from tests.support.examples import countries
 from tests.support.signing import INTERNAL, key_file, signatures
 

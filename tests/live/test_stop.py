@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from tests.live.orders import orders, supplies
-from tests.live.scene import Scene
+from harness.orders import orders, supplies
+from harness.scene import Scene
 
 #: Seconds: the worker's own timer ends it then.
 LONGEST_STOP = 25.0

@@ -11,6 +11,9 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
+from harness.log import until
+from harness.orders import orders, supplies
+from harness.scene import TABLES, Scene, clear
 from saga_app import topics
 from saga_app.engine.exits import Exit
 from saga_app.kafka import topic_admin
@@ -19,9 +22,6 @@ from saga_app.kafka.topic_faults import FaultKind, TopicFault
 from saga_app.local.broker import Broker
 from saga_app.local.cluster import Cluster
 from saga_app.settings import Settings
-from tests.live.log import until
-from tests.live.orders import orders, supplies
-from tests.live.scene import TABLES, Scene, clear
 from tests.support.brokers import BROKERS
 
 pytestmark = pytest.mark.nightly("three brokers, of which some are killed or frozen")

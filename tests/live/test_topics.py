@@ -16,6 +16,10 @@ from confluent_kafka.admin import (
     NewTopic,
 )
 
+from harness.log import until
+from harness.orders import Sent, orders, supplies
+from harness.scene import TABLES, Scene
+from harness.worker import WorkerProcess
 from saga_app import topics
 from saga_app.core.numbers import FIRST
 from saga_app.engine.exits import Exit
@@ -24,10 +28,6 @@ from saga_app.local.broker import Broker
 from saga_app.settings import Settings
 from saga_app.topics import DEFAULT_PARTITIONS
 from tests.live.commands import invariants, saga
-from tests.live.log import until
-from tests.live.orders import Sent, orders, supplies
-from tests.live.scene import TABLES, Scene
-from tests.live.worker import WorkerProcess
 
 #: As brokers make a topic when somebody produces to it: 7 days, and the producer's time.
 BY_ITSELF = {"retention.ms": "604800000", "message.timestamp.type": "CreateTime"}

@@ -2,11 +2,11 @@
 
 import pytest
 
+from harness.log import everything, until
+from harness.orders import orders, supplies
+from harness.scene import Scene
 from saga_app import topics
 from saga_app.engine.exits import Exit
-from tests.live.log import everything, until
-from tests.live.orders import orders, supplies
-from tests.live.scene import Scene
 
 
 def published(scene: Scene) -> set[tuple[str, int, bytes, bytes]]:

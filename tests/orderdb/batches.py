@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from harness.copies import rows
 from saga_app.orderdb import schema
 from saga_app.orderdb.copy.batch import RowBatch
 from saga_app.orderdb.copy.sink import Sink
 from saga_app.orderdb.copy.source_topics import SourceTopics, row_mappers
 from saga_app.orderdb.database import Database
 from saga_app.settings import Settings
-from tests.orderdb.copies import rows
 
 READERS = row_mappers("saga")
 SOURCE = SourceTopics("saga", "cluster", {topic: f"id of {topic}" for topic in READERS}, [])

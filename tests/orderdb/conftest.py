@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.postgres import MISSING, Postgres, binaries, server
+from harness.scene import Scene, clear
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
-from tests.live.scene import Scene, clear
 from tests.orderdb.batches import OrderCopy
 from tests.orderdb.filled import fill
-from tests.orderdb.postgres import MISSING, Postgres, binaries, server
 
 _numbers = count(1)
 

@@ -4,10 +4,10 @@ import json
 
 from confluent_kafka import Producer
 
+from harness.orders import orders, supplies
+from harness.scene import Scene
 from saga_app import topics
 from saga_app.dead_letters.format import LetterId, marker
-from tests.live.orders import orders, supplies
-from tests.live.scene import Scene
 
 ORDERS = 400
 #: A text with which SQL, a terminal, a page or a database could have trouble.

@@ -12,6 +12,9 @@ from click.testing import CliRunner, Result
 from confluent_kafka import Producer
 from sqlalchemy import text
 
+from harness.copies import CopyProcess, contents, copy, until_copied
+from harness.orders import orders, supplies
+from harness.scene import Scene
 from saga_app import topics
 from saga_app.commands.orderdb_check import check as command
 from saga_app.core.numbers import version_at
@@ -23,9 +26,6 @@ from saga_app.orderdb.database import Database, DatabaseEmpty, DatabaseWrong
 from saga_app.orderdb.differences import TableComparison
 from saga_app.orderdb.queries import rows as queries_of_rows
 from saga_app.settings import Settings
-from tests.live.orders import orders, supplies
-from tests.live.scene import Scene
-from tests.orderdb.copies import CopyProcess, contents, copy, until_copied
 from tests.orderdb.filled import ORDERS
 from tests.support.blocks import documented_keys
 from tests.support.examples import order

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from harness.copies import CopyProcess, contents, copied, copy, empty, rows
+from harness.ledger import JOURNALS
+from harness.log import until
+from harness.scene import Scene
 from saga_app.kafka.consumer_group import committed
 from saga_app.orderdb import schema
 from saga_app.orderdb.copy.source_topics import group_of
 from saga_app.orderdb.queries.reading import ask, positions
 from saga_app.settings import Settings
-from tests.live.ledger import JOURNALS
-from tests.live.log import until
-from tests.live.scene import Scene
-from tests.orderdb.copies import CopyProcess, contents, copied, copy, empty, rows
 from tests.orderdb.filled import CARD, HOSTILE, NAME, ORDERS
 
 STEPS = {"payment": "payments", "inventory": "reservations", "shipping": "shipments"}

@@ -10,6 +10,10 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from harness.copies import CopyProcess, contents, copy, empty, rows, until_copied
+from harness.orders import orders, supplies
+from harness.postgres import Postgres
+from harness.scene import Scene, clear
 from saga_app import topics
 from saga_app.kafka.consumer_group import committed
 from saga_app.kafka.offsets import ends
@@ -18,10 +22,6 @@ from saga_app.local.home import Home
 from saga_app.orderdb import schema
 from saga_app.orderdb.copy.source_topics import group_of
 from saga_app.settings import Settings
-from tests.live.orders import orders, supplies
-from tests.live.scene import Scene, clear
-from tests.orderdb.copies import CopyProcess, contents, copy, empty, rows, until_copied
-from tests.orderdb.postgres import Postgres
 from tests.support.brokers import BROKERS
 
 pytestmark = pytest.mark.slow("processes, databases and brokers that go away and come back")

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from harness.copies import CopyProcess, until_copied
+from harness.ports import free_port
+from harness.scene import Scene
+from harness.worker import environment
 from saga_app.settings import Settings
 from tests.commands.terminal import PROGRAM
-from tests.live.scene import Scene
-from tests.live.worker import environment
-from tests.orderdb.copies import CopyProcess, until_copied
 from tests.support.blocks import blocks
-from tests.support.ports import free_port
 
 BLOCKS = blocks("docs/how-to/find-an-order.md")
 

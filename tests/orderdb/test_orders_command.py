@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from harness.copies import copy
 from saga_app.commands import main
 from saga_app.settings import Settings
-from tests.orderdb.copies import copy
 from tests.orderdb.filled import HOSTILE, ORDERS
 
 

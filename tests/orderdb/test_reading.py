@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.postgres import Postgres
 from saga_app.health.database import DatabaseReader
 from saga_app.orderdb.database import Database, DatabaseEmpty
 from saga_app.orderdb.queries import reading
 from saga_app.settings import Settings
 from tests.orderdb.batches import OrderCopy
-from tests.orderdb.postgres import Postgres
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+from harness.copies import contents, rows
 from saga_app import topics, wire
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.numbers import Offset, version_at
@@ -18,7 +19,6 @@ from saga_app.orderdb.copy.sink import Overtaken
 from saga_app.orderdb.copy.source_topics import SourceTopics
 from saga_app.orderdb.database import DatabaseWrong, is_down
 from tests.orderdb.batches import SOURCE, FakeMessage, OrderCopy, batch
-from tests.orderdb.copies import contents, rows
 from tests.support.examples import account, cancelled, order, placed
 
 ORDERS, ACCOUNTS, PAYMENTS = (f"saga-{table}-changelog" for table in ("orders", "accounts", "payments"))

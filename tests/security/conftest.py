@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.worker import environment
+from harness.worker import environment
 from tests.security import acls
 from tests.security.guarded import Guarded, Saga
 

@@ -15,11 +15,11 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
+from harness.ports import free_port
 from saga_app.local import config
 from saga_app.local.broker import Broker
 from tests.security.acls import Row
 from tests.security.authority import Authority
-from tests.support.ports import free_port
 
 HOST = config.HOST
 #: Runs a `saga` command with these settings.

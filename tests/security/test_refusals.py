@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.worker import WorkerProcess
 from saga_app.engine.exits import Exit
-from tests.live.worker import WorkerProcess
 from tests.security import acls
 from tests.security.authority import Authority, KeyAndCertificate
 from tests.security.guarded import Guarded, Saga

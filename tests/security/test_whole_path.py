@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
+from harness.orders import orders, supplies
+from harness.scene import Scene
+from harness.worker import WorkerProcess
 from saga_app import topics
-from tests.live.orders import orders, supplies
-from tests.live.scene import Scene
-from tests.live.worker import WorkerProcess
 from tests.security.guarded import Guarded, Saga
 
 pytestmark = pytest.mark.slow("a broker with users, and every part of the shop on it")

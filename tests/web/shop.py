@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
+from harness.ports import free_port
 from saga_app.health.read import HealthWatch
 from saga_app.health.readings import Readings
 from saga_app.settings import Settings
@@ -20,7 +21,6 @@ from tests.orderdb.services import Services
 from tests.support.examples import cancel, delivery, deposit, placed
 from tests.support.given import BEGINNING
 from tests.support.health import all_well
-from tests.support.ports import free_port
 
 MUGS = [{"sku": "MUG", "quantity": 2}]
 

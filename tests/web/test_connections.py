@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from harness.ports import free_port
 from saga_app.application import create_app
 from saga_app.settings import Settings
 from saga_app.web import connections
 from saga_app.web.connections import BoundedRunner, most_connections
-from tests.support.ports import free_port
 
 HELLO = b"GET /hello HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 #: More than the buffers of both sockets hold.

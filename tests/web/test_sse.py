@@ -7,9 +7,9 @@ from itertools import count
 import pytest
 from aiohttp import web
 
+from harness.ports import free_port
 from saga_app.web import sse
 from saga_app.web.sse import REUSE_FACTOR, LiveStreams, SharedPart
-from tests.support.ports import free_port
 
 Scene = Callable[[LiveStreams, int], Awaitable[None]]
 

@@ -18,11 +18,11 @@ from faust.types import TP
 from faust.web.exceptions import ServiceUnavailable
 from yarl import URL
 
+from harness.ports import free_port
 from saga_app.engine.faust import forwarding
 from saga_app.engine.faust.app import SagaApp
 from saga_app.engine.faust.forwarding import FORWARDED
 from tests.engine.faust.parts import in_a_loop, our_app, stock_app
-from tests.support.ports import free_port
 
 SECRETS = {"Cookie": "session=hunter2", "Authorization": "Bearer hunter2", "X-Token": "hunter2"}
 ROW = {"version": 7, "status": "OPEN"}

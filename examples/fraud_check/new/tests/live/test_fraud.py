@@ -2,9 +2,9 @@
 
 import json
 
-from tests.live.orders import orders, supplies
-from tests.live.scene import Scene
-from tests.live.test_audit import saga
+from harness.orders import orders, supplies
+from harness.scene import Scene
+from tests.live.commands import saga
 
 
 def test_orders_are_refused_by_the_fraud_check_and_undone_through_it(scene: Scene) -> None:

@@ -11,9 +11,9 @@ import urllib.request
 from pathlib import Path
 from typing import Self
 
-from tests.support.ports import free_port
+from harness.ports import free_port
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parent.parent
 FAUST = str(Path(sys.executable).with_name("faust"))
 #: What a worker logs when its partitions are restored and read.
 READY = "worker ready"
@@ -62,7 +62,7 @@ class WorkerProcess:
     def start(self, **settings: str) -> Self:
         """Starts the process; does not wait until it is ready."""
         self._read = self.log.stat().st_size if self.log.exists() else 0
-        application = "tests.support.killed_app" if "SAGA_CRASH_AT" in settings else "saga_app"
+        application = "harness.killed_app" if "SAGA_CRASH_AT" in settings else "saga_app"
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [FAUST, "-A", application, "worker", "-l", self.level],

@@ -1,4 +1,4 @@
-"""The application with a place where it kills itself, from SAGA_CRASH_AT: `faust -A tests.support.killed_app worker`.
+"""The application with a place where it kills itself, from SAGA_CRASH_AT: `faust -A harness.killed_app worker`.
 
 Only this module reads that variable, so no environment can stop a worker that is not a test's.
 """

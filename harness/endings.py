@@ -5,10 +5,10 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from harness.log import parsed
 from saga_app import topics
 from saga_app.kafka.liveness import Liveness
 from saga_app.kafka.retries import RETRIABLE
-from tests.live.log import parsed
 
 
 class Endings:

@@ -11,6 +11,8 @@ from typing import Any
 
 from sqlalchemy import select
 
+from harness.ports import free_port
+from harness.worker import ROOT, environment
 from saga_app.commands.copy_lag import lag_by_topic
 from saga_app.orderdb import schema
 from saga_app.orderdb.copy import source
@@ -19,8 +21,6 @@ from saga_app.orderdb.copy.sink import Sink
 from saga_app.orderdb.database import Database
 from saga_app.orderdb.queries.reading import ask, positions
 from saga_app.settings import Settings
-from tests.live.worker import ROOT, environment
-from tests.support.ports import free_port
 
 #: `saga` with so many records to a batch.
 _MAIN = """

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import Producer
 
+from harness.orders import Sent
 from saga_app import topics, wire
-from tests.live.orders import Sent
 
 
 class Produced(NamedTuple):

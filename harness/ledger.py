@@ -8,13 +8,13 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 import agents
+from harness.log import Place, everything
+from harness.refold import Dead, Refold, Tables
 from saga_app import topics, wire
 from saga_app.core import records
 from saga_app.core.errors import Rejected
 from saga_app.core.rows import version_of
 from saga_app.dead_letters import format as letter_format
-from tests.live.log import Place, everything
-from tests.live.refold import Dead, Refold, Tables
 
 Rows = dict[str, dict[str, Any]]
 

@@ -8,15 +8,15 @@ from typing import NamedTuple
 from confluent_kafka.admin import AdminClient
 
 import tables
+from harness.endings import Endings
+from harness.ledger import TopicLedger
+from harness.log import BrokerOffsets, until
+from harness.orders import Sent, orders
+from harness.shop import Shop
+from harness.worker import WorkerProcess
 from saga_app import topics
 from saga_app.kafka import topic_admin
 from saga_app.settings import Settings
-from tests.live.endings import Endings
-from tests.live.ledger import TopicLedger
-from tests.live.log import BrokerOffsets, until
-from tests.live.orders import Sent, orders
-from tests.live.shop import Shop
-from tests.live.worker import WorkerProcess
 
 TABLES = tuple(table.name for table in tables.ALL)
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 
-from tests.support.ports import free_port
+from harness.ports import free_port
 
 #: The reason for a skip, and what to do.
 MISSING = "no PostgreSQL server here; install one: apt-get install -y --no-install-recommends postgresql"
