@@ -14,7 +14,6 @@ from sqlalchemy import (
     exists,
     func,
     inspect,
-    literal_column,
     make_url,
     select,
     text,
@@ -37,6 +36,15 @@ _DRIVERS: Final = {
 }
 #: Together with the table's number it is the number of the relay's advisory lock.
 _LOCK: Final = 0x5A6A << 32
+_RIGHTS: Final = ("SELECT", "DELETE", "UPDATE (refused)")
+#: The table's number, and if we have each of these rights.
+_RIGHTS_OF: Final = text(
+    """
+    SELECT CAST(oid AS bigint), has_table_privilege(oid, 'SELECT'), has_table_privilege(oid, 'DELETE'),
+        has_column_privilege(oid, 'refused', 'UPDATE')
+    FROM pg_class WHERE oid = to_regclass(:quoted)
+    """
+)
 
 
 class OutboxWrong(DatabaseWrong):
@@ -225,18 +233,8 @@ class OutboxStore:
     async def _require_rights(self, connection: AsyncConnection) -> None:
         """Sending without being able to delete would send the same records at every start."""
         quoted = self._engine.dialect.identifier_preparer.format_table(self._table)
-        oid = literal_column("to_regclass(:quoted)").bindparams(quoted=quoted)
-        rights = {
-            "SELECT": func.has_table_privilege(oid, "SELECT"),
-            "DELETE": func.has_table_privilege(oid, "DELETE"),
-            "UPDATE (refused)": func.has_column_privilege(oid, "refused", "UPDATE"),
-        }
-        number, *allowed = (
-            await connection.execute(
-                select(text("CAST(to_regclass(:quoted) AS oid)"), *rights.values()), {"quoted": quoted}
-            )
-        ).one()
-        missing = [right for right, is_given in zip(rights, allowed, strict=True) if not is_given]
+        number, *allowed = (await connection.execute(_RIGHTS_OF, {"quoted": quoted})).one()
+        missing = [right for right, is_given in zip(_RIGHTS, allowed, strict=True) if not is_given]
         if missing:
             raise OutboxWrong(
                 f"{self.name}: the user lacks a right; GRANT {', '.join(missing)} ON {self.table_name} TO "
