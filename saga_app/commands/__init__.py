@@ -6,6 +6,7 @@ from saga_app.commands import (
     dead_letters,
     doctor,
     history,
+    importing,
     order,
     orderdb,
     orders,
@@ -30,6 +31,7 @@ __all__ = ["main"]
 for command in (
     place.place,
     place.cancel,
+    importing.import_,
     supply.deposit,
     supply.receive,
     policy.policy,
