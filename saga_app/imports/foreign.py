@@ -28,7 +28,7 @@ class ForeignLine(NamedTuple):
 
 
 class ForeignOrder(NamedTuple):
-    """What a mapper makes of a payload.
+    """An order as a mapper reads it in a payload.
 
     `name` is how people of the shop call the order; `number` identifies it for ever. `total` is all that the customer
     pays, in units of the currency. `left_out` says why there is nothing to place, for example that it was cancelled.

@@ -103,10 +103,10 @@ async def insert(connection: AsyncConnection, payload: dict[str, Any] | str) -> 
 class RelayProcess:
     """`saga outbox` as people start it; ended by its own pid only."""
 
-    def __init__(self, broker: str, url: str, log: Path, *words: str) -> None:
+    def __init__(self, broker: str, url: str, log: Path, *words: str, **settings: str) -> None:
         self.log = log
         self._words = ["outbox", *words]
-        self._env = environment(broker, log.parent / "nothing", free_port(), SAGA_OUTBOX_URL=url)
+        self._env = environment(broker, log.parent / "nothing", free_port(), SAGA_OUTBOX_URL=url, **settings)
         self._process: subprocess.Popen[bytes] | None = None
         self._read = 0
 

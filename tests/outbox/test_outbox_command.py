@@ -13,6 +13,7 @@ from saga_app.outbox import process
 from saga_app.outbox.table import DEFAULT_TABLE
 from tests.orderdb.postgres import Postgres
 from tests.outbox.shop import TABLE, ShopDatabase
+from tests.support.blocks import documented_keys
 from tests.support.ports import free_port
 
 
@@ -60,6 +61,7 @@ def test_status_tells_what_waits_and_each_refused_row(shop: ShopDatabase):
     lines: list[dict[str, Any]] = [
         json.loads(line) for line in outbox("--status", "--json", "--db-url", shop.url).stdout.splitlines()
     ]
+    assert {key for line in lines for key in line} == documented_keys("`saga outbox --status`")
     assert lines[0]["waiting"] == 2 and lines[0]["refused"] == 1
     assert lines[1] == {"id": 1, "order_id": "a", "reason": "invalid: amount", "behind": 1}
 

@@ -230,6 +230,16 @@ def test_a_second_relay_stands_by_and_takes_over_when_the_first_is_killed(
     assert sorted(record["order_id"] for record in in_topic(scene)) == ["1", "2"]
 
 
+def test_topics_of_another_width_end_the_relay_and_keep_the_rows(
+    scene: Scene, postgres_shop: ShopDatabase, tmp_path: Path
+):
+    """A key would be in another partition than the saga expects it in."""
+    postgres_shop.write({"order_id": 1, "amount": 5})
+    relay = RelayProcess(scene.broker, postgres_shop.url, tmp_path / "relay.log", SAGA_PARTITIONS="4")
+    assert relay.start().process.wait(60) == 1
+    assert "checkout_events has 8 partitions, not 4" in relay.text() and postgres_shop.ids() == [1]
+
+
 @pytest.mark.slow("a broker that goes away for longer than the relay waits before it looks")
 def test_a_broker_that_is_away_is_waited_for_and_told_once(
     scene: Scene, kafka: Broker, postgres_shop: ShopDatabase, relay: RelayProcess
