@@ -106,6 +106,10 @@ class Postgres:
         self._run("createdb", *self._where(), database)
         return self.url(database)
 
+    def psql(self, database: str, statements: str) -> None:
+        """Carries statements out as a person does who types them."""
+        self._run("psql", *self._where(), "-d", database, "-v", "ON_ERROR_STOP=1", "-c", statements)
+
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """SIGINT ends every connection at once; SIGQUIT is a crash."""
         if self._process is not None:

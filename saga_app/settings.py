@@ -106,6 +106,12 @@ class Settings:
         "the folder of this project, or below the home folder if only the package is installed",
         shown=False,
     )
+    outbox_url: str = _setting(
+        "SAGA_OUTBOX_URL",
+        "",
+        "the shop's database with its outbox, for `saga outbox`: postgresql://USER:PASSWORD@HOST/NAME or sqlite:///FILE",
+        shown=False,
+    )
     web_bind: str = _setting("SAGA_WEB_BIND", "127.0.0.1", "address that the worker's web server listens on")
     web_port_text: str = _setting("SAGA_WEB_PORT", "6066", "port of the worker's web server; one per worker")
     web_url: str = _setting(
@@ -172,6 +178,8 @@ class Settings:
         values.milliseconds("SAGA_ORDER_RETENTION", self.order_retention_text)
         values.milliseconds("SAGA_ORDER_ID_RETENTION", self.order_id_retention_text)
         values.require_database("SAGA_DB_URL", self.db_url)
+        if self.outbox_url:
+            values.require_database("SAGA_OUTBOX_URL", self.outbox_url)
         values.require_collector("SAGA_TRACES", self.traces)
         values.require_days("SAGA_INBOX_RETENTION", self.inbox_retention_text, _WHY_INBOXES)
         values.require_days("SAGA_DEAD_LETTER_RETENTION", self.dead_letter_retention_text, _WHY_LETTERS)

@@ -28,15 +28,34 @@ def needs_database(command: Callable[Arguments, Result]) -> Callable[Arguments, 
         try:
             return _call(command, *args, **options)
         except ModuleNotFoundError as error:
-            package = (error.name or "").partition(".")[0]
-            if package not in _PACKAGES:
-                raise
-            raise NoOrderDatabase(
-                f"the order database needs the package {package}; in the folder of this project: "
-                "pip install '.[orders]'"
-            ) from error
+            raise NoOrderDatabase(_missing(error, "the order database")) from error
 
     return run
+
+
+def needs_shop_database(command: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """The same for the database of a shop: `CommandFailed` says what is wrong."""
+
+    @wraps(command)
+    def run(*args: Arguments.args, **options: Arguments.kwargs) -> Result:
+        try:
+            from saga_app.orderdb.database import DatabaseWrong
+        except ModuleNotFoundError as error:
+            raise CommandFailed(_missing(error, "the outbox relay")) from error
+        try:
+            return command(*args, **options)
+        except DatabaseWrong as error:
+            raise CommandFailed(str(error)) from error
+
+    return run
+
+
+def _missing(error: ModuleNotFoundError, what: str) -> str:
+    """The advice about a missing package of the extra `orders`; the error itself, if it is another one."""
+    package = (error.name or "").partition(".")[0]
+    if package not in _PACKAGES:
+        raise error
+    return f"{what} needs the package {package}; in the folder of this project: pip install '.[orders]'"
 
 
 def _call(command: Callable[Arguments, Result], *args: Arguments.args, **options: Arguments.kwargs) -> Result:

@@ -45,7 +45,7 @@ def follow(
                 await database.make()
                 await Sink(database).empty(None if force else _evicted_before(settings))
             beating = asyncio.ensure_future(beat(database))
-            await _until_signal(lambda stop: projector.run(stop, once=once))
+            await until_signal(lambda stop: projector.run(stop, once=once))
         finally:
             if beating is not None:
                 beating.cancel()
@@ -79,7 +79,7 @@ def _tracer(settings: Settings, database: Database, report: Report) -> "Tracer |
     return Tracer(settings.app_id, settings.traces, database, report)
 
 
-async def _until_signal(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+async def until_signal(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

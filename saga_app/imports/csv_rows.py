@@ -1,0 +1,95 @@
+"""CSV: a row for each article, or for each order without articles; rows with the same `order_id` are one order."""
+
+import csv
+from collections.abc import Iterable
+from decimal import Decimal
+from io import StringIO
+from typing import Any, Final
+
+from saga_app.core.errors import Fault, Rejected
+from saga_app.imports.foreign import ForeignLine, ForeignModel, ForeignOrder, OptionalMoney
+
+COLUMNS: Final = (
+    "order_id",
+    "customer_id",
+    "currency",
+    "amount",
+    "country",
+    "warehouse",
+    "sku",
+    "quantity",
+    "unit_price",
+)
+#: The columns of the order itself: all rows of an order have the same values, or none.
+_OF_ORDER: Final = COLUMNS[1:6]
+
+
+class CsvLine(ForeignModel):
+    sku: str
+    quantity: Decimal = Decimal(1)
+    unit_price: OptionalMoney = None
+
+
+class CsvOrder(ForeignModel):
+    order_id: str
+    customer_id: str | None = None
+    currency: str = "GBP"
+    amount: OptionalMoney = None
+    country: str | None = None
+    warehouse: str | None = None
+    lines: tuple[CsvLine, ...] = ()
+
+
+def payloads(data: bytes) -> Iterable[Any]:
+    """Each order, with its rows put together. `Rejected` if the file has no header that we know."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Rejected(Fault.UNREADABLE, f"not UTF-8 at byte {error.start}") from None
+    header = text.partition("\n")[0]
+    reader = csv.DictReader(StringIO(text, newline=""), delimiter=max(",;\t", key=header.count))
+    names = [name.strip() for name in reader.fieldnames or ()]
+    unknown = [name for name in names if name not in COLUMNS]
+    if "order_id" not in names or unknown:
+        wrong = (
+            f"unknown columns {', '.join(map(repr, unknown))}" if unknown else "there is no column order_id"
+        )
+        raise Rejected(Fault.INVALID, f"{wrong}; the first line names columns of: {', '.join(COLUMNS)}")
+    reader.fieldnames = names
+    orders: dict[str, Any] = {}
+    for row in reader:
+        values = {name: value.strip() for name, value in row.items() if name and value and value.strip()}
+        if values:
+            _add(orders, values, reader.line_num)
+    return orders.values()
+
+
+def order(payload: Any) -> ForeignOrder:
+    """One order; `ValidationError` if a value is wrong."""
+    found = CsvOrder.model_validate(payload)
+    return ForeignOrder(
+        name=found.order_id,
+        number=found.order_id,
+        currency=found.currency,
+        total=found.amount,
+        lines=[ForeignLine(each.sku, each.quantity, each.unit_price) for each in found.lines],
+        customer=found.customer_id,
+        country=found.country,
+        warehouse=found.warehouse,
+    )
+
+
+def _add(orders: dict[str, Any], values: dict[str, str], line: int) -> None:
+    order_id = values.get("order_id", "")
+    if not order_id:
+        raise Rejected(Fault.INVALID, f"line {line}: there is no order_id")
+    made = orders.setdefault(order_id, {"order_id": order_id, "lines": []})
+    for name in _OF_ORDER:
+        if name in values and made.setdefault(name, values[name]) != values[name]:
+            raise Rejected(
+                Fault.INVALID,
+                f"line {line}: order {order_id} has {name} {values[name]!r}, and {made[name]!r} before",
+            )
+    article = {name: values[name] for name in ("sku", "quantity", "unit_price") if name in values}
+    if article:
+        made["lines"].append(article)
