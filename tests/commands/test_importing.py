@@ -12,13 +12,13 @@ import pytest
 from click.testing import CliRunner
 from confluent_kafka import KafkaException
 
+from harness.log import everything, until
+from harness.ports import free_port
 from saga_app import topics
 from saga_app.commands import main
 from saga_app.settings import Settings
 from tests.commands.dead_letter_topic import PARTITIONS, Saga
-from tests.live.log import everything, until
 from tests.support.blocks import ROOT, blocks, documented_keys
-from tests.support.ports import free_port
 
 PAGE = (ROOT / "docs/how-to/import-orders.md").read_text("utf-8")
 IMPORT, OWN = blocks("docs/how-to/import-orders.md")

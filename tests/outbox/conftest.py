@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.postgres import Postgres
 from saga_app.outbox import process
 from tests.orderdb.conftest import postgres, scene
-from tests.orderdb.postgres import Postgres
 from tests.outbox.shop import TABLE, ShopDatabase
 
 __all__ = ["postgres", "scene"]

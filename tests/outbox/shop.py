@@ -13,10 +13,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from harness.ports import free_port
+from harness.worker import ROOT, environment
 from saga_app.outbox.store import OutboxStore
 from saga_app.outbox.table import DEFAULT_TABLE
-from tests.live.worker import ROOT, environment
-from tests.support.ports import free_port
 
 TABLE = DEFAULT_TABLE
 Result = TypeVar("Result")

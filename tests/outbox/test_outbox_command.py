@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from harness.ports import free_port
+from harness.postgres import Postgres
 from saga_app.commands import main
 from saga_app.outbox import process
 from saga_app.outbox.table import DEFAULT_TABLE
-from tests.orderdb.postgres import Postgres
 from tests.outbox.shop import TABLE, ShopDatabase
 from tests.support.blocks import documented_keys
-from tests.support.ports import free_port
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from harness.log import everything
+from harness.postgres import Postgres
+from harness.scene import Scene
 from saga_app import topics, wire
 from saga_app.commands import main
 from saga_app.core.records import OrderPlaced
@@ -19,9 +22,6 @@ from saga_app.local.process import until
 from saga_app.outbox import process
 from saga_app.outbox.payloads import sort_out
 from saga_app.outbox.table import DEFAULT_TABLE
-from tests.live.log import everything
-from tests.live.scene import Scene
-from tests.orderdb.postgres import Postgres
 from tests.outbox.shop import ShopDatabase
 from tests.support.blocks import ROOT, blocks
 from tests.support.shell import Shell

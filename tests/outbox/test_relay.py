@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
+from harness.log import everything, until
+from harness.orders import orders, supplies
+from harness.postgres import Postgres
+from harness.scene import Scene
 from saga_app import topics
 from saga_app.kafka.headers import actor_of
 from saga_app.local.broker import Broker
-from tests.live.log import everything, until
-from tests.live.orders import orders, supplies
-from tests.live.scene import Scene
-from tests.orderdb.postgres import Postgres
 from tests.outbox.shop import TABLE, RelayProcess, ShopDatabase, insert
 
 #: Transactions that the shop has open at a time.
