@@ -140,8 +140,8 @@ def audit_errors() -> Iterator[None]:
         yield
     except (CannotTell, Refused, FolderLocked, NotAcknowledged) as error:
         raise CommandFailed(str(error)) from error
-    except TimeoutError:
-        # It is an `OSError` too, and tells of the broker and not of a file.
+    except (TimeoutError, BrokenPipeError):
+        # They are `OSError`s too, and tell of the broker and of our output, and not of a file.
         raise
     except OSError as error:
         raise CommandFailed(f"{error.filename}: {error.strerror}; no checkpoint was written") from error
