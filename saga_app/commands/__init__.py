@@ -1,4 +1,4 @@
-"""The commands of `saga`; `faust -A saga_app` has the same ones. `index` lists them; each is imported when it is used."""
+"""The commands of `saga`; `faust -A saga_app` has the same ones. `index` has their list."""
 
 from saga_app.commands.program import main
 

@@ -14,6 +14,7 @@ import tables
 from saga_app import urls
 from saga_app.commands import packages
 from saga_app.commands.render.output import FAILED, as_json, one_line_errors, show
+from saga_app.commands.render.terminal import Screen
 from saga_app.engine.run_log import RunLog
 from saga_app.health.read import HealthWatch
 from saga_app.health.readings import Readings
@@ -57,10 +58,10 @@ def doctor(as_json: bool) -> None:
     if a record waits for a worker or for the copy for more than 30 seconds, or if nobody copies to the order database.
     Dead letters that are not settled are only told. With the SAGA_DATA_DIR of a worker it tells that worker's ends too.
     """
-    well = True
+    well, screen = True, Screen.of_output()
     for finding in _findings(Settings.read()):
         well = well and finding.ok
-        mark = "ok     " if finding.ok else "PROBLEM"
+        mark = screen.verdict("ok     " if finding.ok else "PROBLEM", is_well=finding.ok)
         show(finding._asdict(), f"{mark}  {finding.what}: {finding.detail}", as_json=as_json)
     if not well:
         raise SystemExit(FAILED)

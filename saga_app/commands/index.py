@@ -29,7 +29,9 @@ GROUPS: Final = {
             "Cancel ORDER, if it is not too late: it ends cancelled, or completed if its shipment was booked.",
             "place:cancel",
         ),
-        Entry("try", "Tell what would become of orders now, by the real rules, and send nothing.", "try_:try"),
+        Entry(
+            "try", "Tell what would become of orders now, by the real rules, and send nothing.", "try_:try"
+        ),
         Entry("order", "Tell where ORDER is and why, what happens next, and what has happened."),
         Entry("orders", "List the orders, newest first, with what each step has done."),
         Entry(

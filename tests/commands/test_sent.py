@@ -67,7 +67,7 @@ def test_an_order_is_keyed_by_its_id_and_the_result_says_where_it_stands(saga: S
 
 def test_people_are_told_the_id_and_the_page(saga: Saga):
     result = saga("place", "--order-id", "p2", "--amount", "5")
-    assert result.stdout.startswith("order p2 sent to checkout_events[")
+    assert result.stdout.startswith("order p2 sent to checkout_events:")
     assert result.stdout.endswith("; see http://127.0.0.1:6066/orders/p2/\n")
     assert result.stderr.startswith("saga: no worker of the group saga runs")
 

@@ -3,7 +3,8 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from enum import StrEnum
 from functools import wraps
 from typing import Any, Final, NoReturn, ParamSpec, TypeVar
 
@@ -27,9 +28,50 @@ def _json_of_faust(context: click.Context, parameter: click.Parameter, value: bo
     return value or bool(getattr(context.find_root().obj, "json", False))
 
 
-as_json = click.option(
-    "--json", "as_json", is_flag=True, callback=_json_of_faust, help="Print one JSON object per line."
-)
+class Output(StrEnum):
+    """The forms of an output; only lists have all of them."""
+
+    TEXT = "text"
+    TABLE = "table"
+    WIDE = "wide"
+    JSON = "json"
+    CSV = "csv"
+    NAME = "name"
+
+
+_LISTS: Final = (Output.TABLE, Output.WIDE, Output.JSON, Output.CSV, Output.NAME)
+
+
+def as_json(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds `-o text|json` and `--json` to a command, which gets them as `as_json`."""
+
+    @wraps(command)
+    def run(*args: Any, output: Output, as_json: bool, **options: Any) -> Any:
+        return command(*args, as_json=as_json or output == Output.JSON, **options)
+
+    return _with_output(run, (Output.TEXT, Output.JSON), "For people, or one JSON object per line.")
+
+
+def as_list(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the forms of a list to a command, which gets the one that is asked for as `output`."""
+
+    @wraps(command)
+    def run(*args: Any, output: str, as_json: bool, **options: Any) -> Any:
+        return command(*args, output=Output.JSON if as_json else Output(output), **options)
+
+    what = "A table, with more columns, one JSON object per line, CSV with a head, or names only."
+    return _with_output(run, _LISTS, what)
+
+
+def _with_output(command: Callable[..., Any], forms: Sequence[Output], what: str) -> Callable[..., Any]:
+    short = click.option(
+        "--json", "as_json", is_flag=True, callback=_json_of_faust, help="The same as -o json."
+    )
+    values = [form.value for form in forms]
+    long = click.option(
+        "-o", "--output", type=click.Choice(values), default=values[0], show_default=True, help=what
+    )
+    return long(short(command))
 
 
 class CommandFailed(Exception):
