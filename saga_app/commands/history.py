@@ -7,6 +7,7 @@ import click
 
 from saga_app.audit.checkpoints.checkpoint import Refused
 from saga_app.audit.checkpoints.folder import latest
+from saga_app.commands.completion import order_ids
 from saga_app.commands.needs_topics import require_topics
 from saga_app.commands.render.output import CommandFailed, as_json, one_line_errors, show
 from saga_app.commands.render.terminal import Screen
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("order_id", metavar="ORDER")
+@click.argument("order_id", metavar="ORDER", shell_complete=order_ids)
 @click.option(
     "--checkpoint",
     "folder",

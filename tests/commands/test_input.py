@@ -98,7 +98,7 @@ def test_bad_lines_are_named_and_need_no_broker():
         "line 3",
         "line 4",
     ]
-    assert result.stdout.startswith("orders sent: 0, lines refused: 3")
+    assert result.stdout.startswith("orders sent: 0, refused: 3")
 
 
 @pytest.mark.parametrize(
