@@ -36,7 +36,7 @@ _MOST_NAMED: Final = 5
 _ENDING: Final = b'{"type":"OrderC'
 
 
-class Ending(NamedTuple):
+class FinalStatus(NamedTuple):
     """How an order ended; `reason` is None for a completed one."""
 
     status: Status
@@ -52,7 +52,7 @@ class Ending(NamedTuple):
         return state if self.reason is None else f"{state}: {why(self.reason)}"
 
 
-class EndingsReader:
+class EndWatch:
     """Made before the records are sent: what follows from them comes behind the ends that are known then."""
 
     def __init__(self, settings: Settings) -> None:
@@ -63,7 +63,9 @@ class EndingsReader:
         self._places = [(topic, each) for topic in (topics.CHECKOUT, topics.DEAD_LETTERS) for each in every]
         self._next = dict(offsets.ends(self._admin, self._places))
 
-    def wait(self, sent: Mapping[str, Sent], seconds: float | None) -> Iterator[tuple[str, Ending | Letter]]:
+    def wait(
+        self, sent: Mapping[str, Sent], seconds: float | None
+    ) -> Iterator[tuple[str, FinalStatus | Letter]]:
         """Each of these orders as it ends, or as its record becomes a dead letter, for so many seconds at most.
 
         `sent` has the place of the record that was sent, by order.
@@ -88,12 +90,12 @@ class EndingsReader:
                 time.sleep(PAUSE)
 
     def taken(self, sent: Mapping[str, Sent]) -> dict[str, Sent]:
-        """Those whose record a worker has taken."""
+        """Leaves only those whose record a worker has taken."""
         places = {(at.topic, at.partition) for at in sent.values()}
         done = committed_of(self._group, places, TIMEOUT)
         return {order: at for order, at in sent.items() if done[at.topic, at.partition] > at.offset}
 
-    def _new(self, by_place: Mapping[LetterId, str]) -> Iterator[tuple[str, Ending | Letter]]:
+    def _new(self, by_place: Mapping[LetterId, str]) -> Iterator[tuple[str, FinalStatus | Letter]]:
         """The endings and the letters of these records that came since the last call."""
         for place, end in offsets.ends(self._admin, self._places).items():
             start, self._next[place] = self._next[place], end
@@ -107,8 +109,8 @@ class EndingsReader:
                         yield found
 
 
-def ended_before(settings: Settings, orders: Iterable[str]) -> dict[str, Ending]:
-    """Those of these orders that have ended, by their rows in the changelog: of one key the highest version counts."""
+def ended_before(settings: Settings, orders: Iterable[str]) -> dict[str, FinalStatus]:
+    """Finds which of these orders have ended, by their rows in the changelog: of one key the highest version counts."""
     by_partition: dict[int, set[str]] = {}
     for order_id in orders:
         by_partition.setdefault(topics.partition_of(order_id, settings.partitions), set()).add(order_id)
@@ -126,7 +128,7 @@ def ended_before(settings: Settings, orders: Iterable[str]) -> dict[str, Ending]
     return {order_id: ending for order_id, ending in found.items() if ending is not None}
 
 
-def tell(reader: EndingsReader, sent: Mapping[str, Sent], seconds: float | None, *, as_json: bool) -> int:
+def tell(reader: EndWatch, sent: Mapping[str, Sent], seconds: float | None, *, as_json: bool) -> int:
     """Prints how each of these orders ends; returns the exit code: that of the worst ending."""
     waiting, code = dict(sent), int(CommandExit.DONE)
     for order_id, outcome in reader.wait(sent, seconds):
@@ -162,7 +164,7 @@ def _not_ended(waiting: Mapping[str, Sent], taken: Mapping[str, Sent], seconds: 
     return f"{which} not ended in {seconds:g} s: {why_not}. Nothing is lost, and nothing was taken back"
 
 
-def _ending(message: Message) -> tuple[str, Ending] | None:
+def _ending(message: Message) -> tuple[str, FinalStatus] | None:
     # Most records are placed orders: parsing one takes a thousand times longer than this comparison.
     if not (message.value() or b"").startswith(_ENDING):
         return None
@@ -171,20 +173,20 @@ def _ending(message: Message) -> tuple[str, Ending] | None:
     except Rejected:
         return None
     if isinstance(record, OrderCompleted):
-        return record.order_id, Ending(Status.COMPLETED)
+        return record.order_id, FinalStatus(Status.COMPLETED)
     return (
-        (record.order_id, Ending(Status.CANCELLED, record.reason))
+        (record.order_id, FinalStatus(Status.CANCELLED, record.reason))
         if isinstance(record, OrderCancelled)
         else None
     )
 
 
-def _ending_of(order_id: str, data: bytes) -> Ending | None:
+def _ending_of(order_id: str, data: bytes) -> FinalStatus | None:
     row: Any = None if is_tombstone(data) else decode(Checkout.journal, order_id, data)
     if isinstance(row, ClosedOrder):
-        return Ending(row.closed, None)
+        return FinalStatus(row.closed, None)
     return (
-        Ending(row.status, row.reason)
+        FinalStatus(row.status, row.reason)
         if isinstance(row, OrderRow) and row.status not in OPEN_STATUSES
         else None
     )

@@ -14,14 +14,14 @@ from saga_app.kafka.sender import read
 _SPACE: Final = b" \t\r\n"
 
 
-class Found(NamedTuple):
+class WrittenOrder(NamedTuple):
     """An order, or why it is none, and the line on which it begins."""
 
     line: int
     order: OrderPlaced | Rejected
 
 
-def orders_in(file: Iterable[bytes]) -> Iterator[Found]:
+def orders_in(file: Iterable[bytes]) -> Iterator[WrittenOrder]:
     """The orders of a file as they come; an array is read whole before its first order."""
     lines = _lines(file)
     for number, line in lines:
@@ -47,7 +47,7 @@ def _lines(file: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
         yield number, line.removeprefix(BOM_UTF8) if number == 1 else line
 
 
-def _of_lines(number: int, line: bytes, rest: Iterator[tuple[int, bytes]]) -> Iterator[Found]:
+def _of_lines(number: int, line: bytes, rest: Iterator[tuple[int, bytes]]) -> Iterator[WrittenOrder]:
     """An object goes on until it is whole. One that never is ends before the next line that begins with a brace."""
     begun, text = number, line
     for following, more in rest:
@@ -74,24 +74,24 @@ def _is_whole(text: bytes) -> bool:
     return True
 
 
-def _order(line: int, text: bytes) -> Iterator[Found]:
+def _order(line: int, text: bytes) -> Iterator[WrittenOrder]:
     text = text.strip()
     if not text:
         return
     try:
-        yield Found(line, order_of(read(text)))
+        yield WrittenOrder(line, order_of(read(text)))
     except Rejected as rejection:
-        yield Found(line, rejection)
+        yield WrittenOrder(line, rejection)
 
 
-def _of_array(number: int, data: bytes) -> Iterator[Found]:
+def _of_array(number: int, data: bytes) -> Iterator[WrittenOrder]:
     """Nothing of an array that cannot be read: what it lacks is not known."""
     try:
         elements = list(_elements(data.decode()))
     except (ValueError, RecursionError) as error:
         where = number + (error.lineno - 1 if isinstance(error, json.JSONDecodeError) else 0)
         what = f"the array of orders cannot be read, and nothing of it is sent: {error}"
-        yield Found(where, Rejected(Fault.UNREADABLE, what))
+        yield WrittenOrder(where, Rejected(Fault.UNREADABLE, what))
         return
     for at, text in elements:
         yield from _order(number + at, text.encode())

@@ -9,7 +9,7 @@ import click
 from saga_app import topics, urls
 from saga_app.commands.args import priced_article
 from saga_app.commands.completion import open_order_ids
-from saga_app.commands.endings import EndingsReader, tell
+from saga_app.commands.endings import EndWatch, tell
 from saga_app.commands.exit_codes import CommandExit
 from saga_app.commands.health_line import warn_without_workers
 from saga_app.commands.order_input import order_of, orders_in
@@ -85,7 +85,7 @@ def place(
         given["lines"] = [priced_article(line) for line in lines]
     if (order is not None) + (file is not None) + bool(given) > 1:
         raise click.UsageError("an order is given as JSON, by options, or in a file: one of them")
-    reader = EndingsReader(settings) if wait else None
+    reader = EndWatch(settings) if wait else None
     if file is not None or order == "-":
         sent, code = _place_all(file or click.get_binary_stream("stdin"), settings, as_json=as_json)
     else:
@@ -129,7 +129,7 @@ def cancel(order: str, note: str | None, wait: bool, timeout: float | None, as_j
     sender.require_topic(topics.CHECKOUT)
     if wait or timeout != 0:
         sender.require_topic(topics.DEAD_LETTERS)
-    reader = EndingsReader(settings) if wait else None
+    reader = EndWatch(settings) if wait else None
     outcome = None if wait or timeout == 0 else OutcomeReader(settings)
     sent = sender.send(record)
     if outcome is not None:

@@ -18,7 +18,7 @@ def run(folder: Path, *words: str) -> "CompletedProcess[str]":
 def test_faust_lists_our_commands_and_its_own(tmp_path: Path):
     text = run(tmp_path, "--help").stdout
     listed = {line.split()[0] for line in text.split("Commands:")[1].splitlines() if line.strip()}
-    assert main.commands.keys() | {"worker", "send", "tables", "agents"} <= listed
+    assert main.all_commands().keys() | {"worker", "send", "tables", "agents"} <= listed
 
 
 @pytest.mark.parametrize("words", [["settings", "--json"], ["--json", "settings"]], ids=" ".join)

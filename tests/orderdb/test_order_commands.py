@@ -214,7 +214,7 @@ def test_one_article_and_one_customer_add_up_and_name_the_orders_that_have_the_r
 
 
 def test_pages_go_on_behind_the_last_line(saga: Say):
-    assert told(saga("stock", "--limit", "2"))[-1] == "more: --after main:MUG"
+    assert saga("stock", "--limit", "2").stderr == "more: --after main:MUG\n"
     assert [each["warehouse"] for each in objects(saga("stock", "--after", "main:MUG", "--json"))] == [
         "north"
     ]

@@ -88,7 +88,7 @@ def _of_checkout(record: Record, row: OrderRow | ClosedOrder | None, verdict: Ve
     match record:
         case OrderPlaced() if verdict is Verdict.APPLIED:
             order = record.order
-            return f"placed: {order.amount} {order.currency}, {len(order.lines)} lines"
+            return f"placed: {order.amount} {order.currency}, {_lines(len(order.lines))}"
         case OrderPlaced():
             return f"placed again; it is {_word(row.status)}"
         case DeadlinePassed() if verdict is Verdict.APPLIED:
@@ -99,6 +99,10 @@ def _of_checkout(record: Record, row: OrderRow | ClosedOrder | None, verdict: Ve
         reason = f" ({_turned(row)})" if row.reason is not None else ""
         return f"{_word(row.status)}{reason}"
     return f"{record.type} changed nothing; it is {_word(row.status)}"
+
+
+def _lines(number: int) -> str:
+    return f"{number} line{'' if number == 1 else 's'}"
 
 
 def _then(row: OrderRow) -> str:

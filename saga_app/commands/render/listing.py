@@ -61,7 +61,7 @@ def show_note(words: str, output: Output) -> None:
 
 
 def _csv(listing: Listing, rows: Iterable[Any]) -> None:
-    writer = csv.writer(_Echo(), lineterminator="\n")
+    writer = csv.writer(_StdoutFile(), lineterminator="\n")
     writer.writerow(listing.fields)
     for row in rows:
         machine = listing.machine(row)
@@ -77,7 +77,7 @@ def _field(value: Any) -> str:
     return printable(str(value))
 
 
-class _Echo:
+class _StdoutFile:
     """A file for `csv` that prints as all commands do."""
 
     def write(self, line: str) -> None:
