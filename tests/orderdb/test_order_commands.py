@@ -355,3 +355,30 @@ def test_without_rich_watch_names_what_to_install(shop: CopiedShop):
         assert opened.end() == 1 and "needs the package rich" in opened.text
     finally:
         opened.close()
+
+
+@pytest.mark.parametrize(("command", "ids"), [("order", "o1 o2 o3 o4 o5"), ("cancel", "o4 o5")])
+def test_order_ids_are_completed_and_for_a_cancellation_only_those_that_have_not_ended(
+    shop: CopiedShop, command: str, ids: str
+):
+    env = {"_SAGA_COMPLETE": "bash_complete", "COMP_WORDS": f"saga {command} o", "COMP_CWORD": "2"}
+    done = subprocess.run(
+        [*PROGRAM[:2], "from saga_app.commands import main; main(prog_name='saga')"],
+        env={**os.environ, **shop.env, **env},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert {line.partition(",")[2] for line in done.stdout.splitlines()} == set(ids.split())
+
+
+def test_without_a_database_nothing_is_completed_and_nothing_is_said(tmp_path: Path):
+    env = {"_SAGA_COMPLETE": "bash_complete", "COMP_WORDS": "saga order o", "COMP_CWORD": "2"}
+    done = subprocess.run(
+        [*PROGRAM[:2], "from saga_app.commands import main; main(prog_name='saga')"],
+        env={**os.environ, "SAGA_DB_URL": f"sqlite:///{tmp_path}/none.db", **env},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("", "")
