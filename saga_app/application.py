@@ -48,5 +48,5 @@ def create_app(
         )
         app.agent(topic, name=names[agent.TOPIC])(engine.agent(agent.TOPIC, agent.listen))
     # `faust -A saga_app place ...` is `saga place ...`; none has the name of a command of Faust's own.
-    fit_commands({name: topic for topic, name in names.items()}, commands.main.commands)
+    fit_commands({name: topic for topic, name in names.items()}, commands.main.all_commands())
     return app

@@ -130,7 +130,9 @@ def _run(context: AuditContext, phases: Iterable[Phase], jobs: int, progress: Pr
             each = pool.map
         for name, check, parts in phases:
             progress(name)
-            yield from each(partial(check, context), parts)
+            for number, found in enumerate(each(partial(check, context), parts), 1):
+                yield found
+                progress(f"{name}, {number} of {len(parts)}")
 
 
 def _tables(settings: Settings) -> list[tuple[str, str, int]]:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
-from saga_app.kafka.messages import Place
+from saga_app.kafka.messages import Place, located
 
 #: The invariants that are checked, as `docs/explanation/proof.md` states them.
 INVARIANTS: Final = {
@@ -62,12 +62,19 @@ class Breach(NamedTuple):
     def __str__(self) -> str:
         parts = [
             self.order and f"order {self.order}",
-            self.place and f"{self.place[0]}[{self.place[1]}]",
-            self.offset is not None and f"offset {self.offset}",
+            self.where,
             self.field and f"field {self.field}",
         ]
         where = ", ".join(part for part in parts if part)
         return f"{where}: {self.what}" if where else self.what
+
+    @property
+    def where(self) -> str | None:
+        """The place of its record; where no record is known, the partition; None if it is in none."""
+        if self.place is None:
+            return None
+        topic, partition = self.place
+        return f"{topic}[{partition}]" if self.offset is None else located(self.place, self.offset)
 
     @property
     def id(self) -> str:

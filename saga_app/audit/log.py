@@ -9,6 +9,7 @@ from saga_app.core.numbers import Offset
 from saga_app.kafka.chunks import chunks
 from saga_app.kafka.headers import headers_of
 from saga_app.kafka.messages import Message, Place
+from saga_app.settings import Settings
 
 
 class InboxLog:
@@ -29,7 +30,7 @@ class InboxLog:
         is_there = known >= limits.first[self._place]
         message = None
         for message in messages(
-            self._context, self._place, known if is_there else start, limits.end[self._place]
+            self._context.settings, self._place, known if is_there else start, limits.end[self._place]
         ):
             if is_there and (message.offset, digest_of(message)) != (known, digest):
                 what = "not the record that the checkpoint ends with: the topic was written anew"
@@ -41,9 +42,9 @@ class InboxLog:
             self.last = {b"%d" % message.offset: digest_of(message)}
 
 
-def messages(context: AuditContext, place: Place, start: int, end: int) -> Iterator[Message]:
+def messages(settings: Settings, place: Place, start: int, end: int) -> Iterator[Message]:
     """Reads a partition as a worker does."""
-    for chunk in chunks(context.settings.kafka, *place, start, end, "read_committed"):
+    for chunk in chunks(settings.kafka, *place, start, end, "read_committed"):
         for each in chunk:
             yield Message(
                 Offset(each.offset()), each.timestamp()[1], each.key(), each.value(), headers_of(each)

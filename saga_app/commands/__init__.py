@@ -1,58 +1,5 @@
-"""The commands of `saga`; `faust -A saga_app` has the same ones."""
+"""The commands of `saga`; `faust -A saga_app` has the same ones. `index` has their list."""
 
-from saga_app.commands import (
-    advance,
-    audit,
-    dead_letters,
-    doctor,
-    history,
-    importing,
-    order,
-    orderdb,
-    orders,
-    outbox,
-    pages,
-    place,
-    policy,
-    rebuild,
-    repair,
-    replay,
-    settings,
-    shell_completion,
-    stock,
-    supply,
-    topics,
-    watch,
-)
 from saga_app.commands.program import main
 
 __all__ = ["main"]
-
-for command in (
-    place.place,
-    place.cancel,
-    importing.import_,
-    supply.deposit,
-    supply.receive,
-    policy.policy,
-    dead_letters.dead_letters,
-    replay.replay,
-    topics.topics,
-    settings.settings,
-    doctor.doctor,
-    audit.audit,
-    rebuild.rebuild,
-    advance.advance,
-    repair.repair,
-    history.history,
-    orderdb.orderdb,
-    outbox.outbox,
-    orders.orders,
-    order.order,
-    watch.watch,
-    pages.pages,
-    shell_completion.shell_completion,
-    stock.stock,
-    stock.accounts,
-):
-    main.add_command(command)

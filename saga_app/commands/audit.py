@@ -17,6 +17,7 @@ from saga_app.audit.findings import Findings
 from saga_app.commands.args import jobs_option
 from saga_app.commands.needs_topics import require_topics
 from saga_app.commands.render.output import FAILED, CommandFailed, as_json, one_line_errors, show
+from saga_app.commands.render.progress import progress_of
 from saga_app.core.numbers import Offset
 from saga_app.operator_log import actor, log_action
 from saga_app.settings import Settings
@@ -140,8 +141,8 @@ def audit_errors() -> Iterator[None]:
         yield
     except (CannotTell, Refused, FolderLocked, NotAcknowledged) as error:
         raise CommandFailed(str(error)) from error
-    except TimeoutError:
-        # It is an `OSError` too, and tells of the broker and not of a file.
+    except (TimeoutError, BrokenPipeError):
+        # They are `OSError`s too, and tell of the broker and of our output, and not of a file.
         raise
     except OSError as error:
         raise CommandFailed(f"{error.filename}: {error.strerror}; no checkpoint was written") from error
@@ -176,12 +177,12 @@ def findings_of(
     settings: Settings, base: Checkpoint | None, jobs: int | None, as_json: bool, **more: Any
 ) -> Findings:
     """The findings of an audit; `more` are its other arguments."""
-    # Imported here, because it loads the agents and Faust with them.
+    # Imported here, because it loads the agents.
     from saga_app.audit import audit as auditing
 
     with audit_errors():
         return auditing.audit(
-            settings, jobs=jobs, progress=lambda words: _progress(words, as_json), base=base, **more
+            settings, jobs=jobs, progress=progress_of("audit", as_json=as_json), base=base, **more
         )
 
 
@@ -225,8 +226,3 @@ def _publish(draft: NewCheckpoint, as_json: bool) -> None:
         raise CommandFailed("no checkpoint was written: parts could not be checked, see the lines above")
     path = draft.publish()
     show({"checkpoint": str(path)}, f"checkpoint: {path}", as_json=as_json)
-
-
-def _progress(words: str, as_json: bool) -> None:
-    if not as_json and click.get_text_stream("stderr").isatty():
-        click.echo(f"audit: {words} ...", err=True)

@@ -1,8 +1,9 @@
 """`saga dead-letters`: the records that could not be applied, and why."""
 
 import heapq
+import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import click
@@ -10,22 +11,21 @@ import click
 from saga_app.commands.args import DEFAULT_LIMIT
 from saga_app.commands.health_line import with_health
 from saga_app.commands.letter_options import LetterIdParam, letter_options, must_exist
-from saga_app.commands.render.output import as_json, one_line_errors, show
-from saga_app.dead_letters import pretty
+from saga_app.commands.render.letters import COUNTS, LETTERS, SettledLetter, show_whole
+from saga_app.commands.render.listing import show_note, show_rows
+from saga_app.commands.render.output import CommandFailed, Output, as_json, as_list, one_line_errors, show
 from saga_app.dead_letters.filters import LetterFilter
 from saga_app.dead_letters.format import LetterId, dismissal
-from saga_app.dead_letters.letter import Letter, Settlement, text
+from saga_app.dead_letters.letter import Letter
 from saga_app.dead_letters.reader import Letterbox
 from saga_app.kafka.reachable import require_broker
 from saga_app.kafka.sender import Sender
 from saga_app.redaction import has_card_number
 from saga_app.settings import Settings
 from saga_app.text import printable
-from saga_app.times import written
 
 #: Characters of the note of a dismissal.
 LONGEST_NOTE: Final = 200
-Settlements = Mapping[LetterId, list[Settlement]]
 
 
 @click.command()
@@ -85,13 +85,23 @@ class LettersCommand(click.Command):
     "--limit",
     metavar="N",
     type=click.IntRange(0),
-    help=f"The newest N, newest first; 0: all, as they stand in the log. [default: {DEFAULT_LIMIT}; with --json 0]",
+    help=f"The newest N, newest first; 0: all, as they stand in the log. [default: {DEFAULT_LIMIT}; 0 but for tables]",
+)
+@click.option(
+    "--after", metavar="ID", type=LetterIdParam(), help="The next page: the letters behind this one."
 )
 @click.option("--count", is_flag=True, help="Only how many there are of each kind.")
-@as_json
+@as_list
 @with_health
 @one_line_errors
-def dead_letters(choice: LetterFilter, settled: bool, limit: int | None, count: bool, as_json: bool) -> None:
+def dead_letters(
+    choice: LetterFilter,
+    settled: bool,
+    limit: int | None,
+    after: LetterId | None,
+    count: bool,
+    output: Output,
+) -> None:
     """List the records that could not be applied and are not settled; with an ID, show that one whole.
 
     \b
@@ -119,91 +129,45 @@ def dead_letters(choice: LetterFilter, settled: bool, limit: int | None, count: 
                 kinds[letter.id.topic, letter.reason] += 1
                 yield letter
 
-    if count:
+    if choice.ids:
+        show_whole(choice, list(matching()), done, as_json=output == Output.JSON)
+    elif count:
         for _ in matching():
             pass
-        _count(kinds, as_json=as_json, settled=settled)
-    elif choice.ids:
-        _show_whole(choice, list(matching()), done, as_json=as_json)
+        show_rows(COUNTS, sorted(kinds.items()), output)
+        show_note(_summary(kinds, kinds.total(), settled=settled), output)
     else:
-        most = (0 if as_json else DEFAULT_LIMIT) if limit is None else limit
-        shown = 0
-        for letter in heapq.nlargest(most, matching(), key=_time_and_id) if most else matching():
-            shown += 1
-            again = done.get(letter.id, [])
-            show(letter.as_json(again) if as_json else {}, _line(letter, again), as_json=as_json)
-        if not as_json:
-            click.echo(_summary(kinds, shown, settled=settled))
+        most = (DEFAULT_LIMIT if output in (Output.TABLE, Output.WIDE) else 0) if limit is None else limit
+        letters = matching()
+        if after is not None:
+            most, letters = most or sys.maxsize, _behind(_of_id(letterbox, after), letters)
+        shown = heapq.nlargest(most, letters, key=_time_and_id) if most else letters
+        none = f"no {'' if settled else 'unsettled '}dead letters"
+        number = show_rows(LETTERS._replace(none=none), (SettledLetter(each, done) for each in shown), output)
+        if kinds:
+            show_note(_summary(kinds, number, settled=settled), output)
+
+
+def _of_id(letterbox: Letterbox, wanted: LetterId) -> Letter:
+    found = next((letter for letter in letterbox.letters() if letter.id == wanted), None)
+    if found is None:
+        raise CommandFailed(f"--after {wanted}: there is no such dead letter")
+    return found
+
+
+def _behind(last: Letter, letters: Iterable[Letter]) -> Iterator[Letter]:
+    return (letter for letter in letters if _time_and_id(letter) < _time_and_id(last))
 
 
 def _time_and_id(letter: Letter) -> tuple[int, LetterId]:
     return letter.time, letter.id
 
 
-def _line(letter: Letter, done: list[Settlement]) -> str:
-    remarks = [f"replay of {letter.replay_of}"] if letter.replay_of else []
-    replays = sum(each.note is None for each in done)
-    if replays:
-        remarks.append("replayed" + (f" {replays} times" if replays > 1 else ""))
-    remarks += [f"dismissed: {each.note}" for each in done if each.note is not None]
-    columns = (
-        f"{letter.id!s:<26}",
-        written(letter.time)[:19].replace("T", " "),
-        f"{letter.reason:<17.40}",
-        f"{text(letter.key):<12.64}",
-        f"{letter.detail[:120]}{''.join(f' [{each}]' for each in remarks)}",
-    )
-    return "  ".join(map(printable, columns))
-
-
 def _summary(kinds: Counter[tuple[str, str]], shown: int, *, settled: bool) -> str:
     total, which = kinds.total(), "" if settled else "unsettled "
-    if not total:
-        return f"no {which}dead letters"
     reasons: Counter[str] = Counter()
     for (_, reason), number in kinds.items():
         reasons[reason] += number
     each = ", ".join(f"{number} {printable(reason)}" for reason, number in reasons.most_common())
-    more = f"; the newest {shown} are shown, --limit 0 shows all" if shown < total else ""
+    more = f"; {shown} are shown, --limit 0 shows all" if shown < total else ""
     return f"{which}dead letters: {total} ({each}){more}"
-
-
-def _count(kinds: Counter[tuple[str, str]], *, as_json: bool, settled: bool) -> None:
-    for (topic, reason), number in sorted(kinds.items()):
-        machine = {"topic": topic, "reason": reason, "number": number}
-        show(machine, f"{number:>8}  {topic:<16}  {printable(reason)}", as_json=as_json)
-    if not as_json:
-        click.echo(_summary(kinds, kinds.total(), settled=settled))
-
-
-def _show_whole(choice: LetterFilter, found: list[Letter], done: Settlements, *, as_json: bool) -> None:
-    must_exist(choice, [letter.id for letter in found])
-    for letter in found:
-        again = done.get(letter.id, [])
-        if as_json:
-            show(letter.as_json(again), "", as_json=True)
-        else:
-            for line in _whole(letter, again):
-                click.echo(printable(line))
-
-
-def _whole(letter: Letter, done: list[Settlement]) -> Iterator[str]:
-    yield f"{letter.id}"
-    yield f"  reason     {letter.reason}"
-    yield f"  detail     {letter.detail}"
-    yield f"  sent       {written(letter.sent)}"
-    yield f"  set aside  {written(letter.time)}"
-    yield f"  key        {'(none)' if letter.key is None else text(letter.key)}"
-    for name, value in letter.headers:
-        yield f"  header     {name}: {text(value)}"
-    for each in done:
-        if each.note is None:
-            yield f"  replayed   {written(each.time)} to {each.sent_to} (sha256 {each.sha256[:16]})"
-        else:
-            yield f"  dismissed  {written(each.time)}: {each.note}"
-    if letter.value is None:
-        yield "  value      (none)"
-        return
-    hidden = "; only the hash of a value that held a card number or was too large" if letter.is_hidden else ""
-    yield f"  value      {len(letter.value)} bytes{hidden}"
-    yield from pretty.lines(letter.value)

@@ -17,6 +17,7 @@ from saga_app.commands import packages
 from saga_app.commands.render.output import FAILED, as_json, one_line_errors, show
 from saga_app.core.errors import Fault
 from saga_app.dead_letters.reader import Letterbox
+from saga_app.commands.render.terminal import Screen
 from saga_app.engine.run_log import RunLog
 from saga_app.health.read import HealthWatch
 from saga_app.health.readings import Readings
@@ -66,10 +67,10 @@ def doctor(as_json: bool) -> None:
     Dead letters that are not settled are only told, unless they came in the last 24 hours because a signature was
     missing. With the SAGA_DATA_DIR of a worker it tells that worker's ends too.
     """
-    well = True
+    well, screen = True, Screen.of_output()
     for finding in _findings(Settings.read()):
         well = well and finding.ok
-        mark = "ok     " if finding.ok else "PROBLEM"
+        mark = screen.verdict("ok     " if finding.ok else "PROBLEM", is_well=finding.ok)
         show(finding._asdict(), f"{mark}  {finding.what}: {finding.detail}", as_json=as_json)
     if not well:
         raise SystemExit(FAILED)

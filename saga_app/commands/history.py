@@ -7,8 +7,11 @@ import click
 
 from saga_app.audit.checkpoints.checkpoint import Refused
 from saga_app.audit.checkpoints.folder import latest
+from saga_app.commands.completion import order_ids
 from saga_app.commands.needs_topics import require_topics
 from saga_app.commands.render.output import CommandFailed, as_json, one_line_errors, show
+from saga_app.commands.render.terminal import Screen
+from saga_app.kafka.messages import located
 from saga_app.settings import Settings
 from saga_app.times import written
 
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("order_id", metavar="ORDER")
+@click.argument("order_id", metavar="ORDER", shell_complete=order_ids)
 @click.option(
     "--checkpoint",
     "folder",
@@ -36,7 +39,7 @@ def history(order_id: str, folder: Path | None, rows: bool, as_json: bool) -> No
     saga history 4711 --rows
     saga history 4711 --json | jq .row
 
-    Each line: Kafka's time (UTC), topic[partition]@offset, what happened. The history is folded again from the
+    Each line: Kafka's time (UTC), topic:partition:offset, what happened. The history is folded again from the
     inboxes, so it is right even if the tables are wrong; `saga audit` compares the two. If an inbox was cut
     (SAGA_INBOX_RETENTION), the first lines say what is missing.
     """
@@ -57,15 +60,30 @@ def history(order_id: str, folder: Path | None, rows: bool, as_json: bool) -> No
         )
     for each in before:
         show(each.as_json(), truncated_in_words(each), as_json=as_json)
-    place = max((len(where(event)) for event in events), default=0)
+    place, screen = max((len(where(event)) for event in events), default=0), Screen.of_output()
+    if events and not as_json:
+        click.echo(screen.paint(f"{'time (UTC)':<24}  {'place':<{place}}  what happened", dim=True))
     for event in events:
         sender = f" (sent by {event.actor})" if event.actor else ""
-        words = f"{written(event.time)}  {where(event):<{place}}  {in_words(event)}{sender}"
+        told = screen.paint(in_words(event), fg=colour(event, screen))
+        words = f"{written(event.time)}  {where(event):<{place}}  {told}{sender}"
         if rows and event.row is not None:
             words += f"\n{' ' * 26}{event.row.encode().decode()}"
         show({**event.as_json(), "words": in_words(event)}, words, as_json=as_json)
 
 
+def colour(event: "Event", screen: Screen) -> str | None:
+    """The colour of what the record has made: that of its row's state, and red for a dead letter."""
+    from saga_app.audit.history.describe import state_of
+    from saga_app.core.decider import Verdict
+
+    outcome = event.outcome
+    if outcome is not None and outcome.verdict is Verdict.DEAD:
+        return "red"
+    is_applied = outcome is not None and outcome.verdict is Verdict.APPLIED
+    return screen.colour(state_of(event.row)) if is_applied and event.row is not None else None
+
+
 def where(event: "Event") -> str:
-    """Topic, partition and offset of a record."""
-    return f"{event.place[0]}[{event.place[1]}]@{event.message.offset}"
+    """The place of a record."""
+    return located(event.place, event.message.offset)

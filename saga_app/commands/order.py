@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from saga_app.commands.completion import order_ids
 from saga_app.commands.copy_lag import copy_lag
 from saga_app.commands.health_line import health_watch, with_health
 from saga_app.commands.needs_database import needs_database
@@ -38,7 +39,7 @@ LAST_RECORD_POLLS: Final = 3
 
 
 @click.command()
-@click.argument("order_id", metavar="ORDER")
+@click.argument("order_id", metavar="ORDER", shell_complete=order_ids)
 @click.option("--follow", is_flag=True, help="Go on until it has ended; exit code 3 if it ended cancelled.")
 @click.option(
     "--timeout",

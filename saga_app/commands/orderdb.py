@@ -7,6 +7,7 @@ import click
 from saga_app.commands.needs_database import needs_database
 from saga_app.commands.needs_topics import require_topics
 from saga_app.commands.orderdb_check import check
+from saga_app.commands.program import SagaGroup
 from saga_app.commands.render.output import one_line_errors
 from saga_app.operator_log import log_action
 from saga_app.secret_values import without_password
@@ -14,7 +15,7 @@ from saga_app.settings import Settings
 from saga_app.text import printable
 
 
-@click.group()
+@click.group(cls=SagaGroup)
 def orderdb() -> None:
     """Keep the order database up to date: a copy in SQL of what the topics hold.
 

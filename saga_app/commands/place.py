@@ -1,23 +1,19 @@
 """`saga place` and `saga cancel`."""
 
 import os
-from codecs import BOM_UTF8
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
 
 import click
 
 from saga_app import topics, urls
 from saga_app.commands.args import priced_article
+from saga_app.commands.completion import open_order_ids
+from saga_app.commands.endings import EndWatch, tell
+from saga_app.commands.exit_codes import CommandExit
 from saga_app.commands.health_line import warn_without_workers
-from saga_app.commands.render.output import (
-    WRONG_INPUT,
-    CommandFailed,
-    as_json,
-    one_line_errors,
-    print_error,
-    show,
-)
+from saga_app.commands.order_input import order_of, orders_in
+from saga_app.commands.render.output import CommandFailed, as_json, one_line_errors, print_error, show
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.records import CancellationRequested, OrderPlaced, Record
 from saga_app.dead_letters.outcome import OutcomeReader
@@ -26,7 +22,11 @@ from saga_app.settings import Settings
 from saga_app.wire import masked
 
 #: Seconds in which a worker that is up takes a record and commits its offset.
-WAIT: Final = 5.0
+TAKEN_IN: Final = 5.0
+
+wait_option: Final = click.option(
+    "--wait", is_flag=True, help="Wait until the order has ended; the exit code tells how."
+)
 
 
 @click.command()
@@ -40,74 +40,103 @@ WAIT: Final = 5.0
 )
 @click.option("--country", metavar="CODE", help="Where it goes to: ISO 3166 alpha-2 code.")
 @click.option("--warehouse", metavar="ID", help="Where the stock is taken from. [default: main]")
-@click.option("--file", type=click.File("rb"), help="Orders as JSON, one per line; - for standard input.")
+@click.option(
+    "--file",
+    type=click.File("rb"),
+    help="Orders as JSON: one per line, over many lines, or an array; - for standard input.",
+)
+@wait_option
+@click.option(
+    "--timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(0),
+    help="With --wait: for how long; exit code 4 if an order has not ended then. [default: as long as it takes]",
+)
 @as_json
 @one_line_errors
 def place(
-    order: str | None, file: BinaryIO | None, lines: tuple[str, ...], as_json: bool, **options: str | None
+    order: str | None,
+    file: BinaryIO | None,
+    lines: tuple[str, ...],
+    wait: bool,
+    timeout: float | None,
+    as_json: bool,
+    **options: str | None,
 ) -> None:
     """Place one order, or many from a file or from standard input.
 
     \b
     saga place --order-id 1 --amount 500
     saga place --order-id 2 --customer ada --line MUG:2:12.50 --line PEN:1:0.99 --country GB
-    saga place '{"order_id": 3, "amount": "19.99"}'
-    saga place --file orders.jsonl
+    saga place '{"order_id": 3, "amount": "19.99"}' --wait && echo completed
+    saga place --file orders.json
     grep ada orders.jsonl | saga place -
 
-    Orders are checked before they are sent. Of a file, the good lines are sent and the bad ones are named; the exit
+    Orders are checked before they are sent. Of a file, the good orders are sent and the bad ones are named; the exit
     code is 2 if there was a bad one. Placing the same order again changes nothing, so you may place a file again that
-    was cut short; other content under a known id becomes a dead letter.
+    was cut short; other content under a known id becomes a dead letter. With --wait the exit code tells of the worst
+    ending: 0 completed, 3 cancelled, 4 not ended in time, 1 a dead letter. `saga try` tells before what would happen.
     """
     settings = Settings.read()
+    if timeout is not None and not wait:
+        raise click.UsageError("--timeout is for --wait")
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     if lines:
         given["lines"] = [priced_article(line) for line in lines]
     if (order is not None) + (file is not None) + bool(given) > 1:
         raise click.UsageError("an order is given as JSON, by options, or in a file: one of them")
+    reader = EndWatch(settings) if wait else None
     if file is not None or order == "-":
-        _place_all(file or click.get_binary_stream("stdin"), settings, as_json=as_json)
-        return
-    record = _order(_typed(order) if order is not None else checked(_with_id(given)))
-    _show(record.order_id, Sender(settings).send(record), settings, as_json=as_json)
-    warn_without_workers(settings)
+        sent, code = _place_all(file or click.get_binary_stream("stdin"), settings, as_json=as_json)
+    else:
+        record = order_of(_typed(order) if order is not None else checked(_with_id(given)))
+        sent, code = {record.order_id: Sender(settings).send(record)}, int(CommandExit.DONE)
+        _show(record.order_id, sent[record.order_id], settings, as_json=as_json)
+        warn_without_workers(settings)
+    if reader is not None:
+        code = code or tell(reader, sent, timeout, as_json=as_json)
+    raise SystemExit(code)
 
 
 @click.command()
-@click.argument("order")
+@click.argument("order", shell_complete=open_order_ids)
 @click.option("--note", metavar="TEXT", help="Why, in at most 200 characters.")
+@wait_option
 @click.option(
-    "--wait",
+    "--timeout",
     metavar="SECONDS",
     type=click.FloatRange(0),
-    default=WAIT,
-    show_default=True,
-    help="How long to wait until a worker has taken it.",
+    help=f"For how long to wait: until a worker has taken it [default: {TAKEN_IN:g}; 0: do not wait], or with --wait "
+    "until the order has ended [default: as long as it takes].",
 )
 @as_json
 @one_line_errors
-def cancel(order: str, note: str | None, wait: float, as_json: bool) -> None:
+def cancel(order: str, note: str | None, wait: bool, timeout: float | None, as_json: bool) -> None:
     """Cancel ORDER, if it is not too late: it ends cancelled, or completed if its shipment was booked.
 
     \b
     saga cancel 1
     saga cancel 2 --note "customer called"
+    saga cancel 3 --wait --timeout 60
 
-    The exit code is 1 if no such order was placed: the request is a dead letter then.
+    The exit code is 1 if no such order was placed: the request is a dead letter then. With --wait it tells how the
+    order ended: 3 cancelled, 0 completed all the same, 4 not ended in time.
     """
     settings = Settings.read()
     record = checked({"type": "CancellationRequested", "order_id": order, "note": note})
     assert isinstance(record, CancellationRequested)
     sender = Sender(settings)
     sender.require_topic(topics.CHECKOUT)
-    outcome = None
-    if wait:
+    if wait or timeout != 0:
         sender.require_topic(topics.DEAD_LETTERS)
-        outcome = OutcomeReader(settings)
+    reader = EndWatch(settings) if wait else None
+    outcome = None if wait or timeout == 0 else OutcomeReader(settings)
     sent = sender.send(record)
     if outcome is not None:
-        _require_taken(outcome, record, sent, wait)
+        _require_taken(outcome, record, sent, TAKEN_IN if timeout is None else timeout)
     _show(record.order_id, sent, settings, as_json=as_json, what="cancellation of order")
+    if reader is not None:
+        raise SystemExit(tell(reader, {record.order_id: sent}, timeout, as_json=as_json))
 
 
 def _require_taken(outcome: OutcomeReader, record: CancellationRequested, sent: Sent, seconds: float) -> None:
@@ -141,28 +170,17 @@ def _with_id(fields: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _order(record: Record) -> OrderPlaced:
-    if not isinstance(record, OrderPlaced):
-        raise Rejected(Fault.INVALID, f"this is a {record.type}, not an order")
-    return record
-
-
-def _place_all(file: Iterable[bytes], settings: Settings, *, as_json: bool) -> None:
-    """Sends the good lines and names each bad one; the exit code is 2 if there was a bad one."""
+def _place_all(file: BinaryIO, settings: Settings, *, as_json: bool) -> tuple[dict[str, Sent], int]:
+    """Sends the good orders and names each bad one; their places, and the exit code 2 if there was a bad one."""
     ids: list[str] = []
     refused = 0
 
     def good() -> Iterator[OrderPlaced]:
         nonlocal refused
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                # Some editors begin a file with a byte order mark.
-                order = _order(read((line.removeprefix(BOM_UTF8) if number == 1 else line).strip()))
-            except Rejected as error:
+        for line, order in orders_in(file):
+            if isinstance(order, Rejected):
                 refused += 1
-                print_error(f"line {number}: {error.fault}: {error.detail}")
+                print_error(f"line {line}: {order.fault}: {order.detail}")
             else:
                 ids.append(order.order_id)
                 yield order
@@ -174,9 +192,8 @@ def _place_all(file: Iterable[bytes], settings: Settings, *, as_json: bool) -> N
         for order_id, each in zip(ids, sent, strict=True):
             _show(order_id, each, settings, as_json=True)
     else:
-        click.echo(f"orders sent: {len(sent)}, lines refused: {refused}; see {_page('ORDER', settings)}")
-    if refused:
-        raise SystemExit(WRONG_INPUT)
+        click.echo(f"orders sent: {len(sent)}, refused: {refused}; see {_page('ORDER', settings)}")
+    return dict(zip(ids, sent, strict=True)), int(CommandExit.WRONG_INPUT if refused else CommandExit.DONE)
 
 
 def _show(order_id: str, sent: Sent, settings: Settings, *, as_json: bool, what: str = "order") -> None:

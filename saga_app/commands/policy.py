@@ -9,6 +9,7 @@ import click
 
 from saga_app import topics, urls
 from saga_app.commands.health_line import warn_without_workers
+from saga_app.commands.program import SagaGroup
 from saga_app.commands.render.output import CommandFailed, as_json, one_line_errors, show
 from saga_app.core import payment as payments
 from saga_app.core import shipping as shipments
@@ -50,7 +51,7 @@ DEFAULTS: Final = {
 }
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=SagaGroup, invoke_without_command=True)
 @as_json
 @click.pass_context
 @one_line_errors

@@ -18,6 +18,7 @@ from saga_app.commands.render.output import (
     one_line_errors,
     show,
 )
+from saga_app.commands.render.progress import progress_of
 from saga_app.kafka.reachable import require_broker
 from saga_app.operator_log import log_action
 from saga_app.settings import Settings
@@ -63,7 +64,7 @@ def rebuild(
         raise click.UsageError("from what? The only source is --from-inboxes")
     settings = Settings.read()
     require_broker(settings)
-    progress = _silent if as_json else _say
+    progress = progress_of("rebuild", as_json=as_json)
     try:
         base = None if folder is None else latest(folder)
         with rebuilding.planned(settings, base, jobs, progress) as plan:
@@ -94,11 +95,3 @@ def _in_words(losses: "Losses") -> str:
         f"{losses.table:<12} {losses.rows:>9,} rows; the changelog lacks {losses.lost:,}, has {losses.wrong:,} that do "
         f"not follow from the inbox, and {losses.later:,} that will be decided again"
     )
-
-
-def _say(words: str) -> None:
-    click.echo(f"rebuild: {words} ...", err=True)
-
-
-def _silent(words: str) -> None:
-    """Machines get results only."""

@@ -9,6 +9,7 @@ import click
 from saga_app import wire
 from saga_app.commands.letter_options import letter_options, must_exist
 from saga_app.commands.render.output import FAILED, as_json, one_line_errors, print_error, show
+from saga_app.commands.render.progress import progress_of
 from saga_app.dead_letters import replay as planning
 from saga_app.dead_letters.filters import LetterFilter
 from saga_app.dead_letters.format import LetterId
@@ -135,6 +136,7 @@ class Resending:
         self._sign = sign
         self._signatures = Signatures.of(settings)
         self._as_json = as_json
+        self._progress = progress_of("replay", as_json=as_json)
         self._settled: dict[LetterId, list[Settlement]] = letterbox.settled()
 
     def chosen(self) -> Iterator[Letter]:
@@ -187,6 +189,7 @@ class Resending:
                 yield plan
 
     def _send(self, part: list[ReplayPlan]) -> None:
+        self._progress(f"{self.planned:,} letters planned, {self.staying:,} not sent")
         for plan, at in zip(part, post(self._sender, part), strict=True):
             to = [str(each) for each in at]
             self._show(

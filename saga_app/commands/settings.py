@@ -1,28 +1,43 @@
 """`saga settings`: the effective settings, each with its source."""
 
+from typing import Final
+
 import click
 
 from saga_app import settings as given
-from saga_app.commands.render.output import as_json, one_line_errors, show
+from saga_app.commands.render.listing import Column, Listing, show_rows
+from saga_app.commands.render.output import Output, as_list, one_line_errors
 from saga_app.settings import Settings
+from saga_app.text import printable
 from saga_app.timeouts import PROFILES
+
+_FIELDS: Final = ("name", "value", "source", "help")
+SETTINGS: Final = Listing(
+    [
+        Column("name", lambda row, screen: row["name"]),
+        Column("value", lambda row, screen: printable(row["value"])),
+        Column("source", lambda row, screen: row["source"]),
+        Column("help", lambda row, screen: row["help"]),
+    ],
+    lambda row: row,
+    lambda row: str(row["name"]),
+    _FIELDS,
+    "no settings",
+)
 
 
 @click.command()
-@as_json
+@as_list
 @one_line_errors
-def settings(as_json: bool) -> None:
+def settings(output: Output) -> None:
     """Print every setting: its value, where it comes from, and what it is.
 
     \b
     saga settings
+    saga settings -o csv > settings.csv
     SAGA_PARTITIONS=4 saga settings --json
     """
-    described = [{**each, "value": _value(each)} for each in given.describe()]
-    widths = {column: max(len(each[column]) for each in described) for column in ("name", "value", "source")}
-    for each in described:
-        columns = (each[column].ljust(width) for column, width in widths.items())
-        show(each, "  ".join((*columns, each["help"])), as_json=as_json)
+    show_rows(SETTINGS, [{**each, "value": _value(each)} for each in given.describe()], output)
 
 
 def _value(setting: dict[str, str]) -> str:

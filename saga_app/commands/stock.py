@@ -8,7 +8,7 @@ import click
 from saga_app.commands.args import limit_option
 from saga_app.commands.health_line import with_health
 from saga_app.commands.needs_database import needs_database
-from saga_app.commands.render.output import as_json, one_line_errors
+from saga_app.commands.render.output import Output, as_list, one_line_errors
 from saga_app.settings import Settings
 
 
@@ -16,7 +16,7 @@ def _list_options(last: str, open_only: str) -> Callable[[Any], Any]:
     options = (
         click.option("--open", "open_only", is_flag=True, help=open_only),
         limit_option,
-        click.option("--after", metavar=last, help="The next page: the balances behind this one."),
+        click.option("--after", metavar=last, help="The next page: the rows behind this one."),
     )
 
     def add(command: Any) -> Any:
@@ -32,12 +32,12 @@ def _list_options(last: str, open_only: str) -> Callable[[Any], Any]:
 @click.option("--q", default="", metavar="TEXT", help="Only articles whose SKU begins so.")
 @click.option("--warehouse", default="", metavar="ID", help="Only of this warehouse.")
 @_list_options("WAREHOUSE:SKU", "With SKU: only open orders, for which it is reserved.")
-@as_json
+@as_list
 @with_health
 @one_line_errors
 @needs_database
 def stock(
-    sku: str | None, q: str, warehouse: str, open_only: bool, limit: int, after: str | None, as_json: bool
+    sku: str | None, q: str, warehouse: str, open_only: bool, limit: int, after: str | None, output: Output
 ) -> None:
     """List the stock of each article; of one SKU, tell which orders have it, newest first.
 
@@ -54,21 +54,21 @@ def stock(
 
     settings = Settings.read()
     if sku is None:
-        show_page(settings, STOCK, limit, after, as_json, q=q, warehouse=warehouse)
+        show_page(settings, STOCK, limit, after, output, q=q, warehouse=warehouse)
     else:
-        show_one(settings, STOCK, sku, limit, as_json, open_only=open_only, where=warehouse)
+        show_one(settings, STOCK, sku, limit, output, open_only=open_only, where=warehouse)
 
 
 @click.command()
 @click.argument("customer", required=False, metavar="[CUSTOMER]")
 @click.option("--q", default="", metavar="TEXT", help="Only customers who begin so.")
 @_list_options("CUSTOMER:CURRENCY", "With CUSTOMER: only open orders, which may still give it back.")
-@as_json
+@as_list
 @with_health
 @one_line_errors
 @needs_database
 def accounts(
-    customer: str | None, q: str, open_only: bool, limit: int, after: str | None, as_json: bool
+    customer: str | None, q: str, open_only: bool, limit: int, after: str | None, output: Output
 ) -> None:
     """List the accounts; of one CUSTOMER, tell which orders were paid from it, newest first.
 
@@ -85,6 +85,6 @@ def accounts(
 
     settings = Settings.read()
     if customer is None:
-        show_page(settings, ACCOUNTS, limit, after, as_json, q=q)
+        show_page(settings, ACCOUNTS, limit, after, output, q=q)
     else:
-        show_one(settings, ACCOUNTS, customer, limit, as_json, open_only=open_only)
+        show_one(settings, ACCOUNTS, customer, limit, output, open_only=open_only)

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, Self
 from saga_app import topics, wire
 from saga_app.core.errors import Fault, Rejected
 from saga_app.kafka.headers import HEADERS_DROPPED, UNFIT
-from saga_app.kafka.messages import Header, Message, Outgoing
+from saga_app.kafka.messages import Header, Message, Outgoing, located
 
 REASON: Final = "saga-reason"
 DETAIL: Final = "saga-detail"
@@ -50,26 +50,32 @@ _CUT: Final = re.compile(rb"[^A-Za-z\"{}\[\],:]*\Z")
 #: Headers as clients give them.
 Headers = Sequence[Header]
 _LAST_OFFSET: Final = 2**63 - 1
-_ID: Final = re.compile(r"([a-z_]{1,40}):([0-9]{1,9}):([0-9]{1,19})", re.ASCII)
+_ID: Final = re.compile(
+    r"([a-z_]{1,40})(?::([0-9]{1,9}):|\[([0-9]{1,9})\]@)([0-9]{1,19})",
+    re.ASCII,
+)
 
 
 class LetterId(NamedTuple):
-    """The id of a dead letter: the place of its original, written TOPIC:PARTITION:OFFSET."""
+    """The id of a dead letter: the place of its original, written TOPIC:PARTITION:OFFSET.
+
+    Other tools write TOPIC[PARTITION]@OFFSET, which is read too.
+    """
 
     topic: str
     partition: int
     offset: int
 
     def __str__(self) -> str:
-        return f"{self.topic}:{self.partition}:{self.offset}"
+        return located((self.topic, self.partition), self.offset)
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
         """Parses an id; None if the text is none."""
         found = _ID.fullmatch(text)
-        if found is None or found[1] not in topics.INBOXES or int(found[3]) > _LAST_OFFSET:
+        if found is None or found[1] not in topics.INBOXES or int(found[4]) > _LAST_OFFSET:
             return None
-        return cls(found[1], int(found[2]), int(found[3]))
+        return cls(found[1], int(found[2] or found[3]), int(found[4]))
 
 
 def dead_letter(

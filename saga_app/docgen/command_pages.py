@@ -23,15 +23,21 @@ def page() -> str:
     )
 
 
-def _all(command: click.Command, name: str, parent: click.Context | None) -> Iterator[click.Context]:
+def _all(command: click.Command, called: str, parent: click.Context | None) -> Iterator[click.Context]:
     context = click.Context(
         command,
-        info_name=name,
+        info_name=called,
         parent=parent,
         terminal_width=_WIDTH,
         help_option_names=["-h", "--help"],
     )
     yield context
-    children: dict[str, click.Command] = getattr(command, "commands", {})
-    for child in sorted(children):
-        yield from _all(children[child], child, context)
+    for name, child in sorted(_children(command, context).items()):
+        yield from _all(child, name, context)
+
+
+def _children(command: click.Command, context: click.Context) -> dict[str, click.Command]:
+    if not isinstance(command, click.Group):
+        return dict(getattr(command, "commands", {}))
+    found = {name: command.get_command(context, name) for name in command.list_commands(context)}
+    return {name: each for name, each in found.items() if each is not None}

@@ -325,7 +325,7 @@ class Reader:
                 raise Fatal(Exit.RECORDS_CUT, cut(topic, partition, position, first))
             # Its end, or records that were read: then a later leader has others at their offsets.
             raise Fatal(Exit.INBOX_CUT, f"{shortened(topic, partition, position, end)} [{error.str()}]")
-        where = f"reading {topic}[{partition}] at offset {position}"
+        where = f"reading {topic}:{partition}:{position}"
         if words := refused(error):
             raise Fatal(Exit.BROKER_REFUSED, f"{where}: {words}")
         raise Fatal(Exit.ROUND_FAILED, f"{where}: {error}")

@@ -22,7 +22,7 @@ from saga_app.engine.misrouted import is_misrouted, marked, spread_to
 from saga_app.engine.partition_state import PartitionState
 from saga_app.engine.ports import GivenUp, Inbox, Log
 from saga_app.kafka.headers import require_fit
-from saga_app.kafka.messages import Batch, Fetch, Message, Outgoing, outgoing, size_of
+from saga_app.kafka.messages import Batch, Fetch, Message, Outgoing, located, outgoing, size_of
 from saga_app.kafka.signatures import Signatures
 from saga_app.wire import BoundedCache, Decoder
 
@@ -241,13 +241,13 @@ class Round:
 
     def _note_letter(self, partition: int, message: Message, rejection: Rejected) -> None:
         """A line about a dead letter, with nothing that people wrote: its place says enough to find it."""
-        where = f"{self.topic}[{partition}] offset {message.offset}"
+        where = located((self.topic, partition), message.offset)
         if rejection.fault is Fault.CONTRADICTION:
             self.notes.append(Note(f"ALARM {rejection} at {where}", alarm=True))
             return
         self._letters += 1
         if self._letters <= MOST_LOGGED:
-            how = f"saga dead-letters {self.topic}:{partition}:{message.offset}"
+            how = f"saga dead-letters {where}"
             text = f"dead letter, {rejection.fault}: {where}; `{how}` shows it"
             self.notes.append(Note(text, warning=True))
 

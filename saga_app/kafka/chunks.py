@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 from saga_app.core.numbers import Offset
 from saga_app.kafka.broker_errors import refused
 from saga_app.kafka.dense import DenseBatches, before, in_order, is_written_by_people
-from saga_app.kafka.messages import Place
+from saga_app.kafka.messages import Place, located
 from saga_app.kafka.offsets import TIMEOUT, beginnings
 from saga_app.kafka.raw import RawClient
 from saga_app.settings import readers_group
@@ -107,7 +107,7 @@ def _careful_chunk(
     with RawClient(config, [place[0]]) as client:
         records, reached = client.read(place, start, end, committed=isolation == "read_committed")
     if reached == start:
-        raise TimeoutError(f"an open transaction in {place[0]}[{place[1]}] at offset {start}")
+        raise TimeoutError(f"an open transaction at {located(place, start)}")
     yield records
     return reached
 
@@ -121,7 +121,7 @@ def _dense_chunks(
         while start < until:
             records, reached = client.read(place, start, until, committed=isolation == "read_committed")
             if reached == start:
-                raise TimeoutError(f"an open transaction in {place[0]}[{place[1]}] at offset {start}")
+                raise TimeoutError(f"an open transaction at {located(place, start)}")
             yield records
             start = reached
     return start

@@ -32,6 +32,11 @@ class Message(NamedTuple):
     headers: Sequence[Header] = ()
 
 
+def located(place: Place, offset: int) -> str:
+    """The place of a record as it is written everywhere, for people, for machines and in addresses."""
+    return f"{place[0]}:{place[1]}:{offset}"
+
+
 def size_of(message: Message) -> int:
     """Bytes of key, value and headers, each header at what it costs."""
     size = len(message.key or b"") + len(message.value or b"")

@@ -206,11 +206,10 @@ class RawClient:
     async def _connected(self) -> Any:
         if self._client is None:
             client = AIOKafkaClient(**aiokafka_options(self._config))
-            client.set_topics(self._topics)
             try:
                 await client.bootstrap()
-                # That has told of the brokers, and of no topic.
-                await client.force_metadata_update()
+                # The bootstrap learns of brokers only; without this the leaders are known after a pause.
+                await client.set_topics(self._topics)
             except KafkaError as error:
                 await client.close()
                 raise TimeoutError(f"no broker answers: {error!r}") from error

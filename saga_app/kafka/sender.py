@@ -13,7 +13,7 @@ from saga_app.core.records import Record
 from saga_app.kafka import topic_admin
 from saga_app.kafka.broker_errors import in_words, refused
 from saga_app.kafka.headers import ACTOR
-from saga_app.kafka.messages import Outgoing, outgoing
+from saga_app.kafka.messages import Outgoing, located, outgoing
 from saga_app.kafka.reachable import require_broker
 from saga_app.kafka.topic_faults import FIXED
 from saga_app.operator_log import actor, log_action
@@ -34,7 +34,7 @@ class Sent(NamedTuple):
     offset: int
 
     def __str__(self) -> str:
-        return f"sent to {self.topic}[{self.partition}] at offset {self.offset}"
+        return f"sent to {located((self.topic, self.partition), self.offset)}"
 
 
 class DeliveryUnknown(Exception):

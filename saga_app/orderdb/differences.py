@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Table
 
+from saga_app.kafka.messages import located
 from saga_app.orderdb import schema
 from saga_app.orderdb.copy.batch import Key
 from saga_app.orderdb.expected_rows import ExpectedRow
@@ -35,7 +36,7 @@ class Difference(NamedTuple):
     columns: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        where = "" if self.place is None else f"; {self.place[0]}[{self.place[1]}] at offset {self.place[2]}"
+        where = "" if self.place is None else f"; {located(self.place[:2], self.place[2])}"
         columns = f" in {', '.join(self.columns)}" if self.columns else ""
         return f"{self.table} {':'.join(map(str, self.key))}: {self.kind}{columns}{where}"
 

@@ -51,7 +51,7 @@ def fold(context: AuditContext, place: Place) -> Folded:
         tables = {table: stores.store(FOLDED, (table, place[1])) for table in service.tables}
         if context.base is not None:
             files.load(files.part(context.base, INBOX, place), tables)
-        records = messages(context, place, start, end)
+        records = messages(context.settings, place, start, end)
         signatures = Signatures.of(context.settings)
         folded = fold_records(place, context.settings.partitions, tables, records, start, end, signatures)
     if not folded.gaps:

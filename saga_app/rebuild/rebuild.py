@@ -57,7 +57,11 @@ def planned(
         context = AuditContext(settings, found.limits, Path(folder), base=base and base.path)
         progress("folding the inboxes up to the committed offsets")
         number = found.limits.processes(jobs)
-        folded = list(_each(partial(fold, context), sorted(found.limits.committed), number))
+        places = sorted(found.limits.committed)
+        folded = []
+        for part in _each(partial(fold, context), places, number):
+            folded.append(part)
+            progress(f"folding the inboxes, {len(folded)} of {len(places)} partitions")
         for part in folded:
             if part.missing:
                 topic, partition = part.place

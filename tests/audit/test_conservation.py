@@ -50,7 +50,7 @@ def test_a_deposit_a_payment_and_its_refund_add_up() -> None:
 
 def test_a_balance_below_zero_is_found() -> None:
     (found,) = check(DEPOSIT, (paid(1, "-14.00"), (account(1, "10.00", "-4.00"),)))
-    assert found == "payment_events[0], offset 1, field c1:GBP.balance: c1:GBP: -4.00 is below zero"
+    assert found == "payment_events:0:1, field c1:GBP.balance: c1:GBP: -4.00 is below zero"
 
 
 def test_a_cent_that_is_lost_is_found() -> None:

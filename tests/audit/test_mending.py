@@ -42,8 +42,10 @@ def test_each_command_that_is_proposed_is_there_with_its_options(mending: Mendin
     for words in map(shlex.split, proposal.commands):
         command: click.Command = main
         assert words.pop(0) == "saga"
-        while words and words[0] in (found := getattr(command, "commands", {})):
+        found = main.all_commands()
+        while words and words[0] in found:
             command = found[words.pop(0)]
+            found = getattr(command, "commands", {})
         assert command is not main, words
         options = {name for each in command.params for name in each.opts}
         assert {each for each in words if each.startswith("--")} <= options

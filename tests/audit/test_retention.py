@@ -129,7 +129,7 @@ def test_the_history_tells_that_an_order_was_evicted_and_purged(shop: AuditWorld
     shop.evict().run().evict(purge=True).run()
     history = read_history(Settings(partitions_text=str(PARTITIONS), app_id=APP), "paid")
     assert [in_words(event) for event in history.events][-5:] == [
-        "closed: only that it is COMPLETED is kept",
+        "closed: only that it is completed is kept",
         "payment: evicted; only what it moved is kept, in the totals",
         "inventory: evicted; only what it moved is kept, in the totals",
         "shipping: evicted; only what it moved is kept, in the totals",

@@ -32,7 +32,7 @@ def test_bash_completes_commands_and_options():
         COMP_WORDS=(saga ord); COMP_CWORD=1; _saga_completion saga; echo "${COMPREPLY[@]}"
         COMPREPLY=(); COMP_WORDS=(saga order --fol); COMP_CWORD=2; _saga_completion saga; echo "${COMPREPLY[@]}"
     """
-    assert shell("bash", "--norc", "-c", asked).splitlines() == ["order orderdb orders", "--follow"]
+    assert shell("bash", "--norc", "-c", asked).splitlines() == ["order orders orderdb", "--follow"]
 
 
 @pytest.mark.parametrize("name", ["zsh", "fish"])

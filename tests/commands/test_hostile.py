@@ -80,7 +80,7 @@ def test_nothing_hostile_reaches_the_terminal(saga: Saga, dead_letter_topic: Dea
 @pytest.mark.parametrize("command", ["dead-letters", "replay", "cancel"])
 def test_nothing_hostile_comes_back_from_the_command_line(saga: Saga, command: str):
     for text in HOSTILE[::7]:
-        no_wait = ("--wait", "0") if command == "cancel" else ()
+        no_wait = ("--timeout", "0") if command == "cancel" else ()
         result = saga(command, *no_wait, "--", text)
         assert all(line.isprintable() for line in result.output.split("\n"))
         assert len(result.output.split("\n")) == 2

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import click
 import pytest
@@ -54,7 +54,7 @@ WRONG = [
     ("policy payment", "--limit"),
     ("policy shipping --countries GB,XX", "country"),
     ("policy shipping --countries GB,", "country"),
-    ("send", "No such command"),
+    ("send", "there is no command"),
 ]
 
 
@@ -98,7 +98,7 @@ def test_bad_lines_are_named_and_need_no_broker():
         "line 3",
         "line 4",
     ]
-    assert result.stdout.startswith("orders sent: 0, lines refused: 3")
+    assert result.stdout.startswith("orders sent: 0, refused: 3")
 
 
 @pytest.mark.parametrize(
@@ -112,15 +112,15 @@ def test_a_broker_that_is_not_there_is_named_at_once(command: str):
     assert len(result.stderr.splitlines()) == 1
 
 
-def names(group: click.Group = main, before: str = "") -> Iterator[str]:
+def names(commands: Mapping[str, click.Command], before: str = "") -> Iterator[str]:
     """Every command and group, as people type it."""
-    for name, command in sorted(group.commands.items()):
+    for name, command in sorted(commands.items()):
         yield before + name
         if isinstance(command, click.Group):
-            yield from names(command, f"{before}{name} ")
+            yield from names(command.commands, f"{before}{name} ")
 
 
-@pytest.mark.parametrize("name", list(names()))
+@pytest.mark.parametrize("name", list(names(main.all_commands())))
 def test_every_command_explains_itself_with_an_example(name: str):
     result = CliRunner().invoke(main, [*name.split(), "--help"])
     assert result.exit_code == 0
@@ -129,7 +129,7 @@ def test_every_command_explains_itself_with_an_example(name: str):
 
 def test_without_a_command_there_is_help():
     result = CliRunner().invoke(main, [])
-    assert "Commands:" in result.output
+    assert "Orders:" in result.output
     assert "saga:" not in result.output
 
 

@@ -67,7 +67,7 @@ def test_an_order_is_keyed_by_its_id_and_the_result_says_where_it_stands(saga: S
 
 def test_people_are_told_the_id_and_the_page(saga: Saga):
     result = saga("place", "--order-id", "p2", "--amount", "5")
-    assert result.stdout.startswith("order p2 sent to checkout_events[")
+    assert result.stdout.startswith("order p2 sent to checkout_events:")
     assert result.stdout.endswith("; see http://127.0.0.1:6066/orders/p2/\n")
     assert result.stderr.startswith("saga: no worker of the group saga runs")
 
@@ -83,7 +83,7 @@ def test_of_a_file_the_good_lines_are_sent_and_the_bad_ones_named(saga: Saga, ow
         "saga: line 4: ",
         "saga: no worke",
     ]
-    assert result.stdout.startswith("orders sent: 2, lines refused: 2;")
+    assert result.stdout.startswith("orders sent: 2, refused: 2;")
     assert [len(sent(own_kafka, topics.CHECKOUT, order_id=each)) for each in ("f1", "f2", "f3")] == [1, 0, 1]
 
 
@@ -102,14 +102,14 @@ def test_with_json_each_order_of_a_file_has_its_own_place(saga: Saga, own_kafka:
 
 
 def test_cancel_sends_a_request_with_its_note(saga: Saga, own_kafka: Broker):
-    assert saga("cancel", "c1", "--note", "customer called", "--wait", "0").exit_code == 0
+    assert saga("cancel", "c1", "--note", "customer called", "--timeout", "0").exit_code == 0
     assert records(own_kafka, topics.CHECKOUT, order_id="c1") == [
         CancellationRequested(order_id="c1", note="customer called")
     ]
 
 
 def test_cancel_says_when_no_worker_takes_the_request(saga: Saga, own_kafka: Broker):
-    result = saga("cancel", "c2", "--wait", "0.1")
+    result = saga("cancel", "c2", "--timeout", "0.1")
     assert result.exit_code == 0 and "no worker has taken the request in 0.1 s" in result.stderr
     assert len(records(own_kafka, topics.CHECKOUT, order_id="c2")) == 1
 

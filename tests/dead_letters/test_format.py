@@ -5,6 +5,7 @@ from hashlib import sha256
 
 import pytest
 
+from saga_app import topics
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.numbers import Offset
 from saga_app.dead_letters.format import (
@@ -248,3 +249,16 @@ def test_a_replay_that_fails_again_says_so_even_where_its_headers_are_too_large(
         dead = letter(b"x", headers=(*more, again))
         assert replay_of(dead.headers) == PLACE
     assert replay_of([("saga-replay-of", b"nonsense")]) is None
+
+
+@pytest.mark.parametrize("text", ["payment_events:3:120", "payment_events[3]@120"])
+def test_a_place_is_read_as_we_write_it_and_as_other_tools_do(text: str) -> None:
+    found = LetterId.parse(text)
+    assert found == LetterId(topics.PAYMENT, 3, 120) and str(found) == "payment_events:3:120"
+
+
+@pytest.mark.parametrize(
+    "text", ["payment_events[3]:120", "payment_events:3@120", "payment_events[3]@", "x[1]@2"]
+)
+def test_a_mixture_of_both_is_no_place(text: str) -> None:
+    assert LetterId.parse(text) is None

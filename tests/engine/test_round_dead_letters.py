@@ -86,9 +86,9 @@ def test_a_dead_letter_is_one_line_without_its_payload() -> None:
     )
     notes = [note.text for note in of.round.notes if note.warning]
     assert [note.split("; ")[0] for note in notes] == [
-        "dead letter, invalid: payment_events[0] offset 0",
-        "dead letter, unreadable: payment_events[0] offset 1",
-        "dead letter, unreadable: payment_events[0] offset 2",
+        "dead letter, invalid: payment_events:0:0",
+        "dead letter, unreadable: payment_events:0:1",
+        "dead letter, unreadable: payment_events:0:2",
     ]
     assert notes[0].endswith("`saga dead-letters payment_events:0:0` shows it")
     assert "secret" not in "".join(notes)

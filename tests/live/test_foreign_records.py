@@ -44,7 +44,7 @@ def test_a_worker_names_a_row_that_no_worker_wrote_and_a_rebuild_mends_it(scene:
     assert shop.flush(30) == 0
     assert worker.start().wait_for_end() == Exit.FOREIGN_ROW
     found = worker.last_words()
-    assert f"{names['payments']}[0] offset " in found and "its version is 1000000000000" in found
+    assert f"{names['payments']}:0:" in found and "its version is 1000000000000" in found
     assert "run `saga rebuild --from-inboxes`" in found and "Traceback" not in worker.text()
 
     letters = saga(scene, "dead-letters")

@@ -116,7 +116,7 @@ def test_a_difference_names_its_record_and_its_columns(filled: Settings):
     assert difference.columns == ("status", "tries") and difference.place is not None
     topic, partition, offset = difference.place
     assert topic == f"{filled.app_id}-orders-changelog"
-    assert str(difference) == f"orders o-7: changed in status, tries; {topic}[{partition}] at offset {offset}"
+    assert str(difference) == f"orders o-7: changed in status, tries; {topic}:{partition}:{offset}"
 
 
 def test_rows_that_the_copy_has_not_reached_are_behind_and_no_difference(filled: Settings):

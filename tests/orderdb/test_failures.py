@@ -204,7 +204,7 @@ def test_a_row_that_nobody_of_ours_wrote_is_named_and_left_out(scene: Scene, set
     said: list[str] = []
     assert copy(settings, said.append) == 1 + 4 * len(foreign)
     # The row of an evicted order is a tombstone in `orders` and `payments`.
-    named = [each for each in said if "at offset 0 is no record of ours and was left out" in each]
+    named = [each for each in said if ":0 is no record of ours and was left out" in each]
     assert len(named) == 4 * len(foreign) - 2
     assert placed(settings) == ["o-0"]
 

@@ -41,7 +41,7 @@ def test_pages_give_every_order_once_newest_first(saga: Any):
     assert ages == sorted(ages, reverse=True)
     paged: list[dict[str, Any]] = []
     while page := listed(
-        saga("orders", "--json", "--limit", "150", *(("--before", paged[-1]["order_id"]) if paged else ()))
+        saga("orders", "--json", "--limit", "150", *(("--after", paged[-1]["order_id"]) if paged else ()))
     ):
         paged += page
     assert paged == everything
@@ -64,7 +64,7 @@ def test_orders_are_found_by_state_time_and_how_a_name_begins(saga: Any):
 def test_a_search_is_never_a_pattern_nor_sql(saga: Any):
     for text in ("%", "_-1", "O-1", "' OR 1=1 --", HOSTILE, "\x7f", "x" * 70, "\ud800"):
         assert listed(saga("orders", "--q", text, "--json")) == []
-        assert saga("orders", "--before", text).exit_code == 1
+        assert saga("orders", "--after", text).exit_code == 1
 
 
 def test_lag_is_nothing_when_all_is_copied(saga: Any):
@@ -80,8 +80,13 @@ def test_doctor_says_how_far_the_database_is_behind(saga: Any):
 
 
 def test_people_see_one_line_for_each_order(saga: Any):
-    lines = saga("orders", "--limit", "3", "--q", "o-1").stdout.splitlines()
-    assert len(lines) == 4 and lines[3] == f"older ones: --before {lines[2].split()[2]}"
+    result = saga("orders", "--limit", "3", "--q", "o-1")
+    head, *lines = result.stdout.splitlines()
+    assert head.split() == ["placed", "(UTC)", "order", "state", "amount", "where"] and len(lines) == 3
+    assert (
+        f"older ones: --after {saga('orders', '--limit', '3', '--q', 'o-1', '-o', 'name').stdout.split()[2]}"
+        in (result.stderr)
+    )
 
 
 def test_without_its_packages_a_command_names_what_to_install():

@@ -3,6 +3,7 @@
 from saga_app import topics
 from saga_app.audit.history.events import Event, StatusRow, TruncatedInbox
 from saga_app.core.decider import Verdict
+from saga_app.core.labels import why
 from saga_app.core.records import DeadlinePassed, ForPartition, OrderPlaced, Record, Undo
 from saga_app.core.route import Step
 from saga_app.core.rows import ClosedOrder, JournalRow, OrderRow, State, Status
@@ -30,7 +31,7 @@ def in_words(event: Event) -> str:
 def truncated_in_words(before: TruncatedInbox) -> str:
     """Says why the history of this inbox is incomplete, and the state of the order's row."""
     state = None if before.row is None else state_of(before.row)
-    return f"not all is told: {before.why}; its row there is {state or 'none'}"
+    return f"not all is told: {before.why}; its row there is {'none' if state is None else _word(state)}"
 
 
 def state_of(row: StatusRow) -> State | Status:
@@ -43,49 +44,66 @@ def state_of(row: StatusRow) -> State | Status:
     return row.state
 
 
+def _word(state: State | Status) -> str:
+    """A state in the middle of a sentence."""
+    return "being cancelled" if state is Status.CANCELLING else state.lower()
+
+
+def _turned(row: JournalRow | OrderRow) -> str:
+    """Why the order turned round, and where."""
+    return f"{why(row.reason)}, at {row.step}"
+
+
 def _of_retention(topic: str, row: StatusRow | None) -> str:
     if topic in topics.STEPS:
         return f"{topics.STEPS[topic].name}: evicted; only what it moved is kept, in the totals"
-    return "purged: its id is free" if row is None else f"closed: only that it is {state_of(row)} is kept"
+    return (
+        "purged: its id is free" if row is None else f"closed: only that it is {_word(state_of(row))} is kept"
+    )
 
 
 def _of_step(step: Step, record: Record, row: JournalRow, verdict: Verdict) -> str:
     if verdict is Verdict.REPEATED:
         asked = "asked to undo" if isinstance(record, Undo) else "asked again"
-        return f"{step.name}: {asked}; it is {row.state}, and the answer was sent again"
+        return f"{step.name}: {asked}; it is {_word(row.state)}, and the answer was sent again"
     match row.state:
         case State.DONE:
             moved = ", ".join(f"{key} {amount}" for key, amount in (row.moves or {}).items())
             return f"{step.done} ({moved})" if moved else step.done
         case State.REFUSED:
-            return f"{step.name} refused: {row.reason}"
+            return f"{step.name} refused: {why(row.reason)}"
         case State.UNDONE:
-            return f"{step.undone} ({row.reason} at {row.step})"
+            return f"{step.undone} ({_turned(row)})"
         case State.VOID:
-            why = f"{row.reason} at {row.step}"
-            return f"{step.name} was asked to undo before it was asked to act: it will not act ({why})"
+            return (
+                f"{step.name} was asked to undo before it was asked to act: it will not act ({_turned(row)})"
+            )
 
 
 def _of_checkout(record: Record, row: OrderRow | ClosedOrder | None, verdict: Verdict) -> str:
     if isinstance(row, ClosedOrder):
-        return f"{record.type} changed nothing; it is {row.status} and closed"
+        return f"{record.type} changed nothing; it is {_word(row.status)} and closed"
     if row is None:
         return f"{record.type} changed nothing"
     match record:
         case OrderPlaced() if verdict is Verdict.APPLIED:
             order = record.order
-            return f"placed: {order.amount} {order.currency}, {len(order.lines)} lines"
+            return f"placed: {order.amount} {order.currency}, {_lines(len(order.lines))}"
         case OrderPlaced():
-            return f"placed again; it is {row.status}"
+            return f"placed again; it is {_word(row.status)}"
         case DeadlinePassed() if verdict is Verdict.APPLIED:
             return f"no ending in time (try {record.attempt}): {_then(row)}"
         case DeadlinePassed():
             return "a deadline that had been overtaken changed nothing"
     if verdict is Verdict.APPLIED:
-        reason = f" ({row.reason} at {row.step})" if row.reason is not None else ""
-        return f"{row.status}{reason}"
-    return f"{record.type} changed nothing; it is {row.status}"
+        reason = f" ({_turned(row)})" if row.reason is not None else ""
+        return f"{_word(row.status)}{reason}"
+    return f"{record.type} changed nothing; it is {_word(row.status)}"
+
+
+def _lines(number: int) -> str:
+    return f"{number} line{'' if number == 1 else 's'}"
 
 
 def _then(row: OrderRow) -> str:
-    return "asked again" if row.reason is None else f"undone from the end ({row.reason})"
+    return "asked again" if row.reason is None else f"undone from the end ({why(row.reason)})"

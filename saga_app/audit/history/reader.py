@@ -107,7 +107,7 @@ class _HistoryReader:
             self.truncated.append(TruncatedInbox(place, why, row))
         settings = self.context.settings
         decider = InboxRefold(service, place[1], settings.partitions, state, Signatures.of(settings))
-        for message in messages(self.context, place, start, limits.end[place]):
+        for message in messages(self.context.settings, place, start, limits.end[place]):
             if not _concerns(message, key.encode()):
                 continue
             outcome = decider.decide(message)
@@ -121,7 +121,7 @@ class _HistoryReader:
         """An inbox without its beginning cannot be folded: records have no outcome, the row is the present one."""
         self.truncated.append(TruncatedInbox(place, self.context.limits.gap(place), self._logged(place)))
         limits = self.context.limits
-        for message in messages(self.context, place, limits.first[place], limits.end[place]):
+        for message in messages(self.context.settings, place, limits.first[place], limits.end[place]):
             with suppress(Rejected):
                 record = record_in(message, self._decoder)
                 if order_of(record) == self.order_id:

@@ -1,14 +1,15 @@
 """Balances, for `saga stock` and `saga accounts`: a list of them, and one with the orders that hold parts of it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import click
 
 from saga_app.commands.copy_lag import copy_lag
-from saga_app.commands.render.output import CommandFailed, print_lines, show
-from saga_app.commands.render.terminal import Screen, table
+from saga_app.commands.render.listing import Column, Listing, show_note, show_rows
+from saga_app.commands.render.output import CommandFailed, Output, print_lines, show
+from saga_app.commands.render.terminal import Screen
 from saga_app.orderdb.present import reconciliation
 from saga_app.orderdb.queries import accounts, orders, reading, stock
 from saga_app.settings import Settings
@@ -54,20 +55,14 @@ class BalanceReport(NamedTuple):
 
 
 def show_page(
-    settings: Settings, kind: BalanceTable, limit: int, after: str | None, as_json: bool, **choice: str
+    settings: Settings, kind: BalanceTable, limit: int, after: str | None, output: Output, **choice: str
 ) -> None:
     """Prints the balances behind `after`, in the order of their names."""
     last = None if after is None else pair(after, kind)
     page = asyncio.run(reading.ask(settings, lambda each: kind.queries.page(each, limit, last, **choice)))
-    columns = (*kind.names, *kind.amounts)
-    for each in page if as_json else ():
-        show({name: getattr(each, name) for name in columns}, "", as_json=True)
-    if as_json:
-        return
-    rows = [[_text(getattr(each, name)) for name in columns] for each in page]
-    print_lines(table(Screen.of_output(), columns, rows, kind.amounts) if page else ["none"])
+    show_rows(_balances(kind), page, output)
     if len(page) == limit:
-        click.echo(f"more: --after {':'.join(map(printable, page[-1][:2]))}")
+        show_note(f"more: --after {':'.join(map(printable, page[-1][:2]))}", output)
 
 
 def show_one(
@@ -75,7 +70,7 @@ def show_one(
     kind: BalanceTable,
     name: str,
     limit: int,
-    as_json: bool,
+    output: Output,
     *,
     open_only: bool,
     where: str = "",
@@ -88,24 +83,20 @@ def show_one(
     found = [report for report in found if where in ("", report.balance[0])]
     if not found:
         raise CommandFailed(f"{name} is not in the order database; {copy_lag(settings).in_words()}")
+    if output in (Output.CSV, Output.NAME):
+        show_rows(_holders(kind), [each for report in found for each in report.holders], output)
+        return
     screen = Screen.of_output()
     for report in found:
-        if as_json:
+        if output == Output.JSON:
             show(_machine(kind, report), "", as_json=True)
             continue
         names = " ".join(printable(each) for each in report.balance[:2])
         print_lines(screen.wrapped(f"{names}: {report.sum.in_words()}", 2))
         if report.holders:
-            print_lines(
-                table(
-                    screen,
-                    ("order", "state", *kind.held, "placed (UTC)"),
-                    _holders(kind, report, screen),
-                    kind.held[:1],
-                )
-            )
+            show_rows(_holders(kind), report.holders, output)
         if len(report.holders) == limit:
-            click.echo(f"these are the newest {limit}; --limit shows more")
+            show_note(f"these are the newest {limit}; --limit shows more", output)
 
 
 def pair(text: str, kind: BalanceTable) -> tuple[str, str]:
@@ -139,16 +130,37 @@ def _machine(kind: BalanceTable, report: BalanceReport) -> dict[str, Any]:
     }
 
 
-def _holders(kind: BalanceTable, report: BalanceReport, screen: Screen) -> Sequence[Sequence[str]]:
-    return [
-        [
-            printable(each["order_id"]),
-            screen.state(each["status"]),
-            *(_text(each[name]) for name in kind.held),
-            clock(each["placed_at"], now()),
-        ]
-        for each in report.holders
-    ]
+def _balances(kind: BalanceTable) -> Listing:
+    names = (*kind.names, *kind.amounts)
+
+    def column(name: str) -> Column:
+        return Column(name, lambda row, screen: _text(getattr(row, name)), name in kind.amounts)
+
+    return Listing(
+        [column(name) for name in names],
+        lambda row: {name: getattr(row, name) for name in names},
+        lambda row: str(row.sku if "sku" in kind.names else row.customer_id),
+        names,
+        "none",
+    )
+
+
+def _holders(kind: BalanceTable) -> Listing:
+    def column(name: str) -> Column:
+        return Column(name, lambda row, screen: _text(row[name]), name == kind.held[0])
+
+    return Listing(
+        (
+            Column("order", lambda row, screen: printable(row["order_id"])),
+            Column("state", lambda row, screen: screen.state(row["status"])),
+            *map(column, kind.held),
+            Column("placed (UTC)", lambda row, screen: clock(row["placed_at"], now())),
+        ),
+        lambda row: {**row, "placed_at": written(row["placed_at"])},
+        lambda row: str(row["order_id"]),
+        ("order_id", "status", *kind.held, "placed_at"),
+        "none",
+    )
 
 
 def _text(value: Any) -> str:

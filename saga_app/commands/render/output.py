@@ -1,20 +1,16 @@
 """Results on stdout, as lines for people or JSON for machines; errors in one line on stderr."""
 
 import json
+import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from enum import StrEnum
 from functools import wraps
 from typing import Any, Final, NoReturn, ParamSpec, TypeVar
 
 import click
-from confluent_kafka import KafkaException
 
 from saga_app.commands.exit_codes import CommandExit
-from saga_app.core.errors import Rejected
-from saga_app.kafka.broker_errors import in_words
-from saga_app.kafka.sender import DeliveryUnknown
-from saga_app.kafka.topic_admin import BrokerUnreachable, TopicsWrong
-from saga_app.settings import SettingsError
 from saga_app.text import printable
 
 FAILED: Final = CommandExit.FAILED
@@ -32,9 +28,50 @@ def _json_of_faust(context: click.Context, parameter: click.Parameter, value: bo
     return value or bool(getattr(context.find_root().obj, "json", False))
 
 
-as_json = click.option(
-    "--json", "as_json", is_flag=True, callback=_json_of_faust, help="Print one JSON object per line."
-)
+class Output(StrEnum):
+    """The forms of an output; only lists have all of them."""
+
+    TEXT = "text"
+    TABLE = "table"
+    WIDE = "wide"
+    JSON = "json"
+    CSV = "csv"
+    NAME = "name"
+
+
+_LISTS: Final = (Output.TABLE, Output.WIDE, Output.JSON, Output.CSV, Output.NAME)
+
+
+def as_json(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds `-o text|json` and `--json` to a command, which gets them as `as_json`."""
+
+    @wraps(command)
+    def run(*args: Any, output: Output, as_json: bool, **options: Any) -> Any:
+        return command(*args, as_json=as_json or output == Output.JSON, **options)
+
+    return _with_output(run, (Output.TEXT, Output.JSON), "For people, or one JSON object per line.")
+
+
+def as_list(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the forms of a list to a command, which gets the one that is asked for as `output`."""
+
+    @wraps(command)
+    def run(*args: Any, output: str, as_json: bool, **options: Any) -> Any:
+        return command(*args, output=Output.JSON if as_json else Output(output), **options)
+
+    what = "A table, with more columns, one JSON object per line, CSV with a head, or names only."
+    return _with_output(run, _LISTS, what)
+
+
+def _with_output(command: Callable[..., Any], forms: Sequence[Output], what: str) -> Callable[..., Any]:
+    short = click.option(
+        "--json", "as_json", is_flag=True, callback=_json_of_faust, help="The same as -o json."
+    )
+    values = [form.value for form in forms]
+    long = click.option(
+        "-o", "--output", type=click.Choice(values), default=values[0], show_default=True, help=what
+    )
+    return long(short(command))
 
 
 class CommandFailed(Exception):
@@ -64,6 +101,13 @@ def exit_with(message: str, code: int) -> NoReturn:
     raise SystemExit(code)
 
 
+def reader_has_gone() -> NoReturn:
+    """Ends the process: who reads the output has read enough, as in `saga orders | head -1`, and that is no error."""
+    # Python flushes once more at its end, and would tell of the same error.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(0)
+
+
 def one_line_errors(command: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     """Turns every error that a user can meet into one line and an exit code."""
 
@@ -71,16 +115,18 @@ def one_line_errors(command: Callable[Arguments, Result]) -> Callable[Arguments,
     def run(*args: Arguments.args, **options: Arguments.kwargs) -> Result:
         try:
             return command(*args, **options)
-        except Rejected as error:
-            exit_with(f"{error.fault}: {error.detail}", WRONG_INPUT)
-        except SettingsError as error:
-            exit_with(str(error), WRONG_INPUT)
-        except (CommandFailed, DeliveryUnknown, BrokerUnreachable, TopicsWrong) as error:
+        except CommandFailed as error:
             exit_with(str(error), FAILED)
-        except KafkaException as error:
-            exit_with(f"Kafka: {in_words(error)}; `saga doctor` looks at everything", FAILED)
-        except TimeoutError as error:
-            exit_with(f"{str(error) or 'no answer'}; `saga doctor` looks at everything", FAILED)
+        except BrokenPipeError:
+            reader_has_gone()
+        except Exception as error:
+            # Imported here: the classes come with clients of Kafka, and `saga --help` must not wait for those.
+            from saga_app.commands.render.failures import failure
+
+            known = failure(error)
+            if known is None:
+                raise
+            exit_with(*known)
 
     return run
 

@@ -52,6 +52,10 @@ class Screen(NamedTuple):
         """A state's colour; None without colours."""
         return _COLOURS.get(state) if self.colours else None
 
+    def verdict(self, text: str, *, is_well: bool) -> str:
+        """The result of a check, in its colour."""
+        return self.paint(text, fg="green" if is_well else "red")
+
     def state(self, state: str) -> str:
         """A state as shape and word."""
         return f"{self.mark(state)} {self.paint(state, fg=_COLOURS.get(state), bold=True)}"

@@ -1,10 +1,12 @@
 """The Faust application with our parts in it."""
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import faust
 from aiohttp import web
@@ -31,6 +33,7 @@ from saga_app.kafka.topic_faults import remedy, told
 from saga_app.private_files import is_open_to_others, private_folder
 from saga_app.settings import Settings
 from saga_app.topics import wanted
+from saga_app.unknown_settings import unknown_settings
 
 
 class SagaApp(faust.App):  # type: ignore[misc]
@@ -85,6 +88,8 @@ class SagaApp(faust.App):  # type: ignore[misc]
             web_bind=settings.web_bind,
             web_port=settings.web_port,
             canonical_url=settings.canonical_url,
+            # With `faust worker -p PORT`, Faust makes the address of it: its own default is the name of the machine.
+            web_host=urlsplit(settings.canonical_url).hostname or "127.0.0.1",
             worker_redirect_stdouts=False,
             Stream=InboxStream,
             TableManager=SagaTableManager,
@@ -101,6 +106,8 @@ class SagaApp(faust.App):  # type: ignore[misc]
         if self.client_only or self.producer_only:
             return
         share_arenas()
+        for words in unknown_settings(os.environ):
+            self.log.warning("%s", words)
         self._note_run()
         self._check_web_port()
         if not self.settings.is_web_local:

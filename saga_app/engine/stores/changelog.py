@@ -15,7 +15,7 @@ from saga_app.core.rows import version_of
 from saga_app.engine.ports import row_in
 from saga_app.kafka.chunks import chunks
 from saga_app.kafka.headers import headers_of
-from saga_app.kafka.messages import Place
+from saga_app.kafka.messages import Place, located
 
 #: No offset is so high.
 MOST_VERSION: Final = 2**63
@@ -48,7 +48,7 @@ class Changelog(Protocol):
 
 def refuse(place: Place, offset: Offset, why: str) -> NoReturn:
     """A worker goes no further: the record may stand where compaction has removed the row of its key."""
-    raise ForeignRow(f"{place[0]}[{place[1]}] offset {offset} holds no row of ours: {why}")
+    raise ForeignRow(f"{located(place, offset)} holds no row of ours: {why}")
 
 
 def leave_out(place: Place, offset: Offset, why: str) -> None:

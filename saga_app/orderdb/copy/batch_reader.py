@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from saga_app.kafka.messages import Place
+from saga_app.kafka.messages import Place, located
 from saga_app.orderdb.copy.batch import UNREADABLE, RowBatch
 from saga_app.orderdb.copy.source import Fetched, SourceConsumer
 from saga_app.orderdb.copy.source_topics import row_mappers
@@ -35,7 +35,7 @@ class BatchReader:
             try:
                 self._mappers[message.topic()](batch, message)
             except UNREADABLE as error:
-                place = f"{message.topic()}[{message.partition()}] at offset {message.offset()}"
+                place = located((message.topic(), message.partition()), message.offset())
                 self._report(
                     f"{place} is no record of ours and was left out: {type(error).__name__}: {error}"
                 )

@@ -9,6 +9,7 @@ from saga_app.core.checkout import TRIES
 from saga_app.core.records import StepName
 from saga_app.core.route import ROUTE
 from saga_app.core.rows import State
+from saga_app.kafka.messages import located
 from saga_app.orderdb.present.order_status import BACK, OrderStatus, StepStatus
 
 Row = Mapping[str, Any]
@@ -152,4 +153,4 @@ def _is_settled(letter: Row) -> bool:
 
 
 def _place(event: Row) -> str:
-    return f"{event['topic']}:{event['partition']}:{event['at_offset']}"
+    return located((event["topic"], event["partition"]), event["at_offset"])

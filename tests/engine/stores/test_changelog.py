@@ -233,7 +233,7 @@ class Record:
     ],
 )
 def test_a_worker_names_the_record_of_a_changelog_that_is_no_row(record: Any, why: str) -> None:
-    with pytest.raises(ForeignRow, match=rf"orders\[3\] offset 17 holds no row of ours: .*{why}"):
+    with pytest.raises(ForeignRow, match=rf"orders:3:17 holds no row of ours: .*{why}"):
         list(readable(("orders", 3), [record], refuse, 100))
     assert list(readable(("orders", 3), [record], leave_out, 100)) == []
 
