@@ -2,6 +2,7 @@
 
 from saga_app.commands import (
     advance,
+    api,
     audit,
     dead_letters,
     doctor,
@@ -47,6 +48,8 @@ for command in (
     order.order,
     watch.watch,
     pages.pages,
+    api.api,
+    api.api_token,
     shell_completion.shell_completion,
     stock.stock,
     stock.accounts,
