@@ -1,10 +1,9 @@
 """Answers of the API. The bodies of requests are the records of the wire."""
 
-from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from saga_app.client.results import OrderEnding
 from saga_app.core.labels import STATES
@@ -12,9 +11,16 @@ from saga_app.core.records import Reason, StepName
 from saga_app.core.rows import State
 from saga_app.times import written
 
+
+def _plainly(value: Any) -> Any:
+    return f"{value:f}" if isinstance(value, Decimal) else value
+
+
 #: PLACED is an order that no worker has taken.
 OrderState = Literal[STATES]  # type: ignore[valid-type]
-Amount = Annotated[str, Field(examples=["12.50"])]
+#: As everywhere in this project: ISO 8601, in UTC, with milliseconds.
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+Amount = Annotated[str, BeforeValidator(_plainly), Field(examples=["12.50"])]
 
 
 class Answer(BaseModel):
@@ -37,7 +43,7 @@ class EndedOrder(Answer):
     status: Literal["COMPLETED", "CANCELLED"]
     reason: Reason | None = None
     step: StepName | None = None
-    ended_at: datetime
+    ended_at: Time
 
     @classmethod
     def of(cls, ending: OrderEnding) -> "EndedOrder":
@@ -56,8 +62,8 @@ class ListedOrder(Answer):
     country: str | None
     currency: str | None
     amount: Amount | None
-    placed_at: datetime
-    ended_at: datetime | None
+    placed_at: Time
+    ended_at: Time | None
     steps: dict[StepName, State]
 
 
@@ -79,7 +85,7 @@ class WaitsFor(Answer):
 class NextMove(Answer):
     """A thing that happens by itself if nothing comes before."""
 
-    at: datetime
+    at: Time
     what: str
 
 
@@ -95,14 +101,14 @@ class StepTaken(Answer):
 
     step: StepName
     state: State
-    at: datetime | None
-    undone_at: datetime | None
+    at: Time | None
+    undone_at: Time | None
 
 
 class TimelineLine(Answer):
     """A record about the order; `place` is TOPIC:PARTITION:OFFSET, and `dead` says that it is a dead letter."""
 
-    at: datetime
+    at: Time
     what: str
     place: str
     dead: bool
@@ -112,10 +118,10 @@ class NamingLetter(Answer):
     """A dead letter that names the order."""
 
     id: str
-    time: datetime
+    time: Time
     reason: str
     detail: str
-    replayed: list[datetime]
+    replayed: list[Time]
     dismissed: list[str]
 
 
@@ -135,9 +141,9 @@ class OrderDocument(Answer):
     currency: str | None
     amount: Amount | None
     tries: int | None
-    placed_at: datetime | None
-    since: datetime | None
-    ended_at: datetime | None
+    placed_at: Time | None
+    since: Time | None
+    ended_at: Time | None
     lines: list[OrderedLine]
     steps: list[StepTaken]
     timeline: list[TimelineLine]
@@ -183,14 +189,14 @@ class LetterDocument(Answer):
     id: str
     reason: str
     detail: str
-    time: datetime
-    sent: datetime
+    time: Time
+    sent: Time
     key: str | None = None
     key_base64: str | None = None
     value: str | None = None
     value_base64: str | None = None
     replay_of: str | None
-    replayed: list[datetime]
+    replayed: list[Time]
     dismissed: list[str]
 
 
@@ -209,7 +215,7 @@ class InForce(Answer):
 
     service: Literal["payment", "shipping"]
     policy_id: str | None
-    limit: Decimal | None
+    limit: Amount | None
     countries: list[str] | None
     partitions: list[int]
 

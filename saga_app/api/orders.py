@@ -228,8 +228,7 @@ def _choice(states: list[str], since: str, q: str, *, late: bool) -> OrderFilter
 def _listed(row: Listed) -> ListedOrder:
     times = {name: row[name] and written(row[name]) for name in ("placed_at", "ended_at")}
     steps = {step.name: row[step.name] for step in ROUTE if row[step.name]}
-    amount = None if row["amount"] is None else str(row["amount"])
-    return ListedOrder.model_validate({**row, **times, "amount": amount, "steps": steps})
+    return ListedOrder.model_validate({**row, **times, "steps": steps})
 
 
 def _trace(request: Request) -> list[RecordHeader]:

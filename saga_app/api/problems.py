@@ -190,8 +190,8 @@ def _field(wrong: WrongField) -> ProblemField:
 def _of_parameters(error: RequestValidationError) -> Problem:
     found: list[ProblemField] = []
     for each in error.errors():
-        where, *path = each["loc"] or ("",)
-        name = masked(".".join(map(str, path)) or str(where))
+        # Where it stands (query, path, header), its name, and the place in a list.
+        name = masked(str(each["loc"][1] if len(each["loc"]) > 1 else each["loc"]))
         found.append(ProblemField(parameter=name, detail=each["msg"]))
     detail = "; ".join(f"{each.parameter}: {each.detail}" for each in found)
     return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", detail, found)

@@ -172,7 +172,7 @@ class OutcomeFollower:
         if (refusal := self._refusals.get(place)) is not None:
             watch.tell(refusal)
 
-    def _take(self, outcomes: list[_Heard | Refusal]) -> None:
+    def take(self, outcomes: list[_Heard | Refusal]) -> None:
         """In the event loop: remembers the outcomes and tells those who wait."""
         for each in outcomes:
             if isinstance(each, Refusal):
@@ -243,7 +243,7 @@ class OutcomeFollower:
                     self._set_fault(f"{self._settings.broker} does not answer")
                     return
                 if outcomes := [each for message in messages if (each := self._outcome(message)) is not None]:
-                    self._call(self._take, outcomes)
+                    self._call(self.take, outcomes)
         finally:
             consumer.close()
 
