@@ -20,7 +20,7 @@ ROUTES = {
     Scope.READ: [
         ("GET", "/v1/orders"),
         ("GET", "/v1/orders/o-1"),
-        ("GET", "/v1/orders/nobody/events"),
+        ("GET", "/v1/orders/o-1/events"),
         ("GET", "/v1/dead-letters"),
         ("GET", "/v1/dead-letters/checkout_events:3:0"),
     ],
