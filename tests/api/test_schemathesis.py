@@ -42,7 +42,9 @@ LEFT_OUT = r"/events$|/v1/policies$|/replay$|/dismiss$"
 
 @pytest.fixture(scope="module")
 def asked(shop: FilledShop) -> Iterator[Door]:
-    with opened(shop.settings) as door:
+    """Nobody waits long for an order that never ends."""
+    with pytest.MonkeyPatch.context() as patch, opened(shop.settings) as door:
+        patch.setattr("saga_app.api.orders.LONGEST_WAIT", 0.01)
         yield door
 
 
