@@ -38,7 +38,7 @@ def completed(order_id: str = "o1", segment: str | None = None) -> OrderComplete
 
 def heard(follower: OutcomeFollower, *messages: FakeMessage) -> None:
     """The follower reads these."""
-    found = [follower._outcome(each) for each in messages]  # type: ignore[arg-type]
+    found = [follower._outcome(each) for each in messages]
     follower.take([each for each in found if each is not None])
 
 
