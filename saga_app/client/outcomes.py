@@ -9,7 +9,7 @@ import threading
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
@@ -18,7 +18,7 @@ from saga_app import topics, wire
 from saga_app.client.results import OrderEnding, Refusal
 from saga_app.core.errors import Rejected
 from saga_app.core.numbers import Offset
-from saga_app.core.records import OrderCancelled, OrderCompleted
+from saga_app.core.records import OrderCancelled, OrderCompleted, OrderPlaced
 from saga_app.core.rows import Status
 from saga_app.dead_letters.format import LetterId
 from saga_app.dead_letters.letter import read_letter
@@ -42,10 +42,22 @@ _RETRY: Final = 1.0
 _ANSWER: Final = 10.0
 #: How services begin an ending. Most records are placed orders: to parse one takes a thousand times longer than this.
 _ENDING: Final = b'{"type":"OrderC'
+#: How people's records begin that place no order; all others may be orders.
+_TYPED: Final = b'{"type":"'
+_ORDER: Final = b'{"type":"OrderPlaced"'
+#: Bytes of an order that is kept as it came; of a larger one only its digest is.
+_LARGEST_KEPT: Final = 4 * 1024
 #: An ending, and the segment of its order: an id may be used again after its order is purged.
 _Heard = tuple[OrderEnding, str | None]
 Key = TypeVar("Key")
 Value = TypeVar("Value")
+
+
+class SeenOrder(NamedTuple):
+    """An order that somebody placed: its record, or its digest."""
+
+    order_id: str
+    content: bytes | str
 
 
 class Remembered(Generic[Key, Value]):
@@ -105,6 +117,7 @@ class OutcomeFollower:
         self._signatures = Signatures.of(settings)
         self._decoder = wire.Decoder(0)
         self._endings = Remembered[str, _Heard]()
+        self._contents = Remembered[str, bytes | str]()
         self._refusals = Remembered[LetterId, Refusal]()
         self._watches: defaultdict[str, set[Watch]] = defaultdict(set)
         self._places: dict[LetterId, Watch] = {}
@@ -149,12 +162,20 @@ class OutcomeFollower:
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
 
+    def digest(self, order_id: str) -> str | None:
+        """The digest of the order that was placed first under this id, if that was not long ago."""
+        content = self._contents.get(order_id)
+        if isinstance(content, bytes):
+            content = _digest(content)
+            self._contents.add(order_id, content)
+        return content or None
+
     @contextmanager
-    def watch(self, order_id: str) -> Iterator[Watch]:
-        """Waits for this order from now on; an ending that was heard before counts too."""
+    def watch(self, order_id: str, *, remembers: bool = True) -> Iterator[Watch]:
+        """Waits for this order from now on; if it `remembers`, an ending that was heard before counts too."""
         watch = Watch(order_id, self)
         self._watches[order_id].add(watch)
-        if (heard := self._endings.get(order_id)) is not None:
+        if remembers and (heard := self._endings.get(order_id)) is not None:
             watch.tell(heard[0])
         elif not self._is_open:
             watch.tell(None)
@@ -172,9 +193,13 @@ class OutcomeFollower:
         if (refusal := self._refusals.get(place)) is not None:
             watch.tell(refusal)
 
-    def take(self, outcomes: list[_Heard | Refusal]) -> None:
+    def take(self, outcomes: list[_Heard | Refusal | SeenOrder]) -> None:
         """In the event loop: remembers the outcomes and tells those who wait."""
         for each in outcomes:
+            if isinstance(each, SeenOrder):
+                if self._contents.get(each.order_id) is None:
+                    self._contents.add(each.order_id, each.content)
+                continue
             if isinstance(each, Refusal):
                 self._refusals.add(each.place, each)
                 if (watch := self._places.get(each.place)) is not None:
@@ -247,7 +272,7 @@ class OutcomeFollower:
         finally:
             consumer.close()
 
-    def _outcome(self, message: KafkaMessage) -> _Heard | Refusal | None:
+    def _outcome(self, message: KafkaMessage) -> _Heard | Refusal | SeenOrder | None:
         if message.error() is not None:
             return None
         topic, partition = message.topic(), message.partition()
@@ -255,7 +280,10 @@ class OutcomeFollower:
         if topic == topics.DEAD_LETTERS:
             letter = read_letter(message)
             return None if letter is None else Refusal(letter.id, letter.reason, letter.detail)
-        if not (message.value() or b"").startswith(_ENDING):
+        value = message.value() or b""
+        if value.startswith(_ORDER) or not value.startswith(_TYPED):
+            return _seen(message.key() or b"", value)
+        if not value.startswith(_ENDING):
             return None
         time = message.timestamp()[1]
         read = Message(Offset(message.offset()), time, message.key(), message.value(), headers_of(message))
@@ -287,3 +315,21 @@ class OutcomeFollower:
         with suppress(RuntimeError):
             # A loop that has ended waits for nothing.
             self._loop.call_soon_threadsafe(function, argument)
+
+
+def _seen(key: bytes, value: bytes) -> SeenOrder | None:
+    """The order in this record; to read it takes long, so it is read when somebody asks for it."""
+    order_id = key.decode("ascii", "replace")
+    if len(value) <= _LARGEST_KEPT:
+        return SeenOrder(order_id, value)
+    digest = _digest(value)
+    return SeenOrder(order_id, digest) if digest else None
+
+
+def _digest(value: bytes) -> str:
+    """The digest of the order in a record; empty if the record is none."""
+    try:
+        record = wire.decode(value)
+    except Rejected:
+        return ""
+    return record.order.digest if isinstance(record, OrderPlaced) else ""

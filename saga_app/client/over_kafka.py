@@ -8,6 +8,7 @@ from saga_app.client.async_client import AnyOrder, order_in
 from saga_app.client.outcomes import OutcomeFollower, Remembered
 from saga_app.client.publisher import Publisher, QueueFull
 from saga_app.client.results import OrderEnding, OrderOpen, RecordRefused, Refusal, TryAgain
+from saga_app.core.errors import Fault
 from saga_app.core.records import Record
 from saga_app.dead_letters.format import LetterId
 from saga_app.kafka.sender import DeliveryUnknown, checked
@@ -44,6 +45,10 @@ class KafkaClient:
 
     async def place(self, order: AnyOrder) -> str:
         record = order_in(order)
+        if self._outcomes.digest(record.order_id) not in (None, record.order.digest):
+            raise RecordRefused(
+                Fault.DIFFERENT_CONTENT, f"order {record.order_id} was placed before with another content"
+            )
         self._placed.add(record.order_id, await self._send(record))
         return record.order_id
 

@@ -2,13 +2,16 @@
 
 import asyncio
 import time
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
+from saga_app import wire
 from saga_app.api.placing import MOST_WAITING
 from saga_app.api.waits import preferred_wait
+from saga_app.client.outcomes import SeenOrder
 from saga_app.client.publisher import QueueFull
 from saga_app.core.errors import Fault
 from saga_app.core.records import OrderPlaced
@@ -80,6 +83,19 @@ def test_another_content_under_an_id_that_was_just_placed_is_refused(door: Door)
     assert door.place().status_code == 202
     assert door.place({**ORDER, "amount": "26.00"}).status_code == 409
     assert len(door.broker.taken) == 1
+
+
+def test_another_content_than_the_one_that_another_process_has_placed_is_refused(door: Door):
+    door.outcomes.take([SeenOrder("new-1", wire.encode(OrderPlaced(order_id="new-1", amount=Decimal(24))))])
+    assert door.place().status_code == 409
+    assert not door.broker.taken
+
+
+def test_an_ending_that_may_be_of_another_content_does_not_answer(door: Door):
+    """The order was placed before this process began, and is not copied."""
+    door.outcomes.end("new-1")
+    door.broker.then = lambda record, sent: door.outcomes.refuse(sent, Fault.DIFFERENT_CONTENT)
+    assert door.place(Prefer="wait=10").status_code == 409
 
 
 def test_an_order_that_was_not_sent_may_be_placed_with_another_content(door: Door):

@@ -127,6 +127,31 @@ def test_what_is_no_record_ends_nothing():
     run(test)
 
 
+def test_the_order_that_was_placed_first_under_an_id_is_known_by_its_digest():
+    async def test(follower: OutcomeFollower) -> None:
+        large = placed("large", lines=[{"sku": f"SKU-{number}", "quantity": 1} for number in range(500)])
+        first, second = placed("o1"), placed("o1", amount="41.00")
+        typeless = FakeMessage(topics.CHECKOUT, 1, b'{"order_id": 7, "amount": 5}', b"7")
+        cancelled = FakeMessage(
+            topics.CHECKOUT, 1, b'{"order_id": "8", "type": "CancellationRequested"}', b"8"
+        )
+        heard(
+            follower,
+            *(
+                FakeMessage(topics.CHECKOUT, 1, wire.encode(each), each.order_id.encode())
+                for each in (first, second, large)
+            ),
+            typeless,
+            cancelled,
+        )
+        assert follower.digest("o1") == first.order.digest != second.order.digest
+        assert follower.digest("large") == large.order.digest
+        assert follower.digest("7") == placed("7", amount="5").order.digest
+        assert follower.digest("8") is None and follower.digest("none") is None
+
+    run(test)
+
+
 def test_no_more_endings_are_remembered_than_the_memory_allows():
     async def test(follower: OutcomeFollower) -> None:
         for number in range(MOST_REMEMBERED + 10):
