@@ -191,11 +191,14 @@ def test_both_clients_place_cancel_and_wait(scene: Scene):
     scene.worker("w1").start().ready()
     scene.shop.send(supplies())
     settings = Settings(broker=scene.broker, app_id=scene.app_id)
-    with ApiProcess(scene) as api:
+    with OwnProcess(scene, "orderdb", "run"), ApiProcess(scene) as api:
 
         async def wait() -> None:
             async with aiohttp.ClientSession() as session:
                 await api.ready(session)
+                # It also says why the order database cannot be read.
+                while (await ask(session, "GET", f"{api.url}/readyz")).json["why"]:
+                    await asyncio.sleep(0.1)
 
         asyncio.run(wait())
         for name, client in (("k", KafkaClient(settings)), ("h", HttpClient(api.url))):
