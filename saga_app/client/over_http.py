@@ -44,7 +44,9 @@ class HttpClient:
 
     async def cancel(self, order_id: str, note: str | None = None) -> None:
         body = {} if note is None else {"note": note}
-        await self._ask("POST", f"/v1/orders/{segment(order_id)}/cancel", json.dumps(body).encode())
+        path = f"/v1/orders/{segment(order_id)}/cancel"
+        # If it is too late, the ending says so.
+        await self._ask("POST", path, json.dumps(body).encode(), allowed=HTTPStatus.CONFLICT)
 
     async def wait(self, order_id: str, seconds: float = 30.0) -> OrderEnding:
         end = time.monotonic() + seconds

@@ -76,7 +76,7 @@ def api_token() -> None:
     "scopes",
     multiple=True,
     required=True,
-    type=click.Choice([*Scope]),
+    type=click.Choice([scope.value for scope in Scope]),
     help="read: ask. order: place and cancel. operate: money, stock, rules, dead letters. May be repeated.",
 )
 @click.option(
