@@ -127,6 +127,19 @@ class Settings:
         "",
         "what pages ask for before they change something; without it only pages on 127.0.0.1 can",
     )
+    api_bind: str = _setting("SAGA_API_BIND", "127.0.0.1", "address that `saga api` listens on")
+    api_port_text: str = _setting("SAGA_API_PORT", "6080", "port of `saga api`; one per process")
+    api_hosts_text: str = _setting(
+        "SAGA_API_HOSTS",
+        "",
+        "further names of `saga api`, separated by commas, without ports; it answers to no other names",
+    )
+    api_tokens_file: str = _setting(
+        "SAGA_API_TOKENS",
+        "",
+        "file with the hashes of the API's tokens, which `saga api-token` writes; without it only an API on 127.0.0.1 "
+        "starts, and needs none",
+    )
     profile: str = _setting(
         "SAGA_PROFILE", "", "timeouts: local or cluster (default: local for one broker, on this machine)"
     )
@@ -171,6 +184,7 @@ class Settings:
         values.require_number("SAGA_PARTITIONS", self.partitions_text, 1, 1000)
         values.require_number("SAGA_REPLICATION", self.replication_text, 1, 9)
         values.require_number("SAGA_WEB_PORT", self.web_port_text, 1, 65535)
+        values.require_number("SAGA_API_PORT", self.api_port_text, 1, 65535)
         values.require_one_of("SAGA_ADDED_PARTITIONS", self.added_partitions, ADDED)
         values.require_one_of("SAGA_PROFILE", self.profile, ("", *PROFILES))
         values.require_one_of("SAGA_LOG", self.log, LOGS)
@@ -272,6 +286,21 @@ class Settings:
         given = (each.strip().strip("[]").lower() for each in self.web_hosts_text.split(","))
         own = (self.web_bind.strip("[]").lower(), urlsplit(self.canonical_url).hostname or "")
         return frozenset({*LOOPBACK, *own, *given} - {""})
+
+    @property
+    def api_port(self) -> int:
+        return int(self.api_port_text)
+
+    @property
+    def is_api_local(self) -> bool:
+        """True if only this machine can reach the API."""
+        return self.api_bind in LOOPBACK
+
+    @property
+    def api_hosts(self) -> frozenset[str]:
+        """The names of the API: loopback's, those that it listens on, and SAGA_API_HOSTS."""
+        given = (each.strip().strip("[]").lower() for each in self.api_hosts_text.split(","))
+        return frozenset({*LOOPBACK, self.api_bind.strip("[]").lower(), *given} - {""})
 
     @property
     def is_local(self) -> bool:

@@ -16,7 +16,7 @@ from saga_app.core.errors import Fault, Rejected
 from saga_app.core.order import Order
 from saga_app.core.records import OrderCompleted, OrderPlaced, Record, StepRequest, Undo
 from saga_app.redaction import SEPARATORS, has_card_number, is_card_number
-from saga_app.wrong_fields import wrong_fields
+from saga_app.wrong_fields import WrongField, each_wrong_field, wrong_fields
 
 #: Bytes of the largest record that people may send, and of the largest step request.
 LARGEST_FROM_PEOPLE: Final = 256 * 1024
@@ -69,6 +69,19 @@ ID_FIELDS: Final = frozenset(
 
 
 Read = TypeVar("Read")
+AnyRecord = TypeVar("AnyRecord", bound=fields.Model)
+
+
+class FieldsRejected(Rejected):
+    """A record with wrong fields. None of the texts holds a card number."""
+
+    def __init__(self, found: Iterable[WrongField]) -> None:
+        found = list(found)
+        super().__init__(Fault.INVALID, masked(wrong_fields(found, LONGEST_DETAIL)))
+        self.fields = [
+            WrongField(tuple(masked(each) if isinstance(each, str) else each for each in path), masked(why))
+            for path, why in found
+        ]
 
 
 class BoundedCache(Generic[Read]):
@@ -119,7 +132,7 @@ class Decoder:
         try:
             return self._decode_ours(value) or self._decode_theirs(value)
         except ValidationError as error:
-            raise Rejected(Fault.INVALID, masked(wrong_fields(error, LONGEST_DETAIL))) from None
+            raise FieldsRejected(each_wrong_field(error)) from None
 
     def _decode_ours(self, value: bytes) -> Record | None:
         """A step request in exactly our layout; None if the record must be parsed with care."""
@@ -163,21 +176,40 @@ class Decoder:
         model = _MODELS.get(name) if isinstance(name, str) else None
         if model is None:
             raise Rejected(Fault.INVALID, masked(f"unknown type {name!r}")[:80])
-        largest = LARGEST_STEP_REQUEST if issubclass(model, StepRequest) else LARGEST_FROM_PEOPLE
-        if len(value) > largest:
-            raise Rejected(Fault.TOO_LARGE, f"{len(value)} bytes; a {name} has at most {largest}")
-        if _may_hold_card(value) and has_card_number(texts(found)):
-            raise Rejected(
-                Fault.CARD_NUMBER,
-                "a text holds a card number, or more digits than are searched; take it out and send the record again",
-            )
-        record: Record = model.model_validate(found)
+        record: Record = validated(model, found, value)
         if isinstance(record, OrderPlaced):
-            try:
-                self._orders.keep(record.order.canonical, record.order)
-            except ValueError as error:
-                raise Rejected(Fault.INVALID, str(error)) from None
+            self._orders.keep(record.order.canonical, record.order)
         return record
+
+
+def decode_as(model: type[AnyRecord], value: bytes, **more: str) -> AnyRecord:
+    """Reads a record whose type is known from where it was sent to; `more` has fields for those that are missing."""
+    found = parse(value)
+    if found.setdefault("type", model.__name__) != model.__name__:
+        raise FieldsRejected([WrongField(("type",), f"must be {model.__name__}, or be left out")])
+    try:
+        return validated(model, {**more, **found}, value)
+    except ValidationError as error:
+        raise FieldsRejected(each_wrong_field(error)) from None
+
+
+def validated(model: type[AnyRecord], found: dict[str, Any], value: bytes) -> AnyRecord:
+    """The record with these fields, which were parsed from these bytes. Raises `Rejected`, `ValidationError`."""
+    largest = LARGEST_STEP_REQUEST if issubclass(model, StepRequest) else LARGEST_FROM_PEOPLE
+    if len(value) > largest:
+        raise Rejected(Fault.TOO_LARGE, f"{len(value)} bytes; a {model.__name__} has at most {largest}")
+    if _may_hold_card(value) and has_card_number(texts(found)):
+        raise Rejected(
+            Fault.CARD_NUMBER,
+            "a text holds a card number, or more digits than are searched; take it out and send the record again",
+        )
+    record = model.model_validate(found)
+    if isinstance(record, OrderPlaced):
+        try:
+            _ = record.order
+        except ValueError as error:
+            raise Rejected(Fault.INVALID, str(error)) from None
+    return record
 
 
 def decode(value: bytes | None) -> Record:

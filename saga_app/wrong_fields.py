@@ -1,7 +1,7 @@
-"""Says in people's words which fields of a record are wrong, and why: all of them in one line."""
+"""Says in people's words which fields of a record are wrong, and why: one by one, or all of them in one line."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
@@ -29,24 +29,39 @@ _WORDS: Final = {
 _NO_ID: Final = "must be 1 to 64 of A-Z a-z 0-9 . _ - and begin with none of . -"
 
 
-def wrong_fields(error: ValidationError, most: int) -> str:
-    """Every wrong field with its reason, in at most so many characters; of the rest, how many there are."""
+class WrongField(NamedTuple):
+    """A wrong field: its path, of names and places in lists from 0 on, and the reason. A whole record has no path."""
+
+    path: tuple[str | int, ...]
+    why: str
+
+    def in_words(self) -> str:
+        """For a line."""
+        return f"{'.'.join(map(str, self.path))}: {self.why}" if self.path else self.why
+
+
+def each_wrong_field(error: ValidationError) -> list[WrongField]:
+    """Every wrong field with its reason."""
+    return [_wrong(found) for found in error.errors(include_url=False, include_input=False)]
+
+
+def wrong_fields(found: Iterable[WrongField], most: int) -> str:
+    """All in one line, in at most so many characters; of the rest, how many there are."""
     told: list[str] = []
-    found = error.errors(include_url=False, include_input=False)
-    for count, sentence in enumerate(map(_sentence, found)):
-        rest = f"; and {len(found) - count} more"
+    sentences = [each.in_words() for each in found]
+    for count, sentence in enumerate(sentences):
+        rest = f"; and {len(sentences) - count} more"
         if told and len("; ".join([*told, sentence])) > most - len(rest):
             return "; ".join(told) + rest
         told.append(sentence[: most - len(rest)])
     return "; ".join(told)
 
 
-def _sentence(error: Mapping[str, Any]) -> str:
-    where = ".".join(str(part) for part in error["loc"])
+def _wrong(error: Mapping[str, Any]) -> WrongField:
     context = error.get("ctx", {})
     if error["type"] == "string_pattern_mismatch":
-        what = _NO_ID if ID in context["pattern"] else f"must have the form {context['pattern']}"
+        why = _NO_ID if ID in context["pattern"] else f"must have the form {context['pattern']}"
     else:
         words = _WORDS.get(error["type"])
-        what = error["msg"] if words is None else words.format_map(context)
-    return f"{where}: {what}" if where else str(what)
+        why = error["msg"] if words is None else words.format_map(context)
+    return WrongField(tuple(error["loc"]), str(why))

@@ -1,18 +1,13 @@
 """The README's commands do what the README says: they are taken from it and run."""
 
-import json
-import os
 import re
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from saga_app.local.process import until
-from tests.support.blocks import ROOT, blocks
+from tests.support.blocks import blocks
+from tests.support.running_system import RunningSystem
 
 pytestmark = pytest.mark.slow("the tutorial as people walk it, with 3,000 orders")
 
@@ -22,61 +17,17 @@ KILLED = "was killed by SIGKILL; started again as pid"
 BEGIN, PLACE, WATCH, ROWS, FAR, UNDO, SAME, KILL, PROVE = blocks("docs/tutorial.md")
 
 
-class RunningSystem:
-    """`scripts/run`, with a folder of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.output = folder / "output"
-        with self.output.open("wb") as output:
-            self.process = subprocess.Popen(
-                [*RUN.split(), "--folder", str(folder)],
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={name: value for name, value in os.environ.items() if not name.startswith("SAGA_")},
-            )
-
-    def said(self) -> str:
-        return self.output.read_text("utf-8")
-
-    def wait_for(self, words: str, times: int = 1) -> None:
-        """Until it has said this so many times."""
-        until(lambda: self.said().count(words) >= times or self.process.poll() is not None, 180)
-        assert self.said().count(words) >= times, self.said()[-3000:]
-
-    def shell(self, commands: str) -> str:
-        """The output of commands in a user's second terminal; every command must succeed."""
-        commands = commands.replace(". .venv/bin/activate && ", "").replace(".run/", f"{self.folder}/")
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", f". {self.folder}/env\n{commands}"],
-            cwd=ROOT,
-            env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, f"{commands}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
-
-    def row(self, table: str, key: str) -> dict[str, object]:
-        """A row, as the worker's web server shows it; {} if there is none."""
-        text = self.shell(f"curl -s $SAGA_WEB/table/{table}/{key}/")
-        row: dict[str, object] = json.loads(text)
-        assert "version" in row or row.keys() >= {"error"}, row
-        return row if "version" in row else {}
-
-
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
     started = RunningSystem(tmp_path_factory.mktemp("run"))
     try:
         yield started
     finally:
-        started.process.send_signal(signal.SIGINT)
-        started.process.wait(60)
+        started.stop()
+
+
+def test_the_first_block_is_what_runs():
+    assert RUN.split() == ["scripts/run"]
 
 
 def test_scripts_run_places_real_orders_and_says_how_they_ended(running: RunningSystem):

@@ -110,6 +110,8 @@ GROUPS: Final = {
         CommandEntry("topics", "List the topics, and what is missing or different."),
         CommandEntry("settings", "Print every setting: its value, where it comes from, and what it is."),
         CommandEntry("orderdb", "Keep the order database up to date: a copy in SQL of what the topics hold."),
+        CommandEntry("api", "Take orders over HTTP, until Ctrl-C or SIGTERM."),
+        CommandEntry("api-token", "Make, list and revoke the tokens of the API.", "api:api_token"),
         CommandEntry("pages", "Serve the pages without being a worker, until Ctrl-C or SIGTERM."),
         CommandEntry(
             "shell-completion",

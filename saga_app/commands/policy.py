@@ -1,24 +1,15 @@
 """`saga policy`: changes a rule by a record, so that a replay decides as the workers did; shows what is in force."""
 
 import uuid
-from collections import defaultdict
-from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Any
 
 import click
 
-from saga_app import topics, urls
+from saga_app import urls
 from saga_app.commands.health_line import warn_without_workers
 from saga_app.commands.program import SagaGroup
 from saga_app.commands.render.output import CommandFailed, as_json, one_line_errors, show
-from saga_app.core import payment as payments
-from saga_app.core import shipping as shipments
-from saga_app.core.errors import ForeignRow
-from saga_app.core.row_keys import KeyKind, policy_id_in
-from saga_app.core.rows import JournalRow, decode
-from saga_app.kafka import offsets
-from saga_app.kafka.broker_errors import Admin
-from saga_app.kafka.chunks import chunks
+from saga_app.health.rules import in_force
 from saga_app.kafka.reachable import require_broker
 from saga_app.kafka.sender import DeliveryUnknown, Sender, checked
 from saga_app.settings import Settings
@@ -26,29 +17,6 @@ from saga_app.settings import Settings
 own_id = click.option(
     "--id", "policy_id", metavar="ID", help="The same id twice counts once. [default: a new one]"
 )
-
-
-class RuleInForce(NamedTuple):
-    """A rule of a service, and the policy that brought it; None for the rule that holds until one comes."""
-
-    service: str
-    policy_id: str | None
-    limit: Decimal | None = None
-    countries: tuple[str, ...] | None = None
-
-    def in_words(self) -> str:
-        """The parameter, and where it comes from."""
-        rule = (
-            f"limit {self.limit}" if self.limit is not None else f"countries {','.join(self.countries or ())}"
-        )
-        return f"{rule} ({'the default' if self.policy_id is None else f'policy {self.policy_id}'})"
-
-
-#: By journal, the rule that holds until a policy comes.
-DEFAULTS: Final = {
-    "payments": RuleInForce("payment", None, limit=payments.LIMIT),
-    "shipments": RuleInForce("shipping", None, countries=tuple(sorted(shipments.COUNTRIES))),
-}
 
 
 @click.group(cls=SagaGroup, invoke_without_command=True)
@@ -73,46 +41,18 @@ def policy(context: click.Context, as_json: bool) -> None:
 def _show_in_force(settings: Settings, *, as_json: bool) -> None:
     require_broker(settings)
     disagree = []
-    for journal, default in DEFAULTS.items():
-        found: defaultdict[RuleInForce, list[int]] = defaultdict(list)
-        for partition in range(settings.partitions):
-            found[_in_force(settings, journal, partition, default)].append(partition)
+    for service, found in in_force(settings).items():
         for rule, partitions in found.items():
             machine = {**rule._asdict(), "partitions": partitions}
             where = f"all {settings.partitions} partitions" if len(found) == 1 else f"partitions {partitions}"
             show(machine, f"{rule.service:<10}{rule.in_words()}, in {where}", as_json=as_json)
         if len(found) > 1:
-            disagree.append(default.service)
+            disagree.append(service)
     if disagree:
         raise CommandFailed(
             f"the partitions of {', '.join(disagree)} have different rules; if this stays so, send the rule again "
             "under a new id"
         )
-
-
-def _in_force(settings: Settings, journal: str, partition: int, default: RuleInForce) -> RuleInForce:
-    """The rule with the highest version in this partition of the journal's changelog."""
-    topic, admin = topics.changelog(settings.app_id, journal), Admin(settings)
-    place = (topic, partition)
-    start, end = (read(admin, [place])[place] for read in (offsets.beginnings, offsets.readable_ends))
-    best: tuple[JournalRow, str] | None = None
-    for chunk in chunks(settings.kafka, topic, partition, start, end, "read_committed"):
-        for message in chunk:
-            key, value = message.key() or b"", message.value()
-            if value is None or not key.startswith(KeyKind.POLICY.prefix):
-                continue
-            try:
-                row = decode(journal, key.decode(), value)
-            except (ForeignRow, UnicodeDecodeError):
-                # No worker wrote it; one that meets it says so.
-                continue
-            assert isinstance(row, JournalRow)
-            if best is None or row.version > best[0].version:
-                best = row, policy_id_in(key.decode())
-    if best is None:
-        return default
-    row, policy_id = best
-    return RuleInForce(default.service, policy_id, row.limit, row.countries)
 
 
 @policy.command()

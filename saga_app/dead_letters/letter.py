@@ -82,10 +82,10 @@ class Letter(NamedTuple):
             "detail": self.detail,
             "time": written(self.time),
             "sent": written(self.sent),
-            **_bytes("key", self.key),
-            **_bytes("value", self.value),
+            **bytes_as_json("key", self.key),
+            **bytes_as_json("value", self.value),
             "hidden": self.is_hidden,
-            "headers": [{"name": name, **_bytes("value", value)} for name, value in self.headers],
+            "headers": [{"name": name, **bytes_as_json("value", value)} for name, value in self.headers],
             "replay_of": str(self.replay_of) if self.replay_of else None,
             "replays": [each.as_json() for each in settled if each.note is None],
             "dismissals": [each.as_json() for each in settled if each.note is not None],
@@ -133,7 +133,8 @@ def text(value: bytes | None) -> str:
     return (value or b"").decode("utf-8", errors="backslashreplace")
 
 
-def _bytes(name: str, value: bytes | None) -> dict[str, str | None]:
+def bytes_as_json(name: str, value: bytes | None) -> dict[str, str | None]:
+    """Bytes as text under this name; in base64 under another one if they are no UTF-8."""
     if value is None:
         return {name: None}
     try:

@@ -13,7 +13,7 @@ from saga_app.core.records import Record
 from saga_app.kafka import topic_admin
 from saga_app.kafka.broker_errors import in_words, refused
 from saga_app.kafka.headers import ACTOR
-from saga_app.kafka.messages import Outgoing, located, outgoing
+from saga_app.kafka.messages import Header, Outgoing, located, outgoing
 from saga_app.kafka.reachable import require_broker
 from saga_app.kafka.topic_faults import FIXED
 from saga_app.operator_log import actor, log_action
@@ -52,6 +52,32 @@ def read(value: bytes) -> Record:
     # Defaults are filled in before a record is sent, so it may be longer than the typed one.
     wire.decode(wire.encode(record))
     return record
+
+
+def producer_options(settings: Settings) -> dict[str, Any]:
+    """The configuration of a producer that is as safe as a worker's. It has the password: never print it."""
+    return {
+        # Each record reports its own error; librdkafka's log lines are not for users.
+        **settings.kafka,
+        "acks": "all",
+        "enable.idempotence": True,
+        # The broker checks the limit of each topic; the client's default is lower.
+        "message.max.bytes": topics.LARGEST_IN_LOG,
+    }
+
+
+def partition_of(record: Outgoing, partitions: int) -> int:
+    """The record's partition, from its key if it names none; -1 is any."""
+    if record.partition is not None:
+        return record.partition
+    return -1 if record.key is None else int(murmur2(record.key, partitions))
+
+
+def headers_by(record: Outgoing, actor: bytes) -> list[Header]:
+    """The record's headers; if it goes to an inbox, with who sent it, and no other such header."""
+    if record.topic not in topics.INBOXES:
+        return list(record.headers)
+    return [*(each for each in record.headers if each[0] != ACTOR), (ACTOR, actor)]
 
 
 class Sender:
@@ -117,12 +143,8 @@ class Sender:
         if self._producer is None:
             self._producer = self._connected()
         producer = self._producer
-        partition = record.partition
-        if partition is None:
-            partition = murmur2(record.key, self._settings.partitions) if record.key is not None else -1
-        headers = list(record.headers)
-        if record.topic in topics.INBOXES:
-            headers = [*(each for each in headers if each[0] != ACTOR), (ACTOR, self._actor)]
+        partition = partition_of(record, self._settings.partitions)
+        headers = headers_by(record, self._actor)
         while True:
             try:
                 producer.produce(
@@ -139,16 +161,7 @@ class Sender:
 
     def _connected(self) -> Producer:
         return Producer(
-            {
-                **self._settings.kafka,
-                # Each record reports its own error; librdkafka's log lines are not for users.
-                "acks": "all",
-                "enable.idempotence": True,
-                "linger.ms": 5,
-                # The broker checks the limit of each topic; the client's default is lower.
-                "message.max.bytes": topics.LARGEST_IN_LOG,
-                "delivery.timeout.ms": int(TIMEOUT * 1000),
-            }
+            {**producer_options(self._settings), "linger.ms": 5, "delivery.timeout.ms": int(TIMEOUT * 1000)}
         )
 
     def _delivered(

@@ -26,7 +26,7 @@ from saga_app.local.cluster import Cluster
 from saga_app.local.endings import COMPLETED, EndingsReader
 from saga_app.local.errors import LocalKafkaError
 from saga_app.local.process import until
-from saga_app.local.workers import LocalOrderDatabase, LocalWorker, WorkerFailed
+from saga_app.local.workers import LocalApi, LocalOrderDatabase, LocalWorker, WorkerFailed
 from saga_app.private_files import private_folder, write_private
 from saga_app.settings import Settings, SettingsError, given_names
 from saga_app.times import now
@@ -38,8 +38,15 @@ RUN_FOLDER: Final = ".run"
 GIVE_UP_AFTER: Final = 120.0
 #: The possible numbers of brokers.
 BROKERS: Final = (1, 3)
-#: Settings of one worker, which tools and other workers must not have.
-OF_ONE_WORKER: Final = ("SAGA_DATA_DIR", "SAGA_WEB_BIND", "SAGA_WEB_PORT", "SAGA_WEB_URL")
+#: Settings of one process, which tools and other workers must not have.
+OF_ONE_WORKER: Final = (
+    "SAGA_DATA_DIR",
+    "SAGA_WEB_BIND",
+    "SAGA_WEB_PORT",
+    "SAGA_WEB_URL",
+    "SAGA_API_BIND",
+    "SAGA_API_PORT",
+)
 #: Seconds in which workers must commit their last records.
 LONGEST_COMMIT: Final = 10.0
 
@@ -50,7 +57,7 @@ def say(text: str) -> None:
 
 
 class LocalRun:
-    """One run: it starts a broker, workers and the order database, and stops what it has started."""
+    """One run: it starts a broker, workers, the order database and the API, and stops what it has started."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
@@ -58,11 +65,12 @@ class LocalRun:
         self.broker: Broker | Cluster | None = None
         self.workers: list[LocalWorker] = []
         self.order_database: LocalOrderDatabase | None = None
+        self.api: LocalApi | None = None
         self.placed: set[str] = set()
         self.follower: EndingsReader | None = None
 
     def start(self) -> None:
-        """Starts broker, workers and order database, creates the topics; returns when the workers are ready."""
+        """Starts all processes, creates the topics; returns when the workers are ready."""
         private_folder(self.folder)
         if self.folder.name == RUN_FOLDER:
             self.folder.chmod(0o700)
@@ -81,10 +89,13 @@ class LocalRun:
             worker.start()
         self.order_database = LocalOrderDatabase(self.folder, self._environment(), say)
         self.order_database.start()
+        self.api = LocalApi(self.folder, self._environment(), say)
+        self.api.start()
         self._write_environment()
         for worker in self.workers:
             worker.wait()
             say(f"worker {worker.number}: ready, {worker.url}/, log {worker.log}")
+        say(f"API: {self.api.url}, documentation at {self.api.url}/docs")
 
     def place(self) -> None:
         """Sends the deliveries, and places the orders from a thread of its own."""
@@ -123,8 +134,9 @@ class LocalRun:
                 say(f"  {ending.order_id:<14} {ending.outcome}")
             for worker in self.workers:
                 worker.restart_if_dead()
-            if self.order_database is not None:
-                self.order_database.restart_if_dead()
+            for process in (self.order_database, self.api):
+                if process is not None:
+                    process.restart_if_dead()
             if not summed_up and self.placed <= self.follower.ended.keys():
                 holds = self.sum_up()
                 summed_up = True
@@ -167,10 +179,11 @@ class LocalRun:
         return findings.holds
 
     def stop(self) -> None:
-        """Stops the order database and the workers first, the broker last."""
+        """Stops the API, the order database and the workers first, the broker last."""
         if self.follower is not None:
             self.follower.close()
-        processes = [*([self.order_database] if self.order_database else []), *self.workers]
+        others = [each for each in (self.api, self.order_database) if each is not None]
+        processes = [*others, *self.workers]
         for process in processes:
             process.terminate()
         for process in processes:
@@ -215,6 +228,8 @@ class LocalRun:
         if self.workers:
             lines["SAGA_WEB"] = self.workers[0].url
             lines["SAGA_WEB_PORT"] = str(self.workers[0].port)
+        if self.api is not None:
+            lines["SAGA_API"] = self.api.url
         text = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in lines.items())
         write_private(self.folder / "env", text)
 

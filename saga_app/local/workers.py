@@ -18,6 +18,8 @@ READY_WITHIN: Final = 90.0
 STOP_WITHIN: Final = 30.0
 #: The default port of Faust's web server.
 FIRST_WEB_PORT: Final = 6066
+#: The default of SAGA_API_PORT.
+FIRST_API_PORT: Final = 6080
 #: After these ends a worker is not started again: somebody asked it to stop, or its next start would end as this one.
 LEFT_STOPPED: Final = (OtherExit.STOPPED, OtherExit.TERMINATED, *NEEDS_A_PERSON)
 #: A worker logs this when its partitions are restored and read.
@@ -183,6 +185,32 @@ class LocalOrderDatabase(LocalProcess):
         return f", and orders go on without it; see {self.log}"
 
 
+class LocalApi(LocalProcess):
+    """`saga api`, which takes orders over HTTP."""
+
+    exit_codes = (CommandExit,)
+
+    def __init__(self, folder: Path, settings: Mapping[str, str], say: Callable[[str], None]) -> None:
+        self.port = _free_port(FIRST_API_PORT)
+        super().__init__(folder, "api", ("saga", "api"), {**settings, "SAGA_API_PORT": str(self.port)}, say)
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def _is_final(self, code: int) -> bool:
+        """If it ended by itself, it would end again."""
+        return code >= 0
+
+    def _left_words(self, code: int) -> str:
+        return f", and orders go on without it; see {self.log}"
+
+
 def _web_port(number: int) -> int:
-    wanted = FIRST_WEB_PORT + number - 1
+    return _free_port(FIRST_WEB_PORT + number - 1)
+
+
+def _free_port(wanted: int) -> int:
+    """The wanted port, or another one if that is taken."""
     return wanted if is_free(wanted) else free_ports(1)[0]

@@ -1,15 +1,15 @@
 """Access rules: the security headers of every response, and the checks of every request."""
 
 import hmac
-import ipaddress
 from collections.abc import Awaitable, Callable
 from typing import Final
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from saga_app import http_access
+from saga_app.http_access import OwnNames, is_from_another_site
 from saga_app.settings import Settings
-from saga_app.web.token_guesses import TokenGuesses
+from saga_app.token_guesses import TokenGuesses
 
 #: A page loads and runs files of this server only, and no other site can frame it.
 HEADERS: Final = {
@@ -17,11 +17,7 @@ HEADERS: Final = {
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
+    **http_access.HEADERS,
 }
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -29,16 +25,15 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class AccessRules:
     """The rules of one process's web server.
 
-    It answers to its own names only (`SAGA_WEB_HOSTS`): another site could make its name point here, and the browser of
-    somebody who may come here would read orders for it (DNS rebinding). A server that other machines can reach allows a
-    change only with the token; if the settings have no token, it allows none.
+    It answers to its own names only (`SAGA_WEB_HOSTS`). A server that other machines can reach allows a change only
+    with the token; if the settings have no token, it allows none.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.is_local = settings.is_web_local
         self.token = settings.web_token
         self.guesses = TokenGuesses()
-        self._names = settings.web_hosts
+        self._names = OwnNames(settings.web_hosts, is_local=settings.is_web_local)
 
     @property
     def can_change(self) -> bool:
@@ -58,7 +53,7 @@ class AccessRules:
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Refuses requests to another name than the server's own, and addresses that no page has."""
-        if not self._is_own(_host(request.headers.get("Host", ""))):
+        if not self._names.has(request.headers.get("Host", "")):
             raise web.HTTPMisdirectedRequest(
                 text="this server answers to its own names only; SAGA_WEB_HOSTS adds some\n"
             )
@@ -66,18 +61,9 @@ class AccessRules:
             raise web.HTTPBadRequest(text="no address here has a NUL\n")
         return await handler(request)
 
-    def _is_own(self, host: str) -> bool:
-        """A browser that was sent here by another name says that name, so an IP address is never that of a trap."""
-        if host in self._names:
-            return True
-        return not self.is_local and _is_ip_address(host)
-
     def check_change(self, request: web.Request, token: str) -> None:
         """Raises `HTTPForbidden`, with a sentence, unless this request may change something."""
-        origin = request.headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc != request.headers.get("Host"):
-            raise web.HTTPForbidden(text="The request came from another site's page.")
-        if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+        if is_from_another_site(request.headers):
             raise web.HTTPForbidden(text="The request came from another site's page.")
         if not self.can_change:
             raise web.HTTPForbidden(
@@ -94,19 +80,3 @@ class AccessRules:
         if not hmac.compare_digest(token.encode(errors="replace"), self.token.encode()):
             self.guesses.add(remote, request.rel_url.raw_path)
             raise web.HTTPForbidden(text="The token is not the one in SAGA_WEB_TOKEN.")
-
-
-def _host(header: str) -> str:
-    """The name in a Host header, in small letters and without its port."""
-    try:
-        return (urlsplit(f"//{header}").hostname or "").removesuffix(".")
-    except ValueError:
-        return ""
-
-
-def _is_ip_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

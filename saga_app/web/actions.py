@@ -2,16 +2,13 @@
 
 from saga_app import topics, wire
 from saga_app.core.records import OrderPlaced
-from saga_app.dead_letters.format import LetterId
-from saga_app.dead_letters.letter import Letter, Settlement
-from saga_app.dead_letters.reader import Letterbox
-from saga_app.dead_letters.replay import ReplayPlan, plan
-from saga_app.dead_letters.resend import post
+from saga_app.dead_letters.actions import dry_run, replay
 from saga_app.kafka.chunks import chunks
 from saga_app.kafka.messages import Outgoing
 from saga_app.kafka.sender import Sender, checked
-from saga_app.kafka.signatures import Signatures
 from saga_app.settings import Settings
+
+__all__ = ["NothingSent", "cancel", "dry_run", "nudge", "raw", "replay"]
 
 
 class NothingSent(Exception):
@@ -49,27 +46,3 @@ def raw(settings: Settings, topic: str, partition: int, offset: int) -> bytes | 
                 value: bytes | None = message.value()
                 return value
     return None
-
-
-def dry_run(settings: Settings, place: LetterId) -> ReplayPlan:
-    """Returns the records that a replay would send. Raises `NotReplayable` if it would be refused, `NothingSent`."""
-    letter, settled = _letter(settings, place)
-    return plan(letter, settled, settings.partitions, signatures=Signatures.of(settings))
-
-
-def replay(settings: Settings, place: LetterId, *, force: bool) -> str:
-    """Sends the letter again, and marks it; returns the new places."""
-    letter, settled = _letter(settings, place)
-    signatures = Signatures.of(settings)
-    planned = plan(letter, settled, settings.partitions, force=force, signatures=signatures)
-    ((*places,),) = post(Sender(settings), [planned])
-    return ", ".join(map(str, places))
-
-
-def _letter(settings: Settings, place: LetterId) -> tuple[Letter, list[Settlement]]:
-    letterbox = Letterbox(settings)
-    settled = letterbox.settled().get(place, [])
-    for letter in letterbox.letters():
-        if letter.id == place:
-            return letter, settled
-    raise NothingSent(f"{place} is not in {topics.DEAD_LETTERS}.")

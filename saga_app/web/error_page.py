@@ -7,6 +7,7 @@ from aiohttp import web
 from confluent_kafka import KafkaException
 
 from saga_app.core.errors import Rejected
+from saga_app.dead_letters.actions import LetterMissing
 from saga_app.dead_letters.replay import NotReplayable
 from saga_app.kafka.sender import DeliveryUnknown
 from saga_app.kafka.topic_admin import BrokerUnreachable, TopicsWrong
@@ -20,7 +21,7 @@ _EMPTY: Final = "`saga orderdb run` copies the orders into the database; `script
 _PAGES: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], int, str, str], ...]] = (
     (InvalidAddress, 400, "That cannot be asked", ""),
     (Rejected, 400, "That cannot be sent", ""),
-    ((NothingSent, NotReplayable), 409, "Nothing was sent", ""),
+    ((NothingSent, LetterMissing, NotReplayable), 409, "Nothing was sent", ""),
     (DatabaseEmpty, 503, "There are no orders to show yet", _EMPTY),
     (DatabaseWrong, 503, "The order database cannot be used", ""),
     (

@@ -13,11 +13,11 @@ from saga_app.health.strip import strip
 from saga_app.kafka.reachable import require_broker
 from saga_app.kafka.topic_admin import BrokerUnreachable
 from saga_app.orderdb.queries.order import is_event
+from saga_app.orderdb.serving import OrderDatabase
 from saga_app.settings import Settings
 from saga_app.times import now
 from saga_app.web import actions, render, views
 from saga_app.web.access import AccessRules
-from saga_app.web.database import OrderDatabase
 from saga_app.web.error_page import error_view
 from saga_app.web.forms import read_form
 from saga_app.web.sse import LiveStreams

@@ -30,6 +30,9 @@ class FakeMessage:
     ) -> None:
         self._all = (topic, offset, value, key, (1, time or 1_000 + offset), list(headers))
 
+    def error(self) -> None:
+        return None
+
     def topic(self) -> str:
         return self._all[0]
 

@@ -13,6 +13,7 @@ ROOT: Final = Path(__file__).parent.parent.parent
 RUN_BY: Final = {
     "README.md": "tests/test_readme.py",
     "docs/tutorial.md": "tests/test_readme.py",
+    "docs/how-to/connect-your-shop.md": "tests/examples/test_connect_your_shop.py",
     "docs/how-to/add-partitions.md": "tests/live/test_more_partitions.py",
     "docs/how-to/add-a-step.md": "tests/examples/test_fraud_check.py",
     "docs/how-to/change-a-policy.md": "tests/commands/test_policy.py",

@@ -9,8 +9,8 @@ from urllib.parse import quote
 import pytest
 
 from saga_app.settings import Settings
+from saga_app.token_guesses import MOST_OF_ALL, MOST_OF_ONE, WINDOW, TokenGuesses
 from saga_app.web.sse import MOST_STREAMS
-from saga_app.web.token_guesses import MOST_OF_ALL, MOST_OF_ONE, WINDOW, TokenGuesses
 from tests.support.examples import placed
 from tests.web.asking import Stream, ask
 from tests.web.hostile import STRINGS

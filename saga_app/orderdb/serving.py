@@ -1,4 +1,4 @@
-"""The order database for the pages: opened by the first query, with a limit on queries at a time."""
+"""The order database for web servers: opened by the first query, with a limit on queries at a time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

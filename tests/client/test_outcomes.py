@@ -1,0 +1,162 @@
+"""Outcomes that are heard from the topics: endings, refusals, forgeries, and who is told."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from saga_app import topics, wire
+from saga_app.client.outcomes import MOST_REMEMBERED, OutcomeFollower
+from saga_app.client.results import OrderEnding, Refusal
+from saga_app.core.errors import Fault, Rejected
+from saga_app.core.numbers import Offset
+from saga_app.core.records import OrderCancelled, OrderCompleted, Reason, Record, StepName
+from saga_app.core.rows import Status
+from saga_app.dead_letters.format import LetterId, dead_letter
+from saga_app.kafka.messages import Message
+from saga_app.settings import Settings
+from tests.orderdb.batches import FakeMessage
+from tests.support.examples import placed
+
+PLACE = LetterId(topics.CHECKOUT, 3, 7)
+
+
+def message(record: Record, offset: int = 5, headers: Any = ()) -> FakeMessage:
+    return FakeMessage(topics.CHECKOUT, offset, wire.encode(record), headers=headers)
+
+
+def letter(fault: Fault = Fault.DIFFERENT_CONTENT) -> FakeMessage:
+    original = Message(Offset(PLACE.offset), 1, b"o1", b"{}")
+    made = dead_letter(PLACE.topic, PLACE.partition, original, Rejected(fault, "why"))
+    return FakeMessage(made.topic, 0, made.value, made.key or b"", headers=made.headers)
+
+
+def completed(order_id: str = "o1", segment: str | None = None) -> OrderCompleted:
+    return OrderCompleted(order_id=order_id, segment=segment)
+
+
+def heard(follower: OutcomeFollower, *messages: FakeMessage) -> None:
+    """The follower reads these."""
+    found = [follower._outcome(each) for each in messages]
+    follower.take([each for each in found if each is not None])
+
+
+def run(test: Callable[[OutcomeFollower], Awaitable[None]], settings: Settings | None = None) -> None:
+    async def begin() -> None:
+        await test(OutcomeFollower(settings or Settings()))
+
+    asyncio.run(begin())
+
+
+def test_all_who_wait_for_an_order_are_told_and_nobody_else():
+    async def test(follower: OutcomeFollower) -> None:
+        with follower.watch("o1") as one, follower.watch("o1") as two, follower.watch("o2") as other:
+            heard(follower, message(placed("o1")), message(completed("o1")))
+            assert await one.outcome(1) == await two.outcome(1) == OrderEnding("o1", Status.COMPLETED, 1_005)
+            assert await other.outcome(0.01) is None
+        assert follower.waiting == 0
+
+    run(test)
+
+
+def test_a_cancellation_has_its_reason_and_step():
+    async def test(follower: OutcomeFollower) -> None:
+        record = OrderCancelled(order_id="o1", reason=Reason.OUT_OF_STOCK, step=StepName.INVENTORY)
+        with follower.watch("o1") as watch:
+            heard(follower, message(record))
+            found = await watch.outcome(1)
+        assert found == OrderEnding("o1", Status.CANCELLED, 1_005, Reason.OUT_OF_STOCK, StepName.INVENTORY)
+
+    run(test)
+
+
+def test_an_ending_that_was_heard_before_counts_and_of_repeats_the_first():
+    async def test(follower: OutcomeFollower) -> None:
+        heard(follower, message(completed()), message(completed(), offset=9))
+        with follower.watch("o1") as watch:
+            assert await watch.outcome(1) == OrderEnding("o1", Status.COMPLETED, 1_005)
+
+    run(test)
+
+
+def test_an_id_that_is_used_again_has_the_newer_ending():
+    async def test(follower: OutcomeFollower) -> None:
+        heard(follower, message(completed(segment="1:1")), message(completed(segment="1:9"), offset=9))
+        with follower.watch("o1") as watch:
+            assert await watch.outcome(1) == OrderEnding("o1", Status.COMPLETED, 1_009)
+
+    run(test)
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_dead_letter_ends_the_wait_for_its_record_before_or_after_the_place_is_known(is_first: bool):
+    async def test(follower: OutcomeFollower) -> None:
+        with follower.watch("o1") as watch:
+            if is_first:
+                heard(follower, letter())
+            watch.of_record(PLACE)
+            if not is_first:
+                heard(follower, letter())
+            assert await watch.outcome(1) == Refusal(PLACE, "different_content", "why")
+
+    run(test)
+
+
+def test_a_forged_ending_is_not_believed_where_services_must_sign(tmp_path: Any):
+    keys = tmp_path / "keys"
+    keys.write_text(f"new {'ab' * 32}\n")
+    settings = Settings(signing_keys_file=str(keys), signed_since="1970-01-01")
+
+    async def test(follower: OutcomeFollower) -> None:
+        with follower.watch("o1") as watch:
+            heard(follower, message(completed()))
+            assert await watch.outcome(0.01) is None
+
+    run(test, settings)
+
+
+def test_what_is_no_record_ends_nothing():
+    async def test(follower: OutcomeFollower) -> None:
+        texts = (b'{"type":"OrderCompleted","order_id":"-"}', b'{"type":"OrderC', b"", None)
+        with follower.watch("o1") as watch:
+            heard(follower, *(FakeMessage(topics.CHECKOUT, 1, text) for text in texts))
+            heard(follower, FakeMessage(topics.DEAD_LETTERS, 1, b"x", headers=[("saga-reason", b"x")]))
+            assert await watch.outcome(0.01) is None
+
+    run(test)
+
+
+def test_the_order_that_was_placed_first_under_an_id_is_known_by_its_digest():
+    async def test(follower: OutcomeFollower) -> None:
+        large = placed("large", lines=[{"sku": f"SKU-{number}", "quantity": 1} for number in range(500)])
+        first, second = placed("o1"), placed("o1", amount="41.00")
+        typeless = FakeMessage(topics.CHECKOUT, 1, b'{"order_id": 7, "amount": 5}', b"7")
+        cancelled = FakeMessage(
+            topics.CHECKOUT, 1, b'{"order_id": "8", "type": "CancellationRequested"}', b"8"
+        )
+        heard(
+            follower,
+            *(
+                FakeMessage(topics.CHECKOUT, 1, wire.encode(each), each.order_id.encode())
+                for each in (first, second, large)
+            ),
+            typeless,
+            cancelled,
+        )
+        assert follower.digest("o1") == first.order.digest != second.order.digest
+        assert follower.digest("large") == large.order.digest
+        assert follower.digest("7") == placed("7", amount="5").order.digest
+        assert follower.digest("8") is None and follower.digest("none") is None
+
+    run(test)
+
+
+def test_no_more_endings_are_remembered_than_the_memory_allows():
+    async def test(follower: OutcomeFollower) -> None:
+        for number in range(MOST_REMEMBERED + 10):
+            follower.take([(OrderEnding(f"o{number}", Status.COMPLETED, number), None)])
+        with follower.watch("o0") as forgotten, follower.watch("o10") as kept:
+            assert await forgotten.outcome(0.01) is None and await kept.outcome(1) is not None
+
+    run(test)
