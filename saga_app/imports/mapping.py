@@ -89,23 +89,22 @@ def outcomes(
 
 def _mapped(found: ForeignOrder, prefix: str, warehouse: str | None) -> Mapped:
     notes: list[str] = []
-    lines = [_line(each, number, notes) for number, each in enumerate(found.lines, 1) if each.quantity]
     total, with_prices = _amount(found, notes)
-    if not with_prices:
-        lines = [{"sku": each["sku"], "quantity": each["quantity"]} for each in lines]
-    fields: dict[str, Any] = {
-        "order_id": _id_of(found.number, prefix),
-        "customer_id": None if found.customer is None else _id_of(found.customer, prefix),
-        "currency": found.currency,
-        "amount": total,
-        "country": found.country,
-        "warehouse": found.warehouse or warehouse,
-        "lines": lines if with_prices else [{**each, "unit_price": None} for each in lines],
-    }
-    fields["lines"] = [
-        {key: value for key, value in each.items() if value is not None} for each in fields["lines"]
-    ]
-    record = checked(fields)
+    record = checked(
+        {
+            "order_id": _id_of(found.number, prefix),
+            "customer_id": None if found.customer is None else _id_of(found.customer, prefix),
+            "currency": found.currency,
+            "amount": total,
+            "country": found.country,
+            "warehouse": found.warehouse or warehouse,
+            "lines": [
+                _line(each, number, notes, with_price=with_prices)
+                for number, each in enumerate(found.lines, 1)
+                if each.quantity
+            ],
+        }
+    )
     assert isinstance(record, OrderPlaced)
     return Mapped(found.name, record, tuple(notes))
 
@@ -114,7 +113,7 @@ def _id_of(number: str, prefix: str) -> str:
     return saga_id(f"{prefix}-{number}" if prefix else number)
 
 
-def _line(line: ForeignLine, number: int, notes: list[str]) -> dict[str, Any]:
+def _line(line: ForeignLine, number: int, notes: list[str], *, with_price: bool) -> dict[str, Any]:
     what = f"line {number}" + (f", {line.name!r}," if line.name else "")
     if not line.sku:
         raise ValueError(f"{what} has no SKU")
@@ -123,8 +122,8 @@ def _line(line: ForeignLine, number: int, notes: list[str]) -> dict[str, Any]:
     sku = saga_id(line.sku)
     if sku != line.sku:
         notes.append(f"SKU {line.sku!r} becomes {sku}")
-    price = None if line.unit_price is None else f"{line.unit_price:f}"
-    return {"sku": sku, "quantity": int(line.quantity), "unit_price": price}
+    price = {"unit_price": f"{line.unit_price:f}"} if with_price and line.unit_price is not None else {}
+    return {"sku": sku, "quantity": int(line.quantity), **price}
 
 
 def _amount(found: ForeignOrder, notes: list[str]) -> tuple[str | None, bool]:

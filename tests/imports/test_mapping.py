@@ -95,7 +95,7 @@ def test_an_order_of_woocommerce_keeps_its_prices_where_they_add_up_to_the_total
         "warehouse": "main",
         "lines": [{"sku": "SINGLE-1", "quantity": 2}, {"sku": "Bar3-M-4c2ffe5c9e", "quantity": 1}],
     }
-    assert isinstance(first, Mapped) and first.notes[0] == "SKU 'Bar3/M' becomes Bar3-M-4c2ffe5c9e"
+    assert isinstance(first, Mapped) and first.notes[-1] == "SKU 'Bar3/M' becomes Bar3-M-4c2ffe5c9e"
     assert fields(poster) == {
         "order_id": "woo-728",
         "customer_id": "woo-26",

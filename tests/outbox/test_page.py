@@ -103,6 +103,11 @@ Order.__table__.create(engine)
 """
 
 
+def rights(database: str) -> str:
+    """The statements about rights; roles belong to the whole server, so each database of a test has its own."""
+    return RIGHTS.replace("saga_relay", f"relay_{database}").replace("shop", f"shop_{database}")
+
+
 def run(script: str, folder: Path, *words: str) -> str:
     """The output of a Python script."""
     (folder / "main.py").write_text(script)
@@ -171,9 +176,9 @@ def test_the_transaction_in_sqlalchemy_is_an_order_and_its_record(tmp_path: Path
 def test_the_page_leads_from_a_transaction_in_sql_to_the_topic(
     scene: Scene, postgres: Postgres, database: str, shell: Shell
 ):
-    for statements in (TABLE, RIGHTS, ORDERS, SELL):
+    for statements in (TABLE, rights(database), ORDERS, SELL):
         postgres.psql(database, statements)
-    own = postgres.url(database).replace("saga:not-a-secret@", "saga_relay@")
+    own = postgres.url(database).replace("saga:not-a-secret@", f"relay_{database}@")
     assert "postgresql://saga_relay:...@db/shop" in RELAY
     relay = RELAY.replace("postgresql://saga_relay:...@db/shop", own).replace(
         "saga outbox", "exec saga outbox"
@@ -190,10 +195,10 @@ def test_the_page_leads_from_a_transaction_in_sql_to_the_topic(
 
 
 def test_the_shop_may_insert_and_a_corrected_row_waits_again(postgres: Postgres, database: str):
-    for statements in (TABLE, RIGHTS.replace("CREATE ROLE", "-- CREATE ROLE")):
+    for statements in (TABLE, rights(database)):
         postgres.psql(database, statements)
     row = """INSERT INTO saga_outbox (payload) VALUES ('{"order_id": 1001, "amount": "25.001"}')"""
-    postgres.psql(database, f"SET ROLE shop; {row}")
+    postgres.psql(database, f"SET ROLE shop_{database}; {row}")
     postgres.psql(
         database, "UPDATE saga_outbox SET id = 7, refused = 'invalid: GBP has 2 digits after the point'"
     )
