@@ -10,6 +10,7 @@ from saga_app.core.numbers import FIRST, Offset
 from saga_app.core.rows import is_tombstone
 from saga_app.engine.stores.rocks import Memory, RocksStore
 from saga_app.kafka.messages import Place
+from saga_app.private_files import private_folder
 
 #: The kinds of stores; there is one of each kind for a place.
 FOLDED: Final = "folded"  # the table, refolded from the inbox
@@ -96,6 +97,7 @@ class ScratchStore:
         if isinstance(self._rows, RocksStore):
             self._rows.close()
         elif self._is_written and self._rows is not None:
+            private_folder(self._file.parent)
             self._file.write_bytes(b"".join(map(_packed, self._rows.items())))
 
     def _found(self) -> RocksStore | dict[bytes, bytes]:

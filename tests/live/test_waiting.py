@@ -13,6 +13,7 @@ from tests.live.commands import CommandResult, saga
 from harness.orders import supplies
 from harness.scene import TABLES, Scene
 from harness.worker import WorkerProcess
+from tests.support.blocks import documented_keys
 
 GOOD = '{"order_id": "good", "customer_id": "ada", "amount": "20.00"}'
 DEAR = '{"order_id": "dear", "amount": "5000.00"}'
@@ -53,6 +54,7 @@ def test_waiting_ends_with_the_exit_code_of_the_ending(
         "reason": "over_limit",
         "words": "cancelled: over the payment limit",
     }
+    assert objects(cancelled)[1].keys() == documented_keys("`saga place --wait`, `saga cancel --wait`")
     again = saga(scene, "place", GOOD, "--wait")
     assert again.code == 0 and "order good completed" in again.out, "it had ended before"
     other = saga(scene, "place", GOOD.replace("20.00", "21.00"), "--wait")
@@ -102,6 +104,7 @@ def test_an_order_becomes_what_a_trial_has_told_and_a_trial_writes_nothing(
     assert tried.code == 1, tried
     told = objects(tried)
     assert ends(scene) == before, "nothing was sent"
+    assert told[0].keys() == documented_keys("`saga try`")
     assert [each["outcome"] for each in told] == [
         "completed",
         "cancelled",

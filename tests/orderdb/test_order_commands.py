@@ -381,4 +381,4 @@ def test_without_a_database_nothing_is_completed_and_nothing_is_said(tmp_path: P
         text=True,
         check=False,
     )
-    assert (done.stdout, done.stderr) == ("", "")
+    assert (done.stdout.strip(), done.stderr) == ("", "")
