@@ -26,11 +26,11 @@ from saga_app.engine.exits import Exit, Fatal, ends_process
 from saga_app.engine.inbox_buffer import InboxBuffer
 from saga_app.engine.late_writes import LateWrites
 from saga_app.engine.lease import Lease
+from saga_app.engine.log import KafkaLog
 from saga_app.engine.outage import Outage
 from saga_app.engine.partition_state import PartitionState
 from saga_app.engine.ports import Batches, GivenUp, Observer
 from saga_app.engine.positions import InboxPosition
-from saga_app.engine.producer import KafkaLog
 from saga_app.engine.reader import Reader
 from saga_app.engine.retention import Ages, RetentionTimer
 from saga_app.engine.round import MOST_WRITTEN, Round
@@ -90,7 +90,7 @@ class Engine:
         gc.set_threshold(200_000, 20, 50)
         self.store_manager.start()
         self.log = KafkaLog(
-            {**self.settings.kafka, "error_cb": RefusalLogger(self.outage.complain)},
+            self.settings.kafka,
             self.settings.timeouts.delivery,
             self.lease,
             self.settings.partitions,
@@ -124,7 +124,7 @@ class Engine:
         self.reader.close()
         async with self._restoring:
             self.store_manager.close()
-        self.log.close()
+        await self.log.close()
 
     def assign(self, partitions: Iterable[int], generation: Generation) -> None:
         """The group gave this worker these partitions of each inbox."""
