@@ -24,7 +24,6 @@ from saga_app.kafka.messages import Offsets, Outgoing, Place
 from saga_app.kafka.signatures import Signatures
 from saga_app.topics import is_changelog
 
-NO_OFFSET: Final = -1
 #: Bytes of the batches that are sent together; a broker takes requests of 100 MiB.
 MOST_TOGETHER: Final = 32 * 1024 * 1024
 
@@ -48,6 +47,14 @@ class _Append:
             del self.left[place]
         if first is not None:
             self.offsets[place].extend(map(Offset, range(first, first + batch.count)))
+
+    def end(self, failure: Exception | None) -> None:
+        if self.told.cancelled():
+            return
+        if failure is None or isinstance(failure, _LeaseOver):
+            self.told.set_result(None)
+        else:
+            self.told.set_exception(failure)
 
 
 class KafkaLog:
@@ -124,10 +131,18 @@ class KafkaLog:
                 async with asyncio.timeout(self._timeout):
                     for place, first in (await self._producer.write(batches, self._asked(turn))).items():
                         turn[place].written(place, first)
+            except BatchRefused as error:
+                failure = DeliveryFailed(f"{error.topic}: {refused(error.error) or error.error}")
+            except TimeoutError:
+                topics = ", ".join(sorted({topic for topic, _ in turn}))
+                why = f"not written within {self._timeout} s: {self._producer.trouble}"
+                failure = DeliveryTimedOut(f"{topics}: {why}")
             except Exception as error:
-                failure = self._why(error, turn)
+                failure = error
             for append in set(turn.values()):
-                self._tell(append, failure)
+                if failure is not None or not append.left:
+                    self._waiting.remove(append)
+                    append.end(failure)
 
     def _turn(self) -> dict[Place, _Append]:
         """The first that waits for each place, as many as may be sent together."""
@@ -158,33 +173,12 @@ class KafkaLog:
 
         return ask
 
-    def _why(self, error: Exception, turn: Mapping[Place, _Append]) -> Exception:
-        if isinstance(error, BatchRefused):
-            return DeliveryFailed(f"{error.topic}: {refused(error.error) or error.error}")
-        if isinstance(error, TimeoutError):
-            topics = ", ".join(sorted({topic for topic, _ in turn}))
-            return DeliveryTimedOut(
-                f"{topics}: not written within {self._timeout} s: {self._producer.trouble}"
-            )
-        return error
-
-    def _tell(self, append: _Append, failure: Exception | None) -> None:
-        if append.left and failure is None:
-            return
-        self._waiting.remove(append)
-        if append.told.cancelled():
-            return
-        if failure is None or isinstance(failure, _LeaseOver):
-            append.told.set_result(None)
-        else:
-            append.told.set_exception(failure)
-
     def _check(self, offsets: Offsets) -> None:
         """Rows of a changelog come behind those before them, or it lost some: only this worker writes there now."""
         for place, found in offsets.items():
             if not is_changelog(place[0]):
                 continue
-            if found[0] <= self._last.get(place, NO_OFFSET) or found[-1] < found[0]:
+            if found[0] <= self._last.get(place, -1) or found[-1] < found[0]:
                 before = self._last.get(place)
                 lacking = f"rows were written at offset {found[0]}, and others before at {before}"
                 raise Fatal(Exit.CHANGELOG_CUT, cut_while_running(*place, lacking))
