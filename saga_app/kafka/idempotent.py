@@ -192,6 +192,7 @@ class IdempotentProducer:
                     connections = {await self._client._get_conn(node): each for node, each in found.items()}
                     if all(each is not None and each.connected() for each in connections):
                         return connections
+                    self.trouble = "a leader cannot be reached"
                 await self._look_for([*found[None], *found[-1]])
             await asyncio.sleep(pause)
         raise AssertionError("unreachable")
