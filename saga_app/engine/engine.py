@@ -89,20 +89,15 @@ class Engine:
         gc.freeze()
         gc.set_threshold(200_000, 20, 50)
         self.store_manager.start()
-        self.log = KafkaLog(
-            self.settings.kafka,
-            self.settings.timeouts.delivery,
-            self.lease,
-            self.settings.partitions,
-            self._signatures,
-        )
+        kafka, delivery = self.settings.kafka, self.settings.timeouts.delivery
+        self.log = KafkaLog(kafka, delivery, self.lease, self.settings.partitions, self._signatures)
         self.clock = DeadlineTimer(self.log)
         ages = Ages(self.settings.order_retention, self.settings.order_id_retention)
         self.retention = RetentionTimer(self.log, self.settings.partitions, ages)
         self._loop = asyncio.get_running_loop()
         self.rounds = {service.topic: self._round(service) for service in self.services}
         self.reader = Reader(
-            {**self.settings.kafka, "error_cb": RefusalLogger(self.outage.complain)},
+            {**kafka, "error_cb": RefusalLogger(self.outage.complain)},
             list(self.buffers),
             self._fetched,
             lambda topic: self.buffers[topic].has_room(),
