@@ -155,7 +155,7 @@ def _behind(reached: Offset, offsets: Sequence[Offset]) -> RowsWritten:
 def _in_sequence(records: Iterable[Outgoing]) -> list[list[Outgoing]]:
     """Each in its turn: the rows that a low watermark rests on, the low watermark, the tombstones, the names of orders.
 
-    Of one append a part may be lost and what follows it written: librdkafka does not promise that there are no gaps.
+    Of one append a part may be lost and what follows it written: the log promises no order between partitions.
     """
     appends: list[list[Outgoing]] = [[]]
     for record in records:

@@ -26,11 +26,11 @@ from saga_app.engine.exits import Exit, Fatal, ends_process
 from saga_app.engine.inbox_buffer import InboxBuffer
 from saga_app.engine.late_writes import LateWrites
 from saga_app.engine.lease import Lease
+from saga_app.engine.log import KafkaLog
 from saga_app.engine.outage import Outage
 from saga_app.engine.partition_state import PartitionState
 from saga_app.engine.ports import Batches, GivenUp, Observer
 from saga_app.engine.positions import InboxPosition
-from saga_app.engine.producer import KafkaLog
 from saga_app.engine.reader import Reader
 from saga_app.engine.retention import Ages, RetentionTimer
 from saga_app.engine.round import MOST_WRITTEN, Round
@@ -89,20 +89,15 @@ class Engine:
         gc.freeze()
         gc.set_threshold(200_000, 20, 50)
         self.store_manager.start()
-        self.log = KafkaLog(
-            {**self.settings.kafka, "error_cb": RefusalLogger(self.outage.complain)},
-            self.settings.timeouts.delivery,
-            self.lease,
-            self.settings.partitions,
-            self._signatures,
-        )
+        kafka, delivery = self.settings.kafka, self.settings.timeouts.delivery
+        self.log = KafkaLog(kafka, delivery, self.lease, self.settings.partitions, self._signatures)
         self.clock = DeadlineTimer(self.log)
         ages = Ages(self.settings.order_retention, self.settings.order_id_retention)
         self.retention = RetentionTimer(self.log, self.settings.partitions, ages)
         self._loop = asyncio.get_running_loop()
         self.rounds = {service.topic: self._round(service) for service in self.services}
         self.reader = Reader(
-            {**self.settings.kafka, "error_cb": RefusalLogger(self.outage.complain)},
+            {**kafka, "error_cb": RefusalLogger(self.outage.complain)},
             list(self.buffers),
             self._fetched,
             lambda topic: self.buffers[topic].has_room(),
@@ -124,7 +119,7 @@ class Engine:
         self.reader.close()
         async with self._restoring:
             self.store_manager.close()
-        self.log.close()
+        await self.log.close()
 
     def assign(self, partitions: Iterable[int], generation: Generation) -> None:
         """The group gave this worker these partitions of each inbox."""

@@ -20,7 +20,7 @@ from saga_app.engine.assignment import Assignment
 from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.ports import GivenUp
 
-#: Seconds on a clock that goes on while the machine sleeps. It is read for every record that is sent.
+#: Seconds on a clock that goes on while the machine sleeps.
 uptime: Final = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
 #: aiokafka's number while it joins anew (`OffsetCommitRequest.DEFAULT_GENERATION_ID`): the group forgot this member.
 JOINING: Final = Generation(-1)
@@ -71,20 +71,10 @@ class Lease:
         """Partitions are assigned: whoever joins has asked the group just now."""
         self._taken = (generation, self.clock())
 
-    def until(self, generation: Generation) -> float:
-        """Until when, on our clock, a record may be sent: it is in the log, or given up, before anyone can take over.
-
-        What sends many records in one go of the main loop may ask this once, and then the clock for each. The group
-        may be found to have moved on meanwhile, by the consumer's thread, but not before the time is over: no member
-        is replaced within its session, counted from that heartbeat, unless it joins anew, and ours does that only when
-        the main loop has run again and given up its partitions.
-        """
-        renewed, asked_at = self._renewed
-        return asked_at + self.longest if renewed == generation == self._current() else NEVER
-
     def holds(self, generation: Generation) -> bool:
-        """True if a record may be sent now."""
-        return self.until(generation) >= self.clock()
+        """True if records may be sent now: they are in the log, or given up, before anyone can take over."""
+        renewed, asked_at = self._renewed
+        return renewed == generation == self._current() and asked_at + self.longest >= self.clock()
 
     @property
     def age(self) -> float:

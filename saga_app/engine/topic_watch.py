@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import Final
 
-from saga_app.kafka.topic_admin import BrokerUnreachable
+from saga_app.kafka.topic_admin import BrokerRefuses, BrokerUnreachable
 from saga_app.kafka.topic_faults import TopicFaults, only, remedy, told
 
 logger = logging.getLogger(__name__)
@@ -43,6 +43,10 @@ class TopicWatch:
                 if counts == known and not self.fault and time.monotonic() - looked < INTERVAL:
                     continue
                 faults = await asyncio.to_thread(self._compare)
+            except BrokerRefuses as error:
+                # Clients that only wait for records need not notice.
+                logger.log(logging.ERROR, "the broker refuses us: %s", error.words)
+                continue
             except BrokerUnreachable as error:
                 logger.info("the topics are not compared now: %s", error)
                 continue

@@ -4,7 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from confluent_kafka import (
+    OFFSET_INVALID,
     IsolationLevel,
+    KafkaError,
+    KafkaException,
     TopicCollection,
     TopicPartition,
 )
@@ -72,10 +75,14 @@ def _offsets(
         # no answer and fails after `socket.timeout.ms`; so the client connects first.
         admin.list_topics(timeout=seconds)
         answers = admin.list_offsets(asked, isolation_level=isolation, request_timeout=seconds)
-        return {
+        found = {
             (place.topic, place.partition): Offset(future.result().offset)
             for place, future in answers.items()
         }
+        if OFFSET_INVALID in found.values():
+            # While a partition has no leader the client may say so in place of an error.
+            raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
+        return found
 
     return with_retries(None, ask, seconds)
 

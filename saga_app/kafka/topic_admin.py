@@ -45,7 +45,11 @@ class BrokerUnreachable(Exception):
 
 
 class BrokerRefuses(BrokerUnreachable):
-    """A broker answers but refuses the client, or the client does not trust it; the message names the setting."""
+    """A broker answers but refuses the client, or the client does not trust it; `words` name the setting."""
+
+    def __init__(self, broker: str, words: str) -> None:
+        super().__init__(f"{broker}: {words}")
+        self.words = words
 
 
 class TopicCheck(NamedTuple):
@@ -268,7 +272,7 @@ def _one_kind_of_error(settings: Settings) -> Iterator[None]:
 
 def _must_not_be_refused(settings: Settings, error: KafkaException) -> None:
     if words := refused(error.args[0]):
-        raise BrokerRefuses(f"{settings.broker}: {words}") from error
+        raise BrokerRefuses(settings.broker, words) from error
 
 
 def _admin(settings: Settings) -> AdminClient:

@@ -43,19 +43,12 @@ def test_it_holds_as_long_as_a_record_sent_now_is_given_up_before_a_successor_ca
     assert not group.lease.holds(THIS)
 
 
-def test_a_sender_of_many_records_may_ask_once_until_when_it_holds() -> None:
-    group = LeaseAndGroup()
-    group.lease.renew(THIS, group.now)
-    assert group.lease.until(THIS) == group.now + SESSION - DELIVERY
-
-
 @pytest.mark.parametrize(("renewed", "current"), [(2, THIS), (THIS, NEXT), (THIS, -1), (NEXT, THIS)])
 def test_it_holds_for_the_present_generation_only(renewed: int, current: int) -> None:
     group = LeaseAndGroup()
     group.lease.renew(Generation(renewed), group.now)
     group.generation = Generation(current)
     assert not group.lease.holds(THIS)
-    assert group.lease.until(THIS) < 0
 
 
 def test_the_age_counts_from_before_the_request() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from saga_app.engine import topic_watch as module
 from saga_app.engine.topic_watch import TopicWatch
-from saga_app.kafka.topic_admin import BrokerUnreachable
+from saga_app.kafka.topic_admin import BrokerRefuses, BrokerUnreachable
 from saga_app.kafka.topic_faults import FaultKind, TopicFault, TopicFaults
 
 ADDED = {"payment_events": [TopicFault(FaultKind.PARTITIONS, "9 partitions, not 8")]}
@@ -44,6 +44,24 @@ def test_a_broker_that_does_not_answer_changes_nothing(monkeypatch: pytest.Monke
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(watch.run())
     assert watch.fault
+
+
+def test_a_broker_that_refuses_us_is_told_with_the_setting(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No other client may notice: an idle log has no connection, and a reader without partitions asks nothing."""
+    monkeypatch.setattr(module, "COUNT", 0.0)
+    answers: Iterator[BaseException] = iter(
+        [BrokerRefuses("b:1", "wrong password; see SAGA_SASL_PASSWORD"), asyncio.CancelledError()]
+    )
+
+    def count() -> dict[str, int]:
+        raise next(answers)
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(TopicWatch(dict, count).run())
+    (line,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert line.getMessage() == "the broker refuses us: wrong password; see SAGA_SASL_PASSWORD"
 
 
 def test_the_settings_are_asked_for_at_once_when_a_topic_comes_goes_or_grows_and_else_seldom(

@@ -22,8 +22,8 @@ def published(scene: Scene) -> set[tuple[str, int, bytes, bytes]]:
 def test_a_zombie_says_nothing_that_was_not_said(scene: Scene) -> None:
     """Paused under load for longer than its session, it ends by itself or joins again, and has no word of its own.
 
-    The lease keeps it silent but for what the pause may have caught behind the lease's last look, on its way through
-    librdkafka. Its successor has said the same, byte for byte. Rows that it wrote late are older versions at most.
+    The lease keeps it silent but for what the pause may have caught behind the lease's last look, on its way into the
+    socket. Its successor has said the same, byte for byte. Rows that it wrote late are older versions at most.
     """
     zombie, other = scene.worker("zombie").start(), scene.worker("other").start()
     zombie.ready(), other.ready()

@@ -130,7 +130,7 @@ class SimulatedWorker:
         return stable and not self.draining and not self.preparing and set(self.jobs) == CLOCKS
 
     async def append(self, records: Sequence[Outgoing], generation: Generation) -> Offsets:
-        """The log port; see `producer.KafkaLog`."""
+        """The log port; see `log.KafkaLog`."""
         await self.lease.hold(generation)
         must(
             generation == self.world.group.generation or not self._is_replaced(),

@@ -14,7 +14,7 @@ from saga_app.engine import reader
 PAUSE: Final = 60.0
 #: The beginnings of lines that say that a broker is not reached.
 _UNREACHED: Final = (
-    "Unable connect to node",
+    "Unable connect to",
     "Unable to update metadata",
     "Unable to request metadata",
     "Group Coordinator Request failed",

@@ -1,8 +1,8 @@
 """Recovery: Faust says when, the engine restores.
 
 Answers faust#176, faust#373 (recovery waits for ever where old segments are gone), faust#596 (a gap after recovery),
-`docs/reference/faust.md#c5` (rows of one table applied to another) and `docs/reference/faust.md#a23` (549 of 6,000
-waiting records were skipped at a start with tables to restore).
+`docs/reference/faust.md#c5` (rows of one table applied to another), `docs/reference/faust.md#a23` (549 of 6,000
+waiting records were skipped at a start with tables to restore) and `docs/reference/faust.md#e3` (a second of sleep).
 """
 
 from typing import TYPE_CHECKING
@@ -73,7 +73,11 @@ class SagaRecovery(Recovery):  # type: ignore[misc]
 
 
 class SagaTableManager(TableManager):  # type: ignore[misc]
-    """Faust's table manager with our recovery."""
+    """Faust's table manager with our recovery, which it starts at once."""
+
+    async def on_start(self) -> None:
+        await self._update_channels()
+        await self.recovery.start()
 
     @property
     def recovery(self) -> SagaRecovery:

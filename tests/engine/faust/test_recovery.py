@@ -102,6 +102,42 @@ async def test_stock_faust_applies_rows_of_an_unknown_changelog_to_another_table
     assert [event.message.tp for event in recovery.buffers[table]] == [ours, unknown]
 
 
+# --- a start: docs/reference/faust.md#e3
+
+
+async def slept_before_the_start_of(tables: Any, monkeypatch: pytest.MonkeyPatch) -> list[float | str]:
+    """The steps of a table manager's start, and the seconds that it sleeps."""
+    steps: list[float | str] = []
+
+    async def sleep(seconds: float) -> None:
+        steps.append(seconds)
+
+    async def update() -> None:
+        steps.append("channels")
+
+    async def start() -> None:
+        steps.append("recovery")
+
+    monkeypatch.setattr(tables, "sleep", sleep)
+    monkeypatch.setattr(tables, "_update_channels", update)
+    monkeypatch.setattr(tables.recovery, "start", start)
+    await tables.on_start()
+    return steps
+
+
+@in_a_loop
+async def test_tables_start_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await slept_before_the_start_of(our_app(tmp_path).tables, monkeypatch) == ["channels", "recovery"]
+
+
+@in_a_loop
+async def test_stock_faust_sleeps_a_second_before_its_tables_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stock = await slept_before_the_start_of(stock_app(tmp_path).tables, monkeypatch)
+    assert stock == [1.0, "channels", "recovery"]
+
+
 # --- a changelog whose beginning is gone: faust#176, faust#373, faust#597
 
 

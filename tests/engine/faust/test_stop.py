@@ -168,7 +168,7 @@ def test_every_thread_task_and_call_in_an_executor_of_the_engine_is_guarded() ->
     """Or it is one of these, out of which no `Fatal` comes, or whose caller waits for it."""
     unguarded = {ast.unparse(each) for path in ENGINE.rglob("*.py") for each in spawned(path)}
     assert unguarded == {
-        "self._poll",
+        "self._write()",
         "self.store_manager.restore",
         "self._load_deadlines",
         "self._ask",

@@ -9,13 +9,17 @@ Answers these faults of stock Faust:
 """
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Iterator
+import functools
+import gc
+from collections.abc import Awaitable, Callable, Mapping
+from io import BytesIO
+from itertools import chain, repeat
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import pytest
+from aiokafka.conn import AIOKafkaConnection
+from confluent_kafka import KafkaError
 from faust.transport.drivers.aiokafka import Producer as StockProducer
 from faust.types import TP
 from faust.types.tuples import FutureMessage, PendingMessage
@@ -24,17 +28,18 @@ from agents import payment
 from saga_app import topics
 from saga_app.core.errors import RowsMissing
 from saga_app.core.numbers import Generation, Offset
-from saga_app.engine import producer as module
 from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.lease import Lease
+from saga_app.engine.log import KafkaLog
 from saga_app.engine.ports import Batches, DeliveryFailed, DeliveryTimedOut
-from saga_app.engine.producer import KafkaLog
-from saga_app.kafka.messages import Batch, Fetch, Outgoing
+from saga_app.kafka.idempotent import IdempotentProducer
+from saga_app.kafka.messages import Batch, Fetch, Outgoing, Place
+from saga_app.kafka.produce import BatchResult, ProduceRequest, ProduceResponse
 from saga_app.local.broker import Broker
+from tests.engine.faust import parts
 from tests.engine.faust.parts import (
     NO_BROKER,
     everything,
-    in_a_loop,
     make_topics,
     message,
     our_app,
@@ -56,11 +61,27 @@ def held() -> Lease:
     return lease
 
 
+def in_a_loop(scenario: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    """As everywhere; the log is closed before the loop is."""
+
+    @functools.wraps(scenario)
+    async def closing(**given: Any) -> None:
+        try:
+            await scenario(**given)
+        finally:
+            if "log" in given:
+                await given["log"].close()
+
+    return parts.in_a_loop(closing)
+
+
+def log_at(address: str, lease: Lease | None = None) -> KafkaLog:
+    return KafkaLog({"bootstrap.servers": address}, 4, held() if lease is None else lease, 2)
+
+
 @pytest.fixture
-def log(kafka: Broker) -> Iterator[KafkaLog]:
-    log = KafkaLog({"bootstrap.servers": kafka.address, "log_level": 0}, 4, held(), 2)
-    yield log
-    log.close()
+def log(kafka: Broker) -> KafkaLog:
+    return log_at(kafka.address)
 
 
 @pytest.fixture
@@ -86,14 +107,15 @@ async def test_an_append_tells_the_offsets_of_each_place_in_the_order_written(
 
 @pytest.mark.live
 @in_a_loop
-async def test_records_that_name_no_partition_are_waited_for_and_their_offsets_are_not_told(
+async def test_an_append_tells_the_offsets_of_records_that_name_no_partition_too(
     log: KafkaLog, topic: str, kafka: Broker
 ) -> None:
-    """Nobody needs them, and a row's place must hold rows only."""
     records = [Outgoing(topic, b"k", b"v"), Outgoing(topic, b"k", b"v", 0), Outgoing(topic, b"k", b"v")]
     offsets = await log.append(records, GENERATION)
-    assert {place: len(at) for place, at in offsets.items()} == {(topic, 0): 1}
-    assert len(await asyncio.to_thread(everything, kafka.address, topic, 2)) == 3
+    there = await asyncio.to_thread(everything, kafka.address, topic, 2)
+    assert sorted((topic, each.partition(), each.offset()) for each in there) == sorted(
+        (*place, offset) for place, found in offsets.items() for offset in found
+    )
 
 
 @pytest.mark.live
@@ -154,15 +176,90 @@ async def test_records_for_any_partition_of_any_topic_go_in_one_append(
     assert len(there) == len(sent)
     by_key = {key: part for (name, part, _), key in there.items() if name == topic}
     assert by_key == {key: topics.partition_of(key, 2) for key in keys}
-    rows = {place: [there[*place, offset] for offset in found] for place, found in offsets.items()}
+    rows = {
+        place: [there[*place, offset] for offset in found]
+        for place, found in offsets.items()
+        if place[0] == other
+    }
     assert rows == {(other, 1): keys, (other, 0): keys}
 
 
 @in_a_loop
 async def test_an_append_of_nothing_is_over_at_once() -> None:
-    log = KafkaLog({"bootstrap.servers": NO_BROKER, "log_level": 0}, 4, held(), 2)
-    assert await log.append([], GENERATION) == {}
-    log.close()
+    assert await log_at(NO_BROKER).append([], GENERATION) == {}
+
+
+class Requests(list[list[Place]]):
+    """The places of each ProduceRequest that is sent."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        send = AIOKafkaConnection.send
+
+        def counted(connection: Any, request: Any, **options: Any) -> Any:
+            if isinstance(request, ProduceRequest):
+                self.append(list(request._batches))
+            return send(connection, request, **options)
+
+        monkeypatch.setattr(AIOKafkaConnection, "send", counted)
+
+
+@pytest.mark.live
+@in_a_loop
+async def test_one_request_holds_what_an_append_writes_to_all_partitions(
+    log: KafkaLog, topic: str, kafka: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = unique("other")
+    make_topics(kafka.address, other, partitions=2)
+    places = [(name, partition) for name in (topic, other) for partition in (0, 1)]
+    records = [Outgoing(name, b"k", b"v", partition) for name, partition in places * 50]
+    await log.append(records, GENERATION)
+    requests = Requests(monkeypatch)
+    await log.append(records, GENERATION)
+    assert requests == [places]
+
+
+@pytest.mark.live
+@in_a_loop
+async def test_appends_that_wait_for_one_another_are_sent_together_and_keep_their_order(
+    log: KafkaLog, topic: str, kafka: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await log.append([Outgoing(topic, b"k", b"first", at) for at in (0, 1)], GENERATION)
+    requests = Requests(monkeypatch)
+    told = await asyncio.gather(
+        *(log.append([Outgoing(topic, b"k", b"%d" % at, at % 2)], GENERATION) for at in range(4))
+    )
+    assert requests == [[(topic, 0), (topic, 1)]] * 2
+    assert told == [{(topic, 0): [1]}, {(topic, 1): [1]}, {(topic, 0): [2]}, {(topic, 1): [2]}]
+
+
+@pytest.mark.live
+@in_a_loop
+async def test_an_append_that_is_too_large_for_a_batch_is_written_as_several_in_order(
+    log: KafkaLog, topic: str, kafka: Broker
+) -> None:
+    records = [Outgoing(topic, b"%d" % at, bytes(300_000), at % 2) for at in range(20)]
+    offsets = await log.append(records, GENERATION)
+    assert offsets == {(topic, 0): list(range(10)), (topic, 1): list(range(10))}
+    there = await asyncio.to_thread(everything, kafka.address, topic, 2)
+    by_partition = [[int(each.key()) for each in there if each.partition() == part] for part in (0, 1)]
+    assert by_partition == [list(range(0, 20, 2)), list(range(1, 20, 2))]
+
+
+@pytest.mark.live
+@in_a_loop
+async def test_appends_leave_no_cyclic_garbage(log: KafkaLog, topic: str) -> None:
+    """One cycle for each request was seen to cost a pause of half a second."""
+    records = [Outgoing(topic, b"k", b"v", at % 2, headers=(("h", b"1"),)) for at in range(10)]
+    await log.append(records, GENERATION)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(30):
+            await asyncio.gather(log.append(records, GENERATION), log.append(records[:3], GENERATION))
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 # --- what cannot be appended
@@ -205,14 +302,11 @@ async def test_an_append_fails_where_a_record_with_headers_cannot_be_sent(log: K
 
 @in_a_loop
 async def test_an_append_fails_within_its_time_where_there_is_no_broker() -> None:
-    log = KafkaLog(
-        {"bootstrap.servers": NO_BROKER, "log_level": 0}, 0.3, Lease(8, 0.3, holding(GENERATION)), 2
-    )
-    log.lease = held()
+    log = KafkaLog({"bootstrap.servers": NO_BROKER}, 0.3, held(), 2)
     async with asyncio.timeout(5):
-        with pytest.raises(DeliveryTimedOut):
+        with pytest.raises(DeliveryTimedOut, match=r"t: not written within 0.3 s: .*127\.0\.0\.1"):
             await log.append([Outgoing("t", b"k", b"v", 0)], GENERATION)
-    log.close()
+    await log.close()
 
 
 class FailedSend:
@@ -337,31 +431,115 @@ async def test_stock_faust_acknowledges_the_record_whose_handler_failed(tmp_path
 # --- twice, where a request is sent again
 
 
-def configured(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The settings that librdkafka gets."""
-    found: dict[str, Any] = {}
+class Answers:
+    """Changes what the broker answers to the next ProduceRequests; None leaves an answer as it is."""
 
-    def producer(config: dict[str, Any]) -> Any:
-        found.update(config)
-        return SimpleNamespace(poll=lambda seconds: 0)
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, *changes: Callable[[BatchResult], BatchResult] | None
+    ) -> None:
+        self.left = chain(changes, repeat(None))
+        self.seen = 0
+        decode = ProduceResponse.decode
 
-    monkeypatch.setattr(module, "Producer", producer)
-    KafkaLog({}, 4, held(), 2).close()
-    return found
+        def changed(data: BytesIO) -> Mapping[Place, BatchResult]:
+            self.seen += 1
+            change = next(self.left)
+            return {place: change(each) if change else each for place, each in decode(data).items()}
+
+        monkeypatch.setattr(ProduceResponse, "decode", staticmethod(changed))
 
 
-def test_a_request_that_is_sent_again_appends_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = configured(monkeypatch)
-    assert config["enable.idempotence"] is True
-    assert config["acks"] == "all"
+def code(error: int) -> Callable[[BatchResult], BatchResult]:
+    return lambda result: BatchResult(error, Offset(-1))
 
 
-def test_a_record_is_given_up_within_the_time_that_the_lease_counts_with(
-    monkeypatch: pytest.MonkeyPatch,
+def broken(result: BatchResult) -> NoReturn:
+    raise ConnectionResetError("the answer is lost")
+
+
+@pytest.mark.live
+@pytest.mark.parametrize(
+    "change",
+    [broken, code(KafkaError.NOT_LEADER_FOR_PARTITION), code(KafkaError.REQUEST_TIMED_OUT)],
+)
+@in_a_loop
+async def test_a_request_that_is_sent_again_appends_nothing_twice(
+    log: KafkaLog, topic: str, kafka: Broker, monkeypatch: pytest.MonkeyPatch, change: Any
 ) -> None:
-    config = configured(monkeypatch)
-    assert config["delivery.timeout.ms"] == 4000
-    assert config["linger.ms"] == 0
+    """The broker has it, and we cannot know: sent again with the same numbers, it has the same offsets."""
+    await log.append([Outgoing(topic, b"k", b"first", at) for at in (0, 1)], GENERATION)
+    answers = Answers(monkeypatch, change, change)
+    records = [Outgoing(topic, b"k", b"%d" % at, at % 2) for at in range(6)]
+    later = [Outgoing(topic, b"k", b"later", 0)]
+    told = [*await asyncio.gather(log.append(records, GENERATION), log.append(later, GENERATION))]
+    assert told == [{(topic, 0): [1, 2, 3], (topic, 1): [1, 2, 3]}, {(topic, 0): [4]}]
+    assert answers.seen == 4
+    there = await asyncio.to_thread(everything, kafka.address, topic, 2)
+    assert [each.value() for each in there if each.partition() == 0] == [b"first", b"0", b"2", b"4", b"later"]
+
+
+@pytest.mark.live
+@in_a_loop
+async def test_a_duplicate_without_an_offset_is_written_and_has_no_place(
+    log: KafkaLog, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store's *reached* then stays where it is."""
+    record = [Outgoing(topic, b"k", b"v", 0)]
+    await log.append(record, GENERATION)
+    Answers(monkeypatch, code(KafkaError.DUPLICATE_SEQUENCE_NUMBER))
+    assert await log.append(record, GENERATION) == {}
+    assert await log.append(record, GENERATION) == {(topic, 0): [2]}
+
+
+@pytest.mark.live
+@pytest.mark.parametrize(
+    "error",
+    [
+        KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER,
+        KafkaError.UNKNOWN_PRODUCER_ID,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.INVALID_PRODUCER_EPOCH,
+    ],
+)
+@in_a_loop
+async def test_an_append_fails_at_once_where_nobody_can_say_that_it_is_written_once(
+    log: KafkaLog, topic: str, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    await log.append([Outgoing(topic, b"k", b"v", 0)], GENERATION)
+    answers = Answers(monkeypatch, code(error))
+    with pytest.raises(DeliveryFailed, match=topic) as failed:
+        await log.append([Outgoing(topic, b"k", b"v", 0)], GENERATION)
+    assert not isinstance(failed.value, DeliveryTimedOut) and answers.seen == 1
+    lacks_acl = "lacks an ACL" in str(failed.value)
+    assert lacks_acl == (error == KafkaError.TOPIC_AUTHORIZATION_FAILED)
+
+
+@pytest.mark.live
+@in_a_loop
+async def test_after_an_append_that_failed_the_log_goes_on_as_another_producer(
+    log: KafkaLog, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A timer sends again what timed out; numbers that were used for another batch would hide the new one."""
+    record = [Outgoing(topic, b"k", b"v", 0)]
+    await log.append(record, GENERATION)
+    first = log._producer._identity
+    Answers(monkeypatch, code(KafkaError.UNKNOWN_PRODUCER_ID))
+    with pytest.raises(DeliveryFailed):
+        await log.append(record, GENERATION)
+    assert await log.append(record, GENERATION) == {(topic, 0): [2]}
+    assert first is not None and log._producer._identity not in (None, first)
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("change", [broken, code(KafkaError.NOT_LEADER_FOR_PARTITION)])
+@in_a_loop
+async def test_a_record_is_given_up_within_the_time_that_the_lease_counts_with(
+    log: KafkaLog, topic: str, monkeypatch: pytest.MonkeyPatch, change: Any
+) -> None:
+    log._timeout = 0.5
+    Answers(monkeypatch, *[change] * 100)
+    with pytest.raises(DeliveryTimedOut, match=f"{topic}: not written within 0.5 s: .*(closed|Not leader)"):
+        await log.append([Outgoing(topic, b"k", b"v", 0)], GENERATION)
 
 
 @in_a_loop
@@ -377,17 +555,15 @@ async def test_stock_faust_may_append_twice_where_a_request_is_sent_again(tmp_pa
 
 @pytest.mark.live
 @in_a_loop
-async def test_nothing_is_sent_before_the_lease_holds(topic: str, kafka: Broker) -> None:
-    lease = Lease(8, 4, holding(GENERATION))
+async def test_nothing_is_sent_before_the_lease_holds(topic: str, log: KafkaLog, kafka: Broker) -> None:
+    log.lease = lease = Lease(8, 4, holding(GENERATION))
     lease.follow(lambda: GENERATION)
-    log = KafkaLog({"bootstrap.servers": kafka.address, "log_level": 0}, 4, lease, 2)
     appending = asyncio.ensure_future(log.append([Outgoing(topic, b"k", b"v", 0)], GENERATION))
     await asyncio.sleep(0.1)
     assert not appending.done()
-    assert len(log._producer) == 0
+    assert not await asyncio.to_thread(everything, kafka.address, topic, 2)
     lease.renew(GENERATION, float("inf"))
     assert await appending == {(topic, 0): [0]}
-    log.close()
 
 
 @pytest.mark.live
@@ -400,35 +576,31 @@ async def test_nothing_is_sent_where_the_group_has_moved_on(topic: str, log: Kaf
     assert await log.append([Outgoing(topic, b"k", b"v", 0)], GENERATION) == {(topic, 0): [0]}
 
 
-@pytest.mark.live
-@in_a_loop
-async def test_the_rest_of_an_append_waits_where_the_process_was_paused_on_its_way(
-    topic: str, kafka: Broker
-) -> None:
-    """A process that sleeps after its third record, for longer than the lease, does not send the fourth as it wakes."""
-    now = [0.0]
-    lease = Lease(8, 4, holding(GENERATION), clock=lambda: now[0])
-    lease.follow(lambda: GENERATION)
-    lease.renew(GENERATION, 0.0)
+class Paused(IdempotentProducer):
+    """A process that is paused for this long when it has found the leaders, once, or when it has written."""
 
-    class Paused(KafkaLog):
-        def _hand_over(self, record: Outgoing, *place: Any) -> None:
-            super()._hand_over(record, *place)
-            now[0] = 5.0 if record.value == b"2" else now[0]
+    def __init__(self, address: str, pause: Callable[[], None], *, before: bool) -> None:
+        super().__init__({"bootstrap.servers": address})
+        self._pauses = iter([pause])
+        self._before = before
 
-    log = Paused({"bootstrap.servers": kafka.address, "log_level": 0}, 4, lease, 2)
-    records = [Outgoing(topic, b"k", b"%d" % at, 0) for at in range(6)]
-    appending = asyncio.ensure_future(log.append(records, GENERATION))
-    await until(lambda: now[0] and not len(log._producer))
-    there = await asyncio.to_thread(everything, kafka.address, topic, 2)
-    assert [each.value() for each in there] == [b"0", b"1", b"2"] and not appending.done()
-    lease.renew(GENERATION, 5.0)
-    assert await appending == {(topic, 0): list(range(6))}
-    log.close()
+    def _pause(self) -> None:
+        next(self._pauses, lambda: None)()
+
+    async def _leaders(self, places: Any) -> Any:
+        leaders = await super()._leaders(places)
+        if self._before:
+            self._pause()
+        return leaders
+
+    async def write(self, *request: Any) -> Any:
+        written = await super().write(*request)
+        self._pause()
+        return written
 
 
-class Counting(Lease):
-    """A lease that is renewed by the consumer's thread while a send runs, and its clock, which each record moves."""
+class Clocked(Lease):
+    """A lease and its clock; it counts how often it is asked."""
 
     def __init__(self) -> None:
         self.now, self.asked = 0.0, 0
@@ -436,27 +608,69 @@ class Counting(Lease):
         self.follow(lambda: GENERATION)
         self.renew(GENERATION, 0.0)
 
-    def until(self, generation: Generation) -> float:
+    def holds(self, generation: Generation) -> bool:
         self.asked += 1
-        return super().until(generation)
+        return super().holds(generation)
+
+    def pause(self) -> None:
+        self.now += 5.0
 
 
+@pytest.mark.live
 @in_a_loop
-async def test_the_lease_is_asked_once_for_a_send_and_again_when_its_time_is_over() -> None:
-    lease = Counting()
-    log = KafkaLog({"bootstrap.servers": NO_BROKER, "log_level": 0}, 4, lease, 2)
-    handed: list[float] = []
+async def test_the_rest_of_an_append_waits_where_the_process_was_paused_on_its_way(
+    topic: str, log: KafkaLog, kafka: Broker
+) -> None:
+    """A process that sleeps after the first batch, for longer than the lease, does not send the next as it wakes."""
+    log.lease = lease = Clocked()
+    log._producer = Paused(kafka.address, lease.pause, before=False)
+    records = [Outgoing(topic, b"k", bytes(600_000), 0)] * 3
+    appending = asyncio.ensure_future(log.append(records, GENERATION))
+    await until(lambda: lease.asked > 5)
+    there = await asyncio.to_thread(everything, kafka.address, topic, 2)
+    assert len(there) == 1 and not appending.done()
+    lease.renew(GENERATION, 5.0)
+    assert await appending == {(topic, 0): [0, 1, 2]}
 
-    def hand_over(record: Outgoing, *place: Any) -> None:
-        handed.append(lease.now)
-        lease.now += 1
-        lease.renew(GENERATION, lease.now - 1)
 
-    log._hand_over = hand_over  # type: ignore[assignment,method-assign]
-    append = module._Append(asyncio.get_running_loop(), defaultdict(list))
-    assert log._send([Outgoing("t", b"k", b"v", 0)] * 9, append, GENERATION) == 9
-    assert (handed, lease.asked) == ([0, 1, 2, 3, 4, 5, 6, 7, 8], 2)
-    log.close()
+@pytest.mark.live
+@in_a_loop
+async def test_the_lease_is_asked_directly_before_a_request_is_sent(
+    topic: str, log: KafkaLog, kafka: Broker
+) -> None:
+    """A process that is paused while it looks for the leaders sends nothing as it wakes."""
+    log.lease = lease = Clocked()
+    log._producer = Paused(kafka.address, lease.pause, before=True)
+    appending = asyncio.ensure_future(log.append([Outgoing(topic, b"k", b"v", 0)], GENERATION))
+    await until(lambda: lease.asked > 5)
+    assert not await asyncio.to_thread(everything, kafka.address, topic, 2) and not appending.done()
+    lease.renew(GENERATION, 5.0)
+    assert await appending == {(topic, 0): [0]}
+
+
+@pytest.mark.live
+@in_a_loop
+async def test_a_request_is_not_sent_again_where_the_process_was_paused_for_its_time(
+    topic: str, log: KafkaLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.lease = lease = Clocked()
+
+    def not_leader(result: BatchResult) -> BatchResult:
+        lease.pause()
+        return BatchResult(KafkaError.NOT_LEADER_FOR_PARTITION, Offset(-1))
+
+    answers = Answers(monkeypatch, not_leader)
+    with pytest.raises(DeliveryTimedOut, match="Not leader for partition"):
+        await log.append([Outgoing(topic, b"k", b"v", 0)], GENERATION)
+    assert answers.seen == 1
+
+
+@pytest.mark.live
+@in_a_loop
+async def test_the_lease_is_asked_once_for_a_request(topic: str, log: KafkaLog) -> None:
+    log.lease = lease = Clocked()
+    await log.append([Outgoing(topic, b"k", b"v", at % 2) for at in range(9)], GENERATION)
+    assert lease.asked == 2, "before the records wait for their turn, and directly before they are sent"
 
 
 @pytest.mark.live
@@ -479,7 +693,7 @@ async def test_no_record_goes_to_a_partition_that_was_added(log: KafkaLog, kafka
 
 def test_rows_that_get_the_offsets_of_earlier_ones_end_the_process() -> None:
     """The changelog lost its end between two rounds, and nobody told the producer."""
-    log = KafkaLog({"bootstrap.servers": NO_BROKER, "log_level": 0}, 4, held(), 2)
+    log = log_at(NO_BROKER)
     changelog, inbox = ("saga-accounts-changelog", 0), (topics.PAYMENT, 0)
     for found in ([5, 6], [9], [10, 12]):
         log._check({changelog: [*map(Offset, found)], inbox: [Offset(1)]})
@@ -487,4 +701,3 @@ def test_rows_that_get_the_offsets_of_earlier_ones_end_the_process() -> None:
         with pytest.raises(Fatal, match="lost rows while this worker ran") as ended:
             log._check({changelog: [*map(Offset, found)]})
         assert ended.value.exit is Exit.CHANGELOG_CUT
-    log.close()
