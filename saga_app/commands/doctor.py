@@ -15,9 +15,9 @@ import tables
 from saga_app import urls
 from saga_app.commands import packages
 from saga_app.commands.render.output import FAILED, as_json, one_line_errors, show
+from saga_app.commands.render.terminal import Screen
 from saga_app.core.errors import Fault
 from saga_app.dead_letters.reader import Letterbox
-from saga_app.commands.render.terminal import Screen
 from saga_app.engine.run_log import RunLog
 from saga_app.health.read import HealthWatch
 from saga_app.health.readings import Readings

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from saga_app.commands import main
 from harness.ports import free_port
+from saga_app.commands import main
 
 
 @pytest.fixture

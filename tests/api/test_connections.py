@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import uvicorn
 
+from harness.ports import free_port
 from saga_app.api.app import create_app
 from saga_app.api.connections import BoundedConnection
 from saga_app.api.process import ApiServer
 from saga_app.settings import Settings
 from tests.api.door import Door
-from harness.ports import free_port
 from tests.web.shop import FilledShop
 
 ALIVE = b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"

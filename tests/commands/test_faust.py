@@ -8,13 +8,13 @@ from subprocess import CompletedProcess
 import pytest
 from faust.cli.faust import cli
 
+from harness.log import everything
+from harness.worker import environment, faust
 from saga_app import topics, wire
 from saga_app.commands import main
 from saga_app.core.records import FundsDeposited, Record
 from saga_app.local.broker import Broker
 from tests.commands.dead_letter_topic import PARTITIONS, Saga
-from harness.log import everything
-from harness.worker import environment, faust
 
 #: How each command of Faust's documentation is tried below.
 TRIED = {

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple, Self
 
 import aiohttp
 
-from tests.live.commands import SAGA
+from harness.ports import free_port
 from harness.scene import Scene
 from harness.worker import ROOT, environment
-from harness.ports import free_port
+from tests.live.commands import SAGA
 
 
 class HttpAnswer(NamedTuple):

@@ -8,6 +8,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from harness.orders import expected, orders, supplies
+from harness.scene import Scene
 from saga_app.client import (
     Client,
     HttpClient,
@@ -21,8 +23,6 @@ from saga_app.client import (
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
 from tests.live.api_process import ApiProcess, OwnProcess, ask, operators
-from harness.orders import expected, orders, supplies
-from harness.scene import Scene
 
 pytestmark = pytest.mark.slow("a broker, a worker, an API and a copy")
 

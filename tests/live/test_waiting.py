@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
+from harness.orders import supplies
+from harness.scene import TABLES, Scene
+from harness.worker import WorkerProcess
 from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin
 from saga_app.settings import Settings
 from tests.live.commands import CommandResult, saga
-from harness.orders import supplies
-from harness.scene import TABLES, Scene
-from harness.worker import WorkerProcess
 from tests.support.blocks import documented_keys
 
 GOOD = '{"order_id": "good", "customer_id": "ada", "amount": "20.00"}'
