@@ -10,7 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 
 from saga_app import http_access
 from saga_app.api.problems import Problem
-from saga_app.api.tokens import Scope, TokenFile
+from saga_app.api.tokens import TokenFile, TokenScope
 from saga_app.http_access import OwnNames, is_from_another_site
 from saga_app.settings import Settings
 from saga_app.token_guesses import TokenGuesses
@@ -73,14 +73,14 @@ class AccessMiddleware:
 
 
 class Caller(NamedTuple):
-    """Who asks: the token's name, empty if none is needed; and the actor for records and the operator log."""
+    """The caller: the token's name, empty if none is needed; and the actor for records and the operator log."""
 
     name: str
     actor: str
 
 
 class TokenRules:
-    """Who asks, by the token; everybody on this machine if the settings name no tokens."""
+    """Finds the caller by the token; it is everybody on this machine if the settings name no tokens."""
 
     def __init__(self, settings: Settings) -> None:
         self._tokens = TokenFile(settings.api_tokens_file) if settings.api_tokens_file else None
@@ -109,7 +109,7 @@ class TokenRules:
         if token is None:
             self._guesses.add(remote, request.url.path)
             raise _unauthorized("the token is not known, or has ended", ' error="invalid_token"')
-        if missing := [each for each in scopes.scopes if Scope(each) not in token.scopes]:
+        if missing := [each for each in scopes.scopes if TokenScope(each) not in token.scopes]:
             raise Problem(
                 HTTPStatus.FORBIDDEN,
                 "scope_missing",

@@ -15,7 +15,7 @@ from saga_app.api.models import EndedOrder, TimelineLine, dump
 from saga_app.api.orders import ORDER, OrderId, is_unknown
 from saga_app.api.parts import Parts
 from saga_app.api.problems import Problem, later, responses
-from saga_app.api.tokens import Scope
+from saga_app.api.tokens import TokenScope
 from saga_app.client.results import OrderEnding
 from saga_app.core.records import Reason, StepName
 from saga_app.orderdb.present.timeline import timeline
@@ -115,7 +115,7 @@ class OrderEvents:
 def router(parts: Parts) -> APIRouter:
     """The route."""
     routes, streams = APIRouter(tags=["orders"]), OrderEvents(parts)
-    read_scope = Security(parts.rules.caller, scopes=[Scope.READ])
+    read_scope = Security(parts.rules.caller, scopes=[TokenScope.READ])
 
     @routes.get(
         ORDER + "/events",

@@ -20,7 +20,7 @@ from saga_app.api.orders import LARGEST_PAGE, PAGE
 from saga_app.api.parts import Parts
 from saga_app.api.problems import Problem, ProblemField, responses
 from saga_app.api.schemas import body_of
-from saga_app.api.tokens import Scope
+from saga_app.api.tokens import TokenScope
 from saga_app.core.errors import Fault, Rejected
 from saga_app.dead_letters import actions
 from saga_app.dead_letters.format import LetterId
@@ -45,8 +45,8 @@ LetterPath = Annotated[
 def router(parts: Parts) -> APIRouter:
     """The routes."""
     routes = APIRouter(tags=["dead letters"])
-    operate_scope = Security(parts.rules.caller, scopes=[Scope.OPERATE])
-    read_scope = Security(parts.rules.caller, scopes=[Scope.READ])
+    operate_scope = Security(parts.rules.caller, scopes=[TokenScope.OPERATE])
+    read_scope = Security(parts.rules.caller, scopes=[TokenScope.READ])
 
     @routes.get(LETTERS, response_model=LetterPage, responses=responses(404))
     async def list_dead_letters(

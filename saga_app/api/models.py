@@ -23,20 +23,20 @@ Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Amount = Annotated[str, BeforeValidator(_plainly), Field(examples=["12.50"])]
 
 
-class Answer(BaseModel):
+class ApiAnswer(BaseModel):
     """The base of all answers: they are made from our own rows, so they are not searched for mistakes."""
 
     model_config = ConfigDict(frozen=True)
 
 
-class AcceptedOrder(Answer):
+class AcceptedOrder(ApiAnswer):
     """The broker has the record. `order` is the address at which to ask about the order."""
 
     order_id: str
     order: str = Field(examples=["/v1/orders/4711"])
 
 
-class EndedOrder(Answer):
+class EndedOrder(ApiAnswer):
     """How an order ended; `reason` and `step` say why it was cancelled, and where it turned round."""
 
     order_id: str
@@ -50,7 +50,7 @@ class EndedOrder(Answer):
         return cls.model_validate({**ending._asdict(), "ended_at": written(ending.ended_at)})
 
 
-class ListedOrder(Answer):
+class ListedOrder(ApiAnswer):
     """One order of a list. `steps` has the state of each step that has decided."""
 
     order_id: str
@@ -67,14 +67,14 @@ class ListedOrder(Answer):
     steps: dict[StepName, State]
 
 
-class OrderPage(Answer):
+class OrderPage(ApiAnswer):
     """Orders, newest first. `next` is the address of the next page, if there is one."""
 
     orders: list[ListedOrder]
     next: str | None
 
 
-class WaitsFor(Answer):
+class WaitsFor(ApiAnswer):
     """The service that an open order waits for, and the record that it must decide next."""
 
     service: StepName
@@ -82,21 +82,21 @@ class WaitsFor(Answer):
     undoing: bool
 
 
-class NextMove(Answer):
+class NextMove(ApiAnswer):
     """A thing that happens by itself if nothing comes before."""
 
     at: Time
     what: str
 
 
-class OrderedLine(Answer):
+class OrderedLine(ApiAnswer):
     """One article."""
 
     sku: str
     quantity: int
 
 
-class StepTaken(Answer):
+class StepTaken(ApiAnswer):
     """The decision of a step, and the time of its compensation if there was one."""
 
     step: StepName
@@ -105,7 +105,7 @@ class StepTaken(Answer):
     undone_at: Time | None
 
 
-class TimelineLine(Answer):
+class TimelineLine(ApiAnswer):
     """A record about the order; `place` is TOPIC:PARTITION:OFFSET, and `dead` says that it is a dead letter."""
 
     at: Time
@@ -114,7 +114,7 @@ class TimelineLine(Answer):
     dead: bool
 
 
-class NamingLetter(Answer):
+class NamingLetter(ApiAnswer):
     """A dead letter that names the order."""
 
     id: str
@@ -125,7 +125,7 @@ class NamingLetter(Answer):
     dismissed: list[str]
 
 
-class OrderDocument(Answer):
+class OrderDocument(ApiAnswer):
     """Everything about one order; see docs/reference/output.md. A value that is not known (yet) is null."""
 
     order_id: str
@@ -150,13 +150,13 @@ class OrderDocument(Answer):
     dead_letters: list[NamingLetter]
 
 
-class AcceptedRecord(Answer):
+class AcceptedRecord(ApiAnswer):
     """The broker has the record; the same id twice counts once."""
 
     id: str
 
 
-class Replayed(Answer):
+class Replayed(ApiAnswer):
     """The places of the records that were sent, TOPIC:PARTITION:OFFSET each."""
 
     sent_to: list[str]
@@ -183,7 +183,7 @@ class Cancellation(BaseModel):
     note: Annotated[str, Field(max_length=200)] | None = None
 
 
-class LetterDocument(Answer):
+class LetterDocument(ApiAnswer):
     """A record that could not be applied. Bytes that are no UTF-8 stand in base64 under another name."""
 
     id: str
@@ -200,14 +200,14 @@ class LetterDocument(Answer):
     dismissed: list[str]
 
 
-class LetterPage(Answer):
+class LetterPage(ApiAnswer):
     """Dead letters, newest first. `next` is the address of the next page, if there is one."""
 
     dead_letters: list[LetterDocument]
     next: str | None
 
 
-class InForce(Answer):
+class InForce(ApiAnswer):
     """A rule and the partitions in which it is in force: all, except while a new rule spreads.
 
     `policy_id` is null for the rule that holds until a policy comes.
@@ -220,25 +220,25 @@ class InForce(Answer):
     partitions: list[int]
 
 
-class RulesInForce(Answer):
+class RulesInForce(ApiAnswer):
     """The rules of all services."""
 
     policies: list[InForce]
 
 
-class Alive(Answer):
+class Alive(ApiAnswer):
     """The process answers."""
 
     alive: Literal[True] = True
 
 
-class Readiness(Answer):
+class Readiness(ApiAnswer):
     """`ready` is false if no order can be taken; `why` also says what is wrong with the order database."""
 
     ready: bool
     why: str
 
 
-def dump(answer: Answer) -> dict[str, Any]:
+def dump(answer: ApiAnswer) -> dict[str, Any]:
     """For JSON."""
     return answer.model_dump(mode="json")

@@ -11,7 +11,7 @@ from saga_app.api.access import Caller
 from saga_app.api.bodies import IDEMPOTENCY_KEY, read_fields, read_record
 from saga_app.api.models import (
     AcceptedOrder,
-    Answer,
+    ApiAnswer,
     Cancellation,
     EndedOrder,
     ListedOrder,
@@ -22,7 +22,7 @@ from saga_app.api.models import (
 from saga_app.api.parts import Parts
 from saga_app.api.problems import Problem, ProblemField, later, responses
 from saga_app.api.schemas import body_of
-from saga_app.api.tokens import Scope
+from saga_app.api.tokens import TokenScope
 from saga_app.api.waits import LONGEST_WAIT, preferred_wait
 from saga_app.client.results import OrderEnding
 from saga_app.core.fields import ID
@@ -64,8 +64,8 @@ IdempotencyKey = Annotated[
 def router(parts: Parts) -> APIRouter:
     """The routes."""
     routes = APIRouter(tags=["orders"])
-    order_scope = Security(parts.rules.caller, scopes=[Scope.ORDER])
-    read_scope = Security(parts.rules.caller, scopes=[Scope.READ])
+    order_scope = Security(parts.rules.caller, scopes=[TokenScope.ORDER])
+    read_scope = Security(parts.rules.caller, scopes=[TokenScope.READ])
 
     @routes.post(
         ORDERS,
@@ -168,7 +168,7 @@ def _outcome(order_id: str, ending: OrderEnding | None, wait: int) -> JSONRespon
         headers["Preference-Applied"] = f"wait={wait}"
     if ending is not None:
         return JSONResponse(dump(EndedOrder.of(ending)), HTTPStatus.OK, headers)
-    accepted: Answer = AcceptedOrder(order_id=order_id, order=address)
+    accepted: ApiAnswer = AcceptedOrder(order_id=order_id, order=address)
     return JSONResponse(dump(accepted), HTTPStatus.ACCEPTED, headers)
 
 

@@ -13,7 +13,7 @@ from saga_app.api.orders import IdempotencyKey
 from saga_app.api.parts import Parts
 from saga_app.api.problems import responses
 from saga_app.api.schemas import body_of
-from saga_app.api.tokens import Scope
+from saga_app.api.tokens import TokenScope
 from saga_app.core.records import FundsDeposited, PolicyChanged, StockReceived
 from saga_app.health import rules
 
@@ -25,8 +25,8 @@ POLICIES: Final = "/v1/policies"
 def router(parts: Parts) -> APIRouter:
     """The routes."""
     routes = APIRouter(tags=["supply and rules"])
-    operate_scope = Security(parts.rules.caller, scopes=[Scope.OPERATE])
-    read_scope = Security(parts.rules.caller, scopes=[Scope.READ])
+    operate_scope = Security(parts.rules.caller, scopes=[TokenScope.OPERATE])
+    read_scope = Security(parts.rules.caller, scopes=[TokenScope.READ])
 
     @routes.post(
         DEPOSITS,

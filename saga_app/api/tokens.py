@@ -25,8 +25,8 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _LINE: Final = re.compile(r"\s*(\S+)\s+([a-z,]+)\s+([0-9a-f]{64})(?:\s+(\S+))?\s*", re.ASCII)
 
 
-class Scope(StrEnum):
-    """What a token allows."""
+class TokenScope(StrEnum):
+    """A thing that a token allows."""
 
     READ = "read"
     ORDER = "order"
@@ -37,7 +37,7 @@ class ApiToken(NamedTuple):
     """A line of the file. A token is not accepted from `until` on, in milliseconds."""
 
     name: str
-    scopes: frozenset[Scope]
+    scopes: frozenset[TokenScope]
     digest: str
     until: int | None = None
 
@@ -83,7 +83,7 @@ class TokenFile:
             raise SettingsError(f"{SETTING} is {str(self._path)!r}: {why}") from None
         return list(self._by_digest.values())
 
-    def add(self, name: str, scopes: Collection[Scope], until: int | None) -> str:
+    def add(self, name: str, scopes: Collection[TokenScope], until: int | None) -> str:
         """Makes a token and returns it; it cannot be shown again. Raises `SettingsError` if the name is taken."""
         if not _NAME.fullmatch(name):
             raise SettingsError(
@@ -129,13 +129,13 @@ def _read(text: str) -> list[ApiToken]:
 def _token(line: str, number: int) -> ApiToken:
     found = _LINE.fullmatch(line)
     scopes = found[2].split(",") if found else []
-    if found is None or not _NAME.fullmatch(found[1]) or not {*scopes} <= {*Scope}:
+    if found is None or not _NAME.fullmatch(found[1]) or not {*scopes} <= {*TokenScope}:
         raise SettingsError(
-            f"{SETTING}, line {number}: a line is NAME SCOPES HASH [UNTIL], with scopes among {', '.join(Scope)}; "
+            f"{SETTING}, line {number}: a line is NAME SCOPES HASH [UNTIL], with scopes among {', '.join(TokenScope)}; "
             "`saga api-token new` writes it"
         )
     try:
         until = fixed_moment(found[4]) if found[4] else None
     except ValueError as error:
         raise SettingsError(f"{SETTING}, line {number}: {error}") from None
-    return ApiToken(found[1], frozenset(map(Scope, scopes)), found[3], until)
+    return ApiToken(found[1], frozenset(map(TokenScope, scopes)), found[3], until)

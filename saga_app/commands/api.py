@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import click
 
-from saga_app.api.tokens import Scope, TokenFile
+from saga_app.api.tokens import TokenFile, TokenScope
 from saga_app.commands.needs_database import needs_database
 from saga_app.commands.program import SagaGroup
 from saga_app.commands.render.output import CommandFailed, as_json, one_line_errors, show
@@ -77,7 +77,7 @@ def api_token() -> None:
     "scopes",
     multiple=True,
     required=True,
-    type=click.Choice([scope.value for scope in Scope]),
+    type=click.Choice([scope.value for scope in TokenScope]),
     help="read: ask. order: place and cancel. operate: money, stock, rules, dead letters. May be repeated.",
 )
 @click.option(
@@ -89,7 +89,7 @@ def new(name: str, scopes: tuple[str, ...], days: int | None, as_json: bool) -> 
     """Make a token and print it; it cannot be shown again. NAME stands in records and in the operator log."""
     settings, tokens = _file()
     until = None if days is None else now() + days * _DAY
-    secret = tokens.add(name, frozenset(map(Scope, scopes)), until)
+    secret = tokens.add(name, frozenset(map(TokenScope, scopes)), until)
     log_action(settings, "api-token new", name=name, scopes=sorted(scopes))
     show({"name": name, "token": secret}, secret, as_json=as_json)
 

@@ -9,6 +9,10 @@ from typing import Any, Final
 
 import tables
 from saga_app import topics, wire
+from saga_app.api.connections import MOST_CONNECTIONS
+from saga_app.api.events import MOST_STREAMS
+from saga_app.api.placing import MOST_WAITING
+from saga_app.api.waits import LONGEST_WAIT
 from saga_app.core import money, records
 from saga_app.core.errors import Fault
 from saga_app.core.fields import LARGEST_QUANTITY, MOST_LINES, Model
@@ -108,6 +112,9 @@ def limits() -> str:
         "amount": f"{money.LARGEST:,}, with the digits of its currency",
         "headers of a record": f"{MOST_HEADERS:,}",
         "bytes to which a batch unpacks": f"{MOST_UNPACKED // (1024 * 1024)} MiB",
+        "callers that wait for an ending, in a process of the API": f"{MOST_WAITING:,}, for {LONGEST_WAIT} s each",
+        "streams of events, in a process of the API": f"{MOST_STREAMS:,}",
+        "connections of a process of the API": f"{MOST_CONNECTIONS:,}, if it may open so many files",
         "id": "64 characters of `A-Z a-z 0-9 . _ -`, the first of them none of `.` and `-`",
     }
     return _table(("what", "at most"), list(rows.items()))

@@ -1,4 +1,4 @@
-"""Who may ask: names of the server, other sites' pages, tokens and scopes, and wrong tokens."""
+"""Rules of access: names of the server, other sites' pages, tokens and scopes, and wrong tokens."""
 
 import logging
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from saga_app.api import process
-from saga_app.api.tokens import Scope, TokenFile
+from saga_app.api.tokens import TokenFile, TokenScope
 from saga_app.security import SettingsError
 from saga_app.settings import Settings
 from saga_app.times import now
@@ -17,15 +17,15 @@ from tests.web.hostile import STRINGS
 from tests.web.shop import FilledShop
 
 ROUTES = {
-    Scope.READ: [
+    TokenScope.READ: [
         ("GET", "/v1/orders"),
         ("GET", "/v1/orders/o-1"),
         ("GET", "/v1/orders/o-1/events"),
         ("GET", "/v1/dead-letters"),
         ("GET", "/v1/dead-letters/checkout_events:3:0"),
     ],
-    Scope.ORDER: [("POST", "/v1/orders"), ("POST", "/v1/orders/waiting/cancel")],
-    Scope.OPERATE: [
+    TokenScope.ORDER: [("POST", "/v1/orders"), ("POST", "/v1/orders/waiting/cancel")],
+    TokenScope.OPERATE: [
         ("POST", "/v1/deposits"),
         ("POST", "/v1/deliveries"),
         ("POST", "/v1/policies"),
@@ -43,7 +43,7 @@ def tokens(tmp_path: Path) -> TokenFile:
 @pytest.fixture
 def guarded(shop: FilledShop, tokens: TokenFile, tmp_path: Path) -> Iterator[Door]:
     """An API that other machines can reach."""
-    tokens.add("nobody", [Scope.READ], None)
+    tokens.add("nobody", [TokenScope.READ], None)
     with opened(
         shop.settings,
         api_bind="0.0.0.0",
@@ -54,7 +54,7 @@ def guarded(shop: FilledShop, tokens: TokenFile, tmp_path: Path) -> Iterator[Doo
 
 
 def test_every_route_wants_a_token_with_its_scope(guarded: Door, tokens: TokenFile):
-    secrets = {scope: tokens.add(scope, [scope], None) for scope in Scope}
+    secrets = {scope: tokens.add(scope, [scope], None) for scope in TokenScope}
     paths = guarded.app.openapi()["paths"].values()
     documented = sum(bool(operation.get("security")) for path in paths for operation in path.values())
     # The rules in force are read from Kafka; that route is in tests/live.
@@ -68,13 +68,13 @@ def test_every_route_wants_a_token_with_its_scope(guarded: Door, tokens: TokenFi
 
 
 def test_a_token_says_who_sent_a_record(guarded: Door, tokens: TokenFile):
-    secret = tokens.add("web-shop", [Scope.ORDER], None)
+    secret = tokens.add("web-shop", [TokenScope.ORDER], None)
     assert guarded.place(Authorization=f"Bearer {secret}").status_code == 202
     assert guarded.broker.taken[0][1] == "api web-shop"
 
 
 def test_the_ids_of_two_tokens_with_the_same_key_differ(guarded: Door, tokens: TokenFile):
-    one, two = (tokens.add(name, [Scope.ORDER], None) for name in ("one", "two"))
+    one, two = (tokens.add(name, [TokenScope.ORDER], None) for name in ("one", "two"))
     found = [
         guarded.place({"amount": 5}, Authorization=f"Bearer {secret}", Idempotency_Key="k").json()["order_id"]
         for secret in (one, two)
@@ -83,11 +83,11 @@ def test_the_ids_of_two_tokens_with_the_same_key_differ(guarded: Door, tokens: T
 
 
 def test_a_token_that_is_revoked_or_has_ended_is_refused_at_once(guarded: Door, tokens: TokenFile):
-    secret = tokens.add("shop", [Scope.READ], None)
+    secret = tokens.add("shop", [TokenScope.READ], None)
     assert guarded.ask("GET", "/v1/orders", Authorization=f"Bearer {secret}").status_code == 200
     tokens.revoke("shop")
     assert guarded.ask("GET", "/v1/orders", Authorization=f"Bearer {secret}").status_code == 401
-    ended = tokens.add("ended", [Scope.READ], now() - 1)
+    ended = tokens.add("ended", [TokenScope.READ], now() - 1)
     assert guarded.ask("GET", "/v1/orders", Authorization=f"Bearer {ended}").status_code == 401
 
 
@@ -98,14 +98,14 @@ def test_an_address_that_sends_wrong_tokens_must_wait_and_no_log_has_a_token(
     for number in range(MOST_OF_ONE):
         answer = guarded.ask("GET", "/v1/orders", Authorization=f"Bearer guess-{number}")
         assert answer.status_code == 401 and "invalid_token" in answer.headers["WWW-Authenticate"]
-    right = tokens.add("shop", [Scope.READ], None)
+    right = tokens.add("shop", [TokenScope.READ], None)
     answer = guarded.ask("GET", "/v1/orders", Authorization=f"Bearer {right}")
     assert answer.status_code == 429 and int(answer.headers["Retry-After"]) > 0
     assert "guess-" not in caplog.text and "number 5" in caplog.text
 
 
 def test_the_file_has_no_token_and_is_its_owners(tokens: TokenFile, tmp_path: Path):
-    secret = tokens.add("shop", [Scope.READ, Scope.ORDER], None)
+    secret = tokens.add("shop", [TokenScope.READ, TokenScope.ORDER], None)
     text = (tmp_path / "tokens").read_text()
     assert secret.startswith("saga_") and secret not in text and text.startswith("shop order,read ")
     assert (tmp_path / "tokens").stat().st_mode & 0o777 == 0o600
@@ -121,9 +121,9 @@ def test_a_line_that_is_no_token_is_named(tmp_path: Path, line: str):
 
 
 def test_a_name_stands_once_and_only_a_token_that_is_there_can_be_revoked(tokens: TokenFile):
-    tokens.add("shop", [Scope.READ], None)
+    tokens.add("shop", [TokenScope.READ], None)
     with pytest.raises(SettingsError, match="there is a token shop already"):
-        tokens.add("shop", [Scope.READ], None)
+        tokens.add("shop", [TokenScope.READ], None)
     with pytest.raises(SettingsError, match="there is no token 'other'"):
         tokens.revoke("other")
 
