@@ -14,6 +14,7 @@ from saga_app.core import money
 from saga_app.core.fields import (
     AS_TUPLE,
     MOST_LINES,
+    Code,
     Country,
     Currency,
     Id,
@@ -21,6 +22,8 @@ from saga_app.core.fields import (
     Money,
     Natural,
     Note,
+    Provided,
+    Reference,
     SegmentName,
     TypedId,
 )
@@ -35,6 +38,7 @@ class Reason(StrEnum):
     UNKNOWN_SKU = "unknown_sku"
     OUT_OF_STOCK = "out_of_stock"
     UNDELIVERABLE = "undeliverable"
+    DECLINED = "declined"
     REQUESTED = "requested"
     TIMED_OUT = "timed_out"
 
@@ -58,6 +62,8 @@ class OrderPlaced(Model):
     currency: Currency = "GBP"
     lines: PricedLines = ()
     country: Country | None = None
+    payment_method: Provided | None = None
+    payment_reference: Provided | None = None
     warehouse: TypedId = "main"
 
     @cached_property
@@ -69,6 +75,8 @@ class OrderPlaced(Model):
             currency=self.currency,
             amount=self._total(),
             country=self.country,
+            payment_method=self.payment_method,
+            payment_reference=self.payment_reference,
             warehouse=self.warehouse,
             lines=merged([(line.sku, line.quantity) for line in self.lines]),
         )
@@ -193,6 +201,46 @@ class ShipmentCancellationRequested(Undo):
     """Do not book the shipment; the first record of every cancellation."""
 
     type: Literal["ShipmentCancellationRequested"] = "ShipmentCancellationRequested"
+
+
+class Outcome(StrEnum):
+    """What is known of an effect at a provider. The first three are facts, which only grow; the others say nothing yet.
+
+    DONE: the effect is there. REFUSED: it is not there, and no request that is still under way can bring it.
+    UNDONE: it was there, and is taken back. PENDING: the provider is not ready yet. UNKNOWN: nobody knows.
+    """
+
+    DONE = "done"
+    REFUSED = "refused"
+    UNDONE = "undone"
+    PENDING = "pending"
+    UNKNOWN = "unknown"
+
+
+class StepAnswered(Model):
+    """What is known of an order's effect at a provider: from the dispatcher, an event of the provider, or a person.
+
+    `key` is the key of the step's records of this order, and so their partition. `version` is that of the row that
+    asked: PENDING and UNKNOWN count for this row only.
+    """
+
+    type: Literal["StepAnswered"] = "StepAnswered"
+    order_id: Id
+    segment: SegmentName | None = None
+    step: Annotated[StepName, Field(strict=False)]
+    key: Id
+    outcome: Annotated[Outcome, Field(strict=False)]
+    version: Natural | None = None
+    reference: Reference | None = None
+    reason: Annotated[Reason, Field(strict=False)] | None = None
+    code: Code | None = None
+    detail: Note | None = None
+
+    @model_validator(mode="after")
+    def _names_what_is_done(self) -> Self:
+        if self.outcome is Outcome.DONE and self.reference is None:
+            raise ValueError("an effect that is done has a reference: nobody could undo it otherwise")
+        return self
 
 
 class FundsDeposited(Model):
@@ -329,6 +377,7 @@ Record = (
     | ReleaseRequested
     | ShipmentRequested
     | ShipmentCancellationRequested
+    | StepAnswered
     | FundsDeposited
     | StockReceived
     | PolicyChanged
