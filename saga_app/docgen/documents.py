@@ -14,7 +14,7 @@ from saga_app.core.errors import Fault
 from saga_app.core.fields import LARGEST_QUANTITY, MOST_LINES, Model
 from saga_app.dead_letters import format as letter_format
 from saga_app.dead_letters.budget import MOST_A_MINUTE
-from saga_app.docgen import command_pages, diagrams, exit_tables, schemas
+from saga_app.docgen import command_pages, diagrams, exit_tables, openapi, schemas
 from saga_app.engine import inbox_buffer
 from saga_app.engine.reader import MOST_AHEAD
 from saga_app.engine.round import MOST_BYTES, MOST_RECORDS, MOST_REFUSED_BYTES
@@ -49,6 +49,7 @@ def documents(root: Path) -> Iterator[tuple[str, str]]:
         yield document, filled((root / document).read_text("utf-8"))
     yield command_pages.PAGE, command_pages.page()
     yield from schemas.files()
+    yield from openapi.files()
 
 
 def record_table() -> str:
