@@ -32,6 +32,7 @@ _STEP_REQUESTS: Final[dict[bytes, Any]] = {
 }
 _ID: Final = fields.ID.encode()
 _IS_ID: Final = re.compile(fields.ID)
+_PROVIDED: Final = fields.PROVIDED.encode()
 _SEGMENT: Final = rb'(?:,"segment":"([0-9]{1,4}:[0-9]{1,16})")?'
 _COMPLETED: Final = re.compile(rb'\{"type":"OrderCompleted","order_id":"(%s)"%s\}' % (_ID, _SEGMENT))
 #: The part before the order in a step request of ours.
@@ -43,8 +44,8 @@ _HEAD: Final = re.compile(
 _LINE: Final = rb'\{"sku":"%s","quantity":[1-9]\d*\}' % _ID
 _CANONICAL: Final = re.compile(
     rb'\{"order_id":"%s"(?:,"customer_id":"%s")?,"currency":"[A-Z]{3}","amount":"(?:0|[1-9]\d*)(?:\.\d+)?"'
-    rb'(?:,"country":"[A-Z]{2}")?,"warehouse":"%s","lines":\[(?:%s(?:,%s)*)?\]\}'
-    % (_ID, _ID, _ID, _LINE, _LINE)
+    rb'(?:,"country":"[A-Z]{2}")?(?:,"payment_method":"%s")?(?:,"payment_reference":"%s")?,"warehouse":"%s",'
+    rb'"lines":\[(?:%s(?:,%s)*)?\]\}' % (_ID, _ID, _PROVIDED, _PROVIDED, _ID, _LINE, _LINE)
 )
 #: Bytes can hold a card number only if they have 13 digits in a row, apart from separators, an escape, or characters
 #: of other alphabets.
