@@ -23,6 +23,7 @@ from saga_app.core.fields import (
     Natural,
     Note,
     Provided,
+    ProviderName,
     Reference,
     SegmentName,
     TypedId,
@@ -274,17 +275,21 @@ class StockReceived(Model):
 
 
 class PolicyChanged(Model):
-    """New parameters of a rule: `limit` for payment, `countries` for shipping."""
+    """New parameters of a rule: `limit` for payment; `countries`, or `carrier`, for shipping.
+
+    `carrier` names the provider that books shipments from then on; `none`: the service itself does.
+    """
 
     type: Literal["PolicyChanged"] = "PolicyChanged"
     policy_id: TypedId
     limit: Money | None = None
     countries: Annotated[tuple[Country, ...], AS_TUPLE] | None = None
+    carrier: ProviderName | None = None
 
     @model_validator(mode="after")
     def _has_one_parameter(self) -> Self:
-        if (self.limit is None) == (self.countries is None):
-            raise ValueError("a policy has either a limit (payment) or countries (shipping)")
+        if [self.limit, self.countries, self.carrier].count(None) != 2:
+            raise ValueError("a policy has either a limit (payment), or countries or a carrier (shipping)")
         if self.limit is not None and not (0 <= self.limit <= money.LARGEST):
             raise ValueError(f"a limit is between 0 and {money.LARGEST}")
         return self

@@ -82,7 +82,12 @@ class Effect(NamedTuple):
 
 
 class Provider(Protocol):
-    """Each verb may be asked any number of times, by two workers at once. An exception is `unknown`."""
+    """Each verb may be asked any number of times, by two workers at once. An exception is `unknown`.
+
+    Raise if the provider did not answer, or not for now (no connection, 429, 5xx): after some of these in a row the
+    dispatcher asks by one call at a time, until there is an answer again. Return `unknown` if the provider answered and
+    cannot say, so that a person must look. The text of an exception is logged, so it has no secrets.
+    """
 
     async def do(self, call: Call) -> Answer:
         """Makes the effect happen."""
