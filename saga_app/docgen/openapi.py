@@ -28,14 +28,13 @@ VERBS: Final[Mapping[Action, tuple[str, str]]] = {
         "`undone` once all of it is taken back. `refused` if it never happened, and then it is sealed.",
     ),
 }
-_DESCRIPTION: Final = """\
-The saga asks this of a service that has the effects of a step. Every call may come any number of times, from two
-workers at once, late, and after other calls about the same effect: remember each effect under its name, durably, before
-you answer. An answer is a fact about the effect, and not the result of the call. `saga provider-check` tries a service.
-
-Any answer but 200 says nothing about the effect, and the call is made again: 429 and 5xx after `Retry-After`. 4xx calls
-people too, since the caller is wrong.
-"""
+_DESCRIPTION: Final = (
+    "The saga asks this of a service that has the effects of a step. Every call may come any number of times, from two "
+    "workers at once, late, and after other calls about the same effect: remember each effect under its name, durably, "
+    "before you answer. An answer is a fact about the effect, and not the result of the call. Any answer but 200 says "
+    "nothing about the effect, and the call is made again: after 429 and 5xx not before `Retry-After`. 4xx calls people "
+    "too, since the caller is wrong. `saga provider-check` tries a service."
+)
 
 
 def files() -> Iterator[tuple[str, str]]:
@@ -79,7 +78,9 @@ def _verb(action: Action) -> dict[str, Any]:
         "requestBody": {"required": True, "content": _json("Call")},
         "responses": {
             "200": {"description": answers, "content": _json("Answer")},
-            "4XX": {"description": "The caller is wrong: nothing is known of the effect, and people are called."},
+            "4XX": {
+                "description": "The caller is wrong: nothing is known of the effect, and people are called."
+            },
             "429": _not_now("Too many calls."),
             "5XX": _not_now("Not now: nothing is known of the effect."),
         },

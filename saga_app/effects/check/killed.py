@@ -11,7 +11,7 @@ import aiohttp
 
 from saga_app.core.outside import Action
 from saga_app.core.records import Outcome
-from saga_app.effects.check.kit import Broken, Kit
+from saga_app.effects.check.kit import FACTS, Broken, Kit
 from saga_app.effects.contract import Answer, Call
 
 #: Seconds for a service to start.
@@ -83,6 +83,11 @@ async def what_is_told_survives_a_kill(kit: Kit, service: Service) -> None:
             await service.kill()
             before = [answer for answer in await asyncio.gather(*calls) if answer is not None]
             await service.start()
+            told = [each for each in before if each.outcome in FACTS]
+            if told and await kit.look(call.effect) is None:
+                raise Broken(
+                    f"after a kill during {action} nobody knows of an effect that was {told[0].outcome}"
+                )
             after = await kit.settle(call, action)
             _holds(action, before, after)
             found = [each for each in await kit.ledger() if each.effect == call.effect]
