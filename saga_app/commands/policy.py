@@ -34,11 +34,16 @@ class RuleInForce(NamedTuple):
     policy_id: str | None
     limit: Decimal | None = None
     countries: tuple[str, ...] | None = None
+    carrier: str | None = None
 
     def in_words(self) -> str:
         """The parameter, and where it comes from."""
+        countries = shipments.COUNTRIES if self.countries is None else self.countries
+        booked = "" if self.carrier in (None, shipments.NOBODY) else f", carrier {self.carrier}"
         rule = (
-            f"limit {self.limit}" if self.limit is not None else f"countries {','.join(self.countries or ())}"
+            f"countries {','.join(sorted(countries))}{booked}"
+            if self.limit is None
+            else f"limit {self.limit}"
         )
         return f"{rule} ({'the default' if self.policy_id is None else f'policy {self.policy_id}'})"
 
@@ -111,7 +116,7 @@ def _in_force(settings: Settings, journal: str, partition: int, default: RuleInF
     if best is None:
         return default
     row, policy_id = best
-    return RuleInForce(default.service, policy_id, row.limit, row.countries)
+    return RuleInForce(default.service, policy_id, row.limit, row.countries, row.carrier)
 
 
 @policy.command()
@@ -137,24 +142,31 @@ def payment(limit: str, policy_id: str | None, as_json: bool) -> None:
 @click.option(
     "--countries",
     metavar="CODES",
-    required=True,
     help="All countries that are served: ISO 3166 alpha-2 codes, with commas.",
+)
+@click.option(
+    "--carrier",
+    metavar="PROVIDER",
+    help=f"The provider that books shipments; {shipments.NOBODY}: the service itself does.",
 )
 @own_id
 @as_json
 @one_line_errors
-def shipping(countries: str, policy_id: str | None, as_json: bool) -> None:
-    """Change the countries that are served (GB until it is changed).
+def shipping(countries: str | None, carrier: str | None, policy_id: str | None, as_json: bool) -> None:
+    """Change the countries that are served (GB until it is changed), or who books shipments.
 
     \b
     saga policy shipping --countries GB,FR
+    saga policy shipping --carrier courier
+
+    What is not named stays as it is.
     """
-    _change(
-        {"countries": [code.strip() for code in countries.split(",")]},
-        "shipments",
-        policy_id,
-        as_json=as_json,
-    )
+    if (countries is None) == (carrier is None):
+        raise click.UsageError("a policy has either --countries or --carrier")
+    named: dict[str, Any] = {"carrier": carrier}
+    if countries is not None:
+        named = {"countries": [code.strip() for code in countries.split(",")]}
+    _change(named, "shipments", policy_id, as_json=as_json)
 
 
 def _change(parameters: dict[str, Any], journal: str, policy_id: str | None, *, as_json: bool) -> None:

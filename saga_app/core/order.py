@@ -1,6 +1,7 @@
 """An order in normal form, with its one spelling; lines as people write them, and in normal form."""
 
 from collections.abc import Iterable
+from decimal import Decimal
 from functools import cached_property
 from hashlib import blake2b
 from typing import Annotated, Any
@@ -64,11 +65,7 @@ class Order(Model):
         """Only the normal form is an order. A validator would run again for every step request."""
         if not money.is_normal(self.amount, self.currency) or self.amount < 0:
             raise ValueError("the amount is not in normal form")
-        if self.payment_reference is not None:
-            if self.payment_method is not None:
-                raise ValueError("a payment that has begun has its method: payment_method must be left out")
-            if not self.amount:
-                raise ValueError("a payment has begun, but there is nothing to pay")
+        require_one_payment(self.payment_method, self.payment_reference, self.amount)
         skus = [line.sku for line in self.lines]
         if len(skus) > 1 and skus != sorted(set(skus)):
             raise ValueError("the lines are not merged and sorted")
@@ -91,6 +88,16 @@ class Order(Model):
     def digest(self) -> str:
         """16 hex digits that differ if the content differs."""
         return digest(self.canonical)
+
+
+def require_one_payment(method: str | None, reference: str | None, amount: Decimal) -> None:
+    """`ValueError` if a payment that has begun has another method, or nothing to pay."""
+    if reference is None:
+        return
+    if method is not None:
+        raise ValueError("a payment that has begun has its method: payment_method must be left out")
+    if not amount:
+        raise ValueError("a payment has begun, but there is nothing to pay")
 
 
 def digest(content: bytes) -> str:

@@ -69,7 +69,7 @@ class OutsideOutput(StrEnum):
 
     SEND_ON = "send on"
     SEND_BACK = "send back"
-    NOTHING = "-"
+    NOTHING = ""
     CONFLICT = "conflict"
 
 

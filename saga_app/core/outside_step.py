@@ -109,7 +109,7 @@ class OutsideStep:
         conflict = f"{record.outcome}:{record.reference or ''}"
         note = f"{self.step.name} is {row.state}, but its provider says {conflict}"
         put = Put(self.journal, record.order_id, row._replace(version=at.version, conflict=conflict))
-        return Decision(Verdict.APPLIED, put, note=note)
+        return Decision(Verdict.APPLIED, put, note=note, alarm=True)
 
     def _applied(self, transition: OutsideTransition, row: JournalRow, order: Order) -> Decision:
         put = Put(self.journal, order.order_id, row)

@@ -28,7 +28,7 @@ from saga_app.core.fields import (
     SegmentName,
     TypedId,
 )
-from saga_app.core.order import Line, Order, PricedLines, merged
+from saga_app.core.order import Line, Order, PricedLines, merged, require_one_payment
 
 
 class Reason(StrEnum):
@@ -69,12 +69,14 @@ class OrderPlaced(Model):
 
     @cached_property
     def order(self) -> Order:
-        """The normal form; `ValueError` where amount and prices do not agree."""
+        """The normal form; `ValueError` where amount and prices do not agree, or two payments are named."""
+        amount = self._total()
+        require_one_payment(self.payment_method, self.payment_reference, amount)
         return Order.of(
             order_id=self.order_id,
             customer_id=self.customer_id,
             currency=self.currency,
-            amount=self._total(),
+            amount=amount,
             country=self.country,
             payment_method=self.payment_method,
             payment_reference=self.payment_reference,

@@ -17,7 +17,7 @@ FILE: Final = "_FILE"
 
 @dataclass(frozen=True)
 class ProviderOptions:
-    """The options of one provider: `SAGA_PROVIDER_NAME_OPTION` in the environment, such as `SAGA_PROVIDER_STRIPE_KEY`."""
+    """The options of one provider: `SAGA_PROVIDER_NAME_OPTION` in the environment, as in `SAGA_PROVIDER_STRIPE_KEY`."""
 
     name: str
     app_id: str
@@ -34,7 +34,7 @@ class ProviderOptions:
         return self.environment.get(self.setting(option), "").strip() or default
 
     def secret(self, option: str) -> str:
-        """The option, from the environment or from the file that the setting with `_FILE` names; empty if neither is set.
+        """The option, from the environment or from the file that the setting with `_FILE` names; empty without both.
 
         `SettingsError` if both are set, or the file cannot be read.
         """

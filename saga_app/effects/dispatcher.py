@@ -22,7 +22,9 @@ from saga_app.core.rows import ASKED_STATES, JournalRow, OutsideEffect, Row
 from saga_app.effects import calls
 from saga_app.effects.breaker import Breaker
 from saga_app.effects.ports import Answer, Call, Provider
+from saga_app.effects.reading import EffectsReading
 from saga_app.engine.deadlines import steady
+from saga_app.engine.engine import Engine
 from saga_app.engine.ports import DeliveryTimedOut, GivenUp, Log, Store
 from saga_app.kafka.messages import outgoing
 
@@ -90,16 +92,6 @@ class ProviderQueue:
         self.calls = 0
 
 
-class EffectsReading(NamedTuple):
-    """The effects of this worker that are asked for; `oldest` in milliseconds since they were asked for first."""
-
-    asked: Mapping[str, int]
-    in_doubt: Mapping[str, int]
-    oldest: Mapping[str, int]
-    without_provider: Mapping[str, int]
-    open: tuple[str, ...]
-
-
 def delay(effect: AskedEffect, outcome: Outcome | None, age: int) -> int:
     """Milliseconds before the next try: half of a doubling delay at least, and all of it at most, by the order."""
     tries = effect.outside.tries
@@ -163,7 +155,7 @@ class Dispatcher:
         self._news.set()
 
     def stop(self) -> None:
-        """Drops its calls and forgets everything; the next assignment loads it again. An answer on its way may arrive."""
+        """Drops its calls and forgets every row; the next assignment loads them. An answer on its way may arrive."""
         self._generation = None
         for held in (self._watched, self._calling, self._told):
             held.clear()
@@ -336,3 +328,10 @@ class Dispatcher:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failure = error
             self._news.set()
+
+
+def dispatcher_of(engine: Engine) -> Dispatcher | None:
+    """The dispatcher of a worker; None before it has started."""
+    follower = engine.follower
+    assert follower is None or isinstance(follower, Dispatcher)
+    return follower

@@ -37,7 +37,7 @@ class Found(NamedTuple):
         return f"{self.what}: {seen if self.broken is None else f'BROKEN  {self.broken}'}"
 
 
-def main(crashes: int, jobs: int) -> int:
+def main(crashes: int, jobs: int, *, providers: bool = False) -> int:
     """Prints how many states there are; the exit code."""
     states = transitions = broken = 0
     began = time.monotonic()
