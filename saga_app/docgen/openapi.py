@@ -32,8 +32,8 @@ _DESCRIPTION: Final = (
     "The saga asks this of a service that has the effects of a step. Every call may come any number of times, from two "
     "workers at once, late, and after other calls about the same effect: remember each effect under its name, durably, "
     "before you answer. An answer is a fact about the effect, and not the result of the call. Any answer but 200 says "
-    "nothing about the effect, and the call is made again: after 429 and 5xx not before `Retry-After`. 4xx calls people "
-    "too, since the caller is wrong. `saga provider-check` tries a service."
+    "nothing about the effect, and the call is made again: after 429 and 5xx not before `Retry-After`. 4xx calls "
+    "people too, since the caller is wrong. `saga provider-check` tries a service."
 )
 
 

@@ -21,7 +21,7 @@ from saga_app.core.records import Outcome, StepAnswered, StepName
 from saga_app.core.rows import ASKED_STATES, JournalRow, OutsideEffect, Row
 from saga_app.effects import calls
 from saga_app.effects.breaker import Breaker
-from saga_app.effects.ports import Answer, Call, Provider
+from saga_app.effects.ports import Answer, Call, NoAnswer, Provider
 from saga_app.effects.reading import EffectsReading
 from saga_app.engine.deadlines import steady
 from saga_app.engine.engine import Engine
@@ -273,7 +273,8 @@ class Dispatcher:
             what = type(error).__name__
             text = wire.masked(str(error)[: calls.LONGEST_DETAIL])
             logger.warning("%s: %s for order %s: %s: %s", name, call.action, effect.order_id, what, text)
-            answer, has_answered = Answer(Outcome.UNKNOWN, code=what), False
+            code, wait = (error.code, error.wait) if isinstance(error, NoAnswer) else (what, 0.0)
+            answer, has_answered = Answer(Outcome.UNKNOWN, code=code, wait=wait), False
             record = calls.answered(call, answer, effect.row.version)
         self.outcomes[name, call.action, answer.outcome] += 1
         return answer, record, has_answered

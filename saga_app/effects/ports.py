@@ -61,6 +61,15 @@ class Answer(NamedTuple):
     wait: float = 0.0
 
 
+class NoAnswer(Exception):
+    """The provider did not answer, or not for now. `code` and `wait` are as in an answer."""
+
+    def __init__(self, code: str, detail: str = "", wait: float = 0.0) -> None:
+        super().__init__(f"{code} {detail}".strip())
+        self.code = code
+        self.wait = wait
+
+
 class Effect(NamedTuple):
     """One entry of a provider's ledger, for `saga reconcile`: what the provider has, and for which order.
 
@@ -84,9 +93,10 @@ class Effect(NamedTuple):
 class Provider(Protocol):
     """Each verb may be asked any number of times, by two workers at once. An exception is `unknown`.
 
-    Raise if the provider did not answer, or not for now (no connection, 429, 5xx): after some of these in a row the
-    dispatcher asks by one call at a time, until there is an answer again. Return `unknown` if the provider answered and
-    cannot say, so that a person must look. The text of an exception is logged, so it has no secrets.
+    Raise `NoAnswer`, or any other exception, if the provider did not answer, or not for now (no connection, 429, 5xx):
+    after some of these in a row the dispatcher asks by one call at a time, until there is an answer again. Return
+    `unknown` if the provider answered and cannot say, so that a person must look. The text of an exception is logged,
+    so it has no secrets.
     """
 
     async def do(self, call: Call) -> Answer:

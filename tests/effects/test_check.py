@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -30,7 +30,7 @@ def command(folder: Path, port: int, replaced: dict[str, str]) -> list[str]:
 
 @asynccontextmanager
 async def started(
-    folder: Path, patience: float = 10.0, **replaced: str
+    folder: Path, replaced: dict[str, str] | None = None, patience: float = 10.0
 ) -> AsyncIterator[tuple[Kit, Service]]:
     port = free_port()
     options: dict[str, Any] = {"token": "secret", "patience": patience}
@@ -54,7 +54,7 @@ def test_the_carrier_of_the_examples_keeps_every_rule(tmp_path: Path):
     assert asyncio.run(run()) == [None] * len(rules.RULES)
 
 
-KILLS = pytest.mark.slow("21 starts of a service")
+KILLS: Final = pytest.mark.slow("21 starts of a service")
 
 
 @KILLS

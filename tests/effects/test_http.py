@@ -4,8 +4,10 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +15,10 @@ from aiohttp import web
 
 from saga_app.core.outside import Action
 from saga_app.core.records import Outcome, Reason, StepName
-from saga_app.effects.ports import Answer, Call, Effect
-from saga_app.effects.providers.http import HttpProvider, LedgerUnreadable
+from saga_app.effects.configured import ProviderOptions
+from saga_app.effects.ports import Answer, Call, Effect, NoAnswer
+from saga_app.effects.providers.http import HttpProvider, LedgerUnreadable, provider
+from saga_app.settings import SettingsError
 from tests.effects.http_service import HttpService
 from tests.support.examples import order
 
@@ -43,6 +47,12 @@ def asked(
 
 def status(code: int, text: str = "", **headers: str) -> Callable[[], web.Response]:
     return lambda: web.Response(status=code, text=text, headers=headers)
+
+
+def no_answer(reply: Any, **options: Any) -> NoAnswer:
+    with pytest.raises(NoAnswer) as found:
+        asked(reply, **options)
+    return found.value
 
 
 @pytest.mark.parametrize("action", Action)
@@ -80,28 +90,34 @@ def test_an_error_4xx_is_our_own_mistake_so_it_is_unknown_and_people_are_called(
 
 
 @pytest.mark.parametrize("code", [408, 409, 425, 429, 500, 502, 503, 504])
-def test_what_is_not_now_is_unknown_and_calls_nobody(code: int, caplog: pytest.LogCaptureFixture):
-    answer, _ = asked(status(code, '{"outcome":"done","reference":"r1"}'))
-    assert (answer.outcome, answer.reference) == (Outcome.UNKNOWN, None)
+def test_what_is_not_now_is_no_answer_and_calls_nobody(code: int, caplog: pytest.LogCaptureFixture):
+    assert no_answer(status(code, '{"outcome":"done","reference":"r1"}')).code == f"http_{code}"
     assert not [each for each in caplog.records if each.levelno >= logging.ERROR]
 
 
 @pytest.mark.parametrize("code", [429, 503])
 def test_retry_after_is_waited_for_in_seconds_or_until_a_date(code: int):
-    assert asked(status(code, **{"Retry-After": "7"}))[0].wait == 7
+    assert no_answer(status(code, **{"Retry-After": "7"})).wait == 7
     later = format_datetime(datetime.now(UTC) + timedelta(seconds=60))
-    assert 50 < asked(status(code, **{"Retry-After": later}))[0].wait <= 60
-    assert asked(status(code, **{"Retry-After": "soon"}))[0].wait == 0
+    assert 50 < no_answer(status(code, **{"Retry-After": later})).wait <= 60
+    assert no_answer(status(code, **{"Retry-After": "soon"})).wait == 0
 
 
 @pytest.mark.parametrize("reply", ["cut", "gone", "never"])
-def test_an_answer_that_does_not_come_whole_is_unknown(reply: str):
-    answer, service = asked(reply, time_limit=0.5)
-    assert answer.outcome is Outcome.UNKNOWN and answer.code
-    assert len(service.seen) == 1, "a second attempt is the dispatcher's business"
+def test_an_answer_that_does_not_come_whole_is_no_answer(reply: str):
+    assert no_answer(reply, time_limit=0.5).code
 
 
-def test_a_service_that_is_not_there_is_unknown():
+def test_nothing_is_asked_twice_by_one_call():
+    async def ask(provider: HttpProvider) -> None:
+        with suppress(NoAnswer):
+            await provider.do(CALL)
+
+    seen = asked("gone", DONE, ask=ask)[1].seen
+    assert len(seen) == 1
+
+
+def test_a_service_that_is_not_there_is_no_answer():
     async def ask() -> Answer:
         provider = HttpProvider("carrier", "http://127.0.0.1:9")
         try:
@@ -109,7 +125,8 @@ def test_a_service_that_is_not_there_is_unknown():
         finally:
             await provider.close()
 
-    assert asyncio.run(ask()).outcome is Outcome.UNKNOWN
+    with pytest.raises(NoAnswer, match="ClientConnectorError"):
+        asyncio.run(ask())
 
 
 @pytest.mark.parametrize(
@@ -135,7 +152,7 @@ def test_an_answer_that_is_not_as_the_contract_says_is_unknown_and_people_are_ca
 
 
 def test_an_answer_without_end_is_cut_off():
-    assert asked("x" * 1_000_000)[0].code == "ClientPayloadError"
+    assert no_answer("x" * 1_000_000).code == "ClientPayloadError"
 
 
 def test_a_token_of_another_provider_is_not_sent():
@@ -184,3 +201,35 @@ def test_the_ledger_is_read_page_by_page():
 def test_a_ledger_that_cannot_be_had_whole_is_no_ledger(second: Any):
     with pytest.raises(LedgerUnreadable):
         asked(page("a", next="p2"), second, ask=whole)
+
+
+ADDRESS = "SAGA_PROVIDER_CARRIER_ADDRESS"
+TOKEN = "SAGA_PROVIDER_CARRIER_TOKEN"
+
+
+def made(**environment: str) -> HttpProvider:
+    return provider(ProviderOptions("carrier", "saga", 20.0, environment))
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {ADDRESS: "carrier.example/saga"},
+        {ADDRESS: "ftp://carrier.example"},
+        {ADDRESS: "https://user:word@carrier.example"},
+        {ADDRESS: "http://carrier.example", TOKEN: "secret"},
+        {ADDRESS: "https://carrier.example", TOKEN: "secret", TOKEN + "_FILE": "/nowhere"},
+    ],
+)
+def test_settings_that_cannot_be_used_are_named(environment: dict[str, str]):
+    with pytest.raises(SettingsError, match="SAGA_PROVIDER_CARRIER") as found:
+        made(**environment)
+    assert "secret" not in str(found.value) and "word" not in str(found.value)
+
+
+def test_the_token_may_be_in_a_file(tmp_path: Path):
+    (tmp_path / "token").write_text("secret\n")
+    found = made(**{ADDRESS: "https://carrier.example/saga", TOKEN + "_FILE": f"{tmp_path}/token"})
+    assert found._headers == {"Authorization": "Bearer secret"}
+    assert made(**{ADDRESS: "http://127.0.0.1:8900"})._headers == {}

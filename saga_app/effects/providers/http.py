@@ -3,6 +3,9 @@
 Only an answer that the service gives in full, with status 200, says anything of the effect. Everything else is
 `unknown`, and the call is made again: an error 4xx too. It is a mistake of ours, such as a wrong address or a wrong
 token, and would refuse every order.
+
+`SAGA_PROVIDERS=carrier=saga_app.effects.providers.http:provider` with `SAGA_PROVIDER_CARRIER_ADDRESS`, and perhaps
+`SAGA_PROVIDER_CARRIER_TOKEN`, makes one.
 """
 
 import logging
@@ -11,6 +14,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
+from urllib.parse import urlsplit
 
 import aiohttp
 from pydantic import ValidationError
@@ -19,9 +23,12 @@ from saga_app.core.order import Order
 from saga_app.core.outside import Action
 from saga_app.core.records import Outcome, StepAnswered
 from saga_app.effects import contract
+from saga_app.effects.configured import ProviderOptions
 from saga_app.effects.contract import MOST_BYTES, MOST_LEDGER_BYTES
-from saga_app.effects.ports import Answer, Call, Effect
+from saga_app.effects.ports import Answer, Call, Effect, NoAnswer
 from saga_app.redaction import has_card_number
+from saga_app.secret_values import without_password
+from saga_app.settings import LOOPBACK, SettingsError
 from saga_app.text import printable
 from saga_app.wrong_fields import wrong_fields
 
@@ -87,7 +94,7 @@ class HttpProvider:
                 text = await _read(response, MOST_BYTES)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             # Whether it came to the service, and what it did there, nobody knows. This is also a body that was cut.
-            return Answer(Outcome.UNKNOWN, code=type(error).__name__[:64])
+            raise NoAnswer(type(error).__name__, str(error)) from error
         return self._answer(response, text, f"{action} {call.effect}")
 
     def _answer(self, response: aiohttp.ClientResponse, text: bytes, what: str) -> Answer:
@@ -100,10 +107,10 @@ class HttpProvider:
             if has_card_number(filter(None, (answer.reference, answer.detail))):
                 return self._mistake("bad_answer", what, "the answer has a card number")
             return answer.answer()
-        said = f"{status} {_printable(text)}".strip()
+        said = _printable(text)
         if status >= 500 or status in NOT_NOW:
             wait = _seconds(response.headers.get("Retry-After", ""))
-            return Answer(Outcome.UNKNOWN, code=f"http_{status}", detail=said[:LONGEST_DETAIL], wait=wait)
+            raise NoAnswer(f"http_{status}", said, wait)
         return self._mistake(f"http_{status}", what, said)
 
     def _mistake(self, code: str, what: str, detail: str) -> Answer:
@@ -145,6 +152,21 @@ class HttpProvider:
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
+
+
+def provider(options: ProviderOptions) -> HttpProvider:
+    """The factory. `SettingsError` if the address is missing, or a token would be sent where others can read it."""
+    address, token = options.get("ADDRESS"), options.secret("TOKEN")
+    url = urlsplit(address)
+    if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment or url.username:
+        raise SettingsError(
+            f"{options.setting('ADDRESS')} is {without_password(address)!r}; it is https://HOST/PATH, or http://HOST/PATH"
+        )
+    if token and url.scheme == "http" and url.hostname not in LOOPBACK:
+        raise SettingsError(
+            f"{options.setting('TOKEN')} would be sent in the clear: {options.setting('ADDRESS')} must be https://..."
+        )
+    return HttpProvider(options.name, address, token, options.timeout)
 
 
 class LedgerUnreadable(Exception):
