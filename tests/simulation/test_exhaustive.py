@@ -17,6 +17,7 @@ SCOPE = {
     "purge at checkout": (1, 4, 2_400),
     "eviction at payment": (2, 2, 1_800),
     "evicted at inventory": (1, 4, 2_700),
+    "payment outside": (2, 4, 300),
 }
 
 
