@@ -6,12 +6,13 @@ cancelled intents, second refunds, codes of errors, lists by time) stands here, 
 
 import asyncio
 import json
+import threading
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
 import aiohttp
@@ -60,6 +61,7 @@ class Reply(NamedTuple):
         return found
 
 
+Result = TypeVar("Result")
 Plan = Callable[[Request], Fault | None]
 #: Parameters that localstripe does not know, by the end of the path.
 _UNKNOWN: Final = ("allowed_payment_method_types", "off_session", "cancellation_reason")
@@ -271,6 +273,35 @@ class StripeProxy:
         if reply.status == 402:
             return Reply(402, json.dumps({"error": {**reply.thing["error"], "type": "card_error"}}).encode())
         return reply
+
+
+class StripeInThread:
+    """A `StripeProxy` in a thread of its own, for tests that wait for other processes."""
+
+    def __init__(self, proxy: StripeProxy) -> None:
+        self.proxy = proxy
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="stripe", daemon=True)
+        self._running = AsyncExitStack()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self.wait_for(self._running.enter_async_context(self.proxy.running()))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.wait_for(self._running.aclose())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    def wait_for(self, what: Coroutine[Any, Any, Result], seconds: float = 60) -> Result:
+        """What a coroutine of the proxy gives."""
+        return asyncio.run_coroutine_threadsafe(what, self._loop).result(seconds)
+
+    def ask(self, method: str, path: str, **form: Any) -> dict[str, Any]:
+        """See `StripeProxy.ask`."""
+        return self.wait_for(self.proxy.ask(method, path, **form))
 
 
 def _response(reply: Reply, more: Mapping[str, str] | None = None) -> web.Response:
