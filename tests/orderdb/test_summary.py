@@ -70,7 +70,7 @@ class Telling(one_order.Exploration):
 
     told: set[str]
 
-    def _check(self, state: one_order.OrderState) -> None:
+    def check(self, state: one_order.OrderState) -> None:
         super()._check(state)
         found = copied(pair for rows in state.rows for pair in rows)
         said = sentence(found).in_words(NOW)

@@ -22,6 +22,8 @@ from saga_app.effects.ports import Answer, Call, Effect
 _BEFORE: Final = 12
 _BEHIND: Final = 24
 _LATE: Final = 34
+#: How often each request goes wrong at most, in one life of a worker: then every order ends soon.
+_MOST_WRONG: Final = 2
 #: Seconds after which a request that was given up is executed.
 _DELAY: Final = 0.4
 _OUTCOMES: Final = {"done": Outcome.DONE, "canceled": Outcome.REFUSED, "refunded": Outcome.UNDONE}
@@ -69,6 +71,8 @@ class Till(TillLedger):
         self._faults = faults
         self._chance = random.Random()
         self._late: set[asyncio.Task[None]] = set()
+        #: How often a request went wrong.
+        self._wrong: Counter[tuple[str, ...]] = Counter()
 
     async def do(self, call: Call) -> Answer:
         if call.reference is None:
@@ -108,7 +112,9 @@ class Till(TillLedger):
     async def _request(self, what: str, *about: str) -> str:
         """Over a bad network."""
         await asyncio.sleep(0.005)
-        fate = self._chance.randrange(100) if self._faults else 100
+        is_bad = self._faults and self._wrong[what, *about] < _MOST_WRONG
+        fate = self._chance.randrange(100) if is_bad else 100
+        self._wrong[what, *about] += fate < _LATE
         if fate < _BEFORE:
             raise ConnectionError("nobody answered")
         if _BEHIND <= fate < _LATE:
