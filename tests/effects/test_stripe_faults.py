@@ -72,8 +72,9 @@ async def explore(
     method: str = "",
 ) -> int:
     """Each fault at each request, also at those that only a fault brings; how many runs that are."""
-    await (await paid(scene, proxy, provider)).ends_well()
+    without = await paid(scene, proxy, provider)
     numbers = [request.number for request in proxy.requests if method in ("", request.method)]
+    await without.ends_well()
     more = [] if method else [len(numbers), len(numbers) + 1]
     runs = 0
     for number in [*numbers, *more]:
