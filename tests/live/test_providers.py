@@ -73,9 +73,9 @@ class FrontEnd:
 
 
 def faulty(seed: int) -> Callable[[Request], Fault | None]:
-    """A third of the requests fail."""
+    """Every eighth request fails; a call makes five at most."""
     chance = random.Random(seed)
-    return lambda request: chance.choice(FAULTS) if chance.random() < 0.33 else None
+    return lambda request: chance.choice(FAULTS) if chance.random() < 0.125 else None
 
 
 def entries(provider: Provider) -> list[Effect]:

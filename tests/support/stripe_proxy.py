@@ -9,7 +9,7 @@ import json
 import threading
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, Self, TypeVar
@@ -310,13 +310,15 @@ def _response(reply: Reply, more: Mapping[str, str] | None = None) -> web.Respon
 
 
 def _abort(request: web.Request) -> web.StreamResponse:
-    assert request.transport is not None
-    request.transport.abort()
+    # Whoever asked may have gone.
+    if request.transport is not None:
+        request.transport.abort()
     return web.Response()
 
 
 async def _cut(request: web.Request, reply: Reply) -> web.StreamResponse:
     response = web.StreamResponse(status=reply.status, headers={"Content-Length": str(len(reply.body))})
-    await response.prepare(request)
-    await response.write(reply.body[: len(reply.body) // 2])
+    with suppress(ConnectionError):
+        await response.prepare(request)
+        await response.write(reply.body[: len(reply.body) // 2])
     return _abort(request)
