@@ -50,12 +50,10 @@ def reconcile(provider: str, since: int | None, tidy: bool, yes: bool, as_json: 
     """
     settings = Settings.read()
     begin = _begin(settings, since)
-    found = configured(settings).get(provider)
-    if found is None:
-        raise CommandFailed(f"SAGA_PROVIDERS does not name {provider}; set it as for the workers")
+    _provider(settings, provider)
     require_broker(settings)
-    first = _differences(settings, provider, found, begin)
-    differ = confirmed(first, _differences(settings, provider, found, begin)) if first else []
+    first = _differences(settings, provider, begin)
+    differ = confirmed(first, _differences(settings, provider, begin)) if first else []
     for each in differ:
         machine = {"step": first[each], **each._asdict()}
         people = (
@@ -63,7 +61,7 @@ def reconcile(provider: str, since: int | None, tidy: bool, yes: bool, as_json: 
             f"{provider} says {each.provider}; the journal says {each.journal}"
         )
         show(machine, people, as_json=as_json)
-    left = _tidied(settings, found, differ, yes=yes, as_json=as_json) if tidy else differ
+    left = _tidied(settings, provider, differ, yes=yes, as_json=as_json) if tidy else differ
     if left:
         raise CommandFailed(f"{len(left)} differences; see docs/how-to/take-payments-with-stripe.md")
 
@@ -78,9 +76,17 @@ def _begin(settings: Settings, since: int | None) -> datetime:
     return begin
 
 
-def _differences(settings: Settings, name: str, provider: Provider, since: datetime) -> Found:
-    """The ledger first: what is done later is in the rows, and asked for before."""
-    ledger = asyncio.run(_ledger(provider, since - LEAD))
+def _provider(settings: Settings, name: str) -> Provider:
+    """Made anew for each event loop: its connections belong to one."""
+    found = configured(settings).get(name)
+    if found is None:
+        raise CommandFailed(f"SAGA_PROVIDERS does not name {name}; set it as for the workers")
+    return found
+
+
+def _differences(settings: Settings, name: str, since: datetime) -> Found:
+    """The ledger is read first: what it has was asked for before, so its row is there."""
+    ledger = asyncio.run(_ledger(_provider(settings, name), since - LEAD))
     found: Found = {}
     for step, journal in journals.read(settings, name).items():
         of_step = [each for each in ledger if (each.step or StepName.PAYMENT) is step]
@@ -98,13 +104,14 @@ async def _ledger(provider: Provider, since: datetime) -> list[Effect]:
 
 
 def _tidied(
-    settings: Settings, provider: Provider, differ: Iterable[Difference], *, yes: bool, as_json: bool
+    settings: Settings, name: str, differ: Iterable[Difference], *, yes: bool, as_json: bool
 ) -> list[Difference]:
     """Cancels the orphans; the differences that are left."""
     orphans = [each for each in differ if each.kind is Kind.ORPHAN]
     left = [each for each in differ if each.kind is not Kind.ORPHAN]
     if not orphans:
         return left
+    provider = _provider(settings, name)
     cancel = getattr(_inner(provider), "cancel", None)
     if cancel is None:
         raise CommandFailed("this provider has no way to cancel what no order names")
@@ -112,12 +119,9 @@ def _tidied(
     log_action(settings, "reconcile", tidy=[each.reference for each in orphans])
     done = asyncio.run(_cancelled(provider, cancel, orphans))
     for each in orphans:
-        word = "cancelled" if each.reference in done else "not cancelled"
-        show(
-            {"reference": each.reference, "cancelled": each.reference in done},
-            f"{word} {each.reference}",
-            as_json=as_json,
-        )
+        is_done = each.reference in done
+        people = f"{'cancelled' if is_done else 'not cancelled'} {each.reference}"
+        show({"reference": each.reference, "cancelled": is_done}, people, as_json=as_json)
     return left + [each for each in orphans if each.reference not in done]
 
 

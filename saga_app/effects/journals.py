@@ -16,7 +16,7 @@ from saga_app.settings import Settings
 
 
 class Journal(NamedTuple):
-    """One step: by order id the rows of the provider, and below which segment of each checkout partition none is left."""
+    """One step: by order id the rows of the provider; by checkout partition, below which segment none is left."""
 
     rows: Mapping[str, JournalRow]
     evicted_below: Mapping[int, int]
