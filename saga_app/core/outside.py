@@ -18,7 +18,7 @@ from saga_app.core.rows import ASKED_STATES, State
 
 
 class Outside(NamedTuple):
-    """Who has the effect of a step. `begun`: the provider's name of it, where a customer began it before."""
+    """The provider that has the effect of a step. `begun`: its name of the effect, if a customer began that before."""
 
     provider: str
     begun: str | None = None
@@ -31,7 +31,7 @@ class Outside(NamedTuple):
 
 
 class Action(StrEnum):
-    """What a provider is asked for."""
+    """The reason to call a provider."""
 
     DO = "do"
     PREVENT = "prevent"

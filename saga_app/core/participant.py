@@ -103,7 +103,7 @@ class OutsideRule(Rule, Protocol):
     """The rule of a service of which a provider may have the effect."""
 
     def outside(self, order: Order, rows: Rows) -> Outside | None:
-        """Who has the effect for a new order, by the order and the policy; None if this service has it itself."""
+        """The provider of a new order's effect, by the order and the policy; None if this service has it itself."""
 
 
 def _inside(order: Order, rows: Rows) -> Outside | None:

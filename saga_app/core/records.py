@@ -207,7 +207,7 @@ class ShipmentCancellationRequested(Undo):
 
 
 class Outcome(StrEnum):
-    """What is known of an effect at a provider. The first three are facts, which only grow; the others say nothing yet.
+    """The state of knowledge of an effect. The first three are facts, which only grow; the others say nothing yet.
 
     DONE: the effect is there. REFUSED: it is not there, and no request that is still under way can bring it.
     UNDONE: it was there, and is taken back. PENDING: the provider is not ready yet. UNKNOWN: nobody knows.
@@ -221,7 +221,7 @@ class Outcome(StrEnum):
 
 
 class StepAnswered(Model):
-    """What is known of an order's effect at a provider: from the dispatcher, an event of the provider, or a person.
+    """An answer about an order's effect at a provider: from the dispatcher, an event of the provider, or a person.
 
     `key` is the key of the step's records of this order, and so their partition. `version` is that of the row that
     asked: PENDING and UNKNOWN count for this row only.

@@ -112,7 +112,7 @@ class OutsideEffect(NamedTuple):
         return self._replace(tries=0, code=None)
 
     def answered(self, reference: str | None, code: str | None) -> Self:
-        """What an answer brings; a reference is kept for good."""
+        """The effect after an answer; a reference is kept for good."""
         return self._replace(reference=self.reference or reference, tries=0, code=code)
 
     def encode(self) -> bytes:

@@ -68,7 +68,7 @@ class AskedEffect(NamedTuple):
 
 
 class _Told(NamedTuple):
-    """What the last call for a row brought: its outcome, and before when nobody wants to be asked again."""
+    """The last answer about a row: its outcome, and the time before which nobody wants to be asked again."""
 
     outcome: Outcome
     not_before: int
@@ -84,7 +84,7 @@ class _Calling:
 
 
 class ProviderQueue:
-    """What is asked of one provider, by when it is due."""
+    """The effects that one provider is asked for, by when they are due."""
 
     def __init__(self) -> None:
         self.due: list[tuple[int, Place]] = []
@@ -209,7 +209,7 @@ class Dispatcher:
                 raise self._failure
 
     def take(self) -> Iterator[AskedEffect]:
-        """What is due, one call for each row at a time; whoever takes one makes it."""
+        """The effects that are due, one call for each row at a time; whoever takes one makes the call."""
         if (generation := self._generation) is None:
             return
         now = self._clock()

@@ -40,7 +40,7 @@ class Call(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a provider says of an effect, whatever it was asked for.
+    """The word of a provider about an effect, whatever it was asked for.
 
     - `done`: the effect is there; it needs a reference, or nobody could undo it.
     - `refused`: *sealed*. The effect is not there, and no request that is still under way can bring it.
@@ -109,7 +109,7 @@ class Provider(Protocol):
         """Takes back what has happened."""
 
     async def event(self, body: bytes, headers: Mapping[str, str]) -> StepAnswered | None:
-        """What is true now of the effect that an event of the provider is about (a webhook); None if it is not ours.
+        """The truth now about the effect that an event of the provider is about (a webhook); None if it is not ours.
 
         The event is verified, and then the provider is asked: events come late, twice and in another order.
         `ValueError` if the provider did not send it.

@@ -14,7 +14,7 @@ class EffectsReading(NamedTuple):
     open: tuple[str, ...]
 
     def in_words(self) -> str:
-        """What people must know; empty if all is well."""
+        """A sentence for people; empty if all is well."""
         found = [
             *(
                 f"{number} effects wait for {name}, which SAGA_PROVIDERS does not name"

@@ -28,7 +28,7 @@ BEGAN = 1_700_000_000_000
 
 
 class ListedLog:
-    """What was written; `lease` is asked before each append."""
+    """A log that keeps what was written."""
 
     def __init__(self) -> None:
         self.records: list[StepAnswered] = []

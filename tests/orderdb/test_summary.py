@@ -71,7 +71,7 @@ class Telling(one_order.Exploration):
     told: set[str]
 
     def check(self, state: one_order.OrderState) -> None:
-        super()._check(state)
+        super().check(state)
         found = copied(pair for rows in state.rows for pair in rows)
         said = sentence(found).in_words(NOW)
         self.told.add(said.partition(" since")[0])

@@ -31,13 +31,13 @@ _FACTS: Final = {
 
 
 def fact(response: ProviderResponse) -> Answer:
-    """What the status of a thing says."""
+    """The answer that follows from the status of a thing."""
     outcome = _FACTS.get(response.status, Outcome.PENDING)
     return Answer(outcome, response.thing or None, str(response.status))
 
 
 class SimulatedProvider(ABC):
-    """What people and webhooks do is simulated elsewhere."""
+    """The base of the adapters. People and webhooks are simulated elsewhere."""
 
     def __init__(self, send: Send) -> None:
         self.send = send
@@ -103,7 +103,7 @@ class Intents(SimulatedProvider):
         return fact(found)
 
     async def _cancel(self, look: ProviderRequest) -> Answer:
-        """What cannot be canceled any more has happened, or will be known later."""
+        """Cancels, and looks: an effect that cannot be canceled any more has happened, or will be known later."""
         await self.send(look._replace(what="cancel"))
         return fact(await self.send(look))
 
@@ -133,7 +133,7 @@ class Keyed(SimulatedProvider):
         return fact(await self.send(look))
 
     async def _find(self, call: Call) -> Answer:
-        """What is not there may come still: only people can say that it will not."""
+        """Looks. An effect that is not there may come still: only people can say that it will not."""
         try:
             return fact(await self.send(ProviderRequest("find", call.order.order_id, segment=call.segment)))
         except NotFound:

@@ -1,4 +1,4 @@
-"""What must be true of all effects of all providers, at every moment (I13)."""
+"""The rule for all effects of all providers, at every moment (I13)."""
 
 from collections.abc import Callable, Collection
 

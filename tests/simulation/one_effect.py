@@ -62,7 +62,7 @@ EFFECTS: Final[dict[str, ExploredEffect]] = {
 
 
 class EffectBudget(NamedTuple):
-    """What may still happen at a provider.
+    """The events that may still happen at a provider.
 
     Requests without an answer in time; workers that end, or are replaced, in the middle of a call; days that pass;
     events that a provider tells by itself; and errors of its server.
@@ -111,7 +111,7 @@ class Asked(BaseException):
 
 
 class _Replayed:
-    """What an adapter awaits: what was brought before, or the end of what is known."""
+    """Awaited by an adapter: a response that came before, or the end of those that are known."""
 
     def __init__(self, request: ProviderRequest, brought: list[ProviderResponse | str]) -> None:
         self.request = request
@@ -215,7 +215,7 @@ class EffectExploration(Exploration):
     def _flown(
         self, state: OrderState, rest: ProviderState, flight: Flight
     ) -> Iterator[tuple[OrderState, bool]]:
-        """What may come next of a call."""
+        """Each next state of a call."""
         following = self._next(flight)
         if isinstance(following, Answer):
             yield also(_with(state, rest), calls.answered(self._call(flight), following, 0)), True

@@ -142,7 +142,7 @@ class Exploration:
         yield from self.after_outside(state)
 
     def after_outside(self, state: OrderState) -> Iterator[tuple[OrderState, bool]]:
-        """What may happen at a provider."""
+        """Each next state by what may happen at a provider."""
         yield from ()
 
     def is_at_rest(self, state: OrderState) -> bool:

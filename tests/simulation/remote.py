@@ -32,7 +32,7 @@ TOLD: Final = frozenset({ThingStatus.DONE, ThingStatus.CANCELED, ThingStatus.UND
 
 
 class ProviderRequest(NamedTuple):
-    """What is sent to a provider: the order that it is for, the thing that it is about, and an idempotency key."""
+    """A request to a provider: the order that it is for, the thing that it is about, and an idempotency key."""
 
     what: str
     order: str
@@ -96,7 +96,7 @@ class Remote:
         return response
 
     def anew(self, order: str) -> None:
-        """What it has is of an earlier order with this id."""
+        """All its things for this order are of an earlier one with this id."""
         for thing, (status, of, token) in list(self.things.items()):
             if of == order:
                 self.things[thing] = (status, f"{order}, before", token)
@@ -119,7 +119,7 @@ class Remote:
         return [(thing, status) for thing, (status, of, _) in self.things.items() if of == order]
 
     def decide(self, thing: str, *, well: bool) -> None:
-        """What was waiting for the customer, the bank or the refund goes on."""
+        """A thing that waited for the customer, the bank or the refund goes on."""
         status, _, token = self.things[thing]
         if status is ThingStatus.UNDOING:
             self._put(thing, ThingStatus.UNDONE)

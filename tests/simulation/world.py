@@ -204,7 +204,7 @@ class SimulatedWorld:
         self.kafka.abandon(worker.name, may_arrive="arrive late" in self.fault_mix.faults)
 
     def waiting(self) -> list[tuple[Remote, str]]:
-        """What waits for a customer, a bank or a refund."""
+        """The things that wait for a customer, a bank or a refund."""
         return [
             (network.remote, thing)
             for network in self.networks.values()
@@ -213,7 +213,7 @@ class SimulatedWorld:
         ]
 
     def orphans(self, remote: Remote) -> list[str]:
-        """What was made and is in no row, where the row has another one."""
+        """The things that are in no row, where the row has another one."""
         known = {order_id: effect.reference for _, order_id, effect in self.watch.effects(remote.name)}
         return [
             thing
@@ -242,7 +242,7 @@ class SimulatedWorld:
         )
 
     def resolutions(self) -> list[Outgoing]:
-        """What people say, who have looked at a provider, of effects whose keys it forgot before anybody knew."""
+        """Answers of people who looked at a provider, about effects whose keys it forgot before anybody knew."""
         found = []
         for name, network in self.networks.items():
             for row, order_id, effect in self.watch.effects(name):

@@ -145,7 +145,7 @@ def answered(
     version: int | None = None,
     **fields: Any,
 ) -> records.StepAnswered:
-    """What is known of the payment of order o1 at its provider."""
+    """An answer about the payment of order o1 at its provider."""
     whole = {"order_id": "o1", "step": StepName.PAYMENT, "key": "c1", **fields}
     return records.StepAnswered(outcome=outcome, reference=reference, version=version, **whole)
 

@@ -35,7 +35,7 @@ def provider(options: ProviderOptions) -> "Till":
 
 
 class TillLedger:
-    """What the provider has; also for the test that looks at it."""
+    """The things of the provider; also for the test that looks at them."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
