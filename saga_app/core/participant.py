@@ -106,10 +106,6 @@ class OutsideRule(Rule, Protocol):
         """The provider of a new order's effect, by the order and the policy; None if this service has it itself."""
 
 
-def _inside(order: Order, rows: Rows) -> Outside | None:
-    return None
-
-
 class Participant:
     """The fold of one service: the machine, driven by the service's rule."""
 
@@ -128,7 +124,7 @@ class Participant:
         self._machine = PIVOT_MACHINE if self.step is route.PIVOT else MACHINE
         self._outside_step = OutsideStep(self.step)
         #: A rule without this method has all effects itself.
-        self._outside: Callable[[Order, Rows], Outside | None] = getattr(rule, "outside", _inside)
+        self._outside: Callable[[Order, Rows], Outside | None] | None = getattr(rule, "outside", None)
 
     def decide(self, record: Record, at: Position, rows: Rows) -> Decision:
         """See `Decider.decide`; the replay rule stands in `docs/explanation/engine.md`."""
@@ -162,7 +158,7 @@ class Participant:
 
     def _first(self, record: StepRequest, at: Position, rows: Rows) -> Decision:
         digest, segment, first = record.order.digest, record.segment, self._machine[None]
-        where = self._outside(record.order, rows)
+        where = None if self._outside is None else self._outside(record.order, rows)
         verdict = None if isinstance(record, Undo) else self.rule.judge(record.order, at, rows)
         if where is not None:
             refused = verdict if isinstance(verdict, Reason) else None

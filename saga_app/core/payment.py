@@ -46,7 +46,7 @@ class Payment:
 
     def judge(self, order: Order, at: Position, rows: Rows) -> Reason | Moves:
         customer, limit = order.customer_id, limit_in_force(rows)
-        if customer is None or self.outside(order, rows) is not None:
+        if customer is None or is_paid_outside(order):
             return refuse(order, None, limit) or {}
         key = balance_key(customer, order.currency)
         account = balance(key, at, rows)
@@ -60,11 +60,12 @@ class Payment:
 
     def outside(self, order: Order, rows: Rows) -> Outside | None:
         """The provider that the order names; an order of nothing is paid here."""
-        if not order.amount:
+        if not is_paid_outside(order) or not order.amount:
             return None
         if order.payment_reference is not None:
             return Outside.of(order.payment_reference, begun=True)
-        return None if order.payment_method is None else Outside.of(order.payment_method)
+        assert order.payment_method is not None
+        return Outside.of(order.payment_method)
 
     def supply(self, record: Record, at: Position, rows: Rows) -> Decision:
         if isinstance(record, FundsDeposited):
@@ -81,6 +82,11 @@ class Payment:
         return policy_changed(
             self.journal, policy_key(record.policy_id), row._replace(done_at=at.offset), rows
         )
+
+
+def is_paid_outside(order: Order) -> bool:
+    """True if the order names a payment at a provider, so that no account is touched."""
+    return order.payment_method is not None or order.payment_reference is not None
 
 
 def limit_in_force(rows: Rows) -> Decimal:

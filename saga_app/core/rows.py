@@ -25,8 +25,6 @@ _VERSION: Final = b'{"version":'
 _ORDER: Final = b',"order":'
 _TOMBSTONE: Final = b',"nothing":true}'
 _CLOSED: Final = b',"closed":"'
-#: The fields of most journal rows behind `moves`.
-_NOTHING_MORE: Final = [None] * 5
 
 
 class State(StrEnum):
@@ -156,7 +154,8 @@ class JournalRow(NamedTuple):
     outside: OutsideEffect | None = None
 
     def encode(self) -> bytes:
-        version, state, content, done_at, undone_at, reason, step, segment, moves, *seldom = self
+        version, state, content, done_at, undone_at, reason, step, segment, moves = self[:9]
+        limit, countries, carrier, conflict, outside = self[9:]
         done = "" if done_at is None else f',"done_at":{done_at}'
         undone = "" if undone_at is None else f',"undone_at":{undone_at}'
         moved = "" if moves is None else f',"moves":{{{",".join(map(_move, moves.items()))}}}'
@@ -164,7 +163,9 @@ class JournalRow(NamedTuple):
             f'{{"version":{version},"state":"{state}","content":"{content}"{done}{undone}'
             f"{_turned_at(reason, step)}{_of(segment)}{moved}"
         )
-        return f"{head}}}".encode() if seldom == _NOTHING_MORE else b"%s%s}" % (head.encode(), self._rest())
+        if outside is None and limit is None and countries is None and carrier is None and conflict is None:
+            return f"{head}}}".encode()
+        return b"%s%s}" % (head.encode(), self._rest())
 
     def _rest(self) -> bytes:
         """The fields that few rows have."""

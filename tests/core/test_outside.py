@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from saga_app import topics
+from saga_app import topics, wire
 from saga_app.core.checkout import TRIES
 from saga_app.core.decider import Verdict
 from saga_app.core.errors import Fault
@@ -275,3 +275,30 @@ def test_a_policy_keeps_what_it_does_not_speak_of() -> None:
 
 def _shipped(of: Order) -> Story:
     return given(SHIPPING, carrier("p1", "courier"), ship(of))
+
+
+def test_an_order_without_outside_effects_has_the_rows_and_records_of_before() -> None:
+    """Byte for byte, as they were before any effect could be outside."""
+    inside = order(customer_id="c1", country="GB", lines=[("a", 2)])
+    story = given(PAYMENT, deposit(), pay(inside))
+    assert story.decision is not None
+    (sent,) = story.decision.sends
+    assert wire.encode(sent) == (
+        b'{"type":"ReservationRequested","order":{"order_id":"o1","customer_id":"c1","currency":"GBP",'
+        b'"amount":"40.00","country":"GB","warehouse":"main","lines":[{"sku":"a","quantity":2}]}}'
+    )
+    digest = inside.digest
+    assert story.row().encode() == (
+        b'{"version":1,"state":"DONE","content":"%s","done_at":1,"moves":{"c1:GBP":"-40.00"}}'
+        % digest.encode()
+    )
+    story.when(refund(inside))
+    assert story.row().encode() == (
+        b'{"version":2,"state":"UNDONE","content":"%s","done_at":1,"undone_at":2,"reason":"requested",'
+        b'"step":"checkout","moves":{"c1:GBP":"-40.00"}}' % digest.encode()
+    )
+    served = given(SHIPPING, countries("p1", "FR"))
+    assert served.row("policy:p1").encode() == (
+        b'{"version":0,"state":"DONE","content":"%s","done_at":0,"countries":["FR"]}'
+        % served.row("policy:p1").content.encode()
+    )

@@ -128,7 +128,6 @@ CONTROLS: Final = (
     _of_effects(of_effects.settings_say_who_has_the_effect),
     _of_effects(of_effects.a_pending_action_is_taken_for_refused),
     _of_effects(of_effects.an_answer_goes_to_the_partition_of_its_order),
-    _of_effects(of_effects.a_late_fact_is_ignored),
     Control(of_rounds.publish_before_journal),
     Control(of_rounds.acknowledge_before_publish),
     Control(of_rounds.apply_before_journal),

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from saga_app.core import outside_step
-from saga_app.core.decider import IGNORED, Decision, Position, Rows
+from saga_app.core.decider import Decision, Position, Rows
 from saga_app.core.outside import OutsideInput, OutsideOutput, OutsideTransition
 from saga_app.core.outside_step import OutsideStep
 from saga_app.core.records import Outcome, StepAnswered, StepRequest
@@ -281,17 +281,3 @@ def an_answer_goes_to_the_partition_of_its_order(patch: pytest.MonkeyPatch) -> N
         return answered(call, answer, version).model_copy(update={"key": call.order.order_id})
 
     patch.setattr(calls, "answered", mistaken)
-
-
-def a_late_fact_is_ignored(patch: pytest.MonkeyPatch) -> None:
-    """A fact counts for every later row: what was done is done, whoever heard of it and when."""
-    answered = OutsideStep.answered
-
-    def strict(self: OutsideStep, record: StepAnswered, at: Position, rows: Rows) -> Decision:
-        row = rows.journal(record.order_id)
-        is_late = row is not None and record.version is not None and record.version < row.version
-        if is_late and record.outcome is Outcome.DONE:
-            return IGNORED
-        return answered(self, record, at, rows)
-
-    patch.setattr(OutsideStep, "answered", strict)
