@@ -8,10 +8,14 @@ import agents
 import tables
 from saga_app import commands
 from saga_app.core.decider import Service
+from saga_app.effects.configured import configured
+from saga_app.effects.dispatcher import Dispatcher, dispatcher_of
+from saga_app.effects.reading import EffectsReading
 from saga_app.engine.durability import Point
 from saga_app.engine.engine import Engine
 from saga_app.engine.faust.app import SagaApp
 from saga_app.engine.faust.cli import fit_commands
+from saga_app.engine.ports import Log
 from saga_app.health.read import HealthWatch
 from saga_app.monitoring import endpoints
 from saga_app.monitoring.counts import Counts
@@ -29,8 +33,8 @@ def create_app(
     """
     services = [Service(agent.TOPIC, agent.DECIDER) for agent in agents.ALL]
     counts = Counts()
-    health = HealthWatch(settings)
-    engine = Engine(settings, services, counts, passing)
+    engine = Engine(settings, services, counts, passing, follow=lambda log: _dispatcher(settings, log))
+    health = HealthWatch(settings, lambda: _effects(engine))
     keyed_by_order = frozenset(table.name for table in tables.ALL if table.keyed_by_order)
 
     def attach(server: web.Application, app: SagaApp) -> web.AppRunner:
@@ -50,3 +54,13 @@ def create_app(
     # `faust -A saga_app place ...` is `saga place ...`; none has the name of a command of Faust's own.
     fit_commands({name: topic for topic, name in names.items()}, commands.main.all_commands())
     return app
+
+
+def _effects(engine: Engine) -> EffectsReading | None:
+    dispatcher = dispatcher_of(engine)
+    return None if dispatcher is None else dispatcher.reading()
+
+
+def _dispatcher(settings: Settings, log: Log) -> Dispatcher:
+    """The dispatcher, with the providers of the settings; only a worker that starts makes them."""
+    return Dispatcher(log, configured(settings), settings.app_id, most_calls=settings.provider_calls)

@@ -7,6 +7,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from saga_app.core.fields import PROVIDER
+from saga_app.core.shipping import NOBODY
 from saga_app.secret_values import without_password
 from saga_app.security import SettingsError
 
@@ -19,6 +21,8 @@ _DATABASE: Final = re.compile(r"sqlite:///.|postgres(ql)?://.")
 _ACTOR: Final = re.compile(r"[ -~]{0,100}")
 _COLLECTOR: Final = re.compile(r"https?://[^/]", re.IGNORECASE)
 _SQLITE: Final = "sqlite:///"
+_DOTTED: Final = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
+_FACTORY: Final = re.compile(f"{PROVIDER}={_DOTTED}:[A-Za-z_]\\w*", re.ASCII)
 #: Seconds of each unit.
 _UNITS: Final = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _DURATION: Final = re.compile(r"([0-9]{1,9})([dhms])|0", re.ASCII)
@@ -55,6 +59,19 @@ def milliseconds(name: str, text: str) -> int | None:
     if found is None:
         raise SettingsError(f"{name} is {text!r}; it is a time such as 30d, 12h, 90m, 45s, or 0 for never")
     return int(found[1]) * _UNITS[found[2]] * 1000 or None if found[1] else None
+
+
+def factories(name: str, text: str) -> dict[str, str]:
+    """From `NAME=MODULE:FACTORY, ...`, by name; each name is one that an order may have."""
+    found: dict[str, str] = {}
+    for each in filter(None, (part.strip() for part in text.split(","))):
+        provider, _, place = each.partition("=")
+        if not _FACTORY.fullmatch(each) or provider in (NOBODY, *found):
+            raise SettingsError(
+                f"{name} has {each[:120]!r}; each is NAME=MODULE:FACTORY, the names differ, and none is {NOBODY!r}"
+            )
+        found[provider] = place
+    return found
 
 
 def require_actor(name: str, text: str) -> None:

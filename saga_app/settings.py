@@ -171,6 +171,16 @@ class Settings:
         "so long after that their ids are purged and free again; 0 is never",
     )
 
+    providers: str = _setting(
+        "SAGA_PROVIDERS",
+        "",
+        "providers of outside effects, NAME=MODULE:FACTORY, separated by commas; orders that name another one wait",
+    )
+    provider_timeout_text: str = _setting(
+        "SAGA_PROVIDER_TIMEOUT", "20s", "how long one call to a provider may take"
+    )
+    provider_calls_text: str = _setting("SAGA_PROVIDER_CALLS", "64", "calls to one provider at once")
+
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Self:
         """Settings from the environment; `SettingsError` if one is invalid."""
@@ -191,6 +201,9 @@ class Settings:
         values.require_actor("SAGA_ACTOR", self.actor)
         values.milliseconds("SAGA_ORDER_RETENTION", self.order_retention_text)
         values.milliseconds("SAGA_ORDER_ID_RETENTION", self.order_id_retention_text)
+        values.milliseconds("SAGA_PROVIDER_TIMEOUT", self.provider_timeout_text)
+        values.require_number("SAGA_PROVIDER_CALLS", self.provider_calls_text, 1, 10_000)
+        values.factories("SAGA_PROVIDERS", self.providers)
         values.require_database("SAGA_DB_URL", self.db_url)
         if self.outbox_url:
             values.require_database("SAGA_OUTBOX_URL", self.outbox_url)
@@ -251,6 +264,20 @@ class Settings:
     def order_id_retention(self) -> int | None:
         """Milliseconds; None is never."""
         return values.milliseconds("SAGA_ORDER_ID_RETENTION", self.order_id_retention_text)
+
+    @property
+    def provider_factories(self) -> dict[str, str]:
+        """By the name of a provider, the place of its factory, `MODULE:FACTORY`."""
+        return values.factories("SAGA_PROVIDERS", self.providers)
+
+    @property
+    def provider_timeout(self) -> float:
+        """Seconds."""
+        return (values.milliseconds("SAGA_PROVIDER_TIMEOUT", self.provider_timeout_text) or 20_000) / 1000
+
+    @property
+    def provider_calls(self) -> int:
+        return int(self.provider_calls_text)
 
     @property
     def inbox_retention(self) -> timedelta | None:

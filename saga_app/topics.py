@@ -22,6 +22,7 @@ from saga_app.core.records import (
     PolicyChanged,
     Record,
     SegmentsClosed,
+    StepAnswered,
     StepName,
     StepRequest,
     StockReceived,
@@ -79,6 +80,7 @@ _KEY_OF: Final[dict[type, Callable[[Any], str]]] = {
     FundsDeposited: attrgetter("customer_id"),
     StockReceived: attrgetter("warehouse"),
     PolicyChanged: attrgetter("policy_id"),
+    StepAnswered: attrgetter("key"),
     **dict.fromkeys(ForPartition.__subclasses__(), lambda record: str(record.partition)),
     **{step_request: _of_order(step.key) for step in STEPS.values() for step_request in (step.do, step.undo)},
 }
@@ -92,7 +94,7 @@ def topic_of(record: Record) -> str:
         return topic
     if isinstance(record, PolicyChanged):
         return PAYMENT if record.limit is not None else SHIPPING
-    assert isinstance(record, OrdersEvicted)
+    assert isinstance(record, (OrdersEvicted, StepAnswered))
     return inbox(record.step)
 
 

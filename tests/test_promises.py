@@ -28,6 +28,7 @@ PROMISES: Final = (
     "pages of a worker",
     "pages in a real browser",
     "both databases",
+    "effects outside",
 )
 
 

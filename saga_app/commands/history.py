@@ -12,6 +12,7 @@ from saga_app.commands.needs_topics import require_topics
 from saga_app.commands.render.output import CommandFailed, as_json, one_line_errors, show
 from saga_app.commands.render.terminal import Screen
 from saga_app.kafka.messages import located
+from saga_app.redaction import without_methods
 from saga_app.settings import Settings
 from saga_app.times import written
 
@@ -68,7 +69,7 @@ def history(order_id: str, folder: Path | None, rows: bool, as_json: bool) -> No
         told = screen.paint(in_words(event), fg=colour(event, screen))
         words = f"{written(event.time)}  {where(event):<{place}}  {told}{sender}"
         if rows and event.row is not None:
-            words += f"\n{' ' * 26}{event.row.encode().decode()}"
+            words += f"\n{' ' * 26}{without_methods(event.row.encode()).decode()}"
         show({**event.as_json(), "words": in_words(event)}, words, as_json=as_json)
 
 

@@ -79,6 +79,15 @@ GROUPS: Final = {
             "force.",
         ),
     ),
+    "Providers": (
+        CommandEntry(
+            "reconcile", "Compare what a provider has with what the journals say; exit code 1 if they differ."
+        ),
+        CommandEntry(
+            "provider-check",
+            "Check a service that has the effects of a step: every verb repeated, out of order, at once, and killed.",
+        ),
+    ),
     "Dead letters": (
         CommandEntry(
             "dead-letters",

@@ -39,6 +39,14 @@ wait_option: Final = click.option(
     "--line", "lines", multiple=True, metavar="SKU:QTY[:PRICE]", help="An article; may be repeated."
 )
 @click.option("--country", metavar="CODE", help="Where it goes to: ISO 3166 alpha-2 code.")
+@click.option(
+    "--payment-method", metavar="PROVIDER:NAME", help="What a provider can charge, such as stripe:pm_..."
+)
+@click.option(
+    "--payment-reference",
+    metavar="PROVIDER:NAME",
+    help="A payment that the customer has begun at a provider.",
+)
 @click.option("--warehouse", metavar="ID", help="Where the stock is taken from. [default: main]")
 @click.option(
     "--file",

@@ -78,24 +78,31 @@ def payment(limit: str, policy_id: str | None, as_json: bool) -> None:
 @click.option(
     "--countries",
     metavar="CODES",
-    required=True,
     help="All countries that are served: ISO 3166 alpha-2 codes, with commas.",
+)
+@click.option(
+    "--carrier",
+    metavar="PROVIDER",
+    help=f"The provider that books shipments; {shipments.NOBODY}: the service itself does.",
 )
 @own_id
 @as_json
 @one_line_errors
-def shipping(countries: str, policy_id: str | None, as_json: bool) -> None:
-    """Change the countries that are served (GB until it is changed).
+def shipping(countries: str | None, carrier: str | None, policy_id: str | None, as_json: bool) -> None:
+    """Change the countries that are served (GB until it is changed), or who books shipments.
 
     \b
     saga policy shipping --countries GB,FR
+    saga policy shipping --carrier courier
+
+    What is not named stays as it is.
     """
-    _change(
-        {"countries": [code.strip() for code in countries.split(",")]},
-        "shipments",
-        policy_id,
-        as_json=as_json,
-    )
+    if (countries is None) == (carrier is None):
+        raise click.UsageError("a policy has either --countries or --carrier")
+    named: dict[str, Any] = {"carrier": carrier}
+    if countries is not None:
+        named = {"countries": [code.strip() for code in countries.split(",")]}
+    _change(named, "shipments", policy_id, as_json=as_json)
 
 
 def _change(parameters: dict[str, Any], journal: str, policy_id: str | None, *, as_json: bool) -> None:

@@ -53,6 +53,8 @@ class Decision(NamedTuple):
     sends: tuple[Record, ...] = ()
     note: str | None = None
     others: tuple[Put, ...] = ()
+    #: True if the note is about something that must not happen: people are called.
+    alarm: bool = False
 
     @property
     def puts(self) -> tuple[Put, ...]:

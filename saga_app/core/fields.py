@@ -97,6 +97,15 @@ Note = Annotated[str, StringConstraints(max_length=200)]
 #: Orders that are evicted together: the checkout partition, a colon, and their number there.
 SegmentName = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}:[0-9]{1,16}$")]
 Natural = Annotated[int, Field(ge=0)]
+#: The name of a provider of outside effects, in orders, policies, rows and settings.
+PROVIDER: Final = r"[a-z][a-z0-9_]{0,15}"
+ProviderName = Annotated[str, StringConstraints(pattern=f"^{PROVIDER}$")]
+#: A provider, a colon, and its own name of a thing: a token or an identifier. A card number begins otherwise.
+PROVIDED: Final = PROVIDER + r":[A-Za-z][A-Za-z0-9_-]{0,199}"
+Provided = Annotated[str, StringConstraints(pattern=f"^{PROVIDED}$")]
+#: The provider's name of an effect, and its code for what it says. No character of them needs an escape in a row.
+Reference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:/-]{1,200}$")]
+Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 
 
 def _as_tuple(value: Any) -> Any:

@@ -47,6 +47,9 @@ SHAPES: Final[Mapping[str | None, str]] = {
     Status.CANCELLING: "↶",
     Status.COMPLETED: "✓",
     Status.CANCELLED: "✗",
+    State.DOING: "○",
+    State.PREVENTING: "↶",
+    State.UNDOING: "↶",
     State.DONE: "✓",
     State.REFUSED: "✗",
     State.UNDONE: "↶",
@@ -64,6 +67,7 @@ _REASONS: Final[Mapping[str, str]] = {
     Reason.UNKNOWN_SKU: "unknown article",
     Reason.OUT_OF_STOCK: "out of stock",
     Reason.UNDELIVERABLE: "the country is not served",
+    Reason.DECLINED: "the payment was declined",
     Reason.REQUESTED: "on request",
     Reason.TIMED_OUT: "it had not ended in time",
 }

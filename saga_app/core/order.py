@@ -1,6 +1,7 @@
 """An order in normal form, with its one spelling; lines as people write them, and in normal form."""
 
 from collections.abc import Iterable
+from decimal import Decimal
 from functools import cached_property
 from hashlib import blake2b
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from saga_app.core.fields import (
     Id,
     Model,
     Money,
+    Provided,
     Quantity,
     TypedId,
 )
@@ -43,13 +45,19 @@ PricedLines = Annotated[tuple[PricedLine, ...], Field(max_length=MOST_LINES), Fa
 
 
 class Order(Model):
-    """An order in normal form: defaults filled in, amount computed, lines merged by SKU and sorted."""
+    """An order in normal form: defaults filled in, amount computed, lines merged by SKU and sorted.
+
+    `payment_method` is what a provider can charge, where nothing has begun; `payment_reference` is a payment that the
+    customer has begun there. Without either the payment is inside.
+    """
 
     order_id: Id
     customer_id: Id | None = None
     currency: Currency
     amount: Money
     country: Country | None = None
+    payment_method: Provided | None = None
+    payment_reference: Provided | None = None
     warehouse: Id
     lines: Lines
 
@@ -57,6 +65,7 @@ class Order(Model):
         """Only the normal form is an order. A validator would run again for every step request."""
         if not money.is_normal(self.amount, self.currency) or self.amount < 0:
             raise ValueError("the amount is not in normal form")
+        require_one_payment(self.payment_method, self.payment_reference, self.amount)
         skus = [line.sku for line in self.lines]
         if len(skus) > 1 and skus != sorted(set(skus)):
             raise ValueError("the lines are not merged and sorted")
@@ -67,16 +76,28 @@ class Order(Model):
         # Ids, codes and amounts need no escapes. `!s` takes a third of the time that formatting a Decimal takes.
         customer = "" if self.customer_id is None else f'"customer_id":"{self.customer_id}",'
         country = "" if self.country is None else f'"country":"{self.country}",'
+        method = "" if self.payment_method is None else f'"payment_method":"{self.payment_method}",'
+        begun = "" if self.payment_reference is None else f'"payment_reference":"{self.payment_reference}",'
         lines = ",".join([f'{{"sku":"{line.sku}","quantity":{line.quantity}}}' for line in self.lines])
         return (
             f'{{"order_id":"{self.order_id}",{customer}"currency":"{self.currency}","amount":"{self.amount!s}",'
-            f'{country}"warehouse":"{self.warehouse}","lines":[{lines}]}}'
+            f'{country}{method}{begun}"warehouse":"{self.warehouse}","lines":[{lines}]}}'
         ).encode()
 
     @cached_property
     def digest(self) -> str:
         """16 hex digits that differ if the content differs."""
         return digest(self.canonical)
+
+
+def require_one_payment(method: str | None, reference: str | None, amount: Decimal) -> None:
+    """`ValueError` if a payment that has begun has another method, or nothing to pay."""
+    if reference is None:
+        return
+    if method is not None:
+        raise ValueError("a payment that has begun has its method: payment_method must be left out")
+    if not amount:
+        raise ValueError("a payment has begun, but there is nothing to pay")
 
 
 def digest(content: bytes) -> str:

@@ -7,7 +7,7 @@ A repeat never decides again: it sends the recorded outcome again. So a duplicat
 nudge are one case, and one message causes at most one message.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
@@ -17,7 +17,9 @@ from saga_app.core.errors import Fault, Rejected
 from saga_app.core.machine import Transition
 from saga_app.core.moves import Moves, inverse, moved, same_content
 from saga_app.core.order import Order
-from saga_app.core.records import OrdersEvicted, Reason, Record, StepRequest, Undo
+from saga_app.core.outside import Outside
+from saga_app.core.outside_step import OutsideStep
+from saga_app.core.records import OrdersEvicted, Reason, Record, StepAnswered, StepRequest, Undo
 from saga_app.core.retention import eviction
 from saga_app.core.route import Step
 from saga_app.core.rows import JournalRow, State
@@ -97,6 +99,13 @@ class Rule(Protocol):
         """Decides a deposit, a delivery or a change of policy."""
 
 
+class OutsideRule(Rule, Protocol):
+    """The rule of a service of which a provider may have the effect."""
+
+    def outside(self, order: Order, rows: Rows) -> Outside | None:
+        """The provider of a new order's effect, by the order and the policy; None if this service has it itself."""
+
+
 class Participant:
     """The fold of one service: the machine, driven by the service's rule."""
 
@@ -105,8 +114,17 @@ class Participant:
         self.step = rule.step
         self.journal = rule.journal
         self.balances = rule.balances
-        self.accepts: tuple[type[Any], ...] = (self.step.do, self.step.undo, *rule.accepts, OrdersEvicted)
+        self.accepts: tuple[type[Any], ...] = (
+            self.step.do,
+            self.step.undo,
+            *rule.accepts,
+            StepAnswered,
+            OrdersEvicted,
+        )
         self._machine = PIVOT_MACHINE if self.step is route.PIVOT else MACHINE
+        self._outside_step = OutsideStep(self.step)
+        #: A rule without this method has all effects itself.
+        self._outside: Callable[[Order, Rows], Outside | None] | None = getattr(rule, "outside", None)
 
     def decide(self, record: Record, at: Position, rows: Rows) -> Decision:
         """See `Decider.decide`; the replay rule stands in `docs/explanation/engine.md`."""
@@ -118,6 +136,8 @@ class Participant:
         if row is None:
             return self._first(record, at, rows)
         same_content(row, record.order.digest, f"order {record.order_id}")
+        if row.outside is not None:
+            return self._outside_step.requested(record, row, at)
         states = self._machine[row.state]
         if row.version >= at.offset:
             recorded = states[StepInput.AGAIN].output
@@ -128,6 +148,8 @@ class Participant:
         return self._compensated(transition, record, row, at, rows)
 
     def _without_order(self, record: Record, at: Position, rows: Rows) -> Decision:
+        if isinstance(record, StepAnswered):
+            return self._outside_step.answered(record, at, rows)
         if not isinstance(record, OrdersEvicted):
             return self.rule.supply(record, at, rows)
         if record.step is not self.step.name:
@@ -136,16 +158,22 @@ class Participant:
 
     def _first(self, record: StepRequest, at: Position, rows: Rows) -> Decision:
         digest, segment, first = record.order.digest, record.segment, self._machine[None]
+        where = None if self._outside is None else self._outside(record.order, rows)
+        verdict = None if isinstance(record, Undo) else self.rule.judge(record.order, at, rows)
+        if where is not None:
+            refused = verdict if isinstance(verdict, Reason) else None
+            if (decision := self._outside_step.first(record, where, refused, at)) is not None:
+                return decision
         if isinstance(record, Undo):
             transition = first[StepInput.UNDO]
             reason, step = record.reason, record.step
             row = JournalRow(at.version, transition.to, digest, reason=reason, step=step, segment=segment)
             return self._decided(transition, record, row)
-        verdict = self.rule.judge(record.order, at, rows)
         if isinstance(verdict, Reason):
             transition, step = first[StepInput.REFUSED], self.step.name
             row = JournalRow(at.version, transition.to, digest, reason=verdict, step=step, segment=segment)
             return self._decided(transition, record, row)
+        assert verdict is not None
         transition = first[StepInput.ACCEPTED]
         moves = verdict or None
         row = JournalRow(at.version, transition.to, digest, done_at=at.offset, segment=segment, moves=moves)

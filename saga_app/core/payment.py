@@ -1,5 +1,7 @@
 """Payment: takes the order's amount from the customer's account; the compensation gives it back.
 
+An order that names a payment at a provider is paid there, and no account is touched.
+
 A customer without any account pays per order, up to the limit. With the first deposit, in any currency, a customer pays
 from accounts only: one that has no account in the order's currency has no funds in it.
 """
@@ -13,6 +15,7 @@ from saga_app.core.errors import Fault, Rejected
 from saga_app.core.moves import Moves, Supply, balance, has_balances, policy_changed
 from saga_app.core.numbers import NEVER
 from saga_app.core.order import Order, digest
+from saga_app.core.outside import Outside
 from saga_app.core.records import FundsDeposited, PolicyChanged, Reason, Record, StepName
 from saga_app.core.row_keys import balance_key, deposit_key, policy_key
 from saga_app.core.rows import Account, JournalRow, State
@@ -43,7 +46,7 @@ class Payment:
 
     def judge(self, order: Order, at: Position, rows: Rows) -> Reason | Moves:
         customer, limit = order.customer_id, limit_in_force(rows)
-        if customer is None:
+        if customer is None or is_paid_outside(order):
             return refuse(order, None, limit) or {}
         key = balance_key(customer, order.currency)
         account = balance(key, at, rows)
@@ -55,6 +58,15 @@ class Payment:
             return reason
         return {} if account is None or not order.amount else {key: -order.amount}
 
+    def outside(self, order: Order, rows: Rows) -> Outside | None:
+        """The provider that the order names; an order of nothing is paid here."""
+        if not is_paid_outside(order) or not order.amount:
+            return None
+        if order.payment_reference is not None:
+            return Outside.of(order.payment_reference, begun=True)
+        assert order.payment_method is not None
+        return Outside.of(order.payment_method)
+
     def supply(self, record: Record, at: Position, rows: Rows) -> Decision:
         if isinstance(record, FundsDeposited):
             amount = money.normal(record.amount, record.currency)
@@ -65,11 +77,16 @@ class Payment:
             )
         assert isinstance(record, PolicyChanged)
         if record.limit is None:
-            raise Rejected(Fault.INVALID, "the payment policy has a limit, not countries")
+            raise Rejected(Fault.INVALID, "the payment policy has a limit, not countries or a carrier")
         row = JournalRow(at.version, State.DONE, digest(str(record.limit).encode()), limit=record.limit)
         return policy_changed(
             self.journal, policy_key(record.policy_id), row._replace(done_at=at.offset), rows
         )
+
+
+def is_paid_outside(order: Order) -> bool:
+    """True if the order names a payment at a provider, so that no account is touched."""
+    return order.payment_method is not None or order.payment_reference is not None
 
 
 def limit_in_force(rows: Rows) -> Decimal:

@@ -14,6 +14,7 @@ from saga_app.core import money
 from saga_app.core.fields import (
     AS_TUPLE,
     MOST_LINES,
+    Code,
     Country,
     Currency,
     Id,
@@ -21,10 +22,13 @@ from saga_app.core.fields import (
     Money,
     Natural,
     Note,
+    Provided,
+    ProviderName,
+    Reference,
     SegmentName,
     TypedId,
 )
-from saga_app.core.order import Line, Order, PricedLines, merged
+from saga_app.core.order import Line, Order, PricedLines, merged, require_one_payment
 
 
 class Reason(StrEnum):
@@ -35,6 +39,7 @@ class Reason(StrEnum):
     UNKNOWN_SKU = "unknown_sku"
     OUT_OF_STOCK = "out_of_stock"
     UNDELIVERABLE = "undeliverable"
+    DECLINED = "declined"
     REQUESTED = "requested"
     TIMED_OUT = "timed_out"
 
@@ -58,17 +63,23 @@ class OrderPlaced(Model):
     currency: Currency = "GBP"
     lines: PricedLines = ()
     country: Country | None = None
+    payment_method: Provided | None = None
+    payment_reference: Provided | None = None
     warehouse: TypedId = "main"
 
     @cached_property
     def order(self) -> Order:
-        """The normal form; `ValueError` where amount and prices do not agree."""
+        """The normal form; `ValueError` where amount and prices do not agree, or two payments are named."""
+        amount = self._total()
+        require_one_payment(self.payment_method, self.payment_reference, amount)
         return Order.of(
             order_id=self.order_id,
             customer_id=self.customer_id,
             currency=self.currency,
-            amount=self._total(),
+            amount=amount,
             country=self.country,
+            payment_method=self.payment_method,
+            payment_reference=self.payment_reference,
             warehouse=self.warehouse,
             lines=merged([(line.sku, line.quantity) for line in self.lines]),
         )
@@ -195,6 +206,46 @@ class ShipmentCancellationRequested(Undo):
     type: Literal["ShipmentCancellationRequested"] = "ShipmentCancellationRequested"
 
 
+class Outcome(StrEnum):
+    """The state of knowledge of an effect. The first three are facts, which only grow; the others say nothing yet.
+
+    DONE: the effect is there. REFUSED: it is not there, and no request that is still under way can bring it.
+    UNDONE: it was there, and is taken back. PENDING: the provider is not ready yet. UNKNOWN: nobody knows.
+    """
+
+    DONE = "done"
+    REFUSED = "refused"
+    UNDONE = "undone"
+    PENDING = "pending"
+    UNKNOWN = "unknown"
+
+
+class StepAnswered(Model):
+    """An answer about an order's effect at a provider: from the dispatcher, an event of the provider, or a person.
+
+    `key` is the key of the step's records of this order, and so their partition. `version` is that of the row that
+    asked: PENDING and UNKNOWN count for this row only.
+    """
+
+    type: Literal["StepAnswered"] = "StepAnswered"
+    order_id: Id
+    segment: SegmentName | None = None
+    step: Annotated[StepName, Field(strict=False)]
+    key: Id
+    outcome: Annotated[Outcome, Field(strict=False)]
+    version: Natural | None = None
+    reference: Reference | None = None
+    reason: Annotated[Reason, Field(strict=False)] | None = None
+    code: Code | None = None
+    detail: Note | None = None
+
+    @model_validator(mode="after")
+    def _names_what_is_done(self) -> Self:
+        if self.outcome is Outcome.DONE and self.reference is None:
+            raise ValueError("an effect that is done has a reference: nobody could undo it otherwise")
+        return self
+
+
 class FundsDeposited(Model):
     """Money into a customer's account; for one customer, the same id twice counts once."""
 
@@ -226,17 +277,21 @@ class StockReceived(Model):
 
 
 class PolicyChanged(Model):
-    """New parameters of a rule: `limit` for payment, `countries` for shipping."""
+    """New parameters of a rule: `limit` for payment; `countries`, or `carrier`, for shipping.
+
+    `carrier` names the provider that books shipments from then on; `none`: the service itself does.
+    """
 
     type: Literal["PolicyChanged"] = "PolicyChanged"
     policy_id: TypedId
     limit: Money | None = None
     countries: Annotated[tuple[Country, ...], AS_TUPLE] | None = None
+    carrier: ProviderName | None = None
 
     @model_validator(mode="after")
     def _has_one_parameter(self) -> Self:
-        if (self.limit is None) == (self.countries is None):
-            raise ValueError("a policy has either a limit (payment) or countries (shipping)")
+        if [self.limit, self.countries, self.carrier].count(None) != 2:
+            raise ValueError("a policy has either a limit (payment), or countries or a carrier (shipping)")
         if self.limit is not None and not (0 <= self.limit <= money.LARGEST):
             raise ValueError(f"a limit is between 0 and {money.LARGEST}")
         return self
@@ -329,6 +384,7 @@ Record = (
     | ReleaseRequested
     | ShipmentRequested
     | ShipmentCancellationRequested
+    | StepAnswered
     | FundsDeposited
     | StockReceived
     | PolicyChanged

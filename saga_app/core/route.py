@@ -80,6 +80,8 @@ SEQUENCE: Final = (
     "OrderPlaced",
     "CancellationRequested",
     "DeadlinePassed",
+    # A call takes longer than a millisecond, and what follows from its answer does not.
+    "StepAnswered",
     *(step.do.__name__ for step in ROUTE),
     *(step.undo.__name__ for step in reversed(ROUTE)),
     "OrderCompleted",

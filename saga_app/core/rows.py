@@ -14,6 +14,7 @@ from pydantic_core import from_json, to_json
 
 from saga_app.core.errors import ForeignRow
 from saga_app.core.numbers import Offset, Version
+from saga_app.core.order import Order
 from saga_app.core.records import Reason, StepName
 from saga_app.core.retention.rows import SPECIAL, ClosedSegments, LowWatermark, Segment, Total
 from saga_app.core.row_keys import kind_of
@@ -27,12 +28,22 @@ _CLOSED: Final = b',"closed":"'
 
 
 class State(StrEnum):
-    """The state of an order at a step. VOID: the compensation came first, and the action never happens."""
+    """The state of an order at a step. VOID: the compensation came first, and the action never happens.
 
+    In the first three, a provider is asked for the action, to prevent it, or for the compensation.
+    """
+
+    DOING = "DOING"
+    PREVENTING = "PREVENTING"
+    UNDOING = "UNDOING"
     DONE = "DONE"
     REFUSED = "REFUSED"
     UNDONE = "UNDONE"
     VOID = "VOID"
+
+
+#: A provider is asked, again and again, until there is a definite answer.
+ASKED_STATES: Final = frozenset({State.DOING, State.PREVENTING, State.UNDOING})
 
 
 class Status(StrEnum):
@@ -75,11 +86,56 @@ class OrderRow(NamedTuple):
         return cls(order=order[:-1], **_turned(fields))
 
 
+class OutsideEffect(NamedTuple):
+    """The part of a journal row about an effect at a provider. It stands there for good: settings do not change it.
+
+    `asked_at`: Kafka's time, in milliseconds, of the record that asked first; it makes the effect's key. `order`: what
+    calls and later step requests are made of. `reference`: the provider's name of the effect. `tries`: answers since
+    the last one that brought anything new; `code`: that of the last answer.
+    """
+
+    provider: str
+    asked_at: int
+    order: bytes
+    reference: str | None = None
+    tries: int = 0
+    code: str | None = None
+
+    @property
+    def as_order(self) -> Order:
+        return Order.model_validate_json(self.order)
+
+    def asked_anew(self) -> Self:
+        """Asked for something else: it is tried at once."""
+        return self._replace(tries=0, code=None)
+
+    def answered(self, reference: str | None, code: str | None) -> Self:
+        """The effect after an answer; a reference is kept for good."""
+        return self._replace(reference=self.reference or reference, tries=0, code=code)
+
+    def encode(self) -> bytes:
+        """The last fields of a row: none of them needs an escape."""
+        provider, asked_at, order, reference, tries, code = self
+        named = "" if reference is None else f',"reference":"{reference}"'
+        coded = "" if code is None else f',"code":"{code}"'
+        head = f',"provider":"{provider}","asked_at":{asked_at},"tries":{tries}{named}{coded}'
+        return b"%s%s%s" % (head.encode(), _ORDER, order)
+
+    @classmethod
+    def taken(cls, fields: dict[str, Any], data: bytes) -> Self:
+        """From the fields of a parsed row, which loses them; the order is kept as it is spelled in these bytes."""
+        del fields["order"]
+        order = data.partition(_ORDER)[2][:-1]
+        return cls(order=order, **{name: fields.pop(name) for name in cls._fields if name in fields})
+
+
 class JournalRow(NamedTuple):
     """Tables `payments`, `reservations`, `shipments`: the decision for an order, a deposit, a delivery or a policy.
 
     `done_at` and `undone_at` are inbox offsets. `moves` maps the key of a balance to the signed amount moved.
     `content` is the digest of the request: another content under a known id is a dead letter.
+    `outside`: its fields stand in the row, behind all others. `conflict`: an outcome and a reference that a provider
+    named and that cannot be.
     """
 
     version: Version
@@ -93,17 +149,30 @@ class JournalRow(NamedTuple):
     moves: Mapping[str, Decimal | int] | None = None
     limit: Decimal | None = None
     countries: tuple[str, ...] | None = None
+    carrier: str | None = None
+    conflict: str | None = None
+    outside: OutsideEffect | None = None
 
     def encode(self) -> bytes:
-        version, state, content, done_at, undone_at, reason, step, segment, moves, limit, countries = self
+        version, state, content, done_at, undone_at, reason, step, segment, moves = self[:9]
+        limit, countries, carrier, conflict, outside = self[9:]
         done = "" if done_at is None else f',"done_at":{done_at}'
         undone = "" if undone_at is None else f',"undone_at":{undone_at}'
         moved = "" if moves is None else f',"moves":{{{",".join(map(_move, moves.items()))}}}'
-        rule = "" if limit is None and countries is None else _parameters(limit, countries)
-        return (
+        head = (
             f'{{"version":{version},"state":"{state}","content":"{content}"{done}{undone}'
-            f"{_turned_at(reason, step)}{_of(segment)}{moved}{rule}}}"
-        ).encode()
+            f"{_turned_at(reason, step)}{_of(segment)}{moved}"
+        )
+        if outside is None and limit is None and countries is None and carrier is None and conflict is None:
+            return f"{head}}}".encode()
+        return b"%s%s}" % (head.encode(), self._rest())
+
+    def _rest(self) -> bytes:
+        """The fields that few rows have."""
+        names = ("limit", "countries", "carrier", "conflict")
+        given = {name: value for name in names if (value := getattr(self, name)) is not None}
+        rule = b"," + to_json(given)[1:-1] if given else b""
+        return rule if self.outside is None else rule + self.outside.encode()
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -115,6 +184,8 @@ class JournalRow(NamedTuple):
             fields["limit"] = Decimal(fields["limit"])
         if "countries" in fields:
             fields["countries"] = tuple(fields["countries"])
+        if "provider" in fields:
+            fields["outside"] = OutsideEffect.taken(fields, data)
         return cls(**_turned(fields))
 
 
@@ -266,11 +337,6 @@ def _of(segment: str | None) -> str:
 
 def _amount(written: str | int) -> Decimal | int:
     return written if isinstance(written, int) else Decimal(written)
-
-
-def _parameters(limit: Decimal | None, countries: tuple[str, ...] | None) -> str:
-    given = {"limit": limit, "countries": countries}
-    return "," + to_json({name: value for name, value in given.items() if value is not None})[1:-1].decode()
 
 
 def _turned(fields: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from saga_app.core import checkout, participant
+from saga_app.core import checkout, outside, participant
 from saga_app.core.machine import DeadLettered, Transition
 from saga_app.core.route import ROUTE
 
@@ -45,6 +45,24 @@ def participant_table() -> str:
 def pivot_table() -> str:
     """Markdown: the same for the pivot, the last step."""
     return _table(participant.StepInput, participant.PIVOT_MACHINE)
+
+
+def outside_states() -> str:
+    """Mermaid: the machine of a step whose effect is at a provider."""
+    return _states(outside.MACHINE)
+
+
+def outside_table() -> str:
+    """Markdown: every state, and every request and answer."""
+    return _table(outside.OutsideInput, outside.MACHINE)
+
+
+def outside_pivot_table() -> str:
+    """Markdown: the same for the pivot, where it differs."""
+    differs = {
+        state: cells for state, cells in outside.PIVOT_MACHINE.items() if cells != outside.MACHINE[state]
+    }
+    return _table(outside.OutsideInput, differs)
 
 
 def checkout_table() -> str:

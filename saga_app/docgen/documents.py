@@ -18,7 +18,7 @@ from saga_app.core.errors import Fault
 from saga_app.core.fields import LARGEST_QUANTITY, MOST_LINES, Model
 from saga_app.dead_letters import format as letter_format
 from saga_app.dead_letters.budget import MOST_A_MINUTE
-from saga_app.docgen import command_pages, diagrams, exit_tables, openapi, schemas
+from saga_app.docgen import command_pages, diagrams, exit_tables, openapi, provider_contract, schemas
 from saga_app.engine import inbox_buffer
 from saga_app.engine.reader import MOST_AHEAD
 from saga_app.engine.round import MOST_BYTES, MOST_RECORDS, MOST_REFUSED_BYTES
@@ -54,6 +54,7 @@ def documents(root: Path) -> Iterator[tuple[str, str]]:
     yield command_pages.PAGE, command_pages.page()
     yield from schemas.files()
     yield openapi.PAGE, openapi.page()
+    yield from provider_contract.files()
 
 
 def record_table() -> str:
@@ -161,6 +162,9 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "participant": diagrams.participant_states,
     "participant_table": diagrams.participant_table,
     "pivot_table": diagrams.pivot_table,
+    "outside": diagrams.outside_states,
+    "outside_table": diagrams.outside_table,
+    "outside_pivot_table": diagrams.outside_pivot_table,
     "checkout": diagrams.checkout_states,
     "checkout_table": diagrams.checkout_table,
     "records": record_table,

@@ -14,7 +14,7 @@ from saga_app.core import rows
 from saga_app.core.fields import Model, Money
 from saga_app.core.moves import Moves
 from saga_app.core.order import Order
-from saga_app.core.records import OrderPlaced, OrdersEvicted, PolicyChanged, Record
+from saga_app.core.records import OrderPlaced, OrdersEvicted, PolicyChanged, Record, StepAnswered
 
 FOLDER: Final = "docs/reference/schemas"
 ASYNCAPI: Final = "docs/reference/asyncapi.yaml"
@@ -44,7 +44,13 @@ def row_schema(row: type[Any]) -> dict[str, Any]:
     """The schema of a row in a changelog: absent fields are left out, never null."""
     defaults = row._field_defaults
     fields: dict[str, Any] = {}
-    for name, kind in get_type_hints(row).items():
+    hints = get_type_hints(row)
+    if (outside := hints.pop("outside", None)) is not None:
+        # The fields of an effect outside stand in the row: all of them, or none.
+        (effect,) = (each for each in get_args(outside) if each is not type(None))
+        hints |= get_type_hints(effect)
+        defaults = {**defaults, **dict.fromkeys(effect._fields)}
+    for name, kind in hints.items():
         written = _written(kind)
         fields[name] = (written, Field(default_factory=written) if name in defaults else ...)
     model: type[Any] = create_model(
@@ -104,7 +110,9 @@ def inboxes_of(model: type[Any]) -> tuple[str, ...]:
     """The inboxes that take records of this type."""
     if model is PolicyChanged:
         return (topics.PAYMENT, topics.SHIPPING)
-    return tuple(topics.STEPS) if model is OrdersEvicted else (topics._OF_TYPE[model],)
+    if model in (OrdersEvicted, StepAnswered):
+        return tuple(topics.STEPS)
+    return (topics._OF_TYPE[model],)
 
 
 def _text(schema: dict[str, Any]) -> str:

@@ -29,7 +29,7 @@ from saga_app.engine.lease import Lease
 from saga_app.engine.log import KafkaLog
 from saga_app.engine.outage import Outage
 from saga_app.engine.partition_state import PartitionState
-from saga_app.engine.ports import Batches, GivenUp, Observer
+from saga_app.engine.ports import Batches, GivenUp, Log, Observer, StepFollower
 from saga_app.engine.positions import InboxPosition
 from saga_app.engine.reader import Reader
 from saga_app.engine.retention import Ages, RetentionTimer
@@ -60,8 +60,12 @@ class Engine:
         services: Sequence[Service],
         observer: Observer,
         passing: Callable[[str, Point], None] = lambda topic, point: None,
+        follow: Callable[[Log], StepFollower] | None = None,
     ) -> None:
         self.settings = settings
+        self._follow = follow
+        #: Made when the engine starts: it makes the calls for effects outside.
+        self.follower: StepFollower | None = None
         self.services = services
         self.observer = observer
         self.passing = passing
@@ -94,6 +98,7 @@ class Engine:
         self.clock = DeadlineTimer(self.log)
         ages = Ages(self.settings.order_retention, self.settings.order_id_retention)
         self.retention = RetentionTimer(self.log, self.settings.partitions, ages)
+        self.follower = None if self._follow is None else self._follow(self.log)
         self._loop = asyncio.get_running_loop()
         self.rounds = {service.topic: self._round(service) for service in self.services}
         self.reader = Reader(
@@ -110,6 +115,8 @@ class Engine:
             asyncio.create_task(keep_time(self.retention), name="retention timer"),
             asyncio.create_task(keep_time(late_writes), name="late_writes"),
         ]
+        if self.follower is not None:
+            self._tasks.append(asyncio.create_task(keep_time(self.follower), name="follower of steps"))
 
     async def stop(self) -> None:
         """Ends tasks and threads and gives up the files."""
@@ -151,9 +158,8 @@ class Engine:
                     self.states_of(wanted)
                     # A restore that was overtaken just here has loaded what is no longer ours, and its files are
                     # closed.
-                    self.clock.stop()
-                    self.retention.stop()
-                    await asyncio.to_thread(self._load_deadlines, wanted)
+                    self._stop_senders()
+                    await asyncio.to_thread(self._load_senders, wanted)
                     self.observer.restored(time.perf_counter() - began)
             except (Superseded, GivenUp):
                 return
@@ -180,14 +186,13 @@ class Engine:
             buffer.open(own)
         self._epochs = {place: each.epoch for place, each in found.items()}
         self.reader.assign({place: each.at for place, each in found.items()}, generation, self._epochs)
-        self.clock.start(generation)
-        self.retention.start(generation)
+        for sender in self._senders:
+            sender.start(generation)
 
     def suspend(self) -> None:
         """Gives up the partitions: reads no more, drops what waits undecided; a round may finish."""
         self.assignment.give_up()
-        self.clock.stop()
-        self.retention.stop()
+        self._stop_senders()
         self.reader.unassign()
         for buffer in self.buffers.values():
             buffer.close()
@@ -198,8 +203,8 @@ class Engine:
             async with asyncio.timeout(LONGEST_DRAIN):
                 for buffer in self.buffers.values():
                     await buffer.closed()
-                await self.clock.rested()
-                await self.retention.rested()
+                for sender in self._senders:
+                    await sender.rested()
         except TimeoutError as error:
             raise Fatal(
                 Exit.REVOKE_TOO_SLOW,
@@ -234,6 +239,8 @@ class Engine:
     def _applied(self, topic: str, partition: int, changes: Changed) -> None:
         if topic == topics.CHECKOUT:
             self.clock.changed(partition, changes)
+        elif self.follower is not None:
+            self.follower.changed(topics.STEPS[topic].name, changes)
         self.observer.changed(topic, changes)
 
     def agent(self, topic: str, listen: Listen) -> Callable[[Batches], Awaitable[None]]:
@@ -292,20 +299,32 @@ class Engine:
             logger.log(level, "%s: %s", topic, note.text, extra={"order_id": note.order_id})
         notes.clear()
 
-    async def _keep_time(self, clock: DeadlineTimer | RetentionTimer | LateWrites) -> None:
+    @property
+    def _senders(self) -> tuple[DeadlineTimer | RetentionTimer | StepFollower, ...]:
+        """All that send records of their own, for partitions that this worker holds."""
+        more = () if self.follower is None else (self.follower,)
+        return (self.clock, self.retention, *more)
+
+    def _stop_senders(self) -> None:
+        for sender in self._senders:
+            sender.stop()
+
+    async def _keep_time(self, clock: DeadlineTimer | RetentionTimer | LateWrites | StepFollower) -> None:
         try:
             with self.store_manager.fatal_faults():
                 await clock.run()
         except Exception as error:
             raise Fatal(Exit.ROUND_FAILED, f"{type(clock).__name__}: {error!r}") from error
 
-    def _load_deadlines(self, partitions: Iterable[int]) -> None:
+    def _load_senders(self, partitions: Iterable[int]) -> None:
         for service in self.services:
-            if service.topic == topics.CHECKOUT:
-                for partition in partitions:
-                    store = self.store_manager.stores[service.decider.journal, partition]
+            for partition in partitions:
+                store = self.store_manager.stores[service.decider.journal, partition]
+                if service.topic == topics.CHECKOUT:
                     self.clock.load(store)
                     self.retention.load(partition, store)
+                elif self.follower is not None:
+                    self.follower.load(topics.STEPS[service.topic].name, store)
 
     def _positions(self, committed: Mapping[Place, Offset | None]) -> dict[Place, InboxPosition]:
         inboxes = positions.ranges(Admin(self.settings), committed)

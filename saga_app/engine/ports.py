@@ -4,6 +4,7 @@ from collections.abc import AsyncIterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from saga_app.core.numbers import NEVER, Generation, Offset, version_at
+from saga_app.core.records import StepName
 from saga_app.core.rows import Row, Tombstone, is_tombstone, version_of
 from saga_app.kafka.messages import VERSION, WRITTEN_AGAIN, Batch, Fetch, Offsets, Outgoing
 
@@ -42,6 +43,28 @@ class Log(Protocol):
         Nothing is sent unless this worker certainly still belongs to that generation of the group; returns only then,
         also where there is nothing to send. `GivenUp` if its partitions are taken away meanwhile.
         """
+
+
+class StepFollower(Protocol):
+    """Follows the rows of the steps in this worker's partitions, and sends records that they ask for, as timers do."""
+
+    def load(self, step: StepName, store: "Store") -> None:
+        """Reads a step's journal of one partition; not called by the main loop."""
+
+    def changed(self, step: StepName, changes: Mapping[str, Row]) -> None:
+        """A round has made these rows of the step's journal durable, by key."""
+
+    def start(self, generation: Generation) -> None:
+        """The partitions are ours from now on."""
+
+    def stop(self) -> None:
+        """They are not any more: everything is forgotten, and nothing new is sent."""
+
+    async def run(self) -> None:
+        """Does its work, for ever."""
+
+    async def rested(self) -> None:
+        """Returns when nothing is being sent."""
 
 
 class Observer(Protocol):

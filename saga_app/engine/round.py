@@ -217,7 +217,7 @@ class Round:
         decision = self.decider.decide(record, Position(message.offset, message.time, partition), state)
         self.verdicts[decision.verdict] += 1
         if decision.note is not None:
-            self._note(record, decision.note)
+            self._note(record, decision.note, alarm=decision.alarm)
         state.put(decision.puts)
         sends.extend([self._outgoing(sent) for sent in decision.sends])
         sends.extend([self._sent_on(record, message)._replace(partition=each) for each in elsewhere])
@@ -251,10 +251,11 @@ class Round:
             text = f"dead letter, {rejection.fault}: {where}; `{how}` shows it"
             self.notes.append(Note(text, warning=True))
 
-    def _note(self, record: Record, text: str) -> None:
+    def _note(self, record: Record, text: str, *, alarm: bool) -> None:
         key, order_id = topics.key_of(record), getattr(record, "order_id", None)
         of = "partition" if isinstance(record, ForPartition) else "order"
-        self.notes.append(Note(f"{of} {order_id or key}: {text}", order_id))
+        told = f"{'ALARM ' if alarm else ''}{of} {order_id or key}: {text}"
+        self.notes.append(Note(told, order_id, alarm=alarm))
 
 
 def _fitting(messages: Sequence[Message], room: int, budget: int) -> int:

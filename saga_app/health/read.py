@@ -4,12 +4,14 @@ import asyncio
 import logging
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from typing import Final
 
 from confluent_kafka import KafkaException
 
+from saga_app.effects.reading import EffectsReading
 from saga_app.health.broker import BrokerReader
 from saga_app.health.database import ANSWER, DatabaseReader
 from saga_app.health.readings import DatabaseReading, KafkaReading, Readings
@@ -45,8 +47,11 @@ def read(settings: Settings, from_broker: BrokerReader, from_database: DatabaseR
 class HealthWatch:
     """The readings of one process, taken by a daemon thread while somebody asks for them."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, effects: Callable[[], EffectsReading | None] = lambda: None
+    ) -> None:
         self._settings = settings
+        self._effects = effects
         self._latest: Readings | None = None
         self._asked = threading.Event()
         self._closed = threading.Event()
@@ -91,7 +96,8 @@ class HealthWatch:
         broker, database = BrokerReader(self._settings), DatabaseReader(self._settings)
         while self._is_asked():
             try:
-                self._latest = read(self._settings, broker, database)
+                read_now = read(self._settings, broker, database)
+                self._latest = read_now._replace(effects=self._effects())
             except Exception:
                 # The strip then says how old the last reading is.
                 _LOG.exception("the health could not be read")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from saga_app.effects.reading import EffectsReading
 from saga_app.kafka.consumer_group import Members
 from saga_app.kafka.messages import Place
 
@@ -73,3 +74,5 @@ class Readings(NamedTuple):
     database_fault: str = ""
     #: True if there is no order database, or no package for it: not everybody wants one.
     is_without_database: bool = False
+    #: Of this process's own dispatcher; None in a process that is no worker.
+    effects: EffectsReading | None = None

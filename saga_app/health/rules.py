@@ -24,11 +24,16 @@ class RuleInForce(NamedTuple):
     policy_id: str | None
     limit: Decimal | None = None
     countries: tuple[str, ...] | None = None
+    carrier: str | None = None
 
     def in_words(self) -> str:
         """The parameter, and where it comes from."""
+        countries = shipments.COUNTRIES if self.countries is None else self.countries
+        booked = "" if self.carrier in (None, shipments.NOBODY) else f", carrier {self.carrier}"
         rule = (
-            f"limit {self.limit}" if self.limit is not None else f"countries {','.join(self.countries or ())}"
+            f"countries {','.join(sorted(countries))}{booked}"
+            if self.limit is None
+            else f"limit {self.limit}"
         )
         return f"{rule} ({'the default' if self.policy_id is None else f'policy {self.policy_id}'})"
 
@@ -76,4 +81,4 @@ def _in_force(settings: Settings, journal: str, partition: int, default: RuleInF
     if best is None:
         return default
     row, policy_id = best
-    return RuleInForce(default.service, policy_id, row.limit, row.countries)
+    return RuleInForce(default.service, policy_id, row.limit, row.countries, row.carrier)

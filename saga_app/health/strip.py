@@ -26,6 +26,7 @@ OLD: Final = 8.0
 START: Final = "start one: faust -A saga_app worker -l info"
 FIND_REBALANCES: Final = "docs/how-to/alerts.md#rebalances-often says where to look"
 LOOK_AT_THE_END: Final = "its log has the reason, docs/reference/exit-codes.md the remedy"
+LOOK_AT_PROVIDERS: Final = "docs/explanation/outside-effects.md says what waits, and for whom"
 END_TRANSACTION: Final = "docs/how-to/end-a-transaction.md says how to end it"
 
 
@@ -96,6 +97,8 @@ def _signs(readings: Readings, now: int) -> Iterator[Sign]:
         yield Sign("Kafka", Level.BAD, f"Kafka does not answer: {readings.kafka_fault}")
     else:
         yield from _workers(readings.kafka, now)
+    if readings.effects is not None and (words := readings.effects.in_words()):
+        yield Sign("effects", Level.BAD, words, LOOK_AT_PROVIDERS)
     if readings.database is None:
         level = Level.WARN if readings.is_without_database else Level.BAD
         yield Sign("order database", level, f"no order database: {readings.database_fault}")

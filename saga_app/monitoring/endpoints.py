@@ -5,10 +5,12 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from saga_app import urls
+from saga_app.effects.dispatcher import dispatcher_of
 from saga_app.engine.faust.app import SagaApp
 from saga_app.health.read import HealthWatch
 from saga_app.monitoring import metrics
 from saga_app.monitoring.counts import Counts
+from saga_app.monitoring.effects import EffectsCollector
 from saga_app.monitoring.health import health
 from saga_app.monitoring.system import SystemCollector
 from saga_app.settings import Settings
@@ -23,7 +25,8 @@ def attach(server: web.Application, app: SagaApp, counts: Counts, watch: HealthW
 
     server.router.add_get(urls.IS_READY, ready)
     of_worker = metrics.WorkerCollector(app.engine, counts, lambda: health(app))
-    _attach_metrics(server, app.settings, watch, of_worker)
+    of_effects = EffectsCollector(lambda: dispatcher_of(app.engine))
+    _attach_metrics(server, app.settings, watch, of_worker, of_effects)
 
 
 def attach_without_worker(server: web.Application, settings: Settings, watch: HealthWatch) -> None:

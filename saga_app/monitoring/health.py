@@ -2,6 +2,7 @@
 
 from typing import Any, Final, NamedTuple
 
+from saga_app.effects.dispatcher import dispatcher_of
 from saga_app.engine.faust.app import SagaApp
 
 #: Seconds that the watchdog may doubt something before the worker is not ready: a heartbeat may be late.
@@ -57,8 +58,10 @@ def health(app: SagaApp) -> Health:
         return Health(False, "no partitions", "the group has more workers than partitions")
     if app.topic_watch.fault:
         return Health(False, "topics wrong", app.topic_watch.fault, partitions)
-    # It does what it can, so it is ready; but its inbox only looks empty.
-    return Health(True, "ready", app.held_back_watch.why, partitions)
+    # It does what it can, so it is ready; but its inbox may only look empty, and orders may wait for a provider.
+    dispatcher = dispatcher_of(engine)
+    waits = "" if dispatcher is None else dispatcher.reading().in_words()
+    return Health(True, "ready", "; ".join(filter(None, (app.held_back_watch.why, waits))), partitions)
 
 
 def _told(doubt: tuple[str, float] | None) -> str:

@@ -22,6 +22,8 @@ from saga_app.core.rows import State, Status
 from saga_app.engine.engine import Engine
 from saga_app.engine.round import Round
 from saga_app.monitoring.counts import Counts, Histogram
+from saga_app.monitoring.effects import LABELS as LABELS_OF_EFFECTS
+from saga_app.monitoring.effects import EffectsCollector
 from saga_app.monitoring.health import Health
 from saga_app.monitoring.system import LABELS as LABELS_OF_SYSTEM
 from saga_app.monitoring.system import SystemCollector
@@ -38,6 +40,7 @@ LABELS: Final[Mapping[str, tuple[str, ...]]] = {
     "saga_records_waiting": ("service",),
     "saga_inbox_lag_records": ("service",),
     "saga_info": ("version",),
+    **LABELS_OF_EFFECTS,
     **LABELS_OF_SYSTEM,
 }
 _SERVICE: Final = {topic: topic.removesuffix("_events") for topic in topics.INBOXES}
@@ -176,7 +179,12 @@ def families() -> list[Metric]:
     """The metrics of a worker that has not started: for documents, and for tests of names."""
     engine = Engine(Settings(), [Service(agent.TOPIC, agent.DECIDER) for agent in agents.ALL], Counts())
     worker = WorkerCollector(engine, Counts(), lambda: Health(False, "starting"))
-    return [*worker.collect(), *SystemCollector(lambda: None, Settings().data_dir).collect()]
+    effects = EffectsCollector(lambda: None)
+    return [
+        *worker.collect(),
+        *effects.collect(),
+        *SystemCollector(lambda: None, Settings().data_dir).collect(),
+    ]
 
 
 def text(registry: CollectorRegistry) -> bytes:

@@ -14,6 +14,7 @@ from saga_app.kafka.reachable import require_broker
 from saga_app.kafka.topic_admin import BrokerUnreachable
 from saga_app.orderdb.queries.order import is_event
 from saga_app.orderdb.serving import OrderDatabase
+from saga_app.redaction import without_methods
 from saga_app.settings import Settings
 from saga_app.times import now
 from saga_app.web import actions, render, views
@@ -145,7 +146,8 @@ class Pages:
         if not await self.database.query(lambda each: is_event(each, place)):
             return View("no_record.html", {"id": str(place)}, 404)
         value = await self._kafka(actions.raw, self.settings, *place)
-        return View("record.html", {"id": str(place), "value": value})
+        shown = None if value is None else without_methods(value)
+        return View("record.html", {"id": str(place), "value": shown})
 
     async def _kafka(self, work: Callable[..., Result], *args: Any, **options: Any) -> Result:
         def run() -> Result:

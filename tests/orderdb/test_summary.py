@@ -70,8 +70,8 @@ class Telling(one_order.Exploration):
 
     told: set[str]
 
-    def _check(self, state: one_order.OrderState) -> None:
-        super()._check(state)
+    def check(self, state: one_order.OrderState) -> None:
+        super().check(state)
         found = copied(pair for rows in state.rows for pair in rows)
         said = sentence(found).in_words(NOW)
         self.told.add(said.partition(" since")[0])

@@ -19,8 +19,10 @@ from saga_app.core.records import (
 from saga_app.kafka.messages import Message, Outgoing, outgoing
 from tests.simulation.choices import Draws
 from tests.simulation.oracle import journal_key, said
+from tests.simulation.remote import Remote, ThingStatus
 from tests.support.examples import (
     cancel,
+    carrier,
     countries,
     delivery,
     deposit,
@@ -56,6 +58,12 @@ ODD: Final = {
     "evict": ("again",) * 6,
     "forge": ("evicted too far", "closed too far", "purged too far"),
 }
+#: Where there are providers, people change the carrier too.
+AT_PROVIDERS: Final = ("carrier",)
+#: How a payment goes: well; declined; declined at first; known later.
+_TOKENS: Final = ("fine", "fine", "declined", "flaky", "slow")
+#: How far a customer had come with a payment when the order was placed.
+_BEGUN: Final = ("held", "held", "waiting", "done")
 
 
 class Customers:
@@ -67,6 +75,8 @@ class Customers:
         #: Whether some records are sent to a wrong partition.
         self.lost_ways = lost_ways
         self.orders: dict[str, OrderPlaced] = {}
+        #: Where customers pay before they order, if they do.
+        self.front_end: Remote | None = None
         self._supplies = 0
         self._bad: set[bytes | None] = set()
         self._marked: set[bytes | None] = set()
@@ -79,6 +89,8 @@ class Customers:
             amount = scene.pick(("50.10", "", "100.40", "1000.00"))
             if amount:
                 yield self._good(deposit("first", amount, customer))
+        if self.front_end is not None and scene.below(2):
+            yield self._good(carrier("first", "courier"))
         for warehouse in ("main", "north"):
             quantities = {sku: scene.below(5) for sku in ("a", "b")}
             held = {sku: quantity for sku, quantity in quantities.items() if quantity}
@@ -90,9 +102,10 @@ class Customers:
         draws = Draws(number)
         errands: dict[str, Callable[[Draws], list[Outgoing]]] = {
             "order": lambda draws: [self._good(self._order(draws))],
-            "again": lambda draws: [
-                self._good(self.orders.get(self._some_order(draws)) or self._order(draws))
-            ],
+            "again": lambda draws: [self._good(self._again(draws))],
+            "carrier": lambda draws: self._policy(
+                draws, carrier(f"p{draws.below(3)}", draws.pick(("none", "courier")))
+            ),
             "cancel": lambda draws: [self._good(cancel(self._some_order(draws)))],
             "unknown order": lambda draws: [self._good(cancel("nobody"))],
             "other content": lambda draws: [self._good(self._other_content(draws))],
@@ -143,9 +156,28 @@ class Customers:
         fields = {"customer_id": draws.pick(_CUSTOMERS), "country": draws.pick(_COUNTRIES)}
         amount = draws.pick(_AMOUNTS)
         fields["currency"] = _CURRENCY_OF.get(amount, "GBP")
+        if self.front_end is not None:
+            fields |= self._payment(id_, amount, draws, self.front_end)
         order = placed(id_, amount, lines=lines, warehouse=draws.pick(_WAREHOUSES), **fields)
         self.orders[id_] = order
         return order
+
+    def _payment(self, order_id: str, amount: str, draws: Draws, front_end: Remote) -> dict[str, str]:
+        """At a provider, where it may have begun; or here."""
+        how = draws.pick(("intents", "keyed", "begun", None))
+        if how is None or (how == "begun" and amount == "0.00"):
+            return {}
+        if how != "begun":
+            return {"payment_method": f"{how}:{draws.pick(_TOKENS)}"}
+        token = draws.pick(_BEGUN)
+        # What waits is held when the customer has agreed.
+        thing = front_end.begin(order_id, "held" if token == "waiting" else token, ThingStatus(token))
+        return {"payment_reference": f"intents:{thing}"}
+
+    def _again(self, draws: Draws) -> OrderPlaced:
+        known = self.orders.get(self._some_order(draws))
+        # What a customer has paid once does not pay for a second order with the same id.
+        return self._order(draws) if known is None or known.payment_reference else known
 
     def _other_content(self, draws: Draws) -> OrderPlaced:
         known = self.orders.get(self._some_order(draws))

@@ -13,6 +13,7 @@ from tests.simulation.machine import WatchedDisk, WatchedStore
 from tests.simulation.oracle import sent
 from tests.simulation.services import changelog
 from tests.simulation.violation import must
+from tests.simulation.worker import DISPATCH
 from tests.support.memory import Disk, MemoryBroker, MemoryChangelog, MemoryStore, Steps
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 #: After the last fault everything ends within so many milliseconds: one longest delay of a deadline, and some.
 SOON: Final = 600_000
+#: The same where providers are asked: what nobody knows about may rest for as long as the longest delay of a call.
+SOON_OUTSIDE: Final = 1_800_000
 #: In so many turns, in each of which every worker does all that it can.
 MOST_TURNS: Final = 2_000
 #: How long nothing happens before the clocks go on.
@@ -30,6 +33,8 @@ def calm(world: "SimulatedWorld") -> None:
     """No more faults: people send their last records, and everything must end."""
     world.tell("the faults stop")
     world.kafka.late.clear()
+    for network in world.networks.values():
+        network.late.clear()
     world.losing, world.group.loading = 0, False
     for worker in world.workers:
         worker.paused = worker.cut_off = False
@@ -40,9 +45,11 @@ def calm(world: "SimulatedWorld") -> None:
     while not (quiet(world) and ended(world)):
         turns += 1
         if not _turn(world):
+            for record in world.resolutions():
+                world.kafka.write(record)
             world.wait(PAUSE)
         must(
-            world.now - began <= SOON and turns <= MOST_TURNS,
+            world.now - began <= (SOON_OUTSIDE if world.networks else SOON) and turns <= MOST_TURNS,
             "I11 alive",
             f"after {(world.now - began) // 1000} s and {turns} turns without faults: {_unfinished(world)}",
         )
@@ -59,10 +66,11 @@ def _turn(world: "SimulatedWorld") -> bool:
             world.kafka.write(record)
     for worker in list(world.workers):
         worker.heartbeat()
-        for name in steps.JOBS:
+        for name in (*steps.JOBS, *([DISPATCH] if world.networks else [])):
             happened |= steps.do(world, worker, name, 100)
     for machine in world.idle():
         world.start(machine)
+    happened |= _providers_do_all(world)
     while world.kafka.sends:
         send = world.kafka.sends[0]
         world.deliver(send, next(iter(send.waiting)))
@@ -71,6 +79,17 @@ def _turn(world: "SimulatedWorld") -> bool:
         for worker in world.workers:
             happened |= steps.commit_of(world, worker)
     return happened
+
+
+def _providers_do_all(world: "SimulatedWorld") -> bool:
+    """Everything is answered, and everybody who is waited for goes on. True if anything happened."""
+    pending = [(network, each) for network in world.networks.values() for each in network.pending]
+    for network, each in pending:
+        network.answer(each)
+    waiting = world.waiting()
+    for remote, thing in waiting:
+        remote.decide(thing, well=True)
+    return bool(pending or waiting)
 
 
 def quiet(world: "SimulatedWorld") -> bool:
@@ -136,7 +155,7 @@ def agree(world: "SimulatedWorld") -> None:
 
 def _rule(policy: JournalRow | None) -> object:
     """The parameters, without the offsets, which each partition has for itself."""
-    return None if policy is None else (policy.content, policy.limit, policy.countries)
+    return None if policy is None else (policy.content, policy.limit, policy.countries, policy.carrier)
 
 
 def _follows(world: "SimulatedWorld", table: str, partition: int, disk: WatchedDisk) -> bool:

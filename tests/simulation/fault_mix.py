@@ -33,6 +33,16 @@ FAULTS: Final = {
 }
 
 
+#: The same for providers; with `--providers` a seed draws from these too.
+PROVIDER_FAULTS: Final = {
+    "time out": "no answer of a provider in time: the request or the answer is lost, or it is executed late",
+    "server error": "a provider answers with an error, before it did anything or after it, and may repeat it",
+    "arrive at a provider": "a request that was given up is executed after all",
+    "webhook": "a provider says by itself what it knows, also twice, also late",
+    "a day": "a day passes for the providers, and they forget their keys",
+}
+
+
 class FaultMix(NamedTuple):
     """The faults of one run, and how likely each step is."""
 
@@ -49,22 +59,36 @@ NORMAL: Final = (
     *["wait"] * 3,
     *["start"] * 3,
 )
+#: The same of providers, customers at them, banks, and policies that name a carrier.
+NORMAL_OF_PROVIDERS: Final = (*["provider"] * 10, *["customer at a provider"] * 2)
 
 
 #: Steps that seldom find what they need are tried more often.
-_RARE: Final = frozenset({"arrive late", "compact"})
+_RARE: Final = frozenset({"arrive late", "compact", "arrive at a provider", "time out"})
 
 
-def fault_mix(scene: Draws, steps: frozenset[str], only: frozenset[str] | None = None) -> FaultMix:
-    """Draws the faults, unless it is said which; those in `steps` are steps of their own."""
+def fault_mix(
+    scene: Draws,
+    steps: frozenset[str],
+    only: frozenset[str] | None = None,
+    providers: Draws | None = None,
+) -> FaultMix:
+    """Draws the faults, unless it is said which; those in `steps` are steps of their own.
+
+    `providers`: where the faults of providers are drawn from, if there are any providers.
+    """
     stormy = scene.below(4)
     drawn = {name: scene.below(6) for name in FAULTS}
+    if providers is not None:
+        # Most seeds have most of them.
+        drawn |= {name: 2 + providers.below(4) for name in PROVIDER_FAULTS}
     faults = frozenset(name for name, number in drawn.items() if stormy and number >= 4 - (stormy == 3))
     faults = faults if only is None else only
     weights = [
         name
-        for name in FAULTS
+        for name in drawn
         if name in faults & steps
         for _ in range((1 + drawn[name] // 4) * (8 if name in _RARE else 1))
     ]
-    return FaultMix(faults, (*NORMAL, *weights))
+    normal = NORMAL if providers is None else (*NORMAL, *NORMAL_OF_PROVIDERS)
+    return FaultMix(faults, (*normal, *weights))

@@ -10,7 +10,9 @@ from saga_app.engine.stores.extent import Demand, Extent
 from saga_app.kafka.messages import Outgoing, Place
 from saga_app.rebuild.fold import fold_records
 from saga_app.rebuild.write import rebuilt_records
+from tests.simulation.adapters import LIFETIME, MARGIN
 from tests.simulation.choices import Draws
+from tests.simulation.remote import Network, PendingRequest, ProviderRequest
 from tests.simulation.services import DECIDERS, JOURNALS, TABLES, changelog, tables_of
 from tests.simulation.steps import SECOND, Action, under_way
 from tests.simulation.worker import LOST, UNDER_WAY
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 _POINTS: Final = tuple(step for step in STEPS if ":" not in step or step.endswith("write"))
 _LOSABLE: Final = (
     b'"DeadlinePassed"',
+    b'"StepAnswered"',
     b'"OrderCompleted"',
     b'"OrderCancelled"',
     b'"PaymentRequested"',
@@ -168,7 +171,9 @@ def compact(world: "SimulatedWorld", draws: Draws) -> bool:
 def expire_offset(world: "SimulatedWorld", draws: Draws) -> bool:
     place = draws.pick(topics.INBOXES), draws.below(world.partitions)
     # Without the note, only the disks know what was lost; they may be gone too (`docs/decisions/0024-lost-rows.md`).
-    if world.fault_mix.faults & LOST or world.group.committed.pop(place, None) is None:
+    # A rebuild goes up to the offset. Storms with providers are six times as long, and have many of both.
+    away = {*LOST, "rebuild"} if world.networks else LOST
+    if world.fault_mix.faults & away or world.group.committed.pop(place, None) is None:
         return False
     del world.group.notes[place]
     world.tell("the committed offset of {} expires", place)
@@ -231,6 +236,79 @@ def _beside_a_note(world: "SimulatedWorld", draws: Draws) -> Place | None:
     return changelog(draws.pick(tables_of(topic))), partition
 
 
+def time_out(world: "SimulatedWorld", draws: Draws) -> bool:
+    """Lost on the way there; or on the way back; or on its way still."""
+    found = _pending(world, draws)
+    if found is None:
+        return False
+    network, pending = found
+    how = draws.pick(("there", "back", "late"))
+    world.tell("{} of {} times out: {}", pending.request, pending.who, how)
+    if how == "back":
+        network.answer(pending, lost=True)
+    else:
+        network.give_up(pending, arrives=how == "late")
+    return True
+
+
+def server_error(world: "SimulatedWorld", draws: Draws) -> bool:
+    found = _pending(world, draws)
+    if found is None:
+        return False
+    network, pending = found
+    saved, after = bool(draws.below(2)), bool(draws.below(2))
+    network.fail(pending, saved=saved, after=after)
+    world.tell("{} of {}: server error, saved {}, after {}", pending.request, pending.who, saved, after)
+    return True
+
+
+def arrive_at_a_provider(world: "SimulatedWorld", draws: Draws) -> bool:
+    late = [(network, request) for network in world.networks.values() for request in network.late]
+    if not late:
+        return False
+    network, request = draws.pick(late)
+    world.tell("late at {}: {}", network.remote.name, request)
+    network.arrive(request)
+    return True
+
+
+def webhook(world: "SimulatedWorld", draws: Draws) -> bool:
+    """A provider tells what it knew once. Somebody may tidy up what nobody asks for any more."""
+    for network in world.networks.values():
+        if orphans := world.orphans(network.remote):
+            network.remote.execute(ProviderRequest("cancel", "", draws.pick(orphans)))
+    events = [(network, event) for network in world.networks.values() for event in network.remote.events]
+    if not events:
+        return False
+    network, event = draws.pick(events)
+    if draws.below(2):
+        network.remote.events.remove(event)
+    record = world.told_by_itself(network.remote.name, *event)
+    if record is None:
+        return False
+    world.kafka.write(record)
+    world.tell("{} says by itself {}", network.remote.name, record)
+    return True
+
+
+def a_day(world: "SimulatedWorld", draws: Draws) -> bool:
+    world.later += LIFETIME + MARGIN
+    for network in world.networks.values():
+        network.remote.forget()
+        if network.remote.name != "intents":
+            # Where keys are the only guard, a request that is held back for longer than they last would be done twice.
+            for pending in list(network.pending):
+                network.give_up(pending, arrives=False)
+            network.late.clear()
+    world.tell("a day passes for the providers")
+    return True
+
+
+def _pending(world: "SimulatedWorld", draws: Draws) -> tuple[Network, PendingRequest] | None:
+    found = [(network, each) for network in world.networks.values() for each in network.pending]
+    return draws.pick(found) if found else None
+
+
 def can_be_lost(record: Outgoing) -> bool:
     """True for step requests, endings and nudges. Records of people, rows and dead letters would never come again."""
     return record.topic in DECIDERS and any(each in (record.value or b"")[:60] for each in _LOSABLE)
@@ -254,4 +332,9 @@ FAULTS: Final[dict[str, Action]] = {
     "rebuild": rebuild,
     "changelog cut": changelog_cut,
     "changelog lost": changelog_lost,
+    "time out": time_out,
+    "server error": server_error,
+    "arrive at a provider": arrive_at_a_provider,
+    "webhook": webhook,
+    "a day": a_day,
 }

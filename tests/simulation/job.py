@@ -4,6 +4,7 @@ from collections.abc import Coroutine, Generator
 from typing import Any
 
 from tests.simulation.kafka import Send
+from tests.simulation.remote import PendingRequest
 
 
 class StopPoint:
@@ -18,11 +19,11 @@ class Job:
 
     def __init__(self, work: Coroutine[Any, Any, None]) -> None:
         self._work = work
-        self._awaits: Send | None = None
+        self._awaits: Send | PendingRequest | None = None
 
     @property
     def waits(self) -> bool:
-        """True if it cannot go on before the broker answers."""
+        """True if it cannot go on before the broker or a provider answers."""
         return self._awaits is not None and not self._awaits.done
 
     @property
@@ -33,7 +34,7 @@ class Job:
     @property
     def sends(self) -> bool:
         """True if it is in the middle of an append."""
-        return self._awaits is not None
+        return isinstance(self._awaits, Send)
 
     def step(self) -> bool:
         """Goes on. True if it has ended."""

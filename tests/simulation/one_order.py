@@ -19,7 +19,7 @@ from saga_app.core.numbers import Offset
 from saga_app.core.order import Order
 from saga_app.core.records import DeadlinePassed, Record
 from saga_app.core.retention.rows import Total
-from saga_app.core.rows import OPEN_STATUSES, Account, ClosedOrder, OrderRow, Stock
+from saga_app.core.rows import ASKED_STATES, OPEN_STATUSES, Account, ClosedOrder, JournalRow, OrderRow, Stock
 from tests.simulation.services import DECIDERS
 from tests.simulation.violation import must
 from tests.support.examples import (
@@ -70,15 +70,22 @@ class OrderState(NamedTuple):
     rows: tuple[Rows, ...]
     on_its_way: tuple[Record, ...]
     budget: Budget
+    #: The state of a provider outside, if there is one; see `one_effect`.
+    provider: Any = None
 
 
 class Exploration:
     """All states of one order."""
 
-    def __init__(self, name: str, budget: Budget) -> None:
-        self.order = placed(
-            "o1", **{"customer_id": "c1", "lines": [{"sku": "a", "quantity": 2}], **ORDERS[name]}
-        )
+    #: Records that were decided before the order was placed, and the state of a provider.
+    before: tuple[Record, ...] = ()
+    provider: Any = None
+    #: What a step may have behind it when it turns round by itself.
+    turned_first: tuple[str | None, ...] = ()
+
+    def __init__(self, name: str, budget: Budget, fields: Mapping[str, Any] | None = None) -> None:
+        fields = ORDERS[name] if fields is None else fields
+        self.order = placed("o1", **{"customer_id": "c1", "lines": [{"sku": "a", "quantity": 2}], **fields})
         self.budget = budget
         self.endings: Counter[str] = Counter()
         self.transitions = 0
@@ -92,14 +99,14 @@ class Exploration:
         """Looks at every state; how many there are."""
         services: dict[str, Rows] = dict.fromkeys(topics.INBOXES, ())
         retention = (retention_started(segment_width=2),) if self.budget.evictions else ()
-        for record in (*retention, deposit("d1", "100.00"), delivery("d1", a=3), self.order):
+        for record in (*retention, *self.before, deposit("d1", "100.00"), delivery("d1", a=3), self.order):
             topic = topics.topic_of(record)
             services[topic], sends = self._decide(topic, services[topic], record, PLACED)
-        beginning = OrderState(tuple(services.values()), sends, self.budget)
+        beginning = OrderState(tuple(services.values()), sends, self.budget, self.provider)
         self._before, waiting = {beginning: []}, [beginning]
         while waiting:
             state = waiting.pop()
-            self._check(state)
+            self.check(state)
             for after, calm in self._after(state):
                 self.transitions += 1
                 if after not in self._before:
@@ -117,33 +124,42 @@ class Exploration:
             if at and record == state.on_its_way[at - 1]:
                 continue
             rest = state.on_its_way[:at] + state.on_its_way[at + 1 :]
-            yield self._decided(state, rest, record), True
+            yield self.decided(state, rest, record), True
             if budget.losses:
                 yield state._replace(on_its_way=rest, budget=budget._replace(losses=budget.losses - 1)), False
             if budget.repeats:
                 again = budget._replace(repeats=budget.repeats - 1)
-                yield self._decided(state, state.on_its_way, record)._replace(budget=again), False
+                yield self.decided(state, state.on_its_way, record)._replace(budget=again), False
         if budget.cancels:
-            cancelled = self._decided(state, state.on_its_way, cancel("o1"))
+            cancelled = self.decided(state, state.on_its_way, cancel("o1"))
             yield cancelled._replace(budget=budget._replace(cancels=budget.cancels - 1)), False
-        row = self._row(state)
+        row = self.row(state)
         if isinstance(row, OrderRow) and row.status in OPEN_STATUSES:
-            yield from self._nudged(state, row)
+            yield from self.nudged(state, row)
         elif row is not None and budget.evictions:
             record = segments_closed(0, 1, "o1") if isinstance(row, OrderRow) else segments_purged(0, 1)
-            yield _also(state, record)._replace(budget=budget._replace(evictions=budget.evictions - 1)), False
+            yield also(state, record)._replace(budget=budget._replace(evictions=budget.evictions - 1)), False
+        yield from self.after_outside(state)
 
-    def _nudged(self, state: OrderState, row: OrderRow) -> Iterator[tuple[OrderState, bool]]:
+    def after_outside(self, state: OrderState) -> Iterator[tuple[OrderState, bool]]:
+        """Each next state by what may happen at a provider."""
+        yield from ()
+
+    def is_at_rest(self, state: OrderState) -> bool:
+        """True if nothing is on its way."""
+        return not state.on_its_way
+
+    def nudged(self, state: OrderState, row: OrderRow) -> Iterator[tuple[OrderState, bool]]:
         budget = state.budget
-        if not state.on_its_way:
-            yield self._decided(state, (), checkout.deadline("o1", row)), True
+        if self.is_at_rest(state):
+            yield self.decided(state, (), checkout.deadline("o1", row)), True
         elif budget.nudges:
             for last in (False, True):
                 early = DeadlinePassed(order_id="o1", attempt=row.tries, last=last)
                 # A nudge too is on its way for a while, and may be stale when it comes.
-                yield _also(state, early)._replace(budget=budget._replace(nudges=budget.nudges - 1)), False
+                yield also(state, early)._replace(budget=budget._replace(nudges=budget.nudges - 1)), False
 
-    def _decided(self, state: OrderState, rest: tuple[Record, ...], record: Record) -> OrderState:
+    def decided(self, state: OrderState, rest: tuple[Record, ...], record: Record) -> OrderState:
         number = topics.INBOXES.index(topics.topic_of(record))
         rows, sends = self._decide(topics.INBOXES[number], state.rows[number], record)
         return state._replace(
@@ -180,13 +196,15 @@ class Exploration:
         tables.put(put._replace(row=_timeless(put.row)) for put in decision.puts)
         return tuple(sorted(tables.bytes.items())), decision.sends
 
-    def _check(self, state: OrderState) -> None:
+    def check(self, state: OrderState) -> None:
         """I1 to I5, in every state."""
-        row = self._row(state)
+        row = self.row(state)
         by_topic = {topic: self._state(state, topic) for topic in topics.STEPS}
         states = list(by_topic.values())
         if isinstance(row, OrderRow):
             must(row.tries <= MOST_TRIES, "I11 alive", f"try {row.tries} of {states}")
+            asked = ASKED_STATES.intersection(filter(None, states))
+            must(not asked or row.status in OPEN_STATUSES, "I4 all or nothing", f"ended in doubt: {states}")
         self._adds_up(state, by_topic)
         status = None if row is None else row.status
         must(
@@ -196,23 +214,27 @@ class Exploration:
         )
         must(status != "CANCELLED" or "DONE" not in states, "I4 all or nothing", f"cancelled: {states}")
         for here, following in pairwise(states):
-            if here == "UNDONE":
-                must(following in ("REFUSED", "UNDONE", "VOID", EVICTED), "I5 reverse order", str(states))
+            if here in ("UNDONE", "UNDOING"):
+                turned = ("REFUSED", "UNDONE", "VOID", EVICTED, *self.turned_first)
+                must(following in turned, "I5 reverse order", str(states))
             if following == "DONE":
                 must(here in ("DONE", EVICTED), "I5 in order", str(states))
-        if not state.on_its_way and status not in OPEN_STATUSES:
+        if self.is_at_rest(state) and status not in OPEN_STATUSES:
             reason = row.reason if isinstance(row, OrderRow) else "closed" if row else "purged"
             self.endings[str(reason or status)] += 1
             self._ended.append(state)
 
     def _adds_up(self, state: OrderState, by_topic: Mapping[str, str | None]) -> None:
         """The balances moved by the amounts in the journals and in the totals of the evicted orders."""
-        payments, reservations = _tables(topics.PAYMENT, state), _tables(topics.INVENTORY, state)
+        payments, reservations = tables_in(topics.PAYMENT, state), tables_in(topics.INVENTORY, state)
         account = Account.decode(payments.bytes["accounts", "c1:GBP"])
         stock = Stock.decode(reservations.bytes["stock", "main:a"])
         order: Order = self.order.order
         wanted = sum(line.quantity for line in order.lines if line.sku == "a")
-        paid, held = by_topic[topics.PAYMENT] == "DONE", by_topic[topics.INVENTORY] == "DONE"
+        row = payments.journal("o1")
+        is_outside = row is not None and row.outside is not None
+        paid = by_topic[topics.PAYMENT] == "DONE" and not is_outside
+        held = by_topic[topics.INVENTORY] == "DONE"
         spent, taken = _total(payments, "c1:GBP"), _total(reservations, "main:a")
         must(account.balance == 100 + spent - order.amount * paid, "I1 money", f"{account} when {by_topic}")
         must(stock.available == 3 + taken - wanted * held, "I2 stock", f"{stock} when {by_topic}")
@@ -230,12 +252,12 @@ class Exploration:
         stuck = next((state for state in self._before if state not in reached), None)
         must(stuck is None, "I11 alive", f"no ending follows from {stuck}")
 
-    def _row(self, state: OrderState) -> OrderRow | ClosedOrder | None:
+    def row(self, state: OrderState) -> OrderRow | ClosedOrder | None:
         """None once the order is purged."""
-        return _tables(topics.CHECKOUT, state).order("o1")
+        return tables_in(topics.CHECKOUT, state).order("o1")
 
     def _state(self, state: OrderState, topic: str) -> str | None:
-        tables = _tables(topic, state)
+        tables = tables_in(topic, state)
         if tables.low_watermark(0) is not None:
             must(tables.journal("o1") is None, "I3 one ending", f"{topic} has a row of an evicted order")
             return EVICTED
@@ -243,7 +265,7 @@ class Exploration:
         return None if row is None else str(row.state)
 
 
-def _also(state: OrderState, record: Record) -> OrderState:
+def also(state: OrderState, record: Record) -> OrderState:
     """The record is on its way too."""
     return state._replace(on_its_way=_sorted((*state.on_its_way, record)))
 
@@ -254,7 +276,7 @@ def _total(tables: GivenTables, balance: str) -> Decimal:
     return Decimal(total.moved) if isinstance(total, Total) else Decimal(0)
 
 
-def _tables(topic: str, state: OrderState) -> GivenTables:
+def tables_in(topic: str, state: OrderState) -> GivenTables:
     tables = GivenTables(DECIDERS[topic])
     tables.bytes = dict(state.rows[topics.INBOXES.index(topic)])
     return tables
@@ -262,11 +284,14 @@ def _tables(topic: str, state: OrderState) -> GivenTables:
 
 def _timeless(row: Any) -> Any:
     """The row as if all had happened before."""
-    at_zero = {
+    at_zero: dict[str, Any] = {
         name: 0
         for name in ("version", "placed_at", "since", "ended_at", "done_at", "undone_at", "closed_at")
         if getattr(row, name, None) is not None
     }
+    if isinstance(row, JournalRow) and row.outside is not None:
+        # How often a provider was asked decides only when it is asked again.
+        at_zero["outside"] = row.outside._replace(asked_at=0, tries=0, code=None)
     return row._replace(**at_zero)
 
 

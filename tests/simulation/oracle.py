@@ -18,7 +18,7 @@ from saga_app.core.records import (
     Record,
     StockReceived,
 )
-from saga_app.core.rows import OPEN_STATUSES, OrderRow, Row
+from saga_app.core.rows import ASKED_STATES, OPEN_STATUSES, JournalRow, OrderRow, Row
 from saga_app.dead_letters.format import dead_letter
 from saga_app.kafka.messages import Header, Message, Outgoing, Place
 from tests.simulation.services import DECIDERS
@@ -77,6 +77,8 @@ class Oracle:
         self.rows: dict[tuple[str, str, int], bytes] = {}
         #: For each balance and version the journal row of the record that changed it.
         self.journal_of: dict[int, str] = {}
+        #: By order, the versions of its row in which a provider is asked.
+        self.asking: defaultdict[str, list[int]] = defaultdict(list)
         #: The nudges that a clock may send, with the version of the order's row that allows each.
         self.nudges: dict[ExpectedSend, tuple[str, int]] = {}
 
@@ -142,6 +144,8 @@ class Oracle:
         for table, name, row in puts:
             self.rows[table, name, row.version] = row.encode()
             self.journal_of[row.version] = key
+            if isinstance(row, JournalRow) and row.state in ASKED_STATES:
+                self.asking[name].append(row.version)
             if isinstance(row, OrderRow) and row.status in OPEN_STATUSES:
                 # A cancellation leaves the try as it is.
                 self.nudges.setdefault(said(checkout.deadline(name, row)), (name, row.version))

@@ -4,16 +4,28 @@ from collections import defaultdict
 from typing import Final
 
 from saga_app import topics
-from saga_app.core.records import DeadlinePassed, SegmentsClosed
-from saga_app.core.rows import OPEN_STATUSES, ClosedOrder, JournalRow, OrderRow, State, Status
+from saga_app.core.records import DeadlinePassed, Outcome, SegmentsClosed, StepAnswered
+from saga_app.core.rows import (
+    ASKED_STATES,
+    OPEN_STATUSES,
+    ClosedOrder,
+    JournalRow,
+    OrderRow,
+    State,
+    Status,
+)
+from tests.simulation.effects import EffectsWatch
 from tests.simulation.oracle import ExpectedDecision
 from tests.simulation.violation import must
 
 _STEPS: Final = tuple(topics.STEPS)
 #: What each state of a step may become.
 _AFTER: Final[dict[State | None, frozenset[State]]] = {
-    None: frozenset({State.DONE, State.REFUSED, State.VOID}),
-    State.DONE: frozenset({State.UNDONE}),
+    None: frozenset({State.DONE, State.REFUSED, State.VOID, State.DOING, State.PREVENTING}),
+    State.DOING: frozenset({State.DOING, State.PREVENTING, State.DONE, State.REFUSED}),
+    State.PREVENTING: frozenset({State.PREVENTING, State.UNDOING, State.DONE, State.REFUSED}),
+    State.UNDOING: frozenset({State.UNDOING, State.UNDONE}),
+    State.DONE: frozenset({State.UNDONE, State.UNDOING}),
     State.REFUSED: frozenset(),
     State.UNDONE: frozenset(),
     State.VOID: frozenset(),
@@ -30,6 +42,9 @@ class Sagas:
         self.closed: set[str] = set()
         self.reused: list[Status] = []
         self.states: defaultdict[str, dict[str, State]] = defaultdict(dict)
+        self.effects = EffectsWatch(self.status.get)
+        #: By order, the providers that were asked.
+        self.asked: defaultdict[str, set[str]] = defaultdict(set)
 
     def check(self, topic: str, told: ExpectedDecision) -> None:
         """After one record of that topic."""
@@ -54,7 +69,8 @@ class Sagas:
                         f"{put.key} is at try {put.row.tries}, not {tried}",
                     )
             elif isinstance(put.row, JournalRow) and ":" not in put.key:
-                self._stepped(topic, put.key, put.row.state)
+                self._of_provider(topic, put.key, put.row, told)
+                self._stepped(topic, put.key, put.row)
 
     def _old_enough(self, told: ExpectedDecision, order: str) -> bool:
         """By the times of records, whatever the decider has looked at."""
@@ -69,6 +85,23 @@ class Sagas:
             self.reused.append(self.status.pop(order))
             self.states.pop(order, None)
             self.closed.discard(order)
+            self.asked.pop(order, None)
+            self.effects.anew(order)
+
+    def _of_provider(self, topic: str, order: str, row: JournalRow, told: ExpectedDecision) -> None:
+        """An answer that says nothing counts for the row that asked; another row only learns its reference from it."""
+        must(row.conflict is None, "I13 one effect", f"{topic} of {order}: conflict {row.conflict}")
+        if row.outside is not None:
+            self.asked[order].add(row.outside.provider)
+        record, before = told.record, told.before
+        if isinstance(record, StepAnswered) and record.outcome in (Outcome.PENDING, Outcome.UNKNOWN):
+            assert isinstance(before, JournalRow) and before.outside is not None and row.outside is not None
+            is_news = before.outside.reference is None and row.outside.reference is not None
+            must(
+                is_news or record.version == before.version,
+                "I13 one effect",
+                f"{record} counts for version {before.version}",
+            )
 
     def _ordered(self, order: str, row: OrderRow) -> None:
         before = self.status.get(order)
@@ -83,10 +116,16 @@ class Sagas:
                 "I4 all or nothing",
                 f"{order} is completed, but {states}",
             )
+        if row.status not in OPEN_STATUSES:
+            doubt = ASKED_STATES.intersection(filter(None, states))
+            must(not doubt, "I4 all or nothing", f"{order} ended in doubt: {states}")
+            completed = row.status is Status.COMPLETED
+            self.effects.at_end(order, completed=completed, asked=self.asked[order])
         if row.status is Status.CANCELLED:
             must(State.DONE not in states, "I4 all or nothing", f"{order} is cancelled, but {states}")
 
-    def _stepped(self, topic: str, order: str, state: State) -> None:
+    def _stepped(self, topic: str, order: str, row: JournalRow) -> None:
+        state = row.state
         states, number = self.states[order], _STEPS.index(topic)
         before = states.get(topic)
         must(order in self.status, "I6 nothing from nowhere", f"{topic} knows {order}, which was not placed")
@@ -99,14 +138,14 @@ class Sagas:
         )
         must(state in _AFTER[before], "I3 one ending", f"{topic} of {order} went from {before} to {state}")
         states[topic] = state
-        if state is State.DONE and number:
+        if state in (State.DONE, State.DOING) and number:
             earlier = states.get(_STEPS[number - 1])
             must(
                 earlier is State.DONE,
                 "I5 in order",
                 f"{topic} did {order} when the step before was {earlier}",
             )
-        if state is State.UNDONE:
+        if state in (State.UNDONE, State.UNDOING) and row.step is not topics.STEPS[topic].name:
             later = states.get(_STEPS[number + 1])
             must(
                 later in (State.REFUSED, State.UNDONE, State.VOID),

@@ -5,8 +5,9 @@ from itertools import product
 from typing import Final, NamedTuple
 
 from saga_app import topics
-from saga_app.core.records import StepName
+from saga_app.core.records import Outcome, StepName
 from tests.support.examples import (
+    answered,
     cancel,
     completed,
     delivery,
@@ -102,6 +103,22 @@ def _evicted_at_inventory() -> Scope:
     )
 
 
+def _payment_outside() -> Scope:
+    """A payment at a provider, which says anything at any time."""
+    first = order(customer_id="c1", payment_method="stripe:pm_1")
+    kinds = (
+        answered(Outcome.DONE, "pi_1"),
+        refund(first),
+        answered(Outcome.UNDONE, "pi_1"),
+        answered(Outcome.PENDING, "pi_1", version=0),
+        answered(Outcome.DONE, "pi_2"),
+        answered(Outcome.REFUSED, "pi_1"),
+        pay(first),
+        answered(Outcome.UNKNOWN, version=0),
+    )
+    return Scope(topics.PAYMENT, (pay(first),), kinds)
+
+
 #: By name.
 SCOPES: Final[dict[str, Scope]] = {
     # A deposit; then do, undo, another's do, other content, a policy, a second deposit.
@@ -116,4 +133,5 @@ SCOPES: Final[dict[str, Scope]] = {
     "purge at checkout": _purge_at_checkout(),
     "eviction at payment": _eviction_at_payment(),
     "evicted at inventory": _evicted_at_inventory(),
+    "payment outside": _payment_outside(),
 }

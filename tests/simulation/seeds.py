@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 from saga_app.core.rows import Status
 from saga_app.engine.exits import Fatal
 from tests.simulation.choices import Choices, choices
-from tests.simulation.fault_mix import FAULTS
+from tests.simulation.fault_mix import FAULTS, PROVIDER_FAULTS
 from tests.simulation.violation import Violation
 from tests.simulation.world import SimulatedWorld
 
@@ -23,10 +23,14 @@ class SeedOutcome(NamedTuple):
 
 
 def run(
-    of: Choices, trace: Callable[[str], None] | None = None, faults: frozenset[str] | None = None
+    of: Choices,
+    trace: Callable[[str], None] | None = None,
+    faults: frozenset[str] | None = None,
+    *,
+    providers: bool = False,
 ) -> tuple[SimulatedWorld, Violation | None]:
     """Makes a run of these choices, with these faults if they are named; any exception at all is a violation."""
-    world = SimulatedWorld(of, trace, faults)
+    world = SimulatedWorld(of, trace, faults, providers=providers)
     try:
         world.run()
     except Violation as violation:
@@ -38,9 +42,9 @@ def run(
     return world, None
 
 
-def run_seed(seed: int) -> SeedOutcome:
+def run_seed(seed: int, *, providers: bool = False) -> SeedOutcome:
     """Runs a seed and counts what happened."""
-    world, broken = run(choices(seed))
+    world, broken = run(choices(seed), providers=providers)
     counts = Counter({f"step {name}": count for name, count in world.bit.items()})
     counts.update({f"drawn {name}": 1 for name in world.fault_mix.faults})
     counts.update({f"bit {name}": 1 for name in world.fault_mix.faults if world.bit[name]})
@@ -48,6 +52,7 @@ def run_seed(seed: int) -> SeedOutcome:
     counts.update({f"ending {status}": 1 for status in world.watch.sagas.status.values()})
     counts["orders closed"] = len(world.watch.sagas.closed) + len(world.watch.sagas.reused)
     counts["ids used again"] = len(world.watch.sagas.reused)
+    counts["effects"] = sum(map(len, (each.things for each in world.watch.sagas.effects.remotes.values())))
     counts["steps"] = sum(world.bit.values())
     counts["records"] = sum(map(len, world.kafka.inboxes.values()))
     counts["without faults"] = not world.fault_mix.faults
@@ -68,16 +73,16 @@ class SeedsReport:
         if outcome.broken is not None:
             self.broken.append(outcome)
 
-    def run(self, seeds: Iterable[int]) -> Self:
+    def run(self, seeds: Iterable[int], *, providers: bool = False) -> Self:
         for seed in seeds:
-            self.add(run_seed(seed))
+            self.add(run_seed(seed, providers=providers))
         return self
 
     def lines(self) -> list[str]:
         """For people."""
         counts, kills = self.counts, ("kill", "kill, disk lost", "kill, disk behind")
         lines = [f"{'fault':<20}{'seeds':>8}{'bit in':>8}{'times':>9}"]
-        for name in FAULTS:
+        for name in (*FAULTS, *(PROVIDER_FAULTS if counts["effects"] else ())):
             steps = counts[f"step {name}"]
             bit = f"{counts[f'bit {name}']:>8}{steps:>9}" if steps else ""
             lines.append(f"{name:<20}{counts[f'drawn {name}']:>8}{bit}")
@@ -95,6 +100,7 @@ class SeedsReport:
             f"{counts['step killed at a point']} of them between two steps of a round or a restore; "
             f"{counts['step lease lost']} zombies ended themselves",
             f"orders: {endings}; {counts['orders closed']} evicted, {counts['ids used again']} ids used again",
+            *([f"{counts['effects']} things at providers"] if counts["effects"] else []),
         ]
 
 

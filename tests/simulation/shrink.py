@@ -12,16 +12,16 @@ Breaks = Callable[[Choices], bool]
 MOST: Final = 3_000
 
 
-def shrink(choices: Choices) -> Choices:
+def shrink(choices: Choices, *, providers: bool = False) -> Choices:
     """The fewest choices that were found."""
-    _, broken = run(choices)
+    _, broken = run(choices, providers=providers)
     assert broken is not None, "this run breaks nothing"
     left = MOST
 
     def breaks(candidate: Choices) -> bool:
         nonlocal left
         left -= 1
-        found = run(candidate)[1] if left >= 0 else None
+        found = run(candidate, providers=providers)[1] if left >= 0 else None
         return found is not None and found.invariant == broken.invariant
 
     before = None

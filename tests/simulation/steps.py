@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from tests.simulation.choices import Draws
 from tests.simulation.kafka import Send
 from tests.simulation.services import DECIDERS
-from tests.simulation.worker import CLOCK, PREPARE, RETENTION, SimulatedWorker
+from tests.simulation.worker import CLOCK, DISPATCH, PREPARE, RETENTION, SimulatedWorker
 
 if TYPE_CHECKING:
     from tests.simulation.world import SimulatedWorld
@@ -21,9 +21,10 @@ def work(world: "SimulatedWorld", draws: Draws) -> bool:
     awake = [worker for worker in world.workers if not worker.paused]
     if not awake:
         return False
-    worker, first = draws.pick(awake), draws.below(len(JOBS))
+    jobs = (*JOBS, DISPATCH) if world.networks else JOBS
+    worker, first = draws.pick(awake), draws.below(len(jobs))
     size = 1 + draws.below(4)
-    names = (*JOBS[first:], *JOBS[:first])
+    names = (*jobs[first:], *jobs[:first])
     return any(do(world, worker, name, size) for name in names)
 
 
@@ -45,6 +46,11 @@ def _do(world: "SimulatedWorld", worker: SimulatedWorker, name: str, size: int) 
         if changed:
             world.tell("{} {}", worker.name, _standing(worker))
         return changed
+    if name == DISPATCH:
+        worked = worker.dispatch()
+        if worked:
+            world.tell("{} goes on with a call", worker.name)
+        return worked
     if worker.work(name):
         world.tell("{} goes on with {}", worker.name, name)
         return True
@@ -73,6 +79,29 @@ def deliver(world: "SimulatedWorld", draws: Draws) -> bool:
     count = len(send.waiting[place])
     for _ in range(count - draws.below(count)):
         world.deliver(send, place)
+    return True
+
+
+def provider(world: "SimulatedWorld", draws: Draws) -> bool:
+    """A provider executes a request and answers."""
+    found = [(network, each) for network in world.networks.values() for each in network.pending]
+    if not found:
+        return False
+    network, pending = draws.pick(found)
+    network.answer(pending)
+    answer = pending.response or pending.error
+    world.tell("{} answers {} {}: {}", network.remote.name, pending.who, pending.request, answer)
+    return True
+
+
+def customer_at_a_provider(world: "SimulatedWorld", draws: Draws) -> bool:
+    """A customer, a bank or a refund goes on."""
+    waiting = world.waiting()
+    if not waiting:
+        return False
+    remote, thing = draws.pick(waiting)
+    remote.decide(thing, well=bool(draws.below(3)))
+    world.tell("{} at {}: {}", thing, remote.name, remote.things[thing][0])
     return True
 
 
@@ -138,6 +167,8 @@ NORMAL: Final[dict[str, Action]] = {
     "work": work,
     "deliver": deliver,
     "customers": customers,
+    "provider": provider,
+    "customer at a provider": customer_at_a_provider,
     "commit": commit,
     "wait": wait,
     "start": start,

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.simulation.histories import Count, explore
+from tests.simulation.one_effect import EFFECTS, EffectBudget, EffectExploration
 from tests.simulation.one_order import ORDERS, Budget, Exploration
 from tests.simulation.scopes import SCOPES
 from tests.support.quick import quick
@@ -17,6 +18,7 @@ SCOPE = {
     "purge at checkout": (1, 4, 2_400),
     "eviction at payment": (2, 2, 1_800),
     "evicted at inventory": (1, 4, 2_700),
+    "payment outside": (2, 4, 300),
 }
 
 
@@ -50,3 +52,30 @@ def test_an_order_is_evicted_for_good_in_whatever_sequence_its_records_come(name
     assert order.run() > 10_000
     ends = {"requested", "closed", "purged", "COMPLETED" if name == "accepted" else name}
     assert set(order.endings) == ends
+
+
+#: With an effect outside: besides it, a person may cancel the order.
+CALM = Budget(nudges=0, losses=0, repeats=0)
+
+
+@pytest.mark.parametrize("name", quick(EFFECTS, "courier", mark=MORE))
+def test_an_effect_happens_once_or_not_at_all_whenever_its_provider_does_not_answer(name: str) -> None:
+    order = EffectExploration(name, CALM, EffectBudget(time_outs=1))
+    assert order.run() > 400
+    assert "COMPLETED" in order.endings or any(word in name for word in ("declined", "over", "undeliverable"))
+
+
+@pytest.mark.parametrize("name", quick(EFFECTS, mark=LONG))
+@pytest.mark.parametrize(
+    "effects",
+    [
+        EffectBudget(time_outs=1, webhooks=1),
+        EffectBudget(time_outs=0, errors=1, zombies=1),
+        EffectBudget(time_outs=0, days=1, zombies=1),
+    ],
+    ids=["webhooks", "errors and zombies", "days and zombies"],
+)
+def test_an_effect_happens_once_or_not_at_all_whatever_else_befalls_its_provider(
+    name: str, effects: EffectBudget
+) -> None:
+    assert EffectExploration(name, CALM, effects).run() > 400

@@ -18,6 +18,8 @@ PART = 100
 PARTS = range(0, 800 * max(1, EXPLORE), PART)
 #: Seeds that `scripts/test` runs.
 QUICK = 200
+#: The same with providers: a seed takes three times as long.
+OF_PROVIDERS = 40
 MORE = pytest.mark.slow("more seeds")
 
 
@@ -28,6 +30,21 @@ def test_everything_holds_under_the_faults_that_a_seed_draws(first: int) -> None
     report = SeedsReport().run(range(first, first + PART))
     broken = [f"{each.broken} (again, shrunk: scripts/simulate --seed {each.seed})" for each in report.broken]
     assert not broken, "\n".join(broken)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [first if first < OF_PROVIDERS else pytest.param(first, marks=MORE) for first in range(0, 200, 40)],
+)
+def test_an_effect_outside_happens_once_under_the_faults_of_its_provider(first: int) -> None:
+    report = SeedsReport().run(range(first, first + 40), providers=True)
+    broken = [
+        f"{each.broken} (again: scripts/simulate --providers --seed {each.seed})" for each in report.broken
+    ]
+    assert not broken, "\n".join(broken)
+    counts = report.counts
+    assert counts["effects"] > 30 and counts["ending COMPLETED"] and counts["ending CANCELLED"]
+    assert counts["step time out"] and counts["step server error"] and counts["step webhook"]
 
 
 def test_the_faults_bite() -> None:

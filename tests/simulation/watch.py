@@ -1,14 +1,15 @@
 """Safety: every change of the world is checked in the moment that it is made, against the undisturbed decisions."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
-from saga_app import topics
+from saga_app import topics, wire
 from saga_app.core.decider import Verdict
 from saga_app.core.errors import Fault
+from saga_app.core.records import StepAnswered
 from saga_app.core.row_keys import low_watermark_key
-from saga_app.core.rows import is_tombstone, version_of
+from saga_app.core.rows import JournalRow, OutsideEffect, is_tombstone, version_of
 from saga_app.engine.ports import row_in
 from saga_app.kafka.messages import Message, Outgoing, Place
 from tests.simulation.customers import Customers
@@ -25,6 +26,9 @@ _TOPIC_OF: Final = {
 }
 #: Records that the retention timer sends when it likes: the decider judges them.
 _RETENTION: Final = (b'{"type":"RetentionStarted"', b'{"type":"SegmentsClosed"', b'{"type":"SegmentsPurged"')
+
+
+_ANSWERED: Final = b'{"type":"StepAnswered"'
 
 
 def _is_about_retention(what: ExpectedSend) -> bool:
@@ -98,7 +102,7 @@ class SystemWatch:
         self.sent[what] += 1
         causes = [(self.oracles[place], self.oracles[place].told[at]) for place, at in self._asked[what]]
         must(
-            bool(causes) or self._is_nudge(what) or _is_about_retention(what),
+            bool(causes) or self._is_nudge(what) or _is_about_retention(what) or self._is_answer(what),
             "I6 nothing from nowhere",
             f"nothing asks for {what}",
         )
@@ -211,6 +215,33 @@ class SystemWatch:
             for order, version in [oracle.nudges.get(what, ("", 0))]
             if order
         )
+
+    def _is_answer(self, what: ExpectedSend) -> bool:
+        """True if a dispatcher may say this: a row that asks is durable. `EffectsWatch` knows what is true."""
+        if not (what.value or b"").startswith(_ANSWERED):
+            return False
+        record = wire.decode(what.value)
+        assert isinstance(record, StepAnswered)
+        return self.asks(record.order_id, record.version)
+
+    def asks(self, order: str, version: int | None = None) -> bool:
+        """True if a row of an order that asks a provider, or asked it, is durable."""
+        return any(
+            asked <= self._written.get((oracle.decider.journal, oracle.partition, order), -1)
+            and version in (None, asked)
+            for oracle in self.oracles.values()
+            for asked in oracle.asking[order]
+        )
+
+    def effects(self, provider: str) -> Iterator[tuple[JournalRow, str, OutsideEffect]]:
+        """The rows of effects at a provider, as they must be now, with the orders' ids."""
+        named = f'"provider":"{provider}"'.encode()
+        for oracle in self.oracles.values():
+            for (table, order_id), data in oracle.tables.bytes.items():
+                if table == oracle.decider.journal and named in data:
+                    row = JournalRow.decode(data)
+                    if row.outside is not None:
+                        yield row, order_id, row.outside
 
     def _is_journalled(self, oracle: Oracle, told: ExpectedDecision) -> bool:
         place = oracle.decider.journal, oracle.partition, told.key or ""

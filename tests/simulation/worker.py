@@ -6,7 +6,7 @@ timers; begin; suspend; drain.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from saga_app import topics
@@ -14,6 +14,7 @@ from saga_app.core.errors import RowsMissing
 from saga_app.core.numbers import FIRST, Generation, Offset
 from saga_app.core.records import Record
 from saga_app.core.rows import Row
+from saga_app.effects.dispatcher import Dispatcher
 from saga_app.engine.assignment import Assignment
 from saga_app.engine.commits import GroupCommits
 from saga_app.engine.deadlines import DeadlineTimer
@@ -30,11 +31,13 @@ from saga_app.engine.stores.manager import Superseded
 from saga_app.kafka.messages import Batch, Fetch, Offsets, Outgoing, Place
 from saga_app.timeouts import PROFILES
 from saga_app.wire import BoundedCache, Decoder
+from tests.simulation.adapters import ADAPTERS
 from tests.simulation.choices import Draws
 from tests.simulation.group import SimulatedGroup
 from tests.simulation.job import Job, StopPoint
 from tests.simulation.kafka import Kafka
 from tests.simulation.machine import Machine, WatchedStore
+from tests.simulation.remote import Network, PendingRequest, ProviderRequest
 from tests.simulation.restoring import MachineStores
 from tests.simulation.services import AGENTS, DECIDERS, JOURNALS, SERVICES, changelog, tables_of
 from tests.simulation.violation import Violation, must
@@ -46,6 +49,8 @@ RETENTION: Final = "retention timer"
 #: Jobs that never end.
 CLOCKS: Final = {CLOCK, RETENTION}
 PREPARE: Final = "prepare"
+#: Calls of providers; there may be several.
+DISPATCH: Final = "dispatcher"
 #: Faults after which rows may be missing that no commit has noted: balances whose journal lost its rows.
 LOST: Final = frozenset({"changelog cut", "changelog lost"})
 #: A point at which a worker can be killed: what it appends has left, and is not yet written.
@@ -61,6 +66,8 @@ class Around(Protocol):
     ages: Ages
     segment_width: int
     bit: Counter[str]
+    networks: dict[str, Network]
+    later: int
 
     def mended(self) -> None: ...
 
@@ -99,6 +106,15 @@ class SimulatedWorker:
         self.retention_timer = RetentionTimer(
             self, kafka.partitions, ages, lambda: self.world.now + machine.skew, tick=0, segment_width=width
         )
+        self.dispatcher = Dispatcher(
+            self,
+            {name: ADAPTERS[name](self._asking(network)) for name, network in world.networks.items()},
+            "saga",
+            lambda: self.world.now + self.world.later + machine.skew,
+            most_calls=3,
+        )
+        #: Calls of providers that are under way.
+        self.calls: list[Job] = []
         self.jobs: dict[str, Job] = {
             CLOCK: Job(self.clock.run()),
             RETENTION: Job(self.retention_timer.run()),
@@ -127,7 +143,8 @@ class SimulatedWorker:
         """True if it is a member with nothing under way."""
         group = self.world.group
         stable = self.name in group.members and not group.rebalancing and self.generation == group.generation
-        return stable and not self.draining and not self.preparing and set(self.jobs) == CLOCKS
+        busy = self.draining or self.preparing or bool(self.calls)
+        return stable and not busy and set(self.jobs) == CLOCKS
 
     async def append(self, records: Sequence[Outgoing], generation: Generation) -> Offsets:
         """The log port; see `log.KafkaLog`."""
@@ -199,6 +216,30 @@ class SimulatedWorker:
             raise Violation("tripwire", f"{self.name}: {error}") from error
         return True
 
+    def dispatch(self) -> bool:
+        """Goes on with one call, or makes one that is due. True if there was anything to do."""
+        for job in list(self.calls):
+            if job.waits:
+                continue
+            try:
+                over = job.step()
+            except GivenUp:
+                over = True
+            if over:
+                self.calls.remove(job)
+            if over or not job.polls:
+                return True
+        if not self.serves:
+            return False
+        effect = next(self.dispatcher.take(), None)
+        if effect is None:
+            return False
+        self.calls.append(Job(self.dispatcher.make(effect)))
+        return True
+
+    def _asking(self, network: Network) -> Callable[[ProviderRequest], PendingRequest]:
+        return lambda request: network.send(self.name, request)
+
     def fetch(self, place: Place, most: int) -> bool:
         """The reader brings some records of a partition. True if there were any."""
         start = self._next.get(place)
@@ -269,6 +310,14 @@ class SimulatedWorker:
         for job in self.jobs.values():
             job.drop()
         self.jobs.clear()
+        self._drop_calls(lambda job: True)
+
+    def _drop_calls(self, which: Callable[[Job], bool]) -> None:
+        for job in [job for job in self.calls if which(job)]:
+            job.drop()
+            self.calls.remove(job)
+        for network in self.world.networks.values():
+            network.abandon(self.name)
 
     def _suspend(self) -> None:
         """See `Engine.suspend`."""
@@ -279,6 +328,9 @@ class SimulatedWorker:
             self.jobs.pop(PREPARE).drop()
         self.clock.stop()
         self.retention_timer.stop()
+        self.dispatcher.stop()
+        # As `stop` cancels tasks: an answer that is being written down may arrive.
+        self._drop_calls(lambda job: not job.sends)
         self._next.clear()
         self._laid.clear()
         for buffer in self.buffers.values():
@@ -289,6 +341,8 @@ class SimulatedWorker:
         clocks = (self.clock, self.retention_timer)
         # As `rested` waits for them: one that waits for the lease is about to be given up.
         if any(topic in self.jobs for topic in DECIDERS) or any(each._sending.locked() for each in clocks):
+            return False
+        if any(job.sends for job in self.calls):
             return False
         group = self.world.group
         if self.generation >= 0:
@@ -334,9 +388,12 @@ class SimulatedWorker:
             for each in partitions:
                 stores = {table: self.stores[table, each] for table in tables_of(topic)}
                 states[each] = PartitionState(decider.journal, decider.balances, stores)
+        self.dispatcher.stop()
         for each in partitions:
             self.clock.load(self.stores[JOURNALS[0], each])
             self.retention_timer.load(each, self.stores[JOURNALS[0], each])
+            for topic, step in topics.STEPS.items():
+                self.dispatcher.load(step.name, self.stores[DECIDERS[topic].journal, each])
         await StopPoint()
         self._begin(partitions, generation)
 
@@ -359,6 +416,7 @@ class SimulatedWorker:
             buffer.open({each: self._next[topic, each] for each in partitions})
         self.clock.start(generation)
         self.retention_timer.start(generation)
+        self.dispatcher.start(generation)
 
     def _round(self, topic: str) -> Round:
         decider = DECIDERS[topic]
@@ -374,14 +432,17 @@ class SimulatedWorker:
             written=self._written,
             decoder=self._decoder,
             passing=self._pass,
-            applied=self._applied if topic == topics.CHECKOUT else lambda partition, changed: None,
+            applied=lambda partition, changes: self._applied(topic, partition, changes),
         )
 
     def _pass(self, point: Point) -> None:
         self.steps.take(point)
 
-    def _applied(self, partition: int, changes: Mapping[str, Row]) -> None:
-        self.clock.changed(partition, changes)
+    def _applied(self, topic: str, partition: int, changes: Mapping[str, Row]) -> None:
+        if topic == topics.CHECKOUT:
+            self.clock.changed(partition, changes)
+        else:
+            self.dispatcher.changed(topics.STEPS[topic].name, changes)
 
     def _is_replaced(self) -> bool:
         """True if the group has given this worker's partitions to a later generation."""

@@ -1,21 +1,29 @@
 """One run: a scene, a storm of steps, then calm in which everything must end."""
 
+import random
 from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
+from saga_app.core import route
+from saga_app.core.records import Outcome, StepAnswered, StepName
+from saga_app.core.rows import ASKED_STATES
+from saga_app.effects import calls
+from saga_app.effects.ports import Answer
 from saga_app.engine.exits import Exit, Fatal
 from saga_app.engine.retention import Ages
-from saga_app.kafka.messages import Outgoing, Place
+from saga_app.kafka.messages import Outgoing, Place, outgoing
 from tests.simulation import ending, faults
-from tests.simulation.choices import Choices, Draws
-from tests.simulation.customers import GOOD, ODD, Customers
+from tests.simulation.adapters import ASK_PEOPLE, fact
+from tests.simulation.choices import DRAW, SCENE, STEP, Choices, Draws
+from tests.simulation.customers import AT_PROVIDERS, GOOD, ODD, Customers
 from tests.simulation.fault_mix import fault_mix
 from tests.simulation.group import SimulatedGroup
 from tests.simulation.kafka import Kafka, Send
 from tests.simulation.machine import Machine
+from tests.simulation.remote import Network, ProviderRequest, ProviderResponse, Remote, ThingStatus
 from tests.simulation.steps import NORMAL
-from tests.simulation.violation import Violation
+from tests.simulation.violation import Violation, must
 from tests.simulation.watch import SystemWatch
 from tests.simulation.worker import TIMEOUTS, SimulatedWorker
 from tests.support.given import BEGINNING
@@ -32,6 +40,9 @@ _ENDS: Final = {
     Exit.ROWS_MISSING_AGAIN: "rows missing",
 }
 NEVER: Final = Ages(None, None)
+_OF_PROVIDERS: Final = random.Random("providers").getrandbits(SCENE * DRAW)
+#: The first leaves the choices as they are.
+_KEYS: Final = (0, *(random.Random(number).getrandbits(STEP * DRAW) for number in range(5)))
 ACTIONS: Final = {**NORMAL, **faults.FAULTS}
 
 
@@ -43,16 +54,29 @@ class SimulatedWorld:
         choices: Choices,
         trace: Callable[[str], None] | None = None,
         only: frozenset[str] | None = None,
+        *,
+        providers: bool = False,
     ) -> None:
         scene = Draws(choices.scene)
+        of_providers = Draws(choices.scene ^ _OF_PROVIDERS) if providers else None
         self.partitions = 1 + scene.below(3)
-        self.fault_mix = fault_mix(scene, frozenset(faults.FAULTS), only)
+        self.fault_mix = fault_mix(scene, frozenset(faults.FAULTS), only, of_providers)
         # Where records are lost, an order may wait for a compensation that a forged record makes a step ignore.
         away = {"forge"} if "lose" in self.fault_mix.faults else set()
         had = self.fault_mix.faults - away
         odd = [kind for name, kinds in ODD.items() if name in had for kind in kinds]
+        odd += AT_PROVIDERS if providers else ()
         self.customers = Customers(self.partitions, (*GOOD, *odd), "wrong partition" in self.fault_mix.faults)
         self.watch = SystemWatch(self.partitions, self.customers)
+        effects = self.watch.sagas.effects
+        self.networks = (
+            {name: Network(remote, self._may_ask) for name, remote in effects.remotes.items()}
+            if providers
+            else {}
+        )
+        self.customers.front_end = effects.remotes["intents"] if providers else None
+        #: Milliseconds that have passed for providers and for those who ask them, and for nobody else.
+        self.later = 0
         self.kafka = Kafka(self.partitions, self.watch, lambda: self.now)
         self.group = SimulatedGroup(
             self.partitions, int(TIMEOUTS.session * 1000), int(TIMEOUTS.rebalance * 1000)
@@ -96,8 +120,10 @@ class SimulatedWorld:
                 self.end(worker)
 
     def _storm(self) -> None:
-        for number in self._choices.steps:
-            self._step(Draws(number))
+        # A call takes many more steps than a step request: with providers, the steps are taken several times.
+        for key in _KEYS if self.networks else _KEYS[:1]:
+            for number in self._choices.steps:
+                self._step(Draws(number ^ key))
         ending.calm(self)
 
     def tell(self, form: str, *parts: object) -> None:
@@ -176,6 +202,63 @@ class SimulatedWorld:
         worker.end()
         self.workers.remove(worker)
         self.kafka.abandon(worker.name, may_arrive="arrive late" in self.fault_mix.faults)
+
+    def waiting(self) -> list[tuple[Remote, str]]:
+        """The things that wait for a customer, a bank or a refund."""
+        return [
+            (network.remote, thing)
+            for network in self.networks.values()
+            for thing, (status, _, _) in network.remote.things.items()
+            if status in (ThingStatus.WAITING, ThingStatus.UNDOING)
+        ]
+
+    def orphans(self, remote: Remote) -> list[str]:
+        """The things that are in no row, where the row has another one."""
+        known = {order_id: effect.reference for _, order_id, effect in self.watch.effects(remote.name)}
+        return [
+            thing
+            for thing, (status, order_id, _) in remote.things.items()
+            if status is ThingStatus.NEW and known.get(order_id) not in (None, thing)
+        ]
+
+    def told_by_itself(
+        self, name: str, what: ProviderResponse, order_id: str, segment: str | None
+    ) -> Outgoing | None:
+        """An event of a provider, as a record."""
+        placed = self.customers.orders.get(order_id)
+        if placed is None:
+            return None
+        step = route.step(StepName.SHIPPING if name == "courier" else StepName.PAYMENT)
+        answer = fact(what)
+        return outgoing(
+            StepAnswered(
+                order_id=order_id,
+                segment=segment,
+                step=step.name,
+                key=step.key(placed.order),
+                outcome=answer.outcome,
+                reference=answer.reference,
+            )
+        )
+
+    def resolutions(self) -> list[Outgoing]:
+        """Answers of people who looked at a provider, about effects whose keys it forgot before anybody knew."""
+        found = []
+        for name, network in self.networks.items():
+            for row, order_id, effect in self.watch.effects(name):
+                is_lost = effect.code == ASK_PEOPLE and row.state in ASKED_STATES
+                if is_lost and not network.remote.of(order_id):
+                    step = StepName.SHIPPING if name == "courier" else StepName.PAYMENT
+                    call = calls.call("", step, row, self.now)
+                    found.append(outgoing(calls.answered(call, Answer(Outcome.REFUSED, code="person"))))
+        return found
+
+    def _may_ask(self, who: str, request: ProviderRequest) -> None:
+        must(
+            self.watch.asks(request.order),
+            "I9 durable first",
+            f"{who} asks for {request} before a row that asks for it was written",
+        )
 
     def idle(self) -> list[Machine]:
         busy = {worker.machine.name for worker in self.workers}

@@ -22,6 +22,7 @@ RUN_BY: Final = {
     "docs/how-to/find-an-order.md": "tests/orderdb/test_follow.py",
     "docs/how-to/use-your-own-kafka.md": "tests/examples/test_own_kafka.py",
     "docs/how-to/secure-kafka.md": "tests/examples/test_own_kafka.py",
+    "docs/how-to/call-your-own-service.md": "tests/examples/test_carrier.py",
     "docs/how-to/kubernetes.md": "tests/examples/test_kubernetes_page.py",
     "docs/how-to/systemd.md": "tests/examples/test_run_units.py",
 }

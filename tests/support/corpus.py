@@ -73,6 +73,13 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
     "ReleaseRequested": {**WHY, "order": ORDER},
     "ShipmentRequested": {"order": ORDER},
     "ShipmentCancellationRequested": {**WHY, "order": ORDER},
+    "StepAnswered": {
+        "order_id": "o1",
+        "step": "payment",
+        "key": "c1",
+        "outcome": "refused",
+        "reference": "pi_1",
+    },
     "FundsDeposited": {"deposit_id": "d1", "customer_id": "c1", "currency": "GBP", "amount": "1.00"},
     "StockReceived": {"delivery_id": "d1", "warehouse": "main", "lines": [{"sku": "a", "quantity": 1}]},
     "PolicyChanged": {"policy_id": "p1", "limit": "1.00"},
@@ -98,6 +105,7 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
 #: Fields that may be left out, or be null where it says so.
 OPTIONAL: Final = {
     "OrderPlaced": {"customer_id", "currency", "country", "warehouse", "lines"},
+    "StepAnswered": {"reference"},
     "CancellationRequested": {"note"},
     "FundsDeposited": {"currency"},
     "StockReceived": {"warehouse"},
@@ -105,10 +113,11 @@ OPTIONAL: Final = {
 NULLABLE: Final = {
     "OrderPlaced": {"customer_id", "country"},
     "CancellationRequested": {"note"},
+    "StepAnswered": {"reference"},
 }
 IDS: Final = {"order_id", "customer_id", "deposit_id", "delivery_id", "policy_id", "warehouse"}
 #: Ids that we write ourselves; people may write a number.
-OUR_IDS: Final = {"DeadlinePassed", "OrderCompleted", "OrderCancelled"}
+OUR_IDS: Final = {"DeadlinePassed", "OrderCompleted", "OrderCancelled", "StepAnswered"}
 
 
 def spelled(type_: str, fields: dict[str, Any]) -> bytes:
@@ -317,6 +326,22 @@ def _by_hand() -> Iterator[tuple[str, bytes]]:
     )
     yield "a policy of nothing", spelled("PolicyChanged", {"policy_id": "p1"})
     yield "a policy of both", spelled("PolicyChanged", {"policy_id": "p1", "limit": "1", "countries": ["GB"]})
+    yield (
+        "a carrier with a limit",
+        spelled("PolicyChanged", {"policy_id": "p1", "limit": "1", "carrier": "courier"}),
+    )
+    yield "a carrier in capitals", spelled("PolicyChanged", {"policy_id": "p1", "carrier": "UPS"})
+    yield (
+        "done without a reference",
+        spelled("StepAnswered", {**GOOD["StepAnswered"], "outcome": "done", "reference": None}),
+    )
+    yield "an unknown outcome", spelled("StepAnswered", {**GOOD["StepAnswered"], "outcome": "maybe"})
+    yield "a payment method without a provider", order_with(payment_method="pm_1")
+    yield (
+        "a begun payment with a method",
+        order_with(payment_method="stripe:pm_1", payment_reference="stripe:pi_1"),
+    )
+    yield "a begun payment of nothing", order_with(amount="0", payment_reference="stripe:pi_1")
     yield "a negative limit", spelled("PolicyChanged", {"policy_id": "p1", "limit": "-1"})
     yield "a limit out of reach", spelled("PolicyChanged", {"policy_id": "p1", "limit": "1000000000001"})
     yield "a limit of 1e-3000", b'{"type":"PolicyChanged","policy_id":"p1","limit":1e-3000}'

@@ -137,3 +137,18 @@ def account(version: int, deposited: str, balance: str) -> Account:
 
 def stock(version: int, received: int, available: int) -> Stock:
     return Stock(version_at(version), received, available)
+
+
+def answered(
+    outcome: records.Outcome,
+    reference: str | None = None,
+    version: int | None = None,
+    **fields: Any,
+) -> records.StepAnswered:
+    """An answer about the payment of order o1 at its provider."""
+    whole = {"order_id": "o1", "step": StepName.PAYMENT, "key": "c1", **fields}
+    return records.StepAnswered(outcome=outcome, reference=reference, version=version, **whole)
+
+
+def carrier(policy_id: str, name: str) -> records.PolicyChanged:
+    return records.PolicyChanged(policy_id=policy_id, carrier=name)

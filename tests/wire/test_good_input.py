@@ -9,7 +9,7 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 
 from saga_app import wire
-from saga_app.core import money, records
+from saga_app.core import fields, money, records
 from saga_app.core.countries import CODES
 from saga_app.core.order import Line, Order, PricedLine
 from saga_app.core.records import OrderPlaced, Reason, Record, StepName
@@ -17,6 +17,9 @@ from tests.support.corpus import GOOD, IDS, NOT_CARDS, OPTIONAL, ORDER, OUR_IDS,
 from tests.support.profiles import examples
 
 IDENTIFIERS = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", fullmatch=True)
+PROVIDERS = st.from_regex(fields.PROVIDER, fullmatch=True)
+#: Without digits: none of them is taken for a card number.
+PROVIDED = st.from_regex(r"[a-z][a-z_]{0,15}:[A-Za-z][A-Za-z_-]{0,199}", fullmatch=True)
 QUANTITIES = st.integers(1, 1_000_000)
 CURRENCIES = st.sampled_from(sorted(money.DIGITS))
 COUNTRIES = st.sampled_from(sorted(CODES))
@@ -36,12 +39,15 @@ def amounts(currency: str, least: int = 0) -> st.SearchStrategy[Decimal]:
 @st.composite
 def orders(draw: st.DrawFn) -> Order:
     currency = draw(CURRENCIES)
+    begun = draw(st.booleans())
     return Order(
         order_id=draw(IDENTIFIERS),
         customer_id=draw(st.none() | IDENTIFIERS),
         currency=currency,
-        amount=draw(amounts(currency)),
+        amount=draw(amounts(currency, int(begun))),
         country=draw(st.none() | COUNTRIES),
+        payment_method=None if begun else draw(st.none() | PROVIDED),
+        payment_reference=draw(PROVIDED) if begun else None,
         warehouse=draw(IDENTIFIERS),
         lines=draw(LINES),
     )
@@ -123,6 +129,19 @@ RECORDS: dict[str, st.SearchStrategy[Any]] = {
         below_segment=BELOW,
         order_ids=st.lists(IDENTIFIERS, max_size=3, unique=True).map(tuple),
     ),
+    "StepAnswered": st.builds(
+        records.StepAnswered,
+        order_id=IDENTIFIERS,
+        segment=SEGMENTS,
+        step=st.sampled_from(StepName),
+        key=IDENTIFIERS,
+        outcome=st.sampled_from(records.Outcome),
+        version=st.none() | NUMBERS,
+        reference=st.from_regex(r"[A-Za-z0-9._:/-]{1,200}", fullmatch=True),
+        reason=st.none() | st.sampled_from(Reason),
+        code=st.none() | st.from_regex(r"[A-Za-z_-]{1,64}", fullmatch=True),
+        detail=NOTES,
+    ),
     "FundsDeposited": deposits(),
     "StockReceived": st.builds(
         records.StockReceived, delivery_id=IDENTIFIERS, warehouse=IDENTIFIERS, lines=LINES.filter(bool)
@@ -132,7 +151,8 @@ RECORDS: dict[str, st.SearchStrategy[Any]] = {
     )
     | st.builds(
         records.PolicyChanged, policy_id=IDENTIFIERS, countries=st.lists(COUNTRIES, max_size=5).map(tuple)
-    ),
+    )
+    | st.builds(records.PolicyChanged, policy_id=IDENTIFIERS, carrier=PROVIDERS),
 }
 
 

@@ -22,7 +22,16 @@ from saga_app.core.checkout import Checkout
 from saga_app.core.order import Order
 from saga_app.core.retention.rows import LowWatermark
 from saga_app.core.row_keys import low_watermark_key, parts_of
-from saga_app.core.rows import OPEN_STATUSES, ClosedOrder, JournalRow, OrderRow, State, Status, decode
+from saga_app.core.rows import (
+    ASKED_STATES,
+    OPEN_STATUSES,
+    ClosedOrder,
+    JournalRow,
+    OrderRow,
+    State,
+    Status,
+    decode,
+)
 from saga_app.kafka.messages import Place
 
 #: Inbox and journal of every service, in the order of the route.
@@ -85,7 +94,7 @@ class OrdersAudit:
                 # An earlier audit has checked it.
                 continue
             state = step_row and step_row.state
-            if (state is State.DONE) is not wanted:
+            if (state is State.DONE) is not wanted or state in ASKED_STATES:
                 what = f"it is {row.status}, but {step.name} is {state or 'not there'}"
                 self._broken("I4", key, row.version, what, f"{JOURNALS[topic]}.state")
         self.findings.count("I4", "completed with all effects" if wanted else "cancelled with none")

@@ -4,7 +4,7 @@ from saga_app import topics
 from saga_app.audit.history.events import Event, StatusRow, TruncatedInbox
 from saga_app.core.decider import Verdict
 from saga_app.core.labels import why
-from saga_app.core.records import DeadlinePassed, ForPartition, OrderPlaced, Record, Undo
+from saga_app.core.records import DeadlinePassed, ForPartition, OrderPlaced, Record, StepAnswered, Undo
 from saga_app.core.route import Step
 from saga_app.core.rows import ClosedOrder, JournalRow, OrderRow, State, Status
 
@@ -63,10 +63,14 @@ def _of_retention(topic: str, row: StatusRow | None) -> str:
 
 
 def _of_step(step: Step, record: Record, row: JournalRow, verdict: Verdict) -> str:
-    if verdict is Verdict.REPEATED:
+    if verdict is Verdict.REPEATED and not isinstance(record, StepAnswered):
         asked = "asked to undo" if isinstance(record, Undo) else "asked again"
         return f"{step.name}: {asked}; it is {_word(row.state)}, and the answer was sent again"
+    if isinstance(record, StepAnswered) and verdict is not Verdict.APPLIED:
+        return f"{step.name}: its provider says {record.outcome}, which changed nothing; it is {_word(row.state)}"
     match row.state:
+        case State.DOING | State.PREVENTING | State.UNDOING:
+            return _asked(step, row)
         case State.DONE:
             moved = ", ".join(f"{key} {amount}" for key, amount in (row.moves or {}).items())
             return f"{step.done} ({moved})" if moved else step.done
@@ -78,6 +82,15 @@ def _of_step(step: Step, record: Record, row: JournalRow, verdict: Verdict) -> s
             return (
                 f"{step.name} was asked to undo before it was asked to act: it will not act ({_turned(row)})"
             )
+
+
+def _asked(step: Step, row: JournalRow) -> str:
+    assert row.outside is not None
+    provider, tries = row.outside.provider, row.outside.tries
+    named = "" if row.outside.reference is None else f" ({row.outside.reference})"
+    to = {State.DOING: "to do it", State.PREVENTING: "to prevent it", State.UNDOING: "to undo it"}[row.state]
+    again = f"; {tries} answers said nothing new" if tries else ""
+    return f"{step.name}: {provider} is asked {to}{named}{again}"
 
 
 def _of_checkout(record: Record, row: OrderRow | ClosedOrder | None, verdict: Verdict) -> str:

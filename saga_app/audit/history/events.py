@@ -9,6 +9,7 @@ from saga_app.core.records import Record
 from saga_app.core.rows import ClosedOrder, JournalRow, OrderRow
 from saga_app.kafka.headers import actor_of
 from saga_app.kafka.messages import Message, Place
+from saga_app.redaction import without_methods
 
 StatusRow = OrderRow | ClosedOrder | JournalRow
 
@@ -46,7 +47,7 @@ class Event(NamedTuple):
         return self.outcome.before
 
     def as_json(self) -> dict[str, Any]:
-        """As JSON: the record and the row as they are in the topics."""
+        """As JSON: the record and the row as they are in the topics, but for tokens of payment methods."""
         outcome = self.outcome
         return {
             "time": self.time,
@@ -55,8 +56,8 @@ class Event(NamedTuple):
             "offset": self.message.offset,
             "actor": self.actor,
             "verdict": outcome and outcome.verdict,
-            "record": from_json(self.message.value or b"null"),
-            "row": None if self.row is None else from_json(self.row.encode()),
+            "record": from_json(without_methods(self.message.value or b"null")),
+            "row": None if self.row is None else from_json(without_methods(self.row.encode())),
             "sent": []
             if outcome is None or outcome.decision is None
             else [sent.type for sent in outcome.decision.sends],
@@ -76,5 +77,5 @@ class TruncatedInbox(NamedTuple):
     def as_json(self) -> dict[str, Any]:
         """As JSON."""
         topic, partition = self.place
-        row = None if self.row is None else from_json(self.row.encode())
+        row = None if self.row is None else from_json(without_methods(self.row.encode()))
         return {"topic": topic, "partition": partition, "not_told": self.why, "row": row}

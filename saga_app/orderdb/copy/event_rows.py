@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from saga_app.core.errors import Rejected
 from saga_app.core.fields import Model
-from saga_app.core.records import CancellationRequested, OrderPlaced, Record, StepRequest
+from saga_app.core.records import CancellationRequested, OrderPlaced, Record, StepAnswered, StepRequest
 from saga_app.dead_letters.format import LetterId
 from saga_app.dead_letters.letter import Settlement, Stored, read_letter, read_marker, text
 from saga_app.kafka.headers import actor_of, headers_of, require_fit
@@ -52,6 +52,8 @@ def event(batch: RowBatch, message: Any) -> None:
     }
     for name in names:
         fields[name] = _fitting_value(getattr(record, name))
+    if isinstance(record, StepAnswered):
+        fields["note"] = fit(" ".join(filter(None, (record.outcome, record.code))))
     if isinstance(record, OrderPlaced | CancellationRequested):
         headers = headers_of(message)
         fields["actor"] = actor_of(headers)

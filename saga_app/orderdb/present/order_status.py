@@ -7,20 +7,26 @@ combination of rows.
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple, Self
 
+from saga_app import topics
 from saga_app.core import checkout
 from saga_app.core.numbers import NEVER
 from saga_app.core.records import StepName
 from saga_app.core.route import PIVOT, ROUTE
-from saga_app.core.rows import OPEN_STATUSES, OrderRow, State, Status
+from saga_app.core.rows import ASKED_STATES, OPEN_STATUSES, OrderRow, State, Status
 
 Row = Mapping[str, Any]
 #: The states of a step on the way back: it refused, or compensated, or had nothing to compensate.
 BACK: Final = frozenset({State.REFUSED, State.UNDONE, State.VOID})
+#: The states in which a provider is asked, on the way back.
+GOING_BACK: Final = ASKED_STATES - {State.DOING}
 _STEP: Final = {step.name.value: step for step in ROUTE}
 
 
 class StepStatus(NamedTuple):
-    """The row of a step. `at` is when it decided, `undone_at` when it compensated; None if not copied."""
+    """The row of a step. `at` is when it decided, `undone_at` when it compensated; None if not copied.
+
+    `at` is when a provider was last asked for something else, or answered, where its state is an asked one.
+    """
 
     state: State
     reason: str | None = None
@@ -65,7 +71,7 @@ class OrderStatus(NamedTuple):
     def of(cls, order: Row, steps: Iterable[Row], events: Iterable[Row]) -> Self:
         """From the rows of `orders`, `order_steps` and `order_events`."""
         events = list(events)
-        times = {(event["type"], event["at_offset"]): event["time"] for event in events}
+        times = {(event["topic"], event["at_offset"]): event["time"] for event in events}
         first: dict[str, int] = {}
         for event in events:
             first[event["type"]] = min(event["time"], first.get(event["type"], event["time"]))
@@ -80,6 +86,10 @@ class OrderStatus(NamedTuple):
         nothing = dict.fromkeys(("reason", "step", "version", "done_at", "undone_at"))
         steps = [{**nothing, "service": name, "state": row[name]} for name in _STEP if row[name]]
         return cls.of(row, steps, ())
+
+    def is_asked(self, step: str) -> bool:
+        """True if the provider of the step is asked."""
+        return self.state(step) in ASKED_STATES
 
     @property
     def has_ended(self) -> bool:
@@ -101,6 +111,9 @@ class OrderStatus(NamedTuple):
             return None
         if self.is_past_pivot:
             return Waits(StepName.CHECKOUT, undoing=False)
+        asked_back = [step for step in ROUTE if self.state(step.name) in GOING_BACK]
+        if asked_back:
+            return Waits(asked_back[0].name, undoing=True)
         turned = [place for place, step in enumerate(ROUTE) if self.state(step.name) in BACK]
         if turned:
             before = ROUTE[turned[0] - 1].name if turned[0] else StepName.CHECKOUT
@@ -133,12 +146,9 @@ class OrderStatus(NamedTuple):
 
 
 def _done(step: Row, times: Mapping[tuple[str, int], int]) -> StepStatus:
-    do, undo = _STEP[step["service"]].do.__name__, _STEP[step["service"]].undo.__name__
-    state = State(step["state"])
+    topic, state = topics.inbox(StepName(step["service"])), State(step["state"])
     if state in (State.DONE, State.UNDONE):
-        at = times.get((do, step["done_at"]))
-        undone = times.get((undo, step["undone_at"]))
+        at, undone = times.get((topic, step["done_at"])), times.get((topic, step["undone_at"]))
     else:
-        at = times.get((do if state is State.REFUSED else undo, step["version"]))
-        undone = None
+        at, undone = times.get((topic, step["version"])), None
     return StepStatus(state, step["reason"], step["step"], at, undone)

@@ -48,7 +48,8 @@ def sentence(order: OrderStatus) -> Sentence:
     assert waits is not None
     asked = order.waits_since()
     since = max((order.since, *order.first.values())) if asked is None else asked
-    where = f"{'on its way to' if asked is None else 'waiting for'} {waits.service} to {_act(waits)}"
+    whom = f"the provider of {waits.service}" if order.is_asked(waits.service) else waits.service
+    where = f"{'on its way to' if asked is None else 'waiting for'} {whom} to {_act(waits)}"
     return Sentence(_capital(_turned(order, waits) + where), since, tuple(_next(order)))
 
 

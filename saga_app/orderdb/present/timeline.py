@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from saga_app import topics
 from saga_app.core import labels
 from saga_app.core.checkout import TRIES
 from saga_app.core.records import StepName
 from saga_app.core.route import ROUTE
 from saga_app.core.rows import State
 from saga_app.kafka.messages import located
-from saga_app.orderdb.present.order_status import BACK, OrderStatus, StepStatus
+from saga_app.orderdb.present.order_status import BACK, GOING_BACK, OrderStatus, StepStatus
 
 Row = Mapping[str, Any]
 _REQUEST: Final = {step.name.value: step.do.__name__ for step in ROUTE}
@@ -61,7 +62,7 @@ def timeline(events: Sequence[Row], letters: Sequence[Row], steps: Sequence[Row]
     for event in events:
         seen[event["type"]] += 1
         again = " again" if seen[event["type"]] > 1 and event["type"] in {**_DO, **_UNDO} else ""
-        came_of_it = decided.get((event["type"], event["at_offset"]))
+        came_of_it = decided.get((event["topic"], event["at_offset"]))
         letter = dead.pop(_place(event), None)
         parts = [
             f"{_of(event)}{again}{_by(event)}",
@@ -91,10 +92,17 @@ def _there(step: str, order: OrderStatus) -> RouteStop:
             return RouteStop(step, done.state, f"refused: {labels.why(done.reason)}", done.at)
         case State.VOID:
             return RouteStop(step, done.state, "undone before it was asked", None)
+        case State.DOING:
+            return RouteStop(step, done.state, "its provider is asked", done.at)
+        case State.PREVENTING:
+            return RouteStop(step, done.state, "its provider was asked", None)
     return RouteStop(step, State.DONE, labels.STEPS[step].done, done.at)
 
 
 def _back(step: str, done: StepStatus | None) -> RouteStop | None:
+    if done is not None and done.state in GOING_BACK:
+        to = "to prevent it" if done.state is State.PREVENTING else "to undo it"
+        return RouteStop(step, done.state, f"its provider is asked {to}", done.at)
     if done is None or done.state not in BACK - {State.REFUSED}:
         return None
     if done.state is State.VOID:
@@ -106,14 +114,15 @@ def _outcomes(steps: Sequence[Row]) -> Iterator[tuple[tuple[str, int], str]]:
     for row in steps:
         (step,) = (each for each in ROUTE if each.name == row["service"])
         said, reason = labels.STEPS[step.name], labels.why(row["reason"])
+        topic = topics.inbox(step.name)
         if row["done_at"] is not None:
-            yield (step.do.__name__, row["done_at"]), said.done
+            yield (topic, row["done_at"]), said.done
         if row["undone_at"] is not None:
-            yield (step.undo.__name__, row["undone_at"]), said.undone
+            yield (topic, row["undone_at"]), said.undone
         if row["state"] == State.REFUSED:
-            yield (step.do.__name__, row["version"]), f"refused, {reason}"
+            yield (topic, row["version"]), f"refused, {reason}"
         if row["state"] == State.VOID:
-            yield (step.undo.__name__, row["version"]), "nothing to undo, and it will not act"
+            yield (topic, row["version"]), "nothing to undo, and it will not act"
 
 
 def _of(event: Row) -> str:
@@ -127,6 +136,8 @@ def _of(event: Row) -> str:
             return "placed"
         case "CancellationRequested":
             return "cancellation requested" + (f": {event['note']}" if event["note"] else "")
+        case "StepAnswered":
+            return f"the provider of {event['step']} says {event['note']}"
         case "DeadlinePassed":
             last = event["attempt"] == TRIES - 1
             return f"no ending in time (try {event['attempt'] + 1}): {'given up' if last else 'asked again'}"

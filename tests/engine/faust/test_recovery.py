@@ -230,14 +230,14 @@ async def test_rows_that_an_overtaken_restore_loaded_late_are_dropped(kafka: Bro
     engine.log = engine.reader = Resting()
     engine.clock = DeadlineTimer(engine.log)
     engine.retention = RetentionTimer(engine.log, 2, Ages(1, None))
-    load, loading, released = engine._load_deadlines, threading.Event(), threading.Event()
+    load, loading, released = engine._load_senders, threading.Event(), threading.Event()
 
     def load_late(partitions: list[int]) -> None:
         loading.set()
         assert released.wait(10)
         load(partitions)
 
-    engine._load_deadlines = load_late
+    engine._load_senders = load_late
     engine.assign([0, 1], 1)
     overtaken = asyncio.create_task(engine.prepare(1))
     assert await asyncio.to_thread(loading.wait, 10)

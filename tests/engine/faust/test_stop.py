@@ -170,7 +170,7 @@ def test_every_thread_task_and_call_in_an_executor_of_the_engine_is_guarded() ->
     assert unguarded == {
         "self._write()",
         "self.store_manager.restore",
-        "self._load_deadlines",
+        "self._load_senders",
         "self._ask",
         "self._compare",
         "self._count",

@@ -141,7 +141,7 @@ def test_a_client_that_asks_its_first_question_gets_its_answer(kafka: Broker, to
 # --- what a broker says while its leader moves
 
 
-class Answer:
+class OffsetAnswer:
     """A message of a fake consumer: a row, or the news that the end of the partition is reached."""
 
     def __init__(self, offset: int, error: int | None = None) -> None:
@@ -164,10 +164,10 @@ class Answer:
 class Fetching:
     """A fake consumer."""
 
-    def __init__(self, *answers: list[Answer]) -> None:
+    def __init__(self, *answers: list[OffsetAnswer]) -> None:
         self._answers = list(answers)
 
-    def consume(self, most: int, seconds: float) -> list[Answer]:
+    def consume(self, most: int, seconds: float) -> list[OffsetAnswer]:
         return self._answers.pop(0) if self._answers else []
 
 
@@ -180,16 +180,20 @@ EOF = KafkaError._PARTITION_EOF
 
 def test_an_end_before_the_end_that_was_asked_for_is_not_the_end() -> None:
     """A new leader may know a lower high watermark for a moment; to end there would be to lose rows."""
-    early = Fetching([Answer(0), Answer(1, EOF)], [], [Answer(1), Answer(2), Answer(3, EOF)])
+    early = Fetching(
+        [OffsetAnswer(0), OffsetAnswer(1, EOF)], [], [OffsetAnswer(1), OffsetAnswer(2), OffsetAnswer(3, EOF)]
+    )
     assert offsets_of(early, 3) == [[0], [1, 2]]
 
 
 def test_a_row_behind_the_end_is_not_read() -> None:
-    assert offsets_of(Fetching([Answer(0), Answer(1), Answer(5), Answer(6)]), 3) == [[0, 1]]
+    assert offsets_of(Fetching([OffsetAnswer(0), OffsetAnswer(1), OffsetAnswer(5), OffsetAnswer(6)]), 3) == [
+        [0, 1]
+    ]
 
 
 def test_an_error_that_passes_does_not_end_reading() -> None:
-    passing = Fetching([Answer(-1, KafkaError._TRANSPORT)], [Answer(0), Answer(1, EOF)])
+    passing = Fetching([OffsetAnswer(-1, KafkaError._TRANSPORT)], [OffsetAnswer(0), OffsetAnswer(1, EOF)])
     assert offsets_of(passing, 1) == [[0]]
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.simulation.choices import choices
 from tests.simulation.defects import (
+    of_effects,
     of_lost_rows,
     of_rebuild,
     of_restore,
@@ -19,6 +20,8 @@ from tests.simulation.defects import (
     of_workers,
 )
 from tests.simulation.histories import Count, History
+from tests.simulation.one_effect import EffectBudget, EffectExploration
+from tests.simulation.one_order import Budget
 from tests.simulation.scopes import SCOPES
 from tests.simulation.seeds import run
 from tests.simulation.violation import Violation
@@ -37,6 +40,8 @@ STALE: Final = frozenset(
         "compact",
     }
 )
+#: Of what may happen to an order besides its effect.
+NOTHING_ELSE: Final = Budget(nudges=0, losses=0, repeats=0)
 Plant = Callable[[pytest.MonkeyPatch], None]
 #: Seeds that are tried at most until a defect is caught.
 MOST_SEEDS: Final = 300
@@ -52,6 +57,10 @@ class Control(NamedTuple):
     faults: Set[str] | None = None
     history: tuple[int, ...] = ()
     scope: str = "payment"
+    #: True for seeds with providers.
+    providers: bool = False
+    #: Or an effect outside, of whose order every state is looked at.
+    effect: str = ""
 
     @property
     def name(self) -> str:
@@ -61,9 +70,18 @@ class Control(NamedTuple):
         """The runs that are tried in turn until one of them finds the defect."""
         if self.history:
             yield self._history
+        if self.effect:
+            yield self._effect
         faults = None if self.faults is None else frozenset(self.faults)
-        for seed in range(0 if self.history else MOST_SEEDS):
-            yield lambda seed=seed: run(choices(seed), faults=faults)[1]  # type: ignore[misc]
+        for seed in range(0 if self.history or self.effect else MOST_SEEDS):
+            yield lambda seed=seed: run(choices(seed), faults=faults, providers=self.providers)[1]  # type: ignore[misc]
+
+    def _effect(self) -> Violation | None:
+        try:
+            EffectExploration(self.effect, NOTHING_ELSE, EffectBudget(time_outs=1)).run()
+        except Violation as violation:
+            return violation
+        return None
 
     def _history(self) -> Violation | None:
         scope = SCOPES[self.scope]
@@ -75,7 +93,41 @@ class Control(NamedTuple):
         return None
 
 
+def _of_effects(plant: Plant, *faults: str, effect: str = "") -> Control:
+    """Looked for where providers fail and repeat themselves, with these other faults."""
+    return Control(plant, {*PROVIDERS_FAIL, *faults}, providers=True, effect=effect)
+
+
+#: A provider that is slow, fails, tells things twice, and executes late what was given up.
+PROVIDERS_FAIL: Final = frozenset(
+    {"time out", "server error", "arrive at a provider", "webhook", "cancel", "kill"}
+)
 CONTROLS: Final = (
+    _of_effects(of_effects.it_calls_before_the_row_is_durable),
+    _of_effects(of_effects.a_time_out_is_a_refusal),
+    _of_effects(of_effects.each_attempt_has_a_key_of_its_own),
+    _of_effects(of_effects.an_action_under_way_is_refused_at_once),
+    _of_effects(of_effects.it_is_sent_back_before_it_is_undone),
+    _of_effects(of_effects.an_effect_that_should_be_prevented_stays),
+    _of_effects(of_effects.the_reference_is_forgotten),
+    _of_effects(of_effects.an_answer_counts_for_a_later_question),
+    _of_effects(of_effects.an_answer_about_another_thing_counts, "a day"),
+    _of_effects(of_effects.an_answer_of_an_earlier_order_counts, "evict"),
+    _of_effects(of_effects.an_undo_is_not_tried_again),
+    _of_effects(of_effects.a_lost_answer_is_not_asked_for_again, "lose"),
+    _of_effects(of_effects.rows_that_ask_are_forgotten_at_a_restart),
+    _of_effects(of_effects.a_declined_payment_is_not_cancelled, effect="intents, flaky"),
+    _of_effects(of_effects.to_prevent_it_looks, effect="keyed, fine"),
+    _of_effects(of_effects.a_forgotten_key_is_used, "a day"),
+    _of_effects(of_effects.it_is_confirmed_before_its_name_is_kept),
+    _of_effects(of_effects.an_undo_leaves_a_begun_payment),
+    _of_effects(of_effects.a_refusal_leaves_a_begun_payment),
+    _of_effects(of_effects.a_key_is_used_for_a_later_order, "evict"),
+    _of_effects(of_effects.a_pending_refund_is_taken_for_done),
+    _of_effects(of_effects.the_order_is_not_kept_while_a_provider_is_asked),
+    _of_effects(of_effects.settings_say_who_has_the_effect),
+    _of_effects(of_effects.a_pending_action_is_taken_for_refused),
+    _of_effects(of_effects.an_answer_goes_to_the_partition_of_its_order),
     Control(of_rounds.publish_before_journal),
     Control(of_rounds.acknowledge_before_publish),
     Control(of_rounds.apply_before_journal),

@@ -1,0 +1,142 @@
+"""A step whose effect is at a provider: the rows that the machine of `outside` writes, and what it sends."""
+
+from typing import Final
+
+from saga_app.core import route
+from saga_app.core.decider import IGNORED, Decision, Position, Put, Rows, Verdict, repeated
+from saga_app.core.errors import Fault, Rejected
+from saga_app.core.order import Order
+from saga_app.core.outside import (
+    INPUTS,
+    MACHINE,
+    PIVOT_MACHINE,
+    Outside,
+    OutsideInput,
+    OutsideOutput,
+    OutsideTransition,
+)
+from saga_app.core.records import Reason, Record, StepAnswered, StepRequest, Undo
+from saga_app.core.route import Step
+from saga_app.core.rows import JournalRow, OutsideEffect, State
+
+_OUTCOMES: Final = frozenset({OutsideOutput.SEND_ON, OutsideOutput.SEND_BACK})
+
+
+class OutsideStep:
+    """Decides the requests and answers about an effect that a provider has, or may have."""
+
+    def __init__(self, step: Step) -> None:
+        self.step = step
+        self.journal = step.journal
+        self._machine = PIVOT_MACHINE if step is route.PIVOT else MACHINE
+
+    def first(
+        self, record: StepRequest, where: Outside, refused: Reason | None, at: Position
+    ) -> Decision | None:
+        """The first request for an order; None if the provider need not be asked: it has nothing and gets nothing."""
+        turned = {}
+        if isinstance(record, Undo):
+            kind = OutsideInput.UNDO if where.begun is None else OutsideInput.BEGUN_UNDO
+            turned = {"reason": record.reason, "step": record.step}
+        elif refused is not None:
+            kind = OutsideInput.REFUSED if where.begun is None else OutsideInput.BEGUN_REFUSED
+            turned = {"reason": refused, "step": self.step.name}
+        else:
+            kind = OutsideInput.ACCEPTED
+        transition = self._machine[None][kind]
+        if transition.output is not OutsideOutput.NOTHING:
+            return None
+        assert transition.to is not None
+        effect = OutsideEffect(where.provider, at.time, record.order.canonical, where.begun)
+        row = JournalRow(
+            at.version,
+            transition.to,
+            record.order.digest,
+            segment=record.segment,
+            outside=effect,
+            **turned,  # type: ignore[arg-type]
+        )
+        return self._applied(transition, row, record.order)
+
+    def requested(self, record: StepRequest, row: JournalRow, at: Position) -> Decision:
+        """A later request for an order whose effect is outside."""
+        states = self._machine[row.state]
+        if row.version >= at.offset:
+            return repeated(self._outcome(row, record.order))
+        transition = states[OutsideInput.UNDO if isinstance(record, Undo) else OutsideInput.AGAIN]
+        if transition.to is None:
+            return repeated(self._sends(transition, row, record.order))
+        assert isinstance(record, Undo) and row.outside is not None
+        turned = row._replace(
+            version=at.version,
+            state=transition.to,
+            reason=record.reason,
+            step=record.step,
+            outside=row.outside.asked_anew(),
+        )
+        return self._applied(transition, turned, record.order)
+
+    def answered(self, record: StepAnswered, at: Position, rows: Rows) -> Decision:
+        """A fact about one reference at the provider, whoever brings it; or that there is none yet."""
+        if record.step is not self.step.name:
+            raise Rejected(Fault.UNEXPECTED_RECORD, f"it is for {record.step}")
+        row = rows.journal(record.order_id)
+        if row is None or row.segment != record.segment:
+            return IGNORED
+        effect, kind = row.outside, INPUTS[record.outcome]
+        if row.version >= at.offset:
+            return repeated([] if effect is None else self._outcome(row, effect.as_order))
+        is_about_another = effect is None or effect.reference not in (None, record.reference)
+        if effect is None or is_about_another:
+            # One effect too many; or none, where none was asked for.
+            return self._conflict(record, row, at) if kind is OutsideInput.DONE else IGNORED
+        transition = self._machine[row.state][kind]
+        if transition.output is OutsideOutput.CONFLICT:
+            return self._conflict(record, row, at)
+        if transition.to is None:
+            return IGNORED
+        learned = effect.answered(record.reference, record.code)
+        if transition.to is row.state and learned.reference == effect.reference:
+            if record.version != row.version:
+                return IGNORED
+            learned = learned._replace(tries=effect.tries + 1)
+        changed = row._replace(version=at.version, state=transition.to, outside=learned)
+        return self._applied(transition, _dated(changed, row, record, at), effect.as_order)
+
+    def _conflict(self, record: StepAnswered, row: JournalRow, at: Position) -> Decision:
+        if row.conflict is not None:
+            return IGNORED
+        conflict = f"{record.outcome}:{record.reference or ''}"
+        note = f"{self.step.name} is {row.state}, but its provider says {conflict}"
+        put = Put(self.journal, record.order_id, row._replace(version=at.version, conflict=conflict))
+        return Decision(Verdict.APPLIED, put, note=note, alarm=True)
+
+    def _applied(self, transition: OutsideTransition, row: JournalRow, order: Order) -> Decision:
+        put = Put(self.journal, order.order_id, row)
+        return Decision(Verdict.APPLIED, put, sends=self._sends(transition, row, order))
+
+    def _outcome(self, row: JournalRow, order: Order) -> tuple[Record, ...]:
+        """The recorded outcome, as a record; none while a provider is asked."""
+        return self._sends(self._machine[row.state][OutsideInput.AGAIN], row, order)
+
+    def _sends(self, transition: OutsideTransition, row: JournalRow, order: Order) -> tuple[Record, ...]:
+        if transition.output not in _OUTCOMES:
+            return ()
+        if transition.output is OutsideOutput.SEND_ON:
+            return (route.send_on(self.step, order, row.segment),)
+        assert row.reason is not None and row.step is not None
+        return (route.send_back(self.step, order, row.reason, row.step, row.segment),)
+
+
+def _dated(changed: JournalRow, before: JournalRow, record: StepAnswered, at: Position) -> JournalRow:
+    """The row with the offset of its effect, and with the reason of a refusal that the provider made."""
+    match changed.state:
+        case State.DONE:
+            return changed._replace(done_at=at.offset, reason=None, step=None)
+        case State.UNDOING if before.state is not State.UNDOING:
+            return changed._replace(done_at=at.offset)
+        case State.UNDONE:
+            return changed._replace(undone_at=at.offset)
+        case State.REFUSED if before.state is State.DOING:
+            return changed._replace(reason=record.reason or Reason.DECLINED, step=record.step)
+    return changed

@@ -1,0 +1,58 @@
+"""Rows into calls, and answers into records."""
+
+import re
+from typing import Final
+
+from saga_app import wire
+from saga_app.core import route
+from saga_app.core.outside import ASKS
+from saga_app.core.records import Outcome, StepAnswered, StepName
+from saga_app.core.rows import JournalRow
+from saga_app.effects.ports import Answer, Call
+
+#: Characters of a code and of a detail.
+LONGEST_CODE: Final = 64
+LONGEST_DETAIL: Final = 200
+_NOT_IN_CODES: Final = re.compile(r"[^A-Za-z0-9._-]")
+
+
+def call(app_id: str, step: StepName, row: JournalRow, now: int) -> Call:
+    """The call that a row in an asked state asks for, at `now` in milliseconds."""
+    effect = row.outside
+    assert effect is not None
+    order = effect.as_order
+    return Call(
+        ASKS[row.state],
+        f"{app_id}:{step}:{order.order_id}:{effect.asked_at}",
+        step,
+        order,
+        row.segment,
+        effect.reference,
+        effect.tries,
+        max(0, now - effect.asked_at),
+    )
+
+
+def answered(call: Call, answer: Answer, version: int | None = None) -> StepAnswered:
+    """The answer as a record; `version` is that of the row that asked. `ValueError` if it breaks the port's rules.
+
+    An answer without a reference is about the one that the call was about.
+    """
+    detail = None if answer.detail is None else wire.masked(answer.detail[:LONGEST_DETAIL])
+    return StepAnswered(
+        order_id=call.order.order_id,
+        segment=call.segment,
+        step=call.step,
+        key=route.step(call.step).key(call.order),
+        outcome=Outcome(answer.outcome),
+        version=version,
+        reference=answer.reference or call.reference,
+        reason=answer.reason,
+        code=None if not answer.code else code(answer.code),
+        detail=detail,
+    )
+
+
+def code(text: str) -> str:
+    """A provider's word as a code: other characters become `_`."""
+    return _NOT_IN_CODES.sub("_", text)[:LONGEST_CODE]

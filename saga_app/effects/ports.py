@@ -1,0 +1,119 @@
+"""The port to a provider: who has the effect of a step outside, such as a payment service or a carrier.
+
+An answer is a fact about one reference at the provider, and not the result of one call. Facts only grow (nothing, done,
+undone; or nothing, refused), so answers that come late, twice or in another order do no harm.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple, Protocol
+
+from saga_app.core.order import Order
+from saga_app.core.outside import Action
+from saga_app.core.records import Outcome, Reason, StepAnswered, StepName
+
+
+class Call(NamedTuple):
+    """One question to a provider about one effect; it may be asked any number of times, by two workers at once.
+
+    `effect` is `app:step:order:asked_at`: equal at every attempt, and never used for another effect, not even of a
+    later order with the same id. `reference` is the provider's own name of the effect, once an answer has brought one,
+    or the one that a customer began before (`order.payment_reference`, without the provider). `tries` counts the
+    answers that brought nothing new since the last one that did. `age` is in milliseconds since the effect was asked
+    for the first time, by Kafka's time: a provider that forgets keys may rely on a key as long as it remembers, less a
+    margin.
+    """
+
+    action: Action
+    effect: str
+    step: StepName
+    order: Order
+    segment: str | None
+    reference: str | None
+    tries: int
+    age: int
+
+    def key(self, request: str) -> str:
+        """The idempotency key of one request, equal at every attempt: the effect, a colon and the request."""
+        return f"{self.effect}:{request}"
+
+
+class Answer(NamedTuple):
+    """The word of a provider about an effect, whatever it was asked for.
+
+    - `done`: the effect is there; it needs a reference, or nobody could undo it.
+    - `refused`: *sealed*. The effect is not there, and no request that is still under way can bring it.
+    - `undone`: the effect was there and is taken back, all of it.
+    - `pending`: the provider is not ready; `unknown`: nobody knows. Both say nothing, and the call is made again.
+
+    A reference that comes with any outcome is written into the row, and comes back with every later call. `code` is the
+    provider's word, 64 of `A-Z a-z 0-9 . _ -` at most; `reason` is why the customer is refused, `declined` if absent;
+    `detail` is for people, 200 characters at most, and has no secrets. `wait`: seconds before which the provider does
+    not want to be asked again (`Retry-After`).
+    """
+
+    outcome: Outcome
+    reference: str | None = None
+    code: str | None = None
+    reason: Reason | None = None
+    detail: str | None = None
+    wait: float = 0.0
+
+
+class NoAnswer(Exception):
+    """The provider did not answer, or not for now. `code` and `wait` are as in an answer."""
+
+    def __init__(self, code: str, detail: str = "", wait: float = 0.0) -> None:
+        super().__init__(f"{code} {detail}".strip())
+        self.code = code
+        self.wait = wait
+
+
+class Effect(NamedTuple):
+    """One entry of a provider's ledger, for `saga reconcile`: what the provider has, and for which order.
+
+    The five fields from `order_id` to `effect` are what the provider keeps of the call; they are None where somebody
+    else made the entry. `amount` is in units of the currency, and None where the effect is no money.
+    """
+
+    reference: str
+    outcome: Outcome
+    at: datetime
+    order_id: str | None = None
+    segment: str | None = None
+    step: StepName | None = None
+    key: str | None = None
+    effect: str | None = None
+    amount: Decimal | None = None
+    currency: str | None = None
+    code: str | None = None
+
+
+class Provider(Protocol):
+    """Each verb may be asked any number of times, by two workers at once. An exception is `unknown`.
+
+    Raise `NoAnswer`, or any other exception, if the provider did not answer, or not for now (no connection, 429, 5xx):
+    after some of these in a row the dispatcher asks by one call at a time, until there is an answer again. Return
+    `unknown` if the provider answered and cannot say, so that a person must look. The text of an exception is logged,
+    so it has no secrets.
+    """
+
+    async def do(self, call: Call) -> Answer:
+        """Makes the effect happen."""
+
+    async def prevent(self, call: Call) -> Answer:
+        """Makes sure that the effect does not happen, or finds that it has: `refused` only once it is sealed."""
+
+    async def undo(self, call: Call) -> Answer:
+        """Takes back what has happened."""
+
+    async def event(self, body: bytes, headers: Mapping[str, str]) -> StepAnswered | None:
+        """The truth now about the effect that an event of the provider is about (a webhook); None if it is not ours.
+
+        The event is verified, and then the provider is asked: events come late, twice and in another order.
+        `ValueError` if the provider did not send it.
+        """
+
+    def ledger(self, since: datetime) -> AsyncIterator[Effect]:
+        """Every effect that the provider has begun since then, whoever asked for it."""

@@ -1,0 +1,353 @@
+"""Payments at Stripe, as PaymentIntents.
+
+One rule makes every doubt answerable, after any crash and however much later: **nothing is confirmed or captured that
+the row does not name**. So the first call only creates an intent, which takes nothing; its answer brings the name into
+the row; and from then on the intent itself says what became of it, and takes the money once at most. What is refused is
+cancelled first: no request that is still under way can take the money then.
+
+Idempotency keys are a courtesy here, and no guard: Stripe forgets them after a day, and until then it repeats a saved
+error 500. So each try has a key of its own, and what has happened is looked up, never concluded.
+
+A payment that a customer began (`payment_reference`) counts only if the intent names this order in its metadata, in
+equal amount and currency, and names no other effect. If not, it is another order's money: it is refused, and not
+touched.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import urlsplit
+
+import aiohttp
+import stripe
+from stripe import AIOHTTPClient, StripeClient
+
+from saga_app.core import route
+from saga_app.core.records import Outcome, Reason, StepAnswered, StepName
+from saga_app.effects.configured import ProviderOptions
+from saga_app.effects.ports import Answer, Call, Effect, NoAnswer
+from saga_app.effects.providers import stripe_intent as intents
+from saga_app.effects.providers.stripe_intent import EFFECT, KEY, ORDER, SEGMENT, STEP, Intent
+from saga_app.settings import LOOPBACK, SettingsError
+
+if TYPE_CHECKING:
+    from stripe.params import PaymentIntentCreateParams
+
+_LOG: Final = logging.getLogger(__name__)
+#: Why no intent can be made, or confirmed, for this order, by code and, where it matters, parameter: the customer's
+#: method or amount, and nothing that is wrong for other orders too.
+NEVER_POSSIBLE: Final = frozenset(
+    {
+        ("resource_missing", "payment_method"),
+        ("amount_too_small", None),
+        ("amount_too_large", None),
+        ("payment_method_currency_mismatch", None),
+        ("payment_method_invalid_parameter", None),
+        ("payment_intent_incompatible_payment_method", None),
+    }
+)
+#: Seconds that a payment waits which a customer or a bank must go on with.
+WAIT: Final = 2.0
+
+
+class Stripe:
+    """See `ports.Provider`. `time_limit`: seconds for one request, of which a call makes five at most."""
+
+    def __init__(
+        self, api_key: str, address: str = "", time_limit: float = 20.0, webhook_secret: str = ""
+    ) -> None:
+        self._webhook_secret = webhook_secret
+        self._http = AIOHTTPClient(timeout=time_limit)
+        # A retry by the SDK would repeat what the dispatcher does, and hide it.
+        client = StripeClient(
+            api_key,
+            base_addresses={"api": address} if address else None,
+            max_network_retries=0,
+            http_client=self._http,
+        )
+        self._intents = client.v1.payment_intents
+        self._methods = client.v1.payment_methods
+        self._refunds = client.v1.refunds
+
+    async def close(self) -> None:
+        await self._http.close_async()  # type: ignore[no-untyped-call]
+
+    async def do(self, call: Call) -> Answer:
+        return await _told(self._do(call))
+
+    async def prevent(self, call: Call) -> Answer:
+        return await _told(self._prevent(call))
+
+    async def undo(self, call: Call) -> Answer:
+        return await _told(self._undo(call))
+
+    async def event(self, body: bytes, headers: Mapping[str, str]) -> StepAnswered | None:
+        """What is true now of the intent that an event is about; None if it is no fact, or the saga has no part in it.
+
+        An intent that a customer began is none of ours until it is captured: the event has not the order to compare.
+        """
+        try:
+            event = stripe.Webhook.construct_event(
+                body, headers.get("Stripe-Signature", ""), self._webhook_secret
+            ).to_dict()
+        except (stripe.SignatureVerificationError, ValueError) as error:
+            raise ValueError(f"this is no event that Stripe signed: {type(error).__name__}") from None
+        thing = event["data"]["object"]
+        name = thing["id"] if thing["object"] == "payment_intent" else thing.get("payment_intent")
+        if not isinstance(name, str):
+            return None
+        intent = await self._retrieve(name)
+        names, answer = intent.get("metadata") or {}, intents.fact(intent)
+        if answer.outcome is Outcome.UNDONE and not intents.is_refunded(
+            intent, await self._list_refunds(name)
+        ):
+            return None
+        if not {ORDER, STEP, KEY, EFFECT} <= names.keys() or answer.outcome is Outcome.PENDING:
+            return None
+        return StepAnswered(
+            order_id=names[ORDER],
+            segment=names.get(SEGMENT) or None,
+            step=StepName(names[STEP]),
+            key=names[KEY],
+            outcome=answer.outcome,
+            reference=answer.reference,
+            code=answer.code,
+        )
+
+    async def ledger(self, since: datetime) -> AsyncIterator[Effect]:
+        """The intents with an order in their metadata that were created since then."""
+        found = await self._intents.list_async(
+            {"created": {"gte": int(since.timestamp())}, "limit": 100, "expand": ["data.latest_charge"]}
+        )
+        async for each in found.auto_paging_iter():
+            intent = each.to_dict()
+            names = intent.get("metadata") or {}
+            if ORDER not in names:
+                continue
+            answer = intents.fact(intent)
+            yield Effect(
+                intent["id"],
+                answer.outcome,
+                datetime.fromtimestamp(intent["created"], UTC),
+                names[ORDER],
+                names.get(SEGMENT) or None,
+                StepName(names.get(STEP, StepName.PAYMENT)),
+                names.get(KEY),
+                names.get(EFFECT),
+                intents.major_units(intent["amount"], intent["currency"]),
+                intent["currency"].upper(),
+                answer.code,
+            )
+
+    async def cancel(self, reference: str) -> bool:
+        """For `saga reconcile --tidy`: True if this intent takes nothing, and never will."""
+        intent = await self._retrieve(reference)
+        if intent["status"] in intents.STOPPABLE:
+            with suppress(stripe.InvalidRequestError):
+                await self._intents.cancel_async(reference)
+            intent = await self._retrieve(reference)
+        return bool(intent["status"] == "canceled")
+
+    async def _do(self, call: Call) -> Answer:
+        if call.reference is None:
+            return await self._create(call)
+        intent, other = await self._own(call)
+        if other is not None:
+            return other
+        begun = call.order.payment_reference is not None
+        match intent["status"]:
+            case "requires_confirmation" if not begun:
+                return await self._confirm(call)
+            case "requires_capture":
+                with suppress(stripe.InvalidRequestError):
+                    await self._intents.capture_async(
+                        intent["id"],
+                        {"metadata": _names(call)},
+                        options=_options(call, f"capture:{call.tries}"),
+                    )
+                return intents.fact(await self._retrieve(intent["id"]))
+            case "requires_payment_method" | "requires_action" if not begun:
+                # Declined, or the customer would have to come back, and is not there.
+                return _declined(await self._seal(call, intent), intents.why(intent))
+        return intents.fact(intent)
+
+    async def _prevent(self, call: Call) -> Answer:
+        if call.reference is None:
+            # Nothing that the row does not name was ever confirmed, nor will be.
+            return Answer(Outcome.REFUSED, code="not_asked")
+        intent, other = await self._own(call)
+        return other or await self._seal(call, intent)
+
+    async def _undo(self, call: Call) -> Answer:
+        intent, other = await self._own(call)
+        if other is not None:
+            return other
+        if intent["status"] != "succeeded":
+            return await self._seal(call, intent)
+        name, code = intent["id"], None
+        refunds = await self._list_refunds(name)
+        if not intents.is_refunded(intent, refunds, also_open=True):
+            try:
+                # Without an amount it is all that is left: two who ask at once give it back once.
+                await self._refunds.create_async(
+                    {"payment_intent": name, "metadata": _names(call)},
+                    options=_options(call, f"refund:{len(refunds)}:{call.tries}"),
+                )
+            except stripe.InvalidRequestError as error:
+                code = _code(error)
+            refunds = await self._list_refunds(name)
+        if intents.is_refunded(intent, refunds):
+            return Answer(Outcome.UNDONE, name, "refunded")
+        if intents.is_refunded(intent, refunds, also_open=True):
+            return Answer(Outcome.PENDING, name, "refund_pending", wait=WAIT)
+        # Such as a dispute: people must look.
+        return Answer(Outcome.UNKNOWN, name, code or "refund_failed")
+
+    async def _create(self, call: Call) -> Answer:
+        order = call.order
+        assert order.payment_method is not None, "without a method the customer has begun the payment"
+        method = order.payment_method.partition(":")[2]
+        try:
+            customer = (await self._methods.retrieve_async(method)).to_dict().get("customer")
+            wanted: dict[str, Any] = {
+                "amount": intents.minor_units(order.amount, order.currency),
+                "currency": order.currency.lower(),
+                "payment_method": method,
+                # Others make the customer come back days later.
+                "allowed_payment_method_types": ["card"],
+                "metadata": _names(call),
+                **({"customer": customer} if customer else {}),
+            }
+            made = await self._intents.create_async(
+                cast("PaymentIntentCreateParams", wanted), options=_options(call, f"create:{call.tries}")
+            )
+        except stripe.InvalidRequestError as error:
+            if not _is_never_possible(error):
+                raise
+            return Answer(Outcome.REFUSED, code=_code(error), reason=Reason.DECLINED)
+        return Answer(Outcome.PENDING, made.id, "created")
+
+    async def _confirm(self, call: Call) -> Answer:
+        assert call.reference is not None
+        failed: stripe.StripeError | None = None
+        try:
+            await self._intents.confirm_async(
+                call.reference, {"off_session": True}, options=_options(call, f"confirm:{call.tries}")
+            )
+        except (stripe.CardError, stripe.InvalidRequestError) as error:
+            failed = error
+        intent = await self._retrieve(call.reference)
+        never = isinstance(failed, stripe.InvalidRequestError) and _is_never_possible(failed)
+        if intent["status"] in ("requires_payment_method", "requires_action") or (
+            never and intent["status"] == "requires_confirmation"
+        ):
+            return _declined(await self._seal(call, intent), _code(failed) if failed else intents.why(intent))
+        if failed is not None and intent["status"] == "requires_confirmation":
+            return Answer(Outcome.UNKNOWN, call.reference, _code(failed))
+        return intents.fact(intent)
+
+    async def _own(self, call: Call) -> tuple[Intent, Answer | None]:
+        """The intent of the call; and an answer if the customer began it, and it is not for this order."""
+        assert call.reference is not None
+        begun = call.order.payment_reference is not None
+        try:
+            intent = await self._retrieve(call.reference)
+        except stripe.InvalidRequestError as error:
+            if not begun or error.code != "resource_missing":
+                raise
+            return {}, Answer(Outcome.REFUSED, call.reference, "resource_missing", Reason.DECLINED)
+        wrong = intents.mismatch(call, intent) if begun else None
+        if wrong is None:
+            return intent, None
+        return intent, Answer(Outcome.REFUSED, call.reference, wrong, Reason.DECLINED)
+
+    async def _seal(self, call: Call, intent: Intent) -> Answer:
+        """Cancels what can be cancelled; if it is too late, the intent says so."""
+        if intent["status"] in intents.STOPPABLE:
+            with suppress(stripe.InvalidRequestError):
+                await self._intents.cancel_async(intent["id"], options=_options(call, f"cancel:{call.tries}"))
+            intent = await self._retrieve(intent["id"])
+        return intents.fact(intent)
+
+    async def _retrieve(self, name: str) -> Intent:
+        found = await self._intents.retrieve_async(name, {"expand": ["latest_charge"]})
+        intent: Intent = found.to_dict()
+        return intent
+
+    async def _list_refunds(self, name: str) -> Sequence[Mapping[str, Any]]:
+        found = await self._refunds.list_async({"payment_intent": name, "limit": 100})
+        return [each.to_dict() for each in found.data]
+
+
+def provider(options: ProviderOptions) -> Stripe:
+    """The factory, for `SAGA_PROVIDERS=stripe=saga_app.effects.providers.stripe:provider`; `SettingsError` if a setting
+    is wrong."""
+    key, address = options.secret("KEY"), options.get("ADDRESS")
+    if not key.startswith(("sk_", "rk_")):
+        raise SettingsError(
+            f"{options.setting('KEY')} is no secret key of Stripe, which begins with sk_ or rk_; or "
+            f"{options.setting('KEY')}_FILE names a file that holds one"
+        )
+    if address and urlsplit(address).hostname not in LOOPBACK:
+        raise SettingsError(
+            f"{options.setting('ADDRESS')} is for tests on this machine; leave it out for Stripe"
+        )
+    return Stripe(key, address, options.timeout, options.secret("WEBHOOK_SECRET"))
+
+
+async def _told(answer: Awaitable[Answer]) -> Answer:
+    """The answer. What Stripe says no to is `unknown`; if it says nothing, or not now, that is no answer."""
+    try:
+        return await answer
+    except (stripe.APIConnectionError, aiohttp.ClientError) as error:
+        # A body that is cut raises aiohttp's own error.
+        raise NoAnswer(type(error).__name__) from error
+    except stripe.StripeError as error:
+        status = error.http_status or 0
+        if status in (409, 429) or status >= 500 or not status:
+            raise NoAnswer(f"http_{status}", f"request {error.request_id}", _wait(error)) from error
+        _LOG.error(
+            "Stripe says %s, %s, to request %s. It is not known what became of the payment, and it is asked for again. "
+            "Look the request up at Stripe; the secret key or its permissions may be wrong",
+            status,
+            _code(error),
+            error.request_id,
+        )
+        return Answer(Outcome.UNKNOWN, code=_code(error), detail=f"request {error.request_id}"[:200])
+
+
+def _declined(answer: Answer, code: str) -> Answer:
+    """The answer, with Stripe's word for why, if it is a refusal."""
+    return answer._replace(code=code, reason=Reason.DECLINED) if answer.outcome is Outcome.REFUSED else answer
+
+
+def _names(call: Call) -> dict[str, str]:
+    """Our names of the order and its effect, on the intent: events and `saga reconcile` read them."""
+    return {
+        ORDER: call.order.order_id,
+        SEGMENT: call.segment or "",
+        STEP: call.step,
+        KEY: route.step(call.step).key(call.order),
+        EFFECT: call.effect,
+    }
+
+
+def _options(call: Call, request: str) -> Any:
+    return {"idempotency_key": call.key(request)[:255]}
+
+
+def _is_never_possible(error: stripe.InvalidRequestError) -> bool:
+    return (error.code, error.param) in NEVER_POSSIBLE or (error.code, None) in NEVER_POSSIBLE
+
+
+def _code(error: stripe.StripeError) -> str:
+    told = error.error
+    decline = getattr(told, "decline_code", None) or getattr(told, "code", None)
+    return str(error.code or decline or type(error).__name__)
+
+
+def _wait(error: stripe.StripeError) -> float:
+    after = (error.headers or {}).get("Retry-After", "")
+    return float(after) if after.isdecimal() else 0.0

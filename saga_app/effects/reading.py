@@ -1,0 +1,33 @@
+"""The effects that a worker asks its providers for, at one moment: for metrics, `/readyz` and the health strip."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class EffectsReading(NamedTuple):
+    """The effects of this worker that are asked for; `oldest` in milliseconds since they were asked for first."""
+
+    asked: Mapping[str, int]
+    in_doubt: Mapping[str, int]
+    oldest: Mapping[str, int]
+    without_provider: Mapping[str, int]
+    open: tuple[str, ...]
+
+    def in_words(self) -> str:
+        """A sentence for people; empty if all is well."""
+        found = [
+            *(
+                f"{number} effects wait for {name}, which SAGA_PROVIDERS does not name"
+                for name, number in sorted(self.without_provider.items())
+            ),
+            *(
+                f"provider {name} does not answer, and {self.asked.get(name, 0)} effects wait"
+                for name in self.open
+            ),
+            *(
+                f"{number} effects at {name} are in doubt, the oldest for {self.oldest[name] // 1000} s"
+                for name, number in sorted(self.in_doubt.items())
+                if name not in (*self.open, *self.without_provider)
+            ),
+        ]
+        return "; ".join(found)

@@ -1,0 +1,269 @@
+"""The Stripe provider: amounts, payments of other orders, events, the ledger, and errors that are our own."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from saga_app.core.outside import Action
+from saga_app.core.records import Outcome, Reason, StepName
+from saga_app.effects.configured import ProviderOptions
+from saga_app.effects.ports import Answer, Call, Effect, NoAnswer
+from saga_app.effects.providers.stripe import Stripe, provider
+from saga_app.effects.providers.stripe_intent import major_units, minor_units
+from saga_app.settings import SettingsError
+from tests.effects.http_service import HttpService
+from tests.effects.one_payment import begun, saved
+from tests.effects.test_http import status
+from tests.support.examples import order
+from tests.support.stripe_proxy import StripeProxy
+
+SECRET = "whsec_of_this_test"
+METHOD = order(customer_id="c1", payment_method="stripe:pm_card_visa")
+
+
+def call(of: Any = METHOD, reference: str | None = None, action: Action = Action.DO) -> Call:
+    return Call(action, "saga:payment:o1:17", StepName.PAYMENT, of, "0:1", reference, 0, 0)
+
+
+def at_stripe(address: str, act: Callable[[StripeProxy, Stripe], Awaitable[Any]]) -> Any:
+    async def run() -> Any:
+        async with StripeProxy(address).running() as proxy:
+            await proxy.flush()
+            stripe = Stripe("sk_test_local", proxy.address, 5.0, SECRET)
+            try:
+                return await act(proxy, stripe)
+            finally:
+                await stripe.close()
+
+    return asyncio.run(run())
+
+
+def asked(*replies: Any, call: Call = call(reference="pi_1")) -> Answer:  # noqa: B008
+    """What the provider makes of these replies."""
+
+    async def run() -> Answer:
+        async with HttpService(*replies).running() as service:
+            stripe = Stripe("sk_test_local", service.address, 0.5)
+            try:
+                return await stripe.do(call)
+            finally:
+                await stripe.close()
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "minor"),
+    [
+        ("40.00", "GBP", 4000),
+        ("500", "JPY", 500),
+        ("500", "ISK", 50_000),
+        ("7", "UGX", 700),
+        ("1.234", "KWD", 1234),
+    ],
+)
+def test_amounts_are_in_the_unit_that_stripe_wants(amount: str, currency: str, minor: int):
+    assert minor_units(Decimal(amount), currency) == minor
+    assert str(major_units(minor, currency.lower())) == amount
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"amount": 100}, "amount_mismatch"),
+        ({"currency": "eur"}, "currency_mismatch"),
+        ({"metadata[saga_order]": "o2"}, "not_for_this_order"),
+        ({"metadata[saga_effect]": "saga:payment:o1:3"}, "not_for_this_order"),
+    ],
+)
+def test_a_payment_of_another_order_is_refused_and_never_touched(
+    localstripe: str, fields: dict[str, Any], code: str
+):
+    """One payment would pay for two orders, and one order could give back the money of another."""
+
+    async def act(proxy: StripeProxy, stripe: Stripe) -> None:
+        for method in ("manual", "automatic"):
+            of = await begun(**fields, capture_method=method)(proxy)
+            name = (of.payment_reference or "").partition(":")[2]
+            before = await proxy.ask("GET", f"/v1/payment_intents/{name}")
+            for verb in (stripe.do, stripe.prevent, stripe.undo):
+                assert await verb(call(of, name)) == Answer(Outcome.REFUSED, name, code, Reason.DECLINED)
+            assert await proxy.ask("GET", f"/v1/payment_intents/{name}") == before
+        assert {each.method for each in proxy.requests} == {"GET"}
+
+    at_stripe(localstripe, act)
+
+
+def test_a_payment_that_there_is_not_is_refused(localstripe: str):
+    """A front end that names a wrong one must not keep its order in doubt for ever."""
+    of = order(payment_reference="stripe:pi_none")
+
+    async def act(_: StripeProxy, stripe: Stripe) -> set[str | None]:
+        answers = [await verb(call(of, "pi_none")) for verb in (stripe.do, stripe.prevent)]
+        assert {each.outcome for each in answers} == {Outcome.REFUSED}
+        return {each.code for each in answers}
+
+    assert at_stripe(localstripe, act) == {"resource_missing"}
+
+
+@pytest.mark.parametrize(
+    ("of", "code"),
+    [
+        (order(payment_method="stripe:pm_none"), "resource_missing"),
+        (order(amount="0.29", payment_method="stripe:pm_card_visa"), "amount_too_small"),
+    ],
+)
+def test_a_payment_that_will_never_be_possible_is_refused(localstripe: str, of: Any, code: str):
+    answer = at_stripe(localstripe, lambda _, stripe: stripe.do(call(of)))
+    assert answer == Answer(Outcome.REFUSED, code=code, reason=Reason.DECLINED)
+
+
+def test_without_a_name_in_the_row_there_is_nothing_to_prevent(localstripe: str):
+    async def act(proxy: StripeProxy, stripe: Stripe) -> None:
+        assert (await stripe.prevent(call())).outcome is Outcome.REFUSED
+        assert proxy.requests == []
+
+    at_stripe(localstripe, act)
+
+
+@pytest.mark.parametrize("code", [409, 429, 500, 503])
+def test_what_is_not_now_is_no_answer(code: int):
+    with pytest.raises(NoAnswer, match=f"http_{code}") as found:
+        asked(status(code, '{"error":{"type":"api_error"}}', **{"Retry-After": "7"}))
+    assert found.value.wait == 7
+
+
+@pytest.mark.parametrize("reply", ["cut", "gone", "never"])
+def test_an_answer_that_does_not_come_whole_is_no_answer(reply: str):
+    with pytest.raises(NoAnswer):
+        asked(reply)
+
+
+@pytest.mark.parametrize(
+    ("code", "name"), [(400, "parameter_invalid"), (401, ""), (403, ""), (404, "resource_missing")]
+)
+def test_an_error_that_is_our_own_is_unknown_and_people_are_called(
+    code: int, name: str, caplog: pytest.LogCaptureFixture
+):
+    answer = asked(
+        status(code, json.dumps({"error": {"type": "invalid_request_error", "code": name or None}}))
+    )
+    assert answer.outcome is Outcome.UNKNOWN and answer.code
+    assert "secret key" in caplog.text and "sk_test_local" not in caplog.text
+
+
+def signed(event: dict[str, Any], secret: str = SECRET) -> tuple[bytes, dict[str, str]]:
+    body, now = json.dumps(event).encode(), int(time.time())
+    signature = hmac.new(secret.encode(), b"%d.%s" % (now, body), hashlib.sha256).hexdigest()
+    return body, {"Stripe-Signature": f"t={now},v1={signature}"}
+
+
+def about(name: str, kind: str = "payment_intent") -> dict[str, Any]:
+    thing = (
+        {"id": name, "object": kind} if kind == "payment_intent" else {"object": kind, "payment_intent": name}
+    )
+    return {"id": "evt_1", "object": "event", "type": f"{kind}.updated", "data": {"object": thing}}
+
+
+def test_an_event_tells_what_is_true_now_and_not_what_it_says(localstripe: str):
+    async def act(proxy: StripeProxy, stripe: Stripe) -> None:
+        of = await saved("good")(proxy)
+        name = (await stripe.do(call(of))).reference or ""
+        assert await stripe.event(*signed(about(name))) is None, "it is pending"
+        await stripe.do(call(of, name))
+        told = await stripe.event(*signed(about(name)))
+        assert told is not None
+        assert (told.outcome, told.reference, told.order_id, told.segment) == (
+            Outcome.DONE,
+            name,
+            "o1",
+            "0:1",
+        )
+        assert (told.step, told.key) == (StepName.PAYMENT, "o1")
+        await stripe.undo(call(of, name))
+        for kind in ("payment_intent", "charge", "refund"):
+            told = await stripe.event(*signed(about(name, kind)))
+            assert told is not None and told.outcome is Outcome.UNDONE
+
+    at_stripe(localstripe, act)
+
+
+def test_an_event_about_a_payment_that_the_saga_has_no_part_in_tells_nothing(localstripe: str):
+    """The front end names the order; whether the amount is right, only a call knows."""
+
+    async def act(proxy: StripeProxy, stripe: Stripe) -> None:
+        of = await begun(amount=100, capture_method="automatic")(proxy)
+        name = (of.payment_reference or "").partition(":")[2]
+        assert await stripe.event(*signed(about(name))) is None
+        assert await stripe.event(*signed({**about(name), "data": {"object": {"object": "payout"}}})) is None
+
+    at_stripe(localstripe, act)
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"Stripe-Signature": "t=1,v1=00"}, signed(about("pi_1"), "whsec_other")[1]]
+)
+def test_an_event_that_stripe_did_not_sign_is_refused(localstripe: str, headers: dict[str, str]):
+    with pytest.raises(ValueError, match="no event that Stripe signed"):
+        at_stripe(localstripe, lambda _, stripe: stripe.event(signed(about("pi_1"))[0], headers))
+
+
+async def entries(stripe: Stripe, since: datetime) -> list[Effect]:
+    return [each async for each in stripe.ledger(since)]
+
+
+def test_the_ledger_has_every_intent_of_an_order_page_by_page(localstripe: str):
+    async def act(proxy: StripeProxy, stripe: Stripe) -> list[Effect]:
+        for number in range(103):
+            names = {"metadata[saga_order]": f"o{number}"} if number else {}
+            await proxy.ask("POST", "/v1/payment_intents", amount=4000 + number, currency="gbp", **names)
+        now = datetime.now(UTC)
+        assert await entries(stripe, now + timedelta(hours=1)) == []
+        return await entries(stripe, now - timedelta(hours=1))
+
+    found = at_stripe(localstripe, act)
+    assert {(each.order_id, each.amount, each.currency, each.outcome) for each in found} == {
+        (f"o{number}", Decimal(4000 + number) / 100, "GBP", Outcome.PENDING) for number in range(1, 103)
+    }
+
+
+def test_tidying_cancels_what_takes_nothing_and_leaves_money_alone(localstripe: str):
+    async def act(proxy: StripeProxy, stripe: Stripe) -> None:
+        of = await saved("good")(proxy)
+        paid, orphan = [(await stripe.do(call(of)._replace(tries=each))).reference or "" for each in (0, 1)]
+        await stripe.do(call(of, paid))
+        assert [await stripe.cancel(each) for each in (paid, orphan)] == [False, True]
+        assert {
+            each.reference: each.outcome for each in await entries(stripe, datetime(2020, 1, 1, tzinfo=UTC))
+        } == {
+            paid: Outcome.DONE,
+            orphan: Outcome.REFUSED,
+        }
+
+    at_stripe(localstripe, act)
+
+
+KEY, ADDRESS = "SAGA_PROVIDER_STRIPE_KEY", "SAGA_PROVIDER_STRIPE_ADDRESS"
+
+
+@pytest.mark.parametrize(
+    "environment", [{}, {KEY: "pk_live_1"}, {KEY: "sk_test_1", ADDRESS: "https://api.example.org"}]
+)
+def test_settings_that_cannot_be_used_are_named(environment: dict[str, str]):
+    with pytest.raises(SettingsError, match="SAGA_PROVIDER_STRIPE") as found:
+        provider(ProviderOptions("stripe", "saga", 20.0, environment))
+    assert "pk_live_1" not in str(found.value) and "sk_test_1" not in str(found.value)
+
+
+def test_the_secret_key_may_be_in_a_file(tmp_path: Path):
+    (tmp_path / "key").write_text("rk_test_1\n")
+    provider(ProviderOptions("stripe", "saga", 20.0, {KEY + "_FILE": f"{tmp_path}/key"}))
