@@ -6,32 +6,24 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_app import urls
-from saga_app.core.labels import STATES
 from saga_app.core.rows import Status
-from saga_app.dead_letters.format import LetterId
+from saga_app.dead_letters import pretty
+from saga_app.dead_letters.letter import HASH
 from saga_app.orderdb import queries
 from saga_app.orderdb.present import reconciliation
-from saga_app.orderdb.present.summary import listed_in_short, sentence, untaken_in_words
 from saga_app.orderdb.present.timeline import route, timeline
-from saga_app.orderdb.queries.order import OrderDetails, find
-from saga_app.orderdb.queries.orders import Listed, OrderFilter
+from saga_app.orderdb.queries.order import find
+from saga_app.orderdb.queries.orders import OrderFilter, Sort
 from saga_app.orderdb.queries.recent import recent
-from saga_app.times import moment, now
+from saga_app.times import now
+from saga_app.web.bulk import confirm_letters, confirm_orders
+from saga_app.web.order_list import PAGE_SIZE, counts, orders
+from saga_app.web.places import place
+from saga_app.web.view import InvalidAddress, Query, View
 
-#: Rows of a list.
-PAGE_SIZE: Final = 50
 #: Orders on the overview: the newest, and the late ones.
 NEWEST: Final = 20
 LATE: Final = 10
-Query = Mapping[str, str]
-
-
-class View(NamedTuple):
-    """The template of a page, its values, and the status of the response."""
-
-    template: str
-    values: dict[str, Any]
-    status: int = 200
 
 
 class BalancePage(NamedTuple):
@@ -40,6 +32,8 @@ class BalancePage(NamedTuple):
     `at` is the field of a balance that its heading shows behind `part`; `amount` is the field of an order's share.
     """
 
+    list: str
+    list_name: str
     queries: Any
     adds_up: Callable[..., reconciliation.Reconciliation]
     head: str
@@ -51,6 +45,8 @@ class BalancePage(NamedTuple):
 
 
 _ARTICLE: Final = BalancePage(
+    urls.STOCK,
+    "Stock",
     queries.stock,
     reconciliation.of_stock,
     head="Article",
@@ -61,6 +57,8 @@ _ARTICLE: Final = BalancePage(
     amount="quantity",
 )
 _ACCOUNT: Final = BalancePage(
+    urls.ACCOUNTS,
+    "Accounts",
     queries.accounts,
     reconciliation.of_account,
     head="Account of",
@@ -72,41 +70,18 @@ _ACCOUNT: Final = BalancePage(
 )
 
 
-class InvalidAddress(Exception):
-    """A value in the address is invalid; the message names it and its right form."""
-
-
 async def overview(connection: AsyncConnection, name: str, query: Query) -> View:
     """The first page: numbers, outcomes of the last minutes, late orders, the newest orders."""
     late = queries.orders.late(now())
     return View(
         "overview.html",
         {
-            "counts": await _counts(connection, OrderFilter()),
+            "counts": await counts(connection),
             "recent": await recent(connection, now()),
             "late": sum((await queries.orders.counts(connection, late)).values()),
-            "late_orders": _with_short(await queries.orders.page(connection, late, LATE, oldest_first=True)),
-            "newest": _with_short(await queries.orders.page(connection, OrderFilter(), NEWEST)),
+            "late_orders": await queries.orders.page(connection, late, LATE, sort=Sort.OLDEST),
+            "newest": await queries.orders.page(connection, OrderFilter(), NEWEST),
             "dead": sum((await queries.dead_letters.counts(connection)).values()),
-        },
-    )
-
-
-async def orders(connection: AsyncConnection, name: str, query: Query) -> View:
-    """Orders by state, time and text, newest first. Raises `InvalidAddress`."""
-    choice, given = _choice(query), _given(query, "state", "q", "since", "late")
-    try:
-        found = await queries.orders.page(connection, choice, PAGE_SIZE + 1, query.get("before") or None)
-    except LookupError:
-        raise InvalidAddress(f"There is no order {query['before']!r} to go on after.") from None
-    return View(
-        "orders.html",
-        {
-            "orders": _with_short(found[:PAGE_SIZE]),
-            "next": found[PAGE_SIZE - 1]["order_id"] if len(found) > PAGE_SIZE else None,
-            "counts": await _counts(connection, choice._replace(statuses=())),
-            "given": given,
-            "is_first": not query.get("before"),
         },
     )
 
@@ -122,7 +97,6 @@ async def order(connection: AsyncConnection, name: str, query: Query) -> View:
         {
             "found": found,
             "standing": standing,
-            "sentence": _sentence(found),
             "route": None if standing is None else route(standing),
             "timeline": timeline(found.events, found.letters, found.steps),
             "can_cancel": standing is not None and standing.status is Status.OPEN,
@@ -168,58 +142,37 @@ async def dead_letters(connection: AsyncConnection, name: str, query: Query) -> 
             "next": found[PAGE_SIZE - 1]["id"] if len(found) > PAGE_SIZE else None,
             "counts": await queries.dead_letters.counts(connection, settled=settled),
             "given": given,
+            "done": query.get("done", ""),
+            "number": query.get("number", ""),
         },
     )
 
 
 async def dead_letter(connection: AsyncConnection, name: str, query: Query) -> View:
     """One dead letter with its bytes; `name` is TOPIC:PARTITION:OFFSET."""
+    view = await letter_view(connection, name)
+    return view._replace(values={**view.values, "done": query.get("done", "")})
+
+
+async def letter_view(connection: AsyncConnection, name: str) -> View:
+    """The page of a dead letter; `payload` is its value as text that a form can hold, or empty."""
     found = await queries.dead_letters.one(connection, place(name))
     if found is None:
         return View("no_letter.html", {"id": name}, 404)
-    return View("dead_letter.html", {"letter": found, "plan": None, "done": query.get("done", "")})
+    nothing = {"plan": None, "refused": "", "is_corrected": False, "done": ""}
+    return View("dead_letter.html", {"letter": found, "payload": _as_text(found["value"]), **nothing})
 
 
-def place(text: str) -> LetterId:
-    """The place of a record, from TOPIC:PARTITION:OFFSET. Raises `InvalidAddress`."""
-    found = LetterId.parse(text)
-    if found is None:
-        raise InvalidAddress(
-            f"{text[:80]!r} is no place of a record; they are written TOPIC:PARTITION:OFFSET."
-        )
-    return found
-
-
-def _sentence(found: OrderDetails) -> str | None:
-    if found.untaken is not None:
-        return untaken_in_words(found.untaken, now())
-    return None if found.status is None else sentence(found.status).in_words(now())
-
-
-def _choice(query: Query) -> OrderFilter:
-    """The filter in the address. Raises `InvalidAddress`."""
-    state, since = query.get("state", "").upper(), query.get("since", "")
-    if state and state not in STATES:
-        raise InvalidAddress(f"There is no state {state!r}; there are {', '.join(STATES)}.")
+def _as_text(value: bytes | None) -> str:
+    """JSON with a member to a line; empty if it is no plain text, or only a hash was kept."""
+    if value is None or HASH.fullmatch(value):
+        return ""
     try:
-        at = moment(since, now()) if since else None
-    except ValueError as error:
-        raise InvalidAddress(str(error)) from None
-    choice = OrderFilter((state,) if state else (), at, query.get("q", ""))
-    if query.get("late"):
-        late = queries.orders.late(now())
-        return choice._replace(until=late.until, statuses=choice.statuses or late.statuses)
-    return choice
-
-
-async def _counts(connection: AsyncConnection, choice: OrderFilter) -> dict[str, int]:
-    found = await queries.orders.counts(connection, choice)
-    return {state: found.get(state, 0) for state in STATES}
-
-
-def _with_short(orders: list[Listed]) -> list[Listed]:
-    """Adds to each order a few words about where it is."""
-    return [{**each, "short": listed_in_short(each)} for each in orders]
+        value.decode("utf-8")
+    except UnicodeDecodeError:
+        return ""
+    lines = list(pretty.lines(value))
+    return "\n".join(lines) if all(map(str.isprintable, lines)) else ""
 
 
 def _given(query: Query, *names: str) -> dict[str, str]:
@@ -269,4 +222,6 @@ VIEWS: Final[Mapping[str, Callable[[AsyncConnection, str, Query], Awaitable[View
     urls.ACCOUNT: account,
     urls.DEAD_LETTERS: dead_letters,
     urls.DEAD_LETTER: dead_letter,
+    urls.BULK_ORDERS: confirm_orders,
+    urls.BULK_LETTERS: confirm_letters,
 }

@@ -34,7 +34,7 @@ def take(folder: Path) -> None:
         with served(shop.settings) as server:
             for name, path in PAGES.items():
                 for scheme in ("light", "dark"):
-                    for width in (1280, 320):
+                    for width in (1280, 360):
                         page = browser.new_page(
                             viewport={"width": width, "height": 800},
                             color_scheme="dark" if scheme == "dark" else "light",
