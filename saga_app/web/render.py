@@ -13,7 +13,6 @@ from saga_app.dead_letters import pretty
 from saga_app.dead_letters.letter import text
 from saga_app.orderdb.present.summary import listed_reason, listed_waits_for, sentence, untaken_in_words
 from saga_app.orderdb.queries.order import OrderDetails
-from saga_app.orderdb.queries.recent import CLASSES
 from saga_app.text import printable
 from saga_app.times import clock, now, written
 from saga_app.web.preferences import Preferences
@@ -22,6 +21,12 @@ from saga_app.web.preferences import Preferences
 @pass_context
 def _clock(context: Context, milliseconds: int) -> str:
     return clock(milliseconds, now(), context["reader"].zone)
+
+
+@pass_context
+def _hour(context: Context, milliseconds: int) -> str:
+    """Hour and minute, for a label below a chart."""
+    return clock(milliseconds, milliseconds, context["reader"].zone)[:5]
 
 
 @pass_context
@@ -37,11 +42,15 @@ def _number(value: int | Decimal) -> str:
     return f"{value:,}"
 
 
-def _seconds(milliseconds: float) -> str:
-    """The bound of a class of durations, see `recent.CLASSES`."""
+def _duration(milliseconds: float) -> str:
+    """A duration in two or three digits."""
     if milliseconds == float("inf"):
-        return f"more than {CLASSES[-1] / 1000:g} s"
-    return f"at most {milliseconds / 1000:g} s"
+        return "over 2 h"
+    for most, size, unit in ((1_000, 1, "ms"), (120_000, 1_000, "s"), (7_200_000, 60_000, "min")):
+        if milliseconds < most:
+            number = milliseconds / size
+            return f"{number:.1f} {unit}" if number < 10 and unit != "ms" else f"{number:.0f} {unit}"
+    return f"{milliseconds / 3_600_000:.1f} h"
 
 
 def _ago(milliseconds: int) -> str:
@@ -67,12 +76,13 @@ ENVIRONMENT: Final = Environment(
 ENVIRONMENT.filters.update(
     ago=_ago,
     clock=_clock,
+    hour=_hour,
+    duration=_duration,
     fault=labels.fault,
     iso=written,
     number=_number,
     listed_reason=listed_reason,
     printable=printable,
-    seconds=_seconds,
     segment=urls.segment,
     sentence=_sentence,
     shape=labels.SHAPES.__getitem__,

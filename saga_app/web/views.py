@@ -14,9 +14,10 @@ from saga_app.orderdb.present import reconciliation
 from saga_app.orderdb.present.timeline import route, timeline
 from saga_app.orderdb.queries.order import find
 from saga_app.orderdb.queries.orders import OrderFilter, Sort
-from saga_app.orderdb.queries.recent import recent
+from saga_app.orderdb.queries.recent import SPANS, recent
 from saga_app.times import now
 from saga_app.web.bulk import confirm_letters, confirm_orders
+from saga_app.web.chart import chart, percentiles
 from saga_app.web.order_list import PAGE_SIZE, counts, orders
 from saga_app.web.places import place
 from saga_app.web.view import InvalidAddress, Query, View
@@ -71,13 +72,21 @@ _ACCOUNT: Final = BalancePage(
 
 
 async def overview(connection: AsyncConnection, name: str, query: Query) -> View:
-    """The first page: numbers, outcomes of the last minutes, late orders, the newest orders."""
+    """The first page: numbers, outcomes of the last minutes or hours, late orders, the newest orders."""
+    name = query.get("last", "") or next(iter(SPANS))
+    if name not in SPANS:
+        raise InvalidAddress(f"There is no span {name[:80]!r}; there are {', '.join(SPANS)}.")
+    found = await recent(connection, now(), SPANS[name])
     late = queries.orders.late(now())
     return View(
         "overview.html",
         {
             "counts": await counts(connection),
-            "recent": await recent(connection, now()),
+            "recent": found,
+            "chart": chart(found),
+            "percentiles": percentiles(found),
+            "spans": SPANS,
+            "last": name,
             "late": sum((await queries.orders.counts(connection, late)).values()),
             "late_orders": await queries.orders.page(connection, late, LATE, sort=Sort.OLDEST),
             "newest": await queries.orders.page(connection, OrderFilter(), NEWEST),

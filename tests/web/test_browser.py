@@ -23,6 +23,7 @@ from tests.web.shop import MUGS, FilledShop, PageServer, served
 
 PATHS = (
     "/",
+    "/?last=1d",
     "/orders/",
     "/orders/?state=CANCELLED",
     "/orders/o-3/",
@@ -247,18 +248,38 @@ def test_the_way_back_is_told_in_the_order_in_which_it_ran(open_page: Any) -> No
     expect(back).to_have_text([re.compile("inventory.*released"), re.compile("payment.*refunded")])
 
 
-def test_charts_are_told_in_words_too(open_page: Any) -> None:
+def test_the_chart_is_told_as_a_table_and_under_the_pointer(open_page: Any) -> None:
+    page = open_page("/?last=1h")
+    figure = page.get_by_role("figure")
+    (total,) = re.findall(r"([\d,]+) in all", figure.inner_text())
+    figure.get_by_text("The same as a table").click()
+    rows = [row.locator("td").all_inner_texts() for row in figure.locator("tbody tr").all()]
+    assert sum(int(number) for row in rows for number in row) == int(total) > 0
+    assert figure.locator(".column").count() == 60
+    assert figure.locator(".column:has([class^=fill])").count() == len(rows)
+    figure.locator(".column:has([class^=fill])").last.hover()
+    completed, cancelled, opened, placed = rows[0]
+    expect(figure.locator(".said")).to_have_text(
+        re.compile(
+            rf"\d\d:\d\d: completed {completed}, cancelled {cancelled}, open {opened}, placed {placed}"
+        )
+    )
+
+
+def test_another_span_stays_while_the_page_is_live(open_page: Any, shop: FilledShop) -> None:
     page = open_page("/")
-    expect(page.get_by_role("figure")).to_contain_text(["Completed", "Cancelled", "Not ended"])
-    drawn = 0
-    for figure in page.get_by_role("figure").all():
-        (total,) = map(int, re.findall(r"(\d+), at most", figure.inner_text()))
-        told = figure.get_by_role("img").get_attribute("aria-label").partition(": ")[2]
-        numbers = [int(each) for each in told.split(", ")]
-        assert (len(numbers), sum(numbers)) == (15, total)
-        assert figure.locator("rect").count() == sum(each > 0 for each in numbers)
-        drawn += total
-    assert drawn > 0
+    page.get_by_role("link", name="day", exact=True).click()
+    expect(page.locator("#live-state")).to_have_text("Live.")
+    shop.send(placed("while-a-day", lines=MUGS, customer_id="ada"))
+    expect(page.get_by_role("link", name="while-a-day")).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("heading", name="Placed in the last day")).to_be_visible()
+
+
+def test_a_reason_leads_to_its_orders(open_page: Any) -> None:
+    page = open_page("/")
+    page.get_by_role("link", name="out of stock").click()
+    assert set(page.locator("tbody th").all_text_contents()) == {"sold-out"}
+    expect(page.get_by_label("Placed since")).to_have_value(re.compile(r"\d{4}-\d\d-\d\dT"))
 
 
 def test_a_link_to_a_hostile_name_leads_to_its_page(open_page: Any) -> None:

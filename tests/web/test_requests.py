@@ -264,6 +264,11 @@ def test_a_stream_sends_what_has_changed_and_only_then(shop: FilledShop, server:
     stream.close()
 
 
+def test_a_span_that_is_not_there_is_told(server: PageServer) -> None:
+    answer = ask(server.url, "/?last=2w")
+    assert answer.status == 400 and "there are 15m, 1h, 1d" in answer.text
+
+
 def test_a_stream_of_an_order_that_is_not_there_goes_on(server: PageServer) -> None:
     stream = Stream(server.url, "/live/orders/nobody-at-all/")
     assert "not there" in stream.event()

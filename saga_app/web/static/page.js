@@ -82,3 +82,8 @@ for (const all of document.querySelectorAll("[data-all]")) {
     for (const box of all.form.querySelectorAll("tbody input[type=checkbox]")) box.checked = all.checked;
   });
 }
+// The bar of a chart under the pointer, in words below it. The same numbers are in the table.
+document.addEventListener("pointerover", (event) => {
+  const column = event.target.closest?.("[data-numbers]");
+  if (column) column.closest("figure").querySelector(".said").textContent = column.dataset.numbers;
+});
