@@ -12,7 +12,7 @@ from saga_app.health.read import HealthWatch
 from saga_app.health.strip import strip
 from saga_app.kafka.reachable import require_broker
 from saga_app.kafka.topic_admin import BrokerUnreachable
-from saga_app.orderdb.queries.order import is_event
+from saga_app.orderdb.queries.order import event_at
 from saga_app.settings import Settings
 from saga_app.times import now
 from saga_app.web import actions, render, views
@@ -152,10 +152,11 @@ class Pages:
 
     async def _record(self, match: Mapping[str, str]) -> View:
         record = place(f"{match['topic']}:{match['partition']}:{match['offset']}")
-        if not await self.database.query(lambda each: is_event(each, record)):
+        event = await self.database.query(lambda each: event_at(each, record))
+        if event is None:
             return View("no_record.html", {"id": str(record)}, 404)
         value = await self._kafka(actions.raw, self.settings, *record)
-        return View("record.html", {"id": str(record), "value": value})
+        return View("record.html", {"id": str(record), "value": value, "event": event})
 
     async def _kafka(self, work: Callable[..., Result], *args: Any, **options: Any) -> Result:
         def run() -> Result:

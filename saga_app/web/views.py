@@ -11,8 +11,9 @@ from saga_app.dead_letters import pretty
 from saga_app.dead_letters.letter import HASH
 from saga_app.orderdb import queries
 from saga_app.orderdb.present import reconciliation
+from saga_app.orderdb.present.legs import legs
 from saga_app.orderdb.present.timeline import route, timeline
-from saga_app.orderdb.queries.order import find
+from saga_app.orderdb.queries.order import find, priced_lines
 from saga_app.orderdb.queries.orders import OrderFilter, Sort
 from saga_app.orderdb.queries.recent import SPANS, recent
 from saga_app.times import now
@@ -108,6 +109,8 @@ async def order(connection: AsyncConnection, name: str, query: Query) -> View:
             "standing": standing,
             "route": None if standing is None else route(standing),
             "timeline": timeline(found.events, found.letters, found.steps),
+            "legs": legs(found.events, has_ended=standing is None or standing.has_ended, now=now()),
+            "lines": await priced_lines(connection, found),
             "can_cancel": standing is not None and standing.status is Status.OPEN,
             "done": query.get("done", ""),
         },

@@ -30,6 +30,7 @@ PATHS = (
     "/orders/undelivered/",
     "/orders/waiting/",
     "/orders/nobody/",
+    "/orders/priced/",
     "/orders/not-there/",
     "/stock/",
     "/stock/MUG/",
