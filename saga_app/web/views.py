@@ -13,9 +13,11 @@ from saga_app.orderdb import queries
 from saga_app.orderdb.present import reconciliation
 from saga_app.orderdb.present.legs import legs
 from saga_app.orderdb.present.timeline import route, timeline
+from saga_app.orderdb.queries import statements
 from saga_app.orderdb.queries.order import find, priced_lines
 from saga_app.orderdb.queries.orders import OrderFilter, Sort
 from saga_app.orderdb.queries.recent import SPANS, recent
+from saga_app.orderdb.queries.statements import Statement
 from saga_app.times import now
 from saga_app.web.bulk import confirm_letters, confirm_orders
 from saga_app.web.chart import chart, percentiles
@@ -44,6 +46,8 @@ class BalancePage(NamedTuple):
     caption: str
     column: str
     amount: str
+    unit: str
+    statement: Callable[..., Awaitable[Statement | None]]
 
 
 _ARTICLE: Final = BalancePage(
@@ -57,6 +61,8 @@ _ARTICLE: Final = BalancePage(
     caption="Orders that have some of it",
     column="Units",
     amount="quantity",
+    unit="Units",
+    statement=statements.of_article,
 )
 _ACCOUNT: Final = BalancePage(
     urls.ACCOUNTS,
@@ -69,6 +75,8 @@ _ACCOUNT: Final = BalancePage(
     caption="Orders that it paid",
     column="Amount",
     amount="amount",
+    unit="Amount",
+    statement=statements.of_account,
 )
 
 
@@ -125,7 +133,7 @@ async def stocks(connection: AsyncConnection, name: str, query: Query) -> View:
 
 async def article(connection: AsyncConnection, name: str, query: Query) -> View:
     """One article in all warehouses, with the orders that hold some of it."""
-    return await _one(connection, _ARTICLE, name)
+    return await _one(connection, _ARTICLE, name, query)
 
 
 async def accounts(connection: AsyncConnection, name: str, query: Query) -> View:
@@ -136,7 +144,7 @@ async def accounts(connection: AsyncConnection, name: str, query: Query) -> View
 
 async def account(connection: AsyncConnection, name: str, query: Query) -> View:
     """The accounts of one customer, with the orders that they paid."""
-    return await _one(connection, _ACCOUNT, name)
+    return await _one(connection, _ACCOUNT, name, query)
 
 
 async def dead_letters(connection: AsyncConnection, name: str, query: Query) -> View:
@@ -210,12 +218,21 @@ def _balances(template: str, found: list[Any], query: Query) -> View:
     )
 
 
-async def _one(connection: AsyncConnection, kind: BalancePage, name: str) -> View:
+async def _one(connection: AsyncConnection, kind: BalancePage, name: str, query: Query) -> View:
+    of, before = query.get("of", ""), query.get("before", "")
+    if before and not (before.isdecimal() and len(before) < 19):
+        raise InvalidAddress(f"{before[:80]!r} is no place in a statement.")
     accounted = await kind.queries.accounted(connection, name)
     rows = [
         {
             "balance": balance,
             "sum": kind.adds_up(balance, accounted.get(balance[:2], {})),
+            "statement": await kind.statement(
+                connection,
+                *balance[:2],
+                PAGE_SIZE,
+                int(before) if before and of == getattr(balance, kind.at) else None,
+            ),
             "holders": await kind.queries.holders(connection, balance[:2], PAGE_SIZE),
         }
         for balance in await kind.queries.one(connection, name)
