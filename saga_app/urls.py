@@ -58,7 +58,7 @@ PAGES: Final = (
     BULK_ORDERS,
     BULK_LETTERS,
 )
-LIVE_PAGES: Final = (OVERVIEW, ORDER)
+LIVE_PAGES: Final = (OVERVIEW, ORDER, TOPOLOGY)
 #: By page, its actions: each is a POST to the page's address with the action behind it.
 ACTIONS: Final = {
     ORDER: (CANCEL, NUDGE),

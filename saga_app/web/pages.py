@@ -24,12 +24,17 @@ from saga_app.web.order_list import csv_filter, csv_part
 from saga_app.web.places import place
 from saga_app.web.preferences import Preferences
 from saga_app.web.sse import LiveStreams
+from saga_app.web.topology import services, workers
 from saga_app.web.view import InvalidAddress, Query, View
 
 #: Requests to Kafka at the same time.
 MOST_KAFKA_REQUESTS: Final = 2
 #: By page, the template of its live part.
-_LIVE_PARTS: Final = {urls.OVERVIEW: "_overview.html", urls.ORDER: "_order.html"}
+_LIVE_PARTS: Final = {
+    urls.OVERVIEW: "_overview.html",
+    urls.ORDER: "_order.html",
+    urls.TOPOLOGY: "_topology.html",
+}
 Result = TypeVar("Result")
 
 
@@ -147,7 +152,14 @@ class Pages:
         readings = await self.health.fresh()
         if readings is None or readings.kafka is None:
             raise BrokerUnreachable(readings.kafka_fault if readings else "no answer yet")
-        values = {"found": readings.kafka, "unknown": readings.database_fault, "app_id": self.settings.app_id}
+        found = readings.kafka
+        values = {
+            "found": found,
+            "services": services(found),
+            "workers": workers(found),
+            "unknown": readings.database_fault,
+            "app_id": self.settings.app_id,
+        }
         return View("topology.html", values)
 
     async def _record(self, match: Mapping[str, str]) -> View:

@@ -138,8 +138,9 @@ def test_several_orders_are_nudged_together_and_those_that_ended_are_left_alone(
 def test_the_topology_shows_workers_and_lag(scene: Scene, worker: WorkerProcess) -> None:
     scene.shop.raw(topics.CHECKOUT, json.dumps(ORDER).encode(), b"4711")
     shown(worker, "/orders/4711/", "Completed")
-    answer = shown(worker, "/topology/", "0 records</dd></div>")
-    assert "<dt>Workers</dt><dd>1 on " in answer.text and "the group is stable" in answer.text
+    answer = shown(worker, "/topology/", "; 0 records not taken.")
+    assert "1 worker in the group" in answer.text and "which is stable" in answer.text
+    assert f'<a href="{url(worker)}"' in answer.text
     # Above the page stands that nobody copies: this test has no copier.
     assert "nobody" not in answer.text.partition("<main")[2]
 
