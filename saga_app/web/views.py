@@ -237,7 +237,11 @@ async def _one(connection: AsyncConnection, kind: BalancePage, name: str, query:
         }
         for balance in await kind.queries.one(connection, name)
     ]
-    return View("balance.html", {"name": name, "rows": rows, "kind": kind}, 200 if rows else 404)
+    return View(
+        "balance.html",
+        {"name": name, "rows": rows, "kind": kind, "is_paged": bool(before)},
+        200 if rows else 404,
+    )
 
 
 #: By page; `{name}` of the address is the second argument.
