@@ -45,7 +45,9 @@ def take(folder: Path) -> None:
                             viewport={"width": width, "height": 800},
                             color_scheme="dark" if scheme == "dark" else "light",
                         )
-                        page.goto(server.url + path, wait_until="load")
+                        page.goto(server.url + path)
+                        if page.locator("#live-state").count():
+                            page.get_by_text("Live.", exact=True).wait_for()
                         page.screenshot(path=folder / f"{name}-{scheme}-{width}.png", full_page=width < 400)
                         page.close()
         browser.close()

@@ -189,7 +189,7 @@ def test_what_is_marked_to_be_copied_stays_until_it_is_let_go(open_page: Any, sh
     )
     page.get_by_role("button", name="Go on").click()
     expect(page.locator("#live-state")).to_have_text("Live.")
-    page.locator("#live tbody th").first.select_text()
+    page.get_by_role("region", name="Newest orders").locator("tbody th").first.select_text()
     marked = page.evaluate("getSelection().toString()")
     with page.expect_event("console", lambda message: message.text == "seen"):
         shop.send(placed("while-marked", lines=MUGS, customer_id="ada"))

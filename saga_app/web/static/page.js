@@ -33,7 +33,7 @@ keysOn.checked = localStorage.getItem("saga-keys") !== "off";
 keysOn.addEventListener("change", () => localStorage.setItem("saga-keys", keysOn.checked ? "on" : "off"));
 document.getElementById("keys-show").addEventListener("click", () => keys.showModal());
 const isTyping = (target) => target.matches("input:not([type=checkbox]), select, textarea, [contenteditable]");
-const rows = () => [...document.querySelectorAll("main tbody tr")].filter((each) => each.querySelector("th a"));
+const rows = () => [...document.querySelectorAll("main tbody tr")].filter((each) => each.querySelector("th a")?.checkVisibility());
 const move = (by) => {
   const all = rows();
   const at = all.findIndex((each) => each.contains(document.activeElement));
