@@ -15,7 +15,7 @@ STEP: Final = 10.0
 PERCENTILES: Final = (50, 95, 99)
 
 
-class Part(NamedTuple):
+class BarPart(NamedTuple):
     """A part of a bar: its state, the number of orders, and where it is drawn."""
 
     state: str
@@ -29,7 +29,7 @@ class Column(NamedTuple):
 
     begins: int
     x: float
-    parts: tuple[Part, ...]
+    parts: tuple[BarPart, ...]
     numbers: dict[str, int]
 
 
@@ -78,7 +78,7 @@ def _column(number: int, bar: Bar, top: int) -> Column:
         if each:
             height = HEIGHT * each / top
             parts.append(
-                Part(state, each, round(HEIGHT - HEIGHT * below / top - height, 2), round(height, 2))
+                BarPart(state, each, round(HEIGHT - HEIGHT * below / top - height, 2), round(height, 2))
             )
         below += each
     return Column(bar.begins, number * STEP, tuple(parts), numbers)

@@ -38,7 +38,7 @@ _LIVE_PARTS: Final = {
 Result = TypeVar("Result")
 
 
-class Place(NamedTuple):
+class ShownSystem(NamedTuple):
     """The system that the pages show: the name of its environment, and its application at its brokers."""
 
     environment: str
@@ -69,7 +69,7 @@ class Pages:
         self.rules = rules
         self.database = OrderDatabase(settings)
         self.live = LiveStreams(stops)
-        self._place = Place.of(settings)
+        self._place = ShownSystem.of(settings)
         self._threads = asyncio.Semaphore(MOST_KAFKA_REQUESTS)
         self._changes = Changes(settings, rules, self.database, self._kafka)
 

@@ -10,7 +10,7 @@ from saga_app.health.readings import InboxPartition, KafkaReading
 from saga_app.topics import INBOXES
 
 
-class Service(NamedTuple):
+class ServiceBox(NamedTuple):
     """A service, its inbox, and the sums of its partitions; `since` is the time of the oldest untaken record."""
 
     name: str
@@ -32,7 +32,7 @@ class Worker(NamedTuple):
     lag: int
 
 
-def services(found: KafkaReading) -> list[Service]:
+def services(found: KafkaReading) -> list[ServiceBox]:
     """The services, in the sequence of the route; those whose inbox is missing are left out."""
     by_topic = {topic: list(each) for topic, each in groupby(found.inboxes, attrgetter("topic"))}
     # Both name the services in the sequence of the route.
@@ -46,9 +46,9 @@ def workers(found: KafkaReading) -> list[Worker]:
     return [_worker(name, found) for name in named]
 
 
-def _service(name: str, topic: str, partitions: list[InboxPartition]) -> Service:
+def _service(name: str, topic: str, partitions: list[InboxPartition]) -> ServiceBox:
     behind = [each.behind for each in partitions]
-    return Service(
+    return ServiceBox(
         name,
         topic,
         partitions,

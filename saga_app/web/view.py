@@ -1,4 +1,4 @@
-"""What a page is made of, and a wrong address."""
+"""The template and values of a page, and the error of a wrong address."""
 
 from typing import Any, NamedTuple
 

@@ -7,7 +7,7 @@ import pytest
 
 from saga_app import topics
 from saga_app.orderdb.present.legs import Leg, legs
-from saga_app.orderdb.queries.order import PricedLine, priced_lines
+from saga_app.orderdb.queries.order import LinePrice, priced_lines
 from tests.orderdb.batches import OrderCopy
 from tests.orderdb.test_queries import QueryTester
 from tests.support.examples import cancel, placed
@@ -68,20 +68,20 @@ PRICED = {"sku": "MUG", "quantity": 2, "unit_price": "12.50"}
 @pytest.mark.parametrize(
     ("lines", "told"),
     [
-        ([PRICED], [PricedLine("MUG", 2, Decimal("12.50"))]),
-        ([{"sku": "CUP", "quantity": 1}], [PricedLine("CUP", 1, None)]),
+        ([PRICED], [LinePrice("MUG", 2, Decimal("12.50"))]),
+        ([{"sku": "CUP", "quantity": 1}], [LinePrice("CUP", 1, None)]),
         (
             [PRICED, {"sku": "MUG", "quantity": 1, "unit_price": "11"}, {"sku": "MUG", "quantity": 3}],
             [
-                PricedLine("MUG", 2, Decimal("12.50")),
-                PricedLine("MUG", 1, Decimal(11)),
-                PricedLine("MUG", 3, None),
+                LinePrice("MUG", 2, Decimal("12.50")),
+                LinePrice("MUG", 1, Decimal(11)),
+                LinePrice("MUG", 3, None),
             ],
         ),
     ],
 )
 def test_lines_have_the_prices_with_which_they_were_placed(
-    asked: QueryTester, lines: list[dict[str, Any]], told: list[PricedLine]
+    asked: QueryTester, lines: list[dict[str, Any]], told: list[LinePrice]
 ):
     asked.after(placed(amount="36.00" if len(lines) > 1 else "25.00", lines=lines, customer_id="ada"))
     assert asked(priced_lines, asked.order()) == told
@@ -90,4 +90,4 @@ def test_lines_have_the_prices_with_which_they_were_placed(
 def test_an_order_that_came_again_with_other_prices_keeps_its_own(asked: QueryTester):
     asked.after(placed(amount="25.00", lines=[PRICED], customer_id="ada"))
     asked.after(placed(amount="24.00", lines=[{**PRICED, "unit_price": "12.00"}], customer_id="ada"))
-    assert asked(priced_lines, asked.order()) == [PricedLine("MUG", 2, Decimal("12.50"))]
+    assert asked(priced_lines, asked.order()) == [LinePrice("MUG", 2, Decimal("12.50"))]

@@ -7,7 +7,7 @@ import pytest
 from saga_app import topics
 from saga_app.orderdb import durations
 from saga_app.orderdb.copy.sink import Sink
-from saga_app.orderdb.queries.recent import MINUTE, SPANS, Recent, Span, recent
+from saga_app.orderdb.queries.recent import MINUTE, SPANS, Recent, TimeSpan, recent
 from tests.orderdb.batches import OrderCopy
 from tests.orderdb.services import Services
 from tests.support.examples import cancel, placed
@@ -29,7 +29,7 @@ class RecentShop:
             self.services.set_clock(time)
             self.copy.write(*self.services.send(record))
 
-    def told(self, span: Span = SPANS["15m"]) -> Recent:
+    def told(self, span: TimeSpan = SPANS["15m"]) -> Recent:
         async def ask() -> Recent:
             async with self.copy.database.transaction() as connection:
                 return await recent(connection, NOW, span)

@@ -1,4 +1,4 @@
-"""What every page has: the place that it shows, keys, the reader's view, a page for addresses of nobody."""
+"""Parts of every page: the system that it shows, keys, the reader's view; and the page for addresses of nobody."""
 
 from typing import Any
 

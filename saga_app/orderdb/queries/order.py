@@ -45,7 +45,7 @@ class OrderDetails(NamedTuple):
         return None if self.order is None else OrderStatus.of(self.order, self.steps, self.events)
 
 
-class PricedLine(NamedTuple):
+class LinePrice(NamedTuple):
     """Units of an article in an order; `unit_price` is None if the order states none."""
 
     sku: str
@@ -93,7 +93,7 @@ async def event_at(connection: AsyncConnection, at: LetterId) -> Listed | None:
     return None if row is None else dict(row)
 
 
-async def priced_lines(connection: AsyncConnection, found: OrderDetails) -> list[PricedLine]:
+async def priced_lines(connection: AsyncConnection, found: OrderDetails) -> list[LinePrice]:
     """The lines of an order as they were placed, with their prices, then those of its units that have none."""
     if found.order is None:
         return []
@@ -101,11 +101,11 @@ async def priced_lines(connection: AsyncConnection, found: OrderDetails) -> list
     placed = tuple_(found.order["partition"], found.order["placed_offset"])
     query = select(order_prices.c.sku, order_prices.c.quantity, order_prices.c.unit_price)
     rows = (await connection.execute(query.where(at == placed).order_by(order_prices.c.line))).all()
-    priced = [PricedLine(row.sku, row.quantity, row.unit_price) for row in rows]
+    priced = [LinePrice(row.sku, row.quantity, row.unit_price) for row in rows]
     units = Counter({line["sku"]: line["quantity"] for line in found.lines})
     for line in priced:
         units[line.sku] -= line.quantity
-    return priced + [PricedLine(sku, number, None) for sku, number in units.items() if number > 0]
+    return priced + [LinePrice(sku, number, None) for sku, number in units.items() if number > 0]
 
 
 async def _rows(connection: AsyncConnection, table: Table, order_id: str) -> list[Listed]:

@@ -16,7 +16,7 @@ from saga_app.orderdb.schema import order_minutes
 MINUTE: Final = 60_000
 
 
-class Span(NamedTuple):
+class TimeSpan(NamedTuple):
     """A time up to now: its words, its number of bars, the minutes of each, and the bars from one label to the next."""
 
     words: str
@@ -31,10 +31,10 @@ class Span(NamedTuple):
 
 
 #: By their names in addresses; the first one is usual.
-SPANS: Final[Mapping[str, Span]] = {
-    "15m": Span("15 minutes", 15, 1, 3),
-    "1h": Span("hour", 60, 1, 10),
-    "1d": Span("day", 96, 15, 16),
+SPANS: Final[Mapping[str, TimeSpan]] = {
+    "15m": TimeSpan("15 minutes", 15, 1, 3),
+    "1h": TimeSpan("hour", 60, 1, 10),
+    "1d": TimeSpan("day", 96, 15, 16),
 }
 
 
@@ -51,14 +51,14 @@ class Bar(NamedTuple):
 
     @property
     def open(self) -> int:
-        """Those that workers have taken, and that have not ended."""
+        """Orders that workers have taken, and that have not ended."""
         return sum(self.statuses[status] for status in OPEN if status != PLACED)
 
 
 class Recent(NamedTuple):
     """The bars of a span, the oldest first; the last one is not over. `reasons` are those of cancelled orders."""
 
-    span: Span
+    span: TimeSpan
     bars: tuple[Bar, ...]
     reasons: Counter[str]
 
@@ -76,7 +76,7 @@ class Recent(NamedTuple):
         return durations.within(sum((bar.took for bar in self.bars), Counter()), percent)
 
 
-async def recent(connection: AsyncConnection, now: int, span: Span = SPANS["15m"]) -> Recent:
+async def recent(connection: AsyncConnection, now: int, span: TimeSpan = SPANS["15m"]) -> Recent:
     """The orders of the span up to `now` (milliseconds); those that Kafka dates later are in the last bar."""
     begins = (now // span.width - span.bars + 1) * span.width
     bars = tuple(Bar(begins + number * span.width, Counter(), Counter()) for number in range(span.bars))
