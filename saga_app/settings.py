@@ -80,6 +80,11 @@ class Settings:
         "records that Kafka takes from this time on need a signature if only services send them: 2026-01-31T12:00 "
         "(UTC), or FROM/UNTIL; `never` says that none has ever needed one",
     )
+    environment: str = _setting(
+        "SAGA_ENVIRONMENT",
+        "",
+        "name of this environment in the header and title of the pages, such as production",
+    )
     app_id: str = _setting("SAGA_APP_ID", "saga", "consumer group and prefix of the changelogs")
     partitions_text: str = _setting(
         "SAGA_PARTITIONS", str(DEFAULT_PARTITIONS), "partitions of every topic; fixed for their life"
@@ -199,6 +204,7 @@ class Settings:
         values.require_one_of("SAGA_PROFILE", self.profile, ("", *PROFILES))
         values.require_one_of("SAGA_LOG", self.log, LOGS)
         values.require_actor("SAGA_ACTOR", self.actor)
+        values.require_actor("SAGA_ENVIRONMENT", self.environment)
         values.milliseconds("SAGA_ORDER_RETENTION", self.order_retention_text)
         values.milliseconds("SAGA_ORDER_ID_RETENTION", self.order_id_retention_text)
         values.milliseconds("SAGA_PROVIDER_TIMEOUT", self.provider_timeout_text)

@@ -2,7 +2,7 @@
 
 import re
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 _DURATION: Final = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
@@ -16,16 +16,12 @@ def now() -> int:
 
 def written(milliseconds: int) -> str:
     """A time as ISO 8601 in UTC; a time outside the calendar as its number."""
-    try:
-        moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    except (OverflowError, ValueError, OSError):
-        return str(milliseconds)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return _written(milliseconds, UTC).replace("+00:00", "Z")
 
 
-def clock(milliseconds: int, now: int) -> str:
-    """A time in UTC, with the date if it is of another day than `now`, and with the year if that differs."""
-    text, today = written(milliseconds)[:19].replace("T", " "), written(now)
+def clock(milliseconds: int, now: int, zone: tzinfo = UTC) -> str:
+    """A time in this zone, with the date if it is of another day than `now`, and with the year if that differs."""
+    text, today = _written(milliseconds, zone)[:19].replace("T", " "), _written(now, zone)
     if text[:10] == today[:10]:
         return text[11:]
     return text[5:] if text[:4] == today[:4] else text
@@ -51,6 +47,14 @@ def fixed_moment(text: str) -> int:
         return _milliseconds(datetime.fromisoformat(text))
     except (ValueError, OverflowError):
         raise ValueError(f"{text!r} is not a time; it is written as in 2026-01-31T12:00 (UTC)") from None
+
+
+def _written(milliseconds: int, zone: tzinfo) -> str:
+    try:
+        moment = datetime.fromtimestamp(milliseconds / 1000, zone)
+    except (OverflowError, ValueError, OSError):
+        return str(milliseconds)
+    return moment.isoformat(timespec="milliseconds")
 
 
 def _milliseconds(when: datetime) -> int:

@@ -8,6 +8,8 @@ from urllib.parse import quote
 
 OVERVIEW: Final = "/"
 ORDERS: Final = "/orders/"
+#: The orders that fit a filter, as a file.
+ORDERS_CSV: Final = "/orders.csv"
 ORDER: Final = "/orders/{name}/"
 STOCK: Final = "/stock/"
 ARTICLE: Final = "/stock/{name}/"
@@ -16,6 +18,9 @@ ACCOUNT: Final = "/accounts/{name}/"
 DEAD_LETTERS: Final = "/dead-letters/"
 DEAD_LETTER: Final = "/dead-letters/{name}/"
 TOPOLOGY: Final = "/topology/"
+#: Several orders or dead letters at once: the page asks first, and counts. No order's id is in these addresses.
+BULK_ORDERS: Final = "/bulk/orders/"
+BULK_LETTERS: Final = "/bulk/dead-letters/"
 RECORD: Final = "/records/{topic}/{partition}/{offset}/"
 #: A page that updates itself has the stream of its changing part at its own address below this one.
 LIVE: Final = "/live"
@@ -34,6 +39,7 @@ CANCEL: Final = "cancel"
 NUDGE: Final = "nudge"
 DRY_RUN: Final = "dry-run"
 REPLAY: Final = "replay"
+DISMISS: Final = "dismiss"
 
 #: All pages, and the pages that update themselves.
 PAGES: Final = (
@@ -48,10 +54,18 @@ PAGES: Final = (
     DEAD_LETTER,
     TOPOLOGY,
     RECORD,
+    ORDERS_CSV,
+    BULK_ORDERS,
+    BULK_LETTERS,
 )
-LIVE_PAGES: Final = (OVERVIEW, ORDER)
+LIVE_PAGES: Final = (OVERVIEW, ORDER, TOPOLOGY)
 #: By page, its actions: each is a POST to the page's address with the action behind it.
-ACTIONS: Final = {ORDER: (CANCEL, NUDGE), DEAD_LETTER: (DRY_RUN, REPLAY)}
+ACTIONS: Final = {
+    ORDER: (CANCEL, NUDGE),
+    DEAD_LETTER: (DRY_RUN, REPLAY, DISMISS),
+    BULK_ORDERS: (CANCEL, NUDGE),
+    BULK_LETTERS: (REPLAY, DISMISS),
+}
 #: The main menu.
 MENU: Final = (
     (OVERVIEW, "Overview"),

@@ -89,7 +89,7 @@ def router(parts: Parts) -> APIRouter:
         """Send the record of a dead letter again, and settle the letter."""
         force = (await read_fields(request, Replay)).force
         settings = replace(parts.settings, actor=by.actor)
-        sent_to = await parts.kafka(actions.replay, settings, place(letter_id), force=force)
+        (sent_to,) = await parts.kafka(actions.replay, settings, [place(letter_id)], force=force)
         return Replayed(sent_to=list(map(str, sent_to)))
 
     @routes.post(
@@ -106,7 +106,7 @@ def router(parts: Parts) -> APIRouter:
         if has_card_number([note]):
             raise Rejected(Fault.CARD_NUMBER, "the note holds a card number; leave it out")
         settings = replace(parts.settings, actor=by.actor)
-        await parts.kafka(actions.dismiss, settings, place(letter_id), note)
+        await parts.kafka(actions.dismiss, settings, [place(letter_id)], note)
 
     return routes
 

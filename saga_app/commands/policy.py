@@ -9,6 +9,7 @@ from saga_app import urls
 from saga_app.commands.health_line import warn_without_workers
 from saga_app.commands.program import SagaGroup
 from saga_app.commands.render.output import CommandFailed, as_json, one_line_errors, show
+from saga_app.core import shipping as shipments
 from saga_app.health.rules import in_force
 from saga_app.kafka.reachable import require_broker
 from saga_app.kafka.sender import DeliveryUnknown, Sender, checked

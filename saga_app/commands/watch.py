@@ -152,7 +152,7 @@ async def _snapshot(connection: Any, readings: Readings | None, *, with_lists: b
         await orders.counts(connection, everything),
         sum((await orders.counts(connection, late)).values()),
         await orders.oldest(connection, late),
-        await orders.page(connection, are_open, MOST, oldest_first=True) if with_lists else [],
+        await orders.page(connection, are_open, MOST, sort=orders.Sort.OLDEST) if with_lists else [],
         await orders.page(connection, everything, MOST) if with_lists else [],
         None if copy is None else copy.records,
         strip(readings, at),

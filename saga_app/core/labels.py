@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from saga_app.core.errors import Fault
 from saga_app.core.records import Reason, StepName
 from saga_app.core.route import ROUTE, Step
 from saga_app.core.rows import OPEN_STATUSES, State, Status
@@ -40,6 +41,14 @@ PLACED: Final = "PLACED"
 #: The states of lists and counts: those of rows, and of orders that no worker has taken. Open ones have not ended.
 STATES: Final = (PLACED, *(status.value for status in Status))
 OPEN: Final = (PLACED, *sorted(status.value for status in OPEN_STATUSES))
+#: The states of orders in words for people.
+STATE_WORDS: Final[Mapping[str, str]] = {
+    PLACED: "Placed",
+    Status.OPEN: "Open",
+    Status.CANCELLING: "Being cancelled",
+    Status.COMPLETED: "Completed",
+    Status.CANCELLED: "Cancelled",
+}
 #: The shape of each state, so that it is never told by colour alone. None: nothing is recorded yet.
 SHAPES: Final[Mapping[str | None, str]] = {
     PLACED: "◌",
@@ -71,6 +80,25 @@ _REASONS: Final[Mapping[str, str]] = {
     Reason.REQUESTED: "on request",
     Reason.TIMED_OUT: "it had not ended in time",
 }
+
+
+_FAULTS: Final[Mapping[str, str]] = {
+    Fault.UNREADABLE: "It cannot be read",
+    Fault.INVALID: "A field is wrong",
+    Fault.TOO_LARGE: "It is too large",
+    Fault.UNEXPECTED_RECORD: "It belongs in another inbox",
+    Fault.CARD_NUMBER: "It holds a card number",
+    Fault.NOT_SIGNED: "No service has signed it",
+    Fault.WRONG_PARTITION: "It lies in the wrong partition",
+    Fault.DIFFERENT_CONTENT: "Its id has other content already",
+    Fault.UNKNOWN_ORDER: "There is no such order",
+    Fault.CONTRADICTION: "It contradicts what is decided",
+}
+
+
+def fault(reason: str) -> str:
+    """Why a record is a dead letter, in words; a reason that is not known here is left as it is."""
+    return _FAULTS.get(reason, reason)
 
 
 def why(reason: str | None) -> str:

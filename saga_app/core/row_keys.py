@@ -70,6 +70,12 @@ def delivery_key(warehouse: str, delivery_id: str) -> str:
     return f"{KeyKind.DELIVERY}:{warehouse}:{delivery_id}"
 
 
+def parts_of_supply(key: str) -> tuple[KeyKind, str, str]:
+    """The kind of a deposit or a delivery, its customer or warehouse, and its id; `ValueError` if it is neither."""
+    kind, owner, supply_id = key.split(":")
+    return KeyKind(kind), owner, supply_id
+
+
 def policy_key(policy_id: str) -> str:
     """A change of a rule's parameters."""
     return f"{KeyKind.POLICY}:{policy_id}"

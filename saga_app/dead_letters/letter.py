@@ -9,9 +9,9 @@ from saga_app.dead_letters.format import Headers, LetterId
 from saga_app.kafka.headers import headers_of
 from saga_app.times import written
 
-#: A letter keeps this hash instead of bytes that held a card number, or were too many.
 _TIME: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
-_HASH: Final = re.compile(rb"sha256:[0-9a-f]{64}")
+#: A letter keeps this hash instead of bytes that held a card number, or were too many.
+HASH: Final = re.compile(rb"sha256:[0-9a-f]{64}")
 
 
 class Stored(Protocol):
@@ -71,7 +71,7 @@ class Letter(NamedTuple):
     @property
     def is_hidden(self) -> bool:
         """True if only a hash was kept: the original held a card number, or was too large."""
-        return self.value is not None and _HASH.fullmatch(self.value) is not None
+        return self.value is not None and HASH.fullmatch(self.value) is not None
 
     def as_json(self, settled: list[Settlement]) -> dict[str, Any]:
         """As JSON, with how it was settled; bytes as text, or in base64 under another name if they are no UTF-8."""

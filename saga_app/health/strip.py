@@ -1,6 +1,7 @@
 """The strip: readings in a few words, with a level. It is on every page, and a line of every list command."""
 
 from collections.abc import Iterator
+from datetime import UTC, tzinfo
 from enum import StrEnum
 from itertools import groupby
 from operator import attrgetter
@@ -83,14 +84,14 @@ class Strip(NamedTuple):
         return {"level": self.level.value, "signs": [sign.as_json() for sign in self.signs]}
 
 
-def strip(readings: Readings | None, now: int) -> Strip:
-    """The strip of these readings at `now`, in milliseconds."""
+def strip(readings: Readings | None, now: int, zone: tzinfo = UTC) -> Strip:
+    """The strip of these readings at `now`, in milliseconds, with times in this zone."""
     if readings is None:
         return Strip((Sign("health", Level.WARN, "health is not known yet"),))
-    return Strip(tuple(_signs(readings, now)))
+    return Strip(tuple(_signs(readings, now, zone)))
 
 
-def _signs(readings: Readings, now: int) -> Iterator[Sign]:
+def _signs(readings: Readings, now: int, zone: tzinfo) -> Iterator[Sign]:
     if (age := _seconds(readings.at, now)) > OLD:
         yield Sign("health", Level.BAD, f"health was last read {age:.0f} s ago")
     if readings.kafka is None:
@@ -103,7 +104,7 @@ def _signs(readings: Readings, now: int) -> Iterator[Sign]:
         level = Level.WARN if readings.is_without_database else Level.BAD
         yield Sign("order database", level, f"no order database: {readings.database_fault}")
     else:
-        yield from _copy(readings.database, readings.kafka, now)
+        yield from _copy(readings.database, readings.kafka, now, zone)
 
 
 def _workers(kafka: KafkaReading, now: int) -> Iterator[Sign]:
@@ -155,10 +156,10 @@ def _inbox(topic: str, partitions: list[InboxPartition], now: int, *, is_served:
     return Sign(topic, level, f"{topic}: {', '.join(words) or 'all taken'}", remedy)
 
 
-def _copy(database: DatabaseReading, kafka: KafkaReading | None, now: int) -> Iterator[Sign]:
+def _copy(database: DatabaseReading, kafka: KafkaReading | None, now: int, zone: tzinfo) -> Iterator[Sign]:
     alive_at, copy = database.alive_at, None if kafka is None else kafka.copy
     if alive_at is None or _seconds(alive_at, now) > COPIER_SILENT:
-        when = "" if alive_at is None else f" since {clock(alive_at, now)}"
+        when = "" if alive_at is None else f" since {clock(alive_at, now, zone)}"
         yield Sign(
             "copier", Level.BAD, f"nobody copies to the order database{when}: start `saga orderdb run`"
         )

@@ -4,6 +4,7 @@ No request here is one that librdkafka's admin client sends to a group's coordin
 middle of such a request, librdkafka 2.16 ends the whole process by an assertion (librdkafka#4605, librdkafka#5397).
 """
 
+import json
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
@@ -31,7 +32,8 @@ class Members(NamedTuple):
     """The number of members, the state of the group in words, and the members' machines.
 
     `owners` has the member that each partition of an inbox is assigned to: its machine, and the end of its id.
-    `ends` has the members that say of themselves that they ended again and again, by machine.
+    `ends` has the members that say of themselves that they ended again and again, by machine. `addresses` has that of
+    each member's web server, by the name that it has in `owners`.
     """
 
     number: int
@@ -39,6 +41,7 @@ class Members(NamedTuple):
     hosts: list[str]
     owners: dict[Place, str]
     ends: Mapping[str, RepeatedEnds] = {}
+    addresses: Mapping[str, str] = {}
 
     @property
     def is_settled(self) -> bool:
@@ -60,11 +63,7 @@ class ConsumerGroup:
         found = self._described()
         if found is None:
             return Members(0, "dead", [], {})
-        owners = {
-            place: f"{_host(each)} …{each.id[-6:]}"
-            for each in found.members
-            for place in _assigned(each.assignment)
-        }
+        owners = {place: _name(each) for each in found.members for place in _assigned(each.assignment)}
         state = str(found.state).lower()
         return Members(
             len(found.members),
@@ -72,6 +71,7 @@ class ConsumerGroup:
             sorted({_host(each) for each in found.members}),
             owners,
             _told_ends(found.members),
+            {_name(each): address for each in found.members if (address := address_in(each.metadata))},
         )
 
     def lag(self, topic: str) -> int:
@@ -146,6 +146,29 @@ def _assigned(data: bytes | None) -> Iterator[Place]:
         for partition in struct.unpack_from(f">{number}i", data, at + 4):
             yield topic, partition
         at += 4 + 4 * number
+
+
+def address_in(subscription: bytes | None) -> str | None:
+    """The address of a worker's web server, in its subscription to the group; None if there is none.
+
+    Kafka's consumer protocol has a version, topics and the member's own bytes; Faust's are JSON with `url`.
+    """
+    try:
+        data = subscription or b""
+        (count,), at = struct.unpack_from(">i", data, 2), 6
+        for _ in range(count):
+            at += 2 + struct.unpack_from(">h", data, at)[0]
+        (length,) = struct.unpack_from(">i", data, at)
+        url = json.loads(data[at + 4 : at + 4 + max(0, length)])["url"]
+    except (struct.error, ValueError, LookupError, TypeError):
+        return None
+    # Whoever may join the group writes this, and pages make a link of it.
+    is_address = isinstance(url, str) and url.isprintable() and url.startswith(("http://", "https://"))
+    return url if is_address and len(url) <= 200 else None
+
+
+def _name(member: Any) -> str:
+    return f"{_host(member)} …{member.id[-6:]}"
 
 
 def _told_ends(members: Iterable[Any]) -> dict[str, RepeatedEnds]:

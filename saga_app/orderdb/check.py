@@ -4,8 +4,8 @@ For each changelog it opens a snapshot of the database, which has the position o
 of the snapshot must be exactly those that the records below these positions give; see `expected_rows`. A key with a
 record above the position is counted as behind. The database is read in pages, so memory is bounded.
 
-It does not compare `orders.placed_at`, which is the time of a record in an inbox, nor the rows of events and dead
-letters.
+It does not compare `orders.placed_at`, which is the time of a record in an inbox, nor the rows of events, prices,
+supplies and dead letters.
 """
 
 import asyncio

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 #: The newest migration: a reader must find it in `alembic_version`.
-REVISION: Final = "0005"
+REVISION: Final = "0006"
 
 metadata: Final = MetaData()
 
@@ -106,6 +106,25 @@ orders: Final = Table(
     Index("orders_by_customer", "customer_id", "placed_at", "order_id"),
     sqlite_with_rowid=False,
 )
+#: Orders by the minute in which they were placed (minutes since 1970), counted from `orders` by `copy.minutes`.
+#: `reason` is empty if there is none. `took` is the class of the time from placing to ending: the milliseconds
+#: of its upper bound, or 0 for orders that have not ended.
+order_minutes: Final = Table(
+    "order_minutes",
+    metadata,
+    Column("minute", BigInteger, primary_key=True, autoincrement=False),
+    Column("status", Word, primary_key=True),
+    Column("reason", Word, primary_key=True),
+    Column("took", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+#: Minutes with an order that has changed since they were counted.
+changed_minutes: Final = Table(
+    "changed_minutes",
+    metadata,
+    Column("minute", BigInteger, primary_key=True, autoincrement=False),
+)
 order_lines: Final = Table(
     "order_lines",
     metadata,
@@ -113,6 +132,18 @@ order_lines: Final = Table(
     Column("sku", Id, primary_key=True),
     Column("quantity", BigInteger, nullable=False),
     Index("order_lines_by_sku", "sku", "order_id"),
+    sqlite_with_rowid=False,
+)
+#: The lines of an `OrderPlaced` that have a price, by its place in checkout's inbox and the number of the line.
+order_prices: Final = Table(
+    "order_prices",
+    metadata,
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("at_offset", BigInteger, primary_key=True, autoincrement=False),
+    Column("line", Integer, primary_key=True, autoincrement=False),
+    Column("sku", Id, nullable=False),
+    Column("quantity", BigInteger, nullable=False),
+    Column("unit_price", Money, nullable=False),
     sqlite_with_rowid=False,
 )
 #: The row of an order at each step; `done_at` and `undone_at` are offsets in the step's inbox.
@@ -169,6 +200,23 @@ accounts: Final = Table(
     Column("balance", Money, nullable=False),
     sqlite_with_rowid=False,
 )
+#: What a deposit or a delivery brought to a balance: `owner` and `unit` are a customer and a currency, or a warehouse
+#: and a SKU; `at_offset` is the place of its record in the inbox of its service, `time` that of its row in the
+#: changelog.
+supplies: Final = Table(
+    "supplies",
+    metadata,
+    Column("kind", Word, primary_key=True),
+    Column("owner", Id, primary_key=True),
+    Column("unit", Id, primary_key=True),
+    Column("supply_id", Id, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("at_offset", BigInteger, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("amount", Money, nullable=False),
+    sqlite_with_rowid=False,
+)
 #: By the place of the original. `headers` is JSON: pairs of name and text.
 dead_letters: Final = Table(
     "dead_letters",
@@ -202,5 +250,17 @@ settlements: Final = Table(
     Index("settlements_by_letter", "topic", "partition", "at_offset"),
 )
 
-#: The tables with content. `source` and `copied` say what is copied and how far, `taken` how far workers have come.
-CONTENT: Final = (orders, order_lines, order_steps, order_events, stock, accounts, dead_letters, settlements)
+#: The tables with content from topics. `order_minutes` is counted from `orders`. `source` and `copied`
+#: say what is copied and how far, `taken` how far workers have come.
+CONTENT: Final = (
+    orders,
+    order_lines,
+    order_steps,
+    order_events,
+    order_prices,
+    stock,
+    accounts,
+    supplies,
+    dead_letters,
+    settlements,
+)

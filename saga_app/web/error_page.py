@@ -13,13 +13,12 @@ from saga_app.kafka.sender import DeliveryUnknown
 from saga_app.kafka.topic_admin import BrokerUnreachable, TopicsWrong
 from saga_app.orderdb.database import DatabaseEmpty, DatabaseWrong, in_words, is_down
 from saga_app.web.actions import NothingSent
-from saga_app.web.views import InvalidAddress, View
+from saga_app.web.view import InvalidAddress, View
 
 _LOG: Final = logging.getLogger(__name__)
 _EMPTY: Final = "`saga orderdb run` copies the orders into the database; `scripts/run` starts it too."
 #: Errors, with the status of the response, its title, and the next step.
 _PAGES: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], int, str, str], ...]] = (
-    (InvalidAddress, 400, "That cannot be asked", ""),
     (Rejected, 400, "That cannot be sent", ""),
     ((NothingSent, LetterMissing, NotReplayable), 409, "Nothing was sent", ""),
     (DatabaseEmpty, 503, "There are no orders to show yet", _EMPTY),
@@ -37,6 +36,9 @@ def error_view(error: Exception) -> View:
     """The page about an error; an unexpected error also goes to the log."""
     if isinstance(error, web.HTTPException):
         return _view(error.status, error.reason, error.text or "", "")
+    if isinstance(error, InvalidAddress):
+        title = "There is no such page" if error.status == 404 else "That cannot be asked"
+        return _view(error.status, title, str(error), "")
     for kinds, status, title, todo in _PAGES:
         if isinstance(error, kinds):
             return _view(status, title, str(error), todo)

@@ -16,12 +16,15 @@ MOST_FIELDS: Final = 16
 _KIND: Final = "application/x-www-form-urlencoded"
 
 
-async def read_form(request: web.Request) -> Mapping[str, str]:
-    """The fields of the form. Raises `HTTPBadRequest`, `HTTPRequestEntityTooLarge` or `HTTPRequestTimeout`."""
+async def read_form(request: web.Request, most: int = MOST_BYTES) -> Mapping[str, str]:
+    """The fields of a form of at most so many bytes.
+
+    Raises `HTTPBadRequest`, `HTTPRequestEntityTooLarge` or `HTTPRequestTimeout`.
+    """
     if request.content_length is None:
         raise _bad("The length of the form is missing.")
-    if request.content_length > MOST_BYTES:
-        raise web.HTTPRequestEntityTooLarge(MOST_BYTES, request.content_length)
+    if request.content_length > most:
+        raise web.HTTPRequestEntityTooLarge(most, request.content_length)
     if request.content_type != _KIND or request.headers.get("Content-Encoding", "identity") != "identity":
         raise _bad(f"A form is sent as {_KIND}, and not compressed.")
     try:

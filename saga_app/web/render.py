@@ -3,31 +3,54 @@
 from decimal import Decimal
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 
 import saga_app
 from saga_app import urls
 from saga_app.core import labels
 from saga_app.dead_letters import pretty
 from saga_app.dead_letters.letter import text
-from saga_app.orderdb.queries.recent import CLASSES
+from saga_app.orderdb.present.summary import listed_reason, listed_waits_for, sentence, untaken_in_words
+from saga_app.orderdb.queries.order import OrderDetails
 from saga_app.text import printable
 from saga_app.times import clock, now, written
+from saga_app.web.preferences import Preferences
 
 
-def _clock(milliseconds: int) -> str:
-    return clock(milliseconds, now())
+@pass_context
+def _clock(context: Context, milliseconds: int) -> str:
+    return clock(milliseconds, now(), context["reader"].zone)
+
+
+@pass_context
+def _hour(context: Context, milliseconds: int) -> str:
+    """Hour and minute, for a label below a chart."""
+    return clock(milliseconds, milliseconds, context["reader"].zone)[:5]
+
+
+@pass_context
+def _sentence(context: Context, found: OrderDetails) -> str:
+    """The sentence about an order; empty if its row is not copied."""
+    zone = context["reader"].zone
+    if found.untaken is not None:
+        return untaken_in_words(found.untaken, now(), zone)
+    return "" if found.status is None else sentence(found.status).in_words(now(), zone)
 
 
 def _number(value: int | Decimal) -> str:
     return f"{value:,}"
 
 
-def _seconds(milliseconds: float) -> str:
-    """The bound of a class of durations, see `recent.CLASSES`."""
+def _duration(milliseconds: float) -> str:
+    """A duration in two or three digits."""
     if milliseconds == float("inf"):
-        return f"more than {CLASSES[-1] / 1000:g} s"
-    return f"at most {milliseconds / 1000:g} s"
+        return "over 2 h"
+    for most, size, unit in ((1_000, 1, "ms"), (120_000, 1_000, "s"), (7_200_000, 60_000, "min")):
+        if milliseconds < most:
+            number = milliseconds / size
+            return f"{number:.1f} {unit}" if number < 10 and unit != "ms" else f"{number:.0f} {unit}"
+    return f"{milliseconds / 3_600_000:.1f} h"
 
 
 def _ago(milliseconds: int) -> str:
@@ -37,6 +60,10 @@ def _ago(milliseconds: int) -> str:
         if seconds >= 2 * size:
             return f"{seconds // size} {unit} ago"
     return f"{seconds} s ago"
+
+
+def _word(state: str | None) -> str:
+    return "Nothing yet" if state is None else labels.STATE_WORDS.get(state, state)
 
 
 ENVIRONMENT: Final = Environment(
@@ -49,19 +76,27 @@ ENVIRONMENT: Final = Environment(
 ENVIRONMENT.filters.update(
     ago=_ago,
     clock=_clock,
+    hour=_hour,
+    duration=_duration,
+    fault=labels.fault,
     iso=written,
     number=_number,
+    listed_reason=listed_reason,
     printable=printable,
-    seconds=_seconds,
     segment=urls.segment,
+    sentence=_sentence,
     shape=labels.SHAPES.__getitem__,
     lines=pretty.lines,
     text=text,
+    waits_for=listed_waits_for,
     why=labels.why,
+    word=_word,
 )
 ENVIRONMENT.globals.update(version=saga_app.__version__, urls=urls)
 
 
-def page(template: str, **context: Any) -> str:
-    """A template, filled with its values."""
-    return ENVIRONMENT.get_template(template).render(now=now(), today=written(now())[:10], **context)
+def page(template: str, reader: Preferences, **context: Any) -> str:
+    """A template, filled with its values, as this reader wants it."""
+    return ENVIRONMENT.get_template(template).render(
+        now=now(), today=written(now())[:10], reader=reader, **context
+    )

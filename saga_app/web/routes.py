@@ -15,7 +15,7 @@ from aiohttp import web
 from saga_app import urls
 from saga_app.health.read import HealthWatch, load_database_packages
 from saga_app.settings import Settings
-from saga_app.web.access import AccessRules
+from saga_app.web.access import AccessRules, Handler
 
 FILES: Final = Path(__file__).parent / "static"
 _EXTRA: Final = ("jinja2", "markupsafe", "sqlalchemy", "alembic", "aiosqlite", "asyncpg", "greenlet")
@@ -34,11 +34,12 @@ def attach(
     Without `has_tables` the addresses of the tables say that only workers have them.
     """
     rules = AccessRules(settings)
+    pages = _LazyPages(settings, rules, stops, health, has_tables=has_tables)
     application.middlewares.append(rules.middleware)
+    application.middlewares.append(pages.no_page)
     # `/orders` leads to `/orders/`.
     application.middlewares.append(web.normalize_path_middleware(append_slash=True, merge_slashes=False))
     application.on_response_prepare.append(rules.prepare)
-    pages = _LazyPages(settings, rules, stops, health, has_tables=has_tables)
     for file in sorted(FILES.iterdir()):
         application.router.add_get(urls.STATIC + file.name, partial(_static, file))
     for path in (*urls.PAGES, *map(urls.live, (*urls.LIVE_PAGES, urls.HEALTH))):
@@ -77,6 +78,17 @@ class _LazyPages:
             )
         response: web.StreamResponse = await pages.respond(request)
         return response
+
+    @web.middleware
+    async def no_page(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """A browser that asks for an address of nobody gets a page with the menu; programs get aiohttp's one line."""
+        try:
+            return await handler(request)
+        except web.HTTPNotFound:
+            is_nobodys = request.match_info.http_exception is not None
+            if not is_nobodys or "text/html" not in request.headers.get("Accept", ""):
+                raise
+        return await self.respond(request)
 
     async def close(self, application: web.Application) -> None:
         """Closes the connections of the database."""

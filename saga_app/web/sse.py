@@ -6,6 +6,7 @@ time (`beat`), so that a page knows when it is no longer live.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, tzinfo
 from time import monotonic
 from typing import Final
 
@@ -57,23 +58,27 @@ class LiveStreams:
     async def stream(
         self,
         request: web.Request,
-        path: str,
+        key: str,
         render: Callable[[], Awaitable[str]],
         health: Callable[[], str] = lambda: "",
+        zone: tzinfo = UTC,
     ) -> web.StreamResponse:
-        """Sends the part at this path, and the health strip, until the reader goes or the server stops."""
+        """Sends a part, and the health strip, until the reader goes or the server stops.
+
+        Streams with the same key share one rendering. Times are in this zone.
+        """
         if self.open >= MOST_STREAMS or self._stops():
             return web.Response(status=503, headers={"Retry-After": "10"}, text="too many live pages\n")
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-store"}
         )
-        part = self.parts.setdefault(path, SharedPart(render))
+        part = self.parts.setdefault(key, SharedPart(render))
         self.open += 1
         part.readers += 1
         try:
             await response.prepare(request)
             await _in_time(response.write(b"retry: 2000\n\n"))
-            await self._send(request, response, part, health)
+            await self._send(request, response, part, health, zone)
             await _in_time(response.write_eof())
         except ConnectionError:
             pass
@@ -85,7 +90,7 @@ class LiveStreams:
             self.open -= 1
             part.readers -= 1
             if not part.readers:
-                del self.parts[path]
+                del self.parts[key]
         return response
 
     async def _send(
@@ -94,10 +99,11 @@ class LiveStreams:
         response: web.StreamResponse,
         part: SharedPart,
         health: Callable[[], str],
+        zone: tzinfo,
     ) -> None:
         last: dict[str, str] = {}
         while not self._ends(request):
-            found = {"message": await part.text(), "health": health(), "beat": clock(now(), now())}
+            found = {"message": await part.text(), "health": health(), "beat": clock(now(), now(), zone)}
             changed = b"".join(
                 _event(name, text) for name, text in found.items() if text != last.get(name, "")
             )

@@ -6,32 +6,28 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_app import urls
-from saga_app.core.labels import STATES
 from saga_app.core.rows import Status
-from saga_app.dead_letters.format import LetterId
+from saga_app.dead_letters import pretty
+from saga_app.dead_letters.letter import HASH
 from saga_app.orderdb import queries
 from saga_app.orderdb.present import reconciliation
-from saga_app.orderdb.present.summary import listed_in_short, sentence, untaken_in_words
+from saga_app.orderdb.present.legs import legs
 from saga_app.orderdb.present.timeline import route, timeline
-from saga_app.orderdb.queries.order import OrderDetails, find
-from saga_app.orderdb.queries.orders import Listed, OrderFilter
-from saga_app.orderdb.queries.recent import recent
-from saga_app.times import moment, now
+from saga_app.orderdb.queries import statements
+from saga_app.orderdb.queries.order import find, priced_lines
+from saga_app.orderdb.queries.orders import OrderFilter, Sort
+from saga_app.orderdb.queries.recent import SPANS, recent
+from saga_app.orderdb.queries.statements import Statement
+from saga_app.times import now
+from saga_app.web.bulk import confirm_letters, confirm_orders
+from saga_app.web.chart import chart, percentiles
+from saga_app.web.order_list import PAGE_SIZE, counts, orders
+from saga_app.web.places import place
+from saga_app.web.view import InvalidAddress, Query, View
 
-#: Rows of a list.
-PAGE_SIZE: Final = 50
 #: Orders on the overview: the newest, and the late ones.
 NEWEST: Final = 20
 LATE: Final = 10
-Query = Mapping[str, str]
-
-
-class View(NamedTuple):
-    """The template of a page, its values, and the status of the response."""
-
-    template: str
-    values: dict[str, Any]
-    status: int = 200
 
 
 class BalancePage(NamedTuple):
@@ -40,6 +36,8 @@ class BalancePage(NamedTuple):
     `at` is the field of a balance that its heading shows behind `part`; `amount` is the field of an order's share.
     """
 
+    list: str
+    list_name: str
     queries: Any
     adds_up: Callable[..., reconciliation.Reconciliation]
     head: str
@@ -48,9 +46,13 @@ class BalancePage(NamedTuple):
     caption: str
     column: str
     amount: str
+    unit: str
+    statement: Callable[..., Awaitable[Statement | None]]
 
 
 _ARTICLE: Final = BalancePage(
+    urls.STOCK,
+    "Stock",
     queries.stock,
     reconciliation.of_stock,
     head="Article",
@@ -59,8 +61,12 @@ _ARTICLE: Final = BalancePage(
     caption="Orders that have some of it",
     column="Units",
     amount="quantity",
+    unit="Units",
+    statement=statements.of_article,
 )
 _ACCOUNT: Final = BalancePage(
+    urls.ACCOUNTS,
+    "Accounts",
     queries.accounts,
     reconciliation.of_account,
     head="Account of",
@@ -69,44 +75,31 @@ _ACCOUNT: Final = BalancePage(
     caption="Orders that it paid",
     column="Amount",
     amount="amount",
+    unit="Amount",
+    statement=statements.of_account,
 )
 
 
-class InvalidAddress(Exception):
-    """A value in the address is invalid; the message names it and its right form."""
-
-
 async def overview(connection: AsyncConnection, name: str, query: Query) -> View:
-    """The first page: numbers, outcomes of the last minutes, late orders, the newest orders."""
+    """The first page: numbers, outcomes of the last minutes or hours, late orders, the newest orders."""
+    name = query.get("last", "") or next(iter(SPANS))
+    if name not in SPANS:
+        raise InvalidAddress(f"There is no span {name[:80]!r}; there are {', '.join(SPANS)}.")
+    found = await recent(connection, now(), SPANS[name])
     late = queries.orders.late(now())
     return View(
         "overview.html",
         {
-            "counts": await _counts(connection, OrderFilter()),
-            "recent": await recent(connection, now()),
+            "counts": await counts(connection),
+            "recent": found,
+            "chart": chart(found),
+            "percentiles": percentiles(found),
+            "spans": SPANS,
+            "last": name,
             "late": sum((await queries.orders.counts(connection, late)).values()),
-            "late_orders": _with_short(await queries.orders.page(connection, late, LATE, oldest_first=True)),
-            "newest": _with_short(await queries.orders.page(connection, OrderFilter(), NEWEST)),
+            "late_orders": await queries.orders.page(connection, late, LATE, sort=Sort.OLDEST),
+            "newest": await queries.orders.page(connection, OrderFilter(), NEWEST),
             "dead": sum((await queries.dead_letters.counts(connection)).values()),
-        },
-    )
-
-
-async def orders(connection: AsyncConnection, name: str, query: Query) -> View:
-    """Orders by state, time and text, newest first. Raises `InvalidAddress`."""
-    choice, given = _choice(query), _given(query, "state", "q", "since", "late")
-    try:
-        found = await queries.orders.page(connection, choice, PAGE_SIZE + 1, query.get("before") or None)
-    except LookupError:
-        raise InvalidAddress(f"There is no order {query['before']!r} to go on after.") from None
-    return View(
-        "orders.html",
-        {
-            "orders": _with_short(found[:PAGE_SIZE]),
-            "next": found[PAGE_SIZE - 1]["order_id"] if len(found) > PAGE_SIZE else None,
-            "counts": await _counts(connection, choice._replace(statuses=())),
-            "given": given,
-            "is_first": not query.get("before"),
         },
     )
 
@@ -122,9 +115,10 @@ async def order(connection: AsyncConnection, name: str, query: Query) -> View:
         {
             "found": found,
             "standing": standing,
-            "sentence": _sentence(found),
             "route": None if standing is None else route(standing),
             "timeline": timeline(found.events, found.letters, found.steps),
+            "legs": legs(found.events, has_ended=standing is None or standing.has_ended, now=now()),
+            "lines": await priced_lines(connection, found),
             "can_cancel": standing is not None and standing.status is Status.OPEN,
             "done": query.get("done", ""),
         },
@@ -139,7 +133,7 @@ async def stocks(connection: AsyncConnection, name: str, query: Query) -> View:
 
 async def article(connection: AsyncConnection, name: str, query: Query) -> View:
     """One article in all warehouses, with the orders that hold some of it."""
-    return await _one(connection, _ARTICLE, name)
+    return await _one(connection, _ARTICLE, name, query)
 
 
 async def accounts(connection: AsyncConnection, name: str, query: Query) -> View:
@@ -150,7 +144,7 @@ async def accounts(connection: AsyncConnection, name: str, query: Query) -> View
 
 async def account(connection: AsyncConnection, name: str, query: Query) -> View:
     """The accounts of one customer, with the orders that they paid."""
-    return await _one(connection, _ACCOUNT, name)
+    return await _one(connection, _ACCOUNT, name, query)
 
 
 async def dead_letters(connection: AsyncConnection, name: str, query: Query) -> View:
@@ -168,58 +162,37 @@ async def dead_letters(connection: AsyncConnection, name: str, query: Query) -> 
             "next": found[PAGE_SIZE - 1]["id"] if len(found) > PAGE_SIZE else None,
             "counts": await queries.dead_letters.counts(connection, settled=settled),
             "given": given,
+            "done": query.get("done", ""),
+            "number": query.get("number", ""),
         },
     )
 
 
 async def dead_letter(connection: AsyncConnection, name: str, query: Query) -> View:
     """One dead letter with its bytes; `name` is TOPIC:PARTITION:OFFSET."""
+    view = await letter_view(connection, name)
+    return view._replace(values={**view.values, "done": query.get("done", "")})
+
+
+async def letter_view(connection: AsyncConnection, name: str) -> View:
+    """The page of a dead letter; `payload` is its value as text that a form can hold, or empty."""
     found = await queries.dead_letters.one(connection, place(name))
     if found is None:
         return View("no_letter.html", {"id": name}, 404)
-    return View("dead_letter.html", {"letter": found, "plan": None, "done": query.get("done", "")})
+    nothing = {"plan": None, "refused": "", "is_corrected": False, "done": ""}
+    return View("dead_letter.html", {"letter": found, "payload": _as_text(found["value"]), **nothing})
 
 
-def place(text: str) -> LetterId:
-    """The place of a record, from TOPIC:PARTITION:OFFSET. Raises `InvalidAddress`."""
-    found = LetterId.parse(text)
-    if found is None:
-        raise InvalidAddress(
-            f"{text[:80]!r} is no place of a record; they are written TOPIC:PARTITION:OFFSET."
-        )
-    return found
-
-
-def _sentence(found: OrderDetails) -> str | None:
-    if found.untaken is not None:
-        return untaken_in_words(found.untaken, now())
-    return None if found.status is None else sentence(found.status).in_words(now())
-
-
-def _choice(query: Query) -> OrderFilter:
-    """The filter in the address. Raises `InvalidAddress`."""
-    state, since = query.get("state", "").upper(), query.get("since", "")
-    if state and state not in STATES:
-        raise InvalidAddress(f"There is no state {state!r}; there are {', '.join(STATES)}.")
+def _as_text(value: bytes | None) -> str:
+    """JSON with a member to a line; empty if it is no plain text, or only a hash was kept."""
+    if value is None or HASH.fullmatch(value):
+        return ""
     try:
-        at = moment(since, now()) if since else None
-    except ValueError as error:
-        raise InvalidAddress(str(error)) from None
-    choice = OrderFilter((state,) if state else (), at, query.get("q", ""))
-    if query.get("late"):
-        late = queries.orders.late(now())
-        return choice._replace(until=late.until, statuses=choice.statuses or late.statuses)
-    return choice
-
-
-async def _counts(connection: AsyncConnection, choice: OrderFilter) -> dict[str, int]:
-    found = await queries.orders.counts(connection, choice)
-    return {state: found.get(state, 0) for state in STATES}
-
-
-def _with_short(orders: list[Listed]) -> list[Listed]:
-    """Adds to each order a few words about where it is."""
-    return [{**each, "short": listed_in_short(each)} for each in orders]
+        value.decode("utf-8")
+    except UnicodeDecodeError:
+        return ""
+    lines = list(pretty.lines(value))
+    return "\n".join(lines) if all(map(str.isprintable, lines)) else ""
 
 
 def _given(query: Query, *names: str) -> dict[str, str]:
@@ -245,17 +218,30 @@ def _balances(template: str, found: list[Any], query: Query) -> View:
     )
 
 
-async def _one(connection: AsyncConnection, kind: BalancePage, name: str) -> View:
+async def _one(connection: AsyncConnection, kind: BalancePage, name: str, query: Query) -> View:
+    of, before = query.get("of", ""), query.get("before", "")
+    if before and not (before.isdecimal() and len(before) < 19):
+        raise InvalidAddress(f"{before[:80]!r} is no place in a statement.")
     accounted = await kind.queries.accounted(connection, name)
     rows = [
         {
             "balance": balance,
             "sum": kind.adds_up(balance, accounted.get(balance[:2], {})),
+            "statement": await kind.statement(
+                connection,
+                *balance[:2],
+                PAGE_SIZE,
+                int(before) if before and of == getattr(balance, kind.at) else None,
+            ),
             "holders": await kind.queries.holders(connection, balance[:2], PAGE_SIZE),
         }
         for balance in await kind.queries.one(connection, name)
     ]
-    return View("balance.html", {"name": name, "rows": rows, "kind": kind}, 200 if rows else 404)
+    return View(
+        "balance.html",
+        {"name": name, "rows": rows, "kind": kind, "is_paged": bool(before)},
+        200 if rows else 404,
+    )
 
 
 #: By page; `{name}` of the address is the second argument.
@@ -269,4 +255,6 @@ VIEWS: Final[Mapping[str, Callable[[AsyncConnection, str, Query], Awaitable[View
     urls.ACCOUNT: account,
     urls.DEAD_LETTERS: dead_letters,
     urls.DEAD_LETTER: dead_letter,
+    urls.BULK_ORDERS: confirm_orders,
+    urls.BULK_LETTERS: confirm_letters,
 }

@@ -72,12 +72,12 @@ def test_a_letter_that_is_not_there_is_a_404_and_no_place_a_422(door: Door):
 def test_a_replay_and_a_dismissal_say_who_ordered_them(door: Door, monkeypatch: pytest.MonkeyPatch):
     done: list[tuple[Any, ...]] = []
 
-    def replay(settings: Any, place: LetterId, *, force: bool) -> list[LetterId]:
-        done.append((settings.actor, place.offset, force))
-        return [LetterId("checkout_events", 1, 7)]
+    def replay(settings: Any, places: list[LetterId], *, force: bool) -> list[list[LetterId]]:
+        done.append((settings.actor, *(each.offset for each in places), force))
+        return [[LetterId("checkout_events", 1, 7)]]
 
-    def dismiss(settings: Any, place: LetterId, note: str) -> None:
-        done.append((settings.actor, place.offset, note))
+    def dismiss(settings: Any, places: list[LetterId], note: str) -> None:
+        done.append((settings.actor, *(each.offset for each in places), note))
 
     monkeypatch.setattr("saga_app.dead_letters.actions.replay", replay)
     monkeypatch.setattr("saga_app.dead_letters.actions.dismiss", dismiss)

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from urllib.parse import quote
 
 import pytest
 
@@ -44,6 +45,18 @@ def shown(worker: WorkerProcess, path: str, text: str, seconds: float = 30) -> H
     return seen[0]
 
 
+def letters(worker: WorkerProcess, *reasons: str) -> dict[str, str]:
+    """The ids of the dead letters with these reasons; there is one of each."""
+    for reason in reasons:
+        shown(worker, "/dead-letters/", f'title="{reason}"')
+    return {
+        reason: row.partition("/dead-letters/")[2].partition("/")[0]
+        for row in ask(url(worker), "/dead-letters/").text.split("<tr>")
+        for reason in reasons
+        if f'title="{reason}"' in row
+    }
+
+
 @pytest.mark.promise("pages of a worker")
 def test_an_order_is_followed_cancelled_too_late_and_nudged(scene: Scene, worker: WorkerProcess) -> None:
     scene.shop.raw(topics.CHECKOUT, json.dumps(ORDER).encode(), b"4711")
@@ -71,13 +84,7 @@ def test_a_dead_letter_is_tried_and_sent_again(scene: Scene, worker: WorkerProce
     """It lies in the inbox of another service, so that nothing is wrong with it but its place."""
     scene.shop.raw(topics.PAYMENT, json.dumps(ORDER).encode(), b"4711")
     scene.shop.raw(topics.PAYMENT, b"{", b"4711")
-    page = shown(worker, "/dead-letters/", "unreadable").text
-    found = {
-        reason: row.partition("/dead-letters/")[2].partition("/")[0]
-        for row in page.split("<tr>")
-        for reason in ("unexpected_record", "unreadable")
-        if f"<td>{reason}</td>" in row
-    }
+    found = letters(worker, "unexpected_record", "unreadable")
     letter = f"/dead-letters/{found['unexpected_record']}/"
     tried = ask(url(worker), f"{letter}dry-run", "")
     assert tried.status == 200 and "It would be sent as <code>OrderPlaced</code>" in tried.text
@@ -91,11 +98,49 @@ def test_a_dead_letter_is_tried_and_sent_again(scene: Scene, worker: WorkerProce
 
 
 @pytest.mark.slow("another page of a worker")
+def test_a_dead_letter_is_corrected_in_place_and_others_are_dismissed_together(
+    scene: Scene, worker: WorkerProcess
+) -> None:
+    scene.shop.raw(topics.CHECKOUT, b'{"order_id": "4711", "amount": "ten"}', b"4711")
+    scene.shop.raw(topics.CHECKOUT, b"{", b"4711")
+    found = letters(worker, "invalid", "unreadable")
+    letter = f"/dead-letters/{found['invalid']}/"
+    assert ask(url(worker), f"{letter}dry-run", "payload=%7B").status == 409
+    corrected = "payload=" + quote(json.dumps(ORDER))
+    tried = ask(url(worker), f"{letter}dry-run", corrected)
+    assert tried.status == 200
+    assert "Corrected so, it would be sent as <code>OrderPlaced</code>" in tried.text
+    assert "&#34;10.00&#34;" in tried.text, "the form keeps what was typed"
+    assert ask(url(worker), f"{letter}replay", corrected).status == 303
+    shown(worker, "/orders/4711/", "Completed: paid, reserved, shipment booked.")
+    other = found["unreadable"]
+    assert ask(url(worker), "/bulk/dead-letters/dismiss", f"ids={other}&note=").status == 409
+    answer = ask(url(worker), "/bulk/dead-letters/dismiss", f"ids={other}&note=a+test")
+    assert answer.headers["Location"] == "/dead-letters/?done=dismiss&number=1"
+    shown(worker, f"/dead-letters/{other}/", ": a test</dd>")
+    assert "<p>None.</p>" in ask(url(worker), "/dead-letters/").text
+
+
+@pytest.mark.slow("another page of a worker")
+def test_several_orders_are_nudged_together_and_those_that_ended_are_left_alone(
+    scene: Scene, worker: WorkerProcess
+) -> None:
+    scene.shop.raw(topics.CHECKOUT, json.dumps(ORDER).encode(), b"4711")
+    shown(worker, "/orders/4711/", "Completed")
+    page = ask(url(worker), "/bulk/orders/?do=cancel&id=4711")
+    assert "Left as they are: 1 order" in page.text
+    answer = ask(url(worker), "/bulk/orders/cancel", "ids=4711")
+    assert answer.headers["Location"] == "/orders/?done=cancel&number=0"
+    assert "cancellation requested" not in ask(url(worker), "/orders/4711/").text
+
+
+@pytest.mark.slow("another page of a worker")
 def test_the_topology_shows_workers_and_lag(scene: Scene, worker: WorkerProcess) -> None:
     scene.shop.raw(topics.CHECKOUT, json.dumps(ORDER).encode(), b"4711")
     shown(worker, "/orders/4711/", "Completed")
-    answer = shown(worker, "/topology/", "0 records</dd></div>")
-    assert "<dt>Workers</dt><dd>1 on " in answer.text and "the group is stable" in answer.text
+    answer = shown(worker, "/topology/", "; 0 records not taken.")
+    assert "1 worker in the group" in answer.text and "which is stable" in answer.text
+    assert f'<a href="{url(worker)}"' in answer.text
     # Above the page stands that nobody copies: this test has no copier.
     assert "nobody" not in answer.text.partition("<main")[2]
 

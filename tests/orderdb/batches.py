@@ -83,6 +83,7 @@ class OrderCopy:
         """Writes one batch."""
         reached = {(each.topic(), each.partition()): each.offset() + 1 for each in messages}
         self.batches = self.run(self.sink.write, batch(*messages), reached, SOURCE, self.batches)
+        self.run(self.sink.count)
 
     def order(self) -> dict[str, Any]:
         (found,) = rows(self.settings, schema.orders)

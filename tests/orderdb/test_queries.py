@@ -16,6 +16,7 @@ from saga_app.orderdb.present.summary import sentence
 from saga_app.orderdb.present.timeline import timeline
 from saga_app.orderdb.queries import accounts, dead_letters, order, orders, reading, stock
 from saga_app.orderdb.queries.order import OrderDetails
+from saga_app.orderdb.queries.orders import OrderFilter, Sort
 from tests.orderdb.batches import FakeMessage, OrderCopy
 from tests.orderdb.services import Services
 from tests.support.examples import cancel, delivery, deposit, placed
@@ -237,3 +238,46 @@ def test_articles_are_found_by_warehouse_and_how_their_sku_begins(asked: QueryTe
     assert [each.sku for each in asked(stock.page, 9, warehouse="main")] == ["CUP", "MUG"]
     assert [each.warehouse for each in asked(stock.page, 9, q="MU")] == ["main", "north"]
     assert [each.customer_id for each in asked(accounts.page, 9, q="ad")] == ["ada"]
+
+
+def fill_a_list(asked: QueryTester) -> None:
+    """Orders of four amounts; one of them turned round, and one is not ended."""
+    for order_id, amount in (("a", "9.00"), ("b", "100.00"), ("c", "9.00")):
+        asked.after(placed(order_id, amount, customer_id="ada"))
+    asked.after(placed("d", "2000.00", customer_id="bob"))
+    asked.after(placed("e", "20.50"), silent=topics.PAYMENT)
+
+
+def listed(asked: QueryTester, *arguments: Any, **options: Any) -> str:
+    return "".join(row["order_id"] for row in asked(orders.page, *arguments, **options))
+
+
+@pytest.mark.parametrize(
+    ("choice", "ids"),
+    [
+        (OrderFilter(reason="over_limit"), "d"),
+        (OrderFilter(customer="ada"), "cba"),
+        (OrderFilter(customer="ad"), ""),
+        (OrderFilter(least=Decimal("9.01")), "edb"),
+        (OrderFilter(most=Decimal("20.5")), "eca"),
+        (OrderFilter(least=Decimal(10), most=Decimal(100)), "eb"),
+    ],
+)
+def test_orders_are_found_by_reason_customer_and_amount(asked: QueryTester, choice: OrderFilter, ids: str):
+    fill_a_list(asked)
+    assert listed(asked, choice, 10) == ids
+    assert sum(asked(orders.counts, choice).values()) == len(ids)
+
+
+@pytest.mark.parametrize(
+    ("sort", "ids"),
+    [(Sort.NEWEST, "edcba"), (Sort.OLDEST, "abcde"), (Sort.LARGEST, "dbeca"), (Sort.SMALLEST, "acebd")],
+)
+def test_a_sorted_list_has_the_same_pages_forwards_and_backwards(asked: QueryTester, sort: Sort, ids: str):
+    fill_a_list(asked)
+    everything = OrderFilter()
+    assert listed(asked, everything, 10, sort=sort) == ids
+    for place in range(5):
+        assert listed(asked, everything, 2, ids[place], sort=sort) == ids[place + 1 : place + 3]
+        before = ids[max(0, place - 2) : place]
+        assert listed(asked, everything, 2, ids[place], sort=sort, backwards=True) == before

@@ -5,15 +5,16 @@ from typing import Any
 import pytest
 
 from saga_app import topics
-from saga_app.orderdb.queries import recent as module
-from saga_app.orderdb.queries.recent import MINUTE, MINUTES, Recent, recent
+from saga_app.orderdb import durations
+from saga_app.orderdb.copy.sink import Sink
+from saga_app.orderdb.queries.recent import MINUTE, SPANS, Recent, TimeSpan, recent
 from tests.orderdb.batches import OrderCopy
 from tests.orderdb.services import Services
-from tests.support.examples import placed
+from tests.support.examples import cancel, placed
 
 #: The first minute of the last quarter of an hour, and a moment in its last.
 BEGINS = 28_333_333 * MINUTE
-NOW = BEGINS + (MINUTES - 1) * MINUTE + 12_345
+NOW = BEGINS + (SPANS["15m"].bars - 1) * MINUTE + 12_345
 
 
 class RecentShop:
@@ -28,10 +29,10 @@ class RecentShop:
             self.services.set_clock(time)
             self.copy.write(*self.services.send(record))
 
-    def told(self) -> Recent:
+    def told(self, span: TimeSpan = SPANS["15m"]) -> Recent:
         async def ask() -> Recent:
             async with self.copy.database.transaction() as connection:
-                return await recent(connection, NOW)
+                return await recent(connection, NOW, span)
 
         found: Recent = self.copy.run(ask)
         return found
@@ -49,11 +50,46 @@ def test_orders_are_counted_by_the_minute_in_which_they_were_placed(shop: Recent
     shop.at(BEGINS + MINUTE, placed("d"), silent=topics.PAYMENT)
     shop.at(NOW + 10 * MINUTE, placed("ahead-of-our-clock"))
     found = shop.told()
-    assert found.begins == BEGINS and not found.is_part
-    assert [dict(each) for each in found.minutes[:3]] == [{"COMPLETED": 2, "CANCELLED": 1}, {"OPEN": 1}, {}]
-    assert dict(found.minutes[-1]) == {"COMPLETED": 1}
-    assert found.not_ended() == [0, 1, *[0] * 13]
+    assert found.begins == BEGINS
+    assert [dict(bar.statuses) for bar in found.bars[:3]] == [
+        {"COMPLETED": 2, "CANCELLED": 1},
+        {"OPEN": 1},
+        {},
+    ]
+    assert dict(found.bars[-1].statuses) == {"COMPLETED": 1}
+    assert [bar.open for bar in found.bars] == [0, 1, *[0] * 13]
     assert dict(found.reasons) == {"over_limit": 1}
+
+
+@pytest.mark.parametrize("name", SPANS)
+def test_each_span_has_what_was_placed_in_it_and_no_more(shop: RecentShop, name: str) -> None:
+    span = SPANS[name]
+    first = (NOW // span.width - span.bars + 1) * span.width
+    shop.at(first - MINUTE, placed("before"))
+    shop.at(first, placed("first"))
+    shop.at(NOW, placed("last"))
+    found = shop.told(span)
+    assert [bar.total for bar in found.bars] == [1, *[0] * (span.bars - 2), 1]
+
+
+def test_an_order_that_ends_later_is_counted_anew_and_once(shop: RecentShop) -> None:
+    shop.at(BEGINS, placed("waits"), silent=topics.SHIPPING)
+    assert dict(shop.told().bars[0].statuses) == {"OPEN": 1}
+    shop.at(BEGINS + 3 * MINUTE, cancel("waits"))
+    found = shop.told()
+    assert dict(found.total()) == {"CANCELLED": 1} and dict(found.reasons) == {"requested": 1}
+    assert found.bars[0].total == 1
+
+
+def test_an_order_whose_time_is_learnt_later_moves_to_its_minute(shop: RecentShop) -> None:
+    """Its row is copied before the record that placed it, so it is first counted by the time of its last change."""
+    shop.services.set_clock(BEGINS + MINUTE - 2_000)
+    messages = shop.services.send(placed("late"))
+    rows = [each for each in messages if each.topic() == topics.changelog("saga", "orders")]
+    shop.copy.write(rows[-1])
+    assert [bar.total for bar in shop.told().bars[:2]] == [0, 1]
+    shop.copy.write(*(each for each in messages if each not in rows))
+    assert [bar.total for bar in shop.told().bars[:2]] == [1, 0]
 
 
 def test_durations_are_told_of_those_that_ended(shop: RecentShop) -> None:
@@ -61,15 +97,38 @@ def test_durations_are_told_of_those_that_ended(shop: RecentShop) -> None:
     shop.at(BEGINS, *(placed(f"refused-{number}", "2000.00") for number in range(3)), placed("done"))
     shop.at(BEGINS, placed("waits"), silent=topics.PAYMENT)
     found = shop.told()
-    assert (found.within(50), found.within(75), found.within(95)) == (2_000, 2_000, 5_000)
-    assert found.took.total() == 4
+    assert sum(bar.took.total() for bar in found.bars) == 4
+    for percent, took in ((50, 2_000), (75, 2_000), (95, 4_000)):
+        told = found.within(percent)
+        assert told is not None and took / 1.15 <= told <= took * 1.15
 
 
-def test_no_more_orders_are_looked_at_than_can_be_in_a_moment(
+def test_more_minutes_than_fit_into_a_moment_are_counted_by_and_by(
     shop: RecentShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shop.at(BEGINS, placed("old"))
-    shop.at(BEGINS + MINUTE, placed("a"), placed("b"))
-    monkeypatch.setattr(module, "MOST", 2)
-    found = shop.told()
-    assert found.is_part and [dict(each) for each in found.minutes[:2]] == [{}, {"COMPLETED": 2}]
+    monkeypatch.setattr("saga_app.orderdb.copy.minutes._MOST", 2)
+    for number in range(5):
+        shop.services.set_clock(BEGINS + number * MINUTE)
+        shop.copy.sink.count = no_count  # type: ignore[method-assign]
+        shop.copy.write(*shop.services.send(placed(f"o-{number}")))
+    assert shop.told().total().total() == 0
+    sink = Sink(shop.copy.database)
+    assert [shop.copy.run(sink.count) for _ in range(3)] == [True, True, False]
+    assert [bar.total for bar in shop.told().bars[:6]] == [1, 1, 1, 1, 1, 0]
+
+
+async def no_count() -> bool:
+    """Nobody counts."""
+    return False
+
+
+@pytest.mark.parametrize("took", [1, 7, 99, 1_234, 60_000, 3_600_000])
+def test_a_duration_is_told_within_a_seventh(took: int) -> None:
+    (most,) = [each for each in durations.CLASSES if each >= took][:1]
+    told = durations.within({most: 1}, 50)
+    assert told is not None and abs(told - took) <= max(1.0, took / 7)
+
+
+def test_of_no_durations_nothing_is_told_and_of_endless_ones_the_truth() -> None:
+    assert durations.within({}, 95) is None
+    assert durations.within({durations.LONGER: 1}, 95) == float("inf")

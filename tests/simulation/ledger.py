@@ -6,6 +6,7 @@ from decimal import Decimal
 from saga_app.core.decider import Verdict
 from saga_app.core.records import FundsDeposited, OrdersEvicted, StepRequest, StockReceived
 from saga_app.core.retention.rows import Total
+from saga_app.core.row_keys import parts_of
 from saga_app.core.rows import Account, JournalRow, State, Stock
 from tests.simulation.oracle import ExpectedDecision
 from tests.simulation.violation import must
@@ -22,6 +23,7 @@ class BalanceLedger:
         self.evicted: defaultdict[str, Decimal] = defaultdict(Decimal)
         self._supplies: set[str] = set()
         self._taken: dict[str, Amounts] = {}
+        self._segments: dict[str, str | None] = {}
 
     def check(self, told: ExpectedDecision) -> None:
         """After each record: the balances written are those of the ledger, and nothing is below zero."""
@@ -61,8 +63,8 @@ class BalanceLedger:
     def _evict(self, told: ExpectedDecision, record: OrdersEvicted) -> None:
         """Adds the amounts of these orders to the totals, so that sums are right without their rows."""
         changed = set()
-        for order_id in record.order_ids:
-            for key, amount in self._taken.pop(order_id, {}).items():
+        for order_id in filter(lambda each: self._is_named(each, record), record.order_ids):
+            for key, amount in self._taken.pop(order_id).items():
                 self.evicted[key] -= amount
                 changed.add(f"evicted:{key}")
         totals = {put.key: Decimal(put.row.moved) for put in told.puts if isinstance(put.row, Total)}
@@ -70,6 +72,14 @@ class BalanceLedger:
         must(
             totals == expected, "I1 money", f"{record} made the totals {totals}, and they must be {expected}"
         )
+
+    def _is_named(self, order_id: str, record: OrdersEvicted) -> bool:
+        """True if what the order moved is there, and its segment is among those that the record evicts."""
+        if (segment := self._segments.get(order_id)) is None or order_id not in self._taken:
+            return False
+        partition, number = parts_of(segment)
+        is_in_them = record.first_segment <= number < record.below_segment
+        return is_in_them and partition == record.checkout_partition
 
     def _supply(self, told: ExpectedDecision, brought: Amounts) -> set[str]:
         if told.key is None or told.key in self._supplies:
@@ -84,6 +94,7 @@ class BalanceLedger:
         row = next((put.row for put in told.puts if isinstance(put.row, JournalRow)), None)
         if row is not None and row.state is State.DONE:
             moved = self._taken[step_request.order_id] = self._wanted(step_request)
+            self._segments[step_request.order_id] = step_request.segment
             sign = -1
         elif row is not None and row.state is State.UNDONE:
             moved, sign = self._taken.pop(step_request.order_id, {}), 1

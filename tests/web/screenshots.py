@@ -1,8 +1,9 @@
-"""Pictures of the pages for people to look at: scripts/screenshots FOLDER."""
+"""Pictures of the pages for people to look at, and those of the documents: scripts/screenshots [FOLDER]."""
 
 import sys
 import tempfile
 from pathlib import Path
+from shutil import copyfile
 from typing import Final
 
 from playwright.sync_api import sync_playwright
@@ -20,8 +21,13 @@ PAGES: Final = {
     "article": "/stock/MUG/",
     "accounts": "/accounts/",
     "dead-letters": "/dead-letters/",
-    "trouble": "/topology/",
+    "letter": "/dead-letters/checkout_events:3:65/",
+    "account": "/accounts/ada/",
+    "topology": "/topology/",
 }
+#: The pictures of the documents, light and wide.
+DOCUMENTED: Final = ("overview", "orders", "order")
+IMAGES: Final = Path(__file__).parents[2] / "docs" / "images"
 
 
 def take(folder: Path) -> None:
@@ -34,16 +40,20 @@ def take(folder: Path) -> None:
         with served(shop.settings) as server:
             for name, path in PAGES.items():
                 for scheme in ("light", "dark"):
-                    for width in (1280, 320):
+                    for width in (1280, 360):
                         page = browser.new_page(
                             viewport={"width": width, "height": 800},
                             color_scheme="dark" if scheme == "dark" else "light",
                         )
                         page.goto(server.url + path)
+                        if page.locator("#live-state").count():
+                            page.get_by_text("Live.", exact=True).wait_for()
                         page.screenshot(path=folder / f"{name}-{scheme}-{width}.png", full_page=width < 400)
                         page.close()
         browser.close()
         shop.close()
+    for name in DOCUMENTED:
+        copyfile(folder / f"{name}-light-1280.png", IMAGES / f"{name}.png")
 
 
 if __name__ == "__main__":

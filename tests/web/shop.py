@@ -54,6 +54,11 @@ class FilledShop:
         self.send(placed("sold-out", lines=[{"sku": "CUP", "quantity": 9}], customer_id="ada"))
         self.send(placed("undelivered", lines=MUGS, customer_id="ada", country="KP"))
         self.send(cancel("o-3"), cancel("nobody"))
+        prices = [
+            {"sku": "MUG", "quantity": 2, "unit_price": "12.50"},
+            {"sku": "CUP", "quantity": 1, "unit_price": "4.90"},
+        ]
+        self.send(placed("priced", "29.90", lines=prices, customer_id="ada"))
         self.send(placed("waiting", lines=MUGS, customer_id="ada"), silent="shipping_events")
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from saga_app.dead_letters import pretty
 from saga_app.health.readings import Readings
 from saga_app.text import printable
 from saga_app.times import now
-from saga_app.web.views import PAGE_SIZE
+from saga_app.web.order_list import PAGE_SIZE
 from tests.support.examples import cancel, placed
 from tests.support.health import all_well
 from tests.support.quick import quick
@@ -23,12 +23,14 @@ from tests.web.shop import MUGS, FilledShop, PageServer, served
 
 PATHS = (
     "/",
+    "/?last=1d",
     "/orders/",
     "/orders/?state=CANCELLED",
     "/orders/o-3/",
     "/orders/undelivered/",
     "/orders/waiting/",
     "/orders/nobody/",
+    "/orders/priced/",
     "/orders/not-there/",
     "/stock/",
     "/stock/MUG/",
@@ -36,7 +38,11 @@ PATHS = (
     "/accounts/ada/",
     "/dead-letters/",
     "/topology/",
-    "/orders/?state=WRONG",
+    "/orders/?state=WRONG&least=x",
+    "/bulk/orders/?do=cancel&id=waiting&id=o-3",
+    "/bulk/dead-letters/?do=dismiss&id=checkout_events:3:65",
+    "/dead-letters/checkout_events:3:65/",
+    "/no/page/",
 )
 
 
@@ -47,11 +53,12 @@ KINDS = ("/", "/orders/", "/orders/undelivered/", "/stock/", "/dead-letters/", "
 @pytest.mark.parametrize(
     "scheme", ["light", pytest.param("dark", marks=pytest.mark.slow("the same in other colours"))]
 )
+@pytest.mark.parametrize("width", [1280, pytest.param(360, marks=pytest.mark.slow("the same as cards"))])
 @pytest.mark.parametrize(
     "path", quick(PATHS, *KINDS, mark=pytest.mark.slow("another page of a kind, for seconds each"))
 )
-def test_axe_finds_nothing(open_page: Any, path: str, scheme: str) -> None:
-    page = open_page(path, color_scheme=scheme)
+def test_axe_finds_nothing(open_page: Any, path: str, width: int, scheme: str) -> None:
+    page = open_page(path, color_scheme=scheme, viewport={"width": width, "height": 800})
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
 
@@ -62,10 +69,11 @@ def test_axe_would_find_something(open_page: Any) -> None:
     assert [each["id"] for each in Axe().run(page).response["violations"]] == ["label"]
 
 
+@pytest.mark.parametrize("width", [320, 360])
 @pytest.mark.parametrize("path", PATHS)
-def test_a_narrow_screen_need_not_scroll_sideways(open_page: Any, path: str) -> None:
-    page = open_page(path, viewport={"width": 320, "height": 640})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+def test_a_narrow_screen_need_not_scroll_sideways(open_page: Any, path: str, width: int) -> None:
+    page = open_page(path, viewport={"width": width, "height": 640})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_every_page_is_reached_without_a_mouse(open_page: Any) -> None:
@@ -84,7 +92,7 @@ def test_every_page_is_reached_without_a_mouse(open_page: Any) -> None:
 
 def test_the_filter_stands_in_the_address(open_page: Any) -> None:
     page = open_page("/orders/")
-    page.get_by_label("Id, customer or article").fill("sold")
+    page.get_by_label("Id, customer or article begins").fill("sold")
     page.get_by_role("combobox", name="State").select_option("CANCELLED")
     page.get_by_role("button", name="Show").click()
     assert "q=sold" in page.url and "state=CANCELLED" in page.url
@@ -181,7 +189,7 @@ def test_what_is_marked_to_be_copied_stays_until_it_is_let_go(open_page: Any, sh
     )
     page.get_by_role("button", name="Go on").click()
     expect(page.locator("#live-state")).to_have_text("Live.")
-    page.locator("#live tbody th").first.select_text()
+    page.get_by_role("region", name="Newest orders").locator("tbody th").first.select_text()
     marked = page.evaluate("getSelection().toString()")
     with page.expect_event("console", lambda message: message.text == "seen"):
         shop.send(placed("while-marked", lines=MUGS, customer_id="ada"))
@@ -192,7 +200,8 @@ def test_what_is_marked_to_be_copied_stays_until_it_is_let_go(open_page: Any, sh
 
 
 def test_a_table_that_was_moved_aside_stays_where_it_is(open_page: Any, shop: FilledShop) -> None:
-    page = open_page("/", viewport={"width": 320, "height": 640})
+    page = open_page("/")
+    page.evaluate("document.getElementById('live').style.width = '300px'")
     table = page.get_by_role("region", name="Newest orders")
     table.evaluate("each => each.scrollTo({left: 60, behavior: 'instant'})")
     shop.send(placed("while-aside", lines=MUGS, customer_id="ada"))
@@ -212,9 +221,9 @@ def test_a_page_that_nobody_sees_holds_no_connection(open_page: Any, shop: Fille
     page.on("requestfailed", lambda request: ended.append(request.url))
     page.evaluate(turn, True)
     shop.send(placed("while-hidden", lines=MUGS, customer_id="ada"))
-    with page.expect_request("**/live/"):
+    with page.expect_request(lambda request: "/live/" in request.url):
         page.evaluate(turn, False)
-    assert [url.rpartition("/live")[2] for url in ended] == ["/"]
+    assert [url.rpartition("/live")[2] for url in ended] == ["/?last=15m"]
     expect(page.get_by_role("link", name="while-hidden")).to_be_visible(timeout=15_000)
 
 
@@ -240,18 +249,38 @@ def test_the_way_back_is_told_in_the_order_in_which_it_ran(open_page: Any) -> No
     expect(back).to_have_text([re.compile("inventory.*released"), re.compile("payment.*refunded")])
 
 
-def test_charts_are_told_in_words_too(open_page: Any) -> None:
+def test_the_chart_is_told_as_a_table_and_under_the_pointer(open_page: Any) -> None:
+    page = open_page("/?last=1h")
+    figure = page.get_by_role("figure")
+    (total,) = re.findall(r"([\d,]+) in all", figure.inner_text())
+    figure.get_by_text("The same as a table").click()
+    rows = [row.locator("td").all_inner_texts() for row in figure.locator("tbody tr").all()]
+    assert sum(int(number) for row in rows for number in row) == int(total) > 0
+    assert figure.locator(".column").count() == 60
+    assert figure.locator(".column:has([class^=fill])").count() == len(rows)
+    figure.locator(".column:has([class^=fill])").last.hover()
+    completed, cancelled, opened, placed = rows[0]
+    expect(figure.locator(".said")).to_have_text(
+        re.compile(
+            rf"\d\d:\d\d: completed {completed}, cancelled {cancelled}, open {opened}, placed {placed}"
+        )
+    )
+
+
+def test_another_span_stays_while_the_page_is_live(open_page: Any, shop: FilledShop) -> None:
     page = open_page("/")
-    expect(page.get_by_role("figure")).to_contain_text(["COMPLETED", "CANCELLED", "NOT ENDED"])
-    drawn = 0
-    for figure in page.get_by_role("figure").all():
-        (total,) = map(int, re.findall(r"(\d+), at most", figure.inner_text()))
-        told = figure.get_by_role("img").get_attribute("aria-label").partition(": ")[2]
-        numbers = [int(each) for each in told.split(", ")]
-        assert (len(numbers), sum(numbers)) == (15, total)
-        assert figure.locator("rect").count() == sum(each > 0 for each in numbers)
-        drawn += total
-    assert drawn > 0
+    page.get_by_role("link", name="day", exact=True).click()
+    expect(page.locator("#live-state")).to_have_text("Live.")
+    shop.send(placed("while-a-day", lines=MUGS, customer_id="ada"))
+    expect(page.get_by_role("link", name="while-a-day")).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("heading", name="Placed in the last day")).to_be_visible()
+
+
+def test_a_reason_leads_to_its_orders(open_page: Any) -> None:
+    page = open_page("/")
+    page.get_by_role("link", name="out of stock").click()
+    assert set(page.locator("tbody th").all_text_contents()) == {"sold-out"}
+    expect(page.get_by_label("Placed since")).to_have_value(re.compile(r"\d{4}-\d\d-\d\dT"))
 
 
 def test_a_link_to_a_hostile_name_leads_to_its_page(open_page: Any) -> None:
@@ -266,7 +295,7 @@ def test_hostile_texts_are_shown_as_they_are_and_do_nothing(open_page: Any, shop
     shop.send(*(CancellationRequested(order_id="hostile", note=note) for note in notes))
     shop.write(*letters(STRINGS))
     page = open_page("/orders/hostile/")
-    shown = page.locator("#live td:nth-child(2)").all_text_contents()
+    shown = page.locator('#live td[data-label="What"]').all_text_contents()
     assert [line for line in shown if "cancellation requested" in line] == [
         f"cancellation requested: {printable(note)}" for note in notes
     ]

@@ -173,7 +173,8 @@ def test_only_the_files_of_the_pages_are_served(server: PageServer, path: str) -
 def test_where_others_can_reach_the_pages_nothing_is_changed_without_a_token(shop: FilledShop) -> None:
     with served(shop.settings, web_bind="0.0.0.0") as server:
         assert "SAGA_WEB_TOKEN is not set" in ask(server.url, "/orders/waiting/").text
-        assert "<form" not in ask(server.url, "/orders/waiting/").text.split("What can be done")[1]
+        page = ask(server.url, "/orders/waiting/").text
+        assert "<form" not in page.split('id="main"')[1].partition("</main>")[0]
         answer = ask(server.url, "/orders/waiting/cancel", "")
         assert (answer.status, "SAGA_WEB_TOKEN is not set" in answer.text) == (403, True)
 
@@ -261,6 +262,11 @@ def test_a_stream_sends_what_has_changed_and_only_then(shop: FilledShop, server:
     shop.send(placed("streamed", lines=MUGS, customer_id="ada"))
     assert "streamed" in stream.event()
     stream.close()
+
+
+def test_a_span_that_is_not_there_is_told(server: PageServer) -> None:
+    answer = ask(server.url, "/?last=2w")
+    assert answer.status == 400 and "there are 15m, 1h, 1d" in answer.text
 
 
 def test_a_stream_of_an_order_that_is_not_there_goes_on(server: PageServer) -> None:

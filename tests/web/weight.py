@@ -10,7 +10,7 @@ from tests.web.asking import Stream, ask
 from tests.web.screenshots import PAGES
 from tests.web.shop import MUGS, FilledShop, served
 
-FILES: Final = ("/static/style.css", "/static/live.js", "/static/icon.svg")
+FILES: Final = ("/static/style.css", "/static/live.js", "/static/page.js", "/static/icon.svg")
 
 
 #: Orders that are placed while somebody looks.

@@ -60,7 +60,22 @@ def event(batch: RowBatch, message: Any) -> None:
     if isinstance(record, OrderPlaced):
         fields["traceparent"] = traceparent(headers)
         batch.placed.add(record.order_id)
+        _prices(batch, message, record)
     batch.once(schema.order_events, place, fields)
+
+
+def _prices(batch: RowBatch, message: Any, record: OrderPlaced) -> None:
+    for number, line in enumerate(record.lines):
+        if line.unit_price is not None:
+            fields = {
+                "partition": message.partition(),
+                "at_offset": message.offset(),
+                "line": number,
+                "sku": line.sku,
+                "quantity": line.quantity,
+                "unit_price": line.unit_price,
+            }
+            batch.once(schema.order_prices, tuple(fields.values())[:3], fields)
 
 
 def _fitting_value(value: str | int | None) -> str | int | None:

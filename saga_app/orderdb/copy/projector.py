@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 PAUSES: Final = (0.5, 10.0)
 #: Seconds from one look at the topics to the next.
 LOOK_EVERY: Final = 5.0
+#: Seconds from one count of orders by minute to the next.
+COUNT_EVERY: Final = 1.0
 
 Answer = TypeVar("Answer")
 
@@ -54,6 +56,7 @@ class Projector:
         self._pause = PAUSES[0]
         self._problem = ""
         self._shared = False
+        self._count_at = 0.0
         self._uncommitted: dict[Place, int] = {}
         self.records = 0
 
@@ -102,6 +105,8 @@ class Projector:
         reader = await self._call(BatchReader, self._settings, start, self._report)
         try:
             await self._copy(reader, source, position.batches, stop, ends if once else None)
+            while once and await self._sink.count():
+                pass
             await self._commit()
         finally:
             await self._call(reader.close)
@@ -155,6 +160,7 @@ class Projector:
                 self._database.check_file()
                 reader.report_progress(self.records)
                 await self._take(taken, source)
+                await self._count()
                 if time.monotonic() - looked >= LOOK_EVERY:
                     await self._look(source)
                     looked = time.monotonic()
@@ -171,6 +177,15 @@ class Projector:
                 return
         if offsets := taken.true_now():
             await self._sink.take(offsets)
+
+    async def _count(self) -> None:
+        """Counts orders by minute about once a second, and in at most a tenth of the time."""
+        began = time.monotonic()
+        if began < self._count_at:
+            return
+        has_more = await self._sink.count()
+        took = time.monotonic() - began
+        self._count_at = time.monotonic() + max(0.0 if has_more else COUNT_EVERY, took * 9)
 
     async def _look(self, source: SourceTopics) -> None:
         """Raises `TopicsChanged` if a topic was made anew: a consumer may read on in it without noticing."""

@@ -15,6 +15,7 @@ from saga_app import topics
 from saga_app.core.numbers import NEVER
 from saga_app.kafka.messages import Place
 from saga_app.orderdb import schema
+from saga_app.orderdb.copy import minutes
 from saga_app.orderdb.copy.batch import RowBatch
 from saga_app.orderdb.copy.source_topics import SourceTopics
 from saga_app.orderdb.copy.table_rows import SERVICES, TABLES
@@ -86,13 +87,24 @@ class Sink:
             counted = update(schema.source).where(schema.source.c.batches == batches)
             if (await connection.execute(counted.values(batches=batches + 1))).rowcount != 1:
                 raise Overtaken
+            placed = sorted(batch.placed)
+            if placed:
+                # The minutes that they leave, if their time was not known before.
+                await self._statements.mark(connection, placed)
             for table, rows in batch.tables.items():
                 if rows:
                     await self._statements.put(connection, table, _in_order(rows))
-            if batch.placed:
-                await self._statements.date(connection, sorted(batch.placed))
+            if placed:
+                await self._statements.date(connection, placed)
+                await self._statements.mark(connection, placed)
             await self._statements.put(connection, schema.copied, _progress(reached, source))
         return batches + 1
+
+    async def count(self) -> bool:
+        """Counts orders by minute, as far as that is quick; True if some minutes are left. See `copy.minutes`."""
+        async with self._database.transaction() as connection:
+            await _locked(connection)
+            return await minutes.count(connection)
 
     async def take(self, offsets: Mapping[int, int]) -> None:
         """Writes how far workers have taken each partition of checkout's inbox."""
@@ -118,7 +130,13 @@ class Sink:
             await _write_source(connection, batches + 1, None, None)
 
     async def _remove_all(self, connection: AsyncConnection) -> None:
-        tables = (schema.copied, schema.taken, *schema.CONTENT)
+        tables = (
+            schema.copied,
+            schema.taken,
+            schema.order_minutes,
+            schema.changed_minutes,
+            *schema.CONTENT,
+        )
         if self._database.is_sqlite:
             for table in tables:
                 await connection.execute(delete(table))
@@ -132,6 +150,8 @@ async def _make_old(connection: AsyncConnection, name: str) -> None:
     if name in SERVICES:
         steps = schema.order_steps
         await connection.execute(update(steps).where(steps.c.service == SERVICES[name]).values(version=NEVER))
+        # Of the deposits or of the deliveries; those of the other journal are the same after a repeat.
+        await connection.execute(update(schema.supplies).values(version=NEVER))
     else:
         await connection.execute(update(schema.metadata.tables[name]).values(version=NEVER))
 

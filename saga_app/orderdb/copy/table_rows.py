@@ -6,7 +6,7 @@ from typing import Any, Final
 from pydantic_core import from_json
 
 from saga_app.core.route import ROUTE
-from saga_app.core.row_keys import order_in, parts_of_balance
+from saga_app.core.row_keys import is_supply_key, order_in, parts_of_balance, parts_of_supply
 from saga_app.core.rows import Account, JournalRow, OrderRow, Stock, is_closed
 from saga_app.orderdb import schema
 from saga_app.orderdb.copy.batch import RowBatch, RowMapper, require_fitting, word
@@ -61,6 +61,8 @@ def _order(batch: RowBatch, message: Any) -> None:
 def _step_mapper(service: str) -> RowMapper:
     def add_step(batch: RowBatch, message: Any) -> None:
         if _is_special(message):
+            if message.value() is not None and is_supply_key(message.key().decode()):
+                _supply(batch, message)
             return
         order_id = message.key().decode()
         row = JournalRow.decode(message.value())
@@ -77,6 +79,23 @@ def _step_mapper(service: str) -> RowMapper:
         batch.newest(schema.order_steps, (order_id, service), fields)
 
     return add_step
+
+
+def _supply(batch: RowBatch, message: Any) -> None:
+    kind, _, supply_id = parts_of_supply(message.key().decode())
+    row = JournalRow.decode(message.value())
+    for balance, amount in (row.moves or {}).items():
+        owner, unit = parts_of_balance(balance)
+        key = (kind.value, owner, unit, supply_id)
+        fields = {
+            **dict(zip(("kind", "owner", "unit", "supply_id"), key, strict=True)),
+            "version": row.version,
+            "partition": message.partition(),
+            "at_offset": row.version if row.done_at is None else row.done_at,
+            "time": message.timestamp()[1],
+            "amount": Decimal(amount),
+        }
+        batch.newest(schema.supplies, key, fields)
 
 
 def _account(batch: RowBatch, message: Any) -> None:

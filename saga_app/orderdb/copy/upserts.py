@@ -9,13 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_app import topics
 from saga_app.orderdb import schema
+from saga_app.orderdb.copy.minutes import minutes_of
 
 Guard = Callable[[Any, Any], ColumnElement[bool]]
 Fields = Mapping[str, Any]
 #: The condition under which a row replaces the stored one; tables without a guard keep the stored row.
 _GUARDS: Final[Mapping[Table, Guard]] = {
     **dict.fromkeys(
-        (schema.orders, schema.order_steps, schema.stock, schema.accounts),
+        (schema.orders, schema.order_steps, schema.stock, schema.accounts, schema.supplies),
         lambda new, old: new.version > old.version,
     ),
     schema.dead_letters: lambda new, old: new.time < old.time,
@@ -42,7 +43,9 @@ class Sqlite:
         self._upserts = {
             table: _guarded(table, sqlite.insert(table)) for table in schema.metadata.tables.values()
         }
-        self._placed = _PLACED.where(schema.orders.c.order_id == bindparam("placed"))
+        is_placed = schema.orders.c.order_id == bindparam("placed")
+        self._placed = _PLACED.where(is_placed)
+        self._marked = _marked(sqlite.insert(schema.changed_minutes), is_placed)
 
     async def put(self, connection: AsyncConnection, table: Table, rows: Sequence[Fields]) -> None:
         """Rows of one table, each key once."""
@@ -51,6 +54,10 @@ class Sqlite:
     async def date(self, connection: AsyncConnection, orders: Iterable[str]) -> None:
         """Puts the times at which they were placed into these orders, as far as they are known."""
         await connection.execute(self._placed, [{"placed": order} for order in orders])
+
+    async def mark(self, connection: AsyncConnection, orders: Iterable[str]) -> None:
+        """Marks the minutes in which these orders were placed: they are counted anew."""
+        await connection.execute(self._marked, [{"placed": order} for order in orders])
 
 
 class Postgresql:
@@ -61,7 +68,9 @@ class Postgresql:
             table: _guarded(table, _unnested(table)) for table in schema.metadata.tables.values()
         }
         orders = bindparam("placed", type_=postgresql.ARRAY(Text()))
-        self._placed = _PLACED.where(schema.orders.c.order_id == any_(orders))
+        is_placed = schema.orders.c.order_id == any_(orders)
+        self._placed = _PLACED.where(is_placed)
+        self._marked = _marked(postgresql.insert(schema.changed_minutes), is_placed)
 
     async def put(self, connection: AsyncConnection, table: Table, rows: Sequence[Fields]) -> None:
         """Rows of one table, each key once."""
@@ -71,6 +80,14 @@ class Postgresql:
     async def date(self, connection: AsyncConnection, orders: Iterable[str]) -> None:
         """Puts the times at which they were placed into these orders, as far as they are known."""
         await connection.execute(self._placed, {"placed": list(orders)})
+
+    async def mark(self, connection: AsyncConnection, orders: Iterable[str]) -> None:
+        """Marks the minutes in which these orders were placed: they are counted anew."""
+        await connection.execute(self._marked, {"placed": list(orders)})
+
+
+def _marked(insert: Any, is_placed: ColumnElement[bool]) -> Any:
+    return insert.from_select(["minute"], minutes_of(is_placed).distinct()).on_conflict_do_nothing()
 
 
 def _unnested(table: Table) -> Any:

@@ -1,6 +1,7 @@
 """The summary of an order: one sentence that says where it is, why, and what happens next. No SQL here."""
 
 from collections.abc import Mapping
+from datetime import UTC, tzinfo
 from typing import Any, NamedTuple
 
 from saga_app.core import labels
@@ -25,13 +26,15 @@ class Sentence(NamedTuple):
     since: int | None
     next: tuple[Next, ...] = ()
 
-    def in_words(self, now: int) -> str:
-        """The summary in one line, with times in UTC."""
-        text = self.what if self.since is None else f"{self.what} since {clock(self.since, now)}"
+    def in_words(self, now: int, zone: tzinfo = UTC) -> str:
+        """The summary in one line, with times in this zone."""
+        text = self.what if self.since is None else f"{self.what} since {clock(self.since, now, zone)}"
         late = [
-            f"overdue to be {each.what} since {clock(each.at, now)}" for each in self.next if each.at <= now
+            f"overdue to be {each.what} since {clock(each.at, now, zone)}"
+            for each in self.next
+            if each.at <= now
         ]
-        comes = [f"{each.what} at {clock(each.at, now)}" for each in self.next if each.at > now]
+        comes = [f"{each.what} at {clock(each.at, now, zone)}" for each in self.next if each.at > now]
         parts = [text, *late[:1], *([f"if nothing comes: {', '.join(comes)}"] if comes else [])]
         text = "; ".join(parts)
         return text if text.endswith(".") else f"{text}."
@@ -53,14 +56,29 @@ def sentence(order: OrderStatus) -> Sentence:
     return Sentence(_capital(_turned(order, waits) + where), since, tuple(_next(order)))
 
 
-def untaken_in_words(row: Mapping[str, Any], now: int) -> str:
+def untaken_in_words(row: Mapping[str, Any], now: int, zone: tzinfo = UTC) -> str:
     """The sentence about an order that no worker has taken, from its row of `queries.untaken`."""
-    return f"Placed at {clock(row['placed_at'], now)}; no worker has taken it yet."
+    return f"Placed at {clock(row['placed_at'], now, zone)}; no worker has taken it yet."
 
 
 def listed_in_short(row: Mapping[str, Any]) -> str:
     """`in_short` of a row of a list; also of an order that no worker has taken."""
     return "waits for a worker" if row["status"] == labels.PLACED else in_short(OrderStatus.of_listed(row))
+
+
+def listed_reason(row: Mapping[str, Any]) -> str:
+    """Why an order of a list turned round, in words; empty if it did not."""
+    return "" if row["reason"] is None else labels.why(row["reason"])
+
+
+def listed_waits_for(row: Mapping[str, Any]) -> str:
+    """The service that an order of a list waits for; empty if it has ended."""
+    if row["status"] == labels.PLACED:
+        return "a worker"
+    waits = OrderStatus.of_listed(row).waits_for()
+    if waits is None:
+        return ""
+    return f"{waits.service}, to undo" if waits.undoing and waits.service in labels.STEPS else waits.service
 
 
 def amount(row: Mapping[str, Any]) -> str:

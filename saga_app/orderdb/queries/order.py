@@ -1,5 +1,7 @@
 """Queries about one order: all rows about it."""
 
+from collections import Counter
+from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import LargeBinary, Table, bindparam, select, text, tuple_
@@ -13,7 +15,7 @@ from saga_app.orderdb.queries import untaken
 from saga_app.orderdb.queries.dead_letters import with_settlements
 from saga_app.orderdb.queries.ids import is_id
 from saga_app.orderdb.queries.orders import Listed
-from saga_app.orderdb.schema import dead_letters, order_events, order_lines, order_steps, orders
+from saga_app.orderdb.schema import dead_letters, order_events, order_lines, order_prices, order_steps, orders
 
 #: Finds letters that may name an order: its id is in the payload, or an escape that may spell it in another way.
 _HOLDS: Final = {
@@ -41,6 +43,18 @@ class OrderDetails(NamedTuple):
     def status(self) -> OrderStatus | None:
         """The status of the order, if its row is copied."""
         return None if self.order is None else OrderStatus.of(self.order, self.steps, self.events)
+
+
+class LinePrice(NamedTuple):
+    """Units of an article in an order; `unit_price` is None if the order states none."""
+
+    sku: str
+    quantity: int
+    unit_price: Decimal | None
+
+    @property
+    def amount(self) -> Decimal | None:
+        return None if self.unit_price is None else self.unit_price * self.quantity
 
 
 async def find(connection: AsyncConnection, order_id: str) -> OrderDetails:
@@ -72,11 +86,26 @@ async def letters(connection: AsyncConnection, order_id: str) -> list[Listed]:
     ]
 
 
-async def is_event(connection: AsyncConnection, at: LetterId) -> bool:
-    """True if the order database has a record of this place; so it is a record of an order."""
+async def event_at(connection: AsyncConnection, at: LetterId) -> Listed | None:
+    """The row of the record at this place; None if it is no record of an order, or not copied."""
     place = tuple_(order_events.c.topic, order_events.c.partition, order_events.c.at_offset)
-    asked = select(order_events.c.order_id).where(place == tuple_(*at))
-    return (await connection.execute(asked)).first() is not None
+    row = (await connection.execute(select(order_events).where(place == tuple_(*at)))).mappings().first()
+    return None if row is None else dict(row)
+
+
+async def priced_lines(connection: AsyncConnection, found: OrderDetails) -> list[LinePrice]:
+    """The lines of an order as they were placed, with their prices, then those of its units that have none."""
+    if found.order is None:
+        return []
+    at = tuple_(order_prices.c.partition, order_prices.c.at_offset)
+    placed = tuple_(found.order["partition"], found.order["placed_offset"])
+    query = select(order_prices.c.sku, order_prices.c.quantity, order_prices.c.unit_price)
+    rows = (await connection.execute(query.where(at == placed).order_by(order_prices.c.line))).all()
+    priced = [LinePrice(row.sku, row.quantity, row.unit_price) for row in rows]
+    units = Counter({line["sku"]: line["quantity"] for line in found.lines})
+    for line in priced:
+        units[line.sku] -= line.quantity
+    return priced + [LinePrice(sku, number, None) for sku, number in units.items() if number > 0]
 
 
 async def _rows(connection: AsyncConnection, table: Table, order_id: str) -> list[Listed]:

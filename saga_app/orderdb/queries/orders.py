@@ -1,9 +1,11 @@
-"""Queries about orders: lists, newest first and page by page, and the number of each status."""
+"""Queries about orders: sorted lists, page by page, and the number of each status."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, Tuple, desc, func, select, tuple_, union
+from sqlalchemy import ColumnElement, Double, Select, Tuple, cast, desc, func, select, tuple_, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_app.core.checkout import FIRST_DELAY
@@ -19,17 +21,44 @@ from saga_app.orderdb.schema import order_lines, order_steps, orders
 Listed = dict[str, Any]
 
 
+#: Amounts as numbers: SQLite keeps them as text. Equal amounts are equal numbers, and a sum of money of 15 digits is
+#: exact, so lists are sorted rightly.
+_AMOUNT: Final = cast(orders.c.amount, Double)
+
+
+class Sort(StrEnum):
+    """The sequence of a list: by the time at which orders were placed, or by amount, and then by id."""
+
+    NEWEST = "newest"
+    OLDEST = "oldest"
+    LARGEST = "largest"
+    SMALLEST = "smallest"
+
+    @property
+    def is_by_amount(self) -> bool:
+        return self in (Sort.LARGEST, Sort.SMALLEST)
+
+    @property
+    def is_descending(self) -> bool:
+        return self in (Sort.NEWEST, Sort.LARGEST)
+
+
 class OrderFilter(NamedTuple):
     """A filter of orders; every field that is given must fit.
 
     Orders were placed from `since` on and before `until`, in milliseconds. Their id, their customer's id or one of
-    their SKUs begins with `q`.
+    their SKUs begins with `q`. They turned round for this `reason`, `customer` has placed them, and their amount is at
+    least `least` and at most `most`, in whatever currency.
     """
 
     statuses: tuple[str, ...] = ()
     since: int | None = None
     q: str = ""
     until: int | None = None
+    reason: str = ""
+    customer: str = ""
+    least: Decimal | None = None
+    most: Decimal | None = None
 
     def conditions(self) -> Iterator[ColumnElement[bool]]:
         """The conditions of the filter, for WHERE."""
@@ -41,18 +70,31 @@ class OrderFilter(NamedTuple):
             yield orders.c.placed_at < self.until
         if self.q:
             yield orders.c.order_id.in_(_named(self.q))
+        if self.reason:
+            yield orders.c.reason == self.reason
+        if self.customer:
+            yield orders.c.customer_id == self.customer
+        if self.least is not None:
+            yield float(self.least) <= _AMOUNT
+        if self.most is not None:
+            yield float(self.most) >= _AMOUNT
 
     @property
     def of_untaken(self) -> UntakenFilter | None:
-        """The filter of orders that no worker has taken; None if it fits none of them."""
+        """The filter of orders that no worker has taken; None if it fits none of them.
+
+        Their reason, customer and amount are not known.
+        """
         if self.statuses and PLACED not in self.statuses:
+            return None
+        if self.reason or self.customer or self.least is not None or self.most is not None:
             return None
         return UntakenFilter(self.since, self.until, self.q)
 
     @property
     def can_fit(self) -> bool:
-        """True if an id can begin with `q`."""
-        return not self.q or is_id(self.q)
+        """True if an id can begin with `q`, and a customer have this id."""
+        return all(not each or is_id(each) for each in (self.q, self.customer))
 
 
 def late(now: int) -> OrderFilter:
@@ -66,26 +108,35 @@ async def page(
     limit: int,
     before: str | None = None,
     *,
-    oldest_first: bool = False,
+    sort: Sort = Sort.NEWEST,
+    backwards: bool = False,
 ) -> list[Listed]:
-    """A page of orders, newest first, with the states of their steps; `before` is the last order of the page before.
+    """A page of orders with the states of their steps; `before` is the last order of the page before.
 
-    Orders that no worker has taken are among them, with empty columns. Raises `LookupError` if there is no order
-    `before`.
+    With `backwards`, `before` is the first order of the page behind. Orders that no worker has taken are among them,
+    with empty columns, unless they are sorted by amount. Raises `LookupError` if there is no order `before`.
     """
     if not choice.can_fit:
         return []
+    descends = sort.is_descending is not backwards
+    columns = (_AMOUNT if sort.is_by_amount else orders.c.placed_at, orders.c.order_id)
     query = _with_steps().where(*choice.conditions())
-    last = None if before is None else await _age_of(connection, before)
+    last = None if before is None else await _place_of(connection, before, sort)
     if last is not None:
-        query = query.where(age() > tuple_(*last) if oldest_first else age() < tuple_(*last))
-    ages = (orders.c.placed_at, orders.c.order_id)
-    query = query.order_by(*(ages if oldest_first else map(desc, ages))).limit(limit)
+        query = query.where(tuple_(*columns) < last if descends else tuple_(*columns) > last)
+    query = query.order_by(*(map(desc, columns) if descends else columns)).limit(limit)
     found = [dict(row) for row in (await connection.execute(query)).mappings()]
-    if (of_untaken := choice.of_untaken) is not None:
-        found += await untaken.page(connection, of_untaken, limit, last, oldest_first=oldest_first)
-        found.sort(key=lambda row: (row["placed_at"], row["order_id"]), reverse=not oldest_first)
-    return found[:limit]
+    if not sort.is_by_amount and (of_untaken := choice.of_untaken) is not None:
+        found += await untaken.page(connection, of_untaken, limit, last, oldest_first=not descends)
+        found.sort(key=lambda row: (row["placed_at"], row["order_id"]), reverse=descends)
+    found = found[:limit]
+    return found[::-1] if backwards else found
+
+
+async def of_ids(connection: AsyncConnection, order_ids: list[str]) -> list[Listed]:
+    """The orders with these ids that a worker has taken, by id."""
+    query = _with_steps().where(orders.c.order_id.in_(order_ids)).order_by(orders.c.order_id)
+    return [dict(row) for row in (await connection.execute(query)).mappings()]
 
 
 async def newest(
@@ -155,15 +206,15 @@ def age() -> Tuple:
     return tuple_(orders.c.placed_at, orders.c.order_id)
 
 
-async def _age_of(connection: AsyncConnection, order_id: str) -> tuple[int, str]:
-    """The values of `age` for this order."""
+async def _place_of(connection: AsyncConnection, order_id: str, sort: Sort) -> tuple[Any, str]:
+    """The values by which the list is sorted, for this order."""
     if not is_id(order_id):
         raise LookupError(order_id)
-    query = select(orders.c.placed_at).where(orders.c.order_id == order_id)
-    placed_at = await connection.scalar(query)
-    if placed_at is None:
-        found = await untaken.find(connection, order_id)
+    column = _AMOUNT if sort.is_by_amount else orders.c.placed_at
+    value = await connection.scalar(select(column).where(orders.c.order_id == order_id))
+    if value is None:
+        found = None if sort.is_by_amount else await untaken.find(connection, order_id)
         if found is None:
             raise LookupError(order_id)
-        placed_at = found["placed_at"]
-    return placed_at, order_id
+        value = found["placed_at"]
+    return value, order_id

@@ -1,92 +1,97 @@
-"""Queries about the orders of the last minutes: their number, how long they took, why some were cancelled."""
+"""Queries about the orders of the last minutes or hours: their number, how long they took, why some were cancelled."""
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from sqlalchemy import Select, case, func, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_app.core.labels import OPEN, PLACED
 from saga_app.core.rows import Status
+from saga_app.orderdb import durations
 from saga_app.orderdb.queries import untaken
-from saga_app.orderdb.schema import orders
+from saga_app.orderdb.schema import order_minutes
 
 MINUTE: Final = 60_000
-MINUTES: Final = 15
-#: At most so many orders are read, so that the query stays fast.
-MOST: Final = 10_000
-#: The classes of durations, each by its upper bound in milliseconds; a longer one is in no class.
-CLASSES: Final = (50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000, 300_000)
+
+
+class TimeSpan(NamedTuple):
+    """A time up to now: its words, its number of bars, the minutes of each, and the bars from one label to the next."""
+
+    words: str
+    bars: int
+    minutes: int
+    labelled: int
+
+    @property
+    def width(self) -> int:
+        """The milliseconds of a bar."""
+        return self.minutes * MINUTE
+
+
+#: By their names in addresses; the first one is usual.
+SPANS: Final[Mapping[str, TimeSpan]] = {
+    "15m": TimeSpan("15 minutes", 15, 1, 3),
+    "1h": TimeSpan("hour", 60, 1, 10),
+    "1d": TimeSpan("day", 96, 15, 16),
+}
+
+
+class Bar(NamedTuple):
+    """The orders that were placed in one part of the span: by status, and the ended ones by class of duration."""
+
+    begins: int
+    statuses: Counter[str]
+    took: Counter[int]
+
+    @property
+    def total(self) -> int:
+        return self.statuses.total()
+
+    @property
+    def open(self) -> int:
+        """Orders that workers have taken, and that have not ended."""
+        return sum(self.statuses[status] for status in OPEN if status != PLACED)
 
 
 class Recent(NamedTuple):
-    """Orders by the minute in which they were placed, the oldest minute first; the last one is not over.
+    """The bars of a span, the oldest first; the last one is not over. `reasons` are those of cancelled orders."""
 
-    `begins` is the first minute in milliseconds since 1970; `took` counts ended orders by class of duration, in
-    milliseconds; `reasons` cancelled ones. If `is_part`, these are the newest `MOST` orders only.
-    """
-
-    begins: int
-    minutes: tuple[Counter[str], ...]
-    took: Counter[float]
+    span: TimeSpan
+    bars: tuple[Bar, ...]
     reasons: Counter[str]
-    is_part: bool
+
+    @property
+    def begins(self) -> int:
+        """The time of the first bar, in milliseconds since 1970."""
+        return self.bars[0].begins
 
     def total(self) -> Counter[str]:
-        """The number of orders of all minutes, by status."""
-        return sum(self.minutes, Counter())
+        """The number of orders of all bars, by status."""
+        return sum((bar.statuses for bar in self.bars), Counter())
 
-    def not_ended(self) -> list[int]:
-        """The number of orders that have not ended, by minute."""
-        return [sum(each[status] for status in OPEN) for each in self.minutes]
-
-    def within(self, percent: int) -> float | None:
-        """The milliseconds within which `percent` of the ended orders ended; None without any.
-
-        Infinite if that is longer than the last class.
-        """
-        wanted, seen = self.took.total() * percent / 100, 0
-        for most in sorted(self.took):
-            seen += self.took[most]
-            if seen >= wanted:
-                return most
-        return None
+    def within(self, percent: float) -> float | None:
+        """The milliseconds within which so many of a hundred ended orders ended; see `durations.within`."""
+        return durations.within(sum((bar.took for bar in self.bars), Counter()), percent)
 
 
-async def recent(connection: AsyncConnection, now: int) -> Recent:
-    """The orders of the last `MINUTES` up to `now` (milliseconds); those that Kafka dates later are in the last one."""
-    begins = (now // MINUTE - MINUTES + 1) * MINUTE
-    found = Recent(begins, tuple(Counter() for _ in range(MINUTES)), Counter(), Counter(), is_part=False)
-    for row in (await connection.execute(_query(begins))).mappings():
-        _count(found, row)
-    for minute, number in await untaken.by_minute(connection, begins, MINUTE):
-        found.minutes[min(minute, MINUTES - 1)][PLACED] += number
-    return found._replace(is_part=found.total().total() >= MOST)
-
-
-def _count(found: Recent, row: Mapping[Any, Any]) -> None:
-    found.minutes[min(row["minute"], MINUTES - 1)][row["status"]] += row["number"]
-    if row["ended"]:
-        found.took[float("inf") if row["most"] is None else row["most"]] += row["number"]
-    if row["status"] == Status.CANCELLED and row["reason"] is not None:
-        found.reasons[row["reason"]] += row["number"]
-
-
-def _query(begins: int) -> Select[Any]:
-    """Counts orders by minute, status, reason and class of duration."""
-    newest = (
-        select(orders.c.placed_at, orders.c.ended_at, orders.c.status, orders.c.reason)
-        .where(orders.c.placed_at >= begins)
-        .order_by(orders.c.placed_at.desc())
-        .limit(MOST)
-    ).subquery()
-    took = newest.c.ended_at - newest.c.placed_at
-    classed = select(
-        ((newest.c.placed_at - begins) // MINUTE).label("minute"),
-        newest.c.status,
-        newest.c.reason,
-        newest.c.ended_at.is_not(None).label("ended"),
-        case(*((took <= most, most) for most in CLASSES)).label("most"),
-    ).subquery()
-    return select(*classed.c, func.count().label("number")).group_by(*classed.c)
+async def recent(connection: AsyncConnection, now: int, span: TimeSpan = SPANS["15m"]) -> Recent:
+    """The orders of the span up to `now` (milliseconds); those that Kafka dates later are in the last bar."""
+    begins = (now // span.width - span.bars + 1) * span.width
+    bars = tuple(Bar(begins + number * span.width, Counter(), Counter()) for number in range(span.bars))
+    found = Recent(span, bars, Counter())
+    which = ((order_minutes.c.minute - begins // MINUTE) // span.minutes).label("bar")
+    kinds = (which, order_minutes.c.status, order_minutes.c.reason, order_minutes.c.took)
+    query = select(*kinds, func.sum(order_minutes.c.number).label("number"))
+    query = query.where(order_minutes.c.minute >= begins // MINUTE).group_by(*kinds)
+    for row in await connection.execute(query):
+        bar, number = bars[min(row.bar, span.bars - 1)], int(row.number)
+        bar.statuses[row.status] += number
+        if row.took:
+            bar.took[row.took] += number
+        if row.status == Status.CANCELLED and row.reason:
+            found.reasons[row.reason] += number
+    for place, number in await untaken.by_minute(connection, begins, span.width):
+        bars[min(place, span.bars - 1)].statuses[PLACED] += number
+    return found

@@ -36,15 +36,20 @@ const show = (html) => {
   held = isSelected() ? html : null;
   if (held !== null) return;
   const fresh = parsed(html);
-  if (fresh.innerHTML.trim() === live.innerHTML.trim()) return;
+  // What is open is open in the reader's page only.
+  if (fresh.innerHTML.trim() === live.innerHTML.replaceAll(' open=""', "").trim()) return;
   const before = sentence();
   const focused = live.contains(document.activeElement) ? document.activeElement : null;
   const href = focused?.getAttribute("href");
   const label = focused?.getAttribute("aria-label");
   const scrolled = [...live.querySelectorAll(".scroll")].map((each) => [each.getAttribute("aria-label"), each.scrollLeft]);
+  const opened = [...live.querySelectorAll("details[id][open]")].map((each) => each.id);
+  const folded = focused?.closest("summary")?.parentElement.id;
   live.replaceChildren(fresh.content);
+  for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
   for (const [name, left] of scrolled) same(".scroll", "aria-label", name)?.scrollTo({ left, behavior: "instant" });
   if (href) same("a[href]", "href", href)?.focus({ preventScroll: true });
+  else if (folded) document.getElementById(folded)?.querySelector("summary").focus({ preventScroll: true });
   else if (label) same("[tabindex]", "aria-label", label)?.focus({ preventScroll: true });
   // A screen reader hears a change of what is always there, not of what has just come.
   if (sentence() !== before) said.textContent = sentence();
