@@ -16,7 +16,7 @@ from saga_app.core.order import Order
 from saga_app.core.records import StepName
 from saga_app.effects.check import kit as test_kit
 from saga_app.effects.check import rules
-from saga_app.effects.check.killed import Service, what_is_told_survives_a_kill
+from saga_app.effects.check.killed import ServiceProcess, what_is_told_survives_a_kill
 from saga_app.effects.check.kit import Broken, Kit
 from saga_app.secret_values import secret_in
 
@@ -77,7 +77,7 @@ async def _check(open_kit: Any, start: str | None, as_json: bool) -> int:
 
 async def _results(kit: Kit, start: str | None) -> AsyncIterator[tuple[str, str | None]]:
     """Each rule in words, and how it is broken."""
-    service = None if start is None else Service(shlex.split(start), kit)
+    service = None if start is None else ServiceProcess(shlex.split(start), kit)
     try:
         async with service or nullcontext():
             for rule in rules.RULES:

@@ -14,14 +14,14 @@ from saga_app.core.records import StepName
 from saga_app.effects import journals
 from saga_app.effects.configured import configured
 from saga_app.effects.ports import Effect, Provider
-from saga_app.effects.reconcile import Difference, Kind, confirmed, differences
+from saga_app.effects.reconcile import Kind, LedgerDifference, confirmed, differences
 from saga_app.kafka.reachable import require_broker
 from saga_app.operator_log import log_action
 from saga_app.settings import Settings
 
 #: A customer may begin a payment so long before the order: an authorisation lives for a week.
 LEAD: Final = timedelta(days=8)
-Found = dict[Difference, StepName]
+Found = dict[LedgerDifference, StepName]
 
 
 @click.command()
@@ -104,8 +104,8 @@ async def _ledger(provider: Provider, since: datetime) -> list[Effect]:
 
 
 def _tidied(
-    settings: Settings, name: str, differ: Iterable[Difference], *, yes: bool, as_json: bool
-) -> list[Difference]:
+    settings: Settings, name: str, differ: Iterable[LedgerDifference], *, yes: bool, as_json: bool
+) -> list[LedgerDifference]:
     """Cancels the orphans; the differences that are left."""
     orphans = [each for each in differ if each.kind is Kind.ORPHAN]
     left = [each for each in differ if each.kind is not Kind.ORPHAN]
@@ -125,7 +125,7 @@ def _tidied(
     return left + [each for each in orphans if each.reference not in done]
 
 
-async def _cancelled(provider: Provider, cancel: Any, orphans: Iterable[Difference]) -> set[str]:
+async def _cancelled(provider: Provider, cancel: Any, orphans: Iterable[LedgerDifference]) -> set[str]:
     try:
         return {each.reference for each in orphans if await cancel(each.reference)}
     finally:

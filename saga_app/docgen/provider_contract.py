@@ -44,7 +44,7 @@ def files() -> Iterator[tuple[str, str]]:
 
 def openapi() -> dict[str, Any]:
     """OpenAPI 3.1."""
-    models = (contract.Call, contract.Answer, contract.Effect, contract.Ledger)
+    models = (contract.HttpCall, contract.HttpAnswer, contract.HttpEffect, contract.Ledger)
     _, schemas = models_json_schema(
         [(model, "validation") for model in models], ref_template=_SCHEMAS + "{model}"
     )
@@ -75,9 +75,9 @@ def _verb(action: Action) -> dict[str, Any]:
         "operationId": str(action),
         "summary": does,
         "parameters": [_step(), _parameter("Idempotency-Key", "header", key)],
-        "requestBody": {"required": True, "content": _json("Call")},
+        "requestBody": {"required": True, "content": _json("HttpCall")},
         "responses": {
-            "200": {"description": answers, "content": _json("Answer")},
+            "200": {"description": answers, "content": _json("HttpAnswer")},
             "4XX": {
                 "description": "The caller is wrong: nothing is known of the effect, and people are called."
             },
@@ -93,7 +93,7 @@ def _look() -> dict[str, Any]:
         "summary": "What is true of this effect now. It changes nothing, and seals nothing.",
         "parameters": [_step(), _parameter("effect", "path", "The name of the effect.")],
         "responses": {
-            "200": {"description": "The effect.", "content": _json("Effect")},
+            "200": {"description": "The effect.", "content": _json("HttpEffect")},
             "404": {"description": "Nobody has asked for this effect."},
         },
     }

@@ -40,7 +40,7 @@ class _Answered(Model):
         return set(self.model_extra or ())
 
 
-class Call(Model):
+class HttpCall(Model):
     """One question about one effect. It may come any number of times, from two workers at once, and late."""
 
     action: Annotated[outside.Action, Field(strict=False, description="The verb, as in the path.")]
@@ -71,8 +71,8 @@ class Call(Model):
         return cls.of(**{**call._asdict(), "order": order or call.order})
 
 
-class Answer(_Answered):
-    """What is true of the effect now, whatever the verb was.
+class HttpAnswer(_Answered):
+    """The truth about the effect now, whatever the verb was.
 
     `done`: it is there. `refused`: it is not there, and no call that is still under way can bring it.
     `undone`: it was there, and is taken back. `pending`: not ready, ask again. `unknown`: I do not know, ask again.
@@ -103,7 +103,7 @@ class Answer(_Answered):
         return ports.Answer(*(getattr(self, name) for name in ports.Answer._fields))
 
 
-class Effect(_Answered):
+class HttpEffect(_Answered):
     """One entry of the ledger: an effect that was asked for, and what is true of it now."""
 
     effect: EffectName
@@ -127,5 +127,5 @@ class Effect(_Answered):
 class Ledger(_Answered):
     """A page of the ledger. `next` asks for the page after it, as `after`; the last page has none."""
 
-    effects: tuple[Effect, ...] = Field(strict=False)
+    effects: tuple[HttpEffect, ...] = Field(strict=False)
     next: Annotated[str | None, Field(min_length=1, max_length=200)] = None

@@ -27,7 +27,7 @@ class Kind(StrEnum):
     AMOUNT = "amount"
 
 
-class Difference(NamedTuple):
+class LedgerDifference(NamedTuple):
     """One difference, in words of both sides."""
 
     kind: Kind
@@ -44,7 +44,7 @@ _NOTHING: Final = "nothing"
 
 def differences(
     ledger: Iterable[Effect], rows: Mapping[str, JournalRow], since: datetime, is_evicted: IsEvicted
-) -> Iterator[Difference]:
+) -> Iterator[LedgerDifference]:
     """`rows`: by order id, those of this provider. `ledger` should begin long before `since`, by the life of an effect
     that a customer begins, so that what was asked for after `since` is found: only effects and rows since then count.
     """
@@ -63,14 +63,16 @@ def differences(
         else:
             kind = _of_no_row(effect, row)
         if kind is not None:
-            yield Difference(
+            yield LedgerDifference(
                 kind, effect.order_id, effect.reference, _provider_says(effect), _journal_says(row)
             )
     yield from _without_effect(found, rows, since)
 
 
-def confirmed(first: Collection[Difference], second: Iterable[Difference]) -> list[Difference]:
-    """Those that both readings have, in the order of the second one."""
+def confirmed(
+    first: Collection[LedgerDifference], second: Iterable[LedgerDifference]
+) -> list[LedgerDifference]:
+    """The differences that both readings have, in the order of the second one."""
     return [each for each in second if each in first]
 
 
@@ -103,13 +105,13 @@ def _left_over(effect: Effect) -> Kind | None:
 
 def _without_effect(
     found: Collection[str], rows: Mapping[str, JournalRow], since: datetime
-) -> Iterator[Difference]:
+) -> Iterator[LedgerDifference]:
     for order_id, row in rows.items():
         if row.state is not State.DONE or row.outside is None:
             continue
         reference, asked_at = row.outside.reference or "", row.outside.asked_at / 1000
         if reference not in found and datetime.fromtimestamp(asked_at, UTC) >= since:
-            yield Difference(Kind.MISSING, order_id, reference, _NOTHING, _journal_says(row))
+            yield LedgerDifference(Kind.MISSING, order_id, reference, _NOTHING, _journal_says(row))
 
 
 def _reference(row: JournalRow) -> str | None:

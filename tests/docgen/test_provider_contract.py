@@ -42,8 +42,8 @@ def test_every_verb_has_its_path():
 
 
 def test_a_call_is_as_its_schema_says():
-    sent = json.loads(contract.Call.about(CALL).model_dump_json(exclude_none=True))
-    schema("Call").validate(sent)
+    sent = json.loads(contract.HttpCall.about(CALL).model_dump_json(exclude_none=True))
+    schema("HttpCall").validate(sent)
     assert sent["order"]["amount"] == "40.00"
 
 
@@ -61,8 +61,8 @@ def test_a_call_is_as_its_schema_says():
     ],
 )
 def test_what_the_schema_says_of_an_answer_is_what_the_code_reads(answer: dict[str, Any]):
-    schema("Answer").validate(answer)
-    assert contract.Answer.model_validate_json(json.dumps(answer)).answer().outcome == answer["outcome"]
+    schema("HttpAnswer").validate(answer)
+    assert contract.HttpAnswer.model_validate_json(json.dumps(answer)).answer().outcome == answer["outcome"]
 
 
 @pytest.mark.parametrize(
@@ -76,6 +76,6 @@ def test_what_the_schema_says_of_an_answer_is_what_the_code_reads(answer: dict[s
     ],
 )
 def test_what_the_schema_refuses_the_code_refuses(answer: dict[str, Any]):
-    assert not schema("Answer").is_valid(answer)
+    assert not schema("HttpAnswer").is_valid(answer)
     with pytest.raises(ValidationError):
-        contract.Answer.model_validate_json(json.dumps(answer))
+        contract.HttpAnswer.model_validate_json(json.dumps(answer))

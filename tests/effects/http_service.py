@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from aiohttp import web
 
 
-class Seen(NamedTuple):
+class SeenRequest(NamedTuple):
     """One request."""
 
     method: str
@@ -22,7 +22,7 @@ class HttpService:
 
     def __init__(self, *replies: Any) -> None:
         self.replies = list(replies)
-        self.seen: list[Seen] = []
+        self.seen: list[SeenRequest] = []
         self.address = ""
         self._end = asyncio.Event()
 
@@ -44,7 +44,7 @@ class HttpService:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         headers = {name.lower(): value for name, value in request.headers.items()}
-        self.seen.append(Seen(request.method, request.path_qs, headers, await request.read()))
+        self.seen.append(SeenRequest(request.method, request.path_qs, headers, await request.read()))
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         if reply == "never":
             await self._end.wait()

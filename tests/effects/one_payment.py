@@ -18,7 +18,7 @@ MOST_ASKS: Final = 12
 CARDS: Final = {"good": "4242424242424242", "declined": "4000000000000341", "3-D Secure": "4000002500003155"}
 
 
-class Scene(NamedTuple):
+class PaymentScene(NamedTuple):
     """`undo_after`: asks after which the order turns round; None if it does not."""
 
     name: str
@@ -70,26 +70,26 @@ def begun(*, confirmed: bool = True, **fields: Any) -> Callable[[StripeProxy], A
 
 PAID, NOT_PAID = frozenset({State.DONE}), frozenset({State.REFUSED, State.VOID, State.UNDONE})
 SCENES: Final = (
-    Scene("saved", saved("good"), None, PAID),
-    Scene("saved, cancelled at once", saved("good"), 0, NOT_PAID),
-    Scene("saved, cancelled when the intent is made", saved("good"), 1, NOT_PAID),
-    Scene("saved, cancelled when it is paid", saved("good"), 2, NOT_PAID),
-    Scene("saved, declined", saved("declined"), None, NOT_PAID),
-    Scene("saved, 3-D Secure and nobody there", saved("3-D Secure"), None, NOT_PAID),
-    Scene("begun", begun(), None, PAID),
-    Scene("begun, cancelled at once", begun(), 0, NOT_PAID),
-    Scene("begun, cancelled when it is paid", begun(), 1, NOT_PAID),
-    Scene("begun, never confirmed, cancelled", begun(confirmed=False), 2, NOT_PAID),
-    Scene("begun, taken at once", begun(capture_method="automatic"), None, PAID),
-    Scene("begun, taken at once, cancelled", begun(capture_method="automatic"), 1, NOT_PAID),
-    Scene("begun, another amount", begun(amount=100), None, NOT_PAID),
+    PaymentScene("saved", saved("good"), None, PAID),
+    PaymentScene("saved, cancelled at once", saved("good"), 0, NOT_PAID),
+    PaymentScene("saved, cancelled when the intent is made", saved("good"), 1, NOT_PAID),
+    PaymentScene("saved, cancelled when it is paid", saved("good"), 2, NOT_PAID),
+    PaymentScene("saved, declined", saved("declined"), None, NOT_PAID),
+    PaymentScene("saved, 3-D Secure and nobody there", saved("3-D Secure"), None, NOT_PAID),
+    PaymentScene("begun", begun(), None, PAID),
+    PaymentScene("begun, cancelled at once", begun(), 0, NOT_PAID),
+    PaymentScene("begun, cancelled when it is paid", begun(), 1, NOT_PAID),
+    PaymentScene("begun, never confirmed, cancelled", begun(confirmed=False), 2, NOT_PAID),
+    PaymentScene("begun, taken at once", begun(capture_method="automatic"), None, PAID),
+    PaymentScene("begun, taken at once, cancelled", begun(capture_method="automatic"), 1, NOT_PAID),
+    PaymentScene("begun, another amount", begun(amount=100), None, NOT_PAID),
 )
 
 
-class Payment:
+class OnePayment:
     """The payment of order o1."""
 
-    def __init__(self, scene: Scene, of: Order, proxy: StripeProxy, provider: Stripe) -> None:
+    def __init__(self, scene: PaymentScene, of: Order, proxy: StripeProxy, provider: Stripe) -> None:
         self.scene = scene
         self.story = Story(PAYMENT)
         self.calls: list[Call] = []
@@ -137,7 +137,7 @@ class Payment:
         return sum(each["amount"] - each["latest_charge"]["amount_refunded"] for each in taken)
 
     async def ends_well(self) -> None:
-        """What the row says is what Stripe has; and stays so, whatever was still under way."""
+        """The row says what Stripe has; and stays so, whatever was still under way."""
         state = self.row.state
         assert state in self.scene.ends, f"{state}: {self._trace()}"
         assert self.row.conflict is None

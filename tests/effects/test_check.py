@@ -12,7 +12,7 @@ import pytest
 
 from saga_app.core.records import StepName
 from saga_app.effects.check import rules
-from saga_app.effects.check.killed import Service, what_is_told_survives_a_kill
+from saga_app.effects.check.killed import ServiceProcess, what_is_told_survives_a_kill
 from saga_app.effects.check.kit import Kit
 from tests.effects.carrier_defects import CARRIER, DEFECTS, FORGETFUL
 from harness.ports import free_port
@@ -31,12 +31,12 @@ def command(folder: Path, port: int, replaced: dict[str, str]) -> list[str]:
 @asynccontextmanager
 async def started(
     folder: Path, replaced: dict[str, str] | None = None, patience: float = 10.0
-) -> AsyncIterator[tuple[Kit, Service]]:
+) -> AsyncIterator[tuple[Kit, ServiceProcess]]:
     port = free_port()
     options: dict[str, Any] = {"token": "secret", "patience": patience}
     async with (
         Kit.open(f"http://127.0.0.1:{port}", StepName.SHIPPING, **options) as kit,
-        Service(command(folder, port, replaced or {}), kit) as service,
+        ServiceProcess(command(folder, port, replaced or {}), kit) as service,
     ):
         yield kit, service
 

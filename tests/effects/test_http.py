@@ -32,7 +32,7 @@ def asked(
     ask: Callable[[HttpProvider], Awaitable[Any]] = lambda provider: provider.do(CALL),
     **options: Any,
 ) -> tuple[Any, HttpService]:
-    """What the provider makes of these replies, and the service that gave them."""
+    """The provider's answer to these replies, and the service that gave them."""
 
     async def run() -> tuple[Any, HttpService]:
         async with HttpService(*replies).running() as service:

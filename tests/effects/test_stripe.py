@@ -48,7 +48,7 @@ def at_stripe(address: str, act: Callable[[StripeProxy, Stripe], Awaitable[Any]]
 
 
 def asked(*replies: Any, call: Call = call(reference="pi_1")) -> Answer:  # noqa: B008
-    """What the provider makes of these replies."""
+    """The provider's answer to these replies."""
 
     async def run() -> Answer:
         async with HttpService(*replies).running() as service:

@@ -11,28 +11,28 @@ from saga_app.effects.ports import Answer, Call, NoAnswer
 from saga_app.effects.providers import stripe_intent as intents
 from saga_app.effects.providers.stripe import Stripe
 from saga_app.effects.providers.stripe_intent import Intent
-from tests.effects.one_payment import SCENES, Payment, Scene
-from tests.support.stripe_proxy import Fault, Request, StripeProxy
+from tests.effects.one_payment import SCENES, OnePayment, PaymentScene
+from tests.support.stripe_proxy import Request, StripeFault, StripeProxy
 
 #: When a request that was given up arrives: so many requests later, or when everything is over.
 ARRIVES: Final = (0, 1, 2, 4, None)
 FAULTS: Final = [
-    *((Fault.LATE, after) for after in ARRIVES),
-    *((fault, None) for fault in Fault if fault is not Fault.LATE),
+    *((StripeFault.LATE, after) for after in ARRIVES),
+    *((fault, None) for fault in StripeFault if fault is not StripeFault.LATE),
 ]
 #: The faults of which each once broke a design.
 HARD: Final = [
-    (Fault.LATE, 2),
-    (Fault.LATE, None),
-    (Fault.NO_ANSWER, None),
-    (Fault.ERROR_AFTER, None),
-    (Fault.FORGOTTEN, None),
+    (StripeFault.LATE, 2),
+    (StripeFault.LATE, None),
+    (StripeFault.NO_ANSWER, None),
+    (StripeFault.ERROR_AFTER, None),
+    (StripeFault.FORGOTTEN, None),
 ]
 #: Without a request, nothing can fail.
 ASKED: Final = [scene for scene in SCENES if scene.name != "saved, cancelled at once"]
 
 
-def by_name(name: str) -> Scene:
+def by_name(name: str) -> PaymentScene:
     return next(scene for scene in SCENES if scene.name == name)
 
 
@@ -49,26 +49,26 @@ def at_stripe(address: str, act: Callable[[StripeProxy, Stripe], Awaitable[Any]]
 
 
 async def paid(
-    scene: Scene,
+    scene: PaymentScene,
     proxy: StripeProxy,
     provider: Stripe,
-    plan: Callable[[Request], Fault | None] = lambda request: None,
+    plan: Callable[[Request], StripeFault | None] = lambda request: None,
     arrives_after: int | None = None,
-) -> Payment:
+) -> OnePayment:
     """The scene from its beginning to its end."""
     await proxy.flush()
     of = await scene.begin(proxy)
     proxy.plan, proxy.arrives_after = plan, arrives_after
-    payment = Payment(scene, of, proxy, provider)
+    payment = OnePayment(scene, of, proxy, provider)
     await payment.run()
     return payment
 
 
 async def explore(
-    scene: Scene,
+    scene: PaymentScene,
     proxy: StripeProxy,
     provider: Stripe,
-    wanted: Sequence[tuple[Fault, int | None]],
+    wanted: Sequence[tuple[StripeFault, int | None]],
     method: str = "",
 ) -> int:
     """Each fault at each request, also at those that only a fault brings; how many runs that are."""
@@ -82,8 +82,8 @@ async def explore(
             hit: list[Request] = []
 
             def plan(
-                request: Request, number: int = number, fault: Fault = fault, hit: list[Request] = hit
-            ) -> Fault | None:
+                request: Request, number: int = number, fault: StripeFault = fault, hit: list[Request] = hit
+            ) -> StripeFault | None:
                 if request.number != number:
                     return None
                 hit.append(request)
@@ -98,7 +98,7 @@ async def explore(
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=[scene.name for scene in SCENES])
-def test_without_a_fault_the_payment_ends_as_it_should(localstripe: str, scene: Scene):
+def test_without_a_fault_the_payment_ends_as_it_should(localstripe: str, scene: PaymentScene):
     async def act(proxy: StripeProxy, provider: Stripe) -> None:
         await (await paid(scene, proxy, provider)).ends_well()
 
@@ -116,7 +116,7 @@ def test_faults_at_the_requests_that_change_something_end_well(localstripe: str)
 
 @pytest.mark.slow("some 100 runs of a payment")
 @pytest.mark.parametrize("scene", ASKED, ids=[scene.name for scene in ASKED])
-def test_every_fault_at_every_request_ends_well(localstripe: str, scene: Scene):
+def test_every_fault_at_every_request_ends_well(localstripe: str, scene: PaymentScene):
     runs = at_stripe(localstripe, lambda proxy, provider: explore(scene, proxy, provider, FAULTS))
     print(f"{scene.name}: {runs} runs")
     assert runs >= len(FAULTS)
@@ -151,14 +151,14 @@ class TakesSilenceForNo(Stripe):
 @pytest.mark.parametrize(
     ("defect", "name", "fault", "how"),
     [
-        (ConfirmsWhatTheRowDoesNotName, "saved", (Fault.FORGOTTEN, None), "charged 2 times"),
-        (ConfirmsWhatTheRowDoesNotName, "saved", (Fault.ERROR_AFTER, None), "after 12 asks"),
-        (OnlyLooks, "saved, cancelled when it is paid", (Fault.LATE, None), "Stripe has 4000"),
-        (TakesSilenceForNo, "saved", (Fault.NO_ANSWER, None), "REFUSED"),
+        (ConfirmsWhatTheRowDoesNotName, "saved", (StripeFault.FORGOTTEN, None), "charged 2 times"),
+        (ConfirmsWhatTheRowDoesNotName, "saved", (StripeFault.ERROR_AFTER, None), "after 12 asks"),
+        (OnlyLooks, "saved, cancelled when it is paid", (StripeFault.LATE, None), "Stripe has 4000"),
+        (TakesSilenceForNo, "saved", (StripeFault.NO_ANSWER, None), "REFUSED"),
     ],
 )
 def test_a_provider_with_a_defect_is_caught(
-    localstripe: str, defect: type[Stripe], name: str, fault: tuple[Fault, int | None], how: str
+    localstripe: str, defect: type[Stripe], name: str, fault: tuple[StripeFault, int | None], how: str
 ):
     async def act(proxy: StripeProxy, _: Stripe) -> None:
         provider = defect("sk_test_local", proxy.address, 5.0)

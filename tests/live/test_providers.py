@@ -20,7 +20,7 @@ from harness.orders import Sent, supplies
 from harness.scene import Scene
 from tests.support.carrier import CarrierProcess
 from tests.support.local_stripe import local_stripe
-from tests.support.stripe_proxy import Fault, Request, StripeInThread, StripeProxy
+from tests.support.stripe_proxy import Request, StripeFault, StripeInThread, StripeProxy
 
 CARDS = {"fine": "4242424242424242", "declined": "4000000000000341"}
 #: Orders of each kind, and how they end.
@@ -34,7 +34,15 @@ KINDS = {
 #: On an intent, names of an order that there is not.
 OURS = {"metadata[saga_order]": "nobody", "metadata[saga_effect]": "saga:payment:nobody:17"}
 ADAPTERS = "saga_app.effects.providers"
-FAULTS = (Fault.LOST, Fault.LATE, Fault.NO_ANSWER, Fault.CUT, Fault.ERROR, Fault.ERROR_AFTER, Fault.LIMITED)
+FAULTS = (
+    StripeFault.LOST,
+    StripeFault.LATE,
+    StripeFault.NO_ANSWER,
+    StripeFault.CUT,
+    StripeFault.ERROR,
+    StripeFault.ERROR_AFTER,
+    StripeFault.LIMITED,
+)
 
 
 class FrontEnd:
@@ -72,7 +80,7 @@ class FrontEnd:
         return {"payment_reference": f"stripe:{made['id']}"}
 
 
-def faulty(seed: int) -> Callable[[Request], Fault | None]:
+def faulty(seed: int) -> Callable[[Request], StripeFault | None]:
     """Every eighth request fails; a call makes five at most."""
     chance = random.Random(seed)
     return lambda request: chance.choice(FAULTS) if chance.random() < 0.125 else None

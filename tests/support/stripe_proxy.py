@@ -19,8 +19,8 @@ import aiohttp
 from aiohttp import web
 
 
-class Fault(StrEnum):
-    """What goes wrong with one request."""
+class StripeFault(StrEnum):
+    """A way in which one request goes wrong."""
 
     LOST = "lost before it arrives"
     LATE = "given up by the caller, and executed later"
@@ -62,7 +62,7 @@ class Reply(NamedTuple):
 
 
 Result = TypeVar("Result")
-Plan = Callable[[Request], Fault | None]
+Plan = Callable[[Request], StripeFault | None]
 #: Parameters that localstripe does not know, by the end of the path.
 _UNKNOWN: Final = ("allowed_payment_method_types", "off_session", "cancellation_reason")
 _CANCELLABLE: Final = (
@@ -128,7 +128,7 @@ class StripeProxy:
         self._keys.clear()
 
     async def ask(self, method: str, path: str, **form: Any) -> dict[str, Any]:
-        """What somebody else does at Stripe: a front end, a customer, a person; it is not written down."""
+        """Somebody else asks Stripe: a front end, a customer, a person; it is not written down."""
         reply = await self.execute(
             Request(-1, method, path, {name: str(each) for name, each in form.items()}, "")
         )
@@ -141,34 +141,34 @@ class StripeProxy:
         asked = Request(len(self.requests), request.method, request.path, form, key)
         self.requests.append(asked)
         await self._let_arrive(asked)
-        fault = Fault.LOST if self.is_down else self.plan(asked)
+        fault = StripeFault.LOST if self.is_down else self.plan(asked)
         return await (self._answer_well(asked) if fault is None else self._fail(request, asked, fault))
 
     async def _answer_well(self, asked: Request) -> web.StreamResponse:
         return _response(await self.keyed(asked))
 
-    async def _fail(self, request: web.Request, asked: Request, fault: Fault) -> web.StreamResponse:
-        if fault is Fault.LATE:
+    async def _fail(self, request: web.Request, asked: Request, fault: StripeFault) -> web.StreamResponse:
+        if fault is StripeFault.LATE:
             self.late.append(asked)
-        if fault in (Fault.LOST, Fault.LATE):
+        if fault in (StripeFault.LOST, StripeFault.LATE):
             return _abort(request)
-        if fault is Fault.LIMITED:
+        if fault is StripeFault.LIMITED:
             return _response(Reply.error(429, "rate_limit"), {"Retry-After": "1"})
-        if fault is Fault.BUSY:
+        if fault is StripeFault.BUSY:
             return _response(Reply.error(409, "idempotency_key_in_use"))
-        if fault is Fault.ERROR:
+        if fault is StripeFault.ERROR:
             return _response(self._save(asked, Reply.error(500, "broken")))
         reply = await self.keyed(asked)
-        if fault is Fault.CUT:
+        if fault is StripeFault.CUT:
             return await _cut(request, reply)
-        if fault is Fault.ERROR_AFTER:
+        if fault is StripeFault.ERROR_AFTER:
             return _response(self._save(asked, Reply.error(500, "broken")))
-        if fault is Fault.FORGOTTEN:
+        if fault is StripeFault.FORGOTTEN:
             self.forget_keys()
         return _abort(request)
 
     async def _let_arrive(self, asked: Request) -> None:
-        """What is late arrives before this request, if it is time."""
+        """Late requests arrive before this one, if it is time."""
         after = self.arrives_after
         if self.late and after is not None and asked.number > self.late[0].number + after:
             await self.arrive()
@@ -198,7 +198,7 @@ class StripeProxy:
         return reply
 
     async def execute(self, request: Request) -> Reply:
-        """What Stripe does."""
+        """Does it, as Stripe does."""
         async with self._locks["everything"]:
             refused = await self._refused(request)
             if refused is not None:
@@ -216,7 +216,7 @@ class StripeProxy:
             return reply if reply.status < 400 else self._as_stripe_says(request, reply)
 
     async def _refused(self, request: Request) -> Reply | None:
-        """What Stripe refuses and localstripe does not."""
+        """The refusal of Stripe where localstripe refuses nothing."""
         *_, name, verb = ["", "", *request.path.split("/")]
         if request.method != "POST":
             return None
@@ -296,7 +296,7 @@ class StripeInThread:
         self._loop.close()
 
     def wait_for(self, what: Coroutine[Any, Any, Result], seconds: float = 60) -> Result:
-        """What a coroutine of the proxy gives."""
+        """The result of a coroutine of the proxy."""
         return asyncio.run_coroutine_threadsafe(what, self._loop).result(seconds)
 
     def ask(self, method: str, path: str, **form: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import aiohttp
 from saga_app.core.outside import Action
 from saga_app.core.records import Outcome
 from saga_app.effects.check.kit import FACTS, Broken, Kit
-from saga_app.effects.contract import Answer, Call
+from saga_app.effects.contract import HttpAnswer, HttpCall
 
 #: Seconds for a service to start.
 START: Final = 30.0
@@ -22,7 +22,7 @@ DELAYS: Final = (0.0, 0.001, 0.002, 0.004, 0.008, 0.016, 0.05)
 TOLD: Final = {Action.DO: Outcome.DONE, Action.PREVENT: Outcome.REFUSED, Action.UNDO: Outcome.UNDONE}
 
 
-class Service:
+class ServiceProcess:
     """The service under test, as a process of its own that a command starts. It ends with the `async with`."""
 
     def __init__(self, command: Sequence[str], kit: Kit) -> None:
@@ -30,7 +30,7 @@ class Service:
         self._kit = kit
         self._process: asyncio.subprocess.Process | None = None
 
-    async def __aenter__(self) -> "Service":
+    async def __aenter__(self) -> "ServiceProcess":
         if await self._answers():
             raise Broken(
                 f"something answers at {self._kit.address} already: with --start this check starts the service"
@@ -74,7 +74,7 @@ class Service:
         self._process = None
 
 
-async def what_is_told_survives_a_kill(kit: Kit, service: Service) -> None:
+async def what_is_told_survives_a_kill(kit: Kit, service: ServiceProcess) -> None:
     for action in Action:
         for delay in DELAYS:
             call = (await kit.done())[0] if action is Action.UNDO else kit.call()
@@ -97,7 +97,7 @@ async def what_is_told_survives_a_kill(kit: Kit, service: Service) -> None:
                 )
 
 
-async def _last(kit: Kit, call: Call, action: Action) -> Answer | None:
+async def _last(kit: Kit, call: HttpCall, action: Action) -> HttpAnswer | None:
     """The answer, if there was one before the kill."""
     try:
         return await kit.ask(call, action)
@@ -105,7 +105,7 @@ async def _last(kit: Kit, call: Call, action: Action) -> Answer | None:
         return None
 
 
-def _holds(action: Action, before: Sequence[Answer], after: Answer) -> None:
+def _holds(action: Action, before: Sequence[HttpAnswer], after: HttpAnswer) -> None:
     if after.outcome is not TOLD[action]:
         raise Broken(f"after a kill during {action} it is {after.outcome}, and not {TOLD[action]}")
     for each in before:

@@ -1,4 +1,4 @@
-"""What the rules of the test kit ask a service with, and what each answer is held against."""
+"""Asks a service for the rules of the test kit, and holds each answer against the earlier ones."""
 
 import asyncio
 import time
@@ -17,10 +17,10 @@ from saga_app.core.order import Order
 from saga_app.core.outside import Action
 from saga_app.core.records import Outcome, StepName
 from saga_app.effects import contract
-from saga_app.effects.contract import MOST_BYTES, MOST_LEDGER_BYTES, Answer, Effect
+from saga_app.effects.contract import MOST_BYTES, MOST_LEDGER_BYTES, HttpAnswer, HttpEffect
 from saga_app.wrong_fields import wrong_fields
 
-Read = TypeVar("Read", Answer, Effect, contract.Ledger)
+Read = TypeVar("Read", HttpAnswer, HttpEffect, contract.Ledger)
 FACTS: Final = frozenset({Outcome.DONE, Outcome.REFUSED, Outcome.UNDONE})
 #: An order that most services accept.
 ORDER: Final[Mapping[str, Any]] = {
@@ -44,7 +44,7 @@ class Told(NamedTuple):
 
     asked: float
     told: float
-    answer: Answer
+    answer: HttpAnswer
 
 
 class Kit:
@@ -78,7 +78,7 @@ class Kit:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=time_limit)) as session:
             yield cls(address, step, session, **options)
 
-    def call(self, action: Action | None = None, like: contract.Call | None = None) -> contract.Call:
+    def call(self, action: Action | None = None, like: contract.HttpCall | None = None) -> contract.HttpCall:
         """A call about an effect that nobody has asked for, of an order of its own; or `like` another one's order."""
         stamp = f"{self.began:%Y%m%d%H%M%S%f}-{next(self._numbers)}"
         order = (
@@ -86,7 +86,7 @@ class Kit:
             if like is None
             else like.order
         )
-        return contract.Call(
+        return contract.HttpCall(
             action=action or Action.DO,
             effect=f"check:{self.step}:{order.order_id}:{stamp}",
             step=self.step,
@@ -96,7 +96,7 @@ class Kit:
             age=0,
         )
 
-    async def ask(self, call: contract.Call, action: Action) -> Answer:
+    async def ask(self, call: contract.HttpCall, action: Action) -> HttpAnswer:
         """One call; `Broken` if it is not answered as the contract says, or against an earlier answer."""
         call = call.model_copy(update={"action": action})
         asked = time.monotonic()
@@ -105,12 +105,12 @@ class Kit:
         )
         if status != 200:
             raise Broken(f"{action} is answered with status {status}: {body[:200]!r}")
-        answer = _read(Answer, body, str(action))
+        answer = _read(HttpAnswer, body, str(action))
         self._told[call.effect].append(Told(asked, time.monotonic(), answer))
         self._grows(call.effect)
         return answer
 
-    async def settle(self, call: contract.Call, action: Action) -> Answer:
+    async def settle(self, call: contract.HttpCall, action: Action) -> HttpAnswer:
         """The fact that this verb brings in the end."""
         end = time.monotonic() + self.patience
         reference = call.reference
@@ -125,7 +125,7 @@ class Kit:
                 )
             await asyncio.sleep(max(PAUSE, min(answer.wait, self.patience)))
 
-    async def done(self) -> tuple[contract.Call, Answer]:
+    async def done(self) -> tuple[contract.HttpCall, HttpAnswer]:
         """An effect that is done."""
         call = self.call()
         answer = await self.settle(call, Action.DO)
@@ -135,20 +135,20 @@ class Kit:
             )
         return call.model_copy(update={"reference": answer.reference}), answer
 
-    async def look(self, effect: str) -> Effect | None:
-        """What the service has of this effect; None if it knows nothing of it."""
+    async def look(self, effect: str) -> HttpEffect | None:
+        """The effect as the service has it; None if it knows nothing of it."""
         status, body = await self.get(f"/{self.step}/effects/{contract.effect_path(effect)}")
         if status == 404:
             return None
         if status != 200:
             raise Broken(f"GET of an effect is answered with status {status}: {body[:200]!r}")
-        return _read(Effect, body, "GET of an effect")
+        return _read(HttpEffect, body, "GET of an effect")
 
-    async def ledger(self, since: datetime | None = None) -> list[Effect]:
+    async def ledger(self, since: datetime | None = None) -> list[HttpEffect]:
         """All pages of the ledger."""
         # A service whose clock is a little behind has begun the first effects before this check.
         start = (since or self.began - timedelta(minutes=10)).isoformat()
-        found: list[Effect] = []
+        found: list[HttpEffect] = []
         after: str | None = None
         while True:
             query = {"since": start} | ({} if after is None else {"after": after})
@@ -200,7 +200,7 @@ class Kit:
                 _follows(earlier.answer, last.answer)
 
 
-def _follows(earlier: Answer, later: Answer) -> None:
+def _follows(earlier: HttpAnswer, later: HttpAnswer) -> None:
     if earlier.outcome not in FACTS or later.outcome not in FACTS:
         return
     if later.outcome is not earlier.outcome and (earlier.outcome, later.outcome) != (
@@ -217,7 +217,7 @@ def _read(model: type[Read], body: bytes, what: str) -> Read:
         found = model.model_validate_json(body)
     except ValidationError as error:
         raise Broken(f"{what} is not answered as the contract says: {wrong_fields(error, 200)}") from None
-    entries: tuple[Effect, ...] = getattr(found, "effects", ())
+    entries: tuple[HttpEffect, ...] = getattr(found, "effects", ())
     unknown = found.unknown_fields.union(*(each.unknown_fields for each in entries))
     if unknown:
         raise Broken(f"{what} has fields that the contract does not know: {', '.join(sorted(unknown))}")

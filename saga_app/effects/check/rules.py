@@ -10,7 +10,7 @@ import aiohttp
 from saga_app.core.outside import Action
 from saga_app.core.records import Outcome
 from saga_app.effects.check.kit import Broken, Kit
-from saga_app.effects.contract import Answer, Call
+from saga_app.effects.contract import HttpAnswer, HttpCall
 
 Rule = Callable[[Kit], Awaitable[None]]
 #: Calls that come at the same time.
@@ -187,12 +187,12 @@ def sentence(rule: Callable[..., Awaitable[None]]) -> str:
     return rule.__name__.replace("_", " ")
 
 
-def _is(outcome: Outcome, answer: Answer, what: str) -> None:
+def _is(outcome: Outcome, answer: HttpAnswer, what: str) -> None:
     if answer.outcome is not outcome:
         raise Broken(f"{what} is answered with {answer.outcome}, and not with {outcome}")
 
 
-def _agree(answers: list[Answer]) -> None:
+def _agree(answers: list[HttpAnswer]) -> None:
     told = {(answer.outcome, answer.reference) for answer in answers}
     if len(told) > 1:
         raise Broken(
@@ -200,7 +200,7 @@ def _agree(answers: list[Answer]) -> None:
         )
 
 
-async def _once(kit: Kit, call: Call, at_least: int = 1) -> None:
+async def _once(kit: Kit, call: HttpCall, at_least: int = 1) -> None:
     found = [each for each in await kit.ledger() if each.order_id == call.order.order_id]
     if not at_least <= len(found) <= 1:
         raise Broken(f"the ledger has {len(found)} effects of an order with one")

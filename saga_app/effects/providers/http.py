@@ -83,7 +83,7 @@ class HttpProvider:
             after = page.next
 
     async def _ask(self, call: Call, action: Action) -> Answer:
-        body = contract.Call.about(call._replace(action=action), _order(call.order, self._name))
+        body = contract.HttpCall.about(call._replace(action=action), _order(call.order, self._name))
         try:
             async with self._open().post(
                 f"{self._address}/{call.step}/{action}",
@@ -101,7 +101,7 @@ class HttpProvider:
         status = response.status
         if status == 200:
             try:
-                return contract.Answer.model_validate_json(text).answer()
+                return contract.HttpAnswer.model_validate_json(text).answer()
             except ValidationError as error:
                 return self._mistake("bad_answer", what, wrong_fields(error, LONGEST_DETAIL))
         said = _printable(text)

@@ -84,7 +84,7 @@ class Stripe:
         return await _told(self._undo(call))
 
     async def event(self, body: bytes, headers: Mapping[str, str]) -> StepAnswered | None:
-        """What is true now of the intent that an event is about; None if it is no fact, or the saga has no part in it.
+        """The truth now about the intent of an event; None if it is no fact, or the saga has no part in it.
 
         An intent that a customer began is none of ours until it is captured: the event has not the order to compare.
         """

@@ -1,4 +1,4 @@
-"""What a PaymentIntent says, as Stripe gives it: a fact about a payment, and whether it is for an order."""
+"""A PaymentIntent as Stripe gives it: the fact that it says about a payment, and whether it is for an order."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -25,7 +25,7 @@ _WAIT: Final = 2.0
 
 
 def fact(intent: Intent) -> Answer:
-    """What an intent says that was retrieved just now, with `latest_charge`."""
+    """The fact that an intent says. It was retrieved just now, with `latest_charge`."""
     status, name = intent["status"], intent["id"]
     if status == "canceled":
         return Answer(Outcome.REFUSED, name, "canceled")
