@@ -14,7 +14,7 @@ from saga_app.imports.foreign import ForeignLine, ForeignOrder
 from saga_app.imports.ids import saga_id
 from saga_app.kafka.sender import checked
 from saga_app.wire import masked
-from saga_app.wrong_fields import wrong_fields
+from saga_app.wrong_fields import each_wrong_field, wrong_fields
 
 #: Characters of the reason of one order.
 _LONGEST_REASON: Final = 300
@@ -74,7 +74,9 @@ def outcomes(
         try:
             found = format.order(payload)
         except ValidationError as error:
-            yield Unmapped(f"order {number} of the file", masked(wrong_fields(error, _LONGEST_REASON)))
+            yield Unmapped(
+                f"order {number} of the file", masked(wrong_fields(each_wrong_field(error), _LONGEST_REASON))
+            )
             continue
         if found.left_out:
             yield LeftOut(found.name, found.left_out)

@@ -10,12 +10,12 @@ from typing import Any, Final
 
 import pytest
 
+from harness.ports import free_port
 from saga_app.core.records import StepName
 from saga_app.effects.check import rules
 from saga_app.effects.check.killed import ServiceProcess, what_is_told_survives_a_kill
 from saga_app.effects.check.kit import Kit
 from tests.effects.carrier_defects import CARRIER, DEFECTS, FORGETFUL
-from harness.ports import free_port
 
 
 def command(folder: Path, port: int, replaced: dict[str, str]) -> list[str]:

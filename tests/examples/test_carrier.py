@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from saga_app.local.broker import Broker
-from harness.scene import clear
-from tests.support.blocks import blocks
 from harness.ports import free_port
+from harness.scene import clear
+from saga_app.local.broker import Broker
+from tests.support.blocks import blocks
 from tests.support.shell import Shell, answers, status
 
 pytestmark = [pytest.mark.live, pytest.mark.slow("a worker, and a carrier that is killed")]

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from harness.orders import Sent, supplies
+from harness.scene import Scene
 from saga_app import topics
 from saga_app.core.records import Outcome
 from saga_app.effects.ports import Effect, Provider
 from saga_app.effects.providers.http import HttpProvider
 from saga_app.effects.providers.stripe import Stripe
 from tests.live.commands import saga
-from harness.orders import Sent, supplies
-from harness.scene import Scene
 from tests.support.carrier import CarrierProcess
 from tests.support.local_stripe import local_stripe
 from tests.support.stripe_proxy import Request, StripeFault, StripeInThread, StripeProxy

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 from typing import Self
 
+from harness.ports import free_port
 from saga_app.local.process import until
 from tests.support.blocks import ROOT
-from harness.ports import free_port
 from tests.support.shell import status
 
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from saga_app.local.process import until
 from harness.ports import free_port
+from saga_app.local.process import until
 from tests.support.shell import status
 
 #: It would listen at every address of this machine, and log each request.

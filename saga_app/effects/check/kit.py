@@ -18,7 +18,7 @@ from saga_app.core.outside import Action
 from saga_app.core.records import Outcome, StepName
 from saga_app.effects import contract
 from saga_app.effects.contract import MOST_BYTES, MOST_LEDGER_BYTES, HttpAnswer, HttpEffect
-from saga_app.wrong_fields import wrong_fields
+from saga_app.wrong_fields import each_wrong_field, wrong_fields
 
 Read = TypeVar("Read", HttpAnswer, HttpEffect, contract.Ledger)
 FACTS: Final = frozenset({Outcome.DONE, Outcome.REFUSED, Outcome.UNDONE})
@@ -216,7 +216,9 @@ def _read(model: type[Read], body: bytes, what: str) -> Read:
     try:
         found = model.model_validate_json(body)
     except ValidationError as error:
-        raise Broken(f"{what} is not answered as the contract says: {wrong_fields(error, 200)}") from None
+        raise Broken(
+            f"{what} is not answered as the contract says: {wrong_fields(each_wrong_field(error), 200)}"
+        ) from None
     entries: tuple[HttpEffect, ...] = getattr(found, "effects", ())
     unknown = found.unknown_fields.union(*(each.unknown_fields for each in entries))
     if unknown:

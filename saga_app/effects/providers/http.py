@@ -30,7 +30,7 @@ from saga_app.redaction import has_card_number
 from saga_app.secret_values import without_password
 from saga_app.settings import LOOPBACK, SettingsError
 from saga_app.text import printable
-from saga_app.wrong_fields import wrong_fields
+from saga_app.wrong_fields import each_wrong_field, wrong_fields
 
 _LOG: Final = logging.getLogger(__name__)
 #: Statuses below 500 that say "not now", and not "wrong".
@@ -103,7 +103,9 @@ class HttpProvider:
             try:
                 return contract.HttpAnswer.model_validate_json(text).answer()
             except ValidationError as error:
-                return self._mistake("bad_answer", what, wrong_fields(error, LONGEST_DETAIL))
+                return self._mistake(
+                    "bad_answer", what, wrong_fields(each_wrong_field(error), LONGEST_DETAIL)
+                )
         said = _printable(text)
         if status >= 500 or status in NOT_NOW:
             wait = _seconds(response.headers.get("Retry-After", ""))
@@ -134,7 +136,7 @@ class HttpProvider:
             return contract.Ledger.model_validate_json(text)
         except ValidationError as error:
             raise LedgerUnreadable(
-                f"{self._name}: the ledger is not as the contract says: {wrong_fields(error, LONGEST_DETAIL)}"
+                f"{self._name}: the ledger is not as the contract says: {wrong_fields(each_wrong_field(error), LONGEST_DETAIL)}"
             ) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise LedgerUnreadable(f"{self._name}: the ledger cannot be read: {error!r}") from error
