@@ -135,9 +135,8 @@ class HttpProvider:
                 )
             return contract.Ledger.model_validate_json(text)
         except ValidationError as error:
-            raise LedgerUnreadable(
-                f"{self._name}: the ledger is not as the contract says: {wrong_fields(each_wrong_field(error), LONGEST_DETAIL)}"
-            ) from None
+            wrong = wrong_fields(each_wrong_field(error), LONGEST_DETAIL)
+            raise LedgerUnreadable(f"{self._name}: the ledger is not as the contract says: {wrong}") from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise LedgerUnreadable(f"{self._name}: the ledger cannot be read: {error!r}") from error
 
