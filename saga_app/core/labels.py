@@ -76,7 +76,7 @@ _REASONS: Final[Mapping[str, str]] = {
     Reason.UNKNOWN_SKU: "unknown article",
     Reason.OUT_OF_STOCK: "out of stock",
     Reason.UNDELIVERABLE: "the country is not served",
-    Reason.DECLINED: "the payment was declined",
+    Reason.DECLINED: "declined by the provider",
     Reason.REQUESTED: "on request",
     Reason.TIMED_OUT: "it had not ended in time",
 }
