@@ -171,9 +171,8 @@ def compact(world: "SimulatedWorld", draws: Draws) -> bool:
 def expire_offset(world: "SimulatedWorld", draws: Draws) -> bool:
     place = draws.pick(topics.INBOXES), draws.below(world.partitions)
     # Without the note, only the disks know what was lost; they may be gone too (`docs/decisions/0024-lost-rows.md`).
-    # A rebuild goes up to the offset. Storms with providers are six times as long, and have many of both.
-    away = {*LOST, "rebuild"} if world.networks else LOST
-    if world.fault_mix.faults & away or world.group.committed.pop(place, None) is None:
+    # Nor can a disk tell a changelog that was rebuilt from one that was lost.
+    if world.fault_mix.faults & {*LOST, "rebuild"} or world.group.committed.pop(place, None) is None:
         return False
     del world.group.notes[place]
     world.tell("the committed offset of {} expires", place)
