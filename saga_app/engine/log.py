@@ -33,7 +33,7 @@ class _LeaseOver(Exception):
 
 
 class _Append:
-    """What is left of an append, by place and in order, and the offsets of what is written."""
+    """An append: what is left of it, by place and in order, and the offsets of what is written."""
 
     def __init__(self, generation: Generation, left: dict[Place, list[RecordBatch]]) -> None:
         self.generation = generation

@@ -8,7 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from saga_app.orderdb.copy.process import until_signal
 from saga_app.orderdb.database import in_words, is_down
-from saga_app.outbox.publisher import Publisher
+from saga_app.outbox.publisher import OutboxPublisher
 from saga_app.outbox.relay import Relay
 from saga_app.outbox.store import Backlog, OutboxStore, OutboxWrong, RefusedRow
 from saga_app.settings import Settings
@@ -25,7 +25,7 @@ def relay(settings: Settings, url: str, table: str, report: Report, *, once: boo
 
     async def run(store: OutboxStore) -> Relay:
         await store.open()
-        publisher = Publisher(settings, report)
+        publisher = OutboxPublisher(settings, report)
         relay = Relay(store, publisher, report)
         try:
             await until_signal(lambda stop: relay.run(stop, once=once))

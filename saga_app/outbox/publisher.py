@@ -48,7 +48,7 @@ class _Flight:
             self.error = f"{message.topic()}: {refused(error) or error.str()}"
 
 
-class Publisher:
+class OutboxPublisher:
     """One connection to the broker. It says once that the broker is away, and once that it is back."""
 
     def __init__(self, settings: Settings, report: Report) -> None:

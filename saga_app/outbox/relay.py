@@ -10,7 +10,7 @@ from typing import Final
 
 from saga_app.orderdb.database import in_words, is_down
 from saga_app.outbox.payloads import sort_out
-from saga_app.outbox.publisher import Publisher
+from saga_app.outbox.publisher import OutboxPublisher
 from saga_app.outbox.store import OutboxStore
 
 #: Rows of a batch.
@@ -30,7 +30,7 @@ class Relay:
     """Relays one table until it is stopped."""
 
     def __init__(
-        self, store: OutboxStore, publisher: Publisher, report: Report, most: int = MOST_ROWS
+        self, store: OutboxStore, publisher: OutboxPublisher, report: Report, most: int = MOST_ROWS
     ) -> None:
         self._store = store
         self._publisher = publisher

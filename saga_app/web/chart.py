@@ -24,7 +24,7 @@ class BarPart(NamedTuple):
     height: float
 
 
-class Column(NamedTuple):
+class ChartColumn(NamedTuple):
     """A bar: when it begins (milliseconds), where it is drawn, its parts from below, and all numbers in words."""
 
     begins: int
@@ -36,7 +36,7 @@ class Column(NamedTuple):
 class Chart(NamedTuple):
     """The columns, the highest value of the scale, and the times of the labels below."""
 
-    columns: tuple[Column, ...]
+    columns: tuple[ChartColumn, ...]
     top: int
     labels: tuple[int, ...]
 
@@ -66,7 +66,7 @@ def percentiles(found: Recent) -> list[Percentile]:
     return [Percentile(each, found.within(each), _line(found, each)) for each in PERCENTILES]
 
 
-def _column(number: int, bar: Bar, top: int) -> Column:
+def _column(number: int, bar: Bar, top: int) -> ChartColumn:
     numbers = {
         Status.COMPLETED.value: bar.statuses[Status.COMPLETED],
         Status.CANCELLED.value: bar.statuses[Status.CANCELLED],
@@ -81,7 +81,7 @@ def _column(number: int, bar: Bar, top: int) -> Column:
                 BarPart(state, each, round(HEIGHT - HEIGHT * below / top - height, 2), round(height, 2))
             )
         below += each
-    return Column(bar.begins, number * STEP, tuple(parts), numbers)
+    return ChartColumn(bar.begins, number * STEP, tuple(parts), numbers)
 
 
 def _line(found: Recent, percent: int) -> str:

@@ -13,7 +13,7 @@ from harness.worker import ROOT, environment
 from tests.live.commands import SAGA
 
 
-class HttpAnswer(NamedTuple):
+class ApiReply(NamedTuple):
     """Status, headers and JSON of an answer."""
 
     status: int
@@ -103,7 +103,7 @@ class ApiProcess(OwnProcess):
 
 async def ask(
     session: aiohttp.ClientSession, method: str, url: str, body: Any = None, **headers: str
-) -> HttpAnswer:
+) -> ApiReply:
     """One request; `_` in the name of a header is written as `-`."""
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     data = None if body is None else json.dumps(body).encode()
@@ -111,7 +111,7 @@ async def ask(
         given["Content-Type"] = "application/json"
     async with session.request(method, url, data=data, headers=given) as response:
         text = await response.read()
-        return HttpAnswer(response.status, dict(response.headers), json.loads(text) if text else {})
+        return ApiReply(response.status, dict(response.headers), json.loads(text) if text else {})
 
 
 def operators(scene: Scene) -> list[dict[str, Any]]:

@@ -50,7 +50,7 @@ def until_relayed(shop: ShopDatabase, seconds: float = 60) -> None:
     )
 
 
-class Till:
+class BusyShop:
     """A shop under load: in its own thread, some clerks place orders and cancel some of them.
 
     A clerk commits each step of an order before the next one, and now and then leaves a transaction open for a moment,
@@ -65,7 +65,7 @@ class Till:
         self._is_closing = False
         self._thread = threading.Thread(target=lambda: asyncio.run(self._sell()))
 
-    def __enter__(self) -> "Till":
+    def __enter__(self) -> "BusyShop":
         self._thread.start()
         return self
 
@@ -93,7 +93,7 @@ class Till:
                     self.cancelled.add(order["order_id"])
 
 
-def assert_whole(scene: Scene, till: Till) -> None:
+def assert_whole(scene: Scene, till: BusyShop) -> None:
     """Every record of the till is there, and no cancellation is before its order."""
     placed: set[str] = set()
     cancelled: set[str] = set()
@@ -115,7 +115,7 @@ def test_kill_9_under_load_loses_nothing_and_every_order_ends_once(
     scene.shop.send(supplies())
     scene.worker("w1").start().ready()
     chance = random.Random(7)
-    with Till(postgres_shop) as till:
+    with BusyShop(postgres_shop) as till:
         for _ in range(KILLS):
             time.sleep(chance.uniform(0, 0.5))
             relay.kill()
@@ -244,7 +244,7 @@ def test_topics_of_another_width_end_the_relay_and_keep_the_rows(
 def test_a_broker_that_is_away_is_waited_for_and_told_once(
     scene: Scene, kafka: Broker, postgres_shop: ShopDatabase, relay: RelayProcess
 ):
-    with Till(postgres_shop, 300) as till:
+    with BusyShop(postgres_shop, 300) as till:
         time.sleep(0.3)
         kafka.stop()
         try:
