@@ -38,9 +38,17 @@ class OwnNames:
 def is_from_another_site(headers: Mapping[str, str]) -> bool:
     """True if another site's page sent the request; the names of the headers are in any case (`Origin`)."""
     origin = headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc != headers.get("Host"):
+    if origin is not None and _netloc(origin) != headers.get("Host", ""):
         return True
     return headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none")
+
+
+def _netloc(origin: str) -> str | None:
+    """Name and port in an Origin header; None if it is no address."""
+    try:
+        return urlsplit(origin).netloc or None
+    except ValueError:
+        return None
 
 
 def _host(header: str) -> str:

@@ -96,17 +96,18 @@ class TokenRules:
         remote = request.client.host if request.client else "an unknown address"
         if self._tokens is None:
             return Caller("", f"api {remote}"[:_LONGEST_ACTOR])
-        if seconds := self._guesses.wait(remote):
-            raise Problem(
-                HTTPStatus.TOO_MANY_REQUESTS,
-                "too_many_guesses",
-                f"too many wrong tokens came from {remote}",
-                headers={"Retry-After": str(seconds)},
-            )
         if given is None:
             raise _unauthorized("this API needs a token: Authorization: Bearer TOKEN")
         token = self._tokens.find(given.credentials)
         if token is None:
+            # Only wrong tokens wait: others behind the same address, or with many, shut out no caller with a right one.
+            if seconds := self._guesses.wait(remote):
+                raise Problem(
+                    HTTPStatus.TOO_MANY_REQUESTS,
+                    "too_many_guesses",
+                    f"too many wrong tokens came from {remote}",
+                    headers={"Retry-After": str(seconds)},
+                )
             self._guesses.add(remote, request.url.path)
             raise _unauthorized("the token is not known, or has ended", ' error="invalid_token"')
         if missing := [each for each in scopes.scopes if TokenScope(each) not in token.scopes]:

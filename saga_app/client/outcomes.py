@@ -120,7 +120,7 @@ class OutcomeFollower:
         self._contents = Remembered[str, bytes | str]()
         self._refusals = Remembered[LetterId, Refusal]()
         self._watches: defaultdict[str, set[Watch]] = defaultdict(set)
-        self._places: dict[LetterId, Watch] = {}
+        self._places: defaultdict[LetterId, set[Watch]] = defaultdict(set)
         self._next: dict[Place, int] = {}
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -170,6 +170,11 @@ class OutcomeFollower:
             self._contents.add(order_id, content)
         return content or None
 
+    def ending(self, order_id: str) -> OrderEnding | None:
+        """The ending that was heard under this id, if that was not long ago."""
+        heard = self._endings.get(order_id)
+        return None if heard is None else heard[0]
+
     @contextmanager
     def watch(self, order_id: str, *, remembers: bool = True) -> Iterator[Watch]:
         """Waits for this order from now on; if it `remembers`, an ending that was heard before counts too."""
@@ -185,11 +190,13 @@ class OutcomeFollower:
             self._watches[order_id].discard(watch)
             if not self._watches[order_id]:
                 del self._watches[order_id]
-            if watch._place is not None:
-                self._places.pop(watch._place, None)
+            if (place := watch._place) is not None:
+                self._places[place].discard(watch)
+                if not self._places[place]:
+                    del self._places[place]
 
     def _watch_place(self, place: LetterId, watch: Watch) -> None:
-        self._places[place] = watch
+        self._places[place].add(watch)
         if (refusal := self._refusals.get(place)) is not None:
             watch.tell(refusal)
 
@@ -202,7 +209,7 @@ class OutcomeFollower:
                 continue
             if isinstance(each, Refusal):
                 self._refusals.add(each.place, each)
-                if (watch := self._places.get(each.place)) is not None:
+                for watch in self._places.get(each.place, ()):
                     watch.tell(each)
                 continue
             order_id = each[0].order_id

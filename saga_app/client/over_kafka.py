@@ -30,7 +30,8 @@ class KafkaClient:
         self._settings = settings or Settings.read()
         self._publisher = Publisher(self._settings)
         self._outcomes = OutcomeFollower(self._settings)
-        self._placed = Remembered[str, LetterId]()
+        #: The record, and an ending that was known before it was sent and may be that of another content.
+        self._placed = Remembered[str, tuple[LetterId, OrderEnding | None]]()
 
     async def __aenter__(self) -> Self:
         self._outcomes.start()
@@ -49,15 +50,18 @@ class KafkaClient:
             raise RecordRefused(
                 Fault.DIFFERENT_CONTENT, f"order {record.order_id} was placed before with another content"
             )
-        self._placed.add(record.order_id, await self._send(record))
+        doubtful = self._doubtful(record.order_id)
+        self._placed.add(record.order_id, (await self._send(record), doubtful))
         return record.order_id
 
     async def cancel(self, order_id: str, note: str | None = None) -> None:
         await self._send(checked({"type": "CancellationRequested", "order_id": order_id, "note": note}))
 
     async def wait(self, order_id: str, seconds: float = 30.0) -> OrderEnding:
-        with self._outcomes.watch(order_id) as watch:
-            if (place := self._placed.get(order_id)) is not None:
+        place, doubtful = self._placed.get(order_id) or (None, None)
+        remembers = doubtful is None or self._outcomes.ending(order_id) is not doubtful
+        with self._outcomes.watch(order_id, remembers=remembers) as watch:
+            if place is not None:
                 watch.of_record(place)
             outcome = await watch.outcome(seconds)
         if outcome is None:
@@ -65,6 +69,14 @@ class KafkaClient:
         if isinstance(outcome, Refusal):
             raise RecordRefused(outcome.reason, outcome.detail)
         return outcome
+
+    def _doubtful(self, order_id: str) -> OrderEnding | None:
+        """An ending that is known, though the order was placed before this client was opened."""
+        if self._outcomes.digest(order_id) is None:
+            return self._outcomes.ending(order_id)
+        # By now the digest may be that of the record that was sent in doubt.
+        before = self._placed.get(order_id)
+        return None if before is None else before[1]
 
     async def _send(self, record: Record) -> LetterId:
         try:

@@ -8,7 +8,8 @@ import pytest
 
 from saga_app import topics, wire
 from saga_app.client.outcomes import MOST_REMEMBERED, OutcomeFollower
-from saga_app.client.results import OrderEnding, Refusal
+from saga_app.client.over_kafka import KafkaClient
+from saga_app.client.results import OrderEnding, OrderOpen, RecordRefused, Refusal
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.numbers import Offset
 from saga_app.core.records import OrderCancelled, OrderCompleted, Reason, Record, StepName
@@ -101,6 +102,41 @@ def test_a_dead_letter_ends_the_wait_for_its_record_before_or_after_the_place_is
             assert await watch.outcome(1) == Refusal(PLACE, "different_content", "why")
 
     run(test)
+
+
+def test_all_who_wait_for_one_record_hear_that_it_became_a_dead_letter():
+    async def test(follower: OutcomeFollower) -> None:
+        with follower.watch("o1") as one, follower.watch("o1") as two:
+            with follower.watch("o1") as gone:
+                for watch in (one, two, gone):
+                    watch.of_record(PLACE)
+            heard(follower, letter())
+            assert await one.outcome(1) == await two.outcome(1) == Refusal(PLACE, "different_content", "why")
+        assert not follower._places
+
+    run(test)
+
+
+def test_an_ending_of_an_order_that_was_placed_before_the_client_opened_ends_no_wait():
+    async def test() -> None:
+        client = KafkaClient(Settings())
+        follower = client._outcomes
+
+        async def send(record: Record) -> LetterId:
+            heard(follower, FakeMessage(topics.CHECKOUT, 9, wire.encode(record), b"o1"))
+            return PLACE
+
+        client._send = send  # type: ignore[method-assign]
+        heard(follower, message(completed(segment="1:1")))
+        for _ in range(2):
+            await client.place({"order_id": "o1", "amount": "5"})
+            with pytest.raises(OrderOpen):
+                await client.wait("o1", 0.01)
+        heard(follower, letter())
+        with pytest.raises(RecordRefused):
+            await client.wait("o1", 1)
+
+    asyncio.run(test())
 
 
 def test_a_forged_ending_is_not_believed_where_services_must_sign(tmp_path: Any):
