@@ -25,6 +25,8 @@ from saga_app.times import written
 #: Streams at the same time, and seconds from one look at the order database to the next.
 MOST_STREAMS: Final = 256
 LOOK_EVERY: Final = 1.0
+#: Seconds to the first look after the ending was heard; each further one that finds nothing doubles them.
+_SHORTEST_PAUSE: Final = 0.2
 #: Seconds of silence after which a comment says that the stream is alive; proxies cut what is silent for a minute.
 BEAT: Final = 15.0
 #: Seconds for which a reader may take nothing before its stream ends.
@@ -39,10 +41,11 @@ Send = Callable[[Message], Awaitable[None]]
 class EventStream(Response):
     """Sends events as they come, and gives a reader up that takes none."""
 
-    def __init__(self, events: AsyncIterator[str]) -> None:
+    def __init__(self, events: AsyncIterator[str], ended: Callable[[], None]) -> None:
         super().__init__(None, headers={"Cache-Control": "no-store"}, media_type=_TYPE)
         del self.headers["Content-Length"]
         self._events = events
+        self._ended = ended
 
     async def __call__(self, scope: Any, receive: Callable[[], Awaitable[Message]], send: Send) -> None:
         gone = asyncio.create_task(_gone(receive))
@@ -61,6 +64,7 @@ class EventStream(Response):
             return
         finally:
             gone.cancel()
+            self._ended()
             await self._events.aclose()  # type: ignore[attr-defined]
 
 
@@ -75,38 +79,47 @@ class OrderEvents:
         """The stream. Raises `Problem` if nothing is known of the order, or there are too many streams."""
         if self.open >= MOST_STREAMS or self._parts.stops:
             raise later("too_many_streams", "too many streams are open", 10)
-        first = await self._find(order_id)
-        if is_unknown(first) and not self._parts.desk.has_placed(order_id):
-            raise Problem(HTTPStatus.NOT_FOUND, "not_found", f"order {order_id} is not in the order database")
-        return EventStream(self._events(order_id, first))
+        # It counts from here on, or many could come during the look.
+        self.open += 1
+        try:
+            first = await self._find(order_id)
+            if is_unknown(first) and not self._parts.desk.has_placed(order_id):
+                raise Problem(
+                    HTTPStatus.NOT_FOUND, "not_found", f"order {order_id} is not in the order database"
+                )
+        except BaseException:
+            self._ended()
+            raise
+        return EventStream(self._events(order_id, first), self._ended)
+
+    def _ended(self) -> None:
+        self.open -= 1
 
     async def _events(self, order_id: str, found: OrderDetails) -> AsyncIterator[str]:
         sent: set[str] = set()
-        last, looks = monotonic(), 0
-        self.open += 1
-        try:
-            with self._parts.outcomes.watch(order_id) as watch:
-                while not self._parts.stops:
-                    new = list(_new(found, sent))
-                    for event in new:
-                        yield event
-                    ending = _ending(found)
-                    looks += ending is not None
-                    if ending is not None and (_has_last(found) or looks > LAST_RECORD_LOOKS):
-                        yield _event("ended", dump(EndedOrder.of(ending)))
-                        return
-                    if new:
-                        last = monotonic()
-                    elif monotonic() - last > BEAT:
-                        last = monotonic()
-                        yield ": \n\n"
-                    if watch.heard.done():
-                        await asyncio.sleep(LOOK_EVERY / 5)
-                    else:
-                        await asyncio.wait([watch.heard], timeout=LOOK_EVERY)
-                    found = await self._find(order_id)
-        finally:
-            self.open -= 1
+        last, looks, pause = monotonic(), 0, _SHORTEST_PAUSE
+        with self._parts.outcomes.watch(order_id) as watch:
+            while not self._parts.stops:
+                new = list(_new(found, sent))
+                for event in new:
+                    yield event
+                ending = _ending(found)
+                looks += ending is not None
+                if ending is not None and (_has_last(found) or looks > LAST_RECORD_LOOKS):
+                    yield _event("ended", dump(EndedOrder.of(ending)))
+                    return
+                if new:
+                    last, pause = monotonic(), _SHORTEST_PAUSE
+                elif monotonic() - last > BEAT:
+                    last = monotonic()
+                    yield ": \n\n"
+                if watch.heard.done():
+                    # The copy may be far behind.
+                    await asyncio.sleep(min(pause, LOOK_EVERY))
+                    pause *= 2
+                else:
+                    await asyncio.wait([watch.heard], timeout=LOOK_EVERY)
+                found = await self._find(order_id)
 
     async def _find(self, order_id: str) -> OrderDetails:
         return await self._parts.database.query(lambda each: find(each, order_id))

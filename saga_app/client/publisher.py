@@ -95,7 +95,7 @@ class Publisher:
         self._known: set[str] = set()
         self._looking = asyncio.Lock()
         self._connection: _Connection | None = None
-        #: Since when a record waits with none delivered after it; None while none does. And the last look at the broker.
+        #: Since when a record waits and none was delivered; None while none waits. And the last look at the broker.
         self._silent_since: float | None = None
         self._looked_at = 0.0
         #: True from the moment when no broker is reached until a record is delivered, or one takes a connection again.

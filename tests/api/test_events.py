@@ -4,9 +4,11 @@ import json
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
-from saga_app.api.events import MOST_STREAMS
-from tests.api.door import Door
+from saga_app.api.app import create_app
+from saga_app.api.events import MOST_STREAMS, OrderEvents
+from tests.api.door import URL, Door
 
 
 def read(text: str) -> list[tuple[str, dict[str, Any], str]]:
@@ -63,3 +65,21 @@ def test_one_stream_too_many_is_told_when_to_come_back(door: Door, monkeypatch: 
     answer = door.ask("GET", "/v1/orders/o-1/events")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
     assert MOST_STREAMS > 100
+
+
+def test_a_stream_that_is_looked_up_counts_and_none_counts_after_its_end(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+):
+    streams, find = OrderEvents(door.parts), door.parts.database.query
+    counted: list[int] = []
+
+    async def query(run: Any) -> Any:
+        counted.append(streams.open)
+        return await find(run)
+
+    monkeypatch.setattr(door.parts.database, "query", query)
+    monkeypatch.setattr("saga_app.api.events.OrderEvents", lambda parts: streams)
+    client = TestClient(create_app(door.parts), base_url=URL)
+    assert client.get("/v1/orders/nobody-at-all/events").status_code == 404 and streams.open == 0
+    assert client.get("/v1/orders/o-1/events").status_code == 200 and streams.open == 0
+    assert set(counted) == {1}
