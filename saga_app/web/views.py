@@ -17,7 +17,7 @@ from saga_app.orderdb.queries import statements
 from saga_app.orderdb.queries.order import find, priced_lines
 from saga_app.orderdb.queries.orders import OrderFilter, Sort
 from saga_app.orderdb.queries.recent import SPANS, recent
-from saga_app.orderdb.queries.statements import Statement
+from saga_app.orderdb.queries.statements import MOST_LATER, Statement, TooFarBack
 from saga_app.times import now
 from saga_app.web.bulk import confirm_letters, confirm_orders
 from saga_app.web.chart import chart, percentiles
@@ -219,6 +219,15 @@ def _balances(template: str, found: list[Any], query: Query) -> View:
 
 
 async def _one(connection: AsyncConnection, kind: BalancePage, name: str, query: Query) -> View:
+    try:
+        return await _balance(connection, kind, name, query)
+    except TooFarBack:
+        raise InvalidAddress(
+            f"That is too far back: this statement goes back over the newest {MOST_LATER:,} movements."
+        ) from None
+
+
+async def _balance(connection: AsyncConnection, kind: BalancePage, name: str, query: Query) -> View:
     of, before = query.get("of", ""), query.get("before", "")
     if before and not (before.isdecimal() and len(before) < 19):
         raise InvalidAddress(f"{before[:80]!r} is no place in a statement.")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from saga_app.orderdb.queries.statements import Statement, of_account, of_article
+from saga_app.orderdb.queries.statements import Statement, TooFarBack, of_account, of_article
 from tests.orderdb.batches import OrderCopy
 from tests.orderdb.test_queries import MUGS, QueryTester
 from tests.support.examples import deposit, placed
@@ -75,6 +75,19 @@ def test_pages_of_a_statement_join_where_one_opens_and_the_next_closes(asked: Qu
         if not page.has_more:
             break
     assert joined == whole.movements and closing == 0
+
+
+def test_a_place_with_too_many_later_movements_is_too_far_back(
+    asked: QueryTester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("saga_app.orderdb.queries.statements.MOST_LATER", 2)
+    for number in range(3):
+        asked.after(placed(f"o{number}", "10.00", customer_id="ada"))
+    newest, middle, oldest, _ = (each.at for each, _ in asked(of_account, "ada", "GBP", 10).movements)
+    assert asked(of_account, "ada", "GBP", 10, middle).closing == 490
+    with pytest.raises(TooFarBack):
+        asked(of_account, "ada", "GBP", 10, oldest)
+    assert newest > middle > oldest
 
 
 def test_a_movement_ahead_of_the_balances_row_waits_for_it(asked: QueryTester) -> None:

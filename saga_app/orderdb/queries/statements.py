@@ -15,6 +15,13 @@ from saga_app.core.row_keys import KeyKind
 from saga_app.core.rows import State
 from saga_app.orderdb.schema import accounts, order_events, order_lines, order_steps, orders, stock, supplies
 
+#: Movements behind the place of a page that are added up to find the balance there.
+MOST_LATER: Final = 10_000
+
+
+class TooFarBack(Exception):
+    """More than `MOST_LATER` movements came after this place of a statement."""
+
 
 class Movement(NamedTuple):
     """One movement of a balance, by the record at `at` (an offset in the inbox of its service).
@@ -60,7 +67,10 @@ _STOCK: Final = _Kind(KeyKind.DELIVERY, StepName.INVENTORY, "reservation", "rele
 async def of_account(
     connection: AsyncConnection, customer_id: str, currency: str, limit: int, before: int | None = None
 ) -> Statement | None:
-    """The statement of an account, up to the movement `before`; None if there is no such account."""
+    """The statement of an account, up to the movement `before`; None if there is no such account.
+
+    Raises `TooFarBack`.
+    """
     query = select(accounts.c.version, accounts.c.balance)
     query = query.where(accounts.c.customer_id == customer_id, accounts.c.currency == currency)
     # What was paid before the first deposit was paid without an account.
@@ -78,7 +88,10 @@ async def of_account(
 async def of_article(
     connection: AsyncConnection, warehouse: str, sku: str, limit: int, before: int | None = None
 ) -> Statement | None:
-    """The statement of an article in a warehouse, up to the movement `before`; None if it never came there."""
+    """The statement of an article in a warehouse, up to the movement `before`; None if it never came there.
+
+    Raises `TooFarBack`.
+    """
     query = select(stock.c.version, stock.c.available)
     query = query.where(stock.c.warehouse == warehouse, stock.c.sku == sku)
     lines = orders.join(order_lines, order_lines.c.order_id == orders.c.order_id)
@@ -142,7 +155,9 @@ async def _statement(
     known = select(parts).where(parts.c.at <= version)
     if before is not None:
         # Added up here: SQLite would add floats.
-        later = await connection.execute(known.where(parts.c.at >= before))
+        later = (await connection.execute(known.where(parts.c.at >= before).limit(MOST_LATER + 1))).all()
+        if len(later) > MOST_LATER:
+            raise TooFarBack
         closing -= sum((_movement(each).amount for each in later), Decimal(0))
         known = known.where(parts.c.at < before)
     rows = (await connection.execute(known.order_by(parts.c.at.desc()).limit(limit + 1))).all()
