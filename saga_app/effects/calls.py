@@ -54,5 +54,6 @@ def answered(call: Call, answer: Answer, version: int | None = None) -> StepAnsw
 
 
 def code(text: str) -> str:
-    """A provider's word as a code: other characters become `_`."""
-    return _NOT_IN_CODES.sub("_", text)[:LONGEST_CODE]
+    """A provider's word as a code: other characters become `_`, which may first make a card number of it."""
+    fit = _NOT_IN_CODES.sub("_", wire.masked(text))[:LONGEST_CODE]
+    return _NOT_IN_CODES.sub("_", wire.masked(fit))

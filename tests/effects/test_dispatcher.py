@@ -159,6 +159,15 @@ def test_a_code_is_made_to_fit_and_a_card_number_in_a_detail_is_hidden() -> None
     assert "4111" not in (bench.log.records[0].detail or "")
 
 
+@pytest.mark.parametrize("code", ["4111111111111111", "4111#1111#1111#1111", "x" * 47 + " 4111111111111111x"])
+def test_no_answer_is_refused_for_its_code(code: str) -> None:
+    bench = Bench(Answer(Outcome.DONE, "pi_1", code=code))
+    bench.asks()
+    bench.turn()
+    assert [each.outcome for each in bench.log.records] == [Outcome.DONE]
+    assert "4111" not in (bench.log.records[0].code or "")
+
+
 def test_a_reference_may_look_like_a_card_number() -> None:
     bench = Bench(Answer(Outcome.DONE, "4111111111111111"))
     bench.asks()
