@@ -26,6 +26,7 @@ from stripe import AIOHTTPClient, StripeClient
 
 from saga_app.core import route
 from saga_app.core.records import Outcome, Reason, StepAnswered, StepName
+from saga_app.effects.calls import LONGEST_WAIT
 from saga_app.effects.configured import ProviderOptions
 from saga_app.effects.ports import Answer, Call, Effect, NoAnswer
 from saga_app.effects.providers import stripe_intent as intents
@@ -350,4 +351,4 @@ def _code(error: stripe.StripeError) -> str:
 
 def _wait(error: stripe.StripeError) -> float:
     after = (error.headers or {}).get("Retry-After", "")
-    return float(after) if after.isdecimal() else 0.0
+    return min(float(after), LONGEST_WAIT) if after.isdecimal() else 0.0
