@@ -25,7 +25,7 @@ _WAIT: Final = 2.0
 
 
 def fact(intent: Intent) -> Answer:
-    """The fact that an intent says. It was retrieved just now, with `latest_charge`, which counts refunds on their way."""
+    """The fact that an intent says. It was retrieved just now; its `latest_charge` counts refunds on their way."""
     status, name = intent["status"], intent["id"]
     if status == "canceled":
         return Answer(Outcome.REFUSED, name, "canceled")
