@@ -12,6 +12,7 @@ from typing import Final
 from saga_app.client.outcomes import OutcomeFollower, Remembered, Watch
 from saga_app.client.publisher import Publisher
 from saga_app.client.results import OrderEnding, RecordRefused, Refusal
+from saga_app.core.order import Order
 from saga_app.core.records import CancellationRequested, OrderPlaced, Record
 from saga_app.dead_letters.format import LetterId
 from saga_app.kafka.messages import Header
@@ -76,15 +77,18 @@ class OrderDesk:
         try:
             with self.outcomes.watch(order_id) as watch:
                 found = await self._known(order_id)
-                copied = None if found is None or found.content is None else found.content.digest
-                known = copied or self.outcomes.digest(order_id)
-                if known not in (None, digest):
+                is_same = self._is_same(record.order, found)
+                if is_same is False:
                     raise OtherContent(order_id)
-                if watch.heard.done() and known is None and is_new:
-                    # This ending may be that of another content, which only the saga knows.
-                    with self.outcomes.watch(order_id, remembers=False) as fresh:
-                        return await self._send(record, by, seconds, fresh, None, headers)
-                return await self._send(record, by, seconds, watch, found, headers)
+                if is_same:
+                    return await self._send(record, by, seconds, watch, found, headers)
+                # An ending that is known already may be that of another content, which only the saga knows.
+                with self.outcomes.watch(order_id, remembers=False) as fresh:
+                    ending = await self._send(record, by, seconds, fresh, None, headers)
+                heard = self.outcomes.digest(order_id)
+                if ending is not None and heard not in (None, digest):
+                    raise OtherContent(order_id)
+                return None if heard is None else ending
         except BaseException:
             if is_new:
                 self._placed.forget(order_id)
@@ -100,6 +104,13 @@ class OrderDesk:
             if found is not None and found.ending is not None:
                 return found.ending
             return await self._send(record, by, seconds, watch, found, ())
+
+    def _is_same(self, order: Order, found: KnownOrder | None) -> bool | None:
+        """True if this content is known under the order's id, False if another one is; None if none is."""
+        is_same = None if found is None else found.is_same(order)
+        if is_same is None and (heard := self.outcomes.digest(order.order_id)) is not None:
+            return heard == order.digest
+        return is_same
 
     async def _send(
         self,

@@ -14,11 +14,11 @@ from saga_app.api.access import TokenRules
 from saga_app.api.app import create_app
 from saga_app.api.parts import Parts
 from saga_app.api.placing import OrderDesk
-from saga_app.client.outcomes import OutcomeFollower
+from saga_app.client.outcomes import OutcomeFollower, SeenOrder
 from saga_app.client.publisher import Publisher
 from saga_app.client.results import OrderEnding, Refusal
 from saga_app.core.errors import Fault
-from saga_app.core.records import Record
+from saga_app.core.records import OrderPlaced, Record
 from saga_app.core.rows import Status
 from saga_app.dead_letters.format import LetterId
 from saga_app.kafka.messages import Header
@@ -41,11 +41,13 @@ class GivenBroker(Publisher):
         self.taken: list[tuple[Record, str, list[Header]]] = []
         self.fails: Exception | None = None
         self.then: Callable[[Record, Sent], None] = lambda record, sent: None
+        self.hears: Callable[[Record], None] = lambda record: None
 
     async def send(self, record: Record, *, actor: str = "", headers: Any = ()) -> Sent:
         if self.fails is not None:
             raise self.fails
         self.taken.append((record, actor, list(headers)))
+        self.hears(record)
         sent = Sent(topics.topic_of(record), 0, 100 + len(self.taken))
         self.then(record, sent)
         return sent
@@ -56,6 +58,11 @@ class GivenOutcomes(OutcomeFollower):
 
     def start(self, copied: Mapping[Any, int] | None = None) -> None:
         self.fault = ""
+
+    def see(self, record: Record) -> None:
+        """The record is read back, as every one in checkout's inbox is."""
+        if isinstance(record, OrderPlaced):
+            self.take([SeenOrder(record.order_id, record.order.digest)])
 
     def end(self, order_id: str, status: Status = Status.COMPLETED, at: int = 1_700_000_000_000) -> None:
         """The order ends."""
@@ -74,6 +81,7 @@ class Door:
 
     def __init__(self, settings: Settings) -> None:
         self.broker, self.outcomes = GivenBroker(settings), GivenOutcomes(settings)
+        self.broker.hears = self.outcomes.see
         database = OrderDatabase(settings)
         self.desk = OrderDesk(settings, self.broker, self.outcomes, database)
         self.health = GivenHealth(settings)

@@ -13,11 +13,14 @@ from saga_app.api.placing import MOST_WAITING
 from saga_app.api.waits import preferred_wait
 from saga_app.client.outcomes import SeenOrder
 from saga_app.client.publisher import QueueFull
+from saga_app.client.results import OrderEnding
 from saga_app.core.errors import Fault
 from saga_app.core.records import OrderPlaced
 from saga_app.core.rows import Status
 from saga_app.kafka.sender import DeliveryUnknown
 from saga_app.kafka.topic_admin import BrokerUnreachable
+from saga_app.orderdb.queries.known import KnownOrder
+from saga_app.times import now
 from tests.api.door import ORDER, Door, opened
 from tests.web.shop import FilledShop
 
@@ -96,6 +99,44 @@ def test_an_ending_that_may_be_of_another_content_does_not_answer(door: Door):
     door.outcomes.end("new-1")
     door.broker.then = lambda record, sent: door.outcomes.refuse(sent, Fault.DIFFERENT_CONTENT)
     assert door.place(Prefer="wait=10").status_code == 409
+
+
+def test_the_ending_of_an_order_whose_content_is_not_copied_does_not_answer(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+):
+    async def found(order_id: str) -> KnownOrder:
+        return KnownOrder(None, OrderEnding(order_id, Status.COMPLETED, now()))
+
+    monkeypatch.setattr(door.desk, "_known", found)
+    door.broker.then = lambda record, sent: door.outcomes.refuse(sent, Fault.DIFFERENT_CONTENT)
+    assert door.place(Prefer="wait=10").status_code == 409
+
+
+def test_an_ending_answers_only_if_this_content_was_the_first_to_be_heard(door: Door):
+    first = wire.encode(OrderPlaced(order_id="new-1", amount=Decimal(24)))
+    door.broker.hears = lambda record: door.outcomes.take([SeenOrder("new-1", first)])
+    door.ends_at_once()
+    assert door.place(Prefer="wait=10").status_code == 409
+    door.broker.hears = lambda record: None
+    assert door.place({**ORDER, "order_id": "new-2"}, Prefer="wait=10").status_code == 202
+
+
+def test_a_payment_is_a_content_of_its_own_where_the_copy_knows_that_there_was_none(door: Door):
+    assert door.place({**KNOWN, "payment_method": "stripe:pm_1"}).status_code == 409
+
+
+def test_the_same_order_with_a_payment_is_left_to_the_saga(shop: FilledShop):
+    """The order database has no payments: it must not take the order for another one, nor another one for it."""
+    paid = {**KNOWN, "order_id": "paid-1", "payment_method": "stripe:pm_1"}
+    shop.send(OrderPlaced.model_validate(paid), silent="payment_events")
+    with opened(shop.settings) as door:
+        assert door.place(paid).status_code == 202
+        assert len(door.broker.taken) == 1
+    with opened(shop.settings) as door:
+        door.broker.then = lambda record, sent: door.outcomes.refuse(sent, Fault.DIFFERENT_CONTENT)
+        other = {name: value for name, value in paid.items() if name != "payment_method"}
+        assert door.place(other, Prefer="wait=10").status_code == 409
+        assert len(door.broker.taken) == 1
 
 
 def test_an_order_that_was_not_sent_may_be_placed_with_another_content(door: Door):

@@ -5,23 +5,39 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from saga_app import topics
 from saga_app.client.results import OrderEnding
 from saga_app.core.order import Line, Order
-from saga_app.core.records import OrderCancelled, OrderCompleted, Reason, StepName
+from saga_app.core.payment import is_paid_outside
+from saga_app.core.records import OrderCancelled, OrderCompleted, PaymentRequested, Reason, StepName
 from saga_app.core.rows import OPEN_STATUSES, Status
-from saga_app.orderdb.schema import order_events, order_lines, orders
+from saga_app.orderdb.schema import order_events, order_lines, order_steps, orders
 
 _ENDINGS: Final = {
     OrderCompleted.__name__: Status.COMPLETED,
     OrderCancelled.__name__: Status.CANCELLED,
 }
+#: The payment at a provider is the only part of an order that is not copied.
+_COPIED: Final = tuple(sorted(set(Order.model_fields) - {"payment_method", "payment_reference"}))
 
 
 class KnownOrder(NamedTuple):
-    """An order that is copied; `content` is None if its row is not copied yet, `ending` if it is open."""
+    """An order that is copied; `content` is None if its row is not copied yet, `ending` if it is open.
+
+    The content is without its payment. `is_paid_here` is true if it certainly names none.
+    """
 
     content: Order | None
     ending: OrderEnding | None
+    is_paid_here: bool = False
+
+    def is_same(self, order: Order) -> bool | None:
+        """True if it has the content of this order, False if another; None if the copy cannot tell."""
+        if self.content is None:
+            return None
+        if any(getattr(order, name) != getattr(self.content, name) for name in _COPIED):
+            return False
+        return not is_paid_outside(order) if self.is_paid_here else None
 
 
 async def known(connection: AsyncConnection, order_id: str) -> KnownOrder | None:
@@ -37,7 +53,7 @@ async def known(connection: AsyncConnection, order_id: str) -> KnownOrder | None
             return None if ending is None else KnownOrder(None, ending)
     else:
         ending = _ended(order_id, Status(row["status"]), row["ended_at"], row)
-    return KnownOrder(await _content(connection, row), ending)
+    return KnownOrder(await _content(connection, row), ending, await _is_paid_here(connection, row))
 
 
 async def _content(connection: AsyncConnection, row: Any) -> Order:
@@ -53,6 +69,25 @@ async def _content(connection: AsyncConnection, row: Any) -> Order:
         warehouse=row["warehouse"],
         lines=tuple(Line.of(sku=sku, quantity=quantity) for sku, quantity in lines),
     )
+
+
+async def _is_paid_here(connection: AsyncConnection, row: Any) -> bool:
+    """True if the request itself did the payment; with a provider it is the provider's answer that did it."""
+    if not row["amount"]:
+        return False
+    event, step = order_events.c, order_steps.c
+    query = (
+        select(event.type)
+        .join(order_steps, (step.order_id == event.order_id) & (step.done_at == event.at_offset))
+        .where(
+            event.order_id == row["order_id"],
+            event.topic == topics.PAYMENT,
+            event.partition == row["partition"],
+            event.type == PaymentRequested.__name__,
+            step.service == StepName.PAYMENT,
+        )
+    )
+    return (await connection.execute(query)).first() is not None
 
 
 async def _ending(connection: AsyncConnection, order_id: str, since: int) -> OrderEnding | None:
