@@ -4,10 +4,13 @@ import csv
 from collections.abc import Iterable
 from decimal import Decimal
 from io import StringIO
-from typing import Any, Final
+from typing import Any, Final, Self
 
+from pydantic import model_validator
+
+from saga_app.core import money
 from saga_app.core.errors import Fault, Rejected
-from saga_app.imports.foreign import ForeignLine, ForeignModel, ForeignOrder, OptionalMoney
+from saga_app.imports.foreign import ForeignLine, ForeignModel, ForeignOrder, ForeignQuantity, OptionalMoney
 
 COLUMNS: Final = (
     "order_id",
@@ -20,24 +23,36 @@ COLUMNS: Final = (
     "quantity",
     "unit_price",
 )
+_REQUIRED: Final = ("order_id", "currency")
 #: The columns of the order itself: all rows of an order have the same values, or none.
 _OF_ORDER: Final = COLUMNS[1:6]
 
 
 class CsvLine(ForeignModel):
     sku: str
-    quantity: Decimal = Decimal(1)
+    quantity: ForeignQuantity = Decimal(1)
     unit_price: OptionalMoney = None
 
 
 class CsvOrder(ForeignModel):
     order_id: str
     customer_id: str | None = None
-    currency: str = "GBP"
+    currency: str
     amount: OptionalMoney = None
     country: str | None = None
     warehouse: str | None = None
     lines: tuple[CsvLine, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_no_thousands(self) -> Self:
+        """A spreadsheet may write a thousand as 1.000: such an amount must not become 1.00."""
+        digits = money.DIGITS.get(self.currency)
+        for amount in (self.amount, *(each.unit_price for each in self.lines)):
+            if digits is not None and amount is not None and -int(amount.as_tuple().exponent) > digits:
+                raise ValueError(
+                    f"order {self.order_id} has {amount:f}; {self.currency} has {digits} digits after the point"
+                )
+        return self
 
 
 def payloads(data: bytes) -> Iterable[Any]:
@@ -50,14 +65,22 @@ def payloads(data: bytes) -> Iterable[Any]:
     reader = csv.DictReader(StringIO(text, newline=""), delimiter=max(",;\t", key=header.count))
     names = [name.strip() for name in reader.fieldnames or ()]
     unknown = [name for name in names if name not in COLUMNS]
-    if "order_id" not in names or unknown:
+    missing = [name for name in _REQUIRED if name not in names]
+    if missing or unknown:
         wrong = (
-            f"unknown columns {', '.join(map(repr, unknown))}" if unknown else "there is no column order_id"
+            f"unknown columns {', '.join(map(repr, unknown))}"
+            if unknown
+            else f"there is no column {missing[0]}"
         )
         raise Rejected(Fault.INVALID, f"{wrong}; the first line names columns of: {', '.join(COLUMNS)}")
     reader.fieldnames = names
     orders: dict[str, Any] = {}
     for row in reader:
+        if any(cell.strip() for cell in row.pop(None, ())):
+            raise Rejected(
+                Fault.INVALID,
+                f"line {reader.line_num}: more cells than columns; quote a text that has the delimiter in it",
+            )
         values = {name: value.strip() for name, value in row.items() if name and value and value.strip()}
         if values:
             _add(orders, values, reader.line_num)

@@ -11,6 +11,9 @@ ForeignMoney = Annotated[Decimal, Field(max_digits=40)]
 #: The same, if there may be none: some systems write an empty string then.
 OptionalMoney = Annotated[ForeignMoney | None, BeforeValidator(lambda value: None if value == "" else value)]
 
+#: Pieces. The bound keeps a number like 1E+999999999 from being written out.
+ForeignQuantity = Annotated[Decimal, Field(max_digits=40)]
+
 
 class ForeignModel(BaseModel):
     """The part of a payload that we read. The rest is ignored: it is large, and differs from version to version."""

@@ -1,13 +1,19 @@
 """Magento 2 and Adobe Commerce: orders of the REST API (`/V1/orders`)."""
 
 from collections.abc import Iterable, Iterator
-from decimal import Decimal
 from typing import Any, Final
 
 from pydantic import AliasPath, Field
 
 from saga_app.imports.documents import documents, inside
-from saga_app.imports.foreign import ForeignLine, ForeignModel, ForeignMoney, ForeignOrder, OptionalMoney
+from saga_app.imports.foreign import (
+    ForeignLine,
+    ForeignModel,
+    ForeignMoney,
+    ForeignOrder,
+    ForeignQuantity,
+    OptionalMoney,
+)
 
 #: States with which there is nothing to place.
 _NOT_PLACED: Final = {
@@ -26,8 +32,10 @@ class MagentoItem(ForeignModel):
     name: str = ""
     #: A configurable product's item has the SKU of the variant that was chosen.
     sku: str | None = None
-    qty_ordered: Decimal
-    qty_canceled: Decimal = Decimal(0)
+    qty_ordered: ForeignQuantity
+    qty_canceled: ForeignQuantity | None = None
+    qty_refunded: ForeignQuantity | None = None
+    qty_shipped: ForeignQuantity | None = None
     price: OptionalMoney = None
 
 
@@ -39,7 +47,9 @@ class MagentoOrder(ForeignModel):
     increment_id: str
     state: str
     order_currency_code: str
+    #: Of all that was ordered, also of what was cancelled or refunded since.
     grand_total: ForeignMoney
+    total_refunded: OptionalMoney = None
     customer_id: str | None = None
     shipping: MagentoAddress | None = Field(
         None,
@@ -70,8 +80,19 @@ def order(payload: Any) -> ForeignOrder:
         lines=list(_goods(found.items)),
         customer=found.customer_id,
         country=None if address is None else address.country_id,
-        left_out=_NOT_PLACED.get(found.state),
+        left_out=next(_why_not(found), None),
     )
+
+
+def _why_not(found: MagentoOrder) -> Iterator[str]:
+    if why := _NOT_PLACED.get(found.state):
+        yield why
+    if any(each.qty_canceled for each in found.items):
+        yield "it was cancelled in part"
+    if found.total_refunded or any(each.qty_refunded for each in found.items):
+        yield "it was refunded in part"
+    if any(each.qty_shipped for each in found.items):
+        yield "its goods have left in part"
 
 
 def _goods(items: tuple[MagentoItem, ...]) -> Iterator[ForeignLine]:
@@ -80,4 +101,4 @@ def _goods(items: tuple[MagentoItem, ...]) -> Iterator[ForeignLine]:
     for each in items:
         is_part = each.parent_item_id is not None and each.parent_item_id not in bundles
         if each.item_id not in bundles and not is_part:
-            yield ForeignLine(each.sku, each.qty_ordered - each.qty_canceled, each.price, each.name)
+            yield ForeignLine(each.sku, each.qty_ordered, each.price, each.name)

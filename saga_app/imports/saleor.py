@@ -3,13 +3,19 @@
 from base64 import b64decode
 from binascii import Error as NotBase64
 from collections.abc import Iterable
-from decimal import Decimal
 from typing import Any, Final
 
 from pydantic import AliasPath, Field
 
 from saga_app.imports.documents import documents, inside, nodes
-from saga_app.imports.foreign import ForeignLine, ForeignModel, ForeignMoney, ForeignOrder, OptionalMoney
+from saga_app.imports.foreign import (
+    ForeignLine,
+    ForeignModel,
+    ForeignMoney,
+    ForeignOrder,
+    ForeignQuantity,
+    OptionalMoney,
+)
 
 #: States with which there is nothing to place.
 _NOT_PLACED: Final = {
@@ -26,7 +32,7 @@ _NOT_PLACED: Final = {
 class SaleorLine(ForeignModel):
     name: str = Field("", validation_alias="productName")
     sku: str | None = Field(None, validation_alias="productSku")
-    quantity: Decimal
+    quantity: ForeignQuantity
     price: OptionalMoney = Field(None, validation_alias=AliasPath("unitPrice", "gross", "amount"))
 
 

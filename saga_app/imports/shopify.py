@@ -1,13 +1,19 @@
 """Shopify: orders of the REST Admin API and of webhooks, of GraphQL queries, and of bulk operations (JSONL)."""
 
 from collections.abc import Iterable, Iterator
-from decimal import Decimal
 from typing import Annotated, Any, Final
 
 from pydantic import AliasChoices, AliasPath, BeforeValidator, Field
 
 from saga_app.imports.documents import documents, inside, nodes
-from saga_app.imports.foreign import ForeignLine, ForeignModel, ForeignMoney, ForeignOrder, OptionalMoney
+from saga_app.imports.foreign import (
+    ForeignLine,
+    ForeignModel,
+    ForeignMoney,
+    ForeignOrder,
+    ForeignQuantity,
+    OptionalMoney,
+)
 
 #: Financial states with which there is nothing to place.
 _NOT_PLACED: Final = {
@@ -21,6 +27,13 @@ _NOT_PLACED: Final = {
 def _set(name: str, field: str = "amount") -> AliasPath:
     """GraphQL has each amount twice; this one is in the shop's currency, as REST has it."""
     return AliasPath(name, "shopMoney", field)
+
+
+def _whole(connection: Any) -> list[Any] | None:
+    """The nodes of a connection of which no further page is left."""
+    if inside(connection, "pageInfo", "hasNextPage"):
+        raise ValueError("more lines are on a further page; export the order with all of its lines")
+    return nodes(connection)
 
 
 class ShopifyCustomer(ForeignModel):
@@ -37,7 +50,7 @@ class ShopifyLine(ForeignModel):
     sku: str | None = None
     name: str = Field("", validation_alias=AliasChoices("name", "title"))
     #: The current one is without what was taken back or removed since.
-    quantity: Decimal = Field(
+    quantity: ForeignQuantity = Field(
         validation_alias=AliasChoices("current_quantity", "currentQuantity", "quantity")
     )
     price: OptionalMoney = Field(None, validation_alias=AliasChoices("price", _set("originalUnitPriceSet")))
@@ -71,7 +84,7 @@ class ShopifyOrder(ForeignModel):
     address: ShopifyAddress | None = Field(
         None, validation_alias=AliasChoices("shipping_address", "shippingAddress")
     )
-    lines: Annotated[tuple[ShopifyLine, ...], BeforeValidator(nodes)] = Field(
+    lines: Annotated[tuple[ShopifyLine, ...], BeforeValidator(_whole)] = Field(
         validation_alias=AliasChoices("line_items", "lineItems")
     )
 

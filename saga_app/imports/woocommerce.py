@@ -1,11 +1,10 @@
 """WooCommerce: orders of the REST API (`/wp-json/wc/v3/orders`) and of webhooks."""
 
 from collections.abc import Iterable
-from decimal import Decimal
 from typing import Any, Final
 
 from saga_app.imports.documents import documents
-from saga_app.imports.foreign import ForeignLine, ForeignModel, ForeignMoney, ForeignOrder
+from saga_app.imports.foreign import ForeignLine, ForeignModel, ForeignMoney, ForeignOrder, ForeignQuantity
 
 #: States with which there is nothing to place.
 _NOT_PLACED: Final = {
@@ -25,7 +24,7 @@ class WooAddress(ForeignModel):
 class WooLine(ForeignModel):
     name: str = ""
     sku: str | None = None
-    quantity: Decimal
+    quantity: ForeignQuantity
     #: Of the whole line, after discounts, without tax. `price` is this divided by the quantity, in many digits.
     total: ForeignMoney
 
@@ -40,6 +39,8 @@ class WooOrder(ForeignModel):
     billing: WooAddress = WooAddress()
     shipping: WooAddress = WooAddress()
     line_items: tuple[WooLine, ...]
+    #: `total` and the lines stay as they were ordered.
+    refunds: tuple[Any, ...] = ()
 
 
 def payloads(data: bytes) -> Iterable[Any]:
@@ -64,5 +65,6 @@ def order(payload: Any) -> ForeignOrder:
         # 0 is a guest.
         customer=None if found.customer_id == "0" else found.customer_id,
         country=found.shipping.country or found.billing.country or None,
-        left_out=_NOT_PLACED.get(found.status.removeprefix("wc-")),
+        left_out=_NOT_PLACED.get(found.status.removeprefix("wc-"))
+        or ("it was refunded in part" if found.refunds else None),
     )

@@ -22,9 +22,9 @@ class OutboxRow(NamedTuple):
 
 
 class SortedRows(NamedTuple):
-    """The records to send, with their rows' ids in the same sequence; and by id, why a row is refused."""
+    """The records to send, with their rows in the same sequence; and by id, why a row is refused."""
 
-    ids: list[int]
+    rows: list[OutboxRow]
     records: list[Outgoing]
     refused: dict[int, str]
 
@@ -43,7 +43,7 @@ def sort_out(rows: Iterable[OutboxRow]) -> SortedRows:
             if row.order_id is not None:
                 held.add(row.order_id)
         else:
-            found.ids.append(row.id)
+            found.rows.append(row)
             found.records.append(record)
     return found
 

@@ -79,8 +79,8 @@ class Relay:
             ):
                 # It is stopped: the next relay finds these rows again, the refused ones too.
                 return 0
-            await self._store.settle(found.ids, found.refused)
-            self.relayed += len(found.ids)
+            await self._store.settle(found.rows, found.refused)
+            self.relayed += len(found.rows)
             self._tell_refused(found.refused)
         await self._tell_backlog()
         return 0 if rows else POLL

@@ -132,19 +132,26 @@ class OutboxStore:
                 "pooler that shares connections between transactions"
             )
         rows = self._table
-        payload = func.substr(cast(rows.c.payload, Text), 1, LARGEST_FROM_PEOPLE + 1)
         order_id = order_of(rows, is_sqlite=self.is_sqlite)
-        waiting = select(rows.c.id, payload, order_id).where(*self._waits()).order_by(rows.c.id).limit(most)
+        waiting = (
+            select(rows.c.id, self._payload(), order_id).where(*self._waits()).order_by(rows.c.id).limit(most)
+        )
         found = (await connection.execute(waiting)).all()
         await connection.commit()
         return [OutboxRow(row[0], row[1] or "", row[2]) for row in found]
 
-    async def settle(self, relayed: Sequence[int], refused: Mapping[int, str]) -> None:
-        """Deletes rows of which the broker has the records, and writes into others why they are refused."""
+    async def settle(self, relayed: Sequence[OutboxRow], refused: Mapping[int, str]) -> None:
+        """Deletes rows of which the broker has the records, and writes into others why they are refused.
+
+        A row whose payload has changed since it was read stays, and is in the next batch.
+        """
         connection = self._connected()
         rows = self._table
         if relayed:
-            await connection.execute(delete(rows).where(rows.c.id.in_(relayed)))
+            sent = delete(rows).where(
+                rows.c.id == bindparam("row"), self._payload() == bindparam("payload", type_=Text)
+            )
+            await connection.execute(sent, [{"row": row.id, "payload": row.payload} for row in relayed])
         if refused:
             mark = rows.update().where(rows.c.id == bindparam("row")).values(refused=bindparam("reason"))
             await connection.execute(mark, [{"row": row, "reason": why} for row, why in refused.items()])
@@ -204,6 +211,10 @@ class OutboxStore:
     def _connected(self) -> AsyncConnection:
         assert self._connection is not None, "open() comes first"
         return self._connection
+
+    def _payload(self) -> ColumnElement[str]:
+        """A payload as text, cut behind the most characters that a record may have."""
+        return func.substr(cast(self._table.c.payload, Text), 1, LARGEST_FROM_PEOPLE + 1, type_=Text)
 
     def _waits(self) -> tuple[ColumnElement[bool], ...]:
         """A row waits for the relay unless it is refused, or an earlier row of the same order is."""

@@ -225,8 +225,18 @@ def test_lines_of_json_and_a_byte_order_mark_are_read():
             "order_id,price\n1,5\n",
             "unknown columns 'price'; the first line names columns of: order_id",
         ),
-        ("csv", "order_id,amount\n1,5\n1,6\n", "line 3: order 1 has amount '6', and '5' before"),
-        ("csv", "order_id,amount\n,5\n", "line 2: there is no order_id"),
+        (
+            "csv",
+            "order_id,currency,amount\n1,GBP,5\n1,GBP,6\n",
+            "line 3: order 1 has amount '6', and '5' before",
+        ),
+        ("csv", "order_id,currency,amount\n,GBP,5\n", "line 2: there is no order_id"),
+        ("csv", "order_id,amount\n1,5\n", "there is no column currency"),
+        (
+            "csv",
+            "order_id,currency,amount,sku\no1,GBP,5,MUG\no2,GBP,1,50,MUG\n",
+            "line 3: more cells than columns",
+        ),
         ("csv", b"order_id\n\xff\n", "not UTF-8 at byte 9"),
     ],
 )
@@ -238,9 +248,67 @@ def test_a_file_of_another_format_is_refused_whole_with_the_place(format: str, d
 
 @pytest.mark.parametrize("delimiter", [";", "\t", ","])
 def test_csv_may_have_the_delimiter_of_any_spreadsheet(delimiter: str):
-    data = f'order_id{delimiter} amount\r\n1{delimiter}"5.00"\r\n'
+    data = (
+        f'order_id{delimiter} currency{delimiter} amount\r\n1{delimiter}GBP{delimiter}"5.00"{delimiter}\r\n'
+    )
     (outcome,) = mapped("csv", data)
     assert fields(outcome)["amount"] == "5.00"
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ("o1,GBP,1.000,MUG,1,", "order o1 has 1.000; GBP has 2 digits after the point"),
+        ("o1,JPY,,MUG,1,1.0", "order o1 has 1.0; JPY has 0 digits after the point"),
+        ("o1,,5.00,MUG,1,", "currency: is missing"),
+    ],
+)
+def test_csv_that_may_mean_other_money_is_not_mapped(row: str, told: str):
+    (outcome,) = mapped("csv", f"order_id,currency,amount,sku,quantity,unit_price\n{row}\n")
+    assert told in why(outcome)
+
+
+@pytest.mark.parametrize(
+    ("order", "item", "told"),
+    [
+        ({}, {"qty_canceled": 1}, "it was cancelled in part"),
+        ({}, {"qty_refunded": 1}, "it was refunded in part"),
+        ({"total_refunded": 5}, {}, "it was refunded in part"),
+        ({}, {"qty_shipped": 1}, "its goods have left in part"),
+    ],
+)
+def test_an_order_of_magento_of_which_a_part_is_done_is_left_out(
+    order: dict[str, Any], item: dict[str, Any], told: str
+):
+    document = json.loads((EXAMPLES / "magento.json").read_bytes())
+    first = document["items"][0]
+    first.update(order)
+    first["items"][0].update(item)
+    assert mapped("magento", json.dumps(first)) == [LeftOut("#000000003", told)]
+
+
+def test_an_order_of_woocommerce_with_refunds_is_left_out():
+    (outcome,) = mapped("woocommerce", woo(refunds=[{"id": 9, "total": "-12.50"}]))
+    assert outcome == LeftOut("#1", "it was refunded in part")
+
+
+@pytest.mark.parametrize(("more", "kind"), [(True, Unmapped), (False, Mapped)])
+def test_an_order_of_shopify_is_not_mapped_if_lines_are_on_a_further_page(more: bool, kind: type):
+    document = json.loads((EXAMPLES / "shopify-graphql.json").read_bytes())
+    orders = document["data"]["orders"]
+    (order,) = orders["nodes"] if "nodes" in orders else [each["node"] for each in orders["edges"]]
+    order["lineItems"]["pageInfo"] = {"hasNextPage": more}
+    (outcome,) = mapped("shopify", json.dumps(document))
+    assert isinstance(outcome, kind)
+    assert not more or "more lines are on a further page" in why(outcome)
+
+
+@pytest.mark.parametrize("quantity", ["1E+999999999", "1E-999999"])
+def test_a_quantity_of_millions_of_digits_is_not_mapped(quantity: str):
+    (outcome,) = mapped("woocommerce", woo().replace('"quantity": 2', f'"quantity": {quantity}'))
+    assert "line_items.0.quantity" in why(outcome)
+    (outcome,) = mapped("csv", f"order_id,currency,amount,sku,quantity\n1,GBP,5,MUG,{quantity}\n")
+    assert "lines.0.quantity" in why(outcome)
 
 
 def test_a_reason_tells_no_card_number():

@@ -26,7 +26,11 @@ def batch(shop: ShopDatabase, most: int = MOST) -> list[OutboxRow]:
 
 
 def settle(shop: ShopDatabase, relayed: list[int], refused: dict[int, str]) -> None:
-    shop.with_store(lambda store: store.settle(relayed, refused))
+    async def work(store: OutboxStore) -> None:
+        rows = await store.batch(MOST)
+        await store.settle([row for row in rows if row.id in relayed], refused)
+
+    shop.with_store(work)
 
 
 def test_rows_wait_in_the_sequence_of_their_ids(shop: ShopDatabase):
@@ -46,6 +50,21 @@ def test_a_relayed_row_is_deleted_and_a_refused_one_stays_with_its_reason(shop: 
         (2, "invalid: amount")
     ]
     assert batch(shop) == []
+
+
+def test_a_row_that_is_changed_while_it_is_sent_stays_and_is_read_again(shop: ShopDatabase):
+    shop.write(order("a"), order("b"))
+    (sent, other) = batch(shop)
+    payload = '\'{"order_id": "a", "amount": 6}\''
+    shop.execute(f"UPDATE {TABLE} SET payload = {payload} WHERE id = 1")
+    shop.with_store(lambda store: store.settle([sent, other], {}))
+    (left,) = batch(shop)
+    assert left.id == 1 and '"amount": 6' in left.payload
+
+
+def test_a_payload_of_the_type_json_is_refused_before_a_row_can_stop_the_relay(postgres_shop: ShopDatabase):
+    postgres_shop.execute(f"ALTER TABLE {TABLE} ALTER payload TYPE json")
+    assert "column payload is JSON, not jsonb" in opened(postgres_shop)
 
 
 def test_later_rows_of_an_order_wait_behind_its_refused_one_and_all_others_do_not(shop: ShopDatabase):
@@ -114,12 +133,12 @@ def test_a_row_that_is_committed_behind_later_ids_is_not_missed(postgres_shop: S
             await insert(slow, order("slow"))
             async with shop.engine.begin() as quick:
                 await insert(quick, order("quick"))
-            first = [row.id for row in await store.batch(MOST)]
+            first = await store.batch(MOST)
             await store.settle(first, {})
             await slow.commit()
         second = [row.id for row in await store.batch(MOST)]
         await store.close()
-        return first, second
+        return [row.id for row in first], second
 
     assert shop.run(work) == ([2], [1])
 
@@ -186,7 +205,7 @@ def test_every_wrong_column_is_told(postgres_shop: ShopDatabase):
     shop = postgres_shop
     shop.execute("CREATE TABLE other (id uuid PRIMARY KEY, payload text, created_at timestamptz)")
     told = opened(shop, "other")
-    assert "column id is UUID, not a whole number; column payload is TEXT, not json or jsonb" in told
+    assert "column id is UUID, not a whole number; column payload is TEXT, not jsonb" in told
     assert "column refused is missing" in told and "saga outbox --ddl" in told
 
 
@@ -199,7 +218,7 @@ def test_a_user_without_a_right_is_told_which_one_before_anything_is_sent(postgr
     shop.execute(f"GRANT DELETE, UPDATE (refused) ON {TABLE} TO reader")
 
     async def work(store: OutboxStore) -> list[OutboxRow]:
-        await store.settle([1], {2: "invalid: amount"})
+        await store.settle((await store.batch(MOST))[:1], {2: "invalid: amount"})
         return await store.batch(MOST)
 
     shop.write(order(), order("b"), order("c"))
