@@ -8,7 +8,8 @@ from saga_app import topics
 from saga_app.orderdb import durations
 from saga_app.orderdb.copy.sink import Sink
 from saga_app.orderdb.queries.recent import MINUTE, SPANS, Recent, TimeSpan, recent
-from tests.orderdb.batches import OrderCopy
+from saga_app.orderdb.schema import changed_minutes, order_minutes
+from tests.orderdb.batches import OrderCopy, rows
 from tests.orderdb.services import Services
 from tests.support.examples import cancel, placed
 
@@ -115,6 +116,27 @@ def test_more_minutes_than_fit_into_a_moment_are_counted_by_and_by(
     sink = Sink(shop.copy.database)
     assert [shop.copy.run(sink.count) for _ in range(3)] == [True, True, False]
     assert [bar.total for bar in shop.told().bars[:6]] == [1, 1, 1, 1, 1, 0]
+
+
+def test_the_oldest_minutes_are_counted_though_the_newest_takes_all_the_time(
+    shop: RecentShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("saga_app.orderdb.copy.minutes._ENOUGH", 0)
+    shop.copy.sink.count = no_count  # type: ignore[method-assign]
+    for number in range(3):
+        shop.at(BEGINS + number * MINUTE, placed(f"o-{number}"))
+    assert shop.copy.run(Sink(shop.copy.database).count)
+    assert [bar.total for bar in shop.told().bars[:3]] == [1, 0, 1]
+
+
+def test_minutes_older_than_two_days_are_removed_and_not_counted_again(shop: RecentShop) -> None:
+    shop.at(BEGINS - 3 * 24 * 60 * MINUTE, placed("old"), silent=topics.SHIPPING)
+    assert len(rows(shop.copy.settings, order_minutes)) == 1
+    shop.at(BEGINS, placed("new"))
+    assert {each["minute"] for each in rows(shop.copy.settings, order_minutes)} == {BEGINS // MINUTE}
+    shop.at(BEGINS + 1_000, cancel("old"))
+    assert {each["minute"] for each in rows(shop.copy.settings, order_minutes)} == {BEGINS // MINUTE}
+    assert rows(shop.copy.settings, changed_minutes) == []
 
 
 async def no_count() -> bool:
