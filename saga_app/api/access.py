@@ -96,7 +96,9 @@ class TokenRules:
         remote = request.client.host if request.client else "an unknown address"
         if self._tokens is None:
             return Caller("", f"api {remote}"[:_LONGEST_ACTOR])
-        if seconds := self._guesses.wait(remote):
+        # A known token is never kept waiting for what others have guessed; 32 random bytes are not guessed.
+        token = None if given is None else self._tokens.find(given.credentials)
+        if token is None and (seconds := self._guesses.wait(remote)):
             raise Problem(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 "too_many_guesses",
@@ -105,7 +107,6 @@ class TokenRules:
             )
         if given is None:
             raise _unauthorized("this API needs a token: Authorization: Bearer TOKEN")
-        token = self._tokens.find(given.credentials)
         if token is None:
             self._guesses.add(remote, request.url.path)
             raise _unauthorized("the token is not known, or has ended", ' error="invalid_token"')
