@@ -7,7 +7,7 @@ from typing import Final
 from saga_app.settings import given_names
 
 #: Variables that are no settings: `scripts/run` writes the first for `curl`, the others are for those who test.
-OF_TOOLS: Final = ("SAGA_WEB", "SAGA_QUICK", "SAGA_TEST_SKIPS", "SAGA_EXPLORE", "SAGA_CRASH_AT")
+OF_TOOLS: Final = ("SAGA_WEB", "SAGA_QUICK", "SAGA_TEST_SKIPS", "SAGA_EXPLORE")
 
 
 def unknown_settings(environment: Iterable[str]) -> list[str]:
@@ -16,9 +16,14 @@ def unknown_settings(environment: Iterable[str]) -> list[str]:
     found = sorted(
         name
         for name in environment
-        if name.startswith("SAGA_") and name not in known and name not in OF_TOOLS
+        if name.startswith("SAGA_") and name not in known and name not in OF_TOOLS and not _of_provider(name)
     )
     return [f"{name} is no setting and has no effect{_hint(name, known)}" for name in found]
+
+
+def _of_provider(name: str) -> bool:
+    """True for an option of a provider: only its factory knows which ones it has."""
+    return name.startswith("SAGA_PROVIDER_")
 
 
 def _hint(name: str, known: list[str]) -> str:

@@ -65,6 +65,8 @@ ID_FIELDS: Final = frozenset(
         "policy_id",
         "sku",
         "warehouse",
+        # Of a `StepAnswered`: the id by which its step is partitioned.
+        "key",
     }
 )
 

@@ -61,7 +61,7 @@ def test_the_saga_commands_send_what_they_say(running: RunningSystem):
     assert running.row("accounts", "ada:GBP")["deposited"] == "250.00"
     assert running.row("stock", "main:MUG")["received"] == 100
     told = running.shell(ASK)
-    assert "placed: 25.00 GBP, 1 lines" in told and "letters that would be sent again: 0" in told
+    assert "placed: 25.00 GBP, 1 line" in told and "letters that would be sent again: 0" in told
     assert "audit: everything holds" in told
 
 
@@ -72,9 +72,9 @@ def test_the_tutorial_completes_an_order_and_undoes_another_in_order(running: Ru
     assert until(lambda: "shipment booked" in running.shell(WATCH), 30)
     assert '"75.00"' in running.shell(ROWS)
     running.shell(FAR)
-    assert until(lambda: "CANCELLED" in running.shell(UNDO), 30)
+    assert until(lambda: "cancelled" in running.shell(UNDO), 30)
     told = running.shell(UNDO)
-    words = ("paid", "reserved", "shipping refused: undeliverable", "released", "refunded", "CANCELLED")
+    words = ("paid", "reserved", "shipping refused: undeliverable", "released", "refunded", "cancelled")
     places = [told.index(each) for each in words]
     assert places == sorted(places)
     assert '"75.00"' in running.shell(SAME)

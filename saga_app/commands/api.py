@@ -86,7 +86,11 @@ def api_token() -> None:
 @as_json
 @one_line_errors
 def new(name: str, scopes: tuple[str, ...], days: int | None, as_json: bool) -> None:
-    """Make a token and print it; it cannot be shown again. NAME stands in records and in the operator log."""
+    """Make a token and print it; it cannot be shown again. NAME stands in records and in the operator log.
+
+    \b
+    saga api-token new shop --scope order --scope read
+    """
     settings, tokens = _file()
     until = None if days is None else now() + days * _DAY
     secret = tokens.add(name, frozenset(map(TokenScope, scopes)), until)
@@ -98,7 +102,11 @@ def new(name: str, scopes: tuple[str, ...], days: int | None, as_json: bool) -> 
 @as_json
 @one_line_errors
 def list_tokens(as_json: bool) -> None:
-    """List the tokens: name, scopes, end."""
+    """List the tokens: name, scopes, end.
+
+    \b
+    saga api-token list
+    """
     _, tokens = _file()
     for each in tokens.read():
         until = None if each.until is None else written(each.until)
@@ -112,7 +120,11 @@ def list_tokens(as_json: bool) -> None:
 @click.argument("name")
 @one_line_errors
 def revoke(name: str) -> None:
-    """Revoke the token NAME: every API refuses it from its next request on."""
+    """Revoke the token NAME: every API refuses it from its next request on.
+
+    \b
+    saga api-token revoke shop
+    """
     settings, tokens = _file()
     tokens.revoke(name)
     log_action(settings, "api-token revoke", name=name)

@@ -57,7 +57,8 @@ class OutsideInput(StrEnum):
     UNDO = "undo"
     BEGUN_UNDO = "undo, begun before"
     DONE = "done"
-    NOT_DONE = "refused or undone"
+    SEALED = "refused"
+    UNDONE = "undone"
     NO_FACT = "pending or unknown"
 
 
@@ -94,7 +95,8 @@ def _ended(done: OutsideTransition) -> Inputs:
         OutsideInput.AGAIN: BACK,
         OutsideInput.UNDO: BACK,
         OutsideInput.DONE: done,
-        OutsideInput.NOT_DONE: STAY,
+        OutsideInput.SEALED: STAY,
+        OutsideInput.UNDONE: STAY,
         OutsideInput.NO_FACT: STAY,
     }
 
@@ -108,35 +110,41 @@ MACHINE: Final[Mapping[State | None, Inputs]] = {
         OutsideInput.UNDO: _to(State.VOID, OutsideOutput.SEND_BACK),
         OutsideInput.BEGUN_UNDO: _to(State.PREVENTING),
         OutsideInput.DONE: STAY,
-        OutsideInput.NOT_DONE: STAY,
+        OutsideInput.SEALED: STAY,
+        OutsideInput.UNDONE: STAY,
         OutsideInput.NO_FACT: STAY,
     },
     State.DOING: {
         OutsideInput.AGAIN: STAY,
         OutsideInput.UNDO: _to(State.PREVENTING),
         OutsideInput.DONE: _to(State.DONE, OutsideOutput.SEND_ON),
-        OutsideInput.NOT_DONE: _to(State.REFUSED, OutsideOutput.SEND_BACK),
+        OutsideInput.SEALED: _to(State.REFUSED, OutsideOutput.SEND_BACK),
+        OutsideInput.UNDONE: _to(State.REFUSED, OutsideOutput.SEND_BACK),
         OutsideInput.NO_FACT: _to(State.DOING),
     },
     State.PREVENTING: {
         OutsideInput.AGAIN: STAY,
         OutsideInput.UNDO: STAY,
         OutsideInput.DONE: _to(State.UNDOING),
-        OutsideInput.NOT_DONE: _to(State.REFUSED, OutsideOutput.SEND_BACK),
+        OutsideInput.SEALED: _to(State.REFUSED, OutsideOutput.SEND_BACK),
+        OutsideInput.UNDONE: _to(State.REFUSED, OutsideOutput.SEND_BACK),
         OutsideInput.NO_FACT: _to(State.PREVENTING),
     },
     State.DONE: {
         OutsideInput.AGAIN: ON,
         OutsideInput.UNDO: _to(State.UNDOING),
         OutsideInput.DONE: STAY,
-        OutsideInput.NOT_DONE: CONFLICT,
+        OutsideInput.SEALED: CONFLICT,
+        OutsideInput.UNDONE: CONFLICT,
         OutsideInput.NO_FACT: STAY,
     },
     State.UNDOING: {
         OutsideInput.AGAIN: STAY,
         OutsideInput.UNDO: STAY,
         OutsideInput.DONE: STAY,
-        OutsideInput.NOT_DONE: _to(State.UNDONE, OutsideOutput.SEND_BACK),
+        # It was done, or it would not be undone: whoever denies that now says nothing of where it went.
+        OutsideInput.SEALED: CONFLICT,
+        OutsideInput.UNDONE: _to(State.UNDONE, OutsideOutput.SEND_BACK),
         OutsideInput.NO_FACT: _to(State.UNDOING),
     },
     State.REFUSED: _ended(CONFLICT),
@@ -156,8 +164,8 @@ PIVOT_MACHINE: Final[Mapping[State | None, Inputs]] = {
 
 INPUTS: Final[Mapping[Outcome, OutsideInput]] = {
     Outcome.DONE: OutsideInput.DONE,
-    Outcome.REFUSED: OutsideInput.NOT_DONE,
-    Outcome.UNDONE: OutsideInput.NOT_DONE,
+    Outcome.REFUSED: OutsideInput.SEALED,
+    Outcome.UNDONE: OutsideInput.UNDONE,
     Outcome.PENDING: OutsideInput.NO_FACT,
     Outcome.UNKNOWN: OutsideInput.NO_FACT,
 }

@@ -13,6 +13,8 @@ from saga_app.effects.ports import Answer, Call
 #: Characters of a code and of a detail.
 LONGEST_CODE: Final = 64
 LONGEST_DETAIL: Final = 200
+#: Seconds that a provider is left alone at most, whatever it wants.
+LONGEST_WAIT: Final = 600.0
 _NOT_IN_CODES: Final = re.compile(r"[^A-Za-z0-9._-]")
 
 
@@ -54,5 +56,11 @@ def answered(call: Call, answer: Answer, version: int | None = None) -> StepAnsw
 
 
 def code(text: str) -> str:
-    """A provider's word as a code: other characters become `_`."""
-    return _NOT_IN_CODES.sub("_", text)[:LONGEST_CODE]
+    """A provider's word as a code: other characters become `_`, which may first make a card number of it."""
+    fit = _NOT_IN_CODES.sub("_", wire.masked(text))[:LONGEST_CODE]
+    return _NOT_IN_CODES.sub("_", wire.masked(fit))
+
+
+def wait(seconds: object) -> float:
+    """The seconds that a provider wants to be left alone: 0 to 600, and 0 for what is no number."""
+    return min(max(0.0, seconds), LONGEST_WAIT) if isinstance(seconds, int | float) else 0.0

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Final
 
+from saga_app.core.records import StepName
 from saga_app.effects.limited import Limited
 from saga_app.effects.ports import Provider
 from saga_app.secret_values import secret_in
@@ -53,8 +54,18 @@ def configured(settings: Settings, environment: Mapping[str, str] = os.environ) 
     found: dict[str, Provider] = {}
     for name, place in settings.provider_factories.items():
         options = ProviderOptions(name, settings.app_id, settings.provider_timeout, environment)
-        found[name] = Limited(_factory(name, place)(options), settings.provider_timeout)
+        steps = _steps(options)
+        found[name] = Limited(_factory(name, place)(options), settings.provider_timeout, steps)
     return found
+
+
+def _steps(options: ProviderOptions) -> list[StepName]:
+    """The steps that a provider may be asked for; all, if none is named."""
+    names = [each.strip() for each in options.get("STEPS").split(",") if each.strip()]
+    try:
+        return [StepName(each) for each in names]
+    except ValueError as error:
+        raise SettingsError(f"{options.setting('STEPS')}: {error}; it is steps with commas between") from None
 
 
 def _factory(name: str, place: str) -> Factory:

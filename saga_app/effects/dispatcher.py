@@ -14,6 +14,8 @@ from contextlib import suppress
 from typing import Final, NamedTuple
 from zlib import crc32
 
+import aiohttp
+
 from saga_app import wire
 from saga_app.core.numbers import Generation
 from saga_app.core.outside import Action
@@ -25,7 +27,7 @@ from saga_app.effects.ports import Answer, Call, NoAnswer, Provider
 from saga_app.effects.reading import EffectsReading
 from saga_app.engine.deadlines import steady
 from saga_app.engine.engine import Engine
-from saga_app.engine.ports import DeliveryTimedOut, GivenUp, Log, Store
+from saga_app.engine.ports import DeliveryFailed, DeliveryTimedOut, GivenUp, Log, Store
 from saga_app.kafka.messages import outgoing
 
 logger = logging.getLogger(__name__)
@@ -162,6 +164,8 @@ class Dispatcher:
         for queue in self._queues.values():
             queue.due.clear()
             queue.calls = 0
+            # A task that is cancelled before it begins says nothing.
+            queue.breaker.given_up()
         for task, calling in self._tasks.items():
             if not calling.sends:
                 task.cancel()
@@ -238,10 +242,10 @@ class Dispatcher:
             answer, record, has_answered = await self._ask(call, effect)
             self._count(effect.provider, has_answered=has_answered)
             now = self._clock()
-            if queue.breaker.is_open:
+            if has_answered is False and queue.breaker.is_open:
                 lost_after = max(queue.breaker.again_at - now, FIRST_DELAY)
                 return
-            self._told[effect.place] = _Told(answer.outcome, now + int(answer.wait * 1000))
+            self._told[effect.place] = _Told(record.outcome, now + int(calls.wait(answer.wait) * 1000))
             calling.sends = True
             await self._log.append([outgoing(record)], calling.generation)
         except GivenUp:
@@ -250,6 +254,11 @@ class Dispatcher:
         except DeliveryTimedOut as error:
             logger.warning("an answer for order %s is asked for again: %s", effect.order_id, error)
             lost_after = FIRST_DELAY
+        except DeliveryFailed:
+            raise
+        except Exception:
+            # Whatever is wrong with one call must not end the worker: the next one would meet the same.
+            logger.exception("a call for order %s failed; it is made again", effect.order_id)
         finally:
             if has_answered is None:
                 queue.breaker.given_up()
@@ -260,9 +269,9 @@ class Dispatcher:
         while any(calling.sends for calling in self._tasks.values()):
             await asyncio.sleep(0.01)
 
-    async def _ask(self, call: Call, effect: AskedEffect) -> tuple[Answer, StepAnswered, bool]:
-        """The answer, its record, and whether the provider gave one: an error of any kind is none."""
-        has_answered = True
+    async def _ask(self, call: Call, effect: AskedEffect) -> tuple[Answer, StepAnswered, bool | None]:
+        """The answer, its record, and whether the provider gave one; None if the error does not say so."""
+        has_answered: bool | None = True
         name, provider = effect.provider, self.providers[effect.provider]
         verb = {Action.DO: provider.do, Action.PREVENT: provider.prevent, Action.UNDO: provider.undo}
         try:
@@ -271,20 +280,20 @@ class Dispatcher:
         except Exception as error:
             # A provider that is wrong about its own errors leaves us in doubt, and does nothing else.
             what = type(error).__name__
-            text = wire.masked(str(error)[: calls.LONGEST_DETAIL])
+            text = wire.masked(_text(error)[: calls.LONGEST_DETAIL])
             logger.warning("%s: %s for order %s: %s: %s", name, call.action, effect.order_id, what, text)
-            code, wait = (error.code, error.wait) if isinstance(error, NoAnswer) else (what, 0.0)
-            answer, has_answered = Answer(Outcome.UNKNOWN, code=code, wait=wait), False
+            code, wait = (_text(error.code), error.wait) if isinstance(error, NoAnswer) else (what, 0.0)
+            answer, has_answered = Answer(Outcome.UNKNOWN, code=code, wait=wait), _says_if_answered(error)
             record = calls.answered(call, answer, effect.row.version)
-        self.outcomes[name, call.action, answer.outcome] += 1
+        self.outcomes[name, call.action, record.outcome] += 1
         return answer, record, has_answered
 
-    def _count(self, name: str, *, has_answered: bool) -> None:
+    def _count(self, name: str, *, has_answered: bool | None) -> None:
         breaker = self._queues[name].breaker
         before = breaker.is_open
         if has_answered:
             breaker.answered()
-        else:
+        elif has_answered is False:
             breaker.failed(self._clock())
         if breaker.is_open and not before:
             logger.error(
@@ -329,6 +338,19 @@ class Dispatcher:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failure = error
             self._news.set()
+
+
+def _text(thing: object) -> str:
+    """The thing in words, even if it cannot say them."""
+    try:
+        return str(thing)
+    except Exception:
+        return type(thing).__name__
+
+
+def _says_if_answered(error: Exception) -> bool | None:
+    """False if a provider did not answer; None if the error is about one order, and says nothing of the provider."""
+    return False if isinstance(error, NoAnswer | TimeoutError | OSError | aiohttp.ClientError) else None
 
 
 def dispatcher_of(engine: Engine) -> Dispatcher | None:

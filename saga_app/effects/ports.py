@@ -50,7 +50,7 @@ class Answer(NamedTuple):
     A reference that comes with any outcome is written into the row, and comes back with every later call. `code` is the
     provider's word, 64 of `A-Z a-z 0-9 . _ -` at most; `reason` is why the customer is refused, `declined` if absent;
     `detail` is for people, 200 characters at most, and has no secrets. `wait`: seconds before which the provider does
-    not want to be asked again (`Retry-After`).
+    not want to be asked again (`Retry-After`), 600 at most: more is taken for that.
     """
 
     outcome: Outcome
@@ -93,8 +93,9 @@ class Effect(NamedTuple):
 class Provider(Protocol):
     """Each verb may be asked any number of times, by two workers at once. An exception is `unknown`.
 
-    Raise `NoAnswer`, or any other exception, if the provider did not answer, or not for now (no connection, 429, 5xx):
-    after some of these in a row the dispatcher asks by one call at a time, until there is an answer again. Return
+    Raise `NoAnswer`, `TimeoutError` or `OSError` if the provider did not answer, or not for now (no connection, 429,
+    5xx): after some of these in a row the dispatcher asks by one call at a time, until there is an answer again. Any
+    other exception is taken for a fault with this one order. Return
     `unknown` if the provider answered and cannot say, so that a person must look. The text of an exception is logged,
     so it has no secrets.
     """

@@ -96,8 +96,8 @@ class HealthWatch:
         broker, database = BrokerReader(self._settings), DatabaseReader(self._settings)
         while self._is_asked():
             try:
-                read_now = read(self._settings, broker, database)
-                self._latest = read_now._replace(effects=self._effects())
+                found, effects = read(self._settings, broker, database), self._effects()
+                self._latest = found if effects is None else found._replace(effects=effects)
             except Exception:
                 # The strip then says how old the last reading is.
                 _LOG.exception("the health could not be read")

@@ -174,7 +174,7 @@ class IdempotentProducer:
         try:
             return await answer
         except TimeoutError:
-            connection.close(reason=CloseReason.CONNECTION_TIMEOUT)
+            _cut(connection, CloseReason.CONNECTION_TIMEOUT)
             self.trouble = f"{connection.host}:{connection.port} does not answer"
         except ClientError as error:
             self.trouble = str(error)
@@ -188,7 +188,7 @@ class IdempotentProducer:
                 for place in places:
                     found[self._client.cluster.leader_for_partition(TopicPartition(*place))].append(place)
                 if not found.keys() & {None, -1}:
-                    # One of the two private things that are used here; the other is the form of a request.
+                    # Private, as are `_conns` and `_writer` below, and the form of a request.
                     connections = {await self._client._get_conn(node): each for node, each in found.items()}
                     if all(each is not None and each.connected() for each in connections):
                         return connections
@@ -241,10 +241,20 @@ class IdempotentProducer:
         self._sequences.clear()
         self._topics = set()
         if client is not None:
+            for connection in client._conns.values():
+                _cut(connection, CloseReason.SHUTDOWN)
             # A broker that does not answer may take long to take leave.
             task = asyncio.create_task(client.close())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
+
+
+def _cut(connection: Any, reason: CloseReason) -> None:
+    """Closes a connection and drops what is not sent yet: a process that was paused would send it when it wakes."""
+    writer = connection._writer
+    connection.close(reason=reason)
+    if writer is not None:
+        writer.transport.abort()
 
 
 async def _failed(error: ClientError) -> Mapping[Place, BatchResult]:

@@ -138,7 +138,7 @@ def test_where_the_inboxes_were_cut_the_rows_as_they_are_now_are_told_and_that_i
     ]
     assert events[0].as_json()["verdict"] is None
     states = [truncated_in_words(each).rpartition(" ")[2] for each in truncated]
-    assert states == ["COMPLETED", "DONE", "DONE", "DONE"]
+    assert states == ["completed", "done", "done", "done"]
     assert all("begins at offset" in each.why for each in truncated)
 
 
@@ -151,7 +151,7 @@ def test_from_a_checkpoint_what_came_after_it_is_told_exactly(shop: AuditWorld, 
     assert [in_words(event) for event in events] == ["too late to cancel: the order is completed"]
     assert len(truncated) == 4 and all("from the checkpoint's end" in each.why for each in truncated)
     later = [in_words(event) for event in read_history(settings, "o2", base).events]
-    assert later[1] == "paid (c1:GBP -10.00)" and later[-1] == "COMPLETED"
+    assert later[1] == "paid (c1:GBP -10.00)" and later[-1] == "completed"
 
 
 def test_an_inbox_that_is_whole_is_told_from_its_first_record_also_with_a_checkpoint(

@@ -91,4 +91,4 @@ def test_the_history_names_the_provider_and_hides_the_token_of_the_method(shop: 
 
 def test_an_answer_that_changes_nothing_says_so(shop: AuditWorld) -> None:
     shop.run(says(Outcome.DONE), says(Outcome.DONE))
-    assert "payment: its provider says done, which changed nothing; it is DONE" in story()
+    assert "payment: its provider says done, which changed nothing; it is done" in story()

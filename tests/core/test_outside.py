@@ -9,7 +9,7 @@ from saga_app.core.checkout import TRIES
 from saga_app.core.decider import Verdict
 from saga_app.core.errors import Fault
 from saga_app.core.order import Order
-from saga_app.core.outside import MACHINE, PIVOT_MACHINE, OutsideInput, OutsideOutput
+from saga_app.core.outside import INPUTS, MACHINE, PIVOT_MACHINE, OutsideInput, OutsideOutput
 from saga_app.core.records import Outcome, Reason, Record, StepAnswered, StepName
 from saga_app.core.rows import ASKED_STATES, OutsideEffect, State, Status
 from tests.support.examples import (
@@ -49,7 +49,7 @@ def _done(reference: str = "pi_1") -> StepAnswered:
 
 def test_every_record_has_a_transition_in_every_state() -> None:
     for machine, state in product(BOTH, (*State, None)):
-        answers = {OutsideInput.DONE, OutsideInput.NOT_DONE, OutsideInput.NO_FACT}
+        answers = {*INPUTS.values()}
         first = {
             OutsideInput.ACCEPTED,
             OutsideInput.REFUSED,
@@ -232,6 +232,17 @@ def test_two_payments_are_a_conflict_that_is_written_down_once_and_changes_nothi
 def test_a_payment_that_is_done_and_gone_is_a_conflict(outcome: Outcome) -> None:
     story = given(PAYMENT, pay(METHOD), _done()).when(answered(outcome, "pi_1")).then()
     assert (story.row().state, story.row().conflict) == (State.DONE, f"{outcome}:pi_1")
+
+
+def test_a_refusal_of_what_was_done_ends_no_undo_and_is_a_conflict() -> None:
+    """The money may still be taken: an order is cancelled only when its provider says that it is back."""
+    story = given(PAYMENT, pay(METHOD), _done(), refund(METHOD))
+    story.when(answered(Outcome.REFUSED, "pi_1")).then()
+    assert story.decision is not None and story.decision.alarm
+    assert (story.row().state, story.row().conflict) == (State.UNDOING, "refused:pi_1")
+    story.when(answered(Outcome.REFUSED, "pi_1")).then().changes_nothing()
+    story.when(answered(Outcome.UNDONE, "pi_1")).then(cancelled())
+    assert (story.row().state, story.row().conflict) == (State.UNDONE, "refused:pi_1")
 
 
 def test_a_payment_of_an_order_that_was_turned_back_before_is_a_conflict() -> None:

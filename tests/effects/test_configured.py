@@ -1,11 +1,17 @@
 """Providers from settings: each by its factory, with options and secrets of its own."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from saga_app.core.outside import Action
+from saga_app.core.records import Outcome, StepName
 from saga_app.effects.configured import ProviderOptions, configured
+from saga_app.effects.limited import WRONG_STEP
+from saga_app.effects.ports import Answer, Call
 from saga_app.settings import Settings, SettingsError
+from tests.support.examples import order
 
 TILL = "till=tests.support.till:provider"
 
@@ -18,6 +24,21 @@ def test_a_provider_is_made_by_its_factory(tmp_path: Path) -> None:
     environment = {"SAGA_PROVIDER_TILL_FILE": str(tmp_path / "till.db")}
     assert list(configured(settings(TILL), environment)) == ["till"]
     assert (tmp_path / "till.db").exists()
+
+
+def test_a_provider_is_asked_for_its_own_steps_only(tmp_path: Path) -> None:
+    environment = {"SAGA_PROVIDER_TILL_FILE": str(tmp_path / "till.db")}
+    call = Call(Action.DO, "saga:shipping:o1:17", StepName.SHIPPING, order(), None, None, 0, 0)
+    for steps, is_asked in (("", True), ("payment, shipping", True), ("payment", False)):
+        made = configured(settings(TILL), environment | {"SAGA_PROVIDER_TILL_STEPS": steps})["till"]
+        answer = asyncio.run(made.do(call))
+        assert (answer != Answer(Outcome.UNKNOWN, code=WRONG_STEP)) is is_asked
+
+
+def test_a_step_that_there_is_not_is_named(tmp_path: Path) -> None:
+    environment = {"SAGA_PROVIDER_TILL_FILE": str(tmp_path / "till.db"), "SAGA_PROVIDER_TILL_STEPS": "paying"}
+    with pytest.raises(SettingsError, match="SAGA_PROVIDER_TILL_STEPS: 'paying'"):
+        configured(settings(TILL), environment)
 
 
 def test_without_the_setting_there_is_no_provider() -> None:

@@ -1,6 +1,7 @@
 """The dispatcher over lists: which calls are made, when, and what is written down of them."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -17,7 +18,7 @@ from saga_app.effects import dispatcher as dispatching
 from saga_app.effects.breaker import FAILURES, FIRST_PAUSE
 from saga_app.effects.dispatcher import LONGEST_PENDING, LOST_AFTER, AskedEffect, Dispatcher, delay
 from saga_app.effects.limited import Limited
-from saga_app.effects.ports import Answer, Call, Effect
+from saga_app.effects.ports import Answer, Call, Effect, NoAnswer
 from saga_app.engine.ports import DeliveryTimedOut, GivenUp
 from saga_app.kafka.messages import Offsets, Outgoing
 from tests.support.examples import order
@@ -159,6 +160,15 @@ def test_a_code_is_made_to_fit_and_a_card_number_in_a_detail_is_hidden() -> None
     assert "4111" not in (bench.log.records[0].detail or "")
 
 
+@pytest.mark.parametrize("code", ["4111111111111111", "4111#1111#1111#1111", "x" * 47 + " 4111111111111111x"])
+def test_no_answer_is_refused_for_its_code(code: str) -> None:
+    bench = Bench(Answer(Outcome.DONE, "pi_1", code=code))
+    bench.asks()
+    bench.turn()
+    assert [each.outcome for each in bench.log.records] == [Outcome.DONE]
+    assert "4111" not in (bench.log.records[0].code or "")
+
+
 def test_a_reference_may_look_like_a_card_number() -> None:
     bench = Bench(Answer(Outcome.DONE, "4111111111111111"))
     bench.asks()
@@ -172,6 +182,70 @@ def test_a_row_is_called_for_by_one_call_at_a_time() -> None:
     assert len(list(bench.dispatcher.take())) == 1
     bench.asks(state=State.PREVENTING, version=4)
     assert not list(bench.dispatcher.take())
+
+
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(pending(wait=wait) for wait in (math.inf, -math.inf, math.nan, None, "7", 1e300)),
+        *(NoAnswer("http_503", wait=wait) for wait in (math.inf, math.nan, 999_999_999)),
+        NoAnswer(503),  # type: ignore[arg-type]
+        Unspeakable(),
+        None,
+    ],
+    ids=repr,
+)
+def test_a_strange_answer_ends_no_worker_and_is_asked_for_again_within_ten_minutes(answer: Any) -> None:
+    bench = Bench(answer)
+    bench.asks(reference="pi_1")
+    bench.turn()
+    assert len(bench.log.records) == 1
+    bench.asks(reference="pi_1", tries=1, version=4)
+    bench.now += dispatching.LONGEST_DELAY
+    bench.turn()
+    assert len(bench.provider.calls) == 2
+
+
+def test_an_error_of_our_own_about_one_order_ends_no_worker(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(pending())
+    bench.asks()
+    monkeypatch.setattr(calls, "call", lambda *_: 1 // 0)
+    bench.turn()
+    monkeypatch.undo()
+    assert "a call for order o1 failed" in caplog.text
+    bench.now += LOST_AFTER
+    bench.turn()
+    assert len(bench.log.records) == 1
+
+
+def test_an_order_that_its_adapter_cannot_handle_stops_no_other() -> None:
+    bench = Bench(*[KeyError("shipping")] * FAILURES * 2, Answer(Outcome.DONE, "pi_1"))
+    for number in range(FAILURES * 2 + 1):
+        bench.asks(f"o{number}")
+    bench.turn()
+    assert not bench.dispatcher.reading().open
+    outcomes = [each.outcome for each in bench.log.records]
+    assert outcomes == [Outcome.UNKNOWN] * FAILURES * 2 + [Outcome.DONE]
+
+
+def test_a_revoke_before_the_first_step_of_a_call_leaves_the_breaker_able_to_try() -> None:
+    bench = Bench(ConnectionError())
+    for number in range(FAILURES):
+        bench.asks(f"o{number}")
+    bench.turn()
+    bench.now += FIRST_PAUSE
+    assert len(list(bench.dispatcher.take())) == 1
+    bench.dispatcher.stop()
+    bench.dispatcher.start(GENERATION)
+    bench.asks()
+    assert len(list(bench.dispatcher.take())) == 1
 
 
 def test_no_more_calls_are_made_at_once_than_are_allowed() -> None:

@@ -101,6 +101,7 @@ def test_retry_after_is_waited_for_in_seconds_or_until_a_date(code: int):
     later = format_datetime(datetime.now(UTC) + timedelta(seconds=60))
     assert 50 < no_answer(status(code, **{"Retry-After": later})).wait <= 60
     assert no_answer(status(code, **{"Retry-After": "soon"})).wait == 0
+    assert no_answer(status(code, **{"Retry-After": "999999999"})).wait == 600
 
 
 @pytest.mark.parametrize("reply", ["cut", "gone", "never"])

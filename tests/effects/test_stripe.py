@@ -47,14 +47,14 @@ def at_stripe(address: str, act: Callable[[StripeProxy, Stripe], Awaitable[Any]]
     return asyncio.run(run())
 
 
-def asked(*replies: Any, call: Call = call(reference="pi_1")) -> Answer:  # noqa: B008
+def asked(*replies: Any, call: Call = call(reference="pi_1"), verb: str = "do") -> Answer:  # noqa: B008
     """The provider's answer to these replies."""
 
     async def run() -> Answer:
         async with HttpService(*replies).running() as service:
             stripe = Stripe("sk_test_local", service.address, 0.5)
             try:
-                return await stripe.do(call)
+                return await getattr(stripe, verb)(call)  # type: ignore[no-any-return]
             finally:
                 await stripe.close()
 
@@ -95,8 +95,13 @@ def test_a_payment_of_another_order_is_refused_and_never_touched(
             of = await begun(**fields, capture_method=method)(proxy)
             name = (of.payment_reference or "").partition(":")[2]
             before = await proxy.ask("GET", f"/v1/payment_intents/{name}")
+            is_taken = method == "automatic" and code != "not_for_this_order"
             for verb in (stripe.do, stripe.prevent, stripe.undo):
-                assert await verb(call(of, name)) == Answer(Outcome.REFUSED, name, code, Reason.DECLINED)
+                unknown, refused = Answer(Outcome.UNKNOWN, name, code), (Outcome.REFUSED, name, code)
+                is_unknown = is_taken or verb == stripe.undo
+                assert await verb(call(of, name)) == (
+                    unknown if is_unknown else Answer(*refused, Reason.DECLINED)
+                )
             assert await proxy.ask("GET", f"/v1/payment_intents/{name}") == before
         assert {each.method for each in proxy.requests} == {"GET"}
 
@@ -110,9 +115,50 @@ def test_a_payment_that_there_is_not_is_refused(localstripe: str):
     async def act(_: StripeProxy, stripe: Stripe) -> set[str | None]:
         answers = [await verb(call(of, "pi_none")) for verb in (stripe.do, stripe.prevent)]
         assert {each.outcome for each in answers} == {Outcome.REFUSED}
-        return {each.code for each in answers}
+        taken = await stripe.undo(call(of, "pi_none"))
+        assert taken.outcome is Outcome.UNKNOWN, "what was captured cannot be missing"
+        return {each.code for each in (*answers, taken)}
 
     assert at_stripe(localstripe, act) == {"resource_missing"}
+
+
+def test_money_that_was_taken_for_this_order_with_another_amount_is_in_doubt_until_it_is_given_back(
+    localstripe: str, caplog: pytest.LogCaptureFixture
+):
+    async def act(proxy: StripeProxy, stripe: Stripe) -> list[Outcome]:
+        of = await begun(amount=100, capture_method="automatic")(proxy)
+        name = (of.payment_reference or "").partition(":")[2]
+        before = await stripe.do(call(of, name))
+        await proxy.ask("POST", "/v1/refunds", payment_intent=name)
+        return [before.outcome, (await stripe.do(call(of, name))).outcome]
+
+    assert at_stripe(localstripe, act) == [Outcome.UNKNOWN, Outcome.UNDONE]
+    assert "amount_mismatch" in caplog.text
+
+
+@pytest.mark.parametrize(("status", "outcome"), [("pending", Outcome.PENDING), ("succeeded", Outcome.UNDONE)])
+@pytest.mark.parametrize("verb", ["do", "prevent"])
+def test_a_refund_that_is_on_its_way_takes_nothing_back_yet(status: str, outcome: Outcome, verb: str):
+    intent = {
+        "id": "pi_1",
+        "object": "payment_intent",
+        "status": "succeeded",
+        "amount": 4000,
+        "currency": "gbp",
+        "latest_charge": {"id": "ch_1", "object": "charge", "amount_refunded": 4000},
+    }
+    refund = {"id": "re_1", "object": "refund", "amount": 4000, "status": status}
+    replies = [json.dumps(each) for each in (intent, {"object": "list", "data": [refund]})]
+    assert asked(*replies, verb=verb).outcome is outcome
+
+
+@pytest.mark.parametrize("verb", ["do", "prevent", "undo"])
+def test_a_step_that_is_no_payment_is_unknown_and_stripe_is_not_asked(
+    verb: str, caplog: pytest.LogCaptureFixture
+):
+    answer = asked("cut", call=call(reference="pi_1")._replace(step=StepName.SHIPPING), verb=verb)
+    assert (answer.outcome, answer.code) == (Outcome.UNKNOWN, "wrong_step")
+    assert "shipping" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -135,11 +181,11 @@ def test_without_a_name_in_the_row_there_is_nothing_to_prevent(localstripe: str)
     at_stripe(localstripe, act)
 
 
-@pytest.mark.parametrize("code", [409, 429, 500, 503])
-def test_what_is_not_now_is_no_answer(code: int):
+@pytest.mark.parametrize(("code", "after"), [(409, 7), (429, 999_999_999), (500, 7), (503, 7)])
+def test_what_is_not_now_is_no_answer(code: int, after: int):
     with pytest.raises(NoAnswer, match=f"http_{code}") as found:
-        asked(status(code, '{"error":{"type":"api_error"}}', **{"Retry-After": "7"}))
-    assert found.value.wait == 7
+        asked(status(code, '{"error":{"type":"api_error"}}', **{"Retry-After": str(after)}))
+    assert found.value.wait == min(after, 600)
 
 
 @pytest.mark.parametrize("reply", ["cut", "gone", "never"])
@@ -215,6 +261,26 @@ def test_an_event_about_a_payment_that_the_saga_has_no_part_in_tells_nothing(loc
 def test_an_event_that_stripe_did_not_sign_is_refused(localstripe: str, headers: dict[str, str]):
     with pytest.raises(ValueError, match="no event that Stripe signed"):
         at_stripe(localstripe, lambda _, stripe: stripe.event(signed(about("pi_1"))[0], headers))
+
+
+def test_two_apps_with_one_account_hear_and_list_only_their_own_payments(localstripe: str):
+    async def act(proxy: StripeProxy, _: Stripe) -> None:
+        mine, other = (
+            Stripe("sk_test_local", proxy.address, 5.0, SECRET, app_id=each) for each in ("saga", "sag")
+        )
+        of = await saved("good")(proxy)
+        name = (await mine.do(call(of))).reference or ""
+        await mine.do(call(of, name))
+        of_nobody = (await begun(confirmed=False)(proxy)).payment_reference
+        assert await mine.event(*signed(about(name))) is not None
+        assert await other.event(*signed(about(name))) is None
+        since = datetime(2020, 1, 1, tzinfo=UTC)
+        found = [{f"stripe:{each.reference}" for each in await entries(app, since)} for app in (mine, other)]
+        assert found == [{f"stripe:{name}", of_nobody}, {of_nobody}]
+        for app in (mine, other):
+            await app.close()
+
+    at_stripe(localstripe, act)
 
 
 async def entries(stripe: Stripe, since: datetime) -> list[Effect]:

@@ -56,7 +56,7 @@ def test_the_page_leads_to_a_parcel_at_the_carrier(kafka: Broker, shell: Shell, 
     log = shell.start(block(WORKER), settings)
     answers(f"http://127.0.0.1:{web}/readyz", log)
     shell.run(block(BOOK), settings)
-    shell.answer([*BASH, "saga history parcel-1 | grep COMPLETED"], settings)
+    shell.answer([*BASH, "saga history parcel-1 | grep completed"], settings)
     found = shell.run(block(LOOK), settings)
     assert '"order_id": "parcel-1"' in found and re.search(
         r'"order_id": "parcel-1"[^}]*"outcome": "done"', found

@@ -13,7 +13,7 @@ from tests.support.blocks import ROOT, blocks
 
 ADD, TRY = blocks("docs/how-to/add-a-step.md")
 UNIT, SIMULATE, LIVE = TRY.splitlines()
-PARTS = ("agents", "tables", "saga_app", "tests", "examples", "setup.cfg", "pyproject.toml")
+PARTS = ("agents", "tables", "saga_app", "harness", "tests", "examples", "setup.cfg", "pyproject.toml")
 PYTHON = sys.executable
 #: The programs that the scripts run in `.venv`, which the copy does not have.
 SCRIPTS = {

@@ -118,7 +118,13 @@ def test_while_the_broker_is_down_every_order_is_a_503_and_afterwards_the_same_a
                 answers = await asyncio.gather(*(ask(session, "POST", url, each) for each in bodies))
                 assert {each.status for each in answers} == {503}
                 assert all(int(each.headers["Retry-After"]) > 0 for each in answers)
-                assert (await ask(session, "GET", f"{api.url}/readyz")).status == 503
+                # A reading of before the kill counts for some seconds.
+                for _ in range(60):
+                    readiness = await ask(session, "GET", f"{api.url}/readyz")
+                    if readiness.status == 503:
+                        break
+                    await asyncio.sleep(0.5)
+                assert readiness.status == 503
                 assert (await ask(session, "GET", f"{api.url}/livez")).status == 200
             finally:
                 no_topics.start().wait()

@@ -104,7 +104,7 @@ def test_records_that_unpack_to_too_much_are_stepped_over_by_worker_audit_histor
 
     audit = saga(scene, "audit")
     assert audit.code == 0, audit
-    assert "COMPLETED" in saga(scene, "history", "later-1").out
+    assert "completed" in saga(scene, "history", "later-1").out
     database = tmp_path / "orders.db"
     settings = Settings(broker=scene.broker, app_id=scene.app_id, db_url=f"sqlite:///{database}")
     lines: list[str] = []

@@ -32,7 +32,6 @@ KINDS = {
     "stolen": "declined",
 }
 #: On an intent, names of an order that there is not.
-OURS = {"metadata[saga_order]": "nobody", "metadata[saga_effect]": "saga:payment:nobody:17"}
 ADAPTERS = "saga_app.effects.providers"
 FAULTS = (
     StripeFault.LOST,
@@ -143,8 +142,12 @@ def test_the_ledgers_of_the_providers_are_what_the_journals_say(scene: Scene, tm
         assert saga(scene, "reconcile", "carrier", **settings) == (0, "", "")
         saga(scene, "reconcile", "stripe", "--tidy", "--yes", **settings)
         assert saga(scene, "reconcile", "stripe", **settings) == (0, "", "")
+        ours = {
+            "metadata[saga_order]": "nobody",
+            "metadata[saga_effect]": f"{scene.app_id}:payment:nobody:17",
+        }
         strange = [
-            stripe.ask("POST", "/v1/payment_intents", amount=100, currency="gbp", **OURS, **more)["id"]
+            stripe.ask("POST", "/v1/payment_intents", amount=100, currency="gbp", **ours, **more)["id"]
             for more in ({}, {"confirm": "true", "payment_method": "pm_card_visa"})
         ]
         found = saga(scene, "reconcile", "stripe", "--json", "--tidy", "--yes", **settings)

@@ -99,4 +99,4 @@ def test_the_walk_of_the_how_to_does_what_it_says(town: CopiedScene):
         "Completed: paid, reserved, shipment booked." in first and "dead letter, different_content" in first
     )
     assert "different_content" in letters and "no orders" in others and "COMPLETED" in others
-    assert "0  in all" in others and followed.endswith("Completed: paid, reserved, shipment booked.\n")
+    assert followed.endswith("Completed: paid, reserved, shipment booked.\n")

@@ -189,7 +189,8 @@ def event(kind: str, offset: int, **told: Any) -> dict[str, Any]:
 
 def test_every_type_of_record_has_words_in_the_timeline():
     events = [
-        event(kind, at, reason="requested", step="checkout", attempt=at) for at, kind in enumerate(SEQUENCE)
+        event(kind, at, reason="requested", step="checkout", attempt=at, note="done")
+        for at, kind in enumerate(SEQUENCE)
     ]
     lines = timeline(events, ())
     assert [line.at for line in lines] == list(range(len(SEQUENCE)))
@@ -208,7 +209,10 @@ def test_the_timeline_says_which_request_a_step_acted_on_and_which_were_repeats(
             "version": 5,
         }
     ]
-    events = [event("PaymentRequested", 2), event("PaymentRequested", 4), event("RefundRequested", 5)]
+    events = [
+        event(kind, at, topic="payment_events")
+        for kind, at in (("PaymentRequested", 2), ("PaymentRequested", 4), ("RefundRequested", 5))
+    ]
     letters = [
         {
             "time": 3,

@@ -112,5 +112,5 @@ def test_a_missing_package_is_told_with_the_command_that_installs_it(monkeypatch
 
 
 def test_the_command_names_the_table_that_the_relay_has():
-    option = next(each for each in main.commands["outbox"].params if each.name == "table")
+    option = next(each for each in main.all_commands()["outbox"].params if each.name == "table")
     assert option.default == DEFAULT_TABLE

@@ -1,10 +1,12 @@
 """`scripts/run`, as somebody who follows a page has it in another terminal."""
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from saga_app.local.process import until
@@ -17,6 +19,13 @@ class RunningSystem:
     def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
         self.output = folder / "output"
+        # Two that start at once would both find the usual web port free.
+        with (Path(tempfile.gettempdir()) / "saga-tests-one-start.lock").open("w") as one_at_a_time:
+            fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
+            self._start(folder, options)
+            until(lambda: self._has_ports() or self.process.poll() is not None, 180)
+
+    def _start(self, folder: Path, options: tuple[str, ...]) -> None:
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
                 ["scripts/run", *options, "--folder", str(folder)],
@@ -26,6 +35,9 @@ class RunningSystem:
                 stderr=subprocess.STDOUT,
                 env={name: value for name, value in os.environ.items() if not name.startswith("SAGA_")},
             )
+
+    def _has_ports(self) -> bool:
+        return any(words in self.said() for words in ("worker 1: ready", "running until"))
 
     def said(self) -> str:
         return self.output.read_text("utf-8")

@@ -5,7 +5,7 @@ from typing import Final
 
 from saga_app import topics
 from saga_app.core.numbers import Offset
-from saga_app.core.records import Record, StepName
+from saga_app.core.records import Outcome, Record, StepAnswered, StepName
 from saga_app.kafka.messages import Message, Outgoing, outgoing
 from saga_app.kafka.signatures import Signatures
 from saga_app.private_files import write_private
@@ -49,6 +49,9 @@ EVERY_TYPE: Final[tuple[Record, ...]] = (
     deadline("unused"),
     completed("unused"),
     cancelled("unused"),
+    StepAnswered(
+        order_id="unused", step=StepName.PAYMENT, key="unused", outcome=Outcome.DONE, reference="pi_1"
+    ),
     *(each(_UNUSED) for each in (pay, refund, reserve, release, ship, call_off)),
     retention_started(),
     segments_closed(0, 1),

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from saga_app import wire
 from saga_app.core.errors import Fault, Rejected
+from saga_app.core.records import Outcome
 from saga_app.redaction import MOST_SEARCHED, SEPARATORS, has_card_number, is_card_number
 from tests.support.corpus import CARD, CARDS, NOT_CARDS
-from tests.support.examples import order, pay
+from tests.support.examples import answered, order, pay
 
 DIGITS = "0123456789"
 LETTERS_AND_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -179,3 +180,17 @@ def test_more_numbers_than_are_searched_are_refused_unread() -> None:
     with pytest.raises(Rejected) as refused:
         wire.decode(value)
     assert refused.value.fault is Fault.CARD_NUMBER
+
+
+@for_all(st.from_regex(r"[0-9][0-9._-]{11,40}", fullmatch=True))
+@example("202612011234567898")
+@example("62041755530012343")
+@example("4222222222222")
+def test_the_answer_about_an_id_that_an_order_may_have_can_be_read(id_: str) -> None:
+    """Or every answer would be a dead letter, and the order would never end."""
+    try:
+        wire.decode(wire.encode(pay(order(id_, customer_id=id_))))
+    except Rejected:
+        return
+    told = answered(Outcome.DONE, "pi_1", order_id=id_, key=id_)
+    assert wire.decode(wire.encode(told)) == told

@@ -23,6 +23,7 @@ from saga_app.core.order import Order
 from saga_app.core.outside import Action
 from saga_app.core.records import Outcome, StepAnswered
 from saga_app.effects import contract
+from saga_app.effects.calls import LONGEST_WAIT
 from saga_app.effects.configured import ProviderOptions
 from saga_app.effects.contract import MOST_BYTES, MOST_LEDGER_BYTES
 from saga_app.effects.ports import Answer, Call, Effect, NoAnswer
@@ -194,11 +195,11 @@ async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
 def _seconds(retry_after: str) -> float:
     """`Retry-After`, in seconds from now; 0 if there is none that can be read."""
     if retry_after.strip().isdecimal():
-        return min(float(retry_after), contract.LONGEST_WAIT)
+        return min(float(retry_after), LONGEST_WAIT)
     with suppress(ValueError, TypeError):
         at = parsedate_to_datetime(retry_after)
         seconds = (at.astimezone(UTC) - datetime.now(UTC)).total_seconds()
-        return min(max(seconds, 0.0), contract.LONGEST_WAIT)
+        return min(max(seconds, 0.0), LONGEST_WAIT)
     return 0.0
 
 

@@ -10,11 +10,11 @@ error 500. So each try has a key of its own, and what has happened is looked up,
 
 A payment that a customer began (`payment_reference`) counts only if the intent names this order in its metadata, in
 equal amount and currency, and names no other effect. If not, it is another order's money: it is refused, and not
-touched.
+touched. If it names this order and has taken another amount, people must give it back first.
 """
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -26,7 +26,9 @@ from stripe import AIOHTTPClient, StripeClient
 
 from saga_app.core import route
 from saga_app.core.records import Outcome, Reason, StepAnswered, StepName
+from saga_app.effects.calls import LONGEST_WAIT
 from saga_app.effects.configured import ProviderOptions
+from saga_app.effects.limited import WRONG_STEP
 from saga_app.effects.ports import Answer, Call, Effect, NoAnswer
 from saga_app.effects.providers import stripe_intent as intents
 from saga_app.effects.providers.stripe_intent import EFFECT, KEY, ORDER, SEGMENT, STEP, Intent
@@ -53,12 +55,22 @@ WAIT: Final = 2.0
 
 
 class Stripe:
-    """See `ports.Provider`. `time_limit`: seconds for one request, of which a call makes five at most."""
+    """See `ports.Provider`. `time_limit`: seconds for one request, of which a call makes five at most.
+
+    With an `app_id`, effects of other apps in the same account are none of its business: it neither lists them nor
+    hears events about them.
+    """
 
     def __init__(
-        self, api_key: str, address: str = "", time_limit: float = 20.0, webhook_secret: str = ""
+        self,
+        api_key: str,
+        address: str = "",
+        time_limit: float = 20.0,
+        webhook_secret: str = "",
+        app_id: str = "",
     ) -> None:
         self._webhook_secret = webhook_secret
+        self._effects = f"{app_id}:" if app_id else ""
         self._http = AIOHTTPClient(timeout=time_limit)
         # A retry by the SDK would repeat what the dispatcher does, and hide it.
         client = StripeClient(
@@ -75,13 +87,13 @@ class Stripe:
         await self._http.close_async()  # type: ignore[no-untyped-call]
 
     async def do(self, call: Call) -> Answer:
-        return await _told(self._do(call))
+        return await self._told(call, self._do)
 
     async def prevent(self, call: Call) -> Answer:
-        return await _told(self._prevent(call))
+        return await self._told(call, self._prevent)
 
     async def undo(self, call: Call) -> Answer:
-        return await _told(self._undo(call))
+        return await self._told(call, self._undo)
 
     async def event(self, body: bytes, headers: Mapping[str, str]) -> StepAnswered | None:
         """The truth now about the intent of an event; None if it is no fact, or the saga has no part in it.
@@ -99,12 +111,10 @@ class Stripe:
         if not isinstance(name, str):
             return None
         intent = await self._retrieve(name)
-        names, answer = intent.get("metadata") or {}, intents.fact(intent)
-        if answer.outcome is Outcome.UNDONE and not intents.is_refunded(
-            intent, await self._list_refunds(name)
-        ):
-            return None
+        names, answer = intent.get("metadata") or {}, await self._fact(intent)
         if not {ORDER, STEP, KEY, EFFECT} <= names.keys() or answer.outcome is Outcome.PENDING:
+            return None
+        if not names[EFFECT].startswith(self._effects):
             return None
         return StepAnswered(
             order_id=names[ORDER],
@@ -124,7 +134,7 @@ class Stripe:
         async for each in found.auto_paging_iter():
             intent = each.to_dict()
             names = intent.get("metadata") or {}
-            if ORDER not in names:
+            if ORDER not in names or not names.get(EFFECT, self._effects).startswith(self._effects):
                 continue
             answer = intents.fact(intent)
             yield Effect(
@@ -150,6 +160,17 @@ class Stripe:
             intent = await self._retrieve(reference)
         return bool(intent["status"] == "canceled")
 
+    async def _told(self, call: Call, verb: Callable[[Call], Awaitable[Answer]]) -> Answer:
+        """The answer, if it is about a payment."""
+        if call.step is StepName.PAYMENT:
+            return await _told(verb(call))
+        _LOG.error(
+            "Stripe is asked for %s of order %s, and makes payments only. The order waits for another provider",
+            call.step,
+            call.order.order_id,
+        )
+        return Answer(Outcome.UNKNOWN, code=WRONG_STEP)
+
     async def _do(self, call: Call) -> Answer:
         if call.reference is None:
             return await self._create(call)
@@ -167,11 +188,11 @@ class Stripe:
                         {"metadata": _names(call)},
                         options=_options(call, f"capture:{call.tries}"),
                     )
-                return intents.fact(await self._retrieve(intent["id"]))
+                return await self._fact(await self._retrieve(intent["id"]))
             case "requires_payment_method" | "requires_action" if not begun:
                 # Declined, or the customer would have to come back, and is not there.
                 return _declined(await self._seal(call, intent), intents.why(intent))
-        return intents.fact(intent)
+        return await self._fact(intent)
 
     async def _prevent(self, call: Call) -> Answer:
         if call.reference is None:
@@ -181,7 +202,7 @@ class Stripe:
         return other or await self._seal(call, intent)
 
     async def _undo(self, call: Call) -> Answer:
-        intent, other = await self._own(call)
+        intent, other = await self._own(call, is_ours=True)
         if other is not None:
             return other
         if intent["status"] != "succeeded":
@@ -246,22 +267,42 @@ class Stripe:
             return _declined(await self._seal(call, intent), _code(failed) if failed else intents.why(intent))
         if failed is not None and intent["status"] == "requires_confirmation":
             return Answer(Outcome.UNKNOWN, call.reference, _code(failed))
-        return intents.fact(intent)
+        return await self._fact(intent)
 
-    async def _own(self, call: Call) -> tuple[Intent, Answer | None]:
-        """The intent of the call; and an answer if the customer began it, and it is not for this order."""
+    async def _own(self, call: Call, *, is_ours: bool = False) -> tuple[Intent, Answer | None]:
+        """The intent of the call; and an answer if the customer began it, and it is not for this order.
+
+        What was captured for this order (`is_ours`), or was taken at once and names it, is never refused: its money
+        would stay taken.
+        """
         assert call.reference is not None
         begun = call.order.payment_reference is not None
         try:
             intent = await self._retrieve(call.reference)
         except stripe.InvalidRequestError as error:
-            if not begun or error.code != "resource_missing":
+            if not begun or is_ours or error.code != "resource_missing":
                 raise
             return {}, Answer(Outcome.REFUSED, call.reference, "resource_missing", Reason.DECLINED)
         wrong = intents.mismatch(call, intent) if begun else None
         if wrong is None:
             return intent, None
+        if is_ours or intents.has_taken(call, intent):
+            return intent, await self._mistaken(call, intent, wrong)
         return intent, Answer(Outcome.REFUSED, call.reference, wrong, Reason.DECLINED)
+
+    async def _mistaken(self, call: Call, intent: Intent, wrong: str) -> Answer:
+        """The answer about money that is taken for this order and should not be as it is."""
+        name = intent["id"]
+        if intents.has_taken(call, intent) and intents.is_refunded(intent, await self._list_refunds(name)):
+            return Answer(Outcome.UNDONE, name, wrong, Reason.DECLINED)
+        _LOG.error(
+            "Payment %s is not as its order %s says: %s. Its money may be taken, so the order waits. Compare both, and "
+            "refund the payment at Stripe",
+            name,
+            call.order.order_id,
+            wrong,
+        )
+        return Answer(Outcome.UNKNOWN, name, wrong)
 
     async def _seal(self, call: Call, intent: Intent) -> Answer:
         """Cancels what can be cancelled; if it is too late, the intent says so."""
@@ -269,7 +310,16 @@ class Stripe:
             with suppress(stripe.InvalidRequestError):
                 await self._intents.cancel_async(intent["id"], options=_options(call, f"cancel:{call.tries}"))
             intent = await self._retrieve(intent["id"])
-        return intents.fact(intent)
+        return await self._fact(intent)
+
+    async def _fact(self, intent: Intent) -> Answer:
+        """The fact that the intent says; a refund that is on its way is none, since it may fail."""
+        answer = intents.fact(intent)
+        if answer.outcome is not Outcome.UNDONE or intents.is_refunded(
+            intent, await self._list_refunds(intent["id"])
+        ):
+            return answer
+        return Answer(Outcome.PENDING, intent["id"], "refund_pending", wait=WAIT)
 
     async def _retrieve(self, name: str) -> Intent:
         found = await self._intents.retrieve_async(name, {"expand": ["latest_charge"]})
@@ -294,7 +344,7 @@ def provider(options: ProviderOptions) -> Stripe:
         raise SettingsError(
             f"{options.setting('ADDRESS')} is for tests on this machine; leave it out for Stripe"
         )
-    return Stripe(key, address, options.timeout, options.secret("WEBHOOK_SECRET"))
+    return Stripe(key, address, options.timeout, options.secret("WEBHOOK_SECRET"), options.app_id)
 
 
 async def _told(answer: Awaitable[Answer]) -> Answer:
@@ -350,4 +400,4 @@ def _code(error: stripe.StripeError) -> str:
 
 def _wait(error: stripe.StripeError) -> float:
     after = (error.headers or {}).get("Retry-After", "")
-    return float(after) if after.isdecimal() else 0.0
+    return min(float(after), LONGEST_WAIT) if after.isdecimal() else 0.0

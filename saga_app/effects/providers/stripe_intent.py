@@ -25,7 +25,7 @@ _WAIT: Final = 2.0
 
 
 def fact(intent: Intent) -> Answer:
-    """The fact that an intent says. It was retrieved just now, with `latest_charge`."""
+    """The fact that an intent says. It was retrieved just now; its `latest_charge` counts refunds on their way."""
     status, name = intent["status"], intent["id"]
     if status == "canceled":
         return Answer(Outcome.REFUSED, name, "canceled")
@@ -53,6 +53,15 @@ def mismatch(call: Call, intent: Intent) -> str | None:
     if intent["currency"] != order.currency.lower():
         return "currency_mismatch"
     return None if intent["amount"] == minor_units(order.amount, order.currency) else "amount_mismatch"
+
+
+def has_taken(call: Call, intent: Intent) -> bool:
+    """True if the intent has taken money for this order, whatever the amount."""
+    names = intent.get("metadata") or {}
+    is_named = (
+        names.get(ORDER) == call.order.order_id if EFFECT not in names else names[EFFECT] == call.effect
+    )
+    return is_named and intent["status"] == "succeeded"
 
 
 def is_refunded(intent: Intent, refunds: Sequence[Mapping[str, Any]], *, also_open: bool = False) -> bool:
