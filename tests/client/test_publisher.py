@@ -55,7 +55,7 @@ class GivenProducer:
 
 @pytest.fixture
 def producers(monkeypatch: pytest.MonkeyPatch) -> list[GivenProducer]:
-    """Those that were made: the first one fails with the error of the test, the others deliver."""
+    """The producers that were made: the first one fails with the error of the test, the others deliver."""
     made: list[GivenProducer] = []
 
     def make(options: Any) -> GivenProducer:
