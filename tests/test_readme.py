@@ -74,7 +74,14 @@ def test_the_tutorial_completes_an_order_and_undoes_another_in_order(running: Ru
     running.shell(FAR)
     assert until(lambda: "cancelled" in running.shell(UNDO), 30)
     told = running.shell(UNDO)
-    words = ("paid", "reserved", "shipping refused: the country is not served", "released", "refunded", "cancelled")
+    words = (
+        "paid",
+        "reserved",
+        "shipping refused: the country is not served",
+        "released",
+        "refunded",
+        "cancelled",
+    )
     places = [told.index(each) for each in words]
     assert places == sorted(places)
     assert '"75.00"' in running.shell(SAME)
