@@ -49,14 +49,14 @@ EVERY_TYPE: Final[tuple[Record, ...]] = (
     deadline("unused"),
     completed("unused"),
     cancelled("unused"),
-    StepAnswered(
-        order_id="unused", step=StepName.PAYMENT, key="unused", outcome=Outcome.DONE, reference="pi_1"
-    ),
     *(each(_UNUSED) for each in (pay, refund, reserve, release, ship, call_off)),
     retention_started(),
     segments_closed(0, 1),
     segments_purged(0, 1),
     orders_evicted(0, 1, "unused"),
+    StepAnswered(
+        order_id="unused", step=StepName.PAYMENT, key="unused", outcome=Outcome.DONE, reference="pi_1"
+    ),
 )
 #: The five types that people send, by name: a new one must be added here by hand.
 PEOPLE: Final = {
