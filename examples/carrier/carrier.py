@@ -26,7 +26,7 @@ def decide(call: dict[str, Any]) -> tuple[str, str | None]:
 
 
 def answer(db: sqlite3.Connection, call: dict[str, Any]) -> dict[str, Any]:
-    """What is true after this call: one transaction, which is on the disk before anybody hears of it."""
+    """Carries out a call in one transaction, which is on the disk before anybody hears of it; returns what is true now."""
     names = (call["effect"], call["step"], call["order"]["order_id"], call.get("segment"))
     db.execute("BEGIN IMMEDIATE")
     row = (*names, *decide(call), datetime.now(UTC).isoformat())
