@@ -26,7 +26,7 @@ def decide(call: dict[str, Any]) -> tuple[str, str | None]:
 
 
 def answer(db: sqlite3.Connection, call: dict[str, Any]) -> dict[str, Any]:
-    """Carries out a call in one transaction, which is on the disk before anybody hears of it. Says what is true then."""
+    """Carries out a call in one transaction, which is on the disk before anybody hears of it; says what is true."""
     names = (call["effect"], call["step"], call["order"]["order_id"], call.get("segment"))
     db.execute("BEGIN IMMEDIATE")
     row = (*names, *decide(call), datetime.now(UTC).isoformat())
