@@ -1,18 +1,18 @@
 """Copies topics to the order database, in this process or another, and reads the whole database."""
 
 import asyncio
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import select
 
 from harness.ports import free_port
-from harness.worker import ROOT, environment
+from harness.process import LoggedProcess
+from harness.worker import environment
 from saga_app.commands.copy_lag import lag_by_topic
 from saga_app.orderdb import schema
 from saga_app.orderdb.copy import source
@@ -86,74 +86,30 @@ def copied(settings: Settings) -> int:
     return sum(asyncio.run(ask(settings, positions)).values())
 
 
-class CopyProcess:
+class CopyProcess(LoggedProcess):
     """`saga orderdb run` as people start it; ended by its own pid only."""
 
     def __init__(
         self, settings: Settings, log: Path, *arguments: str, records: int = source.MOST_RECORDS
     ) -> None:
+        super().__init__(log)
         self.settings = settings
-        self.log = log
         self._words = [
             sys.executable,
             "-c",
             _MAIN.format(records=records),
             *(arguments or ("orderdb", "run")),
         ]
-        self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> "CopyProcess":
+    def start(self) -> Self:
         """Starts the process and does not wait."""
         variables = {
             "SAGA_APP_ID": self.settings.app_id,
             "SAGA_DB_URL": self.settings.db_url,
             "SAGA_ORDER_RETENTION": self.settings.order_retention_text,
         }
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._words,
-                env=environment(self.settings.broker, self.log.parent / "nothing", free_port(), **variables),
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        return self
-
-    @property
-    def process(self) -> "subprocess.Popen[bytes]":
-        assert self._process is not None
-        return self._process
-
-    def text(self) -> str:
-        """Its whole output."""
-        return self.log.read_text("utf-8", errors="replace")
-
-    def wait_for(self, text: str, seconds: float = 30) -> None:
-        """Waits until its output has this text."""
-        end = time.monotonic() + seconds
-        while text not in self.text():
-            assert self.process.poll() is None and time.monotonic() < end, self.text()
-            time.sleep(0.05)
-
-    def kill(self) -> None:
-        """Ends it with SIGKILL."""
-        self.process.kill()
-        self.process.wait(10)
-
-    def end(self, seconds: float = 20) -> int:
-        """Ends it with SIGTERM; returns the exit code."""
-        self.process.terminate()
-        return self.process.wait(seconds)
-
-    def done(self, seconds: float = 90) -> int:
-        """Waits until it ends by itself; returns the exit code."""
-        return self.process.wait(seconds)
-
-    def close(self) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self.kill()
+        nothing = self.log.parent / "nothing"
+        return self.run(self._words, environment(self.settings.broker, nothing, free_port(), **variables))
 
 
 def until_copied(settings: Settings, seconds: float = 60) -> None:

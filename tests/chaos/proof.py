@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.log import parsed
-from harness.worker import ROOT, environment
+from harness.process import ROOT
+from harness.worker import environment
 from saga_app import topics
 from saga_app.kafka.chunks import chunks
 from tests.chaos.system import APP_ID, System

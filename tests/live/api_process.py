@@ -1,15 +1,15 @@
 """`saga api` and `saga orderdb run` on a scene, started, killed and stopped by their own pids only."""
 
 import json
-import subprocess
 import time
 from typing import Any, NamedTuple, Self
 
 import aiohttp
 
 from harness.ports import free_port
+from harness.process import LoggedProcess
 from harness.scene import Scene
-from harness.worker import ROOT, environment
+from harness.worker import environment
 from tests.live.commands import SAGA
 
 
@@ -21,12 +21,12 @@ class ApiReply(NamedTuple):
     json: dict[str, Any]
 
 
-class OwnProcess:
+class OwnProcess(LoggedProcess):
     """A `saga` command that stays."""
 
     def __init__(self, scene: Scene, *words: str, **settings: str) -> None:
+        super().__init__(scene.folder / f"{words[0]}.log")
         self.words = words
-        self.log = scene.folder / f"{words[0]}.log"
         more = {
             "SAGA_APP_ID": scene.app_id,
             "SAGA_DB_URL": f"sqlite:///{scene.folder}/orders.db",
@@ -34,45 +34,15 @@ class OwnProcess:
             **settings,
         }
         self.environment = environment(scene.broker, scene.folder / "nothing", free_port(), **more)
-        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [SAGA, *self.words],
-                env=self.environment,
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        return self
-
-    @property
-    def process(self) -> "subprocess.Popen[bytes]":
-        assert self._process is not None
-        return self._process
-
-    def kill(self) -> None:
-        """kill -9."""
-        self.process.kill()
-        self.process.wait(10)
-
-    def end(self) -> int:
-        """A stop in order; the exit code."""
-        self.process.terminate()
-        return self.process.wait(40)
-
-    def text(self) -> str:
-        return self.log.read_text(errors="replace")
+        return self.run([SAGA, *self.words], self.environment)
 
     def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, *error: object) -> None:
-        if self._process is not None and self.process.poll() is None:
-            self.kill()
+        self.close()
 
 
 class ApiProcess(OwnProcess):

@@ -24,7 +24,8 @@ import tables
 from harness.log import BrokerOffsets
 from harness.orders import Sent, orders, supplies
 from harness.ports import free_port
-from harness.worker import ROOT, WorkerProcess, environment
+from harness.process import ROOT
+from harness.worker import WorkerProcess, environment
 from saga_app import topics, wire
 from saga_app.kafka import topic_admin
 from saga_app.local.broker import Broker

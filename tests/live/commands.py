@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.ports import free_port
+from harness.process import ROOT
 from harness.scene import Scene
-from harness.worker import ROOT, environment
+from harness.worker import environment
 
 SAGA = str(Path(sys.executable).with_name("saga"))
 

@@ -12,8 +12,8 @@ from confluent_kafka.admin import AdminClient
 from harness.ledger import TopicLedger
 from harness.log import until
 from harness.orders import Sent
+from harness.process import ROOT
 from harness.scene import Scene
-from harness.worker import ROOT
 from saga_app import topics, wire
 from saga_app.core.numbers import Offset
 from saga_app.core.records import DeadlinePassed

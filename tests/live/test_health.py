@@ -13,8 +13,9 @@ import pytest
 from harness.copies import CopyProcess
 from harness.log import until
 from harness.ports import free_port
+from harness.process import ROOT
 from harness.scene import Scene
-from harness.worker import ROOT, environment
+from harness.worker import environment
 from saga_app import topics
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings

@@ -7,8 +7,8 @@ from confluent_kafka import Producer
 
 from harness.log import everything, until
 from harness.orders import orders, supplies
+from harness.process import ROOT
 from harness.scene import Scene
-from harness.worker import ROOT
 from saga_app import topics
 from saga_app.engine.exits import Exit
 

@@ -133,7 +133,7 @@ def test_a_rebuild_while_another_process_copies_ends_with_the_same(filled: Setti
     try:
         running.wait_for("copying")
         rebuild = CopyProcess(filled, tmp_path / "rebuild", "orderdb", "rebuild").start()
-        assert rebuild.done() == 0, rebuild.text()
+        assert rebuild.wait_for_end() == 0, rebuild.text()
         assert contents(filled) == before
         assert running.end() == 0, running.text()
     finally:
@@ -147,11 +147,11 @@ def test_an_archive_is_emptied_only_by_force(filled: Settings, tmp_path: Path):
     before = contents(filled)
     settings = replace(filled, order_retention_text="1s")
     refused = CopyProcess(settings, tmp_path / "refused", "orderdb", "rebuild").start()
-    assert refused.done() != 0
+    assert refused.wait_for_end() != 0
     assert f"{ORDERS} of its orders ended longer ago" in refused.text() and "--force" in refused.text()
     assert contents(filled) == before
     forced = CopyProcess(settings, tmp_path / "forced", "orderdb", "rebuild", "--force").start()
-    assert forced.done() == 0, forced.text()
+    assert forced.wait_for_end() == 0, forced.text()
     assert contents(filled) == before
 
 

@@ -48,7 +48,7 @@ def test_two_processes_on_one_database_do_no_harm(filled: Settings, tmp_path: Pa
         CopyProcess(filled, tmp_path / f"log-{n}", "orderdb", "run", "--once", records=100).start()
         for n in (1, 2)
     ]
-    assert [each.done() for each in both] == [0, 0], [each.text() for each in both]
+    assert [each.wait_for_end() for each in both] == [0, 0], [each.text() for each in both]
     together = contents(filled)
     empty(filled)
     copy(filled)
@@ -141,7 +141,7 @@ def test_a_signal_ends_it_soon_also_where_the_broker_says_nothing(
         assert broker is not None
         os.kill(broker.pid, signal.SIGSTOP)
         try:
-            assert process.end(30) == 0, process.text()
+            assert process.end(seconds=30) == 0, process.text()
         finally:
             os.kill(broker.pid, signal.SIGCONT)
     finally:
@@ -240,6 +240,6 @@ def test_a_database_of_a_newer_version_is_left_alone(scene: Scene, settings: Set
     with sqlite3.connect(f"{tmp_path}/orders.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     process = CopyProcess(settings, tmp_path / "log").start()
-    assert process.done() == 1
+    assert process.wait_for_end() == 1
     assert "was made by another version" in process.text()
     assert len(process.text().splitlines()) == 2

@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import subprocess
 import sys
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -14,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from harness.ports import free_port
-from harness.worker import ROOT, environment
+from harness.process import LoggedProcess
+from harness.worker import environment
 from saga_app.outbox.store import OutboxStore
 from saga_app.outbox.table import DEFAULT_TABLE
 
@@ -100,60 +99,20 @@ async def insert(connection: AsyncConnection, payload: dict[str, Any] | str) -> 
     await connection.execute(statement, {"payload": value})
 
 
-class RelayProcess:
+class RelayProcess(LoggedProcess):
     """`saga outbox` as people start it; ended by its own pid only."""
 
     def __init__(self, broker: str, url: str, log: Path, *words: str, **settings: str) -> None:
-        self.log = log
+        super().__init__(log)
         self._words = ["outbox", *words]
         self._env = environment(broker, log.parent / "nothing", free_port(), SAGA_OUTBOX_URL=url, **settings)
-        self._process: subprocess.Popen[bytes] | None = None
-        self._read = 0
 
     def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, *error: object) -> None:
-        if self.process.poll() is None:
-            self.kill()
+        self.close()
 
     def start(self, before: str = "") -> Self:
         """Starts the process and does not wait; `before` is Python that it runs first."""
-        self._read = self.log.stat().st_size if self.log.exists() else 0
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _MAIN.format(before=before), *self._words],
-                env=self._env,
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        return self
-
-    @property
-    def process(self) -> "subprocess.Popen[bytes]":
-        assert self._process is not None, "it was not started"
-        return self._process
-
-    def text(self) -> str:
-        """Its output since its last start."""
-        return self.log.read_bytes()[self._read :].decode(errors="replace")
-
-    def wait_for(self, words: str, seconds: float = 60) -> None:
-        """Until its output since its last start has these words."""
-        end = time.monotonic() + seconds
-        while words not in self.text():
-            assert self.process.poll() is None and time.monotonic() < end, self.text()
-            time.sleep(0.02)
-
-    def kill(self) -> None:
-        """kill -9."""
-        self.process.kill()
-        self.process.wait(10)
-
-    def end(self, seconds: float = 20) -> int:
-        """Ends it with SIGTERM; returns the exit code."""
-        self.process.terminate()
-        return self.process.wait(seconds)
+        return self.run([sys.executable, "-c", _MAIN.format(before=before), *self._words], self._env)
