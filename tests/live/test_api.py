@@ -127,8 +127,9 @@ def test_while_the_broker_is_down_every_order_is_a_503_and_afterwards_the_same_a
                 assert readiness.status == 503
                 assert (await ask(session, "GET", f"{api.url}/livez")).status == 200
             finally:
-                no_topics.start().wait()
-            scene.worker("w2").start().ready()
+                # Beside the loop: it must see that the API has closed connections that were idle meanwhile.
+                await asyncio.to_thread(no_topics.start().wait)
+            await asyncio.to_thread(scene.worker("w2").start().ready)
             for number in range(2, 12):
                 body = {"order_id": number, "amount": 5}
                 for _ in range(60):
