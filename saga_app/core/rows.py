@@ -44,6 +44,8 @@ class State(StrEnum):
 
 #: A provider is asked, again and again, until there is a definite answer.
 ASKED_STATES: Final = frozenset({State.DOING, State.PREVENTING, State.UNDOING})
+#: How such a state stands near the beginning of an encoded row.
+_ASKED: Final = tuple(f'"state":"{state}",'.encode() for state in sorted(ASKED_STATES))
 
 
 class Status(StrEnum):
@@ -127,6 +129,12 @@ class OutsideEffect(NamedTuple):
         del fields["order"]
         order = data.partition(_ORDER)[2][:-1]
         return cls(order=order, **{name: fields.pop(name) for name in cls._fields if name in fields})
+
+
+def is_asked(data: bytes) -> bool:
+    """True if an encoded journal row is in an asked state; it is not parsed, since a scan of a journal meets all."""
+    head = data[:80]
+    return any(state in head for state in _ASKED)
 
 
 class JournalRow(NamedTuple):

@@ -20,7 +20,7 @@ from saga_app import wire
 from saga_app.core.numbers import Generation
 from saga_app.core.outside import Action
 from saga_app.core.records import Outcome, StepAnswered, StepName
-from saga_app.core.rows import ASKED_STATES, JournalRow, OutsideEffect, Row
+from saga_app.core.rows import ASKED_STATES, JournalRow, OutsideEffect, Row, is_asked
 from saga_app.effects import calls
 from saga_app.effects.breaker import Breaker
 from saga_app.effects.ports import Answer, Call, NoAnswer, Provider
@@ -174,7 +174,7 @@ class Dispatcher:
         """One scan of a step's journal in one partition; call it off the main loop."""
         now = self._clock()
         for key, data in store.scan(b""):
-            if b'ING","content"' in data[:80]:
+            if is_asked(data):
                 effect = AskedEffect(step, key.decode(), JournalRow.decode(data))
                 # After a restart, rows that have waited for long are not all due at once, and none waits for longer.
                 self._watch(effect, now + min(delay(effect, None, 0), LONGEST_PENDING))

@@ -11,6 +11,7 @@ from saga_app.core.numbers import Offset, version_at
 from saga_app.core.records import Reason, StepName
 from saga_app.core.retention.rows import ClosedSegments, LowWatermark, Segment, Total
 from saga_app.core.rows import (
+    ASKED_STATES,
     Account,
     ClosedOrder,
     JournalRow,
@@ -21,6 +22,7 @@ from saga_app.core.rows import (
     Status,
     Stock,
     Tombstone,
+    is_asked,
     version_of,
 )
 from tests.support.examples import account, order
@@ -80,6 +82,11 @@ ROWS: st.SearchStrategy[Row] = st.one_of(
     st.builds(LowWatermark, OFFSETS, OFFSETS, st.none() | OFFSETS, st.none() | OFFSETS),
     st.builds(Total, OFFSETS, st.integers() | st.just(Decimal("-12.50"))),
 )
+
+
+@for_all(JOURNAL_ROWS)
+def test_a_row_that_asks_is_known_without_parsing_it(row: JournalRow) -> None:
+    assert is_asked(row.encode()) == (row.state in ASKED_STATES)
 
 
 @for_all(ROWS)
