@@ -20,16 +20,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
-import aiohttp
 import stripe
 from stripe import AIOHTTPClient, StripeClient
 
 from saga_app.core import route
 from saga_app.core.records import Outcome, Reason, StepAnswered, StepName
-from saga_app.effects.calls import LONGEST_WAIT
 from saga_app.effects.configured import ProviderOptions
 from saga_app.effects.limited import WRONG_STEP
-from saga_app.effects.ports import Answer, Call, Effect, NoAnswer
+from saga_app.effects.ports import Answer, Call, Effect
+from saga_app.effects.providers import stripe_errors as errors
 from saga_app.effects.providers import stripe_intent as intents
 from saga_app.effects.providers.stripe_intent import EFFECT, KEY, ORDER, SEGMENT, STEP, Intent
 from saga_app.settings import LOOPBACK, SettingsError
@@ -38,18 +37,6 @@ if TYPE_CHECKING:
     from stripe.params import PaymentIntentCreateParams
 
 _LOG: Final = logging.getLogger(__name__)
-#: Why no intent can be made, or confirmed, for this order, by code and, where it matters, parameter: the customer's
-#: method or amount, and nothing that is wrong for other orders too.
-NEVER_POSSIBLE: Final = frozenset(
-    {
-        ("resource_missing", "payment_method"),
-        ("amount_too_small", None),
-        ("amount_too_large", None),
-        ("payment_method_currency_mismatch", None),
-        ("payment_method_invalid_parameter", None),
-        ("payment_intent_incompatible_payment_method", None),
-    }
-)
 #: Seconds that a payment waits which a customer or a bank must go on with.
 WAIT: Final = 2.0
 
@@ -163,7 +150,7 @@ class Stripe:
     async def _told(self, call: Call, verb: Callable[[Call], Awaitable[Answer]]) -> Answer:
         """The answer, if it is about a payment."""
         if call.step is StepName.PAYMENT:
-            return await _told(verb(call))
+            return await errors.answered(verb(call))
         _LOG.error(
             "Stripe is asked for %s of order %s, and makes payments only. The order waits for another provider",
             call.step,
@@ -217,7 +204,7 @@ class Stripe:
                     options=_options(call, f"refund:{len(refunds)}:{call.tries}"),
                 )
             except stripe.InvalidRequestError as error:
-                code = _code(error)
+                code = errors.code(error)
             refunds = await self._list_refunds(name)
         if intents.is_refunded(intent, refunds):
             return Answer(Outcome.UNDONE, name, "refunded")
@@ -245,9 +232,9 @@ class Stripe:
                 cast("PaymentIntentCreateParams", wanted), options=_options(call, f"create:{call.tries}")
             )
         except stripe.InvalidRequestError as error:
-            if not _is_never_possible(error):
+            if not errors.is_never_possible(error):
                 raise
-            return Answer(Outcome.REFUSED, code=_code(error), reason=Reason.DECLINED)
+            return Answer(Outcome.REFUSED, code=errors.code(error), reason=Reason.DECLINED)
         return Answer(Outcome.PENDING, made.id, "created")
 
     async def _confirm(self, call: Call) -> Answer:
@@ -260,13 +247,15 @@ class Stripe:
         except (stripe.CardError, stripe.InvalidRequestError) as error:
             failed = error
         intent = await self._retrieve(call.reference)
-        never = isinstance(failed, stripe.InvalidRequestError) and _is_never_possible(failed)
+        never = isinstance(failed, stripe.InvalidRequestError) and errors.is_never_possible(failed)
         if intent["status"] in ("requires_payment_method", "requires_action") or (
             never and intent["status"] == "requires_confirmation"
         ):
-            return _declined(await self._seal(call, intent), _code(failed) if failed else intents.why(intent))
+            return _declined(
+                await self._seal(call, intent), errors.code(failed) if failed else intents.why(intent)
+            )
         if failed is not None and intent["status"] == "requires_confirmation":
-            return Answer(Outcome.UNKNOWN, call.reference, _code(failed))
+            return Answer(Outcome.UNKNOWN, call.reference, errors.code(failed))
         return await self._fact(intent)
 
     async def _own(self, call: Call, *, is_ours: bool = False) -> tuple[Intent, Answer | None]:
@@ -347,27 +336,6 @@ def provider(options: ProviderOptions) -> Stripe:
     return Stripe(key, address, options.timeout, options.secret("WEBHOOK_SECRET"), options.app_id)
 
 
-async def _told(answer: Awaitable[Answer]) -> Answer:
-    """The answer. What Stripe says no to is `unknown`; if it says nothing, or not now, that is no answer."""
-    try:
-        return await answer
-    except (stripe.APIConnectionError, aiohttp.ClientError) as error:
-        # A body that is cut raises aiohttp's own error.
-        raise NoAnswer(type(error).__name__) from error
-    except stripe.StripeError as error:
-        status = error.http_status or 0
-        if status in (409, 429) or status >= 500 or not status:
-            raise NoAnswer(f"http_{status}", f"request {error.request_id}", _wait(error)) from error
-        _LOG.error(
-            "Stripe says %s, %s, to request %s. It is not known what became of the payment, and it is asked for again. "
-            "Look the request up at Stripe; the secret key or its permissions may be wrong",
-            status,
-            _code(error),
-            error.request_id,
-        )
-        return Answer(Outcome.UNKNOWN, code=_code(error), detail=f"request {error.request_id}"[:200])
-
-
 def _declined(answer: Answer, code: str) -> Answer:
     """The answer, with Stripe's word for why, if it is a refusal."""
     return answer._replace(code=code, reason=Reason.DECLINED) if answer.outcome is Outcome.REFUSED else answer
@@ -386,18 +354,3 @@ def _names(call: Call) -> dict[str, str]:
 
 def _options(call: Call, request: str) -> Any:
     return {"idempotency_key": call.key(request)[:255]}
-
-
-def _is_never_possible(error: stripe.InvalidRequestError) -> bool:
-    return (error.code, error.param) in NEVER_POSSIBLE or (error.code, None) in NEVER_POSSIBLE
-
-
-def _code(error: stripe.StripeError) -> str:
-    told = error.error
-    decline = getattr(told, "decline_code", None) or getattr(told, "code", None)
-    return str(error.code or decline or type(error).__name__)
-
-
-def _wait(error: stripe.StripeError) -> float:
-    after = (error.headers or {}).get("Retry-After", "")
-    return min(float(after), LONGEST_WAIT) if after.isdecimal() else 0.0
