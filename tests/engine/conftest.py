@@ -1,12 +1,14 @@
-"""Hypothesis is set up before the tests are read; a reader of two inboxes, and what it hands over."""
+"""Hypothesis is set up before the tests are read; a log, and a reader of two inboxes."""
 
 from collections.abc import Iterator, Mapping
 
 import pytest
 
+from saga_app.engine.log import KafkaLog
 from saga_app.engine.reader import Reader
 from saga_app.kafka.messages import Fetch
 from saga_app.local.broker import Broker
+from tests.engine.appending import log_at
 from tests.engine.faust.parts import make_topics, unique
 from tests.engine.recording import RecordingBuffer
 from tests.support import profiles  # noqa: F401
@@ -14,10 +16,16 @@ from tests.support import profiles  # noqa: F401
 
 @pytest.fixture
 def topic(kafka: Broker) -> str:
-    """An inbox of this test alone."""
+    """A topic of this test alone."""
     name = unique("inbox")
     make_topics(kafka.address, name, partitions=2)
     return name
+
+
+@pytest.fixture
+def log(kafka: Broker) -> KafkaLog:
+    """A log whose lease holds; each test closes it before its loop ends (`in_a_loop`)."""
+    return log_at(kafka.address)
 
 
 @pytest.fixture
