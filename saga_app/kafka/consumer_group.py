@@ -117,7 +117,7 @@ def committed_of(consumer: Consumer, places: Iterable[Place], seconds: float) ->
                 raise KafkaException(each.error)
         return {(each.topic, each.partition): Offset(max(0, each.offset)) for each in answer}
 
-    return with_retries(None, ask, seconds)
+    return with_retries(ask, seconds)
 
 
 def outsider(settings: Settings, group: str, **options: Any) -> Consumer:

@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from saga_app.core.numbers import Offset
 from saga_app.kafka.messages import Place
-from saga_app.kafka.retries import with_retries
+from saga_app.kafka.retries import ANSWER, asked, with_retries
 
 #: Seconds to wait for the broker's answer.
 TIMEOUT: Final = 30.0
@@ -40,17 +40,16 @@ def beginnings(admin: AdminClient, places: Iterable[Place], seconds: float = TIM
 
 def leader_epochs(admin: AdminClient, places: Iterable[Place]) -> dict[Place, int]:
     """The epoch of the leader that each partition has now; -1 if the broker does not tell."""
-    asked = {TopicPartition(*place): OffsetSpec.latest() for place in places}
+    wanted = {TopicPartition(*place): OffsetSpec.latest() for place in places}
 
-    def ask() -> dict[Place, int]:
-        admin.list_topics(timeout=TIMEOUT)
+    def ask(answer: float) -> dict[Place, int]:
         found = {}
-        for place, future in admin.list_offsets(asked, request_timeout=TIMEOUT).items():
+        for place, future in admin.list_offsets(wanted, request_timeout=answer).items():
             epoch = future.result().leader_epoch
             found[place.topic, place.partition] = -1 if epoch is None else epoch
         return found
 
-    return with_retries(None, ask, TIMEOUT) if asked else {}
+    return asked(admin, ask, TIMEOUT) if wanted else {}
 
 
 def after(admin: AdminClient, places: Iterable[Place], time: int) -> dict[Place, Offset]:
@@ -66,15 +65,12 @@ def _offsets(
     isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
     seconds: float = TIMEOUT,
 ) -> dict[Place, Offset]:
-    asked = {TopicPartition(topic, partition): spec for topic, partition in places}
-    if not asked:
+    wanted = {TopicPartition(topic, partition): spec for topic, partition in places}
+    if not wanted:
         return {}
 
-    def ask() -> dict[Place, Offset]:
-        # A client that knows no leaders yet asks for them while it still connects. About one in ten such requests gets
-        # no answer and fails after `socket.timeout.ms`; so the client connects first.
-        admin.list_topics(timeout=seconds)
-        answers = admin.list_offsets(asked, isolation_level=isolation, request_timeout=seconds)
+    def ask(answer: float) -> dict[Place, Offset]:
+        answers = admin.list_offsets(wanted, isolation_level=isolation, request_timeout=answer)
         found = {
             (place.topic, place.partition): Offset(future.result().offset)
             for place, future in answers.items()
@@ -84,12 +80,12 @@ def _offsets(
             raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
         return found
 
-    return with_retries(None, ask, seconds)
+    return asked(admin, ask, seconds)
 
 
 def partition_counts(admin: AdminClient, topics: Iterable[str], seconds: float = TIMEOUT) -> dict[str, int]:
     """The number of partitions that each topic has now; topics that are not there are left out."""
-    found = with_retries(admin, lambda: admin.list_topics(timeout=seconds), seconds).topics
+    found = with_retries(lambda: admin.list_topics(timeout=min(seconds, ANSWER)), seconds).topics
     return {name: len(found[name].partitions) for name in topics if name in found}
 
 
@@ -114,17 +110,19 @@ def added(admin: AdminClient, counts: Mapping[str, int], partitions: int) -> dic
 
 def cluster_id(admin: AdminClient, seconds: float = TIMEOUT) -> str:
     """Kafka's id of the cluster."""
-    return with_retries(
-        admin, lambda: str(admin.describe_cluster(request_timeout=seconds).result().cluster_id), seconds
-    )
+
+    def ask(answer: float) -> str:
+        return str(admin.describe_cluster(request_timeout=answer).result().cluster_id)
+
+    return asked(admin, ask, seconds)
 
 
 def topic_ids(admin: AdminClient, topics: Iterable[str], seconds: float = TIMEOUT) -> dict[str, str]:
     """Kafka's id of each topic: it changes when a topic is deleted and made again."""
     names = TopicCollection(list(topics))
 
-    def ask() -> dict[str, str]:
-        answers = admin.describe_topics(names, request_timeout=seconds)
+    def ask(answer: float) -> dict[str, str]:
+        answers = admin.describe_topics(names, request_timeout=answer)
         return {name: str(future.result().topic_id) for name, future in answers.items()}
 
-    return with_retries(admin, ask, seconds)
+    return asked(admin, ask, seconds)

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
@@ -10,6 +9,8 @@ from confluent_kafka.admin import AdminClient
 
 from saga_app.kafka.broker_errors import refused
 
+#: Seconds that one try may take of the time for all: a client may wait in vain where its next request is answered.
+ANSWER: Final = 10.0
 #: Errors while a partition's leader moves, or while a broker is silent, gone or just started again.
 RETRIABLE: Final = frozenset(
     {
@@ -40,12 +41,8 @@ _RETRIABLE_BY_ADMIN: Final = RETRIABLE | {
 Response = TypeVar("Response")
 
 
-def with_retries(admin: AdminClient | None, request: Callable[[], Response], seconds: float) -> Response:
-    """The response; the request is repeated for so many seconds, since librdkafka's admin client repeats none.
-
-    Between two tries `admin` fetches new metadata: after a broker's restart, the broker would refuse the old leader
-    epoch for ever. Give None if each try makes a client of its own.
-    """
+def with_retries(request: Callable[[], Response], seconds: float) -> Response:
+    """The response; the request is repeated for so many seconds, since librdkafka's admin client repeats none."""
     end = time.monotonic() + seconds
     while True:
         try:
@@ -55,6 +52,19 @@ def with_retries(admin: AdminClient | None, request: Callable[[], Response], sec
             if not passes or time.monotonic() > end:
                 raise
         time.sleep(0.1)
-        if admin is not None:
-            with suppress(KafkaException):
-                admin.list_topics(timeout=5)
+
+
+def asked(admin: AdminClient, request: Callable[[float], Response], seconds: float) -> Response:
+    """`with_retries` for a request of this client, which is called with the seconds of one try.
+
+    Before each try the client connects and fetches new metadata. One that knows no leaders and no controller yet asks
+    for them while it still connects; about one in ten such requests gets no answer and fails when its time is over.
+    And after a broker's restart, the broker would refuse the old leader epoch for ever.
+    """
+    answer = min(seconds, ANSWER)
+
+    def ask() -> Response:
+        admin.list_topics(timeout=answer)
+        return request(answer)
+
+    return with_retries(ask, seconds)

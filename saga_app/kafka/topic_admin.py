@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin, refused
 from saga_app.kafka.consumer_group import committed
-from saga_app.kafka.retries import with_retries
+from saga_app.kafka.retries import asked, with_retries
 from saga_app.kafka.topic_faults import (
     FaultKind,
     TopicFault,
@@ -186,14 +186,14 @@ def _differing(
 def _settings(settings: Settings, topics: Sequence[Topic], existing: "Replicas") -> list[_There]:
     """The topics that exist, with their settings."""
     there = [topic for topic in topics if topic.name in existing]
-    asked = [ConfigResource(ConfigResource.Type.TOPIC, topic.name) for topic in there]
-    admin = _admin(settings)
+    resources = [ConfigResource(ConfigResource.Type.TOPIC, topic.name) for topic in there]
 
-    def ask() -> dict[str, Any]:
-        answers = admin.describe_configs(asked, request_timeout=TIMEOUT) if asked else {}
+    def ask(answer: float) -> dict[str, Any]:
+        answers = admin.describe_configs(resources, request_timeout=answer)
         return {resource.name: future.result() for resource, future in answers.items()}
 
-    found = with_retries(admin, ask, TIMEOUT)
+    admin = _admin(settings)
+    found = asked(admin, ask, TIMEOUT) if resources else {}
     return [
         _There(topic, existing[topic.name], {name: found[topic.name][name].value for name in topic.config})
         for topic in there
@@ -289,7 +289,7 @@ def _partitions(settings: Settings) -> Replicas:
         # A new client for each try. The first broker asked may be frozen; and a client that asks a starting broker may
         # lose it for good (see `liveness`), as workers and brokers are often started together.
         answer = settings.timeouts.answer
-        metadata = with_retries(None, lambda: _admin(settings).list_topics(timeout=answer), TIMEOUT)
+        metadata = with_retries(lambda: _admin(settings).list_topics(timeout=answer), TIMEOUT)
     except KafkaException as error:
         _must_not_be_refused(settings, error)
         raise BrokerUnreachable(

@@ -8,7 +8,6 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from saga_app.kafka import liveness
 from saga_app.kafka.liveness import SILENT, Liveness
-from saga_app.kafka.retries import with_retries
 from saga_app.orderdb.copy.source import SourceConsumer
 from saga_app.settings import Settings
 
@@ -87,14 +86,3 @@ def test_a_feed_that_is_cut_off_says_so_instead_of_waiting_for_ever(clock: Clock
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(liveness, "ANSWER", 0.3)
-
-
-def test_a_question_that_makes_its_own_client_needs_none_in_between() -> None:
-    errors = [KafkaError._TRANSPORT, KafkaError._TIMED_OUT]
-
-    def ask() -> str:
-        if errors:
-            raise KafkaException(KafkaError(errors.pop()))
-        return "answer"
-
-    assert with_retries(None, ask, 10) == "answer"

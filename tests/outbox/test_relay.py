@@ -143,7 +143,6 @@ def test_a_relay_that_dies_between_the_broker_and_the_table_sends_again(
     assert relay.start().process.wait(60) == 0, relay.text()
     assert "30 relayed, 0 refused" in relay.text() and postgres_shop.ids() == []
     scene.endings.wait_for(30, 60)
-    assert scene.endings.repeats == 0
     placed = Counter(record["order_id"] for record in in_topic(scene) if record["type"] == "OrderPlaced")
     assert set(placed.values()) == {2}
     assert len(scene.prove().orders()) == 30
