@@ -16,6 +16,7 @@ from bench.growth import growth
 from bench.kill import kill
 from bench.page import page
 from bench.peers.place import Place
+from bench.quiet import PATIENCE, QuietGate
 from bench.results import Results
 from bench.trial import Course, TrialPlan, trial
 from saga_app.local.broker import Broker
@@ -27,7 +28,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """One run, or an earlier one once more; the exit code."""
     parser = options.parser()
     asked = parser.parse_args(words)
-    if unknown := set(asked.parts) - set(options.PARTS):
+    if unknown := set(asked.parts) - {*options.PARTS, *options.EXTRA}:
         parser.error(f"no part is called {min(unknown)}")
     command = " ".join(["scripts/bench", *(words or sys.argv[1:])])
     if asked.engines:
@@ -70,8 +71,15 @@ def measured(asked: argparse.Namespace, chosen: Sequence[Candidate], command: st
         if asked.growth:
             results.growth = growth(broker.start().wait(), HOME / "data" / "growth", asked.growth, say)
             return results
-        if {"backlog", "baskets", "latency"} & set(asked.parts):
-            compare(results, installed(chosen, results), plan, broker.start().wait(), rounds)
+        if {"backlog", "baskets", "flash", "latency"} & set(asked.parts):
+            compare(
+                results,
+                installed(chosen, results),
+                plan,
+                broker.start().wait(),
+                rounds,
+                0 if asked.quick else PATIENCE,
+            )
         for number in range(rounds if "kill" in asked.parts else 0):
             say(f"round {number + 1} of {rounds}: kill -9 of one of two workers")
             results.kills.append(kill(broker.start().wait().address, HOME / "data" / "kill", number + 1))
@@ -104,17 +112,20 @@ def compare(
     plan: TrialPlan,
     broker: Broker,
     rounds: int,
+    patience: float,
 ) -> None:
     """Rounds in which everyone has a turn; the first turn moves on by one each time."""
+    gate = QuietGate(say, patience)
     courses = {slow: Course(plan, slow) for slow in {each.slow for each, _ in ready}}
     if ready:
         # The broker's JVM is cold at first; nobody shall pay for that.
         first, launch = ready[0]
-        trial(first, launch, broker, Course(TrialPlan(2_000, 0, 8_000, (), half=False), slow=False), 0)
+        warm = TrialPlan(orders=2_000, baskets=0, warm_up=8_000, rates=(), half=False)
+        trial(first, launch, broker, Course(warm, slow=False), 0, QuietGate(say, patience=0))
     for number in range(rounds):
         turn = number % len(ready) if ready else 0
         for candidate, launch in [*ready[turn:], *ready[:turn]]:
-            found = trial(candidate, launch, broker, courses[candidate.slow], number + 1)
+            found = trial(candidate, launch, broker, courses[candidate.slow], number + 1, gate)
             results.trials.append(found)
             rate = found.figures.get("backlog", {}).get("per_second", 0.0)
             say(

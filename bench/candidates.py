@@ -38,6 +38,11 @@ class Candidate:
     #: What a process logs when it has its partitions; empty where the first ending says it.
     ready: str = ""
 
+    @property
+    def is_ours(self) -> bool:
+        """True if its topics are those of this project."""
+        return self.install is ours
+
 
 def ours(_: Say) -> Callable[[Place], Launch]:
     """Plain `faust worker`, with the settings that everybody has."""

@@ -18,6 +18,7 @@ from bench.environments import HOME, NotToBeHad, Say
 from bench.load import LoadRecord
 from bench.loop_page import page
 from bench.process import ProcessFailed
+from bench.quiet import QuietGate
 from bench.stats import percentile
 from bench.verdict import Wrong, judge
 from bench.watch import SeenOrders
@@ -43,9 +44,11 @@ def measured(names: Sequence[str], seconds: float, command: str, say: Say) -> Fi
         "most": MOST,
         "engines": [],
     }
+    gate = QuietGate(say)
     try:
         for engine in ALL:
             if not names or engine.name in names:
+                gate.wait()
                 found["engines"].append(trial(engine, seconds, say))
     finally:
         shutil.rmtree(HOME / "data", ignore_errors=True)

@@ -16,6 +16,7 @@ from bench.callers import ByHttp, ByKafka
 from bench.candidates import Launch
 from bench.environments import HOME, ROOT, NotToBeHad, Say
 from bench.process import Process, ProcessFailed
+from bench.quiet import QuietGate
 from bench.trial import CandidateRun
 from harness.postgres import MISSING, binaries, server
 from saga_app.local.broker import Broker
@@ -58,7 +59,9 @@ def ours(fsync: bool, say: Say) -> Iterator[RunningEngine]:
     broker = Broker(HOME / "data" / f"{name}-kafka", adapt=adapt, say=say)
     try:
         broker.start().wait()
-        life = CandidateRun(candidates.chosen(["ours"])[0], candidates.ours(say), broker, name)
+        life = CandidateRun(
+            candidates.chosen(["ours"])[0], candidates.ours(say), broker, name, QuietGate(say, 0)
+        )
         try:
             life.ready()
             assert broker.pid is not None, "the broker has ended"

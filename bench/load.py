@@ -16,6 +16,8 @@ from saga_app.core.payment import LIMIT
 from saga_app.core.shipping import COUNTRIES
 from saga_app.demo import retail
 
+#: Of each ten orders of a flash sale, the one that wants something else.
+FULL_PRICE: Final = 5
 #: What ended an order, by the undo step requests that this takes.
 COMPENSATIONS: Final = {"unknown_sku": 1, "out_of_stock": 1, "undeliverable": 2}
 
@@ -42,6 +44,18 @@ class OrderLoad(NamedTuple):
 def mix(count: int, prefix: str, warehouses: int = 1) -> OrderLoad:
     """Orders of 1 to 4 lines; every tenth is refused: by payment, by inventory or by shipping."""
     placed = mix_of.orders(count, prefix=prefix, warehouses=_warehouses(warehouses))
+    return OrderLoad(
+        _ready(placed), {f"{prefix}-{number}": mix_of.expected(number) for number in range(count)}
+    )
+
+
+def flash_sale(count: int, prefix: str, warehouses: int = 1) -> OrderLoad:
+    """The same mix, but nine of ten orders want one unit of one article; stock lasts for all."""
+    placed = list(mix_of.orders(count, prefix=prefix, warehouses=_warehouses(warehouses)))
+    for order in placed:
+        if int(order["order_id"].rpartition("-")[2]) % 10 != FULL_PRICE:
+            refused = [line for line in order["lines"] if line["sku"] not in mix_of.SKUS]
+            order["lines"] = [{"sku": mix_of.SKUS[0], "quantity": 1, "unit_price": "12.50"}, *refused]
     return OrderLoad(
         _ready(placed), {f"{prefix}-{number}": mix_of.expected(number) for number in range(count)}
     )

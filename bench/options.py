@@ -16,6 +16,7 @@ EPILOG = """examples:
   scripts/bench --quick                           about 3 minutes; says whether all is well, proves no figure
   scripts/bench --candidates ours,quix --rounds 5 --parts backlog
   scripts/bench --parts kill                      kill -9 of one of two workers of ours
+  scripts/bench --candidates ours,ours-2 --parts backlog,flash    a flash sale: nine of ten orders want one article
   scripts/bench --growth 10000,100000             memory, disk, restarts and restores of ours; about 6 minutes
   scripts/bench --engines                         callers who wait: ours, Restate and DBOS; about 5 minutes
   scripts/bench --show .run/bench/bench.json      an earlier run once more, with its chart
@@ -24,6 +25,8 @@ EPILOG = """examples:
 exit code: 0 all orders of all candidates ended as they must, 1 some did not
 """
 PARTS = ("backlog", "baskets", "latency", "kill")
+#: Not among those that run when nobody chooses.
+EXTRA = ("flash",)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,7 +41,13 @@ def parser() -> argparse.ArgumentParser:
     add = parsed.add_argument
     add("--quick", action="store_true", help="one round, few orders")
     add("--candidates", type=_names, default=[], metavar="NAME,...", help="these only")
-    add("--parts", type=_names, default=list(PARTS), metavar="PART,...", help=f"of {', '.join(PARTS)}")
+    add(
+        "--parts",
+        type=_names,
+        default=list(PARTS),
+        metavar="PART,...",
+        help=f"of {', '.join((*PARTS, *EXTRA))}",
+    )
     add("--rounds", type=int, help="default: 3")
     add("--orders", type=int, help=f"in the backlog (default: {TrialPlan.orders:,})")
     add("--seconds", type=float, help=f"of each rate (default: {TrialPlan.seconds:g})")
@@ -65,6 +74,7 @@ def plan(asked: argparse.Namespace) -> TrialPlan:
     return TrialPlan(
         orders=orders,
         baskets=orders // 5 if "baskets" in asked.parts else 0,
+        flash=orders if "flash" in asked.parts else 0,
         warm_up=orders // 2,
         rates=rates if latency else (),
         half=latency and not asked.quick,

@@ -8,6 +8,12 @@ from bench.stats import Spread
 
 #: The candidate that the others are compared with.
 OURS: Final = "ours"
+#: The parts whose orders are placed at once.
+BACKLOGS: Final = {
+    "backlog": "Backlog of small orders",
+    "baskets": "Backlog of real baskets",
+    "flash": "Backlog of a flash sale, nine of ten orders for one article",
+}
 _NONE: Final = "-"
 
 
@@ -20,7 +26,7 @@ def _parts(results: Results) -> Iterable[str]:
     yield results.command
     yield "  ".join(f"{name} {value}" for name, value in results.machine.items())
     yield "  ".join(f"{name} {value}" for name, value in results.versions.items())
-    for part, title in (("backlog", "Backlog of small orders"), ("baskets", "Backlog of real baskets")):
+    for part, title in BACKLOGS.items():
         if results.figures(part, "orders"):
             yield from ("", *backlog(results, part, title))
     if rates := _rates(results):
@@ -82,6 +88,15 @@ def latency(results: Results, rates: Sequence[str]) -> Iterable[str]:
             cells.append(middle(results.spread(each["name"], rate, "cpu_ms"), 2))
         rows.append(cells)
     yield from table(["", *(head for rate in rates for head in (rate, "CPU"))], rows)
+    yield "CPU ms per order of the broker"
+    brokers = [
+        [
+            each["label"],
+            *(middle(results.spread(each["name"], rate, "broker_cpu_ms"), 2) for rate in rates),
+        ]
+        for each in results.candidates
+    ]
+    yield from table(["", *rates], brokers)
     conditions = [
         f"{what} {min(found):.{digits}f}-{max(found):.{digits}f}{unit}"
         for what, name, digits, unit in (
@@ -141,7 +156,7 @@ def _growth(results: Results) -> Iterable[str]:
 
 def _rates(results: Results) -> list[str]:
     """The parts that are rates, slowest first and `half` last."""
-    found = {part for trial in results.trials for part in trial.figures} - {"backlog", "baskets"}
+    found = {part for trial in results.trials for part in trial.figures} - BACKLOGS.keys()
     return sorted(found, key=lambda part: (part == "half", int(part.partition("/")[0]) if "/" in part else 0))
 
 

@@ -12,9 +12,11 @@ from bench.load import LoadRecord, OrderLoad
 from bench.measures import Moment, Used
 from bench.peers.place import Place
 from bench.process import Process, ProcessFailed
+from bench.quiet import QuietGate
 from bench.stats import percentile
 from bench.verdict import Wrong, compensated, judge
 from bench.watch import CheckoutWatch, TooSlow, compensations
+from harness.ledger import TopicLedger
 from harness.scene import clear
 from harness.shop import Shop
 from saga_app import topics
@@ -31,12 +33,16 @@ MOST_OF_CAPACITY: Final = 0.8
 
 @dataclass(frozen=True)
 class TrialPlan:
-    """The sizes of a trial: orders of a backlog, of real baskets (0: none), rates a second and seconds of each rate."""
+    """The sizes of a trial: orders of a backlog, rates a second and seconds of each rate.
+
+    `baskets` and `flash` are the orders of two more backlogs, of real baskets and of a flash sale; 0 is none.
+    """
 
     orders: int = 20_000
     baskets: int = 4_000
+    flash: int = 0
     warm_up: int = 10_000
-    rates: tuple[int, ...] = (50, 200, 800)
+    rates: tuple[int, ...] = (50, 200, 800, 1_800)
     half: bool = True
     seconds: float = 5.0
     warehouses: int = 1
@@ -65,6 +71,7 @@ class Course:
         self.warm_up = self._mix(plan.warm_up // share, "warm")
         self.backlog = self._mix(plan.orders // share, "backlog")
         self.baskets = load.baskets(plan.baskets // share) if plan.baskets else None
+        self.flash = load.flash_sale(plan.flash // share, "flash", plan.warehouses) if plan.flash else None
 
     def paced(self, rate: int) -> OrderLoad:
         """Orders for one rate; their ids are those of the rate, which is measured once in a life."""
@@ -78,9 +85,16 @@ class CandidateRun:
     """A candidate that runs."""
 
     def __init__(
-        self, candidate: Candidate, launch: Callable[[Place], Launch], broker: Broker, name: str
+        self,
+        candidate: Candidate,
+        launch: Callable[[Place], Launch],
+        broker: Broker,
+        name: str,
+        gate: QuietGate,
     ) -> None:
         self.candidate = candidate
+        self.name = name
+        self._gate = gate
         self.broker = broker
         self.endings: list[dict[str, int]] = []
         self.repeats = 0
@@ -118,6 +132,7 @@ class CandidateRun:
 
     def run(self, orders: OrderLoad, rate: float = 0.0, within: float = ENDED_WITHIN) -> dict[str, Any]:
         """Places these orders and waits for their ends. Raises Wrong, TooSlow or ProcessFailed."""
+        self._gate.wait()
         calibration = measures.calibration()
         watch, before = CheckoutWatch(self.broker.address), self._now()
         load.place(self._shop, orders.messages, rate)
@@ -174,6 +189,8 @@ def run(life: CandidateRun, course: Course, trial: Trial) -> None:
         deliveries, orders = course.baskets
         life.supply(deliveries)
         trial.figures["baskets"] = life.run(orders)
+    if course.flash:
+        trial.figures["flash"] = life.run(course.flash)
     capacity = trial.figures["backlog"]["per_second"]
     for rate in course.plan.rates:
         if rate <= capacity * MOST_OF_CAPACITY:
@@ -185,11 +202,16 @@ def run(life: CandidateRun, course: Course, trial: Trial) -> None:
 
 
 def trial(
-    candidate: Candidate, launch: Callable[[Place], Launch], broker: Broker, course: Course, number: int
+    candidate: Candidate,
+    launch: Callable[[Place], Launch],
+    broker: Broker,
+    course: Course,
+    number: int,
+    gate: QuietGate,
 ) -> Trial:
     """One life from start to end; what goes wrong is told in the trial, and the run goes on."""
     found = Trial(candidate.name, number)
-    life = CandidateRun(candidate, launch, broker, f"bench-{candidate.name}-{number}")
+    life = CandidateRun(candidate, launch, broker, f"bench-{candidate.name}-{number}", gate)
     try:
         run(life, course, found)
     except (Wrong, TooSlow, ProcessFailed) as error:
@@ -201,6 +223,8 @@ def trial(
     if not found.wrong:
         try:
             compensated(found.compensations, life.endings)
-        except Wrong as error:
+            if course.flash and candidate.is_ours:
+                TopicLedger(broker.address, app_id=life.name).check()
+        except (Wrong, AssertionError) as error:
             found.wrong = str(error)
     return found

@@ -12,7 +12,7 @@ import click
 from confluent_kafka import KafkaException
 
 import tables
-from saga_app import urls
+from saga_app import interpreter, urls
 from saga_app.commands import packages
 from saga_app.commands.render.output import FAILED, as_json, one_line_errors, show
 from saga_app.commands.render.terminal import Screen
@@ -96,9 +96,9 @@ def _findings(settings: Settings) -> Iterator[Finding]:
 
 
 def _python() -> Finding:
-    version = ".".join(map(str, sys.version_info[:3]))
     oldest = ".".join(map(str, OLDEST_PYTHON))
-    return Finding("python", sys.version_info >= OLDEST_PYTHON, f"{version} ({oldest} or later is needed)")
+    words = f"{interpreter.in_words()} ({oldest} or later is needed)"
+    return Finding("python", sys.version_info >= OLDEST_PYTHON, words)
 
 
 def _packages() -> Finding:

@@ -28,6 +28,7 @@ from saga_app.engine.late_writes import LateWrites
 from saga_app.engine.lease import Lease
 from saga_app.engine.log import KafkaLog
 from saga_app.engine.outage import Outage
+from saga_app.engine.pace import Pace
 from saga_app.engine.partition_state import PartitionState
 from saga_app.engine.ports import Batches, GivenUp, Log, Observer, StepFollower
 from saga_app.engine.positions import InboxPosition
@@ -74,8 +75,11 @@ class Engine:
         timeouts = settings.timeouts
         self.lease = Lease(timeouts.session, timeouts.delivery, self.assignment)
         self.outage = Outage(lambda: self.lease.age)
+        pace = Pace()
         self.buffers = {
-            service.topic: InboxBuffer(service.topic, self.assignment, partial(self._settled, service.topic))
+            service.topic: InboxBuffer(
+                service.topic, self.assignment, partial(self._settled, service.topic), pace
+            )
             for service in services
         }
         self.states: dict[str, dict[int, PartitionState]] = {service.topic: {} for service in services}

@@ -13,6 +13,7 @@ from typing import Final, Self
 from saga_app.core.numbers import Generation, Offset
 from saga_app.engine.assignment import Assignment
 from saga_app.engine.exits import Exit, Fatal
+from saga_app.engine.pace import Pace
 from saga_app.engine.round import MOST_BYTES, MOST_RECORDS
 from saga_app.kafka.messages import Batch, Fetch
 
@@ -31,13 +32,18 @@ class InboxBuffer:
         topic: str,
         assignment: Assignment,
         settled: Callable[[Fetch, float], None] = lambda batches, seconds: None,
+        pace: Pace | None = None,
     ) -> None:
-        """`settled` hears of all batches with which the agent has done, and how many seconds it had them."""
+        """`settled` hears of all batches with which the agent has done, and how many seconds it had them.
+
+        Without a `pace` a round begins as soon as anything waits.
+        """
         self.topic = topic
         self._assignment = assignment
         #: The next offset of each partition that is not durable: exactly this is committed.
         self.durable: dict[int, Offset] = {}
         self._settled = settled
+        self._pace = pace
         self._waiting: deque[Batch] = deque()
         #: What the agent has, and since when.
         self._taken: list[Batch] = []
@@ -97,12 +103,23 @@ class InboxBuffer:
         if self._taken:
             self._release()
         self.rest()
-        while not self._waiting:
-            self._arrived.clear()
-            await self._arrived.wait()
+        await self._may_begin()
         self._resting.clear()
         self._taken, self._taken_at = self._take(), time.perf_counter()
         return self._taken
+
+    async def _may_begin(self) -> None:
+        """Returns when anything waits and a round may begin with it."""
+        while True:
+            while not self._waiting:
+                self._arrived.clear()
+                await self._arrived.wait()
+            if self._pace is None:
+                return
+            await self._pace.turn(sum(len(batch.messages) for batch in self._waiting))
+            # Meanwhile the partitions may have been given up.
+            if self._waiting:
+                return
 
     def rest(self) -> None:
         """The agent has nothing in hand: it has done with all, or was stopped on its way."""

@@ -88,3 +88,12 @@ def test_peers_use_the_keys_of_ours() -> None:
         (asked,) = SERVICES[topics.CHECKOUT](parsed([message])[0][1], PeerTables())
         key = topics.key_in(topics.PAYMENT, placed.order)  # type: ignore[union-attr]
         assert (topic_of(asked), key_of(asked)) == (topics.PAYMENT, key)
+
+
+def test_nine_of_ten_orders_of_a_flash_sale_want_one_article_and_end_like_the_mix() -> None:
+    sale = load.flash_sale(600, "flash")
+    lines = [[line["sku"] for line in record["lines"]] for _, record in parsed(list(sale.messages))]
+    assert sum(skus[0] == "SKU-0000" and len(skus) <= 2 for skus in lines) >= 540
+    assert sale.expected == load.mix(600, "flash").expected
+    _, endings, _ = decider(parsed([*load.supplies(), *sale.messages]))
+    assert endings == sale.expected

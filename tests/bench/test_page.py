@@ -38,6 +38,7 @@ def test_rates_come_in_order_and_half_the_capacity_last() -> None:
     assert " ".join(line(page(found), "  ").split()).startswith("orders/s ours is x CPU ms broker MB loop ms")
     heads = [each for each in page(found).splitlines() if "50/s" in each and "CPU" in each]
     assert heads[0].split() == ["50/s", "CPU", "200/s", "CPU", "half", "CPU"]
+    assert "CPU ms per order of the broker" in page(found)
 
 
 def test_a_trial_that_went_wrong_is_named_and_its_figures_count_for_nothing() -> None:
