@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.environments import PEERS
 from harness.postgres import binaries
-from saga_app.local.jars import LOCK, read_lock
+from saga_app.local.jars import lock_file, read_lock
 from saga_app.local.java import find_java
 
 
@@ -29,7 +29,7 @@ def machine() -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Of everything that is measured, as its lock says."""
-    kafka = next(jar.version for jar in read_lock(LOCK.read_text("utf-8")) if jar.name == "kafka_2.13")
+    kafka = next(jar.version for jar in read_lock(lock_file().read_text("utf-8")) if jar.name == "kafka_2.13")
     java = subprocess.run([find_java(), "-version"], capture_output=True, text=True, check=True).stderr
     return {
         "kafka": kafka,

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 #: die with NoSuchMethodError. slf4j-simple writes the broker's log.
 ROOTS = ("org.apache.kafka:kafka_2.13:4.4.0", "org.slf4j:slf4j-simple:1.7.36")
 LOCK = Path(__file__).with_name("kafka.lock.toml")
+#: Names another lock file: tests run on older brokers too.
+ANOTHER_LOCK = "SAGA_LOCAL_KAFKA_LOCK"
 #: Downloads at once, and seconds for which the registry may be silent during one.
 CONNECTIONS = 8
 SILENCE = 60
@@ -57,6 +59,11 @@ def cache_folder() -> Path:
     """The folder of jars, in the user's cache; all runs and clones share it."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "checkout-saga" / "jars"
+
+
+def lock_file() -> Path:
+    """The lock of the broker that runs here."""
+    return Path(os.environ.get(ANOTHER_LOCK) or LOCK)
 
 
 def read_lock(text: str) -> tuple[Jar, ...]:
@@ -101,7 +108,7 @@ def locked_jars(
     Raises LocalKafkaError if a jar cannot be fetched or is not the one in the lock.
     """
     home = folder or cache_folder()
-    wanted = tuple(read_lock(LOCK.read_text("utf-8")) if jars is None else jars)
+    wanted = tuple(read_lock(lock_file().read_text("utf-8")) if jars is None else jars)
     missing = [jar for jar in wanted if not _is_good(home / jar.file, jar)]
     if missing:
         say(f"Fetching {len(missing)} jars of Apache Kafka, about 45 MB in all, once per user ...")

@@ -9,6 +9,8 @@ from saga_app.local import jars
 from saga_app.local.errors import LocalKafkaError
 from saga_app.local.jars import Jar
 
+#: The broker before the one that `scripts/run` fetches.
+OLDER = Path(__file__).with_name("kafka-4.1.1.lock.toml")
 GOOD = b"the bytes of a jar"
 JAR = Jar("org.example", "thing", "1.0", hashlib.sha256(GOOD).hexdigest())
 
@@ -66,12 +68,19 @@ def test_a_lock_that_makes_no_sense_is_refused(text: str) -> None:
         jars.read_lock(text)
 
 
-def test_the_lock_holds_the_roots_and_one_version_of_kafka() -> None:
-    locked = jars.read_lock(jars.LOCK.read_text("utf-8"))
-    assert set(jars.ROOTS) <= {jar.coordinates for jar in locked}
-    assert {jar.version for jar in locked if jar.group == "org.apache.kafka"} == {"4.4.0"}
+def test_the_lock_holds_the_roots() -> None:
+    assert set(jars.ROOTS) <= {jar.coordinates for jar in jars.read_lock(jars.LOCK.read_text("utf-8"))}
+
+
+@pytest.mark.parametrize(("file", "version"), [(jars.LOCK, "4.4.0"), (OLDER, "4.1.1")])
+def test_a_lock_has_one_version_of_kafka_and_names_no_host(file: Path, version: str) -> None:
+    locked = jars.read_lock(file.read_text("utf-8"))
+    assert {jar.version for jar in locked if jar.group == "org.apache.kafka"} == {version}
     assert all(len(jar.sha256) == 64 and int(jar.sha256, 16) for jar in locked)
+    assert "://" not in file.read_text("utf-8")
 
 
-def test_the_lock_names_no_host() -> None:
-    assert "://" not in jars.LOCK.read_text("utf-8")
+def test_a_test_run_may_choose_another_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert jars.lock_file() == jars.LOCK
+    monkeypatch.setenv(jars.ANOTHER_LOCK, str(OLDER))
+    assert jars.lock_file() == OLDER

@@ -20,7 +20,7 @@ def archive() -> Path | None:
         found = java.find_java()
     except LocalKafkaError:
         return None
-    fits = f"{found.resolve()} {java.version_of(found)} {jars.LOCK.read_text('utf-8')}"
+    fits = f"{found.resolve()} {java.version_of(found)} {jars.lock_file().read_text('utf-8')}"
     return jars.cache_folder().parent / f"classes-{hashlib.sha256(fits.encode()).hexdigest()[:16]}.jsa"
 
 
