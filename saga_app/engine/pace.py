@@ -1,7 +1,7 @@
 """The pace of rounds: those of all agents begin together, so that one request to the broker has what they write.
 
 Kafka's answers take a millisecond or two, and records come one by one. Without a pace each round would have the record
-or two that came meanwhile, and pay for its requests alone; `docs/decisions/0050-rounds-have-a-pace.md` has the figures.
+or two that came meanwhile, and pay for its requests alone; `docs/decisions/0038-rounds-have-a-pace.md` has the figures.
 """
 
 import asyncio
