@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 #: What to do about a slow build.
-ADVICE = "built without PGO, so workers are slower: take your distribution's, or build with --enable-optimizations"
+ADVICE = (
+    "built without PGO, so workers are slower: take your distribution's, or build with --enable-optimizations"
+)
 
 
 def is_slow(build: Mapping[str, Any] | None = None) -> bool:
