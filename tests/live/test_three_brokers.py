@@ -71,13 +71,13 @@ class Brokers:
             asked = admin.describe_consumer_groups([self._group], request_timeout=15)
             return int(asked[self._group].result().coordinator.port)
 
-        port = with_retries(admin, ask, 60)
+        port = with_retries(ask, 60)
         return next(each for each in self._cluster.brokers if each.address.endswith(f":{port}"))
 
     def leads(self, broker: Broker) -> bool:
         """True if it leads a partition of an inbox."""
         # It may be the frozen one that is asked.
-        asked = with_retries(self._admin, lambda: self._admin.list_topics(timeout=10), 60)
+        asked = with_retries(lambda: self._admin.list_topics(timeout=10), 60)
         found = asked.topics[topics.PAYMENT].partitions.values()
         return self._cluster.brokers.index(broker) + 1 in {partition.leader for partition in found}
 
