@@ -27,6 +27,17 @@ def clock(milliseconds: int, now: int, zone: tzinfo = UTC) -> str:
     return text[5:] if text[:4] == today[:4] else text
 
 
+def duration(milliseconds: float) -> str:
+    """A duration in two or three digits."""
+    if milliseconds == float("inf"):
+        return "over 2 h"
+    for most, size, unit in ((1_000, 1, "ms"), (120_000, 1_000, "s"), (7_200_000, 60_000, "min")):
+        if milliseconds < most:
+            number = milliseconds / size
+            return f"{number:.1f} {unit}" if number < 10 and unit != "ms" else f"{number:.0f} {unit}"
+    return f"{milliseconds / 3_600_000:.1f} h"
+
+
 def moment(text: str, now: int) -> int:
     """The time in a text: ISO 8601 (UTC if it has no zone), or a duration before now. Raises `ValueError`."""
     duration = _DURATION.fullmatch(text)

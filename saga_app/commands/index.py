@@ -81,6 +81,15 @@ GROUPS: Final = {
     ),
     "Providers": (
         CommandEntry(
+            "effects",
+            "List the effects that providers are asked for, and those in conflict, the oldest first.",
+        ),
+        CommandEntry(
+            "resolve",
+            "Write down what a provider did for a STEP of ORDER, when no answer of the provider will say it.",
+            "effects:resolve",
+        ),
+        CommandEntry(
             "reconcile", "Compare what a provider has with what the journals say; exit code 1 if they differ."
         ),
         CommandEntry(

@@ -3,13 +3,15 @@
 from typing import Final
 
 from saga_app.core import route
-from saga_app.core.decider import IGNORED, Decision, Position, Put, Rows, Verdict, repeated
+from saga_app.core.decider import IGNORED, Decision, Position, Put, Verdict, repeated
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.order import Order
 from saga_app.core.outside import (
+    CONFLICT,
     INPUTS,
     MACHINE,
     PIVOT_MACHINE,
+    STAY,
     Outside,
     OutsideInput,
     OutsideOutput,
@@ -76,24 +78,22 @@ class OutsideStep:
         )
         return self._applied(transition, turned, record.order)
 
-    def answered(self, record: StepAnswered, at: Position, rows: Rows) -> Decision:
+    def answered(self, record: StepAnswered, row: JournalRow | None, at: Position) -> Decision:
         """A fact about one reference at the provider, whoever brings it; or that there is none yet."""
         if record.step is not self.step.name:
             raise Rejected(Fault.UNEXPECTED_RECORD, f"it is for {record.step}")
-        row = rows.journal(record.order_id)
         if row is None or row.segment != record.segment:
             return IGNORED
-        effect, kind = row.outside, INPUTS[record.outcome]
+        effect = row.outside
         if row.version >= at.offset:
             return repeated([] if effect is None else self._outcome(row, effect.as_order))
-        is_about_another = effect is None or effect.reference not in (None, record.reference)
-        if effect is None or is_about_another:
-            # One effect too many; or none, where none was asked for.
-            return self._conflict(record, row, at) if kind is OutsideInput.DONE else IGNORED
-        transition = self._machine[row.state][kind]
+        transition = self._transition(record, row)
+        if record.settles and row.conflict is not None and transition.to is None:
+            settled = row._replace(version=at.version, conflict=None)
+            return Decision(Verdict.APPLIED, Put(self.journal, record.order_id, settled))
         if transition.output is OutsideOutput.CONFLICT:
             return self._conflict(record, row, at)
-        if transition.to is None:
+        if transition.to is None or effect is None:
             return IGNORED
         learned = effect.answered(record.reference, record.code)
         if transition.to is row.state and learned.reference == effect.reference:
@@ -101,7 +101,16 @@ class OutsideStep:
                 return IGNORED
             learned = learned._replace(tries=effect.tries + 1)
         changed = row._replace(version=at.version, state=transition.to, outside=learned)
+        if record.settles:
+            changed = changed._replace(conflict=None)
         return self._applied(transition, _dated(changed, row, record, at), effect.as_order)
+
+    def _transition(self, record: StepAnswered, row: JournalRow) -> OutsideTransition:
+        effect, kind = row.outside, INPUTS[record.outcome]
+        if effect is None or effect.reference not in (None, record.reference):
+            # One effect too many; or none, where none was asked for.
+            return CONFLICT if kind is OutsideInput.DONE else STAY
+        return self._machine[row.state][kind]
 
     def _conflict(self, record: StepAnswered, row: JournalRow, at: Position) -> Decision:
         if row.conflict is not None:

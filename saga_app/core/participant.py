@@ -149,7 +149,7 @@ class Participant:
 
     def _without_order(self, record: Record, at: Position, rows: Rows) -> Decision:
         if isinstance(record, StepAnswered):
-            return self._outside_step.answered(record, at, rows)
+            return self._outside_step.answered(record, rows.journal(record.order_id), at)
         if not isinstance(record, OrdersEvicted):
             return self.rule.supply(record, at, rows)
         if record.step is not self.step.name:

@@ -224,7 +224,7 @@ class StepAnswered(Model):
     """An answer about an order's effect at a provider: from the dispatcher, an event of the provider, or a person.
 
     `key` is the key of the step's records of this order, and so their partition. `version` is that of the row that
-    asked: PENDING and UNKNOWN count for this row only.
+    asked: PENDING and UNKNOWN count for this row only. `settles`: a person has looked, and ends a conflict in the row.
     """
 
     type: Literal["StepAnswered"] = "StepAnswered"
@@ -238,6 +238,7 @@ class StepAnswered(Model):
     reason: Annotated[Reason, Field(strict=False)] | None = None
     code: Code | None = None
     detail: Note | None = None
+    settles: Literal[True] | None = None
 
     @model_validator(mode="after")
     def _names_what_is_done(self) -> Self:

@@ -14,7 +14,7 @@ from saga_app.dead_letters.letter import text
 from saga_app.orderdb.present.summary import listed_reason, listed_waits_for, sentence, untaken_in_words
 from saga_app.orderdb.queries.order import OrderDetails
 from saga_app.text import printable
-from saga_app.times import clock, now, written
+from saga_app.times import clock, duration, now, written
 from saga_app.web.preferences import Preferences
 
 
@@ -42,17 +42,6 @@ def _number(value: int | Decimal) -> str:
     return f"{value:,}"
 
 
-def _duration(milliseconds: float) -> str:
-    """A duration in two or three digits."""
-    if milliseconds == float("inf"):
-        return "over 2 h"
-    for most, size, unit in ((1_000, 1, "ms"), (120_000, 1_000, "s"), (7_200_000, 60_000, "min")):
-        if milliseconds < most:
-            number = milliseconds / size
-            return f"{number:.1f} {unit}" if number < 10 and unit != "ms" else f"{number:.0f} {unit}"
-    return f"{milliseconds / 3_600_000:.1f} h"
-
-
 def _ago(milliseconds: int) -> str:
     """The time since then, roughly."""
     seconds = max(0, now() - milliseconds) // 1000
@@ -77,7 +66,7 @@ ENVIRONMENT.filters.update(
     ago=_ago,
     clock=_clock,
     hour=_hour,
-    duration=_duration,
+    duration=duration,
     fault=labels.fault,
     iso=written,
     number=_number,

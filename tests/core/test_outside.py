@@ -251,6 +251,35 @@ def test_a_payment_of_an_order_that_was_turned_back_before_is_a_conflict() -> No
     story.when(refund(METHOD)).then(cancelled())
 
 
+@pytest.mark.parametrize(
+    ("outcome", "reference"),
+    [(Outcome.DONE, "pi_1"), (Outcome.UNDONE, "pi_2"), (Outcome.REFUSED, "pi_1")],
+)
+def test_a_person_who_settles_a_conflict_ends_it_and_changes_nothing_else(
+    outcome: Outcome, reference: str
+) -> None:
+    story = given(PAYMENT, pay(METHOD), _done(), _done("pi_2"))
+    before = story.row()
+    assert before.conflict == "done:pi_2"
+    story.when(answered(outcome, reference, settles=True)).then()
+    assert story.row() == before._replace(version=story.row().version, conflict=None)
+    story.when(_done("pi_3")).then()
+    assert story.row().conflict == "done:pi_3", "a later one is noted again"
+
+
+def test_an_answer_that_settles_is_a_fact_too() -> None:
+    story = given(PAYMENT, pay(METHOD), _done(), refund(METHOD), answered(Outcome.REFUSED, "pi_1"))
+    story.when(answered(Outcome.UNDONE, "pi_1", settles=True)).then(cancelled())
+    assert (story.row().state, story.row().conflict) == (State.UNDONE, None)
+
+
+def test_nothing_is_settled_where_there_is_no_conflict() -> None:
+    story = given(PAYMENT, pay(METHOD), _done())
+    story.when(answered(Outcome.DONE, "pi_1", settles=True)).then().changes_nothing()
+    story.when(answered(Outcome.DONE, "pi_2", settles=True)).then()
+    assert story.row().conflict == "done:pi_2"
+
+
 def test_a_replay_sends_the_outcome_again_and_decides_nothing() -> None:
     records: tuple[Record, ...] = (pay(METHOD), _done(), refund(METHOD))
     story = given(PAYMENT, *records)

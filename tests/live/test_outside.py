@@ -11,6 +11,7 @@ import pytest
 from harness.log import until
 from harness.orders import Sent, supplies
 from harness.scene import Scene
+from tests.live.commands import saga
 from tests.support.till import TillLedger
 
 #: Orders of each kind, and how they end.
@@ -69,23 +70,31 @@ def test_a_completed_order_is_charged_once_and_a_cancelled_one_is_not_when_a_wor
 
 
 @pytest.mark.slow("two lives of a worker")
-def test_an_order_waits_for_a_provider_that_no_worker_has_and_everybody_is_told(
+def test_an_order_waits_for_a_provider_that_no_worker_has_until_there_is_one_or_a_person_resolves_it(
     scene: Scene, tmp_path: Path
 ) -> None:
     worker = scene.worker("w1").start().ready()
-    scene.shop.send([{"order_id": "o1", "amount": "5.00", "payment_method": "till:fine"}])
+    scene.shop.send(
+        [{"order_id": name, "amount": "5.00", "payment_method": "till:fine"} for name in ("o1", "o2")]
+    )
     worker.wait_for("an order waits for provider till, and SAGA_PROVIDERS of this worker does not have it")
     address = f"http://127.0.0.1:{worker.port}"
     why = json.loads(urllib.request.urlopen(f"{address}/readyz", timeout=10).read())["why"]
-    assert why == "1 effects wait for till, which SAGA_PROVIDERS does not name"
+    assert why == "2 effects wait for till, which SAGA_PROVIDERS does not name"
     metrics = urllib.request.urlopen(f"{address}/metrics", timeout=10).read().decode()
-    assert "saga_effects_without_provider 1.0" in metrics
+    assert "saga_effects_without_provider 2.0" in metrics
     until(lambda: "effects wait for till" in _page(address), 20, lambda: _page(address))
+    assert sorted(saga(scene, "effects", "-o", "name").out.split()) == ["o1", "o2"]
+    told = saga(scene, "resolve", "o2", "payment", "--refused", "--note", "there is no till", "--yes")
+    assert told.code == 0 and "DOING becomes REFUSED; the order is cancelled" in told.out, told
+    scene.endings.wait_for(1, 30)
     assert worker.end() == 0
     scene.worker("w2", **with_till(tmp_path, SAGA_PROVIDER_TILL_FAULTS="0")).start().ready()
     began = time.monotonic()
-    scene.endings.wait_for(1, 60)
-    assert scene.endings.ended == {"o1": "COMPLETED"}, f"after {time.monotonic() - began:.1f} s"
+    scene.endings.wait_for(2, 60)
+    assert scene.endings.ended == {"o1": "COMPLETED", "o2": "declined"}, (
+        f"after {time.monotonic() - began:.1f} s"
+    )
 
 
 def _page(address: str) -> str:

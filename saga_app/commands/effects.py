@@ -1,0 +1,178 @@
+"""`saga effects` and `saga resolve`: what providers are asked for, and the answer of a person who has looked there."""
+
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from saga_app.commands.completion import order_ids
+from saga_app.commands.health_line import warn_without_workers
+from saga_app.commands.render.output import (
+    CommandFailed,
+    Output,
+    as_json,
+    as_list,
+    must_want_it,
+    one_line_errors,
+    show,
+)
+from saga_app.core.records import Outcome, StepName
+from saga_app.core.route import ROUTE, step
+from saga_app.kafka.reachable import require_broker
+from saga_app.settings import Settings
+from saga_app.times import now
+
+if TYPE_CHECKING:
+    from saga_app.core.records import StepAnswered
+    from saga_app.kafka.messages import Outgoing
+
+_STEPS: Final = tuple(each.name.value for each in ROUTE)
+_SETTLE: Final = "docs/how-to/settle-doubt.md"
+
+
+@click.command()
+@click.argument("order_id", metavar="[ORDER]", required=False, shell_complete=order_ids)
+@click.option("--provider", metavar="NAME", help="Only of this provider.")
+@click.option("--step", "of_step", type=click.Choice(_STEPS), help="Only of this step.")
+@click.option("--in-doubt", is_flag=True, help="Only what nobody has known about for 5 minutes or more.")
+@click.option("--conflicts", is_flag=True, help="Only where a provider said what cannot be.")
+@click.option("--all", "everything", is_flag=True, help="Also what is done, refused or undone.")
+@as_list
+@one_line_errors
+def effects(
+    order_id: str | None,
+    provider: str | None,
+    of_step: str | None,
+    in_doubt: bool,
+    conflicts: bool,
+    everything: bool,
+    output: Output,
+) -> None:
+    """List the effects that providers are asked for, and those in conflict, the oldest first.
+
+    \b
+    saga effects
+    saga effects --in-doubt --provider stripe
+    saga effects 4711 --all
+    saga effects --in-doubt -o name | xargs -n 1 saga history
+
+    It reads the changelogs of the journals, which takes as long as a restore of them. Exit code 1 if a listed effect
+    needs a person: it is in doubt or in conflict. `saga resolve` writes down what that person found.
+    """
+    from saga_app.commands.render.effect_list import EFFECTS, ListedEffect
+    from saga_app.commands.render.listing import show_note, show_rows
+    from saga_app.effects import journals
+
+    settings = Settings.read()
+    require_broker(settings)
+    read_at = now()
+    found = [
+        ListedEffect(each, name, row, read_at)
+        for name, journal in journals.read(settings, provider).items()
+        if of_step in (None, name)
+        for each, row in journal.rows.items()
+        if order_id in (None, each)
+    ]
+    listed = [
+        each
+        for each in found
+        if (everything or each.is_asked or each.row.conflict is not None)
+        and (
+            not (in_doubt or conflicts)
+            or (in_doubt and each.is_in_doubt)
+            or (conflicts and each.row.conflict)
+        )
+    ]
+    show_rows(EFFECTS, sorted(listed, key=lambda each: -each.age), output)
+    needing = sum(each.needs_a_person for each in listed)
+    if needing:
+        show_note(f"{needing} need a person: {_SETTLE}", output)
+        raise SystemExit(1)
+
+
+@click.command()
+@click.argument("order_id", metavar="ORDER", shell_complete=order_ids)
+@click.argument("step_name", metavar="STEP", type=click.Choice(_STEPS))
+@click.option("--done", "done", metavar="REFERENCE", help="The provider has the effect, under this name.")
+@click.option(
+    "--refused", is_flag=True, help="It has no effect, and nothing that is under way can bring one."
+)
+@click.option("--undone", is_flag=True, help="It had the effect, and all of it is taken back.")
+@click.option(
+    "--reference", metavar="REFERENCE", help="With --refused or --undone: the provider's name of it."
+)
+@click.option("--settles", is_flag=True, help="A conflict of this step is settled by this.")
+@click.option("--note", metavar="TEXT", required=True, help="How you know; it is kept in the record.")
+@click.option("--yes", is_flag=True, help="Do not ask before it is sent.")
+@as_json
+@one_line_errors
+def resolve(
+    order_id: str,
+    step_name: str,
+    done: str | None,
+    refused: bool,
+    undone: bool,
+    reference: str | None,
+    settles: bool,
+    note: str,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Write down what a provider did for a STEP of ORDER, when no answer of the provider will say it.
+
+    \b
+    saga resolve 4711 payment --refused --note "closed by support, case 88"
+    saga resolve 4711 payment --done pi_3Q --note "seen in the dashboard"
+    saga resolve 4711 payment --undone --settles --note "refunded by hand, re_1"
+
+    Look at the provider first, and close there what is still open: workers believe you. They decide by the same rules
+    as for an answer of the provider, so what contradicts the journal becomes a conflict and changes nothing else. It
+    says what would follow, and asks before it sends the record. If services sign their records, it wants the keys of
+    the workers (SAGA_SIGNING_KEYS).
+    """
+    from saga_app.effects import journals
+    from saga_app.effects.resolution import resolution
+    from saga_app.kafka.sender import Sender
+
+    outcomes = [Outcome.DONE] * (done is not None) + [Outcome.REFUSED] * refused + [Outcome.UNDONE] * undone
+    if len(outcomes) != 1:
+        raise click.UsageError("say one of --done, --refused and --undone")
+    settings = Settings.read()
+    require_broker(settings)
+    of_step = step(StepName(step_name))
+    try:
+        found = journals.find(settings, order_id, of_step)
+        answer = resolution(order_id, of_step, found, outcomes[0], done or reference, note, settles=settles)
+    except (journals.NoSuchEffect, ValueError) as error:
+        raise CommandFailed(str(error)) from error
+    before, after = answer.before, answer.after
+    if after is None:
+        raise CommandFailed(
+            f"nothing would change: {of_step.name} of order {order_id} is {before.state}; `saga history {order_id}` "
+            "says why"
+        )
+    if answer.is_conflict:
+        raise CommandFailed(
+            f"this contradicts the journal: {of_step.name} of order {order_id} is {before.state}. Workers would note a "
+            f"conflict and change nothing else; {_SETTLE} says what to do instead"
+        )
+    changes = "" if after.state is before.state else f"{before.state} becomes {after.state}"
+    is_settled = before.conflict is not None and after.conflict is None
+    settled = "the conflict is settled" if is_settled else ""
+    follows = "; ".join(filter(None, (changes, settled, answer.follows())))
+    must_want_it(yes, f"{of_step.name} of order {order_id} would be told {answer.record.outcome}: {follows}.")
+    (sent,) = Sender(settings).post([_signed(settings, answer.record)])
+    machine = {"order_id": order_id, "step": of_step.name, "outcome": answer.record.outcome, **sent._asdict()}
+    show(machine, f"{of_step.name} of order {order_id}: {follows}; {sent}", as_json=as_json)
+    warn_without_workers(settings)
+
+
+def _signed(settings: Settings, record: "StepAnswered") -> "Outgoing":
+    """The record for its partition, signed if services sign."""
+    from saga_app import topics
+    from saga_app.kafka.messages import outgoing
+    from saga_app.kafka.signatures import Signatures
+
+    signatures, sent = Signatures.of(settings), outgoing(record)
+    partition = topics.partition_of(record.key, settings.partitions)
+    sent = sent._replace(partition=partition)
+    return sent if signatures is None else sent._replace(headers=signatures.signed(sent, partition))

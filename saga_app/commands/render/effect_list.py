@@ -1,0 +1,121 @@
+"""The columns of `saga effects`."""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from saga_app.commands.render.listing import Column, Listing
+from saga_app.commands.render.terminal import Screen
+from saga_app.core.records import StepName
+from saga_app.core.rows import ASKED_STATES, JournalRow, State
+from saga_app.effects.dispatcher import IN_DOUBT
+from saga_app.text import printable
+from saga_app.times import duration, written
+
+#: What a provider is asked for.
+_ASKED: Final[Mapping[State, str]] = {
+    State.DOING: "asked to do it",
+    State.PREVENTING: "asked to prevent it",
+    State.UNDOING: "asked to undo it",
+}
+
+
+class ListedEffect(NamedTuple):
+    """The row of a step whose effect is at a provider; `now` in milliseconds."""
+
+    order_id: str
+    step: StepName
+    row: JournalRow
+    now: int
+
+    @property
+    def provider(self) -> str:
+        """Empty where a provider said something of a step that had asked nobody."""
+        return "" if self.row.outside is None else self.row.outside.provider
+
+    @property
+    def is_asked(self) -> bool:
+        return self.row.state in ASKED_STATES
+
+    @property
+    def age(self) -> int:
+        """Milliseconds since it was asked for first."""
+        return 0 if self.row.outside is None else max(0, self.now - self.row.outside.asked_at)
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """True if nobody has known about it for so long that people should look."""
+        return self.is_asked and self.age > IN_DOUBT
+
+    @property
+    def needs_a_person(self) -> bool:
+        return self.is_in_doubt or self.row.conflict is not None
+
+    def in_words(self) -> str:
+        """The state of knowledge, for people."""
+        words = _ASKED.get(self.row.state, self.row.state.lower())
+        if self.row.conflict is None:
+            return words
+        outcome, _, reference = self.row.conflict.partition(":")
+        said = f"{outcome} {reference}".strip()
+        return f"{words}, but its provider said: {said}"
+
+    def as_json(self) -> dict[str, Any]:
+        """For machines."""
+        effect = self.row.outside
+        return {
+            "order_id": self.order_id,
+            "step": self.step,
+            "provider": self.provider or None,
+            "state": self.row.state,
+            "reference": effect and effect.reference,
+            "asked_at": effect and written(effect.asked_at),
+            "tries": effect and effect.tries,
+            "code": effect and effect.code,
+            "in_doubt": self.is_in_doubt,
+            "conflict": self.row.conflict,
+        }
+
+
+def _of(name: str) -> Column:
+    def text(each: ListedEffect, screen: Screen) -> str:
+        value = None if each.row.outside is None else getattr(each.row.outside, name)
+        return "" if value is None else printable(str(value))
+
+    return Column(name, text, is_right=name == "tries")
+
+
+def _age(each: ListedEffect, screen: Screen) -> str:
+    return duration(each.age) if each.is_asked else ""
+
+
+#: Rows are `ListedEffect`s.
+EFFECTS: Final = Listing(
+    (
+        Column("order", lambda each, screen: printable(each.order_id)),
+        Column("step", lambda each, screen: each.step.value),
+        Column("provider", lambda each, screen: each.provider),
+        Column(
+            "state",
+            lambda each, screen: screen.paint(each.in_words(), fg="red" if each.needs_a_person else None),
+        ),
+        Column("for", _age, is_right=True),
+        _of("tries"),
+        _of("code"),
+        _of("reference"),
+    ),
+    ListedEffect.as_json,
+    lambda each: each.order_id,
+    (
+        "order_id",
+        "step",
+        "provider",
+        "state",
+        "reference",
+        "asked_at",
+        "tries",
+        "code",
+        "in_doubt",
+        "conflict",
+    ),
+    "no effects are asked for, and none is in conflict",
+)

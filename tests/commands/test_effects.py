@@ -1,0 +1,135 @@
+"""`saga effects` lists what providers are asked for; `saga resolve` sends what a person found, by the real rules."""
+
+import json
+from typing import Any
+
+import pytest
+
+from harness.log import everything
+from saga_app import topics
+from saga_app.core.numbers import version_at
+from saga_app.core.order import Order
+from saga_app.core.records import Reason, StepName
+from saga_app.core.rows import JournalRow, OrderRow, OutsideEffect, State, Status
+from saga_app.engine.ports import row_record
+from saga_app.kafka.headers import actor_of
+from saga_app.kafka.sender import Sender
+from saga_app.settings import Settings
+from saga_app.times import now
+from tests.commands.dead_letter_topic import PARTITIONS, Saga
+from tests.support.examples import order
+
+pytestmark = pytest.mark.live
+
+PAYMENTS = topics.changelog("saga", "payments")
+ORDERS = topics.changelog("saga", "orders")
+
+
+def written(made: Order, state: State, age: int, **fields: Any) -> None:
+    """The rows that workers write of an order whose payment is outside; `age` in seconds since it was asked for."""
+    conflict = fields.pop("conflict", None)
+    effect = OutsideEffect("till", now() - age * 1000, made.canonical, **fields)
+    turned = {"reason": Reason.REQUESTED, "step": StepName.CHECKOUT} if state is State.PREVENTING else {}
+    row = JournalRow(version_at(7), state, made.digest, outside=effect, conflict=conflict, **turned)  # type: ignore[arg-type]
+    placed = OrderRow(version_at(5), Status.OPEN, version_at(5), 0, now(), made.canonical)
+    Sender(Settings.read()).post(
+        [
+            row_record(changelog, topics.partition_of(key, PARTITIONS), made.order_id.encode(), each.encode())
+            for changelog, key, each in (
+                (PAYMENTS, made.customer_id or "", row),
+                (ORDERS, made.order_id, placed),
+            )
+        ]
+    )
+
+
+def bought(order_id: str) -> Order:
+    return order(order_id=order_id, customer_id=f"c-{order_id}", payment_method="till:fine")
+
+
+@pytest.fixture
+def shop(saga: Saga) -> Saga:
+    """Four orders: young, in doubt, in conflict, and paid."""
+    written(bought("young"), State.DOING, 10, tries=2, code="timeout")
+    written(bought("old"), State.PREVENTING, 900, reference="p-2")
+    written(bought("odd"), State.DONE, 900, reference="p-3", conflict="done:p-4")
+    written(bought("paid"), State.DONE, 900, reference="p-5")
+    return saga
+
+
+def names(saga: Saga, *words: str) -> list[str]:
+    return saga("effects", "-o", "name", *words).stdout.split()
+
+
+def test_effects_that_are_asked_for_or_in_conflict_are_listed_the_oldest_first(shop: Saga) -> None:
+    result = shop("effects")
+    assert result.exit_code == 1 and "2 need a person: docs/how-to/settle-doubt.md" in result.stderr
+    listed = {line.split()[0]: line for line in result.stdout.splitlines()[1:]}
+    assert list(listed)[-1] == "young" and set(listed) == {"young", "old", "odd"}
+    assert "asked to do it" in listed["young"] and "timeout" in listed["young"]
+    assert "asked to prevent it" in listed["old"] and "15 min" in listed["old"]
+    assert "done, but its provider said: done p-4" in listed["odd"]
+
+
+def test_filters_choose(shop: Saga) -> None:
+    assert names(shop, "--in-doubt") == ["old"]
+    assert names(shop, "--conflicts") == ["odd"]
+    assert names(shop, "--provider", "courier") == names(shop, "--step", "shipping") == []
+    assert sorted(names(shop, "--all")) == ["odd", "old", "paid", "young"]
+    result = shop("effects", "young", "--json")
+    assert result.exit_code == 0
+    (found,) = map(json.loads, result.stdout.splitlines())
+    assert (found["provider"], found["state"], found["tries"], found["in_doubt"]) == (
+        "till",
+        "DOING",
+        2,
+        False,
+    )
+
+
+def test_a_resolution_says_what_follows_and_sends_one_record_of_this_person(shop: Saga) -> None:
+    inbox = everything(Settings.read().broker, topics.PAYMENT, PARTITIONS)
+    asked = shop("resolve", "old", "payment", "--refused", "--note", "case 88")
+    assert asked.exit_code == 1 and "PREVENTING becomes REFUSED" in asked.stderr and "--yes" in asked.stderr
+    told = shop("resolve", "old", "payment", "--refused", "--note", "case 88", "--yes")
+    assert told.exit_code == 0, told.output
+    (message,) = everything(Settings.read().broker, topics.PAYMENT, PARTITIONS)[len(inbox) :]
+    assert json.loads(message.value()) == {
+        "type": "StepAnswered",
+        "order_id": "old",
+        "step": "payment",
+        "key": "c-old",
+        "outcome": "refused",
+        "reference": "p-2",
+        "code": "person",
+        "detail": "case 88",
+    }
+    assert message.partition() == topics.partition_of("c-old", PARTITIONS)
+    assert actor_of(message.headers())
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("paid", "payment", "--done", "p-5"), "nothing would change: payment of order paid is DONE"),
+        (("paid", "payment", "--refused"), "this contradicts the journal"),
+        (("paid", "inventory", "--refused"), "order paid has not come to inventory"),
+        (("nobody", "payment", "--refused"), "order nobody is not there"),
+    ],
+)
+def test_what_would_change_nothing_is_not_sent(shop: Saga, words: tuple[str, ...], why: str) -> None:
+    result = shop("resolve", *words, "--note", "n", "--yes")
+    assert result.exit_code == 1 and why in result.stderr
+
+
+def test_one_of_three_outcomes_is_said(shop: Saga) -> None:
+    for words in ((), ("--refused", "--undone")):
+        assert shop("resolve", "old", "payment", *words, "--note", "n").exit_code == 2
+
+
+def test_a_conflict_is_settled(shop: Saga) -> None:
+    told = shop(
+        "resolve", "odd", "payment", "--done", "p-3", "--settles", "--note", "p-4 is paid back", "--yes"
+    )
+    assert told.exit_code == 0, told.output
+    assert "DONE becomes DONE" not in told.output and "the conflict is settled" in told.output
