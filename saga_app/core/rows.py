@@ -137,6 +137,11 @@ def is_asked(data: bytes) -> bool:
     return any(state in head for state in _ASKED)
 
 
+def has_conflict(data: bytes) -> bool:
+    """True if an encoded journal row has a conflict, or an order in it that spells one."""
+    return b'"conflict":"' in data
+
+
 class JournalRow(NamedTuple):
     """Tables `payments`, `reservations`, `shipments`: the decision for an order, a deposit, a delivery or a policy.
 

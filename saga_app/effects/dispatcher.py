@@ -20,7 +20,7 @@ from saga_app import wire
 from saga_app.core.numbers import Generation
 from saga_app.core.outside import Action
 from saga_app.core.records import Outcome, StepAnswered, StepName
-from saga_app.core.rows import ASKED_STATES, JournalRow, OutsideEffect, Row, is_asked
+from saga_app.core.rows import ASKED_STATES, JournalRow, OutsideEffect, Row, has_conflict, is_asked
 from saga_app.effects import calls
 from saga_app.effects.breaker import Breaker
 from saga_app.effects.ports import Answer, Call, NoAnswer, Provider
@@ -131,6 +131,7 @@ class Dispatcher:
         self._news = asyncio.Event()
         self._failure: BaseException | None = None
         self._missed: set[str] = set()
+        self._conflicts: set[Place] = set()
         #: What came of calls, since the start: by provider, action and outcome.
         self.outcomes: Counter[tuple[str, Action, Outcome]] = Counter()
 
@@ -149,7 +150,7 @@ class Dispatcher:
             doubt[name] += age > IN_DOUBT
             missing[name] += name not in self.providers
         opened = (name for name, queue in list(self._queues.items()) if queue.breaker.is_open)
-        return EffectsReading(asked, +doubt, oldest, +missing, tuple(sorted(opened)))
+        return EffectsReading(asked, +doubt, oldest, +missing, tuple(sorted(opened)), len(self._conflicts))
 
     def start(self, generation: Generation) -> None:
         """Makes calls from now on."""
@@ -159,7 +160,7 @@ class Dispatcher:
     def stop(self) -> None:
         """Drops its calls and forgets every row; the next assignment loads them. An answer on its way may arrive."""
         self._generation = None
-        for held in (self._watched, self._calling, self._told):
+        for held in (self._watched, self._calling, self._told, self._conflicts):
             held.clear()
         for queue in self._queues.values():
             queue.due.clear()
@@ -174,6 +175,8 @@ class Dispatcher:
         """One scan of a step's journal in one partition; call it off the main loop."""
         now = self._clock()
         for key, data in store.scan(b""):
+            if has_conflict(data) and JournalRow.decode(data).conflict is not None:
+                self._conflicts.add((step, key.decode()))
             if is_asked(data):
                 effect = AskedEffect(step, key.decode(), JournalRow.decode(data))
                 # After a restart, rows that have waited for long are not all due at once, and none waits for longer.
@@ -185,7 +188,13 @@ class Dispatcher:
             # A round that ends after its partitions were taken away: the next assignment loads what is still ours.
             return
         for order_id, row in changes.items():
-            if not isinstance(row, JournalRow) or row.outside is None:
+            if not isinstance(row, JournalRow):
+                continue
+            if row.conflict is not None:
+                self._conflicts.add((step, order_id))
+            elif self._conflicts:
+                self._conflicts.discard((step, order_id))
+            if row.outside is None:
                 continue
             effect = AskedEffect(step, order_id, row)
             told = self._told.pop(effect.place, None)

@@ -5,13 +5,17 @@ from typing import NamedTuple
 
 
 class EffectsReading(NamedTuple):
-    """The effects of this worker that are asked for; `oldest` in milliseconds since they were asked for first."""
+    """The effects of this worker that are asked for; `oldest` in milliseconds since they were asked for first.
+
+    `conflicts`: rows of which a provider said what cannot be, and that nobody has settled.
+    """
 
     asked: Mapping[str, int]
     in_doubt: Mapping[str, int]
     oldest: Mapping[str, int]
     without_provider: Mapping[str, int]
     open: tuple[str, ...]
+    conflicts: int = 0
 
     def in_words(self) -> str:
         """A sentence for people; empty if all is well."""
@@ -30,4 +34,6 @@ class EffectsReading(NamedTuple):
                 if name not in (*self.open, *self.without_provider)
             ),
         ]
+        if self.conflicts:
+            found.append(f"{self.conflicts} effects are in conflict; `saga effects --conflicts` lists them")
         return "; ".join(found)

@@ -27,7 +27,7 @@ OLD: Final = 8.0
 START: Final = "start one: faust -A saga_app worker -l info"
 FIND_REBALANCES: Final = "docs/how-to/alerts.md#rebalances-often says where to look"
 LOOK_AT_THE_END: Final = "its log has the reason, docs/reference/exit-codes.md the remedy"
-LOOK_AT_PROVIDERS: Final = "docs/explanation/outside-effects.md says what waits, and for whom"
+LOOK_AT_PROVIDERS: Final = "`saga effects` lists what waits; docs/how-to/settle-doubt.md says what to do"
 END_TRANSACTION: Final = "docs/how-to/end-a-transaction.md says how to end it"
 
 

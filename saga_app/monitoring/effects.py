@@ -63,6 +63,11 @@ class EffectsCollector(Collector):
             "Effects that wait because SAGA_PROVIDERS of this worker does not name their provider",
             value=0 if reading is None else sum(reading.without_provider.values()),
         )
+        yield GaugeMetricFamily(
+            "saga_effects_conflicts",
+            "Effects of which a provider said what cannot be, and that nobody has settled",
+            value=0 if reading is None else reading.conflicts,
+        )
 
 
 def _gauge(name: str, help: str) -> GaugeMetricFamily:

@@ -380,6 +380,24 @@ def test_an_effect_waits_for_a_provider_that_is_not_there(caplog: pytest.LogCapt
     assert len([each for each in caplog.messages if "waits for provider other" in each]) == 1
 
 
+def test_conflicts_are_counted_from_the_disk_and_from_rounds_until_a_person_settles_them() -> None:
+    bench = Bench(pending())
+    store = MemoryStore()
+    odd = asked("odd")._replace(state=State.DONE, conflict="done:pi_2")
+    store.rows[b"odd"] = odd.encode()
+    bench.dispatcher.stop()
+    bench.dispatcher.load(StepName.PAYMENT, store)
+    bench.dispatcher.start(GENERATION)
+    void = JournalRow(version_at(9), State.VOID, "content", conflict="done:pi_3")
+    bench.dispatcher.changed(StepName.PAYMENT, {"void": void})
+    assert bench.dispatcher.reading().conflicts == 2
+    assert "2 effects are in conflict" in bench.dispatcher.reading().in_words()
+    bench.dispatcher.changed(StepName.PAYMENT, {"odd": odd._replace(conflict=None)})
+    assert bench.dispatcher.reading().conflicts == 1
+    bench.dispatcher.stop()
+    assert bench.dispatcher.reading().conflicts == 0
+
+
 def _running(scene: Callable[[Bench], Any]) -> Bench:
     """The dispatcher runs while the scene goes on."""
     bench = Bench(Answer(Outcome.DONE, "pi_1"))

@@ -1,6 +1,7 @@
 """Payments at a provider that fails, on a real broker: charged once, or not at all, whoever is killed meanwhile."""
 
 import json
+import shlex
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from harness.log import until
 from harness.orders import Sent, supplies
 from harness.scene import Scene
 from tests.live.commands import saga
+from tests.support.blocks import blocks
 from tests.support.till import TillLedger
 
 #: Orders of each kind, and how they end.
@@ -75,7 +77,7 @@ def test_an_order_waits_for_a_provider_that_no_worker_has_until_there_is_one_or_
 ) -> None:
     worker = scene.worker("w1").start().ready()
     scene.shop.send(
-        [{"order_id": name, "amount": "5.00", "payment_method": "till:fine"} for name in ("o1", "o2")]
+        [{"order_id": name, "amount": "5.00", "payment_method": "till:fine"} for name in ("o1", "4711")]
     )
     worker.wait_for("an order waits for provider till, and SAGA_PROVIDERS of this worker does not have it")
     address = f"http://127.0.0.1:{worker.port}"
@@ -84,15 +86,19 @@ def test_an_order_waits_for_a_provider_that_no_worker_has_until_there_is_one_or_
     metrics = urllib.request.urlopen(f"{address}/metrics", timeout=10).read().decode()
     assert "saga_effects_without_provider 2.0" in metrics
     until(lambda: "effects wait for till" in _page(address), 20, lambda: _page(address))
-    assert sorted(saga(scene, "effects", "-o", "name").out.split()) == ["o1", "o2"]
-    told = saga(scene, "resolve", "o2", "payment", "--refused", "--note", "there is no till", "--yes")
+    assert sorted(saga(scene, "effects", "-o", "name").out.split()) == ["4711", "o1"]
+    see, history, resolve, after = map(shlex.split, blocks("docs/how-to/settle-doubt.md"))
+    listed, past = saga(scene, *see[1:]), saga(scene, *history[1:])
+    assert listed.code == past.code == 0 and "asked to do it" in listed.out, listed
+    told = saga(scene, *resolve[1:])
     assert told.code == 0 and "DOING becomes REFUSED; the order is cancelled" in told.out, told
     scene.endings.wait_for(1, 30)
+    assert "refused" in saga(scene, *after[1:]).out
     assert worker.end() == 0
     scene.worker("w2", **with_till(tmp_path, SAGA_PROVIDER_TILL_FAULTS="0")).start().ready()
     began = time.monotonic()
     scene.endings.wait_for(2, 60)
-    assert scene.endings.ended == {"o1": "COMPLETED", "o2": "declined"}, (
+    assert scene.endings.ended == {"o1": "COMPLETED", "4711": "declined"}, (
         f"after {time.monotonic() - began:.1f} s"
     )
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from saga_app.core import outside_step
-from saga_app.core.decider import Decision, Position, Rows
+from saga_app.core.decider import Decision, Position
 from saga_app.core.outside import OutsideInput, OutsideOutput, OutsideTransition
 from saga_app.core.outside_step import OutsideStep
 from saga_app.core.records import Outcome, StepAnswered, StepRequest
@@ -92,10 +92,9 @@ def an_answer_counts_for_a_later_question(patch: pytest.MonkeyPatch) -> None:
     """An answer that says nothing counts for the row that asked, and for no later one."""
     answered = OutsideStep.answered
 
-    def gullible(self: OutsideStep, record: StepAnswered, at: Position, rows: Rows) -> Decision:
-        row = rows.journal(record.order_id)
+    def gullible(self: OutsideStep, record: StepAnswered, row: JournalRow | None, at: Position) -> Decision:
         update = {} if row is None else {"version": row.version}
-        return answered(self, record.model_copy(update=update), at, rows)
+        return answered(self, record.model_copy(update=update), row, at)
 
     patch.setattr(OutsideStep, "answered", gullible)
 
@@ -104,11 +103,10 @@ def an_answer_about_another_thing_counts(patch: pytest.MonkeyPatch) -> None:
     """An answer is about one reference at the provider."""
     answered = OutsideStep.answered
 
-    def careless(self: OutsideStep, record: StepAnswered, at: Position, rows: Rows) -> Decision:
-        row = rows.journal(record.order_id)
+    def careless(self: OutsideStep, record: StepAnswered, row: JournalRow | None, at: Position) -> Decision:
         if row is not None and row.outside is not None and row.outside.reference is not None:
             record = record.model_copy(update={"reference": row.outside.reference})
-        return answered(self, record, at, rows)
+        return answered(self, record, row, at)
 
     patch.setattr(OutsideStep, "answered", careless)
 
@@ -117,12 +115,11 @@ def an_answer_of_an_earlier_order_counts(patch: pytest.MonkeyPatch) -> None:
     """The segment says which of the orders that ever had this id is meant."""
     answered = OutsideStep.answered
 
-    def careless(self: OutsideStep, record: StepAnswered, at: Position, rows: Rows) -> Decision:
-        row = rows.journal(record.order_id)
+    def careless(self: OutsideStep, record: StepAnswered, row: JournalRow | None, at: Position) -> Decision:
         if row is not None and row.outside is not None:
             reference = row.outside.reference or record.reference
             record = record.model_copy(update={"segment": row.segment, "reference": reference})
-        return answered(self, record, at, rows)
+        return answered(self, record, row, at)
 
     patch.setattr(OutsideStep, "answered", careless)
 
