@@ -7,10 +7,11 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from saga_app import __version__
-from saga_app.api import documentation, events, letters, orders, probes, problems, supply
+from saga_app.api import documentation, events, letters, orders, probes, problems, provider_events, supply
 from saga_app.api.access import AccessMiddleware
 from saga_app.api.parts import Parts
 from saga_app.api.schemas import openapi
+from saga_app.effects.configured import close
 from saga_app.orderdb.queries import reading
 
 OPENAPI: Final = "/openapi.json"
@@ -29,6 +30,8 @@ def create_app(parts: Parts) -> FastAPI:
             await parts.outcomes.close()
             await parts.database.close()
             parts.health.close()
+            for provider in parts.providers.values():
+                await close(provider)
 
     app = FastAPI(
         title="checkout-saga",
@@ -46,6 +49,7 @@ def create_app(parts: Parts) -> FastAPI:
         events.router(parts),
         supply.router(parts),
         letters.router(parts),
+        provider_events.router(parts),
         probes.router(parts),
         documentation.router(),
     ):

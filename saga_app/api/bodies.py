@@ -34,6 +34,11 @@ async def read_body(request: Request) -> bytes:
     if kind != "application/json":
         # Another site's page could send any other type without asking first.
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not_json", "the Content-Type is application/json")
+    return await read_bytes(request)
+
+
+async def read_bytes(request: Request) -> bytes:
+    """The body of a request of any type. Raises `Problem` if it is too large, too slow or compressed."""
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "compressed", "no body here is compressed")
     body = bytearray()

@@ -1,7 +1,7 @@
 """The parts of one API process, which all routes share."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -9,6 +9,8 @@ from saga_app.api.access import TokenRules
 from saga_app.api.placing import OrderDesk
 from saga_app.client.outcomes import OutcomeFollower
 from saga_app.client.publisher import Publisher
+from saga_app.effects.configured import configured
+from saga_app.effects.ports import Provider
 from saga_app.health.read import HealthWatch
 from saga_app.kafka.reachable import require_broker
 from saga_app.orderdb.serving import OrderDatabase
@@ -16,6 +18,8 @@ from saga_app.settings import Settings
 
 #: Requests at the same time that read Kafka: rules in force, replays.
 MOST_KAFKA_REQUESTS: Final = 2
+#: Events of providers that are asked about at once. A provider sends the others again.
+MOST_EVENTS: Final = 16
 Result = TypeVar("Result")
 
 
@@ -30,7 +34,10 @@ class Parts:
     health: HealthWatch
     desk: OrderDesk
     rules: TokenRules
+    providers: Mapping[str, Provider] = field(default_factory=dict)
     stops: bool = False
+    #: Free places for events of providers that are asked about.
+    events: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_EVENTS))
     _threads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_KAFKA_REQUESTS))
 
     @classmethod
@@ -46,6 +53,7 @@ class Parts:
             HealthWatch(settings),
             OrderDesk(settings, publisher, outcomes, database),
             TokenRules(settings),
+            configured(settings),
         )
 
     async def kafka(self, work: Callable[..., Result], *args: Any, **options: Any) -> Result:

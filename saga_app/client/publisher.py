@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from saga_app.core.records import Record
+from saga_app.core.records import FROM_PEOPLE, Record
 from saga_app.kafka.broker_errors import Admin, in_words, refused
 from saga_app.kafka.messages import Header, Outgoing, outgoing
 from saga_app.kafka.reachable import require_broker
@@ -22,6 +22,7 @@ from saga_app.kafka.sender import (
     partition_of,
     producer_options,
 )
+from saga_app.kafka.signatures import as_service
 from saga_app.operator_log import log_action
 from saga_app.settings import Settings, SettingsError
 
@@ -107,7 +108,8 @@ class Publisher:
         Raises `BrokerUnreachable`, `TopicsWrong` or `QueueFull` before it is sent, `DeliveryUnknown` after.
         """
         settings = replace(self._settings, actor=actor) if actor else self._settings
-        made = outgoing(record)._replace(headers=headers)
+        made = outgoing(record) if isinstance(record, FROM_PEOPLE) else as_service(record, self._settings)
+        made = made._replace(headers=(*made.headers, *headers))
         await self._require(made.topic)
         taken: list[Sent] = []
         try:

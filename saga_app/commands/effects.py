@@ -1,6 +1,6 @@
 """`saga effects` and `saga resolve`: what providers are asked for, and the answer of a person who has looked there."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
@@ -20,10 +20,6 @@ from saga_app.core.route import ROUTE, step
 from saga_app.kafka.reachable import require_broker
 from saga_app.settings import Settings
 from saga_app.times import now
-
-if TYPE_CHECKING:
-    from saga_app.core.records import StepAnswered
-    from saga_app.kafka.messages import Outgoing
 
 _STEPS: Final = tuple(each.name.value for each in ROUTE)
 _SETTLE: Final = "docs/how-to/settle-doubt.md"
@@ -132,6 +128,7 @@ def resolve(
     from saga_app.effects import journals
     from saga_app.effects.resolution import resolution
     from saga_app.kafka.sender import Sender
+    from saga_app.kafka.signatures import as_service
 
     outcomes = [Outcome.DONE] * (done is not None) + [Outcome.REFUSED] * refused + [Outcome.UNDONE] * undone
     if len(outcomes) != 1:
@@ -160,19 +157,7 @@ def resolve(
     settled = "the conflict is settled" if is_settled else ""
     follows = "; ".join(filter(None, (changes, settled, answer.follows())))
     must_want_it(yes, f"{of_step.name} of order {order_id} would be told {answer.record.outcome}: {follows}.")
-    (sent,) = Sender(settings).post([_signed(settings, answer.record)])
+    (sent,) = Sender(settings).post([as_service(answer.record, settings)])
     machine = {"order_id": order_id, "step": of_step.name, "outcome": answer.record.outcome, **sent._asdict()}
     show(machine, f"{of_step.name} of order {order_id}: {follows}; {sent}", as_json=as_json)
     warn_without_workers(settings)
-
-
-def _signed(settings: Settings, record: "StepAnswered") -> "Outgoing":
-    """The record for its partition, signed if services sign."""
-    from saga_app import topics
-    from saga_app.kafka.messages import outgoing
-    from saga_app.kafka.signatures import Signatures
-
-    signatures, sent = Signatures.of(settings), outgoing(record)
-    partition = topics.partition_of(record.key, settings.partitions)
-    sent = sent._replace(partition=partition)
-    return sent if signatures is None else sent._replace(headers=signatures.signed(sent, partition))

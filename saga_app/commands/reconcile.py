@@ -12,7 +12,7 @@ from saga_app.commands.args import TimeParam
 from saga_app.commands.render.output import CommandFailed, as_json, must_want_it, one_line_errors, show
 from saga_app.core.records import StepName
 from saga_app.effects import journals
-from saga_app.effects.configured import configured
+from saga_app.effects.configured import close, configured, inner
 from saga_app.effects.ports import Effect, Provider
 from saga_app.effects.reconcile import Kind, LedgerDifference, confirmed, differences
 from saga_app.kafka.reachable import require_broker
@@ -100,7 +100,7 @@ async def _ledger(provider: Provider, since: datetime) -> list[Effect]:
     except Exception as error:
         raise CommandFailed(f"the ledger cannot be read: {type(error).__name__}: {error}") from error
     finally:
-        await _close(provider)
+        await close(provider)
 
 
 def _tidied(
@@ -112,7 +112,7 @@ def _tidied(
     if not orphans:
         return left
     provider = _provider(settings, name)
-    cancel = getattr(_inner(provider), "cancel", None)
+    cancel = getattr(inner(provider), "cancel", None)
     if cancel is None:
         raise CommandFailed("this provider has no way to cancel what no order names")
     must_want_it(yes, f"{len(orphans)} orphans would be cancelled at the provider.")
@@ -129,15 +129,4 @@ async def _cancelled(provider: Provider, cancel: Any, orphans: Iterable[LedgerDi
     try:
         return {each.reference for each in orphans if await cancel(each.reference)}
     finally:
-        await _close(provider)
-
-
-def _inner(provider: Provider) -> Any:
-    """The provider itself, without the limit of time around it."""
-    return getattr(provider, "provider", provider)
-
-
-async def _close(provider: Provider) -> None:
-    close = getattr(_inner(provider), "close", None)
-    if close is not None:
-        await close()
+        await close(provider)

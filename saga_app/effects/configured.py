@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
 from saga_app.core.records import StepName
 from saga_app.effects.limited import Limited
@@ -57,6 +57,18 @@ def configured(settings: Settings, environment: Mapping[str, str] = os.environ) 
         steps = _steps(options)
         found[name] = Limited(_factory(name, place)(options), settings.provider_timeout, steps)
     return found
+
+
+def inner(provider: Provider) -> Any:
+    """The provider itself, without the limit of time around it."""
+    return getattr(provider, "provider", provider)
+
+
+async def close(provider: Provider) -> None:
+    """Gives up its connections, if it has any; it is not asked any more."""
+    ending = getattr(inner(provider), "close", None)
+    if ending is not None:
+        await ending()
 
 
 def _steps(options: ProviderOptions) -> list[StepName]:

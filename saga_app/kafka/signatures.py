@@ -13,10 +13,10 @@ from typing import Final, Self
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.records import FROM_PEOPLE, Record
 from saga_app.kafka.headers import is_sent_on
-from saga_app.kafka.messages import Header, Message, Outgoing
+from saga_app.kafka.messages import Header, Message, Outgoing, outgoing
 from saga_app.settings import Settings
 from saga_app.signing_keys import SigningKey, SigningKeys
-from saga_app.topics import INBOXES
+from saga_app.topics import INBOXES, key_of, partition_of
 
 SIGNATURE: Final = "saga-signature"
 _INBOXES: Final = frozenset(INBOXES)
@@ -71,6 +71,16 @@ class Signatures:
         if not hmac.compare_digest(_mac(key, content), mac):
             return "its signature is of another record, place or key"
         return None
+
+
+def as_service(record: Record, settings: Settings) -> Outgoing:
+    """The record as a service sends it: for its partition, and signed if services sign."""
+    made, signatures = outgoing(record), Signatures.of(settings)
+    partition = made.partition
+    if partition is None:
+        partition = partition_of(key_of(record), settings.partitions)
+        made = made._replace(partition=partition)
+    return made if signatures is None else made._replace(headers=signatures.signed(made, partition))
 
 
 def needs_signature(record: Record, message: Message) -> bool:
