@@ -3,25 +3,20 @@
 import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 import click
 
 from saga_app import times
 from saga_app.commands.args import TimeParam
 from saga_app.commands.render.output import CommandFailed, as_json, must_want_it, one_line_errors, show
-from saga_app.core.records import StepName
-from saga_app.effects import journals
-from saga_app.effects.configured import close, configured, inner
-from saga_app.effects.ports import Effect, Provider
-from saga_app.effects.reconcile import Kind, LedgerDifference, confirmed, differences
+from saga_app.effects.configured import close, inner
+from saga_app.effects.ledgers import LedgerUnreadable, compared, provider_of
+from saga_app.effects.ports import Provider
+from saga_app.effects.reconcile import Kind, LedgerDifference
 from saga_app.kafka.reachable import require_broker
 from saga_app.operator_log import log_action
 from saga_app.settings import Settings
-
-#: A customer may begin a payment so long before the order: an authorisation lives for a week.
-LEAD: Final = timedelta(days=8)
-Found = dict[LedgerDifference, StepName]
 
 
 @click.command()
@@ -50,18 +45,20 @@ def reconcile(provider: str, since: int | None, tidy: bool, yes: bool, as_json: 
     """
     settings = Settings.read()
     begin = _begin(settings, since)
-    _provider(settings, provider)
+    provider_of(settings, provider)
     require_broker(settings)
-    first = _differences(settings, provider, begin)
-    differ = confirmed(first, _differences(settings, provider, begin)) if first else []
-    for each in differ:
-        machine = {"step": first[each], **each._asdict()}
+    try:
+        differ = compared(settings, provider, begin)
+    except LedgerUnreadable as error:
+        raise CommandFailed(str(error)) from error
+    for each, step in differ.items():
+        machine = {"step": step, **each._asdict()}
         people = (
-            f"{each.kind:<9}order {each.order_id}, {first[each]}, {each.reference or 'without a reference'}: "
+            f"{each.kind:<9}order {each.order_id}, {step}, {each.reference or 'without a reference'}: "
             f"{provider} says {each.provider}; the journal says {each.journal}"
         )
         show(machine, people, as_json=as_json)
-    left = _tidied(settings, provider, differ, yes=yes, as_json=as_json) if tidy else differ
+    left = _tidied(settings, provider, differ, yes=yes, as_json=as_json) if tidy else list(differ)
     if left:
         raise CommandFailed(f"{len(left)} differences; see docs/how-to/take-payments-with-stripe.md")
 
@@ -76,33 +73,6 @@ def _begin(settings: Settings, since: int | None) -> datetime:
     return begin
 
 
-def _provider(settings: Settings, name: str) -> Provider:
-    """Made anew for each event loop: its connections belong to one."""
-    found = configured(settings).get(name)
-    if found is None:
-        raise CommandFailed(f"SAGA_PROVIDERS does not name {name}; set it as for the workers")
-    return found
-
-
-def _differences(settings: Settings, name: str, since: datetime) -> Found:
-    """The ledger is read first: what it has was asked for before, so its row is there."""
-    ledger = asyncio.run(_ledger(_provider(settings, name), since - LEAD))
-    found: Found = {}
-    for step, journal in journals.read(settings, name).items():
-        of_step = [each for each in ledger if (each.step or StepName.PAYMENT) is step]
-        found |= dict.fromkeys(differences(of_step, journal.rows, since, journal.is_evicted), step)
-    return found
-
-
-async def _ledger(provider: Provider, since: datetime) -> list[Effect]:
-    try:
-        return [each async for each in provider.ledger(since)]
-    except Exception as error:
-        raise CommandFailed(f"the ledger cannot be read: {type(error).__name__}: {error}") from error
-    finally:
-        await close(provider)
-
-
 def _tidied(
     settings: Settings, name: str, differ: Iterable[LedgerDifference], *, yes: bool, as_json: bool
 ) -> list[LedgerDifference]:
@@ -111,7 +81,7 @@ def _tidied(
     left = [each for each in differ if each.kind is not Kind.ORPHAN]
     if not orphans:
         return left
-    provider = _provider(settings, name)
+    provider = provider_of(settings, name)
     cancel = getattr(inner(provider), "cancel", None)
     if cancel is None:
         raise CommandFailed("this provider has no way to cancel what no order names")

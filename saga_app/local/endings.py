@@ -23,6 +23,7 @@ IN_WORDS: Final = {
     Reason.UNKNOWN_SKU: "out of stock: unknown article",
     Reason.OUT_OF_STOCK: "out of stock",
     Reason.UNDELIVERABLE: "undeliverable",
+    Reason.DECLINED: "payment refused: declined by the provider",
     Reason.REQUESTED: "cancelled on request",
     Reason.TIMED_OUT: "timed out",
 }

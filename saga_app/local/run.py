@@ -24,7 +24,8 @@ from saga_app.kafka.sender import Sender
 from saga_app.local.broker import Broker
 from saga_app.local.cluster import Cluster
 from saga_app.local.endings import COMPLETED, EndingsReader
-from saga_app.local.errors import LocalKafkaError
+from saga_app.local.errors import LocalKafkaError, LocalStripeError
+from saga_app.local.payments import LocalPayments
 from saga_app.local.process import until
 from saga_app.local.workers import LocalApi, LocalOrderDatabase, LocalWorker, WorkerFailed
 from saga_app.private_files import private_folder, write_private
@@ -66,6 +67,7 @@ class LocalRun:
         self.workers: list[LocalWorker] = []
         self.order_database: LocalOrderDatabase | None = None
         self.api: LocalApi | None = None
+        self.payments: LocalPayments | None = None
         self.placed: set[str] = set()
         self.follower: EndingsReader | None = None
 
@@ -74,6 +76,9 @@ class LocalRun:
         private_folder(self.folder)
         if self.folder.name == RUN_FOLDER:
             self.folder.chmod(0o700)
+        if self.options.provider:
+            self.payments = LocalPayments(self.folder, say)
+            self.payments.start()
         self.settings = self._find_broker()
         if not self.options.workers:
             # Neither topics nor the copy are touched: somebody may be about to mend them.
@@ -100,9 +105,11 @@ class LocalRun:
     def place(self) -> None:
         """Sends the deliveries, and places the orders from a thread of its own."""
         self.follower = EndingsReader(self.settings.kafka, self.settings.partitions)
-        orders, deliveries = _goods(
-            self.options.orders, _edition(self.folder, is_foreign=self.broker is None)
-        )
+        edition = _edition(self.folder, is_foreign=self.broker is None)
+        if self.payments is not None:
+            self.placed = self.payments.place(Sender(self.settings), self.options.orders, edition)
+            return
+        orders, deliveries = _goods(self.options.orders, edition)
         self.placed = {order["order_id"] for order in orders}
         sender = Sender(self.settings)
         say(
@@ -176,7 +183,8 @@ class LocalRun:
         findings = audit(self.settings)
         for line in as_lines(findings):
             say(line)
-        return findings.holds
+        agrees = self.payments is None or self.payments.agrees(self.settings)
+        return findings.holds and agrees
 
     def stop(self) -> None:
         """Stops the API, the order database and the workers first, the broker last."""
@@ -188,6 +196,8 @@ class LocalRun:
             process.terminate()
         for process in processes:
             process.stop()
+        if self.payments is not None:
+            self.payments.stop()
         if self.broker is not None:
             self.broker.stop()
 
@@ -213,6 +223,7 @@ class LocalRun:
             "SAGA_BROKER": self.settings.broker,
             "SAGA_REPLICATION": str(self.settings.replication),
             "SAGA_DB_URL": self._database(),
+            **({} if self.payments is None else self.payments.environment),
         }
 
     def _database(self) -> str:
@@ -298,6 +309,11 @@ def parser() -> argparse.ArgumentParser:
         help="how many brokers, if none is given: with 3, one may be lost at any time (default: 1)",
     )
     found.add_argument(
+        "--provider",
+        choices=("stripe",),
+        help="orders that are paid at a provider: a Stripe on this machine, which is down for some seconds",
+    )
+    found.add_argument(
         "--workers",
         type=int,
         default=1,
@@ -312,6 +328,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     if options.once and not options.workers:
         parser().error("--once needs a worker")
+    if options.provider and not options.workers:
+        parser().error("--provider needs a worker")
     run = LocalRun(options)
     # SIGTERM acts as Ctrl-C; and so does SIGINT if a shell has started this in the background, with SIGINT ignored.
     for received in (signal.SIGINT, signal.SIGTERM):
@@ -324,6 +342,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0 if run.watch() else 1
     except (
         LocalKafkaError,
+        LocalStripeError,
         WorkerFailed,
         SettingsError,
         topic_admin.TopicsWrong,

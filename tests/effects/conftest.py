@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.local_stripe import local_stripe
+from saga_app.local.stripe.server import local_stripe
 
 
 @pytest.fixture(scope="session")

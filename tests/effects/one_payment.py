@@ -9,9 +9,9 @@ from saga_app.core.rows import ASKED_STATES, JournalRow, State
 from saga_app.effects import calls
 from saga_app.effects.ports import Answer, Call
 from saga_app.effects.providers.stripe import Stripe
+from saga_app.local.stripe.proxy import StripeProxy
 from tests.support.examples import order, pay, refund
 from tests.support.given import BEGINNING, PAYMENT, SECOND, Story
-from tests.support.stripe_proxy import StripeProxy
 
 #: Asks after which a payment must be settled once nothing fails any more.
 MOST_ASKS: Final = 12

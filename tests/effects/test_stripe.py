@@ -19,12 +19,12 @@ from saga_app.effects.configured import ProviderOptions
 from saga_app.effects.ports import Answer, Call, Effect, NoAnswer
 from saga_app.effects.providers.stripe import Stripe, provider
 from saga_app.effects.providers.stripe_intent import major_units, minor_units
+from saga_app.local.stripe.proxy import StripeProxy
 from saga_app.settings import SettingsError
 from tests.effects.http_service import HttpService
 from tests.effects.one_payment import begun, saved
 from tests.effects.test_http import status
 from tests.support.examples import order
-from tests.support.stripe_proxy import StripeProxy
 
 SECRET = "whsec_of_this_test"
 METHOD = order(customer_id="c1", payment_method="stripe:pm_card_visa")

@@ -11,8 +11,8 @@ from saga_app.effects.ports import Answer, Call, NoAnswer
 from saga_app.effects.providers import stripe_intent as intents
 from saga_app.effects.providers.stripe import Stripe
 from saga_app.effects.providers.stripe_intent import Intent
+from saga_app.local.stripe.proxy import Request, StripeFault, StripeProxy
 from tests.effects.one_payment import SCENES, OnePayment, PaymentScene
-from tests.support.stripe_proxy import Request, StripeFault, StripeProxy
 
 #: When a request that was given up arrives: so many requests later, or when everything is over.
 ARRIVES: Final = (0, 1, 2, 4, None)

@@ -17,10 +17,10 @@ from saga_app.core.records import Outcome
 from saga_app.effects.ports import Effect, Provider
 from saga_app.effects.providers.http import HttpProvider
 from saga_app.effects.providers.stripe import Stripe
+from saga_app.local.stripe.proxy import Request, StripeFault, StripeInThread, StripeProxy
+from saga_app.local.stripe.server import local_stripe
 from tests.live.commands import saga
 from tests.support.carrier import CarrierProcess
-from tests.support.local_stripe import local_stripe
-from tests.support.stripe_proxy import Request, StripeFault, StripeInThread, StripeProxy
 
 CARDS = {"fine": "4242424242424242", "declined": "4000000000000341"}
 #: Orders of each kind, and how they end.

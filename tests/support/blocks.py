@@ -23,6 +23,7 @@ RUN_BY: Final = {
     "docs/how-to/use-your-own-kafka.md": "tests/examples/test_own_kafka.py",
     "docs/how-to/secure-kafka.md": "tests/examples/test_own_kafka.py",
     "docs/how-to/call-your-own-service.md": "tests/examples/test_carrier.py",
+    "docs/how-to/take-payments-with-stripe.md": "tests/examples/test_stripe.py",
     "docs/how-to/settle-doubt.md": "tests/live/test_outside.py",
     "docs/how-to/kubernetes.md": "tests/examples/test_kubernetes_page.py",
     "docs/how-to/systemd.md": "tests/examples/test_run_units.py",

@@ -1,0 +1,92 @@
+"""`scripts/run --provider stripe`: a Stripe on this machine, orders of every kind that it pays, and its ledger."""
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from saga_app.effects.ledgers import compared
+from saga_app.kafka.sender import Sender, checked
+from saga_app.local.stripe.proxy import StripeInThread, StripeProxy
+from saga_app.local.stripe.server import local_stripe
+from saga_app.local.stripe.shop import KINDS, PaymentKind, StripeShop
+from saga_app.settings import Settings
+
+#: Seconds for which the provider answers first; and for which it is then down: so long that its breaker opens.
+UP_FOR: Final = 4.0
+DOWN_FOR: Final = 6.0
+#: Any key will do: it is no secret.
+KEY: Final = "sk_test_local"
+NAME: Final = "stripe"
+
+
+class LocalPayments:
+    """Stripe on this machine, and the shop that uses it."""
+
+    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._say = say
+        self._running = ExitStack()
+        self._began = datetime.now(UTC)
+        self._is_stopping = threading.Event()
+
+    def start(self) -> None:
+        """Starts it, and names it to this process and to all that it starts. Raises `LocalStripeError`."""
+        address = self._running.enter_context(local_stripe(self._folder))
+        self._stripe = self._running.enter_context(StripeInThread(StripeProxy(address)))
+        os.environ.update(self.environment)
+        self._say(f"Stripe: localstripe at {self._stripe.proxy.address}; no money is real")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The settings of workers, API and tools."""
+        return {
+            "SAGA_PROVIDERS": f"{NAME}=saga_app.effects.providers.stripe:provider",
+            "SAGA_PROVIDER_STRIPE_KEY": KEY,
+            "SAGA_PROVIDER_STRIPE_ADDRESS": self._stripe.proxy.address,
+            "SAGA_PROVIDER_TIMEOUT": "5s",
+        }
+
+    def place(self, sender: Sender, count: int, suffix: str) -> set[str]:
+        """Begins to place the orders, half of them while the provider is down; returns their ids."""
+        made = list(StripeShop(self._stripe).orders(count, suffix))
+        for kind in KINDS:
+            number = sum(each is kind for each, _ in made)
+            self._say(f"{number:>8} orders {kind.name}-...: {kind.what}")
+        threading.Thread(target=self._sell, args=(sender, made), name="shop", daemon=True).start()
+        return {order["order_id"] for _, order in made}
+
+    def agrees(self, settings: Settings) -> bool:
+        """Compares the ledger with the journals, and says what differs."""
+        differ = compared(settings, NAME, self._began)
+        for each, step in differ.items():
+            both = f"{NAME} says {each.provider}; the journal says {each.journal}"
+            self._say(f"  {each.kind}: order {each.order_id}, {step}, {each.reference}: {both}")
+        self._say(f"Stripe's ledger and the journal: {len(differ)} differences")
+        return not differ
+
+    def stop(self) -> None:
+        """Ends it; whatever it knew is gone."""
+        self._is_stopping.set()
+        self._running.close()
+
+    def _sell(self, sender: Sender, made: Sequence[tuple[PaymentKind, dict[str, Any]]]) -> None:
+        """Places half of the orders, takes the provider down, places the others, and brings it back."""
+        half = len(made) // 2
+        sender.send_all(checked(order) for _, order in made[:half])
+        if self._is_stopping.wait(UP_FOR):
+            return
+        self._stripe.proxy.is_down = True
+        self._say(f"Stripe is down for {DOWN_FOR:.0f} s; the other half of the orders is placed meanwhile")
+        sender.send_all(checked(order) for _, order in made[half:])
+        if self._is_stopping.wait(DOWN_FOR):
+            return
+        self._stripe.proxy.is_down = False
+        given_up = [order["order_id"] for kind, order in made if kind.is_cancelled]
+        self._say(
+            f"Stripe answers again; customers of {len(given_up)} orders are gone, and the shop cancels them"
+        )
+        sender.send_all(checked({"type": "CancellationRequested", "order_id": each}) for each in given_up)
