@@ -3,10 +3,12 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 from confluent_kafka import Producer
 
+from harness.log import until
 from harness.orders import orders, supplies
 from harness.scene import Scene
 from harness.worker import WorkerProcess
@@ -39,11 +41,16 @@ class Party:
 
     def run(self, user: str, words: str, code: int = 0) -> str:
         """The standard output of a command that must succeed, or end with this exit code."""
+        done = self.ends(user, words)
+        assert done.returncode == code, f"{words}: {self.said[-1]}"
+        return done.stdout
+
+    def ends(self, user: str, words: str) -> CompletedProcess[str]:
+        """A command and its end."""
         settings = self._guarded.with_password(user) | {"SAGA_WEB_URL": self._web}
         done = self._saga(*words.split(), **settings)
         self.said.append(done.stdout + done.stderr)
-        assert done.returncode == code, f"{words}: {self.said[-1]}"
-        return done.stdout
+        return done
 
 
 @pytest.fixture
@@ -109,6 +116,8 @@ def look_back(party: Party) -> None:
     party.run("orderdb", "orderdb rebuild")
     for words in ("audit", "history by-hand", "topics --alter", "settings --json"):
         party.run("operator", words)
+    # A copier counts as silent ten seconds behind its last sign.
+    until(lambda: party.ends("operator", "doctor").returncode == 1, 60, lambda: party.said[-1])
     wrong = [line for line in party.run("operator", "doctor", code=1).splitlines() if "PROBLEM" in line]
     assert len(wrong) == 1 and "nobody copies to the order database" in wrong[0]
 
