@@ -132,6 +132,22 @@ class Settings:
         "",
         "what pages ask for before they change something; without it only pages on 127.0.0.1 can",
     )
+    web_login: str = _setting(
+        "SAGA_WEB_LOGIN",
+        "",
+        "how visitors of the pages log in: tokens (of SAGA_API_TOKENS), proxy (by a header of a proxy), or not at all",
+    )
+    web_user_header: str = _setting(
+        "SAGA_WEB_USER_HEADER",
+        "",
+        "with SAGA_WEB_LOGIN=proxy, the header with the user, such as X-Forwarded-User",
+    )
+    web_proxies: str = _setting(
+        "SAGA_WEB_PROXIES", "", "addresses or networks, separated by commas, from which that header counts"
+    )
+    web_operators: str = _setting(
+        "SAGA_WEB_OPERATORS", "", "the users who may change something, separated by commas; * is everybody"
+    )
     api_bind: str = _setting("SAGA_API_BIND", "127.0.0.1", "address that `saga api` listens on")
     api_port_text: str = _setting("SAGA_API_PORT", "6080", "port of `saga api`; one per process")
     api_hosts_text: str = _setting(
@@ -142,8 +158,8 @@ class Settings:
     api_tokens_file: str = _setting(
         "SAGA_API_TOKENS",
         "",
-        "file with the hashes of the API's tokens, which `saga api-token` writes; without it only an API on 127.0.0.1 "
-        "starts, and needs none",
+        "file with the hashes of the tokens of API and pages, which `saga api-token` writes; without it only an API on "
+        "127.0.0.1 starts, and needs none",
     )
     profile: str = _setting(
         "SAGA_PROFILE", "", "timeouts: local or cluster (default: local for one broker, on this machine)"

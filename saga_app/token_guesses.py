@@ -22,14 +22,22 @@ class TokenGuesses:
         #: When each came, and from where; the oldest first.
         self._wrong: deque[tuple[float, str]] = deque()
 
-    def wait(self, remote: str) -> int:
-        """Seconds for which this address must wait before it may send a token; 0 if it need not wait."""
+    def wait_of(self, remote: str) -> int:
+        """Seconds for which this address must wait, for what it has sent itself; 0 if it need not wait."""
         now = self._clock()
         while self._wrong and now - self._wrong[0][0] >= WINDOW:
             self._wrong.popleft()
         own = [at for at, sender in self._wrong if sender == remote]
-        if len(own) >= MOST_OF_ONE:
-            return int(own[-MOST_OF_ONE] + WINDOW - now) + 1
+        return int(own[-MOST_OF_ONE] + WINDOW - now) + 1 if len(own) >= MOST_OF_ONE else 0
+
+    def wait(self, remote: str) -> int:
+        """Seconds for which a wrong token from this address is no more looked at; 0 if it is.
+
+        The guesses of all others count too: so only wrong tokens must wait for them, or anybody could lock out all.
+        """
+        if own := self.wait_of(remote):
+            return own
+        now = self._clock()
         if len(self._wrong) >= MOST_OF_ALL:
             return int(self._wrong[-MOST_OF_ALL][0] + WINDOW - now) + 1
         return 0

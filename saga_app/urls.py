@@ -26,6 +26,9 @@ RECORD: Final = "/records/{topic}/{partition}/{offset}/"
 LIVE: Final = "/live"
 #: The stream of a page without a changing part: the health strip alone.
 HEALTH: Final = "/health/"
+#: With SAGA_WEB_LOGIN=tokens: the form for the token, and the end of the session.
+LOGIN: Final = "/login/"
+LOGOUT: Final = "/logout"
 STATIC: Final = "/static/"
 #: Faust's own pages: the rows of the tables.
 TABLES: Final = "/table/"

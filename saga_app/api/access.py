@@ -10,10 +10,10 @@ from starlette.datastructures import Headers, MutableHeaders
 
 from saga_app import http_access
 from saga_app.api.problems import Problem
-from saga_app.api.tokens import TokenFile, TokenScope
 from saga_app.http_access import OwnNames, is_from_another_site
 from saga_app.settings import Settings
 from saga_app.token_guesses import TokenGuesses
+from saga_app.tokens import TokenFile, TokenScope
 
 #: Answers are data: a browser runs and shows nothing of them. The documentation has a policy of its own.
 HEADERS: Final = {

@@ -15,12 +15,12 @@ from saga_app.api.models import EndedOrder, TimelineLine, dump
 from saga_app.api.orders import ORDER, OrderId, is_unknown
 from saga_app.api.parts import Parts
 from saga_app.api.problems import Problem, later, responses
-from saga_app.api.tokens import TokenScope
 from saga_app.client.results import OrderEnding
 from saga_app.core.records import Reason, StepName
 from saga_app.orderdb.present.timeline import timeline
 from saga_app.orderdb.queries.order import OrderDetails, find
 from saga_app.times import written
+from saga_app.tokens import TokenScope
 
 #: Streams at the same time, and seconds from one look at the order database to the next.
 MOST_STREAMS: Final = 256

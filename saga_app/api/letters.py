@@ -20,7 +20,6 @@ from saga_app.api.orders import LARGEST_PAGE, PAGE
 from saga_app.api.parts import Parts
 from saga_app.api.problems import Problem, ProblemField, responses
 from saga_app.api.schemas import body_of
-from saga_app.api.tokens import TokenScope
 from saga_app.core.errors import Fault, Rejected
 from saga_app.dead_letters import actions
 from saga_app.dead_letters.format import LetterId
@@ -29,6 +28,7 @@ from saga_app.orderdb import queries
 from saga_app.orderdb.queries.orders import Listed
 from saga_app.redaction import has_card_number
 from saga_app.times import written
+from saga_app.tokens import TokenScope
 
 LETTERS: Final = "/v1/dead-letters"
 LETTER: Final = LETTERS + "/{letter_id}"

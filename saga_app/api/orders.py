@@ -22,7 +22,6 @@ from saga_app.api.models import (
 from saga_app.api.parts import Parts
 from saga_app.api.problems import Problem, ProblemField, later, responses
 from saga_app.api.schemas import body_of
-from saga_app.api.tokens import TokenScope
 from saga_app.api.waits import LONGEST_WAIT, preferred_wait
 from saga_app.client.results import OrderEnding
 from saga_app.core.fields import ID
@@ -38,6 +37,7 @@ from saga_app.orderdb.queries.order import OrderDetails, find
 from saga_app.orderdb.queries.orders import Listed, OrderFilter
 from saga_app.orderdb.traces.traceparent import Parent
 from saga_app.times import moment, now, written
+from saga_app.tokens import TokenScope
 from saga_app.urls import segment
 
 ORDERS: Final = "/v1/orders"

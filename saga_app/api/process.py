@@ -13,9 +13,9 @@ import uvicorn
 from saga_app.api.app import create_app
 from saga_app.api.connections import PATIENCE, BoundedConnection, most_connections
 from saga_app.api.parts import Parts
-from saga_app.api.tokens import TokenFile
 from saga_app.security import SettingsError
 from saga_app.settings import Settings
+from saga_app.tokens import TokenFile
 
 #: Seconds in which requests that are under way may end.
 STOP_WITHIN: Final = 15

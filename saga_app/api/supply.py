@@ -13,9 +13,9 @@ from saga_app.api.orders import IdempotencyKey
 from saga_app.api.parts import Parts
 from saga_app.api.problems import responses
 from saga_app.api.schemas import body_of
-from saga_app.api.tokens import TokenScope
 from saga_app.core.records import FundsDeposited, PolicyChanged, StockReceived
 from saga_app.health import rules
+from saga_app.tokens import TokenScope
 
 DEPOSITS: Final = "/v1/deposits"
 DELIVERIES: Final = "/v1/deliveries"

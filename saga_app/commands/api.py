@@ -5,7 +5,6 @@ from typing import Any, Final
 
 import click
 
-from saga_app.api.tokens import TokenFile, TokenScope
 from saga_app.commands.needs_database import needs_database
 from saga_app.commands.program import SagaGroup
 from saga_app.commands.render.output import CommandFailed, as_json, one_line_errors, show
@@ -13,6 +12,7 @@ from saga_app.operator_log import log_action, log_to_stderr
 from saga_app.settings import Settings, SettingsError
 from saga_app.text import printable
 from saga_app.times import now, written
+from saga_app.tokens import TokenFile, TokenScope
 
 _EXTRA: Final = ("fastapi", "starlette", "uvicorn", "h11")
 _DAY: Final = 24 * 3600 * 1000

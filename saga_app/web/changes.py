@@ -61,7 +61,8 @@ class Changes:
         page += "/"
         form = await read_form(request, MOST_LETTER_BYTES if page == urls.DEAD_LETTER else MOST_BYTES)
         self._rules.check_change(request, form.get("token", ""))
-        settings = replace(self._settings, actor=f"pages {request.remote}"[:100])
+        who = self._rules.visitor(request).name or request.remote
+        settings = replace(self._settings, actor=f"pages {who}"[:100])
         done = await self._do[page, action](settings, request.match_info.get("name", ""), form)
         if isinstance(done, View):
             return done

@@ -21,6 +21,7 @@ from saga_app.web import actions, render, views
 from saga_app.web.access import AccessRules
 from saga_app.web.changes import Changes
 from saga_app.web.error_page import error_view
+from saga_app.web.forms import read_form
 from saga_app.web.order_list import csv_filter, csv_part
 from saga_app.web.places import place
 from saga_app.web.preferences import Preferences
@@ -83,6 +84,8 @@ class Pages:
                 raise InvalidAddress("There is no page at this address.", 404)
             if path.startswith(urls.LIVE):
                 return await self._stream(request, path.removeprefix(urls.LIVE))
+            if path in (urls.LOGIN, urls.LOGOUT):
+                return await self._session(request, path)
             if request.method == "POST":
                 return await self._page(request, await self._changes.act(request, path))
             if path == urls.TABLES_OF_WORKERS:
@@ -108,6 +111,28 @@ class Pages:
             return await self._record(match)
         view = views.VIEWS[path]
         return await self.database.query(lambda each: view(each, match.get("name", ""), query))
+
+    async def _session(self, request: web.Request, path: str) -> web.StreamResponse:
+        """The form for the token, and what is sent with it; nothing here tells anything of the system."""
+        if path == urls.LOGOUT:
+            return self.rules.log_out(request)
+        why, following = "", request.query.get("next", "")
+        if request.method == "POST":
+            form = await read_form(request)
+            following = form.get("next", "")
+            try:
+                return self.rules.log_in(request, form.get("token", ""), following)
+            except (web.HTTPForbidden, web.HTTPTooManyRequests) as error:
+                why = error.text or ""
+                status, headers = error.status, error.headers
+        reader = Preferences.of(request.cookies)
+        text = render.page("login.html", reader, following=following, why=why)
+        response = web.Response(text=text, content_type="text/html", headers={"Cache-Control": "no-store"})
+        if why:
+            response.set_status(status)
+            if wait := headers.get("Retry-After"):
+                response.headers["Retry-After"] = wait
+        return response
 
     async def _stream(self, request: web.Request, path: str) -> web.StreamResponse:
         reader = Preferences.of(request.cookies)
@@ -181,13 +206,16 @@ class Pages:
             return await asyncio.to_thread(run)
 
     async def _page(self, request: web.Request, view: View) -> web.Response:
-        reader = Preferences.of(request.cookies)
+        reader, visitor = Preferences.of(request.cookies), self.rules.visitor(request)
         text = render.page(
             view.template,
             reader,
             place=self._place,
-            can_change=self.rules.can_change,
+            visitor=visitor,
+            can_change=visitor.may_change,
+            why_not="" if visitor.may_change else self.rules.why_not(visitor),
             wants_token=self.rules.wants_token,
+            has_session=self.rules.visitors.log_in and bool(visitor.name),
             health=strip(await self.health.fresh(), now(), reader.zone),
             has_tables=self.has_tables,
             **view.values,

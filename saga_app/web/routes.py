@@ -28,8 +28,8 @@ def attach(
     health: HealthWatch,
     *,
     has_tables: bool = True,
-) -> None:
-    """Adds routes, checks and headers; `stops` is true when the process is about to end.
+) -> AccessRules:
+    """Adds routes, checks and headers, and returns the rules; `stops` is true when the process is about to end.
 
     Without `has_tables` the addresses of the tables say that only workers have them.
     """
@@ -47,9 +47,14 @@ def attach(
     for page, actions in urls.ACTIONS.items():
         for action in actions:
             application.router.add_post(page + action, pages.respond)
+    if rules.visitors.log_in:
+        application.router.add_get(urls.LOGIN, pages.respond)
+        application.router.add_post(urls.LOGIN, pages.respond)
+        application.router.add_post(urls.LOGOUT, pages.respond)
     if not has_tables:
         application.router.add_get("/table/{rest:.*}", pages.respond)
     application.on_cleanup.append(pages.close)
+    return rules
 
 
 async def _static(file: Path, request: web.Request) -> web.StreamResponse:

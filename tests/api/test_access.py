@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from saga_app.api import process
-from saga_app.api.tokens import TokenFile, TokenScope
 from saga_app.security import SettingsError
 from saga_app.settings import Settings
 from saga_app.times import now
 from saga_app.token_guesses import MOST_OF_ONE
+from saga_app.tokens import TokenFile, TokenScope
 from tests.api.door import ORDER, Door, opened
 from tests.web.hostile import STRINGS
 from tests.web.shop import FilledShop

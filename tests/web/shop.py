@@ -116,7 +116,9 @@ class PageServer:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         application = web.Application()
-        routes.attach(application, self.settings, lambda: self.stops, self.health, has_tables=self.has_tables)
+        self.rules = routes.attach(
+            application, self.settings, lambda: self.stops, self.health, has_tables=self.has_tables
+        )
         runner = BoundedRunner(application)
         self._loop.run_until_complete(runner.setup())
         where = web.TCPSite(runner, "127.0.0.1", self.settings.web_port)

@@ -1,4 +1,4 @@
-"""Tokens of the API: each has a name and scopes, and the file of SAGA_API_TOKENS keeps only its hash.
+"""Tokens of people and programs: each has a name and scopes, and the file of SAGA_API_TOKENS keeps only its hash.
 
 A token is 32 random bytes. Nobody can try all of those, so one round of SHA-256 is enough, and each request is checked
 within microseconds.
