@@ -18,6 +18,7 @@ ACCOUNT: Final = "/accounts/{name}/"
 DEAD_LETTERS: Final = "/dead-letters/"
 DEAD_LETTER: Final = "/dead-letters/{name}/"
 TOPOLOGY: Final = "/topology/"
+ACTIONS_LOG: Final = "/operator-log/"
 #: Several orders or dead letters at once: the page asks first, and counts. No order's id is in these addresses.
 BULK_ORDERS: Final = "/bulk/orders/"
 BULK_LETTERS: Final = "/bulk/dead-letters/"
@@ -56,6 +57,7 @@ PAGES: Final = (
     DEAD_LETTERS,
     DEAD_LETTER,
     TOPOLOGY,
+    ACTIONS_LOG,
     RECORD,
     ORDERS_CSV,
     BULK_ORDERS,
@@ -77,6 +79,7 @@ MENU: Final = (
     (ACCOUNTS, "Accounts"),
     (DEAD_LETTERS, "Dead letters"),
     (TOPOLOGY, "Topology"),
+    (ACTIONS_LOG, "Operator log"),
 )
 
 

@@ -11,7 +11,7 @@ from saga_app import times
 from saga_app.commands.args import TimeParam
 from saga_app.commands.render.output import CommandFailed, as_json, must_want_it, one_line_errors, show
 from saga_app.effects.configured import close, inner
-from saga_app.effects.ledgers import LedgerUnreadable, compared, provider_of
+from saga_app.effects.ledgers import LedgerNotTold, compared, provider_of
 from saga_app.effects.ports import Provider
 from saga_app.effects.reconcile import Kind, LedgerDifference
 from saga_app.kafka.reachable import require_broker
@@ -49,7 +49,7 @@ def reconcile(provider: str, since: int | None, tidy: bool, yes: bool, as_json: 
     require_broker(settings)
     try:
         differ = compared(settings, provider, begin)
-    except LedgerUnreadable as error:
+    except LedgerNotTold as error:
         raise CommandFailed(str(error)) from error
     for each, step in differ.items():
         machine = {"step": step, **each._asdict()}

@@ -16,7 +16,7 @@ LEAD: Final = timedelta(days=8)
 Found = dict[LedgerDifference, StepName]
 
 
-class LedgerUnreadable(Exception):
+class LedgerNotTold(Exception):
     """The provider did not tell its ledger; the message says why."""
 
 
@@ -29,9 +29,9 @@ def provider_of(settings: Settings, name: str) -> Provider:
 
 
 def compared(settings: Settings, name: str, since: datetime) -> Found:
-    """What differs, of effects that were asked for since then, with the step of each.
+    """The differences, of effects that were asked for since then, with the step of each.
 
-    Both sides are read twice if they differ, since they change meanwhile. Raises `LedgerUnreadable`.
+    Both sides are read twice if they differ, since they change meanwhile. Raises `LedgerNotTold`.
     """
     first = _differences(settings, name, since)
     if not first:
@@ -54,6 +54,6 @@ async def _ledger(provider: Provider, since: datetime) -> list[Effect]:
     try:
         return [each async for each in provider.ledger(since)]
     except Exception as error:
-        raise LedgerUnreadable(f"the ledger cannot be read: {type(error).__name__}: {error}") from error
+        raise LedgerNotTold(f"the ledger cannot be read: {type(error).__name__}: {error}") from error
     finally:
         await close(provider)

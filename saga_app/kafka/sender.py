@@ -74,8 +74,8 @@ def partition_of(record: Outgoing, partitions: int) -> int:
 
 
 def headers_by(record: Outgoing, actor: bytes) -> list[Header]:
-    """The record's headers; if it goes to an inbox, with who sent it, and no other such header."""
-    if record.topic not in topics.INBOXES:
+    """The record's headers; to an inbox or about a dead letter with who sent it, and no other such header."""
+    if record.topic not in (*topics.INBOXES, topics.DEAD_LETTERS):
         return list(record.headers)
     return [*(each for each in record.headers if each[0] != ACTOR), (ACTOR, actor)]
 

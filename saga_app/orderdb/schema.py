@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 #: The newest migration: a reader must find it in `alembic_version`.
-REVISION: Final = "0006"
+REVISION: Final = "0007"
 
 metadata: Final = MetaData()
 
@@ -249,6 +249,23 @@ settlements: Final = Table(
     Column("note", Text),
     Index("settlements_by_letter", "topic", "partition", "at_offset"),
 )
+#: A record that a command, a page, the API or a provider sent, by its place, with who sent it; and each marker of a
+#: dead letter. `about` is an order, a customer, a warehouse, a policy or a dead letter.
+actions: Final = Table(
+    "actions",
+    metadata,
+    Column("topic", Text, primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("at_offset", BigInteger, primary_key=True, autoincrement=False),
+    Column("time", BigInteger, nullable=False),
+    Column("actor", String(100), nullable=False),
+    Column("type", Word, nullable=False),
+    Column("about", Text, nullable=False),
+    Column("note", Text),
+    Index("actions_by_time", "time", "topic", "partition", "at_offset"),
+    Index("actions_by_actor", "actor", "time", "topic", "partition", "at_offset"),
+    sqlite_with_rowid=False,
+)
 
 #: The tables with content from topics. `order_minutes` is counted from `orders`. `source` and `copied`
 #: say what is copied and how far, `taken` how far workers have come.
@@ -263,4 +280,5 @@ CONTENT: Final = (
     supplies,
     dead_letters,
     settlements,
+    actions,
 )

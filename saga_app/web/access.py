@@ -48,7 +48,7 @@ class AccessRules:
         return bool(self.token) and not self.visitors.are_known
 
     def visitor(self, request: web.Request) -> Visitor:
-        """Who sends this request."""
+        """The visitor who sends this request."""
         return request.get(_VISITOR) or Visitor("", self.is_local or bool(self.token))
 
     async def prepare(self, request: web.Request, response: web.StreamResponse) -> None:

@@ -10,10 +10,11 @@ from saga_app.core.rows import Status
 from saga_app.dead_letters import pretty
 from saga_app.dead_letters.letter import HASH
 from saga_app.orderdb import queries
+from saga_app.orderdb.copy import action_rows
 from saga_app.orderdb.present import reconciliation
 from saga_app.orderdb.present.legs import legs
 from saga_app.orderdb.present.timeline import route, timeline
-from saga_app.orderdb.queries import statements
+from saga_app.orderdb.queries import actions, statements
 from saga_app.orderdb.queries.order import find, priced_lines
 from saga_app.orderdb.queries.orders import OrderFilter, Sort
 from saga_app.orderdb.queries.recent import SPANS, recent
@@ -25,6 +26,16 @@ from saga_app.web.order_list import PAGE_SIZE, counts, orders
 from saga_app.web.places import place
 from saga_app.web.view import InvalidAddress, Query, View
 
+#: Types of actions, in words.
+KINDS: Final = {
+    "CancellationRequested": "cancelled an order",
+    "FundsDeposited": "deposited money",
+    "StockReceived": "received stock",
+    "PolicyChanged": "changed a rule",
+    "StepAnswered": "told what a provider did",
+    action_rows.REPLAYED: "sent a dead letter again",
+    action_rows.DISMISSED: "dismissed a dead letter",
+}
 #: Orders on the overview: the newest, and the late ones.
 NEWEST: Final = 20
 LATE: Final = 10
@@ -168,6 +179,37 @@ async def dead_letters(connection: AsyncConnection, name: str, query: Query) -> 
     )
 
 
+async def operator_log(connection: AsyncConnection, name: str, query: Query) -> View:
+    """The actions of people and programs, newest first. Raises `InvalidAddress`."""
+    before = place(query["before"]) if query.get("before") else None
+    given = _given(query, "actor", "type")
+    found = await actions.page(connection, PAGE_SIZE + 1, given["actor"], given["type"], before)
+    return View(
+        "actions.html",
+        {
+            "rows": found[:PAGE_SIZE],
+            "next": found[PAGE_SIZE - 1]["id"] if len(found) > PAGE_SIZE else None,
+            "given": given,
+            "kinds": KINDS,
+            "about": _about,
+        },
+    )
+
+
+def _about(row: Mapping[str, Any]) -> str | None:
+    """The page of the thing that an action is about; None if there is none."""
+    match row["type"]:
+        case "FundsDeposited":
+            return urls.account(row["about"])
+        case "StockReceived":
+            return urls.STOCK
+        case "PolicyChanged":
+            return None
+        case action_rows.REPLAYED | action_rows.DISMISSED:
+            return urls.dead_letter(row["about"])
+    return urls.order(row["about"])
+
+
 async def dead_letter(connection: AsyncConnection, name: str, query: Query) -> View:
     """One dead letter with its bytes; `name` is TOPIC:PARTITION:OFFSET."""
     view = await letter_view(connection, name)
@@ -264,6 +306,7 @@ VIEWS: Final[Mapping[str, Callable[[AsyncConnection, str, Query], Awaitable[View
     urls.ACCOUNT: account,
     urls.DEAD_LETTERS: dead_letters,
     urls.DEAD_LETTER: dead_letter,
+    urls.ACTIONS_LOG: operator_log,
     urls.BULK_ORDERS: confirm_orders,
     urls.BULK_LETTERS: confirm_letters,
 }

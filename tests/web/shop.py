@@ -11,8 +11,11 @@ from typing import Any
 from aiohttp import web
 
 from harness.ports import free_port
+from saga_app import topics, wire
+from saga_app.core.records import CancellationRequested
 from saga_app.health.read import HealthWatch
 from saga_app.health.readings import Readings
+from saga_app.kafka.headers import ACTOR
 from saga_app.settings import Settings
 from saga_app.web import routes
 from saga_app.web.connections import BoundedRunner
@@ -60,6 +63,9 @@ class FilledShop:
         ]
         self.send(placed("priced", "29.90", lines=prices, customer_id="ada"))
         self.send(placed("waiting", lines=MUGS, customer_id="ada"), silent="shipping_events")
+        headers = [(ACTOR, b"ada@laptop")]
+        again = wire.encode(CancellationRequested(order_id="o-3", note="it was wrong"))
+        self.write(FakeMessage(topics.CHECKOUT, 90_001, again, b"o-3", headers=headers))
 
     def close(self) -> None:
         self._thread.submit(self._database.close).result()

@@ -38,6 +38,7 @@ PATHS = (
     "/accounts/ada/",
     "/dead-letters/",
     "/topology/",
+    "/operator-log/",
     "/orders/?state=WRONG&least=x",
     "/bulk/orders/?do=cancel&id=waiting&id=o-3",
     "/bulk/dead-letters/?do=dismiss&id=checkout_events:3:65",

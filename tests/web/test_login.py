@@ -1,4 +1,4 @@
-"""Who may see the pages, and who may change something there: tokens in a session, or the user whom a proxy names."""
+"""Visitors see the pages, and change something there, by a token in a session or by the user whom a proxy names."""
 
 import re
 from collections.abc import Iterator

@@ -11,6 +11,7 @@ from saga_app.dead_letters.format import LetterId
 from saga_app.dead_letters.letter import Settlement, Stored, read_letter, read_marker, text
 from saga_app.kafka.headers import actor_of, headers_of, require_fit
 from saga_app.orderdb import schema
+from saga_app.orderdb.copy import action_rows
 from saga_app.orderdb.copy.batch import Fields, RowBatch, fit, fitting
 from saga_app.orderdb.traces.traceparent import traceparent
 
@@ -37,6 +38,7 @@ def event(batch: RowBatch, message: Any) -> None:
     except Rejected:
         # A worker makes it a dead letter, and that is copied.
         return
+    action_rows.action(batch, message, record, headers)
     names = _FIELDS[type(record)]
     if names is None:
         return
@@ -55,7 +57,6 @@ def event(batch: RowBatch, message: Any) -> None:
     if isinstance(record, StepAnswered):
         fields["note"] = fit(" ".join(filter(None, (record.outcome, record.code))))
     if isinstance(record, OrderPlaced | CancellationRequested):
-        headers = headers_of(message)
         fields["actor"] = actor_of(headers)
     if isinstance(record, OrderPlaced):
         fields["traceparent"] = traceparent(headers)
@@ -114,6 +115,7 @@ def _marker(batch: RowBatch, message: Any, letter: LetterId, done: Settlement) -
         "note": None if done.note is None else fit(done.note),
     }
     batch.once(schema.settlements, place, fields)
+    action_rows.settled(batch, message, letter, done, headers_of(message))
 
 
 def _placed(place: Iterable[Any]) -> Fields:
