@@ -1,5 +1,7 @@
 """`/livez`, `/readyz` and `/metrics` on the worker's web server."""
 
+from typing import Final
+
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
@@ -14,6 +16,10 @@ from saga_app.monitoring.effects import EffectsCollector
 from saga_app.monitoring.health import health
 from saga_app.monitoring.system import SystemCollector
 from saga_app.settings import Settings
+from saga_app.times import now
+
+#: The start of this process, in milliseconds since 1970.
+STARTED: Final = now()
 
 
 def attach(server: web.Application, app: SagaApp, counts: Counts, watch: HealthWatch) -> None:
@@ -41,7 +47,7 @@ def _attach_metrics(
 
     async def alive(request: web.Request) -> web.Response:
         """An answer proves that the process and its main loop run."""
-        return web.json_response({"alive": True})
+        return web.json_response({"alive": True, "started": STARTED})
 
     async def measured(request: web.Request) -> web.Response:
         await watch.fresh()

@@ -26,6 +26,7 @@ from saga_app.web.order_list import csv_filter, csv_part
 from saga_app.web.places import place
 from saga_app.web.preferences import Preferences
 from saga_app.web.sse import LiveStreams
+from saga_app.web.start_times import StartTimes
 from saga_app.web.topology import services, workers
 from saga_app.web.view import InvalidAddress, Query, View
 
@@ -73,6 +74,7 @@ class Pages:
         self.live = LiveStreams(stops)
         self._place = ShownSystem.of(settings)
         self._threads = asyncio.Semaphore(MOST_KAFKA_REQUESTS)
+        self._start_times = StartTimes()
         self._changes = Changes(settings, rules, self.database, self._kafka)
 
     async def respond(self, request: web.Request) -> web.StreamResponse:
@@ -182,7 +184,7 @@ class Pages:
         values = {
             "found": found,
             "services": services(found),
-            "workers": workers(found),
+            "workers": workers(found, await self._start_times.of(found.members.addresses)),
             "unknown": readings.database_fault,
             "app_id": self.settings.app_id,
         }

@@ -51,6 +51,15 @@ def _ago(milliseconds: int) -> str:
     return f"{seconds} s ago"
 
 
+def _span(milliseconds: int) -> str:
+    """A duration for which something has gone on, in its two largest units."""
+    minutes = max(0, milliseconds) // 60_000
+    days, hours = divmod(minutes // 60, 24)
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"
+
+
 def _word(state: str | None) -> str:
     return "Nothing yet" if state is None else labels.STATE_WORDS.get(state, state)
 
@@ -74,6 +83,7 @@ ENVIRONMENT.filters.update(
     printable=printable,
     segment=urls.segment,
     sentence=_sentence,
+    span=_span,
     shape=labels.SHAPES.__getitem__,
     lines=pretty.lines,
     text=text,

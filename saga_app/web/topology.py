@@ -1,6 +1,7 @@
 """The topology: services with their inboxes, and workers with what they own, from a reading of Kafka."""
 
 from collections import Counter
+from collections.abc import Mapping
 from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
@@ -24,10 +25,14 @@ class ServiceBox(NamedTuple):
 
 
 class Worker(NamedTuple):
-    """A member of the group: its address if it says one, its partitions by inbox, and their untaken records."""
+    """A member of the group: its address and start if it tells them, its partitions by inbox, their untaken records.
+
+    `started` is in milliseconds since 1970.
+    """
 
     name: str
     address: str | None
+    started: int | None
     partitions: Counter[str]
     lag: int
 
@@ -40,10 +45,10 @@ def services(found: KafkaReading) -> list[ServiceBox]:
     return [_service(name.value, topic, by_topic[topic]) for name, topic in pairs if topic in by_topic]
 
 
-def workers(found: KafkaReading) -> list[Worker]:
-    """The members that own a partition, by name."""
+def workers(found: KafkaReading, started: Mapping[str, int]) -> list[Worker]:
+    """The members that own a partition, by name; `started` has the start of each that tells it."""
     named = sorted({each.owner for each in found.inboxes if each.owner is not None})
-    return [_worker(name, found) for name in named]
+    return [_worker(name, found, started.get(name)) for name in named]
 
 
 def _service(name: str, topic: str, partitions: list[InboxPartition]) -> ServiceBox:
@@ -60,11 +65,12 @@ def _service(name: str, topic: str, partitions: list[InboxPartition]) -> Service
     )
 
 
-def _worker(name: str, found: KafkaReading) -> Worker:
+def _worker(name: str, found: KafkaReading, started: int | None) -> Worker:
     own = [each for each in found.inboxes if each.owner == name]
     return Worker(
         name,
         found.members.addresses.get(name),
+        started,
         Counter(each.topic for each in own),
         sum(each.lag for each in own),
     )

@@ -13,6 +13,7 @@ from harness.worker import WorkerProcess
 from saga_app import topics
 from saga_app.local.broker import Broker
 from saga_app.monitoring.health import STATES
+from saga_app.times import now
 
 
 def measured(worker: WorkerProcess) -> dict[tuple[str, ...], float]:
@@ -69,7 +70,8 @@ def test_a_worker_is_ready_when_it_works_and_says_why_it_is_not(scene: Scene) ->
     worker = scene.worker("w1").start().ready()
     until(lambda: bool(ready(worker)["ready"]), 20, lambda: str(ready(worker)))
     assert ready(worker) == {"ready": True, "state": "ready", "why": "", "partitions": 8}
-    assert json.loads(worker.get("/livez")[1]) == {"alive": True}
+    told = json.loads(worker.get("/livez")[1])
+    assert told["alive"] is True and 0 <= now() - told["started"] < 120_000
     others = [scene.worker(f"w{number}").start() for number in range(2, 4)]
     for each in others:
         each.ready()
