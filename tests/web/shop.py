@@ -37,6 +37,7 @@ class FilledShop:
         self._database = self._thread.submit(OrderCopy, url).result()
         self.services = Services()
         self.services.set_clock(beginning)
+        self._beginning = beginning
 
     def send(self, *records: Any, silent: str = "") -> None:
         """All that follows is copied; the inbox `silent` decides nothing."""
@@ -65,7 +66,7 @@ class FilledShop:
         self.send(placed("waiting", lines=MUGS, customer_id="ada"), silent="shipping_events")
         headers = [(ACTOR, b"ada@laptop")]
         again = wire.encode(CancellationRequested(order_id="o-3", note="it was wrong"))
-        self.write(FakeMessage(topics.CHECKOUT, 90_001, again, b"o-3", headers=headers))
+        self.write(FakeMessage(topics.CHECKOUT, 90_001, again, b"o-3", self._beginning + 300_000, headers))
 
     def close(self) -> None:
         self._thread.submit(self._database.close).result()
