@@ -6,8 +6,15 @@ from typing import Final
 
 from saga_app.settings import given_names
 
-#: Variables that are no settings: `scripts/run` writes the first for `curl`, the others are for those who test.
-OF_TOOLS: Final = ("SAGA_WEB", "SAGA_QUICK", "SAGA_TEST_SKIPS", "SAGA_EXPLORE", "SAGA_LOCAL_KAFKA_LOCK")
+#: Variables that are no settings: `scripts/run` writes the first two for `curl`, the others are for those who test.
+OF_TOOLS: Final = (
+    "SAGA_WEB",
+    "SAGA_API",
+    "SAGA_QUICK",
+    "SAGA_TEST_SKIPS",
+    "SAGA_EXPLORE",
+    "SAGA_LOCAL_KAFKA_LOCK",
+)
 
 
 def unknown_settings(environment: Iterable[str]) -> list[str]:

@@ -29,7 +29,10 @@ def killed(kafka: Broker) -> None:
     kafka.start().wait()
 
 
-@pytest.mark.parametrize("accident", [restarted, killed])
+@pytest.mark.parametrize(
+    "accident",
+    [pytest.param(restarted, marks=pytest.mark.nightly("a minute; the kill is tried always")), killed],
+)
 def test_orders_end_when_the_broker_comes_back(
     scene: Scene, kafka: Broker, accident: Callable[[Broker], None]
 ) -> None:

@@ -8,11 +8,18 @@ from tests.simulation.seeds import run
 
 #: Those that a seed finds are found within a second, those that a history must find are not.
 EXHAUSTIVE = pytest.mark.slow("every end of every worker in a history")
+LONG = pytest.mark.nightly("a minute of seeds until one finds it")
+#: Those for which most seeds are needed.
+RARE = ("a_key_is_used_for_a_later_order", "a_rejected_eviction_is_applied_later")
+
+
+def _marks(control: Control) -> list[pytest.MarkDecorator]:
+    return [LONG] if control.name in RARE else [EXHAUSTIVE] if control.history else []
 
 
 @pytest.mark.parametrize(
     "control",
-    [pytest.param(each, marks=EXHAUSTIVE) if each.history else each for each in CONTROLS],
+    [pytest.param(each, marks=_marks(each)) for each in CONTROLS],
     ids=lambda control: control.name,
 )
 def test_a_planted_defect_is_caught(control: Control) -> None:
@@ -33,4 +40,5 @@ def test_without_lost_step_requests_a_worker_that_skips_repeats_looks_right() ->
 
 
 def test_there_are_enough_of_them() -> None:
-    assert len({control.name for control in CONTROLS}) == len(CONTROLS) >= 16
+    names = {control.name for control in CONTROLS}
+    assert len(names) == len(CONTROLS) >= 16 and {*RARE} <= names
