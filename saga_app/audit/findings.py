@@ -21,6 +21,7 @@ INVARIANTS: Final = {
     "I7": "one truth",
     "I8": "accounted for",
     "I9": "durable first",
+    "I13": "one charge",
 }
 
 #: At most so many breaches of one invariant are kept; further ones are only counted.
@@ -44,6 +45,7 @@ class Mending(StrEnum):
     PAST = "past"
     GONE = "gone"
     BALANCE = "balance"
+    IN_DOUBT = "in_doubt"
     BY_HAND = "by_hand"
 
 

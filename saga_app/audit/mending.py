@@ -82,6 +82,11 @@ ADVICE: Final[Mapping[Mending, Advice]] = {
         "back by a deposit, put goods back by a delivery, or book and charge by hand; then acknowledge the breach",
         (_HISTORY, "saga audit --acknowledge {id} --why TEXT --checkpoint DIR"),
     ),
+    Mending.IN_DOUBT: Advice(
+        "A provider and the journal disagree about an effect. Look at the provider, close there what is open, and "
+        "write down what you found (docs/how-to/settle-doubt.md)",
+        ("saga effects {order} --all", _HISTORY),
+    ),
     Mending.PAST: Advice(
         "Steps went back in the wrong order, and are undone now: nothing is left to mend. Acknowledge it",
         (_HISTORY, "saga audit --acknowledge {id} --why TEXT --checkpoint DIR"),

@@ -1,8 +1,9 @@
 """`saga audit`: is anything lost, doubled or half done?"""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,12 +14,13 @@ from saga_app.audit.acknowledged import NAME, Acknowledgements, NotAcknowledged
 from saga_app.audit.checkpoints.checkpoint import Checkpoint, Refused
 from saga_app.audit.checkpoints.folder import FolderLocked, NewCheckpoint, latest
 from saga_app.audit.cuts import AsOf, CannotTell
-from saga_app.audit.findings import Findings
+from saga_app.audit.findings import Breach, Findings, Mending
 from saga_app.commands.args import jobs_option
 from saga_app.commands.needs_topics import require_topics
 from saga_app.commands.render.output import FAILED, CommandFailed, as_json, one_line_errors, show
 from saga_app.commands.render.progress import progress_of
 from saga_app.core.numbers import Offset
+from saga_app.effects.ledgers import LEAD, LedgerNotTold, compared
 from saga_app.operator_log import actor, log_action
 from saga_app.settings import Settings
 from saga_app.times import moment, now, written
@@ -62,6 +64,13 @@ def _at(context: click.Context, parameter: click.Parameter, text: str | None) ->
     help=_CHECKPOINT,
 )
 @click.option(
+    "--provider",
+    "providers",
+    metavar="NAME",
+    multiple=True,
+    help="Also compare with this provider's own ledger, as `saga reconcile` does. May be given several times.",
+)
+@click.option(
     "--acknowledged",
     "file",
     metavar="FILE",
@@ -79,6 +88,7 @@ def audit(
     data_dirs: tuple[Path, ...],
     at: AsOf | None,
     folder: Path | None,
+    providers: tuple[str, ...],
     file: Path | None,
     ids: tuple[str, ...],
     why: str | None,
@@ -91,6 +101,7 @@ def audit(
     saga audit
     saga audit --checkpoint audits           go on where the last audit ended
     saga audit --data-dir .run/data-1        compare with a stopped worker's tables too
+    saga audit --provider stripe             compare with the provider's ledger too
     saga audit --at 2026-11-23T03:00         the state then, from the inboxes alone
     saga audit --json | jq 'select(.holds == false)'
     saga audit --checkpoint audits --acknowledge 3f9a1c2e7b04 --why "a test of ours, undone by hand"
@@ -106,6 +117,8 @@ def audit(
         raise click.UsageError(
             "--acknowledge needs --why, and --acknowledged FILE or --checkpoint DIR to keep it"
         )
+    if providers and at is not None:
+        raise click.UsageError("a provider tells its ledger as it is now: --provider does not go with --at")
     require_topics(settings)
     with audit_errors(), nullcontext() if folder is None else NewCheckpoint(folder) as draft:
         base = None if folder is None else latest(folder)
@@ -115,7 +128,7 @@ def audit(
         known = Acknowledgements.read(file)
         asked = AskedFor(ids, actor(settings), (why or "").strip())
         findings = _audited(
-            settings, base, jobs, as_json, known, asked, data_dirs=data_dirs, at=at, target=to
+            settings, base, jobs, as_json, known, asked, providers, data_dirs=data_dirs, at=at, target=to
         )
         known.write()
         for each in ids:
@@ -193,16 +206,39 @@ def _audited(
     as_json: bool,
     known: Acknowledgements,
     asked: AskedFor,
+    providers: Sequence[str] = (),
     **more: Any,
 ) -> Findings:
     """Audits, acknowledges what is asked for, and reports; `more` are other arguments of the audit."""
     began = time.monotonic()
     ids = known.ids | set(asked.ids)
     findings = findings_of(settings, base, jobs, as_json, acknowledged=ids, **more)
+    for name in providers:
+        _compare_ledger(settings, name, findings)
+    findings.acknowledge(ids)
     known.add(findings, asked.ids, asked.by, asked.why, now())
     before = 0 if base is None else base.manifest.records
     _report(findings, known, findings.figures["I8"]["records"] - before, time.monotonic() - began, as_json)
     return findings
+
+
+def _compare_ledger(settings: Settings, name: str, findings: Findings) -> None:
+    """I13 by the provider's own ledger, as far back as rows are kept. Raises `CommandFailed`, `SettingsError`."""
+    kept = settings.order_retention
+    begin = (
+        datetime.fromtimestamp(0, UTC) + LEAD
+        if kept is None
+        else datetime.now(UTC) - timedelta(milliseconds=kept)
+    )
+    try:
+        differ = compared(settings, name, begin)
+    except LedgerNotTold as error:
+        raise CommandFailed(str(error)) from error
+    findings.count("I13", f"ledger of {name}", 1)
+    for each, step in differ.items():
+        what = f"{each.kind}: {name} says {each.provider} of its {step}; the journal says {each.journal}"
+        order, reference = each.order_id, each.reference or None
+        findings.breach(Breach("I13", what, order=order, field=reference, mending=Mending.IN_DOUBT))
 
 
 def _report(findings: Findings, known: Acknowledgements, records: int, seconds: float, as_json: bool) -> None:

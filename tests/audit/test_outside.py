@@ -78,6 +78,21 @@ def test_an_order_that_ended_in_doubt_is_a_breach(shop: AuditWorld, before: tupl
     assert "payment is " in breach(shop, "I4").what
 
 
+def test_every_effect_is_counted_by_what_is_known_of_it(shop: AuditWorld) -> None:
+    assert figures(shop, "I13") == {"effects outside": 1, "asked for": 1}
+    shop.run(says(Outcome.DONE))
+    assert figures(shop, "I13") == {"effects outside": 1, "there": 1}
+
+
+def test_a_second_payment_is_a_breach_until_a_person_settles_it(shop: AuditWorld) -> None:
+    shop.run(says(Outcome.DONE), says(Outcome.DONE, "pi_2"))
+    found = breach(shop, "I13")
+    assert (found.order, found.field) == ("paid", "payments.conflict")
+    assert "its payment is DONE, but its provider said done:pi_2" in found.what
+    shop.run(says(Outcome.UNDONE, "pi_2").model_copy(update={"settles": True}))
+    assert shop.breaches() == []
+
+
 def test_the_history_names_the_provider_and_hides_the_token_of_the_method(shop: AuditWorld) -> None:
     shop.run(says(Outcome.PENDING, "pi_1", 0), says(Outcome.DONE))
     told = list(story())

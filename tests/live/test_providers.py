@@ -142,6 +142,9 @@ def test_the_ledgers_of_the_providers_are_what_the_journals_say(scene: Scene, tm
         assert saga(scene, "reconcile", "carrier", **settings) == (0, "", "")
         saga(scene, "reconcile", "stripe", "--tidy", "--yes", **settings)
         assert saga(scene, "reconcile", "stripe", **settings) == (0, "", "")
+        audit = ("audit", "--provider", "stripe", "--provider", "carrier")
+        told = saga(scene, *audit, **settings)
+        assert told.code == 0 and "ledger of stripe 1; ledger of carrier 1" in told.out, told
         ours = {
             "metadata[saga_order]": "nobody",
             "metadata[saga_effect]": f"{scene.app_id}:payment:nobody:17",
@@ -150,6 +153,8 @@ def test_the_ledgers_of_the_providers_are_what_the_journals_say(scene: Scene, tm
             stripe.ask("POST", "/v1/payment_intents", amount=100, currency="gbp", **ours, **more)["id"]
             for more in ({}, {"confirm": "true", "payment_method": "pm_card_visa"})
         ]
+        told = saga(scene, *audit, **settings)
+        assert told.code == 1 and "BREACH order nobody" in told.out and "I13 one charge" in told.out, told
         found = saga(scene, "reconcile", "stripe", "--json", "--tidy", "--yes", **settings)
         lines = [json.loads(line) for line in found.out.splitlines()]
         assert found.code == 1 and "1 differences" in found.error

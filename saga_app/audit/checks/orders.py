@@ -1,4 +1,4 @@
-"""I3, I4 and I5: every order is checked across the four services."""
+"""I3, I4, I5 and I13: every order is checked across the four services."""
 
 from typing import Final
 
@@ -41,6 +41,12 @@ JOURNALS: Final = {
 }
 #: The inbox that asks a service to undo: that of the next step, or checkout's for the last step.
 ASKS: Final = dict(zip(topics.INBOXES, (*topics.INBOXES[1:], topics.CHECKOUT), strict=True))
+#: The knowledge of an effect at a provider, by the state of its step; in any other state it was never there.
+_KNOWN: Final = {
+    State.DONE: "there",
+    State.UNDONE: "taken back",
+    **dict.fromkeys(ASKED_STATES, "asked for"),
+}
 
 
 class OrdersAudit:
@@ -58,6 +64,7 @@ class OrdersAudit:
             ("I3", "COMPLETED"),
             ("I4", "completed with all effects"),
             ("I5", "undos asked for"),
+            ("I13", "effects outside"),
         ):
             self.findings.count(invariant, name, 0)
         for key, data in self.stores.store(FOLDED, (JOURNALS[topics.CHECKOUT], self.place[1])).scan():
@@ -83,6 +90,8 @@ class OrdersAudit:
         order = Order.model_validate_json(row.order)
         if row.status not in OPEN_STATUSES and row.version < found and cut is not CutKind.OFFSET:
             self._all_or_nothing(key, row, order)
+        if cut is not CutKind.OFFSET:
+            self._one_charge(key, row, order)
         if cut is CutKind.NOW:
             self._undone_in_reverse(key, order)
 
@@ -98,6 +107,22 @@ class OrdersAudit:
                 what = f"it is {row.status}, but {step.name} is {state or 'not there'}"
                 self._broken("I4", key, row.version, what, f"{JOURNALS[topic]}.state")
         self.findings.count("I4", "completed with all effects" if wanted else "cancelled with none")
+
+    def _one_charge(self, key: bytes, row: OrderRow, order: Order) -> None:
+        """A provider has each effect once or not at all: it has said nothing else that nobody has settled."""
+        for topic, step in topics.STEPS.items():
+            found = self._step_row(topic, row, order)
+            if found is None:
+                continue
+            if found.outside is not None:
+                self.findings.count("I13", "effects outside")
+                self.findings.count("I13", _KNOWN.get(found.state, "never there"))
+            if found.conflict is not None:
+                what = f"its {step.name} is {found.state}, but its provider said {found.conflict}"
+                field = f"{JOURNALS[topic]}.conflict"
+                self.findings.breach(
+                    Breach("I13", what, self.place, None, key.decode(), field, Mending.IN_DOUBT)
+                )
 
     def _undone_in_reverse(self, key: bytes, order: Order) -> None:
         for topic, asking in ASKS.items():
