@@ -58,6 +58,11 @@ COUNTS: Final = Listing(
 @click.option(
     "--late", is_flag=True, help="Only those that have not ended before their first deadline, 30 s."
 )
+@click.option(
+    "--in-doubt",
+    is_flag=True,
+    help="Only those of which a provider was asked 5 minutes ago or longer, or in conflict.",
+)
 @click.option("--count", is_flag=True, help="Only how many there are of each state.")
 @click.option("--lag", is_flag=True, help="Only how far the database is behind the topics.")
 @as_list
@@ -71,6 +76,7 @@ def orders(
     limit: int,
     after: str | None,
     late: bool,
+    in_doubt: bool,
     count: bool,
     lag: bool,
     output: Output,
@@ -81,6 +87,7 @@ def orders(
     saga orders
     saga orders --state CANCELLED --since 1h
     saga orders --late
+    saga orders --in-doubt
     saga orders --q MUG --limit 10
     saga orders --after 4711 -o csv
     saga orders --late -o name | xargs -n1 saga order
@@ -88,6 +95,7 @@ def orders(
 
     It reads the order database, which `saga orderdb run` keeps up to date; SAGA_DB_URL says where that is.
     """
+    from saga_app.effects.dispatcher import IN_DOUBT
     from saga_app.orderdb.queries import orders, reading
 
     settings = Settings.read()
@@ -98,6 +106,8 @@ def orders(
     if late:
         of_late = orders.late(now())
         choice = choice._replace(until=of_late.until, statuses=choice.statuses or of_late.statuses)
+    if in_doubt:
+        choice = choice._replace(asked_before=now() - IN_DOUBT)
     if count:
         counts = asyncio.run(reading.ask(settings, lambda connection: orders.counts(connection, choice)))
         show_rows(COUNTS, counts.items(), output)

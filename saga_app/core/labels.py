@@ -96,6 +96,22 @@ _FAULTS: Final[Mapping[str, str]] = {
 }
 
 
+_ASKED_FOR: Final[Mapping[str, str]] = {
+    State.DOING: "asked to do it",
+    State.PREVENTING: "asked to prevent it",
+    State.UNDOING: "asked to undo it",
+}
+
+
+def effect(state: str, conflict: str | None) -> str:
+    """The knowledge of an effect at a provider, and what its provider said against it, if anything."""
+    words = _ASKED_FOR.get(state, state.lower())
+    if conflict is None:
+        return words
+    outcome, _, reference = conflict.partition(":")
+    return f"{words}, but its provider said: {outcome} {reference}".rstrip()
+
+
 def fault(reason: str) -> str:
     """Why a record is a dead letter, in words; a reason that is not known here is left as it is."""
     return _FAULTS.get(reason, reason)

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    text,
 )
 from sqlalchemy.types import TypeEngine
 
@@ -48,6 +49,10 @@ class Money(TypeDecorator[Decimal]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
         return None if value is None else Decimal(value)
+
+
+#: Steps of which somebody may have to know more: a provider has the effect, or said something about it.
+_AT_PROVIDER: Final = text("provider IS NOT NULL OR conflict IS NOT NULL")
 
 
 #: One row, always: the application and the cluster that are copied, and the number of batches. See `copy.sink`.
@@ -146,7 +151,8 @@ order_prices: Final = Table(
     Column("unit_price", Money, nullable=False),
     sqlite_with_rowid=False,
 )
-#: The row of an order at each step; `done_at` and `undone_at` are offsets in the step's inbox.
+#: The row of an order at each step; `done_at` and `undone_at` are offsets in the step's inbox. The last columns are
+#: about an effect at a provider: `tries` are answers that brought nothing new, `code` is that of the last answer.
 order_steps: Final = Table(
     "order_steps",
     metadata,
@@ -158,6 +164,19 @@ order_steps: Final = Table(
     Column("step", Word),
     Column("done_at", BigInteger),
     Column("undone_at", BigInteger),
+    Column("provider", Word),
+    Column("reference", Text),
+    Column("asked_at", BigInteger),
+    Column("tries", Integer),
+    Column("code", String(64)),
+    Column("conflict", Text),
+    Index(
+        "order_steps_at_providers",
+        "asked_at",
+        "order_id",
+        postgresql_where=_AT_PROVIDER,
+        sqlite_where=_AT_PROVIDER,
+    ),
     sqlite_with_rowid=False,
 )
 #: Every record of an inbox that names an order and can be read, repeats too; `traceparent` is that of an `OrderPlaced`.

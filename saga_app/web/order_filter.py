@@ -6,13 +6,26 @@ from typing import Final, NamedTuple, Self
 
 from saga_app.core.labels import STATES
 from saga_app.core.records import Reason
+from saga_app.effects.dispatcher import IN_DOUBT
 from saga_app.orderdb.queries.orders import OrderFilter, Sort, late
 from saga_app.times import moment, now
 from saga_app.urls import segment
 from saga_app.web.view import Query
 
 #: The fields of the filter, in the sequence of the address.
-FIELDS: Final = ("q", "state", "reason", "customer", "least", "most", "since", "until", "late", "sort")
+FIELDS: Final = (
+    "q",
+    "state",
+    "reason",
+    "customer",
+    "least",
+    "most",
+    "since",
+    "until",
+    "late",
+    "doubt",
+    "sort",
+)
 
 
 class GivenFilter(NamedTuple):
@@ -37,6 +50,7 @@ class GivenFilter(NamedTuple):
             given["customer"],
             reader.amount("least"),
             reader.amount("most"),
+            now() - IN_DOUBT if given["doubt"] else None,
         )
         sort = Sort(reader.one_of("sort", [each.value for each in Sort]) or Sort.NEWEST)
         if given["late"]:

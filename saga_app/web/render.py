@@ -91,7 +91,7 @@ ENVIRONMENT.filters.update(
     why=labels.why,
     word=_word,
 )
-ENVIRONMENT.globals.update(version=saga_app.__version__, urls=urls)
+ENVIRONMENT.globals.update(version=saga_app.__version__, urls=urls, effect=labels.effect)
 
 
 def page(template: str, reader: Preferences, **context: Any) -> str:

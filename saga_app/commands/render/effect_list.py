@@ -1,22 +1,15 @@
 """The columns of `saga effects`."""
 
-from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from saga_app.commands.render.listing import Column, Listing
 from saga_app.commands.render.terminal import Screen
+from saga_app.core.labels import effect
 from saga_app.core.records import StepName
-from saga_app.core.rows import ASKED_STATES, JournalRow, State
+from saga_app.core.rows import ASKED_STATES, JournalRow
 from saga_app.effects.dispatcher import IN_DOUBT
 from saga_app.text import printable
 from saga_app.times import duration, written
-
-#: What a provider is asked for.
-_ASKED: Final[Mapping[State, str]] = {
-    State.DOING: "asked to do it",
-    State.PREVENTING: "asked to prevent it",
-    State.UNDOING: "asked to undo it",
-}
 
 
 class ListedEffect(NamedTuple):
@@ -52,25 +45,20 @@ class ListedEffect(NamedTuple):
 
     def in_words(self) -> str:
         """The state of knowledge, for people."""
-        words = _ASKED.get(self.row.state, self.row.state.lower())
-        if self.row.conflict is None:
-            return words
-        outcome, _, reference = self.row.conflict.partition(":")
-        said = f"{outcome} {reference}".strip()
-        return f"{words}, but its provider said: {said}"
+        return effect(self.row.state, self.row.conflict)
 
     def as_json(self) -> dict[str, Any]:
         """For machines."""
-        effect = self.row.outside
+        outside = self.row.outside
         return {
             "order_id": self.order_id,
             "step": self.step,
             "provider": self.provider or None,
             "state": self.row.state,
-            "reference": effect and effect.reference,
-            "asked_at": effect and written(effect.asked_at),
-            "tries": effect and effect.tries,
-            "code": effect and effect.code,
+            "reference": outside and outside.reference,
+            "asked_at": outside and written(outside.asked_at),
+            "tries": outside and outside.tries,
+            "code": outside and outside.code,
             "in_doubt": self.is_in_doubt,
             "conflict": self.row.conflict,
         }

@@ -75,10 +75,24 @@ def _step_mapper(service: str) -> RowMapper:
             "step": word(row.step),
             "done_at": row.done_at,
             "undone_at": row.undone_at,
+            **_effect(row),
         }
         batch.newest(schema.order_steps, (order_id, service), fields)
 
     return add_step
+
+
+def _effect(row: JournalRow) -> dict[str, Any]:
+    """The columns about an effect at a provider; empty where there is none."""
+    effect = row.outside
+    return {
+        "provider": effect and effect.provider,
+        "reference": effect and effect.reference,
+        "asked_at": effect and effect.asked_at,
+        "tries": effect and effect.tries,
+        "code": effect and effect.code,
+        "conflict": row.conflict,
+    }
 
 
 def _supply(batch: RowBatch, message: Any) -> None:

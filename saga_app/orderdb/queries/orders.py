@@ -5,13 +5,13 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Double, Select, Tuple, cast, desc, func, select, tuple_, union
+from sqlalchemy import ColumnElement, Double, Select, Tuple, cast, desc, func, or_, select, tuple_, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_app.core.checkout import FIRST_DELAY
 from saga_app.core.labels import OPEN, PLACED
 from saga_app.core.route import ROUTE
-from saga_app.core.rows import OPEN_STATUSES
+from saga_app.core.rows import ASKED_STATES, OPEN_STATUSES
 from saga_app.orderdb.queries import untaken
 from saga_app.orderdb.queries.ids import begins, is_id
 from saga_app.orderdb.queries.untaken import UntakenFilter
@@ -48,7 +48,8 @@ class OrderFilter(NamedTuple):
 
     Orders were placed from `since` on and before `until`, in milliseconds. Their id, their customer's id or one of
     their SKUs begins with `q`. They turned round for this `reason`, `customer` has placed them, and their amount is at
-    least `least` and at most `most`, in whatever currency.
+    least `least` and at most `most`, in whatever currency. A provider was asked for an effect before `asked_before` and
+    nobody knows of it, or it said what cannot be.
     """
 
     statuses: tuple[str, ...] = ()
@@ -59,6 +60,7 @@ class OrderFilter(NamedTuple):
     customer: str = ""
     least: Decimal | None = None
     most: Decimal | None = None
+    asked_before: int | None = None
 
     def conditions(self) -> Iterator[ColumnElement[bool]]:
         """The conditions of the filter, for WHERE."""
@@ -74,6 +76,8 @@ class OrderFilter(NamedTuple):
             yield orders.c.reason == self.reason
         if self.customer:
             yield orders.c.customer_id == self.customer
+        if self.asked_before is not None:
+            yield orders.c.order_id.in_(_unsure(self.asked_before))
         if self.least is not None:
             yield float(self.least) <= _AMOUNT
         if self.most is not None:
@@ -88,6 +92,8 @@ class OrderFilter(NamedTuple):
         if self.statuses and PLACED not in self.statuses:
             return None
         if self.reason or self.customer or self.least is not None or self.most is not None:
+            return None
+        if self.asked_before is not None:
             return None
         return UntakenFilter(self.since, self.until, self.q)
 
@@ -189,6 +195,14 @@ def _with_steps() -> Select[Any]:
     for name, step in steps.items():
         joined = joined.outerjoin(step, (step.c.order_id == orders.c.order_id) & (step.c.service == name))
     return query.select_from(joined)
+
+
+def _unsure(before: int) -> Select[Any]:
+    """Selects the orders with an effect that a provider was asked for before, or in conflict; by a small index."""
+    step = order_steps.c
+    asked = step.state.in_(sorted(ASKED_STATES)) & (step.asked_at < before)
+    at_provider = or_(step.provider.is_not(None), step.conflict.is_not(None))
+    return select(step.order_id).where(at_provider, or_(asked, step.conflict.is_not(None)))
 
 
 def _named(prefix: str) -> Any:

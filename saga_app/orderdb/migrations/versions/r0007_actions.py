@@ -1,4 +1,4 @@
-"""Actions of people: records that a command, a page or the API sent, with who sent them."""
+"""Actions of people, with who sent them; and what is known of effects at providers."""
 
 from typing import Final
 
@@ -21,6 +21,23 @@ def upgrade() -> None:
         sa.Column("about", sa.Text, nullable=False),
         sa.Column("note", sa.Text),
         sqlite_with_rowid=False,
+    )
+    for column in (
+        sa.Column("provider", sa.String(40)),
+        sa.Column("reference", sa.Text),
+        sa.Column("asked_at", sa.BigInteger),
+        sa.Column("tries", sa.Integer),
+        sa.Column("code", sa.String(64)),
+        sa.Column("conflict", sa.Text),
+    ):
+        op.add_column("order_steps", column)
+    at_provider = sa.text("provider IS NOT NULL OR conflict IS NOT NULL")
+    op.create_index(
+        "order_steps_at_providers",
+        "order_steps",
+        ["asked_at", "order_id"],
+        postgresql_where=at_provider,
+        sqlite_where=at_provider,
     )
     op.create_index("actions_by_time", "actions", ["time", "topic", "partition", "at_offset"])
     op.create_index("actions_by_actor", "actions", ["actor", "time", "topic", "partition", "at_offset"])
