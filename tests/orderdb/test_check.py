@@ -83,7 +83,7 @@ DAMAGE = {
     "UPDATE order_steps SET reason = 'none' WHERE order_id = 'o-7' AND service = 'payment'": (
         "order_steps payment o-7:payment changed"
     ),
-    "INSERT INTO order_steps VALUES ('ghost', 'shipping', 1, 'DONE', NULL, NULL, 1, NULL)": (
+    "INSERT INTO order_steps (order_id, service, version, state, done_at) VALUES ('ghost', 'shipping', 1, 'DONE', 1)": (
         "order_steps shipping ghost:shipping unexpected"
     ),
     "INSERT INTO order_lines VALUES ('o-8', 'GHOST', 1)": "order_lines o-8:GHOST unexpected",
