@@ -68,9 +68,12 @@ def main(words: Sequence[str] | None = None, asked_to_end: Callable[[], bool] = 
     asked = parser.parse_args(words)
     seed = asked.seed or str(random.SystemRandom().randrange(1_000_000))
     try:
-        some = faults.chosen(asked.only.split(",")) if asked.only else list(faults.ALL)
+        usual = [*faults.ALL, *(faults.OF_PROVIDER if asked.provider else ())]
+        some = faults.chosen(asked.only.split(",")) if asked.only else usual
     except ValueError as error:
         parser.error(str(error))
+    if not asked.provider and {*faults.OF_PROVIDER} & {*some}:
+        parser.error("a fault of the provider wants --provider")
     strikes = plan.draw(seed, some, asked.workers)
     if asked.plan:
         print(*islice(strikes, 40), sep="\n")
@@ -87,6 +90,7 @@ def main(words: Sequence[str] | None = None, asked_to_end: Callable[[], bool] = 
         asked.rate,
         asked.hostile,
         lambda line: print(f"{time.monotonic() - began:7.1f}  {line}", flush=True),
+        with_provider=asked.provider,
     )
     told = ChaosReport(command, seed, 0, asked.workers, asked.rate)
     try:

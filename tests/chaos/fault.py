@@ -20,6 +20,7 @@ class Whom(Enum):
     PROXIED = "proxied"
     BROKER = "broker"
     GUEST = "guest"
+    PROVIDER = "provider"
 
 
 #: Injects the fault, notes each injection, and heals it. Given the system, the victim and a chance of its own.

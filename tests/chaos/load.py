@@ -12,6 +12,7 @@ from typing import Any, Final
 from harness.orders import Sent
 from harness.shop import Shop
 from saga_app import topics
+from tests.chaos.payments import ChaosPayments
 from tests.chaos.watch import PREFIX
 from tests.support.corpus import CORPUS
 
@@ -28,8 +29,9 @@ RECENT: Final = 200
 class ChaosLoad:
     """Sends the orders that are due whenever it is asked."""
 
-    def __init__(self, shop: Shop, seed: str, rate: float) -> None:
+    def __init__(self, shop: Shop, seed: str, rate: float, payments: ChaosPayments | None = None) -> None:
         self._shop = shop
+        self._payments = payments
         self._chance = random.Random(f"load {seed}")
         self._rate = rate
         self._began = time.monotonic()
@@ -111,6 +113,9 @@ class ChaosLoad:
         }
         if chance.random() < 0.4:
             order["customer_id"] = chance.choice(CUSTOMERS)
+        if self._payments is not None and (payment := self._payments.drawn(chance)):
+            self.sent["orders paid outside"] += 1
+            order.update(payment)
         wrong = chance.random()
         if wrong < 0.03:
             lines[0]["unit_price"] = "5000.00"

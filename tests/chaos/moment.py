@@ -11,7 +11,7 @@ def victims(system: System, strike: Strike) -> list[SupervisedWorker]:
     match strike.fault.whom:
         case Whom.ALL:
             return system.workers
-        case Whom.BROKER:
+        case Whom.BROKER | Whom.PROVIDER:
             return []
         case Whom.GUEST:
             return [system.guest]

@@ -12,6 +12,7 @@ EPILOG = """examples:
   scripts/chaos                              three minutes with a fresh seed
   scripts/chaos --minutes 30 --seed 4711     half an hour; the same seed draws the same faults
   scripts/chaos --kills 200                  until 200 kill -9 and 20 zombies hit with work in flight
+  scripts/chaos --kills 100 --provider       with money at a provider that fails and goes away
   scripts/chaos --only zombie,network        some faults only
   scripts/chaos --seed 4711 --plan           what that seed draws, without doing it
 
@@ -22,7 +23,8 @@ exit code: 0 everything holds, 1 a violation, 2 the run did not bite and proves 
 
 def parser() -> argparse.ArgumentParser:
     """The parser of the options."""
-    names = "\n".join(f"  {fault.name:<16} {fault.help}" for fault in faults.ALL)
+    every = (*faults.ALL, *faults.OF_PROVIDER)
+    names = "\n".join(f"  {fault.name:<16} {fault.help}" for fault in every)
     parsed = argparse.ArgumentParser(
         prog="scripts/chaos",
         description=DESCRIPTION,
@@ -45,6 +47,11 @@ def parser() -> argparse.ArgumentParser:
         "--hostile", type=float, default=1, help="hostile records a second, 0 for none (default: 1)"
     )
     parsed.add_argument(
+        "--provider",
+        action="store_true",
+        help="a third of the orders is paid at a Stripe that fails; at the end its ledger must be the journal's",
+    )
+    parsed.add_argument(
         "--only", metavar="FAULT,...", help="these faults only, or all of a family: kill,disk.flip"
     )
     parsed.add_argument(
@@ -60,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
 def command(asked: argparse.Namespace, seed: str) -> str:
     """Draws the same plan."""
     length = f"--kills {asked.kills}" if asked.kills else f"--minutes {asked.minutes:g}"
+    provider = " --provider" if asked.provider else ""
     only = f" --only {asked.only}" if asked.only else ""
     rates = f"--rate {asked.rate:g} --hostile {asked.hostile:g}"
-    return f"scripts/chaos {length} --seed {seed} --workers {asked.workers} {rates}{only}"
+    return f"scripts/chaos {length} --seed {seed} --workers {asked.workers} {rates}{provider}{only}"

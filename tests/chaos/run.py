@@ -43,7 +43,7 @@ class Run:
         self._plan = plan
         self._enough = enough
         self._active: list[Active] = []
-        self._broker_busy = False
+        self._broker_busy = self._provider_busy = False
         self._next = next(plan)
         self._waits_since = self._good_since = 0.0
         self._ended, self._ended_at = 0, time.monotonic()
@@ -132,12 +132,16 @@ class Run:
     def _mark(self, strike: Strike, busy: bool) -> None:
         if strike.fault.whom is Whom.BROKER:
             self._broker_busy = busy
+        if strike.fault.whom is Whom.PROVIDER:
+            self._provider_busy = busy
         for member in moment.victims(self.system, strike):
             member.busy = busy
 
     def _is_free(self, strike: Strike) -> bool:
         if strike.fault.whom is Whom.BROKER:
             return not self._broker_busy
+        if strike.fault.whom is Whom.PROVIDER:
+            return not self._provider_busy
         return not any(member.busy for member in moment.victims(self.system, strike))
 
     def _look_for_silence(self) -> None:
@@ -156,6 +160,8 @@ class Run:
         self.system.say("the last fault is over; no more orders; waiting until all have ended")
         self.system.shop.flush()
         self.system.attacker.close()
+        if self.system.payments is not None:
+            self.system.payments.heal()
         seconds = f"I11: everything ends within {SETTLED:.0f} s of the last fault"
         try:
             self._drive(until(self.system.is_quiet, SETTLED, seconds))

@@ -21,6 +21,7 @@ from saga_app.times import now, written
 from tests.chaos.attacker import Attacker
 from tests.chaos.injection import Injection
 from tests.chaos.load import ChaosLoad
+from tests.chaos.payments import ChaosPayments
 from tests.chaos.proxy import Proxy
 from tests.chaos.steps import Steps, until, until_or
 from tests.chaos.supervisor import SupervisedWorker, Supervisor
@@ -44,13 +45,22 @@ class System:
     """One system under test; everything it starts is gone after `close`."""
 
     def __init__(
-        self, folder: Path, workers: int, seed: str, rate: float, hostile: float, say: Callable[[str], None]
+        self,
+        folder: Path,
+        workers: int,
+        seed: str,
+        rate: float,
+        hostile: float,
+        say: Callable[[str], None],
+        *,
+        with_provider: bool = False,
     ) -> None:
         self.folder = folder
         self.say = say
         inner, outer = free_ports(2)
         self.proxy = Proxy(outer, inner)
         self.broker = Broker(folder / "kafka", proxied=(inner, outer))
+        self.payments = ChaosPayments(folder, seed) if with_provider else None
         self.supervisor = Supervisor(lambda: self.watch.count)
         self.injections: list[Injection] = []
         #: With these every record that the attacker writes in the name of a service is a dead letter.
@@ -63,6 +73,8 @@ class System:
             self._open(seed, rate, hostile)
         except BaseException:
             self.broker.kill()
+            if self.payments is not None:
+                self.payments.close()
             raise
         for number in range(1, workers + 1):
             self.hire(f"w{number}", f"{HOST}:{outer}" if number == workers else self.broker.address)
@@ -76,7 +88,7 @@ class System:
         self.log = BrokerOffsets(self.broker.address, APP_ID, log_level=QUIET)
         wait(self._topics_answer, 30, lambda: "the topics that were made do not answer")
         self.shop = Shop(self.broker.address, log_level=QUIET)
-        self.load = ChaosLoad(self.shop, seed, rate)
+        self.load = ChaosLoad(self.shop, seed, rate, self.payments)
         self.attacker = Attacker(self.broker.address, seed, hostile)
         self.watch = OrderWatch(self.broker.address, topics.DEFAULT_PARTITIONS)
 
@@ -92,11 +104,16 @@ class System:
 
     def hire(self, name: str, address: str) -> SupervisedWorker:
         """One more worker, not started."""
-        worker = WorkerProcess(address, self.folder, name, SAGA_APP_ID=APP_ID, **self.signatures)
+        worker = WorkerProcess(address, self.folder, name, SAGA_APP_ID=APP_ID, **self.settings)
         worker.log.touch()
         member = SupervisedWorker(worker)
         self.supervisor.members.append(member)
         return member
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Those that workers and commands share."""
+        return {**self.signatures, **({} if self.payments is None else self.payments.settings)}
 
     def member(self, name: str) -> SupervisedWorker:
         return next(member for member in self.supervisor.members if member.name == name)
@@ -109,8 +126,9 @@ class System:
         *,
         kill: bool = False,
         since: int | None = None,
+        whom: str = "broker",
     ) -> Injection:
-        """Notes that a fault hits now, with what is in flight; without a victim it hits the broker.
+        """Notes that a fault hits now, with what is in flight; without a victim it hits the broker, or `whom`.
 
         `since`: how many orders had ended when the life that it ends began, if not when its victim was ready.
         """
@@ -121,7 +139,7 @@ class System:
             since = self.broker_since
         injection = Injection(
             fault,
-            victim.name if victim else "broker",
+            victim.name if victim else whom,
             frozenset(self.watch.open),
             self.watch.count - since,
             self.watch.count,
@@ -182,3 +200,5 @@ class System:
         self.watch.close()
         self.proxy.close()
         self.broker.kill()
+        if self.payments is not None:
+            self.payments.close()
