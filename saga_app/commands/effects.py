@@ -1,9 +1,11 @@
 """`saga effects` and `saga resolve`: what providers are asked for, and the answer of a person who has looked there."""
 
+from collections.abc import Collection
 from typing import Final
 
 import click
 
+from saga_app.commands.args import TimeParam
 from saga_app.commands.completion import order_ids
 from saga_app.commands.health_line import warn_without_workers
 from saga_app.commands.render.output import (
@@ -29,7 +31,13 @@ _SETTLE: Final = "docs/how-to/settle-doubt.md"
 @click.argument("order_id", metavar="[ORDER]", required=False, shell_complete=order_ids)
 @click.option("--provider", metavar="NAME", help="Only of this provider.")
 @click.option("--step", "of_step", type=click.Choice(_STEPS), help="Only of this step.")
-@click.option("--in-doubt", is_flag=True, help="Only what nobody has known about for 5 minutes or more.")
+@click.option("--in-doubt", is_flag=True, help="Only what nobody has known about for more than 5 minutes.")
+@click.option(
+    "--asked-before",
+    metavar="TIME",
+    type=TimeParam(),
+    help="Only asked for before a time, or 30m, 12h, 7d ago.",
+)
 @click.option("--conflicts", is_flag=True, help="Only where a provider said what cannot be.")
 @click.option("--all", "everything", is_flag=True, help="Also what is done, refused or undone.")
 @as_list
@@ -39,6 +47,7 @@ def effects(
     provider: str | None,
     of_step: str | None,
     in_doubt: bool,
+    asked_before: int | None,
     conflicts: bool,
     everything: bool,
     output: Output,
@@ -63,14 +72,18 @@ def effects(
     read_at = now()
     found = [
         ListedEffect(each, name, row, read_at)
-        for name, journal in journals.read(settings, provider).items()
+        for name, journal in journals.read(settings).items()
         if of_step in (None, name)
         for each, row in journal.rows.items()
         if order_id in (None, each)
     ]
+    _must_be_known(settings, provider, {each.provider for each in found})
     listed = [
         each
         for each in found
+        # A row whose step had asked nobody has no provider, and its conflict is everybody's.
+        if provider in (None, each.provider) or not each.provider
+        if asked_before is None or each.age > read_at - asked_before
         if (everything or each.is_asked or each.row.conflict is not None)
         and (
             not (in_doubt or conflicts)
@@ -83,6 +96,14 @@ def effects(
     if needing:
         show_note(f"{needing} need a person: {_SETTLE}", output)
         raise SystemExit(1)
+
+
+def _must_be_known(settings: Settings, provider: str | None, of_rows: Collection[str]) -> None:
+    """A typing error in a name must not look as if all were well."""
+    known = sorted({*of_rows, *settings.provider_factories} - {""})
+    if provider is not None and provider not in known:
+        names = f"there are {', '.join(known)}" if known else "there is none"
+        raise CommandFailed(f"no order and no setting names a provider {provider!r}; {names}")
 
 
 @click.command()

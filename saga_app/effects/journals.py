@@ -11,10 +11,12 @@ from saga_app.core.records import StepName
 from saga_app.core.retention.rows import LowWatermark
 from saga_app.core.route import Step
 from saga_app.core.row_keys import KeyKind, number_in, parts_of
-from saga_app.core.rows import ClosedOrder, JournalRow, OrderRow, Row, decode, version_of
+from saga_app.core.rows import ClosedOrder, JournalRow, OrderRow, Row, decode, is_tombstone, version_of
+from saga_app.engine.ports import row_in
 from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin
 from saga_app.kafka.chunks import chunks
+from saga_app.kafka.headers import headers_of
 from saga_app.settings import Settings
 
 
@@ -111,15 +113,13 @@ def _latest(
     found: dict[str, bytes] = {}
     for chunk in chunks(settings.kafka, *place, start, end, "read_committed"):
         for message in chunk:
-            key, data = (message.key() or b"").decode("utf-8", "replace"), message.value()
+            key = (message.key() or b"").decode("utf-8", "replace")
             if only is not None and key != only:
                 continue
-            if data is None:
-                found.pop(key, None)
-                continue
             try:
+                data = row_in(message.value(), headers_of(message))
                 if key not in found or version_of(data) >= version_of(found[key]):
                     found[key] = data
             except ValueError:
                 continue
-    return found
+    return {key: data for key, data in found.items() if not is_tombstone(data)}

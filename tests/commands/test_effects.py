@@ -74,7 +74,13 @@ def test_effects_that_are_asked_for_or_in_conflict_are_listed_the_oldest_first(s
 def test_filters_choose(shop: Saga) -> None:
     assert names(shop, "--in-doubt") == ["old"]
     assert names(shop, "--conflicts") == ["odd"]
-    assert names(shop, "--provider", "courier") == names(shop, "--step", "shipping") == []
+    assert names(shop, "--step", "shipping") == []
+    assert sorted(names(shop, "--asked-before", "1m")) == ["odd", "old"]
+    wrong = shop("effects", "--provider", "tille")
+    assert (
+        wrong.exit_code == 1
+        and "no order and no setting names a provider 'tille'; there are till" in wrong.stderr
+    )
     assert sorted(names(shop, "--all")) == ["odd", "old", "paid", "young"]
     result = shop("effects", "young", "--json")
     assert result.exit_code == 0
