@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, Self
 
 from saga_app import topics, wire
 from saga_app.core.errors import Fault, Rejected
-from saga_app.kafka.headers import HEADERS_DROPPED, UNFIT
+from saga_app.kafka.headers import BY_SENDER, HEADERS_DROPPED, UNFIT
 from saga_app.kafka.messages import Header, Message, Outgoing, located
 
 REASON: Final = "saga-reason"
@@ -157,13 +157,15 @@ def marker(letter: LetterId, partition: int, value: bytes, sent_to: Sequence[Let
         (REPLAYED, str(letter).encode()),
         (SENT_SHA256, sha256(value).hexdigest().encode()),
         (SENT_TO, " ".join(map(str, sent_to)).encode()),
+        BY_SENDER,
     )
     return Outgoing(topics.DEAD_LETTERS, str(letter).encode(), None, partition, headers)
 
 
 def dismissal(letter: LetterId, partition: int, note: str) -> Outgoing:
     """The marker of a dismissal; it goes where that of a replay goes."""
-    headers = ((DISMISSED, str(letter).encode()), (NOTE, note.encode("utf-8", errors="replace")))
+    note_bytes = note.encode("utf-8", errors="replace")
+    headers = ((DISMISSED, str(letter).encode()), (NOTE, note_bytes), BY_SENDER)
     return Outgoing(topics.DEAD_LETTERS, str(letter).encode(), None, partition, headers)
 
 

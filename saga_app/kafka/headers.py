@@ -14,6 +14,8 @@ from saga_app.wire import LONGEST_DETAIL, masked
 SENT_ON: Final = "saga-sent-on"
 #: The person who sent a record with a command or a page. Senders write it themselves: it is a note, and no proof.
 ACTOR: Final = "saga-actor"
+#: The last header of a record to another topic that shall have it too: it gets the name of its sender.
+BY_SENDER: Final = (ACTOR, b"")
 #: Replaces the headers of an original that had too many, or unreadable ones.
 HEADERS_DROPPED: Final = "saga-headers-dropped"
 #: Stand instead of what a record that nobody can use brought along, and say why; see `require_fit`.

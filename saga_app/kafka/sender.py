@@ -12,7 +12,7 @@ from saga_app import topics, wire
 from saga_app.core.records import Record
 from saga_app.kafka import topic_admin
 from saga_app.kafka.broker_errors import in_words, refused
-from saga_app.kafka.headers import ACTOR
+from saga_app.kafka.headers import ACTOR, BY_SENDER
 from saga_app.kafka.messages import Header, Outgoing, located, outgoing
 from saga_app.kafka.reachable import require_broker
 from saga_app.kafka.topic_faults import FIXED
@@ -74,8 +74,8 @@ def partition_of(record: Outgoing, partitions: int) -> int:
 
 
 def headers_by(record: Outgoing, actor: bytes) -> list[Header]:
-    """The record's headers; to an inbox or about a dead letter with who sent it, and no other such header."""
-    if record.topic not in (*topics.INBOXES, topics.DEAD_LETTERS):
+    """The record's headers; if it goes to an inbox, or asks for it, with who sent it, and no other such header."""
+    if record.topic not in topics.INBOXES and tuple(record.headers[-1:]) != (BY_SENDER,):
         return list(record.headers)
     return [*(each for each in record.headers if each[0] != ACTOR), (ACTOR, actor)]
 

@@ -112,7 +112,7 @@ class System:
 
     @property
     def settings(self) -> dict[str, str]:
-        """Those that workers and commands share."""
+        """The settings that workers and commands share."""
         return {**self.signatures, **({} if self.payments is None else self.payments.settings)}
 
     def member(self, name: str) -> SupervisedWorker:

@@ -199,6 +199,7 @@ def test_a_marker_is_no_letter_and_tells_which_letter_was_sent_where() -> None:
         ("saga-replayed", b"checkout_events:3:7"),
         ("saga-sent-sha256", sha256(b"x").hexdigest().encode()),
         ("saga-sent-to", b"payment_events:0:9 payment_events:1:4"),
+        ("saga-actor", b""),
     ]
 
 
