@@ -59,14 +59,14 @@ def api(port: int | None) -> None:
 
 @click.group("api-token", cls=SagaGroup)
 def api_token() -> None:
-    """Make, list and revoke the tokens of the API.
+    """Make, list and revoke the tokens of API and pages.
 
     \b
     saga api-token new shop --scope order --scope read
     saga api-token list
     saga api-token revoke shop
 
-    SAGA_API_TOKENS names the file. It has hashes and no token, and running APIs notice when it changes.
+    SAGA_API_TOKENS names the file. It has hashes and no token, and whoever runs notices when it changes.
     """
 
 
@@ -78,7 +78,8 @@ def api_token() -> None:
     multiple=True,
     required=True,
     type=click.Choice([scope.value for scope in TokenScope]),
-    help="read: ask. order: place and cancel. operate: money, stock, rules, dead letters. May be repeated.",
+    help="read: ask, and look at pages. order: place and cancel. operate: money, stock, rules, dead letters, and what pages "
+    "change. May be repeated.",
 )
 @click.option(
     "--days", type=click.IntRange(1, 3650), metavar="N", help="It ends after so long. [default: never]"

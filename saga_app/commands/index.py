@@ -129,7 +129,7 @@ GROUPS: Final = {
         CommandEntry("settings", "Print every setting: its value, where it comes from, and what it is."),
         CommandEntry("orderdb", "Keep the order database up to date: a copy in SQL of what the topics hold."),
         CommandEntry("api", "Take orders over HTTP, until Ctrl-C or SIGTERM."),
-        CommandEntry("api-token", "Make, list and revoke the tokens of the API.", "api:api_token"),
+        CommandEntry("api-token", "Make, list and revoke the tokens of API and pages.", "api:api_token"),
         CommandEntry("pages", "Serve the pages without being a worker, until Ctrl-C or SIGTERM."),
         CommandEntry(
             "shell-completion",

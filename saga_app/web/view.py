@@ -22,3 +22,8 @@ class InvalidAddress(Exception):
     def __init__(self, text: str, status: int = 400) -> None:
         super().__init__(text)
         self.status = status
+
+
+def given_in(query: Query, *names: str) -> dict[str, str]:
+    """The values of these names in an address, empty where there is none."""
+    return {name: query.get(name, "") for name in names}

@@ -10,11 +10,10 @@ from saga_app.core.rows import Status
 from saga_app.dead_letters import pretty
 from saga_app.dead_letters.letter import HASH
 from saga_app.orderdb import queries
-from saga_app.orderdb.copy import action_rows
 from saga_app.orderdb.present import reconciliation
 from saga_app.orderdb.present.legs import legs
 from saga_app.orderdb.present.timeline import route, timeline
-from saga_app.orderdb.queries import actions, statements
+from saga_app.orderdb.queries import statements
 from saga_app.orderdb.queries.order import find, priced_lines
 from saga_app.orderdb.queries.orders import OrderFilter, Sort
 from saga_app.orderdb.queries.recent import SPANS, recent
@@ -22,20 +21,11 @@ from saga_app.orderdb.queries.statements import MOST_LATER, Statement, TooFarBac
 from saga_app.times import now
 from saga_app.web.bulk import confirm_letters, confirm_orders
 from saga_app.web.chart import chart, percentiles
+from saga_app.web.operator_log import operator_log
 from saga_app.web.order_list import PAGE_SIZE, counts, orders
 from saga_app.web.places import place
-from saga_app.web.view import InvalidAddress, Query, View
+from saga_app.web.view import InvalidAddress, Query, View, given_in
 
-#: Types of actions, in words.
-KINDS: Final = {
-    "CancellationRequested": "cancelled an order",
-    "FundsDeposited": "deposited money",
-    "StockReceived": "received stock",
-    "PolicyChanged": "changed a rule",
-    "StepAnswered": "told what a provider did",
-    action_rows.REPLAYED: "sent a dead letter again",
-    action_rows.DISMISSED: "dismissed a dead letter",
-}
 #: Orders on the overview: the newest, and the late ones.
 NEWEST: Final = 20
 LATE: Final = 10
@@ -161,7 +151,7 @@ async def account(connection: AsyncConnection, name: str, query: Query) -> View:
 async def dead_letters(connection: AsyncConnection, name: str, query: Query) -> View:
     """Unsettled dead letters, newest first; with `settled=1` all. Raises `InvalidAddress`."""
     before = place(query["before"]) if query.get("before") else None
-    given = _given(query, "reason", "settled")
+    given = given_in(query, "reason", "settled")
     settled = given.get("settled") == "1"
     found = await queries.dead_letters.page(
         connection, PAGE_SIZE + 1, query.get("reason", ""), before, settled=settled
@@ -177,37 +167,6 @@ async def dead_letters(connection: AsyncConnection, name: str, query: Query) -> 
             "number": query.get("number", ""),
         },
     )
-
-
-async def operator_log(connection: AsyncConnection, name: str, query: Query) -> View:
-    """The actions of people and programs, newest first. Raises `InvalidAddress`."""
-    before = place(query["before"]) if query.get("before") else None
-    given = _given(query, "actor", "type")
-    found = await actions.page(connection, PAGE_SIZE + 1, given["actor"], given["type"], before)
-    return View(
-        "actions.html",
-        {
-            "rows": found[:PAGE_SIZE],
-            "next": found[PAGE_SIZE - 1]["id"] if len(found) > PAGE_SIZE else None,
-            "given": given,
-            "kinds": KINDS,
-            "about": _about,
-        },
-    )
-
-
-def _about(row: Mapping[str, Any]) -> str | None:
-    """The page of the thing that an action is about; None if there is none."""
-    match row["type"]:
-        case "FundsDeposited":
-            return urls.account(row["about"])
-        case "StockReceived":
-            return urls.STOCK
-        case "PolicyChanged":
-            return None
-        case action_rows.REPLAYED | action_rows.DISMISSED:
-            return urls.dead_letter(row["about"])
-    return urls.order(row["about"])
 
 
 async def dead_letter(connection: AsyncConnection, name: str, query: Query) -> View:
@@ -237,10 +196,6 @@ def _as_text(value: bytes | None) -> str:
     return "\n".join(lines) if all(map(str.isprintable, lines)) else ""
 
 
-def _given(query: Query, *names: str) -> dict[str, str]:
-    return {name: query.get(name, "") for name in names}
-
-
 def _after(query: Query) -> tuple[str, str] | None:
     text = query.get("after", "")
     first, colon, second = text.partition(":")
@@ -255,7 +210,7 @@ def _balances(template: str, found: list[Any], query: Query) -> View:
         {
             "rows": found[:PAGE_SIZE],
             "next": ":".join(found[PAGE_SIZE - 1][:2]) if len(found) > PAGE_SIZE else None,
-            "given": _given(query, "q"),
+            "given": given_in(query, "q"),
         },
     )
 

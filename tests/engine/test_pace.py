@@ -7,6 +7,7 @@ from typing import Any
 from saga_app.core.numbers import FIRST
 from saga_app.engine.inbox_buffer import InboxBuffer
 from saga_app.engine.pace import WORTH_A_ROUND, Pace
+from saga_app.kafka.messages import Batch
 from tests.engine.test_inbox_buffer import close, some
 from tests.support.assigned import holding
 
@@ -84,15 +85,20 @@ def test_one_that_is_cancelled_leaves_the_others_their_turn() -> None:
     run(story())
 
 
+async def waiting_round(pace: Pace) -> tuple[InboxBuffer, asyncio.Task[list[Batch]]]:
+    """A buffer with one record, and a round with it that waits for its turn."""
+    buffer = InboxBuffer("payment_events", holding(1), pace=pace)
+    buffer.open({0: FIRST})
+    await pace.turn(1)
+    buffer.deliver(some(0, 1))
+    taking = asyncio.create_task(anext(buffer))
+    assert await is_waiting(taking)
+    return buffer, taking
+
+
 def test_a_round_takes_what_came_while_it_waited() -> None:
     async def story() -> None:
-        pace = Pace(SHORT)
-        buffer = InboxBuffer("payment_events", holding(1), pace=pace)
-        buffer.open({0: FIRST})
-        await pace.turn(1)
-        buffer.deliver(some(0, 1))
-        taking = asyncio.create_task(anext(buffer))
-        assert await is_waiting(taking)
+        buffer, taking = await waiting_round(Pace(SHORT))
         buffer.deliver(some(1, 1))
         assert [each.start for each in await taking] == [0, 1]
 
@@ -102,12 +108,7 @@ def test_a_round_takes_what_came_while_it_waited() -> None:
 def test_partitions_that_are_given_up_while_a_round_waits_leave_it_nothing() -> None:
     async def story() -> None:
         pace = Pace(SHORT)
-        buffer = InboxBuffer("payment_events", holding(1), pace=pace)
-        buffer.open({0: FIRST})
-        await pace.turn(1)
-        buffer.deliver(some(0, 1))
-        taking = asyncio.create_task(anext(buffer))
-        assert await is_waiting(taking)
+        buffer, taking = await waiting_round(pace)
         close(buffer)
         await pace.turn(1)
         assert await is_waiting(taking)

@@ -17,7 +17,7 @@ from saga_app.core.records import Outcome
 from saga_app.effects.ports import Effect, Provider
 from saga_app.effects.providers.http import HttpProvider
 from saga_app.effects.providers.stripe import Stripe
-from saga_app.local.stripe.proxy import Request, StripeFault, StripeInThread, StripeProxy
+from saga_app.local.stripe.proxy import PASSING, Request, StripeFault, StripeInThread, StripeProxy
 from saga_app.local.stripe.server import local_stripe
 from tests.live.commands import saga
 from tests.support.carrier import CarrierProcess
@@ -33,15 +33,6 @@ KINDS = {
 }
 #: On an intent, names of an order that there is not.
 ADAPTERS = "saga_app.effects.providers"
-FAULTS = (
-    StripeFault.LOST,
-    StripeFault.LATE,
-    StripeFault.NO_ANSWER,
-    StripeFault.CUT,
-    StripeFault.ERROR,
-    StripeFault.ERROR_AFTER,
-    StripeFault.LIMITED,
-)
 
 
 class FrontEnd:
@@ -82,7 +73,7 @@ class FrontEnd:
 def faulty(seed: int) -> Callable[[Request], StripeFault | None]:
     """Every eighth request fails; a call makes five at most."""
     chance = random.Random(seed)
-    return lambda request: chance.choice(FAULTS) if chance.random() < 0.125 else None
+    return lambda request: chance.choice(PASSING) if chance.random() < 0.125 else None
 
 
 def entries(provider: Provider) -> list[Effect]:

@@ -80,7 +80,7 @@ def test_it_shows_one_person_or_one_kind(server: PageServer) -> None:
 
 
 def test_its_pages_go_on_behind_the_last_row(server: PageServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("saga_app.web.views.PAGE_SIZE", 4)
+    monkeypatch.setattr("saga_app.web.operator_log.PAGE_SIZE", 4)
     text = ask(server.url, PAGE).text
     following = text.partition('rel="next" href="')[2].partition('"')[0].replace("&amp;", "&")
     assert len(rows(server)) == 4

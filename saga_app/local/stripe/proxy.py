@@ -33,6 +33,18 @@ class StripeFault(StrEnum):
     BUSY = "another request has the key: 409"
 
 
+#: Those of a bad network and a busy Stripe; keys are kept.
+PASSING: Final = (
+    StripeFault.LOST,
+    StripeFault.LATE,
+    StripeFault.NO_ANSWER,
+    StripeFault.CUT,
+    StripeFault.ERROR,
+    StripeFault.ERROR_AFTER,
+    StripeFault.LIMITED,
+)
+
+
 class Request(NamedTuple):
     """One request. `number` counts from 0."""
 
