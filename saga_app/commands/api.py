@@ -78,8 +78,8 @@ def api_token() -> None:
     multiple=True,
     required=True,
     type=click.Choice([scope.value for scope in TokenScope]),
-    help="read: ask, and see pages. order: place and cancel. operate: money, stock, rules, dead letters, also on pages. May "
-    "be repeated.",
+    help="read: ask, and see pages. order: place and cancel. operate: money, stock, rules, dead letters, also on pages. "
+    "May be repeated.",
 )
 @click.option(
     "--days", type=click.IntRange(1, 3650), metavar="N", help="It ends after so long. [default: never]"
