@@ -19,7 +19,7 @@ from saga_app.engine.ports import Log
 from saga_app.health.read import HealthWatch
 from saga_app.monitoring import endpoints
 from saga_app.monitoring.counts import Counts
-from saga_app.settings import Settings
+from saga_app.settings import Settings, SettingsError
 from saga_app.web import routes
 from saga_app.web.connections import BoundedRunner
 
@@ -39,7 +39,11 @@ def create_app(
 
     def attach(server: web.Application, app: SagaApp) -> web.AppRunner:
         endpoints.attach(server, app, counts, health)
-        routes.attach(server, settings, lambda: app.should_stop, health)
+        try:
+            routes.attach(server, settings, lambda: app.should_stop, health)
+        except SettingsError as error:
+            # Only a worker has pages, so other commands need not know how visitors log in.
+            raise SystemExit(f"saga: {error}") from None
         return BoundedRunner(server)
 
     app = SagaApp(settings, engine, keyed_by_order, site=attach)

@@ -78,7 +78,7 @@ def api_token() -> None:
     multiple=True,
     required=True,
     type=click.Choice([scope.value for scope in TokenScope]),
-    help="read: ask, and see pages. order: place and cancel. operate: money, stock, rules, dead letters, also on pages. "
+    help="read: ask, and see pages. order: place and cancel. operate: money, stock, rules, letters, also on pages. "
     "May be repeated.",
 )
 @click.option(

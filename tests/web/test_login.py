@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from harness.ports import free_port
+from harness.worker import environment, faust
 from saga_app.settings import SettingsError
 from saga_app.token_guesses import MOST_OF_ALL, MOST_OF_ONE
 from saga_app.tokens import TokenFile, TokenScope
@@ -196,3 +198,9 @@ def test_settings_that_let_in_nobody_or_anybody_are_refused(
 ) -> None:
     with pytest.raises(SettingsError, match=re.escape(why)):
         Visitors(replace(shop.settings, **changed))
+
+
+def test_a_worker_with_wrong_settings_of_its_login_ends_with_one_line(tmp_path: Path) -> None:
+    done = faust("worker", env=environment("127.0.0.1:1", tmp_path, free_port(), SAGA_WEB_LOGIN="yes"))
+    assert done.returncode == 1
+    assert done.stderr == "saga: SAGA_WEB_LOGIN is 'yes'; it is empty, tokens or proxy\n"
