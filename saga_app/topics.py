@@ -27,7 +27,7 @@ from saga_app.core.records import (
     StepRequest,
     StockReceived,
 )
-from saga_app.core.route import ROUTE
+from saga_app.core.route import ROUTE, by_customer, by_warehouse
 
 
 def inbox(name: StepName) -> str:
@@ -62,6 +62,11 @@ _OF_TYPE: Final[dict[type, str]] = {
     records.DeadlinePassed: CHECKOUT,
     records.OrderCompleted: CHECKOUT,
     records.OrderCancelled: CHECKOUT,
+    records.RefundOpened: CHECKOUT,
+    records.RefundCompleted: CHECKOUT,
+    records.RefundRefused: CHECKOUT,
+    records.RepaymentRequested: PAYMENT,
+    records.RestockRequested: INVENTORY,
     records.FundsDeposited: PAYMENT,
     records.StockReceived: INVENTORY,
     **{step_request: topic for topic, step in STEPS.items() for step_request in (step.do, step.undo)},
@@ -78,6 +83,8 @@ def _of_order(key: Callable[[Order], str]) -> Callable[[StepRequest], str]:
 #: By type of record, its key; the others have the order's id.
 _KEY_OF: Final[dict[type, Callable[[Any], str]]] = {
     FundsDeposited: attrgetter("customer_id"),
+    records.RepaymentRequested: lambda request: by_customer(request.order),
+    records.RestockRequested: lambda request: by_warehouse(request.order),
     StockReceived: attrgetter("warehouse"),
     PolicyChanged: attrgetter("policy_id"),
     StepAnswered: attrgetter("key"),

@@ -14,7 +14,15 @@ from pydantic_core import to_json
 from saga_app.core import fields, records
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.order import Order
-from saga_app.core.records import OrderCompleted, OrderPlaced, Record, StepAnswered, StepRequest, Undo
+from saga_app.core.records import (
+    OrderCompleted,
+    OrderPlaced,
+    Record,
+    RefundRequest,
+    StepAnswered,
+    StepRequest,
+    Undo,
+)
 from saga_app.redaction import SEPARATORS, has_card_number, is_card_number
 from saga_app.wrong_fields import WrongField, each_wrong_field, wrong_fields
 
@@ -63,6 +71,7 @@ ID_FIELDS: Final = frozenset(
         "deposit_id",
         "delivery_id",
         "policy_id",
+        "refund_id",
         "sku",
         "warehouse",
         # Of a `StepAnswered`: the id by which its step is partitioned.
@@ -256,6 +265,13 @@ def _not_json(value: bytes, error: Exception) -> str:
 
 def encode(record: Record) -> bytes:
     """The record as compact JSON: `type` first, the order last and in its canonical form."""
+    if isinstance(record, RefundRequest):
+        head = b'{"type":"%s"%s,"refund":%s' % (
+            record.type.encode(),
+            _segment(record),
+            record.refund.canonical,
+        )
+        return b'%s,"order":%s}' % (head, record.order.canonical)
     if isinstance(record, StepRequest):
         return b'{"type":"%s"%s%s,"order":%s}' % (
             record.type.encode(),

@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Final, TypeGuard, get_args
 
-from saga_app.core import route
+from saga_app.core import refunds, route
 from saga_app.core.decider import IGNORED, Decision, Position, Put, Rows, Verdict, repeated
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.machine import DeadLettered, Transition
@@ -23,11 +23,13 @@ from saga_app.core.records import (
     OrderPlaced,
     Reason,
     Record,
+    RefundOpened,
     RetentionStarted,
     SegmentsClosed,
     SegmentsPurged,
     StepName,
 )
+from saga_app.core.refunds import REFUND_RECORDS, AboutRefund
 from saga_app.core.retention.segments import Segments
 from saga_app.core.rows import ClosedOrder, OrderRow, Status
 
@@ -63,6 +65,10 @@ class OrderOutput(StrEnum):
 UNKNOWN: Final = DeadLettered(Fault.UNKNOWN_ORDER, "which was not placed before")
 CONTRADICTION: Final = DeadLettered(
     Fault.CONTRADICTION, "which is {status}; run `saga doctor` and check the topics"
+)
+CLOSED: Final = DeadLettered(
+    Fault.CLOSED_ORDER,
+    "whose rows have left the tables; give money back by a deposit, and goods by a delivery",
 )
 STAY: Final = Transition(None, OrderOutput.NOTHING)
 
@@ -138,13 +144,13 @@ def other_content(record: AboutOrder, row: KnownOrder, at: Position, rows: Rows)
         )
 
 
-def earlier_order(record: AboutOrder, row: KnownOrder, at: Position, rows: Rows) -> None:
-    """A completion or cancellation that names another segment is about an earlier order: a dead letter."""
-    if isinstance(record, (OrderCompleted, OrderCancelled)) and record.segment not in (None, row.segment):
+def earlier_order(record: AboutOrder | AboutRefund, row: KnownOrder, at: Position, rows: Rows) -> None:
+    """An ending that names another segment is about an earlier order: a dead letter."""
+    if getattr(record, "segment", None) not in (None, row.segment):
         raise Rejected(Fault.UNKNOWN_ORDER, f"{record.type} for an earlier order {record.order_id}")
 
 
-def before_placing(record: AboutOrder, row: KnownOrder, at: Position, rows: Rows) -> None:
+def before_placing(record: AboutOrder | AboutRefund, row: KnownOrder, at: Position, rows: Rows) -> None:
     """A record that stands before the `OrderPlaced` of its order is a dead letter, also on a replay."""
     if (
         isinstance(row, OrderRow)
@@ -158,6 +164,8 @@ def replayed(record: AboutOrder, row: KnownOrder, at: Position, rows: Rows) -> D
     """A record that was decided before sends the recorded outcome again."""
     if not isinstance(row, OrderRow) or row.version < at.offset:
         return None
+    if isinstance(record, DeadlinePassed) and row.has_open_refund:
+        return repeated(refunds.requests(row))
     repeat = MACHINE[row.status][OrderInput.PLACED]
     assert isinstance(repeat, Transition)
     named: tuple[Put, ...] = ()
@@ -187,13 +195,15 @@ GUARDS: Final[tuple[Callable[[AboutOrder, KnownOrder, Position, Rows], Decision 
 class Checkout:
     """The fold of the checkout inbox."""
 
-    accepts = (*get_args(AboutOrder), RetentionStarted, SegmentsClosed, SegmentsPurged)
+    accepts = (*get_args(AboutOrder), *REFUND_RECORDS, RetentionStarted, SegmentsClosed, SegmentsPurged)
     journal = SEGMENTS.journal
     balances = None
 
     def decide(self, record: Record, at: Position, rows: Rows) -> Decision:
         """See `Decider.decide`; the replay rule stands in `docs/explanation/engine.md`."""
         if not _is_about_order(record):
+            if isinstance(record, REFUND_RECORDS):
+                return _about_refund(record, at, rows)
             assert isinstance(record, ForPartition)
             return SEGMENTS.decide(record, at, rows)
         row = rows.order(record.order_id)
@@ -206,8 +216,27 @@ class Checkout:
         return _decided(record, row, at, rows)
 
 
+def _about_refund(record: AboutRefund, at: Position, rows: Rows) -> Decision:
+    """A record about a refund, which needs an order in the tables."""
+    row = rows.order(record.order_id)
+    if evicted_since(row, at, rows):
+        return IGNORED
+    if row is None:
+        raise _rejected(UNKNOWN, record, row)
+    earlier_order(record, row, at, rows)
+    before_placing(record, row, at, rows)
+    if isinstance(row, OrderRow):
+        return refunds.decide(record, row, at)
+    if not isinstance(record, RefundOpened):
+        # All refunds of a closed order have ended.
+        return IGNORED
+    raise _rejected(CLOSED, record, row)
+
+
 def _decided(record: AboutOrder, row: KnownOrder | None, at: Position, rows: Rows) -> Decision:
     """The transition of the table, as rows and records."""
+    if isinstance(record, DeadlinePassed) and isinstance(row, OrderRow) and row.has_open_refund:
+        return refunds.asked_again(record.order_id, row, at)
     transition = MACHINE[None if row is None else row.status][order_input(record)]
     if isinstance(transition, DeadLettered):
         raise _rejected(transition, record, row)
@@ -271,7 +300,7 @@ def _sends(output: OrderOutput, record: AboutOrder, row: KnownOrder | None) -> t
     return (route.abort(order, row.reason, row.segment),)
 
 
-def _rejected(dead: DeadLettered, record: AboutOrder, row: KnownOrder | None) -> Rejected:
+def _rejected(dead: DeadLettered, record: AboutOrder | AboutRefund, row: KnownOrder | None) -> Rejected:
     detail = dead.detail.format(status=None if row is None else row.status)
     return Rejected(dead.fault, f"{record.type} for order {record.order_id}, {detail}")
 

@@ -8,7 +8,7 @@ from saga_app.core.decider import Decision, Position, Rows
 from saga_app.core.moves import Moves, Supply, balance
 from saga_app.core.numbers import NEVER
 from saga_app.core.order import Order, digest, merged
-from saga_app.core.records import Reason, Record, StepName, StockReceived
+from saga_app.core.records import Reason, Record, RestockRequested, StepName, StockReceived
 from saga_app.core.row_keys import balance_key, delivery_key
 from saga_app.core.rows import Stock
 
@@ -28,7 +28,7 @@ class Inventory:
     """The rule of the inventory service; see `participant.Rule`."""
 
     step = route.step(StepName.INVENTORY)
-    accepts = (StockReceived,)
+    accepts = (StockReceived, RestockRequested)
     journal = step.journal
     balances = "stock"
 

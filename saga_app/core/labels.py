@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from saga_app.core.errors import Fault
-from saga_app.core.records import Reason, StepName
+from saga_app.core.records import Reason, RefundReason, StepName
 from saga_app.core.route import ROUTE, Step
 from saga_app.core.rows import OPEN_STATUSES, State, Status
 
@@ -82,6 +82,16 @@ _REASONS: Final[Mapping[str, str]] = {
 }
 
 
+_REFUND_REASONS: Final[Mapping[str, str]] = {
+    RefundReason.NOT_COMPLETED: "the order is not completed",
+    RefundReason.MORE_THAN_PAID: "more than is left of the payment",
+    RefundReason.MORE_THAN_TAKEN: "more units than the order has left",
+    RefundReason.NOTHING_LEFT: "nothing is left to give back",
+    RefundReason.PAID_OUTSIDE: "the order was paid at a provider: refund it there",
+    RefundReason.TOO_MANY_LINES: "too many lines in the refunds of one order",
+}
+
+
 _FAULTS: Final[Mapping[str, str]] = {
     Fault.UNREADABLE: "It cannot be read",
     Fault.INVALID: "A field is wrong",
@@ -92,6 +102,7 @@ _FAULTS: Final[Mapping[str, str]] = {
     Fault.WRONG_PARTITION: "It lies in the wrong partition",
     Fault.DIFFERENT_CONTENT: "Its id has other content already",
     Fault.UNKNOWN_ORDER: "There is no such order",
+    Fault.CLOSED_ORDER: "Its order is closed",
     Fault.CONTRADICTION: "It contradicts what is decided",
 }
 
@@ -120,3 +131,8 @@ def fault(reason: str) -> str:
 def why(reason: str | None) -> str:
     """A reason in words; a reason that is not known here is left as it is."""
     return "no reason given" if reason is None else _REASONS.get(reason, reason)
+
+
+def why_not(reason: str | None) -> str:
+    """The reason of a refused refund in words; one that is not known here is left as it is."""
+    return "no reason given" if reason is None else _REFUND_REASONS.get(reason, reason)

@@ -19,7 +19,16 @@ from saga_app.core.moves import Moves, inverse, moved, same_content
 from saga_app.core.order import Order
 from saga_app.core.outside import Outside
 from saga_app.core.outside_step import OutsideStep
-from saga_app.core.records import OrdersEvicted, Reason, Record, StepAnswered, StepRequest, Undo
+from saga_app.core.records import (
+    OrdersEvicted,
+    Reason,
+    Record,
+    RefundRequest,
+    StepAnswered,
+    StepRequest,
+    Undo,
+)
+from saga_app.core.refund_step import RefundStep, not_done
 from saga_app.core.retention import eviction
 from saga_app.core.route import Step
 from saga_app.core.rows import JournalRow, State
@@ -123,6 +132,7 @@ class Participant:
         )
         self._machine = PIVOT_MACHINE if self.step is route.PIVOT else MACHINE
         self._outside_step = OutsideStep(self.step)
+        self._refunds = RefundStep(rule.journal, rule.balances)
         #: A rule without this method has all effects itself.
         self._outside: Callable[[Order, Rows], Outside | None] | None = getattr(rule, "outside", None)
 
@@ -136,6 +146,8 @@ class Participant:
         if row is None:
             return self._first(record, at, rows)
         same_content(row, record.order.digest, f"order {record.order_id}")
+        if isinstance(record, RefundRequest):
+            return self._refunds.decide(record, row, at, rows)
         if row.outside is not None:
             return self._outside_step.requested(record, row, at)
         states = self._machine[row.state]
@@ -157,6 +169,8 @@ class Participant:
         return eviction.evict(self.journal, record, at, rows)
 
     def _first(self, record: StepRequest, at: Position, rows: Rows) -> Decision:
+        if isinstance(record, RefundRequest):
+            raise not_done(record, None)
         digest, segment, first = record.order.digest, record.segment, self._machine[None]
         where = None if self._outside is None else self._outside(record.order, rows)
         verdict = None if isinstance(record, Undo) else self.rule.judge(record.order, at, rows)
@@ -183,6 +197,11 @@ class Participant:
         self, transition: StepTransition, record: StepRequest, row: JournalRow, at: Position, rows: Rows
     ) -> Decision:
         assert isinstance(record, Undo)
+        if row.refunds:
+            # Only an order that completed has refunds, and it is not compensated.
+            raise Rejected(
+                Fault.CONTRADICTION, f"{type(record).__name__} for order {record.order_id}, which has refunds"
+            )
         undone = row._replace(
             version=at.version,
             state=transition.to,
@@ -208,8 +227,4 @@ class Participant:
 
     def _replayed(self, row: JournalRow, at: Position, rows: Rows) -> tuple[Put, ...]:
         """The moves of exactly the record that made them, for each balance that does not have them yet."""
-        if at.offset == row.done_at:
-            return moved(self.balances, row.moves or {}, at, rows, replay=True)
-        if at.offset == row.undone_at:
-            return moved(self.balances, inverse(row.moves), at, rows, replay=True)
-        return ()
+        return moved(self.balances, row.moved_at(at.offset), at, rows, replay=True)

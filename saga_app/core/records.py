@@ -28,7 +28,8 @@ from saga_app.core.fields import (
     SegmentName,
     TypedId,
 )
-from saga_app.core.order import Line, Order, PricedLines, merged, require_one_payment
+from saga_app.core.order import Line, Lines, Order, PricedLines, merged, require_one_payment
+from saga_app.core.refund import Refund
 
 
 class Reason(StrEnum):
@@ -42,6 +43,17 @@ class Reason(StrEnum):
     DECLINED = "declined"
     REQUESTED = "requested"
     TIMED_OUT = "timed_out"
+
+
+class RefundReason(StrEnum):
+    """The reason why a refund was refused."""
+
+    NOT_COMPLETED = "not_completed"
+    MORE_THAN_PAID = "more_than_paid"
+    MORE_THAN_TAKEN = "more_than_taken"
+    NOTHING_LEFT = "nothing_left"
+    PAID_OUTSIDE = "paid_outside"
+    TOO_MANY_LINES = "too_many_lines"
 
 
 class StepName(StrEnum):
@@ -145,6 +157,61 @@ class OrderCancelled(Model):
     segment: SegmentName | None = None
 
 
+class RefundOpened(Model):
+    """Give back money of a completed order, and restock its goods if wanted; without an amount, all that is left.
+
+    An id counts once for each order. `lines` are the units that come back, and need an amount: the prices of an order
+    are not kept. With `restock` they go into the warehouse that they came from.
+    """
+
+    type: Literal["RefundOpened"] = "RefundOpened"
+    order_id: TypedId
+    refund_id: TypedId
+    amount: Money | None = None
+    lines: Lines = ()
+    restock: bool = False
+    note: Note | None = None
+
+    @model_validator(mode="after")
+    def _gives_something_back(self) -> Self:
+        if self.lines and self.amount is None:
+            raise ValueError("lines need an amount, which may be 0: the prices of an order are not kept")
+        if self.amount is None:
+            return self
+        if self.amount < 0:
+            raise ValueError("an amount must not be negative")
+        if self.restock and not self.lines:
+            raise ValueError("with an amount, lines say what to restock")
+        if not self.amount and not self.restock:
+            raise ValueError("a refund gives money back, or restocks goods")
+        self.returned  # noqa: B018
+        return self
+
+    @cached_property
+    def returned(self) -> tuple[Line, ...]:
+        """The lines, merged by SKU and sorted; `ValueError` if there are too many units."""
+        return merged((line.sku, line.quantity) for line in self.lines)
+
+
+class RefundCompleted(Model):
+    """The money of a refund is given back, and its goods are in stock."""
+
+    type: Literal["RefundCompleted"] = "RefundCompleted"
+    order_id: Id
+    refund_id: Id
+    segment: SegmentName | None = None
+
+
+class RefundRefused(Model):
+    """Payment gives nothing back for this refund, and nothing was restocked."""
+
+    type: Literal["RefundRefused"] = "RefundRefused"
+    order_id: Id
+    refund_id: Id
+    reason: Annotated[RefundReason, Field(strict=False)]
+    segment: SegmentName | None = None
+
+
 class StepRequest(Model):
     """A step request: from one step to the next, or to the one before. It carries the whole order.
 
@@ -168,6 +235,24 @@ class Undo(StepRequest):
 
     reason: Annotated[Reason, Field(strict=False)]
     step: Annotated[StepName, Field(strict=False)]
+
+
+class RefundRequest(StepRequest):
+    """Asks a service for its part of a refund. The order has completed, so nothing of a refund is compensated."""
+
+    refund: Refund
+
+
+class RepaymentRequested(RefundRequest):
+    """Give the money of a refund back. Payment comes first: it may refuse, and nothing is done then."""
+
+    type: Literal["RepaymentRequested"] = "RepaymentRequested"
+
+
+class RestockRequested(RefundRequest):
+    """Put the returned goods of a refund into stock; the last step of a refund that restocks."""
+
+    type: Literal["RestockRequested"] = "RestockRequested"
 
 
 class PaymentRequested(Do):
@@ -379,12 +464,17 @@ Record = (
     | DeadlinePassed
     | OrderCompleted
     | OrderCancelled
+    | RefundOpened
+    | RefundCompleted
+    | RefundRefused
     | PaymentRequested
     | RefundRequested
     | ReservationRequested
     | ReleaseRequested
     | ShipmentRequested
     | ShipmentCancellationRequested
+    | RepaymentRequested
+    | RestockRequested
     | StepAnswered
     | FundsDeposited
     | StockReceived
@@ -396,4 +486,11 @@ Record = (
 )
 
 #: The types that people send. All others are internal: only services write them, so a new type is internal too.
-FROM_PEOPLE: Final = (OrderPlaced, CancellationRequested, FundsDeposited, StockReceived, PolicyChanged)
+FROM_PEOPLE: Final = (
+    OrderPlaced,
+    CancellationRequested,
+    RefundOpened,
+    FundsDeposited,
+    StockReceived,
+    PolicyChanged,
+)

@@ -86,6 +86,11 @@ SEQUENCE: Final = (
     *(step.undo.__name__ for step in reversed(ROUTE)),
     "OrderCompleted",
     "OrderCancelled",
+    "RefundOpened",
+    "RepaymentRequested",
+    "RestockRequested",
+    "RefundCompleted",
+    "RefundRefused",
 )
 
 

@@ -5,7 +5,7 @@ Absent fields are left out, so equal rows are equal bytes. Ids, codes and number
 that every order writes are spelled out here: that takes half the time of a serializer.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, Self
@@ -16,6 +16,7 @@ from saga_app.core.errors import ForeignRow
 from saga_app.core.numbers import Offset, Version
 from saga_app.core.order import Order
 from saga_app.core.records import Reason, StepName
+from saga_app.core.refund_rows import OrderRefund, StepRefund, moves_in, spelled_moves
 from saga_app.core.retention.rows import SPECIAL, ClosedSegments, LowWatermark, Segment, Total
 from saga_app.core.row_keys import kind_of
 
@@ -25,6 +26,8 @@ _VERSION: Final = b'{"version":'
 _ORDER: Final = b',"order":'
 _TOMBSTONE: Final = b',"nothing":true}'
 _CLOSED: Final = b',"closed":"'
+#: Near the beginning of an order's row, so that a scan finds it without parsing.
+_REFUNDING: Final = ',"refunding":true'
 
 
 class State(StrEnum):
@@ -61,7 +64,10 @@ OPEN_STATUSES: Final = frozenset({Status.OPEN, Status.CANCELLING})
 
 
 class OrderRow(NamedTuple):
-    """Table `orders`: one order. `since` and `ended_at` are Kafka's timestamps in milliseconds."""
+    """Table `orders`: one order. `since` and `ended_at` are Kafka's timestamps in milliseconds.
+
+    `refunds` are those that people asked for, in their sequence; refused ones too.
+    """
 
     version: Version
     status: Status
@@ -73,18 +79,34 @@ class OrderRow(NamedTuple):
     reason: Reason | None = None
     step: StepName | None = None
     segment: str | None = None
+    refunds: tuple[OrderRefund, ...] = ()
+
+    @property
+    def has_open_refund(self) -> bool:
+        """True if a refund of this order is under way."""
+        return any(each.is_open for each in self.refunds)
+
+    @property
+    def is_under_way(self) -> bool:
+        """True if something must still happen: the order has not ended, or one of its refunds has not."""
+        return self.status in OPEN_STATUSES or self.has_open_refund
 
     def encode(self) -> bytes:
-        version, status, placed_at, tries, since, order, ended_at, reason, step, segment = self
+        version, status, placed_at, tries, since, order, ended_at, reason, step, segment, refunds = self
+        refunding = _REFUNDING if refunds and self.has_open_refund else ""
         ended = "" if ended_at is None else f',"ended_at":{ended_at}'
-        head = f'{{"version":{version},"status":"{status}","placed_at":{placed_at},"tries":{tries},"since":{since}'
-        return b"%s%s%s}" % (f"{head}{ended}{_turned_at(reason, step)}{_of(segment)}".encode(), _ORDER, order)
+        head = f'{{"version":{version},"status":"{status}"{refunding},"placed_at":{placed_at},"tries":{tries}'
+        more = f"{ended}{_turned_at(reason, step)}{_of(segment)}{_refunds(refunds)}"
+        return b"%s%s%s}" % (f'{head},"since":{since}{more}'.encode(), _ORDER, order)
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
         head, _, order = data.partition(_ORDER)
         fields = from_json(head + b"}")
         fields["status"] = Status(fields["status"])
+        fields.pop("refunding", None)
+        if "refunds" in fields:
+            fields["refunds"] = tuple(map(OrderRefund.parsed, fields["refunds"]))
         return cls(order=order[:-1], **_turned(fields))
 
 
@@ -165,17 +187,34 @@ class JournalRow(NamedTuple):
     carrier: str | None = None
     conflict: str | None = None
     outside: OutsideEffect | None = None
+    refunds: tuple[StepRefund, ...] = ()
+
+    def moved_at(self, offset: int) -> Mapping[str, Decimal | int]:
+        """The signed amounts that the record at this offset moved, by the key of the balance."""
+        if offset == self.done_at:
+            return self.moves or {}
+        if offset == self.undone_at:
+            return {key: -amount for key, amount in (self.moves or {}).items()}
+        return next((each.moves for each in self.refunds if each.done_at == offset), {})
+
+    @property
+    def all_moves(self) -> Iterator[tuple[str, Decimal | int]]:
+        """Each move of the step, of its compensation and of its refunds."""
+        for offset in (self.done_at, self.undone_at, *(each.done_at for each in self.refunds)):
+            if offset is not None:
+                yield from self.moved_at(offset).items()
 
     def encode(self) -> bytes:
         version, state, content, done_at, undone_at, reason, step, segment, moves = self[:9]
-        limit, countries, carrier, conflict, outside = self[9:]
+        limit, countries, carrier, conflict, outside, refunds = self[9:]
         done = "" if done_at is None else f',"done_at":{done_at}'
         undone = "" if undone_at is None else f',"undone_at":{undone_at}'
-        moved = "" if moves is None else f',"moves":{{{",".join(map(_move, moves.items()))}}}'
+        moved = "" if moves is None else f',"moves":{spelled_moves(moves)}'
         head = (
             f'{{"version":{version},"state":"{state}","content":"{content}"{done}{undone}'
             f"{_turned_at(reason, step)}{_of(segment)}{moved}"
         )
+        head += _refunds(refunds)
         if outside is None and limit is None and countries is None and carrier is None and conflict is None:
             return f"{head}}}".encode()
         return b"%s%s}" % (head.encode(), self._rest())
@@ -192,7 +231,9 @@ class JournalRow(NamedTuple):
         fields = from_json(data)
         fields["state"] = State(fields["state"])
         if "moves" in fields:
-            fields["moves"] = {key: _amount(each) for key, each in fields["moves"].items()}
+            fields["moves"] = moves_in(fields["moves"])
+        if "refunds" in fields:
+            fields["refunds"] = tuple(map(StepRefund.parsed, fields["refunds"]))
         if "limit" in fields:
             fields["limit"] = Decimal(fields["limit"])
         if "countries" in fields:
@@ -321,6 +362,12 @@ def is_closed(data: bytes) -> bool:
     return _CLOSED in data[:40]
 
 
+def is_under_way(data: bytes) -> bool:
+    """True if an encoded row of `orders` is of an order that has not ended, or of one with an open refund."""
+    head = data[:80]
+    return b'"status":"OPEN"' in head or b'"status":"CANCELLING"' in head or _REFUNDING.encode() in head
+
+
 def is_tombstone(data: bytes) -> bool:
     """True if these bytes say that there is no row."""
     return len(data) < 60 and data.endswith(_TOMBSTONE)
@@ -334,12 +381,6 @@ def version_of(data: bytes) -> Version:
     return version
 
 
-def _move(move: tuple[str, Decimal | int]) -> str:
-    """Units are written as a number, money as a string."""
-    key, amount = move
-    return f'"{key}":{amount}' if isinstance(amount, int) else f'"{key}":"{amount!s}"'
-
-
 def _turned_at(reason: Reason | None, step: StepName | None) -> str:
     return "" if reason is None else f',"reason":"{reason}","step":"{step}"'
 
@@ -348,8 +389,8 @@ def _of(segment: str | None) -> str:
     return "" if segment is None else f',"segment":"{segment}"'
 
 
-def _amount(written: str | int) -> Decimal | int:
-    return written if isinstance(written, int) else Decimal(written)
+def _refunds(refunds: tuple[OrderRefund, ...] | tuple[StepRefund, ...]) -> str:
+    return f',"refunds":[{",".join([each.spelled() for each in refunds])}]' if refunds else ""
 
 
 def _turned(fields: dict[str, Any]) -> dict[str, Any]:

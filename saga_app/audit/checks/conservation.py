@@ -11,7 +11,7 @@ from saga_app.audit.findings import Breach, Findings, Mending
 from saga_app.core.decider import Decision
 from saga_app.core.retention.rows import Total
 from saga_app.core.row_keys import balance_in, is_supply_key, parts_of_balance
-from saga_app.core.rows import Account, Balance, JournalRow, Row, State, Stock
+from saga_app.core.rows import Account, Balance, JournalRow, Row, Stock
 from saga_app.kafka.messages import Place
 
 #: Money or units.
@@ -72,10 +72,8 @@ class Conservation:
                 self._add(balance_in(key), False, Decimal(done.moved))
             if not isinstance(done, JournalRow):
                 continue
-            for name, amount in (done.moves or {}).items():
+            for name, amount in done.all_moves:
                 self._add(name, is_supply_key(key), Decimal(amount))
-                if done.state is State.UNDONE:
-                    self._add(name, False, -Decimal(amount))
         known: set[str] = set()
         for name, row in balances:
             assert isinstance(row, Account | Stock)
@@ -100,12 +98,9 @@ class Conservation:
         put = decision.journal
         if put is None or not isinstance(put.row, JournalRow):
             return set()
-        moves = put.row.moves or {}
-        if put.row.done_at != offset and put.row.undone_at != offset:
-            return set()
+        moves = put.row.moved_at(offset)
         for name, amount in moves.items():
-            undone = put.row.undone_at == offset
-            self._add(name, is_supply_key(put.key), -Decimal(amount) if undone else Decimal(amount))
+            self._add(name, is_supply_key(put.key), Decimal(amount))
         return set(moves)
 
     def _add(self, name: str, came: bool, amount: Amount) -> None:
