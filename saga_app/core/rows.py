@@ -214,16 +214,15 @@ class JournalRow(NamedTuple):
             f'{{"version":{version},"state":"{state}","content":"{content}"{done}{undone}'
             f"{_turned_at(reason, step)}{_of(segment)}{moved}"
         )
-        head += _refunds(refunds)
         if outside is None and limit is None and countries is None and carrier is None and conflict is None:
-            return f"{head}}}".encode()
+            return f"{head}{_refunds(refunds)}}}".encode()
         return b"%s%s}" % (head.encode(), self._rest())
 
     def _rest(self) -> bytes:
         """The fields that few rows have."""
         names = ("limit", "countries", "carrier", "conflict")
         given = {name: value for name in names if (value := getattr(self, name)) is not None}
-        rule = b"," + to_json(given)[1:-1] if given else b""
+        rule = (b"," + to_json(given)[1:-1] if given else b"") + _refunds(self.refunds).encode()
         return rule if self.outside is None else rule + self.outside.encode()
 
     @classmethod

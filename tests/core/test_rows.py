@@ -101,6 +101,9 @@ def test_a_row_read_back_is_the_same_row_and_the_same_bytes(row: Row) -> None:
 def test_a_row_is_spelled_as_a_serializer_spells_it(row: Row) -> None:
     assert not isinstance(row, Tombstone)
     fields = {name: value for name, value in row._asdict().items() if value is not None}
+    if isinstance(row, OrderRow | JournalRow):
+        # `tests/core/test_refund_rows.py` has rows with refunds.
+        del fields["refunds"]
     if (outside := fields.pop("outside", None)) is not None:
         written = {"provider": 0, "asked_at": 0, "tries": 0, "reference": 0, "code": 0} | outside._asdict()
         fields |= {name: value for name, value in written.items() if value is not None}
