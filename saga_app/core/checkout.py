@@ -227,8 +227,8 @@ def _about_refund(record: AboutRefund, at: Position, rows: Rows) -> Decision:
     before_placing(record, row, at, rows)
     if isinstance(row, OrderRow):
         return refunds.decide(record, row, at)
-    if not isinstance(record, RefundOpened):
-        # All refunds of a closed order have ended.
+    if row.version >= at.offset or not isinstance(record, RefundOpened):
+        # All that came before an order was closed was settled then, and its refunds had ended.
         return IGNORED
     raise _rejected(CLOSED, record, row)
 

@@ -1,7 +1,7 @@
 """Records that people send: orders, cancellations, deposits, deliveries, policies, and wrong ones."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from saga_app import topics, wire
@@ -16,6 +16,7 @@ from saga_app.core.records import (
     SegmentsPurged,
     StepName,
 )
+from saga_app.core.rows import Status
 from saga_app.kafka.messages import Message, Outgoing, outgoing
 from tests.simulation.choices import Draws
 from tests.simulation.oracle import journal_key, said
@@ -29,6 +30,7 @@ from tests.support.examples import (
     limit,
     orders_evicted,
     placed,
+    refund_opened,
     segments_closed,
     segments_purged,
 )
@@ -37,6 +39,9 @@ _AMOUNTS: Final = ("10.10", "0.30", "40.00", "70.07", "999.99", "1000.00", "0.00
 _CUSTOMERS: Final = ("c1", "c1", None, "c2")
 #: Some amounts are in another currency; an account may be in one or in both.
 _CURRENCY_OF: Final = {"70.07": "EUR", "70.00": "EUR"}
+#: What is given back; None is all that is left. Every currency here has two digits.
+_REFUNDS: Final = (None, "0.10", "10.00", "40.00", "70.07", "2000.00")
+_RETURNS: Final = ((), (("a", 1),), (("a", 1), ("b", 1)), (("b", 2),))
 _LIMITS: Final = ("60.00", "1000.00", "0.00")
 _COUNTRIES: Final = ("GB", None, "GB", "FR")
 _LINES: Final[tuple[dict[str, int], ...]] = ({}, {"a": 1}, {"a": 2}, {"a": 1, "b": 1}, {"b": 3}, {"z": 1})
@@ -56,6 +61,7 @@ ODD: Final = {
     "bad input": ("bad", "misplaced", "other content", "unknown order", "marked"),
     "policy": ("limit", "countries") * 2,
     "evict": ("again",) * 6,
+    "refund": ("refund",),
     "forge": ("evicted too far", "closed too far", "purged too far"),
 }
 #: Where there are providers, people change the carrier too.
@@ -75,6 +81,8 @@ class Customers:
         #: Whether some records are sent to a wrong partition.
         self.lost_ways = lost_ways
         self.orders: dict[str, OrderPlaced] = {}
+        #: What people know of the endings of their orders.
+        self.told: Mapping[str, Status] = {}
         #: Where customers pay before they order, if they do.
         self.front_end: Remote | None = None
         self._supplies = 0
@@ -97,6 +105,10 @@ class Customers:
             if held:
                 yield self._good(delivery("first", warehouse, **held))
 
+    def give_back(self) -> None:
+        """Most of what people do from now on is to ask for refunds."""
+        self.kinds = (*self.kinds, *["refund"] * 20)
+
     def do(self, number: int) -> list[Outgoing]:
         """The next thing that somebody does."""
         draws = Draws(number)
@@ -107,6 +119,7 @@ class Customers:
                 draws, carrier(f"p{draws.below(3)}", draws.pick(("none", "courier")))
             ),
             "cancel": lambda draws: [self._good(cancel(self._some_order(draws)))],
+            "refund": lambda draws: [self._good(self._refund(draws))],
             "unknown order": lambda draws: [self._good(cancel("nobody"))],
             "other content": lambda draws: [self._good(self._other_content(draws))],
             "deposit": lambda draws: [self._good(self._deposit(draws))],
@@ -140,7 +153,10 @@ class Customers:
             return value in self._evictions
         if fault is Fault.UNKNOWN_ORDER:
             # An ending that is repeated when its order is purged finds none.
-            return any(each in (value or b"") for each in (b'"CancellationRequested"', b'"segment":'))
+            kinds = (b'"CancellationRequested"', b'"RefundOpened"', b'"segment":')
+            return any(each in (value or b"") for each in kinds)
+        if fault is Fault.CLOSED_ORDER:
+            return b'"RefundOpened"' in (value or b"")
         if fault is Fault.DIFFERENT_CONTENT:
             return any(len(contents) > 1 and value in contents for contents in self._contents.values())
         return False
@@ -197,6 +213,15 @@ class Customers:
         quantities = {sku: draws.below(3) for sku in ("a", "b")}
         held = {sku: quantity for sku, quantity in quantities.items() if quantity} or {"a": 1}
         return delivery(f"o{draws.below(4) + 1}", draws.pick(_WAREHOUSES), **held)
+
+    def _refund(self, draws: Draws) -> Record:
+        amount = draws.pick(_REFUNDS)
+        lines = draws.pick(_RETURNS) if amount is not None else ()
+        is_back = bool(lines) or (amount is None and draws.below(2) > 0)
+        fields = {"lines": lines, "restock": is_back}
+        completed = [each for each in self.orders if self.told.get(each) is Status.COMPLETED]
+        order = self._some_order(draws) if draws.once_in(4) or not completed else draws.pick(completed)
+        return refund_opened(f"r{draws.below(3)}", amount, order, **fields)
 
     def _policy(self, draws: Draws, policy: PolicyChanged) -> list[Outgoing]:
         """One record, in any partition: the saga itself takes it to the others."""

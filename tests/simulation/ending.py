@@ -106,7 +106,8 @@ def quiet(world: "SimulatedWorld") -> bool:
 
 
 def ended(world: "SimulatedWorld") -> bool:
-    return not any(status in OPEN_STATUSES for status in world.watch.sagas.status.values())
+    sagas = world.watch.sagas
+    return not (sagas.refunds.open or any(status in OPEN_STATUSES for status in sagas.status.values()))
 
 
 def _unfinished(world: "SimulatedWorld") -> str:

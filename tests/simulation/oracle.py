@@ -18,7 +18,7 @@ from saga_app.core.records import (
     Record,
     StockReceived,
 )
-from saga_app.core.rows import ASKED_STATES, OPEN_STATUSES, JournalRow, OrderRow, Row
+from saga_app.core.rows import ASKED_STATES, JournalRow, OrderRow, Row
 from saga_app.dead_letters.format import dead_letter
 from saga_app.kafka.messages import Header, Message, Outgoing, Place
 from tests.simulation.services import DECIDERS
@@ -146,7 +146,7 @@ class Oracle:
             self.journal_of[row.version] = key
             if isinstance(row, JournalRow) and row.state in ASKED_STATES:
                 self.asking[name].append(row.version)
-            if isinstance(row, OrderRow) and row.status in OPEN_STATUSES:
+            if isinstance(row, OrderRow) and row.is_under_way:
                 # A cancellation leaves the try as it is.
                 self.nudges.setdefault(said(checkout.deadline(name, row)), (name, row.version))
 

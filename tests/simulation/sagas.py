@@ -4,7 +4,7 @@ from collections import defaultdict
 from typing import Final
 
 from saga_app import topics
-from saga_app.core.records import DeadlinePassed, Outcome, SegmentsClosed, StepAnswered
+from saga_app.core.records import DeadlinePassed, Outcome, RefundRequest, SegmentsClosed, StepAnswered
 from saga_app.core.rows import (
     ASKED_STATES,
     OPEN_STATUSES,
@@ -16,6 +16,7 @@ from saga_app.core.rows import (
 )
 from tests.simulation.effects import EffectsWatch
 from tests.simulation.oracle import ExpectedDecision
+from tests.simulation.refunds import RefundsWatch
 from tests.simulation.violation import must
 
 _STEPS: Final = tuple(topics.STEPS)
@@ -43,11 +44,13 @@ class Sagas:
         self.reused: list[Status] = []
         self.states: defaultdict[str, dict[str, State]] = defaultdict(dict)
         self.effects = EffectsWatch(self.status.get)
+        self.refunds = RefundsWatch()
         #: By order, the providers that were asked.
         self.asked: defaultdict[str, set[str]] = defaultdict(set)
 
     def check(self, topic: str, told: ExpectedDecision) -> None:
         """After one record of that topic."""
+        self.refunds.check(topic, told, self.status)
         for put in told.puts:
             if isinstance(put.row, ClosedOrder):
                 must(
@@ -70,7 +73,8 @@ class Sagas:
                     )
             elif isinstance(put.row, JournalRow) and ":" not in put.key:
                 self._of_provider(topic, put.key, put.row, told)
-                self._stepped(topic, put.key, put.row)
+                if not isinstance(told.record, RefundRequest):
+                    self._stepped(topic, put.key, put.row)
 
     def _old_enough(self, told: ExpectedDecision, order: str) -> bool:
         """By the times of records, whatever the decider has looked at."""
@@ -87,6 +91,7 @@ class Sagas:
             self.closed.discard(order)
             self.asked.pop(order, None)
             self.effects.anew(order)
+            self.refunds.anew(order)
 
     def _of_provider(self, topic: str, order: str, row: JournalRow, told: ExpectedDecision) -> None:
         """An answer that says nothing counts for the row that asked; another row only learns its reference from it."""
@@ -105,7 +110,9 @@ class Sagas:
 
     def _ordered(self, order: str, row: OrderRow) -> None:
         before = self.status.get(order)
-        must(before is None or before in OPEN_STATUSES, "I3 one ending", f"{order} left {before}")
+        must(
+            before in (None, row.status) or before in OPEN_STATUSES, "I3 one ending", f"{order} left {before}"
+        )
         self.status[order] = row.status
         if row.ended_at is not None:
             self.ended_at[order] = row.ended_at

@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 from saga_app.core.rows import Status
 from saga_app.engine.exits import Fatal
 from tests.simulation.choices import Choices, choices
-from tests.simulation.fault_mix import FAULTS, PROVIDER_FAULTS
+from tests.simulation.fault_mix import FAULTS, PROVIDER_FAULTS, REFUND_FAULTS
 from tests.simulation.violation import Violation
 from tests.simulation.world import SimulatedWorld
 
@@ -53,6 +53,7 @@ def run_seed(seed: int, *, providers: bool = False) -> SeedOutcome:
     counts["orders closed"] = len(world.watch.sagas.closed) + len(world.watch.sagas.reused)
     counts["ids used again"] = len(world.watch.sagas.reused)
     counts["effects"] = sum(map(len, (each.things for each in world.watch.sagas.effects.remotes.values())))
+    counts.update(f"refund {status}" for status in world.watch.sagas.refunds.statuses())
     counts["steps"] = sum(world.bit.values())
     counts["records"] = sum(map(len, world.kafka.inboxes.values()))
     counts["without faults"] = not world.fault_mix.faults
@@ -82,7 +83,7 @@ class SeedsReport:
         """For people."""
         counts, kills = self.counts, ("kill", "kill, disk lost", "kill, disk behind")
         lines = [f"{'fault':<20}{'seeds':>8}{'bit in':>8}{'times':>9}"]
-        for name in (*FAULTS, *(PROVIDER_FAULTS if counts["effects"] else ())):
+        for name in (*FAULTS, *REFUND_FAULTS, *(PROVIDER_FAULTS if counts["effects"] else ())):
             steps = counts[f"step {name}"]
             bit = f"{counts[f'bit {name}']:>8}{steps:>9}" if steps else ""
             lines.append(f"{name:<20}{counts[f'drawn {name}']:>8}{bit}")
@@ -100,6 +101,7 @@ class SeedsReport:
             f"{counts['step killed at a point']} of them between two steps of a round or a restore; "
             f"{counts['step lease lost']} zombies ended themselves",
             f"orders: {endings}; {counts['orders closed']} evicted, {counts['ids used again']} ids used again",
+            f"refunds: {counts['refund COMPLETED']} completed, {counts['refund REFUSED']} refused",
             *([f"{counts['effects']} things at providers"] if counts["effects"] else []),
         ]
 
