@@ -200,9 +200,12 @@ class JournalRow(NamedTuple):
     @property
     def all_moves(self) -> Iterator[tuple[str, Decimal | int]]:
         """Each move of the step, of its compensation and of its refunds."""
-        for offset in (self.done_at, self.undone_at, *(each.done_at for each in self.refunds)):
-            if offset is not None:
-                yield from self.moved_at(offset).items()
+        moves = self.moves or {}
+        yield from moves.items()
+        if self.undone_at is not None:
+            yield from ((key, -amount) for key, amount in moves.items())
+        for refund in self.refunds:
+            yield from refund.moves.items()
 
     def encode(self) -> bytes:
         version, state, content, done_at, undone_at, reason, step, segment, moves = self[:9]

@@ -13,6 +13,7 @@ from tests.simulation.defects import (
     of_effects,
     of_lost_rows,
     of_rebuild,
+    of_refunds,
     of_restore,
     of_retention,
     of_rounds,
@@ -22,6 +23,7 @@ from tests.simulation.defects import (
 from tests.simulation.histories import Count, History
 from tests.simulation.one_effect import EffectBudget, EffectExploration
 from tests.simulation.one_order import Budget
+from tests.simulation.one_refund import RefundExploration
 from tests.simulation.scopes import SCOPES
 from tests.simulation.seeds import run
 from tests.simulation.violation import Violation
@@ -42,6 +44,8 @@ STALE: Final = frozenset(
 )
 #: Of what may happen to an order besides its effect.
 NOTHING_ELSE: Final = Budget(nudges=0, losses=0, repeats=0)
+#: Of what may happen to an order besides its refunds.
+REFUNDED: Final = Budget(cancels=0, nudges=0, losses=1, repeats=1)
 Plant = Callable[[pytest.MonkeyPatch], None]
 #: Seeds that are tried at most until a defect is caught.
 MOST_SEEDS: Final = 300
@@ -61,6 +65,8 @@ class Control(NamedTuple):
     providers: bool = False
     #: Or an effect outside, of whose order every state is looked at.
     effect: str = ""
+    #: Or an order with refunds, of which every state is looked at.
+    refund: str = ""
 
     @property
     def name(self) -> str:
@@ -72,13 +78,22 @@ class Control(NamedTuple):
             yield self._history
         if self.effect:
             yield self._effect
+        if self.refund:
+            yield self._refund
         faults = None if self.faults is None else frozenset(self.faults)
-        for seed in range(0 if self.history or self.effect else MOST_SEEDS):
+        for seed in range(0 if self.history or self.effect or self.refund else MOST_SEEDS):
             yield lambda seed=seed: run(choices(seed), faults=faults, providers=self.providers)[1]  # type: ignore[misc]
 
     def _effect(self) -> Violation | None:
         try:
             EffectExploration(self.effect, NOTHING_ELSE, EffectBudget(time_outs=1)).run()
+        except Violation as violation:
+            return violation
+        return None
+
+    def _refund(self) -> Violation | None:
+        try:
+            RefundExploration(self.refund, REFUNDED).run()
         except Violation as violation:
             return violation
         return None
@@ -151,6 +166,15 @@ CONTROLS: Final = (
     Control(of_rules.stock_may_be_sold_twice),
     Control(of_rules.tries_are_not_raised),
     Control(of_rules.a_nudge_is_not_answered, {"lose"}),
+    Control(of_refunds.a_repeat_is_repaid, refund="in parts"),
+    Control(of_refunds.refunds_do_not_know_each_other, refund="too much"),
+    Control(of_refunds.goods_come_before_money, refund="in parts"),
+    Control(of_refunds.a_refund_ends_with_its_money, refund="in parts"),
+    Control(of_refunds.a_cancelled_order_is_refunded, {"refund", "cancel"}),
+    Control(of_refunds.an_order_with_an_open_refund_is_closed, {"refund", "evict"}),
+    Control(of_refunds.a_refund_is_not_asked_for_again, refund="in parts"),
+    Control(of_refunds.balances_of_refunds_do_not_come_back, history=(0, 1), scope="refunds at payment"),
+    Control(of_refunds.totals_leave_refunds_out, {"refund", "evict"}),
     Control(of_restore.the_last_write_wins_at_a_restore, {"repeat row"}),
     Control(of_restore.stale_rows_are_not_repaired, {"repeat row"}),
     Control(of_restore.reached_does_not_stop_before_a_stale_row, {"repeat row"}),
