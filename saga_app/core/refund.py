@@ -22,6 +22,11 @@ class Refund(Model):
     lines: Lines = ()
     restock: bool = False
 
+    @property
+    def restocks(self) -> bool:
+        """True if units go into stock."""
+        return self.restock and bool(self.lines)
+
     @cached_property
     def canonical(self) -> bytes:
         """The one spelling of this refund; none of its values needs an escape."""

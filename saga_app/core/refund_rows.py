@@ -60,6 +60,11 @@ class OrderRefund(NamedTuple):
         return self.status is not RefundStatus.REFUSED
 
     @property
+    def restocks(self) -> bool:
+        """True if units go into stock."""
+        return self.restock and bool(self.lines)
+
+    @property
     def refund(self) -> Refund:
         """The refund as step requests carry it."""
         assert self.amount is not None

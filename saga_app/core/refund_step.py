@@ -135,6 +135,6 @@ def _send(output: RefundStepOutput, record: RefundRequest, entry: StepRefund) ->
         return RefundRefused(
             order_id=order.order_id, refund_id=refund.refund_id, reason=entry.reason, segment=segment
         )
-    if isinstance(record, RepaymentRequested) and refund.restock and refund.lines:
+    if isinstance(record, RepaymentRequested) and refund.restocks:
         return RestockRequested.of(type="RestockRequested", order=order, segment=segment, refund=refund)
     return RefundCompleted(order_id=order.order_id, refund_id=refund.refund_id, segment=segment)

@@ -16,6 +16,7 @@ from saga_app.core import money
 from saga_app.core.decider import IGNORED, Decision, Position, Put, Verdict, repeated
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.fields import MOST_LINES
+from saga_app.core.labels import why_not
 from saga_app.core.machine import Transition
 from saga_app.core.order import Line, Order
 from saga_app.core.payment import is_paid_outside
@@ -148,7 +149,7 @@ def _opened(record: RefundOpened, known: OrderRefund | None, row: OrderRow, at: 
         refused = OrderRefund(
             record.refund_id, to, content, at.offset, at.time, amount, ended_at=at.time, reason=found
         )
-        note = f"refund {record.refund_id} is refused: {found}"
+        note = f"refund {record.refund_id} is refused: {why_not(found)}"
         return _changed(row, (*row.refunds, refused), record.order_id, at)._replace(note=note)
     to = MACHINE[None][RefundInput.ACCEPTED].to
     assert to is not None
