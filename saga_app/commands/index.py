@@ -30,6 +30,9 @@ GROUPS: Final = {
             "place:cancel",
         ),
         CommandEntry(
+            "refund", "Give back money of ORDER, which has completed, and restock its goods if you say so."
+        ),
+        CommandEntry(
             "try",
             "Tell what would become of orders now, by the real rules, and send nothing.",
             "trial:try_orders",

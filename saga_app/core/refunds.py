@@ -48,21 +48,28 @@ class RefundInput(StrEnum):
 
 
 class RefundOutput(StrEnum):
-    """The request that checkout sends for a refund."""
+    """The request that checkout sends for a refund, or its ending, for those who wait for it."""
 
     START = "ask payment"
+    TELL = "tell the ending"
     NOTHING = ""
 
 
 RefundTransition = Transition[RefundStatus | None, RefundOutput]
 STAY: Final = RefundTransition(None, RefundOutput.NOTHING)
 _START: Final = RefundTransition(None, RefundOutput.START)
+_ENDED: Final[Mapping[RefundInput, RefundTransition]] = {
+    RefundInput.AGAIN: RefundTransition(None, RefundOutput.TELL),
+    RefundInput.COMPLETED: STAY,
+    RefundInput.DECLINED: STAY,
+    RefundInput.DEADLINE: STAY,
+}
 
 #: Without a next status the refund stays as it is.
 MACHINE: Final[Mapping[RefundStatus | None, Mapping[RefundInput, RefundTransition]]] = {
     None: {
         RefundInput.ACCEPTED: RefundTransition(RefundStatus.OPEN, RefundOutput.START),
-        RefundInput.REFUSED: RefundTransition(RefundStatus.REFUSED, RefundOutput.NOTHING),
+        RefundInput.REFUSED: RefundTransition(RefundStatus.REFUSED, RefundOutput.TELL),
     },
     RefundStatus.OPEN: {
         RefundInput.AGAIN: _START,
@@ -70,12 +77,8 @@ MACHINE: Final[Mapping[RefundStatus | None, Mapping[RefundInput, RefundTransitio
         RefundInput.DECLINED: RefundTransition(RefundStatus.REFUSED, RefundOutput.NOTHING),
         RefundInput.DEADLINE: _START,
     },
-    RefundStatus.COMPLETED: dict.fromkeys(
-        (RefundInput.AGAIN, RefundInput.COMPLETED, RefundInput.DECLINED, RefundInput.DEADLINE), STAY
-    ),
-    RefundStatus.REFUSED: dict.fromkeys(
-        (RefundInput.AGAIN, RefundInput.COMPLETED, RefundInput.DECLINED, RefundInput.DEADLINE), STAY
-    ),
+    RefundStatus.COMPLETED: _ENDED,
+    RefundStatus.REFUSED: _ENDED,
 }
 
 
@@ -137,27 +140,22 @@ def _opened(record: RefundOpened, known: OrderRefund | None, row: OrderRow, at: 
                 Fault.DIFFERENT_CONTENT,
                 f"refund {record.refund_id} of order {record.order_id} is known with another content",
             )
-        if MACHINE[known.status][RefundInput.AGAIN].output is RefundOutput.START:
-            return repeated([_request(known, order, row.segment)])
-        return repeated() if row.version >= at.offset else IGNORED
+        return repeated(_sends(MACHINE[known.status][RefundInput.AGAIN].output, known, order, row.segment))
     if len(row.refunds) >= MOST_REFUNDS:
         raise Rejected(Fault.INVALID, f"an order has at most {MOST_REFUNDS} refunds")
     found = accepted(record, amount, order, row)
-    if isinstance(found, RefundReason):
-        to = MACHINE[None][RefundInput.REFUSED].to
-        assert to is not None
-        refused = OrderRefund(
-            record.refund_id, to, content, at.offset, at.time, amount, ended_at=at.time, reason=found
-        )
-        note = f"refund {record.refund_id} is refused: {why_not(found)}"
-        return _changed(row, (*row.refunds, refused), record.order_id, at)._replace(note=note)
-    to = MACHINE[None][RefundInput.ACCEPTED].to
+    is_refused = isinstance(found, RefundReason)
+    to, output, _ = MACHINE[None][RefundInput.REFUSED if is_refused else RefundInput.ACCEPTED]
     assert to is not None
-    opened = OrderRefund(
-        record.refund_id, to, content, at.offset, at.time, found.amount, found.lines, restock=found.restock
-    )
-    decision = _changed(row, (*row.refunds, opened), record.order_id, at)
-    return decision._replace(sends=(_request(opened, order, row.segment),))
+    entry = OrderRefund(record.refund_id, to, content, at.offset, at.time, amount)
+    note = None
+    if isinstance(found, RefundReason):
+        note = f"refund {record.refund_id} is refused: {why_not(found)}"
+        entry = entry._replace(ended_at=at.time, reason=found)
+    else:
+        entry = entry._replace(amount=found.amount, lines=found.lines, restock=found.restock)
+    decision = _changed(row, (*row.refunds, entry), record.order_id, at)
+    return decision._replace(sends=_sends(output, entry, order, row.segment), note=note)
 
 
 def accepted(
@@ -211,6 +209,18 @@ def _changed(row: OrderRow, refunds: Iterable[OrderRefund], order_id: str, at: P
     if row.ended_at is not None:
         changed = changed._replace(since=at.time, tries=0 if not row.has_open_refund else row.tries)
     return Decision(Verdict.APPLIED, Put("orders", order_id, changed))
+
+
+def _sends(
+    output: RefundOutput, refund: OrderRefund, order: Order, segment: str | None
+) -> tuple[Record, ...]:
+    if output is RefundOutput.START:
+        return (_request(refund, order, segment),)
+    assert output is RefundOutput.TELL
+    told = {"order_id": order.order_id, "refund_id": refund.refund_id, "segment": segment}
+    if refund.reason is None:
+        return (RefundCompleted(**told),)  # type: ignore[arg-type]
+    return (RefundRefused(**told, reason=refund.reason),)  # type: ignore[arg-type]
 
 
 def _request(refund: OrderRefund, order: Order, segment: str | None) -> Record:
