@@ -35,8 +35,11 @@ LONGEST_DETAIL: Final = 600
 _MODELS: Final[dict[str, type[Any]]] = {
     model.model_fields["type"].default: model for model in records.Record.__args__
 }
+#: Those that are nothing but a head and an order. Refunds are rare, and parsed with care.
 _STEP_REQUESTS: Final[dict[bytes, Any]] = {
-    name.encode(): model for name, model in _MODELS.items() if issubclass(model, StepRequest)
+    name.encode(): model
+    for name, model in _MODELS.items()
+    if issubclass(model, StepRequest) and not issubclass(model, RefundRequest)
 }
 _ID: Final = fields.ID.encode()
 _IS_ID: Final = re.compile(fields.ID)

@@ -59,6 +59,7 @@ ORDER: Final[dict[str, Any]] = {
     "warehouse": "main",
     "lines": [{"sku": "a", "quantity": 1}],
 }
+REFUND: Final = {"refund_id": "r1", "amount": "1.00"}
 WHY: Final = {"reason": "requested", "step": "checkout"}
 #: One good record of every type.
 GOOD: Final[dict[str, dict[str, Any]]] = {
@@ -67,12 +68,20 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
     "DeadlinePassed": {"order_id": "o1", "attempt": 0, "last": False},
     "OrderCompleted": {"order_id": "o1"},
     "OrderCancelled": {"order_id": "o1", **WHY},
+    "RefundOpened": {"order_id": "o1", "refund_id": "r1", "amount": "1.00", "note": "it came late"},
+    "RefundCompleted": {"order_id": "o1", "refund_id": "r1"},
+    "RefundRefused": {"order_id": "o1", "refund_id": "r1", "reason": "more_than_paid"},
     "PaymentRequested": {"order": ORDER},
     "RefundRequested": {**WHY, "order": ORDER},
     "ReservationRequested": {"order": ORDER},
     "ReleaseRequested": {**WHY, "order": ORDER},
     "ShipmentRequested": {"order": ORDER},
     "ShipmentCancellationRequested": {**WHY, "order": ORDER},
+    "RepaymentRequested": {"refund": REFUND, "order": ORDER},
+    "RestockRequested": {
+        "refund": {**REFUND, "lines": [{"sku": "a", "quantity": 1}], "restock": True},
+        "order": ORDER,
+    },
     "StepAnswered": {
         "order_id": "o1",
         "step": "payment",
@@ -107,17 +116,26 @@ OPTIONAL: Final = {
     "OrderPlaced": {"customer_id", "currency", "country", "warehouse", "lines"},
     "StepAnswered": {"reference"},
     "CancellationRequested": {"note"},
+    "RefundOpened": {"amount", "note"},
     "FundsDeposited": {"currency"},
     "StockReceived": {"warehouse"},
 }
 NULLABLE: Final = {
     "OrderPlaced": {"customer_id", "country"},
     "CancellationRequested": {"note"},
+    "RefundOpened": {"amount", "note"},
     "StepAnswered": {"reference"},
 }
-IDS: Final = {"order_id", "customer_id", "deposit_id", "delivery_id", "policy_id", "warehouse"}
+IDS: Final = {"order_id", "customer_id", "deposit_id", "delivery_id", "policy_id", "refund_id", "warehouse"}
 #: Ids that we write ourselves; people may write a number.
-OUR_IDS: Final = {"DeadlinePassed", "OrderCompleted", "OrderCancelled", "StepAnswered"}
+OUR_IDS: Final = {
+    "DeadlinePassed",
+    "OrderCompleted",
+    "OrderCancelled",
+    "RefundCompleted",
+    "RefundRefused",
+    "StepAnswered",
+}
 
 
 def spelled(type_: str, fields: dict[str, Any]) -> bytes:

@@ -5,7 +5,7 @@ from typing import Final
 
 from saga_app import topics
 from saga_app.core.numbers import Offset
-from saga_app.core.records import Outcome, Record, StepAnswered, StepName
+from saga_app.core.records import Outcome, Record, RefundReason, RefundRefused, StepAnswered, StepName
 from saga_app.kafka.messages import Message, Outgoing, outgoing
 from saga_app.kafka.signatures import Signatures
 from saga_app.private_files import write_private
@@ -21,11 +21,16 @@ from tests.support.examples import (
     limit,
     order,
     orders_evicted,
+    part,
     pay,
     placed,
     refund,
+    refund_completed,
+    refund_opened,
     release,
+    repay,
     reserve,
+    restock,
     retention_started,
     segments_closed,
     segments_purged,
@@ -43,11 +48,16 @@ _UNUSED: Final = order("unused", lines=[("mug", 1)])
 EVERY_TYPE: Final[tuple[Record, ...]] = (
     placed("unused"),
     cancel("unused"),
+    refund_opened("unused", order_id="unused"),
     deposit("unused"),
     delivery("unused", mug=1),
     limit("unused", "1.00"),
     deadline("unused"),
     completed("unused"),
+    refund_completed("unused", "unused"),
+    RefundRefused(order_id="unused", refund_id="unused", reason=RefundReason.MORE_THAN_PAID),
+    repay(_UNUSED, part("unused", "1.00")),
+    restock(_UNUSED, part("unused", "1.00")),
     cancelled("unused"),
     *(each(_UNUSED) for each in (pay, refund, reserve, release, ship, call_off)),
     retention_started(),
@@ -58,10 +68,11 @@ EVERY_TYPE: Final[tuple[Record, ...]] = (
         order_id="unused", step=StepName.PAYMENT, key="unused", outcome=Outcome.DONE, reference="pi_1"
     ),
 )
-#: The five types that people send, by name: a new one must be added here by hand.
+#: The six types that people send, by name: a new one must be added here by hand.
 PEOPLE: Final = {
     "OrderPlaced",
     "CancellationRequested",
+    "RefundOpened",
     "FundsDeposited",
     "StockReceived",
     "PolicyChanged",
