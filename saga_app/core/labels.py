@@ -36,6 +36,8 @@ def _words(step: Step) -> StepWords:
 
 
 STEPS: Final[Mapping[str, StepWords]] = {step.name: _words(step) for step in ROUTE}
+#: A payment that is done, and captured later.
+AUTHORISED: Final = "authorised"
 #: The state of an order that was placed and that no worker has taken. No row has it.
 PLACED: Final = "PLACED"
 #: The states of lists and counts: those of rows, and of orders that no worker has taken. Open ones have not ended.
@@ -59,7 +61,9 @@ SHAPES: Final[Mapping[str | None, str]] = {
     State.DOING: "○",
     State.PREVENTING: "↶",
     State.UNDOING: "↶",
+    State.CAPTURING: "○",
     State.DONE: "✓",
+    State.CAPTURED: "✓",
     State.REFUSED: "✗",
     State.UNDONE: "↶",
     State.VOID: "-",
@@ -100,6 +104,7 @@ _ASKED_FOR: Final[Mapping[str, str]] = {
     State.DOING: "asked to do it",
     State.PREVENTING: "asked to prevent it",
     State.UNDOING: "asked to undo it",
+    State.CAPTURING: "asked to capture it",
 }
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
-from saga_app.core import route
+from saga_app.core import capture, route
 from saga_app.core.decider import Decision, Position, Put, Rows, Verdict, repeated
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.machine import Transition
@@ -19,9 +19,17 @@ from saga_app.core.moves import Moves, inverse, moved, same_content
 from saga_app.core.order import Order
 from saga_app.core.outside import Outside
 from saga_app.core.outside_step import OutsideStep
-from saga_app.core.records import OrdersEvicted, Reason, Record, StepAnswered, StepRequest, Undo
+from saga_app.core.records import (
+    CaptureRequested,
+    OrdersEvicted,
+    Reason,
+    Record,
+    StepAnswered,
+    StepRequest,
+    Undo,
+)
 from saga_app.core.retention import eviction
-from saga_app.core.route import Step
+from saga_app.core.route import Step, StepKind
 from saga_app.core.rows import JournalRow, State
 
 
@@ -39,9 +47,10 @@ class StepOutput(StrEnum):
 
     SEND_ON = "send on"
     SEND_BACK = "send back"
+    CALL_PEOPLE = "call people"
 
 
-StepTransition = Transition[State, StepOutput]
+StepTransition = Transition[State | None, StepOutput]
 
 MACHINE: Final[Mapping[State | None, Mapping[StepInput, StepTransition]]] = {
     None: {
@@ -74,6 +83,21 @@ PIVOT_MACHINE: Final[Mapping[State | None, Mapping[StepInput, StepTransition]]] 
         StepInput.AGAIN: Transition(State.DONE, StepOutput.SEND_ON),
         StepInput.UNDO: Transition(State.DONE, StepOutput.SEND_ON),
     },
+}
+
+#: Behind the pivot there is only forward: a step there is never refused. If its rule says no, people are called, and the
+#: rule is asked again with every nudge.
+RETRIABLE_MACHINE: Final[Mapping[State | None, Mapping[StepInput, StepTransition]]] = {
+    None: {
+        StepInput.ACCEPTED: Transition(State.DONE, StepOutput.SEND_ON),
+        StepInput.REFUSED: Transition(None, StepOutput.CALL_PEOPLE),
+    },
+    State.DONE: {StepInput.AGAIN: Transition(State.DONE, StepOutput.SEND_ON)},
+}
+MACHINES: Final = {
+    StepKind.COMPENSATABLE: MACHINE,
+    StepKind.PIVOT: PIVOT_MACHINE,
+    StepKind.RETRIABLE: RETRIABLE_MACHINE,
 }
 
 
@@ -121,7 +145,7 @@ class Participant:
             StepAnswered,
             OrdersEvicted,
         )
-        self._machine = PIVOT_MACHINE if self.step is route.PIVOT else MACHINE
+        self._machine = MACHINES[self.step.kind]
         self._outside_step = OutsideStep(self.step)
         #: A rule without this method has all effects itself.
         self._outside: Callable[[Order, Rows], Outside | None] | None = getattr(rule, "outside", None)
@@ -134,10 +158,14 @@ class Participant:
         if eviction.is_evicted(record, row, rows):
             return Decision(Verdict.IGNORED, note="the order is evicted: nothing is done for it any more")
         if row is None:
+            if isinstance(record, CaptureRequested):
+                raise capture.unknown(record)
             return self._first(record, at, rows)
         same_content(row, record.order.digest, f"order {record.order_id}")
         if row.outside is not None:
             return self._outside_step.requested(record, row, at)
+        if isinstance(record, CaptureRequested):
+            return capture.inside(record, row)
         states = self._machine[row.state]
         if row.version >= at.offset:
             recorded = states[StepInput.AGAIN].output
@@ -160,6 +188,9 @@ class Participant:
         digest, segment, first = record.order.digest, record.segment, self._machine[None]
         where = None if self._outside is None else self._outside(record.order, rows)
         verdict = None if isinstance(record, Undo) else self.rule.judge(record.order, at, rows)
+        if isinstance(verdict, Reason) and first[StepInput.REFUSED].output is StepOutput.CALL_PEOPLE:
+            note = f"{self.step.name} refuses ({verdict}), and must not behind the pivot: it is asked again"
+            return Decision(Verdict.IGNORED, note=note, alarm=True)
         if where is not None:
             refused = verdict if isinstance(verdict, Reason) else None
             if (decision := self._outside_step.first(record, where, refused, at)) is not None:
