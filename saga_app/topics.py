@@ -27,7 +27,7 @@ from saga_app.core.records import (
     StepRequest,
     StockReceived,
 )
-from saga_app.core.route import ROUTE
+from saga_app.core.route import CAPTURE, ROUTE
 
 
 def inbox(name: StepName) -> str:
@@ -65,6 +65,7 @@ _OF_TYPE: Final[dict[type, str]] = {
     records.FundsDeposited: PAYMENT,
     records.StockReceived: INVENTORY,
     **{step_request: topic for topic, step in STEPS.items() for step_request in (step.do, step.undo)},
+    records.CaptureRequested: PAYMENT,
     records.RetentionStarted: CHECKOUT,
     SegmentsClosed: CHECKOUT,
     records.SegmentsPurged: CHECKOUT,
@@ -83,6 +84,7 @@ _KEY_OF: Final[dict[type, Callable[[Any], str]]] = {
     StepAnswered: attrgetter("key"),
     **dict.fromkeys(ForPartition.__subclasses__(), lambda record: str(record.partition)),
     **{step_request: _of_order(step.key) for step in STEPS.values() for step_request in (step.do, step.undo)},
+    records.CaptureRequested: _of_order(CAPTURE.key),
 }
 _ORDER_ID: Final = attrgetter("order_id")
 

@@ -60,6 +60,7 @@ class Order(Model):
     payment_reference: Provided | None = None
     warehouse: Id
     lines: Lines
+    route: tuple[str, ...] | None = None
 
     def model_post_init(self, context: Any, /) -> None:
         """Only the normal form is an order. A validator would run again for every step request."""
@@ -78,10 +79,11 @@ class Order(Model):
         country = "" if self.country is None else f'"country":"{self.country}",'
         method = "" if self.payment_method is None else f'"payment_method":"{self.payment_method}",'
         begun = "" if self.payment_reference is None else f'"payment_reference":"{self.payment_reference}",'
+        route = "" if self.route is None else ',"route":[' + ",".join(f'"{each}"' for each in self.route) + "]"
         lines = ",".join([f'{{"sku":"{line.sku}","quantity":{line.quantity}}}' for line in self.lines])
         return (
             f'{{"order_id":"{self.order_id}",{customer}"currency":"{self.currency}","amount":"{self.amount!s}",'
-            f'{country}{method}{begun}"warehouse":"{self.warehouse}","lines":[{lines}]}}'
+            f'{country}{method}{begun}"warehouse":"{self.warehouse}","lines":[{lines}]{route}}}'
         ).encode()
 
     @cached_property

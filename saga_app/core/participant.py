@@ -140,7 +140,7 @@ class Participant:
         self.balances = rule.balances
         self.accepts: tuple[type[Any], ...] = (
             self.step.do,
-            self.step.undo,
+            *([] if self.step.undo is None else [self.step.undo]),
             *rule.accepts,
             StepAnswered,
             OrdersEvicted,

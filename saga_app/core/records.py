@@ -55,6 +55,7 @@ class StepName(StrEnum):
     PAYMENT = "payment"
     INVENTORY = "inventory"
     SHIPPING = "shipping"
+    CAPTURE = "capture"
 
 
 class OrderPlaced(Model):

@@ -29,6 +29,14 @@ def by_warehouse(order: Order) -> str:
     return order.warehouse if order.lines else order.order_id
 
 
+class StepKind(StrEnum):
+    """The way of a step with a refusal: compensated before the pivot, never refused behind it."""
+
+    COMPENSATABLE = "compensatable"
+    PIVOT = "pivot"
+    RETRIABLE = "retriable"
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One step of the saga: its action and the compensation of it, as the records that ask for them.
@@ -39,11 +47,12 @@ class Step:
 
     name: StepName
     do: type[Do]
-    undo: type[Undo]
+    undo: type[Undo] | None
     journal: str
     done: str
     undone: str
     key: Callable[[Order], str] = by_order
+    kind: StepKind = StepKind.COMPENSATABLE
 
 
 ROUTE: Final = (
@@ -72,7 +81,18 @@ ROUTE: Final = (
         journal="shipments",
         done="shipment booked",
         undone="shipment cancelled",
+        kind=StepKind.PIVOT,
     ),
+)
+CAPTURE: Final = Step(
+    StepName.CAPTURE,
+    do=records.CaptureRequested,
+    undo=None,
+    journal="payments",
+    done="captured",
+    undone="",
+    key=by_customer,
+    kind=StepKind.RETRIABLE,
 )
 PIVOT: Final = ROUTE[-1]
 #: Types of records in the order of cause and effect, for those that come from one another within a millisecond.
@@ -99,6 +119,11 @@ def step(name: StepName) -> Step:
     return _BY_NAME[name]
 
 
+def is_captured_later(order: Order) -> bool:
+    """True if the payment step only authorises, and a step behind the pivot takes the money."""
+    return order.route is not None and StepName.CAPTURE in order.route
+
+
 def start(order: Order, segment: str | None = None) -> Record:
     """Asks the first step for its action."""
     return _request(ROUTE[0].do, order, segment)
@@ -111,7 +136,9 @@ def abort(order: Order, reason: Reason, segment: str | None = None) -> Record:
 
 def send_on(here: Step, order: Order, segment: str | None = None) -> Record:
     """Asks the next step for its action, or ends the order as completed."""
-    if here is PIVOT:
+    if here is PIVOT and is_captured_later(order):
+        return _request(CAPTURE.do, order, segment)
+    if here in (PIVOT, CAPTURE):
         return records.OrderCompleted.of(type="OrderCompleted", order_id=order.order_id, segment=segment)
     return _request(_AFTER[here.name].do, order, segment)
 

@@ -38,7 +38,7 @@ class Call(NamedTuple):
     @property
     def captures_later(self) -> bool:
         """True if `do` only authorises the payment: `capture` is asked once the order is shipped."""
-        return route.is_captured_later(self.order)
+        return self.step is StepName.PAYMENT and route.is_captured_later(self.order)
 
     def key(self, request: str) -> str:
         """The idempotency key of one request, equal at every attempt: the effect, a colon and the request."""

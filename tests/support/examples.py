@@ -52,6 +52,10 @@ def call_off(
     return records.ShipmentCancellationRequested(order=of, reason=reason, step=step)
 
 
+def capture(of: Order) -> records.CaptureRequested:
+    return records.CaptureRequested(order=of)
+
+
 def completed(order_id: str = "o1") -> records.OrderCompleted:
     return records.OrderCompleted(order_id=order_id)
 

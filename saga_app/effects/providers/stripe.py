@@ -107,7 +107,8 @@ class Stripe:
             return None
         intent = await self._retrieve(name)
         names, answer = intent.get("metadata") or {}, await self._fact(intent)
-        if not {ORDER, STEP, KEY, EFFECT} <= names.keys() or answer.outcome is Outcome.PENDING:
+        is_fact = answer.outcome not in (Outcome.PENDING, Outcome.UNKNOWN)
+        if not is_fact or not {ORDER, STEP, KEY, EFFECT} <= names.keys():
             return None
         if not names[EFFECT].startswith(self._effects):
             return None
@@ -133,9 +134,11 @@ class Stripe:
             if ORDER not in names or not names.get(EFFECT, self._effects).startswith(self._effects):
                 continue
             answer = intents.fact(intent)
+            # In part it is there too: the amount says how much.
+            outcome = Outcome.CAPTURED if answer.outcome is Outcome.UNKNOWN else answer.outcome
             yield Effect(
                 intent["id"],
-                answer.outcome,
+                outcome,
                 datetime.fromtimestamp(intent["created"], UTC),
                 names[ORDER],
                 names.get(SEGMENT) or None,
@@ -229,7 +232,7 @@ class Stripe:
                 failed = error
             intent = await self._retrieve(intent["id"])
         if intents.is_taken_in_part(intent):
-            return await self._mistaken(call, intent, "captured_in_part")
+            return await self._mistaken(call, intent, intents.IN_PART)
         if intent["status"] == "requires_capture":
             code = "not_captured" if failed is None else errors.code(failed)
             return Answer(Outcome.UNKNOWN, call.reference, code)

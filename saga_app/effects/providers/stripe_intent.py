@@ -14,6 +14,8 @@ ORDER, SEGMENT, STEP = "saga_order", "saga_segment", "saga_step"
 KEY, EFFECT = "saga_key", "saga_effect"
 #: Metadata of an intent that the saga holds: it captures the money once the order is shipped.
 CAPTURE, LATER = "saga_capture", "later"
+#: The code where less was captured than was authorised.
+IN_PART: Final = "captured_in_part"
 #: Currencies whose amounts Stripe wants with two digits more than ISO 4217 gives them.
 TWO_DIGITS: Final = frozenset({"ISK", "UGX"})
 #: The statuses of an intent that takes nothing yet. One that is `processing` can seldom be stopped.
@@ -37,8 +39,10 @@ def fact(intent: Intent) -> Answer:
         return Answer(Outcome.DONE, name, "authorised", capture_before=capture_before(intent))
     if status == "succeeded":
         # In part is not all of it: the rest is still taken.
-        if _charge(intent).get("amount_refunded", 0) >= _received(intent):
+        if _charge(intent).get("amount_refunded", 0) >= _to_return(intent):
             return Answer(Outcome.UNDONE, name, "refunded")
+        if is_taken_in_part(intent):
+            return Answer(Outcome.UNKNOWN, name, IN_PART)
         return Answer(Outcome.CAPTURED if is_held(intent) else Outcome.DONE, name, "succeeded")
     return Answer(Outcome.PENDING, name, why(intent), wait=_WAIT)
 
@@ -95,7 +99,7 @@ def is_refunded(intent: Intent, refunds: Sequence[Mapping[str, Any]], *, also_op
     """True if all of it is given back; `also_open` counts what is on its way."""
     wanted = {"succeeded"} | (_OPEN if also_open else set())
     returned = sum(each["amount"] for each in refunds if each["status"] in wanted)
-    return bool(returned >= _received(intent))
+    return bool(returned >= _to_return(intent))
 
 
 def minor_units(amount: Decimal, currency: str) -> int:
@@ -116,6 +120,12 @@ def _charge(intent: Intent) -> Mapping[str, Any]:
     """The last charge, which is the intent's own if it was retrieved with it."""
     charge = intent.get("latest_charge")
     return charge if isinstance(charge, Mapping) else {}
+
+
+def _to_return(intent: Intent) -> int:
+    """What was taken. Of a capture in part the rest counts as returned too, so it is all that was authorised."""
+    amount: int = intent["amount"] if is_taken_in_part(intent) else _received(intent)
+    return amount
 
 
 def _received(intent: Intent) -> int:
