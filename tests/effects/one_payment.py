@@ -4,13 +4,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple
 
 from saga_app.core.order import Order
-from saga_app.core.records import Outcome, Record, StepName
+from saga_app.core.records import Outcome, Record
 from saga_app.core.rows import ASKED_STATES, STANDING_STATES, JournalRow, State
 from saga_app.effects import calls
 from saga_app.effects.ports import Answer, Call
 from saga_app.effects.providers.stripe import Stripe
 from saga_app.local.stripe.proxy import StripeProxy
-from tests.support.examples import capture, order, pay, refund
+from tests.support.examples import CAPTURED_LATER, capture, order, pay, refund
 from tests.support.given import BEGINNING, PAYMENT, SECOND, Story
 
 #: Asks after which a payment must be settled once nothing fails any more.
@@ -72,8 +72,6 @@ def begun(*, confirmed: bool = True, **fields: Any) -> Callable[[StripeProxy], A
     return begin
 
 
-#: The route of an order that is captured once it is shipped.
-CAPTURED_LATER: Final = (StepName.PAYMENT, StepName.INVENTORY, StepName.SHIPPING, StepName.CAPTURE)
 CAPTURED: Final = frozenset({State.CAPTURED})
 PAID, NOT_PAID = frozenset({State.DONE}), frozenset({State.REFUSED, State.VOID, State.UNDONE})
 SCENES: Final = (

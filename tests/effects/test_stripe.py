@@ -22,9 +22,9 @@ from saga_app.effects.providers.stripe_intent import major_units, minor_units
 from saga_app.local.stripe.proxy import AUTHORISED_FOR, StripeProxy
 from saga_app.settings import SettingsError
 from tests.effects.http_service import HttpService
-from tests.effects.one_payment import CAPTURED_LATER, begun, saved
+from tests.effects.one_payment import begun, saved
 from tests.effects.test_http import status
-from tests.support.examples import order
+from tests.support.examples import CAPTURED_LATER, order
 
 SECRET = "whsec_of_this_test"
 METHOD = order(customer_id="c1", payment_method="stripe:pm_card_visa")

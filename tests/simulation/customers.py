@@ -21,6 +21,7 @@ from tests.simulation.choices import Draws
 from tests.simulation.oracle import journal_key, said
 from tests.simulation.remote import Remote, ThingStatus
 from tests.support.examples import (
+    CAPTURED_LATER,
     cancel,
     carrier,
     countries,
@@ -29,6 +30,7 @@ from tests.support.examples import (
     limit,
     orders_evicted,
     placed,
+    route_policy,
     segments_closed,
     segments_purged,
 )
@@ -91,6 +93,8 @@ class Customers:
                 yield self._good(deposit("first", amount, customer))
         if self.front_end is not None and scene.below(2):
             yield self._good(carrier("first", "courier"))
+        if self.front_end is not None and scene.below(2):
+            yield self._good(route_policy("first", *CAPTURED_LATER))
         for warehouse in ("main", "north"):
             quantities = {sku: scene.below(5) for sku in ("a", "b")}
             held = {sku: quantity for sku, quantity in quantities.items() if quantity}

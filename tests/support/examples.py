@@ -10,6 +10,10 @@ from saga_app.core.records import Reason, StepName
 from saga_app.core.rows import Account, Stock
 
 
+#: The route of an order that is captured once it is shipped.
+CAPTURED_LATER = (StepName.PAYMENT, StepName.INVENTORY, StepName.SHIPPING, StepName.CAPTURE)
+
+
 def order(order_id: str = "o1", amount: str = "40.00", **fields: Any) -> Order:
     """An order in normal form; `lines` are pairs of SKU and quantity."""
     lines = tuple(Line(sku=sku, quantity=quantity) for sku, quantity in fields.pop("lines", ()))
