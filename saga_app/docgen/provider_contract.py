@@ -27,6 +27,10 @@ VERBS: Final[Mapping[Action, tuple[str, str]]] = {
         "Take back what has happened.",
         "`undone` once all of it is taken back. `refused` if it never happened, and then it is sealed.",
     ),
+    Action.CAPTURE: (
+        "Take the money that `do` has authorised, all of it; only asked for a payment with `authorise`.",
+        "`captured` once it is taken. `undone` or `refused` if there is no authorisation: people are called.",
+    ),
 }
 _DESCRIPTION: Final = (
     "The saga asks this of a service that has the effects of a step. Every call may come any number of times, from two "
