@@ -5,8 +5,10 @@ from typing import Final, NamedTuple
 
 from saga_app.core.errors import Fault
 from saga_app.core.records import Reason, StepName
-from saga_app.core.route import ROUTE, Step
+from saga_app.core.route import CAPTURE
+from saga_app.core.route import STEPS as ALL_STEPS
 from saga_app.core.rows import OPEN_STATUSES, State, Status
+from saga_app.core.step import Step
 
 
 class StepWords(NamedTuple):
@@ -24,6 +26,7 @@ _ASKED: Final[Mapping[str, tuple[str, str, str]]] = {
     StepName.PAYMENT: ("the payment", "take the payment", "refund the payment"),
     StepName.INVENTORY: ("the stock", "reserve the stock", "release the stock"),
     StepName.SHIPPING: ("the shipment", "book the shipment", "call the shipment off"),
+    StepName.CAPTURE: ("the capture", "capture the payment", "undo the capture"),
 }
 
 
@@ -35,7 +38,7 @@ def _words(step: Step) -> StepWords:
     return StepWords(thing, do, step.done, undo, step.undone)
 
 
-STEPS: Final[Mapping[str, StepWords]] = {step.name: _words(step) for step in ROUTE}
+STEPS: Final[Mapping[str, StepWords]] = {step.name: _words(step) for step in (*ALL_STEPS, CAPTURE)}
 #: A payment that is done, and captured later.
 AUTHORISED: Final = "authorised"
 #: The state of an order that was placed and that no worker has taken. No row has it.

@@ -31,8 +31,8 @@ from saga_app.core.records import (
     StepRequest,
     Undo,
 )
-from saga_app.core.route import Step, StepKind
 from saga_app.core.rows import JournalRow, OutsideEffect, State
+from saga_app.core.step import Step, StepKind
 
 _OUTCOMES: Final = frozenset({OutsideOutput.SEND_ON, OutsideOutput.SEND_BACK})
 

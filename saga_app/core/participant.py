@@ -29,8 +29,8 @@ from saga_app.core.records import (
     Undo,
 )
 from saga_app.core.retention import eviction
-from saga_app.core.route import Step, StepKind
 from saga_app.core.rows import JournalRow, State
+from saga_app.core.step import Step, StepKind
 
 
 class StepInput(StrEnum):
@@ -154,6 +154,8 @@ class Participant:
         """See `Decider.decide`; the replay rule stands in `docs/explanation/engine.md`."""
         if not isinstance(record, StepRequest):
             return self._without_order(record, at, rows)
+        if record.order.route is not None and self.step.name not in record.order.route:
+            raise Rejected(Fault.UNEXPECTED_RECORD, f"the order's route does not pass {self.step.name}")
         row = rows.journal(record.order_id)
         if eviction.is_evicted(record, row, rows):
             return Decision(Verdict.IGNORED, note="the order is evicted: nothing is done for it any more")

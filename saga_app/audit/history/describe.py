@@ -14,8 +14,9 @@ from saga_app.core.records import (
     StepName,
     Undo,
 )
-from saga_app.core.route import CAPTURE, Step, is_captured_later
+from saga_app.core.route import CAPTURE, is_captured_later
 from saga_app.core.rows import ClosedOrder, JournalRow, OrderRow, State, Status
+from saga_app.core.step import Step
 
 
 def in_words(event: Event) -> str:
