@@ -60,9 +60,9 @@ def effects(
     saga effects 4711 --all
     saga effects --in-doubt -o name | xargs -n 1 saga history
 
-    The oldest come first. It reads the changelogs of the journals, which takes as long as a restore of them. Exit code 1
-    if a listed effect needs a person: it is in doubt or in conflict, or its authorisation runs out. `saga resolve` writes
-    down what that person found.
+    The oldest come first. It reads the changelogs of the journals, which takes as long as a restore of them. Exit
+    code 1 if a listed effect needs a person: it is in doubt or in conflict, or its authorisation runs out.
+    `saga resolve` writes down what that person found.
     """
     from saga_app.commands.render.effect_list import EFFECTS, ListedEffect
     from saga_app.commands.render.listing import show_note, show_rows

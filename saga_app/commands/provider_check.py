@@ -14,18 +14,19 @@ import click
 from saga_app.commands.render.output import CommandFailed, as_json, one_line_errors, show
 from saga_app.core.order import Order
 from saga_app.core.records import StepName
+from saga_app.core.route import STEPS
 from saga_app.effects.check import kit as test_kit
 from saga_app.effects.check import rules
 from saga_app.effects.check.killed import ServiceProcess, what_is_told_survives_a_kill
 from saga_app.effects.check.kit import Broken, Kit
 from saga_app.secret_values import secret_in
 
-STEPS = [each.value for each in StepName if each is not StepName.CHECKOUT]
+NAMES = [step.name.value for step in STEPS]
 
 
 @click.command()
 @click.argument("address")
-@click.option("--step", required=True, type=click.Choice(STEPS), help="The step that the service is for.")
+@click.option("--step", required=True, type=click.Choice(NAMES), help="The step that the service is for.")
 @click.option(
     "--order", type=click.Path(exists=True, dir_okay=False), help="JSON file: an order that is accepted."
 )

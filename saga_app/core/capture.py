@@ -19,5 +19,7 @@ def unknown(record: CaptureRequested) -> Rejected:
 def inside(record: CaptureRequested, row: JournalRow) -> Decision:
     """An order that was paid here, or had nothing to pay: there is nothing to capture, and it goes on."""
     if row.state is not State.DONE:
-        raise Rejected(Fault.CONTRADICTION, f"order {record.order_id} is to be captured, but its payment is {row.state}")
+        raise Rejected(
+            Fault.CONTRADICTION, f"order {record.order_id} is to be captured, but its payment is {row.state}"
+        )
     return repeated([route.send_on(route.CAPTURE, record.order, record.segment)])

@@ -166,8 +166,8 @@ PIVOT_MACHINE: Final[Mapping[State | None, Inputs]] = {
     State.DONE: {**MACHINE[State.DONE], OutsideInput.UNDO: ON},
 }
 
-#: A payment that is captured afterwards: DONE is authorised. Past the pivot there is only forward: a provider that denies
-#: the authorisation is in conflict, and is asked for ever. `done` says that nothing was captured yet.
+#: A payment that is captured afterwards: DONE is authorised. Past the pivot there is only forward: a provider that
+#: denies the authorisation is in conflict, and is asked for ever. `done` says that nothing was captured yet.
 CAPTURE_MACHINE: Final[Mapping[State | None, Inputs]] = {
     **MACHINE,
     State.DONE: {**MACHINE[State.DONE], OutsideInput.CAPTURE: _to(State.CAPTURING)},

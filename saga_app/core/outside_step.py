@@ -79,13 +79,14 @@ class OutsideStep:
             return repeated(self._outcome(row, record.order))
         transition = self._machine[row.state].get(_input(record))
         if transition is None:
-            raise Rejected(Fault.CONTRADICTION, f"{record.type} behind the pivot, or before it: it is {row.state}")
+            asked = type(record).__name__
+            raise Rejected(
+                Fault.CONTRADICTION, f"{asked} cannot come to a {self.step.name} that is {row.state}"
+            )
         if transition.to is None:
             return repeated(self._sends(transition, row, record.order))
         assert row.outside is not None
-        changed = row._replace(
-            version=at.version, state=transition.to, outside=row.outside.asked_anew()
-        )
+        changed = row._replace(version=at.version, state=transition.to, outside=row.outside.asked_anew())
         if isinstance(record, Undo):
             changed = changed._replace(reason=record.reason, step=record.step)
         return self._applied(transition, changed, record.order)

@@ -85,8 +85,8 @@ PIVOT_MACHINE: Final[Mapping[State | None, Mapping[StepInput, StepTransition]]] 
     },
 }
 
-#: Behind the pivot there is only forward: a step there is never refused. If its rule says no, people are called, and the
-#: rule is asked again with every nudge.
+#: Behind the pivot there is only forward: a step there is never refused. If its rule says no, people are called, and
+#: the rule is asked again with every nudge.
 RETRIABLE_MACHINE: Final[Mapping[State | None, Mapping[StepInput, StepTransition]]] = {
     None: {
         StepInput.ACCEPTED: Transition(State.DONE, StepOutput.SEND_ON),
@@ -154,8 +154,9 @@ class Participant:
         """See `Decider.decide`; the replay rule stands in `docs/explanation/engine.md`."""
         if not isinstance(record, StepRequest):
             return self._without_order(record, at, rows)
-        if record.order.route is not None and self.step.name not in record.order.route:
-            raise Rejected(Fault.UNEXPECTED_RECORD, f"the order's route does not pass {self.step.name}")
+        asked = route.CAPTURE.name if isinstance(record, CaptureRequested) else self.step.name
+        if asked not in (record.order.route or route.DEFAULT_NAMES):
+            raise Rejected(Fault.UNEXPECTED_RECORD, f"the order's route does not pass {asked}")
         row = rows.journal(record.order_id)
         if eviction.is_evicted(record, row, rows):
             return Decision(Verdict.IGNORED, note="the order is evicted: nothing is done for it any more")
@@ -172,10 +173,15 @@ class Participant:
         if row.version >= at.offset:
             recorded = states[StepInput.AGAIN].output
             return repeated([self._send(recorded, record, row)], self._replayed(row, at, rows))
-        transition = states[StepInput.UNDO if isinstance(record, Undo) else StepInput.AGAIN]
+        transition = self._transition(states, StepInput.UNDO if isinstance(record, Undo) else StepInput.AGAIN)
         if transition.to is row.state:
             return repeated([self._send(transition.output, record, row)])
         return self._compensated(transition, record, row, at, rows)
+
+    def _transition(self, states: Mapping[StepInput, StepTransition], kind: StepInput) -> StepTransition:
+        if kind not in states:
+            raise Rejected(Fault.CONTRADICTION, f"{kind} at {self.step.name}, which is behind the pivot")
+        return states[kind]
 
     def _without_order(self, record: Record, at: Position, rows: Rows) -> Decision:
         if isinstance(record, StepAnswered):
@@ -188,6 +194,8 @@ class Participant:
 
     def _first(self, record: StepRequest, at: Position, rows: Rows) -> Decision:
         digest, segment, first = record.order.digest, record.segment, self._machine[None]
+        if isinstance(record, Undo):
+            self._transition(first, StepInput.UNDO)
         where = None if self._outside is None else self._outside(record.order, rows)
         verdict = None if isinstance(record, Undo) else self.rule.judge(record.order, at, rows)
         if isinstance(verdict, Reason) and first[StepInput.REFUSED].output is StepOutput.CALL_PEOPLE:
@@ -199,15 +207,18 @@ class Participant:
                 return decision
         if isinstance(record, Undo):
             transition = first[StepInput.UNDO]
+            assert transition.to is not None
             reason, step = record.reason, record.step
             row = JournalRow(at.version, transition.to, digest, reason=reason, step=step, segment=segment)
             return self._decided(transition, record, row)
         if isinstance(verdict, Reason):
             transition, step = first[StepInput.REFUSED], self.step.name
+            assert transition.to is not None
             row = JournalRow(at.version, transition.to, digest, reason=verdict, step=step, segment=segment)
             return self._decided(transition, record, row)
         assert verdict is not None
         transition = first[StepInput.ACCEPTED]
+        assert transition.to is not None
         moves = verdict or None
         row = JournalRow(at.version, transition.to, digest, done_at=at.offset, segment=segment, moves=moves)
         return self._decided(transition, record, row, moved(self.balances, verdict, at, rows))
@@ -215,7 +226,7 @@ class Participant:
     def _compensated(
         self, transition: StepTransition, record: StepRequest, row: JournalRow, at: Position, rows: Rows
     ) -> Decision:
-        assert isinstance(record, Undo)
+        assert isinstance(record, Undo) and transition.to is not None
         undone = row._replace(
             version=at.version,
             state=transition.to,

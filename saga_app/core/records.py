@@ -31,7 +31,6 @@ from saga_app.core.fields import (
 from saga_app.core.order import Line, Order, OrderRoute, PricedLines, merged, require_one_payment
 from saga_app.core.step_names import StepName as StepName  # a type of fields, as `Reason` is
 
-
 #: Far in the future, and shorter than a card number, so that none is mistaken for one.
 LATEST_SECOND: Final = 99_999_999_999
 
@@ -212,9 +211,9 @@ class CaptureRequested(Do):
 class Outcome(StrEnum):
     """The state of knowledge of an effect. The first four are facts, which only grow; the others say nothing yet.
 
-    DONE: the effect is there; of a payment that is captured afterwards, the money is authorised. CAPTURED: that money is
-    taken. REFUSED: it is not there, and no request that is still under way can bring it. UNDONE: it was there, and is
-    taken back. PENDING: the provider is not ready yet. UNKNOWN: nobody knows.
+    DONE: the effect is there; of a payment that is captured afterwards, the money is authorised. CAPTURED: that money
+    is taken. REFUSED: it is not there, and no request that is still under way can bring it. UNDONE: it was there, and
+    is taken back. PENDING: the provider is not ready yet. UNKNOWN: nobody knows.
     """
 
     DONE = "done"

@@ -47,6 +47,8 @@ DEFAULT: Final = (
         kind=StepKind.PIVOT,
     ),
 )
+#: The names of its steps.
+DEFAULT_NAMES: Final = tuple(each.name for each in DEFAULT)
 #: Every step that has a service of its own: those that are built in, and the shop's own.
 STEPS: Final = (*DEFAULT, *(own.step for own in OWN))
 #: Takes the money that the payment has authorised. The payment service decides it, in the row of the payment.
@@ -157,7 +159,7 @@ def start(order: Order, segment: str | None = None) -> Record:
 
 def abort(order: Order, reason: Reason, segment: str | None = None) -> Record:
     """Asks the pivot for its compensation: from there the compensations meet the order wherever it is."""
-    return _request(route_of(order).pivot.undo, order, segment, reason=reason, step=StepName.CHECKOUT)
+    return _request(route_of(order).pivot.compensation, order, segment, reason=reason, step=StepName.CHECKOUT)
 
 
 def send_on(here: Step, order: Order, segment: str | None = None) -> Record:
@@ -175,7 +177,7 @@ def send_back(
     before = route_of(order).before(here)
     if before is None:
         return records.OrderCancelled(order_id=order.order_id, reason=reason, step=turned_at, segment=segment)
-    return _request(before.undo, order, segment, reason=reason, step=turned_at)
+    return _request(before.compensation, order, segment, reason=reason, step=turned_at)
 
 
 def _request(model: type[Do | Undo], order: Order, segment: str | None, **turned: StrEnum) -> Record:

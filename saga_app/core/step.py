@@ -54,6 +54,12 @@ class Step:
     kind: StepKind = StepKind.COMPENSATABLE
 
     @property
+    def compensation(self) -> type[Undo]:
+        """The record that asks for its compensation; only of a step that has one."""
+        assert self.undo is not None
+        return self.undo
+
+    @property
     def requests(self) -> tuple[type[StepRequest], ...]:
         """The types of its records; what is never undone has one."""
         return (self.do,) if self.undo is None else (self.do, self.undo)

@@ -8,7 +8,7 @@ from pydantic.json_schema import models_json_schema
 
 import saga_app
 from saga_app.core.outside import Action
-from saga_app.core.records import StepName
+from saga_app.core.route import STEPS
 from saga_app.effects import contract
 
 DOCUMENT: Final = "docs/reference/provider.yaml"
@@ -116,7 +116,7 @@ def _ledger() -> dict[str, Any]:
 
 
 def _step() -> dict[str, Any]:
-    steps = [str(each) for each in StepName if each is not StepName.CHECKOUT]
+    steps = [str(step.name) for step in STEPS]
     return {"name": "step", "in": "path", "required": True, "schema": {"enum": steps}}
 
 

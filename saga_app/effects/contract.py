@@ -67,8 +67,8 @@ class HttpCall(Model):
     authorise: Annotated[
         Literal[True] | None,
         Field(
-            description="The payment is taken in two: `do` only authorises the money, `capture` takes it once the order "
-            "is shipped, and an `undo` before that lets the authorisation go."
+            description="The payment is taken in two: `do` only authorises the money, `capture` takes it once the "
+            "order is shipped, and an `undo` before that lets the authorisation go."
         ),
     ] = None
 

@@ -58,8 +58,8 @@ class Answer(NamedTuple):
     A reference that comes with any outcome is written into the row, and comes back with every later call. `code` is the
     provider's word, 64 of `A-Z a-z 0-9 . _ -` at most; `reason` is why the customer is refused, `declined` if absent;
     `detail` is for people, 200 characters at most, and has no secrets. `wait`: seconds before which the provider does
-    not want to be asked again (`Retry-After`), 600 at most: more is taken for that. `capture_before`: seconds since 1970
-    at which an authorisation runs out.
+    not want to be asked again (`Retry-After`), 600 at most: more is taken for that. `capture_before`: seconds since
+    1970 at which an authorisation runs out.
     """
 
     outcome: Outcome

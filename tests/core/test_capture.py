@@ -1,4 +1,4 @@
-"""Authorise, then capture: every cell of the payment's machine behind the pivot, and of steps that are never refused."""
+"""Authorise, then capture: the payment's machine behind the pivot, cell by cell, and steps that are never refused."""
 
 from collections.abc import Callable
 from itertools import product
@@ -14,9 +14,10 @@ from saga_app.core.order import Order
 from saga_app.core.outside import CAPTURE_MACHINE, RETRIABLE_MACHINE, Outside, OutsideInput, OutsideOutput
 from saga_app.core.participant import Participant
 from saga_app.core.records import Outcome, Reason, Record, StepName
-from saga_app.core.route import StepKind
 from saga_app.core.rows import ASKED_STATES, OutsideEffect, State
+from saga_app.core.step import Step, StepKind
 from tests.support.examples import (
+    CAPTURED_LATER,
     answered,
     cancelled,
     capture,
@@ -30,9 +31,8 @@ from tests.support.examples import (
 )
 from tests.support.given import PAYMENT, SHIPPING, Story, given
 
-ROUTE = ("payment", "inventory", "shipping", "capture")
-HELD = order(customer_id="c1", payment_method="stripe:pm_1", route=ROUTE)
-INSIDE = order(customer_id="c1", route=ROUTE)
+HELD = order(customer_id="c1", payment_method="stripe:pm_1", route=CAPTURED_LATER)
+INSIDE = order(customer_id="c1", route=CAPTURED_LATER)
 #: 2026-01-08, in seconds.
 SOON = 1_767_830_400
 
@@ -174,13 +174,14 @@ def test_an_order_that_is_paid_inside_passes_without_effect() -> None:
 
 
 def test_an_order_of_nothing_passes_without_effect() -> None:
-    free = order(amount="0.00", payment_method="stripe:pm_1", route=ROUTE)
+    free = order(amount="0.00", payment_method="stripe:pm_1", route=CAPTURED_LATER)
     given(PAYMENT, pay(free)).when(capture(free)).then(completed()).changes_nothing()
 
 
 @pytest.mark.parametrize("undone", [False, True])
 def test_what_was_never_paid_is_not_captured(undone: bool) -> None:
-    story = given(PAYMENT, *([deposit(), pay(INSIDE), refund(INSIDE)] if undone else []))
+    before: list[Record] = [deposit(), pay(INSIDE), refund(INSIDE)] if undone else []
+    story = given(PAYMENT, *before)
     story.when(capture(INSIDE)).is_dead(Fault.CONTRADICTION if undone else Fault.UNKNOWN_ORDER)
 
 
@@ -255,7 +256,7 @@ class Parcels:
     provider: Outside | None = None
 
     def __init__(self) -> None:
-        self.step = route.Step(
+        self.step = Step(
             StepName.SHIPPING,
             do=route.step(StepName.SHIPPING).do,
             undo=None,
@@ -290,11 +291,13 @@ def test_a_step_behind_the_pivot_that_says_no_calls_people_and_is_asked_again() 
 
 
 @pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.UNDONE])
-def test_a_provider_behind_the_pivot_that_says_no_is_in_conflict_and_the_order_waits(outcome: Outcome) -> None:
+def test_a_provider_behind_the_pivot_that_says_no_is_in_conflict_and_the_order_waits(
+    outcome: Outcome,
+) -> None:
     rule = Parcels()
     rule.provider = Outside("courier")
     story = given(Participant(rule)).when(ship(order())).then()
-    says = {"step": StepName.SHIPPING, "key": "o1"}
+    says: dict[str, Any] = {"step": StepName.SHIPPING, "key": "o1"}
     story.when(answered(outcome, "t1", **says)).then()
     assert (story.row().state, story.row().conflict) == (State.DOING, f"{outcome}:t1")
     story.when(answered(Outcome.DONE, "t1", **says))

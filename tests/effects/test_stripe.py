@@ -346,7 +346,9 @@ def test_an_event_about_an_authorisation_says_that_it_is_there_and_until_when(lo
     at_stripe(localstripe, act)
 
 
-def test_a_payment_that_was_captured_in_part_is_for_people(localstripe: str, caplog: pytest.LogCaptureFixture):
+def test_a_payment_that_was_captured_in_part_is_for_people(
+    localstripe: str, caplog: pytest.LogCaptureFixture
+):
     async def act(proxy: StripeProxy, stripe: Stripe) -> None:
         name = await authorised(proxy, stripe)
         await proxy.ask("POST", f"/v1/payment_intents/{name}/capture", amount_to_capture=1500)

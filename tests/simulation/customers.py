@@ -14,8 +14,8 @@ from saga_app.core.records import (
     Record,
     SegmentsClosed,
     SegmentsPurged,
-    StepName,
 )
+from saga_app.core.route import STEPS
 from saga_app.kafka.messages import Message, Outgoing, outgoing
 from tests.simulation.choices import Draws
 from tests.simulation.oracle import journal_key, said
@@ -232,7 +232,7 @@ class Customers:
             first,
             first + MOST_SEGMENTS,
             *(tuple(self.orders) if first == _FAR else ()),
-            step=draws.pick(tuple(StepName)[1:]),
+            step=draws.pick(tuple(step.name for step in STEPS)),
         )
         of = draws.below(self.partitions)
         forged = self._for_partition(draws, record.model_copy(update={"checkout_partition": of}))

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from saga_app import topics
 from saga_app.core import outside, route
+from saga_app.core.order import routed
 from saga_app.core.records import DeadlinePassed, Outcome, Record, StepAnswered, StepName
 from saga_app.core.rows import ASKED_STATES, JournalRow, OrderRow, State
 from saga_app.effects import calls
@@ -354,7 +355,9 @@ class EffectExploration(Exploration):
         must(status != "CANCELLED" or not there, "I13 one effect", f"cancelled, and {there}")
         step_row = self._step_row(state)
         ran_out = self.provider.budget.expiries > out.budget.expiries
-        must(ran_out or step_row is None or step_row.conflict is None, "I13 one effect", f"conflict {step_row}")
+        must(
+            ran_out or step_row is None or step_row.conflict is None, "I13 one effect", f"conflict {step_row}"
+        )
         is_kept = [each for _, each in there] == [ThingStatus.DONE]
         must(status != "COMPLETED" or is_kept or ran_out, "I13 one effect", f"completed, and {there}")
         if self.later and any(each in TAKEN for _, each in there):

@@ -9,7 +9,6 @@ from saga_app.core.order import Line, Order
 from saga_app.core.records import Reason, StepName
 from saga_app.core.rows import Account, Stock
 
-
 #: The route of an order that is captured once it is shipped.
 CAPTURED_LATER = (StepName.PAYMENT, StepName.INVENTORY, StepName.SHIPPING, StepName.CAPTURE)
 
@@ -97,6 +96,10 @@ def limit(policy_id: str, amount: str) -> records.PolicyChanged:
 
 def countries(policy_id: str, *codes: str) -> records.PolicyChanged:
     return records.PolicyChanged(policy_id=policy_id, countries=codes)
+
+
+def route_policy(policy_id: str, *names: StepName) -> records.PolicyChanged:
+    return records.PolicyChanged(policy_id=policy_id, route=names)
 
 
 def retention_started(segment_width: int = 2) -> records.RetentionStarted:

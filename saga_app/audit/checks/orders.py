@@ -22,7 +22,7 @@ from saga_app.core.checkout import Checkout
 from saga_app.core.order import Order
 from saga_app.core.records import StepName
 from saga_app.core.retention.rows import LowWatermark
-from saga_app.core.route import Step, is_captured_later
+from saga_app.core.route import is_captured_later
 from saga_app.core.row_keys import low_watermark_key, parts_of
 from saga_app.core.rows import (
     ASKED_STATES,
@@ -35,6 +35,7 @@ from saga_app.core.rows import (
     Status,
     decode,
 )
+from saga_app.core.step import Step
 from saga_app.kafka.messages import Place
 
 #: Inbox and journal of every service, in the order of the route.

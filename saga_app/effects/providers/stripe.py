@@ -12,10 +12,10 @@ A payment that a customer began (`payment_reference`) counts only if the intent 
 equal amount and currency, and names no other effect. If not, it is another order's money: it is refused, and not
 touched. If it names this order and has taken another amount, people must give it back first.
 
-A payment that is captured later is an intent with manual capture that the saga *holds*: it has our names in its metadata,
-and is done when it is authorised. Cancelling it costs the customer nothing. A payment that a customer began gets our names
-before it counts, whether it is held or was taken at once: so it pays for one effect, and never for a later order with the
-same id.
+A payment that is captured later is an intent with manual capture that the saga *holds*: it has our names in its
+metadata, and is done when it is authorised. Cancelling it costs the customer nothing. A payment that a customer began
+gets our names before it counts, whether it is held or was taken at once: so it pays for one effect, and never for a
+later order with the same id.
 """
 
 import logging

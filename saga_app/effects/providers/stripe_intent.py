@@ -33,7 +33,11 @@ def fact(intent: Intent) -> Answer:
     status, name = intent["status"], intent["id"]
     if status == "canceled":
         # What was held is let go; what never was is refused.
-        outcome = Outcome.UNDONE if is_held(intent) and _charge(intent).get("status") == "succeeded" else Outcome.REFUSED
+        outcome = (
+            Outcome.UNDONE
+            if is_held(intent) and _charge(intent).get("status") == "succeeded"
+            else Outcome.REFUSED
+        )
         return Answer(outcome, name, "canceled")
     if status == "requires_capture" and is_held(intent):
         return Answer(Outcome.DONE, name, "authorised", capture_before=capture_before(intent))

@@ -43,6 +43,7 @@ STALE: Final = frozenset(
 #: Of what may happen to an order besides its effect.
 NOTHING_ELSE: Final = Budget(nudges=0, losses=0, repeats=0)
 #: Of what may befall a provider.
+ONE_TIME_OUT: Final = EffectBudget(time_outs=1)
 ZOMBIES: Final = EffectBudget(time_outs=0, zombies=1)
 RUNS_OUT: Final = EffectBudget(time_outs=0, expiries=1)
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -64,7 +65,7 @@ class Control(NamedTuple):
     providers: bool = False
     #: Or an effect outside, of whose order every state is looked at, while these things befall its provider.
     effect: str = ""
-    befall: EffectBudget = EffectBudget(time_outs=1)
+    befall: EffectBudget = ONE_TIME_OUT
 
     @property
     def name(self) -> str:
@@ -97,9 +98,7 @@ class Control(NamedTuple):
         return None
 
 
-def _of_effects(
-    plant: Plant, *faults: str, effect: str = "", befall: EffectBudget = EffectBudget(time_outs=1)
-) -> Control:
+def _of_effects(plant: Plant, *faults: str, effect: str = "", befall: EffectBudget = ONE_TIME_OUT) -> Control:
     """Looked for where providers fail and repeat themselves, with these other faults."""
     return Control(plant, {*PROVIDERS_FAIL, *faults}, providers=True, effect=effect, befall=befall)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from saga_app.core import outside_step, participant
+from saga_app.core import outside, outside_step, participant
 from saga_app.core.decider import Decision, Position
 from saga_app.core.machine import Transition
 from saga_app.core.outside import OutsideInput, OutsideOutput, OutsideTransition
@@ -320,9 +320,9 @@ def it_is_captured_in_part(patch: pytest.MonkeyPatch) -> None:
 def a_late_done_is_taken_for_a_capture(patch: pytest.MonkeyPatch) -> None:
     """`done` says that the money is authorised, and nothing more."""
     captured = OutsideTransition(State.CAPTURED, OutsideOutput.SEND_ON)
-    states = outside_step.CAPTURE_MACHINE[State.CAPTURING]
+    states = outside.CAPTURE_MACHINE[State.CAPTURING]
     patch.setitem(
-        outside_step.CAPTURE_MACHINE,  # type: ignore[arg-type]
+        outside.CAPTURE_MACHINE,
         State.CAPTURING,
         {**states, OutsideInput.DONE: captured},
     )
@@ -331,9 +331,9 @@ def a_late_done_is_taken_for_a_capture(patch: pytest.MonkeyPatch) -> None:
 def a_capture_that_is_refused_cancels_the_order(patch: pytest.MonkeyPatch) -> None:
     """Behind the pivot there is only forward: whoever denies the authorisation is in conflict."""
     back = OutsideTransition(State.UNDONE, OutsideOutput.SEND_BACK)
-    states = outside_step.CAPTURE_MACHINE[State.CAPTURING]
+    states = outside.CAPTURE_MACHINE[State.CAPTURING]
     patch.setitem(
-        outside_step.CAPTURE_MACHINE,  # type: ignore[arg-type]
+        outside.CAPTURE_MACHINE,
         State.CAPTURING,
         {**states, OutsideInput.UNDONE: back},
     )
@@ -344,7 +344,7 @@ def an_undo_goes_past_the_pivot(patch: pytest.MonkeyPatch) -> None:
     shipped = participant.PIVOT_MACHINE[State.DONE]
     back = Transition(State.UNDONE, participant.StepOutput.SEND_BACK)
     patch.setitem(
-        participant.PIVOT_MACHINE,  # type: ignore[arg-type]
+        participant.PIVOT_MACHINE,
         State.DONE,
         {**shipped, participant.StepInput.UNDO: back},
     )
