@@ -75,11 +75,15 @@ def _of_retention(topic: str, row: StatusRow | None) -> str:
 def _of_step(step: Step, record: Record, row: JournalRow, verdict: Verdict) -> str:
     if isinstance(record, CaptureRequested) and row.outside is None:
         return f"{CAPTURE.name}: there is nothing to capture; the order goes on"
+    if isinstance(record, StepAnswered) and verdict is not Verdict.APPLIED:
+        return f"{step.name}: its provider says {record.outcome}, which changed nothing; it is {_word(row.state)}"
     if verdict is Verdict.REPEATED and not isinstance(record, StepAnswered):
         asked = "asked to undo" if isinstance(record, Undo) else "asked again"
         return f"{step.name}: {asked}; it is {_word(row.state)}, and the answer was sent again"
-    if isinstance(record, StepAnswered) and verdict is not Verdict.APPLIED:
-        return f"{step.name}: its provider says {record.outcome}, which changed nothing; it is {_word(row.state)}"
+    return _as_it_is(step, row)
+
+
+def _as_it_is(step: Step, row: JournalRow) -> str:
     match row.state:
         case State.DOING | State.PREVENTING | State.UNDOING | State.CAPTURING:
             return _asked(step, row)
