@@ -167,9 +167,18 @@ PIVOT_MACHINE: Final[Mapping[State | None, Inputs]] = {
 }
 
 #: A payment that is captured afterwards: DONE is authorised. Past the pivot there is only forward: a provider that
-#: denies the authorisation is in conflict, and is asked for ever. `done` says that nothing was captured yet.
+#: denies the authorisation is in conflict, and is asked for ever. `done` says that nothing was captured yet. To prevent
+#: an authorisation lets it go: it was there, so a late `done` is no surprise.
 CAPTURE_MACHINE: Final[Mapping[State | None, Inputs]] = {
     **MACHINE,
+    State.DOING: {
+        **MACHINE[State.DOING],
+        OutsideInput.UNDONE: _to(State.UNDONE, OutsideOutput.SEND_BACK),
+    },
+    State.PREVENTING: {
+        **MACHINE[State.PREVENTING],
+        OutsideInput.UNDONE: _to(State.UNDONE, OutsideOutput.SEND_BACK),
+    },
     State.DONE: {**MACHINE[State.DONE], OutsideInput.CAPTURE: _to(State.CAPTURING)},
     State.CAPTURING: {
         OutsideInput.AGAIN: STAY,

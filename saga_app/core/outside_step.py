@@ -180,7 +180,8 @@ def _dated(changed: JournalRow, before: JournalRow, record: StepAnswered, at: Po
         case State.UNDOING if before.state is not State.UNDOING:
             return changed._replace(done_at=at.offset)
         case State.UNDONE:
-            return changed._replace(undone_at=at.offset)
-        case State.REFUSED if before.state is State.DOING:
-            return changed._replace(reason=record.reason or Reason.DECLINED, step=record.step)
+            done_at = at.offset if before.done_at is None else before.done_at
+            changed = changed._replace(done_at=done_at, undone_at=at.offset)
+    if changed.state in (State.REFUSED, State.UNDONE) and before.state is State.DOING:
+        return changed._replace(reason=record.reason or Reason.DECLINED, step=record.step)
     return changed

@@ -166,8 +166,8 @@ class EffectExploration(Exploration):
             self.before = (carrier("p1", "courier"),)
         if self.later:
             self.before = (route_policy("p1", *CAPTURED_LATER),)
-        if "over" in name:
-            # The rule refuses it and it is undone there, with no row behind it.
+        if "over" in name or self.later:
+            # The rule refuses it and it is undone there, or its authorisation runs out, with no row behind it.
             self.turned_first = (None,)
         self.provider = ProviderState(effects, things)
         self._next_of: dict[Flight, ProviderRequest | Answer] = {}

@@ -25,8 +25,8 @@ _STEPS: Final = tuple(topics.STEPS)
 #: What each state of a step may become.
 _AFTER: Final[dict[State | None, frozenset[State]]] = {
     None: frozenset({State.DONE, State.REFUSED, State.VOID, State.DOING, State.PREVENTING}),
-    State.DOING: frozenset({State.DOING, State.PREVENTING, State.DONE, State.REFUSED}),
-    State.PREVENTING: frozenset({State.PREVENTING, State.UNDOING, State.DONE, State.REFUSED}),
+    State.DOING: frozenset({State.DOING, State.PREVENTING, State.DONE, State.REFUSED, State.UNDONE}),
+    State.PREVENTING: frozenset({State.PREVENTING, State.UNDOING, State.DONE, State.REFUSED, State.UNDONE}),
     State.UNDOING: frozenset({State.UNDOING, State.UNDONE}),
     State.DONE: frozenset({State.UNDONE, State.UNDOING, State.CAPTURING}),
     State.CAPTURING: frozenset({State.CAPTURING, State.CAPTURED}),

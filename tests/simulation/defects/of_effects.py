@@ -9,7 +9,7 @@ from saga_app.core.decider import Decision, Position
 from saga_app.core.machine import Transition
 from saga_app.core.outside import OutsideInput, OutsideOutput, OutsideTransition
 from saga_app.core.outside_step import OutsideStep
-from saga_app.core.records import Outcome, StepAnswered, StepRequest
+from saga_app.core.records import Outcome, Reason, StepAnswered, StepName, StepRequest
 from saga_app.core.rows import JournalRow, OutsideEffect, State
 from saga_app.effects import calls, dispatcher
 from saga_app.effects.dispatcher import Dispatcher
@@ -331,7 +331,13 @@ def a_late_done_is_taken_for_a_capture(patch: pytest.MonkeyPatch) -> None:
 def a_capture_that_is_refused_cancels_the_order(patch: pytest.MonkeyPatch) -> None:
     """Behind the pivot there is only forward: whoever denies the authorisation is in conflict."""
     back = OutsideTransition(State.UNDONE, OutsideOutput.SEND_BACK)
-    states = outside.CAPTURE_MACHINE[State.CAPTURING]
+    states, dated = outside.CAPTURE_MACHINE[State.CAPTURING], outside_step._dated
+
+    def turned(changed: JournalRow, *rest: Any) -> JournalRow:
+        row = dated(changed, *rest)
+        return row._replace(reason=Reason.DECLINED, step=StepName.PAYMENT) if row.reason is None else row
+
+    patch.setattr(outside_step, "_dated", turned)
     patch.setitem(
         outside.CAPTURE_MACHINE,
         State.CAPTURING,
