@@ -124,12 +124,14 @@ def checkout(route: str, policy_id: str | None, as_json: bool) -> None:
 
     \b
     saga policy checkout --route payment,inventory,shipping
+    saga policy checkout --route payment,inventory,shipping,capture
     saga policy checkout --route fraud_check,payment,inventory,shipping
 
-    Every worker must know the steps: set SAGA_STEPS and restart all of them first.
+    With capture, payments at a provider are authorised first, and the money is taken after shipping. Every worker must
+    know the steps: set SAGA_STEPS and restart all of them first.
     """
     names = [name.strip() for name in route.split(",")]
-    known = [str(step.name) for step in routes.STEPS]
+    known = [str(step.name) for step in routes.NAMED]
     if unknown := [name for name in names if name not in known]:
         raise click.BadParameter(
             f"{unknown[0]!r} is none of {', '.join(known)}; SAGA_STEPS names the modules of further steps",

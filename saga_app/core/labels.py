@@ -5,8 +5,7 @@ from typing import Final, NamedTuple
 
 from saga_app.core.errors import Fault
 from saga_app.core.records import Reason, StepName
-from saga_app.core.route import CAPTURE
-from saga_app.core.route import STEPS as ALL_STEPS
+from saga_app.core.route import NAMED
 from saga_app.core.rows import OPEN_STATUSES, State, Status
 from saga_app.core.step import Step
 
@@ -38,7 +37,7 @@ def _words(step: Step) -> StepWords:
     return StepWords(thing, do, step.done, undo, step.undone)
 
 
-STEPS: Final[Mapping[str, StepWords]] = {step.name: _words(step) for step in (*ALL_STEPS, CAPTURE)}
+STEPS: Final[Mapping[str, StepWords]] = {step.name: _words(step) for step in NAMED}
 #: A payment that is done, and captured later.
 AUTHORISED: Final = "authorised"
 #: The state of an order that was placed and that no worker has taken. No row has it.

@@ -62,6 +62,8 @@ CAPTURE: Final = Step(
     key=by_customer,
     kind=StepKind.RETRIABLE,
 )
+#: Every step that a route may name.
+NAMED: Final = (*STEPS, CAPTURE)
 #: Every type of record.
 RECORD_TYPES: Final[tuple[type[Any], ...]] = (
     *get_args(Record),
@@ -82,7 +84,7 @@ SEQUENCE: Final = (
 )
 
 
-_BY_NAME: Final = {each.name: each for each in (*STEPS, CAPTURE)}
+_BY_NAME: Final = {each.name: each for each in NAMED}
 
 
 class Route:

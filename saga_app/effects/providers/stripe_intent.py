@@ -62,7 +62,7 @@ def is_taken_in_part(intent: Intent) -> bool:
 
 
 def taken(intent: Intent) -> int:
-    """What it has taken, or would take, in the smallest unit of the currency."""
+    """The amount that it has taken, or would take, in the smallest unit of the currency."""
     amount: int = _received(intent) if intent["status"] == "succeeded" else intent["amount"]
     return amount
 
@@ -127,7 +127,7 @@ def _charge(intent: Intent) -> Mapping[str, Any]:
 
 
 def _to_return(intent: Intent) -> int:
-    """What was taken. Of a capture in part the rest counts as returned too, so it is all that was authorised."""
+    """The amount that was taken. Of a capture in part the rest counts as returned too: all that was authorised."""
     amount: int = intent["amount"] if is_taken_in_part(intent) else _received(intent)
     return amount
 

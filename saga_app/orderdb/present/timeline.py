@@ -8,14 +8,14 @@ from saga_app import topics
 from saga_app.core import labels
 from saga_app.core.checkout import TRIES
 from saga_app.core.records import StepName
-from saga_app.core.route import CAPTURE, STEPS
+from saga_app.core.route import CAPTURE, NAMED, STEPS
 from saga_app.core.rows import State
 from saga_app.kafka.messages import located
 from saga_app.orderdb.present.order_status import BACK, GOING_BACK, OrderStatus, StepStatus
 
 Row = Mapping[str, Any]
-_REQUEST: Final = {step.name.value: step.do.__name__ for step in (*STEPS, CAPTURE)}
-_DO: Final = {step.do.__name__: step.name.value for step in (*STEPS, CAPTURE)}
+_REQUEST: Final = {step.name.value: step.do.__name__ for step in NAMED}
+_DO: Final = {step.do.__name__: step.name.value for step in NAMED}
 _UNDO: Final = {step.undo.__name__: step.name.value for step in STEPS if step.undo is not None}
 
 
