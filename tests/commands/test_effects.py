@@ -151,11 +151,11 @@ def test_an_authorisation_that_runs_out_within_a_day_is_listed_and_needs_a_perso
     written(held("soon"), State.DONE, 60, reference="p-1", capture_before=in_seconds + 3_600)
     written(held("later"), State.DONE, 60, reference="p-2", capture_before=in_seconds + 500_000)
     written(held("taken"), State.CAPTURED, 60, reference="p-3", capture_before=in_seconds + 60)
-    result = saga("effects")
+    result = saga("effects", "soon")
     assert result.exit_code == 1 and "1 need a person" in result.stderr
     (line,) = result.stdout.splitlines()[1:]
-    assert "soon" in line and "authorised" in line and "p-1" in line
-    assert sorted(names(saga, "--all")) == ["later", "soon", "taken"]
+    assert "authorised" in line and "p-1" in line
+    assert [saga("effects", each, "-o", "name").stdout for each in ("later", "taken")] == ["", ""]
     (found,) = map(json.loads, saga("effects", "later", "--all", "--json").stdout.splitlines())
     assert found["capture_before"] is not None
 
