@@ -7,16 +7,16 @@ undo and capture of one authorisation are decided in one partition. The machine 
 from saga_app.core import route
 from saga_app.core.decider import Decision, repeated
 from saga_app.core.errors import Fault, Rejected
-from saga_app.core.records import CaptureRequested
+from saga_app.core.records import StepRequest
 from saga_app.core.rows import JournalRow, State
 
 
-def unknown(record: CaptureRequested) -> Rejected:
+def unknown(record: StepRequest) -> Rejected:
     """The rejection for an order that this partition does not know."""
     return Rejected(Fault.UNKNOWN_ORDER, f"order {record.order_id} was never paid, and cannot be captured")
 
 
-def inside(record: CaptureRequested, row: JournalRow) -> Decision:
+def inside(record: StepRequest, row: JournalRow) -> Decision:
     """An order that was paid here, or had nothing to pay: there is nothing to capture, and it goes on."""
     if row.state is not State.DONE:
         raise Rejected(

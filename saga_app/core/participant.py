@@ -154,20 +154,22 @@ class Participant:
         """See `Decider.decide`; the replay rule stands in `docs/explanation/engine.md`."""
         if not isinstance(record, StepRequest):
             return self._without_order(record, at, rows)
-        asked = route.CAPTURE.name if isinstance(record, CaptureRequested) else self.step.name
+        # `isinstance` runs Python code of pydantic.
+        is_capture = type(record) is CaptureRequested
+        asked = route.CAPTURE.name if is_capture else self.step.name
         if asked not in (record.order.route or route.DEFAULT_NAMES):
             raise Rejected(Fault.UNEXPECTED_RECORD, f"the order's route does not pass {asked}")
         row = rows.journal(record.order_id)
         if eviction.is_evicted(record, row, rows):
             return Decision(Verdict.IGNORED, note="the order is evicted: nothing is done for it any more")
         if row is None:
-            if isinstance(record, CaptureRequested):
+            if is_capture:
                 raise capture.unknown(record)
             return self._first(record, at, rows)
         same_content(row, record.order.digest, f"order {record.order_id}")
         if row.outside is not None:
             return self._outside_step.requested(record, row, at)
-        if isinstance(record, CaptureRequested):
+        if is_capture:
             return capture.inside(record, row)
         states = self._machine[row.state]
         if row.version >= at.offset:
