@@ -93,6 +93,8 @@ def topic_of(record: Record) -> str:
     if topic is not None:
         return topic
     if isinstance(record, PolicyChanged):
+        if record.patience is not None:
+            return CHECKOUT
         return PAYMENT if record.limit is not None else SHIPPING
     assert isinstance(record, (OrdersEvicted, StepAnswered))
     return inbox(record.step)

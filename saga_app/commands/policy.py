@@ -9,6 +9,7 @@ from saga_app import urls
 from saga_app.commands.health_line import warn_without_workers
 from saga_app.commands.program import SagaGroup
 from saga_app.commands.render.output import CommandFailed, as_json, one_line_errors, show
+from saga_app.core import patience as patient
 from saga_app.core import shipping as shipments
 from saga_app.health.rules import in_force
 from saga_app.kafka.reachable import require_broker
@@ -31,8 +32,9 @@ def policy(context: click.Context, as_json: bool) -> None:
     saga policy
     saga policy payment --limit 1500
     saga policy shipping --countries GB,FR
+    saga policy checkout --patience 3600
 
-    Alone it reads the changelogs of the two journals. It has one line for each rule that is in force; exit code 1 if
+    Alone it reads the changelogs of three journals. It has one line for each rule that is in force; exit code 1 if
     the partitions of a service have different ones.
     """
     if context.invoked_subcommand is None:
@@ -104,6 +106,28 @@ def shipping(countries: str | None, carrier: str | None, policy_id: str | None, 
     if countries is not None:
         named = {"countries": [code.strip() for code in countries.split(",")]}
     _change(named, "shipments", policy_id, as_json=as_json)
+
+
+@policy.command()
+@click.option(
+    "--patience",
+    metavar="SECONDS",
+    required=True,
+    type=click.IntRange(1, patient.LONGEST),
+    help="New orders that do not say it themselves are given up after so long.",
+)
+@own_id
+@as_json
+@one_line_errors
+def checkout(patience: int, policy_id: str | None, as_json: bool) -> None:
+    """Change how long new orders may take (930 seconds until it is changed).
+
+    \b
+    saga policy checkout --patience 3600
+
+    Orders that are placed already keep theirs.
+    """
+    _change({"patience": patience}, "orders", policy_id, as_json=as_json)
 
 
 def _change(parameters: dict[str, Any], journal: str, policy_id: str | None, *, as_json: bool) -> None:

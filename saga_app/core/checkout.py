@@ -9,11 +9,12 @@ from enum import StrEnum
 from functools import partial
 from typing import Final, TypeGuard, get_args
 
-from saga_app.core import route
+from saga_app.core import patience, route
 from saga_app.core.decider import IGNORED, Decision, Position, Put, Rows, Verdict, repeated
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.machine import DeadLettered, Transition
-from saga_app.core.order import Order
+from saga_app.core.moves import policy_changed
+from saga_app.core.order import Order, digest
 from saga_app.core.records import (
     CancellationRequested,
     DeadlinePassed,
@@ -21,6 +22,7 @@ from saga_app.core.records import (
     OrderCancelled,
     OrderCompleted,
     OrderPlaced,
+    PolicyChanged,
     Reason,
     Record,
     RetentionStarted,
@@ -29,13 +31,8 @@ from saga_app.core.records import (
     StepName,
 )
 from saga_app.core.retention.segments import Segments
-from saga_app.core.rows import ClosedOrder, OrderRow, Status
-
-#: Milliseconds until the first nudge; each later try waits twice as long, up to the longest delay.
-FIRST_DELAY: Final = 30_000
-LONGEST_DELAY: Final = 480_000
-#: Tries before the order is given up and compensated.
-TRIES: Final = 5
+from saga_app.core.row_keys import policy_key
+from saga_app.core.rows import ClosedOrder, JournalRow, OrderRow, State, Status
 
 AboutOrder = OrderPlaced | CancellationRequested | DeadlinePassed | OrderCompleted | OrderCancelled
 KnownOrder = OrderRow | ClosedOrder
@@ -187,12 +184,14 @@ GUARDS: Final[tuple[Callable[[AboutOrder, KnownOrder, Position, Rows], Decision 
 class Checkout:
     """The fold of the checkout inbox."""
 
-    accepts = (*get_args(AboutOrder), RetentionStarted, SegmentsClosed, SegmentsPurged)
+    accepts = (*get_args(AboutOrder), PolicyChanged, RetentionStarted, SegmentsClosed, SegmentsPurged)
     journal = SEGMENTS.journal
     balances = None
 
     def decide(self, record: Record, at: Position, rows: Rows) -> Decision:
         """See `Decider.decide`; the replay rule stands in `docs/explanation/engine.md`."""
+        if isinstance(record, PolicyChanged):
+            return _policy(record, at, rows)
         if not _is_about_order(record):
             assert isinstance(record, ForPartition)
             return SEGMENTS.decide(record, at, rows)
@@ -204,6 +203,20 @@ class Checkout:
                 if (decision := guard(record, row, at, rows)) is not None:
                     return decision
         return _decided(record, row, at, rows)
+
+
+def patience_in_force(rows: Rows) -> int | None:
+    """Seconds that new orders are patient which do not say it themselves; None until a policy says it."""
+    policy = rows.policy()
+    return None if policy is None else policy.patience
+
+
+def _policy(record: PolicyChanged, at: Position, rows: Rows) -> Decision:
+    if record.patience is None:
+        raise Rejected(Fault.INVALID, "the checkout policy has a patience, and no parameter of another service")
+    content = digest(f"patience {record.patience}".encode())
+    row = JournalRow(at.version, State.DONE, content, done_at=at.offset, patience=record.patience)
+    return policy_changed(SEGMENTS.journal, policy_key(record.policy_id), row, rows)
 
 
 def _decided(record: AboutOrder, row: KnownOrder | None, at: Position, rows: Rows) -> Decision:
@@ -241,7 +254,9 @@ def _placed(record: AboutOrder, to: Status, at: Position, rows: Rows) -> tuple[O
     assert isinstance(record, OrderPlaced)
     order = record.order
     segment, named = SEGMENTS.enter(order.order_id, at, rows)
-    row = OrderRow(at.version, to, at.offset, tries=0, since=at.time, order=order.canonical, segment=segment)
+    # From here on the row says it: a policy that comes later changes nothing for this order.
+    patient = patience_in_force(rows) if order.patience is None else order.patience
+    row = OrderRow(at.version, to, at.offset, 0, at.time, order.canonical, segment=segment, patience=patient)
     return row, named
 
 
@@ -278,8 +293,9 @@ def _rejected(dead: DeadLettered, record: AboutOrder, row: KnownOrder | None) ->
 
 def delay(row: OrderRow) -> int:
     """Milliseconds that an order may rest, at this try, before it is nudged."""
-    longest: int = min(FIRST_DELAY << min(row.tries, 10), LONGEST_DELAY)
-    return longest
+    if row.status is Status.CANCELLING:
+        return patience.compensation_delay(row.tries)
+    return patience.delay(row.patience, row.tries)
 
 
 def due(row: OrderRow) -> int:
@@ -289,4 +305,5 @@ def due(row: OrderRow) -> int:
 
 def deadline(order_id: str, row: OrderRow) -> DeadlinePassed:
     """The nudge for this try."""
-    return DeadlinePassed(order_id=order_id, attempt=row.tries, last=row.tries + 1 >= TRIES)
+    last = patience.is_last(row.patience, row.tries)
+    return DeadlinePassed(order_id=order_id, attempt=row.tries, last=last)

@@ -18,6 +18,7 @@ from saga_app.core.fields import (
     Id,
     Model,
     Money,
+    Patience,
     Provided,
     Quantity,
     TypedId,
@@ -48,7 +49,7 @@ class Order(Model):
     """An order in normal form: defaults filled in, amount computed, lines merged by SKU and sorted.
 
     `payment_method` is what a provider can charge, where nothing has begun; `payment_reference` is a payment that the
-    customer has begun there. Without either the payment is inside.
+    customer has begun there. Without either the payment is inside. `patience`: seconds until it is given up.
     """
 
     order_id: Id
@@ -58,6 +59,7 @@ class Order(Model):
     country: Country | None = None
     payment_method: Provided | None = None
     payment_reference: Provided | None = None
+    patience: Patience | None = None
     warehouse: Id
     lines: Lines
 
@@ -78,10 +80,11 @@ class Order(Model):
         country = "" if self.country is None else f'"country":"{self.country}",'
         method = "" if self.payment_method is None else f'"payment_method":"{self.payment_method}",'
         begun = "" if self.payment_reference is None else f'"payment_reference":"{self.payment_reference}",'
+        patient = "" if self.patience is None else f'"patience":{self.patience},'
         lines = ",".join([f'{{"sku":"{line.sku}","quantity":{line.quantity}}}' for line in self.lines])
         return (
             f'{{"order_id":"{self.order_id}",{customer}"currency":"{self.currency}","amount":"{self.amount!s}",'
-            f'{country}{method}{begun}"warehouse":"{self.warehouse}","lines":[{lines}]}}'
+            f'{country}{method}{begun}{patient}"warehouse":"{self.warehouse}","lines":[{lines}]}}'
         ).encode()
 
     @cached_property

@@ -22,6 +22,7 @@ from saga_app.core.fields import (
     Money,
     Natural,
     Note,
+    Patience,
     Provided,
     ProviderName,
     Reference,
@@ -65,6 +66,7 @@ class OrderPlaced(Model):
     country: Country | None = None
     payment_method: Provided | None = None
     payment_reference: Provided | None = None
+    patience: Patience | None = None
     warehouse: TypedId = "main"
 
     @cached_property
@@ -80,6 +82,7 @@ class OrderPlaced(Model):
             country=self.country,
             payment_method=self.payment_method,
             payment_reference=self.payment_reference,
+            patience=self.patience,
             warehouse=self.warehouse,
             lines=merged([(line.sku, line.quantity) for line in self.lines]),
         )
@@ -278,9 +281,10 @@ class StockReceived(Model):
 
 
 class PolicyChanged(Model):
-    """New parameters of a rule: `limit` for payment; `countries`, or `carrier`, for shipping.
+    """New parameters of a rule: `limit` for payment; `countries`, or `carrier`, for shipping; `patience` for checkout.
 
-    `carrier` names the provider that books shipments from then on; `none`: the service itself does.
+    `carrier` names the provider that books shipments from then on; `none`: the service itself does. `patience`: seconds
+    that orders which are placed from then on may take, where they do not say it themselves.
     """
 
     type: Literal["PolicyChanged"] = "PolicyChanged"
@@ -288,14 +292,20 @@ class PolicyChanged(Model):
     limit: Money | None = None
     countries: Annotated[tuple[Country, ...], AS_TUPLE] | None = None
     carrier: ProviderName | None = None
+    patience: Patience | None = None
 
     @model_validator(mode="after")
     def _has_one_parameter(self) -> Self:
-        if [self.limit, self.countries, self.carrier].count(None) != 2:
-            raise ValueError("a policy has either a limit (payment), or countries or a carrier (shipping)")
+        if len([each for each in self._parameters() if each is not None]) != 1:
+            raise ValueError(
+                "a policy has either a limit (payment), or countries or a carrier (shipping), or a patience (checkout)"
+            )
         if self.limit is not None and not (0 <= self.limit <= money.LARGEST):
             raise ValueError(f"a limit is between 0 and {money.LARGEST}")
         return self
+
+    def _parameters(self) -> tuple[object, ...]:
+        return self.limit, self.countries, self.carrier, self.patience
 
 
 class ForPartition(Model):

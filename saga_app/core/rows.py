@@ -17,7 +17,7 @@ from saga_app.core.numbers import Offset, Version
 from saga_app.core.order import Order
 from saga_app.core.records import Reason, StepName
 from saga_app.core.retention.rows import SPECIAL, ClosedSegments, LowWatermark, Segment, Total
-from saga_app.core.row_keys import kind_of
+from saga_app.core.row_keys import KeyKind, kind_of
 
 #: Untyped, as everything that is parsed: to wrap each version would make a restore a quarter slower.
 _WHOLE_NUMBER: Final[Callable[[bytes], Any]] = int
@@ -61,7 +61,10 @@ OPEN_STATUSES: Final = frozenset({Status.OPEN, Status.CANCELLING})
 
 
 class OrderRow(NamedTuple):
-    """Table `orders`: one order. `since` and `ended_at` are Kafka's timestamps in milliseconds."""
+    """Table `orders`: one order. `since` and `ended_at` are Kafka's timestamps in milliseconds.
+
+    `patience` is that of the order, in seconds, or that of the policy that was in force when it was placed.
+    """
 
     version: Version
     status: Status
@@ -73,12 +76,15 @@ class OrderRow(NamedTuple):
     reason: Reason | None = None
     step: StepName | None = None
     segment: str | None = None
+    patience: int | None = None
 
     def encode(self) -> bytes:
-        version, status, placed_at, tries, since, order, ended_at, reason, step, segment = self
+        version, status, placed_at, tries, since, order, ended_at, reason, step, segment, patience = self
         ended = "" if ended_at is None else f',"ended_at":{ended_at}'
         head = f'{{"version":{version},"status":"{status}","placed_at":{placed_at},"tries":{tries},"since":{since}'
-        return b"%s%s%s}" % (f"{head}{ended}{_turned_at(reason, step)}{_of(segment)}".encode(), _ORDER, order)
+        patient = "" if patience is None else f',"patience":{patience}'
+        head = f"{head}{ended}{_turned_at(reason, step)}{_of(segment)}{patient}"
+        return b"%s%s%s}" % (head.encode(), _ORDER, order)
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -163,12 +169,13 @@ class JournalRow(NamedTuple):
     limit: Decimal | None = None
     countries: tuple[str, ...] | None = None
     carrier: str | None = None
+    patience: int | None = None
     conflict: str | None = None
     outside: OutsideEffect | None = None
 
     def encode(self) -> bytes:
         version, state, content, done_at, undone_at, reason, step, segment, moves = self[:9]
-        limit, countries, carrier, conflict, outside = self[9:]
+        limit, countries, carrier, patience, conflict, outside = self[9:]
         done = "" if done_at is None else f',"done_at":{done_at}'
         undone = "" if undone_at is None else f',"undone_at":{undone_at}'
         moved = "" if moves is None else f',"moves":{{{",".join(map(_move, moves.items()))}}}'
@@ -176,13 +183,14 @@ class JournalRow(NamedTuple):
             f'{{"version":{version},"state":"{state}","content":"{content}"{done}{undone}'
             f"{_turned_at(reason, step)}{_of(segment)}{moved}"
         )
-        if outside is None and limit is None and countries is None and carrier is None and conflict is None:
+        is_plain = outside is None and limit is None and countries is None
+        if is_plain and carrier is None and patience is None and conflict is None:
             return f"{head}}}".encode()
         return b"%s%s}" % (head.encode(), self._rest())
 
     def _rest(self) -> bytes:
         """The fields that few rows have."""
-        names = ("limit", "countries", "carrier", "conflict")
+        names = ("limit", "countries", "carrier", "patience", "conflict")
         given = {name: value for name in names if (value := getattr(self, name)) is not None}
         rule = b"," + to_json(given)[1:-1] if given else b""
         return rule if self.outside is None else rule + self.outside.encode()
@@ -306,9 +314,12 @@ WRITTEN: Final = (
 def decode(table: str, key: str, data: bytes) -> Row:
     """The row that a table has under this key; `ForeignRow` if these bytes are none."""
     try:
-        special = None if table in _BALANCES else SPECIAL.get(kind_of(key))
+        kind = None if table in _BALANCES else kind_of(key)
+        special = SPECIAL.get(kind)
         if special is not None:
             return special.decode(data)
+        if kind is KeyKind.POLICY:
+            return JournalRow.decode(data)
         if table == "orders" and is_closed(data):
             return ClosedOrder.decode(data)
         return _PLAIN.get(table, JournalRow).decode(data)

@@ -1,4 +1,4 @@
-"""The rules in force: read from the changelogs of the two journals that take policies."""
+"""The rules in force: read from the changelogs of the journals that take policies."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -6,8 +6,10 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from saga_app import topics
+from saga_app.core import patience
 from saga_app.core import payment as payments
 from saga_app.core import shipping as shipments
+from saga_app.core.checkout import Checkout
 from saga_app.core.errors import ForeignRow
 from saga_app.core.row_keys import KeyKind, policy_id_in
 from saga_app.core.rows import JournalRow, decode
@@ -25,21 +27,26 @@ class RuleInForce(NamedTuple):
     limit: Decimal | None = None
     countries: tuple[str, ...] | None = None
     carrier: str | None = None
+    patience: int | None = None
 
     def in_words(self) -> str:
         """The parameter, and where it comes from."""
+        source = "the default" if self.policy_id is None else f"policy {self.policy_id}"
+        return f"{self._parameter()} ({source})"
+
+    def _parameter(self) -> str:
+        if self.patience is not None:
+            return f"patience {self.patience} s"
+        if self.limit is not None:
+            return f"limit {self.limit}"
         countries = shipments.COUNTRIES if self.countries is None else self.countries
         booked = "" if self.carrier in (None, shipments.NOBODY) else f", carrier {self.carrier}"
-        rule = (
-            f"countries {','.join(sorted(countries))}{booked}"
-            if self.limit is None
-            else f"limit {self.limit}"
-        )
-        return f"{rule} ({'the default' if self.policy_id is None else f'policy {self.policy_id}'})"
+        return f"countries {','.join(sorted(countries))}{booked}"
 
 
 #: By journal, the rule that holds until a policy comes.
 DEFAULTS: Final = {
+    Checkout.journal: RuleInForce("checkout", None, patience=patience.DEFAULT),
     "payments": RuleInForce("payment", None, limit=payments.LIMIT),
     "shipments": RuleInForce("shipping", None, countries=tuple(sorted(shipments.COUNTRIES))),
 }
@@ -81,4 +88,4 @@ def _in_force(settings: Settings, journal: str, partition: int, default: RuleInF
     if best is None:
         return default
     row, policy_id = best
-    return RuleInForce(default.service, policy_id, row.limit, row.countries, row.carrier)
+    return RuleInForce(default.service, policy_id, row.limit, row.countries, row.carrier, row.patience)

@@ -4,7 +4,8 @@ from collections import defaultdict
 from typing import Final
 
 from saga_app import topics
-from saga_app.core.records import DeadlinePassed, Outcome, SegmentsClosed, StepAnswered
+from saga_app.core import patience
+from saga_app.core.records import DeadlinePassed, OrderPlaced, Outcome, Reason, SegmentsClosed, StepAnswered
 from saga_app.core.rows import (
     ASKED_STATES,
     OPEN_STATUSES,
@@ -42,6 +43,8 @@ class Sagas:
         self.closed: set[str] = set()
         self.reused: list[Status] = []
         self.states: defaultdict[str, dict[str, State]] = defaultdict(dict)
+        #: By order, the seconds that it is patient, for good; None is the default.
+        self.patience: dict[str, int | None] = {}
         self.effects = EffectsWatch(self.status.get)
         #: By order, the providers that were asked.
         self.asked: defaultdict[str, set[str]] = defaultdict(set)
@@ -60,6 +63,7 @@ class Sagas:
             if isinstance(put.row, OrderRow) and told.before is None:
                 self._begins_anew(put.key)
             if isinstance(put.row, OrderRow):
+                self._waits(put.key, put.row, told)
                 self._ordered(put.key, put.row)
                 if isinstance(told.record, DeadlinePassed):
                     tried = told.record.attempt + 1
@@ -71,6 +75,23 @@ class Sagas:
             elif isinstance(put.row, JournalRow) and ":" not in put.key:
                 self._of_provider(topic, put.key, put.row, told)
                 self._stepped(topic, put.key, put.row)
+
+    def _waits(self, order: str, row: OrderRow, told: ExpectedDecision) -> None:
+        """An order keeps the patience with which it was placed, and is given up at its last deadline alone."""
+        if isinstance(told.record, OrderPlaced):
+            self.patience[order] = row.patience
+            own = told.record.patience
+            must(own in (None, row.patience), "I11 alive", f"{order} says {own} s, its row {row.patience}")
+        kept = self.patience[order]
+        must(row.patience == kept, "I11 alive", f"{order} was patient for {kept} s, now {row.patience}")
+        if isinstance(told.record, DeadlinePassed) and self.status.get(order) is Status.OPEN:
+            at_end = patience.is_last(kept, told.record.attempt)
+            given_up = row.reason is Reason.TIMED_OUT
+            must(
+                given_up is at_end,
+                "I11 alive",
+                f"{order}, patient for {kept} s, is {row.status} at try {row.tries}",
+            )
 
     def _old_enough(self, told: ExpectedDecision, order: str) -> bool:
         """By the times of records, whatever the decider has looked at."""
