@@ -213,7 +213,9 @@ def patience_in_force(rows: Rows) -> int | None:
 
 def _policy(record: PolicyChanged, at: Position, rows: Rows) -> Decision:
     if record.patience is None:
-        raise Rejected(Fault.INVALID, "the checkout policy has a patience, and no parameter of another service")
+        raise Rejected(
+            Fault.INVALID, "the checkout policy has a patience, and no parameter of another service"
+        )
     content = digest(f"patience {record.patience}".encode())
     row = JournalRow(at.version, State.DONE, content, done_at=at.offset, patience=record.patience)
     return policy_changed(SEGMENTS.journal, policy_key(record.policy_id), row, rows)

@@ -78,9 +78,7 @@ def of_order(
         raise NoSuchEffect(f"order {order_id} is not there")
     order = Order.model_validate_json(placed.order)
     rows = ((step, _row(settings, admin, step.journal, step.key(order), order_id)) for step in steps)
-    return {
-        step.name: OrderEffect(row, step.key(order)) for step, row in rows if isinstance(row, JournalRow)
-    }
+    return {step.name: OrderEffect(row, step.key(order)) for step, row in rows if isinstance(row, JournalRow)}
 
 
 def is_outside(row: JournalRow) -> bool:

@@ -40,7 +40,9 @@ def test_the_rules_in_force_have_one_line_each_and_partitions_that_disagree_are_
         write(partition, "p1", 3, "10")
     result = saga("policy")
     assert result.exit_code == 0
-    assert result.stdout.splitlines()[1].startswith(f"payment   limit 1500 (policy p2), in all {PARTITIONS} partitions")
+    assert result.stdout.splitlines()[1].startswith(
+        f"payment   limit 1500 (policy p2), in all {PARTITIONS} partitions"
+    )
     write(1, "p3", 9, "5")
     result = saga("policy", "--json")
     assert result.exit_code == 1 and "the partitions of payment have different rules" in result.stderr

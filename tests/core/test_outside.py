@@ -5,11 +5,11 @@ from itertools import product
 import pytest
 
 from saga_app import topics, wire
-from saga_app.core.patience import tries
 from saga_app.core.decider import Verdict
 from saga_app.core.errors import Fault
 from saga_app.core.order import Order
 from saga_app.core.outside import INPUTS, MACHINE, PIVOT_MACHINE, OutsideInput, OutsideOutput
+from saga_app.core.patience import tries
 from saga_app.core.records import Outcome, Reason, Record, StepAnswered, StepName
 from saga_app.core.rows import ASKED_STATES, OutsideEffect, State, Status
 from tests.support.examples import (

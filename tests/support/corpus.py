@@ -342,7 +342,10 @@ def _by_hand() -> Iterator[tuple[str, bytes]]:
         order_with(payment_method="stripe:pm_1", payment_reference="stripe:pi_1"),
     )
     yield "a begun payment of nothing", order_with(amount="0", payment_reference="stripe:pi_1")
-    yield "a patience with a limit", spelled("PolicyChanged", {"policy_id": "p1", "limit": "1", "patience": 5})
+    yield (
+        "a patience with a limit",
+        spelled("PolicyChanged", {"policy_id": "p1", "limit": "1", "patience": 5}),
+    )
     for patience in (0, -1, 604_801, 1.5, "60", True):
         yield f"the patience {patience!r}", order_with(patience=patience)
     yield "a negative limit", spelled("PolicyChanged", {"policy_id": "p1", "limit": "-1"})

@@ -182,9 +182,9 @@ def the_policy_of_now_says_how_long_an_order_waits(patch: pytest.MonkeyPatch) ->
         if isinstance(record, DeadlinePassed):
             of_now = checkout.patience_in_force(rows)
             record = record.model_copy(update={"last": patience.is_last(of_now, record.attempt)})
-        return decide(self, record, at, rows)
+        return answer(self, record, at, rows)
 
-    decide = checkout.Checkout.decide
+    answer = checkout.Checkout.decide
     patch.setattr(checkout.Checkout, "decide", changing)
 
 
