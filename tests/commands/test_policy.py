@@ -56,10 +56,15 @@ def test_the_rules_in_force_have_one_line_each_and_partitions_that_disagree_are_
 
 
 @pytest.mark.parametrize(
-    "page", ["docs/how-to/change-a-policy.md", "docs/how-to/choose-how-long-an-order-waits.md"]
+    "page",
+    [
+        blocks("docs/how-to/change-a-policy.md"),
+        blocks("docs/how-to/choose-how-long-an-order-waits.md"),
+    ],
+    ids=["policy", "patience"],
 )
-def test_the_commands_and_the_records_of_the_page_are_accepted(saga: Saga, page: str):
-    lines = [shlex.split(line) for block in blocks(page) for line in block.splitlines()]
+def test_the_commands_and_the_records_of_the_page_are_accepted(saga: Saga, page: list[str]):
+    lines = [shlex.split(line) for block in page for line in block.splitlines()]
     for program, *words in lines:
         if program == "saga":
             result = saga(*words)
