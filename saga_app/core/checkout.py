@@ -9,12 +9,14 @@ from enum import StrEnum
 from functools import partial
 from typing import Final, TypeGuard, get_args
 
+from pydantic import ValidationError
+
 from saga_app.core import patience, route
 from saga_app.core.decider import IGNORED, Decision, Position, Put, Rows, Verdict, repeated
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.machine import DeadLettered, Transition
 from saga_app.core.moves import policy_changed
-from saga_app.core.order import Order, digest
+from saga_app.core.order import Order, as_placed, digest, routed
 from saga_app.core.records import (
     CancellationRequested,
     DeadlinePassed,
@@ -33,6 +35,7 @@ from saga_app.core.records import (
 from saga_app.core.retention.segments import Segments
 from saga_app.core.row_keys import policy_key
 from saga_app.core.rows import ClosedOrder, JournalRow, OrderRow, State, Status
+from saga_app.core.step_names import VARIABLE
 
 AboutOrder = OrderPlaced | CancellationRequested | DeadlinePassed | OrderCompleted | OrderCancelled
 KnownOrder = OrderRow | ClosedOrder
@@ -114,6 +117,8 @@ MACHINE: Final[
 }
 
 SEGMENTS: Final = Segments("orders")
+#: A policy that names these brings back what holds without a policy.
+BUILT_IN: Final = tuple(step.name for step in route.DEFAULT)
 
 
 def evicted_since(row: KnownOrder | None, at: Position, rows: Rows) -> bool:
@@ -129,7 +134,11 @@ def other_content(record: AboutOrder, row: KnownOrder, at: Position, rows: Rows)
     if not isinstance(record, OrderPlaced):
         return
     order = record.order
-    if order.digest != row.content if isinstance(row, ClosedOrder) else order.canonical != row.order:
+    if (
+        order.digest != row.content
+        if isinstance(row, ClosedOrder)
+        else order.canonical != as_placed(row.order)
+    ):
         raise Rejected(
             Fault.DIFFERENT_CONTENT, f"order {record.order_id} was placed before with another content"
         )
@@ -205,22 +214,6 @@ class Checkout:
         return _decided(record, row, at, rows)
 
 
-def patience_in_force(rows: Rows) -> int | None:
-    """Seconds that new orders are patient which do not say it themselves; None until a policy says it."""
-    policy = rows.policy()
-    return None if policy is None else policy.patience
-
-
-def _policy(record: PolicyChanged, at: Position, rows: Rows) -> Decision:
-    if record.patience is None:
-        raise Rejected(
-            Fault.INVALID, "the checkout policy has a patience, and no parameter of another service"
-        )
-    content = digest(f"patience {record.patience}".encode())
-    row = JournalRow(at.version, State.DONE, content, done_at=at.offset, patience=record.patience)
-    return policy_changed(SEGMENTS.journal, policy_key(record.policy_id), row, rows)
-
-
 def _decided(record: AboutOrder, row: KnownOrder | None, at: Position, rows: Rows) -> Decision:
     """The transition of the table, as rows and records."""
     transition = MACHINE[None if row is None else row.status][order_input(record)]
@@ -254,7 +247,7 @@ def order_input(record: AboutOrder) -> OrderInput:
 def _placed(record: AboutOrder, to: Status, at: Position, rows: Rows) -> tuple[OrderRow, tuple[Put, ...]]:
     """The first row of an order, and the row that names it in its segment."""
     assert isinstance(record, OrderPlaced)
-    order = record.order
+    order = routed(record.order, route_in_force(rows))
     segment, named = SEGMENTS.enter(order.order_id, at, rows)
     # From here on the row says it: a policy that comes later changes nothing for this order.
     patient = patience_in_force(rows) if order.patience is None else order.patience
@@ -281,11 +274,62 @@ def _sends(output: OrderOutput, record: AboutOrder, row: KnownOrder | None) -> t
     if output is OrderOutput.NOTHING:
         return ()
     assert isinstance(row, OrderRow)
-    order = record.order if isinstance(record, OrderPlaced) else Order.model_validate_json(row.order)
+    order = _order(record, row)
     if output is OrderOutput.START:
         return (route.start(order, row.segment),)
     assert row.reason is not None
     return (route.abort(order, row.reason, row.segment),)
+
+
+def _order(record: AboutOrder, row: OrderRow) -> Order:
+    """The order in its row, which is parsed only if the record has not the same one."""
+    if isinstance(record, OrderPlaced) and record.order.canonical == row.order:
+        return record.order
+    try:
+        return Order.model_validate_json(row.order)
+    except ValidationError as error:
+        raise Rejected(
+            Fault.INVALID,
+            f"order {record.order_id} passes a step that this worker does not know; is its module in {VARIABLE}?",
+        ) from error
+
+
+def _policy(record: PolicyChanged, at: Position, rows: Rows) -> Decision:
+    """New parameters for the orders that are placed from now on; one that it does not name stays as it is."""
+    if record.route is None and record.patience is None:
+        raise Rejected(
+            Fault.INVALID, "the checkout policy has a route or a patience, and no parameter of another service"
+        )
+    try:
+        if record.route is not None:
+            route.check(record.route)
+    except ValueError as error:
+        raise Rejected(Fault.INVALID, str(error)) from None
+    parameter = f"patience {record.patience}" if record.route is None else ",".join(record.route)
+    before = rows.policy()
+    row = JournalRow(
+        at.version,
+        State.DONE,
+        digest(parameter.encode()),
+        done_at=at.offset,
+        route=before.route if record.route is None and before is not None else record.route,
+        patience=before.patience if record.patience is None and before is not None else record.patience,
+    )
+    return policy_changed(SEGMENTS.journal, policy_key(record.policy_id), row, rows)
+
+
+def route_in_force(rows: Rows) -> tuple[StepName, ...] | None:
+    """The route of orders that are placed now; None: the steps that are built in."""
+    policy = rows.policy()
+    if policy is None or policy.route is None or policy.route == BUILT_IN:
+        return None
+    return tuple(map(StepName, policy.route))
+
+
+def patience_in_force(rows: Rows) -> int | None:
+    """Seconds that orders are patient which are placed now and do not say it; None: the default."""
+    policy = rows.policy()
+    return None if policy is None else policy.patience
 
 
 def _rejected(dead: DeadLettered, record: AboutOrder, row: KnownOrder | None) -> Rejected:

@@ -29,7 +29,8 @@ from saga_app.core.fields import (
     SegmentName,
     TypedId,
 )
-from saga_app.core.order import Line, Order, PricedLines, merged, require_one_payment
+from saga_app.core.order import Line, Order, OrderRoute, PricedLines, merged, require_one_payment
+from saga_app.core.step_names import StepName as StepName  # a type of fields, as `Reason` is
 
 
 class Reason(StrEnum):
@@ -43,15 +44,6 @@ class Reason(StrEnum):
     DECLINED = "declined"
     REQUESTED = "requested"
     TIMED_OUT = "timed_out"
-
-
-class StepName(StrEnum):
-    """The step at which an order turned round."""
-
-    CHECKOUT = "checkout"
-    PAYMENT = "payment"
-    INVENTORY = "inventory"
-    SHIPPING = "shipping"
 
 
 class OrderPlaced(Model):
@@ -85,6 +77,7 @@ class OrderPlaced(Model):
             patience=self.patience,
             warehouse=self.warehouse,
             lines=merged([(line.sku, line.quantity) for line in self.lines]),
+            route=None,
         )
 
     def _total(self) -> Decimal:
@@ -281,10 +274,12 @@ class StockReceived(Model):
 
 
 class PolicyChanged(Model):
-    """New parameters of a rule: `limit` for payment; `countries`, or `carrier`, for shipping; `patience` for checkout.
+    """New parameters of a rule: `limit` for payment; `countries`, or `carrier`, for shipping; `route`, or `patience`, for
+    checkout.
 
-    `carrier` names the provider that books shipments from then on; `none`: the service itself does. `patience`: seconds
-    that orders which are placed from then on may take, where they do not say it themselves.
+    `carrier` names the provider that books shipments from then on; `none`: the service itself does. `route` names the
+    steps that orders pass which are placed from then on, `patience` the seconds that they may take where they do not
+    say it themselves.
     """
 
     type: Literal["PolicyChanged"] = "PolicyChanged"
@@ -292,13 +287,15 @@ class PolicyChanged(Model):
     limit: Money | None = None
     countries: Annotated[tuple[Country, ...], AS_TUPLE] | None = None
     carrier: ProviderName | None = None
+    route: OrderRoute | None = None
     patience: Patience | None = None
 
     @model_validator(mode="after")
     def _has_one_parameter(self) -> Self:
-        if len([each for each in self._parameters() if each is not None]) != 1:
+        if [self.limit, self.countries, self.carrier, self.route, self.patience].count(None) != 4:
             raise ValueError(
-                "a policy has either a limit (payment), or countries or a carrier (shipping), or a patience (checkout)"
+                "a policy has either a limit (payment), or countries or a carrier (shipping), or a route or a patience "
+                "(checkout)"
             )
         if self.limit is not None and not (0 <= self.limit <= money.LARGEST):
             raise ValueError(f"a limit is between 0 and {money.LARGEST}")
@@ -327,20 +324,24 @@ class RetentionStarted(ForPartition):
 
 
 class EvictedOrder(Model):
-    """An order to evict, and in which partition of each step's inbox its rows are, in the order of the route."""
+    """An order to evict, and in which partition of each step's inbox its rows are, in the sequence of the steps."""
 
     order_id: Id
     partitions: Annotated[tuple[Natural, ...], AS_TUPLE, Field(min_length=1, max_length=16)]
 
 
 class SegmentsClosed(ForPartition):
-    """The checkout worker's retention timer: all orders of these segments ended `retention_ms` ago or before."""
+    """The checkout worker's retention timer: all orders of these segments ended `retention_ms` ago or before.
+
+    `steps`: every step that the worker knows; None: those that are built in.
+    """
 
     type: Literal["SegmentsClosed"] = "SegmentsClosed"
     first_segment: Natural
     below_segment: Natural
     retention_ms: Natural
     partition_count: Annotated[int, Field(ge=1, le=1_000)]
+    steps: OrderRoute | None = None
     orders: Annotated[tuple[EvictedOrder, ...], AS_TUPLE, Field(max_length=MOST_LINES)]
 
     @model_validator(mode="after")

@@ -148,6 +148,10 @@ def has_conflict(data: bytes) -> bool:
     return b'"conflict":"' in data
 
 
+#: The last fields of a journal row that few rows have.
+_NO_MORE: Final = (None,) * 7
+
+
 class JournalRow(NamedTuple):
     """Tables `payments`, `reservations`, `shipments`: the decision for an order, a deposit, a delivery or a policy.
 
@@ -169,13 +173,13 @@ class JournalRow(NamedTuple):
     limit: Decimal | None = None
     countries: tuple[str, ...] | None = None
     carrier: str | None = None
+    route: tuple[str, ...] | None = None
     patience: int | None = None
     conflict: str | None = None
     outside: OutsideEffect | None = None
 
     def encode(self) -> bytes:
         version, state, content, done_at, undone_at, reason, step, segment, moves = self[:9]
-        limit, countries, carrier, patience, conflict, outside = self[9:]
         done = "" if done_at is None else f',"done_at":{done_at}'
         undone = "" if undone_at is None else f',"undone_at":{undone_at}'
         moved = "" if moves is None else f',"moves":{{{",".join(map(_move, moves.items()))}}}'
@@ -183,14 +187,13 @@ class JournalRow(NamedTuple):
             f'{{"version":{version},"state":"{state}","content":"{content}"{done}{undone}'
             f"{_turned_at(reason, step)}{_of(segment)}{moved}"
         )
-        is_plain = outside is None and limit is None and countries is None
-        if is_plain and carrier is None and patience is None and conflict is None:
+        if self[9:] == _NO_MORE:
             return f"{head}}}".encode()
         return b"%s%s}" % (head.encode(), self._rest())
 
     def _rest(self) -> bytes:
         """The fields that few rows have."""
-        names = ("limit", "countries", "carrier", "patience", "conflict")
+        names = ("limit", "countries", "carrier", "route", "patience", "conflict")
         given = {name: value for name in names if (value := getattr(self, name)) is not None}
         rule = b"," + to_json(given)[1:-1] if given else b""
         return rule if self.outside is None else rule + self.outside.encode()
@@ -203,8 +206,9 @@ class JournalRow(NamedTuple):
             fields["moves"] = {key: _amount(each) for key, each in fields["moves"].items()}
         if "limit" in fields:
             fields["limit"] = Decimal(fields["limit"])
-        if "countries" in fields:
-            fields["countries"] = tuple(fields["countries"])
+        for name in ("countries", "route"):
+            if name in fields:
+                fields[name] = tuple(fields[name])
         if "provider" in fields:
             fields["outside"] = OutsideEffect.taken(fields, data)
         return cls(**_turned(fields))

@@ -9,9 +9,10 @@ from saga_app.core.errors import ForeignRow
 from saga_app.core.order import Order
 from saga_app.core.records import StepName
 from saga_app.core.retention.rows import LowWatermark
-from saga_app.core.route import ROUTE, Step
+from saga_app.core.route import route_of
 from saga_app.core.row_keys import KeyKind, number_in, parts_of
 from saga_app.core.rows import ClosedOrder, JournalRow, OrderRow, Row, decode, is_tombstone, version_of
+from saga_app.core.step import Step
 from saga_app.engine.ports import row_in
 from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin
@@ -63,9 +64,9 @@ def find(settings: Settings, order_id: str, step: Step) -> OrderEffect:
 
 
 def of_order(
-    settings: Settings, order_id: str, steps: Iterable[Step] = ROUTE
+    settings: Settings, order_id: str, steps: Iterable[Step] | None = None
 ) -> Mapping[StepName, OrderEffect]:
-    """The rows of these steps of one order; `NoSuchEffect` if there is no such order.
+    """The rows of these steps of one order, or of all steps on its route; `NoSuchEffect` if there is no such order.
 
     It reads the one partition of checkout's changelog that has the order, and one of each step's: the order's keys say
     which.
@@ -77,7 +78,8 @@ def of_order(
     if not isinstance(placed, OrderRow):
         raise NoSuchEffect(f"order {order_id} is not there")
     order = Order.model_validate_json(placed.order)
-    rows = ((step, _row(settings, admin, step.journal, step.key(order), order_id)) for step in steps)
+    of_route = route_of(order).steps if steps is None else steps
+    rows = ((step, _row(settings, admin, step.journal, step.key(order), order_id)) for step in of_route)
     return {step.name: OrderEffect(row, step.key(order)) for step, row in rows if isinstance(row, JournalRow)}
 
 

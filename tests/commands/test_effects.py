@@ -10,7 +10,7 @@ from saga_app import topics
 from saga_app.core.numbers import version_at
 from saga_app.core.order import Order
 from saga_app.core.records import Reason, StepName
-from saga_app.core.route import ROUTE
+from saga_app.core.route import DEFAULT
 from saga_app.core.rows import JournalRow, OrderRow, OutsideEffect, State, Status
 from saga_app.engine.ports import row_record
 from saga_app.kafka.chunks import chunks
@@ -120,7 +120,7 @@ def test_the_effects_of_one_order_are_read_from_its_own_partitions_alone(
 
     monkeypatch.setattr("saga_app.effects.journals.chunks", read)
     assert names(shop, "paid", "--all") == ["paid"]
-    keys = [("orders", "paid"), *((step.journal, step.key(bought("paid"))) for step in ROUTE)]
+    keys = [("orders", "paid"), *((step.journal, step.key(bought("paid"))) for step in DEFAULT)]
     assert places == [
         (topics.changelog("saga", table), topics.partition_of(key, PARTITIONS)) for table, key in keys
     ]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from saga_app import wire
 from saga_app.core import checkout, patience
 from saga_app.core.errors import Fault
-from saga_app.core.records import DeadlinePassed, Record
+from saga_app.core.records import DeadlinePassed, PolicyChanged, Record, StepName
 from saga_app.core.rows import Status
 from tests.support import examples
 from tests.support.examples import cancel, cancelled, limit, placed
@@ -83,6 +83,15 @@ def test_the_same_policy_twice_counts_once_and_other_content_is_a_dead_letter() 
     story.when(examples.patience("p1", 60)).changes_nothing()
     assert story.when(placed()).order().patience == 90
     story.when(examples.patience("p1", 61)).is_dead(Fault.DIFFERENT_CONTENT)
+
+
+def test_a_policy_of_the_route_leaves_the_patience_as_it_is_and_the_other_way_round() -> None:
+    way = (StepName.INVENTORY, StepName.PAYMENT, StepName.SHIPPING)
+    of_route = PolicyChanged(policy_id="p1", route=way)
+    story = given(CHECKOUT, of_route, examples.patience("p2", 60), placed())
+    assert (story.order().patience, b'"route":["inventory"' in story.order().order) == (60, True)
+    story.when(PolicyChanged(policy_id="p3", route=way[::-1][1:] + way[-1:])).when(placed("o2"))
+    assert story.order("o2").patience == 60
 
 
 def test_a_policy_of_another_service_is_a_dead_letter_at_checkout() -> None:

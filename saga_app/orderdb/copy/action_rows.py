@@ -65,7 +65,7 @@ def _told(record: Any) -> tuple[str, str | None]:
                 f"{units} units of {len(record.lines)} articles, delivery {record.delivery_id}",
             )
         case PolicyChanged():
-            names = ("limit", "countries", "carrier", "patience")
+            names = ("limit", "countries", "carrier", "route", "patience")
             changes = {name: getattr(record, name) for name in names}
             words = [
                 f"{name} {' '.join(value) if isinstance(value, tuple) else value}"

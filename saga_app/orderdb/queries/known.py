@@ -17,8 +17,10 @@ _ENDINGS: Final = {
     OrderCompleted.__name__: Status.COMPLETED,
     OrderCancelled.__name__: Status.CANCELLED,
 }
-#: The payment at a provider is not copied, and the patience that is copied may be that of a policy.
-_COPIED: Final = tuple(sorted(set(Order.model_fields) - {"payment_method", "payment_reference", "patience"}))
+#: The payment at a provider is not copied, the patience that is copied may be that of a policy, and people name no
+#: route.
+_NOT_COMPARED: Final = frozenset({"payment_method", "payment_reference", "patience", "route"})
+_COPIED: Final = tuple(sorted(set(Order.model_fields) - _NOT_COMPARED))
 
 
 class KnownOrder(NamedTuple):
