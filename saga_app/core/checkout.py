@@ -298,7 +298,8 @@ def _policy(record: PolicyChanged, at: Position, rows: Rows) -> Decision:
     """New parameters for the orders that are placed from now on; one that it does not name stays as it is."""
     if record.route is None and record.patience is None:
         raise Rejected(
-            Fault.INVALID, "the checkout policy has a route or a patience, and no parameter of another service"
+            Fault.INVALID,
+            "the checkout policy has a route or a patience, and no parameter of another service",
         )
     try:
         if record.route is not None:

@@ -9,7 +9,6 @@ from saga_app import topics
 from saga_app.core import checkout, patience
 from saga_app.core import payment as payments
 from saga_app.core import shipping as shipments
-from saga_app.core.checkout import Checkout
 from saga_app.core.errors import ForeignRow
 from saga_app.core.row_keys import KeyKind, policy_id_in
 from saga_app.core.rows import JournalRow, decode
@@ -91,6 +90,4 @@ def _in_force(settings: Settings, journal: str, partition: int, default: RuleInF
     row, policy_id = best
     # A policy of checkout may have one of its parameters alone.
     route, patient = row.route or default.route, row.patience or default.patience
-    return RuleInForce(
-        default.service, policy_id, row.limit, row.countries, row.carrier, route, patient
-    )
+    return RuleInForce(default.service, policy_id, row.limit, row.countries, row.carrier, route, patient)
