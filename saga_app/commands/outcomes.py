@@ -23,7 +23,7 @@ from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin
 from saga_app.kafka.chunks import chunks
 from saga_app.kafka.messages import Place, located
-from saga_app.kafka.order_outcomes import HeardOutcome, OutcomeReader
+from saga_app.kafka.order_outcomes import HeardOutcome, OrderOutcomeReader
 from saga_app.kafka.sender import Sender
 from saga_app.kafka.signatures import Signatures
 from saga_app.operator_log import log_action
@@ -119,7 +119,7 @@ def _outcomes(
     settings: Settings, since: int | None, *, follow: bool
 ) -> Iterator[tuple[Place, int, HeardOutcome]]:
     """All that the topic has, by time; then, if they are followed, those that come."""
-    admin, reader = Admin(settings), OutcomeReader(Signatures.of(settings))
+    admin, reader = Admin(settings), OrderOutcomeReader(Signatures.of(settings))
     places = [(topics.ORDER_OUTCOMES, each) for each in range(settings.partitions)]
     begin = dict(offsets.beginnings(admin, places))
     if since is not None:
@@ -137,7 +137,7 @@ def _outcomes(
 
 
 def _part(
-    settings: Settings, reader: OutcomeReader, place: Place, begin: int, end: int
+    settings: Settings, reader: OrderOutcomeReader, place: Place, begin: int, end: int
 ) -> Iterator[tuple[int, Place, int, HeardOutcome]]:
     for message in chain.from_iterable(chunks(settings.kafka, *place, begin, end)):
         heard = reader.read(message)

@@ -1,4 +1,4 @@
-"""What checkout tells everybody outside about an order: that it has ended, and how.
+"""The outcome of an order, for everybody outside: checkout tells that the order has ended, and how.
 
 A decision that ends an order has one `OutcomePut`, and so has each replay of it. The outcome is in the topic
 `order_outcomes` for as long as the order's row is in the table `orders`: when the order is evicted, its outcome goes.

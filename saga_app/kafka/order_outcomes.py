@@ -1,4 +1,4 @@
-"""The topic `order_outcomes`: how each order ended, as CloudEvents in binary mode (`docs/how-to/hear-outcomes.md`).
+"""The topic `order_outcomes`: how each order ended, as CloudEvents in binary mode (`docs/how-to/connect-your-shop.md`).
 
 The key is the order id. A record may come again, with the same bytes and the same id; of one key the last one counts.
 A record without a value says that the order has left the tables.
@@ -122,7 +122,7 @@ def _ended_at(row: OrderRow) -> str:
     return written(row.since if row.ended_at is None else row.ended_at)
 
 
-class OutcomeReader:
+class OrderOutcomeReader:
     """Reads records of the topic; with keys, it leaves out those that no service signed."""
 
     def __init__(self, signatures: Signatures | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What checkout tells everybody outside: each ending once, again on a replay, and no more once the order is evicted."""
+"""The outcomes that checkout tells: each ending once, again on a replay, and no more once the order is evicted."""
 
 import pytest
 

@@ -11,10 +11,10 @@ from saga_app import topics
 from saga_app.core.numbers import version_at
 from saga_app.core.outcome import OutcomePut
 from saga_app.core.records import Reason, StepName
-from saga_app.kafka.order_outcomes import OutcomeReader, heard, outcome_record
+from saga_app.kafka.order_outcomes import OrderOutcomeReader, heard, outcome_record
+from tests.orderdb.batches import FakeMessage
 from tests.support.examples import cancelled, completed, placed
 from tests.support.given import BEGINNING, CHECKOUT, given
-from tests.orderdb.batches import FakeMessage
 from tests.support.signing import signatures
 
 SCHEMA = Path(__file__).parents[2] / "docs/reference/schemas/OrderOutcome.json"
@@ -76,4 +76,4 @@ def test_a_reader_with_keys_believes_signed_records_alone(tmp_path: Path) -> Non
         (record.headers, False),
     ):
         message: Any = FakeMessage(topics.ORDER_OUTCOMES, 5, record.value, b"o1", BEGINNING, headers)
-        assert (OutcomeReader(ours).read(message) is not None) is is_heard
+        assert (OrderOutcomeReader(ours).read(message) is not None) is is_heard

@@ -157,7 +157,7 @@ def agree(world: "SimulatedWorld") -> None:
 
 
 def _outcomes_agree(world: "SimulatedWorld") -> None:
-    """What is told outside last is the ending of each order that is in the table, and of no other one (I14)."""
+    """The last outcome of each order in the table is its ending, and no other order has one (I14)."""
     newest: dict[str, Outgoing] = {}
     for record in world.kafka.topic(topics.ORDER_OUTCOMES):
         key = (record.key or b"").decode()
