@@ -2,8 +2,6 @@
 
 import json
 
-from confluent_kafka.admin import AdminClient
-
 import tables
 from harness.orders import orders, supplies
 from harness.scene import Scene
@@ -36,10 +34,8 @@ def test_each_ending_is_told_and_a_topic_that_was_lost_is_written_again(scene: S
     assert {each["state"] for each in outcomes(scene, "--state", "cancelled").values()} == {"CANCELLED"}
     assert invariants(saga(scene, "audit", "--json"))["I14"]["figures"]["outcomes"] == 60
 
-    AdminClient({"bootstrap.servers": scene.broker}).delete_topics([topics.ORDER_OUTCOMES])[
-        topics.ORDER_OUTCOMES
-    ].result(20)
     settings = Settings(broker=scene.broker, app_id=scene.app_id)
+    topic_admin.delete(settings, [topics.ORDER_OUTCOMES])
     topic_admin.ensure(settings, tables.wanted_topics(settings))
     assert invariants(saga(scene, "audit", "--json"))["I14"]["broken"] == 60
     done = saga(scene, "outcomes", "--mend")
