@@ -274,7 +274,7 @@ class StockReceived(Model):
 
 
 class PolicyChanged(Model):
-    """New parameters of a rule: payment's `limit`, shipping's `countries` or `carrier`, checkout's `route` or `patience`.
+    """A new parameter: `limit` (payment), `countries` or `carrier` (shipping), `route` or `patience` (checkout).
 
     `carrier` names the provider that books shipments from then on; `none`: the service itself does. `route` names the
     steps that orders pass which are placed from then on, `patience` the seconds that they may take where they do not
