@@ -66,7 +66,10 @@ OPEN_STATUSES: Final = frozenset({Status.OPEN, Status.CANCELLING})
 
 
 class OrderRow(NamedTuple):
-    """Table `orders`: one order. `since` and `ended_at` are Kafka's timestamps in milliseconds."""
+    """Table `orders`: one order. `since` and `ended_at` are Kafka's timestamps in milliseconds.
+
+    `patience` is that of the order, in seconds, or that of the policy that was in force when it was placed.
+    """
 
     version: Version
     status: Status
@@ -78,12 +81,15 @@ class OrderRow(NamedTuple):
     reason: Reason | None = None
     step: StepName | None = None
     segment: str | None = None
+    patience: int | None = None
 
     def encode(self) -> bytes:
-        version, status, placed_at, tries, since, order, ended_at, reason, step, segment = self
+        version, status, placed_at, tries, since, order, ended_at, reason, step, segment, patience = self
         ended = "" if ended_at is None else f',"ended_at":{ended_at}'
         head = f'{{"version":{version},"status":"{status}","placed_at":{placed_at},"tries":{tries},"since":{since}'
-        return b"%s%s%s}" % (f"{head}{ended}{_turned_at(reason, step)}{_of(segment)}".encode(), _ORDER, order)
+        patient = "" if patience is None else f',"patience":{patience}'
+        head = f"{head}{ended}{_turned_at(reason, step)}{_of(segment)}{patient}"
+        return b"%s%s%s}" % (head.encode(), _ORDER, order)
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -158,7 +164,7 @@ def has_conflict(data: bytes) -> bool:
 
 
 #: The last fields of a journal row that few rows have.
-_NO_MORE: Final = (None,) * 6
+_NO_MORE: Final = (None,) * 7
 
 
 class JournalRow(NamedTuple):
@@ -183,6 +189,7 @@ class JournalRow(NamedTuple):
     countries: tuple[str, ...] | None = None
     carrier: str | None = None
     route: tuple[str, ...] | None = None
+    patience: int | None = None
     conflict: str | None = None
     outside: OutsideEffect | None = None
 
@@ -207,7 +214,7 @@ class JournalRow(NamedTuple):
 
     def _rest(self) -> bytes:
         """The fields that few rows have."""
-        names = ("limit", "countries", "carrier", "route", "conflict")
+        names = ("limit", "countries", "carrier", "route", "patience", "conflict")
         given = {name: value for name in names if (value := getattr(self, name)) is not None}
         rule = b"," + to_json(given)[1:-1] if given else b""
         return rule if self.outside is None else rule + self.outside.encode()
@@ -332,10 +339,11 @@ WRITTEN: Final = (
 def decode(table: str, key: str, data: bytes) -> Row:
     """The row that a table has under this key; `ForeignRow` if these bytes are none."""
     try:
-        special = None if table in _BALANCES else SPECIAL.get(kind_of(key))
+        kind = None if table in _BALANCES else kind_of(key)
+        special = SPECIAL.get(kind)
         if special is not None:
             return special.decode(data)
-        if table == "orders" and kind_of(key) is KeyKind.POLICY:
+        if kind is KeyKind.POLICY:
             return JournalRow.decode(data)
         if table == "orders" and is_closed(data):
             return ClosedOrder.decode(data)

@@ -4,8 +4,9 @@ from collections import defaultdict
 from typing import Final
 
 from saga_app import topics
+from saga_app.core import patience
 from saga_app.core.order import Order
-from saga_app.core.records import DeadlinePassed, Outcome, SegmentsClosed, StepAnswered
+from saga_app.core.records import DeadlinePassed, OrderPlaced, Outcome, Reason, SegmentsClosed, StepAnswered
 from saga_app.core.route import is_captured_later
 from saga_app.core.rows import (
     ASKED_STATES,
@@ -50,6 +51,8 @@ class Sagas:
         self.effects = EffectsWatch(self.status.get, self._may_be_taken)
         #: Orders that are captured behind the pivot, at a provider that authorises first.
         self.later: set[str] = set()
+        #: By order, the seconds that it is patient, for good; None is the default.
+        self.patience: dict[str, int | None] = {}
         #: By order, the providers that were asked.
         self.asked: defaultdict[str, set[str]] = defaultdict(set)
 
@@ -69,6 +72,7 @@ class Sagas:
                 if is_captured_later(Order.model_validate_json(put.row.order)):
                     self.later.add(put.key)
             if isinstance(put.row, OrderRow):
+                self._waits(put.key, put.row, told)
                 self._ordered(put.key, put.row)
                 if isinstance(told.record, DeadlinePassed):
                     tried = told.record.attempt + 1
@@ -86,6 +90,23 @@ class Sagas:
 
     def _may_be_taken(self, order: str) -> bool:
         return order not in self.later or self._is_shipped(order)
+
+    def _waits(self, order: str, row: OrderRow, told: ExpectedDecision) -> None:
+        """An order keeps the patience with which it was placed, and is given up at its last deadline alone."""
+        if isinstance(told.record, OrderPlaced):
+            self.patience[order] = row.patience
+            own = told.record.patience
+            must(own in (None, row.patience), "I11 alive", f"{order} says {own} s, its row {row.patience}")
+        kept = self.patience[order]
+        must(row.patience == kept, "I11 alive", f"{order} was patient for {kept} s, now {row.patience}")
+        if isinstance(told.record, DeadlinePassed) and self.status.get(order) is Status.OPEN:
+            at_end = patience.is_last(kept, told.record.attempt)
+            given_up = row.reason is Reason.TIMED_OUT
+            must(
+                given_up is at_end,
+                "I11 alive",
+                f"{order}, patient for {kept} s, is {row.status} at try {row.tries}",
+            )
 
     def _old_enough(self, told: ExpectedDecision, order: str) -> bool:
         """By the times of records, whatever the decider has looked at."""

@@ -102,6 +102,10 @@ def route_policy(policy_id: str, *names: StepName) -> records.PolicyChanged:
     return records.PolicyChanged(policy_id=policy_id, route=names)
 
 
+def patience(policy_id: str, seconds: int) -> records.PolicyChanged:
+    return records.PolicyChanged(policy_id=policy_id, patience=seconds)
+
+
 def retention_started(segment_width: int = 2) -> records.RetentionStarted:
     return records.RetentionStarted(partition=0, segment_width=segment_width)
 

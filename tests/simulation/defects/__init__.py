@@ -12,6 +12,7 @@ from tests.simulation.choices import choices
 from tests.simulation.defects import (
     of_effects,
     of_lost_rows,
+    of_outcomes,
     of_rebuild,
     of_restore,
     of_retention,
@@ -164,6 +165,7 @@ CONTROLS: Final = (
     Control(of_rules.stock_may_be_sold_twice),
     Control(of_rules.tries_are_not_raised),
     Control(of_rules.a_nudge_is_not_answered, {"lose"}),
+    Control(of_rules.the_policy_of_now_says_how_long_an_order_waits, {"policy", "lose"}),
     Control(of_restore.the_last_write_wins_at_a_restore, {"repeat row"}),
     Control(of_restore.stale_rows_are_not_repaired, {"repeat row"}),
     Control(of_restore.reached_does_not_stop_before_a_stale_row, {"repeat row"}),
@@ -201,4 +203,10 @@ CONTROLS: Final = (
     ),
     Control(of_retention.a_record_alone_raises_the_low_watermark, {"evict", "forge"}),
     Control(of_retention.a_closing_beyond_the_inbox_is_taken, {"evict", "forge"}),
+    Control(of_outcomes.told_before_the_journal),
+    Control(of_outcomes.not_told_on_a_replay, {"kill"}),
+    Control(of_outcomes.not_told_after_a_restore, {"kill"}),
+    Control(of_outcomes.told_with_another_reason),
+    Control(of_outcomes.a_repeat_has_another_id),
+    Control(of_outcomes.the_outcome_of_an_evicted_order_stays, {"evict"}),
 )
