@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from confluent_kafka import murmur2
 
-from saga_app.core import records
+from saga_app.core import records, route
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.order import Order
 from saga_app.core.records import (
@@ -27,7 +27,7 @@ from saga_app.core.records import (
     StepRequest,
     StockReceived,
 )
-from saga_app.core.route import ROUTE, by_customer, by_warehouse
+from saga_app.core.step import by_customer, by_warehouse
 
 
 def inbox(name: StepName) -> str:
@@ -40,8 +40,10 @@ PAYMENT: Final = inbox(StepName.PAYMENT)
 INVENTORY: Final = inbox(StepName.INVENTORY)
 SHIPPING: Final = inbox(StepName.SHIPPING)
 DEAD_LETTERS: Final = "dead_letters"
-#: By inbox, the step of the route; and all inboxes in the order of the route.
-STEPS: Final = {inbox(step.name): step for step in ROUTE}
+#: For everybody outside: how each order ended. Its key is the order id.
+ORDER_OUTCOMES: Final = "order_outcomes"
+#: By inbox, its step; and all inboxes in the sequence of the steps.
+STEPS: Final = {inbox(step.name): step for step in route.STEPS}
 INBOXES: Final = (CHECKOUT, *STEPS)
 
 #: Fixed for the life of the topics: the partition of a key depends on it.
@@ -69,7 +71,8 @@ _OF_TYPE: Final[dict[type, str]] = {
     records.RestockRequested: INVENTORY,
     records.FundsDeposited: PAYMENT,
     records.StockReceived: INVENTORY,
-    **{step_request: topic for topic, step in STEPS.items() for step_request in (step.do, step.undo)},
+    **{step_request: topic for topic, step in STEPS.items() for step_request in step.requests},
+    records.CaptureRequested: PAYMENT,
     records.RetentionStarted: CHECKOUT,
     SegmentsClosed: CHECKOUT,
     records.SegmentsPurged: CHECKOUT,
@@ -83,13 +86,14 @@ def _of_order(key: Callable[[Order], str]) -> Callable[[StepRequest], str]:
 #: By type of record, its key; the others have the order's id.
 _KEY_OF: Final[dict[type, Callable[[Any], str]]] = {
     FundsDeposited: attrgetter("customer_id"),
-    records.RepaymentRequested: lambda request: by_customer(request.order),
-    records.RestockRequested: lambda request: by_warehouse(request.order),
+    records.RepaymentRequested: _of_order(by_customer),
+    records.RestockRequested: _of_order(by_warehouse),
     StockReceived: attrgetter("warehouse"),
     PolicyChanged: attrgetter("policy_id"),
     StepAnswered: attrgetter("key"),
     **dict.fromkeys(ForPartition.__subclasses__(), lambda record: str(record.partition)),
-    **{step_request: _of_order(step.key) for step in STEPS.values() for step_request in (step.do, step.undo)},
+    **{step_request: _of_order(step.key) for step in STEPS.values() for step_request in step.requests},
+    records.CaptureRequested: _of_order(route.CAPTURE.key),
 }
 _ORDER_ID: Final = attrgetter("order_id")
 
@@ -100,6 +104,8 @@ def topic_of(record: Record) -> str:
     if topic is not None:
         return topic
     if isinstance(record, PolicyChanged):
+        if record.route is not None or record.patience is not None:
+            return CHECKOUT
         return PAYMENT if record.limit is not None else SHIPPING
     assert isinstance(record, (OrdersEvicted, StepAnswered))
     return inbox(record.step)
@@ -232,8 +238,12 @@ def wanted(
     log = {**every, "max.message.bytes": str(LARGEST_IN_LOG)}
     # Compaction keeps the row that was written last, which may be an old one: within a day it is written again.
     compacted = {**log, "cleanup.policy": "compact", "min.compaction.lag.ms": str(24 * 3600 * 1000)}
+    # A reader that was away for less than a week has missed nothing.
+    week = str(7 * 24 * 3600 * 1000)
+    outcomes = {**compacted, "min.compaction.lag.ms": week, "delete.retention.ms": week}
     return [
         *(Topic(name, partitions, inbox, replication) for name in INBOXES),
         Topic(DEAD_LETTERS, partitions, {**open_, **log, **kept(dead_letter_retention)}, replication),
+        Topic(ORDER_OUTCOMES, partitions, outcomes, replication),
         *(Topic(changelog(app_id, table), partitions, compacted, replication) for table in tables),
     ]

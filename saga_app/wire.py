@@ -11,10 +11,11 @@ import jiter
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from saga_app.core import fields, records
+from saga_app.core import fields
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.order import Order
 from saga_app.core.records import (
+    REFUND_REQUESTS,
     OrderCompleted,
     OrderPlaced,
     Record,
@@ -23,6 +24,7 @@ from saga_app.core.records import (
     StepRequest,
     Undo,
 )
+from saga_app.core.route import RECORD_TYPES
 from saga_app.redaction import SEPARATORS, has_card_number, is_card_number
 from saga_app.wrong_fields import WrongField, each_wrong_field, wrong_fields
 
@@ -32,9 +34,7 @@ LARGEST_STEP_REQUEST: Final = 1024 * 1024
 #: Characters of the detail of a rejection.
 LONGEST_DETAIL: Final = 600
 
-_MODELS: Final[dict[str, type[Any]]] = {
-    model.model_fields["type"].default: model for model in records.Record.__args__
-}
+_MODELS: Final[dict[str, type[Any]]] = {model.model_fields["type"].default: model for model in RECORD_TYPES}
 #: Those that are nothing but a head and an order. Refunds are rare, and parsed with care.
 _STEP_REQUESTS: Final[dict[bytes, Any]] = {
     name.encode(): model
@@ -55,8 +55,10 @@ _HEAD: Final = re.compile(
 _LINE: Final = rb'\{"sku":"%s","quantity":[1-9]\d*\}' % _ID
 _CANONICAL: Final = re.compile(
     rb'\{"order_id":"%s"(?:,"customer_id":"%s")?,"currency":"[A-Z]{3}","amount":"(?:0|[1-9]\d*)(?:\.\d+)?"'
-    rb'(?:,"country":"[A-Z]{2}")?(?:,"payment_method":"%s")?(?:,"payment_reference":"%s")?,"warehouse":"%s",'
-    rb'"lines":\[(?:%s(?:,%s)*)?\]\}' % (_ID, _ID, _PROVIDED, _PROVIDED, _ID, _LINE, _LINE)
+    rb'(?:,"country":"[A-Z]{2}")?(?:,"payment_method":"%s")?(?:,"payment_reference":"%s")?'
+    rb'(?:,"patience":[1-9][0-9]{0,5})?,"warehouse":"%s",'
+    rb'"lines":\[(?:%s(?:,%s)*)?\](?:,"route":\["[a-z_]{1,40}"(?:,"[a-z_]{1,40}")*\])?\}'
+    % (_ID, _ID, _PROVIDED, _PROVIDED, _ID, _LINE, _LINE)
 )
 #: Bytes can hold a card number only if they have 13 digits in a row, apart from separators, an escape, or characters
 #: of other alphabets.
@@ -268,13 +270,8 @@ def _not_json(value: bytes, error: Exception) -> str:
 
 def encode(record: Record) -> bytes:
     """The record as compact JSON: `type` first, the order last and in its canonical form."""
-    if isinstance(record, RefundRequest):
-        head = b'{"type":"%s"%s,"refund":%s' % (
-            record.type.encode(),
-            _segment(record),
-            record.refund.canonical,
-        )
-        return b'%s,"order":%s}' % (head, record.order.canonical)
+    if type(record) in REFUND_REQUESTS:
+        return _refund_request(record)
     if isinstance(record, StepRequest):
         return b'{"type":"%s"%s%s,"order":%s}' % (
             record.type.encode(),
@@ -285,6 +282,13 @@ def encode(record: Record) -> bytes:
     if isinstance(record, OrderCompleted):
         return b'{"type":"OrderCompleted","order_id":"%s"%s}' % (record.order_id.encode(), _segment(record))
     return to_json(record.model_dump(exclude_none=True))
+
+
+def _refund_request(record: Record) -> bytes:
+    assert isinstance(record, RefundRequest)
+    refund, canonical = record.refund.canonical, record.order.canonical
+    kind = type(record).__name__.encode()
+    return b'{"type":"%s"%s,"refund":%s,"order":%s}' % (kind, _segment(record), refund, canonical)
 
 
 def _reason_and_step(record: Undo) -> bytes:

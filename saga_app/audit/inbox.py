@@ -230,6 +230,5 @@ def is_refunded(outcome: RecordOutcome) -> bool:
     before = outcome.before
     if put is None or not isinstance(put.row, OrderRow) or not isinstance(before, OrderRow):
         return False
-    row = put.row
-    same = before._replace(version=row.version, tries=row.tries, since=row.since, refunds=row.refunds)
-    return row == same and bool(row.refunds)
+    then, now = (each.ending._replace(tries=0, refunds=(), ended_version=None) for each in (before, put.row))
+    return then == now and bool(put.row.refunds)

@@ -9,11 +9,14 @@ from enum import StrEnum
 from functools import partial
 from typing import Final, TypeGuard, get_args
 
-from saga_app.core import refunds, route
+from pydantic import ValidationError
+
+from saga_app.core import outcome, patience, refunds, route
 from saga_app.core.decider import IGNORED, Decision, Position, Put, Rows, Verdict, repeated
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.machine import DeadLettered, Transition
-from saga_app.core.order import Order
+from saga_app.core.moves import policy_changed
+from saga_app.core.order import Order, as_placed, digest, routed
 from saga_app.core.records import (
     CancellationRequested,
     DeadlinePassed,
@@ -21,6 +24,7 @@ from saga_app.core.records import (
     OrderCancelled,
     OrderCompleted,
     OrderPlaced,
+    PolicyChanged,
     Reason,
     Record,
     RefundOpened,
@@ -31,13 +35,9 @@ from saga_app.core.records import (
 )
 from saga_app.core.refunds import REFUND_RECORDS, AboutRefund
 from saga_app.core.retention.segments import Segments
-from saga_app.core.rows import ClosedOrder, OrderRow, Status
-
-#: Milliseconds until the first nudge; each later try waits twice as long, up to the longest delay.
-FIRST_DELAY: Final = 30_000
-LONGEST_DELAY: Final = 480_000
-#: Tries before the order is given up and compensated.
-TRIES: Final = 5
+from saga_app.core.row_keys import policy_key
+from saga_app.core.rows import OPEN_STATUSES, ClosedOrder, JournalRow, OrderRow, State, Status
+from saga_app.core.step_names import VARIABLE
 
 AboutOrder = OrderPlaced | CancellationRequested | DeadlinePassed | OrderCompleted | OrderCancelled
 KnownOrder = OrderRow | ClosedOrder
@@ -123,6 +123,8 @@ MACHINE: Final[
 }
 
 SEGMENTS: Final = Segments("orders")
+#: A policy that names these brings back what holds without a policy.
+BUILT_IN: Final = tuple(step.name for step in route.DEFAULT)
 
 
 def evicted_since(row: KnownOrder | None, at: Position, rows: Rows) -> bool:
@@ -138,7 +140,11 @@ def other_content(record: AboutOrder, row: KnownOrder, at: Position, rows: Rows)
     if not isinstance(record, OrderPlaced):
         return
     order = record.order
-    if order.digest != row.content if isinstance(row, ClosedOrder) else order.canonical != row.order:
+    if (
+        order.digest != row.content
+        if isinstance(row, ClosedOrder)
+        else order.canonical != as_placed(row.order)
+    ):
         raise Rejected(
             Fault.DIFFERENT_CONTENT, f"order {record.order_id} was placed before with another content"
         )
@@ -172,7 +178,8 @@ def replayed(record: AboutOrder, row: KnownOrder, at: Position, rows: Rows) -> D
     if row.placed_at == at.offset and row.segment is not None and isinstance(record, OrderPlaced):
         # Of one append a part may have been lost: the row that names the order is written again if it is missing.
         _, named = SEGMENTS.enter(record.order_id, at, rows)
-    return repeated(_sends(repeat.output, record, row))._replace(others=named)
+    again = outcome.of_row(record.order_id, row) if row.ending.version == at.offset else ()
+    return repeated(_sends(repeat.output, record, row))._replace(others=named, outcomes=again)
 
 
 def stale_deadline(record: AboutOrder, row: KnownOrder, at: Position, rows: Rows) -> Decision | None:
@@ -195,12 +202,21 @@ GUARDS: Final[tuple[Callable[[AboutOrder, KnownOrder, Position, Rows], Decision 
 class Checkout:
     """The fold of the checkout inbox."""
 
-    accepts = (*get_args(AboutOrder), *REFUND_RECORDS, RetentionStarted, SegmentsClosed, SegmentsPurged)
+    accepts = (
+        *get_args(AboutOrder),
+        *REFUND_RECORDS,
+        PolicyChanged,
+        RetentionStarted,
+        SegmentsClosed,
+        SegmentsPurged,
+    )
     journal = SEGMENTS.journal
     balances = None
 
     def decide(self, record: Record, at: Position, rows: Rows) -> Decision:
         """See `Decider.decide`; the replay rule stands in `docs/explanation/engine.md`."""
+        if isinstance(record, PolicyChanged):
+            return _policy(record, at, rows)
         if not _is_about_order(record):
             if isinstance(record, REFUND_RECORDS):
                 return _about_refund(record, at, rows)
@@ -235,7 +251,8 @@ def _about_refund(record: AboutRefund, at: Position, rows: Rows) -> Decision:
 
 def _decided(record: AboutOrder, row: KnownOrder | None, at: Position, rows: Rows) -> Decision:
     """The transition of the table, as rows and records."""
-    if isinstance(record, DeadlinePassed) and isinstance(row, OrderRow) and row.has_open_refund:
+    # For each other model than its own, `isinstance` runs Python code of pydantic.
+    if type(record) is DeadlinePassed and isinstance(row, OrderRow) and row.has_open_refund:
         return refunds.asked_again(record.order_id, row, at)
     transition = MACHINE[None if row is None else row.status][order_input(record)]
     if isinstance(transition, DeadLettered):
@@ -247,7 +264,14 @@ def _decided(record: AboutOrder, row: KnownOrder | None, at: Position, rows: Row
     assert not isinstance(row, ClosedOrder)
     changed, named = _placed(record, to, at, rows) if row is None else (_changed(row, record, to, at), ())
     put = Put(SEGMENTS.journal, record.order_id, changed)
-    return Decision(Verdict.APPLIED, put, sends=_sends(output, record, changed), note=note, others=named)
+    return Decision(
+        Verdict.APPLIED,
+        put,
+        sends=_sends(output, record, changed),
+        note=note,
+        others=named,
+        outcomes=outcome.of_row(record.order_id, changed),
+    )
 
 
 _INPUTS: Final = {record: OrderInput(record.__name__) for record in get_args(AboutOrder)}
@@ -268,9 +292,11 @@ def order_input(record: AboutOrder) -> OrderInput:
 def _placed(record: AboutOrder, to: Status, at: Position, rows: Rows) -> tuple[OrderRow, tuple[Put, ...]]:
     """The first row of an order, and the row that names it in its segment."""
     assert isinstance(record, OrderPlaced)
-    order = record.order
+    order = routed(record.order, route_in_force(rows))
     segment, named = SEGMENTS.enter(order.order_id, at, rows)
-    row = OrderRow(at.version, to, at.offset, tries=0, since=at.time, order=order.canonical, segment=segment)
+    # From here on the row says it: a policy that comes later changes nothing for this order.
+    patient = patience_in_force(rows) if order.patience is None else order.patience
+    row = OrderRow(at.version, to, at.offset, 0, at.time, order.canonical, segment=segment, patience=patient)
     return row, named
 
 
@@ -293,11 +319,63 @@ def _sends(output: OrderOutput, record: AboutOrder, row: KnownOrder | None) -> t
     if output is OrderOutput.NOTHING:
         return ()
     assert isinstance(row, OrderRow)
-    order = record.order if isinstance(record, OrderPlaced) else Order.model_validate_json(row.order)
+    order = _order(record, row)
     if output is OrderOutput.START:
         return (route.start(order, row.segment),)
     assert row.reason is not None
     return (route.abort(order, row.reason, row.segment),)
+
+
+def _order(record: AboutOrder, row: OrderRow) -> Order:
+    """The order in its row, which is parsed only if the record has not the same one."""
+    if isinstance(record, OrderPlaced) and record.order.canonical == row.order:
+        return record.order
+    try:
+        return Order.model_validate_json(row.order)
+    except ValidationError as error:
+        raise Rejected(
+            Fault.INVALID,
+            f"order {record.order_id} passes a step that this worker does not know; is its module in {VARIABLE}?",
+        ) from error
+
+
+def _policy(record: PolicyChanged, at: Position, rows: Rows) -> Decision:
+    """New parameters for the orders that are placed from now on; one that it does not name stays as it is."""
+    if record.route is None and record.patience is None:
+        raise Rejected(
+            Fault.INVALID,
+            "the checkout policy has a route or a patience, and no parameter of another service",
+        )
+    try:
+        if record.route is not None:
+            route.check(record.route)
+    except ValueError as error:
+        raise Rejected(Fault.INVALID, str(error)) from None
+    parameter = f"patience {record.patience}" if record.route is None else ",".join(record.route)
+    before = rows.policy()
+    row = JournalRow(
+        at.version,
+        State.DONE,
+        digest(parameter.encode()),
+        done_at=at.offset,
+        route=before.route if record.route is None and before is not None else record.route,
+        patience=before.patience if record.patience is None and before is not None else record.patience,
+    )
+    return policy_changed(SEGMENTS.journal, policy_key(record.policy_id), row, rows)
+
+
+def route_in_force(rows: Rows) -> tuple[StepName, ...] | None:
+    """The route of orders that are placed now; None: the steps that are built in."""
+    policy = rows.policy()
+    if policy is None or policy.route is None or policy.route == BUILT_IN:
+        return None
+    return tuple(map(StepName, policy.route))
+
+
+def patience_in_force(rows: Rows) -> int | None:
+    """Seconds that orders are patient which are placed now and do not say it; None: the default."""
+    policy = rows.policy()
+    return None if policy is None else policy.patience
 
 
 def _rejected(dead: DeadLettered, record: AboutOrder | AboutRefund, row: KnownOrder | None) -> Rejected:
@@ -307,8 +385,9 @@ def _rejected(dead: DeadLettered, record: AboutOrder | AboutRefund, row: KnownOr
 
 def delay(row: OrderRow) -> int:
     """Milliseconds that an order may rest, at this try, before it is nudged."""
-    longest: int = min(FIRST_DELAY << min(row.tries, 10), LONGEST_DELAY)
-    return longest
+    if row.status is not Status.OPEN:
+        return patience.compensation_delay(row.tries)
+    return patience.delay(row.patience, row.tries)
 
 
 def due(row: OrderRow) -> int:
@@ -318,4 +397,5 @@ def due(row: OrderRow) -> int:
 
 def deadline(order_id: str, row: OrderRow) -> DeadlinePassed:
     """The nudge for this try."""
-    return DeadlinePassed(order_id=order_id, attempt=row.tries, last=row.tries + 1 >= TRIES)
+    last = row.status in OPEN_STATUSES and patience.is_last(row.patience, row.tries)
+    return DeadlinePassed(order_id=order_id, attempt=row.tries, last=last)

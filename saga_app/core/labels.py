@@ -5,8 +5,9 @@ from typing import Final, NamedTuple
 
 from saga_app.core.errors import Fault
 from saga_app.core.records import Reason, RefundReason, StepName
-from saga_app.core.route import ROUTE, Step
+from saga_app.core.route import NAMED
 from saga_app.core.rows import OPEN_STATUSES, State, Status
+from saga_app.core.step import Step
 
 
 class StepWords(NamedTuple):
@@ -24,6 +25,7 @@ _ASKED: Final[Mapping[str, tuple[str, str, str]]] = {
     StepName.PAYMENT: ("the payment", "take the payment", "refund the payment"),
     StepName.INVENTORY: ("the stock", "reserve the stock", "release the stock"),
     StepName.SHIPPING: ("the shipment", "book the shipment", "call the shipment off"),
+    StepName.CAPTURE: ("the capture", "capture the payment", "undo the capture"),
 }
 
 
@@ -35,7 +37,9 @@ def _words(step: Step) -> StepWords:
     return StepWords(thing, do, step.done, undo, step.undone)
 
 
-STEPS: Final[Mapping[str, StepWords]] = {step.name: _words(step) for step in ROUTE}
+STEPS: Final[Mapping[str, StepWords]] = {step.name: _words(step) for step in NAMED}
+#: A payment that is done, and captured later.
+AUTHORISED: Final = "authorised"
 #: The state of an order that was placed and that no worker has taken. No row has it.
 PLACED: Final = "PLACED"
 #: The states of lists and counts: those of rows, and of orders that no worker has taken. Open ones have not ended.
@@ -59,7 +63,9 @@ SHAPES: Final[Mapping[str | None, str]] = {
     State.DOING: "○",
     State.PREVENTING: "↶",
     State.UNDOING: "↶",
+    State.CAPTURING: "○",
     State.DONE: "✓",
+    State.CAPTURED: "✓",
     State.REFUSED: "✗",
     State.UNDONE: "↶",
     State.VOID: "-",
@@ -88,6 +94,7 @@ _REFUND_REASONS: Final[Mapping[str, str]] = {
     RefundReason.MORE_THAN_TAKEN: "more units than the order has left",
     RefundReason.NOTHING_LEFT: "nothing is left to give back",
     RefundReason.PAID_OUTSIDE: "the order was paid at a provider: refund it there",
+    RefundReason.NOT_ON_ROUTE: "the order did not pass payment, or inventory",
     RefundReason.TOO_MANY_LINES: "too many lines in the refunds of one order",
 }
 
@@ -111,6 +118,7 @@ _ASKED_FOR: Final[Mapping[str, str]] = {
     State.DOING: "asked to do it",
     State.PREVENTING: "asked to prevent it",
     State.UNDOING: "asked to undo it",
+    State.CAPTURING: "asked to capture it",
 }
 
 

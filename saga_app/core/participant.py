@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
-from saga_app.core import route
+from saga_app.core import capture, route
 from saga_app.core.decider import Decision, Position, Put, Rows, Verdict, repeated
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.machine import Transition
@@ -20,6 +20,8 @@ from saga_app.core.order import Order
 from saga_app.core.outside import Outside
 from saga_app.core.outside_step import OutsideStep
 from saga_app.core.records import (
+    REFUND_REQUESTS,
+    CaptureRequested,
     OrdersEvicted,
     Reason,
     Record,
@@ -30,8 +32,8 @@ from saga_app.core.records import (
 )
 from saga_app.core.refund_step import RefundStep, not_done
 from saga_app.core.retention import eviction
-from saga_app.core.route import Step
 from saga_app.core.rows import JournalRow, State
+from saga_app.core.step import Step, StepKind
 
 
 class StepInput(StrEnum):
@@ -48,9 +50,10 @@ class StepOutput(StrEnum):
 
     SEND_ON = "send on"
     SEND_BACK = "send back"
+    CALL_PEOPLE = "call people"
 
 
-StepTransition = Transition[State, StepOutput]
+StepTransition = Transition[State | None, StepOutput]
 
 MACHINE: Final[Mapping[State | None, Mapping[StepInput, StepTransition]]] = {
     None: {
@@ -83,6 +86,21 @@ PIVOT_MACHINE: Final[Mapping[State | None, Mapping[StepInput, StepTransition]]] 
         StepInput.AGAIN: Transition(State.DONE, StepOutput.SEND_ON),
         StepInput.UNDO: Transition(State.DONE, StepOutput.SEND_ON),
     },
+}
+
+#: Behind the pivot there is only forward: a step there is never refused. If its rule says no, people are called, and
+#: the rule is asked again with every nudge.
+RETRIABLE_MACHINE: Final[Mapping[State | None, Mapping[StepInput, StepTransition]]] = {
+    None: {
+        StepInput.ACCEPTED: Transition(State.DONE, StepOutput.SEND_ON),
+        StepInput.REFUSED: Transition(None, StepOutput.CALL_PEOPLE),
+    },
+    State.DONE: {StepInput.AGAIN: Transition(State.DONE, StepOutput.SEND_ON)},
+}
+MACHINES: Final = {
+    StepKind.COMPENSATABLE: MACHINE,
+    StepKind.PIVOT: PIVOT_MACHINE,
+    StepKind.RETRIABLE: RETRIABLE_MACHINE,
 }
 
 
@@ -125,12 +143,12 @@ class Participant:
         self.balances = rule.balances
         self.accepts: tuple[type[Any], ...] = (
             self.step.do,
-            self.step.undo,
+            *([] if self.step.undo is None else [self.step.undo]),
             *rule.accepts,
             StepAnswered,
             OrdersEvicted,
         )
-        self._machine = PIVOT_MACHINE if self.step is route.PIVOT else MACHINE
+        self._machine = MACHINES[self.step.kind]
         self._outside_step = OutsideStep(self.step)
         self._refunds = RefundStep(rule.journal, rule.balances)
         #: A rule without this method has all effects itself.
@@ -140,24 +158,43 @@ class Participant:
         """See `Decider.decide`; the replay rule stands in `docs/explanation/engine.md`."""
         if not isinstance(record, StepRequest):
             return self._without_order(record, at, rows)
+        # `isinstance` runs Python code of pydantic.
+        is_capture = type(record) is CaptureRequested
+        asked = route.CAPTURE.name if is_capture else self.step.name
+        if asked not in (record.order.route or route.DEFAULT_NAMES):
+            raise Rejected(Fault.UNEXPECTED_RECORD, f"the order's route does not pass {asked}")
         row = rows.journal(record.order_id)
         if eviction.is_evicted(record, row, rows):
             return Decision(Verdict.IGNORED, note="the order is evicted: nothing is done for it any more")
         if row is None:
+            if is_capture:
+                raise capture.unknown(record)
             return self._first(record, at, rows)
         same_content(row, record.order.digest, f"order {record.order_id}")
-        if isinstance(record, RefundRequest):
+        if type(record) in REFUND_REQUESTS:
+            assert isinstance(record, RefundRequest)
             return self._refunds.decide(record, row, at, rows)
+        return self._again(record, row, at, rows)
+
+    def _again(self, record: StepRequest, row: JournalRow, at: Position, rows: Rows) -> Decision:
+        """A later request for the order's action or compensation."""
         if row.outside is not None:
             return self._outside_step.requested(record, row, at)
+        if type(record) is CaptureRequested:
+            return capture.inside(record, row)
         states = self._machine[row.state]
         if row.version >= at.offset:
             recorded = states[StepInput.AGAIN].output
             return repeated([self._send(recorded, record, row)], self._replayed(row, at, rows))
-        transition = states[StepInput.UNDO if isinstance(record, Undo) else StepInput.AGAIN]
+        transition = self._transition(states, StepInput.UNDO if isinstance(record, Undo) else StepInput.AGAIN)
         if transition.to is row.state:
             return repeated([self._send(transition.output, record, row)])
         return self._compensated(transition, record, row, at, rows)
+
+    def _transition(self, states: Mapping[StepInput, StepTransition], kind: StepInput) -> StepTransition:
+        if kind not in states:
+            raise Rejected(Fault.CONTRADICTION, f"{kind} at {self.step.name}, which is behind the pivot")
+        return states[kind]
 
     def _without_order(self, record: Record, at: Position, rows: Rows) -> Decision:
         if isinstance(record, StepAnswered):
@@ -169,26 +206,35 @@ class Participant:
         return eviction.evict(self.journal, record, at, rows)
 
     def _first(self, record: StepRequest, at: Position, rows: Rows) -> Decision:
-        if isinstance(record, RefundRequest):
+        if type(record) in REFUND_REQUESTS:
+            assert isinstance(record, RefundRequest)
             raise not_done(record, None)
         digest, segment, first = record.order.digest, record.segment, self._machine[None]
+        if isinstance(record, Undo):
+            self._transition(first, StepInput.UNDO)
         where = None if self._outside is None else self._outside(record.order, rows)
         verdict = None if isinstance(record, Undo) else self.rule.judge(record.order, at, rows)
+        if isinstance(verdict, Reason) and first[StepInput.REFUSED].output is StepOutput.CALL_PEOPLE:
+            note = f"{self.step.name} refuses ({verdict}), and must not behind the pivot: it is asked again"
+            return Decision(Verdict.IGNORED, note=note, alarm=True)
         if where is not None:
             refused = verdict if isinstance(verdict, Reason) else None
             if (decision := self._outside_step.first(record, where, refused, at)) is not None:
                 return decision
         if isinstance(record, Undo):
             transition = first[StepInput.UNDO]
+            assert transition.to is not None
             reason, step = record.reason, record.step
             row = JournalRow(at.version, transition.to, digest, reason=reason, step=step, segment=segment)
             return self._decided(transition, record, row)
         if isinstance(verdict, Reason):
             transition, step = first[StepInput.REFUSED], self.step.name
+            assert transition.to is not None
             row = JournalRow(at.version, transition.to, digest, reason=verdict, step=step, segment=segment)
             return self._decided(transition, record, row)
         assert verdict is not None
         transition = first[StepInput.ACCEPTED]
+        assert transition.to is not None
         moves = verdict or None
         row = JournalRow(at.version, transition.to, digest, done_at=at.offset, segment=segment, moves=moves)
         return self._decided(transition, record, row, moved(self.balances, verdict, at, rows))
@@ -196,7 +242,7 @@ class Participant:
     def _compensated(
         self, transition: StepTransition, record: StepRequest, row: JournalRow, at: Position, rows: Rows
     ) -> Decision:
-        assert isinstance(record, Undo)
+        assert isinstance(record, Undo) and transition.to is not None
         if row.refunds:
             # Only an order that completed has refunds, and it is not compensated.
             raise Rejected(

@@ -22,14 +22,19 @@ from saga_app.core.fields import (
     Money,
     Natural,
     Note,
+    Patience,
     Provided,
     ProviderName,
     Reference,
     SegmentName,
     TypedId,
 )
-from saga_app.core.order import Line, Lines, Order, PricedLines, merged, require_one_payment
+from saga_app.core.order import Line, Lines, Order, OrderRoute, PricedLines, merged, require_one_payment
 from saga_app.core.refund import Refund
+from saga_app.core.step_names import StepName as StepName  # a type of fields, as `Reason` is
+
+#: Far in the future, and shorter than a card number, so that none is mistaken for one.
+LATEST_SECOND: Final = 99_999_999_999
 
 
 class Reason(StrEnum):
@@ -54,15 +59,7 @@ class RefundReason(StrEnum):
     NOTHING_LEFT = "nothing_left"
     PAID_OUTSIDE = "paid_outside"
     TOO_MANY_LINES = "too_many_lines"
-
-
-class StepName(StrEnum):
-    """The step at which an order turned round."""
-
-    CHECKOUT = "checkout"
-    PAYMENT = "payment"
-    INVENTORY = "inventory"
-    SHIPPING = "shipping"
+    NOT_ON_ROUTE = "not_on_route"
 
 
 class OrderPlaced(Model):
@@ -77,6 +74,7 @@ class OrderPlaced(Model):
     country: Country | None = None
     payment_method: Provided | None = None
     payment_reference: Provided | None = None
+    patience: Patience | None = None
     warehouse: TypedId = "main"
 
     @cached_property
@@ -92,8 +90,10 @@ class OrderPlaced(Model):
             country=self.country,
             payment_method=self.payment_method,
             payment_reference=self.payment_reference,
+            patience=self.patience,
             warehouse=self.warehouse,
             lines=merged([(line.sku, line.quantity) for line in self.lines]),
+            route=None,
         )
 
     def _total(self) -> Decimal:
@@ -255,6 +255,10 @@ class RestockRequested(RefundRequest):
     type: Literal["RestockRequested"] = "RestockRequested"
 
 
+#: To compare types is quicker than `isinstance`, which runs Python code of pydantic.
+REFUND_REQUESTS: Final = (RepaymentRequested, RestockRequested)
+
+
 class PaymentRequested(Do):
     """Take the payment."""
 
@@ -291,14 +295,22 @@ class ShipmentCancellationRequested(Undo):
     type: Literal["ShipmentCancellationRequested"] = "ShipmentCancellationRequested"
 
 
-class Outcome(StrEnum):
-    """The state of knowledge of an effect. The first three are facts, which only grow; the others say nothing yet.
+class CaptureRequested(Do):
+    """Take the money that was authorised. It comes behind the pivot: nothing is undone any more."""
 
-    DONE: the effect is there. REFUSED: it is not there, and no request that is still under way can bring it.
-    UNDONE: it was there, and is taken back. PENDING: the provider is not ready yet. UNKNOWN: nobody knows.
+    type: Literal["CaptureRequested"] = "CaptureRequested"
+
+
+class Outcome(StrEnum):
+    """The state of knowledge of an effect. The first four are facts, which only grow; the others say nothing yet.
+
+    DONE: the effect is there; of a payment that is captured afterwards, the money is authorised. CAPTURED: that money
+    is taken. REFUSED: it is not there, and no request that is still under way can bring it. UNDONE: it was there, and
+    is taken back. PENDING: the provider is not ready yet. UNKNOWN: nobody knows.
     """
 
     DONE = "done"
+    CAPTURED = "captured"
     REFUSED = "refused"
     UNDONE = "undone"
     PENDING = "pending"
@@ -310,6 +322,7 @@ class StepAnswered(Model):
 
     `key` is the key of the step's records of this order, and so their partition. `version` is that of the row that
     asked: PENDING and UNKNOWN count for this row only. `settles`: a person has looked, and ends a conflict in the row.
+    `capture_before`: seconds since 1970 at which an authorisation runs out, if the provider has said so.
     """
 
     type: Literal["StepAnswered"] = "StepAnswered"
@@ -324,10 +337,11 @@ class StepAnswered(Model):
     code: Code | None = None
     detail: Note | None = None
     settles: Literal[True] | None = None
+    capture_before: Annotated[int, Field(ge=0, le=LATEST_SECOND)] | None = None
 
     @model_validator(mode="after")
     def _names_what_is_done(self) -> Self:
-        if self.outcome is Outcome.DONE and self.reference is None:
+        if self.outcome in (Outcome.DONE, Outcome.CAPTURED) and self.reference is None:
             raise ValueError("an effect that is done has a reference: nobody could undo it otherwise")
         return self
 
@@ -363,9 +377,11 @@ class StockReceived(Model):
 
 
 class PolicyChanged(Model):
-    """New parameters of a rule: `limit` for payment; `countries`, or `carrier`, for shipping.
+    """A new parameter: `limit` (payment), `countries` or `carrier` (shipping), `route` or `patience` (checkout).
 
-    `carrier` names the provider that books shipments from then on; `none`: the service itself does.
+    `carrier` names the provider that books shipments from then on; `none`: the service itself does. `route` names the
+    steps that orders pass which are placed from then on, `patience` the seconds that they may take where they do not
+    say it themselves.
     """
 
     type: Literal["PolicyChanged"] = "PolicyChanged"
@@ -373,14 +389,22 @@ class PolicyChanged(Model):
     limit: Money | None = None
     countries: Annotated[tuple[Country, ...], AS_TUPLE] | None = None
     carrier: ProviderName | None = None
+    route: OrderRoute | None = None
+    patience: Patience | None = None
 
     @model_validator(mode="after")
     def _has_one_parameter(self) -> Self:
-        if [self.limit, self.countries, self.carrier].count(None) != 2:
-            raise ValueError("a policy has either a limit (payment), or countries or a carrier (shipping)")
+        if [self.limit, self.countries, self.carrier, self.route, self.patience].count(None) != 4:
+            raise ValueError(
+                "a policy has either a limit (payment), or countries or a carrier (shipping), or a route or a patience "
+                "(checkout)"
+            )
         if self.limit is not None and not (0 <= self.limit <= money.LARGEST):
             raise ValueError(f"a limit is between 0 and {money.LARGEST}")
         return self
+
+    def _parameters(self) -> tuple[object, ...]:
+        return self.limit, self.countries, self.carrier, self.patience
 
 
 class ForPartition(Model):
@@ -402,20 +426,24 @@ class RetentionStarted(ForPartition):
 
 
 class EvictedOrder(Model):
-    """An order to evict, and in which partition of each step's inbox its rows are, in the order of the route."""
+    """An order to evict, and in which partition of each step's inbox its rows are, in the sequence of the steps."""
 
     order_id: Id
     partitions: Annotated[tuple[Natural, ...], AS_TUPLE, Field(min_length=1, max_length=16)]
 
 
 class SegmentsClosed(ForPartition):
-    """The checkout worker's retention timer: all orders of these segments ended `retention_ms` ago or before."""
+    """The checkout worker's retention timer: all orders of these segments ended `retention_ms` ago or before.
+
+    `steps`: every step that the worker knows; None: those that are built in.
+    """
 
     type: Literal["SegmentsClosed"] = "SegmentsClosed"
     first_segment: Natural
     below_segment: Natural
     retention_ms: Natural
     partition_count: Annotated[int, Field(ge=1, le=1_000)]
+    steps: OrderRoute | None = None
     orders: Annotated[tuple[EvictedOrder, ...], AS_TUPLE, Field(max_length=MOST_LINES)]
 
     @model_validator(mode="after")
@@ -475,6 +503,7 @@ Record = (
     | ShipmentCancellationRequested
     | RepaymentRequested
     | RestockRequested
+    | CaptureRequested
     | StepAnswered
     | FundsDeposited
     | StockReceived

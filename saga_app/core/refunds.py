@@ -27,9 +27,11 @@ from saga_app.core.records import (
     RefundReason,
     RefundRefused,
     RepaymentRequested,
+    StepName,
 )
 from saga_app.core.refund import MOST_REFUNDS, Refund, opened_content
 from saga_app.core.refund_rows import OrderRefund, RefundStatus
+from saga_app.core.route import DEFAULT_NAMES
 from saga_app.core.rows import OrderRow, Status
 
 AboutRefund = RefundOpened | RefundCompleted | RefundRefused
@@ -164,6 +166,9 @@ def accepted(
     """The refund, with all that is left where nothing is named; or the reason to refuse it."""
     if row.status is not Status.COMPLETED:
         return RefundReason.NOT_COMPLETED
+    names = order.route or DEFAULT_NAMES
+    if StepName.PAYMENT not in names or (record.restock and StepName.INVENTORY not in names):
+        return RefundReason.NOT_ON_ROUTE
     if is_paid_outside(order):
         return RefundReason.PAID_OUTSIDE
     paid, taken = left(order, row.refunds)
@@ -207,7 +212,11 @@ def _changed(row: OrderRow, refunds: Iterable[OrderRefund], order_id: str, at: P
     """The order's row with these refunds; the deadline of the order starts anew if it has ended."""
     changed = row._replace(version=at.version, refunds=tuple(refunds))
     if row.ended_at is not None:
-        changed = changed._replace(since=at.time, tries=0 if not row.has_open_refund else row.tries)
+        changed = changed._replace(
+            since=at.time,
+            tries=row.tries if row.has_open_refund else 0,
+            ended_version=row.version if row.ended_version is None else row.ended_version,
+        )
     return Decision(Verdict.APPLIED, Put("orders", order_id, changed))
 
 

@@ -14,14 +14,15 @@ from saga_app.core.records import (
     Record,
     SegmentsClosed,
     SegmentsPurged,
-    StepName,
 )
+from saga_app.core.route import STEPS
 from saga_app.core.rows import Status
 from saga_app.kafka.messages import Message, Outgoing, outgoing
 from tests.simulation.choices import Draws
 from tests.simulation.oracle import journal_key, said
 from tests.simulation.remote import Remote, ThingStatus
 from tests.support.examples import (
+    CAPTURED_LATER,
     cancel,
     carrier,
     countries,
@@ -29,8 +30,10 @@ from tests.support.examples import (
     deposit,
     limit,
     orders_evicted,
+    patience,
     placed,
     refund_opened,
+    route_policy,
     segments_closed,
     segments_purged,
 )
@@ -43,6 +46,8 @@ _CURRENCY_OF: Final = {"70.07": "EUR", "70.00": "EUR"}
 _REFUNDS: Final = (None, "0.10", "10.00", "40.00", "70.07", "2000.00")
 _RETURNS: Final = ((), (("a", 1),), (("a", 1), ("b", 1)), (("b", 2),))
 _LIMITS: Final = ("60.00", "1000.00", "0.00")
+#: Seconds; some orders leave it to the policy. The longest delay of the last is 510 s, less than `ending.SOON`.
+_PATIENCES: Final = (None, None, None, 1, 400, 7_200)
 _COUNTRIES: Final = ("GB", None, "GB", "FR")
 _LINES: Final[tuple[dict[str, int], ...]] = ({}, {"a": 1}, {"a": 2}, {"a": 1, "b": 1}, {"b": 3}, {"z": 1})
 #: A segment in which no order will be placed.
@@ -59,7 +64,7 @@ GOOD: Final = (*["order"] * 6, *["deposit"] * 2, *["delivery"] * 2)
 ODD: Final = {
     "cancel": ("cancel",) * 4,
     "bad input": ("bad", "misplaced", "other content", "unknown order", "marked"),
-    "policy": ("limit", "countries") * 2,
+    "policy": ("limit", "countries", "patience") * 2,
     "evict": ("again",) * 6,
     "refund": ("refund",),
     "forge": ("evicted too far", "closed too far", "purged too far"),
@@ -99,6 +104,8 @@ class Customers:
                 yield self._good(deposit("first", amount, customer))
         if self.front_end is not None and scene.below(2):
             yield self._good(carrier("first", "courier"))
+        if self.front_end is not None and scene.below(2):
+            yield self._good(route_policy("first", *CAPTURED_LATER))
         for warehouse in ("main", "north"):
             quantities = {sku: scene.below(5) for sku in ("a", "b")}
             held = {sku: quantity for sku, quantity in quantities.items() if quantity}
@@ -127,6 +134,9 @@ class Customers:
             "limit": lambda draws: self._policy(draws, limit(f"p{draws.below(3)}", draws.pick(_LIMITS))),
             "countries": lambda draws: self._policy(
                 draws, countries(f"p{draws.below(3)}", draws.pick(("FR", "GB")))
+            ),
+            "patience": lambda draws: self._policy(
+                draws, patience(f"p{draws.below(3)}", draws.pick((1, 60, 400, 7_200)))
             ),
             "bad": lambda draws: [self._bad_bytes(draws)],
             "misplaced": lambda draws: [self._misplaced(draws)],
@@ -175,6 +185,8 @@ class Customers:
         if self.front_end is not None:
             fields |= self._payment(id_, amount, draws, self.front_end)
         order = placed(id_, amount, lines=lines, warehouse=draws.pick(_WAREHOUSES), **fields)
+        # Drawn last: so the rest of the order is the same with and without it.
+        order = order.model_copy(update={"patience": draws.pick(_PATIENCES)})
         self.orders[id_] = order
         return order
 
@@ -253,7 +265,7 @@ class Customers:
             first,
             first + MOST_SEGMENTS,
             *(tuple(self.orders) if first == _FAR else ()),
-            step=draws.pick(tuple(StepName)[1:]),
+            step=draws.pick(tuple(step.name for step in STEPS)),
         )
         of = draws.below(self.partitions)
         forged = self._for_partition(draws, record.model_copy(update={"checkout_partition": of}))

@@ -16,6 +16,7 @@ from tests.support.examples import (
     order,
     orders_evicted,
     part,
+    patience,
     pay,
     placed,
     refund,
@@ -83,6 +84,12 @@ def _purge_at_checkout() -> Scope:
     """An evicted order is purged, and its id is used again."""
     before = (retention_started(segment_width=1), placed(), _ENDED, segments_closed(0, 2, "o1"))
     return Scope(topics.CHECKOUT, before, (segments_purged(0, 2), _OTHER, cancel(), _ENDED), length=2)
+
+
+def _patience_at_checkout() -> Scope:
+    """Policies come before and behind an order, which is placed again, also with a patience of its own."""
+    kinds = (placed(), patience("p1", 60), patience("p2", 1), deadline(last=True), placed(patience=60))
+    return Scope(topics.CHECKOUT, (), kinds)
 
 
 def _eviction_at_payment() -> Scope:
@@ -175,6 +182,7 @@ SCOPES: Final[dict[str, Scope]] = {
     "shipping": _plain(topics.SHIPPING, (), (0, 1, 2, 4, 5)),
     # Placed; then placed again, cancelled, two deadlines, both endings.
     "checkout": _plain(topics.CHECKOUT, (0,), (0, 1, 2, 3, 4, 5)),
+    "patience at checkout": _patience_at_checkout(),
     "closing at checkout": _closing_at_checkout(),
     "purge at checkout": _purge_at_checkout(),
     "eviction at payment": _eviction_at_payment(),

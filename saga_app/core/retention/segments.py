@@ -11,7 +11,8 @@ from typing import Final
 from saga_app.core.decider import IGNORED, Decision, Position, Put, Rows, Verdict, repeated
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.numbers import NEVER
-from saga_app.core.order import digest
+from saga_app.core.order import as_placed, digest
+from saga_app.core.outcome import OutcomePut
 from saga_app.core.records import (
     ForPartition,
     OrdersEvicted,
@@ -21,11 +22,11 @@ from saga_app.core.records import (
 )
 from saga_app.core.retention.eviction import tombstones
 from saga_app.core.retention.rows import ClosedSegments, LowWatermark, Segment
-from saga_app.core.route import ROUTE
+from saga_app.core.route import DEFAULT
 from saga_app.core.row_keys import closed_key, low_watermark_key, segment_key, segment_name
 from saga_app.core.rows import ClosedOrder, OrderRow, Row
 
-_STEPS: Final = tuple(step.name for step in ROUTE)
+_BUILT_IN: Final = tuple(step.name for step in DEFAULT)
 
 
 class Segments:
@@ -72,9 +73,10 @@ class Segments:
     def _close(
         self, record: SegmentsClosed, low_watermark: LowWatermark, at: Position, rows: Rows
     ) -> Decision:
-        if any(len(each.partitions) != len(_STEPS) for each in record.orders):
+        services = len(record.steps or _BUILT_IN)
+        if any(len(each.partitions) != services for each in record.orders):
             raise Rejected(
-                Fault.INVALID, f"each order names the partitions of its rows at {len(_STEPS)} services"
+                Fault.INVALID, f"each order names the partitions of its rows at {services} services"
             )
         numbers = range(record.first_segment, record.below_segment)
         if low_watermark.version == at.offset:
@@ -84,6 +86,7 @@ class Segments:
                 Verdict.REPEATED,
                 sends=_evictions(record, closed.order_ids, at),
                 others=self._tombstones(map(segment_key, numbers), at, rows),
+                outcomes=_removals(closed.order_ids, at),
             )
         if record.first_segment != low_watermark.evicted_below or not numbers:
             return IGNORED
@@ -110,6 +113,7 @@ class Segments:
                 self._put(low_watermark_key(at.partition), raised),
                 *self._tombstones(map(segment_key, numbers), at, rows),
             ),
+            outcomes=_removals(order_ids, at),
         )
 
     def _small_rows(
@@ -126,7 +130,7 @@ class Segments:
             if isinstance(row, OrderRow):
                 if not is_over(row, record.retention_ms, at.time) or row.segment is None:
                     return None
-                row = ClosedOrder(at.version, row.status, row.segment, digest(row.order))
+                row = ClosedOrder(at.version, row.status, row.segment, digest(as_placed(row.order)))
             if row is None or order_id not in named:
                 return None
             found.append(self._put(order_id, row))
@@ -189,6 +193,11 @@ def is_over(row: OrderRow, retention_ms: int, time: int) -> bool:
     return time - (max(row.ended_at, row.since) if row.refunds else row.ended_at) >= retention_ms
 
 
+def _removals(order_ids: Iterable[str], at: Position) -> tuple[OutcomePut, ...]:
+    """The outcomes of evicted orders leave their topic, so that it stays bounded too."""
+    return tuple(OutcomePut(order_id, at.version, None) for order_id in order_ids)
+
+
 def _evictions(record: SegmentsClosed, order_ids: Iterable[str], at: Position) -> tuple[OrdersEvicted, ...]:
     """One record for every partition of every service, so that each sees every segment."""
     named = {each.order_id: each for each in record.orders}
@@ -202,6 +211,6 @@ def _evictions(record: SegmentsClosed, order_ids: Iterable[str], at: Position) -
             below_segment=record.below_segment,
             order_ids=tuple(each.order_id for each in orders if each.partitions[number] == partition),
         )
-        for number, step in enumerate(_STEPS)
+        for number, step in enumerate(record.steps or _BUILT_IN)
         for partition in range(record.partition_count)
     )

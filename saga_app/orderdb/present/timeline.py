@@ -6,17 +6,17 @@ from typing import Any, Final, NamedTuple
 
 from saga_app import topics
 from saga_app.core import labels
-from saga_app.core.checkout import TRIES
+from saga_app.core.patience import is_last
 from saga_app.core.records import StepName
-from saga_app.core.route import ROUTE
+from saga_app.core.route import CAPTURE, NAMED, STEPS
 from saga_app.core.rows import State
 from saga_app.kafka.messages import located
 from saga_app.orderdb.present.order_status import BACK, GOING_BACK, OrderStatus, StepStatus
 
 Row = Mapping[str, Any]
-_REQUEST: Final = {step.name.value: step.do.__name__ for step in ROUTE}
-_DO: Final = {step.do.__name__: step.name.value for step in ROUTE}
-_UNDO: Final = {step.undo.__name__: step.name.value for step in ROUTE}
+_REQUEST: Final = {step.name.value: step.do.__name__ for step in NAMED}
+_DO: Final = {step.do.__name__: step.name.value for step in NAMED}
+_UNDO: Final = {step.undo.__name__: step.name.value for step in STEPS if step.undo is not None}
 
 
 class TimelineEntry(NamedTuple):
@@ -39,22 +39,27 @@ class RouteStop(NamedTuple):
     at: int | None
 
 
-class Route(NamedTuple):
+class RouteTaken(NamedTuple):
     """The steps in the order of the route, and the compensated steps in the order in which they ran."""
 
     there: tuple[RouteStop, ...]
     back: tuple[RouteStop, ...]
 
 
-def route(order: OrderStatus) -> Route:
+def route(order: OrderStatus) -> RouteTaken:
     """The route of the order, as far as it is copied."""
-    there = tuple(_there(step.name, order) for step in ROUTE)
-    back = [_back(step.name, order.steps.get(step.name)) for step in reversed(ROUTE)]
-    return Route(there, tuple(each for each in back if each is not None))
+    there = tuple(_there(step.name, order) for step in order.route.steps)
+    back = [_back(step.name, order.steps.get(step.name)) for step in reversed(order.route.steps)]
+    return RouteTaken(there, tuple(each for each in back if each is not None))
 
 
-def timeline(events: Sequence[Row], letters: Sequence[Row], steps: Sequence[Row] = ()) -> list[TimelineEntry]:
-    """All events and dead letters, oldest first; by `steps`, a request that a step acted on says its outcome."""
+def timeline(
+    events: Sequence[Row], letters: Sequence[Row], steps: Sequence[Row] = (), patience: int | None = None
+) -> list[TimelineEntry]:
+    """All events and dead letters, oldest first; by `steps`, a request that a step acted on says its outcome.
+
+    By `patience`, that of the order, the last deadline says that it was given up.
+    """
     decided = dict(_outcomes(steps))
     dead = {letter["id"]: letter for letter in letters}
     seen: Counter[str] = Counter()
@@ -65,7 +70,7 @@ def timeline(events: Sequence[Row], letters: Sequence[Row], steps: Sequence[Row]
         came_of_it = decided.get((event["topic"], event["at_offset"]))
         letter = dead.pop(_place(event), None)
         parts = [
-            f"{_of(event)}{again}{_by(event)}",
+            f"{_of(event, patience)}{again}{_by(event)}",
             *([came_of_it] if came_of_it else []),
             *([_dead(letter)] if letter else []),
         ]
@@ -92,7 +97,7 @@ def _there(step: str, order: OrderStatus) -> RouteStop:
             return RouteStop(step, done.state, f"refused: {labels.why(done.reason)}", done.at)
         case State.VOID:
             return RouteStop(step, done.state, "undone before it was asked", None)
-        case State.DOING:
+        case State.DOING | State.CAPTURING:
             return RouteStop(step, done.state, "its provider is asked", done.at)
         case State.PREVENTING:
             return RouteStop(step, done.state, "its provider was asked", None)
@@ -112,11 +117,14 @@ def _back(step: str, done: StepStatus | None) -> RouteStop | None:
 
 def _outcomes(steps: Sequence[Row]) -> Iterator[tuple[tuple[str, int], str]]:
     for row in steps:
-        (step,) = (each for each in ROUTE if each.name == row["service"])
+        (step,) = (each for each in STEPS if each.name == row["service"])
         said, reason = labels.STEPS[step.name], labels.why(row["reason"])
         topic = topics.inbox(step.name)
         if row["done_at"] is not None:
-            yield (topic, row["done_at"]), said.done
+            is_held = row["state"] in (State.CAPTURING, State.CAPTURED)
+            yield (topic, row["done_at"]), labels.AUTHORISED if is_held else said.done
+        if row["state"] == State.CAPTURED:
+            yield (topic, row["version"]), CAPTURE.done
         if row["undone_at"] is not None:
             yield (topic, row["undone_at"]), said.undone
         if row["state"] == State.REFUSED:
@@ -125,7 +133,7 @@ def _outcomes(steps: Sequence[Row]) -> Iterator[tuple[tuple[str, int], str]]:
             yield (topic, row["version"]), "nothing to undo, and it will not act"
 
 
-def _of(event: Row) -> str:
+def _of(event: Row, patience: int | None) -> str:
     kind = event["type"]
     if kind in _DO:
         return f"{_DO[kind]} is asked to {labels.STEPS[_DO[kind]].do}"
@@ -139,7 +147,7 @@ def _of(event: Row) -> str:
         case "StepAnswered":
             return f"the provider of {event['step']} says {event['note']}"
         case "DeadlinePassed":
-            last = event["attempt"] == TRIES - 1
+            last = is_last(patience, event["attempt"])
             return f"no ending in time (try {event['attempt'] + 1}): {'given up' if last else 'asked again'}"
         case "OrderCompleted":
             return f"{StepName.CHECKOUT} is told that it is completed"
