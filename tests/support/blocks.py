@@ -16,6 +16,7 @@ RUN_BY: Final = {
     "docs/how-to/connect-your-shop.md": "tests/examples/test_connect_your_shop.py",
     "docs/how-to/add-partitions.md": "tests/live/test_more_partitions.py",
     "docs/how-to/add-a-step.md": "tests/examples/test_fraud_check.py",
+    "docs/how-to/refunds.md": "tests/live/test_refunds.py",
     "docs/how-to/change-a-policy.md": "tests/commands/test_policy.py",
     "docs/how-to/choose-how-long-an-order-waits.md": "tests/commands/test_policy.py",
     "docs/how-to/import-orders.md": "tests/commands/test_importing.py",
