@@ -16,7 +16,16 @@ from tests.support.blocks import blocks, documented_keys
 @pytest.fixture
 def worker(scene: Scene) -> WorkerProcess:
     """Two orders of a customer with an account have completed."""
-    scene.shop.send([{"type": "StockReceived", "delivery_id": "d", "lines": [{"sku": "MUG", "quantity": 9}]}])
+    scene.shop.send(
+        [
+            {
+                "type": "StockReceived",
+                "delivery_id": "d",
+                "warehouse": "main",
+                "lines": [{"sku": "MUG", "quantity": 9}],
+            }
+        ]
+    )
     scene.shop.send([{"type": "FundsDeposited", "deposit_id": "d", "customer_id": "ada", "amount": "100.00"}])
     worker = scene.worker("w1").start()
     mugs = [{"sku": "MUG", "quantity": 2, "unit_price": "12.50"}]
@@ -47,7 +56,7 @@ def test_the_page_is_followed_and_every_refund_is_whole(scene: Scene, worker: Wo
         "refund return-17 completed",
         "refund late completed",
     ):
-        assert part in told.out, told
+        assert part in told.out, told.out
     refused = saga(scene, "refund", "shop-2", "--amount", "11.51", "--id", "r9", "--wait", "-o", "json")
     assert refused.code == 3, refused
     ending = json.loads(refused.out.splitlines()[1])
