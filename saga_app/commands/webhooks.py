@@ -105,10 +105,8 @@ def list_endpoints(as_json: bool) -> None:
             "events": sorted(endpoint.events),
             **found._asdict(),
         }
-        lag = "not begun" if found.lag is None else f"{found.lag:,} to come"
         state = "disabled  " if endpoint.is_disabled else ""
-        held = f"{found.waiting:,} waiting, {found.failed:,} failed"
-        people = f"{endpoint.name:<20}  {state}{lag}, {held}  {endpoint.url}"
+        people = f"{endpoint.name:<20}  {state}{found.in_words()}  {endpoint.url}"
         show(machine, printable(people), as_json=as_json)
 
 

@@ -138,6 +138,11 @@ def _take(
 
 def deliveries(settings: Settings) -> Iterator[tuple[int, WebhookDelivery]]:
     """All deliveries that wait or failed now, with their partitions. Raises `KafkaException`, `TimeoutError`."""
+    return ((at, each) for at, each in contents(settings) if isinstance(each, WebhookDelivery))
+
+
+def contents(settings: Settings) -> Iterator[tuple[int, WebhookDelivery | EndpointBegun]]:
+    """All that the topic has now, with the partitions. Raises `KafkaException`, `TimeoutError`."""
     admin = Admin(settings)
     for partition in range(settings.partitions):
         place = (WEBHOOK_DELIVERIES, partition)
@@ -149,5 +154,5 @@ def deliveries(settings: Settings) -> Iterator[tuple[int, WebhookDelivery]]:
             if value is not None:
                 last[key] = value
         for value in last.values():
-            if isinstance(found := read_value(value), WebhookDelivery):
+            if (found := read_value(value)) is not None:
                 yield partition, found

@@ -1,6 +1,7 @@
 """What people do with webhooks: look how far each endpoint is, send again, and try an endpoint."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Final, NamedTuple
@@ -20,8 +21,8 @@ from saga_app.operator_log import log_action
 from saga_app.settings import Settings
 from saga_app.times import now, written
 from saga_app.topics import ORDER_OUTCOMES, WEBHOOK_DELIVERIES, Topic
-from saga_app.webhooks.board import deliveries
-from saga_app.webhooks.deliveries import DeliveryState, WebhookDelivery, delivery_record
+from saga_app.webhooks.board import contents, deliveries
+from saga_app.webhooks.deliveries import DeliveryState, EndpointBegun, WebhookDelivery, delivery_record
 from saga_app.webhooks.endpoints import WebhookEndpoint
 from saga_app.webhooks.post import Poster, TriedDelivery
 from saga_app.webhooks.runner import group_of
@@ -37,6 +38,10 @@ class EndpointBacklog(NamedTuple):
     waiting: int
     failed: int
 
+    def in_words(self) -> str:
+        lag = "not begun" if self.lag is None else f"{self.lag:,} to come"
+        return f"{lag}, {self.waiting:,} waiting, {self.failed:,} failed"
+
 
 def require_deliveries(settings: Settings) -> None:
     """Raises `TopicsWrong` if no process of webhooks has ever run here."""
@@ -51,12 +56,17 @@ def require_deliveries(settings: Settings) -> None:
 def backlogs(settings: Settings, endpoints: list[str]) -> dict[str, EndpointBacklog]:
     """How far each endpoint is. Raises `KafkaException`, `TimeoutError`, `TopicsWrong`."""
     require_deliveries(settings)
-    found = [each for _, each in deliveries(settings)]
+    found, begun = Counter[tuple[str, DeliveryState]](), set[str]()
+    for _, each in contents(settings):
+        if isinstance(each, EndpointBegun):
+            begun.add(each.endpoint)
+        else:
+            found[each.endpoint, each.state] += 1
     return {
         name: EndpointBacklog(
-            _lag(settings, name),
-            sum(each.endpoint == name and each.state is DeliveryState.WAITING for each in found),
-            sum(each.endpoint == name and each.state is DeliveryState.FAILED for each in found),
+            _lag(settings, name) if name in begun else None,
+            found[name, DeliveryState.WAITING],
+            found[name, DeliveryState.FAILED],
         )
         for name in endpoints
     }
@@ -125,10 +135,8 @@ def _outcome(settings: Settings, endpoint: str, order_id: str) -> Iterator[tuple
         yield place[1], WebhookDelivery.new(endpoint, last)
 
 
-def _lag(settings: Settings, endpoint: str) -> int | None:
+def _lag(settings: Settings, endpoint: str) -> int:
     places = [(ORDER_OUTCOMES, each) for each in range(settings.partitions)]
     done = committed(settings, group_of(settings, endpoint), places, TIMEOUT)
-    if not any(done.values()):
-        return None
     ends = offsets.ends(Admin(settings), places)
     return sum(max(0, ends[each] - done[each]) for each in places)

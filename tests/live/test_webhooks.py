@@ -54,16 +54,8 @@ class WebhookProcess(LoggedProcess):
         )
 
     def start(self) -> "WebhookProcess":
-        return self.run([SAGA, "webhooks", "run"], self.env)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self) -> int:
-        """By SIGTERM; its exit code."""
-        self.process.terminate()
-        return self.process.wait(20)
+        self.run([SAGA, "webhooks", "run"], self.env)
+        return self
 
 
 @pytest.fixture
@@ -80,28 +72,42 @@ def made() -> Iterator[Callable[..., WebhookReceiver]]:
         each.close()
 
 
+@pytest.fixture
+def running(scene: Scene) -> Iterator[Callable[..., WebhookProcess]]:
+    """Starts processes, and ends them with the test."""
+    started: list[WebhookProcess] = []
+
+    def start(file: Path, name: str = "webhooks") -> WebhookProcess:
+        started.append(WebhookProcess(scene, file, name).start())
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.close()
+
+
 def command(scene: Scene, file: Path, *words: str) -> CommandResult:
     return saga(scene, "webhooks", *words, SAGA_WEBHOOKS=str(file))
 
 
 @pytest.mark.promise("webhooks")
 def test_every_event_comes_though_the_process_is_killed_and_a_slow_endpoint_delays_no_other(
-    scene: Scene, made: Callable[..., WebhookReceiver]
+    scene: Scene, made: Callable[..., WebhookReceiver], running: Callable[..., WebhookProcess]
 ) -> None:
     """One endpoint takes all, one refuses each event at first, one answers after a minute; one kill -9 under load."""
     good, slow = made(), made(delay=60)
     flaky = made(answer=lambda event, tries: 200 if tries > 1 else 503)
     file = written_endpoints(scene.folder, good=good.url, flaky=flaky.url, slow=slow.url)
-    running = WebhookProcess(scene, file).start()
+    process = running(file)
     ids = tell(scene, 200)
-    until(lambda: len(good.taken) > 50, 40, running.text)
-    running.kill()
+    until(lambda: len(good.taken) > 50, 40, process.text)
+    process.kill()
     ids |= tell(scene, 100, 200)
-    running.start()
-    until(lambda: good.taken.keys() == ids, 60, running.text)
-    until(lambda: flaky.taken.keys() == ids, 60, running.text)
+    process.start()
+    until(lambda: good.taken.keys() == ids, 60, process.text)
+    until(lambda: flaky.taken.keys() == ids, 60, process.text)
     assert not (good.wrong or flaky.wrong or slow.taken)
-    assert running.stop() == 0, running.text()
+    assert process.end() == 0, process.text()
     waiting = command(scene, file, "failed", "--waiting", "--endpoint", "good")
     assert waiting.code == 0 and not waiting.out, waiting
     lags = {
@@ -109,42 +115,45 @@ def test_every_event_comes_though_the_process_is_killed_and_a_slow_endpoint_dela
         for each in map(json.loads, command(scene, file, "list", "--json").out.splitlines())
     }
     assert (lags["good"]["lag"], lags["good"]["waiting"], lags["flaky"]["failed"]) == (0, 0, 0), lags
+    doctor = saga(scene, "doctor", "--json", SAGA_WEBHOOKS=str(file))
+    told = {each["what"]: each["detail"] for each in map(json.loads, doctor.out.splitlines())}
+    assert told["webhooks good"] == "0 to come, 0 waiting, 0 failed"
 
 
 def test_what_an_endpoint_never_takes_is_listed_and_sent_again_with_the_same_id(
-    scene: Scene, made: Callable[..., WebhookReceiver]
+    scene: Scene, made: Callable[..., WebhookReceiver], running: Callable[..., WebhookProcess]
 ) -> None:
     answers = {"status": 410}
     gone = made(answer=lambda event, tries: answers["status"])
     file = written_endpoints(scene.folder, gone=gone.url)
-    running = WebhookProcess(scene, file).start()
+    process = running(file)
     ids = tell(scene, 3)
-    until(lambda: gone.tried.keys() == ids, 40, running.text)
-    until(lambda: len(command(scene, file, "failed", "--json").out.splitlines()) == 3, 20, running.text)
+    until(lambda: gone.tried.keys() == ids, 40, process.text)
+    until(lambda: len(command(scene, file, "failed", "--json").out.splitlines()) == 3, 20, process.text)
     answers["status"] = 200
     done = command(scene, file, "resend", "gone", "o1:1")
     assert done.code == 0 and "1 will be tried again" in done.out, done
-    until(lambda: gone.taken.keys() == {"o1:1"}, 20, running.text)
+    until(lambda: gone.taken.keys() == {"o1:1"}, 20, process.text)
     assert command(scene, file, "resend", "gone", "--all").code == 0
-    until(lambda: gone.taken.keys() == ids, 20, running.text)
+    until(lambda: gone.taken.keys() == ids, 20, process.text)
     assert command(scene, file, "resend", "gone", "--order", "o2").code == 0
-    until(lambda: gone.taken["o2:2"] == 2, 20, running.text)
-    until(lambda: not command(scene, file, "failed", "--waiting", "--json").out, 20, running.text)
+    until(lambda: gone.taken["o2:2"] == 2, 20, process.text)
+    until(lambda: not command(scene, file, "failed", "--waiting", "--json").out, 20, process.text)
     nobody = command(scene, file, "resend", "gone", "--order", "nobody")
     assert nobody.code == 1 and "not there" in nobody.error
     test = command(scene, file, "send-test", "gone")
     assert test.code == 0 and "taken: 200" in test.out, test
-    assert running.stop() == 0, running.text()
+    assert process.end() == 0, process.text()
 
 
 @pytest.mark.slow("ten kills and two processes under load; one kill is quick")
 def test_two_processes_share_the_partitions_and_ten_kills_lose_nothing(
-    scene: Scene, made: Callable[..., WebhookReceiver]
+    scene: Scene, made: Callable[..., WebhookReceiver], running: Callable[..., WebhookProcess]
 ) -> None:
     flaky = made(answer=lambda event, tries: 503 if hash(event) % 3 == 0 and tries == 1 else 200, delay=0.01)
     good = made(delay=0.005)
     file = written_endpoints(scene.folder, good=good.url, flaky=flaky.url)
-    both = [WebhookProcess(scene, file, f"webhooks-{number}").start() for number in range(2)]
+    both = [running(file, f"webhooks-{number}") for number in range(2)]
     ids: set[str] = set()
     for number in range(10):
         ids |= tell(scene, 200, number * 200)
@@ -156,7 +165,7 @@ def test_two_processes_share_the_partitions_and_ten_kills_lose_nothing(
         return "\n".join(each.text()[-2000:] for each in both)
 
     until(lambda: good.taken.keys() == ids and flaky.taken.keys() == ids, 180, logs)
-    assert [each.stop() for each in both] == [0, 0], logs()
+    assert [each.end() for each in both] == [0, 0], logs()
 
 
 def test_the_waits_of_deliveries_are_those_that_the_page_tells() -> None:
