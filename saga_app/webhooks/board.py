@@ -32,7 +32,7 @@ Queue = tuple[str, int]
 
 
 class DeliveryBoard:
-    """What the topic says last of each delivery. Of one that failed only the time is kept."""
+    """The last record of each delivery. Of one that failed only the time is kept."""
 
     def __init__(self) -> None:
         self.waiting: defaultdict[Queue, dict[str, WebhookDelivery]] = defaultdict(dict)

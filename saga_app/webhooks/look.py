@@ -1,4 +1,4 @@
-"""What people do with webhooks: look how far each endpoint is, send again, and try an endpoint."""
+"""The part of people: they look how far each endpoint is, send again, and try an endpoint."""
 
 import asyncio
 from collections import Counter

@@ -267,7 +267,7 @@ class EndpointRunner:
 
 
 def _poll(consumer: Consumer, is_full: bool) -> list[KafkaMessage]:
-    """What is new; nothing while too much is open: the member stays in its group all the same."""
+    """The new outcomes; none while too much is open, and the member stays in its group all the same."""
     mine = consumer.assignment()
     (consumer.pause if is_full else consumer.resume)(mine)
     return [*consumer.consume(1, _POLL), *consumer.consume(AT_ONCE * 4, 0)]
