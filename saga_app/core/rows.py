@@ -16,7 +16,14 @@ from saga_app.core.errors import ForeignRow
 from saga_app.core.numbers import Offset, Version
 from saga_app.core.order import Order
 from saga_app.core.records import Reason, StepName
-from saga_app.core.retention.rows import SPECIAL, ClosedSegments, LowWatermark, Segment, Total
+from saga_app.core.retention.rows import (
+    SPECIAL,
+    ClosedSegments,
+    EarlyCancellation,
+    LowWatermark,
+    Segment,
+    Total,
+)
 from saga_app.core.row_keys import kind_of
 
 #: Untyped, as everything that is parsed: to wrap each version would make a restore a quarter slower.
@@ -277,7 +284,7 @@ class Tombstone(NamedTuple):
 
 
 Balance = Account | Stock
-Retained = Segment | ClosedSegments | LowWatermark | Total
+Retained = EarlyCancellation | Segment | ClosedSegments | LowWatermark | Total
 Row = OrderRow | ClosedOrder | JournalRow | Account | Stock | Retained | Tombstone
 
 #: Every other table is the journal of a step.
@@ -296,6 +303,7 @@ WRITTEN: Final = (
     Account,
     Stock,
     ClosedOrder,
+    EarlyCancellation,
     Segment,
     ClosedSegments,
     LowWatermark,

@@ -15,7 +15,7 @@ from saga_app.core.rows import ASKED_STATES, JournalRow, OrderRow, State
 from saga_app.effects import calls
 from saga_app.effects.ports import Answer, Call
 from tests.simulation.adapters import ADAPTERS, LIFETIME, fact
-from tests.simulation.one_order import Budget, Exploration, OrderState, also, tables_in
+from tests.simulation.one_order import Budget, CancelledFirst, Exploration, OrderState, also, tables_in
 from tests.simulation.remote import (
     IN_EFFECT,
     NotFound,
@@ -147,7 +147,7 @@ class EffectExploration(Exploration):
             status = ThingStatus.WAITING if "waiting" in name else ThingStatus.HELD
             things = (("intents_1", (status, "o1", "held")),)
         if self.kind == "courier":
-            self.before = (carrier("p1", "courier"),)
+            self.before = (*self.before, carrier("p1", "courier"))
         if "over" in name:
             # The rule refuses it and it is undone there, with no row behind it.
             self.turned_first = (None,)
@@ -329,6 +329,12 @@ class EffectExploration(Exploration):
         must(step_row is None or step_row.conflict is None, "I13 one effect", f"conflict {step_row}")
         is_kept = [each for _, each in there] == [ThingStatus.DONE]
         must(status != "COMPLETED" or is_kept, "I13 one effect", f"completed, and {there}")
+
+
+class EffectCancelledFirst(EffectExploration):
+    """All states of an order that a cancellation overtook, and of its provider."""
+
+    before = CancelledFirst.before
 
 
 def _with(state: OrderState, out: ProviderState) -> OrderState:

@@ -4,7 +4,9 @@ from collections import defaultdict
 from typing import Final
 
 from saga_app import topics
-from saga_app.core.records import DeadlinePassed, Outcome, SegmentsClosed, StepAnswered
+from saga_app.core.decider import Verdict
+from saga_app.core.records import CancellationRequested, DeadlinePassed, Outcome, SegmentsClosed, StepAnswered
+from saga_app.core.retention.rows import EarlyCancellation, Segment
 from saga_app.core.rows import (
     ASKED_STATES,
     OPEN_STATUSES,
@@ -13,6 +15,7 @@ from saga_app.core.rows import (
     OrderRow,
     State,
     Status,
+    Tombstone,
 )
 from tests.simulation.effects import EffectsWatch
 from tests.simulation.oracle import ExpectedDecision
@@ -41,6 +44,11 @@ class Sagas:
         #: Orders that checkout has closed, and the endings of those whose ids were used again.
         self.closed: set[str] = set()
         self.reused: list[Status] = []
+        #: Orders that are purged: their ids are free.
+        self.purged: set[str] = set()
+        #: By order that is not placed, the time of the first cancellation of it; and how many orders met theirs.
+        self.early: dict[str, int] = {}
+        self.met = 0
         self.states: defaultdict[str, dict[str, State]] = defaultdict(dict)
         self.effects = EffectsWatch(self.status.get)
         #: By order, the providers that were asked.
@@ -57,8 +65,13 @@ class Sagas:
                 )
                 self.closed.add(put.key)
                 must(self._old_enough(told, put.key), "I3 one ending", f"{put.key} is closed too early")
+            if isinstance(put.row, EarlyCancellation) and put.row.met_at is None:
+                _is_named(put.key, put.row, told)
+            if isinstance(put.row, Tombstone) and topic == topics.CHECKOUT:
+                self._removed(put.key, told)
             if isinstance(put.row, OrderRow) and told.before is None:
                 self._begins_anew(put.key)
+                self._meets(put.key, put.row)
             if isinstance(put.row, OrderRow):
                 self._ordered(put.key, put.row)
                 if isinstance(told.record, DeadlinePassed):
@@ -71,6 +84,34 @@ class Sagas:
             elif isinstance(put.row, JournalRow) and ":" not in put.key:
                 self._of_provider(topic, put.key, put.row, told)
                 self._stepped(topic, put.key, put.row)
+
+        if topic == topics.CHECKOUT and isinstance(told.record, CancellationRequested):
+            self._cancelled_first(told.record.order_id, told)
+
+    def _cancelled_first(self, order: str, told: ExpectedDecision) -> None:
+        """A cancellation that an inbox has, of an order that it does not have, or not any more."""
+        is_here = told.verdict is not Verdict.SENT_ON and told.fault is None
+        if is_here and (order not in self.status or order in self.purged):
+            self.early.setdefault(order, told.time)
+
+    def _removed(self, key: str, told: ExpectedDecision) -> None:
+        kind, _, order = key.partition(":")
+        if kind == "cancellation" and order in self.early:
+            record = told.record
+            must(
+                isinstance(record, SegmentsClosed) and told.time - self.early[order] >= record.retention_ms,
+                "I3 one ending",
+                f"the cancellation of {order} is evicted too early",
+            )
+            del self.early[order]
+        elif ":" not in key:
+            self.purged.add(key)
+
+    def _meets(self, order: str, row: OrderRow) -> None:
+        """An order is cancelled as it comes if a cancellation has come before, and only then."""
+        wanted = Status.OPEN if self.early.pop(order, None) is None else Status.CANCELLING
+        must(row.status is wanted, "I3 one ending", f"{order} begins as {row.status}, and not as {wanted}")
+        self.met += wanted is Status.CANCELLING
 
     def _old_enough(self, told: ExpectedDecision, order: str) -> bool:
         """By the times of records, whatever the decider has looked at."""
@@ -85,6 +126,7 @@ class Sagas:
             self.reused.append(self.status.pop(order))
             self.states.pop(order, None)
             self.closed.discard(order)
+            self.purged.discard(order)
             self.asked.pop(order, None)
             self.effects.anew(order)
 
@@ -152,3 +194,13 @@ class Sagas:
                 "I5 reverse order",
                 f"{topic} undid {order} when the step after was {later}",
             )
+
+
+def _is_named(key: str, row: EarlyCancellation, told: ExpectedDecision) -> None:
+    """A cancellation that waits leaves with its segment, or nothing would ever remove it."""
+    named = [put.row.cancelled_ids for put in told.puts if isinstance(put.row, Segment)]
+    must(
+        row.segment is None or any(key == f"cancellation:{each}" for ids in named for each in ids),
+        "I3 one ending",
+        f"{key} is named in no segment",
+    )

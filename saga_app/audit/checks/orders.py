@@ -11,6 +11,7 @@ from saga_app.audit.scratch import (
     EVICTED,
     FOLDED,
     GAPS,
+    NOBODY,
     REBUILT_AT,
     TURNED,
     UNKNOWN_TIME,
@@ -20,8 +21,8 @@ from saga_app.audit.scratch import (
 )
 from saga_app.core.checkout import Checkout
 from saga_app.core.order import Order
-from saga_app.core.retention.rows import LowWatermark
-from saga_app.core.row_keys import low_watermark_key, parts_of
+from saga_app.core.retention.rows import EarlyCancellation, LowWatermark
+from saga_app.core.row_keys import cancelled_order_in, low_watermark_key, parts_of
 from saga_app.core.rows import (
     ASKED_STATES,
     OPEN_STATUSES,
@@ -71,6 +72,8 @@ class OrdersAudit:
             row = decode(JOURNALS[topics.CHECKOUT], key.decode(), data)
             if isinstance(row, ClosedOrder):
                 self.findings.count("I3", f"{row.status} and closed")
+            if isinstance(row, EarlyCancellation):
+                self._cancelled_first(key.decode(), row)
             if not isinstance(row, OrderRow):
                 continue
             self.findings.count("I3", str(row.status))
@@ -84,6 +87,23 @@ class OrdersAudit:
         for breach in self.findings.breaches:
             counted.breach(breach)
         return counted
+
+    def _cancelled_first(self, key: str, row: EarlyCancellation) -> None:
+        """An order that a cancellation has met is cancelled: it was never started."""
+        if row.met_at is None:
+            self.findings.count("I3", "cancelled before they were placed")
+            return
+        order_id = cancelled_order_in(key)
+        orders = self.stores.store(FOLDED, (JOURNALS[topics.CHECKOUT], self.place[1]))
+        data = orders.get(order_id.encode())
+        order = None if data is None else decode(JOURNALS[topics.CHECKOUT], order_id, data)
+        if (
+            isinstance(order, OrderRow)
+            and order.placed_at == row.met_at
+            and order.status not in (Status.CANCELLING, Status.CANCELLED)
+        ):
+            what = f"it was cancelled before it was placed, but it is {order.status}"
+            self._broken("I3", order_id.encode(), order.version, what, f"{JOURNALS[topics.CHECKOUT]}.status")
 
     def _look(self, key: bytes, row: OrderRow) -> None:
         found, cut = self.context.limits.found[self.place], self.context.limits.cut
@@ -127,7 +147,7 @@ class OrdersAudit:
     def _undone_in_reverse(self, key: bytes, order: Order) -> None:
         for topic, asking in ASKS.items():
             asked = self._store(ASKED, topic, topic, order).get(key)
-            if asked is None:
+            if asked in (None, NOBODY):
                 continue
             time, offset = map(int, asked.split())
             if offset >= self._found(topic, order):
