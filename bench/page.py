@@ -71,6 +71,18 @@ def backlog(results: Results, part: str, title: str) -> Iterable[str]:
     )
     if any(each["slow"] for each in results.candidates):
         yield "* with a tenth of the orders"
+    if busy := _busy(results, part):
+        yield f"main thread of the busiest worker: {busy}"
+
+
+def _busy(results: Results, part: str) -> str:
+    """Percent of the time from the first order to the last ending; runs of before have no such figure."""
+    return ", ".join(
+        f"{each['label']} {middle(found)}%"
+        for each in results.candidates
+        if each["name"].partition("-")[0] == OURS
+        and (found := results.spread(each["name"], part, "main_percent"))
+    )
 
 
 def latency(results: Results, rates: Sequence[str]) -> Iterable[str]:

@@ -51,11 +51,11 @@ class Results:
         return [each.figures[part][name] for each in self.trials if part in each.figures and not each.wrong]
 
     def by_round(self, candidate: str, part: str, name: str) -> dict[int, float]:
-        """One figure of one part in each round; trials that went wrong count for nothing."""
+        """One figure of one part in each round; a trial that went wrong, or has no such figure, counts for nothing."""
         return {
             each.round: each.figures[part][name]
             for each in self.trials
-            if each.candidate == candidate and not each.wrong and part in each.figures
+            if each.candidate == candidate and not each.wrong and name in each.figures.get(part, ())
         }
 
     def spread(self, candidate: str, part: str, name: str) -> Spread | None:

@@ -135,9 +135,11 @@ class CandidateRun:
         self._gate.wait()
         calibration = measures.calibration()
         watch, before = CheckoutWatch(self.broker.address), self._now()
+        main_threads = [measures.main_thread(pid) for pid in self.pids]
         load.place(self._shop, orders.messages, rate)
         watch.wait(len(orders.expected), within)
         used = Used.between(before, self._now())
+        busy = [measures.main_thread(pid) - early for pid, early in zip(self.pids, main_threads, strict=True)]
         seen = watch.read(len(orders.expected))
         self.endings.append(dict(judge(seen, orders.expected)))
         self.repeats += seen.repeats
@@ -147,6 +149,7 @@ class CandidateRun:
             "bytes": orders.mean_bytes,
             "per_second": count / seen.seconds,
             "cpu_ms": used.candidate / count * 1000,
+            "main_percent": 100 * max(busy) / seen.seconds,
             "broker_cpu_ms": used.broker / count * 1000,
             "p50_ms": percentile(waited, 0.5),
             "p99_ms": percentile(waited, 0.99),

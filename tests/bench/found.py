@@ -15,6 +15,7 @@ def part(per_second: float, p50: float = 10.0, p99: float = 20.0) -> dict[str, A
         "per_second": per_second,
         "cpu_ms": 0.25,
         "broker_cpu_ms": 0.125,
+        "main_percent": 94.0,
         "p50_ms": p50,
         "p99_ms": p99,
         "calibration_ms": 20.0,

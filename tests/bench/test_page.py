@@ -32,6 +32,13 @@ def test_every_line_fits_and_every_guarantee_is_there() -> None:
     assert "* with a tenth of the orders" in text
 
 
+def test_the_page_says_how_busy_the_main_thread_of_a_worker_was_and_old_results_lack_it() -> None:
+    found = results(ours=[5_000.0], quix=[4_000.0])
+    assert "main thread of the busiest worker: this project, one worker 94%" in page(found).splitlines()
+    del found.trials[0].figures["backlog"]["main_percent"]
+    assert "main thread" not in page(found)
+
+
 def test_rates_come_in_order_and_half_the_capacity_last() -> None:
     found = results(ours=[5_000.0])
     found.trials[0].figures["50/s"] = found.trials[0].figures["200/s"]
