@@ -11,7 +11,6 @@ EXHAUSTIVE = pytest.mark.slow("every end of every worker in a history")
 LONG = pytest.mark.nightly("a minute of seeds until one finds it")
 #: Those for which most seeds are needed.
 RARE = (
-    "an_early_cancellation_cancels_later_orders_too",
     "a_key_is_used_for_a_later_order",
     "a_rejected_eviction_is_applied_later",
 )
