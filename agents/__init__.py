@@ -5,5 +5,8 @@ changelog, what follows from them is published, both are applied to disk, and th
 """
 
 from agents import checkout, inventory, payment, shipping
+from agents.agent import Agent
+from agents.own import OwnAgent
+from saga_app.core.own_steps import OWN
 
-ALL = (checkout, payment, inventory, shipping)
+ALL: tuple[Agent, ...] = (checkout, payment, inventory, shipping, *map(OwnAgent, OWN))

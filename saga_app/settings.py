@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 from saga_app import setting_values as values
+from saga_app.core.step_names import VARIABLE as STEPS_VARIABLE
 from saga_app.secret_values import secret_in, without_password
 from saga_app.security import Security, SettingsError, aiokafka_options
 from saga_app.setting_values import FOR_EVER
@@ -192,6 +193,11 @@ class Settings:
         "so long after that their ids are purged and free again; 0 is never",
     )
 
+    steps: str = _setting(
+        STEPS_VARIABLE,
+        "",
+        "modules with steps of your own, separated by commas, the same for every process; read when it starts",
+    )
     providers: str = _setting(
         "SAGA_PROVIDERS",
         "",

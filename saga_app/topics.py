@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from confluent_kafka import murmur2
 
-from saga_app.core import records
+from saga_app.core import records, route
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.order import Order
 from saga_app.core.records import (
@@ -27,7 +27,6 @@ from saga_app.core.records import (
     StepRequest,
     StockReceived,
 )
-from saga_app.core.route import ROUTE
 
 
 def inbox(name: StepName) -> str:
@@ -40,8 +39,8 @@ PAYMENT: Final = inbox(StepName.PAYMENT)
 INVENTORY: Final = inbox(StepName.INVENTORY)
 SHIPPING: Final = inbox(StepName.SHIPPING)
 DEAD_LETTERS: Final = "dead_letters"
-#: By inbox, the step of the route; and all inboxes in the order of the route.
-STEPS: Final = {inbox(step.name): step for step in ROUTE}
+#: By inbox, its step; and all inboxes in the sequence of the steps.
+STEPS: Final = {inbox(step.name): step for step in route.STEPS}
 INBOXES: Final = (CHECKOUT, *STEPS)
 
 #: Fixed for the life of the topics: the partition of a key depends on it.
@@ -93,6 +92,8 @@ def topic_of(record: Record) -> str:
     if topic is not None:
         return topic
     if isinstance(record, PolicyChanged):
+        if record.route is not None:
+            return CHECKOUT
         return PAYMENT if record.limit is not None else SHIPPING
     assert isinstance(record, (OrdersEvicted, StepAnswered))
     return inbox(record.step)

@@ -11,10 +11,11 @@ import jiter
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from saga_app.core import fields, records
+from saga_app.core import fields
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.order import Order
 from saga_app.core.records import OrderCompleted, OrderPlaced, Record, StepAnswered, StepRequest, Undo
+from saga_app.core.route import RECORD_TYPES
 from saga_app.redaction import SEPARATORS, has_card_number, is_card_number
 from saga_app.wrong_fields import WrongField, each_wrong_field, wrong_fields
 
@@ -24,9 +25,7 @@ LARGEST_STEP_REQUEST: Final = 1024 * 1024
 #: Characters of the detail of a rejection.
 LONGEST_DETAIL: Final = 600
 
-_MODELS: Final[dict[str, type[Any]]] = {
-    model.model_fields["type"].default: model for model in records.Record.__args__
-}
+_MODELS: Final[dict[str, type[Any]]] = {model.model_fields["type"].default: model for model in RECORD_TYPES}
 _STEP_REQUESTS: Final[dict[bytes, Any]] = {
     name.encode(): model for name, model in _MODELS.items() if issubclass(model, StepRequest)
 }
@@ -45,7 +44,8 @@ _LINE: Final = rb'\{"sku":"%s","quantity":[1-9]\d*\}' % _ID
 _CANONICAL: Final = re.compile(
     rb'\{"order_id":"%s"(?:,"customer_id":"%s")?,"currency":"[A-Z]{3}","amount":"(?:0|[1-9]\d*)(?:\.\d+)?"'
     rb'(?:,"country":"[A-Z]{2}")?(?:,"payment_method":"%s")?(?:,"payment_reference":"%s")?,"warehouse":"%s",'
-    rb'"lines":\[(?:%s(?:,%s)*)?\]\}' % (_ID, _ID, _PROVIDED, _PROVIDED, _ID, _LINE, _LINE)
+    rb'"lines":\[(?:%s(?:,%s)*)?\](?:,"route":\["[a-z_]{1,40}"(?:,"[a-z_]{1,40}")*\])?\}'
+    % (_ID, _ID, _PROVIDED, _PROVIDED, _ID, _LINE, _LINE)
 )
 #: Bytes can hold a card number only if they have 13 digits in a row, apart from separators, an escape, or characters
 #: of other alphabets.

@@ -1,9 +1,10 @@
 """The tables: what each service remembers. Rows are written by rounds only; people read them."""
 
 from saga_app import topics
+from saga_app.core.own_steps import OWN
 from saga_app.settings import Settings
 from saga_app.topics import Topic
-from tables import accounts, orders, payments, reservations, shipments, stock
+from tables import accounts, orders, own, payments, reservations, shipments, stock
 
 ALL = (
     orders.TABLE,
@@ -12,15 +13,16 @@ ALL = (
     reservations.TABLE,
     stock.TABLE,
     shipments.TABLE,
+    *map(own.card, OWN),
 )
 
 
 def wanted_topics(settings: Settings) -> list[Topic]:
     """Every topic of the application with these settings: inboxes, dead letters, and the changelogs of all tables."""
-    own = tuple(table.name for table in ALL)
+    names = tuple(table.name for table in ALL)
     return topics.wanted(
         settings.app_id,
-        own,
+        names,
         settings.partitions,
         settings.replication,
         settings.inbox_retention,

@@ -27,7 +27,7 @@ from saga_app.client.results import OrderEnding
 from saga_app.core.fields import ID
 from saga_app.core.labels import PLACED, STATES
 from saga_app.core.records import CancellationRequested, OrderPlaced
-from saga_app.core.route import ROUTE
+from saga_app.core.route import STEPS
 from saga_app.core.rows import Status
 from saga_app.kafka.messages import Header as RecordHeader
 from saga_app.kafka.sender import checked
@@ -228,7 +228,7 @@ def _choice(states: list[str], since: str, q: str, *, late: bool) -> OrderFilter
 
 def _listed(row: Listed) -> ListedOrder:
     times = {name: row[name] and written(row[name]) for name in ("placed_at", "ended_at")}
-    steps = {step.name: row[step.name] for step in ROUTE if row[step.name]}
+    steps = {step.name: row[step.name] for step in STEPS if row[step.name]}
     return ListedOrder.model_validate({**row, **times, "steps": steps})
 
 

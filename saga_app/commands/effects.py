@@ -18,12 +18,12 @@ from saga_app.commands.render.output import (
     show,
 )
 from saga_app.core.records import Outcome, StepName
-from saga_app.core.route import ROUTE, step
+from saga_app.core.route import STEPS, step
 from saga_app.kafka.reachable import require_broker
 from saga_app.settings import Settings
 from saga_app.times import now
 
-_STEPS: Final = tuple(each.name.value for each in ROUTE)
+_STEPS: Final = tuple(each.name.value for each in STEPS)
 _SETTLE: Final = "docs/how-to/settle-doubt.md"
 
 

@@ -9,7 +9,9 @@ from saga_app import urls
 from saga_app.commands.health_line import warn_without_workers
 from saga_app.commands.program import SagaGroup
 from saga_app.commands.render.output import CommandFailed, as_json, one_line_errors, show
+from saga_app.core import route as routes
 from saga_app.core import shipping as shipments
+from saga_app.core.records import StepName
 from saga_app.health.rules import in_force
 from saga_app.kafka.reachable import require_broker
 from saga_app.kafka.sender import DeliveryUnknown, Sender, checked
@@ -31,8 +33,9 @@ def policy(context: click.Context, as_json: bool) -> None:
     saga policy
     saga policy payment --limit 1500
     saga policy shipping --countries GB,FR
+    saga policy checkout --route payment,inventory,shipping
 
-    Alone it reads the changelogs of the two journals. It has one line for each rule that is in force; exit code 1 if
+    Alone it reads the changelogs of the three journals. It has one line for each rule that is in force; exit code 1 if
     the partitions of a service have different ones.
     """
     if context.invoked_subcommand is None:
@@ -104,6 +107,39 @@ def shipping(countries: str | None, carrier: str | None, policy_id: str | None, 
     if countries is not None:
         named = {"countries": [code.strip() for code in countries.split(",")]}
     _change(named, "shipments", policy_id, as_json=as_json)
+
+
+@policy.command()
+@click.option(
+    "--route",
+    metavar="STEPS",
+    required=True,
+    help="The steps that orders pass, in sequence, with commas; those of your own are modules in SAGA_STEPS.",
+)
+@own_id
+@as_json
+@one_line_errors
+def checkout(route: str, policy_id: str | None, as_json: bool) -> None:
+    """Change the route of the orders that are placed from now on; an order under way keeps its own.
+
+    \b
+    saga policy checkout --route payment,inventory,shipping
+    saga policy checkout --route fraud_check,payment,inventory,shipping
+
+    Every worker must know the steps: set SAGA_STEPS and restart all of them first.
+    """
+    names = [name.strip() for name in route.split(",")]
+    known = [str(step.name) for step in routes.STEPS]
+    if unknown := [name for name in names if name not in known]:
+        raise click.BadParameter(
+            f"{unknown[0]!r} is none of {', '.join(known)}; SAGA_STEPS names the modules of further steps",
+            param_hint="--route",
+        )
+    try:
+        routes.check(map(StepName, names))
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--route") from None
+    _change({"route": names}, "orders", policy_id, as_json=as_json)
 
 
 def _change(parameters: dict[str, Any], journal: str, policy_id: str | None, *, as_json: bool) -> None:

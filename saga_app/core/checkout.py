@@ -13,11 +13,14 @@ from enum import StrEnum
 from functools import partial
 from typing import Final, Literal, TypeGuard, get_args
 
+from pydantic import ValidationError
+
 from saga_app.core import route
 from saga_app.core.decider import IGNORED, Decision, Position, Put, Rows, Verdict, repeated
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.machine import DeadLettered, Transition
-from saga_app.core.order import Order
+from saga_app.core.moves import policy_changed
+from saga_app.core.order import Order, as_placed, digest, routed
 from saga_app.core.records import (
     CancellationRequested,
     DeadlinePassed,
@@ -25,6 +28,7 @@ from saga_app.core.records import (
     OrderCancelled,
     OrderCompleted,
     OrderPlaced,
+    PolicyChanged,
     Reason,
     Record,
     RetentionStarted,
@@ -34,8 +38,9 @@ from saga_app.core.records import (
 )
 from saga_app.core.retention.rows import EarlyCancellation
 from saga_app.core.retention.segments import Segments
-from saga_app.core.row_keys import cancellation_key, parts_of
-from saga_app.core.rows import ClosedOrder, OrderRow, State, Status
+from saga_app.core.row_keys import cancellation_key, parts_of, policy_key
+from saga_app.core.rows import ClosedOrder, JournalRow, OrderRow, State, Status
+from saga_app.core.step_names import VARIABLE
 
 #: Milliseconds until the first nudge; each later try waits twice as long, up to the longest delay.
 FIRST_DELAY: Final = 30_000
@@ -144,6 +149,8 @@ MACHINE: Final[
 }
 
 SEGMENTS: Final = Segments("orders")
+#: A policy that names these brings back what holds without a policy.
+BUILT_IN: Final = tuple(step.name for step in route.DEFAULT)
 
 
 def evicted_since(row: KnownOrder | None, at: Position, rows: Rows) -> bool:
@@ -159,7 +166,11 @@ def other_content(record: AboutOrder, row: KnownOrder, at: Position, rows: Rows)
     if not isinstance(record, OrderPlaced):
         return
     order = record.order
-    if order.digest != row.content if isinstance(row, ClosedOrder) else order.canonical != row.order:
+    if (
+        order.digest != row.content
+        if isinstance(row, ClosedOrder)
+        else order.canonical != as_placed(row.order)
+    ):
         raise Rejected(
             Fault.DIFFERENT_CONTENT, f"order {record.order_id} was placed before with another content"
         )
@@ -220,12 +231,14 @@ GUARDS: Final[tuple[Callable[[AboutOrder, KnownOrder, Position, Rows], Decision 
 class Checkout:
     """The fold of the checkout inbox."""
 
-    accepts = (*get_args(AboutOrder), RetentionStarted, SegmentsClosed, SegmentsPurged)
+    accepts = (*get_args(AboutOrder), PolicyChanged, RetentionStarted, SegmentsClosed, SegmentsPurged)
     journal = SEGMENTS.journal
     balances = None
 
     def decide(self, record: Record, at: Position, rows: Rows) -> Decision:
         """See `Decider.decide`; the replay rule stands in `docs/explanation/engine.md`."""
+        if isinstance(record, PolicyChanged):
+            return _policy(record, at, rows)
         if not _is_about_order(record):
             assert isinstance(record, ForPartition)
             return SEGMENTS.decide(record, at, rows)
@@ -284,7 +297,7 @@ def order_input(record: AboutOrder) -> OrderInput:
 def _placed(record: AboutOrder, to: Status, at: Position, rows: Rows) -> tuple[OrderRow, tuple[Put, ...]]:
     """The first row of an order, and the row that names it in its segment."""
     assert isinstance(record, OrderPlaced)
-    order = record.order
+    order = routed(record.order, route_in_force(rows))
     segment, named = SEGMENTS.enter(order.order_id, at, rows)
     row = OrderRow(at.version, to, at.offset, tries=0, since=at.time, order=order.canonical, segment=segment)
     if to is Status.OPEN:
@@ -356,7 +369,7 @@ def _sends(
     if output is OrderOutput.NOTHING:
         return ()
     assert isinstance(row, OrderRow)
-    order = record.order if isinstance(record, OrderPlaced) else Order.model_validate_json(row.order)
+    order = _order(record, row)
     if output is OrderOutput.START:
         return (route.start(order, row.segment),)
     assert row.reason is not None
@@ -368,6 +381,40 @@ def _sends(
 def is_cancelled_first(row: OrderRow, early: EarlyCancellation | None) -> bool:
     """True if no step was ever asked for this order: a cancellation was here before it."""
     return early is not None and early.met_at in (None, row.placed_at)
+
+
+def _order(record: AboutOrder, row: OrderRow) -> Order:
+    """The order in its row, which is parsed only if the record has not the same one."""
+    if isinstance(record, OrderPlaced) and record.order.canonical == row.order:
+        return record.order
+    try:
+        return Order.model_validate_json(row.order)
+    except ValidationError as error:
+        raise Rejected(
+            Fault.INVALID,
+            f"order {record.order_id} passes a step that this worker does not know; is its module in {VARIABLE}?",
+        ) from error
+
+
+def _policy(record: PolicyChanged, at: Position, rows: Rows) -> Decision:
+    """A new route for the orders that are placed from now on."""
+    if record.route is None:
+        raise Rejected(Fault.INVALID, "the checkout policy has a route, not a limit, countries or a carrier")
+    try:
+        route.check(record.route)
+    except ValueError as error:
+        raise Rejected(Fault.INVALID, str(error)) from None
+    content = digest(",".join(record.route).encode())
+    row = JournalRow(at.version, State.DONE, content, done_at=at.offset, route=record.route)
+    return policy_changed(SEGMENTS.journal, policy_key(record.policy_id), row, rows)
+
+
+def route_in_force(rows: Rows) -> tuple[StepName, ...] | None:
+    """The route of orders that are placed now; None: the steps that are built in."""
+    policy = rows.policy()
+    if policy is None or policy.route is None or policy.route == BUILT_IN:
+        return None
+    return tuple(map(StepName, policy.route))
 
 
 def _rejected(dead: DeadLettered, record: AboutOrder, row: KnownOrder | None) -> Rejected:

@@ -5,8 +5,9 @@ from typing import Final, NamedTuple
 
 from saga_app.core.errors import Fault
 from saga_app.core.records import Reason, StepName
-from saga_app.core.route import ROUTE, Step
+from saga_app.core.route import STEPS as ALL_STEPS
 from saga_app.core.rows import OPEN_STATUSES, State, Status
+from saga_app.core.step import Step
 
 
 class StepWords(NamedTuple):
@@ -35,7 +36,7 @@ def _words(step: Step) -> StepWords:
     return StepWords(thing, do, step.done, undo, step.undone)
 
 
-STEPS: Final[Mapping[str, StepWords]] = {step.name: _words(step) for step in ROUTE}
+STEPS: Final[Mapping[str, StepWords]] = {step.name: _words(step) for step in ALL_STEPS}
 #: The state of an order that was placed and that no worker has taken. No row has it.
 PLACED: Final = "PLACED"
 #: The states of lists and counts: those of rows, and of orders that no worker has taken. Open ones have not ended.

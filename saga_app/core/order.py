@@ -22,6 +22,7 @@ from saga_app.core.fields import (
     Quantity,
     TypedId,
 )
+from saga_app.core.step_names import StepName
 
 
 class Line(Model):
@@ -42,13 +43,18 @@ class PricedLine(Model):
 # One line that is wrong is enough: an error for each of 85,000 empty ones takes half a second.
 Lines = Annotated[tuple[Line, ...], Field(max_length=MOST_LINES), FailFast(), AS_TUPLE]
 PricedLines = Annotated[tuple[PricedLine, ...], Field(max_length=MOST_LINES), FailFast(), AS_TUPLE]
+#: The steps that an order passes, in sequence.
+OrderRoute = Annotated[
+    tuple[Annotated[StepName, Field(strict=False)], ...], Field(min_length=1, max_length=16), AS_TUPLE
+]
 
 
 class Order(Model):
     """An order in normal form: defaults filled in, amount computed, lines merged by SKU and sorted.
 
     `payment_method` is what a provider can charge, where nothing has begun; `payment_reference` is a payment that the
-    customer has begun there. Without either the payment is inside.
+    customer has begun there. Without either the payment is inside. `route` is written by checkout; None: the steps
+    that are built in.
     """
 
     order_id: Id
@@ -60,6 +66,7 @@ class Order(Model):
     payment_reference: Provided | None = None
     warehouse: Id
     lines: Lines
+    route: OrderRoute | None = None
 
     def model_post_init(self, context: Any, /) -> None:
         """Only the normal form is an order. A validator would run again for every step request."""
@@ -79,15 +86,31 @@ class Order(Model):
         method = "" if self.payment_method is None else f'"payment_method":"{self.payment_method}",'
         begun = "" if self.payment_reference is None else f'"payment_reference":"{self.payment_reference}",'
         lines = ",".join([f'{{"sku":"{line.sku}","quantity":{line.quantity}}}' for line in self.lines])
+        route = "" if self.route is None else ',"route":["{}"]'.format('","'.join(self.route))
         return (
             f'{{"order_id":"{self.order_id}",{customer}"currency":"{self.currency}","amount":"{self.amount!s}",'
-            f'{country}{method}{begun}"warehouse":"{self.warehouse}","lines":[{lines}]}}'
+            f'{country}{method}{begun}"warehouse":"{self.warehouse}","lines":[{lines}]{route}}}'
         ).encode()
 
     @cached_property
     def digest(self) -> str:
         """16 hex digits that differ if the content differs."""
         return digest(self.canonical)
+
+
+def routed(order: Order, route: tuple[StepName, ...] | None) -> Order:
+    """The same order on this route."""
+    return (
+        order
+        if order.route == route
+        else Order.of(**{**{name: getattr(order, name) for name in Order.model_fields}, "route": route})
+    )
+
+
+def as_placed(canonical: bytes) -> bytes:
+    """The same order in canonical form, without what checkout has written into it: its route."""
+    before, found, _ = canonical.rpartition(b'],"route":["')
+    return before + b"]}" if found else canonical
 
 
 def require_one_payment(method: str | None, reference: str | None, amount: Decimal) -> None:

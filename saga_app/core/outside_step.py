@@ -18,8 +18,8 @@ from saga_app.core.outside import (
     OutsideTransition,
 )
 from saga_app.core.records import Reason, Record, StepAnswered, StepRequest, Undo
-from saga_app.core.route import Step
 from saga_app.core.rows import JournalRow, OutsideEffect, State
+from saga_app.core.step import Step, StepKind
 
 _OUTCOMES: Final = frozenset({OutsideOutput.SEND_ON, OutsideOutput.SEND_BACK})
 
@@ -30,7 +30,7 @@ class OutsideStep:
     def __init__(self, step: Step) -> None:
         self.step = step
         self.journal = step.journal
-        self._machine = PIVOT_MACHINE if step is route.PIVOT else MACHINE
+        self._machine = PIVOT_MACHINE if step.kind is StepKind.PIVOT else MACHINE
 
     def first(
         self, record: StepRequest, where: Outside, refused: Reason | None, at: Position

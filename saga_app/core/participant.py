@@ -21,8 +21,8 @@ from saga_app.core.outside import Outside
 from saga_app.core.outside_step import OutsideStep
 from saga_app.core.records import OrdersEvicted, Reason, Record, StepAnswered, StepRequest, Undo
 from saga_app.core.retention import eviction
-from saga_app.core.route import Step
 from saga_app.core.rows import JournalRow, State
+from saga_app.core.step import Step, StepKind
 
 
 class StepInput(StrEnum):
@@ -121,7 +121,7 @@ class Participant:
             StepAnswered,
             OrdersEvicted,
         )
-        self._machine = PIVOT_MACHINE if self.step is route.PIVOT else MACHINE
+        self._machine = PIVOT_MACHINE if self.step.kind is StepKind.PIVOT else MACHINE
         self._outside_step = OutsideStep(self.step)
         #: A rule without this method has all effects itself.
         self._outside: Callable[[Order, Rows], Outside | None] | None = getattr(rule, "outside", None)
@@ -130,6 +130,8 @@ class Participant:
         """See `Decider.decide`; the replay rule stands in `docs/explanation/engine.md`."""
         if not isinstance(record, StepRequest):
             return self._without_order(record, at, rows)
+        if record.order.route is not None and self.step.name not in record.order.route:
+            raise Rejected(Fault.UNEXPECTED_RECORD, f"the order's route does not pass {self.step.name}")
         row = rows.journal(record.order_id)
         if eviction.is_evicted(record, row, rows):
             return Decision(Verdict.IGNORED, note="the order is evicted: nothing is done for it any more")

@@ -28,7 +28,8 @@ from saga_app.core.fields import (
     SegmentName,
     TypedId,
 )
-from saga_app.core.order import Line, Order, PricedLines, merged, require_one_payment
+from saga_app.core.order import Line, Order, OrderRoute, PricedLines, merged, require_one_payment
+from saga_app.core.step_names import StepName as StepName  # a type of fields, as `Reason` is
 
 
 class Reason(StrEnum):
@@ -42,15 +43,6 @@ class Reason(StrEnum):
     DECLINED = "declined"
     REQUESTED = "requested"
     TIMED_OUT = "timed_out"
-
-
-class StepName(StrEnum):
-    """The step at which an order turned round."""
-
-    CHECKOUT = "checkout"
-    PAYMENT = "payment"
-    INVENTORY = "inventory"
-    SHIPPING = "shipping"
 
 
 class OrderPlaced(Model):
@@ -82,6 +74,7 @@ class OrderPlaced(Model):
             payment_reference=self.payment_reference,
             warehouse=self.warehouse,
             lines=merged([(line.sku, line.quantity) for line in self.lines]),
+            route=None,
         )
 
     def _total(self) -> Decimal:
@@ -278,9 +271,10 @@ class StockReceived(Model):
 
 
 class PolicyChanged(Model):
-    """New parameters of a rule: `limit` for payment; `countries`, or `carrier`, for shipping.
+    """New parameters of a rule: `limit` for payment; `countries`, or `carrier`, for shipping; `route` for checkout.
 
-    `carrier` names the provider that books shipments from then on; `none`: the service itself does.
+    `carrier` names the provider that books shipments from then on; `none`: the service itself does. `route` names the
+    steps that orders pass which are placed from then on.
     """
 
     type: Literal["PolicyChanged"] = "PolicyChanged"
@@ -288,11 +282,14 @@ class PolicyChanged(Model):
     limit: Money | None = None
     countries: Annotated[tuple[Country, ...], AS_TUPLE] | None = None
     carrier: ProviderName | None = None
+    route: OrderRoute | None = None
 
     @model_validator(mode="after")
     def _has_one_parameter(self) -> Self:
-        if [self.limit, self.countries, self.carrier].count(None) != 2:
-            raise ValueError("a policy has either a limit (payment), or countries or a carrier (shipping)")
+        if [self.limit, self.countries, self.carrier, self.route].count(None) != 3:
+            raise ValueError(
+                "a policy has either a limit (payment), or countries or a carrier (shipping), or a route (checkout)"
+            )
         if self.limit is not None and not (0 <= self.limit <= money.LARGEST):
             raise ValueError(f"a limit is between 0 and {money.LARGEST}")
         return self
@@ -317,20 +314,24 @@ class RetentionStarted(ForPartition):
 
 
 class EvictedOrder(Model):
-    """An order to evict, and in which partition of each step's inbox its rows are, in the order of the route."""
+    """An order to evict, and in which partition of each step's inbox its rows are, in the sequence of the steps."""
 
     order_id: Id
     partitions: Annotated[tuple[Natural, ...], AS_TUPLE, Field(min_length=1, max_length=16)]
 
 
 class SegmentsClosed(ForPartition):
-    """The checkout worker's retention timer: all orders of these segments ended `retention_ms` ago or before."""
+    """The checkout worker's retention timer: all orders of these segments ended `retention_ms` ago or before.
+
+    `steps`: every step that the worker knows; None: those that are built in.
+    """
 
     type: Literal["SegmentsClosed"] = "SegmentsClosed"
     first_segment: Natural
     below_segment: Natural
     retention_ms: Natural
     partition_count: Annotated[int, Field(ge=1, le=1_000)]
+    steps: OrderRoute | None = None
     orders: Annotated[tuple[EvictedOrder, ...], AS_TUPLE, Field(max_length=MOST_LINES)]
 
     @model_validator(mode="after")

@@ -1,52 +1,24 @@
-"""The route of the saga, written once, as data. The last step is the pivot: once it is done, the order completes.
+"""The steps, and the routes that orders take through them, written once, as data.
 
-Inboxes, routing, audit, history, order database and diagrams follow from it: `docs/how-to/add-a-step.md`.
+An order carries its route, so a change of the route in force leaves orders alone that are under way. Inboxes, routing,
+audit, history, order database and diagrams follow from `STEPS`: `docs/how-to/add-a-step.md`.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from functools import lru_cache
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final, get_args
 
 from saga_app.core import records
 from saga_app.core.order import Order
-from saga_app.core.records import Do, Reason, Record, StepName, Undo
+from saga_app.core.own_steps import OWN
+from saga_app.core.records import Do, Reason, Record, Undo
+from saga_app.core.step import Step, StepKind, by_customer, by_warehouse
+from saga_app.core.step_names import VARIABLE, StepName
 
-
-def by_order(order: Order) -> str:
-    """Orders with nothing in common are spread over all partitions."""
-    return order.order_id
-
-
-def by_customer(order: Order) -> str:
-    """Orders that are paid from one account are decided in one partition."""
-    return order.customer_id or order.order_id
-
-
-def by_warehouse(order: Order) -> str:
-    """Orders that take from one stock are decided in one partition."""
-    return order.warehouse if order.lines else order.order_id
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step of the saga: its action and the compensation of it, as the records that ask for them.
-
-    `journal` is its table with one row per order. `key` gives the key of its records, and so their partition. `done`
-    and `undone` are words for people.
-    """
-
-    name: StepName
-    do: type[Do]
-    undo: type[Undo]
-    journal: str
-    done: str
-    undone: str
-    key: Callable[[Order], str] = by_order
-
-
-ROUTE: Final = (
+#: The route of an order that names none.
+DEFAULT: Final = (
     Step(
         StepName.PAYMENT,
         do=records.PaymentRequested,
@@ -72,9 +44,16 @@ ROUTE: Final = (
         journal="shipments",
         done="shipment booked",
         undone="shipment cancelled",
+        kind=StepKind.PIVOT,
     ),
 )
-PIVOT: Final = ROUTE[-1]
+#: Every step that an order may pass: those that are built in, and the shop's own.
+STEPS: Final = (*DEFAULT, *(own.step for own in OWN))
+#: Every type of record.
+RECORD_TYPES: Final[tuple[type[Any], ...]] = (
+    *get_args(Record),
+    *(request for own in OWN for request in (own.step.do, own.step.undo)),
+)
 #: Types of records in the order of cause and effect, for those that come from one another within a millisecond.
 SEQUENCE: Final = (
     "OrderPlaced",
@@ -82,16 +61,36 @@ SEQUENCE: Final = (
     "DeadlinePassed",
     # A call takes longer than a millisecond, and what follows from its answer does not.
     "StepAnswered",
-    *(step.do.__name__ for step in ROUTE),
-    *(step.undo.__name__ for step in reversed(ROUTE)),
+    *(step.do.__name__ for step in STEPS),
+    *(step.undo.__name__ for step in reversed(STEPS)),
     "OrderCompleted",
     "OrderCancelled",
 )
 
 
-_BY_NAME: Final = {each.name: each for each in ROUTE}
-_AFTER: Final = {here.name: there for here, there in pairwise(ROUTE)}
-_BEFORE: Final = {there.name: here for here, there in pairwise(ROUTE)}
+_BY_NAME: Final = {each.name: each for each in STEPS}
+
+
+class Route:
+    """The steps of one order, in sequence."""
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        self.steps = tuple(steps)
+        self.first = steps[0]
+        self.pivot = next(step for step in steps if step.kind is StepKind.PIVOT)
+        self._after = {here.name: there for here, there in pairwise(steps)}
+        self._before = {there.name: here for here, there in pairwise(steps)}
+
+    def after(self, here: Step) -> Step | None:
+        """The step behind this one; None behind the last."""
+        return self._after.get(here.name)
+
+    def before(self, here: Step) -> Step | None:
+        """The step before this one; None before the first."""
+        return self._before.get(here.name)
+
+
+_DEFAULT: Final = Route(DEFAULT)
 
 
 def step(name: StepName) -> Step:
@@ -99,14 +98,47 @@ def step(name: StepName) -> Step:
     return _BY_NAME[name]
 
 
+def route_of(order: Order) -> Route:
+    """The route that this order takes."""
+    return _DEFAULT if order.route is None else _route(order.route)
+
+
+def route_named(names: str | None) -> Route:
+    """The route with these names, between commas, as the order database keeps it; None is the default one."""
+    return _DEFAULT if names is None else _route(tuple(map(StepName, names.split(","))))
+
+
+@lru_cache(maxsize=64)
+def _route(names: tuple[StepName, ...]) -> Route:
+    return Route([_BY_NAME[name] for name in names])
+
+
+def check(names: Iterable[StepName]) -> None:
+    """`ValueError` if orders cannot take this route: compensatable steps, one pivot, then retriable ones, each once."""
+    names = tuple(names)
+    unknown = [name for name in names if name not in _BY_NAME]
+    if unknown:
+        raise ValueError(f"{unknown[0]} is no step; is its module in {VARIABLE}?")
+    twice = [name for at, name in enumerate(names) if name in names[:at]]
+    if twice:
+        raise ValueError(f"the route names {twice[0]} twice")
+    kinds = [_BY_NAME[name].kind for name in names]
+    if kinds.count(StepKind.PIVOT) != 1 or kinds != sorted(kinds, key=tuple(StepKind).index):
+        told = ", ".join(f"{name} ({kind})" for name, kind in zip(names, kinds, strict=True))
+        raise ValueError(
+            f"the route is {told or 'empty'}; it must have compensatable steps, then exactly one pivot, then "
+            "retriable steps"
+        )
+
+
 def start(order: Order, segment: str | None = None) -> Record:
     """Asks the first step for its action."""
-    return _request(ROUTE[0].do, order, segment)
+    return _request(route_of(order).first.do, order, segment)
 
 
 def abort(order: Order, reason: Reason, segment: str | None = None) -> Record:
-    """Asks the last step for its compensation: from there the compensations meet the order wherever it is."""
-    return _request(ROUTE[-1].undo, order, segment, reason=reason, step=StepName.CHECKOUT)
+    """Asks the pivot for its compensation: from there the compensations meet the order wherever it is."""
+    return _request(route_of(order).pivot.undo, order, segment, reason=reason, step=StepName.CHECKOUT)
 
 
 def cancelled(order: Order, reason: Reason, segment: str | None = None) -> Record:
@@ -118,18 +150,20 @@ def cancelled(order: Order, reason: Reason, segment: str | None = None) -> Recor
 
 def send_on(here: Step, order: Order, segment: str | None = None) -> Record:
     """Asks the next step for its action, or ends the order as completed."""
-    if here is PIVOT:
+    after = route_of(order).after(here)
+    if after is None:
         return records.OrderCompleted.of(type="OrderCompleted", order_id=order.order_id, segment=segment)
-    return _request(_AFTER[here.name].do, order, segment)
+    return _request(after.do, order, segment)
 
 
 def send_back(
     here: Step, order: Order, reason: Reason, turned_at: StepName, segment: str | None = None
 ) -> Record:
     """Asks the step before for its compensation, or ends the order as cancelled."""
-    if here is ROUTE[0]:
+    before = route_of(order).before(here)
+    if before is None:
         return records.OrderCancelled(order_id=order.order_id, reason=reason, step=turned_at, segment=segment)
-    return _request(_BEFORE[here.name].undo, order, segment, reason=reason, step=turned_at)
+    return _request(before.undo, order, segment, reason=reason, step=turned_at)
 
 
 def _request(model: type[Do | Undo], order: Order, segment: str | None, **turned: StrEnum) -> Record:

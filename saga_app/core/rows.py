@@ -24,7 +24,7 @@ from saga_app.core.retention.rows import (
     Segment,
     Total,
 )
-from saga_app.core.row_keys import kind_of
+from saga_app.core.row_keys import KeyKind, kind_of
 
 #: Untyped, as everything that is parsed: to wrap each version would make a restore a quarter slower.
 _WHOLE_NUMBER: Final[Callable[[bytes], Any]] = int
@@ -149,6 +149,10 @@ def has_conflict(data: bytes) -> bool:
     return b'"conflict":"' in data
 
 
+#: The last fields of a journal row that few rows have.
+_NO_MORE: Final = (None,) * 6
+
+
 class JournalRow(NamedTuple):
     """Tables `payments`, `reservations`, `shipments`: the decision for an order, a deposit, a delivery or a policy.
 
@@ -170,12 +174,12 @@ class JournalRow(NamedTuple):
     limit: Decimal | None = None
     countries: tuple[str, ...] | None = None
     carrier: str | None = None
+    route: tuple[str, ...] | None = None
     conflict: str | None = None
     outside: OutsideEffect | None = None
 
     def encode(self) -> bytes:
         version, state, content, done_at, undone_at, reason, step, segment, moves = self[:9]
-        limit, countries, carrier, conflict, outside = self[9:]
         done = "" if done_at is None else f',"done_at":{done_at}'
         undone = "" if undone_at is None else f',"undone_at":{undone_at}'
         moved = "" if moves is None else f',"moves":{{{",".join(map(_move, moves.items()))}}}'
@@ -183,13 +187,13 @@ class JournalRow(NamedTuple):
             f'{{"version":{version},"state":"{state}","content":"{content}"{done}{undone}'
             f"{_turned_at(reason, step)}{_of(segment)}{moved}"
         )
-        if outside is None and limit is None and countries is None and carrier is None and conflict is None:
+        if self[9:] == _NO_MORE:
             return f"{head}}}".encode()
         return b"%s%s}" % (head.encode(), self._rest())
 
     def _rest(self) -> bytes:
         """The fields that few rows have."""
-        names = ("limit", "countries", "carrier", "conflict")
+        names = ("limit", "countries", "carrier", "route", "conflict")
         given = {name: value for name in names if (value := getattr(self, name)) is not None}
         rule = b"," + to_json(given)[1:-1] if given else b""
         return rule if self.outside is None else rule + self.outside.encode()
@@ -202,8 +206,9 @@ class JournalRow(NamedTuple):
             fields["moves"] = {key: _amount(each) for key, each in fields["moves"].items()}
         if "limit" in fields:
             fields["limit"] = Decimal(fields["limit"])
-        if "countries" in fields:
-            fields["countries"] = tuple(fields["countries"])
+        for name in ("countries", "route"):
+            if name in fields:
+                fields[name] = tuple(fields[name])
         if "provider" in fields:
             fields["outside"] = OutsideEffect.taken(fields, data)
         return cls(**_turned(fields))
@@ -317,6 +322,8 @@ def decode(table: str, key: str, data: bytes) -> Row:
         special = None if table in _BALANCES else SPECIAL.get(kind_of(key))
         if special is not None:
             return special.decode(data)
+        if table == "orders" and kind_of(key) is KeyKind.POLICY:
+            return JournalRow.decode(data)
         if table == "orders" and is_closed(data):
             return ClosedOrder.decode(data)
         return _PLAIN.get(table, JournalRow).decode(data)

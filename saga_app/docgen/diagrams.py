@@ -6,7 +6,7 @@ from typing import Any
 
 from saga_app.core import checkout, outside, participant
 from saga_app.core.machine import DeadLettered, Transition
-from saga_app.core.route import ROUTE
+from saga_app.core.route import DEFAULT
 
 AnyMachine = Mapping[Any, Mapping[Any, Transition[Any, Any] | DeadLettered]]
 
@@ -16,14 +16,14 @@ NONE = "(none)"
 def route() -> str:
     """Mermaid: an order's way forwards, and its way back."""
     lines = ["flowchart LR", "    checkout([checkout])"]
-    names = ["checkout", *(step.name for step in ROUTE)]
-    for here, step in zip(names, ROUTE, strict=False):
+    names = ["checkout", *(step.name for step in DEFAULT)]
+    for here, step in zip(names, DEFAULT, strict=False):
         lines.append(f"    {here} -- {step.do.__name__} --> {step.name}")
     lines.append(f"    {names[-1]} -- OrderCompleted --> checkout")
-    for step, before in zip(reversed(ROUTE), reversed(names[:-1]), strict=True):
-        undo = "OrderCancelled" if step is ROUTE[0] else ROUTE[ROUTE.index(step) - 1].undo.__name__
+    for step, before in zip(reversed(DEFAULT), reversed(names[:-1]), strict=True):
+        undo = "OrderCancelled" if step is DEFAULT[0] else DEFAULT[DEFAULT.index(step) - 1].undo.__name__
         lines.append(f"    {step.name} -. {undo} .-> {before}")
-    lines.append(f"    checkout -. {ROUTE[-1].undo.__name__} .-> {names[-1]}")
+    lines.append(f"    checkout -. {DEFAULT[-1].undo.__name__} .-> {names[-1]}")
     return _mermaid(lines)
 
 

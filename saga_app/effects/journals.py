@@ -9,9 +9,9 @@ from saga_app.core.errors import ForeignRow
 from saga_app.core.order import Order
 from saga_app.core.records import StepName
 from saga_app.core.retention.rows import LowWatermark
-from saga_app.core.route import Step
 from saga_app.core.row_keys import KeyKind, number_in, parts_of
 from saga_app.core.rows import ClosedOrder, JournalRow, OrderRow, Row, decode, is_tombstone, version_of
+from saga_app.core.step import Step
 from saga_app.engine.ports import row_in
 from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin

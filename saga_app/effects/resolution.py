@@ -9,8 +9,8 @@ from saga_app.core.decider import Decision, Position, Verdict
 from saga_app.core.numbers import Offset
 from saga_app.core.outside_step import OutsideStep
 from saga_app.core.records import OrderCancelled, OrderCompleted, Outcome, StepAnswered, Undo
-from saga_app.core.route import Step
 from saga_app.core.rows import JournalRow
+from saga_app.core.step import Step
 from saga_app.effects.journals import OrderEffect
 
 #: The code of an answer that a person gave.

@@ -14,6 +14,7 @@ from saga_app.core.records import (
 )
 from saga_app.core.retention.rows import ClosedSegments, EarlyCancellation, LowWatermark, Segment
 from saga_app.core.retention.segments import is_over
+from saga_app.core.route import DEFAULT, STEPS
 from saga_app.core.row_keys import KeyKind, cancellation_key, low_watermark_key, number_in, parts_of
 from saga_app.core.rows import ClosedOrder, OrderRow, decode
 from saga_app.engine.deadlines import steady
@@ -142,6 +143,7 @@ class RetentionTimer(Timer):
             below_segment=below,
             retention_ms=age,
             partition_count=self._partitions,
+            steps=None if STEPS == DEFAULT else tuple(step.name for step in STEPS),
             orders=tuple(orders),
         )
 

@@ -1,4 +1,4 @@
-"""The rules in force: read from the changelogs of the two journals that take policies."""
+"""The rules in force: read from the changelogs of the journals that take policies."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from saga_app import topics
+from saga_app.core import checkout
 from saga_app.core import payment as payments
 from saga_app.core import shipping as shipments
 from saga_app.core.errors import ForeignRow
@@ -25,21 +26,26 @@ class RuleInForce(NamedTuple):
     limit: Decimal | None = None
     countries: tuple[str, ...] | None = None
     carrier: str | None = None
+    route: tuple[str, ...] | None = None
 
     def in_words(self) -> str:
         """The parameter, and where it comes from."""
+        source = "the default" if self.policy_id is None else f"policy {self.policy_id}"
+        return f"{self._rule()} ({source})"
+
+    def _rule(self) -> str:
+        if self.route is not None:
+            return f"route {','.join(self.route)}"
+        if self.limit is not None:
+            return f"limit {self.limit}"
         countries = shipments.COUNTRIES if self.countries is None else self.countries
         booked = "" if self.carrier in (None, shipments.NOBODY) else f", carrier {self.carrier}"
-        rule = (
-            f"countries {','.join(sorted(countries))}{booked}"
-            if self.limit is None
-            else f"limit {self.limit}"
-        )
-        return f"{rule} ({'the default' if self.policy_id is None else f'policy {self.policy_id}'})"
+        return f"countries {','.join(sorted(countries))}{booked}"
 
 
 #: By journal, the rule that holds until a policy comes.
 DEFAULTS: Final = {
+    "orders": RuleInForce("checkout", None, route=checkout.BUILT_IN),
     "payments": RuleInForce("payment", None, limit=payments.LIMIT),
     "shipments": RuleInForce("shipping", None, countries=tuple(sorted(shipments.COUNTRIES))),
 }
@@ -81,4 +87,4 @@ def _in_force(settings: Settings, journal: str, partition: int, default: RuleInF
     if best is None:
         return default
     row, policy_id = best
-    return RuleInForce(default.service, policy_id, row.limit, row.countries, row.carrier)
+    return RuleInForce(default.service, policy_id, row.limit, row.countries, row.carrier, row.route)

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 #: The newest migration: a reader must find it in `alembic_version`.
-REVISION: Final = "0007"
+REVISION: Final = "0008"
 
 metadata: Final = MetaData()
 
@@ -106,6 +106,8 @@ orders: Final = Table(
     Column("placed_at", BigInteger, nullable=False),
     Column("since", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
+    # The names of its steps, between commas; NULL is the default route.
+    Column("route", Text),
     Index("orders_by_time", "placed_at", "order_id"),
     Index("orders_by_status", "status", "placed_at", "order_id"),
     Index("orders_by_customer", "customer_id", "placed_at", "order_id"),

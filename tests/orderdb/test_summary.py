@@ -9,7 +9,7 @@ import pytest
 from saga_app import topics
 from saga_app.core import checkout, labels
 from saga_app.core.records import Reason
-from saga_app.core.route import ROUTE, SEQUENCE
+from saga_app.core.route import DEFAULT, SEQUENCE
 from saga_app.core.rows import State, Status
 from saga_app.orderdb import schema
 from saga_app.orderdb.copy.table_rows import TABLES
@@ -50,7 +50,7 @@ def order_status(status: Status, *states: State | None, **fields: Any) -> OrderS
             "done_at": 3,
             "undone_at": 4,
         }
-        for step, state in zip(ROUTE, states, strict=False)
+        for step, state in zip(DEFAULT, states, strict=False)
         if state is not None
     ]
     order = {
@@ -60,6 +60,7 @@ def order_status(status: Status, *states: State | None, **fields: Any) -> OrderS
         "tries": 0,
         "since": NOW,
         "placed_at": NOW,
+        "route": None,
         "ended_at": None,
     }
     return OrderStatus.of({**order, "status": status, **fields}, steps, ())
@@ -75,11 +76,11 @@ class Telling(one_order.Exploration):
         found = copied(pair for rows in state.rows for pair in rows)
         said = sentence(found).in_words(NOW)
         self.told.add(said.partition(" since")[0])
-        ends = [found.state(step.name) for step in ROUTE]
+        ends = [found.state(step.name) for step in DEFAULT]
         if found.status is Status.COMPLETED:
             assert said == "Completed: paid, reserved, shipment booked."
         elif found.status is Status.CANCELLED:
-            undone = [ROUTE[at] for at in (2, 1, 0) if ends[at] is State.UNDONE]
+            undone = [DEFAULT[at] for at in (2, 1, 0) if ends[at] is State.UNDONE]
             parts = [
                 f"{labels.STEPS[step.name].thing} was {labels.STEPS[step.name].undone}" for step in undone
             ]

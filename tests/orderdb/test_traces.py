@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from saga_app.core.route import ROUTE
+from saga_app.core.route import DEFAULT
 from saga_app.orderdb.copy.projector import Projector
 from saga_app.orderdb.database import Database
 from saga_app.orderdb.traces.traceparent import traceparent
@@ -195,7 +195,7 @@ def test_an_order_is_sent_when_all_of_it_is_copied_and_not_before(traced: Traced
         traced.copy.write(*part)
         traced.tracer.copied(batch(*part))
     traced.flush()
-    assert len(collector.spans) == 3 + len(ROUTE)
+    assert len(collector.spans) == 3 + len(DEFAULT)
 
 
 def test_open_orders_are_not_sent(traced: Traced, collector: Collector):

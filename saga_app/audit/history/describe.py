@@ -5,8 +5,8 @@ from saga_app.audit.history.events import Event, StatusRow, TruncatedInbox
 from saga_app.core.decider import Verdict
 from saga_app.core.labels import why
 from saga_app.core.records import DeadlinePassed, ForPartition, OrderPlaced, Record, StepAnswered, Undo
-from saga_app.core.route import Step
 from saga_app.core.rows import ClosedOrder, JournalRow, OrderRow, State, Status
+from saga_app.core.step import Step
 
 
 def in_words(event: Event) -> str:

@@ -5,12 +5,12 @@ from typing import Any, Final
 
 from saga_app.commands.render.listing import Column, Listing
 from saga_app.commands.render.terminal import Screen
-from saga_app.core.route import ROUTE
+from saga_app.core.route import STEPS
 from saga_app.orderdb.present.summary import amount, listed_in_short
 from saga_app.text import printable
 from saga_app.times import clock, now, written
 
-_STEPS: Final = tuple(step.name.value for step in ROUTE)
+_STEPS: Final = tuple(step.name.value for step in STEPS)
 _TIMES: Final = ("placed_at", "since", "ended_at")
 
 

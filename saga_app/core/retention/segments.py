@@ -11,7 +11,7 @@ from typing import Final
 from saga_app.core.decider import IGNORED, Decision, Position, Put, Rows, Verdict, repeated
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.numbers import NEVER
-from saga_app.core.order import digest
+from saga_app.core.order import as_placed, digest
 from saga_app.core.records import (
     ForPartition,
     OrdersEvicted,
@@ -21,7 +21,7 @@ from saga_app.core.records import (
 )
 from saga_app.core.retention.eviction import tombstones
 from saga_app.core.retention.rows import ClosedSegments, EarlyCancellation, LowWatermark, Segment
-from saga_app.core.route import ROUTE
+from saga_app.core.route import DEFAULT
 from saga_app.core.row_keys import (
     cancellation_key,
     closed_key,
@@ -31,7 +31,7 @@ from saga_app.core.row_keys import (
 )
 from saga_app.core.rows import OPEN_STATUSES, ClosedOrder, OrderRow, Row
 
-_STEPS: Final = tuple(step.name for step in ROUTE)
+_BUILT_IN: Final = tuple(step.name for step in DEFAULT)
 
 
 class Segments:
@@ -86,9 +86,10 @@ class Segments:
     def _close(
         self, record: SegmentsClosed, low_watermark: LowWatermark, at: Position, rows: Rows
     ) -> Decision:
-        if any(len(each.partitions) != len(_STEPS) for each in record.orders):
+        services = len(record.steps or _BUILT_IN)
+        if any(len(each.partitions) != services for each in record.orders):
             raise Rejected(
-                Fault.INVALID, f"each order names the partitions of its rows at {len(_STEPS)} services"
+                Fault.INVALID, f"each order names the partitions of its rows at {services} services"
             )
         numbers = range(record.first_segment, record.below_segment)
         if low_watermark.version == at.offset:
@@ -154,7 +155,7 @@ class Segments:
             if isinstance(row, OrderRow):
                 if not is_over(row, record.retention_ms, at.time) or row.segment is None:
                     return None
-                row = ClosedOrder(at.version, row.status, row.segment, digest(row.order))
+                row = ClosedOrder(at.version, row.status, row.segment, digest(as_placed(row.order)))
             if row is None or order_id not in named:
                 return None
             found.append(self._put(order_id, row))
@@ -238,6 +239,6 @@ def _evictions(record: SegmentsClosed, order_ids: Iterable[str], at: Position) -
             below_segment=record.below_segment,
             order_ids=tuple(each.order_id for each in orders if each.partitions[number] == partition),
         )
-        for number, step in enumerate(_STEPS)
+        for number, step in enumerate(record.steps or _BUILT_IN)
         for partition in range(record.partition_count)
     )

@@ -9,11 +9,11 @@ from faust.utils import terminal
 
 from saga_app import wire
 from saga_app.core.errors import Rejected
-from saga_app.core.records import Record
+from saga_app.core.route import RECORD_TYPES
 
 #: Values of a field that are all named.
 _MOST_VALUES: Final = 6
-RECORDS: Final = {model.__name__: model for model in Record.__args__}
+RECORDS: Final = {model.__name__: model for model in RECORD_TYPES}
 
 
 @click.command()

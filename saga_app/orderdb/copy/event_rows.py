@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from saga_app.core.errors import Rejected
 from saga_app.core.fields import Model
-from saga_app.core.records import CancellationRequested, OrderPlaced, Record, StepAnswered, StepRequest
+from saga_app.core.records import CancellationRequested, OrderPlaced, StepAnswered, StepRequest
+from saga_app.core.route import RECORD_TYPES
 from saga_app.dead_letters.format import LetterId
 from saga_app.dead_letters.letter import Settlement, Stored, read_letter, read_marker, text
 from saga_app.kafka.headers import actor_of, headers_of, require_fit
@@ -25,7 +26,7 @@ _OPTIONAL: Final = dict.fromkeys(("reason", "step", "attempt", "note"))
 #: The optional fields of each type of record; None if it is about no order.
 _FIELDS: Final = {
     model: [name for name in _OPTIONAL if name in model.model_fields] if _is_about_an_order(model) else None
-    for model in Record.__args__
+    for model in RECORD_TYPES
 }
 
 

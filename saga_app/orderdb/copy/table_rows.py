@@ -5,14 +5,14 @@ from typing import Any, Final
 
 from pydantic_core import from_json
 
-from saga_app.core.route import ROUTE
+from saga_app.core.route import STEPS
 from saga_app.core.row_keys import is_supply_key, order_in, parts_of_balance, parts_of_supply
 from saga_app.core.rows import Account, JournalRow, OrderRow, Stock, is_closed
 from saga_app.orderdb import schema
 from saga_app.orderdb.copy.batch import RowBatch, RowMapper, require_fitting, word
 
 #: The journal of each step, and the step's service.
-SERVICES: Final = {step.journal: step.name.value for step in ROUTE}
+SERVICES: Final = {step.journal: step.name.value for step in STEPS}
 
 
 def _is_special(message: Any) -> bool:
@@ -38,6 +38,7 @@ def _order(batch: RowBatch, message: Any) -> None:
         "country": order.get("country"),
         "currency": order["currency"],
         "amount": Decimal(order["amount"]),
+        "route": ",".join(order["route"]) if "route" in order else None,
         "lines": len(order["lines"]),
         "tries": row.tries,
         "partition": message.partition(),

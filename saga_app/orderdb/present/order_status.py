@@ -11,7 +11,7 @@ from saga_app import topics
 from saga_app.core import checkout
 from saga_app.core.numbers import NEVER
 from saga_app.core.records import StepName
-from saga_app.core.route import PIVOT, ROUTE
+from saga_app.core.route import STEPS, Route, route_named
 from saga_app.core.rows import ASKED_STATES, OPEN_STATUSES, OrderRow, State, Status
 
 Row = Mapping[str, Any]
@@ -19,7 +19,7 @@ Row = Mapping[str, Any]
 BACK: Final = frozenset({State.REFUSED, State.UNDONE, State.VOID})
 #: The states in which a provider is asked, on the way back.
 GOING_BACK: Final = ASKED_STATES - {State.DOING}
-_STEP: Final = {step.name.value: step for step in ROUTE}
+_STEP: Final = {step.name.value: step for step in STEPS}
 
 
 class StepStatus(NamedTuple):
@@ -51,7 +51,7 @@ class Waits(NamedTuple):
 
 
 class OrderStatus(NamedTuple):
-    """An order and its steps, by name. Times are Kafka's, in milliseconds.
+    """An order, its route, and its steps by name. Times are Kafka's, in milliseconds.
 
     `first` has the time of the first record of each type.
     """
@@ -64,6 +64,7 @@ class OrderStatus(NamedTuple):
     since: int
     placed_at: int
     ended_at: int | None
+    route: Route
     steps: Mapping[str, StepStatus]
     first: Mapping[str, int]
 
@@ -78,7 +79,8 @@ class OrderStatus(NamedTuple):
         fields = {name: order[name] for name in cls._fields if name in order}
         rows = {step["service"]: step for step in steps}
         done = {name: _done(rows[name], times) for name in _STEP if name in rows}
-        return cls(**{**fields, "status": Status(order["status"]), "steps": done, "first": first})
+        fields |= {"status": Status(order["status"]), "route": route_named(order["route"])}
+        return cls(**fields, steps=done, first=first)
 
     @classmethod
     def of_listed(cls, row: Row) -> Self:
@@ -99,7 +101,7 @@ class OrderStatus(NamedTuple):
     @property
     def is_past_pivot(self) -> bool:
         """True if the order will be completed, whatever comes."""
-        return self.state(PIVOT.name) is State.DONE
+        return self.state(self.route.pivot.name) is State.DONE
 
     def state(self, step: str) -> State | None:
         """The state of the step; None if it has no row."""
@@ -111,17 +113,18 @@ class OrderStatus(NamedTuple):
             return None
         if self.is_past_pivot:
             return Waits(StepName.CHECKOUT, undoing=False)
-        asked_back = [step for step in ROUTE if self.state(step.name) in GOING_BACK]
+        steps = self.route.steps
+        asked_back = [step for step in steps if self.state(step.name) in GOING_BACK]
         if asked_back:
             return Waits(asked_back[0].name, undoing=True)
-        turned = [place for place, step in enumerate(ROUTE) if self.state(step.name) in BACK]
+        turned = [step for step in steps if self.state(step.name) in BACK]
         if turned:
-            before = ROUTE[turned[0] - 1].name if turned[0] else StepName.CHECKOUT
-            return Waits(before, undoing=True)
+            before = self.route.before(turned[0])
+            return Waits(StepName.CHECKOUT if before is None else before.name, undoing=True)
         if self.status is Status.CANCELLING:
-            return Waits(PIVOT.name, undoing=True)
-        done = [place for place, step in enumerate(ROUTE) if self.state(step.name) is State.DONE]
-        return Waits(ROUTE[done[-1] + 1 if done else 0].name, undoing=False)
+            return Waits(self.route.pivot.name, undoing=True)
+        done = [place for place, step in enumerate(steps) if self.state(step.name) is State.DONE]
+        return Waits(steps[done[-1] + 1 if done else 0].name, undoing=False)
 
     def waits_since(self) -> int | None:
         """The time of the request that it waits for; None if it has not come to its inbox, or is not copied."""

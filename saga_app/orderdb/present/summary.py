@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 from saga_app.core import labels
 from saga_app.core.records import StepName
-from saga_app.core.route import ROUTE
 from saga_app.core.rows import State, Status
 from saga_app.orderdb.present.order_status import OrderStatus, Waits
 from saga_app.times import clock
@@ -105,13 +104,15 @@ def in_short(order: OrderStatus) -> str:
 
 def effects(order: OrderStatus) -> tuple[list[str], list[str]]:
     """The steps that are done, and the steps that were compensated, each in the order in which that happened."""
-    stands = [step.name.value for step in ROUTE if order.state(step.name) is State.DONE]
-    undone = [step.name.value for step in reversed(ROUTE) if order.state(step.name) is State.UNDONE]
+    stands = [step.name.value for step in order.route.steps if order.state(step.name) is State.DONE]
+    undone = [
+        step.name.value for step in reversed(order.route.steps) if order.state(step.name) is State.UNDONE
+    ]
     return stands, undone
 
 
 def _completed(order: OrderStatus) -> str:
-    done = ", ".join(labels.STEPS[step.name].done for step in ROUTE)
+    done = ", ".join(labels.STEPS[step.name].done for step in order.route.steps)
     late = " It was too late to cancel it." if "CancellationRequested" in order.first else ""
     return f"Completed: {done}.{late}"
 
@@ -119,7 +120,7 @@ def _completed(order: OrderStatus) -> str:
 def _cancelled(order: OrderStatus) -> str:
     stands, undone = effects(order)
     # A step's row may be older than the order's.
-    undone = [step.name for step in reversed(ROUTE) if step.name in (*stands, *undone)]
+    undone = [step.name for step in reversed(order.route.steps) if step.name in (*stands, *undone)]
     then = ", then ".join(f"{labels.STEPS[step].thing} was {labels.STEPS[step].undone}" for step in undone)
     return f"Cancelled: {labels.why(order.reason)}. {_capital(then) if then else 'Nothing was paid or reserved'}."
 

@@ -8,15 +8,15 @@ from saga_app import topics
 from saga_app.core import labels
 from saga_app.core.checkout import TRIES
 from saga_app.core.records import StepName
-from saga_app.core.route import ROUTE
+from saga_app.core.route import STEPS
 from saga_app.core.rows import State
 from saga_app.kafka.messages import located
 from saga_app.orderdb.present.order_status import BACK, GOING_BACK, OrderStatus, StepStatus
 
 Row = Mapping[str, Any]
-_REQUEST: Final = {step.name.value: step.do.__name__ for step in ROUTE}
-_DO: Final = {step.do.__name__: step.name.value for step in ROUTE}
-_UNDO: Final = {step.undo.__name__: step.name.value for step in ROUTE}
+_REQUEST: Final = {step.name.value: step.do.__name__ for step in STEPS}
+_DO: Final = {step.do.__name__: step.name.value for step in STEPS}
+_UNDO: Final = {step.undo.__name__: step.name.value for step in STEPS}
 
 
 class TimelineEntry(NamedTuple):
@@ -39,18 +39,18 @@ class RouteStop(NamedTuple):
     at: int | None
 
 
-class Route(NamedTuple):
+class RouteTaken(NamedTuple):
     """The steps in the order of the route, and the compensated steps in the order in which they ran."""
 
     there: tuple[RouteStop, ...]
     back: tuple[RouteStop, ...]
 
 
-def route(order: OrderStatus) -> Route:
+def route(order: OrderStatus) -> RouteTaken:
     """The route of the order, as far as it is copied."""
-    there = tuple(_there(step.name, order) for step in ROUTE)
-    back = [_back(step.name, order.steps.get(step.name)) for step in reversed(ROUTE)]
-    return Route(there, tuple(each for each in back if each is not None))
+    there = tuple(_there(step.name, order) for step in order.route.steps)
+    back = [_back(step.name, order.steps.get(step.name)) for step in reversed(order.route.steps)]
+    return RouteTaken(there, tuple(each for each in back if each is not None))
 
 
 def timeline(events: Sequence[Row], letters: Sequence[Row], steps: Sequence[Row] = ()) -> list[TimelineEntry]:
@@ -112,7 +112,7 @@ def _back(step: str, done: StepStatus | None) -> RouteStop | None:
 
 def _outcomes(steps: Sequence[Row]) -> Iterator[tuple[tuple[str, int], str]]:
     for row in steps:
-        (step,) = (each for each in ROUTE if each.name == row["service"])
+        (step,) = (each for each in STEPS if each.name == row["service"])
         said, reason = labels.STEPS[step.name], labels.why(row["reason"])
         topic = topics.inbox(step.name)
         if row["done_at"] is not None:

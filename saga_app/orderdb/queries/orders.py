@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_app.core.checkout import FIRST_DELAY
 from saga_app.core.labels import OPEN, PLACED
-from saga_app.core.route import ROUTE
+from saga_app.core.route import STEPS
 from saga_app.core.rows import ASKED_STATES, OPEN_STATUSES
 from saga_app.orderdb.queries import untaken
 from saga_app.orderdb.queries.ids import begins, is_id
@@ -189,7 +189,7 @@ async def oldest(connection: AsyncConnection, choice: OrderFilter) -> int | None
 
 def _with_steps() -> Select[Any]:
     """Selects orders with the state of each step, in a column with the step's name."""
-    steps = {step.name.value: order_steps.alias(step.name.value) for step in ROUTE}
+    steps = {step.name.value: order_steps.alias(step.name.value) for step in STEPS}
     query: Select[Any] = select(orders, *(step.c.state.label(name) for name, step in steps.items()))
     joined: Any = orders
     for name, step in steps.items():

@@ -11,13 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from saga_app import topics
 from saga_app.core.labels import PLACED
 from saga_app.core.records import OrderPlaced
-from saga_app.core.route import ROUTE
+from saga_app.core.route import STEPS
 from saga_app.orderdb.queries.ids import begins
 from saga_app.orderdb.schema import dead_letters, order_events, orders, taken
 
 _NOTHING: Final = {
     **dict.fromkeys(column.name for column in orders.c),
-    **dict.fromkeys(step.name.value for step in ROUTE),
+    **dict.fromkeys(step.name.value for step in STEPS),
 }
 
 

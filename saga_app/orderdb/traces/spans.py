@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
 
 from saga_app import topics
-from saga_app.core.route import ROUTE
+from saga_app.core.route import Route
 from saga_app.core.rows import State, Status
 from saga_app.orderdb.present.order_status import StepStatus
 from saga_app.orderdb.queries.order import OrderDetails
@@ -25,19 +25,16 @@ _FROM_OUTSIDE: Final = ("OrderPlaced", "DeadlinePassed", "CancellationRequested"
 _MILLISECOND: Final = 1_000_000
 
 
-def _causes() -> Iterator[tuple[str, tuple[str, ...]]]:
+def _causes(route: Route) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Each type of record, and the types that can cause it; see `core.route`."""
-    do = [step.do.__name__ for step in ROUTE]
-    undo = [step.undo.__name__ for step in ROUTE]
+    do = [step.do.__name__ for step in route.steps]
+    undo = [step.undo.__name__ for step in route.steps]
     yield from zip(do, [_FROM_OUTSIDE[:2], *((each,) for each in do[:-1])], strict=True)
     # The next step asks for it when it has undone or refused; checkout asks the last step when it cancels.
     yield from zip(undo, [*zip(undo[1:], do[1:], strict=True), _FROM_OUTSIDE], strict=True)
     # A cancellation that comes too late is answered with the completion, and so are checkout's own repeats.
     yield "OrderCompleted", (do[-1], undo[-1])
     yield "OrderCancelled", (do[0], undo[0])
-
-
-_CAUSES: Final[Mapping[str, tuple[str, ...]]] = dict(_causes())
 
 
 def resource(app_id: str) -> Resource:
@@ -51,7 +48,7 @@ def is_whole(found: OrderDetails) -> bool:
     if order is None or not order.has_ended:
         return False
     done = order.status is Status.COMPLETED
-    names = [step.name.value for step in ROUTE]
+    names = [step.name.value for step in order.route.steps]
     # The step that refused was the last one asked. If checkout cancelled, all steps were asked to undo.
     reached = names[: names.index(order.step) + 1] if order.step in names else names
     steps = [order.steps.get(name) for name in (names if done else reached)]
@@ -95,6 +92,7 @@ def spans(found: OrderDetails, app_id: str, source: Resource) -> Iterator[Readab
         (status.placed_at, last),
         SpanKind.INTERNAL,
     )
+    causes = dict(_causes(status.route))
     latest: dict[str, tuple[int, SpanContext]] = {}
     for number, event in enumerate(found.events):
         context = _context(trace, f"{identity}/{event['topic']}/{event['partition']}/{event['at_offset']}")
@@ -102,7 +100,7 @@ def spans(found: OrderDetails, app_id: str, source: Resource) -> Iterator[Readab
         yield _span(
             f"process {event['topic']}",
             context,
-            _cause(event["type"], latest) or root,
+            _cause(event["type"], causes, latest) or root,
             source,
             _attributes(event),
             (event["time"], following),
@@ -111,9 +109,11 @@ def spans(found: OrderDetails, app_id: str, source: Resource) -> Iterator[Readab
         latest[event["type"]] = number, context
 
 
-def _cause(kind: str, latest: Mapping[str, tuple[int, SpanContext]]) -> SpanContext | None:
+def _cause(
+    kind: str, causes: Mapping[str, tuple[str, ...]], latest: Mapping[str, tuple[int, SpanContext]]
+) -> SpanContext | None:
     """The last record before this one that can have caused it; None if it comes from outside."""
-    known = [latest[each] for each in _CAUSES.get(kind, ()) if each in latest]
+    known = [latest[each] for each in causes.get(kind, ()) if each in latest]
     return max(known, key=lambda each: each[0])[1] if known else None
 
 
