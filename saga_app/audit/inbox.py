@@ -144,8 +144,6 @@ class InboxAudit:
             self._wanted.add(SENT_ON, content, self._origin(message, "policy for another partition"))
         for sent in decision.sends:
             self._wanted.add(STEP_REQUEST, wire.encode(sent), self._origin(message, sent.type, sent))
-            if isinstance(sent, OrderCancelled) and self.place[0] == topics.CHECKOUT:
-                self._stores.note_no_undo(sent.order_id)
         self._found_at(self._side(message), message, record)
         if isinstance(record, Undo | OrderCancelled):
             self._stores.note_undo(str(order_of(record)), message)

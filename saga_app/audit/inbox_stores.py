@@ -12,7 +12,6 @@ from saga_app.audit.scratch import (
     COMMITTED,
     EVICTED,
     FOLDED,
-    NOBODY,
     REMOVED,
     Item,
     ScratchStore,
@@ -81,12 +80,6 @@ class InboxStores:
         key = order_id.encode()
         if key not in self._first_asked and self._asked.get(key) is None:
             self._first_asked[key] = b"%d %d" % (message.time, message.offset)
-
-    def note_no_undo(self, order_id: str) -> None:
-        """Notes that nobody was asked to undo this order before it was told cancelled: no step was asked to act."""
-        key = order_id.encode()
-        if key not in self._first_asked and self._asked.get(key) is None:
-            self._first_asked[key] = NOBODY
 
     def flush(self) -> None:
         """Writes what `note_undo` has noted."""

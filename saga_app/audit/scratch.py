@@ -28,8 +28,6 @@ GAPS: Final = b"\0gaps"
 REBUILT_AT: Final = b"\0rebuilt"
 #: A value of such a store: the order goes back, and a row that a worker wrote again does not tell since when.
 UNKNOWN_TIME: Final = b"?"
-#: A value of `ASKED`: the order was told cancelled, and no step was asked to undo anything, since none had acted.
-NOBODY: Final = b"-"
 
 #: Bytes of the rows that a store keeps in memory: with 128 partitions, all stores together keep 160 MiB at most.
 MOST_IN_MEMORY: Final = 64 * 1024

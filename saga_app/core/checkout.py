@@ -15,7 +15,7 @@ from typing import Final, Literal, TypeGuard, get_args
 
 from pydantic import ValidationError
 
-from saga_app.core import route
+from saga_app.core import outcome, route
 from saga_app.core.decider import IGNORED, Decision, Position, Put, Rows, Verdict, repeated
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.machine import DeadLettered, Transition
@@ -208,7 +208,8 @@ def replayed(record: AboutOrder, row: KnownOrder, at: Position, rows: Rows) -> D
         _, named = SEGMENTS.enter(record.order_id, at, rows)
     if row.placed_at == at.offset and isinstance(record, OrderPlaced):
         named = (*_met(record.order_id, at, rows), *named)
-    return repeated(_sends(repeat.output, record, row, at, rows))._replace(others=named)
+    again = outcome.of_row(record.order_id, row) if row.version == at.offset else ()
+    return repeated(_sends(repeat.output, record, row))._replace(others=named, outcomes=again)
 
 
 def stale_deadline(record: AboutOrder, row: KnownOrder, at: Position, rows: Rows) -> Decision | None:
@@ -271,12 +272,18 @@ def _decided(record: AboutOrder, row: KnownOrder | None, at: Position, rows: Row
         return Decision(Verdict.APPLIED, kept, note=note, others=named)
     if to is None:
         verdict = Verdict.IGNORED if output is OrderOutput.NOTHING else Verdict.REPEATED
-        return Decision(verdict, sends=_sends(output, record, row, at, rows), note=note)
+        return Decision(verdict, sends=_sends(output, record, row), note=note)
     assert not isinstance(row, ClosedOrder)
     changed, named = _placed(record, to, at, rows) if row is None else (_changed(row, record, to, at), ())
     put = Put(SEGMENTS.journal, record.order_id, changed)
-    sends = _sends(output, record, changed, at, rows)
-    return Decision(Verdict.APPLIED, put, sends=sends, note=note, others=named)
+    return Decision(
+        Verdict.APPLIED,
+        put,
+        sends=_sends(output, record, changed),
+        note=note,
+        others=named,
+        outcomes=outcome.of_row(record.order_id, changed),
+    )
 
 
 _INPUTS: Final = {record: OrderInput(record.__name__) for record in get_args(AboutOrder)}
@@ -302,7 +309,7 @@ def _placed(record: AboutOrder, to: Status, at: Position, rows: Rows) -> tuple[O
     row = OrderRow(at.version, to, at.offset, tries=0, since=at.time, order=order.canonical, segment=segment)
     if to is Status.OPEN:
         return row, named
-    turned = row._replace(reason=Reason.REQUESTED, step=StepName.CHECKOUT)
+    turned = row._replace(reason=Reason.REQUESTED, step=StepName.CHECKOUT, cancelled_first=True)
     return turned, (*_met(order.order_id, at, rows), *named)
 
 
@@ -363,9 +370,7 @@ def _changed(row: OrderRow, record: AboutOrder, to: Status, at: Position) -> Ord
             return changed(tries=row.tries + 1)
 
 
-def _sends(
-    output: OrderOutput, record: AboutOrder, row: KnownOrder | None, at: Position, rows: Rows
-) -> tuple[Record, ...]:
+def _sends(output: OrderOutput, record: AboutOrder, row: KnownOrder | None) -> tuple[Record, ...]:
     if output is OrderOutput.NOTHING:
         return ()
     assert isinstance(row, OrderRow)
@@ -373,14 +378,9 @@ def _sends(
     if output is OrderOutput.START:
         return (route.start(order, row.segment),)
     assert row.reason is not None
-    if order.payment_reference is None and is_cancelled_first(row, _early(order.order_id, at, rows)):
+    if row.cancelled_first and order.payment_reference is None:
         return (route.cancelled(order, row.reason, row.segment),)
     return (route.abort(order, row.reason, row.segment),)
-
-
-def is_cancelled_first(row: OrderRow, early: EarlyCancellation | None) -> bool:
-    """True if no step was ever asked for this order: a cancellation was here before it."""
-    return early is not None and early.met_at in (None, row.placed_at)
 
 
 def _order(record: AboutOrder, row: OrderRow) -> Order:

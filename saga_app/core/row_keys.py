@@ -92,11 +92,6 @@ def cancellation_key(order_id: str) -> str:
     return f"{KeyKind.CANCELLATION}:{order_id}"
 
 
-def cancelled_order_in(key: str) -> str:
-    """The id of the order that this early cancellation is about."""
-    return key.partition(":")[2]
-
-
 def segment_key(number: int) -> str:
     """The orders of one segment; keys sort by their numbers."""
     return f"{KeyKind.SEGMENT}:{number:016d}"

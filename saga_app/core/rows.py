@@ -68,7 +68,10 @@ OPEN_STATUSES: Final = frozenset({Status.OPEN, Status.CANCELLING})
 
 
 class OrderRow(NamedTuple):
-    """Table `orders`: one order. `since` and `ended_at` are Kafka's timestamps in milliseconds."""
+    """Table `orders`: one order. `since` and `ended_at` are Kafka's timestamps in milliseconds.
+
+    `cancelled_first`: a cancellation was here before the order, so no step was ever asked to act.
+    """
 
     version: Version
     status: Status
@@ -80,12 +83,15 @@ class OrderRow(NamedTuple):
     reason: Reason | None = None
     step: StepName | None = None
     segment: str | None = None
+    cancelled_first: bool = False
 
     def encode(self) -> bytes:
-        version, status, placed_at, tries, since, order, ended_at, reason, step, segment = self
+        version, status, placed_at, tries, since, order, ended_at, reason, step, segment, first = self
         ended = "" if ended_at is None else f',"ended_at":{ended_at}'
         head = f'{{"version":{version},"status":"{status}","placed_at":{placed_at},"tries":{tries},"since":{since}'
-        return b"%s%s%s}" % (f"{head}{ended}{_turned_at(reason, step)}{_of(segment)}".encode(), _ORDER, order)
+        last = ',"cancelled_first":true' if first else ""
+        head = f"{head}{ended}{_turned_at(reason, step)}{_of(segment)}{last}"
+        return b"%s%s%s}" % (head.encode(), _ORDER, order)
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
