@@ -17,8 +17,8 @@ _ENDINGS: Final = {
     OrderCompleted.__name__: Status.COMPLETED,
     OrderCancelled.__name__: Status.CANCELLED,
 }
-#: The payment at a provider is the only part of an order that is not copied.
-_COPIED: Final = tuple(sorted(set(Order.model_fields) - {"payment_method", "payment_reference"}))
+#: The payment at a provider is the only part of a placed order that is not copied; checkout adds the route.
+_COPIED: Final = tuple(sorted(set(Order.model_fields) - {"payment_method", "payment_reference", "route"}))
 
 
 class KnownOrder(NamedTuple):
