@@ -94,7 +94,7 @@ def topic_of(record: Record) -> str:
     if topic is not None:
         return topic
     if isinstance(record, PolicyChanged):
-        if record.route is not None:
+        if record.route is not None or record.patience is not None:
             return CHECKOUT
         return PAYMENT if record.limit is not None else SHIPPING
     assert isinstance(record, (OrdersEvicted, StepAnswered))

@@ -15,6 +15,7 @@ from saga_app.commands.health_line import warn_without_workers
 from saga_app.commands.order_input import order_of, orders_in
 from saga_app.commands.render.output import CommandFailed, as_json, one_line_errors, print_error, show
 from saga_app.core.errors import Fault, Rejected
+from saga_app.core.patience import LONGEST
 from saga_app.core.records import CancellationRequested, OrderPlaced, Record
 from saga_app.dead_letters.outcome import OutcomeReader
 from saga_app.kafka.sender import Sender, Sent, checked, read
@@ -47,6 +48,12 @@ wait_option: Final = click.option(
     metavar="PROVIDER:NAME",
     help="A payment that the customer has begun at a provider.",
 )
+@click.option(
+    "--patience",
+    metavar="SECONDS",
+    type=click.IntRange(1, LONGEST),
+    help="The order is given up and undone if it has not ended after so long. [default: by the policy, or 930]",
+)
 @click.option("--warehouse", metavar="ID", help="Where the stock is taken from. [default: main]")
 @click.option(
     "--file",
@@ -69,7 +76,7 @@ def place(
     wait: bool,
     timeout: float | None,
     as_json: bool,
-    **options: str | None,
+    **options: str | int | None,
 ) -> None:
     """Place one order, or many from a file or from standard input.
 

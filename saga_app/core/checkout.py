@@ -15,7 +15,7 @@ from typing import Final, Literal, TypeGuard, get_args
 
 from pydantic import ValidationError
 
-from saga_app.core import outcome, route
+from saga_app.core import outcome, patience, route
 from saga_app.core.decider import IGNORED, Decision, Position, Put, Rows, Verdict, repeated
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.machine import DeadLettered, Transition
@@ -41,12 +41,6 @@ from saga_app.core.retention.segments import Segments
 from saga_app.core.row_keys import cancellation_key, parts_of, policy_key
 from saga_app.core.rows import ClosedOrder, JournalRow, OrderRow, State, Status
 from saga_app.core.step_names import VARIABLE
-
-#: Milliseconds until the first nudge; each later try waits twice as long, up to the longest delay.
-FIRST_DELAY: Final = 30_000
-LONGEST_DELAY: Final = 480_000
-#: Tries before the order is given up and compensated.
-TRIES: Final = 5
 
 AboutOrder = OrderPlaced | CancellationRequested | DeadlinePassed | OrderCompleted | OrderCancelled
 KnownOrder = OrderRow | ClosedOrder
@@ -306,7 +300,9 @@ def _placed(record: AboutOrder, to: Status, at: Position, rows: Rows) -> tuple[O
     assert isinstance(record, OrderPlaced)
     order = routed(record.order, route_in_force(rows))
     segment, named = SEGMENTS.enter(order.order_id, at, rows)
-    row = OrderRow(at.version, to, at.offset, tries=0, since=at.time, order=order.canonical, segment=segment)
+    # From here on the row says it: a policy that comes later changes nothing for this order.
+    patient = patience_in_force(rows) if order.patience is None else order.patience
+    row = OrderRow(at.version, to, at.offset, 0, at.time, order.canonical, segment=segment, patience=patient)
     if to is Status.OPEN:
         return row, named
     turned = row._replace(reason=Reason.REQUESTED, step=StepName.CHECKOUT, cancelled_first=True)
@@ -397,15 +393,27 @@ def _order(record: AboutOrder, row: OrderRow) -> Order:
 
 
 def _policy(record: PolicyChanged, at: Position, rows: Rows) -> Decision:
-    """A new route for the orders that are placed from now on."""
-    if record.route is None:
-        raise Rejected(Fault.INVALID, "the checkout policy has a route, not a limit, countries or a carrier")
+    """New parameters for the orders that are placed from now on; one that it does not name stays as it is."""
+    if record.route is None and record.patience is None:
+        raise Rejected(
+            Fault.INVALID,
+            "the checkout policy has a route or a patience, and no parameter of another service",
+        )
     try:
-        route.check(record.route)
+        if record.route is not None:
+            route.check(record.route)
     except ValueError as error:
         raise Rejected(Fault.INVALID, str(error)) from None
-    content = digest(",".join(record.route).encode())
-    row = JournalRow(at.version, State.DONE, content, done_at=at.offset, route=record.route)
+    parameter = f"patience {record.patience}" if record.route is None else ",".join(record.route)
+    before = rows.policy()
+    row = JournalRow(
+        at.version,
+        State.DONE,
+        digest(parameter.encode()),
+        done_at=at.offset,
+        route=before.route if record.route is None and before is not None else record.route,
+        patience=before.patience if record.patience is None and before is not None else record.patience,
+    )
     return policy_changed(SEGMENTS.journal, policy_key(record.policy_id), row, rows)
 
 
@@ -417,6 +425,12 @@ def route_in_force(rows: Rows) -> tuple[StepName, ...] | None:
     return tuple(map(StepName, policy.route))
 
 
+def patience_in_force(rows: Rows) -> int | None:
+    """Seconds that orders are patient which are placed now and do not say it; None: the default."""
+    policy = rows.policy()
+    return None if policy is None else policy.patience
+
+
 def _rejected(dead: DeadLettered, record: AboutOrder, row: KnownOrder | None) -> Rejected:
     detail = dead.detail.format(status=None if row is None else row.status)
     return Rejected(dead.fault, f"{record.type} for order {record.order_id}, {detail}")
@@ -424,8 +438,9 @@ def _rejected(dead: DeadLettered, record: AboutOrder, row: KnownOrder | None) ->
 
 def delay(row: OrderRow) -> int:
     """Milliseconds that an order may rest, at this try, before it is nudged."""
-    longest: int = min(FIRST_DELAY << min(row.tries, 10), LONGEST_DELAY)
-    return longest
+    if row.status is Status.CANCELLING:
+        return patience.compensation_delay(row.tries)
+    return patience.delay(row.patience, row.tries)
 
 
 def due(row: OrderRow) -> int:
@@ -435,4 +450,5 @@ def due(row: OrderRow) -> int:
 
 def deadline(order_id: str, row: OrderRow) -> DeadlinePassed:
     """The nudge for this try."""
-    return DeadlinePassed(order_id=order_id, attempt=row.tries, last=row.tries + 1 >= TRIES)
+    last = patience.is_last(row.patience, row.tries)
+    return DeadlinePassed(order_id=order_id, attempt=row.tries, last=last)

@@ -77,7 +77,9 @@ class Payment:
             )
         assert isinstance(record, PolicyChanged)
         if record.limit is None:
-            raise Rejected(Fault.INVALID, "the payment policy has a limit, not countries or a carrier")
+            raise Rejected(
+                Fault.INVALID, "the payment policy has a limit, and no parameter of another service"
+            )
         row = JournalRow(at.version, State.DONE, digest(str(record.limit).encode()), limit=record.limit)
         return policy_changed(
             self.journal, policy_key(record.policy_id), row._replace(done_at=at.offset), rows

@@ -22,6 +22,7 @@ from saga_app.core.fields import (
     Money,
     Natural,
     Note,
+    Patience,
     Provided,
     ProviderName,
     Reference,
@@ -57,6 +58,7 @@ class OrderPlaced(Model):
     country: Country | None = None
     payment_method: Provided | None = None
     payment_reference: Provided | None = None
+    patience: Patience | None = None
     warehouse: TypedId = "main"
 
     @cached_property
@@ -72,6 +74,7 @@ class OrderPlaced(Model):
             country=self.country,
             payment_method=self.payment_method,
             payment_reference=self.payment_reference,
+            patience=self.patience,
             warehouse=self.warehouse,
             lines=merged([(line.sku, line.quantity) for line in self.lines]),
             route=None,
@@ -271,10 +274,11 @@ class StockReceived(Model):
 
 
 class PolicyChanged(Model):
-    """New parameters of a rule: `limit` for payment; `countries`, or `carrier`, for shipping; `route` for checkout.
+    """A new parameter: `limit` (payment), `countries` or `carrier` (shipping), `route` or `patience` (checkout).
 
     `carrier` names the provider that books shipments from then on; `none`: the service itself does. `route` names the
-    steps that orders pass which are placed from then on.
+    steps that orders pass which are placed from then on, `patience` the seconds that they may take where they do not
+    say it themselves.
     """
 
     type: Literal["PolicyChanged"] = "PolicyChanged"
@@ -283,16 +287,21 @@ class PolicyChanged(Model):
     countries: Annotated[tuple[Country, ...], AS_TUPLE] | None = None
     carrier: ProviderName | None = None
     route: OrderRoute | None = None
+    patience: Patience | None = None
 
     @model_validator(mode="after")
     def _has_one_parameter(self) -> Self:
-        if [self.limit, self.countries, self.carrier, self.route].count(None) != 3:
+        if [self.limit, self.countries, self.carrier, self.route, self.patience].count(None) != 4:
             raise ValueError(
-                "a policy has either a limit (payment), or countries or a carrier (shipping), or a route (checkout)"
+                "a policy has either a limit (payment), or countries or a carrier (shipping), or a route or a patience "
+                "(checkout)"
             )
         if self.limit is not None and not (0 <= self.limit <= money.LARGEST):
             raise ValueError(f"a limit is between 0 and {money.LARGEST}")
         return self
+
+    def _parameters(self) -> tuple[object, ...]:
+        return self.limit, self.countries, self.carrier, self.patience
 
 
 class ForPartition(Model):

@@ -70,6 +70,7 @@ OPEN_STATUSES: Final = frozenset({Status.OPEN, Status.CANCELLING})
 class OrderRow(NamedTuple):
     """Table `orders`: one order. `since` and `ended_at` are Kafka's timestamps in milliseconds.
 
+    `patience` is that of the order, in seconds, or that of the policy that was in force when it was placed.
     `cancelled_first`: a cancellation was here before the order, so no step was ever asked to act.
     """
 
@@ -83,14 +84,18 @@ class OrderRow(NamedTuple):
     reason: Reason | None = None
     step: StepName | None = None
     segment: str | None = None
+    patience: int | None = None
     cancelled_first: bool = False
 
     def encode(self) -> bytes:
-        version, status, placed_at, tries, since, order, ended_at, reason, step, segment, first = self
+        version, status, placed_at, tries, since, order, ended_at, reason, step, segment, patience, first = (
+            self
+        )
         ended = "" if ended_at is None else f',"ended_at":{ended_at}'
         head = f'{{"version":{version},"status":"{status}","placed_at":{placed_at},"tries":{tries},"since":{since}'
+        patient = "" if patience is None else f',"patience":{patience}'
         last = ',"cancelled_first":true' if first else ""
-        head = f"{head}{ended}{_turned_at(reason, step)}{_of(segment)}{last}"
+        head = f"{head}{ended}{_turned_at(reason, step)}{_of(segment)}{patient}{last}"
         return b"%s%s%s}" % (head.encode(), _ORDER, order)
 
     @classmethod
@@ -156,7 +161,7 @@ def has_conflict(data: bytes) -> bool:
 
 
 #: The last fields of a journal row that few rows have.
-_NO_MORE: Final = (None,) * 6
+_NO_MORE: Final = (None,) * 7
 
 
 class JournalRow(NamedTuple):
@@ -181,6 +186,7 @@ class JournalRow(NamedTuple):
     countries: tuple[str, ...] | None = None
     carrier: str | None = None
     route: tuple[str, ...] | None = None
+    patience: int | None = None
     conflict: str | None = None
     outside: OutsideEffect | None = None
 
@@ -199,7 +205,7 @@ class JournalRow(NamedTuple):
 
     def _rest(self) -> bytes:
         """The fields that few rows have."""
-        names = ("limit", "countries", "carrier", "route", "conflict")
+        names = ("limit", "countries", "carrier", "route", "patience", "conflict")
         given = {name: value for name in names if (value := getattr(self, name)) is not None}
         rule = b"," + to_json(given)[1:-1] if given else b""
         return rule if self.outside is None else rule + self.outside.encode()
@@ -325,10 +331,11 @@ WRITTEN: Final = (
 def decode(table: str, key: str, data: bytes) -> Row:
     """The row that a table has under this key; `ForeignRow` if these bytes are none."""
     try:
-        special = None if table in _BALANCES else SPECIAL.get(kind_of(key))
+        kind = None if table in _BALANCES else kind_of(key)
+        special = SPECIAL.get(kind)
         if special is not None:
             return special.decode(data)
-        if table == "orders" and kind_of(key) is KeyKind.POLICY:
+        if kind is KeyKind.POLICY:
             return JournalRow.decode(data)
         if table == "orders" and is_closed(data):
             return ClosedOrder.decode(data)

@@ -10,8 +10,10 @@ from saga_app import topics
 from saga_app.core.numbers import version_at
 from saga_app.core.order import Order
 from saga_app.core.records import Reason, StepName
+from saga_app.core.route import DEFAULT
 from saga_app.core.rows import JournalRow, OrderRow, OutsideEffect, State, Status
 from saga_app.engine.ports import row_record
+from saga_app.kafka.chunks import chunks
 from saga_app.kafka.headers import actor_of
 from saga_app.kafka.sender import Sender
 from saga_app.settings import Settings
@@ -91,6 +93,42 @@ def test_filters_choose(shop: Saga) -> None:
         2,
         False,
     )
+
+
+def test_states_choose_also_what_has_ended(shop: Saga) -> None:
+    assert names(shop, "--state", "preventing") == ["old"]
+    assert sorted(names(shop, "--state", "done", "--state", "DOING")) == ["odd", "paid", "young"]
+    assert names(shop, "--state", "done", "--conflicts") == ["odd"]
+    assert names(shop, "--state", "undone") == []
+
+
+def test_a_list_is_bounded_and_says_how_many_it_leaves_out(shop: Saga) -> None:
+    result = shop("effects", "--all", "--limit", "1")
+    assert len(result.stdout.splitlines()) == 2 and "3 younger ones: --limit 4" in result.stderr
+    # Those beyond the limit count: nobody must take the exit code for all well.
+    assert result.exit_code == 1 and "2 need a person" in result.stderr
+
+
+def test_the_effects_of_one_order_are_read_from_its_own_partitions_alone(
+    shop: Saga, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places: list[tuple[str, int]] = []
+
+    def read(config: Any, topic: str, partition: int, *rest: Any) -> Any:
+        places.append((topic, partition))
+        return chunks(config, topic, partition, *rest)
+
+    monkeypatch.setattr("saga_app.effects.journals.chunks", read)
+    assert names(shop, "paid", "--all") == ["paid"]
+    keys = [("orders", "paid"), *((step.journal, step.key(bought("paid"))) for step in DEFAULT)]
+    assert places == [
+        (topics.changelog("saga", table), topics.partition_of(key, PARTITIONS)) for table, key in keys
+    ]
+
+
+def test_an_order_that_is_not_there_has_no_list(shop: Saga) -> None:
+    result = shop("effects", "nobody")
+    assert result.exit_code == 1 and "order nobody is not there" in result.stderr
 
 
 def test_a_resolution_says_what_follows_and_sends_one_record_of_this_person(shop: Saga) -> None:

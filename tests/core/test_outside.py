@@ -5,11 +5,11 @@ from itertools import product
 import pytest
 
 from saga_app import topics, wire
-from saga_app.core.checkout import TRIES
 from saga_app.core.decider import Verdict
 from saga_app.core.errors import Fault
 from saga_app.core.order import Order
 from saga_app.core.outside import INPUTS, MACHINE, PIVOT_MACHINE, OutsideInput, OutsideOutput
+from saga_app.core.patience import tries
 from saga_app.core.records import Outcome, Reason, Record, StepAnswered, StepName
 from saga_app.core.rows import ASKED_STATES, OutsideEffect, State, Status
 from tests.support.examples import (
@@ -197,8 +197,8 @@ def test_rule_11_an_order_is_open_as_long_as_a_provider_is_asked() -> None:
 
 def test_rule_13_deadlines_go_on_while_a_provider_is_asked_and_the_last_one_cancels() -> None:
     started = given(CHECKOUT, placed(customer_id="c1", payment_method="stripe:pm_1"))
-    for attempt in range(TRIES):
-        started.when(deadline(attempt=attempt, last=attempt == TRIES - 1))
+    for attempt in range(tries(None)):
+        started.when(deadline(attempt=attempt, last=attempt == tries(None) - 1))
     assert started.order().status is Status.CANCELLING
     asked = given(PAYMENT, pay(METHOD)).when(refund(METHOD, Reason.TIMED_OUT)).then()
     assert asked.row().state is State.PREVENTING

@@ -42,6 +42,7 @@ ORDER_ROWS = st.builds(
     order=IDS.map(lambda each: order(each, lines=[("a", 1)]).canonical),
     ended_at=st.none() | OFFSETS,
     segment=SEGMENTS,
+    patience=st.none() | st.integers(1, 604_800),
     cancelled_first=st.booleans(),
 )
 JOURNAL_ROWS = st.builds(
@@ -59,6 +60,7 @@ JOURNAL_ROWS = st.builds(
     limit=st.none() | MONEY,
     countries=st.none() | st.lists(st.sampled_from(["GB", "FR"])).map(tuple),
     carrier=st.none() | st.just("courier"),
+    patience=st.none() | st.integers(1, 604_800),
     conflict=st.none() | st.just("done:pi_2"),
     outside=st.none()
     | st.builds(

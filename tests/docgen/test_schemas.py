@@ -73,6 +73,6 @@ def test_every_topic_names_its_records_by_schemas_that_exist() -> None:
             named.setdefault(name, []).append(address)
     assert named.pop("OrderOutcome") == ["order_outcomes"]
     assert named.keys() == GOOD.keys()
-    assert named["PolicyChanged"] == ["payment_events", "shipping_events"]
+    assert named["PolicyChanged"] == ["checkout_events", "payment_events", "shipping_events"]
     read = {each["channel"]["$ref"] for each in document["operations"].values()}
     assert read == {f"#/channels/{address}" for address in document["channels"]}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from saga_app import topics
-from saga_app.core import checkout, labels
+from saga_app.core import checkout, labels, patience
 from saga_app.core.records import Reason
 from saga_app.core.route import DEFAULT, SEQUENCE
 from saga_app.core.rows import State, Status
@@ -131,10 +131,13 @@ def story(*records: Any) -> tuple[Story, OrderStatus]:
     return told, copied(iter(told.rows.bytes.items()))
 
 
-def test_an_order_that_nobody_answers_is_asked_again_and_undone_at_the_times_that_were_told():
-    told, found = story(placed())
+@pytest.mark.parametrize("seconds", [None, 10, 3_600])
+def test_an_order_that_nobody_answers_is_asked_again_and_undone_at_the_times_that_were_told(
+    seconds: int | None,
+):
+    told, found = story(placed(patience=seconds))
     promised = found.undone_from()
-    assert promised is not None
+    assert promised == BEGINNING + (seconds or patience.DEFAULT) * SECOND
     while found.status is Status.OPEN:
         assert found.undone_from() == promised
         due = found.asked_again_at()
@@ -142,7 +145,7 @@ def test_an_order_that_nobody_answers_is_asked_again_and_undone_at_the_times_tha
         nudge = checkout.deadline("o1", told.order())
         told.when(nudge, (due - BEGINNING) // SECOND)
         found = copied(iter(told.rows.bytes.items()))
-    assert found.tries == checkout.TRIES and found.since == promised
+    assert found.tries == patience.tries(seconds) and found.since == promised
     assert found.undone_from() is None and (found.asked_again_at() or 0) > promised
 
 

@@ -29,6 +29,7 @@ from tests.support.examples import (
     deposit,
     limit,
     orders_evicted,
+    patience,
     placed,
     segments_closed,
     segments_purged,
@@ -39,6 +40,8 @@ _CUSTOMERS: Final = ("c1", "c1", None, "c2")
 #: Some amounts are in another currency; an account may be in one or in both.
 _CURRENCY_OF: Final = {"70.07": "EUR", "70.00": "EUR"}
 _LIMITS: Final = ("60.00", "1000.00", "0.00")
+#: Seconds; some orders leave it to the policy. The longest delay of the last is 510 s, less than `ending.SOON`.
+_PATIENCES: Final = (None, None, None, 1, 400, 7_200)
 _COUNTRIES: Final = ("GB", None, "GB", "FR")
 _LINES: Final[tuple[dict[str, int], ...]] = ({}, {"a": 1}, {"a": 2}, {"a": 1, "b": 1}, {"b": 3}, {"z": 1})
 #: A segment in which no order will be placed.
@@ -55,7 +58,7 @@ GOOD: Final = (*["order"] * 6, *["deposit"] * 2, *["delivery"] * 2)
 ODD: Final = {
     "cancel": (*("cancel",) * 4, *("cancel first",) * 2),
     "bad input": ("bad", "misplaced", "other content", "unknown order", "marked"),
-    "policy": ("limit", "countries") * 2,
+    "policy": ("limit", "countries", "patience") * 2,
     "evict": ("again",) * 6,
     "forge": ("evicted too far", "closed too far", "purged too far"),
 }
@@ -118,6 +121,9 @@ class Customers:
             "countries": lambda draws: self._policy(
                 draws, countries(f"p{draws.below(3)}", draws.pick(("FR", "GB")))
             ),
+            "patience": lambda draws: self._policy(
+                draws, patience(f"p{draws.below(3)}", draws.pick((1, 60, 400, 7_200)))
+            ),
             "bad": lambda draws: [self._bad_bytes(draws)],
             "misplaced": lambda draws: [self._misplaced(draws)],
             "marked": lambda draws: [self._sent_on_already(draws)],
@@ -162,6 +168,8 @@ class Customers:
         if self.front_end is not None:
             fields |= self._payment(id_, amount, draws, self.front_end)
         order = placed(id_, amount, lines=lines, warehouse=draws.pick(_WAREHOUSES), **fields)
+        # Drawn last: so the rest of the order is the same with and without it.
+        order = order.model_copy(update={"patience": draws.pick(_PATIENCES)})
         self.orders[id_] = order
         return order
 

@@ -41,6 +41,8 @@ ORDERS: Final[dict[str, dict[str, Any]]] = {
     "unknown_sku": {"lines": [{"sku": "z", "quantity": 1}]},
     "out_of_stock": {"lines": [{"sku": "a", "quantity": 4}]},
     "undeliverable": {"country": "FR"},
+    # Its first deadline is its last.
+    "impatient": {"patience": 1},
 }
 #: More tries than these nobody needs.
 MOST_TRIES: Final = 12

@@ -4,8 +4,17 @@ from collections import defaultdict
 from typing import Final
 
 from saga_app import topics
+from saga_app.core import patience
 from saga_app.core.decider import Verdict
-from saga_app.core.records import CancellationRequested, DeadlinePassed, Outcome, SegmentsClosed, StepAnswered
+from saga_app.core.records import (
+    CancellationRequested,
+    DeadlinePassed,
+    OrderPlaced,
+    Outcome,
+    Reason,
+    SegmentsClosed,
+    StepAnswered,
+)
 from saga_app.core.retention.rows import EarlyCancellation, Segment
 from saga_app.core.rows import (
     ASKED_STATES,
@@ -50,6 +59,8 @@ class Sagas:
         self.early: dict[str, int] = {}
         self.met = 0
         self.states: defaultdict[str, dict[str, State]] = defaultdict(dict)
+        #: By order, the seconds that it is patient, for good; None is the default.
+        self.patience: dict[str, int | None] = {}
         self.effects = EffectsWatch(self.status.get)
         #: By order, the providers that were asked.
         self.asked: defaultdict[str, set[str]] = defaultdict(set)
@@ -73,6 +84,7 @@ class Sagas:
                 self._begins_anew(put.key)
                 self._meets(put.key, put.row)
             if isinstance(put.row, OrderRow):
+                self._waits(put.key, put.row, told)
                 self._ordered(put.key, put.row)
                 if isinstance(told.record, DeadlinePassed):
                     tried = told.record.attempt + 1
@@ -112,6 +124,23 @@ class Sagas:
         wanted = Status.OPEN if self.early.pop(order, None) is None else Status.CANCELLING
         must(row.status is wanted, "I3 one ending", f"{order} begins as {row.status}, and not as {wanted}")
         self.met += wanted is Status.CANCELLING
+
+    def _waits(self, order: str, row: OrderRow, told: ExpectedDecision) -> None:
+        """An order keeps the patience with which it was placed, and is given up at its last deadline alone."""
+        if isinstance(told.record, OrderPlaced):
+            self.patience[order] = row.patience
+            own = told.record.patience
+            must(own in (None, row.patience), "I11 alive", f"{order} says {own} s, its row {row.patience}")
+        kept = self.patience[order]
+        must(row.patience == kept, "I11 alive", f"{order} was patient for {kept} s, now {row.patience}")
+        if isinstance(told.record, DeadlinePassed) and self.status.get(order) is Status.OPEN:
+            at_end = patience.is_last(kept, told.record.attempt)
+            given_up = row.reason is Reason.TIMED_OUT
+            must(
+                given_up is at_end,
+                "I11 alive",
+                f"{order}, patient for {kept} s, is {row.status} at try {row.tries}",
+            )
 
     def _old_enough(self, told: ExpectedDecision, order: str) -> bool:
         """By the times of records, whatever the decider has looked at."""

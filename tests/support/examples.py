@@ -91,6 +91,10 @@ def countries(policy_id: str, *codes: str) -> records.PolicyChanged:
     return records.PolicyChanged(policy_id=policy_id, countries=codes)
 
 
+def patience(policy_id: str, seconds: int) -> records.PolicyChanged:
+    return records.PolicyChanged(policy_id=policy_id, patience=seconds)
+
+
 def retention_started(segment_width: int = 2) -> records.RetentionStarted:
     return records.RetentionStarted(partition=0, segment_width=segment_width)
 

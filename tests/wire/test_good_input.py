@@ -22,6 +22,7 @@ PROVIDERS = st.from_regex(fields.PROVIDER, fullmatch=True)
 PROVIDED = st.from_regex(r"[a-z][a-z_]{0,15}:[A-Za-z][A-Za-z_-]{0,199}", fullmatch=True)
 QUANTITIES = st.integers(1, 1_000_000)
 CURRENCIES = st.sampled_from(sorted(money.DIGITS))
+PATIENCES = st.integers(1, 604_800)
 COUNTRIES = st.sampled_from(sorted(CODES))
 LINES = st.dictionaries(IDENTIFIERS, QUANTITIES, max_size=5).map(
     lambda found: tuple(Line(sku=sku, quantity=found[sku]) for sku in sorted(found))
@@ -48,6 +49,7 @@ def orders(draw: st.DrawFn) -> Order:
         country=draw(st.none() | COUNTRIES),
         payment_method=None if begun else draw(st.none() | PROVIDED),
         payment_reference=draw(PROVIDED) if begun else None,
+        patience=draw(st.none() | PATIENCES),
         warehouse=draw(IDENTIFIERS),
         lines=draw(LINES),
     )
@@ -75,6 +77,7 @@ def orders_placed(draw: st.DrawFn) -> OrderPlaced:
         currency=currency,
         lines=tuple(PricedLine(sku=sku, quantity=1) for sku in draw(st.lists(IDENTIFIERS, max_size=4))),
         country=draw(st.none() | COUNTRIES),
+        patience=draw(st.none() | PATIENCES),
         warehouse=draw(IDENTIFIERS),
     )
 
@@ -152,7 +155,8 @@ RECORDS: dict[str, st.SearchStrategy[Any]] = {
     | st.builds(
         records.PolicyChanged, policy_id=IDENTIFIERS, countries=st.lists(COUNTRIES, max_size=5).map(tuple)
     )
-    | st.builds(records.PolicyChanged, policy_id=IDENTIFIERS, carrier=PROVIDERS),
+    | st.builds(records.PolicyChanged, policy_id=IDENTIFIERS, carrier=PROVIDERS)
+    | st.builds(records.PolicyChanged, policy_id=IDENTIFIERS, patience=PATIENCES),
 }
 
 

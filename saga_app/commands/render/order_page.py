@@ -13,7 +13,7 @@ from saga_app.orderdb.present.summary import cancelled_first_in_words, sentence,
 from saga_app.orderdb.present.timeline import RouteStop, TimelineEntry, route, timeline
 from saga_app.orderdb.queries.order import OrderDetails
 from saga_app.text import printable
-from saga_app.times import clock, now, written
+from saga_app.times import clock, duration, now, written
 
 #: Lines of an order that the page names; it counts the rest.
 _MOST_LINES: Final = 6
@@ -28,7 +28,7 @@ def page(found: OrderDetails, at: int, screen: Screen) -> Iterator[str]:
         yield ""
         yield from _route(found, screen)
     yield ""
-    for line in timeline(found.events, found.letters, found.steps):
+    for line in timeline(found.events, found.letters, found.steps, found.patience):
         yield from event(line, at, screen)
     yield ""
     yield from _links(found, screen)
@@ -106,7 +106,7 @@ class TextChanges:
 
     def show(self, found: OrderDetails) -> None:
         """Prints the records that are new."""
-        lines = timeline(found.events, found.letters, found.steps)
+        lines = timeline(found.events, found.letters, found.steps, found.patience)
         for line in lines:
             if line.place not in self._shown:
                 print_lines(event(line, now(), self._screen))
@@ -132,6 +132,7 @@ def _facts(found: OrderDetails, at: int, screen: Screen) -> Iterator[str]:
     facts += [f"customer {order['customer_id']}"] if order["customer_id"] else []
     facts += [f"warehouse {order['warehouse']}"]
     facts += [f"country {order['country']}"] if order["country"] else []
+    facts += [f"given up after {duration(order['patience'] * 1000)}"] if order["patience"] else []
     facts += [f"placed {clock(order['placed_at'], at)}"]
     if order["ended_at"] is not None:
         took = (order["ended_at"] - order["placed_at"]) / 1000

@@ -8,7 +8,7 @@ from saga_app.orderdb.queries.order import OrderDetails
 from saga_app.times import written
 
 _TIMES = ("placed_at", "since", "ended_at")
-_FACTS = ("reason", "step", "customer_id", "warehouse", "country", "currency", "amount", "tries")
+_FACTS = ("reason", "step", "customer_id", "warehouse", "country", "currency", "amount", "patience", "tries")
 
 
 def as_json(found: OrderDetails, now: int) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def as_json(found: OrderDetails, now: int) -> dict[str, Any]:
         ],
         "timeline": [
             {"at": written(line.at), "what": line.what, "place": line.place, "dead": line.dead}
-            for line in timeline(found.events, found.letters, found.steps)
+            for line in timeline(found.events, found.letters, found.steps, found.patience)
         ],
         "dead_letters": [_letter(each) for each in found.letters],
     }

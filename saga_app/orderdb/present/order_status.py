@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple, Self
 
 from saga_app import topics
-from saga_app.core import checkout
+from saga_app.core import checkout, patience
 from saga_app.core.numbers import NEVER
 from saga_app.core.records import StepName
 from saga_app.core.route import STEPS, Route, route_named
@@ -53,7 +53,7 @@ class Waits(NamedTuple):
 class OrderStatus(NamedTuple):
     """An order, its route, and its steps by name. Times are Kafka's, in milliseconds.
 
-    `first` has the time of the first record of each type.
+    `first` has the time of the first record of each type; `patience` is in seconds, None for the default.
     """
 
     order_id: str
@@ -67,6 +67,7 @@ class OrderStatus(NamedTuple):
     route: Route
     steps: Mapping[str, StepStatus]
     first: Mapping[str, int]
+    patience: int | None = None
 
     @classmethod
     def of(cls, order: Row, steps: Iterable[Row], events: Iterable[Row]) -> Self:
@@ -140,12 +141,12 @@ class OrderStatus(NamedTuple):
         if self.status is not Status.OPEN:
             return None
         at = self.since
-        for tries in range(self.tries, max(checkout.TRIES, self.tries + 1)):
+        for tries in range(self.tries, max(patience.tries(self.patience), self.tries + 1)):
             at = checkout.due(self._row(at, tries))
         return at
 
     def _row(self, since: int, tries: int) -> OrderRow:
-        return OrderRow(NEVER, self.status, NEVER, tries, since, b"")
+        return OrderRow(NEVER, self.status, NEVER, tries, since, b"", patience=self.patience)
 
 
 def _done(step: Row, times: Mapping[tuple[str, int], int]) -> StepStatus:

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from saga_app import topics
 from saga_app.core import labels
-from saga_app.core.checkout import TRIES
+from saga_app.core.patience import is_last
 from saga_app.core.records import StepName
 from saga_app.core.route import STEPS
 from saga_app.core.rows import State
@@ -53,8 +53,13 @@ def route(order: OrderStatus) -> RouteTaken:
     return RouteTaken(there, tuple(each for each in back if each is not None))
 
 
-def timeline(events: Sequence[Row], letters: Sequence[Row], steps: Sequence[Row] = ()) -> list[TimelineEntry]:
-    """All events and dead letters, oldest first; by `steps`, a request that a step acted on says its outcome."""
+def timeline(
+    events: Sequence[Row], letters: Sequence[Row], steps: Sequence[Row] = (), patience: int | None = None
+) -> list[TimelineEntry]:
+    """All events and dead letters, oldest first; by `steps`, a request that a step acted on says its outcome.
+
+    By `patience`, that of the order, the last deadline says that it was given up.
+    """
     decided = dict(_outcomes(steps))
     dead = {letter["id"]: letter for letter in letters}
     seen: Counter[str] = Counter()
@@ -65,7 +70,7 @@ def timeline(events: Sequence[Row], letters: Sequence[Row], steps: Sequence[Row]
         came_of_it = decided.get((event["topic"], event["at_offset"]))
         letter = dead.pop(_place(event), None)
         parts = [
-            f"{_of(event)}{again}{_by(event)}",
+            f"{_of(event, patience)}{again}{_by(event)}",
             *([came_of_it] if came_of_it else []),
             *([_dead(letter)] if letter else []),
         ]
@@ -125,7 +130,7 @@ def _outcomes(steps: Sequence[Row]) -> Iterator[tuple[tuple[str, int], str]]:
             yield (topic, row["version"]), "nothing to undo, and it will not act"
 
 
-def _of(event: Row) -> str:
+def _of(event: Row, patience: int | None) -> str:
     kind = event["type"]
     if kind in _DO:
         return f"{_DO[kind]} is asked to {labels.STEPS[_DO[kind]].do}"
@@ -139,7 +144,7 @@ def _of(event: Row) -> str:
         case "StepAnswered":
             return f"the provider of {event['step']} says {event['note']}"
         case "DeadlinePassed":
-            last = event["attempt"] == TRIES - 1
+            last = is_last(patience, event["attempt"])
             return f"no ending in time (try {event['attempt'] + 1}): {'given up' if last else 'asked again'}"
         case "OrderCompleted":
             return f"{StepName.CHECKOUT} is told that it is completed"

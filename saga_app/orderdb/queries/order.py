@@ -41,6 +41,11 @@ class OrderDetails(NamedTuple):
     untaken: Listed | None = None
 
     @property
+    def patience(self) -> int | None:
+        """The patience of the order in seconds; None if it is the default, or not copied yet."""
+        return None if self.order is None else self.order["patience"]
+
+    @property
     def status(self) -> OrderStatus | None:
         """The status of the order, if its row is copied."""
         return None if self.order is None else OrderStatus.of(self.order, self.steps, self.events)

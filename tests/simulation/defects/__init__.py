@@ -159,6 +159,7 @@ CONTROLS: Final = (
     ),
     Control(of_rules.tries_are_not_raised),
     Control(of_rules.a_nudge_is_not_answered, {"lose"}),
+    Control(of_rules.the_policy_of_now_says_how_long_an_order_waits, {"policy", "lose"}),
     Control(of_restore.the_last_write_wins_at_a_restore, {"repeat row"}),
     Control(of_restore.stale_rows_are_not_repaired, {"repeat row"}),
     Control(of_restore.reached_does_not_stop_before_a_stale_row, {"repeat row"}),

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from saga_app.core import checkout, inventory, payment
+from saga_app.core import checkout, inventory, patience, payment
 from saga_app.core.decider import Decision, Position, Put, Rows, Verdict
 from saga_app.core.moves import Moves, Supply, inverse, moved
 from saga_app.core.numbers import Version
 from saga_app.core.order import digest
 from saga_app.core.participant import Participant
-from saga_app.core.records import Do, FundsDeposited, Reason, Record, StepRequest, Undo
+from saga_app.core.records import DeadlinePassed, Do, FundsDeposited, Reason, Record, StepRequest, Undo
 from saga_app.core.retention.rows import EarlyCancellation
 from saga_app.core.rows import Account, State, Stock
 
@@ -174,6 +174,19 @@ def tries_are_not_raised(patch: pytest.MonkeyPatch) -> None:
 
     change = checkout._changed
     patch.setattr(checkout, "_changed", changed)
+
+
+def the_policy_of_now_says_how_long_an_order_waits(patch: pytest.MonkeyPatch) -> None:
+    """An order keeps the patience with which it was placed: a policy that comes later changes it for new ones only."""
+
+    def changing(self: checkout.Checkout, record: Record, at: Position, rows: Rows) -> Decision:
+        if isinstance(record, DeadlinePassed):
+            of_now = checkout.patience_in_force(rows)
+            record = record.model_copy(update={"last": patience.is_last(of_now, record.attempt)})
+        return answer(self, record, at, rows)
+
+    answer = checkout.Checkout.decide
+    patch.setattr(checkout.Checkout, "decide", changing)
 
 
 def a_nudge_is_not_answered(patch: pytest.MonkeyPatch) -> None:
