@@ -83,10 +83,6 @@ class Sagas:
                 )
                 self.closed.add(put.key)
                 must(self._old_enough(told, put.key), "I3 one ending", f"{put.key} is closed too early")
-            if isinstance(put.row, EarlyCancellation) and put.row.met_at is None:
-                _is_named(put.key, put.row, told)
-            if isinstance(put.row, Tombstone) and topic == topics.CHECKOUT:
-                self._removed(put.key, told)
             if isinstance(put.row, OrderRow) and told.before is None:
                 self._begins_anew(put.key)
                 self._meets(put.key, put.row)
@@ -106,7 +102,17 @@ class Sagas:
                 self._of_provider(topic, put.key, put.row, told)
                 self._stepped(topic, put.key, put.row)
 
-        if topic == topics.CHECKOUT and isinstance(told.record, CancellationRequested):
+        if topic == topics.CHECKOUT:
+            self._of_cancellations(told)
+
+    def _of_cancellations(self, told: ExpectedDecision) -> None:
+        """Cancellations that wait for their orders: they are named in their segments, and leave with them."""
+        for put in told.puts:
+            if isinstance(put.row, EarlyCancellation) and put.row.met_at is None:
+                _is_named(put.key, put.row, told)
+            if isinstance(put.row, Tombstone):
+                self._removed(put.key, told)
+        if isinstance(told.record, CancellationRequested):
             self._cancelled_first(told.record.order_id, told)
 
     def _cancelled_first(self, order: str, told: ExpectedDecision) -> None:
