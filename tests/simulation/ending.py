@@ -136,7 +136,7 @@ def agree(world: "SimulatedWorld") -> None:
             after.compact((changelog(table), partition))
             compacted = _heir(after, table, partition, Disk())
             _same("what its owner repaired and the broker compacted", table, partition, compacted, world)
-    for topic in (topics.PAYMENT, topics.SHIPPING):
+    for topic in (topics.CHECKOUT, topics.PAYMENT, topics.SHIPPING):
         policies = {
             _rule(oracle.tables.policy()) for (inbox, _), oracle in watch.oracles.items() if inbox == topic
         }
@@ -183,7 +183,9 @@ def _version_told(record: Outgoing) -> int:
 
 def _rule(policy: JournalRow | None) -> object:
     """The parameters, without the offsets, which each partition has for itself."""
-    return None if policy is None else (policy.content, policy.limit, policy.countries, policy.carrier)
+    if policy is None:
+        return None
+    return policy.content, policy.limit, policy.countries, policy.carrier, policy.patience
 
 
 def _follows(world: "SimulatedWorld", table: str, partition: int, disk: WatchedDisk) -> bool:

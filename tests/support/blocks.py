@@ -18,6 +18,7 @@ RUN_BY: Final = {
     "docs/how-to/add-a-step.md": "tests/examples/test_fraud_check.py",
     "docs/how-to/change-a-policy.md": "tests/commands/test_policy.py",
     "docs/how-to/webhooks.md": "tests/live/test_webhooks_page.py",
+    "docs/how-to/choose-how-long-an-order-waits.md": "tests/commands/test_policy.py",
     "docs/how-to/import-orders.md": "tests/commands/test_importing.py",
     "docs/how-to/place-orders-from-your-database.md": "tests/outbox/test_page.py",
     "docs/how-to/find-an-order.md": "tests/orderdb/test_follow.py",
