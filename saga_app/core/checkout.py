@@ -11,7 +11,7 @@ from typing import Final, TypeGuard, get_args
 
 from pydantic import ValidationError
 
-from saga_app.core import route
+from saga_app.core import payment, route
 from saga_app.core.decider import IGNORED, Decision, Position, Put, Rows, Verdict, repeated
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.machine import DeadLettered, Transition
@@ -254,6 +254,8 @@ def _placed(record: AboutOrder, to: Status, at: Position, rows: Rows) -> tuple[O
     """The first row of an order, and the row that names it in its segment."""
     assert isinstance(record, OrderPlaced)
     order = routed(record.order, route_in_force(rows))
+    if payment.is_paid_outside(order) and order.route is not None and StepName.PAYMENT not in order.route:
+        raise Rejected(Fault.INVALID, "it names a payment, but the route in force has no payment")
     segment, named = SEGMENTS.enter(order.order_id, at, rows)
     row = OrderRow(at.version, to, at.offset, tries=0, since=at.time, order=order.canonical, segment=segment)
     return row, named

@@ -67,7 +67,7 @@ class OutsideStep:
             return repeated(self._outcome(row, record.order))
         transition = states[OutsideInput.UNDO if isinstance(record, Undo) else OutsideInput.AGAIN]
         if transition.to is None:
-            return repeated(self._sends(transition, row, record.order))
+            return repeated(self._sends(transition, row, record.order, undo=isinstance(record, Undo)))
         assert isinstance(record, Undo) and row.outside is not None
         turned = row._replace(
             version=at.version,
@@ -128,12 +128,16 @@ class OutsideStep:
         """The recorded outcome, as a record; none while a provider is asked."""
         return self._sends(self._machine[row.state][OutsideInput.AGAIN], row, order)
 
-    def _sends(self, transition: OutsideTransition, row: JournalRow, order: Order) -> tuple[Record, ...]:
+    def _sends(
+        self, transition: OutsideTransition, row: JournalRow, order: Order, *, undo: bool = False
+    ) -> tuple[Record, ...]:
         if transition.output not in _OUTCOMES:
             return ()
         if transition.output is OutsideOutput.SEND_ON:
             return (route.send_on(self.step, order, row.segment),)
         assert row.reason is not None and row.step is not None
+        if row.state is State.REFUSED and row.step is self.step.name and not undo:
+            return (route.turn(self.step, order, row.reason, row.segment),)
         return (route.send_back(self.step, order, row.reason, row.step, row.segment),)
 
 

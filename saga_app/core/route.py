@@ -159,5 +159,22 @@ def send_back(
     return _request(before.undo, order, segment, reason=reason, step=turned_at)
 
 
+def turn(here: Step, order: Order, reason: Reason, segment: str | None = None) -> Record:
+    """The first record of the way back, where a step refuses.
+
+    A payment that the customer has begun must be given up, also if its step was not reached: then the way back begins
+    at the pivot, as for an order that is cancelled.
+    """
+    if order.payment_reference is not None and _is_before(here, StepName.PAYMENT, order):
+        pivot = route_of(order).pivot
+        return _request(pivot.undo, order, segment, reason=reason, step=here.name)
+    return send_back(here, order, reason, here.name, segment)
+
+
+def _is_before(here: Step, later: StepName, order: Order) -> bool:
+    names = [step.name for step in route_of(order).steps]
+    return later in names and names.index(here.name) < names.index(later)
+
+
 def _request(model: type[Do | Undo], order: Order, segment: str | None, **turned: StrEnum) -> Record:
     return model.of(type=model.__name__, order=order, segment=segment, **turned)  # type: ignore[return-value]

@@ -6,6 +6,7 @@ from typing import Final
 
 from saga_app import topics, wire
 from saga_app.core.errors import Fault
+from saga_app.core.own_steps import OWN
 from saga_app.core.records import (
     MOST_SEGMENTS,
     OrderPlaced,
@@ -29,6 +30,7 @@ from tests.support.examples import (
     limit,
     orders_evicted,
     placed,
+    route,
     segments_closed,
     segments_purged,
 )
@@ -60,6 +62,16 @@ ODD: Final = {
 }
 #: Where there are providers, people change the carrier too.
 AT_PROVIDERS: Final = ("carrier",)
+#: Where there are own steps, people change the route.
+ROUTES: Final = ("route",) * 2
+_OWN: Final = tuple(own.step.name for own in OWN)
+_BUILT_IN: Final = (StepName.PAYMENT, StepName.INVENTORY, StepName.SHIPPING)
+_ROUTES: Final = (
+    (*_OWN, *_BUILT_IN),
+    (StepName.PAYMENT, *_OWN, StepName.INVENTORY, StepName.SHIPPING),
+    (StepName.INVENTORY, *_OWN, StepName.PAYMENT, StepName.SHIPPING),
+    _BUILT_IN,
+)
 #: How a payment goes: well; declined; declined at first; known later.
 _TOKENS: Final = ("fine", "fine", "declined", "flaky", "slow")
 #: How far a customer had come with a payment when the order was placed.
@@ -91,6 +103,8 @@ class Customers:
                 yield self._good(deposit("first", amount, customer))
         if self.front_end is not None and scene.below(2):
             yield self._good(carrier("first", "courier"))
+        if OWN:
+            yield self._good(route("first", _ROUTES[0]))
         for warehouse in ("main", "north"):
             quantities = {sku: scene.below(5) for sku in ("a", "b")}
             held = {sku: quantity for sku, quantity in quantities.items() if quantity}
@@ -115,6 +129,7 @@ class Customers:
             "countries": lambda draws: self._policy(
                 draws, countries(f"p{draws.below(3)}", draws.pick(("FR", "GB")))
             ),
+            "route": lambda draws: self._policy(draws, route(f"p{draws.below(3)}", draws.pick(_ROUTES))),
             "bad": lambda draws: [self._bad_bytes(draws)],
             "misplaced": lambda draws: [self._misplaced(draws)],
             "marked": lambda draws: [self._sent_on_already(draws)],

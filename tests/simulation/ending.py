@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from saga_app import topics
-from saga_app.core.numbers import FIRST
+from saga_app.core.numbers import FIRST, NEVER
 from saga_app.core.rows import OPEN_STATUSES, JournalRow
 from saga_app.engine.commit_note import note_in
 from saga_app.engine.stores import restore
@@ -134,7 +134,7 @@ def agree(world: "SimulatedWorld") -> None:
             after.compact((changelog(table), partition))
             compacted = _heir(after, table, partition, Disk())
             _same("what its owner repaired and the broker compacted", table, partition, compacted, world)
-    for topic in (topics.PAYMENT, topics.SHIPPING):
+    for topic in (topics.CHECKOUT, topics.PAYMENT, topics.SHIPPING):
         policies = {
             _rule(oracle.tables.policy()) for (inbox, _), oracle in watch.oracles.items() if inbox == topic
         }
@@ -155,7 +155,7 @@ def agree(world: "SimulatedWorld") -> None:
 
 def _rule(policy: JournalRow | None) -> object:
     """The parameters, without the offsets, which each partition has for itself."""
-    return None if policy is None else (policy.content, policy.limit, policy.countries, policy.carrier)
+    return None if policy is None else policy._replace(version=NEVER, done_at=None)
 
 
 def _follows(world: "SimulatedWorld", table: str, partition: int, disk: WatchedDisk) -> bool:

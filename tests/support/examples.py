@@ -1,5 +1,6 @@
 """Orders, step requests and supplies for tests: short to write, and every field that matters to a test can be named."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -89,6 +90,10 @@ def limit(policy_id: str, amount: str) -> records.PolicyChanged:
 
 def countries(policy_id: str, *codes: str) -> records.PolicyChanged:
     return records.PolicyChanged(policy_id=policy_id, countries=codes)
+
+
+def route(policy_id: str, steps: Sequence[StepName]) -> records.PolicyChanged:
+    return records.PolicyChanged(policy_id=policy_id, route=tuple(steps))
 
 
 def retention_started(segment_width: int = 2) -> records.RetentionStarted:
