@@ -39,6 +39,8 @@ PAYMENT: Final = inbox(StepName.PAYMENT)
 INVENTORY: Final = inbox(StepName.INVENTORY)
 SHIPPING: Final = inbox(StepName.SHIPPING)
 DEAD_LETTERS: Final = "dead_letters"
+#: For everybody outside: how each order ended. Its key is the order id.
+ORDER_OUTCOMES: Final = "order_outcomes"
 #: By inbox, its step; and all inboxes in the sequence of the steps.
 STEPS: Final = {inbox(step.name): step for step in route.STEPS}
 INBOXES: Final = (CHECKOUT, *STEPS)
@@ -226,8 +228,12 @@ def wanted(
     log = {**every, "max.message.bytes": str(LARGEST_IN_LOG)}
     # Compaction keeps the row that was written last, which may be an old one: within a day it is written again.
     compacted = {**log, "cleanup.policy": "compact", "min.compaction.lag.ms": str(24 * 3600 * 1000)}
+    # A reader that was away for less than a week has missed nothing.
+    week = str(7 * 24 * 3600 * 1000)
+    outcomes = {**compacted, "min.compaction.lag.ms": week, "delete.retention.ms": week}
     return [
         *(Topic(name, partitions, inbox, replication) for name in INBOXES),
         Topic(DEAD_LETTERS, partitions, {**open_, **log, **kept(dead_letter_retention)}, replication),
+        Topic(ORDER_OUTCOMES, partitions, outcomes, replication),
         *(Topic(changelog(app_id, table), partitions, compacted, replication) for table in tables),
     ]

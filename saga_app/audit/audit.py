@@ -16,6 +16,7 @@ from saga_app.audit.checkpoints import checkpoint
 from saga_app.audit.checkpoints.checkpoint import Checkpoint
 from saga_app.audit.checks.consequences import match
 from saga_app.audit.checks.orders import JOURNALS, OrdersAudit
+from saga_app.audit.checks.outcomes import OutcomesAudit
 from saga_app.audit.checks.tables import TableAudit
 from saga_app.audit.context import AuditContext
 from saga_app.audit.cuts import AsOf
@@ -63,7 +64,7 @@ def audit(
         names = [table.name for table in tables.ALL]
         unread = cuts.unread(settings, names)
         identity = cuts.identity(settings, names)
-        known = {} if base is None else base.fitting(settings, identity, cuts.changelogs(settings, names))
+        known = {} if base is None else base.fitting(settings, identity, cuts.read_whole(settings, names))
         limits = cuts.take(settings, names, known) if at is None else cuts.take_at(settings, names, at, known)
         skew = 0 if len(settings.broker.split(",")) == 1 else SKEW
         context = AuditContext(settings, limits, Path(folder), skew, base and base.path, target)
@@ -72,6 +73,7 @@ def audit(
         written = [
             Phase("changelogs", partial(check_table, data_dirs=data_dirs), _tables(settings)),
             Phase("dead letters", read_letters, every),
+            Phase("outcomes", check_outcomes, every),
         ]
         jobs = limits.processes(jobs)
         # A process opens the stores of all services once, for all its partitions.
@@ -109,6 +111,12 @@ def check_table(context: AuditContext, place: tuple[str, str, int], data_dirs: S
     """Compares one table in one partition: its inbox, its name, the partition."""
     with Stores(context.folder) as stores:
         return TableAudit(context, *place, stores).check(data_dirs)
+
+
+def check_outcomes(context: AuditContext, partition: int) -> Findings:
+    """Compares the outcomes of one checkout partition with its orders."""
+    with Stores(context.folder) as stores:
+        return OutcomesAudit(context, partition, stores).check()
 
 
 def check_orders(context: AuditContext, partitions: Iterable[int]) -> Findings:

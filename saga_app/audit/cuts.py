@@ -42,7 +42,7 @@ FEW: Final = 20_000
 
 
 class Limits(NamedTuple):
-    """Offsets by partition. Inboxes have all of them; changelogs and dead letters only `first`, `found` and `known`."""
+    """Offsets by partition. Inboxes have all of them; the other topics only `first`, `found` and `known`."""
 
     first: Offsets
     committed: Offsets
@@ -101,7 +101,7 @@ class Identity(NamedTuple):
 
 def identity(settings: Settings, tables: Iterable[str]) -> Identity:
     """Asks the broker about all topics that an audit reads. Raises `KafkaException`."""
-    return identity_of(settings, [*topics.INBOXES, topics.DEAD_LETTERS, *changelogs(settings, tables)])
+    return identity_of(settings, [*topics.INBOXES, *_others(settings, tables)])
 
 
 def identity_of(settings: Settings, names: Iterable[str]) -> Identity:
@@ -114,7 +114,7 @@ def take(settings: Settings, tables: Iterable[str], known: Offsets | None = None
     """The limits of an audit of the present state. Raises `KafkaException`."""
     admin = AdminClient(settings.kafka)
     places = inboxes(settings)
-    logs = [topics.DEAD_LETTERS, *changelogs(settings, tables)]
+    logs = _others(settings, tables)
     others = [(topic, partition) for topic in logs for partition in range(settings.partitions)]
     done = committed(settings, settings.app_id, places, offsets.TIMEOUT)
     found = offsets.readable_ends(admin, [*places, *others])
@@ -129,7 +129,7 @@ def unread(settings: Settings, tables: Iterable[str]) -> dict[Place, int]:
     Raises `KafkaException`, and `CannotTell` if a topic has fewer than the settings say.
     """
     admin = AdminClient(settings.kafka)
-    names = [*topics.INBOXES, topics.DEAD_LETTERS, *changelogs(settings, tables)]
+    names = [*topics.INBOXES, *_others(settings, tables)]
     counts = offsets.partition_counts(admin, names)
     for name, count in counts.items():
         if count < settings.partitions:
@@ -159,6 +159,16 @@ def _earlier(settings: Settings, now: Limits, at: AsOf) -> Limits:
     after = offsets.after(AdminClient(settings.kafka), now.end, at.time)
     ends = {place: min(end, after.get(place, end)) for place, end in now.end.items()}
     return now._replace(found={**now.found, **ends}, end=ends, cut=CutKind.TIME)
+
+
+def read_whole(settings: Settings, tables: Iterable[str]) -> list[str]:
+    """The compacted topics: each audit reads them from their beginning."""
+    return [topics.ORDER_OUTCOMES, *changelogs(settings, tables)]
+
+
+def _others(settings: Settings, tables: Iterable[str]) -> list[str]:
+    """The topics that are no inboxes."""
+    return [topics.DEAD_LETTERS, *read_whole(settings, tables)]
 
 
 def changelogs(settings: Settings, tables: Iterable[str]) -> list[str]:

@@ -22,6 +22,7 @@ INVARIANTS: Final = {
     "I8": "accounted for",
     "I9": "durable first",
     "I13": "one charge",
+    "I14": "outcomes told",
 }
 
 #: At most so many breaches of one invariant are kept; further ones are only counted.
@@ -46,6 +47,7 @@ class Mending(StrEnum):
     GONE = "gone"
     BALANCE = "balance"
     IN_DOUBT = "in_doubt"
+    OUTCOME = "outcome"
     BY_HAND = "by_hand"
 
 

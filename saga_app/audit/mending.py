@@ -103,6 +103,11 @@ ADVICE: Final[Mapping[Mending, Advice]] = {
             "saga audit --acknowledge {id} --why TEXT --checkpoint DIR",
         ),
     ),
+    Mending.OUTCOME: Advice(
+        "The topic order_outcomes does not say how orders ended. Write what is missing or wrong anew, from their rows; "
+        "no worker need be stopped. A forged or lost outcome may have been heard: tell who listens",
+        ("saga outcomes --mend --dry-run", "saga outcomes --mend"),
+    ),
     Mending.BY_HAND: Advice(
         "No command mends it. Look at the order and at docs/how-to/recover.md, and acknowledge it when it is settled",
         ("saga audit --acknowledge {id} --why TEXT --checkpoint DIR",),

@@ -52,6 +52,10 @@ GROUPS: Final = {
             "importing:import_",
         ),
         CommandEntry(
+            "outcomes",
+            "Print how orders ended, as the topic `order_outcomes` tells it to everybody outside.",
+        ),
+        CommandEntry(
             "outbox",
             "Send what the shop has written into its outbox table to the inboxes, until Ctrl-C or SIGTERM.",
         ),

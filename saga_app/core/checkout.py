@@ -11,7 +11,7 @@ from typing import Final, TypeGuard, get_args
 
 from pydantic import ValidationError
 
-from saga_app.core import payment, route
+from saga_app.core import outcome, payment, route
 from saga_app.core.decider import IGNORED, Decision, Position, Put, Rows, Verdict, repeated
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.machine import DeadLettered, Transition
@@ -176,7 +176,8 @@ def replayed(record: AboutOrder, row: KnownOrder, at: Position, rows: Rows) -> D
     if row.placed_at == at.offset and row.segment is not None and isinstance(record, OrderPlaced):
         # Of one append a part may have been lost: the row that names the order is written again if it is missing.
         _, named = SEGMENTS.enter(record.order_id, at, rows)
-    return repeated(_sends(repeat.output, record, row))._replace(others=named)
+    again = outcome.of_row(record.order_id, row) if row.version == at.offset else ()
+    return repeated(_sends(repeat.output, record, row))._replace(others=named, outcomes=again)
 
 
 def stale_deadline(record: AboutOrder, row: KnownOrder, at: Position, rows: Rows) -> Decision | None:
@@ -232,7 +233,14 @@ def _decided(record: AboutOrder, row: KnownOrder | None, at: Position, rows: Row
     assert not isinstance(row, ClosedOrder)
     changed, named = _placed(record, to, at, rows) if row is None else (_changed(row, record, to, at), ())
     put = Put(SEGMENTS.journal, record.order_id, changed)
-    return Decision(Verdict.APPLIED, put, sends=_sends(output, record, changed), note=note, others=named)
+    return Decision(
+        Verdict.APPLIED,
+        put,
+        sends=_sends(output, record, changed),
+        note=note,
+        others=named,
+        outcomes=outcome.of_row(record.order_id, changed),
+    )
 
 
 _INPUTS: Final = {record: OrderInput(record.__name__) for record in get_args(AboutOrder)}

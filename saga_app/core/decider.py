@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from saga_app.core.numbers import Offset, Version
+from saga_app.core.outcome import OutcomePut
 from saga_app.core.records import Record
 from saga_app.core.retention.rows import LowWatermark
 from saga_app.core.rows import Balance, ClosedOrder, JournalRow, OrderRow, Row
@@ -55,6 +56,8 @@ class Decision(NamedTuple):
     others: tuple[Put, ...] = ()
     #: True if the note is about something that must not happen: people are called.
     alarm: bool = False
+    #: For everybody outside; only checkout has them.
+    outcomes: tuple[OutcomePut, ...] = ()
 
     @property
     def puts(self) -> tuple[Put, ...]:

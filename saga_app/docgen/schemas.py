@@ -15,6 +15,7 @@ from saga_app.core.fields import Model, Money
 from saga_app.core.moves import Moves
 from saga_app.core.order import Order
 from saga_app.core.records import OrderPlaced, OrdersEvicted, PolicyChanged, Record, StepAnswered
+from saga_app.kafka.order_outcomes import OrderOutcome
 
 FOLDER: Final = "docs/reference/schemas"
 ASYNCAPI: Final = "docs/reference/asyncapi.yaml"
@@ -28,6 +29,7 @@ def files() -> Iterator[tuple[str, str]]:
         yield f"{FOLDER}/{model.__name__}.json", _text(record_schema(model))
     for row in sorted(rows.WRITTEN, key=lambda each: each.__name__):
         yield f"{FOLDER}/{row.__name__}.json", _text(row_schema(row))
+    yield f"{FOLDER}/{OrderOutcome.__name__}.json", _text(outcome_schema())
     yield ASYNCAPI, yaml.safe_dump(asyncapi(), sort_keys=False, allow_unicode=True, width=120)
 
 
@@ -59,6 +61,11 @@ def row_schema(row: type[Any]) -> dict[str, Any]:
     return {"$schema": _DIALECT, **model.model_json_schema()}
 
 
+def outcome_schema() -> dict[str, Any]:
+    """The schema of an outcome. Readers ignore fields that they do not know, so it allows others."""
+    return {"$schema": _DIALECT, **OrderOutcome.model_json_schema()}
+
+
 def _written(kind: Any) -> Any:
     """The JSON type of a field."""
     present = [each for each in get_args(kind) if each is not type(None)]
@@ -70,14 +77,16 @@ def _written(kind: Any) -> Any:
 
 
 def asyncapi() -> dict[str, Any]:
-    """AsyncAPI 3: every inbox, the records that it takes, and the service that reads it."""
+    """AsyncAPI 3: every inbox, the records that it takes, and the service that reads it; and the outcomes."""
     channels = {topic: _channel(topic) for topic in topics.INBOXES}
+    channels[topics.ORDER_OUTCOMES] = _outcomes()
     return {
         "asyncapi": "3.0.0",
         "info": {
             "title": "checkout-saga",
             "version": saga_app.__version__,
-            "description": "Each topic is the inbox of one service, with one consumer group as its only reader.",
+            "description": "Each topic is the inbox of one service, with one consumer group as its only reader; "
+            "but order_outcomes is for everybody outside.",
         },
         "defaultContentType": "application/json",
         "channels": channels,
@@ -87,7 +96,21 @@ def asyncapi() -> dict[str, Any]:
                 "channel": {"$ref": f"#/channels/{topic}"},
             }
             for topic in topics.INBOXES
+        }
+        | {"outcomes": {"action": "send", "channel": {"$ref": f"#/channels/{topics.ORDER_OUTCOMES}"}}},
+    }
+
+
+def _outcomes() -> dict[str, Any]:
+    return {
+        "address": topics.ORDER_OUTCOMES,
+        "messages": {
+            OrderOutcome.__name__: {
+                "summary": "How an order ended: a CloudEvent in binary mode. Without a value: it has left the tables.",
+                "payload": {"$ref": f"schemas/{OrderOutcome.__name__}.json"},
+            }
         },
+        "bindings": {"kafka": {"topic": topics.ORDER_OUTCOMES, "partitions": topics.DEFAULT_PARTITIONS}},
     }
 
 

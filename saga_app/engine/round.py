@@ -23,6 +23,7 @@ from saga_app.engine.partition_state import PartitionState
 from saga_app.engine.ports import GivenUp, Inbox, Log
 from saga_app.kafka.headers import require_fit
 from saga_app.kafka.messages import Batch, Fetch, Message, Outgoing, located, outgoing, size_of
+from saga_app.kafka.order_outcomes import outcome_record
 from saga_app.kafka.signatures import Signatures
 from saga_app.wire import BoundedCache, Decoder
 
@@ -220,6 +221,7 @@ class Round:
             self._note(record, decision.note, alarm=decision.alarm)
         state.put(decision.puts)
         sends.extend([self._outgoing(sent) for sent in decision.sends])
+        sends.extend(map(outcome_record, decision.outcomes))
         sends.extend([self._sent_on(record, message)._replace(partition=each) for each in elsewhere])
 
     def _outgoing(self, record: Record) -> Outgoing:

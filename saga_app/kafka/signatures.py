@@ -16,10 +16,11 @@ from saga_app.kafka.headers import is_sent_on
 from saga_app.kafka.messages import Header, Message, Outgoing, outgoing
 from saga_app.settings import Settings
 from saga_app.signing_keys import SigningKey, SigningKeys
-from saga_app.topics import INBOXES, key_of, partition_of
+from saga_app.topics import INBOXES, ORDER_OUTCOMES, key_of, partition_of
 
 SIGNATURE: Final = "saga-signature"
-_INBOXES: Final = frozenset(INBOXES)
+#: The topics whose records count only as those of services.
+_SIGNED: Final = frozenset({*INBOXES, ORDER_OUTCOMES})
 
 
 class Signatures:
@@ -37,9 +38,9 @@ class Signatures:
         return None if keys is None else cls(keys)
 
     def signed(self, record: Outgoing, partition: int) -> Sequence[Header]:
-        """The record's headers in this partition, with our signature if it goes to an inbox, and no other one."""
+        """The record's headers in this partition, with our signature if it is one that we sign, and no other one."""
         headers = record.headers
-        if record.topic not in _INBOXES:
+        if record.topic not in _SIGNED:
             return headers
         content = _content(record.topic, partition, headers, record.key, record.value)
         signature = b"%b:%b" % (self._first.id.encode(), _mac(self._first, content))
@@ -51,10 +52,14 @@ class Signatures:
 
         It depends on the record and the settings alone, so every worker and every audit finds the same.
         """
-        if self._required is None or not self._required.covers(message.time):
-            return
-        if needs_signature(record, message) and (why := self.fault(message, topic, partition)):
+        if needs_signature(record, message) and (why := self.doubt(message, topic, partition)):
             raise Rejected(Fault.NOT_SIGNED, f"only services send this {record.type}: {why}")
+
+    def doubt(self, message: Message, topic: str, partition: int) -> str | None:
+        """The reason that a record which only services write does not count; None if it does, or none was needed."""
+        if self._required is None or not self._required.covers(message.time):
+            return None
+        return self.fault(message, topic, partition)
 
     def fault(self, message: Message, topic: str, partition: int) -> str | None:
         """The reason that a record at this place does not count as signed; None if it does."""

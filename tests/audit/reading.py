@@ -8,6 +8,7 @@ import pytest
 
 from saga_app.audit import cuts, dead_letters, log
 from saga_app.audit.checks import changelog as audited_changelog
+from saga_app.audit.checks import outcomes as audited_outcomes
 from saga_app.audit.cuts import AsOf
 from saga_app.audit.findings import Breach
 from saga_app.audit.history import reader as history_reader
@@ -53,7 +54,7 @@ def reading(world: AuditWorld) -> Iterator[AuditWorld]:
 
     answers = (beginnings, after, topic_ids)
     with pytest.MonkeyPatch.context() as patch:
-        for module in (log, dead_letters, audited_changelog, history_reader, changelog):
+        for module in (log, dead_letters, audited_changelog, audited_outcomes, history_reader, changelog):
             patch.setattr(module, "chunks", chunks)
         for answer in answers:
             patch.setattr(offsets, answer.__name__, answer)

@@ -22,6 +22,7 @@ from saga_app.engine.misrouted import is_misrouted, marked, spread_to
 from saga_app.engine.ports import row_record
 from saga_app.engine.retention import Ages, RetentionTimer
 from saga_app.kafka.messages import Header, Message, Offsets, Outgoing, Place, outgoing
+from saga_app.kafka.order_outcomes import outcome_record
 from saga_app.kafka.signatures import Signatures
 from saga_app.rebuild.write import rebuilt_records
 from saga_app.settings import Settings
@@ -292,6 +293,8 @@ class AuditWorld:
             self._write(place[1], self.tables[place], decision.balances)
             for sent in decision.sends:
                 self.serve(outgoing(sent))
+            for put in decision.outcomes:
+                self.serve(outcome_record(put))
             for partition in spread_to(record, message, place[1], PARTITIONS):
                 self._send_on(place[0], message, partition)
         self.committed[place] = Offset(written.at + 1)

@@ -1,16 +1,18 @@
 """When the faults have stopped: everything ends in a stated time (I11), and all accounts agree (I7, I8)."""
 
+import json
 from typing import TYPE_CHECKING, Final
 
 from saga_app import topics
 from saga_app.core.numbers import FIRST, NEVER
-from saga_app.core.rows import OPEN_STATUSES, JournalRow
+from saga_app.core.rows import OPEN_STATUSES, ClosedOrder, JournalRow
 from saga_app.engine.commit_note import note_in
 from saga_app.engine.stores import restore
 from saga_app.engine.stores.extent import LogRange, Remedy, remedy
+from saga_app.kafka.messages import Outgoing
 from tests.simulation import steps
 from tests.simulation.machine import WatchedDisk, WatchedStore
-from tests.simulation.oracle import sent
+from tests.simulation.oracle import sent, told_outside
 from tests.simulation.services import changelog
 from tests.simulation.violation import must
 from tests.simulation.worker import DISPATCH
@@ -139,6 +141,7 @@ def agree(world: "SimulatedWorld") -> None:
             _rule(oracle.tables.policy()) for (inbox, _), oracle in watch.oracles.items() if inbox == topic
         }
         must(len(policies) == 1, "I7 one truth", f"partitions of {topic} have other rules: {policies}")
+    _outcomes_agree(world)
     letters = {sent(record) for record in kafka.topic(topics.DEAD_LETTERS)}
     must(letters == watch.letters(), "I8 accounted for", f"dead letters {letters ^ watch.letters()}")
     placed = {
@@ -151,6 +154,31 @@ def agree(world: "SimulatedWorld") -> None:
     must(
         placed == set(watch.sagas.status), "I8 accounted for", f"placed {placed}, known {watch.sagas.status}"
     )
+
+
+def _outcomes_agree(world: "SimulatedWorld") -> None:
+    """The last outcome of each order in the table is its ending, and no other order has one (I14)."""
+    newest: dict[str, Outgoing] = {}
+    for record in world.kafka.topic(topics.ORDER_OUTCOMES):
+        key = (record.key or b"").decode()
+        if key not in newest or _version_told(record) >= _version_told(newest[key]):
+            newest[key] = record
+    told = {key: sent(record) for key, record in newest.items() if record.value is not None}
+    expected = {
+        order_id: ending
+        for (topic, _), oracle in world.watch.oracles.items()
+        if topic == topics.CHECKOUT
+        for order_id, row in oracle.orders()
+        if not isinstance(row, ClosedOrder) and (ending := told_outside(order_id, row)) is not None
+    }
+    must(told == expected, "I14 outcomes told", f"told {told}, and not {expected}")
+
+
+def _version_told(record: Outgoing) -> int:
+    """The version that an outcome, or the removal of one, names."""
+    if record.value is None:
+        return int(dict(record.headers)["saga-version"] or -1)
+    return int(json.loads(record.value)["version"])
 
 
 def _rule(policy: JournalRow | None) -> object:

@@ -3,7 +3,10 @@
 It knows no round: no batches, no overlay, no replay. Whatever a worker writes is compared with this.
 """
 
+import json
 from collections import defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from saga_app import topics, wire
@@ -16,9 +19,11 @@ from saga_app.core.records import (
     OrdersEvicted,
     PolicyChanged,
     Record,
+    SegmentsClosed,
     StockReceived,
 )
-from saga_app.core.rows import ASKED_STATES, OPEN_STATUSES, JournalRow, OrderRow, Row
+from saga_app.core.row_keys import order_in
+from saga_app.core.rows import ASKED_STATES, OPEN_STATUSES, ClosedOrder, JournalRow, OrderRow, Row, decode
 from saga_app.dead_letters.format import dead_letter
 from saga_app.kafka.messages import Header, Message, Outgoing, Place
 from tests.simulation.services import DECIDERS
@@ -38,6 +43,37 @@ class ExpectedSend(NamedTuple):
 
 def sent(record: Outgoing) -> ExpectedSend:
     return ExpectedSend(record.topic, record.key, record.value, tuple(record.headers))
+
+
+def told_outside(order_id: str, row: Row) -> ExpectedSend | None:
+    """The outcome that must be told when this row of checkout is written, spelled here once more."""
+    key = order_id.encode()
+    if isinstance(row, ClosedOrder):
+        return ExpectedSend("order_outcomes", key, None, (("saga-version", b"%d" % row.version),))
+    if not isinstance(row, OrderRow) or row.status in OPEN_STATUSES:
+        return None
+    moment = datetime.fromtimestamp(row.since / 1000, UTC)
+    time = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    order = json.loads(row.order)
+    value = {"version": row.version, "order_id": order_id, "state": row.status.value}
+    if row.status == "CANCELLED":
+        value |= {"reason": row.reason, "step": row.step}
+    value |= {name: order[name] for name in ("customer_id", "currency", "amount") if name in order}
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": f"{order_id}:{row.version}",
+        "ce_source": "/checkout-saga/order_outcomes",
+        "ce_type": f"order.{row.status.lower()}",
+        "ce_subject": order_id,
+        "ce_time": time,
+        "content-type": "application/json",
+    }
+    return ExpectedSend(
+        "order_outcomes",
+        key,
+        json.dumps({**value, "ended_at": time}, separators=(",", ":")).encode(),
+        tuple((name, text.encode()) for name, text in headers.items()),
+    )
 
 
 def said(record: Record) -> ExpectedSend:
@@ -98,6 +134,12 @@ class Oracle:
         """All rows of a table."""
         return {key.encode(): row for (name, key), row in self.tables.bytes.items() if name == table}
 
+    def orders(self) -> Iterator[tuple[str, Row]]:
+        """The rows of the orders of a checkout partition, as they must be now."""
+        for (table, key), data in self.tables.bytes.items():
+            if table == self.decider.journal and order_in(key.encode()) is not None:
+                yield key, decode(table, key, data)
+
     def _decide(self, message: Message) -> ExpectedDecision:
         record = wire.decode(message.value)
         if not isinstance(record, self.decider.accepts):
@@ -132,9 +174,20 @@ class Oracle:
             version,
             before,
             puts,
-            (*map(said, decision.sends), *spread),
+            (*map(said, decision.sends), *spread, *self._told_outside(record, decision.journal, puts)),
             time=message.time,
         )
+
+    def _told_outside(self, record: Record, put: Put | None, puts: tuple[Put, ...]) -> Iterator[ExpectedSend]:
+        """Everything that must be told outside when these rows are new."""
+        if self.topic != topics.CHECKOUT:
+            return
+        closes = isinstance(record, SegmentsClosed)
+        for each in puts:
+            if each is put or (closes and isinstance(each.row, ClosedOrder)):
+                expected = told_outside(each.key, each.row)
+                if expected is not None:
+                    yield expected
 
     def _row(self, key: str) -> Row | None:
         return self.tables.entry(key)

@@ -293,7 +293,7 @@ def _arrive(broker: MemoryBroker, on_the_way: list[tuple[int, list[Outgoing]]], 
 
 
 def _kept(decider: Decider, crash: Crash) -> dict[str, int]:
-    names = (*topics.INBOXES, topics.DEAD_LETTERS)
+    names = (*topics.INBOXES, topics.DEAD_LETTERS, topics.ORDER_OUTCOMES)
     return {
         f"{decider.journal}-changelog": crash.kept_journal,
         f"{decider.balances}-changelog": crash.kept_balances,

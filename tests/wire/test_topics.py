@@ -78,7 +78,13 @@ def test_all_topics_have_the_same_number_of_partitions() -> None:
     found = topics.wanted("saga", ("orders", "payments"), 8)
     assert {topic.partitions for topic in found} == {8}
     names = {topic.name for topic in found}
-    assert names == {*topics.INBOXES, "dead_letters", "saga-orders-changelog", "saga-payments-changelog"}
+    assert names == {
+        *topics.INBOXES,
+        "dead_letters",
+        "order_outcomes",
+        "saga-orders-changelog",
+        "saga-payments-changelog",
+    }
 
 
 def test_inboxes_and_dead_letters_are_kept_for_ever_and_inboxes_have_the_brokers_time() -> None:
@@ -115,3 +121,10 @@ def test_changelogs_are_compacted_after_a_day() -> None:
     assert config["cleanup.policy"] == "compact"
     assert config["min.compaction.lag.ms"] == str(24 * 60 * 60 * 1000)
     assert config["max.message.bytes"] == str(2 * 1024 * 1024)
+
+
+def test_who_hears_outcomes_may_be_away_for_a_week() -> None:
+    found = {topic.name: topic.config for topic in topics.wanted("saga", ("orders",), 8)}
+    config, week = found[topics.ORDER_OUTCOMES], str(7 * 24 * 60 * 60 * 1000)
+    assert config["cleanup.policy"] == "compact"
+    assert config["min.compaction.lag.ms"] == config["delete.retention.ms"] == week

@@ -12,6 +12,7 @@ from saga_app.core.decider import IGNORED, Decision, Position, Put, Rows, Verdic
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.numbers import NEVER
 from saga_app.core.order import as_placed, digest
+from saga_app.core.outcome import OutcomePut
 from saga_app.core.records import (
     ForPartition,
     OrdersEvicted,
@@ -85,6 +86,7 @@ class Segments:
                 Verdict.REPEATED,
                 sends=_evictions(record, closed.order_ids, at),
                 others=self._tombstones(map(segment_key, numbers), at, rows),
+                outcomes=_removals(closed.order_ids, at),
             )
         if record.first_segment != low_watermark.evicted_below or not numbers:
             return IGNORED
@@ -111,6 +113,7 @@ class Segments:
                 self._put(low_watermark_key(at.partition), raised),
                 *self._tombstones(map(segment_key, numbers), at, rows),
             ),
+            outcomes=_removals(order_ids, at),
         )
 
     def _small_rows(
@@ -185,6 +188,11 @@ def is_over(row: OrderRow, retention_ms: int, time: int) -> bool:
     return (
         row.status not in OPEN_STATUSES and row.ended_at is not None and time - row.ended_at >= retention_ms
     )
+
+
+def _removals(order_ids: Iterable[str], at: Position) -> tuple[OutcomePut, ...]:
+    """The outcomes of evicted orders leave their topic, so that it stays bounded too."""
+    return tuple(OutcomePut(order_id, at.version, None) for order_id in order_ids)
 
 
 def _evictions(record: SegmentsClosed, order_ids: Iterable[str], at: Position) -> tuple[OrdersEvicted, ...]:
