@@ -15,7 +15,7 @@ from saga_app.core.decider import Verdict
 from saga_app.core.order import Order, routed
 from saga_app.core.own_steps import OWN
 from saga_app.core.participant import Participant
-from saga_app.core.records import Record, StepName, Undo
+from saga_app.core.records import Record, StepName
 from saga_app.core.route import Route
 from tests.simulation.choices import choices
 from tests.simulation.one_order import ORDERS, Budget, Exploration
@@ -83,7 +83,7 @@ def an_own_step_repeats_nothing(patch: pytest.MonkeyPatch) -> None:
 
     def silent(self: Participant, record: Record, at: Any, rows: Any) -> Any:
         decision = decide(self, record, at, rows)
-        if self.step.name in NAMES and decision.verdict is Verdict.REPEATED and not isinstance(record, Undo):
+        if self.step.name in NAMES and decision.verdict is Verdict.REPEATED:
             return decision._replace(sends=())
         return decision
 

@@ -23,7 +23,7 @@ def python(name: str, *words: str, code: int = 0) -> str:
         check=False,
     )
     assert done.returncode == code, f"{words}\n{done.stdout[-3000:]}\n{done.stderr[-2000:]}"
-    return done.stdout + done.stderr
+    return done.stdout
 
 
 def test_the_tests_of_the_example_pass_without_kafka() -> None:
