@@ -43,7 +43,8 @@ _HEAD: Final = re.compile(
 _LINE: Final = rb'\{"sku":"%s","quantity":[1-9]\d*\}' % _ID
 _CANONICAL: Final = re.compile(
     rb'\{"order_id":"%s"(?:,"customer_id":"%s")?,"currency":"[A-Z]{3}","amount":"(?:0|[1-9]\d*)(?:\.\d+)?"'
-    rb'(?:,"country":"[A-Z]{2}")?(?:,"payment_method":"%s")?(?:,"payment_reference":"%s")?,"warehouse":"%s",'
+    rb'(?:,"country":"[A-Z]{2}")?(?:,"payment_method":"%s")?(?:,"payment_reference":"%s")?'
+    rb'(?:,"patience":[1-9][0-9]{0,5})?,"warehouse":"%s",'
     rb'"lines":\[(?:%s(?:,%s)*)?\](?:,"route":\["[a-z_]{1,40}"(?:,"[a-z_]{1,40}")*\])?\}'
     % (_ID, _ID, _PROVIDED, _PROVIDED, _ID, _LINE, _LINE)
 )

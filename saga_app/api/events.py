@@ -160,7 +160,7 @@ async def _gone(receive: Callable[[], Awaitable[Message]]) -> None:
 
 def _new(found: OrderDetails, sent: set[str]) -> "list[str]":
     events = []
-    for line in timeline(found.events, found.letters, found.steps):
+    for line in timeline(found.events, found.letters, found.steps, found.patience):
         # A record may become a dead letter later, and a step's outcome may be copied after its request.
         key = f"{line.place} {line.what}"
         if key not in sent:

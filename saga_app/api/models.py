@@ -140,6 +140,7 @@ class OrderDocument(ApiAnswer):
     country: str | None
     currency: str | None
     amount: Amount | None
+    patience: int | None
     tries: int | None
     placed_at: Time | None
     since: Time | None
@@ -213,10 +214,11 @@ class InForce(ApiAnswer):
     `policy_id` is null for the rule that holds until a policy comes.
     """
 
-    service: Literal["payment", "shipping"]
+    service: Literal["checkout", "payment", "shipping"]
     policy_id: str | None
     limit: Amount | None
     countries: list[str] | None
+    patience: int | None
     partitions: list[int]
 
 

@@ -15,6 +15,7 @@ from saga_app.commands.health_line import warn_without_workers
 from saga_app.commands.order_input import order_of, orders_in
 from saga_app.commands.render.output import CommandFailed, as_json, one_line_errors, print_error, show
 from saga_app.core.errors import Fault, Rejected
+from saga_app.core.patience import LONGEST
 from saga_app.core.records import CancellationRequested, OrderPlaced, Record
 from saga_app.dead_letters.outcome import OutcomeReader
 from saga_app.kafka.sender import Sender, Sent, checked, read
@@ -47,6 +48,12 @@ wait_option: Final = click.option(
     metavar="PROVIDER:NAME",
     help="A payment that the customer has begun at a provider.",
 )
+@click.option(
+    "--patience",
+    metavar="SECONDS",
+    type=click.IntRange(1, LONGEST),
+    help="The order is given up and undone if it has not ended after so long. [default: by the policy, or 930]",
+)
 @click.option("--warehouse", metavar="ID", help="Where the stock is taken from. [default: main]")
 @click.option(
     "--file",
@@ -69,7 +76,7 @@ def place(
     wait: bool,
     timeout: float | None,
     as_json: bool,
-    **options: str | None,
+    **options: str | int | None,
 ) -> None:
     """Place one order, or many from a file or from standard input.
 
@@ -127,8 +134,8 @@ def cancel(order: str, note: str | None, wait: bool, timeout: float | None, as_j
     saga cancel 2 --note "customer called"
     saga cancel 3 --wait --timeout 60
 
-    The exit code is 1 if no such order was placed: the request is a dead letter then. With --wait it tells how the
-    order ended: 3 cancelled, 0 completed all the same, 4 not ended in time.
+    An order that is not here yet is cancelled when it comes. With --wait it tells how the order ended: 3 cancelled,
+    0 completed all the same, 4 not ended in time.
     """
     settings = Settings.read()
     record = checked({"type": "CancellationRequested", "order_id": order, "note": note})
@@ -155,9 +162,9 @@ def _require_taken(outcome: OutcomeReader, record: CancellationRequested, sent: 
         print_error(f"no worker has taken the request in {seconds:g} s; it waits in {sent.topic}")
         return
     if letter is not None:
-        known = "" if letter.reason != Fault.UNKNOWN_ORDER else f"no order {record.order_id} was placed; "
         raise CommandFailed(
-            f"{known}its cancellation is a dead letter, {letter.reason}; `saga dead-letters {letter.id}` shows it"
+            f"the cancellation of order {record.order_id} is a dead letter, {letter.reason}; "
+            f"`saga dead-letters {letter.id}` shows it"
         )
 
 

@@ -9,6 +9,7 @@ from saga_app import urls
 from saga_app.commands.health_line import warn_without_workers
 from saga_app.commands.program import SagaGroup
 from saga_app.commands.render.output import CommandFailed, as_json, one_line_errors, show
+from saga_app.core import patience as patient
 from saga_app.core import route as routes
 from saga_app.core import shipping as shipments
 from saga_app.core.records import StepName
@@ -34,6 +35,7 @@ def policy(context: click.Context, as_json: bool) -> None:
     saga policy payment --limit 1500
     saga policy shipping --countries GB,FR
     saga policy checkout --route payment,inventory,shipping
+    saga policy checkout --patience 3600
 
     Alone it reads the changelogs of the three journals. It has one line for each rule that is in force; exit code 1 if
     the partitions of a service have different ones.
@@ -113,23 +115,39 @@ def shipping(countries: str | None, carrier: str | None, policy_id: str | None, 
 @click.option(
     "--route",
     metavar="STEPS",
-    required=True,
     help="The steps that orders pass, in sequence, with commas; those of your own are modules in SAGA_STEPS.",
+)
+@click.option(
+    "--patience",
+    metavar="SECONDS",
+    type=click.IntRange(1, patient.LONGEST),
+    help="New orders that do not say it themselves are given up after so long.",
 )
 @own_id
 @as_json
 @one_line_errors
-def checkout(route: str, policy_id: str | None, as_json: bool) -> None:
-    """Change the route of the orders that are placed from now on; an order under way keeps its own.
+def checkout(route: str | None, patience: int | None, policy_id: str | None, as_json: bool) -> None:
+    """Change the route of the orders that are placed from now on, or how long they may take (930 seconds at first).
 
     \b
     saga policy checkout --route payment,inventory,shipping
+    saga policy checkout --route payment,inventory,shipping,capture
     saga policy checkout --route fraud_check,payment,inventory,shipping
+    saga policy checkout --patience 3600
 
-    Every worker must know the steps: set SAGA_STEPS and restart all of them first.
+    An order under way keeps its own, and what is not named stays as it is. With capture, payments at a provider are
+    authorised first, and the money is taken after shipping. Every worker must know the steps of a route: set SAGA_STEPS
+    and restart all of them first.
     """
+    if (route is None) == (patience is None):
+        raise click.UsageError("a policy has either --route or --patience")
+    named = {"patience": patience} if route is None else {"route": _steps(route)}
+    _change(named, "orders", policy_id, as_json=as_json)
+
+
+def _steps(route: str) -> list[str]:
     names = [name.strip() for name in route.split(",")]
-    known = [str(step.name) for step in routes.STEPS]
+    known = [str(step.name) for step in routes.NAMED]
     if unknown := [name for name in names if name not in known]:
         raise click.BadParameter(
             f"{unknown[0]!r} is none of {', '.join(known)}; SAGA_STEPS names the modules of further steps",
@@ -139,7 +157,7 @@ def checkout(route: str, policy_id: str | None, as_json: bool) -> None:
         routes.check(map(StepName, names))
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--route") from None
-    _change({"route": names}, "orders", policy_id, as_json=as_json)
+    return names
 
 
 def _change(parameters: dict[str, Any], journal: str, policy_id: str | None, *, as_json: bool) -> None:

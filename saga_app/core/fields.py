@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from saga_app.core import countries, money
+from saga_app.core.patience import LONGEST as LONGEST_PATIENCE
 
 MOST_LINES = 2_000
 LARGEST_QUANTITY = 1_000_000
@@ -97,6 +98,8 @@ Note = Annotated[str, StringConstraints(max_length=200)]
 #: Orders that are evicted together: the checkout partition, a colon, and their number there.
 SegmentName = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}:[0-9]{1,16}$")]
 Natural = Annotated[int, Field(ge=0)]
+#: Seconds that an order waits for its end before it is given up.
+Patience = Annotated[int, Field(ge=1, le=LONGEST_PATIENCE)]
 #: The name of a provider of outside effects, in orders, policies, rows and settings.
 PROVIDER: Final = r"[a-z][a-z0-9_]{0,15}"
 ProviderName = Annotated[str, StringConstraints(pattern=f"^{PROVIDER}$")]

@@ -18,6 +18,7 @@ from saga_app.core.fields import (
     Id,
     Model,
     Money,
+    Patience,
     Provided,
     Quantity,
     TypedId,
@@ -53,8 +54,8 @@ class Order(Model):
     """An order in normal form: defaults filled in, amount computed, lines merged by SKU and sorted.
 
     `payment_method` is what a provider can charge, where nothing has begun; `payment_reference` is a payment that the
-    customer has begun there. Without either the payment is inside. `route` is written by checkout; None: the steps
-    that are built in.
+    customer has begun there. Without either the payment is inside. `patience`: seconds until it is given up. `route` is
+    written by checkout; None: the steps that are built in.
     """
 
     order_id: Id
@@ -64,6 +65,7 @@ class Order(Model):
     country: Country | None = None
     payment_method: Provided | None = None
     payment_reference: Provided | None = None
+    patience: Patience | None = None
     warehouse: Id
     lines: Lines
     route: OrderRoute | None = None
@@ -85,11 +87,12 @@ class Order(Model):
         country = "" if self.country is None else f'"country":"{self.country}",'
         method = "" if self.payment_method is None else f'"payment_method":"{self.payment_method}",'
         begun = "" if self.payment_reference is None else f'"payment_reference":"{self.payment_reference}",'
+        patient = "" if self.patience is None else f'"patience":{self.patience},'
         lines = ",".join([f'{{"sku":"{line.sku}","quantity":{line.quantity}}}' for line in self.lines])
         route = "" if self.route is None else ',"route":["{}"]'.format('","'.join(self.route))
         return (
             f'{{"order_id":"{self.order_id}",{customer}"currency":"{self.currency}","amount":"{self.amount!s}",'
-            f'{country}{method}{begun}"warehouse":"{self.warehouse}","lines":[{lines}]{route}}}'
+            f'{country}{method}{begun}{patient}"warehouse":"{self.warehouse}","lines":[{lines}]{route}}}'
         ).encode()
 
     @cached_property

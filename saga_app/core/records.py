@@ -22,6 +22,7 @@ from saga_app.core.fields import (
     Money,
     Natural,
     Note,
+    Patience,
     Provided,
     ProviderName,
     Reference,
@@ -30,6 +31,9 @@ from saga_app.core.fields import (
 )
 from saga_app.core.order import Line, Order, OrderRoute, PricedLines, merged, require_one_payment
 from saga_app.core.step_names import StepName as StepName  # a type of fields, as `Reason` is
+
+#: Far in the future, and shorter than a card number, so that none is mistaken for one.
+LATEST_SECOND: Final = 99_999_999_999
 
 
 class Reason(StrEnum):
@@ -57,6 +61,7 @@ class OrderPlaced(Model):
     country: Country | None = None
     payment_method: Provided | None = None
     payment_reference: Provided | None = None
+    patience: Patience | None = None
     warehouse: TypedId = "main"
 
     @cached_property
@@ -72,6 +77,7 @@ class OrderPlaced(Model):
             country=self.country,
             payment_method=self.payment_method,
             payment_reference=self.payment_reference,
+            patience=self.patience,
             warehouse=self.warehouse,
             lines=merged([(line.sku, line.quantity) for line in self.lines]),
             route=None,
@@ -199,14 +205,22 @@ class ShipmentCancellationRequested(Undo):
     type: Literal["ShipmentCancellationRequested"] = "ShipmentCancellationRequested"
 
 
-class Outcome(StrEnum):
-    """The state of knowledge of an effect. The first three are facts, which only grow; the others say nothing yet.
+class CaptureRequested(Do):
+    """Take the money that was authorised. It comes behind the pivot: nothing is undone any more."""
 
-    DONE: the effect is there. REFUSED: it is not there, and no request that is still under way can bring it.
-    UNDONE: it was there, and is taken back. PENDING: the provider is not ready yet. UNKNOWN: nobody knows.
+    type: Literal["CaptureRequested"] = "CaptureRequested"
+
+
+class Outcome(StrEnum):
+    """The state of knowledge of an effect. The first four are facts, which only grow; the others say nothing yet.
+
+    DONE: the effect is there; of a payment that is captured afterwards, the money is authorised. CAPTURED: that money
+    is taken. REFUSED: it is not there, and no request that is still under way can bring it. UNDONE: it was there, and
+    is taken back. PENDING: the provider is not ready yet. UNKNOWN: nobody knows.
     """
 
     DONE = "done"
+    CAPTURED = "captured"
     REFUSED = "refused"
     UNDONE = "undone"
     PENDING = "pending"
@@ -218,6 +232,7 @@ class StepAnswered(Model):
 
     `key` is the key of the step's records of this order, and so their partition. `version` is that of the row that
     asked: PENDING and UNKNOWN count for this row only. `settles`: a person has looked, and ends a conflict in the row.
+    `capture_before`: seconds since 1970 at which an authorisation runs out, if the provider has said so.
     """
 
     type: Literal["StepAnswered"] = "StepAnswered"
@@ -232,10 +247,11 @@ class StepAnswered(Model):
     code: Code | None = None
     detail: Note | None = None
     settles: Literal[True] | None = None
+    capture_before: Annotated[int, Field(ge=0, le=LATEST_SECOND)] | None = None
 
     @model_validator(mode="after")
     def _names_what_is_done(self) -> Self:
-        if self.outcome is Outcome.DONE and self.reference is None:
+        if self.outcome in (Outcome.DONE, Outcome.CAPTURED) and self.reference is None:
             raise ValueError("an effect that is done has a reference: nobody could undo it otherwise")
         return self
 
@@ -271,10 +287,11 @@ class StockReceived(Model):
 
 
 class PolicyChanged(Model):
-    """New parameters of a rule: `limit` for payment; `countries`, or `carrier`, for shipping; `route` for checkout.
+    """A new parameter: `limit` (payment), `countries` or `carrier` (shipping), `route` or `patience` (checkout).
 
     `carrier` names the provider that books shipments from then on; `none`: the service itself does. `route` names the
-    steps that orders pass which are placed from then on.
+    steps that orders pass which are placed from then on, `patience` the seconds that they may take where they do not
+    say it themselves.
     """
 
     type: Literal["PolicyChanged"] = "PolicyChanged"
@@ -283,16 +300,21 @@ class PolicyChanged(Model):
     countries: Annotated[tuple[Country, ...], AS_TUPLE] | None = None
     carrier: ProviderName | None = None
     route: OrderRoute | None = None
+    patience: Patience | None = None
 
     @model_validator(mode="after")
     def _has_one_parameter(self) -> Self:
-        if [self.limit, self.countries, self.carrier, self.route].count(None) != 3:
+        if [self.limit, self.countries, self.carrier, self.route, self.patience].count(None) != 4:
             raise ValueError(
-                "a policy has either a limit (payment), or countries or a carrier (shipping), or a route (checkout)"
+                "a policy has either a limit (payment), or countries or a carrier (shipping), or a route or a patience "
+                "(checkout)"
             )
         if self.limit is not None and not (0 <= self.limit <= money.LARGEST):
             raise ValueError(f"a limit is between 0 and {money.LARGEST}")
         return self
+
+    def _parameters(self) -> tuple[object, ...]:
+        return self.limit, self.countries, self.carrier, self.patience
 
 
 class ForPartition(Model):
@@ -386,6 +408,7 @@ Record = (
     | ReleaseRequested
     | ShipmentRequested
     | ShipmentCancellationRequested
+    | CaptureRequested
     | StepAnswered
     | FundsDeposited
     | StockReceived

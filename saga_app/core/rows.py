@@ -15,8 +15,15 @@ from pydantic_core import from_json, to_json
 from saga_app.core.errors import ForeignRow
 from saga_app.core.numbers import Offset, Version
 from saga_app.core.order import Order
-from saga_app.core.records import Reason, StepName
-from saga_app.core.retention.rows import SPECIAL, ClosedSegments, LowWatermark, Segment, Total
+from saga_app.core.records import Reason, StepAnswered, StepName
+from saga_app.core.retention.rows import (
+    SPECIAL,
+    ClosedSegments,
+    EarlyCancellation,
+    LowWatermark,
+    Segment,
+    Total,
+)
 from saga_app.core.row_keys import KeyKind, kind_of
 
 #: Untyped, as everything that is parsed: to wrap each version would make a restore a quarter slower.
@@ -30,20 +37,25 @@ _CLOSED: Final = b',"closed":"'
 class State(StrEnum):
     """The state of an order at a step. VOID: the compensation came first, and the action never happens.
 
-    In the first three, a provider is asked for the action, to prevent it, or for the compensation.
+    In the first four, a provider is asked for the action, to prevent it, for the compensation, or to capture. A payment
+    that is captured afterwards is authorised when it is DONE, and its money is taken when it is CAPTURED.
     """
 
     DOING = "DOING"
     PREVENTING = "PREVENTING"
     UNDOING = "UNDOING"
+    CAPTURING = "CAPTURING"
     DONE = "DONE"
+    CAPTURED = "CAPTURED"
     REFUSED = "REFUSED"
     UNDONE = "UNDONE"
     VOID = "VOID"
 
 
 #: A provider is asked, again and again, until there is a definite answer.
-ASKED_STATES: Final = frozenset({State.DOING, State.PREVENTING, State.UNDOING})
+ASKED_STATES: Final = frozenset({State.DOING, State.PREVENTING, State.UNDOING, State.CAPTURING})
+#: The action has happened, and stands.
+STANDING_STATES: Final = frozenset({State.DONE, State.CAPTURING, State.CAPTURED})
 #: How such a state stands near the beginning of an encoded row.
 _ASKED: Final = tuple(f'"state":"{state}",'.encode() for state in sorted(ASKED_STATES))
 
@@ -61,7 +73,11 @@ OPEN_STATUSES: Final = frozenset({Status.OPEN, Status.CANCELLING})
 
 
 class OrderRow(NamedTuple):
-    """Table `orders`: one order. `since` and `ended_at` are Kafka's timestamps in milliseconds."""
+    """Table `orders`: one order. `since` and `ended_at` are Kafka's timestamps in milliseconds.
+
+    `patience` is that of the order, in seconds, or that of the policy that was in force when it was placed.
+    `cancelled_first`: a cancellation was here before the order, so no step was ever asked to act.
+    """
 
     version: Version
     status: Status
@@ -73,12 +89,19 @@ class OrderRow(NamedTuple):
     reason: Reason | None = None
     step: StepName | None = None
     segment: str | None = None
+    patience: int | None = None
+    cancelled_first: bool = False
 
     def encode(self) -> bytes:
-        version, status, placed_at, tries, since, order, ended_at, reason, step, segment = self
+        version, status, placed_at, tries, since, order, ended_at, reason, step, segment, patience, first = (
+            self
+        )
         ended = "" if ended_at is None else f',"ended_at":{ended_at}'
         head = f'{{"version":{version},"status":"{status}","placed_at":{placed_at},"tries":{tries},"since":{since}'
-        return b"%s%s%s}" % (f"{head}{ended}{_turned_at(reason, step)}{_of(segment)}".encode(), _ORDER, order)
+        patient = "" if patience is None else f',"patience":{patience}'
+        last = ',"cancelled_first":true' if first else ""
+        head = f"{head}{ended}{_turned_at(reason, step)}{_of(segment)}{patient}{last}"
+        return b"%s%s%s}" % (head.encode(), _ORDER, order)
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -93,7 +116,8 @@ class OutsideEffect(NamedTuple):
 
     `asked_at`: Kafka's time, in milliseconds, of the record that asked first; it makes the effect's key. `order`: what
     calls and later step requests are made of. `reference`: the provider's name of the effect. `tries`: answers since
-    the last one that brought anything new; `code`: that of the last answer.
+    the last one that brought anything new; `code`: that of the last answer. `capture_before`: seconds since 1970 at
+    which the authorisation runs out.
     """
 
     provider: str
@@ -102,6 +126,7 @@ class OutsideEffect(NamedTuple):
     reference: str | None = None
     tries: int = 0
     code: str | None = None
+    capture_before: int | None = None
 
     @property
     def as_order(self) -> Order:
@@ -111,16 +136,19 @@ class OutsideEffect(NamedTuple):
         """Asked for something else: it is tried at once."""
         return self._replace(tries=0, code=None)
 
-    def answered(self, reference: str | None, code: str | None) -> Self:
-        """The effect after an answer; a reference is kept for good."""
-        return self._replace(reference=self.reference or reference, tries=0, code=code)
+    def answered(self, record: StepAnswered) -> Self:
+        """The effect after an answer; a reference is kept for good, unless a person settles that it is another one."""
+        known = (record.reference, self.reference) if record.settles else (self.reference, record.reference)
+        before = record.capture_before or self.capture_before
+        return self._replace(reference=known[0] or known[1], tries=0, code=record.code, capture_before=before)
 
     def encode(self) -> bytes:
         """The last fields of a row: none of them needs an escape."""
-        provider, asked_at, order, reference, tries, code = self
+        provider, asked_at, order, reference, tries, code, before = self
         named = "" if reference is None else f',"reference":"{reference}"'
         coded = "" if code is None else f',"code":"{code}"'
-        head = f',"provider":"{provider}","asked_at":{asked_at},"tries":{tries}{named}{coded}'
+        held = "" if before is None else f',"capture_before":{before}'
+        head = f',"provider":"{provider}","asked_at":{asked_at},"tries":{tries}{named}{coded}{held}'
         return b"%s%s%s" % (head.encode(), _ORDER, order)
 
     @classmethod
@@ -137,13 +165,18 @@ def is_asked(data: bytes) -> bool:
     return any(state in head for state in _ASKED)
 
 
+def may_run_out(data: bytes) -> bool:
+    """True if an encoded journal row says when its authorisation runs out, or has an order in it that spells that."""
+    return b',"capture_before":' in data
+
+
 def has_conflict(data: bytes) -> bool:
     """True if an encoded journal row has a conflict, or an order in it that spells one."""
     return b'"conflict":"' in data
 
 
 #: The last fields of a journal row that few rows have.
-_NO_MORE: Final = (None,) * 6
+_NO_MORE: Final = (None,) * 7
 
 
 class JournalRow(NamedTuple):
@@ -168,8 +201,15 @@ class JournalRow(NamedTuple):
     countries: tuple[str, ...] | None = None
     carrier: str | None = None
     route: tuple[str, ...] | None = None
+    patience: int | None = None
     conflict: str | None = None
     outside: OutsideEffect | None = None
+
+    @property
+    def held_until(self) -> int | None:
+        """When an authorisation that is not captured runs out, in seconds since 1970; None if it does not."""
+        is_held = self.state in (State.DONE, State.CAPTURING)
+        return self.outside.capture_before if is_held and self.outside is not None else None
 
     def encode(self) -> bytes:
         version, state, content, done_at, undone_at, reason, step, segment, moves = self[:9]
@@ -186,7 +226,7 @@ class JournalRow(NamedTuple):
 
     def _rest(self) -> bytes:
         """The fields that few rows have."""
-        names = ("limit", "countries", "carrier", "route", "conflict")
+        names = ("limit", "countries", "carrier", "route", "patience", "conflict")
         given = {name: value for name in names if (value := getattr(self, name)) is not None}
         rule = b"," + to_json(given)[1:-1] if given else b""
         return rule if self.outside is None else rule + self.outside.encode()
@@ -282,7 +322,7 @@ class Tombstone(NamedTuple):
 
 
 Balance = Account | Stock
-Retained = Segment | ClosedSegments | LowWatermark | Total
+Retained = EarlyCancellation | Segment | ClosedSegments | LowWatermark | Total
 Row = OrderRow | ClosedOrder | JournalRow | Account | Stock | Retained | Tombstone
 
 #: Every other table is the journal of a step.
@@ -301,6 +341,7 @@ WRITTEN: Final = (
     Account,
     Stock,
     ClosedOrder,
+    EarlyCancellation,
     Segment,
     ClosedSegments,
     LowWatermark,
@@ -311,10 +352,11 @@ WRITTEN: Final = (
 def decode(table: str, key: str, data: bytes) -> Row:
     """The row that a table has under this key; `ForeignRow` if these bytes are none."""
     try:
-        special = None if table in _BALANCES else SPECIAL.get(kind_of(key))
+        kind = None if table in _BALANCES else kind_of(key)
+        special = SPECIAL.get(kind)
         if special is not None:
             return special.decode(data)
-        if table == "orders" and kind_of(key) is KeyKind.POLICY:
+        if kind is KeyKind.POLICY:
             return JournalRow.decode(data)
         if table == "orders" and is_closed(data):
             return ClosedOrder.decode(data)

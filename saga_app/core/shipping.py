@@ -43,8 +43,11 @@ class Shipping:
 
     def supply(self, record: Record, at: Position, rows: Rows) -> Decision:
         assert isinstance(record, PolicyChanged)
-        if record.limit is not None:
-            raise Rejected(Fault.INVALID, "the shipping policy has countries or a carrier, not a limit")
+        if record.countries is None and record.carrier is None:
+            raise Rejected(
+                Fault.INVALID,
+                "the shipping policy has countries or a carrier, and no parameter of another service",
+            )
         row = JournalRow(
             at.version,
             State.DONE,

@@ -132,7 +132,7 @@ def _channel(topic: str) -> dict[str, Any]:
 def inboxes_of(model: type[Any]) -> tuple[str, ...]:
     """The inboxes that take records of this type."""
     if model is PolicyChanged:
-        return (topics.PAYMENT, topics.SHIPPING)
+        return (topics.CHECKOUT, topics.PAYMENT, topics.SHIPPING)
     if model in (OrdersEvicted, StepAnswered):
         return tuple(topics.STEPS)
     return (topics._OF_TYPE[model],)

@@ -1,6 +1,6 @@
 """The rows of steps whose effect is at a provider, read from the changelogs of the journals."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from saga_app import topics
@@ -9,6 +9,7 @@ from saga_app.core.errors import ForeignRow
 from saga_app.core.order import Order
 from saga_app.core.records import StepName
 from saga_app.core.retention.rows import LowWatermark
+from saga_app.core.route import route_of
 from saga_app.core.row_keys import KeyKind, number_in, parts_of
 from saga_app.core.rows import ClosedOrder, JournalRow, OrderRow, Row, decode, is_tombstone, version_of
 from saga_app.core.step import Step
@@ -56,17 +57,35 @@ def read(settings: Settings, provider: str | None = None) -> dict[StepName, Jour
 
 def find(settings: Settings, order_id: str, step: Step) -> OrderEffect:
     """The row of one step; `NoSuchEffect` if there is none. It reads one partition of two changelogs."""
+    found = of_order(settings, order_id, (step,))
+    if step.name not in found:
+        raise NoSuchEffect(f"order {order_id} has not come to {step.name}")
+    return found[step.name]
+
+
+def of_order(
+    settings: Settings, order_id: str, steps: Iterable[Step] | None = None
+) -> Mapping[StepName, OrderEffect]:
+    """The rows of these steps of one order, or of all steps on its route; `NoSuchEffect` if there is no such order.
+
+    It reads the one partition of checkout's changelog that has the order, and one of each step's: the order's keys say
+    which.
+    """
     admin = Admin(settings)
     placed = _row(settings, admin, Checkout.journal, order_id, order_id)
     if isinstance(placed, ClosedOrder):
         raise NoSuchEffect(f"order {order_id} is evicted: nothing is done for it any more")
     if not isinstance(placed, OrderRow):
         raise NoSuchEffect(f"order {order_id} is not there")
-    key = step.key(Order.model_validate_json(placed.order))
-    row = _row(settings, admin, step.journal, key, order_id)
-    if not isinstance(row, JournalRow):
-        raise NoSuchEffect(f"order {order_id} has not come to {step.name}")
-    return OrderEffect(row, key)
+    order = Order.model_validate_json(placed.order)
+    of_route = route_of(order).steps if steps is None else steps
+    rows = ((step, _row(settings, admin, step.journal, step.key(order), order_id)) for step in of_route)
+    return {step.name: OrderEffect(row, step.key(order)) for step, row in rows if isinstance(row, JournalRow)}
+
+
+def is_outside(row: JournalRow) -> bool:
+    """True if a provider is asked for the effect, or said something of it that cannot be."""
+    return row.outside is not None or row.conflict is not None
 
 
 def _row(settings: Settings, admin: Admin, journal: str, key: str, order_id: str) -> Row | None:
@@ -100,7 +119,7 @@ def _journal(settings: Settings, admin: Admin, journal: str, provider: str | Non
 
 def _is_of(row: JournalRow, provider: str | None) -> bool:
     if provider is None:
-        return row.outside is not None or row.conflict is not None
+        return is_outside(row)
     return row.outside is not None and row.outside.provider == provider
 
 

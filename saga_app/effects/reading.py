@@ -1,13 +1,18 @@
 """The effects that a worker asks its providers for, at one moment: for metrics, `/readyz` and the health strip."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+#: Seconds before an authorisation runs out from which on people are told.
+RUNS_OUT_SOON: Final = 86_400
 
 
 class EffectsReading(NamedTuple):
     """The effects of this worker that are asked for; `oldest` in milliseconds since they were asked for first.
 
-    `conflicts`: rows of which a provider said what cannot be, and that nobody has settled.
+    `conflicts`: rows of which a provider said what cannot be, and that nobody has settled. `capture_before`: when the
+    first authorisation of a provider runs out; it and `at` are in seconds since 1970.
     """
 
     asked: Mapping[str, int]
@@ -16,6 +21,8 @@ class EffectsReading(NamedTuple):
     without_provider: Mapping[str, int]
     open: tuple[str, ...]
     conflicts: int = 0
+    capture_before: Mapping[str, int] = MappingProxyType({})
+    at: int = 0
 
     def in_words(self) -> str:
         """A sentence for people; empty if all is well."""
@@ -34,6 +41,11 @@ class EffectsReading(NamedTuple):
                 if name not in (*self.open, *self.without_provider)
             ),
         ]
+        for name, before in sorted(self.capture_before.items()):
+            left = before - self.at
+            if left < RUNS_OUT_SOON:
+                when = f"in {left // 60} min" if left > 0 else "now"
+                found.append(f"an authorisation at {name} runs out {when}, and its order is not captured")
         if self.conflicts:
             found.append(f"{self.conflicts} effects are in conflict; `saga effects --conflicts` lists them")
         return "; ".join(found)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from saga_app.core import checkout
+from saga_app.core.patience import LONGEST_DELAY
 from saga_app.core.rows import OPEN_STATUSES, OrderRow, Row, decode
 from saga_app.engine.lease import uptime
 from saga_app.engine.ports import Log, Store
@@ -85,7 +86,7 @@ class DeadlineTimer(Timer):
             if watched is not None and watched[0] == due:
                 nudges.append(outgoing(checkout.deadline(order_id, watched[1])))
                 # Unless the nudge changes the row first: then it was lost.
-                self._watch(order_id, watched[1], self._clock() + checkout.LONGEST_DELAY)
+                self._watch(order_id, watched[1], self._clock() + LONGEST_DELAY)
         return nudges
 
     def _send_again(self, records: Sequence[Outgoing]) -> None:

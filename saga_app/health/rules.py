@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from saga_app import topics
-from saga_app.core import checkout
+from saga_app.core import checkout, patience
 from saga_app.core import payment as payments
 from saga_app.core import shipping as shipments
 from saga_app.core.errors import ForeignRow
@@ -27,6 +27,7 @@ class RuleInForce(NamedTuple):
     countries: tuple[str, ...] | None = None
     carrier: str | None = None
     route: tuple[str, ...] | None = None
+    patience: int | None = None
 
     def in_words(self) -> str:
         """The parameter, and where it comes from."""
@@ -35,7 +36,7 @@ class RuleInForce(NamedTuple):
 
     def _rule(self) -> str:
         if self.route is not None:
-            return f"route {','.join(self.route)}"
+            return f"route {','.join(self.route)}, patience {self.patience} s"
         if self.limit is not None:
             return f"limit {self.limit}"
         countries = shipments.COUNTRIES if self.countries is None else self.countries
@@ -45,7 +46,7 @@ class RuleInForce(NamedTuple):
 
 #: By journal, the rule that holds until a policy comes.
 DEFAULTS: Final = {
-    "orders": RuleInForce("checkout", None, route=checkout.BUILT_IN),
+    "orders": RuleInForce("checkout", None, route=checkout.BUILT_IN, patience=patience.DEFAULT),
     "payments": RuleInForce("payment", None, limit=payments.LIMIT),
     "shipments": RuleInForce("shipping", None, countries=tuple(sorted(shipments.COUNTRIES))),
 }
@@ -87,4 +88,6 @@ def _in_force(settings: Settings, journal: str, partition: int, default: RuleInF
     if best is None:
         return default
     row, policy_id = best
-    return RuleInForce(default.service, policy_id, row.limit, row.countries, row.carrier, row.route)
+    # A policy of checkout may have one of its parameters alone.
+    route, patient = row.route or default.route, row.patience or default.patience
+    return RuleInForce(default.service, policy_id, row.limit, row.countries, row.carrier, route, patient)

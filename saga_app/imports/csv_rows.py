@@ -19,13 +19,14 @@ COLUMNS: Final = (
     "amount",
     "country",
     "warehouse",
+    "patience",
     "sku",
     "quantity",
     "unit_price",
 )
 _REQUIRED: Final = ("order_id", "currency")
 #: The columns of the order itself: all rows of an order have the same values, or none.
-_OF_ORDER: Final = COLUMNS[1:6]
+_OF_ORDER: Final = COLUMNS[1:7]
 
 
 class CsvLine(ForeignModel):
@@ -41,6 +42,7 @@ class CsvOrder(ForeignModel):
     amount: OptionalMoney = None
     country: str | None = None
     warehouse: str | None = None
+    patience: ForeignQuantity | None = None
     lines: tuple[CsvLine, ...] = ()
 
     @model_validator(mode="after")
@@ -99,6 +101,7 @@ def order(payload: Any) -> ForeignOrder:
         customer=found.customer_id,
         country=found.country,
         warehouse=found.warehouse,
+        patience=found.patience,
     )
 
 

@@ -35,6 +35,7 @@ class ForeignOrder(NamedTuple):
 
     `name` is how people of the shop call the order; `number` identifies it for ever. `total` is all that the customer
     pays, in units of the currency. `left_out` says why there is nothing to place, for example that it was cancelled.
+    `patience`: seconds after which it is to be given up.
     """
 
     name: str
@@ -46,3 +47,4 @@ class ForeignOrder(NamedTuple):
     country: str | None = None
     warehouse: str | None = None
     left_out: str | None = None
+    patience: Decimal | None = None

@@ -100,6 +100,7 @@ def _mapped(found: ForeignOrder, prefix: str, warehouse: str | None) -> Mapped:
             "amount": total,
             "country": found.country,
             "warehouse": found.warehouse or warehouse,
+            "patience": None if found.patience is None else _seconds(found.patience),
             "lines": [
                 _line(each, number, notes, with_price=with_prices)
                 for number, each in enumerate(found.lines, 1)
@@ -113,6 +114,12 @@ def _mapped(found: ForeignOrder, prefix: str, warehouse: str | None) -> Mapped:
 
 def _id_of(number: str, prefix: str) -> str:
     return saga_id(f"{prefix}-{number}" if prefix else number)
+
+
+def _seconds(patience: Decimal) -> int:
+    if patience != patience.to_integral_value():
+        raise ValueError(f"its patience is {patience}, which is no whole number of seconds")
+    return int(patience)
 
 
 def _line(line: ForeignLine, number: int, notes: list[str], *, with_price: bool) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 #: The newest migration: a reader must find it in `alembic_version`.
-REVISION: Final = "0008"
+REVISION: Final = "0009"
 
 metadata: Final = MetaData()
 
@@ -108,6 +108,8 @@ orders: Final = Table(
     Column("ended_at", BigInteger),
     # The names of its steps, between commas; NULL is the default route.
     Column("route", Text),
+    # Seconds, of the order or of the policy; NULL is the default.
+    Column("patience", Integer),
     Index("orders_by_time", "placed_at", "order_id"),
     Index("orders_by_status", "status", "placed_at", "order_id"),
     Index("orders_by_customer", "customer_id", "placed_at", "order_id"),

@@ -117,7 +117,7 @@ async def order(connection: AsyncConnection, name: str, query: Query) -> View:
             "found": found,
             "standing": standing,
             "route": None if standing is None else route(standing),
-            "timeline": timeline(found.events, found.letters, found.steps),
+            "timeline": timeline(found.events, found.letters, found.steps, found.patience),
             "legs": legs(found.events, has_ended=standing is None or standing.has_ended, now=now()),
             "lines": await priced_lines(connection, found),
             "can_cancel": standing is not None and standing.status is Status.OPEN,

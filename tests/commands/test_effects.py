@@ -10,14 +10,16 @@ from saga_app import topics
 from saga_app.core.numbers import version_at
 from saga_app.core.order import Order
 from saga_app.core.records import Reason, StepName
+from saga_app.core.route import DEFAULT
 from saga_app.core.rows import JournalRow, OrderRow, OutsideEffect, State, Status
 from saga_app.engine.ports import row_record
+from saga_app.kafka.chunks import chunks
 from saga_app.kafka.headers import actor_of
 from saga_app.kafka.sender import Sender
 from saga_app.settings import Settings
 from saga_app.times import now
 from tests.commands.dead_letter_topic import PARTITIONS, Saga
-from tests.support.examples import order
+from tests.support.examples import CAPTURED_LATER, order
 
 pytestmark = pytest.mark.live
 
@@ -57,6 +59,11 @@ def shop(saga: Saga) -> Saga:
     return saga
 
 
+def held(order_id: str) -> Order:
+    """An order whose money is authorised, and taken when it is shipped."""
+    return bought(order_id).model_copy(update={"route": CAPTURED_LATER})
+
+
 def names(saga: Saga, *words: str) -> list[str]:
     return saga("effects", "-o", "name", *words).stdout.split()
 
@@ -91,6 +98,42 @@ def test_filters_choose(shop: Saga) -> None:
         2,
         False,
     )
+
+
+def test_states_choose_also_what_has_ended(shop: Saga) -> None:
+    assert names(shop, "--state", "preventing") == ["old"]
+    assert sorted(names(shop, "--state", "done", "--state", "DOING")) == ["odd", "paid", "young"]
+    assert names(shop, "--state", "done", "--conflicts") == ["odd"]
+    assert names(shop, "--state", "undone") == []
+
+
+def test_a_list_is_bounded_and_says_how_many_it_leaves_out(shop: Saga) -> None:
+    result = shop("effects", "--all", "--limit", "1")
+    assert len(result.stdout.splitlines()) == 2 and "3 younger ones: --limit 4" in result.stderr
+    # Those beyond the limit count: nobody must take the exit code for all well.
+    assert result.exit_code == 1 and "2 need a person" in result.stderr
+
+
+def test_the_effects_of_one_order_are_read_from_its_own_partitions_alone(
+    shop: Saga, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places: list[tuple[str, int]] = []
+
+    def read(config: Any, topic: str, partition: int, *rest: Any) -> Any:
+        places.append((topic, partition))
+        return chunks(config, topic, partition, *rest)
+
+    monkeypatch.setattr("saga_app.effects.journals.chunks", read)
+    assert names(shop, "paid", "--all") == ["paid"]
+    keys = [("orders", "paid"), *((step.journal, step.key(bought("paid"))) for step in DEFAULT)]
+    assert places == [
+        (topics.changelog("saga", table), topics.partition_of(key, PARTITIONS)) for table, key in keys
+    ]
+
+
+def test_an_order_that_is_not_there_has_no_list(shop: Saga) -> None:
+    result = shop("effects", "nobody")
+    assert result.exit_code == 1 and "order nobody is not there" in result.stderr
 
 
 def test_a_resolution_says_what_follows_and_sends_one_record_of_this_person(shop: Saga) -> None:
@@ -139,3 +182,31 @@ def test_a_conflict_is_settled(shop: Saga) -> None:
     )
     assert told.exit_code == 0, told.output
     assert "DONE becomes DONE" not in told.output and "the conflict is settled" in told.output
+
+
+def test_an_authorisation_that_runs_out_within_a_day_is_listed_and_needs_a_person(saga: Saga) -> None:
+    in_seconds = now() // 1000
+    written(held("soon"), State.DONE, 60, reference="p-1", capture_before=in_seconds + 3_600)
+    written(held("later"), State.DONE, 60, reference="p-2", capture_before=in_seconds + 500_000)
+    written(held("taken"), State.CAPTURED, 60, reference="p-3", capture_before=in_seconds + 60)
+    result = saga("effects", "soon")
+    assert result.exit_code == 1 and "1 need a person" in result.stderr
+    (line,) = result.stdout.splitlines()[1:]
+    assert "authorised" in line and "p-1" in line
+    assert [saga("effects", each, "-o", "name").stdout for each in ("later", "taken")] == ["", ""]
+    (found,) = map(json.loads, saga("effects", "later", "--all", "--json").stdout.splitlines())
+    assert found["capture_before"] is not None
+
+
+def test_a_capture_that_is_not_possible_any_more_is_settled_with_where_the_money_is(saga: Saga) -> None:
+    written(held("gone"), State.CAPTURING, 900, reference="p-1", conflict="undone:p-1")
+    written(held("asked"), State.CAPTURING, 900, reference="p-1")
+    words = ("payment", "--captured", "p-2", "--note", "paid again", "--yes")
+    told = saga("resolve", "gone", *words, "--settles")
+    assert told.exit_code == 0, told.output
+    assert "CAPTURING becomes CAPTURED" in told.output and "the conflict is settled" in told.output
+    assert "the order is completed" in told.output
+    again = saga("resolve", "asked", *words)
+    assert again.exit_code == 1 and "this contradicts the journal" in again.stderr
+    right = saga("resolve", "asked", "payment", "--captured", "p-1", "--note", "seen", "--yes")
+    assert right.exit_code == 0 and "CAPTURING becomes CAPTURED" in right.output

@@ -30,7 +30,7 @@ def write(partition: int, policy_id: str, version: int, limit: str) -> None:
 
 def test_the_rules_in_force_have_one_line_each_and_partitions_that_disagree_are_told(saga: Saga):
     assert saga("policy").stdout.splitlines() == [
-        f"checkout  route payment,inventory,shipping (the default), in all {PARTITIONS} partitions",
+        f"checkout  route payment,inventory,shipping, patience 930 s (the default), in all {PARTITIONS} partitions",
         f"payment   limit 1000.00 (the default), in all {PARTITIONS} partitions",
         f"shipping  countries GB (the default), in all {PARTITIONS} partitions",
     ]
@@ -46,16 +46,23 @@ def test_the_rules_in_force_have_one_line_each_and_partitions_that_disagree_are_
     assert result.exit_code == 1 and "the partitions of payment have different rules" in result.stderr
     found = [json.loads(line) for line in result.stdout.splitlines()[1:]]
     assert [(each["policy_id"], each["partitions"]) for each in found] == [
+        (None, [0, 1, 2, 3]),
         ("p2", [0, 2, 3]),
         ("p3", [1]),
         (None, [0, 1, 2, 3]),
     ]
 
 
-def test_the_commands_and_the_records_of_the_page_are_accepted(saga: Saga):
-    lines = [
-        shlex.split(line) for block in blocks("docs/how-to/change-a-policy.md") for line in block.splitlines()
-    ]
+@pytest.mark.parametrize(
+    "page",
+    [
+        blocks("docs/how-to/change-a-policy.md"),
+        blocks("docs/how-to/choose-how-long-an-order-waits.md"),
+    ],
+    ids=["policy", "patience"],
+)
+def test_the_commands_and_the_records_of_the_page_are_accepted(saga: Saga, page: list[str]):
+    lines = [shlex.split(line) for block in page for line in block.splitlines()]
     for program, *words in lines:
         if program == "saga":
             result = saga(*words)

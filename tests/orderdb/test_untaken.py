@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import update
 
 from saga_app import topics
-from saga_app.core.checkout import FIRST_DELAY
 from saga_app.core.labels import OPEN
+from saga_app.core.patience import FIRST_DELAY
 from saga_app.orderdb import schema
 from saga_app.orderdb.copy.taken import Taken, TakenPositions
 from saga_app.orderdb.queries import orders

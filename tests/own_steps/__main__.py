@@ -37,7 +37,7 @@ class OwnExploration(Exploration):
 
     def __init__(self, name: str, steps: tuple[StepName, ...]) -> None:
         super().__init__(name, BUDGET)
-        self.before = (examples.route("p1", steps),)
+        self.before = (examples.route_policy("p1", *steps),)
         self.steps = tuple(map(topics.inbox, steps))
 
 

@@ -17,20 +17,24 @@ from saga_app.core.records import (
     SegmentsPurged,
     StepName,
 )
+from saga_app.core.route import STEPS
 from saga_app.kafka.messages import Message, Outgoing, outgoing
 from tests.simulation.choices import Draws
 from tests.simulation.oracle import journal_key, said
 from tests.simulation.remote import Remote, ThingStatus
 from tests.support.examples import (
+    CAPTURED_LATER,
     cancel,
     carrier,
+    completed,
     countries,
     delivery,
     deposit,
     limit,
     orders_evicted,
+    patience,
     placed,
-    route,
+    route_policy,
     segments_closed,
     segments_purged,
 )
@@ -40,6 +44,8 @@ _CUSTOMERS: Final = ("c1", "c1", None, "c2")
 #: Some amounts are in another currency; an account may be in one or in both.
 _CURRENCY_OF: Final = {"70.07": "EUR", "70.00": "EUR"}
 _LIMITS: Final = ("60.00", "1000.00", "0.00")
+#: Seconds; some orders leave it to the policy. The longest delay of the last is 510 s, less than `ending.SOON`.
+_PATIENCES: Final = (None, None, None, 1, 400, 7_200)
 _COUNTRIES: Final = ("GB", None, "GB", "FR")
 _LINES: Final[tuple[dict[str, int], ...]] = ({}, {"a": 1}, {"a": 2}, {"a": 1, "b": 1}, {"b": 3}, {"z": 1})
 #: A segment in which no order will be placed.
@@ -54,9 +60,9 @@ _BAD: Final = (
 #: What well-behaved people do, the simplest first, and what else some do.
 GOOD: Final = (*["order"] * 6, *["deposit"] * 2, *["delivery"] * 2)
 ODD: Final = {
-    "cancel": ("cancel",) * 4,
+    "cancel": (*("cancel",) * 4, *("cancel first",) * 2),
     "bad input": ("bad", "misplaced", "other content", "unknown order", "marked"),
-    "policy": ("limit", "countries") * 2,
+    "policy": ("limit", "countries", "patience") * 2,
     "evict": ("again",) * 6,
     "forge": ("evicted too far", "closed too far", "purged too far"),
 }
@@ -70,6 +76,7 @@ _ROUTES: Final = (
     (*_OWN, *_BUILT_IN),
     (StepName.PAYMENT, *_OWN, StepName.INVENTORY, StepName.SHIPPING),
     (StepName.INVENTORY, *_OWN, StepName.PAYMENT, StepName.SHIPPING),
+    (*_OWN, *_BUILT_IN, StepName.CAPTURE),
     _BUILT_IN,
 )
 #: How a payment goes: well; declined; declined at first; known later.
@@ -92,6 +99,7 @@ class Customers:
         self._supplies = 0
         self._bad: set[bytes | None] = set()
         self._marked: set[bytes | None] = set()
+        self._unknown: set[bytes | None] = set()
         self._evictions: set[bytes | None] = set()
         self._contents: defaultdict[str, set[bytes]] = defaultdict(set)
 
@@ -103,8 +111,10 @@ class Customers:
                 yield self._good(deposit("first", amount, customer))
         if self.front_end is not None and scene.below(2):
             yield self._good(carrier("first", "courier"))
+        if self.front_end is not None and scene.below(2):
+            yield self._good(route_policy("first", *CAPTURED_LATER))
         if OWN:
-            yield self._good(route("first", _ROUTES[0]))
+            yield self._good(route_policy("own", *_ROUTES[0]))
         for warehouse in ("main", "north"):
             quantities = {sku: scene.below(5) for sku in ("a", "b")}
             held = {sku: quantity for sku, quantity in quantities.items() if quantity}
@@ -121,7 +131,8 @@ class Customers:
                 draws, carrier(f"p{draws.below(3)}", draws.pick(("none", "courier")))
             ),
             "cancel": lambda draws: [self._good(cancel(self._some_order(draws)))],
-            "unknown order": lambda draws: [self._good(cancel("nobody"))],
+            "unknown order": lambda draws: [self._unknown_ending()],
+            "cancel first": lambda draws: [self._good(cancel(self._next_order(draws)))],
             "other content": lambda draws: [self._good(self._other_content(draws))],
             "deposit": lambda draws: [self._good(self._deposit(draws))],
             "delivery": lambda draws: [self._good(self._delivery(draws))],
@@ -129,7 +140,12 @@ class Customers:
             "countries": lambda draws: self._policy(
                 draws, countries(f"p{draws.below(3)}", draws.pick(("FR", "GB")))
             ),
-            "route": lambda draws: self._policy(draws, route(f"p{draws.below(3)}", draws.pick(_ROUTES))),
+            "route": lambda draws: self._policy(
+                draws, route_policy(f"p{draws.below(3)}", *draws.pick(_ROUTES))
+            ),
+            "patience": lambda draws: self._policy(
+                draws, patience(f"p{draws.below(3)}", draws.pick((1, 60, 400, 7_200)))
+            ),
             "bad": lambda draws: [self._bad_bytes(draws)],
             "misplaced": lambda draws: [self._misplaced(draws)],
             "marked": lambda draws: [self._sent_on_already(draws)],
@@ -155,7 +171,7 @@ class Customers:
             return value in self._evictions
         if fault is Fault.UNKNOWN_ORDER:
             # An ending that is repeated when its order is purged finds none.
-            return any(each in (value or b"") for each in (b'"CancellationRequested"', b'"segment":'))
+            return value in self._unknown or b'"segment":' in (value or b"")
         if fault is Fault.DIFFERENT_CONTENT:
             return any(len(contents) > 1 and value in contents for contents in self._contents.values())
         return False
@@ -174,6 +190,8 @@ class Customers:
         if self.front_end is not None:
             fields |= self._payment(id_, amount, draws, self.front_end)
         order = placed(id_, amount, lines=lines, warehouse=draws.pick(_WAREHOUSES), **fields)
+        # Drawn last: so the rest of the order is the same with and without it.
+        order = order.model_copy(update={"patience": draws.pick(_PATIENCES)})
         self.orders[id_] = order
         return order
 
@@ -188,6 +206,15 @@ class Customers:
         # What waits is held when the customer has agreed.
         thing = front_end.begin(order_id, "held" if token == "waiting" else token, ThingStatus(token))
         return {"payment_reference": f"intents:{thing}"}
+
+    def _next_order(self, draws: Draws) -> str:
+        """The id of an order that nobody has placed yet, or not for a while."""
+        return f"o{len(self.orders) + 1 + draws.below(2)}"
+
+    def _unknown_ending(self) -> Outgoing:
+        what = said(completed("nobody"))
+        self._unknown.add(what.value)
+        return Outgoing(what.topic, what.key, what.value)
 
     def _again(self, draws: Draws) -> OrderPlaced:
         known = self.orders.get(self._some_order(draws))
@@ -243,7 +270,7 @@ class Customers:
             first,
             first + MOST_SEGMENTS,
             *(tuple(self.orders) if first == _FAR else ()),
-            step=draws.pick(tuple(StepName)[1:]),
+            step=draws.pick(tuple(step.name for step in STEPS)),
         )
         of = draws.below(self.partitions)
         forged = self._for_partition(draws, record.model_copy(update={"checkout_partition": of}))

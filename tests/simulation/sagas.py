@@ -5,17 +5,30 @@ from functools import lru_cache
 from typing import Final
 
 from saga_app import topics
+from saga_app.core import patience
+from saga_app.core.decider import Verdict
 from saga_app.core.order import Order
-from saga_app.core.records import DeadlinePassed, Outcome, SegmentsClosed, StepAnswered
-from saga_app.core.route import Route, route_of
+from saga_app.core.records import (
+    CancellationRequested,
+    DeadlinePassed,
+    OrderPlaced,
+    Outcome,
+    Reason,
+    SegmentsClosed,
+    StepAnswered,
+)
+from saga_app.core.retention.rows import EarlyCancellation, Segment
+from saga_app.core.route import Route, is_captured_later, route_of
 from saga_app.core.rows import (
     ASKED_STATES,
     OPEN_STATUSES,
+    STANDING_STATES,
     ClosedOrder,
     JournalRow,
     OrderRow,
     State,
     Status,
+    Tombstone,
 )
 from tests.simulation.effects import EffectsWatch
 from tests.simulation.oracle import ExpectedDecision
@@ -24,10 +37,12 @@ from tests.simulation.violation import must
 #: What each state of a step may become.
 _AFTER: Final[dict[State | None, frozenset[State]]] = {
     None: frozenset({State.DONE, State.REFUSED, State.VOID, State.DOING, State.PREVENTING}),
-    State.DOING: frozenset({State.DOING, State.PREVENTING, State.DONE, State.REFUSED}),
-    State.PREVENTING: frozenset({State.PREVENTING, State.UNDOING, State.DONE, State.REFUSED}),
+    State.DOING: frozenset({State.DOING, State.PREVENTING, State.DONE, State.REFUSED, State.UNDONE}),
+    State.PREVENTING: frozenset({State.PREVENTING, State.UNDOING, State.DONE, State.REFUSED, State.UNDONE}),
     State.UNDOING: frozenset({State.UNDOING, State.UNDONE}),
-    State.DONE: frozenset({State.UNDONE, State.UNDOING}),
+    State.DONE: frozenset({State.UNDONE, State.UNDOING, State.CAPTURING}),
+    State.CAPTURING: frozenset({State.CAPTURING, State.CAPTURED}),
+    State.CAPTURED: frozenset(),
     State.REFUSED: frozenset(),
     State.UNDONE: frozenset(),
     State.VOID: frozenset(),
@@ -50,8 +65,17 @@ class Sagas:
         self.reused: list[Status] = []
         #: By order, the inboxes of its steps, in sequence.
         self.routes: dict[str, tuple[str, ...]] = {}
+        #: Orders that are purged: their ids are free.
+        self.purged: set[str] = set()
+        #: By order that is not placed, the time of the first cancellation of it; and how many orders met theirs.
+        self.early: dict[str, int] = {}
+        self.met = 0
         self.states: defaultdict[str, dict[str, State]] = defaultdict(dict)
-        self.effects = EffectsWatch(self.status.get)
+        self.effects = EffectsWatch(self.status.get, self._may_be_taken)
+        #: Orders that are captured behind the pivot, at a provider that authorises first.
+        self.later: set[str] = set()
+        #: By order, the seconds that it is patient, for good; None is the default.
+        self.patience: dict[str, int | None] = {}
         #: By order, the providers that were asked.
         self.asked: defaultdict[str, set[str]] = defaultdict(set)
 
@@ -68,7 +92,11 @@ class Sagas:
                 must(self._old_enough(told, put.key), "I3 one ending", f"{put.key} is closed too early")
             if isinstance(put.row, OrderRow) and told.before is None:
                 self._begins_anew(put.key)
+                self._meets(put.key, put.row)
+                if is_captured_later(Order.model_validate_json(put.row.order)):
+                    self.later.add(put.key)
             if isinstance(put.row, OrderRow):
+                self._waits(put.key, put.row, told)
                 self._ordered(put.key, put.row)
                 if isinstance(told.record, DeadlinePassed):
                     tried = told.record.attempt + 1
@@ -80,6 +108,67 @@ class Sagas:
             elif isinstance(put.row, JournalRow) and ":" not in put.key:
                 self._of_provider(topic, put.key, put.row, told)
                 self._stepped(topic, put.key, put.row)
+
+        if topic == topics.CHECKOUT:
+            self._of_cancellations(told)
+
+    def _of_cancellations(self, told: ExpectedDecision) -> None:
+        """Cancellations that wait for their orders: they are named in their segments, and leave with them."""
+        for put in told.puts:
+            if isinstance(put.row, EarlyCancellation) and put.row.met_at is None:
+                _is_named(put.key, put.row, told)
+            if isinstance(put.row, Tombstone):
+                self._removed(put.key, told)
+        if isinstance(told.record, CancellationRequested):
+            self._cancelled_first(told.record.order_id, told)
+
+    def _cancelled_first(self, order: str, told: ExpectedDecision) -> None:
+        """A cancellation that an inbox has, of an order that it does not have, or not any more."""
+        is_here = told.verdict is not Verdict.SENT_ON and told.fault is None
+        if is_here and (order not in self.status or order in self.purged):
+            self.early.setdefault(order, told.time)
+
+    def _removed(self, key: str, told: ExpectedDecision) -> None:
+        kind, _, order = key.partition(":")
+        if kind == "cancellation" and order in self.early:
+            record = told.record
+            must(
+                isinstance(record, SegmentsClosed) and told.time - self.early[order] >= record.retention_ms,
+                "I3 one ending",
+                f"the cancellation of {order} is evicted too early",
+            )
+            del self.early[order]
+        elif ":" not in key:
+            self.purged.add(key)
+
+    def _meets(self, order: str, row: OrderRow) -> None:
+        """An order is cancelled as it comes if a cancellation has come before, and only then."""
+        wanted = Status.OPEN if self.early.pop(order, None) is None else Status.CANCELLING
+        must(row.status is wanted, "I3 one ending", f"{order} begins as {row.status}, and not as {wanted}")
+        self.met += wanted is Status.CANCELLING
+
+    def _is_shipped(self, order: str) -> bool:
+        return self.states[order].get(topics.SHIPPING) is State.DONE
+
+    def _may_be_taken(self, order: str) -> bool:
+        return order not in self.later or self._is_shipped(order)
+
+    def _waits(self, order: str, row: OrderRow, told: ExpectedDecision) -> None:
+        """An order keeps the patience with which it was placed, and is given up at its last deadline alone."""
+        if isinstance(told.record, OrderPlaced):
+            self.patience[order] = row.patience
+            own = told.record.patience
+            must(own in (None, row.patience), "I11 alive", f"{order} says {own} s, its row {row.patience}")
+        kept = self.patience[order]
+        must(row.patience == kept, "I11 alive", f"{order} was patient for {kept} s, now {row.patience}")
+        if isinstance(told.record, DeadlinePassed) and self.status.get(order) is Status.OPEN:
+            at_end = patience.is_last(kept, told.record.attempt)
+            given_up = row.reason is Reason.TIMED_OUT
+            must(
+                given_up is at_end,
+                "I11 alive",
+                f"{order}, patient for {kept} s, is {row.status} at try {row.tries}",
+            )
 
     def _old_enough(self, told: ExpectedDecision, order: str) -> bool:
         """By the times of records, whatever the decider has looked at."""
@@ -95,6 +184,8 @@ class Sagas:
             self.states.pop(order, None)
             self.routes.pop(order, None)
             self.closed.discard(order)
+            self.purged.discard(order)
+            self.later.discard(order)
             self.asked.pop(order, None)
             self.effects.anew(order)
 
@@ -116,15 +207,17 @@ class Sagas:
     def _ordered(self, order: str, row: OrderRow) -> None:
         before = self.status.get(order)
         must(before is None or before in OPEN_STATUSES, "I3 one ending", f"{order} left {before}")
-        route = tuple(topics.inbox(step.name) for step in _route(row.order).steps)
+        route = tuple(topics.inbox(step.name) for step in _route(row.order).services)
         must(self.routes.setdefault(order, route) == route, "I7 one truth", f"{order} changed its route")
         self.status[order] = row.status
         if row.ended_at is not None:
             self.ended_at[order] = row.ended_at
         states = [self.states[order].get(step) for step in self.routes[order]]
         if row.status is Status.COMPLETED:
+            is_captured = order in self.later and bool(self.asked[order] - {"courier"})
+            paid = State.CAPTURED if is_captured else State.DONE
             must(
-                states == [State.DONE] * len(self.routes[order]),
+                states == [paid if each == topics.PAYMENT else State.DONE for each in self.routes[order]],
                 "I4 all or nothing",
                 f"{order} is completed, but {states}",
             )
@@ -134,7 +227,8 @@ class Sagas:
             completed = row.status is Status.COMPLETED
             self.effects.at_end(order, completed=completed, asked=self.asked[order])
         if row.status is Status.CANCELLED:
-            must(State.DONE not in states, "I4 all or nothing", f"{order} is cancelled, but {states}")
+            stand = STANDING_STATES.intersection(filter(None, states))
+            must(not stand, "I4 all or nothing", f"{order} is cancelled, but {states}")
 
     def _stepped(self, topic: str, order: str, row: JournalRow) -> None:
         state = row.state
@@ -151,6 +245,8 @@ class Sagas:
         )
         must(state in _AFTER[before], "I3 one ending", f"{topic} of {order} went from {before} to {state}")
         states[topic] = state
+        if state is State.CAPTURING:
+            must(self._is_shipped(order), "I13 captured behind the pivot", f"{order} is not shipped")
         if state in (State.DONE, State.DOING) and number:
             earlier = states.get(steps[number - 1])
             must(
@@ -165,3 +261,13 @@ class Sagas:
                 "I5 reverse order",
                 f"{topic} undid {order} when the step after was {later}",
             )
+
+
+def _is_named(key: str, row: EarlyCancellation, told: ExpectedDecision) -> None:
+    """A cancellation that waits leaves with its segment, or nothing would ever remove it."""
+    named = [put.row.cancelled_ids for put in told.puts if isinstance(put.row, Segment)]
+    must(
+        row.segment is None or any(key == f"cancellation:{each}" for ids in named for each in ids),
+        "I3 one ending",
+        f"{key} is named in no segment",
+    )

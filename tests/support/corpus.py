@@ -73,6 +73,7 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
     "ReleaseRequested": {**WHY, "order": ORDER},
     "ShipmentRequested": {"order": ORDER},
     "ShipmentCancellationRequested": {**WHY, "order": ORDER},
+    "CaptureRequested": {"order": ORDER},
     "StepAnswered": {
         "order_id": "o1",
         "step": "payment",
@@ -342,6 +343,12 @@ def _by_hand() -> Iterator[tuple[str, bytes]]:
         order_with(payment_method="stripe:pm_1", payment_reference="stripe:pi_1"),
     )
     yield "a begun payment of nothing", order_with(amount="0", payment_reference="stripe:pi_1")
+    yield (
+        "a patience with a limit",
+        spelled("PolicyChanged", {"policy_id": "p1", "limit": "1", "patience": 5}),
+    )
+    for patience in (0, -1, 604_801, 1.5, "60", True):
+        yield f"the patience {patience!r}", order_with(patience=patience)
     yield "a negative limit", spelled("PolicyChanged", {"policy_id": "p1", "limit": "-1"})
     yield "a limit out of reach", spelled("PolicyChanged", {"policy_id": "p1", "limit": "1000000000001"})
     yield "a limit of 1e-3000", b'{"type":"PolicyChanged","policy_id":"p1","limit":1e-3000}'
@@ -488,8 +495,8 @@ def _elsewhere(topic: str) -> Iterator[BadBytes]:
             )
 
 
-#: Any policy is read in both; each takes note of its own parameter only.
-_ACCEPTED: Final = {topics.SHIPPING: ("PolicyChanged",)}
+#: Any policy is read in all of them; each takes note of its own parameter only.
+_ACCEPTED: Final = dict.fromkeys((topics.CHECKOUT, topics.SHIPPING), ("PolicyChanged",))
 CORPUS: Final = tuple(_all_kinds())
 #: What every Kafka client sends unless it is told otherwise, headers and all.
 _SENT_BY_ANY_CLIENT: Final = 990_000

@@ -1,6 +1,5 @@
 """Orders, step requests and supplies for tests: short to write, and every field that matters to a test can be named."""
 
-from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +8,9 @@ from saga_app.core.numbers import version_at
 from saga_app.core.order import Line, Order
 from saga_app.core.records import Reason, StepName
 from saga_app.core.rows import Account, Stock
+
+#: The route of an order that is captured once it is shipped.
+CAPTURED_LATER = (StepName.PAYMENT, StepName.INVENTORY, StepName.SHIPPING, StepName.CAPTURE)
 
 
 def order(order_id: str = "o1", amount: str = "40.00", **fields: Any) -> Order:
@@ -53,6 +55,10 @@ def call_off(
     return records.ShipmentCancellationRequested(order=of, reason=reason, step=step)
 
 
+def capture(of: Order) -> records.CaptureRequested:
+    return records.CaptureRequested(order=of)
+
+
 def completed(order_id: str = "o1") -> records.OrderCompleted:
     return records.OrderCompleted(order_id=order_id)
 
@@ -92,8 +98,12 @@ def countries(policy_id: str, *codes: str) -> records.PolicyChanged:
     return records.PolicyChanged(policy_id=policy_id, countries=codes)
 
 
-def route(policy_id: str, steps: Sequence[StepName]) -> records.PolicyChanged:
-    return records.PolicyChanged(policy_id=policy_id, route=tuple(steps))
+def route_policy(policy_id: str, *names: StepName) -> records.PolicyChanged:
+    return records.PolicyChanged(policy_id=policy_id, route=names)
+
+
+def patience(policy_id: str, seconds: int) -> records.PolicyChanged:
+    return records.PolicyChanged(policy_id=policy_id, patience=seconds)
 
 
 def retention_started(segment_width: int = 2) -> records.RetentionStarted:

@@ -14,6 +14,7 @@ from saga_app.core.countries import CODES
 from saga_app.core.order import Line, Order, PricedLine
 from saga_app.core.records import OrderPlaced, Reason, Record, StepName
 from tests.support.corpus import GOOD, IDS, NOT_CARDS, OPTIONAL, ORDER, OUR_IDS, order_with, spelled
+from tests.support.examples import CAPTURED_LATER
 from tests.support.profiles import examples
 
 IDENTIFIERS = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", fullmatch=True)
@@ -22,6 +23,7 @@ PROVIDERS = st.from_regex(fields.PROVIDER, fullmatch=True)
 PROVIDED = st.from_regex(r"[a-z][a-z_]{0,15}:[A-Za-z][A-Za-z_-]{0,199}", fullmatch=True)
 QUANTITIES = st.integers(1, 1_000_000)
 CURRENCIES = st.sampled_from(sorted(money.DIGITS))
+PATIENCES = st.integers(1, 604_800)
 COUNTRIES = st.sampled_from(sorted(CODES))
 LINES = st.dictionaries(IDENTIFIERS, QUANTITIES, max_size=5).map(
     lambda found: tuple(Line(sku=sku, quantity=found[sku]) for sku in sorted(found))
@@ -48,8 +50,10 @@ def orders(draw: st.DrawFn) -> Order:
         country=draw(st.none() | COUNTRIES),
         payment_method=None if begun else draw(st.none() | PROVIDED),
         payment_reference=draw(PROVIDED) if begun else None,
+        patience=draw(st.none() | PATIENCES),
         warehouse=draw(IDENTIFIERS),
         lines=draw(LINES),
+        route=draw(st.none() | st.just(CAPTURED_LATER)),
     )
 
 
@@ -75,11 +79,17 @@ def orders_placed(draw: st.DrawFn) -> OrderPlaced:
         currency=currency,
         lines=tuple(PricedLine(sku=sku, quantity=1) for sku in draw(st.lists(IDENTIFIERS, max_size=4))),
         country=draw(st.none() | COUNTRIES),
+        patience=draw(st.none() | PATIENCES),
         warehouse=draw(IDENTIFIERS),
     )
 
 
-DOS = (records.PaymentRequested, records.ReservationRequested, records.ShipmentRequested)
+DOS = (
+    records.PaymentRequested,
+    records.ReservationRequested,
+    records.ShipmentRequested,
+    records.CaptureRequested,
+)
 UNDOS = (records.RefundRequested, records.ReleaseRequested, records.ShipmentCancellationRequested)
 TURNED: dict[str, Any] = {"reason": st.sampled_from(Reason), "step": st.sampled_from(StepName)}
 SEGMENTS = st.none() | st.from_regex(r"[0-9]{1,4}:[0-9]{1,16}", fullmatch=True)
@@ -141,6 +151,7 @@ RECORDS: dict[str, st.SearchStrategy[Any]] = {
         reason=st.none() | st.sampled_from(Reason),
         code=st.none() | st.from_regex(r"[A-Za-z_-]{1,64}", fullmatch=True),
         detail=NOTES,
+        capture_before=st.none() | st.integers(0, 10**10),
     ),
     "FundsDeposited": deposits(),
     "StockReceived": st.builds(
@@ -152,7 +163,8 @@ RECORDS: dict[str, st.SearchStrategy[Any]] = {
     | st.builds(
         records.PolicyChanged, policy_id=IDENTIFIERS, countries=st.lists(COUNTRIES, max_size=5).map(tuple)
     )
-    | st.builds(records.PolicyChanged, policy_id=IDENTIFIERS, carrier=PROVIDERS),
+    | st.builds(records.PolicyChanged, policy_id=IDENTIFIERS, carrier=PROVIDERS)
+    | st.builds(records.PolicyChanged, policy_id=IDENTIFIERS, patience=PATIENCES),
 }
 
 

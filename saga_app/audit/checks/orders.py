@@ -23,12 +23,13 @@ from saga_app.audit.scratch import (
 from saga_app.core.checkout import Checkout
 from saga_app.core.order import Order
 from saga_app.core.records import StepName
-from saga_app.core.retention.rows import LowWatermark
-from saga_app.core.route import route_of
+from saga_app.core.retention.rows import EarlyCancellation, LowWatermark
+from saga_app.core.route import is_captured_later, route_of
 from saga_app.core.row_keys import low_watermark_key, parts_of
 from saga_app.core.rows import (
     ASKED_STATES,
     OPEN_STATUSES,
+    STANDING_STATES,
     ClosedOrder,
     JournalRow,
     OrderRow,
@@ -36,6 +37,7 @@ from saga_app.core.rows import (
     Status,
     decode,
 )
+from saga_app.core.step import Step
 from saga_app.kafka.messages import Place
 
 #: Inbox and journal of every service.
@@ -46,15 +48,18 @@ JOURNALS: Final = {
 #: The knowledge of an effect at a provider, by the state of its step; in any other state it was never there.
 _KNOWN: Final = {
     State.DONE: "there",
+    State.CAPTURED: "captured",
     State.UNDONE: "taken back",
     **dict.fromkeys(ASKED_STATES, "asked for"),
 }
+#: An effect that is there, or may be.
+_STANDING_OR_ASKED: Final = STANDING_STATES | ASKED_STATES
 
 
 def asks(order: Order) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Each inbox that may be asked to undo this order, and the inboxes of which one has asked it; see `route.turn`."""
     route = route_of(order)
-    for step in route.steps:
+    for step in route.steps[: route.steps.index(route.pivot) + 1]:
         before = route.before(step)
         yield topics.CHECKOUT if before is None else topics.inbox(before.name), (topics.inbox(step.name),)
     begun = order.payment_reference is not None
@@ -84,6 +89,8 @@ class OrdersAudit:
             row = decode(JOURNALS[topics.CHECKOUT], key.decode(), data)
             if isinstance(row, ClosedOrder):
                 self.findings.count("I3", f"{row.status} and closed")
+            if isinstance(row, EarlyCancellation) and row.met_at is None:
+                self.findings.count("I3", "cancelled before they were placed")
             if not isinstance(row, OrderRow):
                 continue
             self.findings.count("I3", str(row.status))
@@ -99,6 +106,9 @@ class OrdersAudit:
         return counted
 
     def _look(self, key: bytes, row: OrderRow) -> None:
+        if row.cancelled_first and row.status not in (Status.CANCELLING, Status.CANCELLED):
+            what = f"it was cancelled before it was placed, but it is {row.status}"
+            self._broken("I3", key, row.version, what, f"{JOURNALS[topics.CHECKOUT]}.status")
         found, cut = self.context.limits.found[self.place], self.context.limits.cut
         order = Order.model_validate_json(row.order)
         if row.status not in OPEN_STATUSES and row.version < found and cut is not CutKind.OFFSET:
@@ -106,25 +116,25 @@ class OrdersAudit:
         if cut is not CutKind.OFFSET:
             self._one_charge(key, row, order)
         if cut is CutKind.NOW:
-            self._undone_in_reverse(key, order)
+            self._undone_in_reverse(key, row, order)
 
     def _all_or_nothing(self, key: bytes, row: OrderRow, order: Order) -> None:
         wanted = row.status is Status.COMPLETED
-        for step in route_of(order).steps:
+        for step in route_of(order).services:
             topic = topics.inbox(step.name)
             step_row = self._step_row(topic, row, order)
             if step_row is None and self._is_evicted(topic, row, order):
                 # An earlier audit has checked it.
                 continue
             state = step_row and step_row.state
-            if (state is State.DONE) is not wanted or state in ASKED_STATES:
+            if state is not _whole(step, step_row, order) if wanted else state in _STANDING_OR_ASKED:
                 what = f"it is {row.status}, but {step.name} is {state or 'not there'}"
                 self._broken("I4", key, row.version, what, f"{JOURNALS[topic]}.state")
         self.findings.count("I4", "completed with all effects" if wanted else "cancelled with none")
 
     def _one_charge(self, key: bytes, row: OrderRow, order: Order) -> None:
         """A provider has each effect once or not at all: it has said nothing else that nobody has settled."""
-        for step in route_of(order).steps:
+        for step in route_of(order).services:
             topic = topics.inbox(step.name)
             found = self._step_row(topic, row, order)
             if found is None:
@@ -139,8 +149,11 @@ class OrdersAudit:
                     Breach("I13", what, self.place, None, key.decode(), field, Mending.IN_DOUBT)
                 )
 
-    def _undone_in_reverse(self, key: bytes, order: Order) -> None:
+    def _undone_in_reverse(self, key: bytes, row: OrderRow, order: Order) -> None:
         for topic, asking in asks(order):
+            if topic == topics.CHECKOUT and row.cancelled_first and order.payment_reference is None:
+                # It was told cancelled at once: no step had anything to undo.
+                continue
             asked = self._store(ASKED, topic, topic, order).get(key)
             if asked is None:
                 continue
@@ -203,3 +216,9 @@ class OrdersAudit:
     def _broken(self, invariant: str, key: bytes, offset: int | None, what: str, field: str | None) -> None:
         mending = Mending.HALF_DONE if invariant == "I4" else Mending.PAST
         self.findings.breach(Breach(invariant, what, self.place, offset, key.decode(), field, mending))
+
+
+def _whole(step: Step, row: JournalRow | None, order: Order) -> State:
+    """The state of a step of a completed order. A payment at a provider that is captured later must be captured."""
+    is_held = step.name is StepName.PAYMENT and row is not None and row.outside is not None
+    return State.CAPTURED if is_held and is_captured_later(order) else State.DONE

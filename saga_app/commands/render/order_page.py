@@ -9,11 +9,11 @@ from saga_app.commands.render.terminal import Screen, cells, padded
 from saga_app.core.rows import Status
 from saga_app.dead_letters.letter import text
 from saga_app.orderdb.present import order_json
-from saga_app.orderdb.present.summary import sentence, untaken_in_words
+from saga_app.orderdb.present.summary import cancelled_first_in_words, sentence, untaken_in_words
 from saga_app.orderdb.present.timeline import RouteStop, TimelineEntry, route, timeline
 from saga_app.orderdb.queries.order import OrderDetails
 from saga_app.text import printable
-from saga_app.times import clock, now, written
+from saga_app.times import clock, duration, now, written
 
 #: Lines of an order that the page names; it counts the rest.
 _MOST_LINES: Final = 6
@@ -28,7 +28,7 @@ def page(found: OrderDetails, at: int, screen: Screen) -> Iterator[str]:
         yield ""
         yield from _route(found, screen)
     yield ""
-    for line in timeline(found.events, found.letters, found.steps):
+    for line in timeline(found.events, found.letters, found.steps, found.patience):
         yield from event(line, at, screen)
     yield ""
     yield from _links(found, screen)
@@ -40,6 +40,10 @@ def head(found: OrderDetails, at: int, screen: Screen) -> Iterator[str]:
     if found.untaken is not None:
         yield f"{name}  {screen.state(found.untaken['status'])}"
         yield from screen.wrapped(untaken_in_words(found.untaken, at))
+        return
+    if found.cancelled_first is not None:
+        yield name
+        yield from screen.wrapped(cancelled_first_in_words(found.cancelled_first, at))
         return
     if found.status is None:
         yield name
@@ -102,7 +106,7 @@ class TextChanges:
 
     def show(self, found: OrderDetails) -> None:
         """Prints the records that are new."""
-        lines = timeline(found.events, found.letters, found.steps)
+        lines = timeline(found.events, found.letters, found.steps, found.patience)
         for line in lines:
             if line.place not in self._shown:
                 print_lines(event(line, now(), self._screen))
@@ -128,6 +132,7 @@ def _facts(found: OrderDetails, at: int, screen: Screen) -> Iterator[str]:
     facts += [f"customer {order['customer_id']}"] if order["customer_id"] else []
     facts += [f"warehouse {order['warehouse']}"]
     facts += [f"country {order['country']}"] if order["country"] else []
+    facts += [f"given up after {duration(order['patience'] * 1000)}"] if order["patience"] else []
     facts += [f"placed {clock(order['placed_at'], at)}"]
     if order["ended_at"] is not None:
         took = (order["ended_at"] - order["placed_at"]) / 1000

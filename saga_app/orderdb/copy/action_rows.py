@@ -65,7 +65,8 @@ def _told(record: Any) -> tuple[str, str | None]:
                 f"{units} units of {len(record.lines)} articles, delivery {record.delivery_id}",
             )
         case PolicyChanged():
-            changes = {"limit": record.limit, "countries": record.countries, "carrier": record.carrier}
+            names = ("limit", "countries", "carrier", "route", "patience")
+            changes = {name: getattr(record, name) for name in names}
             words = [
                 f"{name} {' '.join(value) if isinstance(value, tuple) else value}"
                 for name, value in changes.items()

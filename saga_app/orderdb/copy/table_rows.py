@@ -46,6 +46,7 @@ def _order(batch: RowBatch, message: Any) -> None:
         "placed_at": row.since,
         "since": row.since,
         "ended_at": row.ended_at,
+        "patience": row.patience,
     }
     if known := batch.tables[schema.orders].get((order_id,)):
         fields["placed_at"] = known["placed_at"]

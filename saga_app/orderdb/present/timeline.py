@@ -6,17 +6,17 @@ from typing import Any, Final, NamedTuple
 
 from saga_app import topics
 from saga_app.core import labels
-from saga_app.core.checkout import TRIES
+from saga_app.core.patience import is_last
 from saga_app.core.records import StepName
-from saga_app.core.route import STEPS
+from saga_app.core.route import CAPTURE, NAMED, STEPS
 from saga_app.core.rows import State
 from saga_app.kafka.messages import located
 from saga_app.orderdb.present.order_status import BACK, GOING_BACK, OrderStatus, StepStatus
 
 Row = Mapping[str, Any]
-_REQUEST: Final = {step.name.value: step.do.__name__ for step in STEPS}
-_DO: Final = {step.do.__name__: step.name.value for step in STEPS}
-_UNDO: Final = {step.undo.__name__: step.name.value for step in STEPS}
+_REQUEST: Final = {step.name.value: step.do.__name__ for step in NAMED}
+_DO: Final = {step.do.__name__: step.name.value for step in NAMED}
+_UNDO: Final = {step.undo.__name__: step.name.value for step in STEPS if step.undo is not None}
 
 
 class TimelineEntry(NamedTuple):
@@ -53,8 +53,13 @@ def route(order: OrderStatus) -> RouteTaken:
     return RouteTaken(there, tuple(each for each in back if each is not None))
 
 
-def timeline(events: Sequence[Row], letters: Sequence[Row], steps: Sequence[Row] = ()) -> list[TimelineEntry]:
-    """All events and dead letters, oldest first; by `steps`, a request that a step acted on says its outcome."""
+def timeline(
+    events: Sequence[Row], letters: Sequence[Row], steps: Sequence[Row] = (), patience: int | None = None
+) -> list[TimelineEntry]:
+    """All events and dead letters, oldest first; by `steps`, a request that a step acted on says its outcome.
+
+    By `patience`, that of the order, the last deadline says that it was given up.
+    """
     decided = dict(_outcomes(steps))
     dead = {letter["id"]: letter for letter in letters}
     seen: Counter[str] = Counter()
@@ -65,7 +70,7 @@ def timeline(events: Sequence[Row], letters: Sequence[Row], steps: Sequence[Row]
         came_of_it = decided.get((event["topic"], event["at_offset"]))
         letter = dead.pop(_place(event), None)
         parts = [
-            f"{_of(event)}{again}{_by(event)}",
+            f"{_of(event, patience)}{again}{_by(event)}",
             *([came_of_it] if came_of_it else []),
             *([_dead(letter)] if letter else []),
         ]
@@ -92,7 +97,7 @@ def _there(step: str, order: OrderStatus) -> RouteStop:
             return RouteStop(step, done.state, f"refused: {labels.why(done.reason)}", done.at)
         case State.VOID:
             return RouteStop(step, done.state, "undone before it was asked", None)
-        case State.DOING:
+        case State.DOING | State.CAPTURING:
             return RouteStop(step, done.state, "its provider is asked", done.at)
         case State.PREVENTING:
             return RouteStop(step, done.state, "its provider was asked", None)
@@ -116,7 +121,10 @@ def _outcomes(steps: Sequence[Row]) -> Iterator[tuple[tuple[str, int], str]]:
         said, reason = labels.STEPS[step.name], labels.why(row["reason"])
         topic = topics.inbox(step.name)
         if row["done_at"] is not None:
-            yield (topic, row["done_at"]), said.done
+            is_held = row["state"] in (State.CAPTURING, State.CAPTURED)
+            yield (topic, row["done_at"]), labels.AUTHORISED if is_held else said.done
+        if row["state"] == State.CAPTURED:
+            yield (topic, row["version"]), CAPTURE.done
         if row["undone_at"] is not None:
             yield (topic, row["undone_at"]), said.undone
         if row["state"] == State.REFUSED:
@@ -125,7 +133,7 @@ def _outcomes(steps: Sequence[Row]) -> Iterator[tuple[tuple[str, int], str]]:
             yield (topic, row["version"]), "nothing to undo, and it will not act"
 
 
-def _of(event: Row) -> str:
+def _of(event: Row, patience: int | None) -> str:
     kind = event["type"]
     if kind in _DO:
         return f"{_DO[kind]} is asked to {labels.STEPS[_DO[kind]].do}"
@@ -139,7 +147,7 @@ def _of(event: Row) -> str:
         case "StepAnswered":
             return f"the provider of {event['step']} says {event['note']}"
         case "DeadlinePassed":
-            last = event["attempt"] == TRIES - 1
+            last = is_last(patience, event["attempt"])
             return f"no ending in time (try {event['attempt'] + 1}): {'given up' if last else 'asked again'}"
         case "OrderCompleted":
             return f"{StepName.CHECKOUT} is told that it is completed"

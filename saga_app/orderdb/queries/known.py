@@ -17,19 +17,23 @@ _ENDINGS: Final = {
     OrderCompleted.__name__: Status.COMPLETED,
     OrderCancelled.__name__: Status.CANCELLED,
 }
-#: The payment at a provider is the only part of an order that is not copied.
-_COPIED: Final = tuple(sorted(set(Order.model_fields) - {"payment_method", "payment_reference"}))
+#: The payment at a provider is not copied, the patience that is copied may be that of a policy, and people name no
+#: route.
+_NOT_COMPARED: Final = frozenset({"payment_method", "payment_reference", "patience", "route"})
+_COPIED: Final = tuple(sorted(set(Order.model_fields) - _NOT_COMPARED))
 
 
 class KnownOrder(NamedTuple):
     """An order that is copied; `content` is None if its row is not copied yet, `ending` if it is open.
 
-    The content is without its payment. `is_paid_here` is true if it certainly names none.
+    The content is without its payment. `is_paid_here` is true if it certainly names none. `patience` is that of the
+    order, or of the policy that was in force when it was placed; None if neither has said one.
     """
 
     content: Order | None
     ending: OrderEnding | None
     is_paid_here: bool = False
+    patience: int | None = None
 
     def is_same(self, order: Order) -> bool | None:
         """True if it has the content of this order, False if another; None if the copy cannot tell."""
@@ -37,6 +41,10 @@ class KnownOrder(NamedTuple):
             return None
         if any(getattr(order, name) != getattr(self.content, name) for name in _COPIED):
             return False
+        if order.patience is not None and order.patience != self.patience:
+            return False
+        if self.patience is not None:
+            return None
         return not is_paid_outside(order) if self.is_paid_here else None
 
 
@@ -53,7 +61,8 @@ async def known(connection: AsyncConnection, order_id: str) -> KnownOrder | None
             return None if ending is None else KnownOrder(None, ending)
     else:
         ending = _ended(order_id, Status(row["status"]), row["ended_at"], row)
-    return KnownOrder(await _content(connection, row), ending, await _is_paid_here(connection, row))
+    content, is_paid_here = await _content(connection, row), await _is_paid_here(connection, row)
+    return KnownOrder(content, ending, is_paid_here, row["patience"])
 
 
 async def _content(connection: AsyncConnection, row: Any) -> Order:

@@ -8,8 +8,8 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Double, Select, Tuple, cast, desc, func, or_, select, tuple_, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from saga_app.core.checkout import FIRST_DELAY
 from saga_app.core.labels import OPEN, PLACED
+from saga_app.core.patience import FIRST_DELAY
 from saga_app.core.route import STEPS
 from saga_app.core.rows import ASKED_STATES, OPEN_STATUSES
 from saga_app.orderdb.queries import untaken

@@ -43,6 +43,10 @@ STALE: Final = frozenset(
 )
 #: Of what may happen to an order besides its effect.
 NOTHING_ELSE: Final = Budget(nudges=0, losses=0, repeats=0)
+#: Of what may befall a provider.
+ONE_TIME_OUT: Final = EffectBudget(time_outs=1)
+ZOMBIES: Final = EffectBudget(time_outs=0, zombies=1)
+RUNS_OUT: Final = EffectBudget(time_outs=0, expiries=1)
 Plant = Callable[[pytest.MonkeyPatch], None]
 #: Seeds that are tried at most until a defect is caught.
 MOST_SEEDS: Final = 300
@@ -60,8 +64,9 @@ class Control(NamedTuple):
     scope: str = "payment"
     #: True for seeds with providers.
     providers: bool = False
-    #: Or an effect outside, of whose order every state is looked at.
+    #: Or an effect outside, of whose order every state is looked at, while these things befall its provider.
     effect: str = ""
+    befall: EffectBudget = ONE_TIME_OUT
 
     @property
     def name(self) -> str:
@@ -79,7 +84,7 @@ class Control(NamedTuple):
 
     def _effect(self) -> Violation | None:
         try:
-            EffectExploration(self.effect, NOTHING_ELSE, EffectBudget(time_outs=1)).run()
+            EffectExploration(self.effect, NOTHING_ELSE, self.befall).run()
         except Violation as violation:
             return violation
         return None
@@ -94,9 +99,9 @@ class Control(NamedTuple):
         return None
 
 
-def _of_effects(plant: Plant, *faults: str, effect: str = "") -> Control:
+def _of_effects(plant: Plant, *faults: str, effect: str = "", befall: EffectBudget = ONE_TIME_OUT) -> Control:
     """Looked for where providers fail and repeat themselves, with these other faults."""
-    return Control(plant, {*PROVIDERS_FAIL, *faults}, providers=True, effect=effect)
+    return Control(plant, {*PROVIDERS_FAIL, *faults}, providers=True, effect=effect, befall=befall)
 
 
 #: A provider that is slow, fails, tells things twice, and executes late what was given up.
@@ -129,6 +134,14 @@ CONTROLS: Final = (
     _of_effects(of_effects.settings_say_who_has_the_effect),
     _of_effects(of_effects.a_pending_action_is_taken_for_refused),
     _of_effects(of_effects.an_answer_goes_to_the_partition_of_its_order),
+    _of_effects(of_effects.it_is_captured_before_the_pivot, effect="captured later"),
+    _of_effects(of_effects.it_is_captured_twice, effect="keyed, captured later"),
+    _of_effects(of_effects.it_is_captured_in_part, effect="captured later"),
+    _of_effects(of_effects.a_late_done_is_taken_for_a_capture, effect="captured later", befall=ZOMBIES),
+    _of_effects(
+        of_effects.a_capture_that_is_refused_cancels_the_order, effect="captured later", befall=RUNS_OUT
+    ),
+    _of_effects(of_effects.an_undo_goes_past_the_pivot, effect="captured later"),
     Control(of_rounds.publish_before_journal),
     Control(of_rounds.acknowledge_before_publish),
     Control(of_rounds.apply_before_journal),
@@ -150,8 +163,16 @@ CONTROLS: Final = (
     Control(of_rules.deposits_share_their_ids_with_orders),
     Control(of_rules.a_deposit_is_added_each_time),
     Control(of_rules.stock_may_be_sold_twice),
+    Control(of_rules.an_early_cancellation_is_forgotten, {"cancel"}),
+    Control(of_rules.an_early_cancellation_cancels_later_orders_too, {"cancel", "evict"}),
+    Control(
+        of_rules.an_early_cancellation_is_met_before_it_is_replayed,
+        history=(1,),
+        scope="cancelled first at checkout",
+    ),
     Control(of_rules.tries_are_not_raised),
     Control(of_rules.a_nudge_is_not_answered, {"lose"}),
+    Control(of_rules.the_policy_of_now_says_how_long_an_order_waits, {"policy", "lose"}),
     Control(of_restore.the_last_write_wins_at_a_restore, {"repeat row"}),
     Control(of_restore.stale_rows_are_not_repaired, {"repeat row"}),
     Control(of_restore.reached_does_not_stop_before_a_stale_row, {"repeat row"}),
@@ -187,6 +208,8 @@ CONTROLS: Final = (
     Control(
         of_retention.a_rejected_eviction_is_applied_later, history=(0, 2, 1), scope="evicted at inventory"
     ),
+    Control(of_retention.an_early_cancellation_is_evicted_too_early, {"cancel", "evict"}),
+    Control(of_retention.an_early_cancellation_is_in_no_segment, {"cancel", "evict"}),
     Control(of_retention.a_record_alone_raises_the_low_watermark, {"evict", "forge"}),
     Control(of_retention.a_closing_beyond_the_inbox_is_taken, {"evict", "forge"}),
     Control(of_outcomes.told_before_the_journal),

@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
-from saga_app.core import checkout, inventory, payment
+from saga_app.core import checkout, inventory, patience, payment
 from saga_app.core.decider import Decision, Position, Put, Rows, Verdict
 from saga_app.core.moves import Moves, Supply, inverse, moved
 from saga_app.core.numbers import Version
 from saga_app.core.order import digest
 from saga_app.core.participant import Participant
-from saga_app.core.records import Do, FundsDeposited, Reason, Record, StepRequest, Undo
+from saga_app.core.records import DeadlinePassed, Do, FundsDeposited, Reason, Record, StepRequest, Undo
+from saga_app.core.retention.rows import EarlyCancellation
 from saga_app.core.rows import Account, State, Stock
 
 decide = Participant.decide
@@ -175,6 +176,19 @@ def tries_are_not_raised(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(checkout, "_changed", changed)
 
 
+def the_policy_of_now_says_how_long_an_order_waits(patch: pytest.MonkeyPatch) -> None:
+    """An order keeps the patience with which it was placed: a policy that comes later changes it for new ones only."""
+
+    def changing(self: checkout.Checkout, record: Record, at: Position, rows: Rows) -> Decision:
+        if isinstance(record, DeadlinePassed):
+            of_now = checkout.patience_in_force(rows)
+            record = record.model_copy(update={"last": patience.is_last(of_now, record.attempt)})
+        return answer(self, record, at, rows)
+
+    answer = checkout.Checkout.decide
+    patch.setattr(checkout.Checkout, "decide", changing)
+
+
 def a_nudge_is_not_answered(patch: pytest.MonkeyPatch) -> None:
     """A nudge starts the order again, so that a lost step request is sent once more."""
 
@@ -184,3 +198,33 @@ def a_nudge_is_not_answered(patch: pytest.MonkeyPatch) -> None:
 
     answer = checkout.Checkout.decide
     patch.setattr(checkout.Checkout, "decide", silent)
+
+
+def an_early_cancellation_is_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """A cancellation that overtakes its order is kept, and meets it."""
+
+    def forgetful(self: checkout.Checkout, record: Record, at: Position, rows: Rows) -> Decision:
+        decision = answer(self, record, at, rows)
+        kept = decision.journal is not None and isinstance(decision.journal.row, EarlyCancellation)
+        return decision._replace(journal=None, others=()) if kept else decision
+
+    answer = checkout.Checkout.decide
+    patch.setattr(checkout.Checkout, "decide", forgetful)
+
+
+def an_early_cancellation_cancels_later_orders_too(patch: pytest.MonkeyPatch) -> None:
+    """A cancellation meets one order, and none that has the same id later."""
+
+    def any_order(early: EarlyCancellation | None, at: Position) -> bool:
+        return early is not None
+
+    patch.setattr(checkout, "is_waiting", any_order)
+
+
+def an_early_cancellation_is_met_before_it_is_replayed(patch: pytest.MonkeyPatch) -> None:
+    """A row of an order says that its cancellation has met it, so a replay of the order still finds it."""
+
+    def waiting(early: EarlyCancellation | None, at: Position) -> bool:
+        return early is not None and early.met_at is None
+
+    patch.setattr(checkout, "is_waiting", waiting)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from saga_app.core.checkout import LONGEST_DELAY
 from saga_app.core.numbers import Generation
+from saga_app.core.patience import LONGEST_DELAY
 from saga_app.engine.deadlines import DeadlineTimer
 from saga_app.engine.inbox_buffer import InboxBuffer
 from saga_app.engine.lease import Lease
