@@ -17,7 +17,14 @@ from saga_app.core.numbers import Offset, Version
 from saga_app.core.order import Order
 from saga_app.core.records import Reason, StepAnswered, StepName
 from saga_app.core.refund_rows import OrderRefund, StepRefund, moves_in, spelled_moves
-from saga_app.core.retention.rows import SPECIAL, ClosedSegments, LowWatermark, Segment, Total
+from saga_app.core.retention.rows import (
+    SPECIAL,
+    ClosedSegments,
+    EarlyCancellation,
+    LowWatermark,
+    Segment,
+    Total,
+)
 from saga_app.core.row_keys import KeyKind, kind_of
 
 #: Untyped, as everything that is parsed: to wrap each version would make a restore a quarter slower.
@@ -75,6 +82,7 @@ class OrderRow(NamedTuple):
     row of an order that has ended: `ended_version` is then the version with which it ended.
 
     `patience` is that of the order, in seconds, or that of the policy that was in force when it was placed.
+    `cancelled_first`: a cancellation was here before the order, so no step was ever asked to act.
     """
 
     version: Version
@@ -88,6 +96,7 @@ class OrderRow(NamedTuple):
     step: StepName | None = None
     segment: str | None = None
     patience: int | None = None
+    cancelled_first: bool = False
     refunds: tuple[OrderRefund, ...] = ()
     ended_version: Version | None = None
 
@@ -110,13 +119,14 @@ class OrderRow(NamedTuple):
 
     def encode(self) -> bytes:
         version, status, placed_at, tries, since, order, ended_at, reason, step, segment = self[:10]
-        patience, refunds, ended_version = self[10:]
+        patience, first, refunds, ended_version = self[10:]
         refunding = _REFUNDING if refunds and self.has_open_refund else ""
         ended = "" if ended_at is None else f',"ended_at":{ended_at}'
         head = f'{{"version":{version},"status":"{status}"{refunding},"placed_at":{placed_at},"tries":{tries}'
         patient = "" if patience is None else f',"patience":{patience}'
         before = "" if ended_version is None else f',"ended_version":{ended_version}'
-        more = f"{ended}{_turned_at(reason, step)}{_of(segment)}{patient}{_refunds(refunds)}{before}"
+        last = ',"cancelled_first":true' if first else ""
+        more = f"{ended}{_turned_at(reason, step)}{_of(segment)}{patient}{last}{_refunds(refunds)}{before}"
         return b"%s%s%s}" % (f'{head},"since":{since}{more}'.encode(), _ORDER, order)
 
     @classmethod
@@ -362,7 +372,7 @@ class Tombstone(NamedTuple):
 
 
 Balance = Account | Stock
-Retained = Segment | ClosedSegments | LowWatermark | Total
+Retained = EarlyCancellation | Segment | ClosedSegments | LowWatermark | Total
 Row = OrderRow | ClosedOrder | JournalRow | Account | Stock | Retained | Tombstone
 
 #: Every other table is the journal of a step.
@@ -381,6 +391,7 @@ WRITTEN: Final = (
     Account,
     Stock,
     ClosedOrder,
+    EarlyCancellation,
     Segment,
     ClosedSegments,
     LowWatermark,
