@@ -150,7 +150,15 @@ class Dispatcher:
             doubt[name] += age > IN_DOUBT
             missing[name] += name not in self.providers
         opened = (name for name, queue in list(self._queues.items()) if queue.breaker.is_open)
-        return EffectsReading(asked, +doubt, oldest, +missing, tuple(sorted(opened)), len(self._conflicts))
+        return EffectsReading(
+            asked,
+            +doubt,
+            oldest,
+            +missing,
+            tuple(sorted(opened)),
+            len(self._conflicts),
+            tuple(sorted(self.providers)),
+        )
 
     def start(self, generation: Generation) -> None:
         """Makes calls from now on."""
