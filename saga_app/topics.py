@@ -65,7 +65,8 @@ _OF_TYPE: Final[dict[type, str]] = {
     records.OrderCancelled: CHECKOUT,
     records.FundsDeposited: PAYMENT,
     records.StockReceived: INVENTORY,
-    **{step_request: topic for topic, step in STEPS.items() for step_request in (step.do, step.undo)},
+    **{step_request: topic for topic, step in STEPS.items() for step_request in step.requests},
+    records.CaptureRequested: PAYMENT,
     records.RetentionStarted: CHECKOUT,
     SegmentsClosed: CHECKOUT,
     records.SegmentsPurged: CHECKOUT,
@@ -83,7 +84,8 @@ _KEY_OF: Final[dict[type, Callable[[Any], str]]] = {
     PolicyChanged: attrgetter("policy_id"),
     StepAnswered: attrgetter("key"),
     **dict.fromkeys(ForPartition.__subclasses__(), lambda record: str(record.partition)),
-    **{step_request: _of_order(step.key) for step in STEPS.values() for step_request in (step.do, step.undo)},
+    **{step_request: _of_order(step.key) for step in STEPS.values() for step_request in step.requests},
+    records.CaptureRequested: _of_order(route.CAPTURE.key),
 }
 _ORDER_ID: Final = attrgetter("order_id")
 

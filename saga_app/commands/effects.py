@@ -63,7 +63,7 @@ def effects(
     limit: int,
     output: Output,
 ) -> None:
-    """List the effects that providers are asked for, and those in conflict, the oldest first.
+    """List the effects that providers are asked for, those in conflict, and authorisations that run out within a day.
 
     \b
     saga effects
@@ -72,9 +72,10 @@ def effects(
     saga effects 4711 --all
     saga effects --in-doubt -o name | xargs -n 1 saga history
 
-    It reads the changelogs of the journals, which takes as long as a restore of them; of one ORDER, only the partitions
-    that have it. Exit code 1 if an effect that was chosen needs a person, listed or beyond --limit: it is in doubt or
-    in conflict. `saga resolve` writes down what that person found.
+    The oldest come first. It reads the changelogs of the journals, which takes as long as a restore of them; of one
+    ORDER, only the partitions that have it. Exit code 1 if an effect that was chosen needs a person, listed or beyond
+    --limit: it is in doubt or in conflict, or its authorisation runs out. `saga resolve` writes down what that person
+    found.
     """
     from saga_app.commands.render.effect_list import EFFECTS, ListedEffect
     from saga_app.commands.render.listing import show_note, show_rows
@@ -95,7 +96,7 @@ def effects(
         if provider in (None, each.provider) or not each.provider
         if asked_before is None or each.age > read_at - asked_before
         if not states or each.row.state in states
-        if (everything or states or each.is_asked or each.row.conflict is not None)
+        if (everything or states or each.is_asked or each.row.conflict is not None or each.runs_out_soon)
         and (
             not (in_doubt or conflicts)
             or (in_doubt and each.is_in_doubt)
@@ -143,6 +144,9 @@ def _must_be_known(settings: Settings, provider: str | None, of_rows: Collection
 )
 @click.option("--undone", is_flag=True, help="It had the effect, and all of it is taken back.")
 @click.option(
+    "--captured", metavar="REFERENCE", help="All of the money that was authorised is taken, under this name."
+)
+@click.option(
     "--reference", metavar="REFERENCE", help="With --refused or --undone: the provider's name of it."
 )
 @click.option("--settles", is_flag=True, help="A conflict of this step is settled by this.")
@@ -156,6 +160,7 @@ def resolve(
     done: str | None,
     refused: bool,
     undone: bool,
+    captured: str | None,
     reference: str | None,
     settles: bool,
     note: str,
@@ -168,6 +173,7 @@ def resolve(
     saga resolve 4711 payment --refused --note "closed by support, case 88"
     saga resolve 4711 payment --done pi_3Q --note "seen in the dashboard"
     saga resolve 4711 payment --undone --settles --note "refunded by hand, re_1"
+    saga resolve 4711 payment --captured pi_4 --settles --note "it had run out; the customer paid again"
 
     Look at the provider first, and close there what is still open: workers believe you. They decide by the same rules
     as for an answer of the provider, so what contradicts the journal becomes a conflict and changes nothing else. It
@@ -179,15 +185,22 @@ def resolve(
     from saga_app.kafka.sender import Sender
     from saga_app.kafka.signatures import as_service
 
-    outcomes = [Outcome.DONE] * (done is not None) + [Outcome.REFUSED] * refused + [Outcome.UNDONE] * undone
+    said = {
+        Outcome.DONE: done is not None,
+        Outcome.CAPTURED: captured is not None,
+        Outcome.REFUSED: refused,
+        Outcome.UNDONE: undone,
+    }
+    outcomes = [outcome for outcome, is_said in said.items() if is_said]
     if len(outcomes) != 1:
-        raise click.UsageError("say one of --done, --refused and --undone")
+        raise click.UsageError("say one of --done, --captured, --refused and --undone")
     settings = Settings.read()
     require_broker(settings)
     of_step = step(StepName(step_name))
     try:
         found = journals.find(settings, order_id, of_step)
-        answer = resolution(order_id, of_step, found, outcomes[0], done or reference, note, settles=settles)
+        named = done or captured or reference
+        answer = resolution(order_id, of_step, found, outcomes[0], named, note, settles=settles)
     except (journals.NoSuchEffect, ValueError) as error:
         raise CommandFailed(str(error)) from error
     before, after = answer.before, answer.after

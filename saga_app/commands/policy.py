@@ -131,11 +131,13 @@ def checkout(route: str | None, patience: int | None, policy_id: str | None, as_
 
     \b
     saga policy checkout --route payment,inventory,shipping
+    saga policy checkout --route payment,inventory,shipping,capture
     saga policy checkout --route fraud_check,payment,inventory,shipping
     saga policy checkout --patience 3600
 
-    An order under way keeps its own, and what is not named stays as it is. Every worker must know the steps of a route:
-    set SAGA_STEPS and restart all of them first.
+    An order under way keeps its own, and what is not named stays as it is. With capture, payments at a provider are
+    authorised first, and the money is taken after shipping. Every worker must know the steps of a route: set SAGA_STEPS
+    and restart all of them first.
     """
     if (route is None) == (patience is None):
         raise click.UsageError("a policy has either --route or --patience")
@@ -145,7 +147,7 @@ def checkout(route: str | None, patience: int | None, policy_id: str | None, as_
 
 def _steps(route: str) -> list[str]:
     names = [name.strip() for name in route.split(",")]
-    known = [str(step.name) for step in routes.STEPS]
+    known = [str(step.name) for step in routes.NAMED]
     if unknown := [name for name in names if name not in known]:
         raise click.BadParameter(
             f"{unknown[0]!r} is none of {', '.join(known)}; SAGA_STEPS names the modules of further steps",

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import shlex
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -14,18 +14,19 @@ import click
 from saga_app.commands.render.output import CommandFailed, as_json, one_line_errors, show
 from saga_app.core.order import Order
 from saga_app.core.records import StepName
+from saga_app.core.route import STEPS
 from saga_app.effects.check import kit as test_kit
 from saga_app.effects.check import rules
 from saga_app.effects.check.killed import ServiceProcess, what_is_told_survives_a_kill
 from saga_app.effects.check.kit import Broken, Kit
 from saga_app.secret_values import secret_in
 
-STEPS = [each.value for each in StepName if each is not StepName.CHECKOUT]
+NAMES = [step.name.value for step in STEPS]
 
 
 @click.command()
 @click.argument("address")
-@click.option("--step", required=True, type=click.Choice(STEPS), help="The step that the service is for.")
+@click.option("--step", required=True, type=click.Choice(NAMES), help="The step that the service is for.")
 @click.option(
     "--order", type=click.Path(exists=True, dir_okay=False), help="JSON file: an order that is accepted."
 )
@@ -35,6 +36,7 @@ STEPS = [each.value for each in StepName if each is not StepName.CHECKOUT]
 @click.option(
     "--start", help="Command that starts the service; it is killed and started again, several times."
 )
+@click.option("--capture", is_flag=True, help="Also the rules for payments that are captured after shipping.")
 @click.option("--patience", default=30.0, show_default=True, help="Seconds in which `pending` must end.")
 @as_json
 @one_line_errors
@@ -44,6 +46,7 @@ def provider_check(
     order: str | None,
     token_file: str | None,
     start: str | None,
+    capture: bool,
     patience: float,
     as_json: bool,
 ) -> None:
@@ -60,27 +63,33 @@ def provider_check(
         options["token"] = secret_in("--token-file", token_file)
     if order is not None:
         options["order"] = _order(Path(order))
-    failed = asyncio.run(_check(partial(Kit.open, address, StepName(step), **options), start, as_json))
+    if capture and step != StepName.PAYMENT:
+        raise CommandFailed("--capture is for --step payment: nothing else is captured")
+    wanted = (*rules.RULES, *(rules.CAPTURE_RULES if capture else ()))
+    opened = partial(Kit.open, address, StepName(step), **options)
+    failed = asyncio.run(_check(opened, wanted, start, as_json))
     if failed:
         raise CommandFailed(f"{address} breaks {failed} rules: see docs/how-to/call-your-own-service.md")
 
 
-async def _check(open_kit: Any, start: str | None, as_json: bool) -> int:
+async def _check(open_kit: Any, wanted: Iterable[rules.Rule], start: str | None, as_json: bool) -> int:
     failed = 0
     async with open_kit() as kit:
-        async for rule, how in _results(kit, start):
+        async for rule, how in _results(kit, wanted, start):
             failed += how is not None
             machine = {"rule": rule, "ok": how is None, "how": how}
             show(machine, f"ok      {rule}" if how is None else f"BROKEN  {rule}: {how}", as_json=as_json)
     return failed
 
 
-async def _results(kit: Kit, start: str | None) -> AsyncIterator[tuple[str, str | None]]:
+async def _results(
+    kit: Kit, wanted: Iterable[rules.Rule], start: str | None
+) -> AsyncIterator[tuple[str, str | None]]:
     """Each rule in words, and how it is broken."""
     service = None if start is None else ServiceProcess(shlex.split(start), kit)
     try:
         async with service or nullcontext():
-            for rule in rules.RULES:
+            for rule in wanted:
                 yield rules.sentence(rule), await rules.broken(rule, kit)
             if service is not None:
                 killed = partial(what_is_told_survives_a_kill, service=service)

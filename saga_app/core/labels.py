@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from saga_app.core.errors import Fault
 from saga_app.core.records import Reason, StepName
-from saga_app.core.route import STEPS as ALL_STEPS
+from saga_app.core.route import NAMED
 from saga_app.core.rows import OPEN_STATUSES, State, Status
 from saga_app.core.step import Step
 
@@ -25,6 +25,7 @@ _ASKED: Final[Mapping[str, tuple[str, str, str]]] = {
     StepName.PAYMENT: ("the payment", "take the payment", "refund the payment"),
     StepName.INVENTORY: ("the stock", "reserve the stock", "release the stock"),
     StepName.SHIPPING: ("the shipment", "book the shipment", "call the shipment off"),
+    StepName.CAPTURE: ("the capture", "capture the payment", "undo the capture"),
 }
 
 
@@ -36,7 +37,9 @@ def _words(step: Step) -> StepWords:
     return StepWords(thing, do, step.done, undo, step.undone)
 
 
-STEPS: Final[Mapping[str, StepWords]] = {step.name: _words(step) for step in ALL_STEPS}
+STEPS: Final[Mapping[str, StepWords]] = {step.name: _words(step) for step in NAMED}
+#: A payment that is done, and captured later.
+AUTHORISED: Final = "authorised"
 #: The state of an order that was placed and that no worker has taken. No row has it.
 PLACED: Final = "PLACED"
 #: The states of lists and counts: those of rows, and of orders that no worker has taken. Open ones have not ended.
@@ -60,7 +63,9 @@ SHAPES: Final[Mapping[str | None, str]] = {
     State.DOING: "○",
     State.PREVENTING: "↶",
     State.UNDOING: "↶",
+    State.CAPTURING: "○",
     State.DONE: "✓",
+    State.CAPTURED: "✓",
     State.REFUSED: "✗",
     State.UNDONE: "↶",
     State.VOID: "-",
@@ -101,6 +106,7 @@ _ASKED_FOR: Final[Mapping[str, str]] = {
     State.DOING: "asked to do it",
     State.PREVENTING: "asked to prevent it",
     State.UNDOING: "asked to undo it",
+    State.CAPTURING: "asked to capture it",
 }
 
 

@@ -36,6 +36,7 @@ class Action(StrEnum):
     DO = "do"
     PREVENT = "prevent"
     UNDO = "undo"
+    CAPTURE = "capture"
 
 
 #: What a row in an asked state asks for.
@@ -43,6 +44,7 @@ ASKS: Final[Mapping[State, Action]] = {
     State.DOING: Action.DO,
     State.PREVENTING: Action.PREVENT,
     State.UNDOING: Action.UNDO,
+    State.CAPTURING: Action.CAPTURE,
 }
 assert set(ASKS) == ASKED_STATES
 
@@ -56,7 +58,9 @@ class OutsideInput(StrEnum):
     AGAIN = "do again"
     UNDO = "undo"
     BEGUN_UNDO = "undo, begun before"
+    CAPTURE = "capture"
     DONE = "done"
+    CAPTURED = "captured"
     SEALED = "refused"
     UNDONE = "undone"
     NO_FACT = "pending or unknown"
@@ -162,10 +166,75 @@ PIVOT_MACHINE: Final[Mapping[State | None, Inputs]] = {
     State.DONE: {**MACHINE[State.DONE], OutsideInput.UNDO: ON},
 }
 
+#: A payment that is captured afterwards: DONE is authorised. Past the pivot there is only forward: a provider that
+#: denies the authorisation is in conflict, and is asked for ever. `done` says that nothing was captured yet. To prevent
+#: an authorisation lets it go: it was there, so a late `done` is no surprise.
+CAPTURE_MACHINE: Final[Mapping[State | None, Inputs]] = {
+    **MACHINE,
+    State.DOING: {
+        **MACHINE[State.DOING],
+        OutsideInput.UNDONE: _to(State.UNDONE, OutsideOutput.SEND_BACK),
+    },
+    State.PREVENTING: {
+        **MACHINE[State.PREVENTING],
+        OutsideInput.UNDONE: _to(State.UNDONE, OutsideOutput.SEND_BACK),
+    },
+    State.DONE: {**MACHINE[State.DONE], OutsideInput.CAPTURE: _to(State.CAPTURING)},
+    State.CAPTURING: {
+        OutsideInput.AGAIN: STAY,
+        OutsideInput.CAPTURE: STAY,
+        OutsideInput.DONE: STAY,
+        OutsideInput.CAPTURED: _to(State.CAPTURED, OutsideOutput.SEND_ON),
+        OutsideInput.SEALED: CONFLICT,
+        OutsideInput.UNDONE: CONFLICT,
+        OutsideInput.NO_FACT: _to(State.CAPTURING),
+    },
+    State.CAPTURED: {
+        OutsideInput.AGAIN: ON,
+        OutsideInput.CAPTURE: ON,
+        OutsideInput.DONE: STAY,
+        OutsideInput.CAPTURED: STAY,
+        OutsideInput.SEALED: CONFLICT,
+        OutsideInput.UNDONE: CONFLICT,
+        OutsideInput.NO_FACT: STAY,
+    },
+}
+#: Behind the pivot nothing is undone: a step there is never refused. Whoever denies its effect is in conflict.
+RETRIABLE_MACHINE: Final[Mapping[State | None, Inputs]] = {
+    None: {
+        OutsideInput.ACCEPTED: _to(State.DOING),
+        OutsideInput.REFUSED: STAY,
+        OutsideInput.DONE: STAY,
+        OutsideInput.SEALED: STAY,
+        OutsideInput.UNDONE: STAY,
+        OutsideInput.NO_FACT: STAY,
+    },
+    State.DOING: {
+        OutsideInput.AGAIN: STAY,
+        OutsideInput.DONE: _to(State.DONE, OutsideOutput.SEND_ON),
+        OutsideInput.SEALED: CONFLICT,
+        OutsideInput.UNDONE: CONFLICT,
+        OutsideInput.NO_FACT: _to(State.DOING),
+    },
+    State.DONE: {
+        OutsideInput.AGAIN: ON,
+        OutsideInput.DONE: STAY,
+        OutsideInput.SEALED: CONFLICT,
+        OutsideInput.UNDONE: CONFLICT,
+        OutsideInput.NO_FACT: STAY,
+    },
+}
+
 INPUTS: Final[Mapping[Outcome, OutsideInput]] = {
     Outcome.DONE: OutsideInput.DONE,
+    Outcome.CAPTURED: OutsideInput.CAPTURED,
     Outcome.REFUSED: OutsideInput.SEALED,
     Outcome.UNDONE: OutsideInput.UNDONE,
     Outcome.PENDING: OutsideInput.NO_FACT,
     Outcome.UNKNOWN: OutsideInput.NO_FACT,
 }
+
+
+def told(states: Inputs, outcome: Outcome) -> OutsideTransition:
+    """The transition by an answer. Where a state does not tell them apart, what is captured is done."""
+    return states.get(INPUTS[outcome]) or states[OutsideInput.DONE]

@@ -1,5 +1,6 @@
 """A step whose effect is at a provider: the rows that the machine of `outside` writes, and what it sends."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from saga_app.core import route
@@ -7,17 +8,29 @@ from saga_app.core.decider import IGNORED, Decision, Position, Put, Verdict, rep
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.order import Order
 from saga_app.core.outside import (
+    CAPTURE_MACHINE,
     CONFLICT,
-    INPUTS,
     MACHINE,
     PIVOT_MACHINE,
+    RETRIABLE_MACHINE,
     STAY,
+    Inputs,
     Outside,
     OutsideInput,
     OutsideOutput,
     OutsideTransition,
+    told,
 )
-from saga_app.core.records import Reason, Record, StepAnswered, StepRequest, Undo
+from saga_app.core.records import (
+    CaptureRequested,
+    Outcome,
+    Reason,
+    Record,
+    StepAnswered,
+    StepName,
+    StepRequest,
+    Undo,
+)
 from saga_app.core.rows import JournalRow, OutsideEffect, State
 from saga_app.core.step import Step, StepKind
 
@@ -30,7 +43,7 @@ class OutsideStep:
     def __init__(self, step: Step) -> None:
         self.step = step
         self.journal = step.journal
-        self._machine = PIVOT_MACHINE if step.kind is StepKind.PIVOT else MACHINE
+        self._machine = _machine(step)
 
     def first(
         self, record: StepRequest, where: Outside, refused: Reason | None, at: Position
@@ -62,21 +75,21 @@ class OutsideStep:
 
     def requested(self, record: StepRequest, row: JournalRow, at: Position) -> Decision:
         """A later request for an order whose effect is outside."""
-        states = self._machine[row.state]
         if row.version >= at.offset:
             return repeated(self._outcome(row, record.order))
-        transition = states[OutsideInput.UNDO if isinstance(record, Undo) else OutsideInput.AGAIN]
+        transition = self._machine[row.state].get(_input(record))
+        if transition is None:
+            asked = type(record).__name__
+            raise Rejected(
+                Fault.CONTRADICTION, f"{asked} cannot come to a {self.step.name} that is {row.state}"
+            )
         if transition.to is None:
             return repeated(self._sends(transition, row, record.order))
-        assert isinstance(record, Undo) and row.outside is not None
-        turned = row._replace(
-            version=at.version,
-            state=transition.to,
-            reason=record.reason,
-            step=record.step,
-            outside=row.outside.asked_anew(),
-        )
-        return self._applied(transition, turned, record.order)
+        assert row.outside is not None
+        changed = row._replace(version=at.version, state=transition.to, outside=row.outside.asked_anew())
+        if isinstance(record, Undo):
+            changed = changed._replace(reason=record.reason, step=record.step)
+        return self._applied(transition, changed, record.order)
 
     def answered(self, record: StepAnswered, row: JournalRow | None, at: Position) -> Decision:
         """A fact about one reference at the provider, whoever brings it; or that there is none yet."""
@@ -95,7 +108,7 @@ class OutsideStep:
             return self._conflict(record, row, at)
         if transition.to is None or effect is None:
             return IGNORED
-        learned = effect.answered(record.reference, record.code)
+        learned = effect.answered(record)
         if transition.to is row.state and learned.reference == effect.reference:
             if record.version != row.version:
                 return IGNORED
@@ -106,11 +119,13 @@ class OutsideStep:
         return self._applied(transition, _dated(changed, row, record, at), effect.as_order)
 
     def _transition(self, record: StepAnswered, row: JournalRow) -> OutsideTransition:
-        effect, kind = row.outside, INPUTS[record.outcome]
+        effect = row.outside
         if effect is None or effect.reference not in (None, record.reference):
+            if effect is not None and _settles_capture(record, row):
+                return told(self._machine[row.state], record.outcome)
             # One effect too many; or none, where none was asked for.
-            return CONFLICT if kind is OutsideInput.DONE else STAY
-        return self._machine[row.state][kind]
+            return CONFLICT if record.outcome in (Outcome.DONE, Outcome.CAPTURED) else STAY
+        return told(self._machine[row.state], record.outcome)
 
     def _conflict(self, record: StepAnswered, row: JournalRow, at: Position) -> Decision:
         if row.conflict is not None:
@@ -132,9 +147,29 @@ class OutsideStep:
         if transition.output not in _OUTCOMES:
             return ()
         if transition.output is OutsideOutput.SEND_ON:
-            return (route.send_on(self.step, order, row.segment),)
+            # Of a payment, the state says which of its two steps has ended.
+            here = route.CAPTURE if row.state is State.CAPTURED else self.step
+            return (route.send_on(here, order, row.segment),)
         assert row.reason is not None and row.step is not None
         return (route.send_back(self.step, order, row.reason, row.step, row.segment),)
+
+
+def _machine(step: Step) -> Mapping[State | None, Inputs]:
+    if step.name is StepName.PAYMENT:
+        return CAPTURE_MACHINE
+    return {StepKind.PIVOT: PIVOT_MACHINE, StepKind.RETRIABLE: RETRIABLE_MACHINE}.get(step.kind, MACHINE)
+
+
+def _input(record: StepRequest) -> OutsideInput:
+    if isinstance(record, CaptureRequested):
+        return OutsideInput.CAPTURE
+    return OutsideInput.UNDO if isinstance(record, Undo) else OutsideInput.AGAIN
+
+
+def _settles_capture(record: StepAnswered, row: JournalRow) -> bool:
+    """True if a person says where the money is that could not be captured: it may have come in another way."""
+    is_settled = record.settles is not None and row.conflict is not None
+    return is_settled and row.state is State.CAPTURING and record.outcome is Outcome.CAPTURED
 
 
 def _dated(changed: JournalRow, before: JournalRow, record: StepAnswered, at: Position) -> JournalRow:
@@ -145,7 +180,8 @@ def _dated(changed: JournalRow, before: JournalRow, record: StepAnswered, at: Po
         case State.UNDOING if before.state is not State.UNDOING:
             return changed._replace(done_at=at.offset)
         case State.UNDONE:
-            return changed._replace(undone_at=at.offset)
-        case State.REFUSED if before.state is State.DOING:
-            return changed._replace(reason=record.reason or Reason.DECLINED, step=record.step)
+            done_at = at.offset if before.done_at is None else before.done_at
+            changed = changed._replace(done_at=done_at, undone_at=at.offset)
+    if changed.state in (State.REFUSED, State.UNDONE) and before.state is State.DOING:
+        return changed._replace(reason=record.reason or Reason.DECLINED, step=record.step)
     return changed

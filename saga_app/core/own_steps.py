@@ -6,7 +6,7 @@ Such a module imports `step`, `records`, `order` and `decider`, and never `route
 from importlib import import_module
 from typing import Any, Final, NamedTuple
 
-from saga_app.core.step import Step
+from saga_app.core.step import Step, StepKind
 from saga_app.core.step_names import OWN_MODULES, VARIABLE
 
 
@@ -34,6 +34,8 @@ def _own_step(name: str, module: str) -> OwnStep:
         raise SystemExit(
             f"saga: {VARIABLE}: the RULE of {module} has balances: only steps that are built in have"
         )
+    if step.kind is not StepKind.RETRIABLE and step.undo is None:
+        raise SystemExit(f"saga: {VARIABLE}: the STEP of {module} is {step.kind}, so it must have an undo")
     return OwnStep(step, rule)
 
 

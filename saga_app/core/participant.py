@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
-from saga_app.core import route
+from saga_app.core import capture, route
 from saga_app.core.decider import Decision, Position, Put, Rows, Verdict, repeated
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.machine import Transition
@@ -19,7 +19,15 @@ from saga_app.core.moves import Moves, inverse, moved, same_content
 from saga_app.core.order import Order
 from saga_app.core.outside import Outside
 from saga_app.core.outside_step import OutsideStep
-from saga_app.core.records import OrdersEvicted, Reason, Record, StepAnswered, StepRequest, Undo
+from saga_app.core.records import (
+    CaptureRequested,
+    OrdersEvicted,
+    Reason,
+    Record,
+    StepAnswered,
+    StepRequest,
+    Undo,
+)
 from saga_app.core.retention import eviction
 from saga_app.core.rows import JournalRow, State
 from saga_app.core.step import Step, StepKind
@@ -39,9 +47,10 @@ class StepOutput(StrEnum):
 
     SEND_ON = "send on"
     SEND_BACK = "send back"
+    CALL_PEOPLE = "call people"
 
 
-StepTransition = Transition[State, StepOutput]
+StepTransition = Transition[State | None, StepOutput]
 
 MACHINE: Final[Mapping[State | None, Mapping[StepInput, StepTransition]]] = {
     None: {
@@ -74,6 +83,21 @@ PIVOT_MACHINE: Final[Mapping[State | None, Mapping[StepInput, StepTransition]]] 
         StepInput.AGAIN: Transition(State.DONE, StepOutput.SEND_ON),
         StepInput.UNDO: Transition(State.DONE, StepOutput.SEND_ON),
     },
+}
+
+#: Behind the pivot there is only forward: a step there is never refused. If its rule says no, people are called, and
+#: the rule is asked again with every nudge.
+RETRIABLE_MACHINE: Final[Mapping[State | None, Mapping[StepInput, StepTransition]]] = {
+    None: {
+        StepInput.ACCEPTED: Transition(State.DONE, StepOutput.SEND_ON),
+        StepInput.REFUSED: Transition(None, StepOutput.CALL_PEOPLE),
+    },
+    State.DONE: {StepInput.AGAIN: Transition(State.DONE, StepOutput.SEND_ON)},
+}
+MACHINES: Final = {
+    StepKind.COMPENSATABLE: MACHINE,
+    StepKind.PIVOT: PIVOT_MACHINE,
+    StepKind.RETRIABLE: RETRIABLE_MACHINE,
 }
 
 
@@ -116,12 +140,12 @@ class Participant:
         self.balances = rule.balances
         self.accepts: tuple[type[Any], ...] = (
             self.step.do,
-            self.step.undo,
+            *([] if self.step.undo is None else [self.step.undo]),
             *rule.accepts,
             StepAnswered,
             OrdersEvicted,
         )
-        self._machine = PIVOT_MACHINE if self.step.kind is StepKind.PIVOT else MACHINE
+        self._machine = MACHINES[self.step.kind]
         self._outside_step = OutsideStep(self.step)
         #: A rule without this method has all effects itself.
         self._outside: Callable[[Order, Rows], Outside | None] | None = getattr(rule, "outside", None)
@@ -130,24 +154,36 @@ class Participant:
         """See `Decider.decide`; the replay rule stands in `docs/explanation/engine.md`."""
         if not isinstance(record, StepRequest):
             return self._without_order(record, at, rows)
-        if record.order.route is not None and self.step.name not in record.order.route:
-            raise Rejected(Fault.UNEXPECTED_RECORD, f"the order's route does not pass {self.step.name}")
+        # `isinstance` runs Python code of pydantic.
+        is_capture = type(record) is CaptureRequested
+        asked = route.CAPTURE.name if is_capture else self.step.name
+        if asked not in (record.order.route or route.DEFAULT_NAMES):
+            raise Rejected(Fault.UNEXPECTED_RECORD, f"the order's route does not pass {asked}")
         row = rows.journal(record.order_id)
         if eviction.is_evicted(record, row, rows):
             return Decision(Verdict.IGNORED, note="the order is evicted: nothing is done for it any more")
         if row is None:
+            if is_capture:
+                raise capture.unknown(record)
             return self._first(record, at, rows)
         same_content(row, record.order.digest, f"order {record.order_id}")
         if row.outside is not None:
             return self._outside_step.requested(record, row, at)
+        if is_capture:
+            return capture.inside(record, row)
         states = self._machine[row.state]
         if row.version >= at.offset:
             recorded = states[StepInput.AGAIN].output
             return repeated([self._send(recorded, record, row)], self._replayed(row, at, rows))
-        transition = states[StepInput.UNDO if isinstance(record, Undo) else StepInput.AGAIN]
+        transition = self._transition(states, StepInput.UNDO if isinstance(record, Undo) else StepInput.AGAIN)
         if transition.to is row.state:
             return repeated([self._send(transition.output, record, row)])
         return self._compensated(transition, record, row, at, rows)
+
+    def _transition(self, states: Mapping[StepInput, StepTransition], kind: StepInput) -> StepTransition:
+        if kind not in states:
+            raise Rejected(Fault.CONTRADICTION, f"{kind} at {self.step.name}, which is behind the pivot")
+        return states[kind]
 
     def _without_order(self, record: Record, at: Position, rows: Rows) -> Decision:
         if isinstance(record, StepAnswered):
@@ -160,23 +196,31 @@ class Participant:
 
     def _first(self, record: StepRequest, at: Position, rows: Rows) -> Decision:
         digest, segment, first = record.order.digest, record.segment, self._machine[None]
+        if isinstance(record, Undo):
+            self._transition(first, StepInput.UNDO)
         where = None if self._outside is None else self._outside(record.order, rows)
         verdict = None if isinstance(record, Undo) else self.rule.judge(record.order, at, rows)
+        if isinstance(verdict, Reason) and first[StepInput.REFUSED].output is StepOutput.CALL_PEOPLE:
+            note = f"{self.step.name} refuses ({verdict}), and must not behind the pivot: it is asked again"
+            return Decision(Verdict.IGNORED, note=note, alarm=True)
         if where is not None:
             refused = verdict if isinstance(verdict, Reason) else None
             if (decision := self._outside_step.first(record, where, refused, at)) is not None:
                 return decision
         if isinstance(record, Undo):
             transition = first[StepInput.UNDO]
+            assert transition.to is not None
             reason, step = record.reason, record.step
             row = JournalRow(at.version, transition.to, digest, reason=reason, step=step, segment=segment)
             return self._decided(transition, record, row)
         if isinstance(verdict, Reason):
             transition, step = first[StepInput.REFUSED], self.step.name
+            assert transition.to is not None
             row = JournalRow(at.version, transition.to, digest, reason=verdict, step=step, segment=segment)
             return self._decided(transition, record, row)
         assert verdict is not None
         transition = first[StepInput.ACCEPTED]
+        assert transition.to is not None
         moves = verdict or None
         row = JournalRow(at.version, transition.to, digest, done_at=at.offset, segment=segment, moves=moves)
         return self._decided(transition, record, row, moved(self.balances, verdict, at, rows))
@@ -184,7 +228,7 @@ class Participant:
     def _compensated(
         self, transition: StepTransition, record: StepRequest, row: JournalRow, at: Position, rows: Rows
     ) -> Decision:
-        assert isinstance(record, Undo)
+        assert isinstance(record, Undo) and transition.to is not None
         undone = row._replace(
             version=at.version,
             state=transition.to,

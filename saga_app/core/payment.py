@@ -16,7 +16,14 @@ from saga_app.core.moves import Moves, Supply, balance, has_balances, policy_cha
 from saga_app.core.numbers import NEVER
 from saga_app.core.order import Order, digest
 from saga_app.core.outside import Outside
-from saga_app.core.records import FundsDeposited, PolicyChanged, Reason, Record, StepName
+from saga_app.core.records import (
+    CaptureRequested,
+    FundsDeposited,
+    PolicyChanged,
+    Reason,
+    Record,
+    StepName,
+)
 from saga_app.core.row_keys import balance_key, deposit_key, policy_key
 from saga_app.core.rows import Account, JournalRow, State
 
@@ -37,7 +44,7 @@ class Payment:
     """The rule of the payment service; see `participant.Rule`."""
 
     step = route.step(StepName.PAYMENT)
-    accepts = (FundsDeposited, PolicyChanged)
+    accepts = (FundsDeposited, PolicyChanged, CaptureRequested)
     journal = step.journal
     balances = "accounts"
 

@@ -32,6 +32,9 @@ from saga_app.core.fields import (
 from saga_app.core.order import Line, Order, OrderRoute, PricedLines, merged, require_one_payment
 from saga_app.core.step_names import StepName as StepName  # a type of fields, as `Reason` is
 
+#: Far in the future, and shorter than a card number, so that none is mistaken for one.
+LATEST_SECOND: Final = 99_999_999_999
+
 
 class Reason(StrEnum):
     """The reason why an order turned round."""
@@ -202,14 +205,22 @@ class ShipmentCancellationRequested(Undo):
     type: Literal["ShipmentCancellationRequested"] = "ShipmentCancellationRequested"
 
 
-class Outcome(StrEnum):
-    """The state of knowledge of an effect. The first three are facts, which only grow; the others say nothing yet.
+class CaptureRequested(Do):
+    """Take the money that was authorised. It comes behind the pivot: nothing is undone any more."""
 
-    DONE: the effect is there. REFUSED: it is not there, and no request that is still under way can bring it.
-    UNDONE: it was there, and is taken back. PENDING: the provider is not ready yet. UNKNOWN: nobody knows.
+    type: Literal["CaptureRequested"] = "CaptureRequested"
+
+
+class Outcome(StrEnum):
+    """The state of knowledge of an effect. The first four are facts, which only grow; the others say nothing yet.
+
+    DONE: the effect is there; of a payment that is captured afterwards, the money is authorised. CAPTURED: that money
+    is taken. REFUSED: it is not there, and no request that is still under way can bring it. UNDONE: it was there, and
+    is taken back. PENDING: the provider is not ready yet. UNKNOWN: nobody knows.
     """
 
     DONE = "done"
+    CAPTURED = "captured"
     REFUSED = "refused"
     UNDONE = "undone"
     PENDING = "pending"
@@ -221,6 +232,7 @@ class StepAnswered(Model):
 
     `key` is the key of the step's records of this order, and so their partition. `version` is that of the row that
     asked: PENDING and UNKNOWN count for this row only. `settles`: a person has looked, and ends a conflict in the row.
+    `capture_before`: seconds since 1970 at which an authorisation runs out, if the provider has said so.
     """
 
     type: Literal["StepAnswered"] = "StepAnswered"
@@ -235,10 +247,11 @@ class StepAnswered(Model):
     code: Code | None = None
     detail: Note | None = None
     settles: Literal[True] | None = None
+    capture_before: Annotated[int, Field(ge=0, le=LATEST_SECOND)] | None = None
 
     @model_validator(mode="after")
     def _names_what_is_done(self) -> Self:
-        if self.outcome is Outcome.DONE and self.reference is None:
+        if self.outcome in (Outcome.DONE, Outcome.CAPTURED) and self.reference is None:
             raise ValueError("an effect that is done has a reference: nobody could undo it otherwise")
         return self
 
@@ -395,6 +408,7 @@ Record = (
     | ReleaseRequested
     | ShipmentRequested
     | ShipmentCancellationRequested
+    | CaptureRequested
     | StepAnswered
     | FundsDeposited
     | StockReceived

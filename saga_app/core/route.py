@@ -47,12 +47,27 @@ DEFAULT: Final = (
         kind=StepKind.PIVOT,
     ),
 )
-#: Every step that an order may pass: those that are built in, and the shop's own.
+#: The names of its steps.
+DEFAULT_NAMES: Final = tuple(each.name for each in DEFAULT)
+#: Every step that has a service of its own: those that are built in, and the shop's own.
 STEPS: Final = (*DEFAULT, *(own.step for own in OWN))
+#: Takes the money that the payment has authorised. The payment service decides it, in the row of the payment.
+CAPTURE: Final = Step(
+    StepName.CAPTURE,
+    do=records.CaptureRequested,
+    undo=None,
+    journal="payments",
+    done="captured",
+    undone="",
+    key=by_customer,
+    kind=StepKind.RETRIABLE,
+)
+#: Every step that a route may name.
+NAMED: Final = (*STEPS, CAPTURE)
 #: Every type of record.
 RECORD_TYPES: Final[tuple[type[Any], ...]] = (
     *get_args(Record),
-    *(request for own in OWN for request in (own.step.do, own.step.undo)),
+    *(request for own in OWN for request in own.step.requests),
 )
 #: Types of records in the order of cause and effect, for those that come from one another within a millisecond.
 SEQUENCE: Final = (
@@ -62,13 +77,14 @@ SEQUENCE: Final = (
     # A call takes longer than a millisecond, and what follows from its answer does not.
     "StepAnswered",
     *(step.do.__name__ for step in STEPS),
-    *(step.undo.__name__ for step in reversed(STEPS)),
+    CAPTURE.do.__name__,
+    *(step.undo.__name__ for step in reversed(STEPS) if step.undo is not None),
     "OrderCompleted",
     "OrderCancelled",
 )
 
 
-_BY_NAME: Final = {each.name: each for each in STEPS}
+_BY_NAME: Final = {each.name: each for each in NAMED}
 
 
 class Route:
@@ -129,6 +145,13 @@ def check(names: Iterable[StepName]) -> None:
             f"the route is {told or 'empty'}; it must have compensatable steps, then exactly one pivot, then "
             "retriable steps"
         )
+    if StepName.CAPTURE in names and StepName.PAYMENT not in names:
+        raise ValueError("the route has capture, and no payment that authorises what it captures")
+
+
+def is_captured_later(order: Order) -> bool:
+    """True if the payment step only authorises, and a step behind the pivot takes the money."""
+    return order.route is not None and StepName.CAPTURE in order.route
 
 
 def start(order: Order, segment: str | None = None) -> Record:
@@ -138,7 +161,7 @@ def start(order: Order, segment: str | None = None) -> Record:
 
 def abort(order: Order, reason: Reason, segment: str | None = None) -> Record:
     """Asks the pivot for its compensation: from there the compensations meet the order wherever it is."""
-    return _request(route_of(order).pivot.undo, order, segment, reason=reason, step=StepName.CHECKOUT)
+    return _request(route_of(order).pivot.compensation, order, segment, reason=reason, step=StepName.CHECKOUT)
 
 
 def send_on(here: Step, order: Order, segment: str | None = None) -> Record:
@@ -156,7 +179,7 @@ def send_back(
     before = route_of(order).before(here)
     if before is None:
         return records.OrderCancelled(order_id=order.order_id, reason=reason, step=turned_at, segment=segment)
-    return _request(before.undo, order, segment, reason=reason, step=turned_at)
+    return _request(before.compensation, order, segment, reason=reason, step=turned_at)
 
 
 def _request(model: type[Do | Undo], order: Order, segment: str | None, **turned: StrEnum) -> Record:

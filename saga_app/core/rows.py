@@ -15,7 +15,7 @@ from pydantic_core import from_json, to_json
 from saga_app.core.errors import ForeignRow
 from saga_app.core.numbers import Offset, Version
 from saga_app.core.order import Order
-from saga_app.core.records import Reason, StepName
+from saga_app.core.records import Reason, StepAnswered, StepName
 from saga_app.core.retention.rows import SPECIAL, ClosedSegments, LowWatermark, Segment, Total
 from saga_app.core.row_keys import KeyKind, kind_of
 
@@ -30,20 +30,25 @@ _CLOSED: Final = b',"closed":"'
 class State(StrEnum):
     """The state of an order at a step. VOID: the compensation came first, and the action never happens.
 
-    In the first three, a provider is asked for the action, to prevent it, or for the compensation.
+    In the first four, a provider is asked for the action, to prevent it, for the compensation, or to capture. A payment
+    that is captured afterwards is authorised when it is DONE, and its money is taken when it is CAPTURED.
     """
 
     DOING = "DOING"
     PREVENTING = "PREVENTING"
     UNDOING = "UNDOING"
+    CAPTURING = "CAPTURING"
     DONE = "DONE"
+    CAPTURED = "CAPTURED"
     REFUSED = "REFUSED"
     UNDONE = "UNDONE"
     VOID = "VOID"
 
 
 #: A provider is asked, again and again, until there is a definite answer.
-ASKED_STATES: Final = frozenset({State.DOING, State.PREVENTING, State.UNDOING})
+ASKED_STATES: Final = frozenset({State.DOING, State.PREVENTING, State.UNDOING, State.CAPTURING})
+#: The action has happened, and stands.
+STANDING_STATES: Final = frozenset({State.DONE, State.CAPTURING, State.CAPTURED})
 #: How such a state stands near the beginning of an encoded row.
 _ASKED: Final = tuple(f'"state":"{state}",'.encode() for state in sorted(ASKED_STATES))
 
@@ -99,7 +104,8 @@ class OutsideEffect(NamedTuple):
 
     `asked_at`: Kafka's time, in milliseconds, of the record that asked first; it makes the effect's key. `order`: what
     calls and later step requests are made of. `reference`: the provider's name of the effect. `tries`: answers since
-    the last one that brought anything new; `code`: that of the last answer.
+    the last one that brought anything new; `code`: that of the last answer. `capture_before`: seconds since 1970 at
+    which the authorisation runs out.
     """
 
     provider: str
@@ -108,6 +114,7 @@ class OutsideEffect(NamedTuple):
     reference: str | None = None
     tries: int = 0
     code: str | None = None
+    capture_before: int | None = None
 
     @property
     def as_order(self) -> Order:
@@ -117,16 +124,19 @@ class OutsideEffect(NamedTuple):
         """Asked for something else: it is tried at once."""
         return self._replace(tries=0, code=None)
 
-    def answered(self, reference: str | None, code: str | None) -> Self:
-        """The effect after an answer; a reference is kept for good."""
-        return self._replace(reference=self.reference or reference, tries=0, code=code)
+    def answered(self, record: StepAnswered) -> Self:
+        """The effect after an answer; a reference is kept for good, unless a person settles that it is another one."""
+        known = (record.reference, self.reference) if record.settles else (self.reference, record.reference)
+        before = record.capture_before or self.capture_before
+        return self._replace(reference=known[0] or known[1], tries=0, code=record.code, capture_before=before)
 
     def encode(self) -> bytes:
         """The last fields of a row: none of them needs an escape."""
-        provider, asked_at, order, reference, tries, code = self
+        provider, asked_at, order, reference, tries, code, before = self
         named = "" if reference is None else f',"reference":"{reference}"'
         coded = "" if code is None else f',"code":"{code}"'
-        head = f',"provider":"{provider}","asked_at":{asked_at},"tries":{tries}{named}{coded}'
+        held = "" if before is None else f',"capture_before":{before}'
+        head = f',"provider":"{provider}","asked_at":{asked_at},"tries":{tries}{named}{coded}{held}'
         return b"%s%s%s" % (head.encode(), _ORDER, order)
 
     @classmethod
@@ -141,6 +151,11 @@ def is_asked(data: bytes) -> bool:
     """True if an encoded journal row is in an asked state; it is not parsed, since a scan of a journal meets all."""
     head = data[:80]
     return any(state in head for state in _ASKED)
+
+
+def may_run_out(data: bytes) -> bool:
+    """True if an encoded journal row says when its authorisation runs out, or has an order in it that spells that."""
+    return b',"capture_before":' in data
 
 
 def has_conflict(data: bytes) -> bool:
@@ -177,6 +192,12 @@ class JournalRow(NamedTuple):
     patience: int | None = None
     conflict: str | None = None
     outside: OutsideEffect | None = None
+
+    @property
+    def held_until(self) -> int | None:
+        """When an authorisation that is not captured runs out, in seconds since 1970; None if it does not."""
+        is_held = self.state in (State.DONE, State.CAPTURING)
+        return self.outside.capture_before if is_held and self.outside is not None else None
 
     def encode(self) -> bytes:
         version, state, content, done_at, undone_at, reason, step, segment, moves = self[:9]

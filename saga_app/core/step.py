@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from saga_app.core.order import Order
-from saga_app.core.records import Do, Undo
+from saga_app.core.records import Do, StepRequest, Undo
 from saga_app.core.step_names import StepName
 
 
@@ -46,9 +46,20 @@ class Step:
 
     name: StepName
     do: type[Do]
-    undo: type[Undo]
+    undo: type[Undo] | None
     journal: str
     done: str
     undone: str
     key: Callable[[Order], str] = by_order
     kind: StepKind = StepKind.COMPENSATABLE
+
+    @property
+    def compensation(self) -> type[Undo]:
+        """The record that asks for its compensation; only of a step that has one."""
+        assert self.undo is not None
+        return self.undo
+
+    @property
+    def requests(self) -> tuple[type[StepRequest], ...]:
+        """The types of its records; what is never undone has one."""
+        return (self.do,) if self.undo is None else (self.do, self.undo)

@@ -12,7 +12,7 @@ from typing import Final
 #: The setting with the modules of own steps, between commas.
 VARIABLE: Final = "SAGA_STEPS"
 _NAME: Final = re.compile(r"[a-z][a-z_]{0,39}")
-_BUILT_IN: Final = ("checkout", "payment", "inventory", "shipping")
+_BUILT_IN: Final = ("checkout", "payment", "inventory", "shipping", "capture")
 
 
 def _modules(setting: str) -> dict[str, str]:
@@ -41,4 +41,5 @@ class StepName(StrEnum):
     PAYMENT = "payment"
     INVENTORY = "inventory"
     SHIPPING = "shipping"
+    CAPTURE = "capture"
     locals().update({name.upper(): name for name in OWN_MODULES})

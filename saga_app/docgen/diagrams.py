@@ -6,7 +6,7 @@ from typing import Any
 
 from saga_app.core import checkout, outside, participant
 from saga_app.core.machine import DeadLettered, Transition
-from saga_app.core.route import DEFAULT
+from saga_app.core.route import CAPTURE, DEFAULT
 
 AnyMachine = Mapping[Any, Mapping[Any, Transition[Any, Any] | DeadLettered]]
 
@@ -21,10 +21,18 @@ def route() -> str:
         lines.append(f"    {here} -- {step.do.__name__} --> {step.name}")
     lines.append(f"    {names[-1]} -- OrderCompleted --> checkout")
     for step, before in zip(reversed(DEFAULT), reversed(names[:-1]), strict=True):
-        undo = "OrderCancelled" if step is DEFAULT[0] else DEFAULT[DEFAULT.index(step) - 1].undo.__name__
+        undo = (
+            "OrderCancelled" if step is DEFAULT[0] else DEFAULT[DEFAULT.index(step) - 1].compensation.__name__
+        )
         lines.append(f"    {step.name} -. {undo} .-> {before}")
-    lines.append(f"    checkout -. {DEFAULT[-1].undo.__name__} .-> {names[-1]}")
+    lines.append(f"    checkout -. {DEFAULT[-1].compensation.__name__} .-> {names[-1]}")
     return _mermaid(lines)
+
+
+def kinds() -> str:
+    """Markdown: the kind of each step that is built in."""
+    rows = [f"| {each.name} | {each.kind} |" for each in (*DEFAULT, CAPTURE)]
+    return "\n".join(["| step | kind |", "| --- | --- |", *rows])
 
 
 def participant_states() -> str:
@@ -61,6 +69,31 @@ def outside_pivot_table() -> str:
     """Markdown: the same for the pivot, where it differs."""
     differs = {
         state: cells for state, cells in outside.PIVOT_MACHINE.items() if cells != outside.MACHINE[state]
+    }
+    return _table(outside.OutsideInput, differs)
+
+
+def retriable_table() -> str:
+    """Markdown: the machine of a step behind the pivot."""
+    return _table(participant.StepInput, participant.RETRIABLE_MACHINE)
+
+
+def outside_retriable_table() -> str:
+    """Markdown: the same where the effect is at a provider."""
+    return _table(outside.OutsideInput, outside.RETRIABLE_MACHINE)
+
+
+def capture_states() -> str:
+    """Mermaid: a payment that is authorised, and captured behind the pivot."""
+    return _states(outside.CAPTURE_MACHINE)
+
+
+def capture_table() -> str:
+    """Markdown: the states of such a payment that are not those of other steps."""
+    differs = {
+        state: cells
+        for state, cells in outside.CAPTURE_MACHINE.items()
+        if cells != outside.MACHINE.get(state)
     }
     return _table(outside.OutsideInput, differs)
 

@@ -8,7 +8,7 @@ from pydantic.json_schema import models_json_schema
 
 import saga_app
 from saga_app.core.outside import Action
-from saga_app.core.records import StepName
+from saga_app.core.route import STEPS
 from saga_app.effects import contract
 
 DOCUMENT: Final = "docs/reference/provider.yaml"
@@ -26,6 +26,10 @@ VERBS: Final[Mapping[Action, tuple[str, str]]] = {
     Action.UNDO: (
         "Take back what has happened.",
         "`undone` once all of it is taken back. `refused` if it never happened, and then it is sealed.",
+    ),
+    Action.CAPTURE: (
+        "Take the money that `do` has authorised, all of it; only asked for a payment with `authorise`.",
+        "`captured` once it is taken. `undone` or `refused` if there is no authorisation: people are called.",
     ),
 }
 _DESCRIPTION: Final = (
@@ -112,7 +116,7 @@ def _ledger() -> dict[str, Any]:
 
 
 def _step() -> dict[str, Any]:
-    steps = [str(each) for each in StepName if each is not StepName.CHECKOUT]
+    steps = [str(step.name) for step in STEPS]
     return {"name": "step", "in": "path", "required": True, "schema": {"enum": steps}}
 
 

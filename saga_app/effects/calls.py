@@ -52,6 +52,7 @@ def answered(call: Call, answer: Answer, version: int | None = None) -> StepAnsw
         reason=answer.reason,
         code=None if not answer.code else code(answer.code),
         detail=detail,
+        capture_before=answer.capture_before,
     )
 
 

@@ -4,7 +4,7 @@
 """
 
 from datetime import UTC
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
 from urllib.parse import quote
 
 from pydantic import AwareDatetime, ConfigDict, Field, model_validator
@@ -64,23 +64,32 @@ class HttpCall(Model):
         Natural, Field(description="Answers that brought nothing new since the last one that did.")
     ]
     age: Annotated[Natural, Field(description="Milliseconds since the effect was asked for the first time.")]
+    authorise: Annotated[
+        Literal[True] | None,
+        Field(
+            description="The payment is taken in two: `do` only authorises the money, `capture` takes it once the "
+            "order is shipped, and an `undo` before that lets the authorisation go."
+        ),
+    ] = None
 
     @classmethod
     def about(cls, call: ports.Call, order: Order | None = None) -> Self:
         """The call as it is sent; `order` in place of its own."""
-        return cls.of(**{**call._asdict(), "order": order or call.order})
+        authorise = True if call.captures_later else None
+        return cls.of(**{**call._asdict(), "order": order or call.order, "authorise": authorise})
 
 
 class HttpAnswer(_Answered):
     """The truth about the effect now, whatever the verb was.
 
-    `done`: it is there. `refused`: it is not there, and no call that is still under way can bring it.
-    `undone`: it was there, and is taken back. `pending`: not ready, ask again. `unknown`: I do not know, ask again.
+    `done`: it is there; with `authorise`, the money is held. `captured`: that money is taken. `refused`: it is not
+    there, and no call that is still under way can bring it. `undone`: it was there, and is taken back or let go.
+    `pending`: not ready, ask again. `unknown`: I do not know, ask again.
     """
 
     outcome: Annotated[Outcome, Field(strict=False)]
     reference: Annotated[
-        Reference | None, Field(description="Your name of the effect; `done` needs one.")
+        Reference | None, Field(description="Your name of the effect; `done` and `captured` need one.")
     ] = None
     code: Annotated[Code | None, Field(description="Your code for why, for people.")] = None
     reason: Annotated[
@@ -92,15 +101,21 @@ class HttpAnswer(_Answered):
         float,
         Field(ge=0, le=LONGEST_WAIT, description="Seconds before which you do not want to be asked again."),
     ] = 0.0
+    capture_before: Annotated[
+        AwareDatetime | None,
+        Field(strict=False, description="When the authorisation runs out, in RFC 3339."),
+    ] = None
 
     @model_validator(mode="after")
     def _names_what_is_done(self) -> Self:
-        if self.outcome is Outcome.DONE and self.reference is None:
+        if self.outcome in (Outcome.DONE, Outcome.CAPTURED) and self.reference is None:
             raise ValueError("an effect that is done has a reference")
         return self
 
     def answer(self) -> ports.Answer:
-        return ports.Answer(*(getattr(self, name) for name in ports.Answer._fields))
+        before = None if self.capture_before is None else max(0, int(self.capture_before.timestamp()))
+        fields = {name: getattr(self, name) for name in ports.Answer._fields}
+        return ports.Answer(**{**fields, "capture_before": before})
 
 
 class HttpEffect(_Answered):

@@ -20,7 +20,15 @@ from saga_app import wire
 from saga_app.core.numbers import Generation
 from saga_app.core.outside import Action
 from saga_app.core.records import Outcome, StepAnswered, StepName
-from saga_app.core.rows import ASKED_STATES, JournalRow, OutsideEffect, Row, has_conflict, is_asked
+from saga_app.core.rows import (
+    ASKED_STATES,
+    JournalRow,
+    OutsideEffect,
+    Row,
+    has_conflict,
+    is_asked,
+    may_run_out,
+)
 from saga_app.effects import calls
 from saga_app.effects.breaker import Breaker
 from saga_app.effects.ports import Answer, Call, NoAnswer, Provider
@@ -132,6 +140,8 @@ class Dispatcher:
         self._failure: BaseException | None = None
         self._missed: set[str] = set()
         self._conflicts: set[Place] = set()
+        #: Authorisations of money that is not captured yet: the provider, and when it runs out, in seconds since 1970.
+        self._held: dict[Place, tuple[str, int]] = {}
         #: What came of calls, since the start: by provider, action and outcome.
         self.outcomes: Counter[tuple[str, Action, Outcome]] = Counter()
 
@@ -150,6 +160,9 @@ class Dispatcher:
             doubt[name] += age > IN_DOUBT
             missing[name] += name not in self.providers
         opened = (name for name, queue in list(self._queues.items()) if queue.breaker.is_open)
+        run_out: dict[str, int] = {}
+        for name, before in list(self._held.values()):
+            run_out[name] = min(before, run_out.get(name, before))
         return EffectsReading(
             asked,
             +doubt,
@@ -157,6 +170,8 @@ class Dispatcher:
             +missing,
             tuple(sorted(opened)),
             len(self._conflicts),
+            run_out,
+            now // 1000,
             tuple(sorted(self.providers)),
         )
 
@@ -168,8 +183,8 @@ class Dispatcher:
     def stop(self) -> None:
         """Drops its calls and forgets every row; the next assignment loads them. An answer on its way may arrive."""
         self._generation = None
-        for held in (self._watched, self._calling, self._told, self._conflicts):
-            held.clear()
+        for known in (self._watched, self._calling, self._told, self._conflicts, self._held):
+            known.clear()
         for queue in self._queues.values():
             queue.due.clear()
             queue.calls = 0
@@ -185,6 +200,8 @@ class Dispatcher:
         for key, data in store.scan(b""):
             if has_conflict(data) and JournalRow.decode(data).conflict is not None:
                 self._conflicts.add((step, key.decode()))
+            if may_run_out(data):
+                self._hold((step, key.decode()), JournalRow.decode(data))
             if is_asked(data):
                 effect = AskedEffect(step, key.decode(), JournalRow.decode(data))
                 # After a restart, rows that have waited for long are not all due at once, and none waits for longer.
@@ -204,6 +221,7 @@ class Dispatcher:
                 self._conflicts.discard((step, order_id))
             if row.outside is None:
                 continue
+            self._hold((step, order_id), row)
             effect = AskedEffect(step, order_id, row)
             told = self._told.pop(effect.place, None)
             if row.state not in ASKED_STATES:
@@ -252,7 +270,9 @@ class Dispatcher:
         """One call, and its answer into the log. Neither without the lease."""
         calling = self._calling[effect.place]
         queue = self._queues[effect.provider]
-        lost_after, has_answered = LOST_AFTER, None
+        # A conflict is settled by people: until then the provider says the same again.
+        lost_after = LOST_AFTER if effect.row.conflict is None else LONGEST_DELAY
+        has_answered: bool | None = None
         try:
             await self._log.append([], calling.generation)
             call = calls.call(self._app_id, effect.step, effect.row, self._clock())
@@ -290,9 +310,8 @@ class Dispatcher:
         """The answer, its record, and whether the provider gave one; None if the error does not say so."""
         has_answered: bool | None = True
         name, provider = effect.provider, self.providers[effect.provider]
-        verb = {Action.DO: provider.do, Action.PREVENT: provider.prevent, Action.UNDO: provider.undo}
         try:
-            answer = await verb[call.action](call)
+            answer = await getattr(provider, call.action)(call)
             record = calls.answered(call, answer, effect.row.version)
         except Exception as error:
             # A provider that is wrong about its own errors leaves us in doubt, and does nothing else.
@@ -332,6 +351,14 @@ class Dispatcher:
             # If the answer changes no row, it was lost. A row that changed meanwhile is due as it said.
             self._watch(effect, self._clock() + lost_after if effect is calling.effect else due)
         self._news.set()
+
+    def _hold(self, place: Place, row: JournalRow) -> None:
+        """Takes note of an authorisation that may run out, or that it is none any more."""
+        before = row.held_until
+        if before is not None and row.outside is not None:
+            self._held[place] = (row.outside.provider, before)
+        else:
+            self._held.pop(place, None)
 
     def _watch(self, effect: AskedEffect, due: int) -> None:
         self._watched[effect.place] = (due, effect)

@@ -13,6 +13,8 @@ logger = logging.getLogger(__name__)
 
 #: The code of an answer about a step that is not the provider's.
 WRONG_STEP: Final = "wrong_step"
+#: The code of an answer of a provider that cannot capture.
+NO_CAPTURE: Final = "no_capture"
 
 
 class Limited:
@@ -34,6 +36,17 @@ class Limited:
 
     async def undo(self, call: Call) -> Answer:
         return await self._asked(call, self.provider.undo)
+
+    async def capture(self, call: Call) -> Answer:
+        verb = getattr(self.provider, "capture", None)
+        if verb is None:
+            logger.error(
+                "order %s is captured after shipping, and its provider has no such verb: it may have taken the money "
+                "before. The order waits: see docs/how-to/settle-doubt.md",
+                call.order.order_id,
+            )
+            return Answer(Outcome.UNKNOWN, call.reference, NO_CAPTURE)
+        return await self._asked(call, verb)
 
     async def event(self, body: bytes, headers: Mapping[str, str]) -> StepAnswered | None:
         async with asyncio.timeout(self._seconds):

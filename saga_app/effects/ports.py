@@ -10,6 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from saga_app.core import route
 from saga_app.core.order import Order
 from saga_app.core.outside import Action
 from saga_app.core.records import Outcome, Reason, StepAnswered, StepName
@@ -35,6 +36,11 @@ class Call(NamedTuple):
     tries: int
     age: int
 
+    @property
+    def captures_later(self) -> bool:
+        """True if `do` only authorises the payment: `capture` is asked once the order is shipped."""
+        return self.step is StepName.PAYMENT and route.is_captured_later(self.order)
+
     def key(self, request: str) -> str:
         """The idempotency key of one request, equal at every attempt: the effect, a colon and the request."""
         return f"{self.effect}:{request}"
@@ -43,7 +49,9 @@ class Call(NamedTuple):
 class Answer(NamedTuple):
     """The word of a provider about an effect, whatever it was asked for.
 
-    - `done`: the effect is there; it needs a reference, or nobody could undo it.
+    - `done`: the effect is there; it needs a reference, or nobody could undo it. If `call.captures_later`, the money is
+      authorised, and not taken.
+    - `captured`: the money that was authorised is taken, all of it; the answer to `capture`.
     - `refused`: *sealed*. The effect is not there, and no request that is still under way can bring it.
     - `undone`: the effect was there and is taken back, all of it.
     - `pending`: the provider is not ready; `unknown`: nobody knows. Both say nothing, and the call is made again.
@@ -51,7 +59,8 @@ class Answer(NamedTuple):
     A reference that comes with any outcome is written into the row, and comes back with every later call. `code` is the
     provider's word, 64 of `A-Z a-z 0-9 . _ -` at most; `reason` is why the customer is refused, `declined` if absent;
     `detail` is for people, 200 characters at most, and has no secrets. `wait`: seconds before which the provider does
-    not want to be asked again (`Retry-After`), 600 at most: more is taken for that.
+    not want to be asked again (`Retry-After`), 600 at most: more is taken for that. `capture_before`: seconds since
+    1970 at which an authorisation runs out.
     """
 
     outcome: Outcome
@@ -60,6 +69,7 @@ class Answer(NamedTuple):
     reason: Reason | None = None
     detail: str | None = None
     wait: float = 0.0
+    capture_before: int | None = None
 
 
 class ProviderMode(StrEnum):
@@ -135,6 +145,9 @@ class Provider(Protocol):
 
     async def undo(self, call: Call) -> Answer:
         """Takes back what has happened."""
+
+    async def capture(self, call: Call) -> Answer:
+        """Takes the money that `do` has authorised; only for payments, where `call.captures_later`."""
 
     async def event(self, body: bytes, headers: Mapping[str, str]) -> StepAnswered | None:
         """The truth now about the effect that an event of the provider is about (a webhook); None if it is not ours.

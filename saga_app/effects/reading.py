@@ -1,7 +1,11 @@
 """The effects that providers are asked for, at one moment: for metrics, `/readyz` and the health strip."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+#: Seconds before an authorisation runs out from which on people are told.
+RUNS_OUT_SOON: Final = 86_400
 
 
 class EffectsReading(NamedTuple):
@@ -9,7 +13,8 @@ class EffectsReading(NamedTuple):
 
     A worker knows those of its partitions, which providers do not answer (`open`), and which it has (`providers`); the
     order database knows those of all partitions. `conflicts`: rows of which a provider said what cannot be, and that
-    nobody has settled.
+    nobody has settled. `capture_before`: when the first authorisation of a provider runs out; it and `at` are in
+    seconds since 1970.
     """
 
     asked: Mapping[str, int]
@@ -18,12 +23,14 @@ class EffectsReading(NamedTuple):
     without_provider: Mapping[str, int]
     open: tuple[str, ...]
     conflicts: int = 0
+    capture_before: Mapping[str, int] = MappingProxyType({})
+    at: int = 0
     providers: tuple[str, ...] = ()
 
     def with_all(self, copied: "EffectsReading") -> "EffectsReading":
         """This worker's reading, with the effects of all partitions in place of its own."""
-        return copied._replace(
-            without_provider=self.without_provider, open=self.open, providers=self.providers
+        return self._replace(
+            asked=copied.asked, in_doubt=copied.in_doubt, oldest=copied.oldest, conflicts=copied.conflicts
         )
 
     def waiting(self, longer: int) -> str:
@@ -51,6 +58,11 @@ class EffectsReading(NamedTuple):
                 if name not in (*self.open, *self.without_provider)
             ),
         ]
+        for name, before in sorted(self.capture_before.items()):
+            left = before - self.at
+            if left < RUNS_OUT_SOON:
+                when = f"in {left // 60} min" if left > 0 else "now"
+                found.append(f"an authorisation at {name} runs out {when}, and its order is not captured")
         if self.conflicts:
             found.append(f"{self.conflicts} effects are in conflict; `saga effects --conflicts` lists them")
         return "; ".join(found)

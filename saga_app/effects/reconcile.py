@@ -10,14 +10,16 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from saga_app.core.records import Outcome
-from saga_app.core.rows import ASKED_STATES, JournalRow, State
+from saga_app.core.route import is_captured_later
+from saga_app.core.rows import ASKED_STATES, STANDING_STATES, JournalRow, State
 from saga_app.effects.ports import Effect
 
 
 class Kind(StrEnum):
     """The four kinds of difference."""
 
-    #: The provider has the effect, and the journal has no order that wants it: give it back, or find the order.
+    #: The provider has the effect, and the journal has no order that wants it: give it back, or find the order. Or it
+    #: has taken money that should only be authorised yet.
     UNWANTED = "unwanted"
     #: The journal says that it is done, and the provider does not.
     MISSING = "missing"
@@ -40,6 +42,8 @@ class LedgerDifference(NamedTuple):
 #: Does this segment of orders, or None, have its rows no more?
 IsEvicted = Callable[[str | None], bool]
 _NOTHING: Final = "nothing"
+#: The provider has the money, or holds it.
+_THERE: Final = frozenset({Outcome.DONE, Outcome.CAPTURED})
 
 
 def differences(
@@ -80,11 +84,16 @@ def _of_its_row(effect: Effect, row: JournalRow) -> Kind | None:
     """The journal names this effect."""
     if row.state in ASKED_STATES:
         return None
-    if row.state is State.DONE:
-        if effect.outcome is not Outcome.DONE:
+    if row.state not in STANDING_STATES:
+        return _left_over(effect)
+    if effect.outcome not in _THERE:
+        return Kind.MISSING
+    if row.outside is not None and is_captured_later(row.outside.as_order):
+        if row.state is State.DONE and effect.outcome is Outcome.CAPTURED:
+            return Kind.UNWANTED
+        if row.state is State.CAPTURED and effect.outcome is Outcome.DONE:
             return Kind.MISSING
-        return Kind.AMOUNT if _differs(effect, row) else None
-    return _left_over(effect)
+    return Kind.AMOUNT if _differs(effect, row) else None
 
 
 def _of_no_row(effect: Effect, row: JournalRow | None) -> Kind | None:
@@ -92,7 +101,7 @@ def _of_no_row(effect: Effect, row: JournalRow | None) -> Kind | None:
     if row is not None and row.state in ASKED_STATES and _reference(row) is None:
         # Its name may be on its way into the row.
         return None
-    if row is None and effect.effect is None and effect.outcome is not Outcome.DONE:
+    if row is None and effect.effect is None and effect.outcome not in _THERE:
         # The front end has made it, and the customer has not ordered yet.
         return None
     return _left_over(effect)
@@ -100,14 +109,16 @@ def _of_no_row(effect: Effect, row: JournalRow | None) -> Kind | None:
 
 def _left_over(effect: Effect) -> Kind | None:
     """Nobody wants this effect."""
-    return {Outcome.DONE: Kind.UNWANTED, Outcome.PENDING: Kind.ORPHAN}.get(effect.outcome)
+    if effect.outcome in _THERE:
+        return Kind.UNWANTED
+    return Kind.ORPHAN if effect.outcome is Outcome.PENDING else None
 
 
 def _without_effect(
     found: Collection[str], rows: Mapping[str, JournalRow], since: datetime
 ) -> Iterator[LedgerDifference]:
     for order_id, row in rows.items():
-        if row.state is not State.DONE or row.outside is None:
+        if row.state not in STANDING_STATES - ASKED_STATES or row.outside is None:
             continue
         reference, asked_at = row.outside.reference or "", row.outside.asked_at / 1000
         if reference not in found and datetime.fromtimestamp(asked_at, UTC) >= since:

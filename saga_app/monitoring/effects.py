@@ -18,6 +18,7 @@ LABELS: Final = {
     "saga_effects_asked": ("provider",),
     "saga_effects_in_doubt": ("provider",),
     "saga_effects_oldest_seconds": ("provider",),
+    "saga_effects_capture_before_timestamp_seconds": ("provider",),
 }
 
 
@@ -51,13 +52,19 @@ class EffectsCollector(Collector):
             "saga_effects_in_doubt", "Those of them that nobody has known about for 5 minutes or more"
         )
         oldest = _gauge("saga_effects_oldest_seconds", "Since the oldest of them was asked for")
+        runs_out = _gauge(
+            "saga_effects_capture_before_timestamp_seconds",
+            "When the first authorisation that is not captured runs out; no value if there is none",
+        )
         for name in names:
             if reading is not None:
+                if name in reading.capture_before:
+                    runs_out.add_metric((name,), reading.capture_before[name])
                 is_open.add_metric((name,), float(name in reading.open))
                 asked.add_metric((name,), reading.asked.get(name, 0))
                 doubt.add_metric((name,), reading.in_doubt.get(name, 0))
                 oldest.add_metric((name,), reading.oldest.get(name, 0) / 1000)
-        yield from (is_open, asked, doubt, oldest)
+        yield from (is_open, asked, doubt, oldest, runs_out)
         yield GaugeMetricFamily(
             "saga_effects_without_provider",
             "Effects that wait because SAGA_PROVIDERS of this worker does not name their provider",

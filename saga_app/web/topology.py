@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from saga_app.core.records import StepName
+from saga_app.core.route import STEPS
 from saga_app.health.readings import InboxPartition, KafkaReading
 from saga_app.topics import INBOXES
 
@@ -41,7 +42,7 @@ def services(found: KafkaReading) -> list[ServiceBox]:
     """The services, in the sequence of the route; those whose inbox is missing are left out."""
     by_topic = {topic: list(each) for topic, each in groupby(found.inboxes, attrgetter("topic"))}
     # Both name the services in the sequence of the route.
-    pairs = zip(StepName, INBOXES, strict=True)
+    pairs = zip((StepName.CHECKOUT, *(step.name for step in STEPS)), INBOXES, strict=True)
     return [_service(name.value, topic, by_topic[topic]) for name, topic in pairs if topic in by_topic]
 
 

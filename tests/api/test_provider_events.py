@@ -38,7 +38,7 @@ class SigningProvider:
     async def do(self, call: Call) -> Answer:
         raise NotImplementedError
 
-    prevent = undo = do
+    prevent = undo = capture = do
 
     def ledger(self, since: datetime) -> AsyncIterator[Effect]:
         raise NotImplementedError

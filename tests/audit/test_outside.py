@@ -10,7 +10,18 @@ from saga_app.core.records import Outcome, Record, StepAnswered, StepName
 from saga_app.settings import Settings
 from tests.audit.reading import breach, figures
 from tests.audit.world import PARTITIONS, AuditWorld, bought
-from tests.support.examples import cancel, cancelled, carrier, delivery, order, placed, refund
+from tests.support.examples import (
+    CAPTURED_LATER,
+    cancel,
+    cancelled,
+    carrier,
+    completed,
+    delivery,
+    order,
+    placed,
+    refund,
+    route_policy,
+)
 
 PAID = order(
     "paid", "10.00", customer_id="c1", country="GB", payment_method="stripe:pm_secret", lines=[("mug", 1)]
@@ -107,3 +118,50 @@ def test_the_history_names_the_provider_and_hides_the_token_of_the_method(shop: 
 def test_an_answer_that_changes_nothing_says_so(shop: AuditWorld) -> None:
     shop.run(says(Outcome.DONE), says(Outcome.DONE))
     assert "payment: its provider says done, which changed nothing; it is done" in story()
+
+
+@pytest.fixture
+def captured_later(world: AuditWorld) -> AuditWorld:
+    """An order that is authorised, and then shipped and captured."""
+    placed_outside = bought("paid").model_copy(update={"payment_method": "stripe:pm_secret"})
+    world.run(delivery("d1", mug=10)).run(route_policy("p1", *CAPTURED_LATER)).run(placed_outside)
+    return world.run(says(Outcome.DONE))
+
+
+def test_an_order_is_completed_when_it_is_captured(captured_later: AuditWorld) -> None:
+    assert captured_later.breaches() == []
+    assert figures(captured_later, "I3")["OPEN"] == 1
+    assert "payment: stripe is asked to capture it (pi_1)" in story()
+    captured_later.run(says(Outcome.CAPTURED))
+    assert captured_later.breaches() == []
+    assert figures(captured_later, "I4")["completed with all effects"] == 1
+    assert figures(captured_later, "I13") == {"effects outside": 1, "captured": 1}
+    told = list(story())
+    assert told.index("authorised") < told.index("shipment booked") < told.index("captured")
+
+
+def test_an_order_that_is_completed_and_not_captured_is_a_breach(captured_later: AuditWorld) -> None:
+    captured_later.run(completed("paid"))
+    assert "it is COMPLETED, but payment is CAPTURING" in breach(captured_later, "I4").what
+
+
+def test_an_order_that_was_told_cancelled_and_is_captured_is_a_breach(captured_later: AuditWorld) -> None:
+    captured_later.run(cancelled("paid")).run(says(Outcome.CAPTURED))
+    assert "it is CANCELLED, but payment is CAPTURED" in {each.what for each in captured_later.breaches()}
+
+
+def test_an_order_that_is_paid_inside_passes_capture(world: AuditWorld) -> None:
+    world.run(delivery("d1", mug=10)).run(route_policy("p1", *CAPTURED_LATER)).run(bought("o1"))
+    assert world.breaches() == []
+    assert figures(world, "I4")["completed with all effects"] == 1
+    assert "capture: there is nothing to capture; the order goes on" in story("o1")
+
+
+def test_an_authorisation_that_ran_out_is_a_breach_until_a_person_settles_it(
+    captured_later: AuditWorld,
+) -> None:
+    captured_later.run(says(Outcome.UNDONE))
+    assert "its payment is CAPTURING, but its provider said undone:pi_1" in breach(captured_later, "I13").what
+    captured_later.run(says(Outcome.CAPTURED, "pi_2").model_copy(update={"settles": True}))
+    assert captured_later.breaches() == []
+    assert figures(captured_later, "I4")["completed with all effects"] == 1

@@ -19,7 +19,7 @@ from saga_app.kafka.sender import Sender
 from saga_app.settings import Settings
 from saga_app.times import now
 from tests.commands.dead_letter_topic import PARTITIONS, Saga
-from tests.support.examples import order
+from tests.support.examples import CAPTURED_LATER, order
 
 pytestmark = pytest.mark.live
 
@@ -57,6 +57,11 @@ def shop(saga: Saga) -> Saga:
     written(bought("odd"), State.DONE, 900, reference="p-3", conflict="done:p-4")
     written(bought("paid"), State.DONE, 900, reference="p-5")
     return saga
+
+
+def held(order_id: str) -> Order:
+    """An order whose money is authorised, and taken when it is shipped."""
+    return bought(order_id).model_copy(update={"route": CAPTURED_LATER})
 
 
 def names(saga: Saga, *words: str) -> list[str]:
@@ -177,3 +182,31 @@ def test_a_conflict_is_settled(shop: Saga) -> None:
     )
     assert told.exit_code == 0, told.output
     assert "DONE becomes DONE" not in told.output and "the conflict is settled" in told.output
+
+
+def test_an_authorisation_that_runs_out_within_a_day_is_listed_and_needs_a_person(saga: Saga) -> None:
+    in_seconds = now() // 1000
+    written(held("soon"), State.DONE, 60, reference="p-1", capture_before=in_seconds + 3_600)
+    written(held("later"), State.DONE, 60, reference="p-2", capture_before=in_seconds + 500_000)
+    written(held("taken"), State.CAPTURED, 60, reference="p-3", capture_before=in_seconds + 60)
+    result = saga("effects", "soon")
+    assert result.exit_code == 1 and "1 need a person" in result.stderr
+    (line,) = result.stdout.splitlines()[1:]
+    assert "authorised" in line and "p-1" in line
+    assert [saga("effects", each, "-o", "name").stdout for each in ("later", "taken")] == ["", ""]
+    (found,) = map(json.loads, saga("effects", "later", "--all", "--json").stdout.splitlines())
+    assert found["capture_before"] is not None
+
+
+def test_a_capture_that_is_not_possible_any_more_is_settled_with_where_the_money_is(saga: Saga) -> None:
+    written(held("gone"), State.CAPTURING, 900, reference="p-1", conflict="undone:p-1")
+    written(held("asked"), State.CAPTURING, 900, reference="p-1")
+    words = ("payment", "--captured", "p-2", "--note", "paid again", "--yes")
+    told = saga("resolve", "gone", *words, "--settles")
+    assert told.exit_code == 0, told.output
+    assert "CAPTURING becomes CAPTURED" in told.output and "the conflict is settled" in told.output
+    assert "the order is completed" in told.output
+    again = saga("resolve", "asked", *words)
+    assert again.exit_code == 1 and "this contradicts the journal" in again.stderr
+    right = saga("resolve", "asked", "payment", "--captured", "p-1", "--note", "seen", "--yes")
+    assert right.exit_code == 0 and "CAPTURING becomes CAPTURED" in right.output

@@ -12,6 +12,7 @@ from saga_app.core.errors import Fault
 from saga_app.core.numbers import version_at
 from saga_app.core.records import Reason, Record, StepName
 from saga_app.core.retention.rows import LowWatermark, Total
+from saga_app.core.route import DEFAULT_NAMES
 from saga_app.core.rows import ClosedOrder, Status
 from tests.support.examples import (
     cancel,
@@ -67,7 +68,7 @@ def test_a_replay_names_the_order_in_its_segment_again_where_that_row_was_lost()
 
 
 def test_a_closed_order_has_a_small_row_and_every_service_is_told() -> None:
-    story = evicted().then(*(orders_evicted(0, 1, "o1", step=step) for step in list(StepName)[1:]))
+    story = evicted().then(*(orders_evicted(0, 1, "o1", step=step) for step in DEFAULT_NAMES))
     row = story.rows.order("o1")
     assert row == ClosedOrder(version_at(3), Status.COMPLETED, "0:0", order().digest)
     assert story.rows.low_watermark(0) == LowWatermark(version_at(3), 1, purged_below=0, segment_width=2)

@@ -7,11 +7,26 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from saga_app.core.records import Outcome
 from saga_app.docgen.schemas import ASYNCAPI, FOLDER
 from tests.support.blocks import ROOT
 from tests.support.corpus import GOOD, _fields, spelled
-from tests.support.examples import cancel, countries, delivery, deposit, limit, order, pay, placed, refund
+from tests.support.examples import (
+    CAPTURED_LATER,
+    answered,
+    cancel,
+    countries,
+    delivery,
+    deposit,
+    limit,
+    order,
+    pay,
+    placed,
+    refund,
+)
 from tests.support.given import CHECKOUT, INVENTORY, PAYMENT, SHIPPING, Story, given
+
+HELD = order(customer_id="c1", payment_method="stripe:pm_1", route=CAPTURED_LATER)
 
 #: An amount may be left out where every line has a price; a policy has one parameter of two.
 BEYOND_A_SCHEMA = {
@@ -52,10 +67,11 @@ def test_the_shortest_order_is_valid() -> None:
         given(CHECKOUT, placed(), cancel()),
         given(PAYMENT, deposit(), pay(order(customer_id="c1")), refund(order(customer_id="c1"))),
         given(PAYMENT, limit("p1", "60.00"), pay(order(amount="99.00"))),
+        given(PAYMENT, pay(HELD), answered(Outcome.DONE, "pi_1", capture_before=1_767_830_400)),
         given(INVENTORY, delivery(a=3)),
         given(SHIPPING, countries("p1", "GB", "FR")),
     ],
-    ids=["placed", "cancelling", "paid and refunded", "refused", "delivered", "countries"],
+    ids=["placed", "cancelling", "paid and refunded", "refused", "authorised", "delivered", "countries"],
 )
 def test_rows_are_valid_as_they_are_written(story: Story) -> None:
     for (table, _), data in story.rows.bytes.items():

@@ -122,3 +122,20 @@ FORGETFUL: Final = {
         "        kept.execute(TABLE)"
     ),
 }
+
+
+def _captures(taken: str) -> dict[str, str]:
+    """A payment service: a capture of what this condition finds is one."""
+    update = f"UPDATE effects SET outcome = 'captured' WHERE effect = ? AND outcome {taken}"
+    return {
+        _FOUND: f"""call["action"] == "capture" and db.execute("{update}", names[:1])\n    {_FOUND}""",
+    }
+
+
+CAPTURES: Final = _captures("= 'done'")
+CAPTURE_DEFECTS: Final[dict[rules.Rule, dict[str, str]]] = {
+    # A capture that says what was asked for, and not what is true.
+    rules.what_is_authorised_is_captured_once: {},
+    rules.an_authorisation_that_is_let_go_is_not_captured: _captures("IN ('done', 'undone')"),
+    rules.what_was_never_authorised_is_not_captured: _captures("IN ('done', 'refused')"),
+}

@@ -5,12 +5,12 @@ from typing import Any, Final, NamedTuple
 
 from saga_app.core.order import Order
 from saga_app.core.records import Outcome, Record
-from saga_app.core.rows import ASKED_STATES, JournalRow, State
+from saga_app.core.rows import ASKED_STATES, STANDING_STATES, JournalRow, State
 from saga_app.effects import calls
 from saga_app.effects.ports import Answer, Call
 from saga_app.effects.providers.stripe import Stripe
 from saga_app.local.stripe.proxy import StripeProxy
-from tests.support.examples import order, pay, refund
+from tests.support.examples import CAPTURED_LATER, capture, order, pay, refund
 from tests.support.given import BEGINNING, PAYMENT, SECOND, Story
 
 #: Asks after which a payment must be settled once nothing fails any more.
@@ -19,12 +19,16 @@ CARDS: Final = {"good": "4242424242424242", "declined": "4000000000000341", "3-D
 
 
 class PaymentScene(NamedTuple):
-    """`undo_after`: asks after which the order turns round; None if it does not."""
+    """`undo_after`: asks after which the order turns round; None if it does not.
+
+    `later`: the payment is captured once it is shipped.
+    """
 
     name: str
     begin: Callable[[StripeProxy], Awaitable[Order]]
     undo_after: int | None
     ends: frozenset[State]
+    later: bool = False
 
 
 async def _method(proxy: StripeProxy, card: str) -> str:
@@ -68,6 +72,7 @@ def begun(*, confirmed: bool = True, **fields: Any) -> Callable[[StripeProxy], A
     return begin
 
 
+CAPTURED: Final = frozenset({State.CAPTURED})
 PAID, NOT_PAID = frozenset({State.DONE}), frozenset({State.REFUSED, State.VOID, State.UNDONE})
 SCENES: Final = (
     PaymentScene("saved", saved("good"), None, PAID),
@@ -83,6 +88,15 @@ SCENES: Final = (
     PaymentScene("begun, taken at once", begun(capture_method="automatic"), None, PAID),
     PaymentScene("begun, taken at once, cancelled", begun(capture_method="automatic"), 1, NOT_PAID),
     PaymentScene("begun, another amount", begun(amount=100), None, NOT_PAID),
+    PaymentScene("captured later", saved("good"), None, CAPTURED, later=True),
+    PaymentScene("captured later, cancelled when the intent is made", saved("good"), 1, NOT_PAID, later=True),
+    PaymentScene("captured later, cancelled when it is held", saved("good"), 2, NOT_PAID, later=True),
+    PaymentScene("captured later, declined", saved("declined"), None, NOT_PAID, later=True),
+    PaymentScene("begun, captured later", begun(), None, CAPTURED, later=True),
+    PaymentScene("begun, captured later, cancelled when it is held", begun(), 1, NOT_PAID, later=True),
+    PaymentScene(
+        "begun, taken at once, captured later", begun(capture_method="automatic"), None, CAPTURED, later=True
+    ),
 )
 
 
@@ -93,7 +107,7 @@ class OnePayment:
         self.scene = scene
         self.story = Story(PAYMENT)
         self.calls: list[Call] = []
-        self._order = of
+        self._order = of.model_copy(update={"route": CAPTURED_LATER}) if scene.later else of
         self._proxy = proxy
         self._provider = provider
 
@@ -109,6 +123,8 @@ class OnePayment:
         for count in range(MOST_ASKS):
             if count == self.scene.undo_after:
                 self._says(refund(self._order))
+            elif self.scene.later and self.row.state is State.DONE and self.scene.undo_after is None:
+                self._says(capture(self._order))
             if self.row.state not in ASKED_STATES:
                 if self.scene.undo_after is None or self.scene.undo_after <= count:
                     return
@@ -133,7 +149,11 @@ class OnePayment:
         """The minor units that Stripe has of this order; never twice, and never more than its amount."""
         found = (await self._proxy.ask("GET", "/v1/payment_intents", limit=100))["data"]
         taken = [each for each in found if each["status"] == "succeeded"]
-        assert len(taken) <= 1, f"charged {len(taken)} times: {self._trace()}"
+        held = [each for each in found if each["status"] == "requires_capture"]
+        assert len(taken) + len(held) <= 1, f"charged {len(taken) + len(held)} times: {self._trace()}"
+        if self.scene.later and taken and taken[0]["capture_method"] == "manual":
+            is_asked = self.row.state in (State.CAPTURING, State.CAPTURED)
+            assert is_asked, f"captured before it was shipped: {self._trace()}"
         return sum(each["amount"] - each["latest_charge"]["amount_refunded"] for each in taken)
 
     async def ends_well(self) -> None:
@@ -143,13 +163,13 @@ class OnePayment:
         assert self.row.conflict is None
         for _ in range(2):
             left = await self.check()
-            assert left == (4000 if state is State.DONE else 0), (
+            assert left == (4000 if state in STANDING_STATES else 0), (
                 f"{state}, and Stripe has {left}: {self._trace()}"
             )
             await self._proxy.arrive()
             for stale in self.calls:
                 await self.answer(stale)
-        if state is State.DONE:
+        if state in STANDING_STATES:
             intent = await self._proxy.ask("GET", f"/v1/payment_intents/{self.row.outside.reference}")  # type: ignore[union-attr]
             assert intent["status"] == "succeeded"
 

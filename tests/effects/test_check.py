@@ -15,7 +15,7 @@ from saga_app.core.records import StepName
 from saga_app.effects.check import rules
 from saga_app.effects.check.killed import ServiceProcess, what_is_told_survives_a_kill
 from saga_app.effects.check.kit import Kit
-from tests.effects.carrier_defects import CARRIER, DEFECTS, FORGETFUL
+from tests.effects.carrier_defects import CAPTURE_DEFECTS, CAPTURES, CARRIER, DEFECTS, FORGETFUL
 
 
 def command(folder: Path, port: int, replaced: dict[str, str]) -> list[str]:
@@ -30,12 +30,15 @@ def command(folder: Path, port: int, replaced: dict[str, str]) -> list[str]:
 
 @asynccontextmanager
 async def started(
-    folder: Path, replaced: dict[str, str] | None = None, patience: float = 10.0
+    folder: Path,
+    replaced: dict[str, str] | None = None,
+    patience: float = 10.0,
+    step: StepName = StepName.SHIPPING,
 ) -> AsyncIterator[tuple[Kit, ServiceProcess]]:
     port = free_port()
     options: dict[str, Any] = {"token": "secret", "patience": patience}
     async with (
-        Kit.open(f"http://127.0.0.1:{port}", StepName.SHIPPING, **options) as kit,
+        Kit.open(f"http://127.0.0.1:{port}", step, **options) as kit,
         ServiceProcess(command(folder, port, replaced or {}), kit) as service,
     ):
         yield kit, service
@@ -89,3 +92,16 @@ def test_a_carrier_with_a_defect_breaks_a_rule(tmp_path: Path, defect: str):
 
 def test_every_rule_has_a_defect_that_it_finds():
     assert {rule for rule, _ in DEFECTS.values()} == set(rules.RULES)
+
+
+@pytest.mark.parametrize("rule", rules.CAPTURE_RULES, ids=rules.sentence)
+def test_a_service_that_authorises_and_captures_keeps_the_rules_for_it_and_each_finds_one_that_does_not(
+    tmp_path: Path, rule: rules.Rule
+):
+    async def run(replaced: dict[str, str]) -> str | None:
+        async with started(tmp_path, replaced, 0.5, StepName.PAYMENT) as (kit, _):
+            return await rules.broken(rule, kit)
+
+    assert asyncio.run(run(CAPTURES)) is None
+    how = asyncio.run(run(CAPTURE_DEFECTS[rule]))
+    assert how is not None and "no answer" not in how, how

@@ -16,7 +16,14 @@ from saga_app.core.rows import JournalRow, OutsideEffect, State
 from saga_app.effects import calls
 from saga_app.effects import dispatcher as dispatching
 from saga_app.effects.breaker import FAILURES, FIRST_PAUSE
-from saga_app.effects.dispatcher import LONGEST_PENDING, LOST_AFTER, AskedEffect, Dispatcher, delay
+from saga_app.effects.dispatcher import (
+    LONGEST_DELAY,
+    LONGEST_PENDING,
+    LOST_AFTER,
+    AskedEffect,
+    Dispatcher,
+    delay,
+)
 from saga_app.effects.limited import Limited
 from saga_app.effects.ports import Answer, Call, Effect, NoAnswer
 from saga_app.engine.ports import DeliveryTimedOut, GivenUp
@@ -66,7 +73,7 @@ class ScriptedProvider:
             raise answer
         return answer
 
-    prevent = undo = do
+    prevent = undo = capture = do
 
     async def event(self, body: bytes, headers: Mapping[str, str]) -> StepAnswered | None:
         raise NotImplementedError
@@ -108,7 +115,12 @@ def pending(reference: str | None = None, **fields: Any) -> Answer:
 
 @pytest.mark.parametrize(
     ("state", "action"),
-    [(State.DOING, Action.DO), (State.PREVENTING, Action.PREVENT), (State.UNDOING, Action.UNDO)],
+    [
+        (State.DOING, Action.DO),
+        (State.PREVENTING, Action.PREVENT),
+        (State.UNDOING, Action.UNDO),
+        (State.CAPTURING, Action.CAPTURE),
+    ],
 )
 def test_a_row_asks_for_one_call_and_its_answer_is_a_record_of_the_step(state: State, action: Action) -> None:
     bench = Bench(Answer(Outcome.DONE, "pi_1"))
@@ -452,3 +464,43 @@ def test_a_call_that_takes_too_long_is_given_up() -> None:
             await Limited(provider, 0.01).do(call)
 
     asyncio.run(late())
+
+
+def test_an_authorisation_is_seen_to_run_out_until_it_is_captured_or_let_go() -> None:
+    bench = Bench(Answer(Outcome.DONE, "pi_1"))
+    at = BEGAN // 1000
+    bench.asks("late", state=State.DONE, capture_before=at + 3_600)
+    bench.asks("soon", state=State.CAPTURING, capture_before=at + 60)
+    bench.asks("far", state=State.DONE, capture_before=at + 500_000, provider="other")
+    reading = bench.dispatcher.reading()
+    assert reading.capture_before == {"stripe": at + 60, "other": at + 500_000}
+    assert "an authorisation at stripe runs out in 1 min" in reading.in_words()
+    assert "other" not in reading.in_words().replace("another", "")
+    bench.asks("soon", state=State.CAPTURED, capture_before=at + 60)
+    assert bench.dispatcher.reading().capture_before["stripe"] == at + 3_600
+    bench.asks("late", state=State.UNDOING, capture_before=at + 3_600)
+    assert "stripe" not in bench.dispatcher.reading().capture_before
+
+
+def test_authorisations_are_known_after_a_restart() -> None:
+    bench = Bench(Answer(Outcome.DONE, "pi_1"))
+    store = MemoryStore()
+    store.rows[b"o1"] = asked(state=State.DONE, capture_before=BEGAN // 1000 + 60).encode()
+    bench.dispatcher.load(StepName.PAYMENT, store)
+    assert bench.dispatcher.reading().capture_before == {"stripe": BEGAN // 1000 + 60}
+    assert len(bench.dispatcher) == 0, "nothing is asked for"
+    bench.dispatcher.stop()
+    assert not bench.dispatcher.reading().capture_before
+
+
+def test_a_provider_that_is_in_conflict_is_asked_again_seldom() -> None:
+    bench = Bench(Answer(Outcome.UNDONE, "pi_1"))
+    row = asked(state=State.CAPTURING, reference="pi_1")._replace(conflict="undone:pi_1")
+    bench.dispatcher.changed(StepName.PAYMENT, {"o1": row})
+    bench.turn()
+    bench.now += LOST_AFTER
+    bench.turn()
+    assert len(bench.provider.calls) == 1
+    bench.now += LONGEST_DELAY
+    bench.turn()
+    assert len(bench.provider.calls) == 2

@@ -11,7 +11,7 @@ from saga_app.core.records import Outcome
 from saga_app.core.rows import ASKED_STATES, JournalRow, OutsideEffect, State
 from saga_app.effects.ports import Effect
 from saga_app.effects.reconcile import Kind, confirmed, differences
-from tests.support.examples import order
+from tests.support.examples import CAPTURED_LATER, order
 
 SINCE = datetime(2026, 3, 1, tzinfo=UTC)
 NOW = SINCE + timedelta(days=1)
@@ -116,3 +116,51 @@ def test_a_difference_counts_if_both_readings_have_it():
     first = list(differences([effect()], {"o1": row(State.REFUSED)}, SINCE, lambda segment: False))
     assert confirmed(first, list(first)) == first
     assert confirmed(first, []) == confirmed([], first) == []
+
+
+LATER = order(route=CAPTURED_LATER)
+
+
+def held(state: State) -> JournalRow:
+    """The row of a payment that is captured later."""
+    outside = OutsideEffect("stripe", int(NOW.timestamp() * 1000), LATER.canonical, "pi_1")
+    return JournalRow(version_at(5), state, LATER.digest, segment="0:1", outside=outside)
+
+
+@pytest.mark.parametrize(
+    ("state", "outcome", "found"),
+    [
+        (State.DONE, Outcome.DONE, []),
+        (State.CAPTURED, Outcome.CAPTURED, []),
+        (State.CAPTURING, Outcome.DONE, []),
+        (State.CAPTURING, Outcome.CAPTURED, []),
+        (State.UNDONE, Outcome.UNDONE, []),
+        # The money is taken of an order that is not shipped, or was cancelled.
+        (State.DONE, Outcome.CAPTURED, [Kind.UNWANTED]),
+        (State.UNDONE, Outcome.CAPTURED, [Kind.UNWANTED]),
+        # It is still held for an order that was cancelled.
+        (State.UNDONE, Outcome.DONE, [Kind.UNWANTED]),
+        (State.REFUSED, Outcome.DONE, [Kind.UNWANTED]),
+        # The order is completed, and the money is not taken.
+        (State.CAPTURED, Outcome.DONE, [Kind.MISSING]),
+        (State.CAPTURED, Outcome.UNDONE, [Kind.MISSING]),
+        (State.DONE, Outcome.UNDONE, [Kind.MISSING]),
+    ],
+)
+def test_what_is_authorised_is_not_taken_for_what_is_captured(
+    state: State, outcome: Outcome, found: list[Kind]
+):
+    assert kinds(effect(outcome), journal=held(state)) == found
+
+
+def test_a_capture_in_part_is_a_difference():
+    part = effect(Outcome.CAPTURED, amount=Decimal("15.00"))
+    assert kinds(part, journal=held(State.CAPTURED)) == [Kind.AMOUNT]
+
+
+def test_a_capture_that_the_ledger_does_not_name_is_missing():
+    assert kinds(journal=held(State.CAPTURED)) == [Kind.MISSING]
+
+
+def test_an_authorisation_without_an_order_is_unwanted():
+    assert kinds(effect(Outcome.DONE)) == [Kind.UNWANTED]

@@ -19,12 +19,12 @@ from saga_app.effects.configured import ProviderOptions
 from saga_app.effects.ports import Answer, Call, Effect, NoAnswer
 from saga_app.effects.providers.stripe import Stripe, provider
 from saga_app.effects.providers.stripe_intent import major_units, minor_units
-from saga_app.local.stripe.proxy import StripeProxy
+from saga_app.local.stripe.proxy import AUTHORISED_FOR, StripeProxy
 from saga_app.settings import SettingsError
 from tests.effects.http_service import HttpService
 from tests.effects.one_payment import begun, saved
 from tests.effects.test_http import status
-from tests.support.examples import order
+from tests.support.examples import CAPTURED_LATER, order
 
 SECRET = "whsec_of_this_test"
 METHOD = order(customer_id="c1", payment_method="stripe:pm_card_visa")
@@ -152,7 +152,7 @@ def test_a_refund_that_is_on_its_way_takes_nothing_back_yet(status: str, outcome
     assert asked(*replies, verb=verb).outcome is outcome
 
 
-@pytest.mark.parametrize("verb", ["do", "prevent", "undo"])
+@pytest.mark.parametrize("verb", ["do", "prevent", "undo", "capture"])
 def test_a_step_that_is_no_payment_is_unknown_and_stripe_is_not_asked(
     verb: str, caplog: pytest.LogCaptureFixture
 ):
@@ -279,6 +279,102 @@ def test_two_apps_with_one_account_hear_and_list_only_their_own_payments(localst
         assert found == [{f"stripe:{name}", of_nobody}, {of_nobody}]
         for app in (mine, other):
             await app.close()
+
+    at_stripe(localstripe, act)
+
+
+async def authorised(proxy: StripeProxy, stripe: Stripe) -> str:
+    """The name of a payment that is held for an order which is captured later."""
+    of = await saved("good")(proxy)
+    name = (await stripe.do(later(of))).reference or ""
+    answer = await stripe.do(later(of, name))
+    assert (answer.outcome, answer.code) == (Outcome.DONE, "authorised")
+    return name
+
+
+def later(of: Any = METHOD, reference: str | None = None) -> Call:
+    return call(of.model_copy(update={"route": CAPTURED_LATER}), reference)
+
+
+def test_an_authorisation_says_when_it_runs_out(localstripe: str):
+    async def act(proxy: StripeProxy, stripe: Stripe) -> int | None:
+        name = await authorised(proxy, stripe)
+        return (await stripe.do(later(reference=name))).capture_before
+
+    before = at_stripe(localstripe, act)
+    assert before is not None and 0 < before - time.time() <= AUTHORISED_FOR
+
+
+def test_an_authorisation_is_captured_once_and_whole(localstripe: str):
+    async def act(proxy: StripeProxy, stripe: Stripe) -> None:
+        name = await authorised(proxy, stripe)
+        answers = [await stripe.capture(later(reference=name)._replace(tries=each)) for each in range(3)]
+        assert {each.outcome for each in answers} == {Outcome.CAPTURED}
+        assert (await stripe.do(later(reference=name))).outcome is Outcome.CAPTURED
+        captures = [each for each in proxy.requests if each.path.endswith("/capture")]
+        assert len(captures) == 1 and "amount_to_capture" not in captures[0].form
+        (entry,) = await entries(stripe, datetime(2020, 1, 1, tzinfo=UTC))
+        assert (entry.outcome, entry.amount, entry.segment) == (Outcome.CAPTURED, Decimal("40.00"), "0:1")
+
+    at_stripe(localstripe, act)
+
+
+def test_an_authorisation_that_is_let_go_was_there(localstripe: str):
+    """Its order is told cancelled only if the money is not held any more; whoever asks or hears is told the same."""
+
+    async def act(proxy: StripeProxy, stripe: Stripe) -> None:
+        name = await authorised(proxy, stripe)
+        for verb in (stripe.undo, stripe.prevent, stripe.do, stripe.capture):
+            assert (await verb(later(reference=name))).outcome is Outcome.UNDONE
+        told = await stripe.event(*signed(about(name)))
+        assert told is not None and told.outcome is Outcome.UNDONE
+        (entry,) = await entries(stripe, datetime(2020, 1, 1, tzinfo=UTC))
+        assert entry.outcome is Outcome.UNDONE
+        assert not [each for each in proxy.requests if each.path.endswith(("/capture", "/refunds"))]
+
+    at_stripe(localstripe, act)
+
+
+def test_an_event_about_an_authorisation_says_that_it_is_there_and_until_when(localstripe: str):
+    async def act(proxy: StripeProxy, stripe: Stripe) -> None:
+        name = await authorised(proxy, stripe)
+        told = await stripe.event(*signed(about(name)))
+        assert told is not None and told.outcome is Outcome.DONE and told.capture_before
+        (entry,) = await entries(stripe, datetime(2020, 1, 1, tzinfo=UTC))
+        assert (entry.outcome, entry.code) == (Outcome.DONE, "authorised")
+
+    at_stripe(localstripe, act)
+
+
+def test_a_payment_that_was_captured_in_part_is_for_people(
+    localstripe: str, caplog: pytest.LogCaptureFixture
+):
+    async def act(proxy: StripeProxy, stripe: Stripe) -> None:
+        name = await authorised(proxy, stripe)
+        await proxy.ask("POST", f"/v1/payment_intents/{name}/capture", amount_to_capture=1500)
+        answer = await stripe.capture(later(reference=name))
+        assert (answer.outcome, answer.code) == (Outcome.UNKNOWN, "captured_in_part")
+        assert await stripe.event(*signed(about(name))) is None
+        (entry,) = await entries(stripe, datetime(2020, 1, 1, tzinfo=UTC))
+        assert (entry.outcome, entry.amount) == (Outcome.CAPTURED, Decimal("15.00"))
+
+    at_stripe(localstripe, act)
+    assert "captured_in_part" in caplog.text
+
+
+def test_a_payment_that_was_taken_at_once_pays_for_one_effect(localstripe: str):
+    """Its order is purged, and another one has its id: the money of the first does not pay for the second."""
+
+    async def act(proxy: StripeProxy, stripe: Stripe) -> None:
+        of = await begun(capture_method="automatic")(proxy)
+        name = (of.payment_reference or "").partition(":")[2]
+        (before,) = await entries(stripe, datetime(2020, 1, 1, tzinfo=UTC))
+        assert (before.outcome, before.effect, before.segment) == (Outcome.DONE, None, None)
+        assert (await stripe.do(call(of, name))).outcome is Outcome.DONE
+        (after,) = await entries(stripe, datetime(2020, 1, 1, tzinfo=UTC))
+        assert (after.effect, after.segment) == ("saga:payment:o1:17", "0:1")
+        again = call(of, name)._replace(effect="saga:payment:o1:99", segment="0:9")
+        assert (await stripe.do(again)).code == "not_for_this_order"
 
     at_stripe(localstripe, act)
 

@@ -21,6 +21,7 @@ from saga_app.local.stripe.proxy import PASSING, Request, StripeFault, StripeInT
 from saga_app.local.stripe.server import local_stripe
 from tests.live.commands import saga
 from tests.support.carrier import CarrierProcess
+from tests.support.examples import CAPTURED_LATER
 
 CARDS = {"fine": "4242424242424242", "declined": "4000000000000341"}
 #: Orders of each kind, and how they end.
@@ -156,3 +157,59 @@ def test_the_ledgers_of_the_providers_are_what_the_journals_say(scene: Scene, tm
         assert [each for each in lines if "cancelled" in each] == [
             {"reference": strange[0], "cancelled": True}
         ]
+
+
+@pytest.mark.slow("a faulty Stripe, and a worker that is killed")
+def test_what_is_authorised_is_captured_once_when_it_is_shipped(scene: Scene, tmp_path: Path) -> None:
+    with (
+        local_stripe(tmp_path) as address,
+        StripeInThread(StripeProxy(address, faulty(2), arrives_after=3)) as stripe,
+    ):
+        front_end = FrontEnd(stripe)
+        settings = {
+            "SAGA_PROVIDERS": f"stripe={ADAPTERS}.stripe:provider",
+            "SAGA_PROVIDER_STRIPE_KEY": "sk_test_local",
+            "SAGA_PROVIDER_STRIPE_ADDRESS": stripe.proxy.address,
+            "SAGA_PROVIDER_TIMEOUT": "5s",
+        }
+        worker = scene.worker("w1", **settings).start().ready()
+        scene.shop.send(supplies())
+        scene.shop.policy(topics.CHECKOUT, policy_id="later", route=list(CAPTURED_LATER))
+        scene.feed(front_end.orders(50, "a"), until_ended=10)
+        worker.kill()
+        assert scene.under_way() > 5, "the kill did not bite"
+        worker.start()
+        scene.endings.wait_for(50, 240)
+        stripe.wait_for(stripe.proxy.arrive())
+        stripe.proxy.plan = lambda request: None
+        scene.prove()
+        ended = scene.endings.ended
+        assert {order: how for order, how in ended.items() if how != KINDS[order.split("-")[1]]} == {}
+        completed = {order for order, how in ended.items() if how == "COMPLETED"}
+        charges = entries(Stripe("sk_test_local", stripe.proxy.address))
+        assert Counter(each.order_id for each in charges if each.outcome is Outcome.CAPTURED) == Counter(
+            completed
+        )
+        assert not [each for each in charges if each.outcome is Outcome.DONE], "money is held for nobody"
+        abroad = [each for each in charges if "abroad" in str(each.order_id)]
+        assert any(each.outcome is Outcome.UNDONE for each in abroad), "no authorisation was let go"
+        refunds = [
+            each for each in stripe.proxy.requests if (each.method, each.path) == ("POST", "/v1/refunds")
+        ]
+        assert refunds == [], "an undo before the pivot costs the customer nothing"
+        saga(scene, "reconcile", "stripe", "--tidy", "--yes", **settings)
+        assert saga(scene, "reconcile", "stripe", **settings) == (0, "", "")
+        told = saga(scene, "audit", "--provider", "stripe", **settings)
+        assert told.code == 0 and f"captured {len(completed)}" in told.out, told
+        of_nobody = stripe.ask(
+            "POST",
+            "/v1/payment_intents",
+            amount=100,
+            currency="gbp",
+            confirm="true",
+            payment_method="pm_card_visa",
+            **{"metadata[saga_order]": "never-placed"},
+        )["id"]
+        found = saga(scene, "reconcile", "stripe", "--json", **settings)
+        (line,) = map(json.loads, found.out.splitlines())
+        assert (line["kind"], line["reference"]) == ("unwanted", of_nobody), "money without an order"

@@ -20,7 +20,7 @@ from saga_app.times import clock
 from tests.orderdb.batches import FakeMessage, batch
 from tests.simulation import one_order
 from tests.simulation.services import DECIDERS
-from tests.support.examples import cancel, deadline, placed
+from tests.support.examples import CAPTURED_LATER, cancel, deadline, placed
 from tests.support.given import BEGINNING, CHECKOUT, Story, given
 from tests.support.quick import quick
 
@@ -242,3 +242,50 @@ def test_the_way_back_stands_in_the_order_in_which_it_ran():
         ("inventory", "released"),
         ("payment", "refunded"),
     ]
+
+
+def captured_later(status: Status, payment: State, shipping: State | None = State.DONE) -> OrderStatus:
+    """An order that is captured when it is shipped."""
+    named = ",".join(CAPTURED_LATER)
+    return order_status(status, payment, State.DONE, shipping, route=named)
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (
+            captured_later(Status.OPEN, State.DONE, None),
+            "On its way to shipping to book the shipment",
+        ),
+        (captured_later(Status.OPEN, State.DONE), "On its way to capture to capture the payment"),
+        (
+            captured_later(Status.OPEN, State.CAPTURING),
+            "On its way to the provider of capture to capture the payment",
+        ),
+        (
+            captured_later(Status.CANCELLING, State.CAPTURING),
+            "Too late to cancel: the shipment is booked; on its way to the provider of capture to capture the payment",
+        ),
+        (captured_later(Status.OPEN, State.CAPTURED), "On its way to checkout to note that it is completed"),
+        (
+            captured_later(Status.COMPLETED, State.CAPTURED),
+            "Completed: paid, reserved, shipment booked, captured",
+        ),
+        # It was paid out of an account.
+        (
+            captured_later(Status.COMPLETED, State.DONE),
+            "Completed: paid, reserved, shipment booked, captured",
+        ),
+    ],
+)
+def test_an_order_that_is_captured_behind_the_pivot_waits_for_its_capture(
+    found: OrderStatus, words: str
+) -> None:
+    assert sentence(found).in_words(NOW).startswith(words)
+
+
+def test_the_route_of_an_order_that_is_captured_later_has_its_capture() -> None:
+    stops = {each.step: each for each in route(captured_later(Status.OPEN, State.CAPTURING)).there}
+    assert stops["payment"].state is State.DONE
+    assert (stops["capture"].state, stops["capture"].what) == (State.CAPTURING, "its provider is asked")
+    assert route(captured_later(Status.OPEN, State.CAPTURING)).back == ()

@@ -8,6 +8,7 @@ from typing import Final
 from saga_app.core.records import Outcome, StepAnswered
 from saga_app.effects.ports import Answer, Call, Effect
 from tests.simulation.remote import (
+    LATER,
     NotFound,
     PendingRequest,
     ProviderRequest,
@@ -30,9 +31,13 @@ _FACTS: Final = {
 }
 
 
-def fact(response: ProviderResponse) -> Answer:
-    """The answer that follows from the status of a thing."""
-    outcome = _FACTS.get(response.status, Outcome.PENDING)
+#: The same of a payment that is captured later.
+_LATER_FACTS: Final = {**_FACTS, ThingStatus.HELD: Outcome.DONE, ThingStatus.DONE: Outcome.CAPTURED}
+
+
+def fact(response: ProviderResponse, *, later: bool = False) -> Answer:
+    """The answer that follows from the status of a thing; `later`: its order is captured behind the pivot."""
+    outcome = (_LATER_FACTS if later else _FACTS).get(response.status, Outcome.PENDING)
     return Answer(outcome, response.thing or None, str(response.status))
 
 
@@ -50,6 +55,9 @@ class SimulatedProvider(ABC):
 
     @abstractmethod
     async def undo(self, call: Call) -> Answer: ...
+
+    @abstractmethod
+    async def capture(self, call: Call) -> Answer: ...
 
     async def event(self, body: bytes, headers: Mapping[str, str]) -> StepAnswered | None:
         raise NotImplementedError
@@ -70,13 +78,15 @@ class Intents(SimulatedProvider):
         order = call.order
         named = order.payment_method or order.payment_reference or ":"
         if call.reference is None:
-            create = ProviderRequest(
-                "create", order.order_id, None, "", named.partition(":")[2], call.segment
-            )
+            token = named.partition(":")[2] + _later(call)
+            create = ProviderRequest("create", order.order_id, None, "", token, call.segment)
             made = await self.send(create)
             return Answer(Outcome.PENDING, made.thing)
         look = _look(call)
         found = await self.send(look)
+        if found.status is ThingStatus.HELD and call.captures_later:
+            # It pays for this order alone from now on.
+            return fact(await self.send(look._replace(what="name")), later=True)
         if found.status is ThingStatus.HELD:
             return fact(await self.send(look._replace(what="capture")))
         if found.status is ThingStatus.NEW and order.payment_method is not None:
@@ -85,12 +95,15 @@ class Intents(SimulatedProvider):
         if found.status is ThingStatus.FAILED and order.payment_method is not None:
             # It could be tried once more, by whoever still tries.
             return await self._cancel(look)
-        return fact(found)
+        return fact(found, later=call.captures_later)
 
     async def prevent(self, call: Call) -> Answer:
         if call.reference is None:
             return Answer(Outcome.REFUSED)
         return await self._cancel(_look(call))
+
+    async def capture(self, call: Call) -> Answer:
+        return await _captured(self.send, call)
 
     async def undo(self, call: Call) -> Answer:
         look = _look(call)
@@ -116,10 +129,10 @@ class Keyed(SimulatedProvider):
         if call.age > LIFETIME - MARGIN:
             # With a key that may be forgotten it would be done twice.
             return await self._find(call)
-        token = (order.payment_method or ":").partition(":")[2]
+        token = (order.payment_method or ":").partition(":")[2] + _later(call)
         book = ProviderRequest("book", order.order_id, None, call.key("book"), token, call.segment)
         try:
-            return fact(await self.send(book))
+            return fact(await self.send(book), later=call.captures_later)
         except ServerError:
             # It may be repeated for a day, whatever it stands for.
             return await self._find(call)
@@ -129,15 +142,34 @@ class Keyed(SimulatedProvider):
 
     async def undo(self, call: Call) -> Answer:
         look = _look(call)
-        await self.send(look._replace(what="refund"))
-        return fact(await self.send(look))
+        await self.send(look._replace(what="cancel" if call.captures_later else "refund"))
+        return fact(await self.send(look), later=call.captures_later)
+
+    async def capture(self, call: Call) -> Answer:
+        return await _captured(self.send, call)
 
     async def _find(self, call: Call) -> Answer:
         """Looks. An effect that is not there may come still: only people can say that it will not."""
         try:
-            return fact(await self.send(ProviderRequest("find", call.order.order_id, segment=call.segment)))
+            find = ProviderRequest("find", call.order.order_id, segment=call.segment)
+            return fact(await self.send(find), later=call.captures_later)
         except NotFound:
             return Answer(Outcome.UNKNOWN, code=ASK_PEOPLE)
+
+
+async def _captured(send: Send, call: Call) -> Answer:
+    """Captures what is held, and looks."""
+    look = _look(call)
+    await send(look._replace(what="capture"))
+    found = await send(look)
+    if found.status is ThingStatus.PART:
+        return Answer(Outcome.UNKNOWN, found.thing, ASK_PEOPLE)
+    return fact(found, later=True)
+
+
+def _later(call: Call) -> str:
+    """Behind a token: the money is held until it is captured."""
+    return LATER if call.captures_later else ""
 
 
 def _look(call: Call) -> ProviderRequest:

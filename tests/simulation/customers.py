@@ -14,13 +14,14 @@ from saga_app.core.records import (
     Record,
     SegmentsClosed,
     SegmentsPurged,
-    StepName,
 )
+from saga_app.core.route import STEPS
 from saga_app.kafka.messages import Message, Outgoing, outgoing
 from tests.simulation.choices import Draws
 from tests.simulation.oracle import journal_key, said
 from tests.simulation.remote import Remote, ThingStatus
 from tests.support.examples import (
+    CAPTURED_LATER,
     cancel,
     carrier,
     countries,
@@ -30,6 +31,7 @@ from tests.support.examples import (
     orders_evicted,
     patience,
     placed,
+    route_policy,
     segments_closed,
     segments_purged,
 )
@@ -94,6 +96,8 @@ class Customers:
                 yield self._good(deposit("first", amount, customer))
         if self.front_end is not None and scene.below(2):
             yield self._good(carrier("first", "courier"))
+        if self.front_end is not None and scene.below(2):
+            yield self._good(route_policy("first", *CAPTURED_LATER))
         for warehouse in ("main", "north"):
             quantities = {sku: scene.below(5) for sku in ("a", "b")}
             held = {sku: quantity for sku, quantity in quantities.items() if quantity}
@@ -236,7 +240,7 @@ class Customers:
             first,
             first + MOST_SEGMENTS,
             *(tuple(self.orders) if first == _FAR else ()),
-            step=draws.pick(tuple(StepName)[1:]),
+            step=draws.pick(tuple(step.name for step in STEPS)),
         )
         of = draws.below(self.partitions)
         forged = self._for_partition(draws, record.model_copy(update={"checkout_partition": of}))

@@ -3,15 +3,19 @@
 from collections.abc import Callable, Collection
 
 from tests.simulation.adapters import ADAPTERS
-from tests.simulation.remote import IN_EFFECT, Remote, ThingStatus
+from tests.simulation.remote import IN_EFFECT, TAKEN, Remote, ThingStatus
 from tests.simulation.violation import must
 
 
 class EffectsWatch:
-    """An order has one effect at each provider at most; none once it is cancelled, and exactly its own if completed."""
+    """An order has one effect at each provider at most; none once it is cancelled, and exactly its own if completed.
 
-    def __init__(self, ended: Callable[[str], object]) -> None:
+    `may_be_taken`: False for an order that is captured later, and is not shipped.
+    """
+
+    def __init__(self, ended: Callable[[str], object], may_be_taken: Callable[[str], bool]) -> None:
         self.ended = ended
+        self.may_be_taken = may_be_taken
         self.remotes = {name: Remote(name, self._of(name)) for name in ADAPTERS}
 
     def changed(self, name: str, order: str, what: str) -> None:
@@ -22,6 +26,12 @@ class EffectsWatch:
             not there or self.ended(order) != "CANCELLED",
             "I13 one effect",
             f"order {order} was cancelled, and then {what}",
+        )
+        taken = name != "courier" and any(status in TAKEN for _, status in there)
+        must(
+            not taken or self.may_be_taken(order),
+            "I13 captured behind the pivot",
+            f"order {order} is not shipped, and {what}",
         )
 
     def at_end(self, order: str, *, completed: bool, asked: Collection[str]) -> None:

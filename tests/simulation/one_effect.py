@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from saga_app import topics
 from saga_app.core import outside, route
+from saga_app.core.order import routed
 from saga_app.core.records import DeadlinePassed, Outcome, Record, StepAnswered, StepName
 from saga_app.core.rows import ASKED_STATES, JournalRow, OrderRow, State
 from saga_app.effects import calls
@@ -18,6 +19,7 @@ from tests.simulation.adapters import ADAPTERS, LIFETIME, fact
 from tests.simulation.one_order import Budget, Exploration, OrderState, also, tables_in
 from tests.simulation.remote import (
     IN_EFFECT,
+    TAKEN,
     NotFound,
     ProviderRequest,
     ProviderResponse,
@@ -27,7 +29,7 @@ from tests.simulation.remote import (
     ThingStatus,
 )
 from tests.simulation.violation import must
-from tests.support.examples import carrier
+from tests.support.examples import CAPTURED_LATER, carrier, route_policy
 
 
 class ExploredEffect(NamedTuple):
@@ -36,6 +38,8 @@ class ExploredEffect(NamedTuple):
     step: StepName
     kind: str
     fields: Mapping[str, Any] = MappingProxyType({})
+    #: The payment is authorised, and captured behind the pivot.
+    later: bool = False
 
 
 _BEGUN: Final = {"payment_reference": "intents:intents_1"}
@@ -58,6 +62,16 @@ EFFECTS: Final[dict[str, ExploredEffect]] = {
         StepName.PAYMENT, "keyed", {"payment_method": "keyed:slow", **_ABROAD}
     ),
     "courier": ExploredEffect(StepName.SHIPPING, "courier"),
+    "captured later": ExploredEffect(
+        StepName.PAYMENT, "intents", {"payment_method": "intents:fine"}, later=True
+    ),
+    "captured later, undeliverable": ExploredEffect(
+        StepName.PAYMENT, "intents", {"payment_method": "intents:fine", **_ABROAD}, later=True
+    ),
+    "begun, captured later": ExploredEffect(StepName.PAYMENT, "intents", _BEGUN, later=True),
+    "keyed, captured later": ExploredEffect(
+        StepName.PAYMENT, "keyed", {"payment_method": "keyed:fine"}, later=True
+    ),
 }
 
 
@@ -65,7 +79,7 @@ class EffectBudget(NamedTuple):
     """The events that may still happen at a provider.
 
     Requests without an answer in time; workers that end, or are replaced, in the middle of a call; days that pass;
-    events that a provider tells by itself; and errors of its server.
+    events that a provider tells by itself; errors of its server; and authorisations that run out.
     """
 
     time_outs: int = 1
@@ -73,6 +87,7 @@ class EffectBudget(NamedTuple):
     days: int = 0
     webhooks: int = 0
     errors: int = 0
+    expiries: int = 0
 
 
 Brought = tuple[ProviderResponse | str, ...]
@@ -138,8 +153,9 @@ class EffectExploration(Exploration):
     """All states of one order and one provider."""
 
     def __init__(self, name: str, budget: Budget, effects: EffectBudget) -> None:
-        step, self.kind, fields = EFFECTS[name]
+        step, self.kind, fields, self.later = EFFECTS[name]
         super().__init__(name, budget, fields)
+        self.of = routed(self.order.order, CAPTURED_LATER) if self.later else self.order.order
         self.step = route.step(step)
         self.topic = topics.inbox(step)
         things: tuple[tuple[str, Thing], ...] = ()
@@ -148,8 +164,10 @@ class EffectExploration(Exploration):
             things = (("intents_1", (status, "o1", "held")),)
         if self.kind == "courier":
             self.before = (carrier("p1", "courier"),)
-        if "over" in name:
-            # The rule refuses it and it is undone there, with no row behind it.
+        if self.later:
+            self.before = (route_policy("p1", *CAPTURED_LATER),)
+        if "over" in name or self.later:
+            # The rule refuses it and it is undone there, or its authorisation runs out, with no row behind it.
             self.turned_first = (None,)
         self.provider = ProviderState(effects, things)
         self._next_of: dict[Flight, ProviderRequest | Answer] = {}
@@ -181,6 +199,10 @@ class EffectExploration(Exploration):
             # It may never come.
             yield _with(state, rest), True
         for thing, (status, _, _) in out.things:
+            if status is ThingStatus.HELD and self.later and out.budget.expiries:
+                remote = _remote(out)
+                remote.decide(thing, well=False)
+                yield self._told(state, out.spent("expiries"), remote, thing), False
             if status in (ThingStatus.WAITING, ThingStatus.UNDOING):
                 for well in (True, False):
                     remote = _remote(out)
@@ -205,8 +227,15 @@ class EffectExploration(Exploration):
             yield _with(state, left._replace(flights=_sorted((*out.flights, flight)))), not waits
 
     def _resolved(self, state: OrderState, row: JournalRow) -> Iterator[tuple[OrderState, bool]]:
-        """A person looks, where a provider has forgotten its keys, or repeats an error for them, and has nothing."""
+        """A person looks, where a provider has forgotten its keys, or repeats an error for them, and has nothing.
+
+        Or where it has let go what should be captured.
+        """
         out: ProviderState = state.provider
+        if row.state is State.CAPTURING and row.conflict is not None and not state.on_its_way:
+            paid = Answer(Outcome.CAPTURED, "paid-again")
+            yield also(state, self._record(row, paid).model_copy(update={"settles": True})), True
+            return
         nothing = not (out.flights or out.late or out.things or state.on_its_way)
         is_lost = out.is_old or any(known is None for _, known in out.keys)
         if self.kind != "intents" and nothing and is_lost:
@@ -273,7 +302,7 @@ class EffectExploration(Exploration):
         row = self._step_row(state)
         if not (is_changed and out.budget.webhooks and row is not None and row.outside is not None):
             return _with(state, after)
-        answer = fact(ProviderResponse(thing, remote.things[thing][0]))
+        answer = fact(ProviderResponse(thing, remote.things[thing][0]), later=self.later)
         if answer.outcome is Outcome.PENDING:
             return _with(state, after)
         return also(_with(state, after.spent("webhooks")), self._record(row, answer))
@@ -289,7 +318,7 @@ class EffectExploration(Exploration):
         brought = list(flight.brought)
         adapter = ADAPTERS[self.kind](lambda request: _Replayed(request, brought))  # type: ignore[arg-type, return-value]
         call = self._call(flight)
-        asking = {"do": adapter.do, "prevent": adapter.prevent, "undo": adapter.undo}[call.action](call)
+        asking = getattr(adapter, call.action)(call)
         try:
             asking.send(None)
         except StopIteration as end:
@@ -302,15 +331,14 @@ class EffectExploration(Exploration):
         raise AssertionError
 
     def _call(self, flight: Flight) -> Call:
-        order, age = self.order.order, LIFETIME if flight.is_old else 0
-        action = outside.ASKS[flight.state]
-        return Call(action, "saga:x", self.step.name, order, None, flight.reference, 0, age)
+        action, age = outside.ASKS[flight.state], LIFETIME if flight.is_old else 0
+        return Call(action, "saga:x", self.step.name, self.of, None, flight.reference, 0, age)
 
     def _record(self, row: JournalRow, answer: Answer) -> Record:
         """From an event of the provider, or from a person; about the row as it is now."""
         assert row.outside is not None
-        order, reference = self.order.order, row.outside.reference
-        call = Call(outside.Action.DO, "saga:x", self.step.name, order, None, reference, 0, 0)
+        reference = row.outside.reference
+        call = Call(outside.Action.DO, "saga:x", self.step.name, self.of, None, reference, 0, 0)
         return calls.answered(call, answer)
 
     def _step_row(self, state: OrderState) -> JournalRow | None:
@@ -326,9 +354,16 @@ class EffectExploration(Exploration):
         must(len(there) <= 1, "I13 one effect", f"{there} when it is {status}")
         must(status != "CANCELLED" or not there, "I13 one effect", f"cancelled, and {there}")
         step_row = self._step_row(state)
-        must(step_row is None or step_row.conflict is None, "I13 one effect", f"conflict {step_row}")
+        ran_out = self.provider.budget.expiries > out.budget.expiries
+        must(
+            ran_out or step_row is None or step_row.conflict is None, "I13 one effect", f"conflict {step_row}"
+        )
         is_kept = [each for _, each in there] == [ThingStatus.DONE]
-        must(status != "COMPLETED" or is_kept, "I13 one effect", f"completed, and {there}")
+        must(status != "COMPLETED" or is_kept or ran_out, "I13 one effect", f"completed, and {there}")
+        if self.later and any(each in TAKEN for _, each in there):
+            shipped = tables_in(topics.SHIPPING, state).journal("o1")
+            is_past = shipped is not None and shipped.state is State.DONE
+            must(is_past, "I13 captured behind the pivot", f"{there} when it is not shipped")
 
 
 def _with(state: OrderState, out: ProviderState) -> OrderState:

@@ -19,7 +19,16 @@ from saga_app.core.numbers import Offset
 from saga_app.core.order import Order
 from saga_app.core.records import DeadlinePassed, Record
 from saga_app.core.retention.rows import Total
-from saga_app.core.rows import ASKED_STATES, OPEN_STATUSES, Account, ClosedOrder, JournalRow, OrderRow, Stock
+from saga_app.core.rows import (
+    ASKED_STATES,
+    OPEN_STATUSES,
+    STANDING_STATES,
+    Account,
+    ClosedOrder,
+    JournalRow,
+    OrderRow,
+    Stock,
+)
 from tests.simulation.services import DECIDERS
 from tests.simulation.violation import must
 from tests.support.examples import (
@@ -210,17 +219,21 @@ class Exploration:
         self._adds_up(state, by_topic)
         status = None if row is None else row.status
         must(
-            status != "COMPLETED" or {*states} <= {"DONE", EVICTED},
+            status != "COMPLETED" or {*states} <= {"DONE", "CAPTURED", EVICTED},
             "I4 all or nothing",
             f"completed: {states}",
         )
-        must(status != "CANCELLED" or "DONE" not in states, "I4 all or nothing", f"cancelled: {states}")
+        must(
+            status != "CANCELLED" or STANDING_STATES.isdisjoint(filter(None, states)),
+            "I4 all or nothing",
+            f"cancelled: {states}",
+        )
         for here, following in pairwise(states):
             if here in ("UNDONE", "UNDOING"):
                 turned = ("REFUSED", "UNDONE", "VOID", EVICTED, *self.turned_first)
                 must(following in turned, "I5 reverse order", str(states))
             if following == "DONE":
-                must(here in ("DONE", EVICTED), "I5 in order", str(states))
+                must(here in (*STANDING_STATES, EVICTED), "I5 in order", str(states))
         if self.is_at_rest(state) and status not in OPEN_STATUSES:
             reason = row.reason if isinstance(row, OrderRow) else "closed" if row else "purged"
             self.endings[str(reason or status)] += 1

@@ -20,13 +20,18 @@ class ThingStatus(StrEnum):
     WAITING = "waiting"
     HELD = "held"
     DONE = "done"
+    #: Less was captured than was held: no request of ours does that.
+    PART = "part"
     CANCELED = "canceled"
     UNDOING = "undoing"
     UNDONE = "undone"
 
 
+#: Behind the token of a thing whose money is held until it is captured.
+LATER: Final = " and captured later"
 #: Money that is taken, or held, or on its way back.
-IN_EFFECT: Final = frozenset({ThingStatus.HELD, ThingStatus.DONE, ThingStatus.UNDOING})
+IN_EFFECT: Final = frozenset({ThingStatus.HELD, ThingStatus.DONE, ThingStatus.PART, ThingStatus.UNDOING})
+TAKEN: Final = frozenset({ThingStatus.DONE, ThingStatus.PART})
 #: A provider tells these by itself.
 TOLD: Final = frozenset({ThingStatus.DONE, ThingStatus.CANCELED, ThingStatus.UNDONE})
 
@@ -121,11 +126,11 @@ class Remote:
     def decide(self, thing: str, *, well: bool) -> None:
         """A thing that waited for the customer, the bank or the refund goes on."""
         status, _, token = self.things[thing]
-        if status is ThingStatus.UNDOING:
+        if status is ThingStatus.UNDOING or (status is ThingStatus.HELD and token.endswith(LATER)):
+            # A refund has arrived; or an authorisation has run out.
             self._put(thing, ThingStatus.UNDONE)
         elif status is ThingStatus.WAITING:
-            after = ThingStatus.HELD if token.startswith("held") else ThingStatus.DONE
-            self._put(thing, after if well else ThingStatus.FAILED)
+            self._put(thing, _taken(token) if well else ThingStatus.FAILED)
 
     def _execute(self, request: ProviderRequest) -> ProviderResponse:
         match request.what:
@@ -151,8 +156,14 @@ class Remote:
                 self._put(thing, _tried(status, token))
             case "capture", ThingStatus.HELD:
                 self._put(thing, ThingStatus.DONE)
+            case "name", ThingStatus.HELD if not token.endswith(LATER):
+                self.things[thing] = (status, self.things[thing][1], token + LATER)
+            case "cancel", ThingStatus.HELD if token.endswith(LATER):
+                self._put(thing, ThingStatus.UNDONE)
             case "cancel", ThingStatus.NEW | ThingStatus.FAILED | ThingStatus.HELD:
                 self._put(thing, ThingStatus.CANCELED)
+            case "capture in part", ThingStatus.HELD:
+                self._put(thing, ThingStatus.PART)
             case "cancel", ThingStatus.WAITING if not token.startswith("slow"):
                 self._put(thing, ThingStatus.CANCELED)
             case "refund", ThingStatus.DONE:
@@ -164,7 +175,8 @@ class Remote:
         """In one request: an effect, or a refusal."""
         if request.token.startswith("declined"):
             return ProviderResponse("", ThingStatus.CANCELED)
-        return ProviderResponse(self._new(request.order, request.token, ThingStatus.DONE), ThingStatus.DONE)
+        status = _taken(request.token)
+        return ProviderResponse(self._new(request.order, request.token, status), status)
 
     def _new(self, order: str, token: str, status: ThingStatus) -> str:
         thing = f"{self.name}_{len(self.things) + 1}"
@@ -177,14 +189,18 @@ class Remote:
         self.things[thing] = (status, order, token)
         if status in TOLD and order in self.segments:
             self.events.append((ProviderResponse(thing, status), order, self.segments[order]))
-        if (before in IN_EFFECT) != (status in IN_EFFECT) or status is ThingStatus.DONE:
+        if (before in IN_EFFECT) != (status in IN_EFFECT) or status in TAKEN:
             self.watch(order, f"{thing} is {status}")
 
 
 def _tried(before: ThingStatus, token: str) -> ThingStatus:
     if token.startswith("declined") or (token.startswith("flaky") and before is ThingStatus.NEW):
         return ThingStatus.FAILED
-    return ThingStatus.WAITING if token.startswith("slow") else ThingStatus.DONE
+    return ThingStatus.WAITING if token.startswith("slow") else _taken(token)
+
+
+def _taken(token: str) -> ThingStatus:
+    return ThingStatus.HELD if token.startswith("held") or token.endswith(LATER) else ThingStatus.DONE
 
 
 class PendingRequest:

@@ -5,10 +5,13 @@ from typing import Final
 
 from saga_app import topics
 from saga_app.core import patience
+from saga_app.core.order import Order
 from saga_app.core.records import DeadlinePassed, OrderPlaced, Outcome, Reason, SegmentsClosed, StepAnswered
+from saga_app.core.route import is_captured_later
 from saga_app.core.rows import (
     ASKED_STATES,
     OPEN_STATUSES,
+    STANDING_STATES,
     ClosedOrder,
     JournalRow,
     OrderRow,
@@ -23,10 +26,12 @@ _STEPS: Final = tuple(topics.STEPS)
 #: What each state of a step may become.
 _AFTER: Final[dict[State | None, frozenset[State]]] = {
     None: frozenset({State.DONE, State.REFUSED, State.VOID, State.DOING, State.PREVENTING}),
-    State.DOING: frozenset({State.DOING, State.PREVENTING, State.DONE, State.REFUSED}),
-    State.PREVENTING: frozenset({State.PREVENTING, State.UNDOING, State.DONE, State.REFUSED}),
+    State.DOING: frozenset({State.DOING, State.PREVENTING, State.DONE, State.REFUSED, State.UNDONE}),
+    State.PREVENTING: frozenset({State.PREVENTING, State.UNDOING, State.DONE, State.REFUSED, State.UNDONE}),
     State.UNDOING: frozenset({State.UNDOING, State.UNDONE}),
-    State.DONE: frozenset({State.UNDONE, State.UNDOING}),
+    State.DONE: frozenset({State.UNDONE, State.UNDOING, State.CAPTURING}),
+    State.CAPTURING: frozenset({State.CAPTURING, State.CAPTURED}),
+    State.CAPTURED: frozenset(),
     State.REFUSED: frozenset(),
     State.UNDONE: frozenset(),
     State.VOID: frozenset(),
@@ -43,9 +48,11 @@ class Sagas:
         self.closed: set[str] = set()
         self.reused: list[Status] = []
         self.states: defaultdict[str, dict[str, State]] = defaultdict(dict)
+        self.effects = EffectsWatch(self.status.get, self._may_be_taken)
+        #: Orders that are captured behind the pivot, at a provider that authorises first.
+        self.later: set[str] = set()
         #: By order, the seconds that it is patient, for good; None is the default.
         self.patience: dict[str, int | None] = {}
-        self.effects = EffectsWatch(self.status.get)
         #: By order, the providers that were asked.
         self.asked: defaultdict[str, set[str]] = defaultdict(set)
 
@@ -62,6 +69,8 @@ class Sagas:
                 must(self._old_enough(told, put.key), "I3 one ending", f"{put.key} is closed too early")
             if isinstance(put.row, OrderRow) and told.before is None:
                 self._begins_anew(put.key)
+                if is_captured_later(Order.model_validate_json(put.row.order)):
+                    self.later.add(put.key)
             if isinstance(put.row, OrderRow):
                 self._waits(put.key, put.row, told)
                 self._ordered(put.key, put.row)
@@ -75,6 +84,12 @@ class Sagas:
             elif isinstance(put.row, JournalRow) and ":" not in put.key:
                 self._of_provider(topic, put.key, put.row, told)
                 self._stepped(topic, put.key, put.row)
+
+    def _is_shipped(self, order: str) -> bool:
+        return self.states[order].get(topics.SHIPPING) is State.DONE
+
+    def _may_be_taken(self, order: str) -> bool:
+        return order not in self.later or self._is_shipped(order)
 
     def _waits(self, order: str, row: OrderRow, told: ExpectedDecision) -> None:
         """An order keeps the patience with which it was placed, and is given up at its last deadline alone."""
@@ -106,6 +121,7 @@ class Sagas:
             self.reused.append(self.status.pop(order))
             self.states.pop(order, None)
             self.closed.discard(order)
+            self.later.discard(order)
             self.asked.pop(order, None)
             self.effects.anew(order)
 
@@ -132,8 +148,10 @@ class Sagas:
             self.ended_at[order] = row.ended_at
         states = [self.states[order].get(step) for step in _STEPS]
         if row.status is Status.COMPLETED:
+            is_captured = order in self.later and bool(self.asked[order] - {"courier"})
+            paid = State.CAPTURED if is_captured else State.DONE
             must(
-                states == [State.DONE] * len(_STEPS),
+                states == [paid, *[State.DONE] * (len(_STEPS) - 1)],
                 "I4 all or nothing",
                 f"{order} is completed, but {states}",
             )
@@ -143,7 +161,8 @@ class Sagas:
             completed = row.status is Status.COMPLETED
             self.effects.at_end(order, completed=completed, asked=self.asked[order])
         if row.status is Status.CANCELLED:
-            must(State.DONE not in states, "I4 all or nothing", f"{order} is cancelled, but {states}")
+            stand = STANDING_STATES.intersection(filter(None, states))
+            must(not stand, "I4 all or nothing", f"{order} is cancelled, but {states}")
 
     def _stepped(self, topic: str, order: str, row: JournalRow) -> None:
         state = row.state
@@ -159,6 +178,8 @@ class Sagas:
         )
         must(state in _AFTER[before], "I3 one ending", f"{topic} of {order} went from {before} to {state}")
         states[topic] = state
+        if state is State.CAPTURING:
+            must(self._is_shipped(order), "I13 captured behind the pivot", f"{order} is not shipped")
         if state in (State.DONE, State.DOING) and number:
             earlier = states.get(_STEPS[number - 1])
             must(

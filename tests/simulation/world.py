@@ -229,7 +229,7 @@ class SimulatedWorld:
         if placed is None:
             return None
         step = route.step(StepName.SHIPPING if name == "courier" else StepName.PAYMENT)
-        answer = fact(what)
+        answer = fact(what, later=step.name is StepName.PAYMENT and order_id in self.watch.sagas.later)
         return outgoing(
             StepAnswered(
                 order_id=order_id,

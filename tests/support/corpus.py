@@ -73,6 +73,7 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
     "ReleaseRequested": {**WHY, "order": ORDER},
     "ShipmentRequested": {"order": ORDER},
     "ShipmentCancellationRequested": {**WHY, "order": ORDER},
+    "CaptureRequested": {"order": ORDER},
     "StepAnswered": {
         "order_id": "o1",
         "step": "payment",

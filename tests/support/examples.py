@@ -9,6 +9,9 @@ from saga_app.core.order import Line, Order
 from saga_app.core.records import Reason, StepName
 from saga_app.core.rows import Account, Stock
 
+#: The route of an order that is captured once it is shipped.
+CAPTURED_LATER = (StepName.PAYMENT, StepName.INVENTORY, StepName.SHIPPING, StepName.CAPTURE)
+
 
 def order(order_id: str = "o1", amount: str = "40.00", **fields: Any) -> Order:
     """An order in normal form; `lines` are pairs of SKU and quantity."""
@@ -52,6 +55,10 @@ def call_off(
     return records.ShipmentCancellationRequested(order=of, reason=reason, step=step)
 
 
+def capture(of: Order) -> records.CaptureRequested:
+    return records.CaptureRequested(order=of)
+
+
 def completed(order_id: str = "o1") -> records.OrderCompleted:
     return records.OrderCompleted(order_id=order_id)
 
@@ -89,6 +96,10 @@ def limit(policy_id: str, amount: str) -> records.PolicyChanged:
 
 def countries(policy_id: str, *codes: str) -> records.PolicyChanged:
     return records.PolicyChanged(policy_id=policy_id, countries=codes)
+
+
+def route_policy(policy_id: str, *names: StepName) -> records.PolicyChanged:
+    return records.PolicyChanged(policy_id=policy_id, route=names)
 
 
 def patience(policy_id: str, seconds: int) -> records.PolicyChanged:

@@ -14,6 +14,7 @@ from saga_app.core.countries import CODES
 from saga_app.core.order import Line, Order, PricedLine
 from saga_app.core.records import OrderPlaced, Reason, Record, StepName
 from tests.support.corpus import GOOD, IDS, NOT_CARDS, OPTIONAL, ORDER, OUR_IDS, order_with, spelled
+from tests.support.examples import CAPTURED_LATER
 from tests.support.profiles import examples
 
 IDENTIFIERS = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", fullmatch=True)
@@ -52,6 +53,7 @@ def orders(draw: st.DrawFn) -> Order:
         patience=draw(st.none() | PATIENCES),
         warehouse=draw(IDENTIFIERS),
         lines=draw(LINES),
+        route=draw(st.none() | st.just(CAPTURED_LATER)),
     )
 
 
@@ -82,7 +84,12 @@ def orders_placed(draw: st.DrawFn) -> OrderPlaced:
     )
 
 
-DOS = (records.PaymentRequested, records.ReservationRequested, records.ShipmentRequested)
+DOS = (
+    records.PaymentRequested,
+    records.ReservationRequested,
+    records.ShipmentRequested,
+    records.CaptureRequested,
+)
 UNDOS = (records.RefundRequested, records.ReleaseRequested, records.ShipmentCancellationRequested)
 TURNED: dict[str, Any] = {"reason": st.sampled_from(Reason), "step": st.sampled_from(StepName)}
 SEGMENTS = st.none() | st.from_regex(r"[0-9]{1,4}:[0-9]{1,16}", fullmatch=True)
@@ -144,6 +151,7 @@ RECORDS: dict[str, st.SearchStrategy[Any]] = {
         reason=st.none() | st.sampled_from(Reason),
         code=st.none() | st.from_regex(r"[A-Za-z_-]{1,64}", fullmatch=True),
         detail=NOTES,
+        capture_before=st.none() | st.integers(0, 10**10),
     ),
     "FundsDeposited": deposits(),
     "StockReceived": st.builds(

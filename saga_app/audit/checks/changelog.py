@@ -12,7 +12,7 @@ from saga_app.audit.scratch import REBUILT_AT, UNKNOWN_TIME, ScratchStore
 from saga_app.core.errors import ForeignRow
 from saga_app.core.numbers import FIRST, Offset
 from saga_app.core.row_keys import order_in
-from saga_app.core.rows import ASKED_STATES, State, decode, is_closed, is_tombstone
+from saga_app.core.rows import ASKED_STATES, STANDING_STATES, decode, is_closed, is_tombstone
 from saga_app.engine.stores import changelog
 from saga_app.engine.stores.changelog import Logged, OnForeign
 from saga_app.kafka.chunks import chunks
@@ -22,7 +22,7 @@ from saga_app.kafka.messages import REBUILT, WRITTEN_AGAIN, Place
 #: A row that does not send its order back has one of these near its beginning.
 #: While a provider is asked, nothing goes anywhere: neither PREVENTING nor UNDOING is a way back yet.
 _FORWARD: Final = (
-    *(b'"state":"%s"' % state.encode() for state in (State.DONE, *sorted(ASKED_STATES))),
+    *(b'"state":"%s"' % state.encode() for state in sorted(STANDING_STATES | ASKED_STATES)),
     b'"status":"OPEN"',
 )
 

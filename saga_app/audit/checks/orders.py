@@ -20,11 +20,14 @@ from saga_app.audit.scratch import (
 )
 from saga_app.core.checkout import Checkout
 from saga_app.core.order import Order
+from saga_app.core.records import StepName
 from saga_app.core.retention.rows import LowWatermark
+from saga_app.core.route import is_captured_later
 from saga_app.core.row_keys import low_watermark_key, parts_of
 from saga_app.core.rows import (
     ASKED_STATES,
     OPEN_STATUSES,
+    STANDING_STATES,
     ClosedOrder,
     JournalRow,
     OrderRow,
@@ -32,6 +35,7 @@ from saga_app.core.rows import (
     Status,
     decode,
 )
+from saga_app.core.step import Step
 from saga_app.kafka.messages import Place
 
 #: Inbox and journal of every service, in the order of the route.
@@ -44,9 +48,12 @@ ASKS: Final = dict(zip(topics.INBOXES, (*topics.INBOXES[1:], topics.CHECKOUT), s
 #: The knowledge of an effect at a provider, by the state of its step; in any other state it was never there.
 _KNOWN: Final = {
     State.DONE: "there",
+    State.CAPTURED: "captured",
     State.UNDONE: "taken back",
     **dict.fromkeys(ASKED_STATES, "asked for"),
 }
+#: An effect that is there, or may be.
+_STANDING_OR_ASKED: Final = STANDING_STATES | ASKED_STATES
 
 
 class OrdersAudit:
@@ -103,7 +110,7 @@ class OrdersAudit:
                 # An earlier audit has checked it.
                 continue
             state = step_row and step_row.state
-            if (state is State.DONE) is not wanted or state in ASKED_STATES:
+            if state is not _whole(step, step_row, order) if wanted else state in _STANDING_OR_ASKED:
                 what = f"it is {row.status}, but {step.name} is {state or 'not there'}"
                 self._broken("I4", key, row.version, what, f"{JOURNALS[topic]}.state")
         self.findings.count("I4", "completed with all effects" if wanted else "cancelled with none")
@@ -185,3 +192,9 @@ class OrdersAudit:
     def _broken(self, invariant: str, key: bytes, offset: int | None, what: str, field: str | None) -> None:
         mending = Mending.HALF_DONE if invariant == "I4" else Mending.PAST
         self.findings.breach(Breach(invariant, what, self.place, offset, key.decode(), field, mending))
+
+
+def _whole(step: Step, row: JournalRow | None, order: Order) -> State:
+    """The state of a step of a completed order. A payment at a provider that is captured later must be captured."""
+    is_held = step.name is StepName.PAYMENT and row is not None and row.outside is not None
+    return State.CAPTURED if is_held and is_captured_later(order) else State.DONE

@@ -3,8 +3,18 @@
 from saga_app import topics
 from saga_app.audit.history.events import Event, StatusRow, TruncatedInbox
 from saga_app.core.decider import Verdict
-from saga_app.core.labels import why
-from saga_app.core.records import DeadlinePassed, ForPartition, OrderPlaced, Record, StepAnswered, Undo
+from saga_app.core.labels import AUTHORISED, why
+from saga_app.core.records import (
+    CaptureRequested,
+    DeadlinePassed,
+    ForPartition,
+    OrderPlaced,
+    Record,
+    StepAnswered,
+    StepName,
+    Undo,
+)
+from saga_app.core.route import CAPTURE, is_captured_later
 from saga_app.core.rows import ClosedOrder, JournalRow, OrderRow, State, Status
 from saga_app.core.step import Step
 
@@ -63,14 +73,24 @@ def _of_retention(topic: str, row: StatusRow | None) -> str:
 
 
 def _of_step(step: Step, record: Record, row: JournalRow, verdict: Verdict) -> str:
+    if isinstance(record, CaptureRequested) and row.outside is None:
+        return f"{CAPTURE.name}: there is nothing to capture; the order goes on"
+    if isinstance(record, StepAnswered) and verdict is not Verdict.APPLIED:
+        return f"{step.name}: its provider says {record.outcome}, which changed nothing; it is {_word(row.state)}"
     if verdict is Verdict.REPEATED and not isinstance(record, StepAnswered):
         asked = "asked to undo" if isinstance(record, Undo) else "asked again"
         return f"{step.name}: {asked}; it is {_word(row.state)}, and the answer was sent again"
-    if isinstance(record, StepAnswered) and verdict is not Verdict.APPLIED:
-        return f"{step.name}: its provider says {record.outcome}, which changed nothing; it is {_word(row.state)}"
+    return _as_it_is(step, row)
+
+
+def _as_it_is(step: Step, row: JournalRow) -> str:
     match row.state:
-        case State.DOING | State.PREVENTING | State.UNDOING:
+        case State.DOING | State.PREVENTING | State.UNDOING | State.CAPTURING:
             return _asked(step, row)
+        case State.CAPTURED:
+            return CAPTURE.done
+        case State.DONE if row.outside is not None and is_captured_later(row.outside.as_order):
+            return AUTHORISED if step.name is StepName.PAYMENT else step.done
         case State.DONE:
             moved = ", ".join(f"{key} {amount}" for key, amount in (row.moves or {}).items())
             return f"{step.done} ({moved})" if moved else step.done
@@ -88,7 +108,12 @@ def _asked(step: Step, row: JournalRow) -> str:
     assert row.outside is not None
     provider, tries = row.outside.provider, row.outside.tries
     named = "" if row.outside.reference is None else f" ({row.outside.reference})"
-    to = {State.DOING: "to do it", State.PREVENTING: "to prevent it", State.UNDOING: "to undo it"}[row.state]
+    to = {
+        State.DOING: "to do it",
+        State.PREVENTING: "to prevent it",
+        State.UNDOING: "to undo it",
+        State.CAPTURING: "to capture it",
+    }[row.state]
     again = f"; {tries} answers said nothing new" if tries else ""
     return f"{step.name}: {provider} is asked {to}{named}{again}"
 

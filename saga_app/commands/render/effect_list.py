@@ -6,8 +6,9 @@ from saga_app.commands.render.listing import Column, Listing
 from saga_app.commands.render.terminal import Screen
 from saga_app.core.labels import effect
 from saga_app.core.records import StepName
-from saga_app.core.rows import ASKED_STATES, JournalRow
+from saga_app.core.rows import ASKED_STATES, JournalRow, State
 from saga_app.effects.dispatcher import IN_DOUBT
+from saga_app.effects.reading import RUNS_OUT_SOON
 from saga_app.text import printable
 from saga_app.times import duration, written
 
@@ -40,12 +41,23 @@ class ListedEffect(NamedTuple):
         return self.is_asked and self.age > IN_DOUBT
 
     @property
+    def runs_out(self) -> int | None:
+        """When an authorisation that is not captured runs out, in milliseconds; None if it does not."""
+        return None if self.row.held_until is None else self.row.held_until * 1000
+
+    @property
+    def runs_out_soon(self) -> bool:
+        """True if it runs out so soon that people should look."""
+        return self.runs_out is not None and self.runs_out - self.now < RUNS_OUT_SOON * 1000
+
+    @property
     def needs_a_person(self) -> bool:
-        return self.is_in_doubt or self.row.conflict is not None
+        return self.is_in_doubt or self.row.conflict is not None or self.runs_out_soon
 
     def in_words(self) -> str:
         """The state of knowledge, for people."""
-        return effect(self.row.state, self.row.conflict)
+        held = self.runs_out is not None and self.row.state is State.DONE
+        return effect("authorised" if held else self.row.state, self.row.conflict)
 
     def as_json(self) -> dict[str, Any]:
         """For machines."""
@@ -61,6 +73,7 @@ class ListedEffect(NamedTuple):
             "code": outside and outside.code,
             "in_doubt": self.is_in_doubt,
             "conflict": self.row.conflict,
+            "capture_before": None if self.runs_out is None else written(self.runs_out),
         }
 
 
@@ -76,6 +89,12 @@ def _age(each: ListedEffect, screen: Screen) -> str:
     return duration(each.age) if each.is_asked else ""
 
 
+def _left(each: ListedEffect, screen: Screen) -> str:
+    if each.runs_out is None:
+        return ""
+    return duration(each.runs_out - each.now) if each.runs_out > each.now else "ran out"
+
+
 #: Rows are `ListedEffect`s.
 EFFECTS: Final = Listing(
     (
@@ -87,6 +106,7 @@ EFFECTS: Final = Listing(
             lambda each, screen: screen.paint(each.in_words(), fg="red" if each.needs_a_person else None),
         ),
         Column("for", _age, is_right=True),
+        Column("left", _left, is_right=True),
         _of("tries"),
         _of("code"),
         _of("reference"),
@@ -104,6 +124,7 @@ EFFECTS: Final = Listing(
         "code",
         "in_doubt",
         "conflict",
+        "capture_before",
     ),
     "no effects are asked for, and none is in conflict",
 )

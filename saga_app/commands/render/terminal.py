@@ -23,7 +23,9 @@ _COLOURS: Final[Mapping[str | None, str]] = {
     State.DOING: "cyan",
     State.PREVENTING: "yellow",
     State.UNDOING: "yellow",
+    State.CAPTURING: "cyan",
     State.DONE: "green",
+    State.CAPTURED: "green",
     State.REFUSED: "red",
     State.UNDONE: "yellow",
 }

@@ -21,7 +21,13 @@ from saga_app.effects.contract import MOST_BYTES, MOST_LEDGER_BYTES, HttpAnswer,
 from saga_app.wrong_fields import each_wrong_field, wrong_fields
 
 Read = TypeVar("Read", HttpAnswer, HttpEffect, contract.Ledger)
-FACTS: Final = frozenset({Outcome.DONE, Outcome.REFUSED, Outcome.UNDONE})
+#: By fact, those that may follow it.
+FACTS: Final[Mapping[Outcome, frozenset[Outcome]]] = {
+    Outcome.DONE: frozenset({Outcome.DONE, Outcome.CAPTURED, Outcome.UNDONE}),
+    Outcome.CAPTURED: frozenset({Outcome.CAPTURED, Outcome.UNDONE}),
+    Outcome.REFUSED: frozenset({Outcome.REFUSED}),
+    Outcome.UNDONE: frozenset({Outcome.UNDONE}),
+}
 #: An order that most services accept.
 ORDER: Final[Mapping[str, Any]] = {
     "order_id": "check",
@@ -203,10 +209,7 @@ class Kit:
 def _follows(earlier: HttpAnswer, later: HttpAnswer) -> None:
     if earlier.outcome not in FACTS or later.outcome not in FACTS:
         return
-    if later.outcome is not earlier.outcome and (earlier.outcome, later.outcome) != (
-        Outcome.DONE,
-        Outcome.UNDONE,
-    ):
+    if later.outcome not in FACTS[earlier.outcome]:
         raise Broken(f"the effect is {later.outcome}, and was {earlier.outcome} before")
     if earlier.reference and later.reference and later.reference != earlier.reference:
         raise Broken(f"the reference is {later.reference}, and was {earlier.reference} before")

@@ -171,6 +171,42 @@ RULES: Final[tuple[Rule, ...]] = (
 )
 
 
+async def what_is_authorised_is_captured_once(kit: Kit) -> None:
+    call, first = await _authorised(kit)
+    answers = await asyncio.gather(*(kit.settle(call, Action.CAPTURE) for _ in range(AT_ONCE)))
+    _agree([first.model_copy(update={"outcome": Outcome.CAPTURED}), *answers])
+    for action in (Action.DO, Action.PREVENT, Action.CAPTURE):
+        _is(Outcome.CAPTURED, await kit.settle(call, action), f"{action} after capture")
+    await _once(kit, call)
+
+
+async def an_authorisation_that_is_let_go_is_not_captured(kit: Kit) -> None:
+    call, _ = await _authorised(kit)
+    _is(Outcome.UNDONE, await kit.settle(call, Action.UNDO), Action.UNDO)
+    _is(Outcome.UNDONE, await kit.settle(call, Action.CAPTURE), "capture after undo")
+
+
+async def what_was_never_authorised_is_not_captured(kit: Kit) -> None:
+    call = kit.call().model_copy(update={"authorise": True})
+    _is(Outcome.REFUSED, await kit.settle(call, Action.PREVENT), Action.PREVENT)
+    _is(Outcome.REFUSED, await kit.settle(call, Action.CAPTURE), "capture after prevent")
+
+
+#: For a service of payments that are authorised, and captured later.
+CAPTURE_RULES: Final[tuple[Rule, ...]] = (
+    what_is_authorised_is_captured_once,
+    an_authorisation_that_is_let_go_is_not_captured,
+    what_was_never_authorised_is_not_captured,
+)
+
+
+async def _authorised(kit: Kit) -> tuple[HttpCall, HttpAnswer]:
+    call = kit.call().model_copy(update={"authorise": True})
+    answer = await kit.settle(call, Action.DO)
+    _is(Outcome.DONE, answer, "do with `authorise`")
+    return call.model_copy(update={"reference": answer.reference}), answer
+
+
 async def broken(rule: Rule, kit: Kit) -> str | None:
     """How the service breaks a rule; None if it keeps it."""
     try:

@@ -98,6 +98,9 @@ class HttpProvider:
     async def undo(self, call: Call) -> Answer:
         return await self._ask(call, Action.UNDO)
 
+    async def capture(self, call: Call) -> Answer:
+        return await self._ask(call, Action.CAPTURE)
+
     async def event(self, body: bytes, headers: Mapping[str, str]) -> StepAnswered | None:
         """`ValueError`: the contract has no events. An answer that is `pending` is asked for again."""
         raise ValueError(f"{self._name} is an HTTP provider: it sends no events")

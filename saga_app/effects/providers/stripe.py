@@ -11,6 +11,11 @@ error 500. So each try has a key of its own, and what has happened is looked up,
 A payment that a customer began (`payment_reference`) counts only if the intent names this order in its metadata, in
 equal amount and currency, and names no other effect. If not, it is another order's money: it is refused, and not
 touched. If it names this order and has taken another amount, people must give it back first.
+
+A payment that is captured later is an intent with manual capture that the saga *holds*: it has our names in its
+metadata, and is done when it is authorised. Cancelling it costs the customer nothing. A payment that a customer began
+gets our names before it counts, whether it is held or was taken at once: so it pays for one effect, and never for a
+later order with the same id.
 """
 
 import logging
@@ -96,10 +101,13 @@ class Stripe:
     async def undo(self, call: Call) -> Answer:
         return await self._told(call, self._undo)
 
+    async def capture(self, call: Call) -> Answer:
+        return await self._told(call, self._capture)
+
     async def event(self, body: bytes, headers: Mapping[str, str]) -> StepAnswered | None:
         """The truth now about the intent of an event; None if it is no fact, or the saga has no part in it.
 
-        An intent that a customer began is none of ours until it is captured: the event has not the order to compare.
+        An intent that a customer began is none of ours until it has our names: the event has not the order to compare.
         """
         try:
             event = stripe.Webhook.construct_event(
@@ -113,7 +121,8 @@ class Stripe:
             return None
         intent = await self._retrieve(name)
         names, answer = intent.get("metadata") or {}, await self._fact(intent)
-        if not {ORDER, STEP, KEY, EFFECT} <= names.keys() or answer.outcome is Outcome.PENDING:
+        is_fact = answer.outcome not in (Outcome.PENDING, Outcome.UNKNOWN)
+        if not is_fact or not {ORDER, STEP, KEY, EFFECT} <= names.keys():
             return None
         if not names[EFFECT].startswith(self._effects):
             return None
@@ -125,6 +134,7 @@ class Stripe:
             outcome=answer.outcome,
             reference=answer.reference,
             code=answer.code,
+            capture_before=answer.capture_before,
         )
 
     async def ledger(self, since: datetime) -> AsyncIterator[Effect]:
@@ -138,16 +148,18 @@ class Stripe:
             if ORDER not in names or not names.get(EFFECT, self._effects).startswith(self._effects):
                 continue
             answer = intents.fact(intent)
+            # In part it is there too: the amount says how much.
+            outcome = Outcome.CAPTURED if answer.outcome is Outcome.UNKNOWN else answer.outcome
             yield Effect(
                 intent["id"],
-                answer.outcome,
+                outcome,
                 datetime.fromtimestamp(intent["created"], UTC),
                 names[ORDER],
                 names.get(SEGMENT) or None,
                 StepName(names.get(STEP, StepName.PAYMENT)),
                 names.get(KEY),
                 names.get(EFFECT),
-                intents.major_units(intent["amount"], intent["currency"]),
+                intents.major_units(intents.taken(intent), intent["currency"]),
                 intent["currency"].upper(),
                 answer.code,
             )
@@ -182,6 +194,10 @@ class Stripe:
         match intent["status"]:
             case "requires_confirmation" if not begun:
                 return await self._confirm(call)
+            case "requires_capture" if call.captures_later:
+                return await self._fact(await self._named(call, intent))
+            case "succeeded" if begun:
+                return await self._fact(await self._named(call, intent))
             case "requires_capture":
                 with suppress(stripe.InvalidRequestError):
                     await self._intents.capture_async(
@@ -202,10 +218,47 @@ class Stripe:
         intent, other = await self._own(call)
         return other or await self._seal(call, intent)
 
+    async def _named(self, call: Call, intent: Intent) -> Intent:
+        """The intent with our names in it: from now on it pays for this effect alone."""
+        names = _names(call)
+        if names.items() <= (intent.get("metadata") or {}).items():
+            return intent
+        await self._intents.update_async(
+            intent["id"], {"metadata": names}, options=_options(call, f"name:{call.tries}")
+        )
+        return await self._retrieve(intent["id"])
+
+    async def _capture(self, call: Call) -> Answer:
+        """All of it. What cannot be captured any more is told as it is, and people must look."""
+        assert call.reference is not None, "what is captured was authorised, and has a name"
+        intent, other = await self._own(call, is_ours=True)
+        if other is not None:
+            return other
+        failed: stripe.StripeError | None = None
+        if intent["status"] == "requires_capture":
+            try:
+                await self._intents.capture_async(
+                    intent["id"],
+                    {"metadata": _names(call)},
+                    options=_options(call, f"capture:{call.tries}"),
+                )
+            except (stripe.CardError, stripe.InvalidRequestError) as error:
+                failed = error
+            intent = await self._retrieve(intent["id"])
+        if intents.is_taken_in_part(intent):
+            return await self._mistaken(call, intent, intents.IN_PART)
+        if intent["status"] == "requires_capture":
+            code = "not_captured" if failed is None else errors.code(failed)
+            return Answer(Outcome.UNKNOWN, call.reference, code)
+        return await self._fact(intent)
+
     async def _undo(self, call: Call) -> Answer:
         intent, other = await self._own(call, is_ours=True)
         if other is not None:
             return other
+        if intent["status"] == "requires_capture" and call.captures_later:
+            # Whoever said that it was done may have said so without naming it.
+            intent = await self._named(call, intent)
         if intent["status"] != "succeeded":
             return await self._seal(call, intent)
         name, code = intent["id"], None
@@ -240,6 +293,7 @@ class Stripe:
                 # Others make the customer come back days later.
                 "allowed_payment_method_types": ["card"],
                 "metadata": _names(call),
+                **({"capture_method": "manual"} if call.captures_later else {}),
                 **({"customer": customer} if customer else {}),
             }
             made = await self._intents.create_async(
@@ -318,9 +372,9 @@ class Stripe:
     async def _fact(self, intent: Intent) -> Answer:
         """The fact that the intent says; a refund that is on its way is none, since it may fail."""
         answer = intents.fact(intent)
-        if answer.outcome is not Outcome.UNDONE or intents.is_refunded(
-            intent, await self._list_refunds(intent["id"])
-        ):
+        if answer.outcome is not Outcome.UNDONE or intent["status"] == "canceled":
+            return answer
+        if intents.is_refunded(intent, await self._list_refunds(intent["id"])):
             return answer
         return Answer(Outcome.PENDING, intent["id"], "refund_pending", wait=WAIT)
 
@@ -363,6 +417,7 @@ def _names(call: Call) -> dict[str, str]:
         STEP: call.step,
         KEY: route.step(call.step).key(call.order),
         EFFECT: call.effect,
+        **({intents.CAPTURE: intents.LATER} if call.captures_later else {}),
     }
 
 

@@ -83,6 +83,8 @@ _CANCELLABLE: Final = (
     "requires_action",
     "requires_capture",
 )
+#: Seconds for which an authorisation is kept.
+AUTHORISED_FOR: Final = 7 * 86_400
 #: The smallest amount of most currencies, in minor units.
 _LEAST: Final = 30
 
@@ -102,6 +104,8 @@ class StripeProxy:
 
     def __post_init__(self) -> None:
         self._keys: dict[str, tuple[str, Reply]] = {}
+        #: Minor units that were captured, of intents that were captured in part.
+        self._received: dict[str, int] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._session: aiohttp.ClientSession | None = None
 
@@ -127,6 +131,7 @@ class StripeProxy:
         async with self._session.delete(f"{self.target}/_config/data"):
             pass
         self._keys.clear()
+        self._received.clear()
         self.requests.clear()
         self.late.clear()
 
@@ -223,9 +228,11 @@ class StripeProxy:
             if is_capture:
                 form = {name: each for name, each in form.items() if name not in names}
             reply = await self._forward(request.method, request.path, form)
+            if is_capture and "amount_to_capture" in form and reply.status == 200:
+                self._received[reply.thing["id"]] = int(form["amount_to_capture"])
             if is_capture and names and reply.status == 200:
                 await self._forward("POST", request.path.removesuffix("/capture"), names)
-            return reply if reply.status < 400 else self._as_stripe_says(request, reply)
+            return self._whole(reply) if reply.status < 400 else self._as_stripe_says(request, reply)
 
     async def _refused(self, request: Request) -> Reply | None:
         """The refusal of Stripe where localstripe refuses nothing."""
@@ -267,7 +274,8 @@ class StripeProxy:
         if after := request.form.get("starting_after"):
             found = found[[each["id"] for each in found].index(after) + 1 :]
         limit = int(request.form.get("limit", 10))
-        page = {"object": "list", "url": request.path, "data": found[:limit], "has_more": len(found) > limit}
+        shown = [self._told(each) for each in found[:limit]]
+        page = {"object": "list", "url": request.path, "data": shown, "has_more": len(found) > limit}
         return Reply(200, json.dumps(page).encode())
 
     async def _forward(self, method: str, path: str, form: Mapping[str, str]) -> Reply:
@@ -275,6 +283,24 @@ class StripeProxy:
         options: dict[str, Any] = {"data": form} if method == "POST" else {"params": form}
         async with self._session.request(method, f"{self.target}{path}", **options) as response:
             return Reply(response.status, await response.read())
+
+    def _whole(self, reply: Reply) -> Reply:
+        """The reply with the fields that localstripe does not know, if it is an intent."""
+        thing = reply.thing
+        if thing.get("object") != "payment_intent":
+            return reply
+        return Reply(reply.status, json.dumps(self._told(thing)).encode())
+
+    def _told(self, intent: dict[str, Any]) -> dict[str, Any]:
+        received = self._received.get(intent["id"])
+        charge = intent.get("latest_charge")
+        if received is not None:
+            return {**intent, "amount_received": received}
+        if intent["status"] != "requires_capture" or not isinstance(charge, dict):
+            return intent
+        card = {"capture_before": charge["created"] + AUTHORISED_FOR}
+        details = {"type": "card", "card": card}
+        return {**intent, "latest_charge": {**charge, "payment_method_details": details}}
 
     @staticmethod
     def _as_stripe_says(request: Request, reply: Reply) -> Reply:

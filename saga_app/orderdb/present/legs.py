@@ -5,14 +5,14 @@ from typing import Any, Final, NamedTuple
 
 from saga_app.core import labels
 from saga_app.core.records import OrderCancelled, OrderCompleted, OrderPlaced, StepName
-from saga_app.core.route import STEPS
+from saga_app.core.route import NAMED, STEPS
 
 Row = Mapping[str, Any]
 #: By type of record, the service that takes it and what it does then. Other records bring an order no further.
 _TAKEN: Final[Mapping[str, tuple[str, str]]] = {
     OrderPlaced.__name__: (StepName.CHECKOUT.value, "take the order"),
-    **{step.do.__name__: (step.name.value, labels.STEPS[step.name].do) for step in STEPS},
-    **{step.undo.__name__: (step.name.value, labels.STEPS[step.name].undo) for step in STEPS},
+    **{step.do.__name__: (step.name.value, labels.STEPS[step.name].do) for step in NAMED},
+    **{step.undo.__name__: (step.name.value, labels.STEPS[step.name].undo) for step in STEPS if step.undo},
 }
 _LAST: Final = (OrderCompleted.__name__, OrderCancelled.__name__)
 

@@ -11,14 +11,14 @@ from saga_app import topics
 from saga_app.core import checkout, patience
 from saga_app.core.numbers import NEVER
 from saga_app.core.records import StepName
-from saga_app.core.route import STEPS, Route, route_named
+from saga_app.core.route import CAPTURE, STEPS, Route, route_named
 from saga_app.core.rows import ASKED_STATES, OPEN_STATUSES, OrderRow, State, Status
 
 Row = Mapping[str, Any]
 #: The states of a step on the way back: it refused, or compensated, or had nothing to compensate.
 BACK: Final = frozenset({State.REFUSED, State.UNDONE, State.VOID})
 #: The states in which a provider is asked, on the way back.
-GOING_BACK: Final = ASKED_STATES - {State.DOING}
+GOING_BACK: Final = ASKED_STATES - {State.DOING, State.CAPTURING}
 _STEP: Final = {step.name.value: step for step in STEPS}
 
 
@@ -46,8 +46,8 @@ class Waits(NamedTuple):
         """The type of the record that the service must decide next."""
         if self.service == StepName.CHECKOUT:
             return "OrderCancelled" if self.undoing else "OrderCompleted"
-        step = _STEP[self.service]
-        return (step.undo if self.undoing else step.do).__name__
+        step = CAPTURE if self.service == CAPTURE.name else _STEP[self.service]
+        return (step.compensation if self.undoing else step.do).__name__
 
 
 class OrderStatus(NamedTuple):
@@ -80,6 +80,9 @@ class OrderStatus(NamedTuple):
         fields = {name: order[name] for name in cls._fields if name in order}
         rows = {step["service"]: step for step in steps}
         done = {name: _done(rows[name], times) for name in _STEP if name in rows}
+        if StepName.CAPTURE in (order["route"] or "").split(",") and StepName.PAYMENT in rows:
+            payment, has_passed = rows[StepName.PAYMENT], order["status"] == Status.COMPLETED
+            done |= _captured(payment, times, first, has_passed=has_passed)
         fields |= {"status": Status(order["status"]), "route": route_named(order["route"])}
         return cls(**fields, steps=done, first=first)
 
@@ -112,9 +115,11 @@ class OrderStatus(NamedTuple):
         """The service that must act next, or None if the order has ended."""
         if self.has_ended:
             return None
-        if self.is_past_pivot:
-            return Waits(StepName.CHECKOUT, undoing=False)
         steps = self.route.steps
+        if self.is_past_pivot:
+            behind = steps[steps.index(self.route.pivot) + 1 :]
+            ahead = next((step for step in behind if self.state(step.name) is not State.DONE), None)
+            return Waits(StepName.CHECKOUT if ahead is None else ahead.name, undoing=False)
         asked_back = [step for step in steps if self.state(step.name) in GOING_BACK]
         if asked_back:
             return Waits(asked_back[0].name, undoing=True)
@@ -151,8 +156,25 @@ class OrderStatus(NamedTuple):
 
 def _done(step: Row, times: Mapping[tuple[str, int], int]) -> StepStatus:
     topic, state = topics.inbox(StepName(step["service"])), State(step["state"])
+    if state in (State.CAPTURING, State.CAPTURED):
+        # The payment is done; the other half of it is a step of its own.
+        state = State.DONE
     if state in (State.DONE, State.UNDONE):
         at, undone = times.get((topic, step["done_at"])), times.get((topic, step["undone_at"]))
     else:
         at, undone = times.get((topic, step["version"])), None
     return StepStatus(state, step["reason"], step["step"], at, undone)
+
+
+def _captured(
+    payment: Row, times: Mapping[tuple[str, int], int], first: Mapping[str, int], *, has_passed: bool
+) -> dict[str, StepStatus]:
+    """Capture, by the row of the payment; `has_passed`: the order is completed, whether it had anything to capture."""
+    state, at = State(payment["state"]), times.get((topics.PAYMENT, payment["version"]))
+    if state is State.CAPTURING:
+        return {CAPTURE.name: StepStatus(state, at=at)}
+    if state is State.CAPTURED:
+        return {CAPTURE.name: StepStatus(State.DONE, at=at)}
+    if state is State.DONE and has_passed:
+        return {CAPTURE.name: StepStatus(State.DONE, at=first.get(CAPTURE.do.__name__))}
+    return {}

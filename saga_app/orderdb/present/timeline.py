@@ -8,15 +8,15 @@ from saga_app import topics
 from saga_app.core import labels
 from saga_app.core.patience import is_last
 from saga_app.core.records import StepName
-from saga_app.core.route import STEPS
+from saga_app.core.route import CAPTURE, NAMED, STEPS
 from saga_app.core.rows import State
 from saga_app.kafka.messages import located
 from saga_app.orderdb.present.order_status import BACK, GOING_BACK, OrderStatus, StepStatus
 
 Row = Mapping[str, Any]
-_REQUEST: Final = {step.name.value: step.do.__name__ for step in STEPS}
-_DO: Final = {step.do.__name__: step.name.value for step in STEPS}
-_UNDO: Final = {step.undo.__name__: step.name.value for step in STEPS}
+_REQUEST: Final = {step.name.value: step.do.__name__ for step in NAMED}
+_DO: Final = {step.do.__name__: step.name.value for step in NAMED}
+_UNDO: Final = {step.undo.__name__: step.name.value for step in STEPS if step.undo is not None}
 
 
 class TimelineEntry(NamedTuple):
@@ -97,7 +97,7 @@ def _there(step: str, order: OrderStatus) -> RouteStop:
             return RouteStop(step, done.state, f"refused: {labels.why(done.reason)}", done.at)
         case State.VOID:
             return RouteStop(step, done.state, "undone before it was asked", None)
-        case State.DOING:
+        case State.DOING | State.CAPTURING:
             return RouteStop(step, done.state, "its provider is asked", done.at)
         case State.PREVENTING:
             return RouteStop(step, done.state, "its provider was asked", None)
@@ -121,7 +121,10 @@ def _outcomes(steps: Sequence[Row]) -> Iterator[tuple[tuple[str, int], str]]:
         said, reason = labels.STEPS[step.name], labels.why(row["reason"])
         topic = topics.inbox(step.name)
         if row["done_at"] is not None:
-            yield (topic, row["done_at"]), said.done
+            is_held = row["state"] in (State.CAPTURING, State.CAPTURED)
+            yield (topic, row["done_at"]), labels.AUTHORISED if is_held else said.done
+        if row["state"] == State.CAPTURED:
+            yield (topic, row["version"]), CAPTURE.done
         if row["undone_at"] is not None:
             yield (topic, row["undone_at"]), said.undone
         if row["state"] == State.REFUSED:

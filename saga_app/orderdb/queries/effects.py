@@ -3,6 +3,7 @@
 from sqlalchemy import case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from saga_app.core.rows import ASKED_STATES
 from saga_app.effects.dispatcher import IN_DOUBT
 from saga_app.effects.reading import EffectsReading
 from saga_app.orderdb.schema import UNSETTLED, order_steps
@@ -11,7 +12,7 @@ from saga_app.orderdb.schema import UNSETTLED, order_steps
 async def reading(connection: AsyncConnection, now: int) -> EffectsReading:
     """The effects by provider at `now`, in milliseconds; the copy may be behind. A small index has all of them."""
     step = order_steps.c
-    is_asked = case((step.state.in_(("DONE", "REFUSED", "UNDONE", "VOID")), 0), else_=1)
+    is_asked = case((step.state.in_(sorted(ASKED_STATES)), 1), else_=0)
     is_in_doubt = case((step.asked_at < now - IN_DOUBT, is_asked), else_=0)
     asked_at = case((is_asked == 1, step.asked_at))
     query = (

@@ -119,7 +119,7 @@ def _parts(
     made = step(kind.service)
     at_step = and_(condition, order_steps.c.service == kind.service.value)
     gone = _moved(kind.takes, order_steps.c.done_at, made.do.__name__, taken, amount)
-    back = _moved(kind.gives_back, order_steps.c.undone_at, made.undo.__name__, taken, amount)
+    back = _moved(kind.gives_back, order_steps.c.undone_at, made.compensation.__name__, taken, amount)
     both = (State.DONE.value, State.UNDONE.value)
     return union_all(
         brought,

@@ -15,6 +15,7 @@ from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
 from saga_app import topics
 from saga_app.core.route import Route
 from saga_app.core.rows import State, Status
+from saga_app.core.step import StepKind
 from saga_app.orderdb.present.order_status import StepStatus
 from saga_app.orderdb.queries.order import OrderDetails
 from saga_app.orderdb.traces.traceparent import Parent
@@ -28,12 +29,14 @@ _MILLISECOND: Final = 1_000_000
 def _causes(route: Route) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Each type of record, and the types that can cause it; see `core.route`."""
     do = [step.do.__name__ for step in route.steps]
-    undo = [step.undo.__name__ for step in route.steps]
-    yield from zip(do, [_FROM_OUTSIDE[:2], *((each,) for each in do[:-1])], strict=True)
-    # The next step asks for it when it has undone or refused; checkout asks the last step when it cancels.
-    yield from zip(undo, [*zip(undo[1:], do[1:], strict=True), _FROM_OUTSIDE], strict=True)
-    # A cancellation that comes too late is answered with the completion, and so are checkout's own repeats.
-    yield "OrderCompleted", (do[-1], undo[-1])
+    undo = [step.compensation.__name__ for step in route.steps if step.kind is not StepKind.RETRIABLE]
+    pivot = len(undo)
+    # A cancellation that comes too late makes the pivot send the order on again, and so do checkout's own repeats.
+    late = [(each, undo[-1]) if place == pivot else (each,) for place, each in enumerate(do, 1)]
+    yield from zip(do, [_FROM_OUTSIDE[:2], *late[:-1]], strict=True)
+    # The next step asks for it when it has undone or refused; checkout asks the pivot when it cancels.
+    yield from zip(undo, [*zip(undo[1:], do[1:pivot], strict=True), _FROM_OUTSIDE], strict=True)
+    yield "OrderCompleted", late[-1]
     yield "OrderCancelled", (do[0], undo[0])
 
 

@@ -43,6 +43,10 @@ STALE: Final = frozenset(
 )
 #: Of what may happen to an order besides its effect.
 NOTHING_ELSE: Final = Budget(nudges=0, losses=0, repeats=0)
+#: Of what may befall a provider.
+ONE_TIME_OUT: Final = EffectBudget(time_outs=1)
+ZOMBIES: Final = EffectBudget(time_outs=0, zombies=1)
+RUNS_OUT: Final = EffectBudget(time_outs=0, expiries=1)
 Plant = Callable[[pytest.MonkeyPatch], None]
 #: Seeds that are tried at most until a defect is caught.
 MOST_SEEDS: Final = 300
@@ -60,8 +64,9 @@ class Control(NamedTuple):
     scope: str = "payment"
     #: True for seeds with providers.
     providers: bool = False
-    #: Or an effect outside, of whose order every state is looked at.
+    #: Or an effect outside, of whose order every state is looked at, while these things befall its provider.
     effect: str = ""
+    befall: EffectBudget = ONE_TIME_OUT
 
     @property
     def name(self) -> str:
@@ -79,7 +84,7 @@ class Control(NamedTuple):
 
     def _effect(self) -> Violation | None:
         try:
-            EffectExploration(self.effect, NOTHING_ELSE, EffectBudget(time_outs=1)).run()
+            EffectExploration(self.effect, NOTHING_ELSE, self.befall).run()
         except Violation as violation:
             return violation
         return None
@@ -94,9 +99,9 @@ class Control(NamedTuple):
         return None
 
 
-def _of_effects(plant: Plant, *faults: str, effect: str = "") -> Control:
+def _of_effects(plant: Plant, *faults: str, effect: str = "", befall: EffectBudget = ONE_TIME_OUT) -> Control:
     """Looked for where providers fail and repeat themselves, with these other faults."""
-    return Control(plant, {*PROVIDERS_FAIL, *faults}, providers=True, effect=effect)
+    return Control(plant, {*PROVIDERS_FAIL, *faults}, providers=True, effect=effect, befall=befall)
 
 
 #: A provider that is slow, fails, tells things twice, and executes late what was given up.
@@ -129,6 +134,14 @@ CONTROLS: Final = (
     _of_effects(of_effects.settings_say_who_has_the_effect),
     _of_effects(of_effects.a_pending_action_is_taken_for_refused),
     _of_effects(of_effects.an_answer_goes_to_the_partition_of_its_order),
+    _of_effects(of_effects.it_is_captured_before_the_pivot, effect="captured later"),
+    _of_effects(of_effects.it_is_captured_twice, effect="keyed, captured later"),
+    _of_effects(of_effects.it_is_captured_in_part, effect="captured later"),
+    _of_effects(of_effects.a_late_done_is_taken_for_a_capture, effect="captured later", befall=ZOMBIES),
+    _of_effects(
+        of_effects.a_capture_that_is_refused_cancels_the_order, effect="captured later", befall=RUNS_OUT
+    ),
+    _of_effects(of_effects.an_undo_goes_past_the_pivot, effect="captured later"),
     Control(of_rounds.publish_before_journal),
     Control(of_rounds.acknowledge_before_publish),
     Control(of_rounds.apply_before_journal),

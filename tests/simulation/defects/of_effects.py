@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from saga_app.core import outside_step
+from saga_app.core import outside, outside_step, participant
 from saga_app.core.decider import Decision, Position
+from saga_app.core.machine import Transition
 from saga_app.core.outside import OutsideInput, OutsideOutput, OutsideTransition
 from saga_app.core.outside_step import OutsideStep
-from saga_app.core.records import Outcome, StepAnswered, StepRequest
+from saga_app.core.records import Outcome, Reason, StepAnswered, StepName, StepRequest
 from saga_app.core.rows import JournalRow, OutsideEffect, State
 from saga_app.effects import calls, dispatcher
 from saga_app.effects.dispatcher import Dispatcher
@@ -22,7 +23,7 @@ def _transition(
     patch: pytest.MonkeyPatch, state: State | None, kind: OutsideInput, transition: OutsideTransition
 ) -> None:
     """Another transition, in steps that are made before and after."""
-    for name in ("MACHINE", "PIVOT_MACHINE"):
+    for name in ("MACHINE", "PIVOT_MACHINE", "CAPTURE_MACHINE"):
         machine = getattr(outside_step, name)
         patch.setitem(machine, state, {**machine[state], kind: transition})
 
@@ -278,3 +279,78 @@ def an_answer_goes_to_the_partition_of_its_order(patch: pytest.MonkeyPatch) -> N
         return answered(call, answer, version).model_copy(update={"key": call.order.order_id})
 
     patch.setattr(calls, "answered", mistaken)
+
+
+def it_is_captured_before_the_pivot(patch: pytest.MonkeyPatch) -> None:
+    """A payment that is captured later is only authorised."""
+    do = Intents.do
+
+    async def eager(self: Intents, call: Call) -> Answer:
+        answer = await do(self, call)
+        if answer.outcome is Outcome.DONE and call.captures_later:
+            await self.capture(call)
+        return answer
+
+    patch.setattr(Intents, "do", eager)
+
+
+def it_is_captured_twice(patch: pytest.MonkeyPatch) -> None:
+    """A capture is of the thing that is held, and no new charge."""
+
+    async def anew(self: Keyed, call: Call) -> Answer:
+        order = call.order
+        token = (order.payment_method or ":").partition(":")[2]
+        book = ProviderRequest("book", order.order_id, None, call.key("capture"), token, call.segment)
+        return fact(await self.send(book), later=True)._replace(reference=call.reference)
+
+    patch.setattr(Keyed, "capture", anew)
+
+
+def it_is_captured_in_part(patch: pytest.MonkeyPatch) -> None:
+    """All of the money is captured."""
+
+    async def some(self: Intents, call: Call) -> Answer:
+        part = ProviderRequest("capture in part", call.order.order_id, call.reference, segment=call.segment)
+        await self.send(part)
+        return Answer(Outcome.CAPTURED, call.reference)
+
+    patch.setattr(Intents, "capture", some)
+
+
+def a_late_done_is_taken_for_a_capture(patch: pytest.MonkeyPatch) -> None:
+    """`done` says that the money is authorised, and nothing more."""
+    captured = OutsideTransition(State.CAPTURED, OutsideOutput.SEND_ON)
+    states = outside.CAPTURE_MACHINE[State.CAPTURING]
+    patch.setitem(
+        outside.CAPTURE_MACHINE,
+        State.CAPTURING,
+        {**states, OutsideInput.DONE: captured},
+    )
+
+
+def a_capture_that_is_refused_cancels_the_order(patch: pytest.MonkeyPatch) -> None:
+    """Behind the pivot there is only forward: whoever denies the authorisation is in conflict."""
+    back = OutsideTransition(State.UNDONE, OutsideOutput.SEND_BACK)
+    states, dated = outside.CAPTURE_MACHINE[State.CAPTURING], outside_step._dated
+
+    def turned(changed: JournalRow, *rest: Any) -> JournalRow:
+        row = dated(changed, *rest)
+        return row._replace(reason=Reason.DECLINED, step=StepName.PAYMENT) if row.reason is None else row
+
+    patch.setattr(outside_step, "_dated", turned)
+    patch.setitem(
+        outside.CAPTURE_MACHINE,
+        State.CAPTURING,
+        {**states, OutsideInput.UNDONE: back},
+    )
+
+
+def an_undo_goes_past_the_pivot(patch: pytest.MonkeyPatch) -> None:
+    """A shipment that is booked is not undone: the order goes on to its capture."""
+    shipped = participant.PIVOT_MACHINE[State.DONE]
+    back = Transition(State.UNDONE, participant.StepOutput.SEND_BACK)
+    patch.setitem(
+        participant.PIVOT_MACHINE,
+        State.DONE,
+        {**shipped, participant.StepInput.UNDO: back},
+    )
