@@ -55,7 +55,9 @@ class Money(TypeDecorator[Decimal]):
 _AT_PROVIDER: Final = text("provider IS NOT NULL OR conflict IS NOT NULL")
 #: Those of which a provider is asked, or said what cannot be: few at any time. Literals, so that databases see that a
 #: question may use the index.
-UNSETTLED: Final = text("state NOT IN ('DONE', 'CAPTURED', 'REFUSED', 'UNDONE', 'VOID') OR conflict IS NOT NULL")
+UNSETTLED: Final = text(
+    "state NOT IN ('DONE', 'CAPTURED', 'REFUSED', 'UNDONE', 'VOID') OR conflict IS NOT NULL"
+)
 
 
 #: One row, always: the application and the cluster that are copied, and the number of batches. See `copy.sink`.

@@ -10,7 +10,9 @@ down_revision: Final = "0009"
 
 
 def upgrade() -> None:
-    unsettled = sa.text("state NOT IN ('DONE', 'CAPTURED', 'REFUSED', 'UNDONE', 'VOID') OR conflict IS NOT NULL")
+    unsettled = sa.text(
+        "state NOT IN ('DONE', 'CAPTURED', 'REFUSED', 'UNDONE', 'VOID') OR conflict IS NOT NULL"
+    )
     op.create_index(
         "order_steps_unsettled",
         "order_steps",
