@@ -25,7 +25,7 @@ from saga_app.local.broker import Broker
 from saga_app.local.cluster import Cluster
 from saga_app.local.endings import COMPLETED, EndingsReader
 from saga_app.local.errors import LocalKafkaError, LocalStripeError
-from saga_app.local.payments import LocalPayments
+from saga_app.local.payments import DOWN_FOR, LocalPayments
 from saga_app.local.process import until
 from saga_app.local.workers import LocalApi, LocalOrderDatabase, LocalWorker, WorkerFailed
 from saga_app.private_files import private_folder, write_private
@@ -77,7 +77,7 @@ class LocalRun:
         if self.folder.name == RUN_FOLDER:
             self.folder.chmod(0o700)
         if self.options.provider:
-            self.payments = LocalPayments(self.folder, say)
+            self.payments = LocalPayments(self.folder, say, self.options.down)
             self.payments.start()
         self.settings = self._find_broker()
         if not self.options.workers:
@@ -107,7 +107,9 @@ class LocalRun:
         self.follower = EndingsReader(self.settings.kafka, self.settings.partitions)
         edition = _edition(self.folder, is_foreign=self.broker is None)
         if self.payments is not None:
-            self.placed = self.payments.place(Sender(self.settings), self.options.orders, edition)
+            self.placed = self.payments.place(
+                self.settings, self.workers[0].url, self.options.orders, edition
+            )
             return
         orders, deliveries = _goods(self.options.orders, edition)
         self.placed = {order["order_id"] for order in orders}
@@ -145,6 +147,8 @@ class LocalRun:
                 if process is not None:
                     process.restart_if_dead()
             if not summed_up and self.placed <= self.follower.ended.keys():
+                if self.payments is not None:
+                    self.payments.tell_outage()
                 holds = self.sum_up()
                 summed_up = True
                 if self.options.once:
@@ -156,8 +160,9 @@ class LocalRun:
                 say(f"no worker runs; see the logs in {self.folder}")
                 self.sum_up()
                 return False
-            if self.options.once and time.monotonic() - last > GIVE_UP_AFTER:
-                say(f"no order has ended for {GIVE_UP_AFTER:.0f} s; see the logs in {self.folder}")
+            give_up_after = GIVE_UP_AFTER + (self.options.down if self.options.provider else 0)
+            if self.options.once and time.monotonic() - last > give_up_after:
+                say(f"no order has ended for {give_up_after:.0f} s; see the logs in {self.folder}")
                 self.sum_up()
                 return False
 
@@ -312,6 +317,13 @@ def parser() -> argparse.ArgumentParser:
         "--provider",
         choices=("stripe",),
         help="orders that are paid at a provider: a Stripe on this machine, which is down for some seconds",
+    )
+    found.add_argument(
+        "--down",
+        type=float,
+        default=DOWN_FOR,
+        metavar="SECONDS",
+        help=f"with --provider: for how long it is down (default: {DOWN_FOR:g})",
     )
     found.add_argument(
         "--workers",

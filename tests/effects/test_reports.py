@@ -73,7 +73,7 @@ def test_the_key_of_stripe_says_the_mode_and_a_secret_that_events_are_heard(loca
     assert live.mode is ProviderMode.LIVE and "in LIVE mode, no secret for its events" in live.words, live
 
 
-class Clocked:
+class WithItsOwnClock:
     """A provider with a clock of its own."""
 
     def __init__(self, behind: timedelta) -> None:
@@ -85,7 +85,7 @@ class Clocked:
 
 def test_a_clock_that_is_far_from_ours_is_a_problem_and_a_second_is_none() -> None:
     for seconds, is_well in ((1, True), (600, False)):
-        found = asyncio.run(look("p", Clocked(timedelta(seconds=seconds)), 1.0))  # type: ignore[arg-type]
+        found = asyncio.run(look("p", WithItsOwnClock(timedelta(seconds=seconds)), 1.0))  # type: ignore[arg-type]
         assert found.is_well is is_well and f"its clock is {seconds} s from ours" in found.words
 
 

@@ -1,4 +1,4 @@
-"""The order database knows what providers are asked for in all partitions: the health strip of every program says it."""
+"""The order database knows what providers are asked for in all partitions; the health strip of every program says it."""
 
 import asyncio
 from pathlib import Path
