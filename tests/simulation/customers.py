@@ -6,6 +6,7 @@ from typing import Final
 
 from saga_app import topics, wire
 from saga_app.core.errors import Fault
+from saga_app.core.own_steps import OWN
 from saga_app.core.records import (
     MOST_SEGMENTS,
     OrderPlaced,
@@ -14,6 +15,7 @@ from saga_app.core.records import (
     Record,
     SegmentsClosed,
     SegmentsPurged,
+    StepName,
 )
 from saga_app.core.route import STEPS
 from saga_app.kafka.messages import Message, Outgoing, outgoing
@@ -24,6 +26,7 @@ from tests.support.examples import (
     CAPTURED_LATER,
     cancel,
     carrier,
+    completed,
     countries,
     delivery,
     deposit,
@@ -57,7 +60,7 @@ _BAD: Final = (
 #: What well-behaved people do, the simplest first, and what else some do.
 GOOD: Final = (*["order"] * 6, *["deposit"] * 2, *["delivery"] * 2)
 ODD: Final = {
-    "cancel": ("cancel",) * 4,
+    "cancel": (*("cancel",) * 4, *("cancel first",) * 2),
     "bad input": ("bad", "misplaced", "other content", "unknown order", "marked"),
     "policy": ("limit", "countries", "patience") * 2,
     "evict": ("again",) * 6,
@@ -65,6 +68,17 @@ ODD: Final = {
 }
 #: Where there are providers, people change the carrier too.
 AT_PROVIDERS: Final = ("carrier",)
+#: Where there are own steps, people change the route.
+ROUTES: Final = ("route",) * 2
+_OWN: Final = tuple(own.step.name for own in OWN)
+_BUILT_IN: Final = (StepName.PAYMENT, StepName.INVENTORY, StepName.SHIPPING)
+_ROUTES: Final = (
+    (*_OWN, *_BUILT_IN),
+    (StepName.PAYMENT, *_OWN, StepName.INVENTORY, StepName.SHIPPING),
+    (StepName.INVENTORY, *_OWN, StepName.PAYMENT, StepName.SHIPPING),
+    (*_OWN, *_BUILT_IN, StepName.CAPTURE),
+    _BUILT_IN,
+)
 #: How a payment goes: well; declined; declined at first; known later.
 _TOKENS: Final = ("fine", "fine", "declined", "flaky", "slow")
 #: How far a customer had come with a payment when the order was placed.
@@ -85,6 +99,7 @@ class Customers:
         self._supplies = 0
         self._bad: set[bytes | None] = set()
         self._marked: set[bytes | None] = set()
+        self._unknown: set[bytes | None] = set()
         self._evictions: set[bytes | None] = set()
         self._contents: defaultdict[str, set[bytes]] = defaultdict(set)
 
@@ -98,6 +113,8 @@ class Customers:
             yield self._good(carrier("first", "courier"))
         if self.front_end is not None and scene.below(2):
             yield self._good(route_policy("first", *CAPTURED_LATER))
+        if OWN:
+            yield self._good(route_policy("own", *_ROUTES[0]))
         for warehouse in ("main", "north"):
             quantities = {sku: scene.below(5) for sku in ("a", "b")}
             held = {sku: quantity for sku, quantity in quantities.items() if quantity}
@@ -114,13 +131,17 @@ class Customers:
                 draws, carrier(f"p{draws.below(3)}", draws.pick(("none", "courier")))
             ),
             "cancel": lambda draws: [self._good(cancel(self._some_order(draws)))],
-            "unknown order": lambda draws: [self._good(cancel("nobody"))],
+            "unknown order": lambda draws: [self._unknown_ending()],
+            "cancel first": lambda draws: [self._good(cancel(self._next_order(draws)))],
             "other content": lambda draws: [self._good(self._other_content(draws))],
             "deposit": lambda draws: [self._good(self._deposit(draws))],
             "delivery": lambda draws: [self._good(self._delivery(draws))],
             "limit": lambda draws: self._policy(draws, limit(f"p{draws.below(3)}", draws.pick(_LIMITS))),
             "countries": lambda draws: self._policy(
                 draws, countries(f"p{draws.below(3)}", draws.pick(("FR", "GB")))
+            ),
+            "route": lambda draws: self._policy(
+                draws, route_policy(f"p{draws.below(3)}", *draws.pick(_ROUTES))
             ),
             "patience": lambda draws: self._policy(
                 draws, patience(f"p{draws.below(3)}", draws.pick((1, 60, 400, 7_200)))
@@ -150,7 +171,7 @@ class Customers:
             return value in self._evictions
         if fault is Fault.UNKNOWN_ORDER:
             # An ending that is repeated when its order is purged finds none.
-            return any(each in (value or b"") for each in (b'"CancellationRequested"', b'"segment":'))
+            return value in self._unknown or b'"segment":' in (value or b"")
         if fault is Fault.DIFFERENT_CONTENT:
             return any(len(contents) > 1 and value in contents for contents in self._contents.values())
         return False
@@ -185,6 +206,15 @@ class Customers:
         # What waits is held when the customer has agreed.
         thing = front_end.begin(order_id, "held" if token == "waiting" else token, ThingStatus(token))
         return {"payment_reference": f"intents:{thing}"}
+
+    def _next_order(self, draws: Draws) -> str:
+        """The id of an order that nobody has placed yet, or not for a while."""
+        return f"o{len(self.orders) + 1 + draws.below(2)}"
+
+    def _unknown_ending(self) -> Outgoing:
+        what = said(completed("nobody"))
+        self._unknown.add(what.value)
+        return Outgoing(what.topic, what.key, what.value)
 
     def _again(self, draws: Draws) -> OrderPlaced:
         known = self.orders.get(self._some_order(draws))
