@@ -101,7 +101,9 @@ class LocalPayments:
         assert self._outage is not None
         self._stripe.proxy.is_down = True
         self._outage.begin()
-        self._say(f"Stripe is down for {self._down_for:g} s; the other half of the orders is placed meanwhile")
+        self._say(
+            f"Stripe is down for {self._down_for:g} s; the other half of the orders is placed meanwhile"
+        )
         sender.send_all(checked(order) for _, order in made[half:])
         if self._is_stopping.wait(self._down_for):
             return
