@@ -55,6 +55,11 @@ class OutageWatch:
         """It answers again."""
         self._ended = time.monotonic()
 
+    @property
+    def is_over(self) -> bool:
+        """True if it has been down, and answers again."""
+        return self._ended > 0
+
     def since_end(self) -> float:
         """Seconds since it answers again."""
         return time.monotonic() - self._ended

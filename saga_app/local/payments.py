@@ -79,7 +79,8 @@ class LocalPayments:
     def tell_outage(self) -> None:
         """Says how long it took until people saw the outage, and until all orders had ended behind it."""
         outage = self._outage
-        assert outage is not None
+        if outage is None or not outage.is_over:
+            return
         self._say(f"all orders have ended {outage.since_end():.1f} s after Stripe answered again")
         until(lambda: len(outage.went) == len(outage.came), GONE_WITHIN)
         for line in outage.in_words():

@@ -71,6 +71,11 @@ class LocalRun:
         self.placed: set[str] = set()
         self.follower: EndingsReader | None = None
 
+    @property
+    def give_up_after(self) -> float:
+        """With --once, seconds without an ended order; a provider that is down ends none."""
+        return GIVE_UP_AFTER + (self.options.down if self.options.provider else 0.0)
+
     def start(self) -> None:
         """Starts all processes, creates the topics; returns when the workers are ready."""
         private_folder(self.folder)
@@ -147,8 +152,6 @@ class LocalRun:
                 if process is not None:
                     process.restart_if_dead()
             if not summed_up and self.placed <= self.follower.ended.keys():
-                if self.payments is not None:
-                    self.payments.tell_outage()
                 holds = self.sum_up()
                 summed_up = True
                 if self.options.once:
@@ -160,15 +163,16 @@ class LocalRun:
                 say(f"no worker runs; see the logs in {self.folder}")
                 self.sum_up()
                 return False
-            give_up_after = GIVE_UP_AFTER + (self.options.down if self.options.provider else 0)
-            if self.options.once and time.monotonic() - last > give_up_after:
-                say(f"no order has ended for {give_up_after:.0f} s; see the logs in {self.folder}")
+            if self.options.once and time.monotonic() - last > self.give_up_after:
+                say(f"no order has ended for {self.give_up_after:.0f} s; see the logs in {self.folder}")
                 self.sum_up()
                 return False
 
     def sum_up(self) -> bool:
         """Prints the outcomes and the audit; the last line is for machines too. True if the audit holds."""
         assert self.follower is not None
+        if self.payments is not None and self.placed <= self.follower.ended.keys():
+            self.payments.tell_outage()
         counts = self.follower.counts()
         for outcome, count in counts.most_common():
             say(f"{count:>8} {outcome}")

@@ -1,4 +1,4 @@
-"""The order database knows what providers are asked for in all partitions; the health strip of every program says it."""
+"""The order database knows what providers are asked for in all partitions, so every program can say it."""
 
 import asyncio
 from pathlib import Path
