@@ -62,7 +62,9 @@ def test_an_own_step_has_its_effect_at_a_service_over_http(scene: Scene, tmp_pat
         assert done.code == 0, done
         scene.log.wait_until_quiet()
         scene.feed([{**order, "country": "GB"} for order in orders(30)], until_ended=30)
-        scene.feed([{"order_id": "abroad", "amount": "5.00", "country": "NZ"}], until_ended=1)
+        abroad = {"amount": "5.00", "country": "NZ"}
+        begun = {**abroad, "order_id": "begun", "payment_reference": "fraud:begun-1"}
+        scene.feed([{**abroad, "order_id": "abroad"}, begun], until_ended=2)
         scene.log.wait_until_quiet()
         audit = saga(scene, "audit", "--json", **settings)
         assert audit.code == 0, audit
@@ -70,6 +72,9 @@ def test_an_own_step_has_its_effect_at_a_service_over_http(scene: Scene, tmp_pat
         assert told.code in (0, 1)
         history = saga(scene, "history", "abroad", **settings).out
         assert "fraud_service" in history and "declined" in history and "paid" not in history
+        # What the customer has begun is given up, although payment was never asked to act.
+        told = saga(scene, "history", "begun", **settings).out
+        assert "declined" in told and "payment_events" in told and "paid" not in told, told
         asked = [json.loads(line) for line in saga(scene, "effects", "--json", **settings).out.splitlines()]
         assert not [each for each in asked if each.get("state") in ("DOING", "PREVENTING", "UNDOING")]
     finally:
