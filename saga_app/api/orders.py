@@ -136,7 +136,7 @@ def router(parts: Parts) -> APIRouter:
         ORDER + "/cancel",
         status_code=HTTPStatus.ACCEPTED,
         response_model=AcceptedOrder,
-        responses={200: {"model": EndedOrder}, **responses(404, 408, 409, 413, 415)},
+        responses={200: {"model": EndedOrder}, **responses(408, 409, 413, 415)},
         openapi_extra=body_of(Cancellation, required=False),
     )
     async def cancel_order(
@@ -148,6 +148,7 @@ def router(parts: Parts) -> APIRouter:
         """Ask for a cancellation. 202: the broker has the request. 200: the order is cancelled.
 
         It may be too late: an order whose shipment is booked ends completed. A 409 says so as soon as it is known.
+        An order that is not here yet is cancelled when it comes.
         """
         note = (await read_fields(request, Cancellation)).note
         record = checked({"type": "CancellationRequested", "order_id": order_id, "note": note})

@@ -31,7 +31,10 @@ class AsyncClient(Protocol):
         """
 
     async def cancel(self, order_id: str, note: str | None = None) -> None:
-        """Asks for the cancellation of an order; it ends cancelled, or completed if it was too late."""
+        """Asks for the cancellation of an order; it ends cancelled, or completed if it was too late.
+
+        The request may come before its order, which is then cancelled when it comes.
+        """
 
     async def wait(self, order_id: str, seconds: float = 30.0) -> OrderEnding:
         """Waits for the ending of an order. Raises `OrderOpen` if it has not ended by then, and `RecordRefused`."""

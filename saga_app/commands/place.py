@@ -134,8 +134,8 @@ def cancel(order: str, note: str | None, wait: bool, timeout: float | None, as_j
     saga cancel 2 --note "customer called"
     saga cancel 3 --wait --timeout 60
 
-    The exit code is 1 if no such order was placed: the request is a dead letter then. With --wait it tells how the
-    order ended: 3 cancelled, 0 completed all the same, 4 not ended in time.
+    An order that is not here yet is cancelled when it comes. With --wait it tells how the order ended: 3 cancelled,
+    0 completed all the same, 4 not ended in time.
     """
     settings = Settings.read()
     record = checked({"type": "CancellationRequested", "order_id": order, "note": note})
@@ -162,9 +162,9 @@ def _require_taken(outcome: OutcomeReader, record: CancellationRequested, sent: 
         print_error(f"no worker has taken the request in {seconds:g} s; it waits in {sent.topic}")
         return
     if letter is not None:
-        known = "" if letter.reason != Fault.UNKNOWN_ORDER else f"no order {record.order_id} was placed; "
         raise CommandFailed(
-            f"{known}its cancellation is a dead letter, {letter.reason}; `saga dead-letters {letter.id}` shows it"
+            f"the cancellation of order {record.order_id} is a dead letter, {letter.reason}; "
+            f"`saga dead-letters {letter.id}` shows it"
         )
 
 

@@ -1,5 +1,9 @@
 """Checkout: starts an order, watches its deadline, asks for the compensations if it is cancelled, and records its end.
 
+A cancellation that comes before its order is kept, and meets the order when it comes. No step was asked for anything
+then, so checkout itself tells that the order is cancelled; only a payment that the customer has begun is given up, by
+the compensations of the route.
+
 Guards come first, each with its one sentence: they deal with everything that needs no decision. Then the table alone
 decides: `MACHINE[status][input]` is the next status and the output.
 """
@@ -7,7 +11,7 @@ decides: `MACHINE[status][input]` is the next status and the output.
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from functools import partial
-from typing import Final, TypeGuard, get_args
+from typing import Final, Literal, TypeGuard, get_args
 
 from pydantic import ValidationError
 
@@ -32,8 +36,9 @@ from saga_app.core.records import (
     SegmentsPurged,
     StepName,
 )
+from saga_app.core.retention.rows import EarlyCancellation
 from saga_app.core.retention.segments import Segments
-from saga_app.core.row_keys import policy_key
+from saga_app.core.row_keys import cancellation_key, parts_of, policy_key
 from saga_app.core.rows import ClosedOrder, JournalRow, OrderRow, State, Status
 from saga_app.core.step_names import VARIABLE
 
@@ -53,7 +58,10 @@ class OrderInput(StrEnum):
 
 
 class OrderOutput(StrEnum):
-    """The request that checkout sends: to the first step forwards, or to the last step for compensation."""
+    """The request that checkout sends: to the first step forwards, or to the last step for compensation.
+
+    No step is asked to compensate an order of which none was asked to act: it is told cancelled at once.
+    """
 
     START = "start"
     ABORT = "abort"
@@ -61,6 +69,9 @@ class OrderOutput(StrEnum):
 
 
 UNKNOWN: Final = DeadLettered(Fault.UNKNOWN_ORDER, "which was not placed before")
+#: The state of an order that is not placed yet, and cancelled already.
+VOID: Final = State.VOID
+OrderState = Status | Literal[State.VOID]
 CONTRADICTION: Final = DeadLettered(
     Fault.CONTRADICTION, "which is {status}; run `saga doctor` and check the topics"
 )
@@ -68,13 +79,28 @@ STAY: Final = Transition(None, OrderOutput.NOTHING)
 
 #: Without a next status the row stays as it is. A next status writes the row, even if the status is the same.
 MACHINE: Final[
-    Mapping[Status | None, Mapping[OrderInput, Transition[Status | None, OrderOutput] | DeadLettered]]
+    Mapping[
+        OrderState | None,
+        Mapping[OrderInput, Transition[OrderState | None, OrderOutput] | DeadLettered],
+    ]
 ] = {
     None: {
         OrderInput.PLACED: Transition(Status.OPEN, OrderOutput.START),
         OrderInput.COMPLETED: UNKNOWN,
         OrderInput.CANCELLED: UNKNOWN,
-        OrderInput.CANCEL: UNKNOWN,
+        OrderInput.CANCEL: Transition(
+            VOID, OrderOutput.NOTHING, "the order is not here yet: it will be cancelled when it comes"
+        ),
+        OrderInput.DEADLINE: STAY,
+        OrderInput.LAST_DEADLINE: STAY,
+    },
+    VOID: {
+        OrderInput.PLACED: Transition(
+            Status.CANCELLING, OrderOutput.ABORT, "it was cancelled before it was placed"
+        ),
+        OrderInput.COMPLETED: UNKNOWN,
+        OrderInput.CANCELLED: UNKNOWN,
+        OrderInput.CANCEL: STAY,
         OrderInput.DEADLINE: STAY,
         OrderInput.LAST_DEADLINE: STAY,
     },
@@ -150,14 +176,18 @@ def earlier_order(record: AboutOrder, row: KnownOrder, at: Position, rows: Rows)
         raise Rejected(Fault.UNKNOWN_ORDER, f"{record.type} for an earlier order {record.order_id}")
 
 
-def before_placing(record: AboutOrder, row: KnownOrder, at: Position, rows: Rows) -> None:
-    """A record that stands before the `OrderPlaced` of its order is a dead letter, also on a replay."""
-    if (
-        isinstance(row, OrderRow)
-        and at.offset < row.placed_at
-        and not isinstance(record, (OrderPlaced, DeadlinePassed))
-    ):
+def before_placing(record: AboutOrder, row: KnownOrder, at: Position, rows: Rows) -> Decision | None:
+    """On a replay, an ending that stands before the `OrderPlaced` of its order is a dead letter again.
+
+    A cancellation that stands there has met the order already.
+    """
+    if not isinstance(row, OrderRow) or at.offset >= row.placed_at:
+        return None
+    if isinstance(record, CancellationRequested):
+        return repeated()
+    if isinstance(record, (OrderCompleted, OrderCancelled)):
         raise _rejected(UNKNOWN, record, row)
+    return None
 
 
 def replayed(record: AboutOrder, row: KnownOrder, at: Position, rows: Rows) -> Decision | None:
@@ -170,6 +200,8 @@ def replayed(record: AboutOrder, row: KnownOrder, at: Position, rows: Rows) -> D
     if row.placed_at == at.offset and row.segment is not None and isinstance(record, OrderPlaced):
         # Of one append a part may have been lost: the row that names the order is written again if it is missing.
         _, named = SEGMENTS.enter(record.order_id, at, rows)
+    if row.placed_at == at.offset and isinstance(record, OrderPlaced):
+        named = (*_met(record.order_id, at, rows), *named)
     again = outcome.of_row(record.order_id, row) if row.version == at.offset else ()
     return repeated(_sends(repeat.output, record, row))._replace(others=named, outcomes=again)
 
@@ -217,10 +249,21 @@ class Checkout:
 
 def _decided(record: AboutOrder, row: KnownOrder | None, at: Position, rows: Rows) -> Decision:
     """The transition of the table, as rows and records."""
-    transition = MACHINE[None if row is None else row.status][order_input(record)]
+    # Nothing else depends on it.
+    is_asked = row is None and isinstance(record, (OrderPlaced, CancellationRequested))
+    early = _early(record.order_id, at, rows) if is_asked else None
+    if early is not None and early.version >= at.offset and isinstance(record, CancellationRequested):
+        return _kept_again(record, early, at, rows)
+    status: OrderState | None = None if row is None else row.status
+    if is_waiting(early, at):
+        status = VOID
+    transition = MACHINE[status][order_input(record)]
     if isinstance(transition, DeadLettered):
         raise _rejected(transition, record, row)
     to, output, note = transition
+    if to is State.VOID:
+        kept, named = _kept(record, at, rows)
+        return Decision(Verdict.APPLIED, kept, note=note, others=named)
     if to is None:
         verdict = Verdict.IGNORED if output is OrderOutput.NOTHING else Verdict.REPEATED
         return Decision(verdict, sends=_sends(output, record, row), note=note)
@@ -260,7 +303,52 @@ def _placed(record: AboutOrder, to: Status, at: Position, rows: Rows) -> tuple[O
     # From here on the row says it: a policy that comes later changes nothing for this order.
     patient = patience_in_force(rows) if order.patience is None else order.patience
     row = OrderRow(at.version, to, at.offset, 0, at.time, order.canonical, segment=segment, patience=patient)
-    return row, named
+    if to is Status.OPEN:
+        return row, named
+    turned = row._replace(reason=Reason.REQUESTED, step=StepName.CHECKOUT, cancelled_first=True)
+    return turned, (*_met(order.order_id, at, rows), *named)
+
+
+def _early(order_id: str, at: Position, rows: Rows) -> EarlyCancellation | None:
+    """The cancellation that came before this order; none if it is evicted, wherever its row still lies."""
+    row = rows.entry(cancellation_key(order_id))
+    if row is None:
+        return None
+    assert isinstance(row, EarlyCancellation)
+    low_watermark = rows.low_watermark(at.partition)
+    if row.segment is None or low_watermark is None:
+        return row
+    return None if parts_of(row.segment)[1] < low_watermark.evicted_below else row
+
+
+def is_waiting(early: EarlyCancellation | None, at: Position) -> bool:
+    """True if a cancellation waits for its order, or met it at this offset."""
+    return early is not None and early.met_at in (None, at.offset)
+
+
+def _kept(record: AboutOrder, at: Position, rows: Rows) -> tuple[Put, tuple[Put, ...]]:
+    """The row of a cancellation that comes before its order, and the row that names it in its segment."""
+    segment, named = SEGMENTS.enter(record.order_id, at, rows, cancelled=True)
+    row = EarlyCancellation(at.version, at.time, segment)
+    return Put(SEGMENTS.journal, cancellation_key(record.order_id), row), named
+
+
+def _kept_again(
+    record: CancellationRequested, early: EarlyCancellation, at: Position, rows: Rows
+) -> Decision:
+    """On a replay: of one append a part may have been lost, so the row that names it is written again if missing."""
+    if early.version != at.offset or early.segment is None:
+        return repeated()
+    return repeated()._replace(others=_kept(record, at, rows)[1])
+
+
+def _met(order_id: str, at: Position, rows: Rows) -> tuple[Put, ...]:
+    """The early cancellation of an order that comes at this offset: it cancels no later order with the same id."""
+    early = _early(order_id, at, rows)
+    if early is None or early.met_at is not None or early.version > at.offset:
+        return ()
+    met = early._replace(version=at.version, met_at=at.offset)
+    return (Put(SEGMENTS.journal, cancellation_key(order_id), met),)
 
 
 def _changed(row: OrderRow, record: AboutOrder, to: Status, at: Position) -> OrderRow:
@@ -286,6 +374,8 @@ def _sends(output: OrderOutput, record: AboutOrder, row: KnownOrder | None) -> t
     if output is OrderOutput.START:
         return (route.start(order, row.segment),)
     assert row.reason is not None
+    if row.cancelled_first and order.payment_reference is None:
+        return (route.cancelled(order, row.reason, row.segment),)
     return (route.abort(order, row.reason, row.segment),)
 
 

@@ -164,6 +164,13 @@ def abort(order: Order, reason: Reason, segment: str | None = None) -> Record:
     return _request(route_of(order).pivot.compensation, order, segment, reason=reason, step=StepName.CHECKOUT)
 
 
+def cancelled(order: Order, reason: Reason, segment: str | None = None) -> Record:
+    """Ends an order as cancelled of which no step was asked for anything."""
+    return records.OrderCancelled(
+        order_id=order.order_id, reason=reason, step=StepName.CHECKOUT, segment=segment
+    )
+
+
 def send_on(here: Step, order: Order, segment: str | None = None) -> Record:
     """Asks the next step for its action, or ends the order as completed."""
     after = route_of(order).after(here)

@@ -16,6 +16,7 @@ class KeyKind(StrEnum):
     DEPOSIT = "deposit"
     DELIVERY = "delivery"
     POLICY = "policy"
+    CANCELLATION = "cancellation"
     SEGMENT = "segment"
     CLOSED = "closed"
     LOW_WATERMARK = "low_watermark"
@@ -84,6 +85,11 @@ def policy_key(policy_id: str) -> str:
 def policy_id_in(key: str) -> str:
     """The id of the policy that this key is about."""
     return key.partition(":")[2]
+
+
+def cancellation_key(order_id: str) -> str:
+    """A cancellation that came before its order."""
+    return f"{KeyKind.CANCELLATION}:{order_id}"
 
 
 def segment_key(number: int) -> str:

@@ -16,7 +16,14 @@ from saga_app.core.errors import ForeignRow
 from saga_app.core.numbers import Offset, Version
 from saga_app.core.order import Order
 from saga_app.core.records import Reason, StepAnswered, StepName
-from saga_app.core.retention.rows import SPECIAL, ClosedSegments, LowWatermark, Segment, Total
+from saga_app.core.retention.rows import (
+    SPECIAL,
+    ClosedSegments,
+    EarlyCancellation,
+    LowWatermark,
+    Segment,
+    Total,
+)
 from saga_app.core.row_keys import KeyKind, kind_of
 
 #: Untyped, as everything that is parsed: to wrap each version would make a restore a quarter slower.
@@ -69,6 +76,7 @@ class OrderRow(NamedTuple):
     """Table `orders`: one order. `since` and `ended_at` are Kafka's timestamps in milliseconds.
 
     `patience` is that of the order, in seconds, or that of the policy that was in force when it was placed.
+    `cancelled_first`: a cancellation was here before the order, so no step was ever asked to act.
     """
 
     version: Version
@@ -82,13 +90,17 @@ class OrderRow(NamedTuple):
     step: StepName | None = None
     segment: str | None = None
     patience: int | None = None
+    cancelled_first: bool = False
 
     def encode(self) -> bytes:
-        version, status, placed_at, tries, since, order, ended_at, reason, step, segment, patience = self
+        version, status, placed_at, tries, since, order, ended_at, reason, step, segment, patience, first = (
+            self
+        )
         ended = "" if ended_at is None else f',"ended_at":{ended_at}'
         head = f'{{"version":{version},"status":"{status}","placed_at":{placed_at},"tries":{tries},"since":{since}'
         patient = "" if patience is None else f',"patience":{patience}'
-        head = f"{head}{ended}{_turned_at(reason, step)}{_of(segment)}{patient}"
+        last = ',"cancelled_first":true' if first else ""
+        head = f"{head}{ended}{_turned_at(reason, step)}{_of(segment)}{patient}{last}"
         return b"%s%s%s}" % (head.encode(), _ORDER, order)
 
     @classmethod
@@ -310,7 +322,7 @@ class Tombstone(NamedTuple):
 
 
 Balance = Account | Stock
-Retained = Segment | ClosedSegments | LowWatermark | Total
+Retained = EarlyCancellation | Segment | ClosedSegments | LowWatermark | Total
 Row = OrderRow | ClosedOrder | JournalRow | Account | Stock | Retained | Tombstone
 
 #: Every other table is the journal of a step.
@@ -329,6 +341,7 @@ WRITTEN: Final = (
     Account,
     Stock,
     ClosedOrder,
+    EarlyCancellation,
     Segment,
     ClosedSegments,
     LowWatermark,

@@ -12,10 +12,10 @@ from saga_app.core.records import (
     SegmentsClosed,
     SegmentsPurged,
 )
-from saga_app.core.retention.rows import ClosedSegments, LowWatermark, Segment
+from saga_app.core.retention.rows import ClosedSegments, EarlyCancellation, LowWatermark, Segment
 from saga_app.core.retention.segments import is_over
 from saga_app.core.route import DEFAULT, STEPS
-from saga_app.core.row_keys import KeyKind, low_watermark_key, number_in, parts_of
+from saga_app.core.row_keys import KeyKind, cancellation_key, low_watermark_key, number_in, parts_of
 from saga_app.core.rows import ClosedOrder, OrderRow, decode
 from saga_app.engine.deadlines import steady
 from saga_app.engine.ports import Log, Store
@@ -131,7 +131,7 @@ class RetentionTimer(Timer):
             if len(orders) + len(segment.order_ids) > MOST_ORDERS:
                 break
             ended = self._ended(segment, store, now - age)
-            if ended is None:
+            if ended is None or not _are_old(segment, store, now - age):
                 break
             orders += ended
             below = number + 1
@@ -180,3 +180,14 @@ class RetentionTimer(Timer):
             below_segment=below,
             retention_ms=self._ages.purge,
         )
+
+
+def _are_old(segment: Segment, store: Store, asked_before: int) -> bool:
+    """True if each early cancellation of the segment has waited long enough for its order."""
+    for order_id in segment.cancelled_ids:
+        key = cancellation_key(order_id)
+        data = store.get(key.encode())
+        row = None if data is None else decode("orders", key, data)
+        if isinstance(row, EarlyCancellation) and row.requested_at > asked_before:
+            return False
+    return True

@@ -11,7 +11,13 @@ from saga_app import urls
 from saga_app.core import labels
 from saga_app.dead_letters import pretty
 from saga_app.dead_letters.letter import text
-from saga_app.orderdb.present.summary import listed_reason, listed_waits_for, sentence, untaken_in_words
+from saga_app.orderdb.present.summary import (
+    cancelled_first_in_words,
+    listed_reason,
+    listed_waits_for,
+    sentence,
+    untaken_in_words,
+)
 from saga_app.orderdb.queries.order import OrderDetails
 from saga_app.text import printable
 from saga_app.times import clock, duration, now, written
@@ -35,6 +41,8 @@ def _sentence(context: Context, found: OrderDetails) -> str:
     zone = context["reader"].zone
     if found.untaken is not None:
         return untaken_in_words(found.untaken, now(), zone)
+    if found.cancelled_first is not None:
+        return cancelled_first_in_words(found.cancelled_first, now(), zone)
     return "" if found.status is None else sentence(found.status).in_words(now(), zone)
 
 

@@ -356,9 +356,9 @@ def test_an_order_that_is_cancelled_may_be_cancelled_again(door: Door):
     assert (answer.status_code, answer.json()["reason"]) == (200, "out_of_stock")
 
 
-def test_who_waits_for_the_cancellation_of_an_unknown_order_gets_a_404(door: Door):
-    door.broker.then = lambda record, sent: door.outcomes.refuse(sent, Fault.UNKNOWN_ORDER)
-    assert door.ask("POST", "/v1/orders/nobody-at-all/cancel", Prefer="wait=5").status_code == 404
+def test_a_cancellation_may_come_before_its_order(door: Door):
+    assert door.ask("POST", "/v1/orders/nobody-yet/cancel").status_code == 202
+    assert [record.type for record, *_ in door.broker.taken] == ["CancellationRequested"]
 
 
 def test_a_note_that_is_too_long_or_has_a_card_number_is_refused(door: Door):

@@ -10,7 +10,7 @@ from saga_app.audit.history.reader import read_history
 from saga_app.settings import Settings
 from tests.audit.reading import broken, figures
 from tests.audit.world import APP, PARTITIONS, AuditWorld, bought
-from tests.support.examples import delivery, deposit
+from tests.support.examples import cancel, delivery, deposit
 
 
 @pytest.fixture
@@ -64,6 +64,15 @@ def test_everything_holds_when_they_are_purged_and_an_id_is_used_again(shop: Aud
     shop.run(bought("paid", "1.00"), bought("far", "2.00", country="NZ"))
     assert rows(shop, "orders") == ["far", "paid"]
     assert broken(shop) == []
+
+
+def test_cancellations_that_came_first_are_counted_kept_and_evicted(shop: AuditWorld) -> None:
+    shop.run(cancel("late"), cancel("never")).run(bought("late"))
+    assert broken(shop) == []
+    assert figures(shop, "I3")["cancelled before they were placed"] == 1
+    shop.evict().run()
+    assert broken(shop) == []
+    assert "cancelled before they were placed" not in figures(shop, "I3")
 
 
 def test_a_tombstone_that_is_not_written_yet_is_under_way(shop: AuditWorld) -> None:

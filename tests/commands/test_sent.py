@@ -114,7 +114,7 @@ def test_cancel_says_when_no_worker_takes_the_request(saga: Saga, own_kafka: Bro
     assert len(records(own_kafka, topics.CHECKOUT, order_id="c2")) == 1
 
 
-def test_cancel_of_an_unknown_order_says_so_with_an_exit_code(
+def test_cancel_says_when_its_request_is_a_dead_letter(
     saga: Saga, own_kafka: Broker, monkeypatch: pytest.MonkeyPatch
 ):
     """The broker is real; the worker that rejects the request is played by its dead letter."""
@@ -122,15 +122,15 @@ def test_cancel_of_an_unknown_order_says_so_with_an_exit_code(
 
     def rejected(self: Sender, record: Any) -> Sent:
         at = send(self, record)
-        message = Message(Offset(at.offset), 1, b"nobody", wire.encode(record))
-        rejection = Rejected(Fault.UNKNOWN_ORDER, "not placed")
+        message = Message(Offset(at.offset), 1, b"c3", wire.encode(record))
+        rejection = Rejected(Fault.NOT_SIGNED, "no service signed it")
         self.post([dead_letter(at.topic, at.partition, message, rejection)])
         return at
 
     monkeypatch.setattr(Sender, "send", rejected)
-    result = saga("cancel", "nobody")
+    result = saga("cancel", "c3")
     assert result.exit_code == 1
-    assert "no order nobody was placed; its cancellation is a dead letter, unknown_order" in result.stderr
+    assert "the cancellation of order c3 is a dead letter, not_signed" in result.stderr
 
 
 def test_a_deposit_goes_to_its_customer_under_an_id_that_is_made_or_given(saga: Saga, own_kafka: Broker):

@@ -4,7 +4,9 @@ import pytest
 
 from saga_app.core.decider import Verdict
 from saga_app.core.errors import Fault
+from saga_app.core.numbers import Offset, version_at
 from saga_app.core.records import Reason, Record, StepName
+from saga_app.core.retention.rows import EarlyCancellation
 from saga_app.core.rows import Status
 from tests.support.examples import (
     call_off,
@@ -22,6 +24,7 @@ from tests.support.given import BEGINNING, CHECKOUT, SECOND, Story, given
 OF = placed().order
 STATES: dict[str, list[Record]] = {
     "none": [],
+    "VOID": [cancel()],
     "OPEN": [placed()],
     "CANCELLING": [placed(), cancel()],
     "COMPLETED": [placed(), completed()],
@@ -47,10 +50,18 @@ EXPECTED: dict[tuple[str, str], tuple[str | None, str] | Fault] = {
     ("none", "OrderPlaced, other content"): ("OPEN", START),
     ("none", "OrderCompleted"): UNKNOWN,
     ("none", "OrderCancelled"): UNKNOWN,
-    ("none", "CancellationRequested"): UNKNOWN,
+    ("none", "CancellationRequested"): ("VOID", NOTHING),
     ("none", "DeadlinePassed"): (NO_CHANGE, NOTHING),
     ("none", "DeadlinePassed, last"): (NO_CHANGE, NOTHING),
     ("none", "DeadlinePassed, stale"): (NO_CHANGE, NOTHING),
+    ("VOID", "OrderPlaced"): ("CANCELLING", ABORT),
+    ("VOID", "OrderPlaced, other content"): ("CANCELLING", ABORT),
+    ("VOID", "OrderCompleted"): UNKNOWN,
+    ("VOID", "OrderCancelled"): UNKNOWN,
+    ("VOID", "CancellationRequested"): (NO_CHANGE, NOTHING),
+    ("VOID", "DeadlinePassed"): (NO_CHANGE, NOTHING),
+    ("VOID", "DeadlinePassed, last"): (NO_CHANGE, NOTHING),
+    ("VOID", "DeadlinePassed, stale"): (NO_CHANGE, NOTHING),
     ("OPEN", "OrderPlaced"): (NO_CHANGE, START),
     ("OPEN", "OrderPlaced, other content"): DIFFERENT,
     ("OPEN", "OrderCompleted"): ("COMPLETED", NOTHING),
@@ -108,11 +119,18 @@ def test_every_record_has_a_transition_in_every_state(state: str, record: str) -
         story.is_dead(outcome)
         return
     to, output = outcome
+    if state == "VOID" and output == ABORT:
+        story.then(cancelled())
+        assert story.order().status == to
+        return
     timed_out = record == "DeadlinePassed, last" and state == "OPEN"
     amount = "41.00" if "other content" in record else "40.00"
     story.then(*sends(output, Reason.TIMED_OUT if timed_out else Reason.REQUESTED, amount))
     if to is NO_CHANGE:
         story.changes_nothing()
+    elif to == "VOID":
+        assert story.rows.order("o1") is None
+        assert story.rows.entry("cancellation:o1") == EarlyCancellation(version_at(0), BEGINNING)
     else:
         assert story.order().status == to
         assert story.order().version == story.offset - 1
@@ -135,6 +153,29 @@ def test_the_row_says_when_the_order_was_placed_and_holds_its_normal_form() -> N
     assert (row.version, row.placed_at, row.tries, row.since) == (1, 1, 0, BEGINNING + SECOND)
     assert (row.status, row.ended_at, row.reason, row.step) == (Status.OPEN, None, None, None)
     assert row.order == OF.canonical
+
+
+def test_an_order_that_a_cancellation_overtook_is_cancelled_when_it_comes_and_no_step_is_asked() -> None:
+    story = given(CHECKOUT, cancel(), placed()).then(cancelled())
+    row = story.order()
+    assert (row.status, row.placed_at, row.tries) == (Status.CANCELLING, 1, 0)
+    assert (row.reason, row.step) == (Reason.REQUESTED, StepName.CHECKOUT)
+    story.when(placed()).then(cancelled()).when(deadline()).then(cancelled())
+    assert story.when(cancelled()).order().status is Status.CANCELLED
+
+
+def test_a_payment_that_has_begun_is_given_up_by_the_compensations() -> None:
+    begun = placed(payment_reference="stripe:pi_1")
+    given(CHECKOUT, cancel(), begun).then(call_off(begun.order)).when(deadline()).then(call_off(begun.order))
+
+
+def test_a_cancellation_meets_one_order_and_none_with_the_same_id_later() -> None:
+    story = given(CHECKOUT, cancel(), placed())
+    early = story.rows.entry("cancellation:o1")
+    assert early == EarlyCancellation(version_at(1), BEGINNING, met_at=Offset(1))
+    # As if it were purged.
+    del story.rows.bytes["orders", "o1"]
+    assert story.when(placed(amount="41.00")).order().status is Status.OPEN
 
 
 def test_since_is_kafkas_time_of_the_last_change_and_a_repeat_is_none() -> None:

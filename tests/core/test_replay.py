@@ -25,7 +25,9 @@ from tests.support.examples import (
     refund,
     release,
     reserve,
+    retention_started,
     ship,
+    step_request,
     stock,
 )
 from tests.support.given import CHECKOUT, INVENTORY, PAYMENT, SHIPPING, Story, given
@@ -162,11 +164,34 @@ def test_a_dead_letter_is_sent_again_on_a_replay() -> None:
     story.when(pay(other), offset=2).is_dead(Fault.DIFFERENT_CONTENT)
 
 
-@pytest.mark.parametrize("early", [cancel(), completed(), cancelled()], ids=lambda record: record.type)
+@pytest.mark.parametrize("early", [completed(), cancelled()], ids=lambda record: record.type)
 def test_a_record_that_came_before_its_order_is_unknown_on_a_replay_too(early: Record) -> None:
     story = Story(CHECKOUT).when(early).is_dead(Fault.UNKNOWN_ORDER)
     story.when(placed())
     story.when(early, offset=0).is_dead(Fault.UNKNOWN_ORDER)
+
+
+@pytest.mark.parametrize("segments", [[], [retention_started(10)]], ids=["no segments", "segments"])
+def test_a_replay_of_a_cancellation_that_came_first_and_of_its_order_changes_nothing(
+    segments: list[Record],
+) -> None:
+    story = given(CHECKOUT, *segments, cancel(), placed())
+    first, rows = len(segments), dict(story.rows.bytes)
+    story.when(cancel(), offset=first).verdict(Verdict.REPEATED).then().changes_nothing()
+    story.when(placed(), offset=first + 1).verdict(Verdict.REPEATED).then(
+        step_request(cancelled(), "0:0") if segments else cancelled()
+    )
+    assert story.rows.bytes == rows
+
+
+def test_a_cancellation_that_came_first_is_written_again_with_all_its_rows_where_they_were_lost() -> None:
+    """The tables may have any prefix of the rows of a round, and the same comes of it."""
+    story = given(CHECKOUT, retention_started(10), cancel(), placed())
+    whole, keys = dict(story.rows.bytes), ["segment:0000000000000000", "cancellation:o1", "o1"]
+    for lost in ([], keys[2:], keys[1:], keys):
+        story.rows.bytes = {place: row for place, row in whole.items() if place[1] not in lost}
+        story.when(cancel(), offset=1).when(placed(), offset=2)
+        assert story.rows.bytes == whole, lost
 
 
 def test_a_deadline_before_its_order_is_no_dead_letter_on_a_replay_either() -> None:

@@ -131,6 +131,57 @@ def test_a_repeat_does_not_bring_an_evicted_order_back() -> None:
     evicted().when(placed(amount="41.00")).is_dead(Fault.DIFFERENT_CONTENT)
 
 
+def cancelled_first() -> Story:
+    """Segment 0 holds a cancellation (offset 1) whose order has not come."""
+    return given(CHECKOUT, retention_started(), cancel(), retention_started())
+
+
+def test_a_cancellation_that_came_first_leaves_with_its_segment_and_nothing_small_stays() -> None:
+    story = cancelled_first().when(segments_closed(0, 1, retention_ms=2 * SECOND)).verdict(Verdict.APPLIED)
+    assert set(story.rows.bytes) == {("orders", "low_watermark:0"), ("orders", "closed:0000000000000001")}
+    story.when(placed())
+    assert story.order().status is Status.OPEN
+
+
+def test_a_cancellation_that_came_first_is_kept_as_long_as_an_order() -> None:
+    cancelled_first().when(segments_closed(0, 1, retention_ms=2 * SECOND + 1)).verdict(
+        Verdict.IGNORED
+    ).changes_nothing().then()
+
+
+def test_an_evicted_cancellation_does_not_count_even_where_its_row_is_still_there() -> None:
+    """A worker may have been stopped before its tombstone."""
+    story = cancelled_first()
+    row = story.rows.bytes["orders", "cancellation:o1"]
+    story.when(segments_closed(0, 1))
+    story.rows.bytes["orders", "cancellation:o1"] = row
+    story.when(placed())
+    assert story.order().status is Status.OPEN
+
+
+def test_a_replay_of_a_closing_removes_the_cancellations_that_are_still_there() -> None:
+    story = cancelled_first()
+    before = dict(story.rows.bytes)
+    closed = dict(story.when(segments_closed(0, 1)).rows.bytes)
+    story.rows.bytes = {**before, **closed}
+    story.when(segments_closed(0, 1), offset=3).verdict(Verdict.REPEATED)
+    assert story.rows.bytes == closed
+
+
+def test_a_cancellation_that_met_its_order_leaves_before_it() -> None:
+    """The order is in a segment of its own, which closes later: a free id is nobody's."""
+    story = given(CHECKOUT, retention_started(), cancel(), placed(), step_request(cancelled(), "0:1"))
+    story.when(segments_closed(0, 2, "o1")).verdict(Verdict.APPLIED).when(segments_purged(0, 2))
+    assert set(story.rows.bytes) == {("orders", "low_watermark:0")}
+
+
+def test_a_flood_of_cancellations_stays_as_small_as_its_segments() -> None:
+    story = given(CHECKOUT, retention_started(10), *(cancel(f"nobody-{each}") for each in range(40)))
+    assert sum(key.startswith("cancellation:") for _, key in story.rows.bytes) == 40
+    story.when(segments_closed(0, 4))
+    assert sum(key.startswith("cancellation:") for _, key in story.rows.bytes) == 1
+
+
 def test_an_evicted_order_cannot_be_cancelled_and_people_are_told() -> None:
     story = evicted().when(cancel()).verdict(Verdict.IGNORED).changes_nothing()
     assert story.decision is not None and "too late" in (story.decision.note or "")

@@ -9,7 +9,7 @@ from pydantic_core import to_json
 
 from saga_app.core.numbers import Offset, version_at
 from saga_app.core.records import Reason, StepName
-from saga_app.core.retention.rows import ClosedSegments, LowWatermark, Segment, Total
+from saga_app.core.retention.rows import ClosedSegments, EarlyCancellation, LowWatermark, Segment, Total
 from saga_app.core.rows import (
     ASKED_STATES,
     Account,
@@ -43,6 +43,7 @@ ORDER_ROWS = st.builds(
     ended_at=st.none() | OFFSETS,
     segment=SEGMENTS,
     patience=st.none() | st.integers(1, 604_800),
+    cancelled_first=st.booleans(),
 )
 JOURNAL_ROWS = st.builds(
     lambda turned, **fields: JournalRow(**fields, reason=turned and turned[0], step=turned and turned[1]),
@@ -79,7 +80,8 @@ ROWS: st.SearchStrategy[Row] = st.one_of(
     st.builds(Account, OFFSETS, MONEY, MONEY),
     st.builds(Stock, OFFSETS, st.integers(0), st.integers(0)),
     st.builds(ClosedOrder, OFFSETS, st.sampled_from(Status), st.just("3:12"), st.just("0123456789abcdef")),
-    st.builds(Segment, OFFSETS, st.just("3:12"), NAMES),
+    st.builds(Segment, OFFSETS, st.just("3:12"), NAMES, NAMES),
+    st.builds(EarlyCancellation, OFFSETS, OFFSETS, st.none() | st.just("3:12"), st.none() | OFFSETS),
     st.builds(ClosedSegments, OFFSETS, st.just("3:12"), NAMES, OFFSETS, OFFSETS),
     st.builds(LowWatermark, OFFSETS, OFFSETS, st.none() | OFFSETS, st.none() | OFFSETS),
     st.builds(Total, OFFSETS, st.integers() | st.just(Decimal("-12.50"))),
@@ -102,7 +104,11 @@ def test_a_row_read_back_is_the_same_row_and_the_same_bytes(row: Row) -> None:
 @for_all(ROWS)
 def test_a_row_is_spelled_as_a_serializer_spells_it(row: Row) -> None:
     assert not isinstance(row, Tombstone)
-    fields = {name: value for name, value in row._asdict().items() if value is not None}
+    fields = {
+        name: value for name, value in row._asdict().items() if value is not None and value is not False
+    }
+    if fields.get("cancelled_ids") == ():
+        del fields["cancelled_ids"]
     if (outside := fields.pop("outside", None)) is not None:
         written = {"provider": 0, "asked_at": 0, "tries": 0, "reference": 0, "code": 0} | outside._asdict()
         fields |= {name: value for name, value in written.items() if value is not None}

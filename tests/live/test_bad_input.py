@@ -44,9 +44,6 @@ OF_THE_STATE = [
     RefusedRecord(topics.CHECKOUT, "different_content", "good-0", {**GOOD, "amount": 2}),
     RefusedRecord(topics.CHECKOUT, "different_content", "good-0", {**GOOD, "country": "GB"}),
     RefusedRecord(
-        topics.CHECKOUT, "unknown_order", "nobody", {"type": "CancellationRequested", "order_id": "nobody"}
-    ),
-    RefusedRecord(
         topics.CHECKOUT, "unknown_order", "nobody", {"type": "OrderCompleted", "order_id": "nobody"}
     ),
     RefusedRecord(

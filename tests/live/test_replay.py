@@ -114,15 +114,16 @@ def test_a_dead_letter_takes_effect_when_it_is_sent_again(scene: Scene, saga: Sa
 def test_a_record_that_fails_again_is_a_dead_letter_that_says_so_and_can_be_sent_again(
     scene: Scene, saga: Saga
 ) -> None:
-    """A policy that nobody could read, in one partition; and a cancellation that comes before its order."""
+    """An ending that comes before its order."""
     scene.worker("w1").start().ready()
-    scene.shop.raw(topics.CHECKOUT, b'{"type":"CancellationRequested","order_id":"early"}', b"early")
+    ending = b'{"type":"OrderCancelled","order_id":"early","reason":"over_limit","step":"payment"}'
+    scene.shop.raw(topics.CHECKOUT, ending, b"early")
     scene.shop.flush()
     first = the_letter(scene, saga)
     assert "refused as unknown_order" in saga("replay", first).stdout
     second = the_letter(scene, saga)
     assert letters(saga)[second]["replay_of"] == first
-    # An order that nothing can be paid for yet: over the limit, it ends cancelled; the cancellation changes nothing.
+    # An order that nothing can be paid for yet: over the limit, it ends cancelled; the ending changes nothing.
     scene.shop.send([{"order_id": "early", "amount": "5000.00"}])
     assert ended(scene, "early") == "over_limit"
     assert saga("replay", second).exit_code == 0

@@ -61,8 +61,10 @@ def test_waiting_ends_with_the_exit_code_of_the_ending(
     assert other.code == 1 and "the record of order good is a dead letter, different_content" in other.error
     late = saga(scene, "cancel", "good", "--wait")
     assert late.code == 0 and "order good completed" in late.out, "it is too late to cancel it"
-    nobody = saga(scene, "cancel", "nobody", "--wait")
-    assert nobody.code == 1 and "dead letter, unknown_order" in nobody.error
+    early = saga(scene, "cancel", "early")
+    assert early.code == 0, early
+    met = saga(scene, "place", GOOD.replace("good", "early"), "--wait")
+    assert met.code == 3 and "order early cancelled: on request" in met.out, "the cancellation overtook it"
     file = tmp_path / "orders.json"
     file.write_text(f"[{GOOD.replace('good', 'g2')},\n {DEAR.replace('dear', 'd2')}]")
     many = saga(scene, "place", "--file", str(file), "--wait")

@@ -21,7 +21,7 @@ from tests.orderdb.batches import OrderCopy
 from tests.orderdb.filled import HOSTILE
 from tests.orderdb.services import Services
 from tests.support.blocks import documented_keys
-from tests.support.examples import cancel, delivery, deposit, placed
+from tests.support.examples import cancel, completed, delivery, deposit, placed
 from tests.support.health import be_well
 
 MUGS = [{"sku": "MUG", "quantity": 2}]
@@ -122,8 +122,16 @@ def test_an_order_that_is_not_there_is_said_to_be_and_what_reads_kafka(saga: Say
 
 
 def test_an_order_of_which_only_dead_letters_tell_says_how_many(saga: Say, shop: CopiedShop):
-    shop.sent(cancel("o9"))
+    shop.sent(completed("o9"))
     assert "dead letter, unknown_order" in saga("order", "o9").stdout
+
+
+def test_an_order_that_was_cancelled_before_it_was_placed_says_so(saga: Say, shop: CopiedShop):
+    shop.sent(cancel("o9"))
+    words = "before it was placed: when the order comes, it is cancelled."
+    assert told(saga("order", "o9"))[1].endswith(words)
+    (whole,) = objects(saga("order", "o9", "--json"))
+    assert whole["status"] is None and whole["words"].endswith(words)
 
 
 def test_raw_shows_every_row_as_it_is(saga: Say):
@@ -147,7 +155,7 @@ def test_following_an_order_of_which_there_are_only_dead_letters_ends_and_says_s
     saga: Say, shop: CopiedShop, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("saga_app.commands.order.POLL_INTERVAL", 0.01)
-    shop.sent(cancel("o9"))
+    shop.sent(completed("o9"))
     result = saga("order", "o9", "--follow")
     assert result.exit_code == 1
     assert "order o9 was not placed: there is only 1 dead letter of it" in result.stderr

@@ -19,7 +19,7 @@ from saga_app.orderdb.queries.order import OrderDetails
 from saga_app.orderdb.queries.orders import OrderFilter, Sort
 from tests.orderdb.batches import FakeMessage, OrderCopy
 from tests.orderdb.services import Services
-from tests.support.examples import cancel, delivery, deposit, placed
+from tests.support.examples import cancel, completed, delivery, deposit, placed
 from tests.support.given import BEGINNING
 
 MUGS = [{"sku": "MUG", "quantity": 2}]
@@ -104,12 +104,27 @@ def test_an_order_of_which_only_the_placing_is_copied_is_known_by_its_events(ask
 
 
 def test_the_dead_letters_that_name_an_order_are_told_with_it(asked: QueryTester):
-    asked.after(placed(lines=MUGS), placed(amount="41.00"), cancel("o10"))
+    asked.after(placed(lines=MUGS), placed(amount="41.00"), completed("o10"))
     (letter,) = asked.order().letters
     assert letter["reason"] == Fault.DIFFERENT_CONTENT and letter["id"] == "checkout_events:3:2"
     assert letter["replays"] == []
     (other,) = asked.order("o10").letters
     assert other["reason"] == Fault.UNKNOWN_ORDER
+
+
+def test_a_cancellation_that_waits_for_its_order_is_told_until_the_order_comes(asked: QueryTester):
+    asked.after(cancel("o10"))
+    found = asked.order("o10")
+    assert found.status is None and found.cancelled_first is not None and found.letters == []
+    asked.after(placed("o10", lines=MUGS))
+    found = asked.order("o10")
+    assert found.cancelled_first is None
+    assert found.order is not None
+    assert (found.order["status"], found.order["reason"], found.steps) == (
+        "CANCELLED",
+        "requested",
+        [],
+    )
 
 
 @pytest.mark.parametrize(
@@ -131,7 +146,7 @@ def test_a_letter_is_found_by_what_its_payload_says_however_it_is_written(
 
 
 def test_a_letter_that_was_sent_again_says_so(asked: QueryTester):
-    asked.after(cancel("o1"))
+    asked.after(completed("o1"))
     record = letter_format.marker(letter_format.LetterId(topics.CHECKOUT, 3, 0), 3, b"{}", [])
     asked.copy.write(FakeMessage(record.topic, 7, None, record.key or b"", 99, record.headers))
     (letter,) = asked.order().letters
@@ -139,7 +154,7 @@ def test_a_letter_that_was_sent_again_says_so(asked: QueryTester):
 
 
 def test_a_letter_that_was_dismissed_is_settled_and_not_counted(asked: QueryTester):
-    asked.after(cancel("o1"), cancel("o2"))
+    asked.after(completed("o1"), completed("o2"))
 
     def count(**options: bool) -> int:
         return sum(asked(dead_letters.counts, **options).values())

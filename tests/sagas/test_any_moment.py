@@ -95,13 +95,14 @@ def test_every_life_of_an_order_that_is_given_up_ends_wholly() -> None:
     assert reasons == {Reason.TIMED_OUT, None}
 
 
-def test_a_cancellation_before_its_order_is_a_dead_letter_and_the_order_completes() -> None:
+def test_a_cancellation_before_its_order_meets_it_and_no_step_acts() -> None:
     saga = supplied()
     saga.send(cancel())
     saga.send(ROUTES[None]("o1"))
     saga.finish()
-    saga.check(["o1"], ())
-    assert (saga.order("o1").status, saga.dead()) == (Status.COMPLETED, ["unknown_order"])
+    saga.check(["o1"], {Reason.REQUESTED})
+    assert (saga.order("o1").status, saga.dead()) == (Status.CANCELLED, [])
+    assert {saga.state(each, "o1") for each in ("payments", "reservations", "shipments")} == {None}
 
 
 @dataclass

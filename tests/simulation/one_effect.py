@@ -16,7 +16,7 @@ from saga_app.core.rows import ASKED_STATES, JournalRow, OrderRow, State
 from saga_app.effects import calls
 from saga_app.effects.ports import Answer, Call
 from tests.simulation.adapters import ADAPTERS, LIFETIME, fact
-from tests.simulation.one_order import Budget, Exploration, OrderState, also, tables_in
+from tests.simulation.one_order import Budget, CancelledFirst, Exploration, OrderState, also, tables_in
 from tests.simulation.remote import (
     IN_EFFECT,
     TAKEN,
@@ -163,9 +163,9 @@ class EffectExploration(Exploration):
             status = ThingStatus.WAITING if "waiting" in name else ThingStatus.HELD
             things = (("intents_1", (status, "o1", "held")),)
         if self.kind == "courier":
-            self.before = (carrier("p1", "courier"),)
+            self.before = (*self.before, carrier("p1", "courier"))
         if self.later:
-            self.before = (route_policy("p1", *CAPTURED_LATER),)
+            self.before = (*self.before, route_policy("p1", *CAPTURED_LATER))
         if "over" in name or self.later:
             # The rule refuses it and it is undone there, or its authorisation runs out, with no row behind it.
             self.turned_first = (None,)
@@ -364,6 +364,12 @@ class EffectExploration(Exploration):
             shipped = tables_in(topics.SHIPPING, state).journal("o1")
             is_past = shipped is not None and shipped.state is State.DONE
             must(is_past, "I13 captured behind the pivot", f"{there} when it is not shipped")
+
+
+class EffectCancelledFirst(EffectExploration):
+    """All states of an order that a cancellation overtook, and of its provider."""
+
+    before = CancelledFirst.before
 
 
 def _with(state: OrderState, out: ProviderState) -> OrderState:

@@ -280,6 +280,12 @@ class Exploration:
         return None if row is None else str(row.state)
 
 
+class CancelledFirst(Exploration):
+    """All states of an order that a cancellation overtook."""
+
+    before = (cancel("o1"),)
+
+
 def also(state: OrderState, record: Record) -> OrderState:
     """The record is on its way too."""
     return state._replace(on_its_way=_sorted((*state.on_its_way, record)))

@@ -162,6 +162,10 @@ class Oracle:
         decision = self.decider.decide(
             record, Position(message.offset, message.time, self.partition), self.tables
         )
+        if decision.journal is not None and decision.journal.key != key:
+            # A cancellation that comes before its order has a row of its own.
+            key = decision.journal.key
+            before = self._row(key)
         puts = decision.puts
         self._put(puts, key, decision)
         row = self._row(key)

@@ -5,8 +5,18 @@ from typing import Final
 
 from saga_app import topics
 from saga_app.core import patience
+from saga_app.core.decider import Verdict
 from saga_app.core.order import Order
-from saga_app.core.records import DeadlinePassed, OrderPlaced, Outcome, Reason, SegmentsClosed, StepAnswered
+from saga_app.core.records import (
+    CancellationRequested,
+    DeadlinePassed,
+    OrderPlaced,
+    Outcome,
+    Reason,
+    SegmentsClosed,
+    StepAnswered,
+)
+from saga_app.core.retention.rows import EarlyCancellation, Segment
 from saga_app.core.route import is_captured_later
 from saga_app.core.rows import (
     ASKED_STATES,
@@ -17,6 +27,7 @@ from saga_app.core.rows import (
     OrderRow,
     State,
     Status,
+    Tombstone,
 )
 from tests.simulation.effects import EffectsWatch
 from tests.simulation.oracle import ExpectedDecision
@@ -47,6 +58,11 @@ class Sagas:
         #: Orders that checkout has closed, and the endings of those whose ids were used again.
         self.closed: set[str] = set()
         self.reused: list[Status] = []
+        #: Orders that are purged: their ids are free.
+        self.purged: set[str] = set()
+        #: By order that is not placed, the time of the first cancellation of it; and how many orders met theirs.
+        self.early: dict[str, int] = {}
+        self.met = 0
         self.states: defaultdict[str, dict[str, State]] = defaultdict(dict)
         self.effects = EffectsWatch(self.status.get, self._may_be_taken)
         #: Orders that are captured behind the pivot, at a provider that authorises first.
@@ -69,6 +85,7 @@ class Sagas:
                 must(self._old_enough(told, put.key), "I3 one ending", f"{put.key} is closed too early")
             if isinstance(put.row, OrderRow) and told.before is None:
                 self._begins_anew(put.key)
+                self._meets(put.key, put.row)
                 if is_captured_later(Order.model_validate_json(put.row.order)):
                     self.later.add(put.key)
             if isinstance(put.row, OrderRow):
@@ -84,6 +101,44 @@ class Sagas:
             elif isinstance(put.row, JournalRow) and ":" not in put.key:
                 self._of_provider(topic, put.key, put.row, told)
                 self._stepped(topic, put.key, put.row)
+
+        if topic == topics.CHECKOUT:
+            self._of_cancellations(told)
+
+    def _of_cancellations(self, told: ExpectedDecision) -> None:
+        """Cancellations that wait for their orders: they are named in their segments, and leave with them."""
+        for put in told.puts:
+            if isinstance(put.row, EarlyCancellation) and put.row.met_at is None:
+                _is_named(put.key, put.row, told)
+            if isinstance(put.row, Tombstone):
+                self._removed(put.key, told)
+        if isinstance(told.record, CancellationRequested):
+            self._cancelled_first(told.record.order_id, told)
+
+    def _cancelled_first(self, order: str, told: ExpectedDecision) -> None:
+        """A cancellation that an inbox has, of an order that it does not have, or not any more."""
+        is_here = told.verdict is not Verdict.SENT_ON and told.fault is None
+        if is_here and (order not in self.status or order in self.purged):
+            self.early.setdefault(order, told.time)
+
+    def _removed(self, key: str, told: ExpectedDecision) -> None:
+        kind, _, order = key.partition(":")
+        if kind == "cancellation" and order in self.early:
+            record = told.record
+            must(
+                isinstance(record, SegmentsClosed) and told.time - self.early[order] >= record.retention_ms,
+                "I3 one ending",
+                f"the cancellation of {order} is evicted too early",
+            )
+            del self.early[order]
+        elif ":" not in key:
+            self.purged.add(key)
+
+    def _meets(self, order: str, row: OrderRow) -> None:
+        """An order is cancelled as it comes if a cancellation has come before, and only then."""
+        wanted = Status.OPEN if self.early.pop(order, None) is None else Status.CANCELLING
+        must(row.status is wanted, "I3 one ending", f"{order} begins as {row.status}, and not as {wanted}")
+        self.met += wanted is Status.CANCELLING
 
     def _is_shipped(self, order: str) -> bool:
         return self.states[order].get(topics.SHIPPING) is State.DONE
@@ -121,6 +176,7 @@ class Sagas:
             self.reused.append(self.status.pop(order))
             self.states.pop(order, None)
             self.closed.discard(order)
+            self.purged.discard(order)
             self.later.discard(order)
             self.asked.pop(order, None)
             self.effects.anew(order)
@@ -194,3 +250,13 @@ class Sagas:
                 "I5 reverse order",
                 f"{topic} undid {order} when the step after was {later}",
             )
+
+
+def _is_named(key: str, row: EarlyCancellation, told: ExpectedDecision) -> None:
+    """A cancellation that waits leaves with its segment, or nothing would ever remove it."""
+    named = [put.row.cancelled_ids for put in told.puts if isinstance(put.row, Segment)]
+    must(
+        row.segment is None or any(key == f"cancellation:{each}" for ids in named for each in ids),
+        "I3 one ending",
+        f"{key} is named in no segment",
+    )

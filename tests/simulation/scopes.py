@@ -80,6 +80,14 @@ def _purge_at_checkout() -> Scope:
     return Scope(topics.CHECKOUT, before, (segments_purged(0, 2), _OTHER, cancel(), _ENDED), length=2)
 
 
+def _cancelled_first_at_checkout() -> Scope:
+    """A cancellation comes before its order, meets it, or leaves with its segment first; its id is used again."""
+    closes = segments_closed(0, 2, "o1", retention_ms=SECOND)
+    return Scope(
+        topics.CHECKOUT, (retention_started(segment_width=1), cancel()), (closes, placed(), cancel(), _ENDED)
+    )
+
+
 def _patience_at_checkout() -> Scope:
     """Policies come before and behind an order, which is placed again, also with a patience of its own."""
     kinds = (placed(), patience("p1", 60), patience("p2", 1), deadline(last=True), placed(patience=60))
@@ -140,6 +148,7 @@ SCOPES: Final[dict[str, Scope]] = {
     "patience at checkout": _patience_at_checkout(),
     "closing at checkout": _closing_at_checkout(),
     "purge at checkout": _purge_at_checkout(),
+    "cancelled first at checkout": _cancelled_first_at_checkout(),
     "eviction at payment": _eviction_at_payment(),
     "evicted at inventory": _evicted_at_inventory(),
     "payment outside": _payment_outside(),

@@ -10,7 +10,10 @@ from tests.simulation.seeds import run
 EXHAUSTIVE = pytest.mark.slow("every end of every worker in a history")
 LONG = pytest.mark.nightly("a minute of seeds until one finds it")
 #: Those for which most seeds are needed.
-RARE = ("a_key_is_used_for_a_later_order", "a_rejected_eviction_is_applied_later")
+RARE = (
+    "a_key_is_used_for_a_later_order",
+    "a_rejected_eviction_is_applied_later",
+)
 
 
 def _marks(control: Control) -> list[pytest.MarkDecorator]:

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.simulation.histories import Count, explore
-from tests.simulation.one_effect import EFFECTS, EffectBudget, EffectExploration
-from tests.simulation.one_order import ORDERS, Budget, Exploration
+from tests.simulation.one_effect import EFFECTS, EffectBudget, EffectCancelledFirst, EffectExploration
+from tests.simulation.one_order import ORDERS, Budget, CancelledFirst, Exploration
 from tests.simulation.scopes import SCOPES
 from tests.support.quick import quick
 
@@ -17,6 +17,7 @@ SCOPE = {
     "patience at checkout": (2, 5, 2_000),
     "closing at checkout": (2, 2, 2_100),
     "purge at checkout": (1, 4, 2_400),
+    "cancelled first at checkout": (2, 3, 1_000),
     "eviction at payment": (2, 2, 1_800),
     "evicted at inventory": (1, 4, 2_700),
     "payment outside": (2, 4, 300),
@@ -60,8 +61,26 @@ def test_an_order_is_evicted_for_good_in_whatever_sequence_its_records_come(name
     assert set(order.endings) == ends
 
 
+@pytest.mark.parametrize(
+    "budget", [Budget(), pytest.param(Budget(evictions=2), marks=MORE)], ids=["", "evicted"]
+)
+def test_an_order_that_a_cancellation_overtook_ends_cancelled_in_whatever_sequence_its_records_come(
+    budget: Budget,
+) -> None:
+    order = CancelledFirst("accepted", budget)
+    assert order.run() > 40
+    assert set(order.endings) == {"requested", *(("closed", "purged") if budget.evictions else ())}
+
+
 #: With an effect outside: besides it, a person may cancel the order.
 CALM = Budget(nudges=0, losses=0, repeats=0)
+
+
+@pytest.mark.parametrize("name", quick(EFFECTS, "begun, held", mark=MORE))
+def test_no_provider_has_anything_of_an_order_that_a_cancellation_overtook(name: str) -> None:
+    order = EffectCancelledFirst(name, CALM, EffectBudget(time_outs=1))
+    assert order.run() > (500 if "begun" in name else 1)
+    assert set(order.endings) == {"requested"}
 
 
 @pytest.mark.parametrize("name", quick(EFFECTS, "courier", mark=MORE))

@@ -21,7 +21,7 @@ from saga_app.audit.scratch import (
 from saga_app.core.checkout import Checkout
 from saga_app.core.order import Order
 from saga_app.core.records import StepName
-from saga_app.core.retention.rows import LowWatermark
+from saga_app.core.retention.rows import EarlyCancellation, LowWatermark
 from saga_app.core.route import is_captured_later
 from saga_app.core.row_keys import low_watermark_key, parts_of
 from saga_app.core.rows import (
@@ -78,6 +78,8 @@ class OrdersAudit:
             row = decode(JOURNALS[topics.CHECKOUT], key.decode(), data)
             if isinstance(row, ClosedOrder):
                 self.findings.count("I3", f"{row.status} and closed")
+            if isinstance(row, EarlyCancellation) and row.met_at is None:
+                self.findings.count("I3", "cancelled before they were placed")
             if not isinstance(row, OrderRow):
                 continue
             self.findings.count("I3", str(row.status))
@@ -93,6 +95,9 @@ class OrdersAudit:
         return counted
 
     def _look(self, key: bytes, row: OrderRow) -> None:
+        if row.cancelled_first and row.status not in (Status.CANCELLING, Status.CANCELLED):
+            what = f"it was cancelled before it was placed, but it is {row.status}"
+            self._broken("I3", key, row.version, what, f"{JOURNALS[topics.CHECKOUT]}.status")
         found, cut = self.context.limits.found[self.place], self.context.limits.cut
         order = Order.model_validate_json(row.order)
         if row.status not in OPEN_STATUSES and row.version < found and cut is not CutKind.OFFSET:
@@ -100,7 +105,7 @@ class OrdersAudit:
         if cut is not CutKind.OFFSET:
             self._one_charge(key, row, order)
         if cut is CutKind.NOW:
-            self._undone_in_reverse(key, order)
+            self._undone_in_reverse(key, row, order)
 
     def _all_or_nothing(self, key: bytes, row: OrderRow, order: Order) -> None:
         wanted = row.status is Status.COMPLETED
@@ -131,8 +136,11 @@ class OrdersAudit:
                     Breach("I13", what, self.place, None, key.decode(), field, Mending.IN_DOUBT)
                 )
 
-    def _undone_in_reverse(self, key: bytes, order: Order) -> None:
+    def _undone_in_reverse(self, key: bytes, row: OrderRow, order: Order) -> None:
         for topic, asking in ASKS.items():
+            if topic == topics.CHECKOUT and row.cancelled_first and order.payment_reference is None:
+                # It was told cancelled at once: no step had anything to undo.
+                continue
             asked = self._store(ASKED, topic, topic, order).get(key)
             if asked is None:
                 continue

@@ -9,7 +9,7 @@ from saga_app.commands.render.terminal import Screen, cells, padded
 from saga_app.core.rows import Status
 from saga_app.dead_letters.letter import text
 from saga_app.orderdb.present import order_json
-from saga_app.orderdb.present.summary import sentence, untaken_in_words
+from saga_app.orderdb.present.summary import cancelled_first_in_words, sentence, untaken_in_words
 from saga_app.orderdb.present.timeline import RouteStop, TimelineEntry, route, timeline
 from saga_app.orderdb.queries.order import OrderDetails
 from saga_app.text import printable
@@ -40,6 +40,10 @@ def head(found: OrderDetails, at: int, screen: Screen) -> Iterator[str]:
     if found.untaken is not None:
         yield f"{name}  {screen.state(found.untaken['status'])}"
         yield from screen.wrapped(untaken_in_words(found.untaken, at))
+        return
+    if found.cancelled_first is not None:
+        yield name
+        yield from screen.wrapped(cancelled_first_in_words(found.cancelled_first, at))
         return
     if found.status is None:
         yield name

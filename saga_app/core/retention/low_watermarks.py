@@ -11,6 +11,8 @@ from saga_app.core.row_keys import KeyKind, number_in
 
 _LOW_WATERMARK: Final = b'"evicted_below":'
 _SEGMENT: Final = re.compile(rb'"segment":"(\d+):(\d+)"')
+#: Rows of checkout of which nothing small is kept.
+_EVICTED_AT_ONCE: Final = (KeyKind.SEGMENT.prefix, KeyKind.CANCELLATION.prefix)
 
 
 class LowWatermarks:
@@ -39,6 +41,6 @@ class LowWatermarks:
         if segment is None or low_watermark is None:
             return False
         below = low_watermark.evicted_below
-        if low_watermark.purged_below is not None and not key.startswith(KeyKind.SEGMENT.prefix):
+        if low_watermark.purged_below is not None and not key.startswith(_EVICTED_AT_ONCE):
             below = low_watermark.purged_below
         return int(segment[2]) < below

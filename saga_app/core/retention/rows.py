@@ -1,4 +1,4 @@
-"""The rows of retention: segments, low watermarks and totals.
+"""The rows of retention: segments, low watermarks and totals; and cancellations that wait for their order.
 
 They stand in the journals, under keys of their own, beside the rows of orders.
 """
@@ -9,24 +9,52 @@ from typing import Any, Final, NamedTuple, Self
 
 from pydantic_core import from_json, to_json
 
-from saga_app.core.numbers import Version
+from saga_app.core.numbers import Offset, Version
 from saga_app.core.row_keys import KeyKind
 
 
+class EarlyCancellation(NamedTuple):
+    """Table `orders`, key `cancellation:ORDER_ID`: a cancellation that came before its order.
+
+    `requested_at` is Kafka's time in milliseconds. `met_at` is the offset of the `OrderPlaced` that it met: it cancels
+    that order, and none that has the same id later.
+    """
+
+    version: Version
+    requested_at: int
+    segment: str | None = None
+    met_at: Offset | None = None
+
+    def encode(self) -> bytes:
+        return to_json(_present(self._asdict()))
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        return cls(**from_json(data))
+
+
 class Segment(NamedTuple):
-    """Table `orders`, key `segment:NUMBER`: the orders that were placed in one segment."""
+    """Table `orders`, key `segment:NUMBER`: the orders that were placed in one segment.
+
+    `cancelled_ids` are those of the orders that were cancelled in it before they were placed.
+    """
 
     version: Version
     segment: str
     order_ids: tuple[str, ...]
+    cancelled_ids: tuple[str, ...] = ()
 
     def encode(self) -> bytes:
-        return to_json(self._asdict())
+        fields = self._asdict()
+        if not self.cancelled_ids:
+            del fields["cancelled_ids"]
+        return to_json(fields)
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
         fields = from_json(data)
-        return cls(**{**fields, "order_ids": tuple(fields["order_ids"])})
+        names = {name: tuple(each) for name, each in fields.items() if name.endswith("_ids")}
+        return cls(**{**fields, **names})
 
 
 class ClosedSegments(NamedTuple):
@@ -93,7 +121,10 @@ class Total(NamedTuple):
 
 
 #: Rows of their own kind in a journal, by the kind of their key.
-SPECIAL: Final[Mapping[KeyKind | None, type[Segment | ClosedSegments | LowWatermark | Total]]] = {
+SPECIAL: Final[
+    Mapping[KeyKind | None, type[EarlyCancellation | Segment | ClosedSegments | LowWatermark | Total]]
+] = {
+    KeyKind.CANCELLATION: EarlyCancellation,
     KeyKind.SEGMENT: Segment,
     KeyKind.CLOSED: ClosedSegments,
     KeyKind.LOW_WATERMARK: LowWatermark,

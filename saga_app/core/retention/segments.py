@@ -5,7 +5,7 @@ is settled. Its rows are written in this sequence, each append durable before th
 them, low watermark, tombstones.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from saga_app.core.decider import IGNORED, Decision, Position, Put, Rows, Verdict, repeated
@@ -21,9 +21,15 @@ from saga_app.core.records import (
     SegmentsPurged,
 )
 from saga_app.core.retention.eviction import tombstones
-from saga_app.core.retention.rows import ClosedSegments, LowWatermark, Segment
+from saga_app.core.retention.rows import ClosedSegments, EarlyCancellation, LowWatermark, Segment
 from saga_app.core.route import DEFAULT
-from saga_app.core.row_keys import closed_key, low_watermark_key, segment_key, segment_name
+from saga_app.core.row_keys import (
+    cancellation_key,
+    closed_key,
+    low_watermark_key,
+    segment_key,
+    segment_name,
+)
 from saga_app.core.rows import OPEN_STATUSES, ClosedOrder, OrderRow, Row
 
 _BUILT_IN: Final = tuple(step.name for step in DEFAULT)
@@ -35,8 +41,13 @@ class Segments:
     def __init__(self, journal: str) -> None:
         self.journal = journal
 
-    def enter(self, order_id: str, at: Position, rows: Rows) -> tuple[str | None, tuple[Put, ...]]:
-        """The segment of an order that is placed here, and the row that names it; none before retention started."""
+    def enter(
+        self, order_id: str, at: Position, rows: Rows, *, cancelled: bool = False
+    ) -> tuple[str | None, tuple[Put, ...]]:
+        """The segment of an order that is placed here, and the row that names it; none before retention started.
+
+        Or of a cancellation that comes before its order.
+        """
         low_watermark = rows.low_watermark(at.partition)
         if low_watermark is None or low_watermark.segment_width is None:
             return None, ()
@@ -47,7 +58,10 @@ class Segments:
         if known.version >= at.offset:
             # A crash came between this row and the order's own.
             return name, ()
-        row = Segment(at.version, name, (*known.order_ids, order_id))
+        if cancelled:
+            row = known._replace(version=at.version, cancelled_ids=(*known.cancelled_ids, order_id))
+        else:
+            row = known._replace(version=at.version, order_ids=(*known.order_ids, order_id))
         return name, (self._put(key, row),)
 
     def decide(self, record: ForPartition, at: Position, rows: Rows) -> Decision:
@@ -85,7 +99,7 @@ class Segments:
             return Decision(
                 Verdict.REPEATED,
                 sends=_evictions(record, closed.order_ids, at),
-                others=self._tombstones(map(segment_key, numbers), at, rows),
+                others=self._emptied(numbers, at, rows),
                 outcomes=_removals(closed.order_ids, at),
             )
         if record.first_segment != low_watermark.evicted_below or not numbers:
@@ -96,7 +110,7 @@ class Segments:
             for order_id in getattr(rows.entry(segment_key(number)), "order_ids", ())
         ]
         small = self._small_rows(order_ids, record, at, rows)
-        if small is None:
+        if small is None or not self._are_old(numbers, record, at, rows):
             return Decision(
                 Verdict.IGNORED,
                 note=f"segments {record.first_segment} to {record.below_segment - 1} cannot be closed yet",
@@ -111,9 +125,23 @@ class Segments:
                 *small,
                 self._put(closed_key(record.below_segment), names),
                 self._put(low_watermark_key(at.partition), raised),
-                *self._tombstones(map(segment_key, numbers), at, rows),
+                *self._emptied(numbers, at, rows),
             ),
             outcomes=_removals(order_ids, at),
+        )
+
+    def _emptied(self, numbers: Iterable[int], at: Position, rows: Rows) -> tuple[Put, ...]:
+        """Tombstones for the early cancellations of these segments, and then for the segments, which name them."""
+        numbers = tuple(numbers)
+        early = (cancellation_key(order_id) for order_id, _ in _early_in(numbers, rows))
+        return self._tombstones((*early, *map(segment_key, numbers)), at, rows)
+
+    def _are_old(self, numbers: Iterable[int], record: SegmentsClosed, at: Position, rows: Rows) -> bool:
+        """True if each early cancellation of these segments has waited long enough for its order."""
+        # A later record made a younger row: when the present one came first, it was ignored.
+        return all(
+            row.version <= at.offset and at.time - row.requested_at >= record.retention_ms
+            for _, row in _early_in(numbers, rows)
         )
 
     def _small_rows(
@@ -168,6 +196,17 @@ class Segments:
 
     def _put(self, key: str, row: Row) -> Put:
         return Put(self.journal, key, row)
+
+
+def _early_in(numbers: Iterable[int], rows: Rows) -> Iterator[tuple[str, EarlyCancellation]]:
+    """The early cancellations of these segments, with the ids of their orders."""
+    for number in numbers:
+        segment = rows.entry(segment_key(number))
+        if isinstance(segment, Segment):
+            for order_id in segment.cancelled_ids:
+                row = rows.entry(cancellation_key(order_id))
+                if isinstance(row, EarlyCancellation) and row.segment == segment.segment:
+                    yield order_id, row
 
 
 def _require_known(record: ForPartition, low_watermark: LowWatermark, at: Position) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from saga_app.orderdb.present.summary import sentence, untaken_in_words
+from saga_app.orderdb.present.summary import cancelled_first_in_words, sentence, untaken_in_words
 from saga_app.orderdb.present.timeline import timeline
 from saga_app.orderdb.queries.order import OrderDetails
 from saga_app.times import written
@@ -18,6 +18,8 @@ def as_json(found: OrderDetails, now: int) -> dict[str, Any]:
     words = None if summary is None else summary.in_words(now)
     if found.untaken is not None:
         words = untaken_in_words(found.untaken, now)
+    if found.cancelled_first is not None:
+        words = cancelled_first_in_words(found.cancelled_first, now)
     waits = None if status is None else status.waits_for()
     return {
         "order_id": found.order_id,

@@ -60,6 +60,13 @@ def untaken_in_words(row: Mapping[str, Any], now: int, zone: tzinfo = UTC) -> st
     return f"Placed at {clock(row['placed_at'], now, zone)}; no worker has taken it yet."
 
 
+def cancelled_first_in_words(at: int, now: int, zone: tzinfo = UTC) -> str:
+    """The sentence about an order that was cancelled at this time and is not placed yet."""
+    return (
+        f"Cancelled at {clock(at, now, zone)}, before it was placed: when the order comes, it is cancelled."
+    )
+
+
 def listed_in_short(row: Mapping[str, Any]) -> str:
     """`in_short` of a row of a list; also of an order that no worker has taken."""
     return "waits for a worker" if row["status"] == labels.PLACED else in_short(OrderStatus.of_listed(row))

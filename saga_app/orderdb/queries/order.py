@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import LargeBinary, Table, bindparam, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from saga_app.core.records import CancellationRequested
 from saga_app.core.route import SEQUENCE
 from saga_app.dead_letters.filters import names
 from saga_app.dead_letters.format import LetterId
@@ -48,6 +49,22 @@ class OrderDetails(NamedTuple):
     def status(self) -> OrderStatus | None:
         """The status of the order, if its row is copied."""
         return None if self.order is None else OrderStatus.of(self.order, self.steps, self.events)
+
+    @property
+    def cancelled_first(self) -> int | None:
+        """The time of a cancellation that waits for its order; None if the order is there, or nobody cancelled it."""
+        if self.order is not None or self.untaken is not None:
+            return None
+        refused = {each["id"] for each in self.letters}
+        return next(
+            (
+                each["time"]
+                for each in self.events
+                if each["type"] == CancellationRequested.__name__
+                and str(LetterId(each["topic"], each["partition"], each["at_offset"])) not in refused
+            ),
+            None,
+        )
 
 
 class LinePrice(NamedTuple):

@@ -163,6 +163,13 @@ CONTROLS: Final = (
     Control(of_rules.deposits_share_their_ids_with_orders),
     Control(of_rules.a_deposit_is_added_each_time),
     Control(of_rules.stock_may_be_sold_twice),
+    Control(of_rules.an_early_cancellation_is_forgotten, {"cancel"}),
+    Control(of_rules.an_early_cancellation_cancels_later_orders_too, {"cancel", "evict"}),
+    Control(
+        of_rules.an_early_cancellation_is_met_before_it_is_replayed,
+        history=(1,),
+        scope="cancelled first at checkout",
+    ),
     Control(of_rules.tries_are_not_raised),
     Control(of_rules.a_nudge_is_not_answered, {"lose"}),
     Control(of_rules.the_policy_of_now_says_how_long_an_order_waits, {"policy", "lose"}),
@@ -201,6 +208,8 @@ CONTROLS: Final = (
     Control(
         of_retention.a_rejected_eviction_is_applied_later, history=(0, 2, 1), scope="evicted at inventory"
     ),
+    Control(of_retention.an_early_cancellation_is_evicted_too_early, {"cancel", "evict"}),
+    Control(of_retention.an_early_cancellation_is_in_no_segment, {"cancel", "evict"}),
     Control(of_retention.a_record_alone_raises_the_low_watermark, {"evict", "forge"}),
     Control(of_retention.a_closing_beyond_the_inbox_is_taken, {"evict", "forge"}),
     Control(of_outcomes.told_before_the_journal),

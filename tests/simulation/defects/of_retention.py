@@ -185,3 +185,28 @@ def a_rejected_eviction_is_applied_later(patch: pytest.MonkeyPatch) -> None:
         return decide(journal, record, at, rows)
 
     patch.setattr(eviction, "evict", evict)
+
+
+def an_early_cancellation_is_evicted_too_early(patch: pytest.MonkeyPatch) -> None:
+    """A cancellation that waits for its order is kept as long as an ended order."""
+
+    def always(
+        self: segments.Segments, numbers: object, record: SegmentsClosed, at: Position, rows: Rows
+    ) -> bool:
+        return True
+
+    patch.setattr(segments.Segments, "_are_old", always)
+    patch.setattr(timer, "_are_old", lambda segment, store, asked_before: True)
+
+
+def an_early_cancellation_is_in_no_segment(patch: pytest.MonkeyPatch) -> None:
+    """The segment names the cancellations that came in it: without it they would stay for ever."""
+    enter = segments.Segments.enter
+
+    def unnamed(
+        self: segments.Segments, order_id: str, at: Position, rows: Rows, *, cancelled: bool = False
+    ) -> tuple[str | None, tuple[Put, ...]]:
+        segment, named = enter(self, order_id, at, rows, cancelled=cancelled)
+        return segment, () if cancelled else named
+
+    patch.setattr(segments.Segments, "enter", unnamed)

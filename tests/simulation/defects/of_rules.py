@@ -12,6 +12,7 @@ from saga_app.core.numbers import Version
 from saga_app.core.order import digest
 from saga_app.core.participant import Participant
 from saga_app.core.records import DeadlinePassed, Do, FundsDeposited, Reason, Record, StepRequest, Undo
+from saga_app.core.retention.rows import EarlyCancellation
 from saga_app.core.rows import Account, State, Stock
 
 decide = Participant.decide
@@ -197,3 +198,33 @@ def a_nudge_is_not_answered(patch: pytest.MonkeyPatch) -> None:
 
     answer = checkout.Checkout.decide
     patch.setattr(checkout.Checkout, "decide", silent)
+
+
+def an_early_cancellation_is_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """A cancellation that overtakes its order is kept, and meets it."""
+
+    def forgetful(self: checkout.Checkout, record: Record, at: Position, rows: Rows) -> Decision:
+        decision = answer(self, record, at, rows)
+        kept = decision.journal is not None and isinstance(decision.journal.row, EarlyCancellation)
+        return decision._replace(journal=None, others=()) if kept else decision
+
+    answer = checkout.Checkout.decide
+    patch.setattr(checkout.Checkout, "decide", forgetful)
+
+
+def an_early_cancellation_cancels_later_orders_too(patch: pytest.MonkeyPatch) -> None:
+    """A cancellation meets one order, and none that has the same id later."""
+
+    def any_order(early: EarlyCancellation | None, at: Position) -> bool:
+        return early is not None
+
+    patch.setattr(checkout, "is_waiting", any_order)
+
+
+def an_early_cancellation_is_met_before_it_is_replayed(patch: pytest.MonkeyPatch) -> None:
+    """A row of an order says that its cancellation has met it, so a replay of the order still finds it."""
+
+    def waiting(early: EarlyCancellation | None, at: Position) -> bool:
+        return early is not None and early.met_at is None
+
+    patch.setattr(checkout, "is_waiting", waiting)
