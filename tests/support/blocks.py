@@ -15,7 +15,7 @@ RUN_BY: Final = {
     "docs/tutorial.md": "tests/test_readme.py",
     "docs/how-to/connect-your-shop.md": "tests/examples/test_connect_your_shop.py",
     "docs/how-to/add-partitions.md": "tests/live/test_more_partitions.py",
-    "docs/how-to/add-a-step.md": "tests/examples/test_fraud_check.py",
+    "docs/how-to/add-a-step.md": "tests/examples/test_add_a_step.py",
     "docs/how-to/change-a-policy.md": "tests/commands/test_policy.py",
     "docs/how-to/choose-how-long-an-order-waits.md": "tests/commands/test_policy.py",
     "docs/how-to/import-orders.md": "tests/commands/test_importing.py",
