@@ -17,6 +17,7 @@ RUN_BY: Final = {
     "docs/how-to/add-partitions.md": "tests/live/test_more_partitions.py",
     "docs/how-to/add-a-step.md": "tests/examples/test_add_a_step.py",
     "docs/how-to/change-a-policy.md": "tests/commands/test_policy.py",
+    "docs/how-to/webhooks.md": "tests/live/test_webhooks_page.py",
     "docs/how-to/choose-how-long-an-order-waits.md": "tests/commands/test_policy.py",
     "docs/how-to/import-orders.md": "tests/commands/test_importing.py",
     "docs/how-to/place-orders-from-your-database.md": "tests/outbox/test_page.py",
