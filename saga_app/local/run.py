@@ -107,7 +107,10 @@ class LocalRun:
         self.follower = EndingsReader(self.settings.kafka, self.settings.partitions)
         edition = _edition(self.folder, is_foreign=self.broker is None)
         if self.payments is not None:
-            self.placed = self.payments.place(Sender(self.settings), self.options.orders, edition)
+            sender = Sender(self.settings)
+            if self.options.capture:
+                self.payments.capture_later(sender)
+            self.placed = self.payments.place(sender, self.options.orders, edition)
             return
         orders, deliveries = _goods(self.options.orders, edition)
         self.placed = {order["order_id"] for order in orders}
@@ -314,6 +317,11 @@ def parser() -> argparse.ArgumentParser:
         help="orders that are paid at a provider: a Stripe on this machine, which is down for some seconds",
     )
     found.add_argument(
+        "--capture",
+        action="store_true",
+        help="with --provider: the money is authorised, and taken when the order is shipped",
+    )
+    found.add_argument(
         "--workers",
         type=int,
         default=1,
@@ -330,6 +338,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser().error("--once needs a worker")
     if options.provider and not options.workers:
         parser().error("--provider needs a worker")
+    if options.capture and not options.provider:
+        parser().error("--capture needs --provider")
     run = LocalRun(options)
     # SIGTERM acts as Ctrl-C; and so does SIGINT if a shell has started this in the background, with SIGINT ignored.
     for received in (signal.SIGINT, signal.SIGTERM):
