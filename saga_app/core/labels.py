@@ -122,9 +122,12 @@ _ASKED_FOR: Final[Mapping[str, str]] = {
 }
 
 
-def effect(state: str, conflict: str | None) -> str:
-    """The knowledge of an effect at a provider, and what its provider said against it, if anything."""
-    words = _ASKED_FOR.get(state, state.lower())
+def effect(state: str, conflict: str | None, *, is_held: bool = False) -> str:
+    """The knowledge of an effect at a provider, and what its provider said against it, if anything.
+
+    `is_held`: the money of it is authorised, and not captured.
+    """
+    words = AUTHORISED if is_held and state == State.DONE else _ASKED_FOR.get(state, state.lower())
     if conflict is None:
         return words
     outcome, _, reference = conflict.partition(":")

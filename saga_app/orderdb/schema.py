@@ -161,7 +161,8 @@ order_prices: Final = Table(
     sqlite_with_rowid=False,
 )
 #: The row of an order at each step; `done_at` and `undone_at` are offsets in the step's inbox. The last columns are
-#: about an effect at a provider: `tries` are answers that brought nothing new, `code` is that of the last answer.
+#: about an effect at a provider: `tries` are answers that brought nothing new, `code` is that of the last answer,
+#: `capture_before` says when an authorisation that is not captured runs out.
 order_steps: Final = Table(
     "order_steps",
     metadata,
@@ -179,6 +180,7 @@ order_steps: Final = Table(
     Column("tries", Integer),
     Column("code", String(64)),
     Column("conflict", Text),
+    Column("capture_before", BigInteger),
     Index(
         "order_steps_at_providers",
         "asked_at",

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, Self
 
-from saga_app.core.rows import Status
+from saga_app import topics
+from saga_app.core.rows import State, Status
 from saga_app.engine.exits import Fatal
 from tests.simulation.choices import Choices, choices
 from tests.simulation.fault_mix import FAULTS, PROVIDER_FAULTS, REFUND_FAULTS
@@ -54,6 +55,10 @@ def run_seed(seed: int, *, providers: bool = False) -> SeedOutcome:
     counts["ids used again"] = len(world.watch.sagas.reused)
     counts["effects"] = sum(map(len, (each.things for each in world.watch.sagas.effects.remotes.values())))
     counts.update(f"refund {status}" for status in world.watch.sagas.refunds.statuses())
+    paid = [(order, states.get(topics.PAYMENT)) for order, states in world.watch.sagas.states.items()]
+    counts["captured"] = sum(state is State.CAPTURED for _, state in paid)
+    later = world.watch.sagas.later
+    counts["let go"] = sum(state is State.UNDONE and order in later for order, state in paid)
     counts["steps"] = sum(world.bit.values())
     counts["records"] = sum(map(len, world.kafka.inboxes.values()))
     counts["without faults"] = not world.fault_mix.faults
@@ -102,8 +107,15 @@ class SeedsReport:
             f"{counts['step lease lost']} zombies ended themselves",
             f"orders: {endings}; {counts['orders closed']} evicted, {counts['ids used again']} ids used again",
             f"refunds: {counts['refund COMPLETED']} completed, {counts['refund REFUSED']} refused",
-            *([f"{counts['effects']} things at providers"] if counts["effects"] else []),
+            *([_effects(counts)] if counts["effects"] else []),
         ]
+
+
+def _effects(counts: Counter[str]) -> str:
+    return (
+        f"{counts['effects']} things at providers; {counts['captured']} payments captured behind the pivot, and "
+        f"{counts['let go']} let go before it"
+    )
 
 
 def digest(world: SimulatedWorld) -> str:

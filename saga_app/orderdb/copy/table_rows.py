@@ -94,6 +94,7 @@ def _effect(row: JournalRow) -> dict[str, Any]:
         "tries": effect and effect.tries,
         "code": effect and effect.code,
         "conflict": row.conflict,
+        "capture_before": None if row.held_until is None else row.held_until * 1000,
     }
 
 
