@@ -45,6 +45,7 @@ class ChaosDoor(ABC):
         self._env = environment(log.broker, folder / f"{self.name}-nothing", free_port(), **settings)
         self._process = LoggedProcess(folder / f"{self.name}.log")
         self._done_at_start = 0
+        #: When its life began; 0 before the first one and after the last one.
         self._started = 0.0
 
     @property
@@ -92,12 +93,13 @@ class ChaosDoor(ABC):
 
     def look(self) -> None:
         """Starts it again if it has ended by itself: while the broker is away it may."""
-        if not self._process.alive and time.monotonic() - self._started > AGAIN:
+        if self._started and not self._process.alive and time.monotonic() - self._started > AGAIN:
             self.exits[f"{self.name}: {self._process.code}, by itself"] += 1
             self.start()
 
     def stop(self) -> None:
         """A stop in order."""
+        self._started = 0.0
         code = self._process.end()
         self.exits[f"{self.name}: {code}, stopped in order"] += 1
         if code:
