@@ -64,7 +64,9 @@ _OF_TYPE: Final[dict[type, str]] = {
     records.OrderCompleted: CHECKOUT,
     records.OrderCancelled: CHECKOUT,
     records.FundsDeposited: PAYMENT,
+    records.FundsWithdrawn: PAYMENT,
     records.StockReceived: INVENTORY,
+    records.StockAdjusted: INVENTORY,
     **{step_request: topic for topic, step in STEPS.items() for step_request in step.requests},
     records.CaptureRequested: PAYMENT,
     records.RetentionStarted: CHECKOUT,
@@ -80,7 +82,9 @@ def _of_order(key: Callable[[Order], str]) -> Callable[[StepRequest], str]:
 #: By type of record, its key; the others have the order's id.
 _KEY_OF: Final[dict[type, Callable[[Any], str]]] = {
     FundsDeposited: attrgetter("customer_id"),
+    records.FundsWithdrawn: attrgetter("customer_id"),
     StockReceived: attrgetter("warehouse"),
+    records.StockAdjusted: attrgetter("warehouse"),
     PolicyChanged: attrgetter("policy_id"),
     StepAnswered: attrgetter("key"),
     **dict.fromkeys(ForPartition.__subclasses__(), lambda record: str(record.partition)),
