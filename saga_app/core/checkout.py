@@ -368,7 +368,11 @@ def is_waiting(early: EarlyCancellation | None, at: Position) -> bool:
 
 def _kept(record: AboutOrder, at: Position, rows: Rows) -> tuple[Put, tuple[Put, ...]]:
     """The row of a cancellation that comes before its order, and the row that names it in its segment."""
+    known = _early(record.order_id, at, rows)
     segment, named = SEGMENTS.enter(record.order_id, at, rows, cancelled=True)
+    if known is not None and known.segment is None:
+        # It met an order before segments began. Such a row is never evicted, so an old disk cannot bring it back.
+        segment, named = None, ()
     row = EarlyCancellation(at.version, at.time, segment)
     return Put(SEGMENTS.journal, cancellation_key(record.order_id), row), named
 

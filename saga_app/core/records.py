@@ -13,6 +13,7 @@ from pydantic import FailFast, Field, model_validator
 from saga_app.core import money
 from saga_app.core.fields import (
     AS_TUPLE,
+    LARGEST_QUANTITY,
     MOST_LINES,
     Code,
     Country,
@@ -376,6 +377,76 @@ class StockReceived(Model):
         return self
 
 
+class FundsReason(StrEnum):
+    """The reason why money leaves an account otherwise than for an order."""
+
+    PAYOUT = "payout"
+    FEE = "fee"
+    CORRECTION = "correction"
+
+
+class FundsWithdrawn(Model):
+    """Money out of a customer's account, never more than is there; for one customer, the same id twice counts once."""
+
+    type: Literal["FundsWithdrawn"] = "FundsWithdrawn"
+    withdrawal_id: TypedId
+    customer_id: TypedId
+    currency: Currency = "GBP"
+    amount: Money
+    reason: Annotated[FundsReason, Field(strict=False)] = FundsReason.PAYOUT
+    note: Note | None = None
+
+    @model_validator(mode="after")
+    def _is_positive(self) -> Self:
+        if money.normal(self.amount, self.currency) <= 0:
+            raise ValueError("a withdrawal must be more than zero")
+        return self
+
+
+class StockReason(StrEnum):
+    """The reason why the units in a warehouse are others than deliveries and orders say."""
+
+    STOCKTAKE = "stocktake"
+    DAMAGE = "damage"
+    LOSS = "loss"
+    WITHDRAWAL = "withdrawal"
+
+
+class AdjustedLine(Model):
+    """One article of an adjustment: the units that it is more than was known, or, below zero, less."""
+
+    sku: TypedId
+    quantity: Annotated[int, Field(ge=-LARGEST_QUANTITY, le=LARGEST_QUANTITY)]
+
+
+class StockAdjusted(Model):
+    """Units in a warehouse are more or less than was known, never fewer than are reserved; the same id counts once.
+
+    `quantity` is the difference, and not the units that were counted: orders go on while somebody counts.
+    """
+
+    type: Literal["StockAdjusted"] = "StockAdjusted"
+    adjustment_id: TypedId
+    warehouse: TypedId = "main"
+    reason: Annotated[StockReason, Field(strict=False)]
+    lines: Annotated[
+        tuple[AdjustedLine, ...], Field(min_length=1, max_length=MOST_LINES), FailFast(), AS_TUPLE
+    ]
+    note: Note | None = None
+
+    @model_validator(mode="after")
+    def _fits_its_reason(self) -> Self:
+        if len({line.sku for line in self.lines}) != len(self.lines):
+            raise ValueError("an article is named once")
+        if any(not line.quantity for line in self.lines):
+            raise ValueError("a difference of 0 units changes nothing")
+        if self.reason is not StockReason.STOCKTAKE and any(line.quantity > 0 for line in self.lines):
+            raise ValueError(
+                "only a stocktake finds more units; all else takes some, with a quantity below zero"
+            )
+        return self
+
+
 class PolicyChanged(Model):
     """A new parameter: `limit` (payment), `countries` or `carrier` (shipping), `route` or `patience` (checkout).
 
@@ -506,7 +577,9 @@ Record = (
     | CaptureRequested
     | StepAnswered
     | FundsDeposited
+    | FundsWithdrawn
     | StockReceived
+    | StockAdjusted
     | PolicyChanged
     | RetentionStarted
     | SegmentsClosed
@@ -520,6 +593,8 @@ FROM_PEOPLE: Final = (
     CancellationRequested,
     RefundOpened,
     FundsDeposited,
+    FundsWithdrawn,
     StockReceived,
+    StockAdjusted,
     PolicyChanged,
 )

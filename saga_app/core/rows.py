@@ -205,14 +205,15 @@ def has_conflict(data: bytes) -> bool:
 
 
 #: The last fields of a journal row that few rows have.
-_NO_MORE: Final = (*(None,) * 7, ())
+_NO_MORE: Final = (*(None,) * 8, ())
 
 
 class JournalRow(NamedTuple):
     """Tables `payments`, `reservations`, `shipments`: the decision for an order, a deposit, a delivery or a policy.
 
     `done_at` and `undone_at` are inbox offsets. `moves` maps the key of a balance to the signed amount moved.
-    `content` is the digest of the request: another content under a known id is a dead letter.
+    `content` is the digest of the request: another content under a known id is a dead letter. A withdrawal and an
+    adjustment of stock have a `cause`; one that is refused has the `moves` that it asked for.
     `outside`: its fields stand in the row, behind all others. `conflict`: an outcome and a reference that a provider
     named and that cannot be.
     """
@@ -231,6 +232,7 @@ class JournalRow(NamedTuple):
     carrier: str | None = None
     route: tuple[str, ...] | None = None
     patience: int | None = None
+    cause: str | None = None
     conflict: str | None = None
     outside: OutsideEffect | None = None
     refunds: tuple[StepRefund, ...] = ()
@@ -274,7 +276,7 @@ class JournalRow(NamedTuple):
 
     def _rest(self) -> bytes:
         """The fields that few rows have."""
-        names = ("limit", "countries", "carrier", "route", "patience", "conflict")
+        names = ("limit", "countries", "carrier", "route", "patience", "cause", "conflict")
         given = {name: value for name in names if (value := getattr(self, name)) is not None}
         rule = (b"," + to_json(given)[1:-1] if given else b"") + _refunds(self.refunds).encode()
         return rule if self.outside is None else rule + self.outside.encode()
@@ -298,11 +300,18 @@ class JournalRow(NamedTuple):
 
 
 class Account(NamedTuple):
-    """Table `accounts`, key `CUSTOMER:CURRENCY`: money in the currency's units."""
+    """Table `accounts`, key `CUSTOMER:CURRENCY`: money in the currency's units.
+
+    `deposited` is less what was withdrawn.
+    """
 
     version: Version
     deposited: Decimal
     balance: Decimal
+
+    @property
+    def left(self) -> Decimal:
+        return self.balance
 
     def moved(self, version: Version, amount: Decimal | int) -> Self:
         return type(self)(version, self.deposited, self.balance + amount)
@@ -321,11 +330,15 @@ class Account(NamedTuple):
 
 
 class Stock(NamedTuple):
-    """Table `stock`, key `WAREHOUSE:SKU`: units."""
+    """Table `stock`, key `WAREHOUSE:SKU`: units. `received`: with all adjustments."""
 
     version: Version
     received: int
     available: int
+
+    @property
+    def left(self) -> int:
+        return self.available
 
     def moved(self, version: Version, amount: Decimal | int) -> Self:
         return type(self)(version, self.received, self.available + int(amount))

@@ -16,6 +16,7 @@ from saga_app.core.records import (
     SegmentsClosed,
     SegmentsPurged,
     StepName,
+    StockReason,
 )
 from saga_app.core.route import STEPS
 from saga_app.core.rows import Status
@@ -25,6 +26,7 @@ from tests.simulation.oracle import journal_key, said
 from tests.simulation.remote import Remote, ThingStatus
 from tests.support.examples import (
     CAPTURED_LATER,
+    adjustment,
     cancel,
     carrier,
     completed,
@@ -39,6 +41,7 @@ from tests.support.examples import (
     route_policy,
     segments_closed,
     segments_purged,
+    withdrawal,
 )
 
 _AMOUNTS: Final = ("10.10", "0.30", "40.00", "70.07", "999.99", "1000.00", "0.00")
@@ -63,7 +66,7 @@ _BAD: Final = (
     b'{"order_id":"o1","amount":1e99}',
 )
 #: What well-behaved people do, the simplest first, and what else some do.
-GOOD: Final = (*["order"] * 6, *["deposit"] * 2, *["delivery"] * 2)
+GOOD: Final = (*["order"] * 6, *["deposit"] * 2, *["delivery"] * 2, "withdrawal", "adjustment")
 ODD: Final = {
     "cancel": (*("cancel",) * 4, *("cancel first",) * 2),
     "bad input": ("bad", "misplaced", "other content", "unknown order", "marked"),
@@ -149,6 +152,8 @@ class Customers:
             "other content": lambda draws: [self._good(self._other_content(draws))],
             "deposit": lambda draws: [self._good(self._deposit(draws))],
             "delivery": lambda draws: [self._good(self._delivery(draws))],
+            "withdrawal": lambda draws: [self._good(self._withdrawal(draws))],
+            "adjustment": lambda draws: [self._good(self._adjustment(draws))],
             "limit": lambda draws: self._policy(draws, limit(f"p{draws.below(3)}", draws.pick(_LIMITS))),
             "countries": lambda draws: self._policy(
                 draws, countries(f"p{draws.below(3)}", draws.pick(("FR", "GB")))
@@ -264,6 +269,19 @@ class Customers:
         completed = [each for each in self.orders if self.told.get(each) is Status.COMPLETED]
         order = self._some_order(draws) if draws.once_in(4) or not completed else draws.pick(completed)
         return refund_opened(f"r{draws.below(3)}", amount, order, **fields)
+
+    def _withdrawal(self, draws: Draws) -> Record:
+        # Ids are those of orders and deposits too.
+        amount, customer = draws.pick(("10.10", "0.10", "70.00")), draws.pick(("c1", "c2"))
+        return withdrawal(f"o{draws.below(4) + 1}", amount, customer, _CURRENCY_OF.get(amount, "GBP"))
+
+    def _adjustment(self, draws: Draws) -> Record:
+        found = {sku: draws.below(5) - 2 for sku in ("a", "b", "z")}
+        differences = {sku: quantity for sku, quantity in found.items() if quantity} or {"a": -1}
+        reason = StockReason.STOCKTAKE
+        if all(quantity < 0 for quantity in differences.values()):
+            reason = draws.pick((StockReason.DAMAGE, StockReason.LOSS))
+        return adjustment(f"o{draws.below(4) + 1}", reason, draws.pick(_WAREHOUSES), **differences)
 
     def _policy(self, draws: Draws, policy: PolicyChanged) -> list[Outgoing]:
         """One record, in any partition: the saga itself takes it to the others."""

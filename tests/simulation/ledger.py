@@ -6,10 +6,12 @@ from decimal import Decimal
 from saga_app.core.decider import Verdict
 from saga_app.core.records import (
     FundsDeposited,
+    FundsWithdrawn,
     OrdersEvicted,
     RefundRequest,
     RestockRequested,
     StepRequest,
+    StockAdjusted,
     StockReceived,
 )
 from saga_app.core.refund_rows import RefundState
@@ -62,6 +64,11 @@ class BalanceLedger:
                 return self._supply(told, units)
             case RefundRequest():
                 return self._given_back(told, record)
+            case FundsWithdrawn():
+                return self._correct(told, {f"{record.customer_id}:{record.currency}": -record.amount})
+            case StockAdjusted():
+                lines = {f"{record.warehouse}:{each.sku}": Decimal(each.quantity) for each in record.lines}
+                return self._correct(told, lines)
             case StepRequest():
                 return self._decided(told, record)
             case OrdersEvicted() if told.verdict is Verdict.APPLIED:
@@ -99,6 +106,21 @@ class BalanceLedger:
             self.brought[key] += amount
             self.balance[key] = self.balance.get(key, Decimal(0)) + amount
         return set(brought)
+
+    def _correct(self, told: ExpectedDecision, differences: Amounts) -> set[str]:
+        """All of a withdrawal or an adjustment, or, where it would take more than is there, nothing of it."""
+        if told.key is None or told.key in self._supplies:
+            return set()
+        self._supplies.add(told.key)
+        if any(
+            amount < 0 and self.balance.get(key, Decimal(0)) + amount < 0
+            for key, amount in differences.items()
+        ):
+            return set()
+        for key, amount in differences.items():
+            self.brought[key] += amount
+            self.balance[key] = self.balance.get(key, Decimal(0)) + amount
+        return set(differences)
 
     def _decided(self, told: ExpectedDecision, step_request: StepRequest) -> set[str]:
         row = next((put.row for put in told.puts if isinstance(put.row, JournalRow)), None)

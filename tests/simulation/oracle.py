@@ -16,12 +16,15 @@ from saga_app.core.errors import Fault, Rejected
 from saga_app.core.records import (
     ForPartition,
     FundsDeposited,
+    FundsWithdrawn,
     OrdersEvicted,
     PolicyChanged,
     Record,
     SegmentsClosed,
+    StockAdjusted,
     StockReceived,
 )
+from saga_app.core.retention.rows import EarlyCancellation
 from saga_app.core.row_keys import order_in
 from saga_app.core.rows import ASKED_STATES, OPEN_STATUSES, ClosedOrder, JournalRow, OrderRow, Row, decode
 from saga_app.dead_letters.format import dead_letter
@@ -168,7 +171,7 @@ class Oracle:
         decision = self.decider.decide(
             record, Position(message.offset, message.time, self.partition), self.tables
         )
-        if decision.journal is not None and decision.journal.key != key:
+        if decision.journal is not None and isinstance(decision.journal.row, EarlyCancellation):
             # A cancellation that comes before its order has a row of its own.
             key = decision.journal.key
             before = self._row(key)
@@ -225,6 +228,10 @@ def journal_key(record: Record) -> str:
             return f"deposit:{record.customer_id}:{record.deposit_id}"
         case StockReceived():
             return f"delivery:{record.warehouse}:{record.delivery_id}"
+        case FundsWithdrawn():
+            return f"withdrawal:{record.customer_id}:{record.withdrawal_id}"
+        case StockAdjusted():
+            return f"adjustment:{record.warehouse}:{record.adjustment_id}"
         case PolicyChanged():
             return f"policy:{record.policy_id}"
         case OrdersEvicted():

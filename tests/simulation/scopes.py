@@ -31,6 +31,7 @@ from tests.support.examples import (
     segments_closed,
     segments_purged,
     step_request,
+    withdrawal,
 )
 from tests.support.given import SECOND
 from tests.support.plan import ALPHABET, Sent
@@ -125,6 +126,12 @@ def _evicted_at_inventory() -> Scope:
     )
 
 
+def _withdrawals_at_payment() -> Scope:
+    """Money goes otherwise than for an order: more than is there, and what is there."""
+    kinds = (withdrawal(), deposit("d2"), withdrawal("w2", "10.00"), pay(order(customer_id="c1")))
+    return Scope(topics.PAYMENT, (deposit("d1", "10.00"),), kinds)
+
+
 def _payment_outside() -> Scope:
     """A payment at a provider, which says anything at any time."""
     first = order(customer_id="c1", payment_method="stripe:pm_1")
@@ -196,6 +203,7 @@ SCOPES: Final[dict[str, Scope]] = {
     "cancelled first at checkout": _cancelled_first_at_checkout(),
     "eviction at payment": _eviction_at_payment(),
     "evicted at inventory": _evicted_at_inventory(),
+    "withdrawals at payment": _withdrawals_at_payment(),
     "payment outside": _payment_outside(),
     "refunds at payment": _refunds_at_payment(),
     "refunds at inventory": _refunds_at_inventory(),

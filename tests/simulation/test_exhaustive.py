@@ -21,6 +21,7 @@ SCOPE = {
     "cancelled first at checkout": (2, 3, 1_000),
     "eviction at payment": (2, 2, 1_800),
     "evicted at inventory": (1, 4, 2_700),
+    "withdrawals at payment": (2, 3, 300),
     "payment outside": (2, 4, 300),
     "refunds at payment": (2, 3, 1_000),
     "refunds at inventory": (2, 2, 1_000),

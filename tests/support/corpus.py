@@ -92,6 +92,21 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
     },
     "FundsDeposited": {"deposit_id": "d1", "customer_id": "c1", "currency": "GBP", "amount": "1.00"},
     "StockReceived": {"delivery_id": "d1", "warehouse": "main", "lines": [{"sku": "a", "quantity": 1}]},
+    "FundsWithdrawn": {
+        "withdrawal_id": "w1",
+        "customer_id": "c1",
+        "currency": "GBP",
+        "amount": "1.00",
+        "reason": "fee",
+        "note": "why",
+    },
+    "StockAdjusted": {
+        "adjustment_id": "a1",
+        "warehouse": "main",
+        "reason": "damage",
+        "lines": [{"sku": "a", "quantity": -1}],
+        "note": "why",
+    },
     "PolicyChanged": {"policy_id": "p1", "limit": "1.00"},
     "RetentionStarted": {"partition": 0, "segment_width": 64},
     "SegmentsClosed": {
@@ -120,14 +135,28 @@ OPTIONAL: Final = {
     "RefundOpened": {"amount", "note"},
     "FundsDeposited": {"currency"},
     "StockReceived": {"warehouse"},
+    "FundsWithdrawn": {"currency", "reason", "note"},
+    "StockAdjusted": {"warehouse", "note"},
 }
 NULLABLE: Final = {
     "OrderPlaced": {"customer_id", "country"},
     "CancellationRequested": {"note"},
     "RefundOpened": {"amount", "note"},
     "StepAnswered": {"reference"},
+    "FundsWithdrawn": {"note"},
+    "StockAdjusted": {"note"},
 }
-IDS: Final = {"order_id", "customer_id", "deposit_id", "delivery_id", "policy_id", "refund_id", "warehouse"}
+IDS: Final = {
+    "order_id",
+    "customer_id",
+    "deposit_id",
+    "delivery_id",
+    "policy_id",
+    "warehouse",
+    "refund_id",
+    "withdrawal_id",
+    "adjustment_id",
+}
 #: Ids that we write ourselves; people may write a number.
 OUR_IDS: Final = {
     "DeadlinePassed",
@@ -336,6 +365,14 @@ def _by_hand() -> Iterator[tuple[str, bytes]]:
         "a deposit of half a penny",
         spelled("FundsDeposited", {**GOOD["FundsDeposited"], "amount": "1.005"}),
     )
+    yield "a withdrawal of nothing", spelled("FundsWithdrawn", {**GOOD["FundsWithdrawn"], "amount": "0"})
+    for name, fields in (
+        ("of nothing", {"lines": [{"sku": "a", "quantity": 0}]}),
+        ("that finds damage", {"lines": [{"sku": "a", "quantity": 1}]}),
+        ("of an article twice", {"lines": [{"sku": "a", "quantity": -1}] * 2}),
+        ("for no known reason", {"reason": "magic"}),
+    ):
+        yield f"an adjustment {name}", spelled("StockAdjusted", {**GOOD["StockAdjusted"], **fields})
     yield "a delivery of nothing", spelled("StockReceived", {**GOOD["StockReceived"], "lines": []})
     yield (
         "a delivery of two millions in two lines",

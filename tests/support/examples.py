@@ -124,6 +124,25 @@ def delivery(delivery_id: str = "d1", warehouse: str = "main", /, **quantities: 
     return records.StockReceived(delivery_id=delivery_id, warehouse=warehouse, lines=lines)
 
 
+def withdrawal(
+    withdrawal_id: str = "w1", amount: str = "20.00", customer_id: str = "c1", currency: str = "GBP"
+) -> records.FundsWithdrawn:
+    return records.FundsWithdrawn(
+        withdrawal_id=withdrawal_id, customer_id=customer_id, currency=currency, amount=Decimal(amount)
+    )
+
+
+def adjustment(
+    adjustment_id: str = "a1",
+    reason: records.StockReason = records.StockReason.STOCKTAKE,
+    warehouse: str = "main",
+    /,
+    **differences: int,
+) -> records.StockAdjusted:
+    lines = tuple(records.AdjustedLine(sku=sku, quantity=each) for sku, each in differences.items())
+    return records.StockAdjusted(adjustment_id=adjustment_id, warehouse=warehouse, reason=reason, lines=lines)
+
+
 def limit(policy_id: str, amount: str) -> records.PolicyChanged:
     return records.PolicyChanged(policy_id=policy_id, limit=Decimal(amount))
 

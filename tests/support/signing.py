@@ -11,6 +11,7 @@ from saga_app.kafka.signatures import Signatures
 from saga_app.private_files import write_private
 from saga_app.settings import Settings
 from tests.support.examples import (
+    adjustment,
     call_off,
     cancel,
     cancelled,
@@ -35,6 +36,7 @@ from tests.support.examples import (
     segments_closed,
     segments_purged,
     ship,
+    withdrawal,
 )
 from tests.support.given import BEGINNING
 
@@ -50,7 +52,9 @@ EVERY_TYPE: Final[tuple[Record, ...]] = (
     cancel("unused"),
     refund_opened("unused", order_id="unused"),
     deposit("unused"),
+    withdrawal("unused"),
     delivery("unused", mug=1),
+    adjustment("unused", mug=1),
     limit("unused", "1.00"),
     deadline("unused"),
     completed("unused"),
@@ -68,13 +72,15 @@ EVERY_TYPE: Final[tuple[Record, ...]] = (
         order_id="unused", step=StepName.PAYMENT, key="unused", outcome=Outcome.DONE, reference="pi_1"
     ),
 )
-#: The six types that people send, by name: a new one must be added here by hand.
+#: The types that people send, by name: a new one must be added here by hand.
 PEOPLE: Final = {
     "OrderPlaced",
     "CancellationRequested",
     "RefundOpened",
     "FundsDeposited",
+    "FundsWithdrawn",
     "StockReceived",
+    "StockAdjusted",
     "PolicyChanged",
 }
 #: Of every internal type one record, and an eviction for each service.

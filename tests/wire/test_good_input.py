@@ -189,6 +189,32 @@ RECORDS: dict[str, st.SearchStrategy[Any]] = {
     "StockReceived": st.builds(
         records.StockReceived, delivery_id=IDENTIFIERS, warehouse=IDENTIFIERS, lines=LINES.filter(bool)
     ),
+    "FundsWithdrawn": st.builds(
+        lambda deposit, **fields: records.FundsWithdrawn(
+            customer_id=deposit.customer_id, currency=deposit.currency, amount=deposit.amount, **fields
+        ),
+        deposits(),
+        withdrawal_id=IDENTIFIERS,
+        reason=st.sampled_from(records.FundsReason),
+        note=NOTES,
+    ),
+    "StockAdjusted": st.builds(
+        records.StockAdjusted,
+        adjustment_id=IDENTIFIERS,
+        warehouse=IDENTIFIERS,
+        reason=st.just(records.StockReason.STOCKTAKE),
+        lines=st.lists(
+            st.builds(
+                records.AdjustedLine,
+                sku=IDENTIFIERS,
+                quantity=st.integers(-1_000_000, 1_000_000).filter(bool),
+            ),
+            min_size=1,
+            max_size=4,
+            unique_by=lambda line: line.sku,
+        ).map(tuple),
+        note=NOTES,
+    ),
     "PolicyChanged": st.builds(
         records.PolicyChanged, policy_id=IDENTIFIERS, limit=st.decimals(0, 10**12, places=2)
     )

@@ -111,6 +111,8 @@ def _supply(batch: RowBatch, message: Any) -> None:
             "at_offset": row.version if row.done_at is None else row.done_at,
             "time": message.timestamp()[1],
             "amount": Decimal(amount),
+            "cause": row.cause,
+            "refused": word(row.reason),
         }
         batch.newest(schema.supplies, key, fields)
 

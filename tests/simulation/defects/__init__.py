@@ -178,6 +178,9 @@ CONTROLS: Final = (
     Control(of_rules.deposits_share_their_ids_with_orders),
     Control(of_rules.a_deposit_is_added_each_time),
     Control(of_rules.stock_may_be_sold_twice),
+    Control(of_rules.a_withdrawal_takes_more_than_there_is),
+    Control(of_rules.an_adjustment_is_made_in_part),
+    Control(of_rules.a_refused_withdrawal_is_forgotten, history=(0, 1), scope="withdrawals at payment"),
     Control(of_rules.an_early_cancellation_is_forgotten, {"cancel"}),
     Control(of_rules.an_early_cancellation_cancels_later_orders_too, {"cancel", "evict"}),
     Control(
