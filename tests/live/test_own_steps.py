@@ -73,8 +73,8 @@ def test_an_own_step_has_its_effect_at_a_service_over_http(scene: Scene, tmp_pat
         history = saga(scene, "history", "abroad", **settings).out
         assert "fraud_service" in history and "declined" in history and "paid" not in history
         # What the customer has begun is given up, although payment was never asked to act.
-        told = saga(scene, "history", "begun", **settings).out
-        assert "declined" in told and "payment_events" in told and "paid" not in told, told
+        begun_told = saga(scene, "history", "begun", **settings).out
+        assert "declined" in begun_told and "payment_events" in begun_told and "paid" not in begun_told
         asked = [json.loads(line) for line in saga(scene, "effects", "--json", **settings).out.splitlines()]
         assert not [each for each in asked if each.get("state") in ("DOING", "PREVENTING", "UNDOING")]
     finally:

@@ -11,7 +11,7 @@ from saga_app.audit.findings import Breach, Findings, Mending
 from saga_app.core.decider import Decision
 from saga_app.core.retention.rows import Total
 from saga_app.core.row_keys import balance_in, is_supply_key, parts_of_balance
-from saga_app.core.rows import Account, Balance, JournalRow, Row, Stock
+from saga_app.core.rows import Account, Balance, JournalRow, Row, State, Stock
 from saga_app.kafka.messages import Place
 
 #: Money or units.
