@@ -4,7 +4,7 @@ import pytest
 
 from saga_app.core.decider import Verdict
 from saga_app.core.errors import Fault
-from saga_app.core.records import RefundReason
+from saga_app.core.records import Record, RefundReason
 from saga_app.core.refund_rows import RefundState
 from saga_app.core.rows import JournalRow
 from tests.support.examples import (
@@ -102,9 +102,8 @@ def test_another_content_under_a_known_id_is_a_dead_letter() -> None:
 def test_a_balance_that_was_lost_comes_back_from_the_row() -> None:
     story = paid().when(repay(ORDER, MONEY)).when(repay(ORDER, part("r2", "5.00")))
     story.lose("accounts")
-    for offset, record in enumerate(
-        (deposit(), pay(ORDER), repay(ORDER, MONEY), repay(ORDER, part("r2", "5.00")))
-    ):
+    again: tuple[Record, ...] = (deposit(), pay(ORDER), repay(ORDER, MONEY), repay(ORDER, part("r2", "5.00")))
+    for offset, record in enumerate(again):
         story.when(record, offset=offset)
     assert story.account() == account(3, "100.00", "80.00")
 
