@@ -102,8 +102,8 @@ def test_another_content_under_a_known_id_is_a_dead_letter() -> None:
 def test_a_balance_that_was_lost_comes_back_from_the_row() -> None:
     story = paid().when(repay(ORDER, MONEY)).when(repay(ORDER, part("r2", "5.00")))
     story.lose("accounts")
-    sent: list[Record] = [deposit(), pay(ORDER), repay(ORDER, MONEY), repay(ORDER, part("r2", "5.00"))]
-    for offset, record in enumerate(sent):
+    again: tuple[Record, ...] = (deposit(), pay(ORDER), repay(ORDER, MONEY), repay(ORDER, part("r2", "5.00")))
+    for offset, record in enumerate(again):
         story.when(record, offset=offset)
     assert story.account() == account(3, "100.00", "80.00")
 

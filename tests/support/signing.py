@@ -58,10 +58,6 @@ EVERY_TYPE: Final[tuple[Record, ...]] = (
     limit("unused", "1.00"),
     deadline("unused"),
     completed("unused"),
-    refund_completed("unused", "unused"),
-    RefundRefused(order_id="unused", refund_id="unused", reason=RefundReason.MORE_THAN_PAID),
-    repay(_UNUSED, part("unused", "1.00")),
-    restock(_UNUSED, part("unused", "1.00")),
     cancelled("unused"),
     *(each(_UNUSED) for each in (pay, refund, reserve, release, ship, call_off)),
     retention_started(),
@@ -71,6 +67,10 @@ EVERY_TYPE: Final[tuple[Record, ...]] = (
     StepAnswered(
         order_id="unused", step=StepName.PAYMENT, key="unused", outcome=Outcome.DONE, reference="pi_1"
     ),
+    refund_completed("unused", "unused"),
+    RefundRefused(order_id="unused", refund_id="unused", reason=RefundReason.MORE_THAN_PAID),
+    repay(_UNUSED, part("unused", "1.00")),
+    restock(_UNUSED, part("unused", "1.00")),
 )
 #: The types that people send, by name: a new one must be added here by hand.
 PEOPLE: Final = {

@@ -84,7 +84,6 @@ class OrdersAudit:
             ("I3", "COMPLETED"),
             ("I4", "completed with all effects"),
             ("I5", "undos asked for"),
-            ("I4", "refunds completed"),
             ("I13", "effects outside"),
         ):
             self.findings.count(invariant, name, 0)
