@@ -67,7 +67,9 @@ def test_every_order_on_every_route_ends_in_every_sequence_of_its_records() -> N
 def test_a_worker_whose_rows_name_a_step_that_it_does_not_know_ends_with_the_name_of_the_setting() -> None:
     """A worker that knew the step wrote them: to refuse what comes to them would lose an order."""
     lacks = "fraud_check is no step; is its module in SAGA_STEPS"
-    policy = JournalRow(Version(1), State.DONE, "x", route=("fraud_check", "payment", "inventory", "shipping"))
+    policy = JournalRow(
+        Version(1), State.DONE, "x", route=("fraud_check", "payment", "inventory", "shipping")
+    )
     with pytest.raises(ValueError, match=lacks):
         checkout.route_in_force(Mock(policy=lambda: policy))
     refused = b'{"version":1,"state":"REFUSED","content":"x","reason":"declined","step":"fraud_check"}'
