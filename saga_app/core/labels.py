@@ -82,7 +82,7 @@ _REASONS: Final[Mapping[str, str]] = {
     Reason.UNKNOWN_SKU: "unknown article",
     Reason.OUT_OF_STOCK: "out of stock",
     Reason.UNDELIVERABLE: "the country is not served",
-    Reason.DECLINED: "declined by the provider",
+    Reason.DECLINED: "it was declined",
     Reason.REQUESTED: "on request",
     Reason.TIMED_OUT: "it had not ended in time",
 }

@@ -37,7 +37,7 @@ def test_orders_are_refused_by_an_own_step_and_undone_through_it_on_a_real_broke
     figures = invariants(audit)
     assert figures["I3"]["figures"]["cancelled: declined"] == 1
     told = saga(scene, "history", "o-10", **settings).out
-    assert told.index("clearance withdrawn") > told.index("refunded") > told.index("cleared")
+    assert told.index("withdrawn") > told.index("refunded") > told.index("cleared")
     # Who does not know the step says so, and decides nothing wrong.
     unknown = saga(scene, "policy", "checkout", "--route", ROUTE.format("fraud_check"))
     assert unknown.code == 2 and "SAGA_STEPS" in unknown.error

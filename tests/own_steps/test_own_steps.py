@@ -10,7 +10,7 @@ import pytest
 
 from harness.process import ROOT
 from saga_app.core import checkout
-from saga_app.core.numbers import version_at
+from saga_app.core.numbers import Offset, Version
 from saga_app.core.rows import JournalRow, State
 from tests.support.own_steps import with_step
 
@@ -68,7 +68,7 @@ def test_a_worker_whose_rows_name_a_step_that_it_does_not_know_ends_with_the_nam
     """A worker that knew the step wrote them: to refuse what comes to them would lose an order."""
     lacks = "fraud_check is no step; is its module in SAGA_STEPS"
     policy = JournalRow(
-        version_at(1), State.DONE, "x", route=("fraud_check", "payment", "inventory", "shipping")
+        Version(Offset(1)), State.DONE, "x", route=("fraud_check", "payment", "inventory", "shipping")
     )
     with pytest.raises(ValueError, match=lacks):
         checkout.route_in_force(Mock(policy=lambda: policy))
