@@ -3,6 +3,7 @@
 import re
 import time
 from datetime import UTC, datetime, timedelta, tzinfo
+from email.utils import parsedate_to_datetime
 from typing import Final
 
 _DURATION: Final = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
@@ -36,6 +37,14 @@ def duration(milliseconds: float) -> str:
             number = milliseconds / size
             return f"{number:.1f} {unit}" if number < 10 and unit != "ms" else f"{number:.0f} {unit}"
     return f"{milliseconds / 3_600_000:.1f} h"
+
+
+def http_date(text: str) -> datetime | None:
+    """The time in a header such as `Date`; None if there is none that can be read."""
+    try:
+        return parsedate_to_datetime(text).astimezone(UTC)
+    except (ValueError, TypeError):
+        return None
 
 
 def moment(text: str, now: int) -> int:

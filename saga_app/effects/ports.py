@@ -7,6 +7,7 @@ undone; or nothing, refused), so answers that come late, twice or in another ord
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from saga_app.core import route
@@ -71,6 +72,29 @@ class Answer(NamedTuple):
     capture_before: int | None = None
 
 
+class ProviderMode(StrEnum):
+    """In test mode no money is real and no parcel leaves."""
+
+    TEST = "test"
+    LIVE = "live"
+
+
+class ProviderReport(NamedTuple):
+    """The word of a provider about itself: it has answered, and accepts our key.
+
+    `mode` is None if nobody knows it; `clock` is the provider's time of the answer, if it names one; `hears_events`:
+    whether the secret of its events is set here, None if it sends none.
+    """
+
+    mode: ProviderMode | None = None
+    clock: datetime | None = None
+    hears_events: bool | None = None
+
+
+class KeyRefused(Exception):
+    """The provider does not accept our key, or does not let it do what the saga needs; the message says which."""
+
+
 class NoAnswer(Exception):
     """The provider did not answer, or not for now. `code` and `wait` are as in an answer."""
 
@@ -108,6 +132,9 @@ class Provider(Protocol):
     other exception is taken for a fault with this one order. Return
     `unknown` if the provider answered and cannot say, so that a person must look. The text of an exception is logged,
     so it has no secrets.
+
+    A provider may have a method `async def report(self) -> ProviderReport`, for `saga doctor`: it asks for something
+    that changes nothing, and raises `KeyRefused` besides.
     """
 
     async def do(self, call: Call) -> Answer:

@@ -25,6 +25,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
+import aiohttp
 import stripe
 from stripe import AIOHTTPClient, StripeClient
 
@@ -32,11 +33,12 @@ from saga_app.core import route
 from saga_app.core.records import Outcome, Reason, StepAnswered, StepName
 from saga_app.effects.configured import ProviderOptions
 from saga_app.effects.limited import WRONG_STEP
-from saga_app.effects.ports import Answer, Call, Effect
+from saga_app.effects.ports import Answer, Call, Effect, KeyRefused, NoAnswer, ProviderMode, ProviderReport
 from saga_app.effects.providers import stripe_errors as errors
 from saga_app.effects.providers import stripe_intent as intents
 from saga_app.effects.providers.stripe_intent import EFFECT, KEY, ORDER, SEGMENT, STEP, Intent
 from saga_app.settings import LOOPBACK, SettingsError
+from saga_app.times import http_date
 
 if TYPE_CHECKING:
     from stripe.params import PaymentIntentCreateParams
@@ -62,6 +64,7 @@ class Stripe:
         app_id: str = "",
     ) -> None:
         self._webhook_secret = webhook_secret
+        self._mode = ProviderMode.TEST if api_key[2:].startswith("_test_") else ProviderMode.LIVE
         self._effects = f"{app_id}:" if app_id else ""
         self._http = AIOHTTPClient(timeout=time_limit)
         # A retry by the SDK would repeat what the dispatcher does, and hide it.
@@ -77,6 +80,17 @@ class Stripe:
 
     async def close(self) -> None:
         await self._http.close_async()  # type: ignore[no-untyped-call]
+
+    async def report(self) -> ProviderReport:
+        """Asks for one payment: the key must read them. The key says the mode."""
+        try:
+            found = await self._intents.list_async({"limit": 1})
+        except (stripe.AuthenticationError, stripe.PermissionError) as error:
+            raise KeyRefused(f"{error.http_status} {errors.code(error)}") from error
+        except (stripe.APIConnectionError, aiohttp.ClientError) as error:
+            raise NoAnswer(type(error).__name__) from error
+        headers = getattr(found.last_response, "headers", None) or {}
+        return ProviderReport(self._mode, http_date(headers.get("Date", "")), bool(self._webhook_secret))
 
     async def do(self, call: Call) -> Answer:
         return await self._told(call, self._do)
