@@ -57,10 +57,11 @@ class LocalPayments:
             "SAGA_PROVIDER_TIMEOUT": "5s",
         }
 
-    def capture_later(self, sender: Sender) -> None:
+    def capture_later(self, settings: Settings) -> None:
         """Has the money of all later orders authorised first, and taken when they are shipped."""
         route = [*DEFAULT_NAMES, CAPTURE.name]
-        sender.send_all([checked({"type": "PolicyChanged", "policy_id": "capture", "route": route})])
+        policy = checked({"type": "PolicyChanged", "policy_id": "capture", "route": route})
+        Sender(settings).send_all([policy])
         self._say(f"route: {', '.join(route)}")
 
     def place(self, settings: Settings, worker_url: str, count: int, suffix: str) -> set[str]:

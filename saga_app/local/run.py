@@ -113,7 +113,7 @@ class LocalRun:
         edition = _edition(self.folder, is_foreign=self.broker is None)
         if self.payments is not None:
             if self.options.capture:
-                self.payments.capture_later(Sender(self.settings))
+                self.payments.capture_later(self.settings)
             self.placed = self.payments.place(
                 self.settings, self.workers[0].url, self.options.orders, edition
             )
@@ -325,16 +325,16 @@ def parser() -> argparse.ArgumentParser:
         help="orders that are paid at a provider: a Stripe on this machine, which is down for some seconds",
     )
     found.add_argument(
+        "--capture",
+        action="store_true",
+        help="with --provider: the money is authorised, and taken when the order is shipped",
+    )
+    found.add_argument(
         "--down",
         type=float,
         default=DOWN_FOR,
         metavar="SECONDS",
         help=f"with --provider: for how long it is down (default: {DOWN_FOR:g})",
-    )
-    found.add_argument(
-        "--capture",
-        action="store_true",
-        help="with --provider: the money is authorised, and taken when the order is shipped",
     )
     found.add_argument(
         "--workers",

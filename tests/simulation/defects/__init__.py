@@ -144,7 +144,7 @@ CONTROLS: Final = (
     _of_effects(of_effects.an_undo_leaves_a_begun_payment),
     _of_effects(of_effects.a_refusal_leaves_a_begun_payment),
     _of_effects(of_effects.a_key_is_used_for_a_later_order, "evict"),
-    _of_effects(of_effects.a_pending_refund_is_taken_for_done),
+    _of_effects(of_effects.a_pending_refund_is_taken_for_done, effect="keyed, undeliverable"),
     _of_effects(of_effects.the_order_is_not_kept_while_a_provider_is_asked),
     _of_effects(of_effects.settings_say_who_has_the_effect),
     _of_effects(of_effects.a_pending_action_is_taken_for_refused),
