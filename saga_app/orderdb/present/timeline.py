@@ -149,6 +149,16 @@ def _of(event: Row, patience: int | None) -> str:
         case "DeadlinePassed":
             last = is_last(patience, event["attempt"])
             return f"no ending in time (try {event['attempt'] + 1}): {'given up' if last else 'asked again'}"
+        case "RefundOpened":
+            return "refund asked for" + (f": {event['note']}" if event["note"] else "")
+        case "RepaymentRequested":
+            return f"{StepName.PAYMENT} is asked to give money back"
+        case "RestockRequested":
+            return f"{StepName.INVENTORY} is asked to take articles back"
+        case "RefundCompleted":
+            return f"{StepName.CHECKOUT} is told that the refund is completed"
+        case "RefundRefused":
+            return f"{StepName.CHECKOUT} is told that the refund is refused"
         case "OrderCompleted":
             return f"{StepName.CHECKOUT} is told that it is completed"
         case "OrderCancelled":
