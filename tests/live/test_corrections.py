@@ -22,8 +22,8 @@ def test_the_page_takes_out_what_is_there_and_refuses_what_is_not(scene: Scene) 
     ledger = scene.ledger()
     assert ledger.rows("accounts")["carl:GBP"]["balance"] == "25.00"
     assert ledger.rows("stock")["main:JAR"]["available"] == 19
-    for words in (("withdraw", "carl", "25.01"), ("adjust", "JAR:-20", "--reason", "damage")):
-        refused = saga(scene, *words)
+    for text in ("withdraw carl 25.01", "adjust JAR:-20 --reason damage"):
+        refused = saga(scene, *text.split())
         assert refused.code == 1, refused
     scene.log.wait_until_quiet()
     assert scene.ledger().rows("stock")["main:JAR"]["available"] == 19

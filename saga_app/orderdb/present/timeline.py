@@ -133,6 +133,16 @@ def _outcomes(steps: Sequence[Row]) -> Iterator[tuple[tuple[str, int], str]]:
             yield (topic, row["version"]), "nothing to undo, and it will not act"
 
 
+#: The records of a refund, which say nothing more than this.
+_OF_REFUNDS: Final = {
+    "RefundOpened": "a refund is asked for",
+    "RepaymentRequested": f"{StepName.PAYMENT} is asked to give money back",
+    "RestockRequested": f"{StepName.INVENTORY} is asked to take articles back",
+    "RefundCompleted": f"{StepName.CHECKOUT} is told that the refund is completed",
+    "RefundRefused": f"{StepName.CHECKOUT} is told that the refund is refused",
+}
+
+
 def _of(event: Row, patience: int | None) -> str:
     kind = event["type"]
     if kind in _DO:
@@ -149,22 +159,12 @@ def _of(event: Row, patience: int | None) -> str:
         case "DeadlinePassed":
             last = is_last(patience, event["attempt"])
             return f"no ending in time (try {event['attempt'] + 1}): {'given up' if last else 'asked again'}"
-        case "RefundOpened":
-            return "refund asked for" + (f": {event['note']}" if event["note"] else "")
-        case "RepaymentRequested":
-            return f"{StepName.PAYMENT} is asked to give money back"
-        case "RestockRequested":
-            return f"{StepName.INVENTORY} is asked to take articles back"
-        case "RefundCompleted":
-            return f"{StepName.CHECKOUT} is told that the refund is completed"
-        case "RefundRefused":
-            return f"{StepName.CHECKOUT} is told that the refund is refused"
         case "OrderCompleted":
             return f"{StepName.CHECKOUT} is told that it is completed"
         case "OrderCancelled":
             why = labels.why(event["reason"])
             return f"{StepName.CHECKOUT} is told that it is cancelled: {why}, at {event['step']}"
-    return str(kind)
+    return _OF_REFUNDS.get(kind, str(kind))
 
 
 def _by(event: Row) -> str:
