@@ -7,6 +7,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 _DURATION: Final = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -78,4 +79,6 @@ def _written(milliseconds: int, zone: tzinfo) -> str:
 
 
 def _milliseconds(when: datetime) -> int:
-    return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * 1000)
+    # A float of the seconds would be a millisecond less now and then.
+    since = (when if when.tzinfo else when.replace(tzinfo=UTC)) - _EPOCH
+    return since // timedelta(milliseconds=1)

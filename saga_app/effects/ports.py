@@ -91,6 +91,23 @@ class ProviderReport(NamedTuple):
     hears_events: bool | None = None
 
 
+class TrialPayment(NamedTuple):
+    """A payment of a provider's test mode, for `saga try --provider`: the order that it is for, and how it must end.
+
+    `fields` are those of the order; `ends`: the outcomes of which the provider must tell one at the end.
+    """
+
+    order_id: str
+    what: str
+    fields: Mapping[str, str]
+    ends: frozenset[Outcome]
+
+    @property
+    def completes(self) -> bool:
+        """True if the order is completed, and the money taken."""
+        return Outcome.DONE in self.ends
+
+
 class KeyRefused(Exception):
     """The provider does not accept our key, or does not let it do what the saga needs; the message says which."""
 
@@ -134,7 +151,9 @@ class Provider(Protocol):
     so it has no secrets.
 
     A provider may have a method `async def report(self) -> ProviderReport`, for `saga doctor`: it asks for something
-    that changes nothing, and raises `KeyRefused` besides.
+    that changes nothing, and raises `KeyRefused` besides. For `saga try --provider` it may have `async def
+    trial_payments(self, name, prefix, amount, currency, not_served) -> list[TrialPayment]`, which works in test mode
+    only.
     """
 
     async def do(self, call: Call) -> Answer:
