@@ -224,8 +224,8 @@ def stale_deadline(record: AboutOrder, row: KnownOrder, at: Position, rows: Rows
 #: In this sequence, for an order that has a row; the first that raises or returns a decision ends it.
 GUARDS: Final[tuple[Callable[[AboutOrder, KnownOrder, Position, Rows], Decision | None], ...]] = (
     other_content,
-    earlier_order,
     before_placing,
+    earlier_order,
     replayed,
     stale_deadline,
 )

@@ -131,6 +131,15 @@ def test_a_repeat_does_not_bring_an_evicted_order_back() -> None:
     evicted().when(placed(amount="41.00")).is_dead(Fault.DIFFERENT_CONTENT)
 
 
+def test_a_replay_of_an_ending_that_found_no_order_says_the_same_when_its_id_is_used_again() -> None:
+    story = purged()
+    offset = story.offset
+    first = story.when(step_request(completed())).rejection
+    story.when(placed(amount="7.00")).when(step_request(completed()), offset=offset)
+    assert first is not None and story.rejection is not None
+    assert story.rejection.detail == first.detail
+
+
 def cancelled_first() -> Story:
     """Segment 0 holds a cancellation (offset 1) whose order has not come."""
     return given(CHECKOUT, retention_started(), cancel(), retention_started())
