@@ -129,6 +129,9 @@ def _facts(found: OrderDetails, at: int, screen: Screen) -> Iterator[str]:
     order = found.order
     assert order is not None
     facts = [f"{order['amount']:,} {order['currency']}"]
+    facts += [
+        f"{name} {order[name]:,}" for name in ("shipping", "tax", "discount") if order[name] is not None
+    ]
     facts += [f"customer {order['customer_id']}"] if order["customer_id"] else []
     facts += [f"warehouse {order['warehouse']}"]
     facts += [f"country {order['country']}"] if order["country"] else []
@@ -138,6 +141,9 @@ def _facts(found: OrderDetails, at: int, screen: Screen) -> Iterator[str]:
         took = (order["ended_at"] - order["placed_at"]) / 1000
         facts += [f"ended {clock(order['ended_at'], at)}, after {took:,.1f} s"]
     yield from screen.wrapped("; ".join(facts) + " (UTC)")
+    named = {**({"reference": order["reference"]} if order["reference"] else {}), **found.metadata}
+    for name, value in named.items():
+        yield from screen.wrapped(f"{printable(name)}: {printable(value)}")
     lines = [f"{each['quantity']:,} x {each['sku']}" for each in found.lines[:_MOST_LINES]]
     more = len(found.lines) - len(lines)
     if lines:

@@ -8,7 +8,21 @@ from saga_app.orderdb.queries.order import OrderDetails
 from saga_app.times import written
 
 _TIMES = ("placed_at", "since", "ended_at")
-_FACTS = ("reason", "step", "customer_id", "warehouse", "country", "currency", "amount", "patience", "tries")
+_FACTS = (
+    "reason",
+    "step",
+    "customer_id",
+    "warehouse",
+    "country",
+    "currency",
+    "amount",
+    "shipping",
+    "tax",
+    "discount",
+    "patience",
+    "reference",
+    "tries",
+)
 
 
 def as_json(found: OrderDetails, now: int) -> dict[str, Any]:
@@ -29,6 +43,7 @@ def as_json(found: OrderDetails, now: int) -> dict[str, Any]:
         "next": [{"at": written(each.at), "what": each.what} for each in (summary.next if summary else ())],
         **{name: order.get(name) for name in _FACTS},
         **{name: _time(order.get(name)) for name in _TIMES},
+        "metadata": found.metadata,
         "lines": [{"sku": each["sku"], "quantity": each["quantity"]} for each in found.lines],
         "steps": [
             {"step": name, "state": done.state, "at": _time(done.at), "undone_at": _time(done.undone_at)}
