@@ -118,6 +118,15 @@ class Settings:
         "the shop's database with its outbox, for `saga outbox`: postgresql://USER:PASSWORD@HOST/NAME or sqlite:///FILE",
         shown=False,
     )
+    webhooks_file: str = _setting(
+        "SAGA_WEBHOOKS", "", "file with the endpoints to which `saga webhooks run` posts how orders ended"
+    )
+    webhooks_bind: str = _setting(
+        "SAGA_WEBHOOKS_BIND", "127.0.0.1", "address at which `saga webhooks run` has its metrics"
+    )
+    webhooks_port_text: str = _setting(
+        "SAGA_WEBHOOKS_PORT", "0", "port of these metrics; one per process, and 0 is none"
+    )
     web_bind: str = _setting("SAGA_WEB_BIND", "127.0.0.1", "address that the worker's web server listens on")
     web_port_text: str = _setting("SAGA_WEB_PORT", "6066", "port of the worker's web server; one per worker")
     web_url: str = _setting(
@@ -222,6 +231,7 @@ class Settings:
         values.require_number("SAGA_REPLICATION", self.replication_text, 1, 9)
         values.require_number("SAGA_WEB_PORT", self.web_port_text, 1, 65535)
         values.require_number("SAGA_API_PORT", self.api_port_text, 1, 65535)
+        values.require_number("SAGA_WEBHOOKS_PORT", self.webhooks_port_text, 0, 65535)
         values.require_one_of("SAGA_ADDED_PARTITIONS", self.added_partitions, ADDED)
         values.require_one_of("SAGA_PROFILE", self.profile, ("", *PROFILES))
         values.require_one_of("SAGA_LOG", self.log, LOGS)
@@ -324,6 +334,11 @@ class Settings:
     @property
     def web_port(self) -> int:
         return int(self.web_port_text)
+
+    @property
+    def webhooks_port(self) -> int:
+        """0: no metrics."""
+        return int(self.webhooks_port_text)
 
     @property
     def canonical_url(self) -> str:

@@ -41,6 +41,8 @@ SHIPPING: Final = inbox(StepName.SHIPPING)
 DEAD_LETTERS: Final = "dead_letters"
 #: For everybody outside: how each order ended. Its key is the order id.
 ORDER_OUTCOMES: Final = "order_outcomes"
+#: Only where webhooks are used: the deliveries that an endpoint has not taken.
+WEBHOOK_DELIVERIES: Final = "webhook_deliveries"
 #: By inbox, its step; and all inboxes in the sequence of the steps.
 STEPS: Final = {inbox(step.name): step for step in route.STEPS}
 INBOXES: Final = (CHECKOUT, *STEPS)
@@ -239,3 +241,15 @@ def wanted(
         Topic(ORDER_OUTCOMES, partitions, outcomes, replication),
         *(Topic(changelog(app_id, table), partitions, compacted, replication) for table in tables),
     ]
+
+
+def webhook_deliveries(partitions: int, replication: int = 1) -> Topic:
+    """The topic of `saga webhooks`, which nobody else needs. A delivery that was taken leaves it soon."""
+    config = {
+        "message.timestamp.type": "LogAppendTime",
+        "min.insync.replicas": str(least_in_sync(replication)),
+        "unclean.leader.election.enable": "false",
+        "max.message.bytes": str(LARGEST_IN_LOG),
+        "cleanup.policy": "compact",
+    }
+    return Topic(WEBHOOK_DELIVERIES, partitions, config, replication)

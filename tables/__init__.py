@@ -20,7 +20,7 @@ ALL = (
 def wanted_topics(settings: Settings) -> list[Topic]:
     """Every topic of the application with these settings: inboxes, dead letters, and the changelogs of all tables."""
     names = tuple(table.name for table in ALL)
-    return topics.wanted(
+    found = topics.wanted(
         settings.app_id,
         names,
         settings.partitions,
@@ -28,3 +28,6 @@ def wanted_topics(settings: Settings) -> list[Topic]:
         settings.inbox_retention,
         settings.dead_letter_retention,
     )
+    if settings.webhooks_file:
+        found.append(topics.webhook_deliveries(settings.partitions, settings.replication))
+    return found

@@ -29,6 +29,7 @@ PROMISES: Final = (
     "pages in a real browser",
     "both databases",
     "effects outside",
+    "webhooks",
 )
 
 

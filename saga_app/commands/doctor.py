@@ -27,7 +27,7 @@ from saga_app.kafka.broker_errors import in_words
 from saga_app.kafka.reachable import require_broker
 from saga_app.kafka.topic_faults import remedy, told
 from saga_app.private_files import is_open_to_others
-from saga_app.settings import Settings
+from saga_app.settings import Settings, SettingsError
 from saga_app.signing_keys import KEYS, SINCE, SignedTime, SigningKey
 from saga_app.text import printable
 from saga_app.times import now, written
@@ -87,6 +87,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
         yield _topics(settings)
         knows_broker = True
         yield from _not_signed(settings)
+        yield from _webhooks(settings)
     except topic_admin.BrokerUnreachable as error:
         yield Finding("broker", False, str(error))
     except KafkaException as error:
@@ -181,6 +182,29 @@ def _not_signed(settings: Settings) -> Iterator[Finding]:
             f"{len(found):,} dead letters in the last 24 hours, the last {last.id}: {printable(last.detail)}{here}; "
             "somebody writes as a service, or a worker lacks a key: docs/how-to/sign-records.md, What goes wrong",
         )
+
+
+def _webhooks(settings: Settings) -> Iterator[Finding]:
+    """How far each endpoint is, where these settings name endpoints: what was given up is a problem."""
+    if not settings.webhooks_file:
+        return
+    try:
+        from saga_app.webhooks.endpoints import read_endpoints
+        from saga_app.webhooks.look import backlogs
+
+        endpoints = [each.name for each in read_endpoints(settings) if not each.is_disabled]
+        found = backlogs(settings, endpoints)
+    except (SettingsError, ModuleNotFoundError, TimeoutError, topic_admin.TopicsWrong) as error:
+        yield Finding("webhooks", False, str(error))
+        return
+    for name, backlog in found.items():
+        words = backlog.in_words()
+        if backlog.lag is None:
+            yield Finding(f"webhooks {name}", False, f"{words}: saga webhooks run")
+        elif backlog.failed:
+            yield Finding(f"webhooks {name}", False, f"{words}: saga webhooks failed")
+        else:
+            yield Finding(f"webhooks {name}", True, words)
 
 
 def _topics(settings: Settings) -> Finding:

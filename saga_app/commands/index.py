@@ -56,6 +56,10 @@ GROUPS: Final = {
             "Print how orders ended, as the topic `order_outcomes` tells it to everybody outside.",
         ),
         CommandEntry(
+            "webhooks",
+            "Post how orders ended to endpoints of the shop, signed, again and again until they take it.",
+        ),
+        CommandEntry(
             "outbox",
             "Send what the shop has written into its outbox table to the inboxes, until Ctrl-C or SIGTERM.",
         ),

@@ -15,7 +15,7 @@ from typing import Final, Literal, TypeGuard, get_args
 
 from pydantic import ValidationError
 
-from saga_app.core import outcome, patience, route
+from saga_app.core import outcome, patience, payment, route
 from saga_app.core.decider import IGNORED, Decision, Position, Put, Rows, Verdict, repeated
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.machine import DeadLettered, Transition
@@ -299,6 +299,8 @@ def _placed(record: AboutOrder, to: Status, at: Position, rows: Rows) -> tuple[O
     """The first row of an order, and the row that names it in its segment."""
     assert isinstance(record, OrderPlaced)
     order = routed(record.order, route_in_force(rows))
+    if payment.is_paid_outside(order) and order.route is not None and StepName.PAYMENT not in order.route:
+        raise Rejected(Fault.INVALID, "it names a payment, but the route in force has no payment")
     segment, named = SEGMENTS.enter(order.order_id, at, rows)
     # From here on the row says it: a policy that comes later changes nothing for this order.
     patient = patience_in_force(rows) if order.patience is None else order.patience

@@ -84,7 +84,7 @@ class OutsideStep:
                 Fault.CONTRADICTION, f"{asked} cannot come to a {self.step.name} that is {row.state}"
             )
         if transition.to is None:
-            return repeated(self._sends(transition, row, record.order))
+            return repeated(self._sends(transition, row, record.order, undo=isinstance(record, Undo)))
         assert row.outside is not None
         changed = row._replace(version=at.version, state=transition.to, outside=row.outside.asked_anew())
         if isinstance(record, Undo):
@@ -143,7 +143,9 @@ class OutsideStep:
         """The recorded outcome, as a record; none while a provider is asked."""
         return self._sends(self._machine[row.state][OutsideInput.AGAIN], row, order)
 
-    def _sends(self, transition: OutsideTransition, row: JournalRow, order: Order) -> tuple[Record, ...]:
+    def _sends(
+        self, transition: OutsideTransition, row: JournalRow, order: Order, *, undo: bool = False
+    ) -> tuple[Record, ...]:
         if transition.output not in _OUTCOMES:
             return ()
         if transition.output is OutsideOutput.SEND_ON:
@@ -151,6 +153,8 @@ class OutsideStep:
             here = route.CAPTURE if row.state is State.CAPTURED else self.step
             return (route.send_on(here, order, row.segment),)
         assert row.reason is not None and row.step is not None
+        if row.state is State.REFUSED and row.step is self.step.name and not undo:
+            return (route.turn(self.step, order, row.reason, row.segment),)
         return (route.send_back(self.step, order, row.reason, row.step, row.segment),)
 
 

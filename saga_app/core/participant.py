@@ -250,6 +250,8 @@ class Participant:
         if output is StepOutput.SEND_ON:
             return route.send_on(self.step, order, segment)
         assert row.reason is not None and row.step is not None
+        if row.state is State.REFUSED and not isinstance(record, Undo):
+            return route.turn(self.step, order, row.reason, segment)
         return route.send_back(self.step, order, row.reason, row.step, segment)
 
     def _replayed(self, row: JournalRow, at: Position, rows: Rows) -> tuple[Put, ...]:

@@ -93,6 +93,8 @@ class Route:
     def __init__(self, steps: Sequence[Step]) -> None:
         self.steps = tuple(steps)
         self.first = steps[0]
+        #: The steps with an inbox and a journal of their own.
+        self.services = tuple(step for step in steps if step in STEPS)
         self.pivot = next(step for step in steps if step.kind is StepKind.PIVOT)
         self._after = {here.name: there for here, there in pairwise(steps)}
         self._before = {there.name: here for here, there in pairwise(steps)}
@@ -187,6 +189,23 @@ def send_back(
     if before is None:
         return records.OrderCancelled(order_id=order.order_id, reason=reason, step=turned_at, segment=segment)
     return _request(before.compensation, order, segment, reason=reason, step=turned_at)
+
+
+def turn(here: Step, order: Order, reason: Reason, segment: str | None = None) -> Record:
+    """The first record of the way back, where a step refuses.
+
+    A payment that the customer has begun must be given up, also if its step was not reached: then the way back begins
+    at the pivot, as for an order that is cancelled.
+    """
+    if order.payment_reference is not None and _is_before(here, StepName.PAYMENT, order):
+        pivot = route_of(order).pivot
+        return _request(pivot.compensation, order, segment, reason=reason, step=here.name)
+    return send_back(here, order, reason, here.name, segment)
+
+
+def _is_before(here: Step, later: StepName, order: Order) -> bool:
+    names = [step.name for step in route_of(order).steps]
+    return later in names and names.index(here.name) < names.index(later)
 
 
 def _request(model: type[Do | Undo], order: Order, segment: str | None, **turned: StrEnum) -> Record:

@@ -6,12 +6,12 @@ from typing import TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from saga_app.orderdb.copy.process import until_signal
 from saga_app.orderdb.database import in_words, is_down
 from saga_app.outbox.publisher import OutboxPublisher
 from saga_app.outbox.relay import Relay
 from saga_app.outbox.store import Backlog, OutboxStore, OutboxWrong, RefusedRow
 from saga_app.settings import Settings
+from saga_app.signals import until_signal
 
 Result = TypeVar("Result")
 Report = Callable[[str], None]

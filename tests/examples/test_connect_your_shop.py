@@ -11,7 +11,7 @@ from tests.support.running_system import RunningSystem
 
 pytestmark = pytest.mark.slow("a broker, a worker and an API, and a page that is followed")
 READY, HTTP, KEY, TOKENS = blocks("docs/how-to/connect-your-shop.md")
-CLIENTS, KAFKA = re.findall(
+CLIENTS, KAFKA, OUTCOMES = re.findall(
     r"^```python\n(.*?)^```",
     (ROOT / "docs/how-to/connect-your-shop.md").read_text("utf-8"),
     re.DOTALL | re.MULTILINE,
@@ -61,6 +61,8 @@ def test_kafka_itself_takes_an_order_in_its_right_partition(running: RunningSyst
     python(running, KAFKA)
     told = running.shell('curl -s "$SAGA_API/v1/orders/shop-4?wait=30"')
     assert '"status":"COMPLETED"' in told and "again" not in told
+    heard = python(running, OUTCOMES)
+    assert "order.completed shop-4 None" in heard and "order.cancelled" in heard
 
 
 def test_tokens_are_made_listed_and_revoked(running: RunningSystem):

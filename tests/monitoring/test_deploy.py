@@ -11,6 +11,8 @@ import pytest
 import yaml
 
 from saga_app.monitoring import metrics
+from saga_app.webhooks.board import DeliveryBoard
+from saga_app.webhooks.figures import WebhookFigures
 from tests.support.blocks import ROOT
 
 PROMETHEUS = ROOT / "deploy" / "prometheus"
@@ -23,7 +25,7 @@ FOREIGN = {"up", "process_cpu_seconds_total", "process_resident_memory_bytes", "
 def names() -> set[str]:
     """The metrics that a query may name."""
     found = set(FOREIGN)
-    for family in metrics.families():
+    for family in (*metrics.families(), *WebhookFigures(["shop"], DeliveryBoard()).registry.collect()):
         suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}.get(family.type, [""])
         found |= {family.name + suffix for suffix in suffixes}
     return found

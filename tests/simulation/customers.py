@@ -6,6 +6,7 @@ from typing import Final
 
 from saga_app import topics, wire
 from saga_app.core.errors import Fault
+from saga_app.core.own_steps import OWN
 from saga_app.core.records import (
     MOST_SEGMENTS,
     OrderPlaced,
@@ -14,6 +15,7 @@ from saga_app.core.records import (
     Record,
     SegmentsClosed,
     SegmentsPurged,
+    StepName,
 )
 from saga_app.core.route import STEPS
 from saga_app.kafka.messages import Message, Outgoing, outgoing
@@ -66,6 +68,17 @@ ODD: Final = {
 }
 #: Where there are providers, people change the carrier too.
 AT_PROVIDERS: Final = ("carrier",)
+#: Where there are own steps, people change the route.
+ROUTES: Final = ("route",) * 2
+_OWN: Final = tuple(own.step.name for own in OWN)
+_BUILT_IN: Final = (StepName.PAYMENT, StepName.INVENTORY, StepName.SHIPPING)
+_ROUTES: Final = (
+    (*_OWN, *_BUILT_IN),
+    (StepName.PAYMENT, *_OWN, StepName.INVENTORY, StepName.SHIPPING),
+    (StepName.INVENTORY, *_OWN, StepName.PAYMENT, StepName.SHIPPING),
+    (*_OWN, *_BUILT_IN, StepName.CAPTURE),
+    _BUILT_IN,
+)
 #: How a payment goes: well; declined; declined at first; known later.
 _TOKENS: Final = ("fine", "fine", "declined", "flaky", "slow")
 #: How far a customer had come with a payment when the order was placed.
@@ -100,6 +113,8 @@ class Customers:
             yield self._good(carrier("first", "courier"))
         if self.front_end is not None and scene.below(2):
             yield self._good(route_policy("first", *CAPTURED_LATER))
+        if OWN:
+            yield self._good(route_policy("own", *_ROUTES[0]))
         for warehouse in ("main", "north"):
             quantities = {sku: scene.below(5) for sku in ("a", "b")}
             held = {sku: quantity for sku, quantity in quantities.items() if quantity}
@@ -124,6 +139,9 @@ class Customers:
             "limit": lambda draws: self._policy(draws, limit(f"p{draws.below(3)}", draws.pick(_LIMITS))),
             "countries": lambda draws: self._policy(
                 draws, countries(f"p{draws.below(3)}", draws.pick(("FR", "GB")))
+            ),
+            "route": lambda draws: self._policy(
+                draws, route_policy(f"p{draws.below(3)}", *draws.pick(_ROUTES))
             ),
             "patience": lambda draws: self._policy(
                 draws, patience(f"p{draws.below(3)}", draws.pick((1, 60, 400, 7_200)))

@@ -4,7 +4,7 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from saga_app import topics
-from saga_app.core.numbers import FIRST
+from saga_app.core.numbers import FIRST, NEVER
 from saga_app.core.rows import OPEN_STATUSES, ClosedOrder, JournalRow
 from saga_app.engine.commit_note import note_in
 from saga_app.engine.stores import restore
@@ -183,9 +183,7 @@ def _version_told(record: Outgoing) -> int:
 
 def _rule(policy: JournalRow | None) -> object:
     """The parameters, without the offsets, which each partition has for itself."""
-    if policy is None:
-        return None
-    return policy.content, policy.limit, policy.countries, policy.carrier, policy.patience
+    return None if policy is None else policy._replace(version=NEVER, done_at=None)
 
 
 def _follows(world: "SimulatedWorld", table: str, partition: int, disk: WatchedDisk) -> bool:

@@ -19,6 +19,7 @@ from saga_app.core.numbers import Offset
 from saga_app.core.order import Order
 from saga_app.core.records import DeadlinePassed, Record
 from saga_app.core.retention.rows import Total
+from saga_app.core.route import DEFAULT
 from saga_app.core.rows import (
     ASKED_STATES,
     OPEN_STATUSES,
@@ -91,6 +92,8 @@ class Exploration:
     #: Records that were decided before the order was placed, and the state of a provider.
     before: tuple[Record, ...] = ()
     provider: Any = None
+    #: The inboxes of the order's steps, in sequence.
+    steps: tuple[str, ...] = tuple(topics.inbox(step.name) for step in DEFAULT)
     #: What a step may have behind it when it turns round by itself.
     turned_first: tuple[str | None, ...] = ()
 
@@ -210,7 +213,7 @@ class Exploration:
     def check(self, state: OrderState) -> None:
         """I1 to I5, in every state."""
         row = self.row(state)
-        by_topic = {topic: self._state(state, topic) for topic in topics.STEPS}
+        by_topic = {topic: self._state(state, topic) for topic in self.steps}
         states = list(by_topic.values())
         if isinstance(row, OrderRow):
             must(row.tries <= MOST_TRIES, "I11 alive", f"try {row.tries} of {states}")

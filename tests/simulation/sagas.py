@@ -1,6 +1,7 @@
 """Each order across the four services: one ending (I3), all or nothing (I4), undone in reverse (I5)."""
 
 from collections import defaultdict
+from functools import lru_cache
 from typing import Final
 
 from saga_app import topics
@@ -17,7 +18,7 @@ from saga_app.core.records import (
     StepAnswered,
 )
 from saga_app.core.retention.rows import EarlyCancellation, Segment
-from saga_app.core.route import is_captured_later
+from saga_app.core.route import Route, is_captured_later, route_of
 from saga_app.core.rows import (
     ASKED_STATES,
     OPEN_STATUSES,
@@ -33,7 +34,6 @@ from tests.simulation.effects import EffectsWatch
 from tests.simulation.oracle import ExpectedDecision
 from tests.simulation.violation import must
 
-_STEPS: Final = tuple(topics.STEPS)
 #: What each state of a step may become.
 _AFTER: Final[dict[State | None, frozenset[State]]] = {
     None: frozenset({State.DONE, State.REFUSED, State.VOID, State.DOING, State.PREVENTING}),
@@ -49,6 +49,11 @@ _AFTER: Final[dict[State | None, frozenset[State]]] = {
 }
 
 
+@lru_cache(maxsize=256)
+def _route(order: bytes) -> Route:
+    return route_of(Order.model_validate_json(order))
+
+
 class Sagas:
     """The status of each order after every record of every inbox."""
 
@@ -58,6 +63,8 @@ class Sagas:
         #: Orders that checkout has closed, and the endings of those whose ids were used again.
         self.closed: set[str] = set()
         self.reused: list[Status] = []
+        #: By order, the inboxes of its steps, in sequence.
+        self.routes: dict[str, tuple[str, ...]] = {}
         #: Orders that are purged: their ids are free.
         self.purged: set[str] = set()
         #: By order that is not placed, the time of the first cancellation of it; and how many orders met theirs.
@@ -175,6 +182,7 @@ class Sagas:
             must(ended and order in self.closed, "I3 one ending", f"{order} is placed again")
             self.reused.append(self.status.pop(order))
             self.states.pop(order, None)
+            self.routes.pop(order, None)
             self.closed.discard(order)
             self.purged.discard(order)
             self.later.discard(order)
@@ -199,15 +207,17 @@ class Sagas:
     def _ordered(self, order: str, row: OrderRow) -> None:
         before = self.status.get(order)
         must(before is None or before in OPEN_STATUSES, "I3 one ending", f"{order} left {before}")
+        route = tuple(topics.inbox(step.name) for step in _route(row.order).services)
+        must(self.routes.setdefault(order, route) == route, "I7 one truth", f"{order} changed its route")
         self.status[order] = row.status
         if row.ended_at is not None:
             self.ended_at[order] = row.ended_at
-        states = [self.states[order].get(step) for step in _STEPS]
+        states = [self.states[order].get(step) for step in self.routes[order]]
         if row.status is Status.COMPLETED:
             is_captured = order in self.later and bool(self.asked[order] - {"courier"})
             paid = State.CAPTURED if is_captured else State.DONE
             must(
-                states == [paid, *[State.DONE] * (len(_STEPS) - 1)],
+                states == [paid if each == topics.PAYMENT else State.DONE for each in self.routes[order]],
                 "I4 all or nothing",
                 f"{order} is completed, but {states}",
             )
@@ -222,9 +232,10 @@ class Sagas:
 
     def _stepped(self, topic: str, order: str, row: JournalRow) -> None:
         state = row.state
-        states, number = self.states[order], _STEPS.index(topic)
-        before = states.get(topic)
         must(order in self.status, "I6 nothing from nowhere", f"{topic} knows {order}, which was not placed")
+        states, steps = self.states[order], self.routes[order]
+        must(topic in steps, "I6 nothing from nowhere", f"{topic} knows {order}, which does not pass it")
+        before, number = states.get(topic), steps.index(topic)
         ended = self.status[order] not in OPEN_STATUSES
         # An order that is refused first may still be told to steps that it never reached.
         must(
@@ -237,14 +248,14 @@ class Sagas:
         if state is State.CAPTURING:
             must(self._is_shipped(order), "I13 captured behind the pivot", f"{order} is not shipped")
         if state in (State.DONE, State.DOING) and number:
-            earlier = states.get(_STEPS[number - 1])
+            earlier = states.get(steps[number - 1])
             must(
                 earlier is State.DONE,
                 "I5 in order",
                 f"{topic} did {order} when the step before was {earlier}",
             )
         if state in (State.UNDONE, State.UNDOING) and row.step is not topics.STEPS[topic].name:
-            later = states.get(_STEPS[number + 1])
+            later = states.get(steps[number + 1])
             must(
                 later in (State.REFUSED, State.UNDONE, State.VOID),
                 "I5 reverse order",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from saga_app.core import route
+from saga_app.core.own_steps import OWN
 from saga_app.core.records import Outcome, StepAnswered, StepName
 from saga_app.core.rows import ASKED_STATES
 from saga_app.effects import calls
@@ -16,7 +17,7 @@ from saga_app.kafka.messages import Outgoing, Place, outgoing
 from tests.simulation import ending, faults
 from tests.simulation.adapters import ASK_PEOPLE, fact
 from tests.simulation.choices import DRAW, SCENE, STEP, Choices, Draws
-from tests.simulation.customers import AT_PROVIDERS, GOOD, ODD, Customers
+from tests.simulation.customers import AT_PROVIDERS, GOOD, ODD, ROUTES, Customers
 from tests.simulation.fault_mix import fault_mix
 from tests.simulation.group import SimulatedGroup
 from tests.simulation.kafka import Kafka, Send
@@ -66,6 +67,7 @@ class SimulatedWorld:
         had = self.fault_mix.faults - away
         odd = [kind for name, kinds in ODD.items() if name in had for kind in kinds]
         odd += AT_PROVIDERS if providers else ()
+        odd += ROUTES if OWN else ()
         self.customers = Customers(self.partitions, (*GOOD, *odd), "wrong partition" in self.fault_mix.faults)
         self.watch = SystemWatch(self.partitions, self.customers)
         effects = self.watch.sagas.effects

@@ -1,5 +1,7 @@
 """I3, I4, I5 and I13: every order is checked across the four services."""
 
+from collections.abc import Iterator
+from itertools import takewhile
 from typing import Final
 
 from saga_app import topics
@@ -22,7 +24,7 @@ from saga_app.core.checkout import Checkout
 from saga_app.core.order import Order
 from saga_app.core.records import StepName
 from saga_app.core.retention.rows import EarlyCancellation, LowWatermark
-from saga_app.core.route import is_captured_later
+from saga_app.core.route import is_captured_later, route_of
 from saga_app.core.row_keys import low_watermark_key, parts_of
 from saga_app.core.rows import (
     ASKED_STATES,
@@ -38,13 +40,11 @@ from saga_app.core.rows import (
 from saga_app.core.step import Step
 from saga_app.kafka.messages import Place
 
-#: Inbox and journal of every service, in the order of the route.
+#: Inbox and journal of every service.
 JOURNALS: Final = {
     topics.CHECKOUT: Checkout.journal,
     **{topic: step.journal for topic, step in topics.STEPS.items()},
 }
-#: The inbox that asks a service to undo: that of the next step, or checkout's for the last step.
-ASKS: Final = dict(zip(topics.INBOXES, (*topics.INBOXES[1:], topics.CHECKOUT), strict=True))
 #: The knowledge of an effect at a provider, by the state of its step; in any other state it was never there.
 _KNOWN: Final = {
     State.DONE: "there",
@@ -54,6 +54,17 @@ _KNOWN: Final = {
 }
 #: An effect that is there, or may be.
 _STANDING_OR_ASKED: Final = STANDING_STATES | ASKED_STATES
+
+
+def asks(order: Order) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Each inbox that may be asked to undo this order, and the inboxes of which one has asked it; see `route.turn`."""
+    route = route_of(order)
+    for step in route.steps[: route.steps.index(route.pivot) + 1]:
+        before = route.before(step)
+        yield topics.CHECKOUT if before is None else topics.inbox(before.name), (topics.inbox(step.name),)
+    begun = order.payment_reference is not None
+    early = takewhile(lambda step: step.name is not StepName.PAYMENT, route.steps) if begun else ()
+    yield topics.inbox(route.pivot.name), (topics.CHECKOUT, *(topics.inbox(step.name) for step in early))
 
 
 class OrdersAudit:
@@ -109,7 +120,8 @@ class OrdersAudit:
 
     def _all_or_nothing(self, key: bytes, row: OrderRow, order: Order) -> None:
         wanted = row.status is Status.COMPLETED
-        for topic, step in topics.STEPS.items():
+        for step in route_of(order).services:
+            topic = topics.inbox(step.name)
             step_row = self._step_row(topic, row, order)
             if step_row is None and self._is_evicted(topic, row, order):
                 # An earlier audit has checked it.
@@ -122,7 +134,8 @@ class OrdersAudit:
 
     def _one_charge(self, key: bytes, row: OrderRow, order: Order) -> None:
         """A provider has each effect once or not at all: it has said nothing else that nobody has settled."""
-        for topic, step in topics.STEPS.items():
+        for step in route_of(order).services:
+            topic = topics.inbox(step.name)
             found = self._step_row(topic, row, order)
             if found is None:
                 continue
@@ -137,7 +150,7 @@ class OrdersAudit:
                 )
 
     def _undone_in_reverse(self, key: bytes, row: OrderRow, order: Order) -> None:
-        for topic, asking in ASKS.items():
+        for topic, asking in asks(order):
             if topic == topics.CHECKOUT and row.cancelled_first and order.payment_reference is None:
                 # It was told cancelled at once: no step had anything to undo.
                 continue
@@ -148,23 +161,26 @@ class OrdersAudit:
             if offset >= self._found(topic, order):
                 continue
             self.findings.count("I5", "undos asked for")
-            rows = self._store(TURNED, JOURNALS[asking], asking, order)
-            turned = rows.get(key)
-            if rows.get(GAPS) is not None:
+            stores = [self._store(TURNED, JOURNALS[each], each, order) for each in asking]
+            found = [each for rows in stores if (each := rows.get(key)) is not None]
+            turned = UNKNOWN_TIME if UNKNOWN_TIME in found else min(found, default=None, key=int)
+            rebuilt = max(int(rows.get(REBUILT_AT) or -1) for rows in stores)
+            by = " or ".join(asking)
+            if any(rows.get(GAPS) is not None for rows in stores):
                 self.findings.claim_less("I5", "undos whose first row may be compacted away")
-            elif time <= int(rows.get(REBUILT_AT) or -1) + self.context.skew:
+            elif time <= rebuilt + self.context.skew:
                 # Its row was written again, by the rebuild or by a worker that decided the record once more.
                 self.findings.claim_less("I5", "undos that were asked for before the tables were rebuilt")
             elif turned is None:
                 self._broken(
-                    "I5", key, None, f"{topic} was asked to undo, but no row of {asking} goes back", None
+                    "I5", key, None, f"{topic} was asked to undo, but no row of {by} goes back", None
                 )
             elif turned == UNKNOWN_TIME:
                 self.findings.claim_less("I5", "undos whose first row was written again from a worker's disk")
             elif int(turned) > time + self.context.skew:
                 late = int(turned) - time
-                what = f"{topic} was asked to undo {late} ms before {asking} had written that it goes back"
-                self._broken("I5", key, None, what, f"{JOURNALS[asking]}.version")
+                what = f"{topic} was asked to undo {late} ms before {by} had written that it goes back"
+                self._broken("I5", key, None, what, f"{JOURNALS[asking[0]]}.version")
 
     def _step_row(self, topic: str, row: OrderRow, order: Order) -> JournalRow | None:
         """The row of this order, not of another one that has its id: as it is, or as it was when it was evicted."""

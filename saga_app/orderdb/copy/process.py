@@ -3,8 +3,6 @@
 import asyncio
 import logging
 import os
-import signal
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -14,13 +12,11 @@ from saga_app.orderdb.copy.projector import Projector
 from saga_app.orderdb.copy.sink import Sink
 from saga_app.orderdb.database import Database, DatabaseWrong
 from saga_app.settings import Settings
+from saga_app.signals import STOP_WITHIN, until_signal
 from saga_app.times import now
 
 if TYPE_CHECKING:
     from saga_app.orderdb.traces.tracer import Tracer
-
-#: Seconds that a transaction has after a signal. Then it is rolled back, with its offsets.
-STOP_WITHIN = 5.0
 
 
 def follow(
@@ -77,21 +73,3 @@ def _tracer(settings: Settings, database: Database, report: Report) -> "Tracer |
             f"traces need the package {error.name}; in the folder of this project: pip install '.[orders,traces]'"
         ) from error
     return Tracer(settings.app_id, settings.traces, database, report)
-
-
-async def until_signal(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    working = asyncio.ensure_future(work(stop))
-    stopping = asyncio.ensure_future(stop.wait())
-    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if not working.done():
-        await asyncio.wait({working}, timeout=STOP_WITHIN)
-    if not working.done():
-        working.cancel()
-        await asyncio.wait({working}, timeout=STOP_WITHIN)
-    if working.done() and not working.cancelled():
-        working.result()
