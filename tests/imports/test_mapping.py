@@ -112,7 +112,7 @@ def test_an_order_of_woocommerce_keeps_its_prices_where_they_add_up_to_the_total
         "lines": [{"sku": "POSTER", "quantity": 3, "unit_price": "1200"}],
     }
     assert fields(three)["lines"] == [{"sku": "THREE", "quantity": 3, "total": "10.00"}]
-    assert isinstance(three, Mapped) and three.notes[0].startswith("a line has no price of one piece")
+    assert isinstance(three, Mapped) and three.notes == ()
     assert refunded == LeftOut("#730", "it was refunded")
 
 
