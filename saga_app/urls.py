@@ -19,6 +19,7 @@ DEAD_LETTERS: Final = "/dead-letters/"
 DEAD_LETTER: Final = "/dead-letters/{name}/"
 TOPOLOGY: Final = "/topology/"
 ACTIONS_LOG: Final = "/operator-log/"
+WEBHOOKS: Final = "/webhooks/"
 #: Several orders or dead letters at once: the page asks first, and counts. No order's id is in these addresses.
 BULK_ORDERS: Final = "/bulk/orders/"
 BULK_LETTERS: Final = "/bulk/dead-letters/"
@@ -44,6 +45,7 @@ NUDGE: Final = "nudge"
 DRY_RUN: Final = "dry-run"
 REPLAY: Final = "replay"
 DISMISS: Final = "dismiss"
+RESEND: Final = "resend"
 
 #: All pages, and the pages that update themselves.
 PAGES: Final = (
@@ -58,6 +60,7 @@ PAGES: Final = (
     DEAD_LETTER,
     TOPOLOGY,
     ACTIONS_LOG,
+    WEBHOOKS,
     RECORD,
     ORDERS_CSV,
     BULK_ORDERS,
@@ -70,6 +73,7 @@ ACTIONS: Final = {
     DEAD_LETTER: (DRY_RUN, REPLAY, DISMISS),
     BULK_ORDERS: (CANCEL, NUDGE),
     BULK_LETTERS: (REPLAY, DISMISS),
+    WEBHOOKS: (RESEND,),
 }
 #: The main menu.
 MENU: Final = (
@@ -78,6 +82,7 @@ MENU: Final = (
     (STOCK, "Stock"),
     (ACCOUNTS, "Accounts"),
     (DEAD_LETTERS, "Dead letters"),
+    (WEBHOOKS, "Webhooks"),
     (TOPOLOGY, "Topology"),
     (ACTIONS_LOG, "Operator log"),
 )

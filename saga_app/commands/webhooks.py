@@ -192,12 +192,12 @@ def send_test(endpoint: str, as_json: bool) -> None:
     It is an `order.completed` of the order `webhook-test`, which nobody has placed. No broker is needed.
     """
     from saga_app.operator_log import log_action
-    from saga_app.webhooks import look
+    from saga_app.webhooks import trial
 
     settings = Settings.read()
     of = _endpoint(settings, endpoint)
     log_action(settings, "webhooks send-test", endpoint=of.name)
-    tried = look.send_test(of)
+    tried = trial.send_test(of)
     if not tried.is_taken:
         raise CommandFailed(f"{of.name} has not taken it: {tried.answer}")
     show({"taken": True, "answer": tried.answer}, f"webhooks: taken: {tried.answer}", as_json=as_json)

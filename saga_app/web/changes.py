@@ -19,12 +19,21 @@ from saga_app.web.forms import MOST_BYTES, read_form
 from saga_app.web.places import place
 from saga_app.web.view import View
 from saga_app.web.views import letter_view
+from saga_app.webhooks import look
 
 #: Bytes of a form with the payload of a dead letter.
 MOST_LETTER_BYTES: Final = 512 * 1024
 Form = Mapping[str, str]
 #: What a form does; the number of orders or letters, or a page to show instead of going back.
 Change = Callable[[Settings, str, Form], Awaitable[int | View]]
+
+
+#: The page that follows an action which is not about one order or letter.
+_BACK: Final = {
+    urls.BULK_ORDERS: urls.ORDERS,
+    urls.BULK_LETTERS: urls.DEAD_LETTERS,
+    urls.WEBHOOKS: urls.WEBHOOKS,
+}
 
 
 class InThread(Protocol):
@@ -53,6 +62,7 @@ class Changes:
             (urls.BULK_ORDERS, urls.NUDGE): self._nudge_many,
             (urls.BULK_LETTERS, urls.REPLAY): self._replay_many,
             (urls.BULK_LETTERS, urls.DISMISS): self._dismiss_many,
+            (urls.WEBHOOKS, urls.RESEND): self._resend,
         }
 
     async def act(self, request: web.Request, path: str) -> View:
@@ -69,7 +79,7 @@ class Changes:
         # The page that follows is a GET: reloading it does not repeat the action.
         if page in (urls.ORDER, urls.DEAD_LETTER):
             raise web.HTTPSeeOther(f"{request.path.rpartition('/')[0]}/?done={action}")
-        back = urls.ORDERS if page == urls.BULK_ORDERS else urls.DEAD_LETTERS
+        back = _BACK[page]
         raise web.HTTPSeeOther(f"{back}?done={action}&number={done}")
 
     async def _cancel(self, settings: Settings, name: str, form: Form) -> int:
@@ -124,6 +134,14 @@ class Changes:
         wanted = bulk.places(form)
         await self._kafka(actions.dismiss, settings, wanted, form.get("note", ""))
         return len(wanted)
+
+    async def _resend(self, settings: Settings, name: str, form: Form) -> int:
+        """One event of an endpoint; without an id all that failed."""
+        ids = frozenset({form["id"]}) if form.get("id") else frozenset[str]()
+        sent = await self._kafka(look.resend, settings, form.get("endpoint", ""), ids, None)
+        if not sent:
+            raise actions.NothingSent("No such delivery waits or has failed: it may be taken by now.")
+        return len(sent)
 
     async def _orders(self, order_ids: list[str]) -> list[Listed]:
         return await self._database.query(lambda each: queries.orders.of_ids(each, order_ids))

@@ -11,7 +11,7 @@ from saga_app import urls
 from saga_app.health.read import HealthWatch
 from saga_app.health.strip import strip
 from saga_app.kafka.reachable import require_broker
-from saga_app.kafka.topic_admin import BrokerUnreachable
+from saga_app.kafka.topic_admin import BrokerUnreachable, TopicsWrong
 from saga_app.orderdb.queries.order import event_at
 from saga_app.orderdb.serving import OrderDatabase
 from saga_app.redaction import without_methods
@@ -29,9 +29,12 @@ from saga_app.web.sse import LiveStreams
 from saga_app.web.start_times import StartTimes
 from saga_app.web.topology import services, workers
 from saga_app.web.view import InvalidAddress, Query, View
+from saga_app.webhooks import look
 
 #: Requests to Kafka at the same time.
 MOST_KAFKA_REQUESTS: Final = 2
+#: Deliveries that the page of webhooks shows.
+MOST_DELIVERIES: Final = 100
 #: By page, the template of its live part.
 _LIVE_PARTS: Final = {
     urls.OVERVIEW: "_overview.html",
@@ -111,6 +114,8 @@ class Pages:
             return await self._topology()
         if path == urls.RECORD:
             return await self._record(match)
+        if path == urls.WEBHOOKS:
+            return await self._webhooks(query)
         view = views.VIEWS[path]
         return await self.database.query(lambda each: view(each, match.get("name", ""), query))
 
@@ -198,6 +203,18 @@ class Pages:
         value = await self._kafka(actions.raw, self.settings, *record)
         shown = None if value is None else without_methods(value)
         return View("record.html", {"id": str(record), "value": shown, "event": event})
+
+    async def _webhooks(self, query: Query) -> View:
+        """The endpoints of webhooks, and what they have not taken; nothing where none has ever run."""
+        values: dict[str, Any] = {"done": query.get("done", ""), "number": query.get("number", "")}
+        try:
+            backlogs = await self._kafka(look.backlogs, self.settings)
+            found = await self._kafka(look.open_deliveries, self.settings, MOST_DELIVERIES)
+        except TopicsWrong:
+            backlogs, found = {}, []
+        return View(
+            "webhooks.html", {**values, "backlogs": backlogs, "deliveries": found, "most": MOST_DELIVERIES}
+        )
 
     async def _kafka(self, work: Callable[..., Result], *args: Any, **options: Any) -> Result:
         def run() -> Result:

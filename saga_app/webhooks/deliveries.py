@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from saga_app.kafka.messages import Outgoing
 from saga_app.kafka.order_outcomes import TYPES, HeardOutcome
+from saga_app.settings import Settings
 from saga_app.times import now, written
 from saga_app.topics import WEBHOOK_DELIVERIES
 
@@ -118,6 +119,11 @@ class EndpointBegun(BaseModel):
 def event_type(heard: HeardOutcome) -> str:
     """The type of the event."""
     return TYPES[heard.outcome.state]  # type: ignore[index]
+
+
+def group_of(settings: Settings, endpoint: str) -> str:
+    """The consumer group of an endpoint."""
+    return f"{settings.app_id}-webhooks-{endpoint}"
 
 
 def key_of(endpoint: str, event: str) -> str:

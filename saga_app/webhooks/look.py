@@ -1,8 +1,8 @@
-"""The part of people: they look how far each endpoint is, send again, and try an endpoint."""
+"""The part of people: they look how far each endpoint is, and send again."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterator
+from heapq import nsmallest
 from itertools import chain, islice
 from typing import Final, NamedTuple
 
@@ -19,13 +19,16 @@ from saga_app.kafka.sender import Sender
 from saga_app.kafka.signatures import Signatures
 from saga_app.operator_log import log_action
 from saga_app.settings import Settings
-from saga_app.times import now, written
+from saga_app.times import now
 from saga_app.topics import ORDER_OUTCOMES, WEBHOOK_DELIVERIES, Topic
 from saga_app.webhooks.board import contents, deliveries
-from saga_app.webhooks.deliveries import DeliveryState, EndpointBegun, WebhookDelivery, delivery_record
-from saga_app.webhooks.endpoints import WebhookEndpoint
-from saga_app.webhooks.post import Poster, TriedDelivery
-from saga_app.webhooks.runner import group_of
+from saga_app.webhooks.deliveries import (
+    DeliveryState,
+    EndpointBegun,
+    WebhookDelivery,
+    delivery_record,
+    group_of,
+)
 
 #: Deliveries that are written together.
 _AT_A_TIME: Final = 500
@@ -53,8 +56,11 @@ def require_deliveries(settings: Settings) -> None:
         )
 
 
-def backlogs(settings: Settings, endpoints: list[str]) -> dict[str, EndpointBacklog]:
-    """How far each endpoint is. Raises `KafkaException`, `TimeoutError`, `TopicsWrong`."""
+def backlogs(settings: Settings, endpoints: list[str] | None = None) -> dict[str, EndpointBacklog]:
+    """How far each endpoint is; without names, each that has ever begun.
+
+    Raises `KafkaException`, `TimeoutError`, `TopicsWrong`.
+    """
     require_deliveries(settings)
     found, begun = Counter[tuple[str, DeliveryState]](), set[str]()
     for _, each in contents(settings):
@@ -68,7 +74,7 @@ def backlogs(settings: Settings, endpoints: list[str]) -> dict[str, EndpointBack
             found[name, DeliveryState.WAITING],
             found[name, DeliveryState.FAILED],
         )
-        for name in endpoints
+        for name in (sorted(begun) if endpoints is None else endpoints)
     }
 
 
@@ -91,31 +97,12 @@ def resend(settings: Settings, endpoint: str, ids: frozenset[str], order_id: str
     return sent
 
 
-def send_test(endpoint: WebhookEndpoint) -> TriedDelivery:
-    """Posts an event about no order, once."""
-    at = now()
-    outcome = (
-        '{"version":0,"order_id":"webhook-test","state":"COMPLETED","currency":"GBP","amount":"0.00",'
-        f'"ended_at":"{written(at)}"}}'
+def open_deliveries(settings: Settings, most: int) -> list[WebhookDelivery]:
+    """The deliveries that failed, then those that wait, so many at most; the next one to be tried first."""
+    found = (each for _, each in deliveries(settings))
+    return nsmallest(
+        most, found, key=lambda each: (each.state is DeliveryState.WAITING, each.next_at, each.id)
     )
-    event = WebhookDelivery(
-        endpoint=endpoint.name,
-        id=f"webhook-test:{at}",
-        type="order.completed",
-        order_id="webhook-test",
-        outcome=outcome,
-        first_at=at,
-        next_at=at,
-    )
-
-    async def post() -> TriedDelivery:
-        poster = Poster(endpoint)
-        try:
-            return await poster.post(event)
-        finally:
-            await poster.close()
-
-    return asyncio.run(post())
 
 
 def _again(partition: int, delivery: WebhookDelivery) -> Outgoing:

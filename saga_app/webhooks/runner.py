@@ -25,6 +25,7 @@ from saga_app.webhooks.deliveries import (
     begun_record,
     delivery_record,
     event_type,
+    group_of,
     taken_record,
 )
 from saga_app.webhooks.endpoints import WebhookEndpoint
@@ -47,11 +48,6 @@ _STOP: Final = 5.0
 #: Seconds after which the group gives a silent member up.
 _SESSION: Final = 10
 Result = TypeVar("Result")
-
-
-def group_of(settings: Settings, endpoint: str) -> str:
-    """The consumer group of an endpoint."""
-    return f"{settings.app_id}-webhooks-{endpoint}"
 
 
 class EndpointRunner:
