@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from saga_app import wire
 from saga_app.core.errors import Fault, Rejected
+from saga_app.core.numbers import Offset, version_at
 from saga_app.core.order import Order, as_placed, routed
 from saga_app.core.records import OrderPlaced, PaymentRequested
 from saga_app.core.rows import JournalRow, OrderRow, OutsideEffect, State, Status
@@ -62,9 +63,11 @@ def test_rows_with_free_text_are_read_as_they_were_written(text: str) -> None:
     order = placed(reference=text, metadata={text[:40]: text})
     on_route = routed(order, (StepName.PAYMENT, StepName.SHIPPING))
     assert as_placed(on_route.canonical) == order.canonical == as_placed(order.canonical)
-    row = OrderRow(3, Status.OPEN, 1, 0, 5, on_route.canonical)
+    row = OrderRow(version_at(3), Status.OPEN, Offset(1), 0, 5, on_route.canonical)
     assert OrderRow.decode(row.encode()) == row
-    journal = JournalRow(3, State.DOING, "0" * 16, outside=OutsideEffect("stripe", 1, on_route.canonical))
+    journal = JournalRow(
+        version_at(3), State.DOING, "0" * 16, outside=OutsideEffect("stripe", 1, on_route.canonical)
+    )
     assert JournalRow.decode(journal.encode()) == journal
 
 
