@@ -9,6 +9,8 @@ from typing import Final, NamedTuple, Protocol
 
 from saga_app.core import money
 
+#: The parts of an amount beside the lines, as fields of an order.
+PARTS: Final = ("shipping", "tax", "discount")
 _NONE: Final = Decimal(0)
 
 

@@ -110,10 +110,10 @@ orders: Final = Table(
     Column("route", Text),
     # Seconds, of the order or of the policy; NULL is the default.
     Column("patience", Integer),
-    # The parts of the amount that the order states.
-    Column("shipping", Money),
-    Column("tax", Money),
-    Column("discount", Money),
+    # The parts of the amount that the order states. `shipping` alone would be a step, in lists of orders.
+    Column("shipping_amount", Money),
+    Column("tax_amount", Money),
+    Column("discount_amount", Money),
     # The shop's own; `metadata` is a JSON array of pairs, sorted by name.
     Column("reference", Text),
     Column("metadata", Text),

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from pydantic_core import from_json, to_json
 
+from saga_app.core.amounts import PARTS
 from saga_app.core.route import STEPS
 from saga_app.core.row_keys import is_supply_key, order_in, parts_of_balance, parts_of_supply
 from saga_app.core.rows import Account, JournalRow, OrderRow, Stock, is_closed
@@ -47,7 +48,7 @@ def _order(batch: RowBatch, message: Any) -> None:
         "since": row.since,
         "ended_at": row.ended_at,
         "patience": row.patience,
-        **{name: Decimal(order[name]) if name in order else None for name in ("shipping", "tax", "discount")},
+        **{f"{name}_amount": Decimal(order[name]) if name in order else None for name in PARTS},
         "reference": order.get("reference"),
         "metadata": to_json(order["metadata"]).decode() if "metadata" in order else None,
     }

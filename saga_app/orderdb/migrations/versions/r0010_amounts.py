@@ -13,7 +13,7 @@ _MONEY: Final = sa.Numeric().with_variant(sa.Text(), "sqlite")
 
 
 def upgrade() -> None:
-    for name in ("shipping", "tax", "discount"):
+    for name in ("shipping_amount", "tax_amount", "discount_amount"):
         op.add_column("orders", sa.Column(name, _MONEY))
     for name in ("reference", "metadata"):
         op.add_column("orders", sa.Column(name, sa.Text))
