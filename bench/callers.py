@@ -71,30 +71,22 @@ class ByHttp:
                 if began > first + seconds:
                     return
 
-        async with self._session(at_once) as session:
+        async with _session(self._url, at_once) as session:
             await asyncio.gather(*(caller() for _ in range(at_once)))
         told.seconds = time.perf_counter() - first
         return told
 
     async def _supply(self, balances: books.Balances) -> None:
-        async with self._session() as session:
+        async with _session(self._url) as session:
             for (table, key), amount in balances.items():
                 await self._post(session, f"{table}/{key}/supply", json.dumps(amount).encode())
 
     async def _check(self, balances: books.Balances) -> None:
-        async with self._session() as session:
+        async with _session(self._url) as session:
             for (table, key), amount in balances.items():
                 found = await self._post(session, f"{table}/{key}/left")
                 if Decimal(found) != Decimal(amount):
                     raise Wrong(f"{key} of {table} should have {amount} left, it has {found}")
-
-    def _session(self, at_once: int = 1) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
-            self._url,
-            connector=aiohttp.TCPConnector(limit=at_once),
-            timeout=aiohttp.ClientTimeout(ENDED_WITHIN),
-            skip_auto_headers=["Content-Type"],
-        )
 
     async def _post(
         self, session: aiohttp.ClientSession, path: str, body: bytes | None = None, order: str = ""
@@ -169,6 +161,54 @@ class ByKafka:
             each.offset = consumer.get_watermark_offsets(each, timeout=15)[1]
         consumer.assign(places)
         return consumer
+
+
+class ByApi(ByKafka):
+    """Callers of `saga api` with `Prefer: wait`, over one session for all."""
+
+    def __init__(self, broker: str, url: str) -> None:
+        super().__init__(broker)
+        self._url = url
+
+    def place(self, orders: Iterable[LoadRecord], at_once: int, seconds: float) -> CallerResults:
+        """So many callers take orders until there are no more or the time is over. Raises ProcessFailed."""
+        return asyncio.run(self._place(iter(orders), at_once, seconds))
+
+    async def _place(self, orders: Iterator[LoadRecord], at_once: int, seconds: float) -> CallerResults:
+        told, first = CallerResults(), time.perf_counter()
+
+        async def caller() -> None:
+            for order in orders:
+                began = time.perf_counter()
+                told.note(order.key.decode(), await self._order(session, order), began)
+                if began > first + seconds:
+                    return
+
+        async with _session(self._url, at_once) as session:
+            await asyncio.gather(*(caller() for _ in range(at_once)))
+        told.seconds = time.perf_counter() - first
+        return told
+
+    async def _order(self, session: aiohttp.ClientSession, order: LoadRecord) -> str:
+        headers = {"Content-Type": "application/json", "Prefer": f"wait={ENDED_WITHIN:.0f}"}
+        try:
+            async with session.post("/v1/orders", data=order.value, headers=headers) as answer:
+                said = await answer.text()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise ProcessFailed(f"POST /v1/orders: {error!r}") from error
+        if answer.status != 200:
+            raise ProcessFailed(f"POST /v1/orders: {answer.status} {said[:300]}")
+        ending = json.loads(said)
+        return str(ending["reason"] or COMPLETED)
+
+
+def _session(url: str, at_once: int = 1) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        url,
+        connector=aiohttp.TCPConnector(limit=at_once),
+        timeout=aiohttp.ClientTimeout(ENDED_WITHIN),
+        skip_auto_headers=["Content-Type"],
+    )
 
 
 def _endings(consumer: Consumer) -> Iterator[tuple[str, str]]:

@@ -109,7 +109,7 @@ def part(
         "program_cpu_ms": program / count * 1000,
         "callers_cpu_ms": callers / count * 1000,
         "server_mb": memory(running.server),
-        "program_mb": memory(running.program),
+        "program_mb": sum(map(memory, running.programs)),
         "calibration_ms": calibration,
         "steal_percent": steal / whole,
         "others_percent": max(0.0, busy - server - program - callers) / whole,
@@ -120,7 +120,8 @@ def moment(running: RunningEngine) -> tuple[float, ...]:
     """Seconds of CPU up to now: of server, program and callers; of all; taken by the host."""
     times = psutil.cpu_times()
     busy = times.user + times.nice + times.system + times.irq + times.softirq
-    return cpu(running.server), cpu(running.program), time.process_time(), busy, times.steal
+    programs = sum(map(cpu, running.programs))
+    return cpu(running.server), programs, time.process_time(), busy, times.steal
 
 
 def cpu(pid: int) -> float:

@@ -3,22 +3,25 @@
 import json
 import os
 import shutil
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 from bench import candidates, environments
-from bench.callers import ByHttp, ByKafka
+from bench.callers import ByApi, ByHttp, ByKafka
 from bench.candidates import Launch
 from bench.environments import HOME, ROOT, NotToBeHad, Say
 from bench.process import Process, ProcessFailed
 from bench.quiet import QuietGate
 from bench.trial import CandidateRun
 from harness.postgres import MISSING, binaries, server
+from harness.worker import environment
 from saga_app.local.broker import Broker
 from saga_app.local.config import free_ports
 from saga_app.local.process import until
@@ -27,14 +30,15 @@ from saga_app.local.process import until
 READY_WITHIN: Final = 60.0
 #: Where PostgreSQL's user can write, on a disk: /tmp may be memory.
 DISK: Final = "/var/tmp"
+SAGA: Final = str(Path(sys.executable).with_name("saga"))
 
 
 @dataclass(frozen=True, slots=True)
 class RunningEngine:
-    """The first process of the server, the process of the saga's program, and its callers."""
+    """The first process of the server, the processes of the saga's programs, and its callers."""
 
     server: int
-    program: int
+    programs: tuple[int, ...]
     callers: ByHttp | ByKafka
 
 
@@ -50,9 +54,12 @@ class WorkflowEngine:
 
 
 @contextmanager
-def ours(fsync: bool, say: Say) -> Iterator[RunningEngine]:
-    """One worker, and a broker that waits for the disk after each batch or, as is Kafka's default, does not."""
-    name = f"engines-ours{'-fsync' * fsync}"
+def ours(fsync: bool, say: Say, *, over_http: bool = False) -> Iterator[RunningEngine]:
+    """One worker, and a broker that waits for the disk after each batch or, as is Kafka's default, does not.
+
+    Over HTTP there are a `saga api` and the order database too.
+    """
+    name = f"engines-ours{'-fsync' * fsync}{'-http' * over_http}"
     adapt: Callable[[dict[str, str]], dict[str, str]] = (
         (lambda told: {**told, "log.flush.interval.messages": "1"}) if fsync else dict
     )
@@ -65,13 +72,33 @@ def ours(fsync: bool, say: Say) -> Iterator[RunningEngine]:
         try:
             life.ready()
             assert broker.pid is not None, "the broker has ended"
-            yield RunningEngine(broker.pid, life.pids[0], ByKafka(broker.address))
+            if not over_http:
+                yield RunningEngine(broker.pid, (life.pids[0],), ByKafka(broker.address))
+                return
+            with _door(broker.address, name) as (copy, api, url):
+                yield RunningEngine(broker.pid, (life.pids[0], copy.pid, api.pid), ByApi(broker.address, url))
         finally:
             life.close()
             # Its producer would complain of the broker's end.
             del life
     finally:
         broker.remove()
+
+
+@contextmanager
+def _door(broker: str, app_id: str) -> Iterator[tuple[Process, Process, str]]:
+    """The copy into an order database, `saga api`, and its address."""
+    web, port = free_ports(2)
+    folder = HOME / "data" / app_id
+    told = {"SAGA_APP_ID": app_id, "SAGA_DB_URL": f"sqlite:///{folder}/orders.db", "SAGA_API_PORT": str(port)}
+    env = environment(broker, folder / "door", web, **told)
+    with (
+        _process("orderdb", Launch([SAGA, "orderdb", "run"], env)) as copy,
+        _process("api", Launch([SAGA, "api"], env)) as api,
+    ):
+        url = f"http://127.0.0.1:{port}"
+        _answers(api, f"{url}/readyz")
+        yield copy, api, url
 
 
 @contextmanager
@@ -103,7 +130,7 @@ def restate(say: Say) -> Iterator[RunningEngine]:
         _answers(first, f"http://127.0.0.1:{admin}/health")
         _answers(program, f"http://127.0.0.1:{service}/health")
         _answers(first, f"http://127.0.0.1:{admin}/deployments", {"uri": f"http://127.0.0.1:{service}"})
-        yield RunningEngine(first.pid, program.pid, ByHttp(f"http://127.0.0.1:{ingress}"))
+        yield RunningEngine(first.pid, (program.pid,), ByHttp(f"http://127.0.0.1:{ingress}"))
 
 
 @contextmanager
@@ -118,7 +145,7 @@ def dbos(say: Say) -> Iterator[RunningEngine]:
         launch = _program(python, "dbos", BENCH_PORT=str(port), BENCH_DATABASE=postgres.create("checkout"))
         with _process("dbos", launch) as program:
             _answers(program, f"http://127.0.0.1:{port}/openapi.json")
-            yield RunningEngine(postgres.pid, program.pid, ByHttp(f"http://127.0.0.1:{port}"))
+            yield RunningEngine(postgres.pid, (program.pid,), ByHttp(f"http://127.0.0.1:{port}"))
 
 
 def _system() -> str:
@@ -178,6 +205,12 @@ ALL: Final = (
         "this project, broker with fsync",
         "the same, on the disk: log.flush.interval.messages=1",
         partial(ours, True),
+    ),
+    WorkflowEngine(
+        "ours-http",
+        "this project, over HTTP",
+        "as the first one; the callers ask `saga api`",
+        partial(ours, False, over_http=True),
     ),
     WorkflowEngine("restate", "Restate", "each step in the server's log, on the disk: its default", restate),
     WorkflowEngine("dbos", "DBOS", "each step and its rows in PostgreSQL, on the disk: its default", dbos),

@@ -3,9 +3,11 @@
 import re
 import time
 from datetime import UTC, datetime, timedelta, tzinfo
+from email.utils import parsedate_to_datetime
 from typing import Final
 
 _DURATION: Final = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -36,6 +38,14 @@ def duration(milliseconds: float) -> str:
             number = milliseconds / size
             return f"{number:.1f} {unit}" if number < 10 and unit != "ms" else f"{number:.0f} {unit}"
     return f"{milliseconds / 3_600_000:.1f} h"
+
+
+def http_date(text: str) -> datetime | None:
+    """The time in a header such as `Date`; None if there is none that can be read."""
+    try:
+        return parsedate_to_datetime(text).astimezone(UTC)
+    except (ValueError, TypeError):
+        return None
 
 
 def moment(text: str, now: int) -> int:
@@ -69,4 +79,6 @@ def _written(milliseconds: int, zone: tzinfo) -> str:
 
 
 def _milliseconds(when: datetime) -> int:
-    return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * 1000)
+    # A float of the seconds would be a millisecond less now and then.
+    since = (when if when.tzinfo else when.replace(tzinfo=UTC)) - _EPOCH
+    return since // timedelta(milliseconds=1)

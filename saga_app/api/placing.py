@@ -28,6 +28,9 @@ MOST_WAITING: Final = 1_000
 #: Seconds in which the order database must say what it knows, and seconds for which it is not asked after it did not.
 LOOK: Final = 1.0
 LEFT_ALONE: Final = 5.0
+#: How often the content of an order that has ended is looked for, and the seconds from one look to the next.
+_LOOKS: Final = 20
+_LOOK_AGAIN: Final = 0.05
 
 
 class OtherContent(Exception):
@@ -85,8 +88,8 @@ class OrderDesk:
                 # An ending that is known already may be that of another content, which only the saga knows.
                 with self.outcomes.watch(order_id, remembers=False) as fresh:
                     ending = await self._send(record, by, seconds, fresh, None, headers)
-                heard = self.outcomes.digest(order_id)
-                if ending is not None and heard not in (None, digest):
+                heard = None if ending is None else await self._heard(order_id)
+                if heard not in (None, digest):
                     raise OtherContent(order_id)
                 return None if heard is None else ending
         except BaseException:
@@ -104,6 +107,14 @@ class OrderDesk:
             if found is not None and found.ending is not None:
                 return found.ending
             return await self._send(record, by, seconds, watch, found, ())
+
+    async def _heard(self, order_id: str) -> str | None:
+        """The digest of the order that has just ended: its record is in another topic, and may come a little later."""
+        for _ in range(_LOOKS):
+            if (heard := self.outcomes.digest(order_id)) is not None:
+                return heard
+            await asyncio.sleep(_LOOK_AGAIN)
+        return None
 
     def _is_same(self, order: Order, found: KnownOrder | None) -> bool | None:
         """True if this content is known under the order's id, False if another one is; None if none is."""

@@ -17,38 +17,37 @@ from confluent_kafka import Message as KafkaMessage
 from saga_app import topics, wire
 from saga_app.client.results import OrderEnding, Refusal
 from saga_app.core.errors import Rejected
-from saga_app.core.numbers import Offset
-from saga_app.core.records import OrderCancelled, OrderCompleted, OrderPlaced
+from saga_app.core.records import OrderPlaced, Reason, StepName
 from saga_app.core.rows import Status
 from saga_app.dead_letters.format import LetterId
 from saga_app.dead_letters.letter import read_letter
 from saga_app.kafka import offsets
 from saga_app.kafka.broker_errors import Admin, RefusalLogger, in_words
-from saga_app.kafka.headers import headers_of
 from saga_app.kafka.liveness import Liveness
-from saga_app.kafka.messages import Message, Place, record_in
+from saga_app.kafka.messages import Place
+from saga_app.kafka.order_outcomes import HeardOutcome, OrderOutcomeReader
 from saga_app.kafka.signatures import Signatures
 from saga_app.settings import Settings, readers_group
+from saga_app.times import fixed_moment
 
 _LOG: Final = logging.getLogger(__name__)
 #: Endings and refusals that are remembered: somebody may ask just after.
 MOST_REMEMBERED: Final = 10_000
-#: Records of a partition that are read from before the start at most.
+#: Records of a partition that are read from before the start at most, and endings. An order has some five records.
 MOST_BEFORE: Final = 20_000
+MOST_ENDINGS_BEFORE: Final = 5_000
 #: Seconds that a poll waits for a record, and from one attempt to reach the broker to the next.
 _POLL: Final = 0.2
 _RETRY: Final = 1.0
 #: Seconds in which the broker must name the ends of the partitions.
 _ANSWER: Final = 10.0
-#: How services begin an ending. Most records are placed orders: to parse one takes a thousand times longer than this.
-_ENDING: Final = b'{"type":"OrderC'
 #: How people's records begin that place no order; all others may be orders.
 _TYPED: Final = b'{"type":"'
 _ORDER: Final = b'{"type":"OrderPlaced"'
 #: Bytes of an order that is kept as it came; of a larger one only its digest is.
 _LARGEST_KEPT: Final = 4 * 1024
-#: An ending, and the segment of its order: an id may be used again after its order is purged.
-_Heard = tuple[OrderEnding, str | None]
+#: An ending, and the version of its order's row: an id may be used again after its order is purged.
+_Heard = tuple[OrderEnding, int]
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
@@ -110,12 +109,14 @@ class Watch:
 
 
 class OutcomeFollower:
-    """Reads `checkout_events` and `dead_letters` to their ends and goes on; used in one event loop."""
+    """Reads `order_outcomes`, `checkout_events` and `dead_letters` to their ends and goes on; used in one event loop.
+
+    The endings are in the first. In the second are the orders as they were placed.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._signatures = Signatures.of(settings)
-        self._decoder = wire.Decoder(0)
+        self._reader = OrderOutcomeReader(Signatures.of(settings))
         self._endings = Remembered[str, _Heard]()
         self._contents = Remembered[str, bytes | str]()
         self._refusals = Remembered[LetterId, Refusal]()
@@ -133,6 +134,8 @@ class OutcomeFollower:
 
     def start(self, copied: Mapping[Place, int] | None = None) -> None:
         """Begins to read at the ends; in `checkout_events` from the positions that another reader has reached.
+
+        Then it reads the last endings too: one may be too young for that reader.
 
         While the broker cannot be reached it tries again, once a second.
         """
@@ -240,16 +243,11 @@ class OutcomeFollower:
             return
         places = [
             (topic, partition)
-            for topic in (topics.CHECKOUT, topics.DEAD_LETTERS)
+            for topic in (topics.ORDER_OUTCOMES, topics.CHECKOUT, topics.DEAD_LETTERS)
             for partition in range(self._settings.partitions)
         ]
         ends = offsets.readable_ends(Admin(self._settings), places, _ANSWER)
-        self._next = {
-            place: max(end - MOST_BEFORE, min(copied.get(place, end), end), 0)
-            if place[0] == topics.CHECKOUT
-            else end
-            for place, end in ends.items()
-        }
+        self._next = {place: _begin(place, end, copied) for place, end in ends.items()}
 
     def _follow(self) -> None:
         consumer = Consumer(
@@ -287,25 +285,13 @@ class OutcomeFollower:
         if topic == topics.DEAD_LETTERS:
             letter = read_letter(message)
             return None if letter is None else Refusal(letter.id, letter.reason, letter.detail)
+        if topic == topics.ORDER_OUTCOMES:
+            # Of one that no service signed a worker knows nothing.
+            heard = self._reader.read(message)
+            return None if heard is None or heard.value is None else (_ending(heard), heard.version)
         value = message.value() or b""
         if value.startswith(_ORDER) or not value.startswith(_TYPED):
             return _seen(message.key() or b"", value)
-        if not value.startswith(_ENDING):
-            return None
-        time = message.timestamp()[1]
-        read = Message(Offset(message.offset()), time, message.key(), message.value(), headers_of(message))
-        try:
-            record = record_in(read, self._decoder)
-            if self._signatures is not None:
-                self._signatures.require(record, read, topic, partition)
-        except Rejected:
-            # A worker makes a dead letter of it.
-            return None
-        if isinstance(record, OrderCompleted):
-            return OrderEnding(record.order_id, Status.COMPLETED, time), record.segment
-        if isinstance(record, OrderCancelled):
-            ending = OrderEnding(record.order_id, Status.CANCELLED, time, record.reason, record.step)
-            return ending, record.segment
         return None
 
     def _set_fault(self, fault: str) -> None:
@@ -322,6 +308,24 @@ class OutcomeFollower:
         with suppress(RuntimeError):
             # A loop that has ended waits for nothing.
             self._loop.call_soon_threadsafe(function, argument)
+
+
+def _begin(place: Place, end: int, copied: Mapping[Place, int]) -> int:
+    """Where a partition is read from."""
+    if place[0] == topics.CHECKOUT:
+        return max(end - MOST_BEFORE, min(copied.get(place, end), end), 0)
+    return max(end - MOST_ENDINGS_BEFORE, 0) if copied and place[0] == topics.ORDER_OUTCOMES else end
+
+
+def _ending(heard: HeardOutcome) -> OrderEnding:
+    outcome = heard.outcome
+    return OrderEnding(
+        heard.order_id,
+        Status(outcome.state),
+        fixed_moment(outcome.ended_at),
+        None if outcome.reason is None else Reason(outcome.reason),
+        None if outcome.step is None else StepName(outcome.step),
+    )
 
 
 def _seen(key: bytes, value: bytes) -> SeenOrder | None:

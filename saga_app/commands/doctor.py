@@ -65,7 +65,9 @@ def doctor(as_json: bool) -> None:
     It is wrong if no worker runs, if one ends again and again, if their group does not settle while this command waits,
     if a record waits for a worker or for the copy for more than 30 seconds, or if nobody copies to the order database.
     Dead letters that are not settled are only told, unless they came in the last 24 hours because a signature was
-    missing. With the SAGA_DATA_DIR of a worker it tells that worker's ends too.
+    missing. Each provider that SAGA_PROVIDERS names is asked for something that changes nothing: it must answer, accept
+    the key, and have the right time; and each one that an order waits for must be named. With the SAGA_DATA_DIR of a
+    worker it tells that worker's ends too.
     """
     well, screen = True, Screen.of_output()
     for finding in _findings(Settings.read()):
@@ -92,6 +94,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
         yield Finding("broker", False, str(error))
     except KafkaException as error:
         yield Finding("broker", False, f"{settings.broker}: {in_words(error)}")
+    yield from _providers(settings)
     yield from (each for each in _health(settings) if knows_broker or each.what != "Kafka")
     yield _web(settings)
 
@@ -234,9 +237,37 @@ def _health(settings: Settings) -> Iterator[Finding]:
         ok = sign.level is not Level.BAD and not is_unsettled
         what = f"lag of {sign.what}" if sign.what in INBOXES else sign.what
         yield Finding(what, ok, sign.words if ok else "; ".join(filter(None, (sign.words, sign.remedy))))
+    if readings is not None:
+        yield from _missing_providers(settings, readings)
     if readings is not None and readings.database is not None and readings.database.dead_letters:
         number = readings.database.dead_letters
         yield Finding("dead letters", True, f"{number:,} are not settled: saga dead-letters")
+
+
+def _providers(settings: Settings) -> Iterator[Finding]:
+    """Each provider that these settings name: it is asked for something that changes nothing."""
+    # Imported here, because a provider may load a large package.
+    from saga_app.effects import reports
+
+    try:
+        for each in reports.findings(settings):
+            yield Finding(f"provider {each.name}", each.is_well, printable(each.words))
+    except SettingsError as error:
+        yield Finding("providers", False, str(error))
+
+
+def _missing_providers(settings: Settings, readings: Readings) -> Iterator[Finding]:
+    """The providers that orders wait for, by the order database, and that these settings do not name."""
+    effects = None if readings.database is None else readings.database.effects
+    missing = {} if effects is None else effects.asked
+    for name, number in sorted(missing.items()):
+        if name not in settings.provider_factories:
+            yield Finding(
+                f"provider {name}",
+                False,
+                f"{number:,} effects wait for it, and SAGA_PROVIDERS does not name it here: name it to the workers, or "
+                f"`saga effects --provider {name}` lists what must be resolved (docs/how-to/settle-doubt.md)",
+            )
 
 
 def _settled(settings: Settings) -> Readings | None:

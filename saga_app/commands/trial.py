@@ -30,14 +30,20 @@ _CODES: Final = {
 
 
 @click.command("try")
-@click.argument("order", metavar="FILE | ORDER_JSON | -")
+@click.argument("order", required=False, metavar="[FILE | ORDER_JSON | -]")
+@click.option(
+    "--provider",
+    metavar="NAME",
+    help="Place real orders at this provider instead, which must be in test mode.",
+)
 @as_json
 @one_line_errors
-def try_orders(order: str, as_json: bool) -> None:
+def try_orders(order: str | None, provider: str | None, as_json: bool) -> None:
     """Tell what would become of orders now, by the real rules, and send nothing.
 
     \b
     saga try order.json
+    saga try --provider stripe
     saga try '{"order_id": 7, "customer_id": "ada", "amount": "19.99"}'
     saga try orders.jsonl -o json | jq -r 'select(.outcome != "completed") | .order_id'
 
@@ -45,11 +51,24 @@ def try_orders(order: str, as_json: bool) -> None:
     that wait there; then the order, and all that follows from it. Of several orders each sees what those before it
     did. Exit codes: 0 all would be completed; 3 one would be cancelled; 1 one would become a dead letter; 2 one is no
     order; 4 one would wait. Another order, a deposit or a policy that comes before it may change the answer.
+
+    With --provider it is the only one that sends: four orders of 1.00 GBP, paid at the provider with a saved card, with
+    a payment that the customer has begun, with a card that is declined, and with one that is paid and given back. It
+    follows them to their end, and asks the provider what it has: exit code 1 if one is not as it must be. It refuses a
+    provider, or a carrier in force, that is not in test mode.
     """
     # Imported here, because it loads the agents.
     from saga_app.audit.trial import OrderTrial
 
     settings = Settings.read()
+    if (order is None) == (provider is None):
+        raise click.UsageError("name an order to try, or --provider")
+    if provider is not None:
+        from saga_app.commands.provider_trial import try_provider
+
+        require_topics(settings)
+        raise SystemExit(try_provider(settings, provider, as_json=as_json))
+    assert order is not None
     orders = list(_orders(order))
     outcomes = ["invalid" for each in orders if isinstance(each.order, Rejected)]
     for each in orders:

@@ -164,7 +164,15 @@ class Dispatcher:
         for name, before in list(self._held.values()):
             run_out[name] = min(before, run_out.get(name, before))
         return EffectsReading(
-            asked, +doubt, oldest, +missing, tuple(sorted(opened)), len(self._conflicts), run_out, now // 1000
+            asked,
+            +doubt,
+            oldest,
+            +missing,
+            tuple(sorted(opened)),
+            len(self._conflicts),
+            run_out,
+            now // 1000,
+            tuple(sorted(self.providers)),
         )
 
     def start(self, generation: Generation) -> None:

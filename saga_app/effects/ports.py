@@ -7,6 +7,7 @@ undone; or nothing, refused), so answers that come late, twice or in another ord
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from saga_app.core import route
@@ -71,6 +72,46 @@ class Answer(NamedTuple):
     capture_before: int | None = None
 
 
+class ProviderMode(StrEnum):
+    """In test mode no money is real and no parcel leaves."""
+
+    TEST = "test"
+    LIVE = "live"
+
+
+class ProviderReport(NamedTuple):
+    """The word of a provider about itself: it has answered, and accepts our key.
+
+    `mode` is None if nobody knows it; `clock` is the provider's time of the answer, if it names one; `hears_events`:
+    whether the secret of its events is set here, None if it sends none.
+    """
+
+    mode: ProviderMode | None = None
+    clock: datetime | None = None
+    hears_events: bool | None = None
+
+
+class TrialPayment(NamedTuple):
+    """A payment of a provider's test mode, for `saga try --provider`: the order that it is for, and how it must end.
+
+    `fields` are those of the order; `ends`: the outcomes of which the provider must tell one at the end.
+    """
+
+    order_id: str
+    what: str
+    fields: Mapping[str, str]
+    ends: frozenset[Outcome]
+
+    @property
+    def completes(self) -> bool:
+        """True if the order is completed, and the money taken."""
+        return Outcome.DONE in self.ends
+
+
+class KeyRefused(Exception):
+    """The provider does not accept our key, or does not let it do what the saga needs; the message says which."""
+
+
 class NoAnswer(Exception):
     """The provider did not answer, or not for now. `code` and `wait` are as in an answer."""
 
@@ -108,6 +149,11 @@ class Provider(Protocol):
     other exception is taken for a fault with this one order. Return
     `unknown` if the provider answered and cannot say, so that a person must look. The text of an exception is logged,
     so it has no secrets.
+
+    A provider may have a method `async def report(self) -> ProviderReport`, for `saga doctor`: it asks for something
+    that changes nothing, and raises `KeyRefused` besides. For `saga try --provider` it may have `async def
+    trial_payments(self, name, prefix, amount, currency, not_served) -> list[TrialPayment]`, which works in test mode
+    only.
     """
 
     async def do(self, call: Call) -> Answer:

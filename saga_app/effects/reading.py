@@ -1,4 +1,4 @@
-"""The effects that a worker asks its providers for, at one moment: for metrics, `/readyz` and the health strip."""
+"""The effects that providers are asked for, at one moment: for metrics, `/readyz` and the health strip."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -9,10 +9,12 @@ RUNS_OUT_SOON: Final = 86_400
 
 
 class EffectsReading(NamedTuple):
-    """The effects of this worker that are asked for; `oldest` in milliseconds since they were asked for first.
+    """The effects that are asked for, by provider; `oldest` in milliseconds since they were asked for first.
 
-    `conflicts`: rows of which a provider said what cannot be, and that nobody has settled. `capture_before`: when the
-    first authorisation of a provider runs out; it and `at` are in seconds since 1970.
+    A worker knows those of its partitions, which providers do not answer (`open`), and which it has (`providers`); the
+    order database knows those of all partitions. `conflicts`: rows of which a provider said what cannot be, and that
+    nobody has settled. `capture_before`: when the first authorisation of a provider runs out; it and `at` are in
+    seconds since 1970.
     """
 
     asked: Mapping[str, int]
@@ -23,6 +25,21 @@ class EffectsReading(NamedTuple):
     conflicts: int = 0
     capture_before: Mapping[str, int] = MappingProxyType({})
     at: int = 0
+    providers: tuple[str, ...] = ()
+
+    def with_all(self, copied: "EffectsReading") -> "EffectsReading":
+        """This worker's reading, with the effects of all partitions in place of its own."""
+        return self._replace(
+            asked=copied.asked, in_doubt=copied.in_doubt, oldest=copied.oldest, conflicts=copied.conflicts
+        )
+
+    def waiting(self, longer: int) -> str:
+        """A sentence about those that wait for longer than so many milliseconds; empty if there are none."""
+        return "; ".join(
+            f"{self.asked[name]} effects wait for {name}, the oldest for {age // 1000} s"
+            for name, age in sorted(self.oldest.items())
+            if age > longer
+        )
 
     def in_words(self) -> str:
         """A sentence for people; empty if all is well."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from saga_app.health.readings import DatabaseReading
 from saga_app.settings import Settings
+from saga_app.times import now
 
 if TYPE_CHECKING:
     from saga_app.orderdb.database import Database
@@ -55,7 +56,7 @@ class DatabaseReader:
         if self._database is None:
             self._database = await self._connected.enter_async_context(reading.open_to_read(self._settings))
         async with self._database.transaction() as connection:
-            return DatabaseReading(*await reading.progress(connection))
+            return DatabaseReading(*await reading.progress(connection, now()))
 
     async def _disconnect(self) -> None:
         self._database = None

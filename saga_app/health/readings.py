@@ -56,12 +56,13 @@ class KafkaReading(NamedTuple):
 class DatabaseReading(NamedTuple):
     """The position of the copy in each partition, and the time at which `saga orderdb run` last gave a sign.
 
-    `dead_letters` counts those that are not settled.
+    `dead_letters` counts those that are not settled; `effects` are those of all partitions.
     """
 
     copied: Mapping[Place, int]
     alive_at: int | None
     dead_letters: int
+    effects: EffectsReading | None = None
 
 
 class Readings(NamedTuple):
@@ -76,3 +77,11 @@ class Readings(NamedTuple):
     is_without_database: bool = False
     #: Of this process's own dispatcher; None in a process that is no worker.
     effects: EffectsReading | None = None
+
+    @property
+    def all_effects(self) -> EffectsReading | None:
+        """The effects as far as they are known here; None if nothing is."""
+        copied = None if self.database is None else self.database.effects
+        if self.effects is None or copied is None:
+            return self.effects or copied
+        return self.effects.with_all(copied)

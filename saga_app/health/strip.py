@@ -7,6 +7,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
+from saga_app.effects.reading import EffectsReading
 from saga_app.engine.exit_codes import OF_WORKERS, meaning
 from saga_app.health.readings import DatabaseReading, InboxPartition, KafkaReading, Readings
 from saga_app.kafka.repeated_ends import RepeatedEnds
@@ -98,8 +99,8 @@ def _signs(readings: Readings, now: int, zone: tzinfo) -> Iterator[Sign]:
         yield Sign("Kafka", Level.BAD, f"Kafka does not answer: {readings.kafka_fault}")
     else:
         yield from _workers(readings.kafka, now)
-    if readings.effects is not None and (words := readings.effects.in_words()):
-        yield Sign("effects", Level.BAD, words, LOOK_AT_PROVIDERS)
+    if readings.all_effects is not None:
+        yield from _effects(readings.all_effects)
     if readings.database is None:
         level = Level.WARN if readings.is_without_database else Level.BAD
         yield Sign("order database", level, f"no order database: {readings.database_fault}")
@@ -154,6 +155,15 @@ def _inbox(topic: str, partitions: list[InboxPartition], now: int, *, is_served:
         words.append(f"{held:,} behind an open transaction{_age(opened, now, 'for ')}")
         remedy = END_TRANSACTION
     return Sign(topic, level, f"{topic}: {', '.join(words) or 'all taken'}", remedy)
+
+
+def _effects(found: EffectsReading) -> Iterator[Sign]:
+    if words := found.in_words():
+        yield Sign("effects", Level.BAD, words, LOOK_AT_PROVIDERS)
+    elif words := found.waiting(int(LATE * 1000)):
+        yield Sign("effects", Level.WARN, words, LOOK_AT_PROVIDERS)
+    elif found.providers:
+        yield Sign("effects", Level.WELL, f"providers answer: {', '.join(found.providers)}")
 
 
 def _copy(database: DatabaseReading, kafka: KafkaReading | None, now: int, zone: tzinfo) -> Iterator[Sign]:

@@ -5,6 +5,7 @@ A record without a value says that the order has left the tables.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from confluent_kafka import Message as KafkaMessage
@@ -23,6 +24,8 @@ from saga_app.topics import ORDER_OUTCOMES
 SOURCE: Final = "/checkout-saga/order_outcomes"
 #: By how the order ended, the type of the event.
 TYPES: Final = {Status.COMPLETED: "order.completed", Status.CANCELLED: "order.cancelled"}
+_SOURCE: Final = SOURCE.encode()
+_TYPES: Final = {status: name.encode() for status, name in TYPES.items()}
 #: The fields of an order that its outcome repeats, where the order has them.
 OF_ORDER: Final = (
     "customer_id",
@@ -89,11 +92,14 @@ def event_id(order_id: str, version: int) -> str:
 def outcome_value(order_id: str, row: OrderRow) -> bytes:
     """The outcome of an ended order, as JSON."""
     order = from_json(row.order)
-    given: dict[str, Any] = {"version": row.version, "order_id": order_id, "state": row.status}
-    if row.reason is not None:
-        given |= {"reason": row.reason, "step": row.step}
-    given |= {name: order[name] for name in OF_ORDER if name in order}
-    return to_json(given | {"ended_at": _ended_at(row)})
+    given: dict[str, Any] = {"version": row.version, "order_id": order_id, "state": row.status.value}
+    if row.reason is not None and row.step is not None:
+        given["reason"], given["step"] = row.reason.value, row.step.value
+    for name in OF_ORDER:
+        if name in order:
+            given[name] = order[name]
+    given["ended_at"] = _ended_at(row)
+    return to_json(given)
 
 
 def outcome_record(put: OutcomePut) -> Outgoing:
@@ -106,20 +112,23 @@ def outcome_record(put: OutcomePut) -> Outgoing:
 
 
 def _headers(order_id: str, row: OrderRow) -> Sequence[Header]:
-    attributes = {
-        "ce_specversion": "1.0",
-        "ce_id": event_id(order_id, row.version),
-        "ce_source": SOURCE,
-        "ce_type": TYPES[row.status],
-        "ce_subject": order_id,
-        "ce_time": _ended_at(row),
-        "content-type": "application/json",
-    }
-    return tuple((name, value.encode()) for name, value in attributes.items())
+    return (
+        ("ce_specversion", b"1.0"),
+        ("ce_id", event_id(order_id, row.version).encode()),
+        ("ce_source", _SOURCE),
+        ("ce_type", _TYPES[row.status]),
+        ("ce_subject", order_id.encode()),
+        ("ce_time", _ended_at(row).encode()),
+        ("content-type", b"application/json"),
+    )
 
 
 def _ended_at(row: OrderRow) -> str:
-    return written(row.since if row.ended_at is None else row.ended_at)
+    return _written(row.since if row.ended_at is None else row.ended_at)
+
+
+#: Orders that end in one round share their times.
+_written: Final = lru_cache(1_024)(written)
 
 
 class OrderOutcomeReader:

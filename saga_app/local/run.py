@@ -25,7 +25,7 @@ from saga_app.local.broker import Broker
 from saga_app.local.cluster import Cluster
 from saga_app.local.endings import COMPLETED, EndingsReader
 from saga_app.local.errors import LocalKafkaError, LocalStripeError
-from saga_app.local.payments import LocalPayments
+from saga_app.local.payments import DOWN_FOR, LocalPayments
 from saga_app.local.process import until
 from saga_app.local.workers import LocalApi, LocalOrderDatabase, LocalWorker, WorkerFailed
 from saga_app.private_files import private_folder, write_private
@@ -71,13 +71,18 @@ class LocalRun:
         self.placed: set[str] = set()
         self.follower: EndingsReader | None = None
 
+    @property
+    def give_up_after(self) -> float:
+        """With --once, seconds without an ended order; a provider that is down ends none."""
+        return GIVE_UP_AFTER + (self.options.down if self.options.provider else 0.0)
+
     def start(self) -> None:
         """Starts all processes, creates the topics; returns when the workers are ready."""
         private_folder(self.folder)
         if self.folder.name == RUN_FOLDER:
             self.folder.chmod(0o700)
         if self.options.provider:
-            self.payments = LocalPayments(self.folder, say)
+            self.payments = LocalPayments(self.folder, say, self.options.down)
             self.payments.start()
         self.settings = self._find_broker()
         if not self.options.workers:
@@ -107,7 +112,9 @@ class LocalRun:
         self.follower = EndingsReader(self.settings.kafka, self.settings.partitions)
         edition = _edition(self.folder, is_foreign=self.broker is None)
         if self.payments is not None:
-            self.placed = self.payments.place(Sender(self.settings), self.options.orders, edition)
+            self.placed = self.payments.place(
+                self.settings, self.workers[0].url, self.options.orders, edition
+            )
             return
         orders, deliveries = _goods(self.options.orders, edition)
         self.placed = {order["order_id"] for order in orders}
@@ -156,14 +163,16 @@ class LocalRun:
                 say(f"no worker runs; see the logs in {self.folder}")
                 self.sum_up()
                 return False
-            if self.options.once and time.monotonic() - last > GIVE_UP_AFTER:
-                say(f"no order has ended for {GIVE_UP_AFTER:.0f} s; see the logs in {self.folder}")
+            if self.options.once and time.monotonic() - last > self.give_up_after:
+                say(f"no order has ended for {self.give_up_after:.0f} s; see the logs in {self.folder}")
                 self.sum_up()
                 return False
 
     def sum_up(self) -> bool:
         """Prints the outcomes and the audit; the last line is for machines too. True if the audit holds."""
         assert self.follower is not None
+        if self.payments is not None and self.placed <= self.follower.ended.keys():
+            self.payments.tell_outage()
         counts = self.follower.counts()
         for outcome, count in counts.most_common():
             say(f"{count:>8} {outcome}")
@@ -312,6 +321,13 @@ def parser() -> argparse.ArgumentParser:
         "--provider",
         choices=("stripe",),
         help="orders that are paid at a provider: a Stripe on this machine, which is down for some seconds",
+    )
+    found.add_argument(
+        "--down",
+        type=float,
+        default=DOWN_FOR,
+        metavar="SECONDS",
+        help=f"with --provider: for how long it is down (default: {DOWN_FOR:g})",
     )
     found.add_argument(
         "--workers",

@@ -53,6 +53,11 @@ class Money(TypeDecorator[Decimal]):
 
 #: Steps of which somebody may have to know more: a provider has the effect, or said something about it.
 _AT_PROVIDER: Final = text("provider IS NOT NULL OR conflict IS NOT NULL")
+#: Those of which a provider is asked, or said what cannot be: few at any time. Literals, so that databases see that a
+#: question may use the index.
+UNSETTLED: Final = text(
+    "state NOT IN ('DONE', 'CAPTURED', 'REFUSED', 'UNDONE', 'VOID') OR conflict IS NOT NULL"
+)
 
 
 #: One row, always: the application and the cluster that are copied, and the number of batches. See `copy.sink`.
@@ -189,6 +194,13 @@ order_steps: Final = Table(
         "order_id",
         postgresql_where=_AT_PROVIDER,
         sqlite_where=_AT_PROVIDER,
+    ),
+    Index(
+        "order_steps_unsettled",
+        "provider",
+        "asked_at",
+        postgresql_where=UNSETTLED,
+        sqlite_where=UNSETTLED,
     ),
     sqlite_with_rowid=False,
 )

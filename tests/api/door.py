@@ -66,7 +66,7 @@ class GivenOutcomes(OutcomeFollower):
 
     def end(self, order_id: str, status: Status = Status.COMPLETED, at: int = 1_700_000_000_000) -> None:
         """The order ends."""
-        self.take([(OrderEnding(order_id, status, at), None)])
+        self.take([(OrderEnding(order_id, status, at), 7)])
 
     def refuse(self, sent: Sent, fault: Fault) -> None:
         """The record at this place becomes a dead letter."""

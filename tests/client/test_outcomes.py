@@ -11,11 +11,13 @@ from saga_app.client.outcomes import MOST_REMEMBERED, OutcomeFollower
 from saga_app.client.over_kafka import KafkaClient
 from saga_app.client.results import OrderEnding, OrderOpen, RecordRefused, Refusal
 from saga_app.core.errors import Fault, Rejected
-from saga_app.core.numbers import Offset
-from saga_app.core.records import OrderCancelled, OrderCompleted, Reason, Record, StepName
-from saga_app.core.rows import Status
+from saga_app.core.numbers import Offset, version_at
+from saga_app.core.outcome import OutcomePut
+from saga_app.core.records import Reason, Record, StepName
+from saga_app.core.rows import OrderRow, Status
 from saga_app.dead_letters.format import LetterId, dead_letter
 from saga_app.kafka.messages import Message
+from saga_app.kafka.order_outcomes import outcome_record
 from saga_app.settings import Settings
 from tests.orderdb.batches import FakeMessage
 from tests.support.examples import placed
@@ -33,8 +35,22 @@ def letter(fault: Fault = Fault.DIFFERENT_CONTENT) -> FakeMessage:
     return FakeMessage(made.topic, 0, made.value, made.key or b"", headers=made.headers)
 
 
-def completed(order_id: str = "o1", segment: str | None = None) -> OrderCompleted:
-    return OrderCompleted(order_id=order_id, segment=segment)
+def ended(order_id: str = "o1", version: int = 5, **fields: Any) -> FakeMessage:
+    """The outcome of an order, which completed unless the fields say more."""
+    row = OrderRow(
+        version_at(version),
+        Status.CANCELLED if fields else Status.COMPLETED,
+        Offset(0),
+        0,
+        1_000 + version,
+        placed(order_id).order.canonical,
+        1_000 + version,
+        **fields,
+    )
+    record = outcome_record(OutcomePut(order_id, row.version, row))
+    return FakeMessage(
+        topics.ORDER_OUTCOMES, version, record.value, record.key or b"", headers=record.headers
+    )
 
 
 def heard(follower: OutcomeFollower, *messages: FakeMessage) -> None:
@@ -53,7 +69,7 @@ def run(test: Callable[[OutcomeFollower], Awaitable[None]], settings: Settings |
 def test_all_who_wait_for_an_order_are_told_and_nobody_else():
     async def test(follower: OutcomeFollower) -> None:
         with follower.watch("o1") as one, follower.watch("o1") as two, follower.watch("o2") as other:
-            heard(follower, message(placed("o1")), message(completed("o1")))
+            heard(follower, message(placed("o1")), ended("o1"))
             assert await one.outcome(1) == await two.outcome(1) == OrderEnding("o1", Status.COMPLETED, 1_005)
             assert await other.outcome(0.01) is None
         assert follower.waiting == 0
@@ -63,9 +79,8 @@ def test_all_who_wait_for_an_order_are_told_and_nobody_else():
 
 def test_a_cancellation_has_its_reason_and_step():
     async def test(follower: OutcomeFollower) -> None:
-        record = OrderCancelled(order_id="o1", reason=Reason.OUT_OF_STOCK, step=StepName.INVENTORY)
         with follower.watch("o1") as watch:
-            heard(follower, message(record))
+            heard(follower, ended(reason=Reason.OUT_OF_STOCK, step=StepName.INVENTORY))
             found = await watch.outcome(1)
         assert found == OrderEnding("o1", Status.CANCELLED, 1_005, Reason.OUT_OF_STOCK, StepName.INVENTORY)
 
@@ -74,7 +89,7 @@ def test_a_cancellation_has_its_reason_and_step():
 
 def test_an_ending_that_was_heard_before_counts_and_of_repeats_the_first():
     async def test(follower: OutcomeFollower) -> None:
-        heard(follower, message(completed()), message(completed(), offset=9))
+        heard(follower, ended(), ended())
         with follower.watch("o1") as watch:
             assert await watch.outcome(1) == OrderEnding("o1", Status.COMPLETED, 1_005)
 
@@ -83,7 +98,7 @@ def test_an_ending_that_was_heard_before_counts_and_of_repeats_the_first():
 
 def test_an_id_that_is_used_again_has_the_newer_ending():
     async def test(follower: OutcomeFollower) -> None:
-        heard(follower, message(completed(segment="1:1")), message(completed(segment="1:9"), offset=9))
+        heard(follower, ended(version=5), ended(version=9))
         with follower.watch("o1") as watch:
             assert await watch.outcome(1) == OrderEnding("o1", Status.COMPLETED, 1_009)
 
@@ -127,7 +142,7 @@ def test_an_ending_of_an_order_that_was_placed_before_the_client_opened_ends_no_
             return PLACE
 
         client._send = send  # type: ignore[method-assign]
-        heard(follower, message(completed(segment="1:1")))
+        heard(follower, ended())
         for _ in range(2):
             await client.place({"order_id": "o1", "amount": "5"})
             with pytest.raises(OrderOpen):
@@ -146,7 +161,7 @@ def test_a_forged_ending_is_not_believed_where_services_must_sign(tmp_path: Any)
 
     async def test(follower: OutcomeFollower) -> None:
         with follower.watch("o1") as watch:
-            heard(follower, message(completed()))
+            heard(follower, ended())
             assert await watch.outcome(0.01) is None
 
     run(test, settings)
@@ -154,9 +169,10 @@ def test_a_forged_ending_is_not_believed_where_services_must_sign(tmp_path: Any)
 
 def test_what_is_no_record_ends_nothing():
     async def test(follower: OutcomeFollower) -> None:
-        texts = (b'{"type":"OrderCompleted","order_id":"-"}', b'{"type":"OrderC', b"", None)
+        texts = (b'{"type":"OrderCompleted","order_id":"o1"}', b"{}", b"", None)
         with follower.watch("o1") as watch:
-            heard(follower, *(FakeMessage(topics.CHECKOUT, 1, text) for text in texts))
+            for topic in (topics.CHECKOUT, topics.ORDER_OUTCOMES):
+                heard(follower, *(FakeMessage(topic, 1, text, b"o1") for text in texts))
             heard(follower, FakeMessage(topics.DEAD_LETTERS, 1, b"x", headers=[("saga-reason", b"x")]))
             assert await watch.outcome(0.01) is None
 
@@ -191,7 +207,7 @@ def test_the_order_that_was_placed_first_under_an_id_is_known_by_its_digest():
 def test_no_more_endings_are_remembered_than_the_memory_allows():
     async def test(follower: OutcomeFollower) -> None:
         for number in range(MOST_REMEMBERED + 10):
-            follower.take([(OrderEnding(f"o{number}", Status.COMPLETED, number), None)])
+            follower.take([(OrderEnding(f"o{number}", Status.COMPLETED, number), number)])
         with follower.watch("o0") as forgotten, follower.watch("o10") as kept:
             assert await forgotten.outcome(0.01) is None and await kept.outcome(1) is not None
 

@@ -44,7 +44,7 @@ def test_the_rules_in_force_have_one_line_each_and_partitions_that_disagree_are_
     write(1, "p3", 9, "5")
     result = saga("policy", "--json")
     assert result.exit_code == 1 and "the partitions of payment have different rules" in result.stderr
-    found = [json.loads(line) for line in result.stdout.splitlines()[1:]]
+    found = [json.loads(line) for line in result.stdout.splitlines()]
     assert [(each["policy_id"], each["partitions"]) for each in found] == [
         (None, [0, 1, 2, 3]),
         ("p2", [0, 2, 3]),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from saga_app import topics
+from saga_app.effects.reading import EffectsReading
 from saga_app.health.readings import CopyReading, DatabaseReading, InboxPartition, KafkaReading, Readings
 from saga_app.health.strip import COPIER_SILENT, LATE, OLD, SLOW, Level, strip
 from saga_app.kafka.consumer_group import Members
@@ -53,6 +54,38 @@ def _ago(seconds: float | None) -> int | None:
 
 
 WELL = Given()
+
+
+def with_effects(own: EffectsReading | None, copied: EffectsReading | None) -> Readings:
+    """Readings of a worker that has providers, or of a program that has none."""
+    readings = WELL.readings()
+    assert readings.database is not None
+    return readings._replace(effects=own, database=readings.database._replace(effects=copied))
+
+
+NOTHING = EffectsReading({}, {}, {}, {}, ())
+WAITS = NOTHING._replace(asked={"stripe": 4}, oldest={"stripe": 45_000})
+DOUBT = WAITS._replace(in_doubt={"stripe": 2}, oldest={"stripe": 400_000})
+
+
+def test_providers_that_answer_are_named_by_the_worker_that_has_them() -> None:
+    found = strip(with_effects(NOTHING._replace(providers=("courier", "stripe")), NOTHING), NOW)
+    assert found.level is Level.WELL and "providers answer: courier, stripe" in found.in_words()
+    assert "providers" not in strip(with_effects(None, NOTHING), NOW).in_words()
+
+
+def test_effects_that_wait_are_told_by_age_also_where_no_provider_is_set() -> None:
+    found = strip(with_effects(None, WAITS), NOW)
+    assert (found.level, found.in_words()) == (Level.WARN, "4 effects wait for stripe, the oldest for 45 s")
+    found = strip(with_effects(None, DOUBT), NOW)
+    assert found.level is Level.BAD
+    assert found.in_words() == "2 effects at stripe are in doubt, the oldest for 400 s"
+
+
+def test_a_worker_tells_the_doubts_of_all_partitions_and_its_own_open_breaker() -> None:
+    found = strip(with_effects(NOTHING._replace(open=("stripe",), providers=("stripe",)), DOUBT), NOW)
+    assert found.level is Level.BAD
+    assert found.in_words() == "provider stripe does not answer, and 4 effects wait"
 
 
 def test_a_system_in_which_all_is_well_says_so_in_three_signs() -> None:

@@ -10,9 +10,7 @@ token, and would refuse every order.
 
 import logging
 from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -26,11 +24,20 @@ from saga_app.effects import contract
 from saga_app.effects.calls import LONGEST_WAIT
 from saga_app.effects.configured import ProviderOptions
 from saga_app.effects.contract import MOST_BYTES, MOST_LEDGER_BYTES
-from saga_app.effects.ports import Answer, Call, Effect, NoAnswer
+from saga_app.effects.ports import (
+    Answer,
+    Call,
+    Effect,
+    KeyRefused,
+    NoAnswer,
+    ProviderMode,
+    ProviderReport,
+)
 from saga_app.redaction import has_card_number
 from saga_app.secret_values import without_password
 from saga_app.settings import LOOPBACK, SettingsError
 from saga_app.text import printable
+from saga_app.times import http_date
 from saga_app.wrong_fields import each_wrong_field, wrong_fields
 
 _LOG: Final = logging.getLogger(__name__)
@@ -45,8 +52,16 @@ class HttpProvider:
     The connections are made when the first call is, so it is built outside of an event loop; `close` ends them.
     """
 
-    def __init__(self, name: str, address: str, token: str = "", time_limit: float = 20.0) -> None:
+    def __init__(
+        self,
+        name: str,
+        address: str,
+        token: str = "",
+        time_limit: float = 20.0,
+        mode: ProviderMode | None = None,
+    ) -> None:
         self._name = name
+        self._mode = mode
         self._address = address.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._time_limit = aiohttp.ClientTimeout(total=time_limit)
@@ -55,6 +70,24 @@ class HttpProvider:
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
+
+    async def report(self) -> ProviderReport:
+        """Asks for the ledger from now on, which is empty. Only a setting knows the mode."""
+        since = {"since": datetime.now(UTC).isoformat()}
+        try:
+            async with self._open().get(
+                f"{self._address}/effects", params=since, allow_redirects=False
+            ) as response:
+                said = _printable(await _read(response, MOST_LEDGER_BYTES))
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise NoAnswer(type(error).__name__, str(error)) from error
+        if response.status in (401, 403):
+            raise KeyRefused(f"{response.status} {said}".strip())
+        if response.status >= 500 or response.status in NOT_NOW:
+            raise NoAnswer(f"http_{response.status}", said)
+        if response.status != 200:
+            raise LedgerUnreadable(f"GET {self._address}/effects answers {response.status} {said}".strip())
+        return ProviderReport(self._mode, http_date(response.headers.get("Date", "")))
 
     async def do(self, call: Call) -> Answer:
         return await self._ask(call, Action.DO)
@@ -168,7 +201,11 @@ def provider(options: ProviderOptions) -> HttpProvider:
         raise SettingsError(
             f"{options.setting('TOKEN')} would be sent in the clear: {options.setting('ADDRESS')} must be https://..."
         )
-    return HttpProvider(options.name, address, token, options.timeout)
+    mode = options.get("MODE")
+    if mode and mode not in list(ProviderMode):
+        raise SettingsError(f"{options.setting('MODE')} is {mode!r}; it is {' or '.join(ProviderMode)}")
+    known = ProviderMode(mode) if mode else None
+    return HttpProvider(options.name, address, token, options.timeout, known)
 
 
 class LedgerUnreadable(Exception):
@@ -199,10 +236,8 @@ def _seconds(retry_after: str) -> float:
     """`Retry-After`, in seconds from now; 0 if there is none that can be read."""
     if retry_after.strip().isdecimal():
         return min(float(retry_after), LONGEST_WAIT)
-    with suppress(ValueError, TypeError):
-        at = parsedate_to_datetime(retry_after)
-        seconds = (at.astimezone(UTC) - datetime.now(UTC)).total_seconds()
-        return min(max(seconds, 0.0), LONGEST_WAIT)
+    if (at := http_date(retry_after)) is not None:
+        return min(max((at - datetime.now(UTC)).total_seconds(), 0.0), LONGEST_WAIT)
     return 0.0
 
 

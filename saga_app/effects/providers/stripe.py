@@ -22,9 +22,11 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
+import aiohttp
 import stripe
 from stripe import AIOHTTPClient, StripeClient
 
@@ -32,11 +34,22 @@ from saga_app.core import route
 from saga_app.core.records import Outcome, Reason, StepAnswered, StepName
 from saga_app.effects.configured import ProviderOptions
 from saga_app.effects.limited import WRONG_STEP
-from saga_app.effects.ports import Answer, Call, Effect
+from saga_app.effects.ports import (
+    Answer,
+    Call,
+    Effect,
+    KeyRefused,
+    NoAnswer,
+    ProviderMode,
+    ProviderReport,
+    TrialPayment,
+)
 from saga_app.effects.providers import stripe_errors as errors
 from saga_app.effects.providers import stripe_intent as intents
+from saga_app.effects.providers import stripe_trial as trials
 from saga_app.effects.providers.stripe_intent import EFFECT, KEY, ORDER, SEGMENT, STEP, Intent
 from saga_app.settings import LOOPBACK, SettingsError
+from saga_app.times import http_date
 
 if TYPE_CHECKING:
     from stripe.params import PaymentIntentCreateParams
@@ -62,6 +75,7 @@ class Stripe:
         app_id: str = "",
     ) -> None:
         self._webhook_secret = webhook_secret
+        self._mode = ProviderMode.TEST if api_key[2:].startswith("_test_") else ProviderMode.LIVE
         self._effects = f"{app_id}:" if app_id else ""
         self._http = AIOHTTPClient(timeout=time_limit)
         # A retry by the SDK would repeat what the dispatcher does, and hide it.
@@ -71,12 +85,32 @@ class Stripe:
             max_network_retries=0,
             http_client=self._http,
         )
+        self._client = client
         self._intents = client.v1.payment_intents
         self._methods = client.v1.payment_methods
         self._refunds = client.v1.refunds
 
     async def close(self) -> None:
         await self._http.close_async()  # type: ignore[no-untyped-call]
+
+    async def report(self) -> ProviderReport:
+        """Asks for one payment: the key must read them. The key says the mode."""
+        try:
+            found = await self._intents.list_async({"limit": 1})
+        except (stripe.AuthenticationError, stripe.PermissionError) as error:
+            raise KeyRefused(f"{error.http_status} {errors.code(error)}") from error
+        except (stripe.APIConnectionError, aiohttp.ClientError) as error:
+            raise NoAnswer(type(error).__name__) from error
+        headers = getattr(found.last_response, "headers", None) or {}
+        return ProviderReport(self._mode, http_date(headers.get("Date", "")), bool(self._webhook_secret))
+
+    async def trial_payments(
+        self, name: str, prefix: str, amount: Decimal, currency: str, not_served: str
+    ) -> list[TrialPayment]:
+        """For `saga try --provider`: one payment of each way, in test mode only."""
+        if self._mode is not ProviderMode.TEST:
+            raise KeyRefused("the key is a live one")
+        return await trials.payments(self._client, name, prefix, amount, currency, not_served)
 
     async def do(self, call: Call) -> Answer:
         return await self._told(call, self._do)

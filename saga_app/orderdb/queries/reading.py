@@ -7,10 +7,11 @@ from typing import TypeVar
 from sqlalchemy import inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from saga_app.effects.reading import EffectsReading
 from saga_app.kafka.messages import Place
 from saga_app.orderdb.copy.source_topics import SourceTopics
 from saga_app.orderdb.database import Database, DatabaseEmpty, DatabaseWrong
-from saga_app.orderdb.queries import dead_letters
+from saga_app.orderdb.queries import dead_letters, effects
 from saga_app.orderdb.schema import REVISION, copied, source
 from saga_app.settings import Settings
 
@@ -43,12 +44,15 @@ async def positions(connection: AsyncConnection) -> dict[Place, int]:
     return {(row.topic, row.partition): row.next_offset for row in rows}
 
 
-async def progress(connection: AsyncConnection) -> tuple[dict[Place, int], int | None, int]:
-    """`positions`, the time at which the copying process last gave a sign, and the unsettled dead letters."""
+async def progress(
+    connection: AsyncConnection, now: int
+) -> tuple[dict[Place, int], int | None, int, EffectsReading]:
+    """`positions`, the time at which the copying process last gave a sign, the unsettled dead letters, and effects."""
     return (
         await positions(connection),
         await connection.scalar(select(source.c.alive_at)),
         sum((await dead_letters.counts(connection)).values()),
+        await effects.reading(connection, now),
     )
 
 
