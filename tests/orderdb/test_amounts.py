@@ -15,7 +15,7 @@ from tests.web.shop import FilledShop, served
 ORDER = (
     b'{"order_id":"whole","shipping":"4.90","tax":"1.20","discount":"0.10","reference":"PO <7>",'
     b'"metadata":{"gift":"\\"],\\"route\\":[\\"x","channel":"web"},'
-    b'"lines":[{"sku":"MUG","quantity":3,"unit_price":"3.33333","total":"10.00"},{"sku":"CUP","quantity":1,"total":2}]}'
+    b'"lines":[{"sku":"MUG","quantity":3,"unit_price":"3.33333","total":"10.00"},{"sku":"CUP","quantity":1,"total":"2.00"}]}'
 )
 
 
