@@ -53,12 +53,17 @@ _HEAD: Final = re.compile(
 )
 #: The canonical form of an order, the only one that we write; `Order` checks the values in it.
 _LINE: Final = rb'\{"sku":"%s","quantity":[1-9]\d*\}' % _ID
+_AMOUNT: Final = rb'"(?:0|[1-9]\d*)(?:\.\d+)?"'
+_TEXT: Final = rb'"(?:[^"\\]|\\.)*"'
+_PAIR: Final = rb"\[%s,%s\]" % (_TEXT, _TEXT)
 _CANONICAL: Final = re.compile(
-    rb'\{"order_id":"%s"(?:,"customer_id":"%s")?,"currency":"[A-Z]{3}","amount":"(?:0|[1-9]\d*)(?:\.\d+)?"'
+    rb'\{"order_id":"%s"(?:,"customer_id":"%s")?,"currency":"[A-Z]{3}","amount":%s'
+    rb'(?:,"shipping":%s)?(?:,"tax":%s)?(?:,"discount":%s)?'
     rb'(?:,"country":"[A-Z]{2}")?(?:,"payment_method":"%s")?(?:,"payment_reference":"%s")?'
-    rb'(?:,"patience":[1-9][0-9]{0,5})?,"warehouse":"%s",'
-    rb'"lines":\[(?:%s(?:,%s)*)?\](?:,"route":\["[a-z_]{1,40}"(?:,"[a-z_]{1,40}")*\])?\}'
-    % (_ID, _ID, _PROVIDED, _PROVIDED, _ID, _LINE, _LINE)
+    rb'(?:,"patience":[1-9][0-9]{0,5})?,"warehouse":"%s"'
+    rb'(?:,"reference":%s)?(?:,"metadata":\[%s(?:,%s)*\])?'
+    rb',"lines":\[(?:%s(?:,%s)*)?\](?:,"route":\["[a-z_]{1,40}"(?:,"[a-z_]{1,40}")*\])?\}'
+    % (_ID, _ID, *(_AMOUNT,) * 4, _PROVIDED, _PROVIDED, _ID, _TEXT, _PAIR, _PAIR, _LINE, _LINE)
 )
 #: Bytes can hold a card number only if they have 13 digits in a row, apart from separators, an escape, or characters
 #: of other alphabets.
@@ -66,7 +71,9 @@ _DIGITS_AS_0: Final = bytes(ord("0") if chr(byte) in "0123456789" else ord("x") 
 _THIRTEEN: Final = b"0" * 13
 _SEPARATORS: Final = SEPARATORS.encode()
 #: Fields that hold money: the point in them is none between two groups of digits.
-_AMOUNTS: Final = frozenset({"amount", "limit"})
+_AMOUNTS: Final = frozenset({"amount", "limit", "shipping", "tax", "discount", "unit_price", "total"})
+#: Its names are a shop's own, and mean nothing: what stands under `sku` there is no SKU.
+_METADATA: Final = "metadata"
 _ESCAPE: Final = re.compile(r"\\u([0-9a-fA-F]{4})")
 ID_FIELDS: Final = frozenset(
     {
@@ -183,6 +190,9 @@ class Decoder:
         if not _CANONICAL.fullmatch(canonical) or _holds_card(canonical):
             return None
         order = Order.model_validate_json(canonical)
+        # A text can be escaped in many ways, of which we write one.
+        if (order.reference is not None or order.metadata is not None) and order.canonical != canonical:
+            return None
         order.__dict__["canonical"] = canonical
         self._orders.keep(canonical, order)
         return order
@@ -306,7 +316,9 @@ def texts(value: Any) -> Iterable[str]:
         name, each = waiting.pop()
         if isinstance(each, dict):
             yield from each
-            waiting.extend(each.items())
+            waiting.extend(
+                ((_METADATA, item) for item in each.values()) if name == _METADATA else each.items()
+            )
         elif isinstance(each, list):
             waiting.extend((name, item) for item in each)
         elif isinstance(each, str | int | Decimal):

@@ -140,11 +140,16 @@ class OrderDocument(ApiAnswer):
     country: str | None
     currency: str | None
     amount: Amount | None
+    shipping: Amount | None
+    tax: Amount | None
+    discount: Amount | None
     patience: int | None
+    reference: str | None
     tries: int | None
     placed_at: Time | None
     since: Time | None
     ended_at: Time | None
+    metadata: dict[str, str]
     lines: list[OrderedLine]
     steps: list[StepTaken]
     timeline: list[TimelineLine]

@@ -63,6 +63,14 @@ def priced_article(text: str) -> dict[str, Any]:
     return _split(text, 3, "SKU:QUANTITY or SKU:QUANTITY:PRICE, as in MUG:2:12.50")
 
 
+def named_text(text: str) -> tuple[str, str]:
+    """The name and the text of NAME=TEXT; `Rejected` if there is no name."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise Rejected(Fault.INVALID, f"{masked(text)[:80]!r} is no metadata; they are written NAME=TEXT")
+    return name, value
+
+
 def _split(text: str, most: int, form: str) -> dict[str, Any]:
     sku, *numbers = text.split(":")
     if not 1 <= len(numbers) < most or not _QUANTITY.fullmatch(numbers[0]):

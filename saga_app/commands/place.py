@@ -7,7 +7,7 @@ from typing import Any, BinaryIO, Final
 import click
 
 from saga_app import topics, urls
-from saga_app.commands.args import priced_article
+from saga_app.commands.args import named_text, priced_article
 from saga_app.commands.completion import open_order_ids
 from saga_app.commands.endings import EndWatch, tell
 from saga_app.commands.exit_codes import CommandExit
@@ -34,6 +34,11 @@ wait_option: Final = click.option(
 @click.argument("order", required=False, metavar="[ORDER_JSON | -]")
 @click.option("--order-id", help="Id of the order: 1 to 64 of A-Z a-z 0-9 . _ - (none of . - first)")
 @click.option("--amount", help="Amount in the currency's units; not needed if every line has a price.")
+@click.option("--shipping", metavar="AMOUNT", help="A part of the amount: what the shipment costs.")
+@click.option("--tax", metavar="AMOUNT", help="A part of the amount: tax that the prices do not include.")
+@click.option(
+    "--discount", metavar="AMOUNT", help="What is taken off: lines + shipping + tax - discount = amount."
+)
 @click.option("--customer", "customer_id", metavar="ID", help="The customer whose account pays.")
 @click.option("--currency", metavar="CODE", help="ISO 4217 code. [default: GBP]")
 @click.option(
@@ -55,6 +60,10 @@ wait_option: Final = click.option(
     help="The order is given up and undone if it has not ended after so long. [default: by the policy, or 930]",
 )
 @click.option("--warehouse", metavar="ID", help="Where the stock is taken from. [default: main]")
+@click.option("--reference", metavar="TEXT", help="Your own name of the order; up to 128 characters.")
+@click.option(
+    "--metadata", "named", metavar="NAME=TEXT", multiple=True, help="A text of your own; may be repeated."
+)
 @click.option(
     "--file",
     type=click.File("rb"),
@@ -73,6 +82,7 @@ def place(
     order: str | None,
     file: BinaryIO | None,
     lines: tuple[str, ...],
+    named: tuple[str, ...],
     wait: bool,
     timeout: float | None,
     as_json: bool,
@@ -98,6 +108,8 @@ def place(
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     if lines:
         given["lines"] = [priced_article(line) for line in lines]
+    if named:
+        given["metadata"] = dict(map(named_text, named))
     if (order is not None) + (file is not None) + bool(given) > 1:
         raise click.UsageError("an order is given as JSON, by options, or in a file: one of them")
     reader = EndWatch(settings) if wait else None

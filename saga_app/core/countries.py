@@ -1,4 +1,4 @@
-"""Country codes: ISO 3166-1 alpha-2, the 249 officially assigned ones."""
+"""Country codes: ISO 3166-1 alpha-2, the 249 officially assigned ones, and XK for Kosovo, which shops use."""
 
 from typing import Final
 
@@ -12,4 +12,4 @@ _ASSIGNED: Final = (
     "SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE "
     "VG VI VN VU WF WS YE YT ZA ZM ZW "
 )
-CODES: Final = frozenset(_ASSIGNED.split())
+CODES: Final = frozenset((*_ASSIGNED.split(), "XK"))

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import FailFast, Field
 
-from saga_app.core import money
+from saga_app.core.amounts import Amounts, require_parts
 from saga_app.core.fields import (
     AS_TUPLE,
     LARGEST_QUANTITY,
@@ -23,6 +23,7 @@ from saga_app.core.fields import (
     Quantity,
     TypedId,
 )
+from saga_app.core.free_text import FreeReference, MetadataPairs, spelled
 from saga_app.core.step_names import StepName
 
 
@@ -34,11 +35,12 @@ class Line(Model):
 
 
 class PricedLine(Model):
-    """One article as people write it."""
+    """One article as people write it. Where `total` is given, `unit_price` may have more digits than the currency."""
 
     sku: TypedId
     quantity: Quantity
     unit_price: Money | None = None
+    total: Money | None = None
 
 
 # One line that is wrong is enough: an error for each of 85,000 empty ones takes half a second.
@@ -54,26 +56,31 @@ class Order(Model):
     """An order in normal form: defaults filled in, amount computed, lines merged by SKU and sorted.
 
     `payment_method` is what a provider can charge, where nothing has begun; `payment_reference` is a payment that the
-    customer has begun there. Without either the payment is inside. `patience`: seconds until it is given up. `route` is
-    written by checkout; None: the steps that are built in.
+    customer has begun there. Without either the payment is inside. `patience`: seconds until it is given up.
+    `reference` and `metadata` are the shop's own, and never interpreted. `route` is written by checkout; None: the
+    steps that are built in.
     """
 
     order_id: Id
     customer_id: Id | None = None
     currency: Currency
     amount: Money
+    shipping: Money | None = None
+    tax: Money | None = None
+    discount: Money | None = None
     country: Country | None = None
     payment_method: Provided | None = None
     payment_reference: Provided | None = None
     patience: Patience | None = None
     warehouse: Id
+    reference: FreeReference | None = None
+    metadata: MetadataPairs | None = None
     lines: Lines
     route: OrderRoute | None = None
 
     def model_post_init(self, context: Any, /) -> None:
         """Only the normal form is an order. A validator would run again for every step request."""
-        if not money.is_normal(self.amount, self.currency) or self.amount < 0:
-            raise ValueError("the amount is not in normal form")
+        require_parts(self.currency, Amounts(self.amount, self.shipping, self.tax, self.discount))
         require_one_payment(self.payment_method, self.payment_reference, self.amount)
         skus = [line.sku for line in self.lines]
         if len(skus) > 1 and skus != sorted(set(skus)):
@@ -82,17 +89,24 @@ class Order(Model):
     @cached_property
     def canonical(self) -> bytes:
         """The one spelling of this order, in every step request and in its row of `orders`."""
-        # Ids, codes and amounts need no escapes. `!s` takes a third of the time that formatting a Decimal takes.
+        # Ids, codes and amounts need no escapes; free text has them.
+        # `!s` takes a third of the time that formatting a Decimal takes.
         customer = "" if self.customer_id is None else f'"customer_id":"{self.customer_id}",'
         country = "" if self.country is None else f'"country":"{self.country}",'
         method = "" if self.payment_method is None else f'"payment_method":"{self.payment_method}",'
         begun = "" if self.payment_reference is None else f'"payment_reference":"{self.payment_reference}",'
+        shipping = "" if self.shipping is None else f',"shipping":"{self.shipping!s}"'
+        tax = "" if self.tax is None else f',"tax":"{self.tax!s}"'
+        discount = "" if self.discount is None else f',"discount":"{self.discount!s}"'
         patient = "" if self.patience is None else f'"patience":{self.patience},'
+        reference = "" if self.reference is None else f'"reference":{spelled(self.reference)},'
+        more = "" if self.metadata is None else f'"metadata":{spelled(self.metadata)},'
         lines = ",".join([f'{{"sku":"{line.sku}","quantity":{line.quantity}}}' for line in self.lines])
         route = "" if self.route is None else ',"route":["{}"]'.format('","'.join(self.route))
         return (
-            f'{{"order_id":"{self.order_id}",{customer}"currency":"{self.currency}","amount":"{self.amount!s}",'
-            f'{country}{method}{begun}{patient}"warehouse":"{self.warehouse}","lines":[{lines}]{route}}}'
+            f'{{"order_id":"{self.order_id}",{customer}"currency":"{self.currency}","amount":"{self.amount!s}"'
+            f'{shipping}{tax}{discount},{country}{method}{begun}{patient}"warehouse":"{self.warehouse}",'
+            f'{reference}{more}"lines":[{lines}]{route}}}'
         ).encode()
 
     @cached_property

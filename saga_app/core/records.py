@@ -3,7 +3,6 @@
 `docs/reference/wire.md` explains each record and says who sends it.
 """
 
-from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Final, Literal, Self
@@ -11,6 +10,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import FailFast, Field, model_validator
 
 from saga_app.core import money
+from saga_app.core.amounts import amounts
 from saga_app.core.fields import (
     AS_TUPLE,
     LARGEST_QUANTITY,
@@ -30,6 +30,7 @@ from saga_app.core.fields import (
     SegmentName,
     TypedId,
 )
+from saga_app.core.free_text import FreeReference, Metadata, pairs
 from saga_app.core.order import Line, Lines, Order, OrderRoute, PricedLines, merged, require_one_payment
 from saga_app.core.refund import Refund
 from saga_app.core.step_names import StepName as StepName  # a type of fields, as `Reason` is
@@ -71,56 +72,43 @@ class OrderPlaced(Model):
     amount: Money | None = None
     customer_id: TypedId | None = None
     currency: Currency = "GBP"
+    shipping: Money | None = None
+    tax: Money | None = None
+    discount: Money | None = None
     lines: PricedLines = ()
     country: Country | None = None
     payment_method: Provided | None = None
     payment_reference: Provided | None = None
     patience: Patience | None = None
     warehouse: TypedId = "main"
+    reference: FreeReference | None = None
+    metadata: Metadata | None = None
 
     @cached_property
     def order(self) -> Order:
-        """The normal form; `ValueError` where amount and prices do not agree, or two payments are named."""
-        amount = self._total()
+        """The normal form; `ValueError` where amounts do not agree, or two payments are named."""
+        amount, shipping, tax, discount = amounts(
+            self.currency, self.amount, self.lines, self.shipping, self.tax, self.discount
+        )
         require_one_payment(self.payment_method, self.payment_reference, amount)
         return Order.of(
             order_id=self.order_id,
             customer_id=self.customer_id,
             currency=self.currency,
             amount=amount,
+            shipping=shipping,
+            tax=tax,
+            discount=discount,
             country=self.country,
             payment_method=self.payment_method,
             payment_reference=self.payment_reference,
             patience=self.patience,
             warehouse=self.warehouse,
+            reference=self.reference,
+            metadata=pairs(self.metadata),
             lines=merged([(line.sku, line.quantity) for line in self.lines]),
             route=None,
         )
-
-    def _total(self) -> Decimal:
-        stated = None if self.amount is None else self._price(self.amount)
-        prices = [self._price(line.unit_price) for line in self.lines if line.unit_price is not None]
-        are_whole = bool(prices) and len(prices) == len(self.lines)
-        if stated is None and not are_whole:
-            raise ValueError("amount is required unless every line has a unit_price")
-        priced = [line for line in self.lines if line.unit_price is not None]
-        total = Decimal(0)
-        for line, price in zip(priced, prices, strict=True):
-            total = money.EXACT.fma(price, line.quantity, total)
-        computed = money.normal(total, self.currency)
-        if stated is not None and not are_whole:
-            if computed > stated:
-                raise ValueError(f"amount {stated} is less than the lines that have a price, {computed}")
-            return stated
-        if stated is not None and computed != stated:
-            raise ValueError(f"amount {stated} is not the sum of the lines {computed}")
-        return computed
-
-    def _price(self, value: Decimal) -> Decimal:
-        price = money.normal(value, self.currency)
-        if value < 0:
-            raise ValueError("amount and prices must not be negative")
-        return price
 
 
 class CancellationRequested(Model):

@@ -17,22 +17,28 @@ COLUMNS: Final = (
     "customer_id",
     "currency",
     "amount",
+    "shipping",
+    "tax",
+    "discount",
     "country",
     "warehouse",
     "patience",
+    "reference",
     "sku",
     "quantity",
     "unit_price",
+    "line_total",
 )
 _REQUIRED: Final = ("order_id", "currency")
 #: The columns of the order itself: all rows of an order have the same values, or none.
-_OF_ORDER: Final = COLUMNS[1:7]
+_OF_ORDER: Final = COLUMNS[1 : COLUMNS.index("sku")]
 
 
 class CsvLine(ForeignModel):
     sku: str
     quantity: ForeignQuantity = Decimal(1)
     unit_price: OptionalMoney = None
+    line_total: OptionalMoney = None
 
 
 class CsvOrder(ForeignModel):
@@ -40,16 +46,21 @@ class CsvOrder(ForeignModel):
     customer_id: str | None = None
     currency: str
     amount: OptionalMoney = None
+    shipping: OptionalMoney = None
+    tax: OptionalMoney = None
+    discount: OptionalMoney = None
     country: str | None = None
     warehouse: str | None = None
     patience: ForeignQuantity | None = None
+    reference: str | None = None
     lines: tuple[CsvLine, ...] = ()
 
     @model_validator(mode="after")
     def _has_no_thousands(self) -> Self:
         """A spreadsheet may write a thousand as 1.000: such an amount must not become 1.00."""
         digits = money.DIGITS.get(self.currency)
-        for amount in (self.amount, *(each.unit_price for each in self.lines)):
+        prices = [each.unit_price if each.line_total is None else each.line_total for each in self.lines]
+        for amount in (self.amount, self.shipping, self.tax, self.discount, *prices):
             if digits is not None and amount is not None and -int(amount.as_tuple().exponent) > digits:
                 raise ValueError(
                     f"order {self.order_id} has {amount:f}; {self.currency} has {digits} digits after the point"
@@ -97,11 +108,18 @@ def order(payload: Any) -> ForeignOrder:
         number=found.order_id,
         currency=found.currency,
         total=found.amount,
-        lines=[ForeignLine(each.sku, each.quantity, each.unit_price) for each in found.lines],
+        lines=[
+            ForeignLine(each.sku, each.quantity, each.unit_price, total=each.line_total)
+            for each in found.lines
+        ],
         customer=found.customer_id,
         country=found.country,
         warehouse=found.warehouse,
         patience=found.patience,
+        shipping=found.shipping,
+        tax=found.tax,
+        discount=found.discount,
+        reference=found.reference,
     )
 
 
@@ -116,6 +134,8 @@ def _add(orders: dict[str, Any], values: dict[str, str], line: int) -> None:
                 Fault.INVALID,
                 f"line {line}: order {order_id} has {name} {values[name]!r}, and {made[name]!r} before",
             )
-    article = {name: values[name] for name in ("sku", "quantity", "unit_price") if name in values}
+    article = {
+        name: values[name] for name in ("sku", "quantity", "unit_price", "line_total") if name in values
+    }
     if article:
         made["lines"].append(article)

@@ -22,12 +22,13 @@ class ForeignModel(BaseModel):
 
 
 class ForeignLine(NamedTuple):
-    """An article; `unit_price` is None if the system has none that may be multiplied."""
+    """An article; `unit_price` is None if the system has none that may be multiplied, `total` if it has none."""
 
     sku: str | None
     quantity: Decimal
     unit_price: Decimal | None
     name: str = ""
+    total: Decimal | None = None
 
 
 class ForeignOrder(NamedTuple):
@@ -35,7 +36,7 @@ class ForeignOrder(NamedTuple):
 
     `name` is how people of the shop call the order; `number` identifies it for ever. `total` is all that the customer
     pays, in units of the currency. `left_out` says why there is nothing to place, for example that it was cancelled.
-    `patience`: seconds after which it is to be given up.
+    `patience`: seconds after which it is to be given up. `shipping`, `tax` and `discount` are parts of the total.
     """
 
     name: str
@@ -48,3 +49,7 @@ class ForeignOrder(NamedTuple):
     warehouse: str | None = None
     left_out: str | None = None
     patience: Decimal | None = None
+    shipping: Decimal | None = None
+    tax: Decimal | None = None
+    discount: Decimal | None = None
+    reference: str | None = None

@@ -37,6 +37,8 @@ class MagentoItem(ForeignModel):
     qty_refunded: ForeignQuantity | None = None
     qty_shipped: ForeignQuantity | None = None
     price: OptionalMoney = None
+    #: Of the whole line, without tax, before discounts.
+    row_total: OptionalMoney = None
 
 
 class MagentoAddress(ForeignModel):
@@ -49,6 +51,10 @@ class MagentoOrder(ForeignModel):
     order_currency_code: str
     #: Of all that was ordered, also of what was cancelled or refunded since.
     grand_total: ForeignMoney
+    shipping_amount: OptionalMoney = None
+    tax_amount: OptionalMoney = None
+    #: Below zero if there is one.
+    discount_amount: OptionalMoney = None
     total_refunded: OptionalMoney = None
     customer_id: str | None = None
     shipping: MagentoAddress | None = Field(
@@ -78,6 +84,9 @@ def order(payload: Any) -> ForeignOrder:
         currency=found.order_currency_code,
         total=found.grand_total,
         lines=list(_goods(found.items)),
+        shipping=found.shipping_amount,
+        tax=found.tax_amount,
+        discount=None if found.discount_amount is None else abs(found.discount_amount),
         customer=found.customer_id,
         country=None if address is None else address.country_id,
         left_out=next(_why_not(found), None),
@@ -101,4 +110,4 @@ def _goods(items: tuple[MagentoItem, ...]) -> Iterator[ForeignLine]:
     for each in items:
         is_part = each.parent_item_id is not None and each.parent_item_id not in bundles
         if each.item_id not in bundles and not is_part:
-            yield ForeignLine(each.sku, each.qty_ordered, each.price, each.name)
+            yield ForeignLine(each.sku, each.qty_ordered, each.price, each.name, each.row_total)

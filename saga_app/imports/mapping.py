@@ -91,18 +91,20 @@ def outcomes(
 
 def _mapped(found: ForeignOrder, prefix: str, warehouse: str | None) -> Mapped:
     notes: list[str] = []
-    total, with_prices = _amount(found, notes)
+    agreed = _amounts(found, notes)
     record = checked(
         {
             "order_id": _id_of(found.number, prefix),
             "customer_id": None if found.customer is None else _id_of(found.customer, prefix),
             "currency": found.currency,
-            "amount": total,
+            "amount": agreed.total,
+            **agreed.parts,
             "country": found.country,
             "warehouse": found.warehouse or warehouse,
             "patience": None if found.patience is None else _seconds(found.patience),
+            "reference": found.reference,
             "lines": [
-                _line(each, number, notes, with_price=with_prices)
+                _line(each, number, found.currency, notes, with_price=agreed.with_prices)
                 for number, each in enumerate(found.lines, 1)
                 if each.quantity
             ],
@@ -122,7 +124,9 @@ def _seconds(patience: Decimal) -> int:
     return int(patience)
 
 
-def _line(line: ForeignLine, number: int, notes: list[str], *, with_price: bool) -> dict[str, Any]:
+def _line(
+    line: ForeignLine, number: int, currency: str, notes: list[str], *, with_price: bool
+) -> dict[str, Any]:
     what = f"line {number}" + (f", {line.name!r}," if line.name else "")
     if not line.sku:
         raise ValueError(f"{what} has no SKU")
@@ -131,34 +135,76 @@ def _line(line: ForeignLine, number: int, notes: list[str], *, with_price: bool)
     sku = saga_id(line.sku)
     if sku != line.sku:
         notes.append(f"SKU {line.sku!r} becomes {sku}")
-    price = {"unit_price": f"{line.unit_price:f}"} if with_price and line.unit_price is not None else {}
+    price = _price(line, currency) if with_price else {}
     return {"sku": sku, "quantity": int(line.quantity), **price}
 
 
-def _amount(found: ForeignOrder, notes: list[str]) -> tuple[str | None, bool]:
-    """The amount, and if the lines keep their prices.
+def _price(line: ForeignLine, currency: str) -> dict[str, str]:
+    """The price of one piece; the total alone where the price is rounded, or has a discount that the total has not."""
+    price, total = line.unit_price, line.total
+    if price is not None and (total is None or _product(line, currency) == total):
+        return {"unit_price": f"{price:f}"}
+    return {} if total is None else {"total": f"{total:f}"}
 
-    They do if they add up to the total. Tax, shipping and discounts are amounts of the whole order, or are in one price
-    and not in another: then the total alone is what the customer pays.
+
+def _product(line: ForeignLine, currency: str) -> Decimal | None:
+    """The price of one piece times the quantity; None if the currency has no such price."""
+    price = None if line.unit_price is None else _exact(line.unit_price, currency)
+    return None if price is None else price * line.quantity
+
+
+class _Agreed(NamedTuple):
+    """The total, the parts of it, and if the lines keep their prices."""
+
+    total: str | None
+    parts: dict[str, str]
+    with_prices: bool
+
+
+def _amounts(found: ForeignOrder, notes: list[str]) -> _Agreed:
+    """The amounts of an order that agree.
+
+    A system may have an amount that we do not know, or one that is in the prices already: where the parts do not add
+    up to the total and the lines alone do not either, the total alone is what the customer pays.
     """
     lines = [each for each in found.lines if each.quantity]
     added = _sum(lines, found.currency)
+    parts = {
+        name: value
+        for name, value in (("shipping", found.shipping), ("tax", found.tax), ("discount", found.discount))
+        if value
+    }
+    shipping, tax, discount = (parts.get(name, Decimal(0)) for name in ("shipping", "tax", "discount"))
     total = None if found.total is None else f"{found.total:f}"
-    if total is None or not lines or added == found.total:
-        return total, True
+    given = {name: f"{value:f}" for name, value in parts.items()}
+    if total is None:
+        return _Agreed(total, given, with_prices=True)
+    if not lines:
+        return _Agreed(total, {}, with_prices=True)
+    if added is not None and added + shipping + tax - discount == found.total:
+        return _Agreed(total, given, with_prices=True)
+    if added == found.total:
+        return _Agreed(total, {}, with_prices=True)
     words = "a line has no price of one piece" if added is None else f"the lines add up to {added:f}"
-    notes.append(f"{words}, the total is {total}: placed with the total, lines without prices")
-    return total, False
+    others = "".join(f", {name} is {value}" for name, value in given.items())
+    notes.append(f"{words}{others}, the total is {total}: placed with the total, lines without prices")
+    return _Agreed(total, {}, with_prices=False)
 
 
 def _sum(lines: Iterable[ForeignLine], currency: str) -> Decimal | None:
     """The sum of all lines; None if one has no price, or one that the currency cannot have."""
     total = Decimal(0)
     for each in lines:
-        if each.unit_price is None or each.unit_price < 0 or currency not in money.DIGITS:
+        product = _product(each, currency) if each.total is None else _exact(each.total, currency)
+        if product is None:
             return None
-        try:
-            total += money.normal(each.unit_price, currency) * each.quantity
-        except ValueError:
-            return None
+        total += product
     return total
+
+
+def _exact(amount: Decimal, currency: str) -> Decimal | None:
+    """The amount in normal form; None if the currency has no such amount."""
+    try:
+        return None if amount < 0 or currency not in money.DIGITS else money.normal(amount, currency)
+    except ValueError:
+        return None

@@ -34,6 +34,7 @@ class SaleorLine(ForeignModel):
     sku: str | None = Field(None, validation_alias="productSku")
     quantity: ForeignQuantity
     price: OptionalMoney = Field(None, validation_alias=AliasPath("unitPrice", "gross", "amount"))
+    total: OptionalMoney = Field(None, validation_alias=AliasPath("totalPrice", "gross", "amount"))
 
 
 class SaleorOrder(ForeignModel):
@@ -42,6 +43,7 @@ class SaleorOrder(ForeignModel):
     status: str
     currency: str = Field(validation_alias=AliasPath("total", "gross", "currency"))
     total: ForeignMoney = Field(validation_alias=AliasPath("total", "gross", "amount"))
+    shipping: OptionalMoney = Field(None, validation_alias=AliasPath("shippingPrice", "gross", "amount"))
     user: str | None = Field(None, validation_alias=AliasPath("user", "id"))
     country: str | None = Field(None, validation_alias=AliasPath("shippingAddress", "country", "code"))
     lines: tuple[SaleorLine, ...]
@@ -63,7 +65,10 @@ def order(payload: Any) -> ForeignOrder:
         number=_key(found.id),
         currency=found.currency,
         total=found.total,
-        lines=[ForeignLine(each.sku, each.quantity, each.price, each.name) for each in found.lines],
+        lines=[
+            ForeignLine(each.sku, each.quantity, each.price, each.name, each.total) for each in found.lines
+        ],
+        shipping=found.shipping,
         customer=None if found.user is None else _key(found.user),
         country=found.country,
         left_out=_NOT_PLACED.get(found.status),

@@ -72,6 +72,29 @@ class ShopifyOrder(ForeignModel):
             "current_total_price", _set("currentTotalPriceSet"), "total_price", _set("totalPriceSet")
         )
     )
+    shipping: OptionalMoney = Field(
+        None,
+        validation_alias=AliasChoices(
+            AliasPath("total_shipping_price_set", "shop_money", "amount"), _set("totalShippingPriceSet")
+        ),
+    )
+    tax: OptionalMoney = Field(
+        None,
+        validation_alias=AliasChoices(
+            "current_total_tax", _set("currentTotalTaxSet"), "total_tax", _set("totalTaxSet")
+        ),
+    )
+    #: The prices have their tax in them.
+    taxes_included: bool = Field(False, validation_alias=AliasChoices("taxes_included", "taxesIncluded"))
+    discount: OptionalMoney = Field(
+        None,
+        validation_alias=AliasChoices(
+            "current_total_discounts",
+            _set("currentTotalDiscountsSet"),
+            "total_discounts",
+            _set("totalDiscountsSet"),
+        ),
+    )
     test: bool = False
     cancelled_at: str | None = Field(None, validation_alias=AliasChoices("cancelled_at", "cancelledAt"))
     financial: str | None = Field(
@@ -114,6 +137,9 @@ def order(payload: Any) -> ForeignOrder:
         currency=found.currency,
         total=found.total,
         lines=[ForeignLine(each.sku, each.quantity, each.price, each.name) for each in found.lines],
+        shipping=found.shipping,
+        tax=None if found.taxes_included else found.tax,
+        discount=found.discount,
         customer=None if found.customer is None else _number(found.customer.id),
         country=None if found.address is None else found.address.country,
         left_out=next(_why_not(found), None),

@@ -4,7 +4,14 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from saga_app.imports.documents import documents
-from saga_app.imports.foreign import ForeignLine, ForeignModel, ForeignMoney, ForeignOrder, ForeignQuantity
+from saga_app.imports.foreign import (
+    ForeignLine,
+    ForeignModel,
+    ForeignMoney,
+    ForeignOrder,
+    ForeignQuantity,
+    OptionalMoney,
+)
 
 #: States with which there is nothing to place.
 _NOT_PLACED: Final = {
@@ -35,6 +42,9 @@ class WooOrder(ForeignModel):
     status: str
     currency: str
     total: ForeignMoney
+    shipping_total: OptionalMoney = None
+    #: Of the lines and of the shipment. Discounts are off the lines already.
+    total_tax: OptionalMoney = None
     customer_id: str = "0"
     billing: WooAddress = WooAddress()
     shipping: WooAddress = WooAddress()
@@ -58,10 +68,16 @@ def order(payload: Any) -> ForeignOrder:
         total=found.total,
         lines=[
             ForeignLine(
-                each.sku, each.quantity, each.total / each.quantity if each.quantity else None, each.name
+                each.sku,
+                each.quantity,
+                each.total / each.quantity if each.quantity else None,
+                each.name,
+                total=each.total,
             )
             for each in found.line_items
         ],
+        shipping=found.shipping_total,
+        tax=found.total_tax,
         # 0 is a guest.
         customer=None if found.customer_id == "0" else found.customer_id,
         country=found.shipping.country or found.billing.country or None,

@@ -123,7 +123,7 @@ def _differing(table: Table, row: Mapping[str, Any], fields: Mapping[str, Any]) 
         if column is schema.orders.c.placed_at:
             continue
         value = fields[column.name]
-        if isinstance(column.type, schema.Money):
+        if isinstance(column.type, schema.Money) and value is not None:
             value = Decimal(value)
         if row[column.name] != value:
             yield column.name

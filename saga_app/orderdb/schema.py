@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 #: The newest migration: a reader must find it in `alembic_version`.
-REVISION: Final = "0012"
+REVISION: Final = "0013"
 
 metadata: Final = MetaData()
 
@@ -115,6 +115,13 @@ orders: Final = Table(
     Column("route", Text),
     # Seconds, of the order or of the policy; NULL is the default.
     Column("patience", Integer),
+    # The parts of the amount that the order states. `shipping` alone would be a step, in lists of orders.
+    Column("shipping_amount", Money),
+    Column("tax_amount", Money),
+    Column("discount_amount", Money),
+    # The shop's own; `metadata` is a JSON array of pairs, sorted by name.
+    Column("reference", Text),
+    Column("metadata", Text),
     Index("orders_by_time", "placed_at", "order_id"),
     Index("orders_by_status", "status", "placed_at", "order_id"),
     Index("orders_by_customer", "customer_id", "placed_at", "order_id"),
@@ -148,7 +155,8 @@ order_lines: Final = Table(
     Index("order_lines_by_sku", "sku", "order_id"),
     sqlite_with_rowid=False,
 )
-#: The lines of an `OrderPlaced` that have a price, by its place in checkout's inbox and the number of the line.
+#: The lines of an `OrderPlaced` that have a price, for one unit or in all, by its place in checkout's inbox and the
+#: number of the line.
 order_prices: Final = Table(
     "order_prices",
     metadata,
@@ -157,7 +165,8 @@ order_prices: Final = Table(
     Column("line", Integer, primary_key=True, autoincrement=False),
     Column("sku", Id, nullable=False),
     Column("quantity", BigInteger, nullable=False),
-    Column("unit_price", Money, nullable=False),
+    Column("unit_price", Money),
+    Column("total", Money),
     sqlite_with_rowid=False,
 )
 #: The row of an order at each step; `done_at` and `undone_at` are offsets in the step's inbox. The last columns are

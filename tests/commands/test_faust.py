@@ -58,7 +58,7 @@ def test_wrong_input_has_the_same_line_and_exit_code(tmp_path: Path):
     done = run(tmp_path, "place", "--order-id", "1")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
-        "saga: invalid: amount is required unless every line has a unit_price"
+        "saga: invalid: amount is required unless every line has a unit_price or a total"
     ]
 
 

@@ -122,8 +122,8 @@ def test_prices_of_large_orders_are_added_exactly() -> None:
     assert normal(lines=lines).amount == Decimal("19999980.00")
 
 
-def test_there_are_249_countries() -> None:
-    assert len(CODES) == 249
+def test_there_are_249_countries_and_kosovo() -> None:
+    assert len(CODES) == 250
 
 
 LINES = st.lists(st.tuples(st.sampled_from("abcde"), st.integers(1, 9)), min_size=1, max_size=8)

@@ -66,7 +66,8 @@ def test_an_order_of_shopify_is_placed_with_what_is_left_of_it_and_its_total():
     first, cancelled, without_sku, sent = example("shopify", "shopify-rest.json")
     assert fields(first) == MUSIC
     assert isinstance(first, Mapped) and first.notes == (
-        "the lines add up to 199.00, the total is 210.86: placed with the total, lines without prices",
+        "the lines add up to 199.00, tax is 11.94, discount is 3.33, the total is 210.86: placed with the total, "
+        "lines without prices",
     )
     assert cancelled == LeftOut("#1002", "it was cancelled")
     assert without_sku == Unmapped("#1003", "line 1, 'Engraving', has no SKU")
@@ -93,7 +94,12 @@ def test_an_order_of_woocommerce_keeps_its_prices_where_they_add_up_to_the_total
         "amount": "29.35",
         "country": "US",
         "warehouse": "main",
-        "lines": [{"sku": "SINGLE-1", "quantity": 2}, {"sku": "Bar3-M-4c2ffe5c9e", "quantity": 1}],
+        "shipping": "10.00",
+        "tax": "1.35",
+        "lines": [
+            {"sku": "SINGLE-1", "quantity": 2, "unit_price": "3.00"},
+            {"sku": "Bar3-M-4c2ffe5c9e", "quantity": 1, "unit_price": "12.00"},
+        ],
     }
     assert isinstance(first, Mapped) and first.notes[-1] == "SKU 'Bar3/M' becomes Bar3-M-4c2ffe5c9e"
     assert fields(poster) == {
@@ -105,8 +111,8 @@ def test_an_order_of_woocommerce_keeps_its_prices_where_they_add_up_to_the_total
         "warehouse": "main",
         "lines": [{"sku": "POSTER", "quantity": 3, "unit_price": "1200"}],
     }
-    assert fields(three)["lines"] == [{"sku": "THREE", "quantity": 3}]
-    assert isinstance(three, Mapped) and three.notes[0].startswith("a line has no price of one piece")
+    assert fields(three)["lines"] == [{"sku": "THREE", "quantity": 3, "total": "10.00"}]
+    assert isinstance(three, Mapped) and three.notes == ()
     assert refunded == LeftOut("#730", "it was refunded")
 
 
@@ -119,10 +125,12 @@ def test_an_order_of_magento_has_each_article_once():
         "amount": "110.5",
         "country": "DE",
         "warehouse": "main",
+        "shipping": "5",
+        "discount": "5.5",
         "lines": [
-            {"sku": "MH01-S-Gray", "quantity": 1},
-            {"sku": "24-WG081-blue", "quantity": 1},
-            {"sku": "24-WG084", "quantity": 2},
+            {"sku": "MH01-S-Gray", "quantity": 1, "unit_price": "52"},
+            {"sku": "24-WG081-blue", "quantity": 1, "unit_price": "23"},
+            {"sku": "24-WG084", "quantity": 2, "unit_price": "18"},
         ],
     }
     assert cloth == Unmapped(
@@ -161,7 +169,7 @@ def test_rows_of_csv_with_the_same_order_id_are_one_order():
     }
     assert fields(poster)["order_id"].startswith("1002-") and fields(poster)["amount"] == "1200"
     assert fields(total)["amount"] == "30.00" and fields(total)["lines"] == [{"sku": "MUG", "quantity": 2}]
-    assert why(without_price) == "amount is required unless every line has a unit_price"
+    assert why(without_price) == "amount is required unless every line has a unit_price or a total"
 
 
 def test_a_prefix_tells_two_shops_of_one_system_apart_and_a_warehouse_is_for_orders_that_name_none():
@@ -358,3 +366,30 @@ def test_whatever_a_file_holds_is_mapped_or_told_and_never_an_error_of_ours(
     except Rejected:
         return
     assert all(isinstance(each, Mapped | LeftOut | Unmapped) for each in found)
+
+
+def test_the_parts_of_an_amount_are_kept_where_they_add_up_exactly():
+    (outcome,) = mapped("woocommerce", woo(total="31.20", shipping_total="5.00", total_tax="1.20"))
+    assert (fields(outcome)["shipping"], fields(outcome)["tax"]) == ("5.00", "1.20")
+    (outcome,) = mapped("woocommerce", woo(total="31.21", shipping_total="5.00", total_tax="1.20"))
+    assert isinstance(outcome, Mapped) and outcome.notes == (
+        "the lines add up to 25.00, shipping is 5.00, tax is 1.20, the total is 31.21: placed with the total, "
+        "lines without prices",
+    )
+    assert "shipping" not in fields(outcome)
+
+
+def test_a_price_that_is_rounded_gives_way_to_the_total_of_its_line():
+    line = {"sku": "MUG", "quantity": 3, "total": "10.00"}
+    (outcome,) = mapped("woocommerce", woo(total="10.00", line_items=[line]))
+    assert fields(outcome)["lines"] == [{"sku": "MUG", "quantity": 3, "total": "10.00"}]
+
+
+def test_csv_has_columns_for_the_parts_the_total_of_a_line_and_the_reference():
+    text = (
+        "order_id,currency,shipping,tax,discount,reference,sku,quantity,unit_price,line_total\n"
+        "1,GBP,5,1.20,0.20,#1001,MUG,3,3.3333,10.00\n"
+    )
+    (outcome,) = mapped("csv", text)
+    assert isinstance(outcome, Mapped) and outcome.record.order.amount == Decimal("16.00")
+    assert outcome.record.order.reference == "#1001"

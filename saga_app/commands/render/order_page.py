@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from saga_app.commands.render.output import print_lines, show
 from saga_app.commands.render.terminal import Screen, cells, padded
+from saga_app.core.amounts import PARTS
 from saga_app.core.rows import Status
 from saga_app.dead_letters.letter import text
 from saga_app.orderdb.present import order_json
@@ -129,6 +130,8 @@ def _facts(found: OrderDetails, at: int, screen: Screen) -> Iterator[str]:
     order = found.order
     assert order is not None
     facts = [f"{order['amount']:,} {order['currency']}"]
+    parts = {name: order[f"{name}_amount"] for name in PARTS}
+    facts += [f"{name} {amount:,}" for name, amount in parts.items() if amount is not None]
     facts += [f"customer {order['customer_id']}"] if order["customer_id"] else []
     facts += [f"warehouse {order['warehouse']}"]
     facts += [f"country {order['country']}"] if order["country"] else []
@@ -138,6 +141,9 @@ def _facts(found: OrderDetails, at: int, screen: Screen) -> Iterator[str]:
         took = (order["ended_at"] - order["placed_at"]) / 1000
         facts += [f"ended {clock(order['ended_at'], at)}, after {took:,.1f} s"]
     yield from screen.wrapped("; ".join(facts) + " (UTC)")
+    named = {**({"reference": order["reference"]} if order["reference"] else {}), **found.metadata}
+    for name, value in named.items():
+        yield from screen.wrapped(f"{printable(name)}: {printable(value)}")
     lines = [f"{each['quantity']:,} x {each['sku']}" for each in found.lines[:_MOST_LINES]]
     more = len(found.lines) - len(lines)
     if lines:

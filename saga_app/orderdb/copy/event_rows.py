@@ -68,7 +68,7 @@ def event(batch: RowBatch, message: Any) -> None:
 
 def _prices(batch: RowBatch, message: Any, record: OrderPlaced) -> None:
     for number, line in enumerate(record.lines):
-        if line.unit_price is not None:
+        if line.unit_price is not None or line.total is not None:
             fields = {
                 "partition": message.partition(),
                 "at_offset": message.offset(),
@@ -76,6 +76,7 @@ def _prices(batch: RowBatch, message: Any, record: OrderPlaced) -> None:
                 "sku": line.sku,
                 "quantity": line.quantity,
                 "unit_price": line.unit_price,
+                "total": line.total,
             }
             batch.once(schema.order_prices, tuple(fields.values())[:3], fields)
 

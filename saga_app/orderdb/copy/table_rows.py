@@ -3,8 +3,9 @@
 from decimal import Decimal
 from typing import Any, Final
 
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
+from saga_app.core.amounts import PARTS
 from saga_app.core.route import STEPS
 from saga_app.core.row_keys import is_supply_key, order_in, parts_of_balance, parts_of_supply
 from saga_app.core.rows import Account, JournalRow, OrderRow, Stock, is_closed
@@ -47,6 +48,9 @@ def _order(batch: RowBatch, message: Any) -> None:
         "since": row.since,
         "ended_at": row.ended_at,
         "patience": row.patience,
+        **{f"{name}_amount": Decimal(order[name]) if name in order else None for name in PARTS},
+        "reference": order.get("reference"),
+        "metadata": to_json(order["metadata"]).decode() if "metadata" in order else None,
     }
     if known := batch.tables[schema.orders].get((order_id,)):
         fields["placed_at"] = known["placed_at"]

@@ -2,13 +2,25 @@
 
 from typing import Any
 
+from saga_app.core.amounts import PARTS
 from saga_app.orderdb.present.summary import cancelled_first_in_words, sentence, untaken_in_words
 from saga_app.orderdb.present.timeline import timeline
 from saga_app.orderdb.queries.order import OrderDetails
 from saga_app.times import written
 
 _TIMES = ("placed_at", "since", "ended_at")
-_FACTS = ("reason", "step", "customer_id", "warehouse", "country", "currency", "amount", "patience", "tries")
+_FACTS = (
+    "reason",
+    "step",
+    "customer_id",
+    "warehouse",
+    "country",
+    "currency",
+    "amount",
+    "patience",
+    "reference",
+    "tries",
+)
 
 
 def as_json(found: OrderDetails, now: int) -> dict[str, Any]:
@@ -28,7 +40,9 @@ def as_json(found: OrderDetails, now: int) -> dict[str, Any]:
         "waits_for": waits and {"service": waits.service, "request": waits.request, "undoing": waits.undoing},
         "next": [{"at": written(each.at), "what": each.what} for each in (summary.next if summary else ())],
         **{name: order.get(name) for name in _FACTS},
+        **{name: order.get(f"{name}_amount") for name in PARTS},
         **{name: _time(order.get(name)) for name in _TIMES},
+        "metadata": found.metadata,
         "lines": [{"sku": each["sku"], "quantity": each["quantity"]} for each in found.lines],
         "steps": [
             {"step": name, "state": done.state, "at": _time(done.at), "undone_at": _time(done.undone_at)}

@@ -2,6 +2,7 @@
 
 from typing import Any, Final, NamedTuple
 
+from pydantic_core import from_json
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -74,8 +75,13 @@ async def _content(connection: AsyncConnection, row: Any) -> Order:
         customer_id=row["customer_id"],
         currency=row["currency"],
         amount=row["amount"],
+        shipping=row["shipping_amount"],
+        tax=row["tax_amount"],
+        discount=row["discount_amount"],
         country=row["country"],
         warehouse=row["warehouse"],
+        reference=row["reference"],
+        metadata=None if row["metadata"] is None else tuple(map(tuple, from_json(row["metadata"]))),
         lines=tuple(Line.of(sku=sku, quantity=quantity) for sku, quantity in lines),
     )
 

@@ -4,6 +4,7 @@ from collections import Counter
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
+from pydantic_core import from_json
 from sqlalchemy import LargeBinary, Table, bindparam, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -46,6 +47,12 @@ class OrderDetails(NamedTuple):
         return None if self.order is None else self.order["patience"]
 
     @property
+    def metadata(self) -> dict[str, str]:
+        """The shop's own names and texts; empty if there are none, or they are not copied yet."""
+        kept = None if self.order is None else self.order["metadata"]
+        return {} if kept is None else dict(from_json(kept))
+
+    @property
     def status(self) -> OrderStatus | None:
         """The status of the order, if its row is copied."""
         return None if self.order is None else OrderStatus.of(self.order, self.steps, self.events)
@@ -68,14 +75,17 @@ class OrderDetails(NamedTuple):
 
 
 class LinePrice(NamedTuple):
-    """Units of an article in an order; `unit_price` is None if the order states none."""
+    """Units of an article in an order; `unit_price` and `total` are None where the order states none."""
 
     sku: str
     quantity: int
     unit_price: Decimal | None
+    total: Decimal | None = None
 
     @property
     def amount(self) -> Decimal | None:
+        if self.total is not None:
+            return self.total
         return None if self.unit_price is None else self.unit_price * self.quantity
 
 
@@ -121,9 +131,11 @@ async def priced_lines(connection: AsyncConnection, found: OrderDetails) -> list
         return []
     at = tuple_(order_prices.c.partition, order_prices.c.at_offset)
     placed = tuple_(found.order["partition"], found.order["placed_offset"])
-    query = select(order_prices.c.sku, order_prices.c.quantity, order_prices.c.unit_price)
+    query = select(
+        order_prices.c.sku, order_prices.c.quantity, order_prices.c.unit_price, order_prices.c.total
+    )
     rows = (await connection.execute(query.where(at == placed).order_by(order_prices.c.line))).all()
-    priced = [LinePrice(row.sku, row.quantity, row.unit_price) for row in rows]
+    priced = [LinePrice(row.sku, row.quantity, row.unit_price, row.total) for row in rows]
     units = Counter({line["sku"]: line["quantity"] for line in found.lines})
     for line in priced:
         units[line.sku] -= line.quantity
