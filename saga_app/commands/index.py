@@ -101,7 +101,8 @@ GROUPS: Final = {
     "Providers": (
         CommandEntry(
             "effects",
-            "List the effects that providers are asked for, and those in conflict, the oldest first.",
+            "List the effects that providers are asked for, those in conflict, and authorisations that run out within "
+            "a day.",
         ),
         CommandEntry(
             "resolve",

@@ -66,6 +66,7 @@ def run() -> None:
     """Post how orders end to every endpoint, until Ctrl-C or SIGTERM.
 
     \b
+    saga webhooks run
     SAGA_WEBHOOKS=webhooks.toml saga webhooks run
 
     Each endpoint has a queue of its own, so a slow one delays no other. What is not taken is tried again for three

@@ -28,6 +28,8 @@ ROUTES = {
     TokenScope.OPERATE: [
         ("POST", "/v1/deposits"),
         ("POST", "/v1/deliveries"),
+        ("POST", "/v1/withdrawals"),
+        ("POST", "/v1/adjustments"),
         ("POST", "/v1/policies"),
         ("POST", "/v1/dead-letters/checkout_events:3:0/replay"),
         ("POST", "/v1/dead-letters/checkout_events:3:0/dismiss"),

@@ -52,7 +52,7 @@ def test_topics_says_what_is_missing_and_creates_it(saga: Saga, monkeypatch: pyt
     assert missing.exit_code == 1
     assert listed(missing)["other-orders-changelog"]["state"] == "missing"
     assert listed(missing)["checkout_events"]["state"] == "ok"
-    assert "6 of 11 topics" in missing.stderr
+    assert "6 of 12 topics" in missing.stderr
     assert "saga topics --create" in missing.stderr
     assert saga("topics").exit_code == 0
     created = saga("topics", "--create", "--check")

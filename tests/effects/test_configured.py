@@ -41,7 +41,7 @@ def test_a_provider_is_asked_for_its_own_steps_only(tmp_path: Path) -> None:
 
 def test_a_step_that_there_is_not_is_named(tmp_path: Path) -> None:
     environment = {"SAGA_PROVIDER_TILL_FILE": str(tmp_path / "till.db"), "SAGA_PROVIDER_TILL_STEPS": "paying"}
-    with pytest.raises(SettingsError, match="SAGA_PROVIDER_TILL_STEPS: 'paying'"):
+    with pytest.raises(SettingsError, match="SAGA_PROVIDER_TILL_STEPS: paying is no step"):
         configured(settings(TILL), environment)
 
 

@@ -69,9 +69,9 @@ def test_nothing_on_which_the_promise_rests_is_left_to_the_brokers_defaults() ->
     for topic in topics.wanted("saga", ("orders",), 8):
         of_compaction = {"min.compaction.lag.ms"}
         of_deletion = {"retention.ms", "retention.bytes"}
-        # Nobody but workers writes to changelogs.
+        # Nobody but workers writes to changelogs and outcomes.
         of_people = {"compression.type"}
-        is_log = topic is CHANGELOG or "changelog" in topic.name
+        is_log = topic is CHANGELOG or topic.config["cleanup.policy"] == "compact"
         left = of_deletion | of_people if is_log else of_compaction
         assert set(topics.BINDING) - left <= set(topic.config), topic.name
 

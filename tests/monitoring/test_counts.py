@@ -12,7 +12,7 @@ def test_orders_are_counted_when_they_end_by_outcome_and_reason() -> None:
     counts = Counts()
     changes = {
         "o1": OrderRow(version_at(1), Status.OPEN, Offset(1), 0, 5, b"{}"),
-        "o2": OrderRow(version_at(2), Status.COMPLETED, Offset(1), 0, 5, b"{}"),
+        "o2": OrderRow(version_at(2), Status.COMPLETED, Offset(1), 0, 5, b"{}", ended_at=5),
         "o3": OrderRow(
             version_at(3),
             Status.CANCELLED,
@@ -20,6 +20,7 @@ def test_orders_are_counted_when_they_end_by_outcome_and_reason() -> None:
             0,
             5,
             b"{}",
+            ended_at=5,
             reason=Reason.OUT_OF_STOCK,
             step=StepName.INVENTORY,
         ),

@@ -15,7 +15,7 @@ SCOPE = {
     "inventory": (2, 2, 1_750),
     "shipping": (2, 5, 900),
     "checkout": (2, 6, 3_200),
-    "patience at checkout": (2, 5, 2_000),
+    "patience at checkout": (3, 4, 4_000),
     "closing at checkout": (2, 2, 2_100),
     "purge at checkout": (1, 4, 2_400),
     "cancelled first at checkout": (2, 3, 1_000),
