@@ -98,6 +98,6 @@ def test_diagrams_are_drawn_and_no_page_fetches_anything_from_elsewhere(site: Pa
         watched.page.goto(f"{site.as_uri()}/{page}")
         watched.page.wait_for_load_state("networkidle")
     diagrams = watched.page.locator(".diagram div.mermaid")
-    watched.page.wait_for_function("document.querySelectorAll('.diagram div.mermaid').length === 4")
+    watched.page.wait_for_function("document.querySelectorAll('.diagram div.mermaid').length === 5")
     assert all((box := each.bounding_box()) and box["height"] > 100 for each in diagrams.all())
     watched.close()

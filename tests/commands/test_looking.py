@@ -57,7 +57,7 @@ def test_topics_says_what_is_missing_and_creates_it(saga: Saga, monkeypatch: pyt
     assert saga("topics").exit_code == 0
     created = saga("topics", "--create", "--check")
     assert created.exit_code == 0, created.output
-    assert created.stdout.count("  ok\n") == 11
+    assert created.stdout.count("  ok\n") == 12
 
 
 @pytest.mark.live

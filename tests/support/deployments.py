@@ -187,7 +187,8 @@ def _unit(name: str, text: str, given: Mapping[str, str]) -> Deployed:
     last = dict(lines)
     assert last["EnvironmentFile"] == "/etc/saga/environment"
     # Lines of the file win over those of the unit.
-    folders = [f"/var/lib/{folder}" for folder in last.get("StateDirectory", "").split()]
+    # The folder of that file is on the machine too.
+    folders = ["/etc/saga", *(f"/var/lib/{folder}" for folder in last.get("StateDirectory", "").split())]
     return Deployed(f"systemd {name}", shlex.split(last["ExecStart"]), {**own, **given}, folders)
 
 
