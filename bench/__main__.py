@@ -16,9 +16,13 @@ from bench.growth import growth
 from bench.kill import kill
 from bench.page import page
 from bench.peers.place import Place
+from bench.process import ProcessFailed
+from bench.providers import providers
 from bench.quiet import PATIENCE, QuietGate
 from bench.results import Results
 from bench.trial import Course, TrialPlan, trial
+from bench.verdict import Wrong
+from bench.watch import TooSlow
 from saga_app.local.broker import Broker
 
 IMAGES = ROOT / "docs" / "images"
@@ -83,10 +87,22 @@ def measured(asked: argparse.Namespace, chosen: Sequence[Candidate], command: st
         for number in range(rounds if "kill" in asked.parts else 0):
             say(f"round {number + 1} of {rounds}: kill -9 of one of two workers")
             results.kills.append(kill(broker.start().wait().address, HOME / "data" / "kill", number + 1))
+        if "providers" in asked.parts:
+            with_providers(results, broker.start().wait(), asked)
     finally:
         broker.remove()
         shutil.rmtree(HOME / "data", ignore_errors=True)
     return results
+
+
+def with_providers(results: Results, broker: Broker, asked: argparse.Namespace) -> None:
+    """Every round of payments at a provider; the results name what went wrong."""
+    gate = QuietGate(say, 0 if asked.quick else PATIENCE)
+    for number in range(1, options.rounds(asked) + 1):
+        try:
+            results.providers += providers(broker, options.provider_plan(asked), number, gate, say)
+        except (Wrong, TooSlow, ProcessFailed) as error:
+            results.providers.append({"round": number, "wrong": str(error)})
 
 
 def installed(

@@ -97,7 +97,7 @@ def _door(broker: str, app_id: str) -> Iterator[tuple[Process, Process, str]]:
         _process("api", Launch([SAGA, "api"], env)) as api,
     ):
         url = f"http://127.0.0.1:{port}"
-        _answers(api, f"{url}/readyz")
+        answers(api, f"{url}/readyz")
         yield copy, api, url
 
 
@@ -127,9 +127,9 @@ def restate(say: Say) -> Iterator[RunningEngine]:
         _process("restate", _program(python, "restate", BENCH_PORT=str(service))) as program,
         _process("restate-server", Launch([str(binary), "--no-logo"], {**os.environ, **told})) as first,
     ):
-        _answers(first, f"http://127.0.0.1:{admin}/health")
-        _answers(program, f"http://127.0.0.1:{service}/health")
-        _answers(first, f"http://127.0.0.1:{admin}/deployments", {"uri": f"http://127.0.0.1:{service}"})
+        answers(first, f"http://127.0.0.1:{admin}/health")
+        answers(program, f"http://127.0.0.1:{service}/health")
+        answers(first, f"http://127.0.0.1:{admin}/deployments", {"uri": f"http://127.0.0.1:{service}"})
         yield RunningEngine(first.pid, (program.pid,), ByHttp(f"http://127.0.0.1:{ingress}"))
 
 
@@ -144,7 +144,7 @@ def dbos(say: Say) -> Iterator[RunningEngine]:
     with contextmanager(server)(local, DISK) as postgres:
         launch = _program(python, "dbos", BENCH_PORT=str(port), BENCH_DATABASE=postgres.create("checkout"))
         with _process("dbos", launch) as program:
-            _answers(program, f"http://127.0.0.1:{port}/openapi.json")
+            answers(program, f"http://127.0.0.1:{port}/openapi.json")
             yield RunningEngine(postgres.pid, (program.pid,), ByHttp(f"http://127.0.0.1:{port}"))
 
 
@@ -168,7 +168,7 @@ def _process(name: str, launch: Launch) -> Iterator[Process]:
         process.stop()
 
 
-def _answers(process: Process, url: str, said: Any = None) -> None:
+def answers(process: Process, url: str, said: Any = None) -> None:
     """Until this address answers with success. Raises ProcessFailed with the last words of the process."""
     body = None if said is None else json.dumps(said).encode()
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})

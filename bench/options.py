@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from bench import candidates
+from bench.providers import ProviderPlan
 from bench.trial import TrialPlan
 
 DESCRIPTION = """The same saga, by everything that a user might take instead, on the same broker with the same orders.
@@ -17,6 +18,7 @@ EPILOG = """examples:
   scripts/bench --candidates ours,quix --rounds 5 --parts backlog
   scripts/bench --parts kill                      kill -9 of one of two workers of ours
   scripts/bench --candidates ours,ours-2 --parts backlog,flash    a flash sale: nine of ten orders want one article
+  scripts/bench --parts providers                 payments at a provider that answers after 50 and after 300 ms
   scripts/bench --growth 10000,100000             memory, disk, restarts and restores of ours; about 6 minutes
   scripts/bench --engines                         callers who wait: ours, Restate and DBOS; about 5 minutes
   scripts/bench --show .run/bench/bench.json      an earlier run once more, with its chart
@@ -26,7 +28,7 @@ exit code: 0 all orders of all candidates ended as they must, 1 some did not
 """
 PARTS = ("backlog", "baskets", "latency", "kill")
 #: Not among those that run when nobody chooses.
-EXTRA = ("flash",)
+EXTRA = ("flash", "providers")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -80,6 +82,17 @@ def plan(asked: argparse.Namespace) -> TrialPlan:
         half=latency and not asked.quick,
         seconds=asked.seconds or (2.0 if asked.quick else TrialPlan.seconds),
         warehouses=asked.warehouses,
+    )
+
+
+def provider_plan(asked: argparse.Namespace) -> ProviderPlan:
+    """The plan of each round with a provider."""
+    if asked.quick:
+        return ProviderPlan(orders=asked.orders or 200, seconds=asked.seconds or 2.0)
+    return ProviderPlan(
+        orders=asked.orders or ProviderPlan.orders,
+        rate=asked.rates[0] if asked.rates else ProviderPlan.rate,
+        seconds=asked.seconds or ProviderPlan.seconds,
     )
 
 

@@ -36,6 +36,8 @@ def _parts(results: Results) -> Iterable[str]:
         yield from table(["", ""], [(each["label"], each["promise"]) for each in results.candidates])
     if results.kills:
         yield from ("", *_kills(results))
+    if measured := [each for each in results.providers if "wrong" not in each]:
+        yield from ("", *_providers(measured))
     if results.growth:
         yield from ("", *_growth(results))
     if results.missing or results.wrong:
@@ -127,6 +129,38 @@ def _kills(results: Results) -> Iterable[str]:
     yield (
         f"kill -9 of one of our two workers at {results.kills[0]['rate']} orders/s: nothing ended for "
         f"{spread(pause, 1)} s, the slowest order took {spread(order, 1)} s"
+    )
+
+
+def _providers(rounds: Sequence[dict[str, Any]]) -> Iterable[str]:
+    """A line for each delay of the provider; the first one has no provider."""
+    rate = rounds[0]["rate"]
+    yield (
+        f"Payments at a provider, one worker: outside orders at once and at {rate}/s; then inside orders at {rate}/s, "
+        "with as many outside"
+    )
+    rows = []
+    for delay in dict.fromkeys(each["delay_ms"] for each in rounds):
+        of_delay = [each for each in rounds if each["delay_ms"] == delay]
+
+        def cell(name: str, digits: int = 0, of_delay: list[dict[str, Any]] = of_delay) -> str:
+            values = [each[name] for each in of_delay if name in each]
+            return spread(Spread.of(values), digits) if values else _NONE
+
+        rows.append(
+            (
+                "no provider" if delay is None else f"answers after {delay} ms",
+                cell("backlog_per_second"),
+                cell("backlog_cpu_ms", 2),
+                cell("outside_cpu_ms", 2),
+                cell("outside_p50_ms"),
+                cell("outside_p99_ms"),
+                cell("inside_p50_ms"),
+                cell("inside_p99_ms"),
+            )
+        )
+    yield from table(
+        ["", "at once/s", "CPU ms", f"CPU at {rate}/s", "p50 ms", "p99 ms", "inside p50", "inside p99"], rows
     )
 
 

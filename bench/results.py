@@ -23,6 +23,7 @@ class Results:
     trials: list[Trial] = field(default_factory=list)
     kills: list[dict[str, Any]] = field(default_factory=list)
     growth: list[dict[str, Any]] = field(default_factory=list)
+    providers: list[dict[str, Any]] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
 
     def save(self, file: Path) -> None:
@@ -39,12 +40,10 @@ class Results:
 
     @property
     def wrong(self) -> list[str]:
-        """The errors, one line for each trial."""
-        return [
-            f"{each.candidate}, round {each.round}: {' '.join(each.wrong.split())}"
-            for each in self.trials
-            if each.wrong
-        ]
+        """The errors, one line for each trial and each round of providers."""
+        found = [(f"{each.candidate}, round {each.round}", each.wrong) for each in self.trials]
+        found += [(f"providers, round {each['round']}", each.get("wrong", "")) for each in self.providers]
+        return [f"{what}: {' '.join(why.split())}" for what, why in found if why]
 
     def figures(self, part: str, name: str) -> list[float]:
         """One figure of one part, of all trials that have it."""

@@ -15,7 +15,7 @@ from bench.process import Process, ProcessFailed
 from bench.quiet import QuietGate
 from bench.stats import percentile
 from bench.verdict import Wrong, compensated, judge
-from bench.watch import CheckoutWatch, TooSlow, compensations
+from bench.watch import CheckoutWatch, SeenOrders, TooSlow, compensations
 from harness.ledger import TopicLedger
 from harness.scene import clear
 from harness.shop import Shop
@@ -97,6 +97,8 @@ class CandidateRun:
         self._gate = gate
         self.broker = broker
         self.endings: list[dict[str, int]] = []
+        #: The orders of the last run.
+        self.seen: SeenOrders | None = None
         self.repeats = 0
         clear(broker.address)
         folder = HOME / "data" / name
@@ -140,7 +142,7 @@ class CandidateRun:
         watch.wait(len(orders.expected), within)
         used = Used.between(before, self._now())
         busy = [measures.main_thread(pid) - early for pid, early in zip(self.pids, main_threads, strict=True)]
-        seen = watch.read(len(orders.expected))
+        self.seen = seen = watch.read(len(orders.expected))
         self.endings.append(dict(judge(seen, orders.expected)))
         self.repeats += seen.repeats
         count, waited = len(orders.expected), seen.latencies

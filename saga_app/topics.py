@@ -27,6 +27,7 @@ from saga_app.core.records import (
     StepRequest,
     StockReceived,
 )
+from saga_app.core.step import by_customer, by_warehouse
 
 
 def inbox(name: StepName) -> str:
@@ -65,8 +66,15 @@ _OF_TYPE: Final[dict[type, str]] = {
     records.DeadlinePassed: CHECKOUT,
     records.OrderCompleted: CHECKOUT,
     records.OrderCancelled: CHECKOUT,
+    records.RefundOpened: CHECKOUT,
+    records.RefundCompleted: CHECKOUT,
+    records.RefundRefused: CHECKOUT,
+    records.RepaymentRequested: PAYMENT,
+    records.RestockRequested: INVENTORY,
     records.FundsDeposited: PAYMENT,
+    records.FundsWithdrawn: PAYMENT,
     records.StockReceived: INVENTORY,
+    records.StockAdjusted: INVENTORY,
     **{step_request: topic for topic, step in STEPS.items() for step_request in step.requests},
     records.CaptureRequested: PAYMENT,
     records.RetentionStarted: CHECKOUT,
@@ -82,7 +90,11 @@ def _of_order(key: Callable[[Order], str]) -> Callable[[StepRequest], str]:
 #: By type of record, its key; the others have the order's id.
 _KEY_OF: Final[dict[type, Callable[[Any], str]]] = {
     FundsDeposited: attrgetter("customer_id"),
+    records.RepaymentRequested: _of_order(by_customer),
+    records.RestockRequested: _of_order(by_warehouse),
+    records.FundsWithdrawn: attrgetter("customer_id"),
     StockReceived: attrgetter("warehouse"),
+    records.StockAdjusted: attrgetter("warehouse"),
     PolicyChanged: attrgetter("policy_id"),
     StepAnswered: attrgetter("key"),
     **dict.fromkeys(ForPartition.__subclasses__(), lambda record: str(record.partition)),

@@ -14,7 +14,16 @@ from pydantic_core import to_json
 from saga_app.core import fields
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.order import Order
-from saga_app.core.records import OrderCompleted, OrderPlaced, Record, StepAnswered, StepRequest, Undo
+from saga_app.core.records import (
+    REFUND_REQUESTS,
+    OrderCompleted,
+    OrderPlaced,
+    Record,
+    RefundRequest,
+    StepAnswered,
+    StepRequest,
+    Undo,
+)
 from saga_app.core.route import RECORD_TYPES
 from saga_app.redaction import SEPARATORS, has_card_number, is_card_number
 from saga_app.wrong_fields import WrongField, each_wrong_field, wrong_fields
@@ -26,8 +35,11 @@ LARGEST_STEP_REQUEST: Final = 1024 * 1024
 LONGEST_DETAIL: Final = 600
 
 _MODELS: Final[dict[str, type[Any]]] = {model.model_fields["type"].default: model for model in RECORD_TYPES}
+#: Those that are nothing but a head and an order. Refunds are rare, and parsed with care.
 _STEP_REQUESTS: Final[dict[bytes, Any]] = {
-    name.encode(): model for name, model in _MODELS.items() if issubclass(model, StepRequest)
+    name.encode(): model
+    for name, model in _MODELS.items()
+    if issubclass(model, StepRequest) and not issubclass(model, RefundRequest)
 }
 _ID: Final = fields.ID.encode()
 _IS_ID: Final = re.compile(fields.ID)
@@ -71,6 +83,7 @@ ID_FIELDS: Final = frozenset(
         "deposit_id",
         "delivery_id",
         "policy_id",
+        "refund_id",
         "sku",
         "warehouse",
         # Of a `StepAnswered`: the id by which its step is partitioned.
@@ -267,6 +280,8 @@ def _not_json(value: bytes, error: Exception) -> str:
 
 def encode(record: Record) -> bytes:
     """The record as compact JSON: `type` first, the order last and in its canonical form."""
+    if type(record) in REFUND_REQUESTS:
+        return _refund_request(record)
     if isinstance(record, StepRequest):
         return b'{"type":"%s"%s%s,"order":%s}' % (
             record.type.encode(),
@@ -277,6 +292,13 @@ def encode(record: Record) -> bytes:
     if isinstance(record, OrderCompleted):
         return b'{"type":"OrderCompleted","order_id":"%s"%s}' % (record.order_id.encode(), _segment(record))
     return to_json(record.model_dump(exclude_none=True))
+
+
+def _refund_request(record: Record) -> bytes:
+    assert isinstance(record, RefundRequest)
+    refund, canonical = record.refund.canonical, record.order.canonical
+    kind = type(record).__name__.encode()
+    return b'{"type":"%s"%s,"refund":%s,"order":%s}' % (kind, _segment(record), refund, canonical)
 
 
 def _reason_and_step(record: Undo) -> bytes:

@@ -42,6 +42,6 @@ STEP: Final = Step(
     undo=ClearanceWithdrawalRequested,
     journal="fraud_checks",
     done="cleared",
-    undone="clearance withdrawn",
+    undone="withdrawn",
 )
 RULE: Final = FraudCheck(STEP)

@@ -36,6 +36,6 @@ STEP: Final = Step(
     undo=ScreeningWithdrawalRequested,
     journal="screenings",
     done="screened",
-    undone="screening withdrawn",
+    undone="withdrawn",
 )
 RULE: Final = FraudService(STEP)

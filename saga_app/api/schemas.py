@@ -10,14 +10,23 @@ from pydantic.json_schema import models_json_schema
 from saga_app import __version__
 from saga_app.api.models import Cancellation, Dismissal, Replay
 from saga_app.api.problems import ProblemDetails
-from saga_app.core.records import FundsDeposited, OrderPlaced, PolicyChanged, StockReceived
+from saga_app.core.records import (
+    FundsDeposited,
+    FundsWithdrawn,
+    OrderPlaced,
+    PolicyChanged,
+    StockAdjusted,
+    StockReceived,
+)
 
 _REF: Final = "#/components/schemas/{model}"
 #: Bodies, with the field that follows from the Idempotency-Key if it is missing.
 _BODIES: Final[dict[type[BaseModel], str | None]] = {
     OrderPlaced: "order_id",
     FundsDeposited: "deposit_id",
+    FundsWithdrawn: "withdrawal_id",
     StockReceived: "delivery_id",
+    StockAdjusted: "adjustment_id",
     PolicyChanged: "policy_id",
     Cancellation: None,
     Dismissal: None,

@@ -13,12 +13,21 @@ from saga_app.api.orders import IdempotencyKey
 from saga_app.api.parts import Parts
 from saga_app.api.problems import responses
 from saga_app.api.schemas import body_of
-from saga_app.core.records import FundsDeposited, PolicyChanged, StockReceived
+from saga_app.core.records import (
+    FundsDeposited,
+    FundsWithdrawn,
+    PolicyChanged,
+    StockAdjusted,
+    StockReceived,
+)
 from saga_app.health import rules
 from saga_app.tokens import TokenScope
 
+Supplied = FundsDeposited | FundsWithdrawn | StockReceived | StockAdjusted
 DEPOSITS: Final = "/v1/deposits"
+WITHDRAWALS: Final = "/v1/withdrawals"
 DELIVERIES: Final = "/v1/deliveries"
+ADJUSTMENTS: Final = "/v1/adjustments"
 POLICIES: Final = "/v1/policies"
 
 
@@ -41,6 +50,34 @@ def router(parts: Parts) -> APIRouter:
         """Put money into a customer's account; for one customer, the same id twice counts once."""
         record = await read_record(request, FundsDeposited, by, "deposit_id")
         return await _send(parts, record, record.deposit_id, by)
+
+    @routes.post(
+        WITHDRAWALS,
+        status_code=HTTPStatus.ACCEPTED,
+        response_model=AcceptedRecord,
+        responses=responses(408, 413, 415),
+        openapi_extra=body_of(FundsWithdrawn),
+    )
+    async def withdraw(
+        request: Request, by: Annotated[Caller, operate_scope], idempotency_key: IdempotencyKey = None
+    ) -> JSONResponse:
+        """Take money out of a customer's account; it is refused if less is there, and the statement says so."""
+        record = await read_record(request, FundsWithdrawn, by, "withdrawal_id")
+        return await _send(parts, record, record.withdrawal_id, by)
+
+    @routes.post(
+        ADJUSTMENTS,
+        status_code=HTTPStatus.ACCEPTED,
+        response_model=AcceptedRecord,
+        responses=responses(408, 413, 415),
+        openapi_extra=body_of(StockAdjusted),
+    )
+    async def adjust(
+        request: Request, by: Annotated[Caller, operate_scope], idempotency_key: IdempotencyKey = None
+    ) -> JSONResponse:
+        """Correct the stock of a warehouse by a difference; it is refused if more is taken than is available."""
+        record = await read_record(request, StockAdjusted, by, "adjustment_id")
+        return await _send(parts, record, record.adjustment_id, by)
 
     @routes.post(
         DELIVERIES,
@@ -84,8 +121,6 @@ def router(parts: Parts) -> APIRouter:
     return routes
 
 
-async def _send(
-    parts: Parts, record: FundsDeposited | StockReceived | PolicyChanged, own_id: str, by: Caller
-) -> JSONResponse:
+async def _send(parts: Parts, record: Supplied | PolicyChanged, own_id: str, by: Caller) -> JSONResponse:
     await parts.publisher.send(record, actor=by.actor)
     return JSONResponse(dump(AcceptedRecord(id=own_id)), HTTPStatus.ACCEPTED)

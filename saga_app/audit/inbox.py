@@ -31,6 +31,8 @@ from saga_app.core.records import (
     OrdersEvicted,
     PolicyChanged,
     Record,
+    RefundCompleted,
+    RefundRefused,
     StepRequest,
     Undo,
 )
@@ -41,6 +43,15 @@ from saga_app.kafka.headers import is_sent_on
 from saga_app.kafka.messages import Message, Place
 from saga_app.kafka.signatures import Signatures
 
+#: Records that follow from a record of an inbox.
+_CONSEQUENCES: Final = (
+    StepRequest,
+    OrderCompleted,
+    OrderCancelled,
+    RefundCompleted,
+    RefundRefused,
+    OrdersEvicted,
+)
 #: Records that are decided before their rows are written.
 _AT_A_TIME: Final = 2_000
 
@@ -136,7 +147,7 @@ class InboxAudit:
         assert record is not None and decision is not None and message.value is not None
         if self.conservation is not None:
             self.conservation.decided(decision, message.offset)
-        if decision.journal is not None and has_ended(outcome.before):
+        if decision.journal is not None and has_ended(outcome.before) and not is_refunded(outcome):
             self._broken("I3", outcome, "the order had ended, and changed", "status")
         self._stores.keep_evicted(outcome)
         for partition in outcome.spread_to:
@@ -162,7 +173,7 @@ class InboxAudit:
         self._wanted.add(LETTER, content, origin._replace(time=outcome.message.time))
 
     def _found_at(self, side: SideWriter, message: Message, record: Record) -> None:
-        if isinstance(record, StepRequest | OrderCompleted | OrderCancelled | OrdersEvicted):
+        if isinstance(record, _CONSEQUENCES):
             side.add(STEP_REQUEST, wire.encode(record), self._origin(message, record.type, record))
 
     def _write(self) -> None:
@@ -211,3 +222,13 @@ def is_refused(outcome: RecordOutcome, fault: Fault) -> bool:
 def has_ended(row: Row | None) -> bool:
     """True if it is the row of an order that completed or was cancelled."""
     return isinstance(row, OrderRow) and row.status not in OPEN_STATUSES
+
+
+def is_refunded(outcome: RecordOutcome) -> bool:
+    """True if nothing of the order changed but its refunds, and the times of their deadlines."""
+    put = None if outcome.decision is None else outcome.decision.journal
+    before = outcome.before
+    if put is None or not isinstance(put.row, OrderRow) or not isinstance(before, OrderRow):
+        return False
+    then, now = (each.ending._replace(tries=0, refunds=(), ended_version=None) for each in (before, put.row))
+    return then == now and bool(put.row.refunds)

@@ -47,6 +47,17 @@ def article(text: str) -> dict[str, Any]:
     return _split(text, 2, "SKU:QUANTITY, as in MUG:100")
 
 
+def difference(text: str) -> dict[str, Any]:
+    """The fields of SKU:DIFFERENCE, which may be below zero; `Rejected` if the text has another form."""
+    sku, _, number = text.partition(":")
+    if not _QUANTITY.fullmatch(number.removeprefix("-").removeprefix("+")):
+        raise Rejected(
+            Fault.INVALID,
+            f"{masked(text)[:80]!r} is not a difference; it is written SKU:DIFFERENCE, as in MUG:-3",
+        )
+    return {"sku": sku, "quantity": int(number)}
+
+
 def priced_article(text: str) -> dict[str, Any]:
     """The fields of SKU:QUANTITY or SKU:QUANTITY:PRICE; `Rejected` if the text has another form."""
     return _split(text, 3, "SKU:QUANTITY or SKU:QUANTITY:PRICE, as in MUG:2:12.50")

@@ -19,12 +19,12 @@ class CommandExit(ExitCode):
     )
     CANCELLED = (
         3,
-        "The order that `saga order --follow` or `--wait` waited for ended cancelled.",
+        "The order that `saga order --follow` or `--wait` waited for ended cancelled; the refund was refused.",
         "`saga order` shows the reason.",
     )
     NOT_ENDED = (
         4,
-        "The order that `saga order --follow` or `--wait` waited for has not ended within `--timeout`.",
+        "The order or refund that `saga order --follow` or `--wait` waited for has not ended within `--timeout`.",
         "`saga order` shows where it is.",
     )
     INTERRUPTED = (

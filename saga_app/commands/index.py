@@ -30,6 +30,9 @@ GROUPS: Final = {
             "place:cancel",
         ),
         CommandEntry(
+            "refund", "Give back money of ORDER, which has completed, and restock its goods if you say so."
+        ),
+        CommandEntry(
             "try",
             "Tell what would become of orders now, by the real rules, and send nothing.",
             "trial:try_orders",
@@ -76,10 +79,18 @@ GROUPS: Final = {
             "supply:deposit",
         ),
         CommandEntry(
+            "withdraw", "Take AMOUNT out of CUSTOMER's account, never more than is there.", "supply:withdraw"
+        ),
+        CommandEntry(
             "stock", "List the stock of each article; of one SKU, tell which orders have it, newest first."
         ),
         CommandEntry(
             "receive", "Receive stock into a warehouse; all lines are one delivery.", "supply:receive"
+        ),
+        CommandEntry(
+            "adjust",
+            "Correct the stock of a warehouse by differences; all lines are one adjustment, made whole or refused.",
+            "supply:adjust",
         ),
         CommandEntry(
             "policy",

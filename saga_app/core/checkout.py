@@ -15,7 +15,7 @@ from typing import Final, Literal, TypeGuard, get_args
 
 from pydantic import ValidationError
 
-from saga_app.core import outcome, patience, payment, route
+from saga_app.core import outcome, patience, payment, refunds, route
 from saga_app.core.decider import IGNORED, Decision, Position, Put, Rows, Verdict, repeated
 from saga_app.core.errors import Fault, Rejected
 from saga_app.core.machine import DeadLettered, Transition
@@ -31,15 +31,17 @@ from saga_app.core.records import (
     PolicyChanged,
     Reason,
     Record,
+    RefundOpened,
     RetentionStarted,
     SegmentsClosed,
     SegmentsPurged,
     StepName,
 )
+from saga_app.core.refunds import REFUND_RECORDS, AboutRefund
 from saga_app.core.retention.rows import EarlyCancellation
 from saga_app.core.retention.segments import Segments
 from saga_app.core.row_keys import cancellation_key, parts_of, policy_key
-from saga_app.core.rows import ClosedOrder, JournalRow, OrderRow, State, Status
+from saga_app.core.rows import OPEN_STATUSES, ClosedOrder, JournalRow, OrderRow, State, Status
 from saga_app.core.step_names import VARIABLE
 
 AboutOrder = OrderPlaced | CancellationRequested | DeadlinePassed | OrderCompleted | OrderCancelled
@@ -74,6 +76,10 @@ VOID: Final = State.VOID
 OrderState = Status | Literal[State.VOID]
 CONTRADICTION: Final = DeadLettered(
     Fault.CONTRADICTION, "which is {status}; run `saga doctor` and check the topics"
+)
+CLOSED: Final = DeadLettered(
+    Fault.CLOSED_ORDER,
+    "whose rows have left the tables; give money back by a deposit, and goods by a delivery",
 )
 STAY: Final = Transition(None, OrderOutput.NOTHING)
 
@@ -170,9 +176,9 @@ def other_content(record: AboutOrder, row: KnownOrder, at: Position, rows: Rows)
         )
 
 
-def earlier_order(record: AboutOrder, row: KnownOrder, at: Position, rows: Rows) -> None:
-    """A completion or cancellation that names another segment is about an earlier order: a dead letter."""
-    if isinstance(record, (OrderCompleted, OrderCancelled)) and record.segment not in (None, row.segment):
+def earlier_order(record: AboutOrder | AboutRefund, row: KnownOrder, at: Position, rows: Rows) -> None:
+    """An ending that names another segment is about an earlier order: a dead letter."""
+    if getattr(record, "segment", None) not in (None, row.segment):
         raise Rejected(Fault.UNKNOWN_ORDER, f"{record.type} for an earlier order {record.order_id}")
 
 
@@ -194,6 +200,8 @@ def replayed(record: AboutOrder, row: KnownOrder, at: Position, rows: Rows) -> D
     """A record that was decided before sends the recorded outcome again."""
     if not isinstance(row, OrderRow) or row.version < at.offset:
         return None
+    if isinstance(record, DeadlinePassed) and row.has_open_refund:
+        return repeated(refunds.requests(row))
     repeat = MACHINE[row.status][OrderInput.PLACED]
     assert isinstance(repeat, Transition)
     named: tuple[Put, ...] = ()
@@ -202,7 +210,7 @@ def replayed(record: AboutOrder, row: KnownOrder, at: Position, rows: Rows) -> D
         _, named = SEGMENTS.enter(record.order_id, at, rows)
     if row.placed_at == at.offset and isinstance(record, OrderPlaced):
         named = (*_met(record.order_id, at, rows), *named)
-    again = outcome.of_row(record.order_id, row) if row.version == at.offset else ()
+    again = outcome.of_row(record.order_id, row) if row.ending.version == at.offset else ()
     return repeated(_sends(repeat.output, record, row))._replace(others=named, outcomes=again)
 
 
@@ -216,8 +224,8 @@ def stale_deadline(record: AboutOrder, row: KnownOrder, at: Position, rows: Rows
 #: In this sequence, for an order that has a row; the first that raises or returns a decision ends it.
 GUARDS: Final[tuple[Callable[[AboutOrder, KnownOrder, Position, Rows], Decision | None], ...]] = (
     other_content,
-    earlier_order,
     before_placing,
+    earlier_order,
     replayed,
     stale_deadline,
 )
@@ -226,7 +234,14 @@ GUARDS: Final[tuple[Callable[[AboutOrder, KnownOrder, Position, Rows], Decision 
 class Checkout:
     """The fold of the checkout inbox."""
 
-    accepts = (*get_args(AboutOrder), PolicyChanged, RetentionStarted, SegmentsClosed, SegmentsPurged)
+    accepts = (
+        *get_args(AboutOrder),
+        *REFUND_RECORDS,
+        PolicyChanged,
+        RetentionStarted,
+        SegmentsClosed,
+        SegmentsPurged,
+    )
     journal = SEGMENTS.journal
     balances = None
 
@@ -235,6 +250,8 @@ class Checkout:
         if isinstance(record, PolicyChanged):
             return _policy(record, at, rows)
         if not _is_about_order(record):
+            if isinstance(record, REFUND_RECORDS):
+                return _about_refund(record, at, rows)
             assert isinstance(record, ForPartition)
             return SEGMENTS.decide(record, at, rows)
         row = rows.order(record.order_id)
@@ -247,8 +264,29 @@ class Checkout:
         return _decided(record, row, at, rows)
 
 
+def _about_refund(record: AboutRefund, at: Position, rows: Rows) -> Decision:
+    """A record about a refund, which needs an order in the tables."""
+    row = rows.order(record.order_id)
+    if evicted_since(row, at, rows):
+        return IGNORED
+    if row is None:
+        raise _rejected(UNKNOWN, record, row)
+    earlier_order(record, row, at, rows)
+    if isinstance(row, OrderRow):
+        if at.offset < row.placed_at:
+            raise _rejected(UNKNOWN, record, row)
+        return refunds.decide(record, row, at)
+    if row.version >= at.offset or not isinstance(record, RefundOpened):
+        # All that came before an order was closed was settled then, and its refunds had ended.
+        return IGNORED
+    raise _rejected(CLOSED, record, row)
+
+
 def _decided(record: AboutOrder, row: KnownOrder | None, at: Position, rows: Rows) -> Decision:
     """The transition of the table, as rows and records."""
+    # For each other model than its own, `isinstance` runs Python code of pydantic.
+    if type(record) is DeadlinePassed and isinstance(row, OrderRow) and row.has_open_refund:
+        return refunds.asked_again(record.order_id, row, at)
     # Nothing else depends on it.
     is_asked = row is None and isinstance(record, (OrderPlaced, CancellationRequested))
     early = _early(record.order_id, at, rows) if is_asked else None
@@ -330,7 +368,11 @@ def is_waiting(early: EarlyCancellation | None, at: Position) -> bool:
 
 def _kept(record: AboutOrder, at: Position, rows: Rows) -> tuple[Put, tuple[Put, ...]]:
     """The row of a cancellation that comes before its order, and the row that names it in its segment."""
+    known = _early(record.order_id, at, rows)
     segment, named = SEGMENTS.enter(record.order_id, at, rows, cancelled=True)
+    if known is not None and known.segment is None:
+        # It met an order before segments began. Such a row is never evicted, so an old disk cannot bring it back.
+        segment, named = None, ()
     row = EarlyCancellation(at.version, at.time, segment)
     return Put(SEGMENTS.journal, cancellation_key(record.order_id), row), named
 
@@ -433,14 +475,14 @@ def patience_in_force(rows: Rows) -> int | None:
     return None if policy is None else policy.patience
 
 
-def _rejected(dead: DeadLettered, record: AboutOrder, row: KnownOrder | None) -> Rejected:
+def _rejected(dead: DeadLettered, record: AboutOrder | AboutRefund, row: KnownOrder | None) -> Rejected:
     detail = dead.detail.format(status=None if row is None else row.status)
     return Rejected(dead.fault, f"{record.type} for order {record.order_id}, {detail}")
 
 
 def delay(row: OrderRow) -> int:
     """Milliseconds that an order may rest, at this try, before it is nudged."""
-    if row.status is Status.CANCELLING:
+    if row.status is not Status.OPEN:
         return patience.compensation_delay(row.tries)
     return patience.delay(row.patience, row.tries)
 
@@ -452,5 +494,5 @@ def due(row: OrderRow) -> int:
 
 def deadline(order_id: str, row: OrderRow) -> DeadlinePassed:
     """The nudge for this try."""
-    last = patience.is_last(row.patience, row.tries)
+    last = row.status in OPEN_STATUSES and patience.is_last(row.patience, row.tries)
     return DeadlinePassed(order_id=order_id, attempt=row.tries, last=last)

@@ -16,6 +16,7 @@ class Fault(StrEnum):
     WRONG_PARTITION = "wrong_partition"
     DIFFERENT_CONTENT = "different_content"
     UNKNOWN_ORDER = "unknown_order"
+    CLOSED_ORDER = "closed_order"
     CONTRADICTION = "contradiction"
 
 

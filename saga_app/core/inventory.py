@@ -5,11 +5,18 @@ from typing import cast
 
 from saga_app.core import route
 from saga_app.core.decider import Decision, Position, Rows
-from saga_app.core.moves import Moves, Supply, balance
+from saga_app.core.moves import Moves, Short, Supply, balance
 from saga_app.core.numbers import NEVER
 from saga_app.core.order import Order, digest, merged
-from saga_app.core.records import Reason, Record, StepName, StockReceived
-from saga_app.core.row_keys import balance_key, delivery_key
+from saga_app.core.records import (
+    Reason,
+    Record,
+    RestockRequested,
+    StepName,
+    StockAdjusted,
+    StockReceived,
+)
+from saga_app.core.row_keys import adjustment_key, balance_key, delivery_key
 from saga_app.core.rows import Stock
 
 
@@ -28,12 +35,13 @@ class Inventory:
     """The rule of the inventory service; see `participant.Rule`."""
 
     step = route.step(StepName.INVENTORY)
-    accepts = (StockReceived,)
+    accepts = (StockReceived, StockAdjusted, RestockRequested)
     journal = step.journal
     balances = "stock"
 
     def __init__(self) -> None:
-        self._deliveries = Supply(self.journal, self.balances, Stock(NEVER, 0, 0))
+        short = Short(Reason.UNKNOWN_SKU, Reason.OUT_OF_STOCK)
+        self._supplies = Supply(self.step.name, self.journal, self.balances, Stock(NEVER, 0, 0), short)
 
     def judge(self, order: Order, at: Position, rows: Rows) -> Reason | Moves:
         moves = {balance_key(order.warehouse, line.sku): -line.quantity for line in order.lines}
@@ -41,10 +49,16 @@ class Inventory:
         return refuse(wanted) or moves
 
     def supply(self, record: Record, at: Position, rows: Rows) -> Decision:
+        moves: Moves
+        if isinstance(record, StockAdjusted):
+            moves = {balance_key(record.warehouse, line.sku): line.quantity for line in record.lines}
+            content = digest(repr((record.reason.value, sorted(moves.items()))).encode())
+            key = adjustment_key(record.warehouse, record.adjustment_id)
+            return self._supplies.decide(key, content, moves, at, rows, record.reason.value)
         assert isinstance(record, StockReceived)
         lines = merged((line.sku, line.quantity) for line in record.lines)
-        moves: Moves = {balance_key(record.warehouse, line.sku): line.quantity for line in lines}
+        moves = {balance_key(record.warehouse, line.sku): line.quantity for line in lines}
         content = digest(repr(sorted(moves.items())).encode())
-        return self._deliveries.decide(
+        return self._supplies.decide(
             delivery_key(record.warehouse, record.delivery_id), content, moves, at, rows
         )

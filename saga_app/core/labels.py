@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from saga_app.core.errors import Fault
-from saga_app.core.records import Reason, StepName
+from saga_app.core.records import Reason, RefundReason, StepName
 from saga_app.core.route import NAMED
 from saga_app.core.rows import OPEN_STATUSES, State, Status
 from saga_app.core.step import Step
@@ -82,9 +82,20 @@ _REASONS: Final[Mapping[str, str]] = {
     Reason.UNKNOWN_SKU: "unknown article",
     Reason.OUT_OF_STOCK: "out of stock",
     Reason.UNDELIVERABLE: "the country is not served",
-    Reason.DECLINED: "declined by the provider",
+    Reason.DECLINED: "it was declined",
     Reason.REQUESTED: "on request",
     Reason.TIMED_OUT: "it had not ended in time",
+}
+
+
+_REFUND_REASONS: Final[Mapping[str, str]] = {
+    RefundReason.NOT_COMPLETED: "the order is not completed",
+    RefundReason.MORE_THAN_PAID: "more than is left of the payment",
+    RefundReason.MORE_THAN_TAKEN: "more units than the order has left",
+    RefundReason.NOTHING_LEFT: "nothing is left to give back",
+    RefundReason.PAID_OUTSIDE: "the order was paid at a provider: refund it there",
+    RefundReason.NOT_ON_ROUTE: "the order did not pass payment, or inventory",
+    RefundReason.TOO_MANY_LINES: "too many lines in the refunds of one order",
 }
 
 
@@ -98,6 +109,7 @@ _FAULTS: Final[Mapping[str, str]] = {
     Fault.WRONG_PARTITION: "It lies in the wrong partition",
     Fault.DIFFERENT_CONTENT: "Its id has other content already",
     Fault.UNKNOWN_ORDER: "There is no such order",
+    Fault.CLOSED_ORDER: "Its order is closed",
     Fault.CONTRADICTION: "It contradicts what is decided",
 }
 
@@ -110,9 +122,12 @@ _ASKED_FOR: Final[Mapping[str, str]] = {
 }
 
 
-def effect(state: str, conflict: str | None) -> str:
-    """The knowledge of an effect at a provider, and what its provider said against it, if anything."""
-    words = _ASKED_FOR.get(state, state.lower())
+def effect(state: str, conflict: str | None, *, is_held: bool = False) -> str:
+    """The knowledge of an effect at a provider, and what its provider said against it, if anything.
+
+    `is_held`: the money of it is authorised, and not captured.
+    """
+    words = AUTHORISED if is_held and state == State.DONE else _ASKED_FOR.get(state, state.lower())
     if conflict is None:
         return words
     outcome, _, reference = conflict.partition(":")
@@ -127,3 +142,8 @@ def fault(reason: str) -> str:
 def why(reason: str | None) -> str:
     """A reason in words; a reason that is not known here is left as it is."""
     return "no reason given" if reason is None else _REASONS.get(reason, reason)
+
+
+def why_not(reason: str | None) -> str:
+    """The reason of a refused refund in words; one that is not known here is left as it is."""
+    return "no reason given" if reason is None else _REFUND_REASONS.get(reason, reason)

@@ -1,10 +1,12 @@
-"""Money and stock move: a step takes them, its compensation gives them back, deposits and deliveries bring them."""
+"""Money and stock move: a step takes them, its compensation gives them back; others come and go without an order."""
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import NamedTuple
 
 from saga_app.core.decider import Decision, Position, Put, Rows, Verdict, repeated
 from saga_app.core.errors import Fault, Rejected, RowsMissing
+from saga_app.core.records import Reason, StepName
 from saga_app.core.rows import Balance, JournalRow, State
 
 #: Key of a balance to signed amount: money in the currency's units, or units of stock.
@@ -58,21 +60,34 @@ def moved(
     return tuple(puts)
 
 
-class Supply:
-    """Deposits and deliveries: each has a row of the journal under its own id, so a repeat adds nothing."""
+class Short(NamedTuple):
+    """The reasons to take nothing from a balance: it is not there, or there is too little in it."""
 
-    def __init__(self, journal: str, balances: str, empty: Balance) -> None:
+    missing: Reason
+    too_little: Reason
+
+
+class Supply:
+    """Money and stock that come and go without an order: each has a row of the journal under its own id.
+
+    So a repeat moves nothing again. All moves are made or none: one that would take more than is there is refused, and
+    its row says so.
+    """
+
+    def __init__(self, step: StepName, journal: str, balances: str, empty: Balance, short: Short) -> None:
+        self.step = step
         self.journal = journal
         self.balances = balances
         self.empty = empty
+        self.short = short
 
-    def decide(self, key: str, content: str, moves: Moves, at: Position, rows: Rows) -> Decision:
+    def decide(
+        self, key: str, content: str, moves: Moves, at: Position, rows: Rows, cause: str | None = None
+    ) -> Decision:
         """Adds the moves to the balances; a new balance begins as an empty one."""
         row = rows.journal(key)
         if row is None:
-            done = JournalRow(at.version, State.DONE, content, done_at=at.offset, moves=moves)
-            puts = [self._put(name, amount, balance(name, at, rows), at) for name, amount in moves.items()]
-            return Decision(Verdict.APPLIED, Put(self.journal, key, done), tuple(puts))
+            return self._first(key, content, moves, at, rows, cause)
         same_content(row, content, key)
         if row.done_at != at.offset:
             return repeated()
@@ -85,8 +100,29 @@ class Supply:
             ]
         )
 
+    def _first(
+        self, key: str, content: str, moves: Moves, at: Position, rows: Rows, cause: str | None
+    ) -> Decision:
+        found = [(name, amount, balance(name, at, rows)) for name, amount in moves.items()]
+        done = JournalRow(at.version, State.DONE, content, done_at=at.offset, moves=moves, cause=cause)
+        if (refused := next(filter(is_short, found), None)) is None:
+            puts = tuple(self._put(*each, at) for each in found)
+            return Decision(Verdict.APPLIED, Put(self.journal, key, done), puts)
+        name, amount, known = refused
+        reason = self.short.missing if known is None else self.short.too_little
+        row = done._replace(state=State.REFUSED, done_at=None, reason=reason, step=self.step)
+        there = "nothing" if known is None else known.left
+        note = f"{key} is refused: it takes {-amount} from {name}, where {there} is"
+        return Decision(Verdict.APPLIED, Put(self.journal, key, row), note=note)
+
     def _put(self, name: str, amount: Decimal | int, known: Balance | None, at: Position) -> Put:
         return Put(self.balances, name, (known or self.empty).supplied(at.version, amount))
+
+
+def is_short(wanted: tuple[str, Decimal | int, Balance | None]) -> bool:
+    """True if this move would take more from a balance than there is."""
+    _, amount, known = wanted
+    return amount < 0 and (known is None or known.left + amount < 0)
 
 
 def policy_changed(journal: str, key: str, row: JournalRow, rows: Rows) -> Decision:

@@ -25,4 +25,5 @@ def of_row(order_id: str, row: OrderRow | ClosedOrder) -> tuple[OutcomePut, ...]
     """The outcome that follows from this row: none while the order is open, and none of a closed one."""
     if isinstance(row, ClosedOrder) or row.status in OPEN_STATUSES:
         return ()
-    return (OutcomePut(order_id, row.version, row),)
+    ended = row.ending
+    return (OutcomePut(order_id, ended.version, ended),)

@@ -20,14 +20,17 @@ from saga_app.core.order import Order
 from saga_app.core.outside import Outside
 from saga_app.core.outside_step import OutsideStep
 from saga_app.core.records import (
+    REFUND_REQUESTS,
     CaptureRequested,
     OrdersEvicted,
     Reason,
     Record,
+    RefundRequest,
     StepAnswered,
     StepRequest,
     Undo,
 )
+from saga_app.core.refund_step import RefundStep, not_done
 from saga_app.core.retention import eviction
 from saga_app.core.rows import JournalRow, State
 from saga_app.core.step import Step, StepKind
@@ -147,6 +150,7 @@ class Participant:
         )
         self._machine = MACHINES[self.step.kind]
         self._outside_step = OutsideStep(self.step)
+        self._refunds = RefundStep(rule.journal, rule.balances)
         #: A rule without this method has all effects itself.
         self._outside: Callable[[Order, Rows], Outside | None] | None = getattr(rule, "outside", None)
 
@@ -167,9 +171,16 @@ class Participant:
                 raise capture.unknown(record)
             return self._first(record, at, rows)
         same_content(row, record.order.digest, f"order {record.order_id}")
+        if type(record) in REFUND_REQUESTS:
+            assert isinstance(record, RefundRequest)
+            return self._refunds.decide(record, row, at, rows)
+        return self._again(record, row, at, rows)
+
+    def _again(self, record: StepRequest, row: JournalRow, at: Position, rows: Rows) -> Decision:
+        """A later request for the order's action or compensation."""
         if row.outside is not None:
             return self._outside_step.requested(record, row, at)
-        if is_capture:
+        if type(record) is CaptureRequested:
             return capture.inside(record, row)
         states = self._machine[row.state]
         if row.version >= at.offset:
@@ -195,6 +206,9 @@ class Participant:
         return eviction.evict(self.journal, record, at, rows)
 
     def _first(self, record: StepRequest, at: Position, rows: Rows) -> Decision:
+        if type(record) in REFUND_REQUESTS:
+            assert isinstance(record, RefundRequest)
+            raise not_done(record, None)
         digest, segment, first = record.order.digest, record.segment, self._machine[None]
         if isinstance(record, Undo):
             self._transition(first, StepInput.UNDO)
@@ -229,6 +243,11 @@ class Participant:
         self, transition: StepTransition, record: StepRequest, row: JournalRow, at: Position, rows: Rows
     ) -> Decision:
         assert isinstance(record, Undo) and transition.to is not None
+        if row.refunds:
+            # Only an order that completed has refunds, and it is not compensated.
+            raise Rejected(
+                Fault.CONTRADICTION, f"{type(record).__name__} for order {record.order_id}, which has refunds"
+            )
         undone = row._replace(
             version=at.version,
             state=transition.to,
@@ -256,8 +275,4 @@ class Participant:
 
     def _replayed(self, row: JournalRow, at: Position, rows: Rows) -> tuple[Put, ...]:
         """The moves of exactly the record that made them, for each balance that does not have them yet."""
-        if at.offset == row.done_at:
-            return moved(self.balances, row.moves or {}, at, rows, replay=True)
-        if at.offset == row.undone_at:
-            return moved(self.balances, inverse(row.moves), at, rows, replay=True)
-        return ()
+        return moved(self.balances, row.moved_at(at.offset), at, rows, replay=True)

@@ -12,19 +12,21 @@ from typing import Final
 from saga_app.core import money, route
 from saga_app.core.decider import Decision, Position, Rows
 from saga_app.core.errors import Fault, Rejected
-from saga_app.core.moves import Moves, Supply, balance, has_balances, policy_changed
+from saga_app.core.moves import Moves, Short, Supply, balance, has_balances, policy_changed
 from saga_app.core.numbers import NEVER
 from saga_app.core.order import Order, digest
 from saga_app.core.outside import Outside
 from saga_app.core.records import (
     CaptureRequested,
     FundsDeposited,
+    FundsWithdrawn,
     PolicyChanged,
     Reason,
     Record,
+    RepaymentRequested,
     StepName,
 )
-from saga_app.core.row_keys import balance_key, deposit_key, policy_key
+from saga_app.core.row_keys import balance_key, deposit_key, policy_key, withdrawal_key
 from saga_app.core.rows import Account, JournalRow, State
 
 LIMIT: Final = Decimal("1000.00")
@@ -44,12 +46,13 @@ class Payment:
     """The rule of the payment service; see `participant.Rule`."""
 
     step = route.step(StepName.PAYMENT)
-    accepts = (FundsDeposited, PolicyChanged, CaptureRequested)
+    accepts = (FundsDeposited, FundsWithdrawn, PolicyChanged, CaptureRequested, RepaymentRequested)
     journal = step.journal
     balances = "accounts"
 
     def __init__(self) -> None:
-        self._deposits = Supply(self.journal, self.balances, _EMPTY)
+        short = Short(Reason.INSUFFICIENT_FUNDS, Reason.INSUFFICIENT_FUNDS)
+        self._supplies = Supply(self.step.name, self.journal, self.balances, _EMPTY, short)
 
     def judge(self, order: Order, at: Position, rows: Rows) -> Reason | Moves:
         customer, limit = order.customer_id, limit_in_force(rows)
@@ -79,9 +82,15 @@ class Payment:
             amount = money.normal(record.amount, record.currency)
             account = balance_key(record.customer_id, record.currency)
             key = deposit_key(record.customer_id, record.deposit_id)
-            return self._deposits.decide(
+            return self._supplies.decide(
                 key, digest(f"{account} {amount}".encode()), {account: amount}, at, rows
             )
+        if isinstance(record, FundsWithdrawn):
+            amount = money.normal(record.amount, record.currency)
+            account = balance_key(record.customer_id, record.currency)
+            key = withdrawal_key(record.customer_id, record.withdrawal_id)
+            content = digest(f"{account} {amount} {record.reason}".encode())
+            return self._supplies.decide(key, content, {account: -amount}, at, rows, record.reason.value)
         assert isinstance(record, PolicyChanged)
         if record.limit is None:
             raise Rejected(

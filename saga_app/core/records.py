@@ -13,6 +13,7 @@ from saga_app.core import money
 from saga_app.core.amounts import amounts
 from saga_app.core.fields import (
     AS_TUPLE,
+    LARGEST_QUANTITY,
     MOST_LINES,
     Code,
     Country,
@@ -30,7 +31,8 @@ from saga_app.core.fields import (
     TypedId,
 )
 from saga_app.core.free_text import FreeReference, Metadata, pairs
-from saga_app.core.order import Line, Order, OrderRoute, PricedLines, merged, require_one_payment
+from saga_app.core.order import Line, Lines, Order, OrderRoute, PricedLines, merged, require_one_payment
+from saga_app.core.refund import Refund
 from saga_app.core.step_names import StepName as StepName  # a type of fields, as `Reason` is
 
 #: Far in the future, and shorter than a card number, so that none is mistaken for one.
@@ -48,6 +50,18 @@ class Reason(StrEnum):
     DECLINED = "declined"
     REQUESTED = "requested"
     TIMED_OUT = "timed_out"
+
+
+class RefundReason(StrEnum):
+    """The reason why a refund was refused."""
+
+    NOT_COMPLETED = "not_completed"
+    MORE_THAN_PAID = "more_than_paid"
+    MORE_THAN_TAKEN = "more_than_taken"
+    NOTHING_LEFT = "nothing_left"
+    PAID_OUTSIDE = "paid_outside"
+    TOO_MANY_LINES = "too_many_lines"
+    NOT_ON_ROUTE = "not_on_route"
 
 
 class OrderPlaced(Model):
@@ -132,6 +146,61 @@ class OrderCancelled(Model):
     segment: SegmentName | None = None
 
 
+class RefundOpened(Model):
+    """Give back money of a completed order, and restock its goods if wanted; without an amount, all that is left.
+
+    An id counts once for each order. `lines` are the units that come back, and need an amount: the prices of an order
+    are not kept. With `restock` they go into the warehouse that they came from.
+    """
+
+    type: Literal["RefundOpened"] = "RefundOpened"
+    order_id: TypedId
+    refund_id: TypedId
+    amount: Money | None = None
+    lines: Lines = ()
+    restock: bool = False
+    note: Note | None = None
+
+    @model_validator(mode="after")
+    def _gives_something_back(self) -> Self:
+        if self.lines and self.amount is None:
+            raise ValueError("lines need an amount, which may be 0: the prices of an order are not kept")
+        if self.amount is None:
+            return self
+        if self.amount < 0:
+            raise ValueError("an amount must not be negative")
+        if self.restock and not self.lines:
+            raise ValueError("with an amount, lines say what to restock")
+        if not self.amount and not self.restock:
+            raise ValueError("a refund gives money back, or restocks goods")
+        self.returned  # noqa: B018
+        return self
+
+    @cached_property
+    def returned(self) -> tuple[Line, ...]:
+        """The lines, merged by SKU and sorted; `ValueError` if there are too many units."""
+        return merged((line.sku, line.quantity) for line in self.lines)
+
+
+class RefundCompleted(Model):
+    """The money of a refund is given back, and its goods are in stock."""
+
+    type: Literal["RefundCompleted"] = "RefundCompleted"
+    order_id: Id
+    refund_id: Id
+    segment: SegmentName | None = None
+
+
+class RefundRefused(Model):
+    """Payment gives nothing back for this refund, and nothing was restocked."""
+
+    type: Literal["RefundRefused"] = "RefundRefused"
+    order_id: Id
+    refund_id: Id
+    reason: Annotated[RefundReason, Field(strict=False)]
+    segment: SegmentName | None = None
+
+
 class StepRequest(Model):
     """A step request: from one step to the next, or to the one before. It carries the whole order.
 
@@ -155,6 +224,28 @@ class Undo(StepRequest):
 
     reason: Annotated[Reason, Field(strict=False)]
     step: Annotated[StepName, Field(strict=False)]
+
+
+class RefundRequest(StepRequest):
+    """Asks a service for its part of a refund. The order has completed, so nothing of a refund is compensated."""
+
+    refund: Refund
+
+
+class RepaymentRequested(RefundRequest):
+    """Give the money of a refund back. Payment comes first: it may refuse, and nothing is done then."""
+
+    type: Literal["RepaymentRequested"] = "RepaymentRequested"
+
+
+class RestockRequested(RefundRequest):
+    """Put the returned goods of a refund into stock; the last step of a refund that restocks."""
+
+    type: Literal["RestockRequested"] = "RestockRequested"
+
+
+#: To compare types is quicker than `isinstance`, which runs Python code of pydantic.
+REFUND_REQUESTS: Final = (RepaymentRequested, RestockRequested)
 
 
 class PaymentRequested(Do):
@@ -274,6 +365,76 @@ class StockReceived(Model):
         return self
 
 
+class FundsReason(StrEnum):
+    """The reason why money leaves an account otherwise than for an order."""
+
+    PAYOUT = "payout"
+    FEE = "fee"
+    CORRECTION = "correction"
+
+
+class FundsWithdrawn(Model):
+    """Money out of a customer's account, never more than is there; for one customer, the same id twice counts once."""
+
+    type: Literal["FundsWithdrawn"] = "FundsWithdrawn"
+    withdrawal_id: TypedId
+    customer_id: TypedId
+    currency: Currency = "GBP"
+    amount: Money
+    reason: Annotated[FundsReason, Field(strict=False)] = FundsReason.PAYOUT
+    note: Note | None = None
+
+    @model_validator(mode="after")
+    def _is_positive(self) -> Self:
+        if money.normal(self.amount, self.currency) <= 0:
+            raise ValueError("a withdrawal must be more than zero")
+        return self
+
+
+class StockReason(StrEnum):
+    """The reason why the units in a warehouse are others than deliveries and orders say."""
+
+    STOCKTAKE = "stocktake"
+    DAMAGE = "damage"
+    LOSS = "loss"
+    WITHDRAWAL = "withdrawal"
+
+
+class AdjustedLine(Model):
+    """One article of an adjustment: the units that it is more than was known, or, below zero, less."""
+
+    sku: TypedId
+    quantity: Annotated[int, Field(ge=-LARGEST_QUANTITY, le=LARGEST_QUANTITY)]
+
+
+class StockAdjusted(Model):
+    """Units in a warehouse are more or less than was known, never fewer than are reserved; the same id counts once.
+
+    `quantity` is the difference, and not the units that were counted: orders go on while somebody counts.
+    """
+
+    type: Literal["StockAdjusted"] = "StockAdjusted"
+    adjustment_id: TypedId
+    warehouse: TypedId = "main"
+    reason: Annotated[StockReason, Field(strict=False)]
+    lines: Annotated[
+        tuple[AdjustedLine, ...], Field(min_length=1, max_length=MOST_LINES), FailFast(), AS_TUPLE
+    ]
+    note: Note | None = None
+
+    @model_validator(mode="after")
+    def _fits_its_reason(self) -> Self:
+        if len({line.sku for line in self.lines}) != len(self.lines):
+            raise ValueError("an article is named once")
+        if any(not line.quantity for line in self.lines):
+            raise ValueError("a difference of 0 units changes nothing")
+        if self.reason is not StockReason.STOCKTAKE and any(line.quantity > 0 for line in self.lines):
+            raise ValueError(
+                "only a stocktake finds more units; all else takes some, with a quantity below zero"
+            )
+        return self
+
+
 class PolicyChanged(Model):
     """A new parameter: `limit` (payment), `countries` or `carrier` (shipping), `route` or `patience` (checkout).
 
@@ -390,16 +551,23 @@ Record = (
     | DeadlinePassed
     | OrderCompleted
     | OrderCancelled
+    | RefundOpened
+    | RefundCompleted
+    | RefundRefused
     | PaymentRequested
     | RefundRequested
     | ReservationRequested
     | ReleaseRequested
     | ShipmentRequested
     | ShipmentCancellationRequested
+    | RepaymentRequested
+    | RestockRequested
     | CaptureRequested
     | StepAnswered
     | FundsDeposited
+    | FundsWithdrawn
     | StockReceived
+    | StockAdjusted
     | PolicyChanged
     | RetentionStarted
     | SegmentsClosed
@@ -408,4 +576,13 @@ Record = (
 )
 
 #: The types that people send. All others are internal: only services write them, so a new type is internal too.
-FROM_PEOPLE: Final = (OrderPlaced, CancellationRequested, FundsDeposited, StockReceived, PolicyChanged)
+FROM_PEOPLE: Final = (
+    OrderPlaced,
+    CancellationRequested,
+    RefundOpened,
+    FundsDeposited,
+    FundsWithdrawn,
+    StockReceived,
+    StockAdjusted,
+    PolicyChanged,
+)

@@ -81,6 +81,11 @@ SEQUENCE: Final = (
     *(step.undo.__name__ for step in reversed(STEPS) if step.undo is not None),
     "OrderCompleted",
     "OrderCancelled",
+    "RefundOpened",
+    "RepaymentRequested",
+    "RestockRequested",
+    "RefundCompleted",
+    "RefundRefused",
 )
 
 

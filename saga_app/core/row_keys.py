@@ -15,6 +15,8 @@ class KeyKind(StrEnum):
 
     DEPOSIT = "deposit"
     DELIVERY = "delivery"
+    WITHDRAWAL = "withdrawal"
+    ADJUSTMENT = "adjustment"
     POLICY = "policy"
     CANCELLATION = "cancellation"
     SEGMENT = "segment"
@@ -29,6 +31,8 @@ class KeyKind(StrEnum):
         self.prefix = f"{name}:".encode()
 
 
+#: Kinds of rows about money and stock that come, or go otherwise than for an order.
+SUPPLIES: Final = (KeyKind.DEPOSIT, KeyKind.DELIVERY, KeyKind.WITHDRAWAL, KeyKind.ADJUSTMENT)
 #: The key of the tombstone that a rebuild writes first into the changelog of a journal; no row has it.
 REBUILT_KEY: Final = b"rebuilt:"
 _KINDS = {kind.value: kind for kind in KeyKind}
@@ -52,8 +56,8 @@ def order_in(key: bytes) -> str | None:
 
 
 def is_supply_key(key: str) -> bool:
-    """True if this row of a journal brings money or stock: a deposit or a delivery."""
-    return kind_of(key) in (KeyKind.DEPOSIT, KeyKind.DELIVERY)
+    """True if this row of a journal is about money or stock that comes or goes without an order."""
+    return kind_of(key) in SUPPLIES
 
 
 def is_milestone(key: bytes) -> bool:
@@ -71,8 +75,18 @@ def delivery_key(warehouse: str, delivery_id: str) -> str:
     return f"{KeyKind.DELIVERY}:{warehouse}:{delivery_id}"
 
 
+def withdrawal_key(customer_id: str, withdrawal_id: str) -> str:
+    """An id counts once for each customer, as that of a deposit."""
+    return f"{KeyKind.WITHDRAWAL}:{customer_id}:{withdrawal_id}"
+
+
+def adjustment_key(warehouse: str, adjustment_id: str) -> str:
+    """An id counts once for each warehouse, as that of a delivery."""
+    return f"{KeyKind.ADJUSTMENT}:{warehouse}:{adjustment_id}"
+
+
 def parts_of_supply(key: str) -> tuple[KeyKind, str, str]:
-    """The kind of a deposit or a delivery, its customer or warehouse, and its id; `ValueError` if it is neither."""
+    """The kind of such a row (`SUPPLIES`), its customer or warehouse, and its id; `ValueError` if it is none."""
     kind, owner, supply_id = key.split(":")
     return KeyKind(kind), owner, supply_id
 

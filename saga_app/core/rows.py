@@ -5,7 +5,7 @@ Absent fields are left out, so equal rows are equal bytes. Ids, codes and number
 that every order writes are spelled out here: that takes half the time of a serializer.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, Self
@@ -16,6 +16,7 @@ from saga_app.core.errors import ForeignRow
 from saga_app.core.numbers import Offset, Version
 from saga_app.core.order import Order
 from saga_app.core.records import Reason, StepAnswered, StepName
+from saga_app.core.refund_rows import OrderRefund, StepRefund, moves_in, spelled_moves
 from saga_app.core.retention.rows import (
     SPECIAL,
     ClosedSegments,
@@ -32,6 +33,8 @@ _VERSION: Final = b'{"version":'
 _ORDER: Final = b',"order":'
 _TOMBSTONE: Final = b',"nothing":true}'
 _CLOSED: Final = b',"closed":"'
+#: Near the beginning of an order's row, so that a scan finds it without parsing.
+_REFUNDING: Final = ',"refunding":true'
 
 
 class State(StrEnum):
@@ -75,6 +78,9 @@ OPEN_STATUSES: Final = frozenset({Status.OPEN, Status.CANCELLING})
 class OrderRow(NamedTuple):
     """Table `orders`: one order. `since` and `ended_at` are Kafka's timestamps in milliseconds.
 
+    `refunds` are those that people asked for, in their sequence; refused ones too. They change the
+    row of an order that has ended: `ended_version` is then the version with which it ended.
+
     `patience` is that of the order, in seconds, or that of the policy that was in force when it was placed.
     `cancelled_first`: a cancellation was here before the order, so no step was ever asked to act.
     """
@@ -91,23 +97,46 @@ class OrderRow(NamedTuple):
     segment: str | None = None
     patience: int | None = None
     cancelled_first: bool = False
+    refunds: tuple[OrderRefund, ...] = ()
+    ended_version: Version | None = None
+
+    @property
+    def ending(self) -> Self:
+        """The row of an ended order as it was when the order ended: its refunds came later."""
+        if self.ended_version is None or self.ended_at is None:
+            return self
+        return self._replace(version=self.ended_version, since=self.ended_at)
+
+    @property
+    def has_open_refund(self) -> bool:
+        """True if a refund of this order is under way."""
+        return any(each.is_open for each in self.refunds)
+
+    @property
+    def is_under_way(self) -> bool:
+        """True if something must still happen: the order has not ended, or one of its refunds has not."""
+        return self.status in OPEN_STATUSES or self.has_open_refund
 
     def encode(self) -> bytes:
-        version, status, placed_at, tries, since, order, ended_at, reason, step, segment, patience, first = (
-            self
-        )
+        version, status, placed_at, tries, since, order, ended_at, reason, step, segment = self[:10]
+        patience, first, refunds, ended_version = self[10:]
+        refunding = _REFUNDING if refunds and self.has_open_refund else ""
         ended = "" if ended_at is None else f',"ended_at":{ended_at}'
-        head = f'{{"version":{version},"status":"{status}","placed_at":{placed_at},"tries":{tries},"since":{since}'
+        head = f'{{"version":{version},"status":"{status}"{refunding},"placed_at":{placed_at},"tries":{tries}'
         patient = "" if patience is None else f',"patience":{patience}'
+        before = "" if ended_version is None else f',"ended_version":{ended_version}'
         last = ',"cancelled_first":true' if first else ""
-        head = f"{head}{ended}{_turned_at(reason, step)}{_of(segment)}{patient}{last}"
-        return b"%s%s%s}" % (head.encode(), _ORDER, order)
+        more = f"{ended}{_turned_at(reason, step)}{_of(segment)}{patient}{last}{_refunds(refunds)}{before}"
+        return b"%s%s%s}" % (f'{head},"since":{since}{more}'.encode(), _ORDER, order)
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
         head, _, order = data.partition(_ORDER)
         fields = from_json(head + b"}")
         fields["status"] = Status(fields["status"])
+        fields.pop("refunding", None)
+        if "refunds" in fields:
+            fields["refunds"] = tuple(map(OrderRefund.parsed, fields["refunds"]))
         return cls(order=order[:-1], **_turned(fields))
 
 
@@ -176,14 +205,15 @@ def has_conflict(data: bytes) -> bool:
 
 
 #: The last fields of a journal row that few rows have.
-_NO_MORE: Final = (None,) * 7
+_NO_MORE: Final = (*(None,) * 8, ())
 
 
 class JournalRow(NamedTuple):
     """Tables `payments`, `reservations`, `shipments`: the decision for an order, a deposit, a delivery or a policy.
 
     `done_at` and `undone_at` are inbox offsets. `moves` maps the key of a balance to the signed amount moved.
-    `content` is the digest of the request: another content under a known id is a dead letter.
+    `content` is the digest of the request: another content under a known id is a dead letter. A withdrawal and an
+    adjustment of stock have a `cause`; one that is refused has the `moves` that it asked for.
     `outside`: its fields stand in the row, behind all others. `conflict`: an outcome and a reference that a provider
     named and that cannot be.
     """
@@ -202,8 +232,28 @@ class JournalRow(NamedTuple):
     carrier: str | None = None
     route: tuple[str, ...] | None = None
     patience: int | None = None
+    cause: str | None = None
     conflict: str | None = None
     outside: OutsideEffect | None = None
+    refunds: tuple[StepRefund, ...] = ()
+
+    def moved_at(self, offset: int) -> Mapping[str, Decimal | int]:
+        """The signed amounts that the record at this offset moved, by the key of the balance."""
+        if offset == self.done_at:
+            return self.moves or {}
+        if offset == self.undone_at:
+            return {key: -amount for key, amount in (self.moves or {}).items()}
+        return next((each.moves for each in self.refunds if each.done_at == offset), {})
+
+    @property
+    def all_moves(self) -> Iterator[tuple[str, Decimal | int]]:
+        """Each move of the step, of its compensation and of its refunds."""
+        moves = self.moves or {}
+        yield from moves.items()
+        if self.undone_at is not None:
+            yield from ((key, -amount) for key, amount in moves.items())
+        for refund in self.refunds:
+            yield from refund.moves.items()
 
     @property
     def held_until(self) -> int | None:
@@ -215,7 +265,7 @@ class JournalRow(NamedTuple):
         version, state, content, done_at, undone_at, reason, step, segment, moves = self[:9]
         done = "" if done_at is None else f',"done_at":{done_at}'
         undone = "" if undone_at is None else f',"undone_at":{undone_at}'
-        moved = "" if moves is None else f',"moves":{{{",".join(map(_move, moves.items()))}}}'
+        moved = "" if moves is None else f',"moves":{spelled_moves(moves)}'
         head = (
             f'{{"version":{version},"state":"{state}","content":"{content}"{done}{undone}'
             f"{_turned_at(reason, step)}{_of(segment)}{moved}"
@@ -226,9 +276,9 @@ class JournalRow(NamedTuple):
 
     def _rest(self) -> bytes:
         """The fields that few rows have."""
-        names = ("limit", "countries", "carrier", "route", "patience", "conflict")
+        names = ("limit", "countries", "carrier", "route", "patience", "cause", "conflict")
         given = {name: value for name in names if (value := getattr(self, name)) is not None}
-        rule = b"," + to_json(given)[1:-1] if given else b""
+        rule = (b"," + to_json(given)[1:-1] if given else b"") + _refunds(self.refunds).encode()
         return rule if self.outside is None else rule + self.outside.encode()
 
     @classmethod
@@ -236,7 +286,9 @@ class JournalRow(NamedTuple):
         fields = from_json(data)
         fields["state"] = State(fields["state"])
         if "moves" in fields:
-            fields["moves"] = {key: _amount(each) for key, each in fields["moves"].items()}
+            fields["moves"] = moves_in(fields["moves"])
+        if "refunds" in fields:
+            fields["refunds"] = tuple(map(StepRefund.parsed, fields["refunds"]))
         if "limit" in fields:
             fields["limit"] = Decimal(fields["limit"])
         for name in ("countries", "route"):
@@ -248,11 +300,18 @@ class JournalRow(NamedTuple):
 
 
 class Account(NamedTuple):
-    """Table `accounts`, key `CUSTOMER:CURRENCY`: money in the currency's units."""
+    """Table `accounts`, key `CUSTOMER:CURRENCY`: money in the currency's units.
+
+    `deposited` is less what was withdrawn.
+    """
 
     version: Version
     deposited: Decimal
     balance: Decimal
+
+    @property
+    def left(self) -> Decimal:
+        return self.balance
 
     def moved(self, version: Version, amount: Decimal | int) -> Self:
         return type(self)(version, self.deposited, self.balance + amount)
@@ -271,11 +330,15 @@ class Account(NamedTuple):
 
 
 class Stock(NamedTuple):
-    """Table `stock`, key `WAREHOUSE:SKU`: units."""
+    """Table `stock`, key `WAREHOUSE:SKU`: units. `received`: with all adjustments."""
 
     version: Version
     received: int
     available: int
+
+    @property
+    def left(self) -> int:
+        return self.available
 
     def moved(self, version: Version, amount: Decimal | int) -> Self:
         return type(self)(version, self.received, self.available + int(amount))
@@ -370,6 +433,12 @@ def is_closed(data: bytes) -> bool:
     return _CLOSED in data[:40]
 
 
+def is_under_way(data: bytes) -> bool:
+    """True if an encoded row of `orders` is of an order that has not ended, or of one with an open refund."""
+    head = data[:80]
+    return b'"status":"OPEN"' in head or b'"status":"CANCELLING"' in head or _REFUNDING.encode() in head
+
+
 def is_tombstone(data: bytes) -> bool:
     """True if these bytes say that there is no row."""
     return len(data) < 60 and data.endswith(_TOMBSTONE)
@@ -383,12 +452,6 @@ def version_of(data: bytes) -> Version:
     return version
 
 
-def _move(move: tuple[str, Decimal | int]) -> str:
-    """Units are written as a number, money as a string."""
-    key, amount = move
-    return f'"{key}":{amount}' if isinstance(amount, int) else f'"{key}":"{amount!s}"'
-
-
 def _turned_at(reason: Reason | None, step: StepName | None) -> str:
     return "" if reason is None else f',"reason":"{reason}","step":"{step}"'
 
@@ -397,8 +460,8 @@ def _of(segment: str | None) -> str:
     return "" if segment is None else f',"segment":"{segment}"'
 
 
-def _amount(written: str | int) -> Decimal | int:
-    return written if isinstance(written, int) else Decimal(written)
+def _refunds(refunds: tuple[OrderRefund, ...] | tuple[StepRefund, ...]) -> str:
+    return f',"refunds":[{",".join([each.spelled() for each in refunds])}]' if refunds else ""
 
 
 def _turned(fields: dict[str, Any]) -> dict[str, Any]:

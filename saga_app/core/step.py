@@ -41,7 +41,7 @@ class Step:
     """One step of the saga: its action and the compensation of it, as the records that ask for them.
 
     `journal` is its table with one row per order. `key` gives the key of its records, and so their partition. `done`
-    and `undone` are words for people.
+    and `undone` are words for people, as in "it was refunded".
     """
 
     name: StepName

@@ -7,7 +7,7 @@ imported. The last part of a module's name is the name of its step.
 import os
 import re
 from enum import StrEnum
-from typing import Final
+from typing import Final, Never
 
 #: The setting with the modules of own steps, between commas.
 VARIABLE: Final = "SAGA_STEPS"
@@ -43,3 +43,8 @@ class StepName(StrEnum):
     SHIPPING = "shipping"
     CAPTURE = "capture"
     locals().update({name.upper(): name for name in OWN_MODULES})
+
+    @classmethod
+    def _missing_(cls, value: object) -> Never:
+        """The end of a worker says what it lacks, if its rows name a step that it does not know."""
+        raise ValueError(f"{value} is no step; is its module in {VARIABLE}?")

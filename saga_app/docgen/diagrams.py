@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from saga_app.core import checkout, outside, participant
+from saga_app.core import checkout, outside, participant, refund_step, refunds
 from saga_app.core.machine import DeadLettered, Transition
 from saga_app.core.route import CAPTURE, DEFAULT
 
@@ -101,6 +101,16 @@ def capture_table() -> str:
 def checkout_table() -> str:
     """Markdown: every status and every input."""
     return _table(checkout.OrderInput, checkout.MACHINE)
+
+
+def refund_table() -> str:
+    """Markdown: a refund at checkout."""
+    return _table(refunds.RefundInput, refunds.MACHINE)
+
+
+def refund_step_table() -> str:
+    """Markdown: a refund at payment and at inventory."""
+    return _table(refund_step.RefundStepInput, refund_step.MACHINE)
 
 
 def _states(machine: AnyMachine) -> str:

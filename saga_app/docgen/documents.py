@@ -16,6 +16,7 @@ from saga_app.api.waits import LONGEST_WAIT
 from saga_app.core import money, records
 from saga_app.core.errors import Fault
 from saga_app.core.fields import LARGEST_QUANTITY, MOST_LINES, Model
+from saga_app.core.refund import MOST_REFUNDS
 from saga_app.dead_letters import format as letter_format
 from saga_app.dead_letters.budget import MOST_A_MINUTE
 from saga_app.docgen import command_pages, diagrams, exit_tables, openapi, provider_contract, schemas
@@ -109,6 +110,7 @@ def limits() -> str:
         "request of one service to another": f"{wire.LARGEST_STEP_REQUEST // 1024} KiB",
         "record that a topic of people takes": f"{topics.LARGEST_IN_INBOX // 1024} KiB",
         "lines of an order": f"{MOST_LINES:,}",
+        "refunds of an order, and lines of all of them": f"{MOST_REFUNDS}, and {MOST_LINES:,}",
         "quantity of a SKU in an order": f"{LARGEST_QUANTITY:,}",
         "amount": f"{money.LARGEST:,}, with the digits of its currency",
         "headers of a record": f"{MOST_HEADERS:,}",
@@ -172,6 +174,8 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = {
     "capture_table": diagrams.capture_table,
     "checkout": diagrams.checkout_states,
     "checkout_table": diagrams.checkout_table,
+    "refund_table": diagrams.refund_table,
+    "refund_step_table": diagrams.refund_step_table,
     "records": record_table,
     "topics": topic_table,
     "tables": table_table,

@@ -78,9 +78,17 @@ def of_order(
     if not isinstance(placed, OrderRow):
         raise NoSuchEffect(f"order {order_id} is not there")
     order = Order.model_validate_json(placed.order)
-    of_route = route_of(order).steps if steps is None else steps
+    of_route = _with_own_journals(route_of(order).steps) if steps is None else steps
     rows = ((step, _row(settings, admin, step.journal, step.key(order), order_id)) for step in of_route)
     return {step.name: OrderEffect(row, step.key(order)) for step, row in rows if isinstance(row, JournalRow)}
+
+
+def _with_own_journals(steps: Iterable[Step]) -> Iterable[Step]:
+    """The first step of each journal: a payment and its capture are one row."""
+    first: dict[str, Step] = {}
+    for step in steps:
+        first.setdefault(step.journal, step)
+    return first.values()
 
 
 def is_outside(row: JournalRow) -> bool:

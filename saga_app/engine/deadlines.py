@@ -7,7 +7,7 @@ from typing import Final
 
 from saga_app.core import checkout
 from saga_app.core.patience import LONGEST_DELAY
-from saga_app.core.rows import OPEN_STATUSES, OrderRow, Row, decode
+from saga_app.core.rows import OrderRow, Row, decode, is_under_way
 from saga_app.engine.lease import uptime
 from saga_app.engine.ports import Log, Store
 from saga_app.engine.timer import Timer
@@ -26,7 +26,7 @@ def steady() -> Callable[[], int]:
 
 
 class DeadlineTimer(Timer):
-    """The orders that have not ended, of all checkout partitions of this worker.
+    """The orders that have not ended, or whose refunds have not, of all checkout partitions of this worker.
 
     Between an order's record and its nudge, only what has passed here counts. Where this machine's time must be
     compared with Kafka's, after a restart, a wrong clock makes a nudge come early or late, by one delay at most.
@@ -55,9 +55,9 @@ class DeadlineTimer(Timer):
         """One scan of a partition's orders; takes about 2 s for a million rows, so call it off the main loop."""
         now = self._clock()
         for key, data in store.scan(b""):
-            if b'"status":"OPEN"' in data[:80] or b'"status":"CANCELLING"' in data[:80]:
+            if is_under_way(data):
                 row = decode("orders", key.decode(), data)
-                if not isinstance(row, OrderRow):
+                if not isinstance(row, OrderRow) or not row.is_under_way:
                     continue
                 left = min(max(checkout.due(row) - now, GRACE), checkout.delay(row))
                 self._watch(key.decode(), row, now + left)
@@ -69,7 +69,7 @@ class DeadlineTimer(Timer):
             return
         now = self._clock()
         for order_id, row in changes.items():
-            if isinstance(row, OrderRow) and row.status in OPEN_STATUSES:
+            if isinstance(row, OrderRow) and row.is_under_way:
                 self._watch(order_id, row, now + checkout.delay(row))
             else:
                 self._open.pop(order_id, None)

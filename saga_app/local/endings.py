@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 
 from saga_app import topics, wire
 from saga_app.core.errors import Rejected
-from saga_app.core.records import OrderCancelled, OrderCompleted, Reason
+from saga_app.core.records import OrderCancelled, OrderCompleted, Reason, StepName
 from saga_app.dead_letters.letter import read_letter
 from saga_app.settings import readers_group
 
@@ -103,5 +103,7 @@ def _ending(message: Message) -> Ending | None:
     if isinstance(record, OrderCompleted):
         return Ending(record.order_id, COMPLETED)
     if isinstance(record, OrderCancelled):
+        if record.reason is Reason.DECLINED and record.step is not StepName.PAYMENT:
+            return Ending(record.order_id, f"declined, at {record.step}")
         return Ending(record.order_id, IN_WORDS.get(record.reason, record.reason.replace("_", " ")))
     return None

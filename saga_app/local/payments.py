@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from saga_app.core.route import CAPTURE, DEFAULT_NAMES
 from saga_app.effects.ledgers import compared
 from saga_app.kafka.sender import Sender, checked
 from saga_app.local.outage import OutageWatch
@@ -55,6 +56,13 @@ class LocalPayments:
             "SAGA_PROVIDER_STRIPE_ADDRESS": self._stripe.proxy.address,
             "SAGA_PROVIDER_TIMEOUT": "5s",
         }
+
+    def capture_later(self, settings: Settings) -> None:
+        """Has the money of all later orders authorised first, and taken when they are shipped."""
+        route = [*DEFAULT_NAMES, CAPTURE.name]
+        policy = checked({"type": "PolicyChanged", "policy_id": "capture", "route": route})
+        Sender(settings).send_all([policy])
+        self._say(f"route: {', '.join(route)}")
 
     def place(self, settings: Settings, worker_url: str, count: int, suffix: str) -> set[str]:
         """Begins to place the orders, half of them while the provider is down; returns their ids."""

@@ -112,6 +112,8 @@ class LocalRun:
         self.follower = EndingsReader(self.settings.kafka, self.settings.partitions)
         edition = _edition(self.folder, is_foreign=self.broker is None)
         if self.payments is not None:
+            if self.options.capture:
+                self.payments.capture_later(self.settings)
             self.placed = self.payments.place(
                 self.settings, self.workers[0].url, self.options.orders, edition
             )
@@ -323,6 +325,11 @@ def parser() -> argparse.ArgumentParser:
         help="orders that are paid at a provider: a Stripe on this machine, which is down for some seconds",
     )
     found.add_argument(
+        "--capture",
+        action="store_true",
+        help="with --provider: the money is authorised, and taken when the order is shipped",
+    )
+    found.add_argument(
         "--down",
         type=float,
         default=DOWN_FOR,
@@ -346,6 +353,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser().error("--once needs a worker")
     if options.provider and not options.workers:
         parser().error("--provider needs a worker")
+    if options.capture and not options.provider:
+        parser().error("--capture needs --provider")
     run = LocalRun(options)
     # SIGTERM acts as Ctrl-C; and so does SIGINT if a shell has started this in the background, with SIGINT ignored.
     for received in (signal.SIGINT, signal.SIGTERM):

@@ -47,6 +47,8 @@ class Counts:
         self._clock = clock
         #: Orders by how they ended, and why: ("COMPLETED", "") or ("CANCELLED", reason).
         self.ended: Counter[tuple[str, str]] = Counter()
+        #: Refunds by how they ended, and why they were refused.
+        self.refunds: Counter[tuple[str, str]] = Counter()
         #: What steps recorded: by inbox and state.
         self.steps: Counter[tuple[str, str]] = Counter()
         self.seconds: defaultdict[str, Histogram] = defaultdict(partial(Histogram, SECONDS))
@@ -60,10 +62,21 @@ class Counts:
         for key, row in changes.items():
             if isinstance(row, JournalRow):
                 # Deposits, deliveries and policies stand there too, under keys that no order has.
-                if is_order_key(key):
+                # An order that has refunds was counted when its step was done.
+                if is_order_key(key) and not row.refunds:
                     self.steps[topic, row.state] += 1
-            elif isinstance(row, OrderRow) and row.status not in OPEN_STATUSES:
-                self.ended[row.status, row.reason or ""] += 1
+            elif isinstance(row, OrderRow):
+                self._order(row)
+
+    def _order(self, row: OrderRow) -> None:
+        """Refunds change `since` of an order that has ended before; of several in a round, the last is seen."""
+        if row.status not in OPEN_STATUSES and row.since == row.ended_at:
+            self.ended[row.status, row.reason or ""] += 1
+        for refund in row.refunds:
+            if refund.ended_at is not None and (
+                refund.opened_at == row.version or refund.ended_at == row.since
+            ):
+                self.refunds[refund.status, refund.reason or ""] += 1
 
     def round_ended(self, topic: str, batches: Sequence[Batch], seconds: float) -> None:
         """A round of this inbox, and how old each of its records is now: Kafka's time against this machine's."""

@@ -17,7 +17,8 @@ import agents
 import saga_app
 from saga_app import topics
 from saga_app.core.decider import Service, Verdict
-from saga_app.core.records import Reason
+from saga_app.core.records import Reason, RefundReason
+from saga_app.core.refund_rows import RefundStatus
 from saga_app.core.rows import State, Status
 from saga_app.engine.engine import Engine
 from saga_app.engine.round import Round
@@ -32,6 +33,7 @@ from saga_app.settings import Settings
 #: By metric, its labels, if it has any.
 LABELS: Final[Mapping[str, tuple[str, ...]]] = {
     "saga_orders_ended": ("outcome", "reason"),
+    "saga_refunds_ended": ("outcome", "reason"),
     "saga_steps": ("service", "state"),
     "saga_records": ("service", "verdict"),
     "saga_round_duration_seconds": ("service",),
@@ -47,6 +49,12 @@ _SERVICE: Final = {topic: topic.removesuffix("_events") for topic in topics.INBO
 _ENDED: Final = (
     (Status.COMPLETED.value, ""),
     *((Status.CANCELLED.value, reason.value) for reason in Reason),
+)
+
+
+_REFUNDS: Final = (
+    (RefundStatus.COMPLETED.value, ""),
+    *((RefundStatus.REFUSED.value, reason.value) for reason in RefundReason),
 )
 
 
@@ -73,6 +81,14 @@ class WorkerCollector(Collector):
         for outcome, reason in _ENDED:
             ended.add_metric((outcome.lower(), reason), self.counts.ended[outcome, reason])
         yield ended
+        refunds = CounterMetricFamily(
+            "saga_refunds_ended",
+            "Refunds that this worker has ended, by outcome, and those refused by reason",
+            labels=LABELS["saga_refunds_ended"],
+        )
+        for outcome, reason in _REFUNDS:
+            refunds.add_metric((outcome.lower(), reason), self.counts.refunds[outcome, reason])
+        yield refunds
         steps = CounterMetricFamily(
             "saga_steps", "What the steps of the route have recorded, by state", labels=LABELS["saga_steps"]
         )
@@ -127,7 +143,7 @@ class WorkerCollector(Collector):
         )
         yield GaugeMetricFamily(
             "saga_orders_open",
-            "Orders of this worker's partitions that have not ended",
+            "Orders of this worker's partitions that have not ended, or whose refunds have not",
             value=len(engine.clock) if running else 0,
         )
         yield GaugeMetricFamily(

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 #: The newest migration: a reader must find it in `alembic_version`.
-REVISION: Final = "0011"
+REVISION: Final = "0013"
 
 metadata: Final = MetaData()
 
@@ -170,7 +170,8 @@ order_prices: Final = Table(
     sqlite_with_rowid=False,
 )
 #: The row of an order at each step; `done_at` and `undone_at` are offsets in the step's inbox. The last columns are
-#: about an effect at a provider: `tries` are answers that brought nothing new, `code` is that of the last answer.
+#: about an effect at a provider: `tries` are answers that brought nothing new, `code` is that of the last answer,
+#: `capture_before` says when an authorisation that is not captured runs out.
 order_steps: Final = Table(
     "order_steps",
     metadata,
@@ -188,6 +189,7 @@ order_steps: Final = Table(
     Column("tries", Integer),
     Column("code", String(64)),
     Column("conflict", Text),
+    Column("capture_before", BigInteger),
     Index(
         "order_steps_at_providers",
         "asked_at",
@@ -244,9 +246,10 @@ accounts: Final = Table(
     Column("balance", Money, nullable=False),
     sqlite_with_rowid=False,
 )
-#: What a deposit or a delivery brought to a balance: `owner` and `unit` are a customer and a currency, or a warehouse
-#: and a SKU; `at_offset` is the place of its record in the inbox of its service, `time` that of its row in the
-#: changelog.
+#: What a deposit or a delivery brought to a balance, and what a withdrawal or an adjustment changed; `cause` is why.
+#: One that was refused changed nothing, and `refused` says why. `owner` and `unit` are a customer and a currency, or a
+#: warehouse and a SKU; `at_offset` is the place of its record in the inbox of its service, `time` that of its row in
+#: the changelog.
 supplies: Final = Table(
     "supplies",
     metadata,
@@ -259,6 +262,8 @@ supplies: Final = Table(
     Column("at_offset", BigInteger, nullable=False),
     Column("time", BigInteger, nullable=False),
     Column("amount", Money, nullable=False),
+    Column("cause", Word),
+    Column("refused", Word),
     sqlite_with_rowid=False,
 )
 #: By the place of the original. `headers` is JSON: pairs of name and text.

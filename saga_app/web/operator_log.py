@@ -16,7 +16,9 @@ from saga_app.web.view import Query, View, given_in
 KINDS: Final = {
     "CancellationRequested": "cancelled an order",
     "FundsDeposited": "deposited money",
+    "FundsWithdrawn": "withdrew money",
     "StockReceived": "received stock",
+    "StockAdjusted": "adjusted stock",
     "PolicyChanged": "changed a rule",
     "StepAnswered": "told what a provider did",
     action_rows.REPLAYED: "sent a dead letter again",
@@ -44,9 +46,9 @@ async def operator_log(connection: AsyncConnection, name: str, query: Query) -> 
 def _about(row: Mapping[str, Any]) -> str | None:
     """The page of the thing that an action is about; None if there is none."""
     match row["type"]:
-        case "FundsDeposited":
+        case "FundsDeposited" | "FundsWithdrawn":
             return urls.account(row["about"])
-        case "StockReceived":
+        case "StockReceived" | "StockAdjusted":
             return urls.STOCK
         case "PolicyChanged":
             return None

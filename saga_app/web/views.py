@@ -65,6 +65,8 @@ _ARTICLE: Final = BalancePage(
     unit="Units",
     statement=statements.of_article,
 )
+#: Withdrawals and adjustments that were refused, on a balance's page.
+REFUSED: Final = 10
 _ACCOUNT: Final = BalancePage(
     urls.ACCOUNTS,
     "Accounts",
@@ -239,6 +241,7 @@ async def _balance(connection: AsyncConnection, kind: BalancePage, name: str, qu
                 PAGE_SIZE,
                 int(before) if before and of == getattr(balance, kind.at) else None,
             ),
+            "refused": await statements.refused(connection, balance[0], balance[1], REFUSED),
             "holders": await kind.queries.holders(connection, balance[:2], PAGE_SIZE),
         }
         for balance in await kind.queries.one(connection, name)

@@ -24,6 +24,8 @@ def test_the_bodies_are_the_records_of_the_wire(door: Door):
         ("OrderPlaced", "order_id"),
         ("FundsDeposited", "deposit_id"),
         ("StockReceived", "delivery_id"),
+        ("FundsWithdrawn", "withdrawal_id"),
+        ("StockAdjusted", "adjustment_id"),
         ("PolicyChanged", "policy_id"),
     ):
         wire = json.loads((ROOT / f"docs/reference/schemas/{name}.json").read_text("utf-8"))

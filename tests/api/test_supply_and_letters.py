@@ -4,7 +4,13 @@ from typing import Any
 
 import pytest
 
-from saga_app.core.records import FundsDeposited, PolicyChanged, StockReceived
+from saga_app.core.records import (
+    FundsDeposited,
+    FundsWithdrawn,
+    PolicyChanged,
+    StockAdjusted,
+    StockReceived,
+)
 from saga_app.dead_letters.format import LetterId
 from tests.api.door import Door
 
@@ -16,6 +22,13 @@ LETTER = "/v1/dead-letters/checkout_events:3:"
     [
         ("/v1/deposits", {"deposit_id": "d", "customer_id": "bob", "amount": "5"}, FundsDeposited, "d"),
         ("/v1/deliveries", {"delivery_id": 7, "lines": [{"sku": "A", "quantity": 1}]}, StockReceived, "7"),
+        ("/v1/withdrawals", {"withdrawal_id": "w", "customer_id": "bob", "amount": 5}, FundsWithdrawn, "w"),
+        (
+            "/v1/adjustments",
+            {"adjustment_id": "a", "reason": "damage", "lines": [{"sku": "A", "quantity": -1}]},
+            StockAdjusted,
+            "a",
+        ),
         ("/v1/policies", {"policy_id": "p", "limit": "10"}, PolicyChanged, "p"),
         (
             "/v1/policies",
@@ -43,6 +56,8 @@ def test_an_id_may_follow_from_a_key(door: Door):
         ("/v1/deposits", {"deposit_id": "d", "customer_id": "bob", "amount": "-5"}),
         ("/v1/deposits", {"type": "StockReceived", "delivery_id": "d"}),
         ("/v1/deliveries", {"delivery_id": "d", "lines": []}),
+        ("/v1/withdrawals", {"withdrawal_id": "w", "customer_id": "bob", "amount": "0"}),
+        ("/v1/adjustments", {"adjustment_id": "a", "lines": [{"sku": "A", "quantity": -1}]}),
         ("/v1/policies", {"policy_id": "p", "limit": "1", "countries": ["GB"]}),
         ("/v1/policies", {"policy_id": "p", "countries": ["XX"]}),
     ],

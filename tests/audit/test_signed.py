@@ -16,7 +16,16 @@ from saga_app.kafka.signatures import SIGNATURE
 from saga_app.times import written
 from tests.audit.reading import broken, figures
 from tests.audit.world import PARTITIONS, AuditWorld, bought
-from tests.support.examples import cancel, countries, deadline, delivery, deposit, limit, placed
+from tests.support.examples import (
+    cancel,
+    countries,
+    deadline,
+    delivery,
+    deposit,
+    limit,
+    placed,
+    refund_opened,
+)
 from tests.support.signing import INTERNAL, PEOPLE, key_file, signing
 
 
@@ -60,6 +69,8 @@ def test_a_forged_mark_of_a_record_that_was_sent_on_is_no_breach(shop: AuditWorl
 def test_a_copy_of_each_signed_record_in_its_own_place_changes_no_row(shop: AuditWorld) -> None:
     """The offset is not signed, so somebody who can write may write it once more: the rules decide it as a repeat."""
     shop.evict().run(bought("kept"), bought("evicted"))
+    refunds = (refund_opened(each, order_id="kept", restock=True) for each in ("whole", "nothing-left"))
+    shop.run(*refunds)
     shop.send(bought("late"))
     shop.decide((topics.CHECKOUT, topics.partition_of("late", PARTITIONS)))
     shop.serve(outgoing(deadline("late")))

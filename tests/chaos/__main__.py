@@ -12,6 +12,7 @@ from itertools import islice
 from math import ceil
 from pathlib import Path
 
+from harness.postgres import MISSING, binaries
 from tests.chaos import faults, options, plan, proof, report
 from tests.chaos.page import page as as_page
 from tests.chaos.report import ChaosReport
@@ -56,7 +57,7 @@ def inflict(system: System, run: Run, told: ChaosReport) -> None:
     report.fill(told, run)
     try:
         told.repeats = proof.repeats(system)
-        told.invariants = proof.audit(system)
+        told.invariants = [*proof.audit(system), *(door.invariant() for door in system.doors)]
     except Exception as error:
         told.violations.append(f"the audit could not be made: {error}")
     told.violations += report.breaches(told.invariants) + proof.secrets(system)
@@ -68,12 +69,16 @@ def main(words: Sequence[str] | None = None, asked_to_end: Callable[[], bool] = 
     asked = parser.parse_args(words)
     seed = asked.seed or str(random.SystemRandom().randrange(1_000_000))
     try:
-        usual = [*faults.ALL, *(faults.OF_PROVIDER if asked.provider else ())]
+        options_on = [each for each in faults.OF_OPTIONS if getattr(asked, each)]
+        usual = [*faults.ALL, *(fault for each in options_on for fault in faults.OF_OPTIONS[each])]
         some = faults.chosen(asked.only.split(",")) if asked.only else usual
     except ValueError as error:
         parser.error(str(error))
-    if not asked.provider and {*faults.OF_PROVIDER} & {*some}:
-        parser.error("a fault of the provider wants --provider")
+    for option, own in faults.OF_OPTIONS.items():
+        if option not in options_on and {*own} & {*some}:
+            parser.error(f"a fault of {option} wants --{option}")
+    if asked.outbox and binaries() is None:
+        parser.error(MISSING)
     strikes = plan.draw(seed, some, asked.workers)
     if asked.plan:
         print(*islice(strikes, 40), sep="\n")
@@ -91,6 +96,7 @@ def main(words: Sequence[str] | None = None, asked_to_end: Callable[[], bool] = 
         asked.hostile,
         lambda line: print(f"{time.monotonic() - began:7.1f}  {line}", flush=True),
         with_provider=asked.provider,
+        with_doors=[each for each in options.DOORS if getattr(asked, each)],
     )
     told = ChaosReport(command, seed, 0, asked.workers, asked.rate)
     try:

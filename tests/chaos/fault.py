@@ -21,6 +21,9 @@ class Whom(Enum):
     BROKER = "broker"
     GUEST = "guest"
     PROVIDER = "provider"
+    API = "api"
+    OUTBOX = "outbox"
+    WEBHOOKS = "webhooks"
 
 
 #: Injects the fault, notes each injection, and heals it. Given the system, the victim and a chance of its own.

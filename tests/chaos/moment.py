@@ -11,7 +11,7 @@ def victims(system: System, strike: Strike) -> list[SupervisedWorker]:
     match strike.fault.whom:
         case Whom.ALL:
             return system.workers
-        case Whom.BROKER | Whom.PROVIDER:
+        case Whom.BROKER | Whom.PROVIDER | Whom.API | Whom.OUTBOX | Whom.WEBHOOKS:
             return []
         case Whom.GUEST:
             return [system.guest]
@@ -25,6 +25,9 @@ def is_good(system: System, strike: Strike) -> bool:
         return True
     if strike.fault.whom is Whom.BROKER and system.watch.count == system.broker_since:
         return False
+    if strike.fault.whom.value in (door.name for door in system.doors):
+        door = system.door(strike.fault.whom.value)
+        return door.is_busy and door.done_since_start > 0 and bool(system.watch.open)
     return bool(system.watch.open) and all(
         member.ready and system.watch.count > member.ended_when_ready
         for member in victims(system, strike)

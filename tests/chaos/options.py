@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Final
 
 from tests.chaos import faults
 
@@ -13,18 +14,24 @@ EPILOG = """examples:
   scripts/chaos --minutes 30 --seed 4711     half an hour; the same seed draws the same faults
   scripts/chaos --kills 200                  until 200 kill -9 and 20 zombies hit with work in flight
   scripts/chaos --kills 100 --provider       with money at a provider that fails and goes away
+  scripts/chaos --kills 40 --api --outbox --webhooks    with orders over HTTP and an outbox, and outcomes to an endpoint
   scripts/chaos --only zombie,network        some faults only
   scripts/chaos --seed 4711 --plan           what that seed draws, without doing it
 
 Ctrl-C ends the faults; the audit follows. Twice: it ends at once.
 exit code: 0 everything holds, 1 a violation, 2 the run did not bite and proves nothing
 """
+#: Options that add a process between shop and topics, which is killed too; each has an invariant of its own.
+DOORS: Final = {
+    "api": "orders come through `saga api` too: each that it acknowledged is there, and ended as it said",
+    "outbox": "orders come through `saga outbox` too: each committed row is relayed in its sequence, and gone",
+    "webhooks": "an endpoint hears how orders end: each outcome comes, under its one id",
+}
 
 
 def parser() -> argparse.ArgumentParser:
     """The parser of the options."""
-    every = (*faults.ALL, *faults.OF_PROVIDER)
-    names = "\n".join(f"  {fault.name:<16} {fault.help}" for fault in every)
+    names = "\n".join(f"  {fault.name:<16} {fault.help}" for fault in faults.EVERY)
     parsed = argparse.ArgumentParser(
         prog="scripts/chaos",
         description=DESCRIPTION,
@@ -51,6 +58,8 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="a third of the orders is paid at a Stripe that fails; at the end its ledger must be the journal's",
     )
+    for option, words in DOORS.items():
+        parsed.add_argument(f"--{option}", action="store_true", help=words)
     parsed.add_argument(
         "--only", metavar="FAULT,...", help="these faults only, or all of a family: kill,disk.flip"
     )
@@ -67,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
 def command(asked: argparse.Namespace, seed: str) -> str:
     """Draws the same plan."""
     length = f"--kills {asked.kills}" if asked.kills else f"--minutes {asked.minutes:g}"
-    provider = " --provider" if asked.provider else ""
+    more = "".join(f" --{option}" for option in faults.OF_OPTIONS if getattr(asked, option))
     only = f" --only {asked.only}" if asked.only else ""
     rates = f"--rate {asked.rate:g} --hostile {asked.hostile:g}"
-    return f"scripts/chaos {length} --seed {seed} --workers {asked.workers} {rates}{provider}{only}"
+    return f"scripts/chaos {length} --seed {seed} --workers {asked.workers} {rates}{more}{only}"

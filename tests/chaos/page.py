@@ -74,7 +74,7 @@ def page(report: ChaosReport) -> str:
                 ],
             ),
             "",
-            "## How workers ended",
+            "## How workers and doors ended",
             "",
             *_table(("exit code", "times"), report.exits.items()),
             "",
@@ -87,7 +87,7 @@ def page(report: ChaosReport) -> str:
 
 
 def _faults(report: ChaosReport) -> list[str]:
-    words = {fault.name: fault.help for fault in (*faults.ALL, *faults.OF_PROVIDER)}
+    words = {fault.name: fault.help for fault in faults.EVERY}
     rows = [
         (name, words[name], count, report.bit.get(name, 0), _seconds(report.recovery.get(name, [])))
         for name, count in sorted(report.injected.items())

@@ -119,12 +119,13 @@ def fill(report: ChaosReport, run: Run) -> None:
     report.orders = dict(Counter(watch.ended.values()).most_common())
     report.sent = dict(system.load.sent)
     report.hostile, report.refused = dict(system.attacker.sent), dict(system.attacker.refused)
-    report.exits = dict(sorted(system.supervisor.exits.items()))
+    doors = sum((door.exits for door in system.doors), Counter[str]())
+    report.exits = dict(sorted((system.supervisor.exits + doors).items()))
     report.mended = dict(system.supervisor.mended)
     report.rebalances = system.supervisor.generation
     report.settled_after = None if run.settled_after is None else round(run.settled_after, 1)
     report.longest_silence = round(run.longest_silence, 1)
-    report.violations += [*run.violations, *system.supervisor.violations, *system.supervisor.alarms[:5]]
+    report.violations += [*run.violations, *system.violations, *system.supervisor.alarms[:5]]
 
 
 def breaches(invariants: Iterable[dict[str, Any]]) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from harness.orders import supplies
 from tests.chaos import moment
 from tests.chaos.fault import Whom
 from tests.chaos.plan import Strike
@@ -43,7 +44,8 @@ class Run:
         self._plan = plan
         self._enough = enough
         self._active: list[Active] = []
-        self._broker_busy = self._provider_busy = False
+        #: Victims that are no workers, as long as a fault works on them.
+        self._busy: set[Whom] = set()
         self._next = next(plan)
         self._waits_since = self._good_since = 0.0
         self._ended, self._ended_at = 0, time.monotonic()
@@ -54,7 +56,13 @@ class Run:
         try:
             self._drive(self.system.started(self.system.workers))
             self.system.load.supply()
+            if self.system.doors:
+                # The shops behind doors have articles and customers of their own.
+                self.system.shop.send(supplies())
             self.system.attacker.start()
+            for door in self.system.doors:
+                door.start()
+                door.open()
             self._waits_since = self._ended_at = time.monotonic()
             while not self._enough(self.system) and not self._violated:
                 self._tick(loading=True)
@@ -72,13 +80,15 @@ class Run:
 
     @property
     def _violated(self) -> bool:
-        return bool(self.violations or self.system.supervisor.violations)
+        return bool(self.violations or self.system.violations)
 
     def _tick(self, loading: bool) -> None:
         if loading:
             self.system.load.tick()
         self.system.watch.poll(0.04)
         self.system.supervisor.look()
+        for door in self.system.doors:
+            door.look()
 
     def _drive(self, steps: Steps) -> None:
         """One thing alone, to its end."""
@@ -130,26 +140,21 @@ class Run:
         self._mark(active.strike, busy=False)
 
     def _mark(self, strike: Strike, busy: bool) -> None:
-        if strike.fault.whom is Whom.BROKER:
-            self._broker_busy = busy
-        if strike.fault.whom is Whom.PROVIDER:
-            self._provider_busy = busy
+        (self._busy.add if busy else self._busy.discard)(strike.fault.whom)
         for member in moment.victims(self.system, strike):
             member.busy = busy
 
     def _is_free(self, strike: Strike) -> bool:
-        if strike.fault.whom is Whom.BROKER:
-            return not self._broker_busy
-        if strike.fault.whom is Whom.PROVIDER:
-            return not self._provider_busy
-        return not any(member.busy for member in moment.victims(self.system, strike))
+        if members := moment.victims(self.system, strike):
+            return not any(member.busy for member in members)
+        return strike.fault.whom not in self._busy
 
     def _look_for_silence(self) -> None:
         """I11 while it lasts: workers that are alive and idle would else be healed by the next kill."""
         now, ended = time.monotonic(), self.system.watch.count
         if ended == self._ended:
             self.longest_silence = max(self.longest_silence, now - self._ended_at)
-        if ended > self._ended or self._broker_busy:
+        if ended > self._ended or Whom.BROKER in self._busy:
             self._ended, self._ended_at = ended, now
         elif now - self._ended_at > SILENCE:
             self.violations.append(f"I11: no order ended for {SILENCE:.0f} s")
@@ -160,6 +165,8 @@ class Run:
         self.system.say("the last fault is over; no more orders; waiting until all have ended")
         self.system.shop.flush()
         self.system.attacker.close()
+        for door in self.system.doors:
+            door.close_load()
         if self.system.payments is not None:
             self.system.payments.heal()
         seconds = f"I11: everything ends within {SETTLED:.0f} s of the last fault"
@@ -176,6 +183,8 @@ class Run:
     def _stop(self) -> None:
         """Every worker in order, so that its tables can be read."""
         supervisor, workers = self.system.supervisor, self.system.workers
+        for door in self.system.doors:
+            door.stop()
         self._drive(until(lambda: all(member.ready for member in workers), READY, "all workers are ready"))
         for member in workers:
             supervisor.stop(member, signal.SIGTERM)

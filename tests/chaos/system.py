@@ -1,9 +1,10 @@
 """The system under faults: the broker, the line to it, the workers, the load, and the list of all injections."""
 
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from confluent_kafka import KafkaException
 
@@ -19,6 +20,10 @@ from saga_app.local.config import HOST, free_ports
 from saga_app.settings import Settings
 from saga_app.times import now, written
 from tests.chaos.attacker import Attacker
+from tests.chaos.doors.api import API_ORDERS, ApiDoor
+from tests.chaos.doors.door import ChaosDoor
+from tests.chaos.doors.outbox import OUTBOX_ORDERS, OutboxDoor
+from tests.chaos.doors.webhooks import WebhooksDoor
 from tests.chaos.injection import Injection
 from tests.chaos.load import ChaosLoad
 from tests.chaos.payments import ChaosPayments
@@ -29,6 +34,9 @@ from tests.chaos.watch import OrderWatch
 from tests.support.signing import key_file
 
 APP_ID = "chaos"
+DOORS: Final[dict[str, type[ApiDoor | OutboxDoor | WebhooksDoor]]] = {
+    each.name: each for each in (ApiDoor, OutboxDoor, WebhooksDoor)
+}
 #: Our own clients say nothing of a broker that is away: that is what is tried.
 QUIET = 0
 #: Seconds in which a stopped worker must have ended: its own timer ends it after 25.
@@ -54,6 +62,7 @@ class System:
         say: Callable[[str], None],
         *,
         with_provider: bool = False,
+        with_doors: Sequence[str] = (),
     ) -> None:
         self.folder = folder
         self.say = say
@@ -63,6 +72,7 @@ class System:
         self.payments = ChaosPayments(folder, seed) if with_provider else None
         self.supervisor = Supervisor(lambda: self.watch.count)
         self.injections: list[Injection] = []
+        self.doors: list[ChaosDoor] = []
         #: With these every record that the attacker writes in the name of a service is a dead letter.
         self.signatures = {"SAGA_SIGNING_KEYS": str(key_file(folder)), "SAGA_SIGNED_SINCE": written(now())}
         #: Orders that had ended when the broker was last seen to answer after a fault.
@@ -71,7 +81,12 @@ class System:
             self.broker.start().wait()
             self.proxy.start()
             self._open(seed, rate, hostile)
+            for name in with_doors:
+                made = DOORS[name](folder, self.log, self.watch, seed, self.settings)
+                self.doors.append(made)
         except BaseException:
+            for door in self.doors:
+                door.close()
             self.broker.kill()
             if self.payments is not None:
                 self.payments.close()
@@ -114,6 +129,14 @@ class System:
     def settings(self) -> dict[str, str]:
         """The settings that workers and commands share."""
         return {**self.signatures, **({} if self.payments is None else self.payments.settings)}
+
+    @property
+    def violations(self) -> list[str]:
+        """Ends of workers and answers of doors that no fault explains."""
+        return [*self.supervisor.violations, *(each for door in self.doors for each in door.violations)]
+
+    def door(self, name: str) -> ChaosDoor:
+        return next(door for door in self.doors if door.name == name)
 
     def member(self, name: str) -> SupervisedWorker:
         return next(member for member in self.supervisor.members if member.name == name)
@@ -187,7 +210,8 @@ class System:
     def is_quiet(self) -> bool:
         """Every order that was sent has ended, and nothing is on its way."""
         self.watch.poll(0)
-        if self.watch.placed < self.load.placed or self.watch.open:
+        placed = sum(not is_of_door(order) for order in self.watch.placed_at)
+        if placed < self.load.placed or self.watch.open or not all(door.is_quiet for door in self.doors):
             return False
         with suppress(KafkaException):
             return self.log.is_quiet()
@@ -196,9 +220,16 @@ class System:
     def close(self) -> None:
         """No process and no thread is left."""
         self.attacker.close()
+        for door in self.doors:
+            door.close()
         self.supervisor.close()
         self.watch.close()
         self.proxy.close()
         self.broker.kill()
         if self.payments is not None:
             self.payments.close()
+
+
+def is_of_door(order_id: str) -> bool:
+    """True if a shop placed this order through a door."""
+    return order_id.startswith((API_ORDERS, OUTBOX_ORDERS))

@@ -6,11 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from harness.postgres import Postgres
 from tests.chaos import faults, plan
 from tests.chaos.__main__ import main
+from tests.chaos.doors.door import ChaosDoor
 from tests.chaos.injection import Injection
-from tests.chaos.report import ChaosReport
+from tests.chaos.page import page
+from tests.chaos.report import ChaosReport, breaches
 from tests.chaos.steps import Hung, Steps, passing, until
+from tests.orderdb.conftest import postgres
+
+__all__ = ["postgres"]
 
 
 @pytest.mark.slow("minutes of faults")
@@ -24,8 +30,60 @@ def test_a_short_campaign_breaks_nothing(tmp_path: Path, capsys: pytest.CaptureF
     assert told["verdict"] in (tmp_path / "chaos.md").read_text()
 
 
+@pytest.mark.slow("minutes of faults")
+@pytest.mark.live
+def test_doors_that_are_killed_lose_no_order_and_no_event(
+    postgres: Postgres, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Orders over HTTP and from an outbox, outcomes to an endpoint; each of the three processes dies under load."""
+    doors = ("api", "outbox", "webhooks")
+    only = ",".join((*doors, "kill.kept", "zombie"))
+    words = ["--kills", "6", "--seed", "1", "--rate", "10", "--only", only, "--folder", str(tmp_path)]
+    code = main([*words, *(f"--{each}" for each in doors)])
+    told = json.loads((tmp_path / "chaos.json").read_text())
+    assert code == 0, f"{told['verdict']}\n{capsys.readouterr().out[-5000:]}"
+    assert all(told["bit"].get(f"{each}.kill") for each in doors), told["missed"]
+    own = {each["invariant"]: each for each in told["invariants"]}
+    assert all(own[number]["figures"]["came through"] for number in ("D1", "D2", "D3"))
+
+
 #: Stops, kills, zombies, and faults of the line and the disk are among its first ten.
 SEED = "16"
+
+
+def test_a_door_is_killed_only_in_a_run_that_has_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--seed", "1", "--plan", "--only", "api", "--api"]) == 0
+    assert "api.kill" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["--seed", "1", "--plan", "--only", "api"])
+    assert "a fault of api wants --api" in capsys.readouterr().err
+
+
+class DoorOfWords(ChaosDoor):
+    """A door without a process, which broke its word so often."""
+
+    name = "words"
+    promise = ("D0", "words")
+    done, is_busy, is_quiet = 7, False, True
+
+    def __init__(self, broken: int) -> None:
+        self._broken = broken
+
+    def breaches(self) -> list[str]:
+        return [f"word {number}" for number in range(self._broken)]
+
+    def open(self) -> None:
+        pass
+
+    def close_load(self) -> None:
+        pass
+
+
+def test_a_door_that_broke_its_word_is_a_violation_like_one_of_the_audit() -> None:
+    told = [DoorOfWords(0).invariant(), DoorOfWords(9).invariant()]
+    assert breaches(told) == [f"D0 words: word {number}" for number in range(3)]
+    report = ChaosReport("scripts/chaos", "1", 3, 3, 30, invariants=told)
+    assert "| D0 words | 9 |  |" in page(report)
 
 
 def test_the_same_seed_draws_the_same_plan() -> None:

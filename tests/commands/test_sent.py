@@ -9,10 +9,21 @@ from confluent_kafka.admin import AdminClient
 from harness.log import everything
 from saga_app import topics, wire
 from saga_app.core.errors import Fault, Rejected
-from saga_app.core.numbers import Offset
-from saga_app.core.records import CancellationRequested, FundsDeposited, OrderPlaced, StockReceived
+from saga_app.core.numbers import Offset, version_at
+from saga_app.core.records import (
+    CancellationRequested,
+    FundsDeposited,
+    FundsWithdrawn,
+    OrderPlaced,
+    Reason,
+    StepName,
+    StockAdjusted,
+    StockReceived,
+)
+from saga_app.core.rows import JournalRow, State
 from saga_app.dead_letters.format import dead_letter
-from saga_app.kafka.messages import Message
+from saga_app.dead_letters.outcome import OutcomeReader
+from saga_app.kafka.messages import Message, Outgoing
 from saga_app.kafka.sender import DeliveryUnknown, Sender, Sent, checked
 from saga_app.local.broker import Broker
 from saga_app.settings import Settings
@@ -243,3 +254,53 @@ def test_sending_joins_no_consumer_group(saga: Saga, own_kafka: Broker):
     before = groups()
     assert saga("place", "--order-id", "g1", "--amount", "5").exit_code == 0
     assert groups() == before
+
+
+def test_a_withdrawal_and_an_adjustment_are_sent_with_their_reasons(saga: Saga, own_kafka: Broker):
+    words = ("--reason", "fee", "--note", "chargeback", "--id", "w1", "--timeout", "0")
+    assert saga("withdraw", "ada", "5.00", *words).exit_code == 0
+    [record] = records(own_kafka, topics.PAYMENT, withdrawal_id="w1")
+    assert isinstance(record, FundsWithdrawn)
+    assert (record.customer_id, str(record.amount), record.reason, record.note) == (
+        "ada",
+        "5.00",
+        "fee",
+        "chargeback",
+    )
+    words = ("MUG:-3", "PEN:+2", "--reason", "stocktake", "--id", "a1", "--timeout", "0")
+    assert saga("adjust", *words).exit_code == 0
+    [record] = records(own_kafka, topics.INVENTORY, adjustment_id="a1")
+    assert isinstance(record, StockAdjusted)
+    assert [(line.sku, line.quantity) for line in record.lines] == [("MUG", -3), ("PEN", 2)]
+
+
+@pytest.mark.parametrize(
+    "words", [("MUG", "--reason", "damage"), ("MUG:3", "--reason", "damage"), ("MUG:-3",)]
+)
+def test_an_adjustment_that_says_too_little_or_finds_damage_is_not_sent(saga: Saga, words: tuple[str, ...]):
+    assert saga("adjust", *words).exit_code == 2
+
+
+def test_a_refused_withdrawal_has_an_exit_code_and_an_id_that_was_decided_before_is_told(
+    saga: Saga, own_kafka: Broker, monkeypatch: pytest.MonkeyPatch
+):
+    """The broker is real; the worker is played by the row that it writes, and by having taken the record."""
+    monkeypatch.setattr(OutcomeReader, "letter", lambda self, sent, seconds: None)
+    row = JournalRow(
+        version_at(1), State.REFUSED, "c", reason=Reason.INSUFFICIENT_FUNDS, step=StepName.PAYMENT
+    )
+    send = Sender.send
+
+    def decided(self: Sender, record: Any) -> Sent:
+        at = send(self, record)
+        if record.withdrawal_id == "w2":
+            topic, key = topics.changelog("saga", "payments"), b"withdrawal:ada:w2"
+            self.post([Outgoing(topic, key, row.encode(), at.partition)])
+        return at
+
+    monkeypatch.setattr(Sender, "send", decided)
+    refused = saga("withdraw", "ada", "5.00", "--id", "w2")
+    assert refused.exit_code == 1
+    assert "withdrawal w2 is refused: insufficient funds; nothing was changed" in refused.stderr
+    again = saga("withdraw", "ada", "5.00", "--id", "w3")
+    assert again.exit_code == 0 and "withdrawal w3 was decided before" in again.stderr

@@ -8,9 +8,9 @@ from saga_app.core.decider import Verdict
 from saga_app.core.errors import Fault
 from saga_app.core.inventory import refuse
 from saga_app.core.order import Line, Order
-from saga_app.core.records import Reason, StepName, StockReceived
+from saga_app.core.records import Reason, StepName, StockReason, StockReceived
 from saga_app.core.rows import State, Stock
-from tests.support.examples import delivery, order, refund, release, reserve, ship, stock
+from tests.support.examples import adjustment, delivery, order, refund, release, reserve, ship, stock
 from tests.support.given import INVENTORY, given
 
 
@@ -126,3 +126,43 @@ def test_stock_is_conserved_and_nothing_is_sold_twice(
         assert stock.received == sum(each.get(sku, 0) for each in arrived)
         assert stock.received == stock.available + held
         assert stock.available >= 0
+
+
+def test_an_adjustment_changes_what_is_received_and_available_and_counts_once() -> None:
+    story = given(INVENTORY, delivery(apple=5), adjustment(apple=-2, pear=3), adjustment(apple=-2, pear=3))
+    story.verdict(Verdict.REPEATED)
+    assert (story.stock("apple"), story.stock("pear")) == (stock(1, 3, 3), stock(1, 3, 3))
+    assert story.row("adjustment:main:a1").cause == "stocktake"
+
+
+def test_an_adjustment_takes_nothing_that_an_order_has_reserved_and_is_made_whole_or_not_at_all() -> None:
+    story = given(INVENTORY, delivery(apple=5, pear=1), reserve(order(lines=[("apple", 4)])))
+    story.when(adjustment("a1", StockReason.DAMAGE, apple=-2, pear=-1)).verdict(Verdict.APPLIED).then()
+    row = story.row("adjustment:main:a1")
+    assert (row.state, row.reason, row.step) == (State.REFUSED, Reason.OUT_OF_STOCK, StepName.INVENTORY)
+    assert row.moves == {"main:apple": -2, "main:pear": -1} and row.done_at is None
+    assert story.decision is not None and "where 1 is" in (story.decision.note or "")
+    assert (story.stock("apple"), story.stock("pear")) == (stock(1, 5, 1), stock(0, 1, 1))
+    # Refused stays refused, whatever is there later.
+    story.when(delivery("d2", apple=9)).when(adjustment("a1", StockReason.DAMAGE, apple=-2, pear=-1))
+    story.verdict(Verdict.REPEATED)
+    assert story.stock("apple").available == 10
+
+
+def test_nothing_is_taken_of_an_article_that_nobody_has_delivered() -> None:
+    story = given(INVENTORY, adjustment("a1", StockReason.LOSS, apple=-1))
+    assert story.row("adjustment:main:a1").reason is Reason.UNKNOWN_SKU
+
+
+def test_a_replay_makes_the_moves_of_an_adjustment_that_a_balance_lacks_and_a_refusal_makes_none() -> None:
+    story = given(INVENTORY, delivery(apple=5), adjustment(apple=-2), adjustment("a2", apple=-9))
+    rows = dict(story.rows.bytes)
+    story.lose("stock").when(delivery(apple=5), offset=0).when(adjustment(apple=-2), offset=1)
+    story.when(adjustment("a2", apple=-9), offset=2).verdict(Verdict.REPEATED)
+    assert story.rows.bytes == rows
+
+
+def test_an_adjustment_with_another_content_or_reason_is_a_dead_letter() -> None:
+    story = given(INVENTORY, delivery(apple=5), adjustment("a1", StockReason.DAMAGE, apple=-2))
+    story.when(adjustment("a1", StockReason.LOSS, apple=-2)).is_dead(Fault.DIFFERENT_CONTENT)
+    story.when(adjustment("a1", StockReason.DAMAGE, apple=-1)).is_dead(Fault.DIFFERENT_CONTENT)

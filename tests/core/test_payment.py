@@ -9,9 +9,20 @@ from hypothesis import strategies as st
 from saga_app.core.decider import Verdict
 from saga_app.core.errors import Fault
 from saga_app.core.payment import refuse
-from saga_app.core.records import Reason, StepName
+from saga_app.core.records import Reason, Record, StepName
 from saga_app.core.rows import State
-from tests.support.examples import account, cancelled, countries, deposit, limit, order, pay, refund, reserve
+from tests.support.examples import (
+    account,
+    cancelled,
+    countries,
+    deposit,
+    limit,
+    order,
+    pay,
+    refund,
+    reserve,
+    withdrawal,
+)
 from tests.support.given import PAYMENT, given
 
 
@@ -206,3 +217,28 @@ def test_money_is_conserved_and_no_account_is_below_zero(
     held = sum((each.amount for each in orders if story.row(each.order_id).state is State.DONE), Decimal(0))
     assert story.account().deposited == sum(deposited)
     assert story.account().balance == sum(deposited) - held
+
+
+def test_a_withdrawal_takes_what_is_there_and_counts_once() -> None:
+    story = given(PAYMENT, deposit(), withdrawal(), withdrawal()).verdict(Verdict.REPEATED)
+    assert story.account() == account(1, "80.00", "80.00")
+    assert story.row("withdrawal:c1:w1").cause == "payout"
+
+
+@pytest.mark.parametrize(
+    ("before", "left"),
+    [
+        ([], "100.00"),
+        ([deposit("d1", "19.99")], "119.99"),
+        ([deposit("d1", "50.00", currency="EUR")], "100.00"),
+    ],
+)
+def test_a_withdrawal_of_more_than_is_there_is_refused_for_good(before: list[Record], left: str) -> None:
+    story = given(PAYMENT, *before, withdrawal(), deposit("d2")).when(withdrawal()).verdict(Verdict.REPEATED)
+    row = story.row("withdrawal:c1:w1")
+    assert (row.state, row.reason) == (State.REFUSED, Reason.INSUFFICIENT_FUNDS)
+    assert story.account().balance == Decimal(left)
+
+
+def test_a_refused_withdrawal_opens_no_account() -> None:
+    given(PAYMENT, withdrawal()).when(pay(order(customer_id="c1"))).then(reserve(order(customer_id="c1")))

@@ -11,7 +11,7 @@ from saga_app.core.decider import Verdict
 from saga_app.core.errors import Fault
 from saga_app.core.numbers import version_at
 from saga_app.core.records import Reason, Record, StepName
-from saga_app.core.retention.rows import LowWatermark, Total
+from saga_app.core.retention.rows import EarlyCancellation, LowWatermark, Total
 from saga_app.core.route import DEFAULT_NAMES
 from saga_app.core.rows import ClosedOrder, Status
 from tests.support.examples import (
@@ -31,7 +31,7 @@ from tests.support.examples import (
     segments_purged,
     step_request,
 )
-from tests.support.given import CHECKOUT, INVENTORY, PAYMENT, SECOND, Story, given
+from tests.support.given import BEGINNING, CHECKOUT, INVENTORY, PAYMENT, SECOND, Story, given
 
 
 def ended() -> Story:
@@ -131,6 +131,15 @@ def test_a_repeat_does_not_bring_an_evicted_order_back() -> None:
     evicted().when(placed(amount="41.00")).is_dead(Fault.DIFFERENT_CONTENT)
 
 
+def test_a_replay_of_an_ending_that_found_no_order_says_the_same_when_its_id_is_used_again() -> None:
+    story = purged()
+    offset = story.offset
+    first = story.when(step_request(completed())).rejection
+    story.when(placed(amount="7.00")).when(step_request(completed()), offset=offset)
+    assert first is not None and story.rejection is not None
+    assert story.rejection.detail == first.detail
+
+
 def cancelled_first() -> Story:
     """Segment 0 holds a cancellation (offset 1) whose order has not come."""
     return given(CHECKOUT, retention_started(), cancel(), retention_started())
@@ -173,6 +182,14 @@ def test_a_cancellation_that_met_its_order_leaves_before_it() -> None:
     story = given(CHECKOUT, retention_started(), cancel(), placed(), step_request(cancelled(), "0:1"))
     story.when(segments_closed(0, 2, "o1")).verdict(Verdict.APPLIED).when(segments_purged(0, 2))
     assert set(story.rows.bytes) == {("orders", "low_watermark:0")}
+
+
+def test_a_cancellation_behind_one_that_met_its_order_before_segments_began_has_no_segment_either() -> None:
+    """Its row replaces one that no low watermark can drop: an old disk would bring that back."""
+    story = given(CHECKOUT, cancel(), placed(), retention_started())
+    del story.rows.bytes["orders", "o1"]
+    story.when(cancel())
+    assert story.rows.entry("cancellation:o1") == EarlyCancellation(version_at(3), BEGINNING + 3 * SECOND)
 
 
 def test_a_flood_of_cancellations_stays_as_small_as_its_segments() -> None:

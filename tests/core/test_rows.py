@@ -109,6 +109,9 @@ def test_a_row_is_spelled_as_a_serializer_spells_it(row: Row) -> None:
     }
     if fields.get("cancelled_ids") == ():
         del fields["cancelled_ids"]
+    if isinstance(row, OrderRow | JournalRow):
+        # `tests/core/test_refunds.py` and `test_refund_step.py` have rows with refunds.
+        del fields["refunds"]
     if (outside := fields.pop("outside", None)) is not None:
         written = {"provider": 0, "asked_at": 0, "tries": 0, "reference": 0, "code": 0} | outside._asdict()
         fields |= {name: value for name, value in written.items() if value is not None}

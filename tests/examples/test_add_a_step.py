@@ -14,7 +14,7 @@ from tests.support.blocks import blocks
 from tests.support.shell import Shell, answers
 
 PAGE = "docs/how-to/add-a-step.md"
-UNIT, NAME, ROUTE, SIMULATE, SERVICE = blocks(PAGE)
+UNIT, NAME, ROUTE, SIMULATE, SERVICE = blocks("docs/how-to/add-a-step.md")
 BASH = ("bash", "-euo", "pipefail", "-c")
 
 

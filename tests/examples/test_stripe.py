@@ -24,9 +24,10 @@ ENDINGS = {
 
 @pytest.mark.live
 @pytest.mark.slow("a broker, a worker and a Stripe of its own, which is down for six seconds")
-def test_orders_of_every_kind_end_as_they_must_and_the_ledger_agrees(tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", ["", " --capture"])
+def test_orders_of_every_kind_end_as_they_must_and_the_ledger_agrees(tmp_path: Path, more: str) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SAGA_")}
-    command = f"{TRY.strip()} --orders 12 --folder {tmp_path / 'run'}"
+    command = f"{TRY.strip()}{more} --orders 12 --folder {tmp_path / 'run'}"
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", command],
         cwd=ROOT,

@@ -37,7 +37,7 @@ def test_orders_are_refused_by_an_own_step_and_undone_through_it_on_a_real_broke
     figures = invariants(audit)
     assert figures["I3"]["figures"]["cancelled: declined"] == 1
     told = saga(scene, "history", "o-10", **settings).out
-    assert told.index("clearance withdrawn") > told.index("refunded") > told.index("cleared")
+    assert told.index("withdrawn") > told.index("refunded") > told.index("cleared")
     # Who does not know the step says so, and decides nothing wrong.
     unknown = saga(scene, "policy", "checkout", "--route", ROUTE.format("fraud_check"))
     assert unknown.code == 2 and "SAGA_STEPS" in unknown.error
@@ -62,7 +62,9 @@ def test_an_own_step_has_its_effect_at_a_service_over_http(scene: Scene, tmp_pat
         assert done.code == 0, done
         scene.log.wait_until_quiet()
         scene.feed([{**order, "country": "GB"} for order in orders(30)], until_ended=30)
-        scene.feed([{"order_id": "abroad", "amount": "5.00", "country": "NZ"}], until_ended=1)
+        abroad = {"amount": "5.00", "country": "NZ"}
+        begun = {**abroad, "order_id": "begun", "payment_reference": "fraud:begun-1"}
+        scene.feed([{**abroad, "order_id": "abroad"}, begun], until_ended=2)
         scene.log.wait_until_quiet()
         audit = saga(scene, "audit", "--json", **settings)
         assert audit.code == 0, audit
@@ -70,6 +72,9 @@ def test_an_own_step_has_its_effect_at_a_service_over_http(scene: Scene, tmp_pat
         assert told.code in (0, 1)
         history = saga(scene, "history", "abroad", **settings).out
         assert "fraud_service" in history and "declined" in history and "paid" not in history
+        # What the customer has begun is given up, although payment was never asked to act.
+        begun_told = saga(scene, "history", "begun", **settings).out
+        assert "declined" in begun_told and "payment_events" in begun_told and "paid" not in begun_told
         asked = [json.loads(line) for line in saga(scene, "effects", "--json", **settings).out.splitlines()]
         assert not [each for each in asked if each.get("state") in ("DOING", "PREVENTING", "UNDOING")]
     finally:

@@ -116,6 +116,20 @@ def test_whatever_is_copied_first_there_is_a_sentence():
         assert len(route(found).there) == 3
 
 
+def test_an_order_whose_way_back_began_at_the_pivot_waits_for_the_steps_that_were_never_asked():
+    refused = order_status(Status.OPEN, None, State.REFUSED, route="inventory,payment,shipping")
+    begun = refused._replace(first={"ShipmentCancellationRequested": NOW})
+    waits = begun.waits_for()
+    assert waits is not None and waits.service == "shipping" and waits.undoing
+    void = begun.steps["inventory"]._replace(state=State.VOID)
+    for steps, service in (
+        ({"shipping": void}, "payment"),
+        ({"shipping": void, "payment": void}, "checkout"),
+    ):
+        waits = begun._replace(steps={**begun.steps, **steps}).waits_for()
+        assert waits is not None and waits.service == service
+
+
 @pytest.mark.parametrize("reason", Reason)
 def test_every_reason_has_words(reason: Reason):
     assert labels.why(reason) != reason and "_" not in labels.why(reason)

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import random
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -11,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from harness.orders import Sent
 from harness.ports import free_port
 from harness.process import LoggedProcess
 from harness.worker import environment
@@ -18,6 +21,8 @@ from saga_app.outbox.store import OutboxStore
 from saga_app.outbox.table import DEFAULT_TABLE
 
 TABLE = DEFAULT_TABLE
+#: Transactions that a busy shop has open at a time.
+CLERKS = 6
 Result = TypeVar("Result")
 _MAIN = """
 import os
@@ -97,6 +102,60 @@ async def insert(connection: AsyncConnection, payload: dict[str, Any] | str) -> 
     kind = "TEXT" if connection.dialect.name == "sqlite" else "JSONB"
     statement = text(f"INSERT INTO {TABLE} (payload) VALUES (CAST(CAST(:payload AS TEXT) AS {kind}))")
     await connection.execute(statement, {"payload": value})
+
+
+class BusyShop:
+    """A shop under load: in its own thread, some clerks place orders and cancel some of them.
+
+    A clerk commits each step of an order before the next one, and now and then leaves a transaction open for a moment,
+    so that ids are committed out of their sequence, or takes it back. Seconds of `pause` are between two orders.
+    """
+
+    def __init__(self, shop: ShopDatabase, given: Iterator[Sent], pause: float = 0) -> None:
+        #: Orders whose row is committed, and those of them whose cancellation is.
+        self.placed: set[str] = set()
+        self.cancelled: set[str] = set()
+        self._shop = shop
+        self._orders = given
+        self._pause = pause
+        self._is_closing = False
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._sell()), daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Returns when every clerk has finished the order at hand."""
+        self._is_closing = True
+        if self._thread.is_alive():
+            self._thread.join(60)
+            assert not self._thread.is_alive(), "a clerk of the shop does not come back from the database"
+
+    async def _sell(self) -> None:
+        await asyncio.gather(*(self._clerk(number) for number in range(CLERKS)))
+
+    async def _clerk(self, number: int) -> None:
+        chance = random.Random(number)
+        async with self._shop.engine.connect() as connection:
+            for order in self._orders:
+                if self._is_closing:
+                    return
+                await insert(connection, order)
+                await asyncio.sleep(chance.choice((0, 0, 0.01, 0.05)))
+                if chance.random() < 0.05:
+                    await connection.rollback()
+                    continue
+                await connection.commit()
+                self.placed.add(order["order_id"])
+                if chance.random() < 0.2:
+                    await insert(connection, {"type": "CancellationRequested", "order_id": order["order_id"]})
+                    await connection.commit()
+                    self.cancelled.add(order["order_id"])
+                await asyncio.sleep(self._pause)
 
 
 class RelayProcess(LoggedProcess):

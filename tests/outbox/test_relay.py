@@ -1,10 +1,8 @@
 """`saga outbox` between a real PostgreSQL and a real Kafka: nothing is lost, counts twice or overtakes."""
 
-import asyncio
 import json
 import random
 import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -20,10 +18,8 @@ from harness.scene import Scene
 from saga_app import topics
 from saga_app.kafka.headers import actor_of
 from saga_app.local.broker import Broker
-from tests.outbox.shop import TABLE, RelayProcess, ShopDatabase, insert
+from tests.outbox.shop import TABLE, BusyShop, RelayProcess, ShopDatabase
 
-#: Transactions that the shop has open at a time.
-CLERKS = 6
 KILLS = 5
 
 
@@ -50,49 +46,6 @@ def until_relayed(shop: ShopDatabase, seconds: float = 60) -> None:
     )
 
 
-class BusyShop:
-    """A shop under load: in its own thread, some clerks place orders and cancel some of them.
-
-    A clerk commits each step of an order before the next one, and now and then leaves a transaction open for a moment,
-    so that ids are committed out of their sequence.
-    """
-
-    def __init__(self, shop: ShopDatabase, most: int = 100_000) -> None:
-        self.placed: set[str] = set()
-        self.cancelled: set[str] = set()
-        self._shop = shop
-        self._orders = orders(most)
-        self._is_closing = False
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._sell()))
-
-    def __enter__(self) -> "BusyShop":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._is_closing = True
-        self._thread.join(60)
-        assert not self._thread.is_alive()
-
-    async def _sell(self) -> None:
-        await asyncio.gather(*(self._clerk(number) for number in range(CLERKS)))
-
-    async def _clerk(self, number: int) -> None:
-        chance = random.Random(number)
-        async with self._shop.engine.connect() as connection:
-            for order in self._orders:
-                if self._is_closing:
-                    return
-                await insert(connection, order)
-                await asyncio.sleep(chance.choice((0, 0, 0.01, 0.05)))
-                await connection.commit()
-                self.placed.add(order["order_id"])
-                if chance.random() < 0.2:
-                    await insert(connection, {"type": "CancellationRequested", "order_id": order["order_id"]})
-                    await connection.commit()
-                    self.cancelled.add(order["order_id"])
-
-
 def assert_whole(scene: Scene, till: BusyShop) -> None:
     """Every record of the till is there, and no cancellation is before its order."""
     placed: set[str] = set()
@@ -115,7 +68,7 @@ def test_kill_9_under_load_loses_nothing_and_every_order_ends_once(
     scene.shop.send(supplies())
     scene.worker("w1").start().ready()
     chance = random.Random(7)
-    with BusyShop(postgres_shop) as till:
+    with BusyShop(postgres_shop, orders(100_000)) as till:
         for _ in range(KILLS):
             time.sleep(chance.uniform(0, 0.5))
             relay.kill()
@@ -243,7 +196,7 @@ def test_topics_of_another_width_end_the_relay_and_keep_the_rows(
 def test_a_broker_that_is_away_is_waited_for_and_told_once(
     scene: Scene, kafka: Broker, postgres_shop: ShopDatabase, relay: RelayProcess
 ):
-    with BusyShop(postgres_shop, 300) as till:
+    with BusyShop(postgres_shop, orders(300)) as till:
         time.sleep(0.3)
         kafka.stop()
         try:

@@ -4,10 +4,14 @@ import os
 import re
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import pytest
 
 from harness.process import ROOT
+from saga_app.core import checkout
+from saga_app.core.numbers import Offset, Version
+from saga_app.core.rows import JournalRow, State
 from tests.support.own_steps import with_step
 
 
@@ -58,6 +62,19 @@ def test_a_defect_at_the_route_of_an_order_is_caught() -> None:
 @pytest.mark.slow("a minute or two of states")
 def test_every_order_on_every_route_ends_in_every_sequence_of_its_records() -> None:
     assert python("fraud_check", "-m", "tests.own_steps", "--whole").rstrip().endswith("0 violations")
+
+
+def test_a_worker_whose_rows_name_a_step_that_it_does_not_know_ends_with_the_name_of_the_setting() -> None:
+    """A worker that knew the step wrote them: to refuse what comes to them would lose an order."""
+    lacks = "fraud_check is no step; is its module in SAGA_STEPS"
+    policy = JournalRow(
+        Version(Offset(1)), State.DONE, "x", route=("fraud_check", "payment", "inventory", "shipping")
+    )
+    with pytest.raises(ValueError, match=lacks):
+        checkout.route_in_force(Mock(policy=lambda: policy))
+    refused = b'{"version":1,"state":"REFUSED","content":"x","reason":"declined","step":"fraud_check"}'
+    with pytest.raises(ValueError, match=lacks):
+        JournalRow.decode(refused)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Records that people send: orders, cancellations, deposits, deliveries, policies, and wrong ones."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from saga_app import topics, wire
@@ -16,14 +16,17 @@ from saga_app.core.records import (
     SegmentsClosed,
     SegmentsPurged,
     StepName,
+    StockReason,
 )
 from saga_app.core.route import STEPS
+from saga_app.core.rows import Status
 from saga_app.kafka.messages import Message, Outgoing, outgoing
 from tests.simulation.choices import Draws
 from tests.simulation.oracle import journal_key, said
 from tests.simulation.remote import Remote, ThingStatus
 from tests.support.examples import (
     CAPTURED_LATER,
+    adjustment,
     cancel,
     carrier,
     completed,
@@ -34,15 +37,20 @@ from tests.support.examples import (
     orders_evicted,
     patience,
     placed,
+    refund_opened,
     route_policy,
     segments_closed,
     segments_purged,
+    withdrawal,
 )
 
 _AMOUNTS: Final = ("10.10", "0.30", "40.00", "70.07", "999.99", "1000.00", "0.00")
 _CUSTOMERS: Final = ("c1", "c1", None, "c2")
 #: Some amounts are in another currency; an account may be in one or in both.
 _CURRENCY_OF: Final = {"70.07": "EUR", "70.00": "EUR"}
+#: What is given back; None is all that is left. Every currency here has two digits.
+_REFUNDS: Final = (None, "0.10", "10.00", "40.00", "70.07", "2000.00")
+_RETURNS: Final = ((), (("a", 1),), (("a", 1), ("b", 1)), (("b", 2),))
 _LIMITS: Final = ("60.00", "1000.00", "0.00")
 #: Seconds; some orders leave it to the policy. The longest delay of the last is 510 s, less than `ending.SOON`.
 _PATIENCES: Final = (None, None, None, 1, 400, 7_200)
@@ -58,12 +66,13 @@ _BAD: Final = (
     b'{"order_id":"o1","amount":1e99}',
 )
 #: What well-behaved people do, the simplest first, and what else some do.
-GOOD: Final = (*["order"] * 6, *["deposit"] * 2, *["delivery"] * 2)
+GOOD: Final = (*["order"] * 6, *["deposit"] * 2, *["delivery"] * 2, "withdrawal", "adjustment")
 ODD: Final = {
     "cancel": (*("cancel",) * 4, *("cancel first",) * 2),
     "bad input": ("bad", "misplaced", "other content", "unknown order", "marked"),
     "policy": ("limit", "countries", "patience") * 2,
     "evict": ("again",) * 6,
+    "refund": ("refund",),
     "forge": ("evicted too far", "closed too far", "purged too far"),
 }
 #: Where there are providers, people change the carrier too.
@@ -94,6 +103,8 @@ class Customers:
         #: Whether some records are sent to a wrong partition.
         self.lost_ways = lost_ways
         self.orders: dict[str, OrderPlaced] = {}
+        #: What people know of the endings of their orders.
+        self.told: Mapping[str, Status] = {}
         #: Where customers pay before they order, if they do.
         self.front_end: Remote | None = None
         self._supplies = 0
@@ -121,6 +132,10 @@ class Customers:
             if held:
                 yield self._good(delivery("first", warehouse, **held))
 
+    def give_back(self) -> None:
+        """Most of what people do from now on is to ask for refunds."""
+        self.kinds = (*self.kinds, *["refund"] * 20)
+
     def do(self, number: int) -> list[Outgoing]:
         """The next thing that somebody does."""
         draws = Draws(number)
@@ -131,11 +146,14 @@ class Customers:
                 draws, carrier(f"p{draws.below(3)}", draws.pick(("none", "courier")))
             ),
             "cancel": lambda draws: [self._good(cancel(self._some_order(draws)))],
+            "refund": lambda draws: [self._good(self._refund(draws))],
             "unknown order": lambda draws: [self._unknown_ending()],
             "cancel first": lambda draws: [self._good(cancel(self._next_order(draws)))],
             "other content": lambda draws: [self._good(self._other_content(draws))],
             "deposit": lambda draws: [self._good(self._deposit(draws))],
             "delivery": lambda draws: [self._good(self._delivery(draws))],
+            "withdrawal": lambda draws: [self._good(self._withdrawal(draws))],
+            "adjustment": lambda draws: [self._good(self._adjustment(draws))],
             "limit": lambda draws: self._policy(draws, limit(f"p{draws.below(3)}", draws.pick(_LIMITS))),
             "countries": lambda draws: self._policy(
                 draws, countries(f"p{draws.below(3)}", draws.pick(("FR", "GB")))
@@ -171,7 +189,10 @@ class Customers:
             return value in self._evictions
         if fault is Fault.UNKNOWN_ORDER:
             # An ending that is repeated when its order is purged finds none.
-            return value in self._unknown or b'"segment":' in (value or b"")
+            is_late = any(each in (value or b"") for each in (b'"RefundOpened"', b'"segment":'))
+            return value in self._unknown or is_late
+        if fault is Fault.CLOSED_ORDER:
+            return b'"RefundOpened"' in (value or b"")
         if fault is Fault.DIFFERENT_CONTENT:
             return any(len(contents) > 1 and value in contents for contents in self._contents.values())
         return False
@@ -239,6 +260,28 @@ class Customers:
         quantities = {sku: draws.below(3) for sku in ("a", "b")}
         held = {sku: quantity for sku, quantity in quantities.items() if quantity} or {"a": 1}
         return delivery(f"o{draws.below(4) + 1}", draws.pick(_WAREHOUSES), **held)
+
+    def _refund(self, draws: Draws) -> Record:
+        amount = draws.pick(_REFUNDS)
+        lines = draws.pick(_RETURNS) if amount is not None else ()
+        is_back = bool(lines) or (amount is None and draws.below(2) > 0)
+        fields = {"lines": lines, "restock": is_back}
+        completed = [each for each in self.orders if self.told.get(each) is Status.COMPLETED]
+        order = self._some_order(draws) if draws.once_in(4) or not completed else draws.pick(completed)
+        return refund_opened(f"r{draws.below(3)}", amount, order, **fields)
+
+    def _withdrawal(self, draws: Draws) -> Record:
+        # Ids are those of orders and deposits too.
+        amount, customer = draws.pick(("10.10", "0.10", "70.00")), draws.pick(("c1", "c2"))
+        return withdrawal(f"o{draws.below(4) + 1}", amount, customer, _CURRENCY_OF.get(amount, "GBP"))
+
+    def _adjustment(self, draws: Draws) -> Record:
+        found = {sku: draws.below(5) - 2 for sku in ("a", "b", "z")}
+        differences = {sku: quantity for sku, quantity in found.items() if quantity} or {"a": -1}
+        reason = StockReason.STOCKTAKE
+        if all(quantity < 0 for quantity in differences.values()):
+            reason = draws.pick((StockReason.DAMAGE, StockReason.LOSS))
+        return adjustment(f"o{draws.below(4) + 1}", reason, draws.pick(_WAREHOUSES), **differences)
 
     def _policy(self, draws: Draws, policy: PolicyChanged) -> list[Outgoing]:
         """One record, in any partition: the saga itself takes it to the others."""

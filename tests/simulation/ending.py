@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 #: After the last fault everything ends within so many milliseconds: one longest delay of a deadline, and some.
 SOON: Final = 600_000
-#: The same where providers are asked: what nobody knows about may rest for as long as the longest delay of a call.
-SOON_OUTSIDE: Final = 1_800_000
+#: The same where providers are asked: what nobody knows about may rest for as long as the longest delay of a call, and
+#: a payment that its customer never makes for as long as the order is patient, two hours at most.
+SOON_OUTSIDE: Final = 1_800_000 + 7_200_000
 #: In so many turns, in each of which every worker does all that it can.
 MOST_TURNS: Final = 2_000
 #: How long nothing happens before the clocks go on.
@@ -108,7 +109,8 @@ def quiet(world: "SimulatedWorld") -> bool:
 
 
 def ended(world: "SimulatedWorld") -> bool:
-    return not any(status in OPEN_STATUSES for status in world.watch.sagas.status.values())
+    sagas = world.watch.sagas
+    return not (sagas.refunds.open or any(status in OPEN_STATUSES for status in sagas.status.values()))
 
 
 def _unfinished(world: "SimulatedWorld") -> str:

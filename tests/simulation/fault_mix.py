@@ -43,6 +43,12 @@ PROVIDER_FAULTS: Final = {
 }
 
 
+#: Drawn apart too, so that all else of a seed is as it was before there were refunds.
+REFUND_FAULTS: Final = {
+    "refund": "people give back money and goods of orders, also too much, also before an order has completed",
+}
+
+
 class FaultMix(NamedTuple):
     """The faults of one run, and how likely each step is."""
 
@@ -72,6 +78,7 @@ def fault_mix(
     steps: frozenset[str],
     only: frozenset[str] | None = None,
     providers: Draws | None = None,
+    refunds: Draws | None = None,
 ) -> FaultMix:
     """Draws the faults, unless it is said which; those in `steps` are steps of their own.
 
@@ -82,6 +89,8 @@ def fault_mix(
     if providers is not None:
         # Most seeds have most of them.
         drawn |= {name: 2 + providers.below(4) for name in PROVIDER_FAULTS}
+    if refunds is not None:
+        drawn |= {name: refunds.below(6) for name in REFUND_FAULTS}
     faults = frozenset(name for name, number in drawn.items() if stormy and number >= 4 - (stormy == 3))
     faults = faults if only is None else only
     weights = [

@@ -4,7 +4,17 @@ from collections import defaultdict
 from decimal import Decimal
 
 from saga_app.core.decider import Verdict
-from saga_app.core.records import FundsDeposited, OrdersEvicted, StepRequest, StockReceived
+from saga_app.core.records import (
+    FundsDeposited,
+    FundsWithdrawn,
+    OrdersEvicted,
+    RefundRequest,
+    RestockRequested,
+    StepRequest,
+    StockAdjusted,
+    StockReceived,
+)
+from saga_app.core.refund_rows import RefundState
 from saga_app.core.retention.rows import Total
 from saga_app.core.row_keys import parts_of
 from saga_app.core.rows import Account, JournalRow, State, Stock
@@ -52,6 +62,13 @@ class BalanceLedger:
                 for line in record.lines:
                     units[f"{record.warehouse}:{line.sku}"] += line.quantity
                 return self._supply(told, units)
+            case RefundRequest():
+                return self._given_back(told, record)
+            case FundsWithdrawn():
+                return self._correct(told, {f"{record.customer_id}:{record.currency}": -record.amount})
+            case StockAdjusted():
+                lines = {f"{record.warehouse}:{each.sku}": Decimal(each.quantity) for each in record.lines}
+                return self._correct(told, lines)
             case StepRequest():
                 return self._decided(told, record)
             case OrdersEvicted() if told.verdict is Verdict.APPLIED:
@@ -90,6 +107,21 @@ class BalanceLedger:
             self.balance[key] = self.balance.get(key, Decimal(0)) + amount
         return set(brought)
 
+    def _correct(self, told: ExpectedDecision, differences: Amounts) -> set[str]:
+        """All of a withdrawal or an adjustment, or, where it would take more than is there, nothing of it."""
+        if told.key is None or told.key in self._supplies:
+            return set()
+        self._supplies.add(told.key)
+        if any(
+            amount < 0 and self.balance.get(key, Decimal(0)) + amount < 0
+            for key, amount in differences.items()
+        ):
+            return set()
+        for key, amount in differences.items():
+            self.brought[key] += amount
+            self.balance[key] = self.balance.get(key, Decimal(0)) + amount
+        return set(differences)
+
     def _decided(self, told: ExpectedDecision, step_request: StepRequest) -> set[str]:
         row = next((put.row for put in told.puts if isinstance(put.row, JournalRow)), None)
         if row is not None and row.state is State.DONE:
@@ -102,6 +134,22 @@ class BalanceLedger:
             return set()
         for key, amount in moved.items():
             self.balance[key] = self.balance.get(key, Decimal(0)) + sign * amount
+        return set(moved)
+
+    def _given_back(self, told: ExpectedDecision, request: RefundRequest) -> set[str]:
+        """A refund that is done gives back where the order took from, and no more than it took."""
+        row = next((put.row for put in told.puts if isinstance(put.row, JournalRow)), None)
+        if row is None or row.refunds[-1].state is RefundState.REFUSED:
+            return set()
+        order, refund, taken = request.order, request.refund, self._taken[request.order_id]
+        if isinstance(request, RestockRequested):
+            moved = {f"{order.warehouse}:{line.sku}": Decimal(line.quantity) for line in refund.lines}
+        else:
+            moved = dict.fromkeys(taken, refund.amount) if refund.amount else {}
+        for key, amount in moved.items():
+            must(taken[key] >= amount, "I1 money", f"{request} gives back more of {key} than was taken")
+            taken[key] -= amount
+            self.balance[key] += amount
         return set(moved)
 
     def _wanted(self, step_request: StepRequest) -> Amounts:

@@ -16,12 +16,15 @@ from saga_app.core.errors import Fault, Rejected
 from saga_app.core.records import (
     ForPartition,
     FundsDeposited,
+    FundsWithdrawn,
     OrdersEvicted,
     PolicyChanged,
     Record,
     SegmentsClosed,
+    StockAdjusted,
     StockReceived,
 )
+from saga_app.core.retention.rows import EarlyCancellation
 from saga_app.core.row_keys import order_in
 from saga_app.core.rows import ASKED_STATES, OPEN_STATUSES, ClosedOrder, JournalRow, OrderRow, Row, decode
 from saga_app.dead_letters.format import dead_letter
@@ -52,16 +55,17 @@ def told_outside(order_id: str, row: Row) -> ExpectedSend | None:
         return ExpectedSend("order_outcomes", key, None, (("saga-version", b"%d" % row.version),))
     if not isinstance(row, OrderRow) or row.status in OPEN_STATUSES:
         return None
-    moment = datetime.fromtimestamp(row.since / 1000, UTC)
+    moment = datetime.fromtimestamp((row.ended_at or 0) / 1000, UTC)
+    version = row.version if row.ended_version is None else row.ended_version
     time = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     order = json.loads(row.order)
-    value = {"version": row.version, "order_id": order_id, "state": row.status.value}
+    value = {"version": version, "order_id": order_id, "state": row.status.value}
     if row.status == "CANCELLED":
         value |= {"reason": row.reason, "step": row.step}
     value |= {name: order[name] for name in ("customer_id", "currency", "amount") if name in order}
     headers = {
         "ce_specversion": "1.0",
-        "ce_id": f"{order_id}:{row.version}",
+        "ce_id": f"{order_id}:{version}",
         "ce_source": "/checkout-saga/order_outcomes",
         "ce_type": f"order.{row.status.lower()}",
         "ce_subject": order_id,
@@ -74,6 +78,11 @@ def told_outside(order_id: str, row: Row) -> ExpectedSend | None:
         json.dumps({**value, "ended_at": time}, separators=(",", ":")).encode(),
         tuple((name, text.encode()) for name, text in headers.items()),
     )
+
+
+def told_before(row: Row) -> bool:
+    """True if the outcome was told when the order ended, and only its refunds have changed since."""
+    return isinstance(row, OrderRow) and row.ended_version is not None
 
 
 def said(record: Record) -> ExpectedSend:
@@ -162,7 +171,7 @@ class Oracle:
         decision = self.decider.decide(
             record, Position(message.offset, message.time, self.partition), self.tables
         )
-        if decision.journal is not None and decision.journal.key != key:
+        if decision.journal is not None and isinstance(decision.journal.row, EarlyCancellation):
             # A cancellation that comes before its order has a row of its own.
             key = decision.journal.key
             before = self._row(key)
@@ -188,7 +197,8 @@ class Oracle:
             return
         closes = isinstance(record, SegmentsClosed)
         for each in puts:
-            if each is put or (closes and isinstance(each.row, ClosedOrder)):
+            is_news = each is put and not told_before(each.row)
+            if is_news or (closes and isinstance(each.row, ClosedOrder)):
                 expected = told_outside(each.key, each.row)
                 if expected is not None:
                     yield expected
@@ -203,7 +213,7 @@ class Oracle:
             self.journal_of[row.version] = key
             if isinstance(row, JournalRow) and row.state in ASKED_STATES:
                 self.asking[name].append(row.version)
-            if isinstance(row, OrderRow) and row.status in OPEN_STATUSES:
+            if isinstance(row, OrderRow) and row.is_under_way:
                 # A cancellation leaves the try as it is.
                 self.nudges.setdefault(said(checkout.deadline(name, row)), (name, row.version))
 
@@ -218,6 +228,10 @@ def journal_key(record: Record) -> str:
             return f"deposit:{record.customer_id}:{record.deposit_id}"
         case StockReceived():
             return f"delivery:{record.warehouse}:{record.delivery_id}"
+        case FundsWithdrawn():
+            return f"withdrawal:{record.customer_id}:{record.withdrawal_id}"
+        case StockAdjusted():
+            return f"adjustment:{record.warehouse}:{record.adjustment_id}"
         case PolicyChanged():
             return f"policy:{record.policy_id}"
         case OrdersEvicted():

@@ -14,6 +14,7 @@ from saga_app.core.records import (
     OrderPlaced,
     Outcome,
     Reason,
+    RefundRequest,
     SegmentsClosed,
     StepAnswered,
 )
@@ -32,6 +33,7 @@ from saga_app.core.rows import (
 )
 from tests.simulation.effects import EffectsWatch
 from tests.simulation.oracle import ExpectedDecision
+from tests.simulation.refunds import RefundsWatch
 from tests.simulation.violation import must
 
 #: What each state of a step may become.
@@ -71,6 +73,7 @@ class Sagas:
         self.early: dict[str, int] = {}
         self.met = 0
         self.states: defaultdict[str, dict[str, State]] = defaultdict(dict)
+        self.refunds = RefundsWatch()
         self.effects = EffectsWatch(self.status.get, self._may_be_taken)
         #: Orders that are captured behind the pivot, at a provider that authorises first.
         self.later: set[str] = set()
@@ -81,6 +84,7 @@ class Sagas:
 
     def check(self, topic: str, told: ExpectedDecision) -> None:
         """After one record of that topic."""
+        self.refunds.check(topic, told, self.status)
         for put in told.puts:
             if isinstance(put.row, ClosedOrder):
                 must(
@@ -107,7 +111,8 @@ class Sagas:
                     )
             elif isinstance(put.row, JournalRow) and ":" not in put.key:
                 self._of_provider(topic, put.key, put.row, told)
-                self._stepped(topic, put.key, put.row)
+                if not isinstance(told.record, RefundRequest):
+                    self._stepped(topic, put.key, put.row)
 
         if topic == topics.CHECKOUT:
             self._of_cancellations(told)
@@ -188,6 +193,7 @@ class Sagas:
             self.later.discard(order)
             self.asked.pop(order, None)
             self.effects.anew(order)
+            self.refunds.anew(order)
 
     def _of_provider(self, topic: str, order: str, row: JournalRow, told: ExpectedDecision) -> None:
         """An answer that says nothing counts for the row that asked; another row only learns its reference from it."""
@@ -206,7 +212,9 @@ class Sagas:
 
     def _ordered(self, order: str, row: OrderRow) -> None:
         before = self.status.get(order)
-        must(before is None or before in OPEN_STATUSES, "I3 one ending", f"{order} left {before}")
+        must(
+            before in (None, row.status) or before in OPEN_STATUSES, "I3 one ending", f"{order} left {before}"
+        )
         route = tuple(topics.inbox(step.name) for step in _route(row.order).services)
         must(self.routes.setdefault(order, route) == route, "I7 one truth", f"{order} changed its route")
         self.status[order] = row.status

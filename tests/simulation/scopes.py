@@ -15,16 +15,23 @@ from tests.support.examples import (
     deposit,
     order,
     orders_evicted,
+    part,
     patience,
     pay,
     placed,
     refund,
+    refund_completed,
+    refund_opened,
+    refund_refused,
     release,
+    repay,
     reserve,
+    restock,
     retention_started,
     segments_closed,
     segments_purged,
     step_request,
+    withdrawal,
 )
 from tests.support.given import SECOND
 from tests.support.plan import ALPHABET, Sent
@@ -119,6 +126,12 @@ def _evicted_at_inventory() -> Scope:
     )
 
 
+def _withdrawals_at_payment() -> Scope:
+    """Money goes otherwise than for an order: more than is there, and what is there."""
+    kinds = (withdrawal(), deposit("d2"), withdrawal("w2", "10.00"), pay(order(customer_id="c1")))
+    return Scope(topics.PAYMENT, (deposit("d1", "10.00"),), kinds)
+
+
 def _payment_outside() -> Scope:
     """A payment at a provider, which says anything at any time."""
     first = order(customer_id="c1", payment_method="stripe:pm_1")
@@ -133,6 +146,45 @@ def _payment_outside() -> Scope:
         answered(Outcome.UNKNOWN, version=0),
     )
     return Scope(topics.PAYMENT, (pay(first),), kinds)
+
+
+def _refunds_at_payment() -> Scope:
+    """Two refunds of a paid order, one for too much, one with another content, and the order's own requests."""
+    first = order(customer_id="c1", lines=(("a", 2),))
+    kinds = (
+        repay(first, part("r1", "15.00")),
+        repay(first, part("r2", "25.00", lines=(("a", 1),), restock=True)),
+        repay(first, part("r3", "26.00")),
+        repay(first, part("r1", "16.00")),
+        pay(first),
+        deposit("d2", "20.00"),
+    )
+    return Scope(topics.PAYMENT, (deposit(), pay(first)), kinds)
+
+
+def _refunds_at_inventory() -> Scope:
+    """Two refunds of a reserved order, one for too many units, and the order's own request."""
+    first = order(lines=(("a", 2), ("b", 1)))
+    kinds = (
+        restock(first, part("r1", lines=(("a", 1),), restock=True)),
+        restock(first, part("r2", lines=(("a", 1), ("b", 1)), restock=True)),
+        restock(first, part("r3", lines=(("a", 2),), restock=True)),
+        reserve(first),
+    )
+    return Scope(topics.INVENTORY, (delivery("d1", a=4, b=2), reserve(first)), kinds)
+
+
+def _refunds_at_checkout() -> Scope:
+    """Refunds of a completed order, which end, are nudged and come again; then its segment is closed."""
+    kinds = (
+        refund_opened("r1", "15.00"),
+        step_request(refund_completed("r1"), "0:1"),
+        refund_opened("r2"),
+        deadline(),
+        segments_closed(0, 2, "o1"),
+        step_request(refund_refused("r2"), "0:1"),
+    )
+    return Scope(topics.CHECKOUT, (retention_started(segment_width=1), placed(), _ENDED), kinds)
 
 
 #: By name.
@@ -151,5 +203,9 @@ SCOPES: Final[dict[str, Scope]] = {
     "cancelled first at checkout": _cancelled_first_at_checkout(),
     "eviction at payment": _eviction_at_payment(),
     "evicted at inventory": _evicted_at_inventory(),
+    "withdrawals at payment": _withdrawals_at_payment(),
     "payment outside": _payment_outside(),
+    "refunds at payment": _refunds_at_payment(),
+    "refunds at inventory": _refunds_at_inventory(),
+    "refunds at checkout": _refunds_at_checkout(),
 }

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, Self
 
-from saga_app.core.rows import Status
+from saga_app import topics
+from saga_app.core.rows import State, Status
 from saga_app.engine.exits import Fatal
 from tests.simulation.choices import Choices, choices
-from tests.simulation.fault_mix import FAULTS, PROVIDER_FAULTS
+from tests.simulation.fault_mix import FAULTS, PROVIDER_FAULTS, REFUND_FAULTS
 from tests.simulation.violation import Violation
 from tests.simulation.world import SimulatedWorld
 
@@ -53,6 +54,11 @@ def run_seed(seed: int, *, providers: bool = False) -> SeedOutcome:
     counts["orders closed"] = len(world.watch.sagas.closed) + len(world.watch.sagas.reused)
     counts["ids used again"] = len(world.watch.sagas.reused)
     counts["effects"] = sum(map(len, (each.things for each in world.watch.sagas.effects.remotes.values())))
+    counts.update(f"refund {status}" for status in world.watch.sagas.refunds.statuses())
+    paid = [(order, states.get(topics.PAYMENT)) for order, states in world.watch.sagas.states.items()]
+    counts["captured"] = sum(state is State.CAPTURED for _, state in paid)
+    later = world.watch.sagas.later
+    counts["let go"] = sum(state is State.UNDONE and order in later for order, state in paid)
     counts["steps"] = sum(world.bit.values())
     counts["records"] = sum(map(len, world.kafka.inboxes.values()))
     counts["without faults"] = not world.fault_mix.faults
@@ -82,7 +88,7 @@ class SeedsReport:
         """For people."""
         counts, kills = self.counts, ("kill", "kill, disk lost", "kill, disk behind")
         lines = [f"{'fault':<20}{'seeds':>8}{'bit in':>8}{'times':>9}"]
-        for name in (*FAULTS, *(PROVIDER_FAULTS if counts["effects"] else ())):
+        for name in (*FAULTS, *REFUND_FAULTS, *(PROVIDER_FAULTS if counts["effects"] else ())):
             steps = counts[f"step {name}"]
             bit = f"{counts[f'bit {name}']:>8}{steps:>9}" if steps else ""
             lines.append(f"{name:<20}{counts[f'drawn {name}']:>8}{bit}")
@@ -100,8 +106,16 @@ class SeedsReport:
             f"{counts['step killed at a point']} of them between two steps of a round or a restore; "
             f"{counts['step lease lost']} zombies ended themselves",
             f"orders: {endings}; {counts['orders closed']} evicted, {counts['ids used again']} ids used again",
-            *([f"{counts['effects']} things at providers"] if counts["effects"] else []),
+            f"refunds: {counts['refund COMPLETED']} completed, {counts['refund REFUSED']} refused",
+            *([_effects(counts)] if counts["effects"] else []),
         ]
+
+
+def _effects(counts: Counter[str]) -> str:
+    return (
+        f"{counts['effects']} things at providers; {counts['captured']} payments captured behind the pivot, and "
+        f"{counts['let go']} let go before it"
+    )
 
 
 def digest(world: SimulatedWorld) -> str:

@@ -5,6 +5,7 @@ import pytest
 from tests.simulation.histories import Count, explore
 from tests.simulation.one_effect import EFFECTS, EffectBudget, EffectCancelledFirst, EffectExploration
 from tests.simulation.one_order import ORDERS, Budget, CancelledFirst, Exploration
+from tests.simulation.one_refund import REFUNDS, RefundExploration
 from tests.simulation.scopes import SCOPES
 from tests.support.quick import quick
 
@@ -20,7 +21,11 @@ SCOPE = {
     "cancelled first at checkout": (2, 3, 1_000),
     "eviction at payment": (2, 2, 1_800),
     "evicted at inventory": (1, 4, 2_700),
+    "withdrawals at payment": (2, 3, 300),
     "payment outside": (2, 4, 300),
+    "refunds at payment": (2, 3, 1_000),
+    "refunds at inventory": (2, 2, 1_000),
+    "refunds at checkout": (2, 3, 1_000),
 }
 
 
@@ -59,6 +64,24 @@ def test_an_order_is_evicted_for_good_in_whatever_sequence_its_records_come(name
     assert order.run() > 10_000
     ends = {"requested", "closed", "purged", _ending_of(name)}
     assert set(order.endings) == ends
+
+
+@pytest.mark.parametrize("name", quick(REFUNDS, "in parts", mark=MORE))
+@pytest.mark.parametrize(
+    "budget",
+    [
+        Budget(cancels=0, nudges=0),
+        pytest.param(Budget(nudges=1, repeats=0), marks=MORE),
+        pytest.param(Budget(cancels=0, nudges=0, losses=0, evictions=2), marks=MORE),
+    ],
+    ids=["lost and repeated", "nudged and cancelled", "evicted"],
+)
+def test_a_refund_is_whole_or_not_at_all_in_whatever_sequence_its_records_come(
+    name: str, budget: Budget
+) -> None:
+    order = RefundExploration(name, budget)
+    assert order.run() > 300
+    assert "COMPLETED" in order.endings
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,7 @@ def test_an_effect_outside_happens_once_under_the_faults_of_its_provider(first: 
     assert not broken, "\n".join(broken)
     counts = report.counts
     assert counts["effects"] > 30 and counts["ending COMPLETED"] and counts["ending CANCELLED"]
+    assert counts["captured"] + counts["let go"]
     assert counts["step time out"] and counts["step server error"] and counts["step webhook"]
 
 

@@ -42,6 +42,7 @@ _ENDS: Final = {
 }
 NEVER: Final = Ages(None, None)
 _OF_PROVIDERS: Final = random.Random("providers").getrandbits(SCENE * DRAW)
+_OF_REFUNDS: Final = random.Random("refunds").getrandbits(SCENE * DRAW)
 #: The first leaves the choices as they are.
 _KEYS: Final = (0, *(random.Random(number).getrandbits(STEP * DRAW) for number in range(5)))
 ACTIONS: Final = {**NORMAL, **faults.FAULTS}
@@ -61,7 +62,8 @@ class SimulatedWorld:
         scene = Draws(choices.scene)
         of_providers = Draws(choices.scene ^ _OF_PROVIDERS) if providers else None
         self.partitions = 1 + scene.below(3)
-        self.fault_mix = fault_mix(scene, frozenset(faults.FAULTS), only, of_providers)
+        of_refunds = Draws(choices.scene ^ _OF_REFUNDS)
+        self.fault_mix = fault_mix(scene, frozenset(faults.FAULTS), only, of_providers, of_refunds)
         # Where records are lost, an order may wait for a compensation that a forged record makes a step ignore.
         away = {"forge"} if "lose" in self.fault_mix.faults else set()
         had = self.fault_mix.faults - away
@@ -70,6 +72,7 @@ class SimulatedWorld:
         odd += ROUTES if OWN else ()
         self.customers = Customers(self.partitions, (*GOOD, *odd), "wrong partition" in self.fault_mix.faults)
         self.watch = SystemWatch(self.partitions, self.customers)
+        self.customers.told = self.watch.sagas.status
         effects = self.watch.sagas.effects
         self.networks = (
             {name: Network(remote, self._may_ask) for name, remote in effects.remotes.items()}
@@ -113,8 +116,11 @@ class SimulatedWorld:
             for machine in self.machines:
                 self.start(machine)
             self._storm()
-            if self.ages.evict is not None:
-                # Few orders end before the faults stop: so there are faults once more while the others are evicted.
+            if "refund" in self.fault_mix.faults:
+                self.customers.give_back()
+            if self.ages.evict is not None or "refund" in self.fault_mix.faults:
+                # Few orders end before the faults stop: so there are faults once more while the others are evicted,
+                # and while orders that have completed are refunded.
                 self.errands = list(self._choices.customers)
                 self._storm()
         finally:

@@ -15,6 +15,8 @@ RUN_BY: Final = {
     "docs/tutorial.md": "tests/test_readme.py",
     "docs/how-to/connect-your-shop.md": "tests/examples/test_connect_your_shop.py",
     "docs/how-to/add-partitions.md": "tests/live/test_more_partitions.py",
+    "docs/how-to/correct-stock-and-accounts.md": "tests/live/test_corrections.py",
+    "docs/how-to/refunds.md": "tests/live/test_refunds.py",
     "docs/how-to/add-a-step.md": "tests/examples/test_add_a_step.py",
     "docs/how-to/change-a-policy.md": "tests/commands/test_policy.py",
     "docs/how-to/webhooks.md": "tests/live/test_webhooks_page.py",

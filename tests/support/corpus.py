@@ -59,6 +59,7 @@ ORDER: Final[dict[str, Any]] = {
     "warehouse": "main",
     "lines": [{"sku": "a", "quantity": 1}],
 }
+REFUND: Final = {"refund_id": "r1", "amount": "1.00"}
 WHY: Final = {"reason": "requested", "step": "checkout"}
 #: One good record of every type.
 GOOD: Final[dict[str, dict[str, Any]]] = {
@@ -67,12 +68,20 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
     "DeadlinePassed": {"order_id": "o1", "attempt": 0, "last": False},
     "OrderCompleted": {"order_id": "o1"},
     "OrderCancelled": {"order_id": "o1", **WHY},
+    "RefundOpened": {"order_id": "o1", "refund_id": "r1", "amount": "1.00", "note": "it came late"},
+    "RefundCompleted": {"order_id": "o1", "refund_id": "r1"},
+    "RefundRefused": {"order_id": "o1", "refund_id": "r1", "reason": "more_than_paid"},
     "PaymentRequested": {"order": ORDER},
     "RefundRequested": {**WHY, "order": ORDER},
     "ReservationRequested": {"order": ORDER},
     "ReleaseRequested": {**WHY, "order": ORDER},
     "ShipmentRequested": {"order": ORDER},
     "ShipmentCancellationRequested": {**WHY, "order": ORDER},
+    "RepaymentRequested": {"refund": REFUND, "order": ORDER},
+    "RestockRequested": {
+        "refund": {**REFUND, "lines": [{"sku": "a", "quantity": 1}], "restock": True},
+        "order": ORDER,
+    },
     "CaptureRequested": {"order": ORDER},
     "StepAnswered": {
         "order_id": "o1",
@@ -83,6 +92,21 @@ GOOD: Final[dict[str, dict[str, Any]]] = {
     },
     "FundsDeposited": {"deposit_id": "d1", "customer_id": "c1", "currency": "GBP", "amount": "1.00"},
     "StockReceived": {"delivery_id": "d1", "warehouse": "main", "lines": [{"sku": "a", "quantity": 1}]},
+    "FundsWithdrawn": {
+        "withdrawal_id": "w1",
+        "customer_id": "c1",
+        "currency": "GBP",
+        "amount": "1.00",
+        "reason": "fee",
+        "note": "why",
+    },
+    "StockAdjusted": {
+        "adjustment_id": "a1",
+        "warehouse": "main",
+        "reason": "damage",
+        "lines": [{"sku": "a", "quantity": -1}],
+        "note": "why",
+    },
     "PolicyChanged": {"policy_id": "p1", "limit": "1.00"},
     "RetentionStarted": {"partition": 0, "segment_width": 64},
     "SegmentsClosed": {
@@ -108,17 +132,40 @@ OPTIONAL: Final = {
     "OrderPlaced": {"customer_id", "currency", "country", "warehouse", "lines"},
     "StepAnswered": {"reference"},
     "CancellationRequested": {"note"},
+    "RefundOpened": {"amount", "note"},
     "FundsDeposited": {"currency"},
     "StockReceived": {"warehouse"},
+    "FundsWithdrawn": {"currency", "reason", "note"},
+    "StockAdjusted": {"warehouse", "note"},
 }
 NULLABLE: Final = {
     "OrderPlaced": {"customer_id", "country"},
     "CancellationRequested": {"note"},
+    "RefundOpened": {"amount", "note"},
     "StepAnswered": {"reference"},
+    "FundsWithdrawn": {"note"},
+    "StockAdjusted": {"note"},
 }
-IDS: Final = {"order_id", "customer_id", "deposit_id", "delivery_id", "policy_id", "warehouse"}
+IDS: Final = {
+    "order_id",
+    "customer_id",
+    "deposit_id",
+    "delivery_id",
+    "policy_id",
+    "warehouse",
+    "refund_id",
+    "withdrawal_id",
+    "adjustment_id",
+}
 #: Ids that we write ourselves; people may write a number.
-OUR_IDS: Final = {"DeadlinePassed", "OrderCompleted", "OrderCancelled", "StepAnswered"}
+OUR_IDS: Final = {
+    "DeadlinePassed",
+    "OrderCompleted",
+    "OrderCancelled",
+    "RefundCompleted",
+    "RefundRefused",
+    "StepAnswered",
+}
 
 
 def spelled(type_: str, fields: dict[str, Any]) -> bytes:
@@ -318,6 +365,14 @@ def _by_hand() -> Iterator[tuple[str, bytes]]:
         "a deposit of half a penny",
         spelled("FundsDeposited", {**GOOD["FundsDeposited"], "amount": "1.005"}),
     )
+    yield "a withdrawal of nothing", spelled("FundsWithdrawn", {**GOOD["FundsWithdrawn"], "amount": "0"})
+    for name, fields in (
+        ("of nothing", {"lines": [{"sku": "a", "quantity": 0}]}),
+        ("that finds damage", {"lines": [{"sku": "a", "quantity": 1}]}),
+        ("of an article twice", {"lines": [{"sku": "a", "quantity": -1}] * 2}),
+        ("for no known reason", {"reason": "magic"}),
+    ):
+        yield f"an adjustment {name}", spelled("StockAdjusted", {**GOOD["StockAdjusted"], **fields})
     yield "a delivery of nothing", spelled("StockReceived", {**GOOD["StockReceived"], "lines": []})
     yield (
         "a delivery of two millions in two lines",

@@ -6,7 +6,8 @@ from typing import Any
 from saga_app.core import records
 from saga_app.core.numbers import version_at
 from saga_app.core.order import Line, Order
-from saga_app.core.records import Reason, StepName
+from saga_app.core.records import Reason, RefundReason, StepName
+from saga_app.core.refund import Refund
 from saga_app.core.rows import Account, Stock
 
 #: The route of an order that is captured once it is shipped.
@@ -73,6 +74,39 @@ def cancel(order_id: str = "o1") -> records.CancellationRequested:
     return records.CancellationRequested(order_id=order_id)
 
 
+def refund_opened(
+    refund_id: str = "r1", amount: str | None = None, order_id: str = "o1", **fields: Any
+) -> records.RefundOpened:
+    """A refund as people send it; `lines` are pairs of SKU and quantity. Without an amount, all that is left."""
+    lines = tuple(Line(sku=sku, quantity=quantity) for sku, quantity in fields.pop("lines", ()))
+    money = None if amount is None else Decimal(amount)
+    return records.RefundOpened(order_id=order_id, refund_id=refund_id, amount=money, lines=lines, **fields)
+
+
+def part(refund_id: str = "r1", amount: str = "40.00", **fields: Any) -> Refund:
+    """A refund as step requests carry it."""
+    lines = tuple(Line(sku=sku, quantity=quantity) for sku, quantity in fields.pop("lines", ()))
+    return Refund(refund_id=refund_id, amount=Decimal(amount), lines=lines, **fields)
+
+
+def repay(of: Order, refund: Refund) -> records.RepaymentRequested:
+    return records.RepaymentRequested(order=of, refund=refund)
+
+
+def restock(of: Order, refund: Refund) -> records.RestockRequested:
+    return records.RestockRequested(order=of, refund=refund)
+
+
+def refund_completed(refund_id: str = "r1", order_id: str = "o1") -> records.RefundCompleted:
+    return records.RefundCompleted(order_id=order_id, refund_id=refund_id)
+
+
+def refund_refused(
+    refund_id: str = "r1", reason: RefundReason = RefundReason.MORE_THAN_PAID
+) -> records.RefundRefused:
+    return records.RefundRefused(order_id="o1", refund_id=refund_id, reason=reason)
+
+
 def deadline(order_id: str = "o1", attempt: int = 0, last: bool = False) -> records.DeadlinePassed:
     return records.DeadlinePassed(order_id=order_id, attempt=attempt, last=last)
 
@@ -88,6 +122,25 @@ def deposit(
 def delivery(delivery_id: str = "d1", warehouse: str = "main", /, **quantities: int) -> records.StockReceived:
     lines = tuple(Line(sku=sku, quantity=quantity) for sku, quantity in quantities.items())
     return records.StockReceived(delivery_id=delivery_id, warehouse=warehouse, lines=lines)
+
+
+def withdrawal(
+    withdrawal_id: str = "w1", amount: str = "20.00", customer_id: str = "c1", currency: str = "GBP"
+) -> records.FundsWithdrawn:
+    return records.FundsWithdrawn(
+        withdrawal_id=withdrawal_id, customer_id=customer_id, currency=currency, amount=Decimal(amount)
+    )
+
+
+def adjustment(
+    adjustment_id: str = "a1",
+    reason: records.StockReason = records.StockReason.STOCKTAKE,
+    warehouse: str = "main",
+    /,
+    **differences: int,
+) -> records.StockAdjusted:
+    lines = tuple(records.AdjustedLine(sku=sku, quantity=each) for sku, each in differences.items())
+    return records.StockAdjusted(adjustment_id=adjustment_id, warehouse=warehouse, reason=reason, lines=lines)
 
 
 def limit(policy_id: str, amount: str) -> records.PolicyChanged:

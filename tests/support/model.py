@@ -6,7 +6,17 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from saga_app.core.order import Order
-from saga_app.core.records import Do, FundsDeposited, PolicyChanged, Record, StepRequest, StockReceived, Undo
+from saga_app.core.records import (
+    Do,
+    FundsDeposited,
+    FundsWithdrawn,
+    PolicyChanged,
+    Record,
+    StepRequest,
+    StockAdjusted,
+    StockReceived,
+    Undo,
+)
 
 Offset = int
 
@@ -43,8 +53,8 @@ def decider(records: Iterable[tuple[Offset, Record]]) -> Expected:
         match record:
             case PolicyChanged() if not known and record.limit is not None:
                 limit = record.limit
-            case FundsDeposited() | StockReceived() if not known:
-                moves = _supplies(record)
+            case FundsDeposited() | StockReceived() | FundsWithdrawn() | StockAdjusted() if not known:
+                moves = _possible(_supplies(record), balances)
             case Do() if not known:
                 wanted = _wanted(record, balances)
                 if _refused(record, wanted, balances, limit):
@@ -90,16 +100,29 @@ def _identity(record: Record) -> tuple[str, object]:
             return f"deposit {record.customer_id} {record.deposit_id}", (record.currency, record.amount)
         case StockReceived():
             return f"delivery {record.warehouse} {record.delivery_id}", record.lines
+        case FundsWithdrawn():
+            return f"withdrawal {record.customer_id} {record.withdrawal_id}", (record.currency, record.amount)
+        case StockAdjusted():
+            return f"adjustment {record.warehouse} {record.adjustment_id}", record.lines
         case PolicyChanged():
             return f"policy {record.policy_id}", (record.limit, record.countries)
         case _:
             raise AssertionError(record)
 
 
-def _supplies(record: FundsDeposited | StockReceived) -> dict[str, Decimal]:
+def _supplies(record: FundsDeposited | StockReceived | FundsWithdrawn | StockAdjusted) -> dict[str, Decimal]:
     if isinstance(record, FundsDeposited):
         return {f"{record.customer_id}:{record.currency}": record.amount}
+    if isinstance(record, FundsWithdrawn):
+        return {f"{record.customer_id}:{record.currency}": -record.amount}
     return {f"{record.warehouse}:{line.sku}": Decimal(line.quantity) for line in record.lines}
+
+
+def _possible(
+    moves: dict[str, Decimal], balances: Mapping[str, tuple[Offset, Decimal]]
+) -> dict[str, Decimal]:
+    left = {key: balances[key][1] if key in balances else Decimal(0) for key in moves}
+    return {} if any(amount < 0 and left[key] + amount < 0 for key, amount in moves.items()) else moves
 
 
 def _wanted(record: Do, balances: Mapping[str, tuple[Offset, Decimal]]) -> dict[str, Decimal]:

@@ -5,15 +5,17 @@ from typing import Final
 
 from saga_app import topics
 from saga_app.core.numbers import Offset
-from saga_app.core.records import Outcome, Record, StepAnswered, StepName
+from saga_app.core.records import Outcome, Record, RefundReason, RefundRefused, StepAnswered, StepName
 from saga_app.kafka.messages import Message, Outgoing, outgoing
 from saga_app.kafka.signatures import Signatures
 from saga_app.private_files import write_private
 from saga_app.settings import Settings
 from tests.support.examples import (
+    adjustment,
     call_off,
     cancel,
     cancelled,
+    capture,
     completed,
     deadline,
     delivery,
@@ -21,15 +23,21 @@ from tests.support.examples import (
     limit,
     order,
     orders_evicted,
+    part,
     pay,
     placed,
     refund,
+    refund_completed,
+    refund_opened,
     release,
+    repay,
     reserve,
+    restock,
     retention_started,
     segments_closed,
     segments_purged,
     ship,
+    withdrawal,
 )
 from tests.support.given import BEGINNING
 
@@ -43,13 +51,16 @@ _UNUSED: Final = order("unused", lines=[("mug", 1)])
 EVERY_TYPE: Final[tuple[Record, ...]] = (
     placed("unused"),
     cancel("unused"),
+    refund_opened("unused", order_id="unused"),
     deposit("unused"),
+    withdrawal("unused"),
     delivery("unused", mug=1),
+    adjustment("unused", mug=1),
     limit("unused", "1.00"),
     deadline("unused"),
     completed("unused"),
     cancelled("unused"),
-    *(each(_UNUSED) for each in (pay, refund, reserve, release, ship, call_off)),
+    *(each(_UNUSED) for each in (pay, refund, capture, reserve, release, ship, call_off)),
     retention_started(),
     segments_closed(0, 1),
     segments_purged(0, 1),
@@ -57,13 +68,20 @@ EVERY_TYPE: Final[tuple[Record, ...]] = (
     StepAnswered(
         order_id="unused", step=StepName.PAYMENT, key="unused", outcome=Outcome.DONE, reference="pi_1"
     ),
+    refund_completed("unused", "unused"),
+    RefundRefused(order_id="unused", refund_id="unused", reason=RefundReason.MORE_THAN_PAID),
+    repay(_UNUSED, part("unused", "1.00")),
+    restock(_UNUSED, part("unused", "1.00")),
 )
-#: The five types that people send, by name: a new one must be added here by hand.
+#: The types that people send, by name: a new one must be added here by hand.
 PEOPLE: Final = {
     "OrderPlaced",
     "CancellationRequested",
+    "RefundOpened",
     "FundsDeposited",
+    "FundsWithdrawn",
     "StockReceived",
+    "StockAdjusted",
     "PolicyChanged",
 }
 #: Of every internal type one record, and an eviction for each service.

@@ -21,7 +21,7 @@ from saga_app.web import routes
 from saga_app.web.connections import BoundedRunner
 from tests.orderdb.batches import FakeMessage, OrderCopy
 from tests.orderdb.services import Services
-from tests.support.examples import cancel, delivery, deposit, placed
+from tests.support.examples import cancel, completed, delivery, deposit, placed
 from tests.support.given import BEGINNING
 from tests.support.health import all_well
 
@@ -57,7 +57,7 @@ class FilledShop:
             self.send(placed(f"o-{number}", lines=MUGS, customer_id="ada", amount="10.00"))
         self.send(placed("sold-out", lines=[{"sku": "CUP", "quantity": 9}], customer_id="ada"))
         self.send(placed("undelivered", lines=MUGS, customer_id="ada", country="KP"))
-        self.send(cancel("o-3"), cancel("nobody"))
+        self.send(cancel("o-3"), completed("nobody"))
         prices = [
             {"sku": "MUG", "quantity": 2, "unit_price": "12.50"},
             {"sku": "CUP", "quantity": 1, "unit_price": "4.90"},

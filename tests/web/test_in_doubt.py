@@ -8,7 +8,7 @@ import pytest
 
 from saga_app.core.records import Outcome
 from saga_app.times import now
-from tests.support.examples import answered, placed
+from tests.support.examples import CAPTURED_LATER, answered, placed, route_policy
 from tests.web.asking import ask
 from tests.web.shop import FilledShop, PageServer, served
 
@@ -54,6 +54,18 @@ def test_the_order_says_what_is_known_of_its_effect(server: PageServer) -> None:
     twice = ask(server.url, "/orders/twice/").text
     assert "done, but its provider said: done pi_3" in twice
     assert "pm_1" not in text + twice, "the token of the method is nobody's business"
+
+
+def test_the_order_says_until_when_its_money_is_authorised(tmp_path: Any) -> None:
+    shop = FilledShop(f"sqlite:///{tmp_path}/held.db", now() - 3_600_000)
+    shop.send(route_policy("p1", *CAPTURED_LATER), outside("held"))
+    shop.send(says("held", Outcome.DONE, "pi_1", capture_before=1_900_000_000))
+    with served(shop.settings) as held:
+        text = ask(held.url, "/orders/held/").text
+    shop.close()
+    known = text.partition("At providers")[2].partition("</table>")[0]
+    assert "asked to capture it, until " in known and "2030-03-17" in known
+    assert "capture the payment" in text
 
 
 def test_an_order_that_asked_no_provider_has_no_such_part(server: PageServer, tmp_path: Any) -> None:

@@ -12,7 +12,8 @@ from saga_app import wire
 from saga_app.core import fields, money, records
 from saga_app.core.countries import CODES
 from saga_app.core.order import Line, Order, PricedLine
-from saga_app.core.records import OrderPlaced, Reason, Record, StepName
+from saga_app.core.records import OrderPlaced, Reason, Record, RefundReason, StepName
+from saga_app.core.refund import Refund
 from tests.support.corpus import GOOD, IDS, NOT_CARDS, OPTIONAL, ORDER, OUR_IDS, order_with, spelled
 from tests.support.examples import CAPTURED_LATER
 from tests.support.profiles import examples
@@ -96,12 +97,43 @@ SEGMENTS = st.none() | st.from_regex(r"[0-9]{1,4}:[0-9]{1,16}", fullmatch=True)
 NUMBERS = st.integers(0, 10**12)
 BELOW = st.integers(0, records.MOST_SEGMENTS)
 NOTES = st.none() | st.text(st.characters(codec="utf-8", exclude_categories=["Nd"]), max_size=200)
+RETURNED = st.lists(st.builds(Line, sku=IDENTIFIERS, quantity=st.integers(1, 9)), max_size=3).map(tuple)
+REFUNDS = st.builds(
+    Refund,
+    refund_id=IDENTIFIERS,
+    amount=st.decimals("0.00", 10**12, places=2),
+    lines=RETURNED,
+    restock=st.booleans(),
+)
 RECORDS: dict[str, st.SearchStrategy[Any]] = {
     "OrderPlaced": orders_placed(),
     "CancellationRequested": st.builds(records.CancellationRequested, order_id=IDENTIFIERS, note=NOTES),
     "DeadlinePassed": st.builds(
         records.DeadlinePassed, order_id=IDENTIFIERS, attempt=st.integers(0, 10**9), last=st.booleans()
     ),
+    "RefundOpened": st.builds(
+        records.RefundOpened,
+        order_id=IDENTIFIERS,
+        refund_id=IDENTIFIERS,
+        amount=st.just(Decimal("1.50")),
+        lines=RETURNED,
+        restock=st.just(False),
+        note=NOTES,
+    ),
+    "RefundCompleted": st.builds(
+        records.RefundCompleted, order_id=IDENTIFIERS, refund_id=IDENTIFIERS, segment=SEGMENTS
+    ),
+    "RefundRefused": st.builds(
+        records.RefundRefused,
+        order_id=IDENTIFIERS,
+        refund_id=IDENTIFIERS,
+        reason=st.sampled_from(RefundReason),
+        segment=SEGMENTS,
+    ),
+    **{
+        model.__name__: st.builds(model, order=orders(), segment=SEGMENTS, refund=REFUNDS)
+        for model in (records.RepaymentRequested, records.RestockRequested)
+    },
     "OrderCompleted": st.builds(records.OrderCompleted, order_id=IDENTIFIERS, segment=SEGMENTS),
     "OrderCancelled": st.builds(records.OrderCancelled, order_id=IDENTIFIERS, segment=SEGMENTS, **TURNED),
     **{model.__name__: st.builds(model, order=orders(), segment=SEGMENTS) for model in DOS},
@@ -156,6 +188,32 @@ RECORDS: dict[str, st.SearchStrategy[Any]] = {
     "FundsDeposited": deposits(),
     "StockReceived": st.builds(
         records.StockReceived, delivery_id=IDENTIFIERS, warehouse=IDENTIFIERS, lines=LINES.filter(bool)
+    ),
+    "FundsWithdrawn": st.builds(
+        lambda deposit, **fields: records.FundsWithdrawn(
+            customer_id=deposit.customer_id, currency=deposit.currency, amount=deposit.amount, **fields
+        ),
+        deposits(),
+        withdrawal_id=IDENTIFIERS,
+        reason=st.sampled_from(records.FundsReason),
+        note=NOTES,
+    ),
+    "StockAdjusted": st.builds(
+        records.StockAdjusted,
+        adjustment_id=IDENTIFIERS,
+        warehouse=IDENTIFIERS,
+        reason=st.just(records.StockReason.STOCKTAKE),
+        lines=st.lists(
+            st.builds(
+                records.AdjustedLine,
+                sku=IDENTIFIERS,
+                quantity=st.integers(-1_000_000, 1_000_000).filter(bool),
+            ),
+            min_size=1,
+            max_size=4,
+            unique_by=lambda line: line.sku,
+        ).map(tuple),
+        note=NOTES,
     ),
     "PolicyChanged": st.builds(
         records.PolicyChanged, policy_id=IDENTIFIERS, limit=st.decimals(0, 10**12, places=2)

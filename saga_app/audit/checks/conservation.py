@@ -19,16 +19,22 @@ Amount = Decimal
 
 
 class Sum(NamedTuple):
-    """The amounts that the journal has for one balance."""
+    """The amounts that the journal has for one balance. `went`: otherwise than for an order."""
 
     came: Amount = Decimal(0)
     taken: Amount = Decimal(0)
     returned: Amount = Decimal(0)
+    went: Amount = Decimal(0)
+
+    @property
+    def brought(self) -> Amount:
+        """The amount that came and did not go again without an order."""
+        return self.came - self.went
 
     @property
     def left(self) -> Amount:
         """The balance that follows from the journal."""
-        return self.came - self.taken + self.returned
+        return self.brought - self.taken + self.returned
 
 
 class Conservation:
@@ -70,12 +76,10 @@ class Conservation:
         for key, done in journal:
             if isinstance(done, Total):
                 self._add(balance_in(key), False, Decimal(done.moved))
-            if not isinstance(done, JournalRow):
+            if not isinstance(done, JournalRow) or done.state is State.REFUSED:
                 continue
-            for name, amount in (done.moves or {}).items():
+            for name, amount in done.all_moves:
                 self._add(name, is_supply_key(key), Decimal(amount))
-                if done.state is State.UNDONE:
-                    self._add(name, False, -Decimal(amount))
         known: set[str] = set()
         for name, row in balances:
             assert isinstance(row, Account | Stock)
@@ -91,7 +95,10 @@ class Conservation:
         )
         for key, each in self._sums.items():
             of = parts_of_balance(key)[self.invariant == "I1"]
-            for name, amount in (*each._asdict().items(), ("left", each.left)):
+            sums = {**each._asdict(), "left": each.left}
+            if not each.went:
+                del sums["went"]
+            for name, amount in sums.items():
                 number = amount if self.invariant == "I1" else int(amount)
                 self.findings.count(self.invariant, f"{of} {name}", number)
 
@@ -100,17 +107,16 @@ class Conservation:
         put = decision.journal
         if put is None or not isinstance(put.row, JournalRow):
             return set()
-        moves = put.row.moves or {}
-        if put.row.done_at != offset and put.row.undone_at != offset:
-            return set()
+        moves = put.row.moved_at(offset)
         for name, amount in moves.items():
-            undone = put.row.undone_at == offset
-            self._add(name, is_supply_key(put.key), -Decimal(amount) if undone else Decimal(amount))
+            self._add(name, is_supply_key(put.key), Decimal(amount))
         return set(moves)
 
     def _add(self, name: str, came: bool, amount: Amount) -> None:
         known = self._sums[name]
-        if came:
+        if came and amount < 0:
+            self._sums[name] = known._replace(went=known.went - amount)
+        elif came:
             self._sums[name] = known._replace(came=known.came + amount)
         elif amount < 0:
             self._sums[name] = known._replace(taken=known.taken - amount)
@@ -126,8 +132,8 @@ class Conservation:
         expected = self._sums[key]
         if left < 0:
             self._broken(offset, key, f"{left} is below zero", name)
-        if came != expected.came:
-            self._broken(offset, key, f"{came} came in, but the journal brought {expected.came}")
+        if came != expected.brought:
+            self._broken(offset, key, f"{came} came in, but the journal brought {expected.brought}")
         if left != expected.left:
             self._broken(offset, key, f"{left} is there, but by the journal it is {expected.left}", name)
 

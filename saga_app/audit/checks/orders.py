@@ -23,6 +23,8 @@ from saga_app.audit.scratch import (
 from saga_app.core.checkout import Checkout
 from saga_app.core.order import Order
 from saga_app.core.records import StepName
+from saga_app.core.refund_rows import OrderRefund, RefundState
+from saga_app.core.refunds import left
 from saga_app.core.retention.rows import EarlyCancellation, LowWatermark
 from saga_app.core.route import is_captured_later, route_of
 from saga_app.core.row_keys import low_watermark_key, parts_of
@@ -113,6 +115,7 @@ class OrdersAudit:
         order = Order.model_validate_json(row.order)
         if row.status not in OPEN_STATUSES and row.version < found and cut is not CutKind.OFFSET:
             self._all_or_nothing(key, row, order)
+            self._refunds_are_whole(key, row, order)
         if cut is not CutKind.OFFSET:
             self._one_charge(key, row, order)
         if cut is CutKind.NOW:
@@ -131,6 +134,25 @@ class OrdersAudit:
                 what = f"it is {row.status}, but {step.name} is {state or 'not there'}"
                 self._broken("I4", key, row.version, what, f"{JOURNALS[topic]}.state")
         self.findings.count("I4", "completed with all effects" if wanted else "cancelled with none")
+
+    def _refunds_are_whole(self, key: bytes, row: OrderRow, order: Order) -> None:
+        """Payment and inventory have done their parts of each refund that is completed, and of no refused one."""
+        for refund in row.refunds:
+            self.findings.count("I4", f"refunds {refund.status.lower()}")
+            if refund.is_open:
+                continue
+            wanted = {topics.PAYMENT: refund.counts, topics.INVENTORY: refund.counts and refund.restocks}
+            for topic, is_wanted in wanted.items():
+                step_row = self._step_row(topic, row, order)
+                if step_row is None and self._is_evicted(topic, row, order):
+                    continue
+                if has_given_back(step_row, refund) is not is_wanted:
+                    state = "gave nothing back" if is_wanted else "gave it back"
+                    what = f"its refund {refund.refund_id} is {refund.status}, but {topics.STEPS[topic].name} {state}"
+                    self._broken("I4", key, row.version, what, f"{JOURNALS[topic]}.refunds")
+        paid, units = left(order, row.refunds)
+        if paid < 0 or any(quantity < 0 for quantity in units.values()):
+            self._broken("I4", key, row.version, "its refunds give back more than it paid or took", "refunds")
 
     def _one_charge(self, key: bytes, row: OrderRow, order: Order) -> None:
         """A provider has each effect once or not at all: it has said nothing else that nobody has settled."""
@@ -216,6 +238,15 @@ class OrdersAudit:
     def _broken(self, invariant: str, key: bytes, offset: int | None, what: str, field: str | None) -> None:
         mending = Mending.HALF_DONE if invariant == "I4" else Mending.PAST
         self.findings.breach(Breach(invariant, what, self.place, offset, key.decode(), field, mending))
+
+
+def has_given_back(row: JournalRow | None, refund: OrderRefund) -> bool:
+    """True if a service has done its part of this refund: all of the money, or all of the units."""
+    entries = () if row is None else row.refunds
+    found = next((each for each in entries if each.refund_id == refund.refund_id), None)
+    if found is None or found.state is not RefundState.DONE:
+        return False
+    return not refund.counts or found.content == refund.refund.digest
 
 
 def _whole(step: Step, row: JournalRow | None, order: Order) -> State:

@@ -3,17 +3,24 @@
 from saga_app import topics
 from saga_app.audit.history.events import Event, StatusRow, TruncatedInbox
 from saga_app.core.decider import Verdict
-from saga_app.core.labels import AUTHORISED, why
+from saga_app.core.labels import AUTHORISED, why, why_not
+from saga_app.core.order import Order
 from saga_app.core.records import (
     CaptureRequested,
     DeadlinePassed,
     ForPartition,
     OrderPlaced,
     Record,
+    RefundCompleted,
+    RefundOpened,
+    RefundRefused,
+    RefundRequest,
     StepAnswered,
     StepName,
     Undo,
 )
+from saga_app.core.refund_rows import RefundState
+from saga_app.core.refunds import AboutRefund
 from saga_app.core.route import CAPTURE, is_captured_later
 from saga_app.core.rows import ClosedOrder, JournalRow, OrderRow, State, Status
 from saga_app.core.step import Step
@@ -73,6 +80,8 @@ def _of_retention(topic: str, row: StatusRow | None) -> str:
 
 
 def _of_step(step: Step, record: Record, row: JournalRow, verdict: Verdict) -> str:
+    if isinstance(record, RefundRequest):
+        return _of_refund(step, record, row, verdict)
     if isinstance(record, CaptureRequested) and row.outside is None:
         return f"{CAPTURE.name}: there is nothing to capture; the order goes on"
     if isinstance(record, StepAnswered) and verdict is not Verdict.APPLIED:
@@ -104,6 +113,46 @@ def _as_it_is(step: Step, row: JournalRow) -> str:
             )
 
 
+def _of_refund(step: Step, record: RefundRequest, row: JournalRow, verdict: Verdict) -> str:
+    """The part of a service in a refund."""
+    refund = record.refund
+    found = next((each for each in row.refunds if each.refund_id == refund.refund_id), None)
+    if found is None:
+        return f"{record.type} changed nothing"  # type: ignore[attr-defined]
+    if verdict is Verdict.REPEATED:
+        return f"{step.name}: asked again for refund {refund.refund_id}, and the answer was sent again"
+    if found.state is RefundState.REFUSED:
+        return f"{step.name} refused refund {refund.refund_id}: {why_not(found.reason)}"
+    moved = ", ".join(f"{key} +{amount}" for key, amount in found.moves.items())
+    done = "restocked" if found.amount is None else f"gave back {found.amount} {record.order.currency}"
+    return f"refund {refund.refund_id}: {done}{f' ({moved})' if moved else ''}"
+
+
+def _of_refunds(record: AboutRefund, row: OrderRow, verdict: Verdict) -> str:
+    """A refund at checkout."""
+    match record:
+        case RefundOpened() if verdict is Verdict.APPLIED:
+            return _of_opened(record, row)
+        case RefundOpened():
+            return f"refund {record.refund_id} was asked for again"
+        case RefundCompleted() if verdict is Verdict.APPLIED:
+            return f"refund {record.refund_id} completed"
+        case RefundRefused() if verdict is Verdict.APPLIED:
+            return f"refund {record.refund_id} refused: {why_not(record.reason)}"
+    return f"{record.type} changed nothing"
+
+
+def _of_opened(record: RefundOpened, row: OrderRow) -> str:
+    found = next((each for each in row.refunds if each.refund_id == record.refund_id), None)
+    if found is None:
+        return f"{record.type} changed nothing"
+    back = (
+        f", {_lines(len(found.lines))} {'to restock' if found.restock else 'returned'}" if found.lines else ""
+    )
+    currency = Order.model_validate_json(row.order).currency
+    return f"refund {found.refund_id} opened: {found.amount} {currency}{back}"
+
+
 def _asked(step: Step, row: JournalRow) -> str:
     assert row.outside is not None
     provider, tries = row.outside.provider, row.outside.tries
@@ -129,6 +178,10 @@ def _of_checkout(record: Record, row: OrderRow | ClosedOrder | None, verdict: Ve
             return f"placed: {order.amount} {order.currency}, {_lines(len(order.lines))}"
         case OrderPlaced():
             return f"placed again; it is {_word(row.status)}"
+        case RefundOpened() | RefundCompleted() | RefundRefused():
+            return _of_refunds(record, row, verdict)
+        case DeadlinePassed() if verdict is Verdict.APPLIED and row.status is Status.COMPLETED:
+            return f"its refunds had not ended in time (try {record.attempt}): asked again"
         case DeadlinePassed() if verdict is Verdict.APPLIED:
             return f"no ending in time (try {record.attempt}): {_then(row)}"
         case DeadlinePassed():

@@ -6,7 +6,7 @@ from saga_app.commands.render.listing import Column, Listing
 from saga_app.commands.render.terminal import Screen
 from saga_app.core.labels import effect
 from saga_app.core.records import StepName
-from saga_app.core.rows import ASKED_STATES, JournalRow, State
+from saga_app.core.rows import ASKED_STATES, JournalRow
 from saga_app.effects.dispatcher import IN_DOUBT
 from saga_app.effects.reading import RUNS_OUT_SOON
 from saga_app.text import printable
@@ -56,8 +56,7 @@ class ListedEffect(NamedTuple):
 
     def in_words(self) -> str:
         """The state of knowledge, for people."""
-        held = self.runs_out is not None and self.row.state is State.DONE
-        return effect("authorised" if held else self.row.state, self.row.conflict)
+        return effect(self.row.state, self.row.conflict, is_held=self.runs_out is not None)
 
     def as_json(self) -> dict[str, Any]:
         """For machines."""

@@ -97,11 +97,11 @@ def _found(record: OrdersEvicted, at: Position, rows: Rows) -> Iterator[tuple[st
 
 
 def _totals(journal: str, evicted: Iterable[JournalRow], at: Position, rows: Rows) -> Iterator[Put]:
-    """The total of each balance, with what these orders moved and did not move back."""
+    """The total of each balance, with what these orders moved and did not move back; their refunds moved too."""
     sums: dict[str, Decimal | int] = {}
     for row in evicted:
         if row.state is State.DONE:
-            for key, amount in (row.moves or {}).items():
+            for key, amount in row.all_moves:
                 sums[key] = sums.get(key, 0) + amount
     for key, amount in sums.items():
         total = rows.entry(evicted_total_key(key))

@@ -30,7 +30,7 @@ from saga_app.core.row_keys import (
     segment_key,
     segment_name,
 )
-from saga_app.core.rows import OPEN_STATUSES, ClosedOrder, OrderRow, Row
+from saga_app.core.rows import ClosedOrder, OrderRow, Row
 
 _BUILT_IN: Final = tuple(step.name for step in DEFAULT)
 
@@ -223,10 +223,13 @@ def _require_known(record: ForPartition, low_watermark: LowWatermark, at: Positi
 
 
 def is_over(row: OrderRow, retention_ms: int, time: int) -> bool:
-    """True if the order ended at least so many milliseconds before this time; both times are Kafka's."""
-    return (
-        row.status not in OPEN_STATUSES and row.ended_at is not None and time - row.ended_at >= retention_ms
-    )
+    """True if the order, and its last refund, ended at least so many milliseconds before this time, in Kafka's times.
+
+    Refunds change `since` of an order that has ended.
+    """
+    if row.is_under_way or row.ended_at is None:
+        return False
+    return time - (max(row.ended_at, row.since) if row.refunds else row.ended_at) >= retention_ms
 
 
 def _removals(order_ids: Iterable[str], at: Position) -> tuple[OutcomePut, ...]:

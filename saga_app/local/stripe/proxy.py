@@ -83,6 +83,7 @@ _CANCELLABLE: Final = (
     "requires_action",
     "requires_capture",
 )
+_INTENTS: Final = "/v1/payment_intents"
 #: Seconds for which an authorisation is kept.
 AUTHORISED_FOR: Final = 7 * 86_400
 #: The smallest amount of most currencies, in minor units.
@@ -107,6 +108,8 @@ class StripeProxy:
         #: Minor units that were captured, of intents that were captured in part.
         self._received: dict[str, int] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        #: When each intent was made, in seconds, the oldest first.
+        self._made: dict[str, int] = {}
         self._session: aiohttp.ClientSession | None = None
 
     @asynccontextmanager
@@ -132,6 +135,7 @@ class StripeProxy:
             pass
         self._keys.clear()
         self._received.clear()
+        self._made.clear()
         self.requests.clear()
         self.late.clear()
 
@@ -220,7 +224,7 @@ class StripeProxy:
             refused = await self._refused(request)
             if refused is not None:
                 return refused
-            if request.method == "GET" and request.path == "/v1/payment_intents":
+            if request.method == "GET" and request.path == _INTENTS:
                 return await self._list(request)
             form = {name: each for name, each in request.form.items() if not name.startswith(_UNKNOWN)}
             names = {name: each for name, each in form.items() if name.startswith("metadata[")}
@@ -228,6 +232,8 @@ class StripeProxy:
             if is_capture:
                 form = {name: each for name, each in form.items() if name not in names}
             reply = await self._forward(request.method, request.path, form)
+            if request.method == "POST" and request.path == _INTENTS and reply.status == 200:
+                self._made[reply.thing["id"]] = int(reply.thing["created"])
             if is_capture and "amount_to_capture" in form and reply.status == 200:
                 self._received[reply.thing["id"]] = int(form["amount_to_capture"])
             if is_capture and names and reply.status == 200:
@@ -239,7 +245,7 @@ class StripeProxy:
         *_, name, verb = ["", "", *request.path.split("/")]
         if request.method != "POST":
             return None
-        if request.path == "/v1/payment_intents" and int(request.form["amount"]) < _LEAST:
+        if request.path == _INTENTS and int(request.form["amount"]) < _LEAST:
             return Reply.error(400, "amount_too_small", "amount")
         if request.path == "/v1/refunds":
             return await self._refund_refused(request.form["payment_intent"])
@@ -250,13 +256,13 @@ class StripeProxy:
         }
         if verb not in wanted:
             return None
-        found = await self._forward("GET", f"/v1/payment_intents/{name}", {})
+        found = await self._forward("GET", f"{_INTENTS}/{name}", {})
         if found.status == 200 and found.thing["status"] not in wanted[verb]:
             return Reply.error(400, "payment_intent_unexpected_state")
         return None
 
     async def _refund_refused(self, name: str) -> Reply | None:
-        found = await self._forward("GET", f"/v1/payment_intents/{name}", {})
+        found = await self._forward("GET", f"{_INTENTS}/{name}", {})
         if found.status != 200:
             return Reply.error(404, "resource_missing", "payment_intent")
         intent = found.thing
@@ -267,14 +273,14 @@ class StripeProxy:
         return None
 
     async def _list(self, request: Request) -> Reply:
-        """The newest first, by time, page by page."""
-        everything = (await self._forward("GET", request.path, {"limit": "1000000"})).thing["data"]
+        """The newest first, by time, page by page. Localstripe would export all that it has for each page."""
         since = int(request.form.get("created[gte]", 0))
-        found = [each for each in reversed(everything) if each["created"] >= since]
+        found = [name for name, made in reversed(self._made.items()) if made >= since]
         if after := request.form.get("starting_after"):
-            found = found[[each["id"] for each in found].index(after) + 1 :]
+            found = found[found.index(after) + 1 :]
         limit = int(request.form.get("limit", 10))
-        shown = [self._told(each) for each in found[:limit]]
+        replies = [await self._forward("GET", f"{_INTENTS}/{name}", {}) for name in found[:limit]]
+        shown = [self._told(each.thing) for each in replies]
         page = {"object": "list", "url": request.path, "data": shown, "has_more": len(found) > limit}
         return Reply(200, json.dumps(page).encode())
 

@@ -16,10 +16,13 @@ from saga_app.local.process import until
 
 #: Seconds until it must answer.
 READY_WITHIN: Final = 60.0
-#: It would listen at every address of this machine, and log each request.
+#: It would listen at every address of this machine, log each request, and at each change write everything that it has
+#: to one file that all on this machine share: a thousand payments then take seconds each.
 _PROGRAM: Final = """
 import runpy, sys
 from aiohttp import web
+from localstripe.resources import Store
+Store.dump_to_disk = lambda store: None
 run, port = web.run_app, int(sys.argv.pop())
 web.run_app = lambda app, **options: run(app, host="127.0.0.1", port=port, access_log=None)
 sys.argv = ["localstripe", "--port", "0", "--from-scratch"]

@@ -7,10 +7,12 @@ from typing import Any, Final
 
 from saga_app.core.records import (
     FundsDeposited,
+    FundsWithdrawn,
     OrderPlaced,
     PolicyChanged,
     Record,
     StepAnswered,
+    StockAdjusted,
     StockReceived,
 )
 from saga_app.dead_letters.format import Headers, LetterId
@@ -58,6 +60,13 @@ def _told(record: Any) -> tuple[str, str | None]:
     match record:
         case FundsDeposited():
             return record.customer_id, f"{record.amount} {record.currency}, deposit {record.deposit_id}"
+        case FundsWithdrawn():
+            what = f"{record.amount} {record.currency}, withdrawal {record.withdrawal_id}, {record.reason}"
+            return record.customer_id, ": ".join(filter(None, (what, record.note)))
+        case StockAdjusted():
+            units = sum(line.quantity for line in record.lines)
+            what = f"{units:+} units, adjustment {record.adjustment_id}, {record.reason}"
+            return record.warehouse, ": ".join(filter(None, (what, record.note)))
         case StockReceived():
             units = sum(line.quantity for line in record.lines)
             return (

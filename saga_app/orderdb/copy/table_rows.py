@@ -98,6 +98,7 @@ def _effect(row: JournalRow) -> dict[str, Any]:
         "tries": effect and effect.tries,
         "code": effect and effect.code,
         "conflict": row.conflict,
+        "capture_before": None if row.held_until is None else row.held_until * 1000,
     }
 
 
@@ -114,6 +115,8 @@ def _supply(batch: RowBatch, message: Any) -> None:
             "at_offset": row.version if row.done_at is None else row.done_at,
             "time": message.timestamp()[1],
             "amount": Decimal(amount),
+            "cause": row.cause,
+            "refused": word(row.reason),
         }
         batch.newest(schema.supplies, key, fields)
 

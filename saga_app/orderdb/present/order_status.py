@@ -124,6 +124,11 @@ class OrderStatus(NamedTuple):
         if asked_back:
             return Waits(asked_back[0].name, undoing=True)
         turned = [step for step in steps if self.state(step.name) in BACK]
+        if turned and self._turned_at_pivot:
+            passed = steps[steps.index(turned[0]) : steps.index(self.route.pivot) + 1]
+            unasked = [step for step in passed if self.state(step.name) not in BACK]
+            if unasked:
+                return Waits(unasked[-1].name, undoing=True)
         if turned:
             before = self.route.before(turned[0])
             return Waits(StepName.CHECKOUT if before is None else before.name, undoing=True)
@@ -131,6 +136,11 @@ class OrderStatus(NamedTuple):
             return Waits(self.route.pivot.name, undoing=True)
         done = [place for place, step in enumerate(steps) if self.state(step.name) is State.DONE]
         return Waits(steps[done[-1] + 1 if done else 0].name, undoing=False)
+
+    @property
+    def _turned_at_pivot(self) -> bool:
+        """True if a step refused, and the way back began at the pivot; see `route.turn`."""
+        return self.status is Status.OPEN and self.route.pivot.compensation.__name__ in self.first
 
     def waits_since(self) -> int | None:
         """The time of the request that it waits for; None if it has not come to its inbox, or is not copied."""

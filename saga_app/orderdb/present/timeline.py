@@ -133,6 +133,16 @@ def _outcomes(steps: Sequence[Row]) -> Iterator[tuple[tuple[str, int], str]]:
             yield (topic, row["version"]), "nothing to undo, and it will not act"
 
 
+#: The records of a refund, which say nothing more than this.
+_OF_REFUNDS: Final = {
+    "RefundOpened": "a refund is asked for",
+    "RepaymentRequested": f"{StepName.PAYMENT} is asked to give money back",
+    "RestockRequested": f"{StepName.INVENTORY} is asked to take articles back",
+    "RefundCompleted": f"{StepName.CHECKOUT} is told that the refund is completed",
+    "RefundRefused": f"{StepName.CHECKOUT} is told that the refund is refused",
+}
+
+
 def _of(event: Row, patience: int | None) -> str:
     kind = event["type"]
     if kind in _DO:
@@ -154,7 +164,7 @@ def _of(event: Row, patience: int | None) -> str:
         case "OrderCancelled":
             why = labels.why(event["reason"])
             return f"{StepName.CHECKOUT} is told that it is cancelled: {why}, at {event['step']}"
-    return str(kind)
+    return _OF_REFUNDS.get(kind, str(kind))
 
 
 def _by(event: Row) -> str:

@@ -1,8 +1,9 @@
-"""Queries about the movements of a balance: deposits, payments and refunds, or deliveries, reservations and releases.
+"""Queries about the movements of a balance: deposits, withdrawals, payments and refunds, or the same of stock.
 
 The balance's own row says up to which record it is copied, and only movements up to there are in its statement.
 """
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
@@ -11,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from saga_app.core.records import StepName
 from saga_app.core.route import step
-from saga_app.core.row_keys import KeyKind
+from saga_app.core.row_keys import SUPPLIES, KeyKind
 from saga_app.core.rows import State
 from saga_app.orderdb.schema import accounts, order_events, order_lines, order_steps, orders, stock, supplies
 
@@ -26,8 +27,8 @@ class TooFarBack(Exception):
 class Movement(NamedTuple):
     """One movement of a balance, by the record at `at` (an offset in the inbox of its service).
 
-    `name` is the id of the order, the deposit or the delivery; `is_supply` is True for the last two. `time` is Kafka's,
-    in milliseconds, or None if the record is not copied. `amount` is below zero if the balance became smaller.
+    `name` is the id of the order, or, with `is_supply`, of the deposit, delivery, withdrawal or adjustment. `time` is
+    Kafka's, in milliseconds, or None if the record is not copied. `amount` is below zero if the balance became smaller.
     """
 
     at: int
@@ -52,16 +53,17 @@ class Statement(NamedTuple):
 
 
 class _Kind(NamedTuple):
-    """The words of a kind of balance: what brings to it, what takes from it, and what gives back."""
+    """The words of a kind of balance: what brings to it and corrects it, what takes from it, and what gives back."""
 
     supply: KeyKind
+    correction: KeyKind
     service: StepName
     takes: str
     gives_back: str
 
 
-_MONEY: Final = _Kind(KeyKind.DEPOSIT, StepName.PAYMENT, "payment", "refund")
-_STOCK: Final = _Kind(KeyKind.DELIVERY, StepName.INVENTORY, "reservation", "release")
+_MONEY: Final = _Kind(KeyKind.DEPOSIT, KeyKind.WITHDRAWAL, StepName.PAYMENT, "payment", "refund")
+_STOCK: Final = _Kind(KeyKind.DELIVERY, KeyKind.ADJUSTMENT, StepName.INVENTORY, "reservation", "release")
 
 
 async def of_account(
@@ -101,8 +103,16 @@ async def of_article(
     return await _statement(connection, query, parts, limit, before)
 
 
+async def refused(connection: AsyncConnection, owner: str, unit: str, limit: int) -> list[Mapping[str, Any]]:
+    """The newest withdrawals or adjustments of this balance that were refused, with the columns of `supplies`."""
+    here = and_(supplies.c.owner == owner, supplies.c.unit == unit, supplies.c.refused.is_not(None))
+    query = select(supplies).where(here).order_by(supplies.c.at_offset.desc()).limit(limit)
+    return [dict(row) for row in (await connection.execute(query)).mappings()]
+
+
 def _brought(kind: _Kind, owner: str, unit: str) -> ColumnElement[bool]:
-    return and_(supplies.c.kind == kind.supply.value, supplies.c.owner == owner, supplies.c.unit == unit)
+    here = and_(supplies.c.owner == owner, supplies.c.unit == unit, supplies.c.refused.is_(None))
+    return and_(here, supplies.c.kind.in_((kind.supply.value, kind.correction.value)))
 
 
 def _parts(
@@ -111,7 +121,7 @@ def _parts(
     """The three kinds of movements of a balance, in one table."""
     brought = select(
         supplies.c.at_offset.label("at"),
-        literal(kind.supply.value).label("what"),
+        func.coalesce(supplies.c.kind + literal(", ") + supplies.c.cause, supplies.c.kind).label("what"),
         supplies.c.supply_id.label("name"),
         supplies.c.time,
         supplies.c.amount,
@@ -169,7 +179,7 @@ async def _statement(
 
 
 def _movement(row: Any) -> Movement:
-    is_supply = row.what in (KeyKind.DEPOSIT.value, KeyKind.DELIVERY.value)
+    is_supply = row.what.partition(",")[0] in SUPPLIES
     takes = row.what in (_MONEY.takes, _STOCK.takes)
     amount = Decimal(row.amount)
     return Movement(row.at, row.what, row.name, is_supply, row.time, -amount if takes else amount)

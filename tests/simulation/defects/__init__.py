@@ -14,6 +14,7 @@ from tests.simulation.defects import (
     of_lost_rows,
     of_outcomes,
     of_rebuild,
+    of_refunds,
     of_restore,
     of_retention,
     of_rounds,
@@ -23,6 +24,7 @@ from tests.simulation.defects import (
 from tests.simulation.histories import Count, History
 from tests.simulation.one_effect import EffectBudget, EffectExploration
 from tests.simulation.one_order import Budget
+from tests.simulation.one_refund import RefundExploration
 from tests.simulation.scopes import SCOPES
 from tests.simulation.seeds import run
 from tests.simulation.violation import Violation
@@ -43,6 +45,8 @@ STALE: Final = frozenset(
 )
 #: Of what may happen to an order besides its effect.
 NOTHING_ELSE: Final = Budget(nudges=0, losses=0, repeats=0)
+#: Of what may happen to an order besides its refunds.
+REFUNDED: Final = Budget(cancels=0, nudges=0, losses=1, repeats=1)
 #: Of what may befall a provider.
 ONE_TIME_OUT: Final = EffectBudget(time_outs=1)
 ZOMBIES: Final = EffectBudget(time_outs=0, zombies=1)
@@ -67,6 +71,8 @@ class Control(NamedTuple):
     #: Or an effect outside, of whose order every state is looked at, while these things befall its provider.
     effect: str = ""
     befall: EffectBudget = ONE_TIME_OUT
+    #: Or an order with refunds, of which every state is looked at.
+    refund: str = ""
 
     @property
     def name(self) -> str:
@@ -78,13 +84,22 @@ class Control(NamedTuple):
             yield self._history
         if self.effect:
             yield self._effect
+        if self.refund:
+            yield self._refund
         faults = None if self.faults is None else frozenset(self.faults)
-        for seed in range(0 if self.history or self.effect else MOST_SEEDS):
+        for seed in range(0 if self.history or self.effect or self.refund else MOST_SEEDS):
             yield lambda seed=seed: run(choices(seed), faults=faults, providers=self.providers)[1]  # type: ignore[misc]
 
     def _effect(self) -> Violation | None:
         try:
             EffectExploration(self.effect, NOTHING_ELSE, self.befall).run()
+        except Violation as violation:
+            return violation
+        return None
+
+    def _refund(self) -> Violation | None:
+        try:
+            RefundExploration(self.refund, REFUNDED).run()
         except Violation as violation:
             return violation
         return None
@@ -129,7 +144,7 @@ CONTROLS: Final = (
     _of_effects(of_effects.an_undo_leaves_a_begun_payment),
     _of_effects(of_effects.a_refusal_leaves_a_begun_payment),
     _of_effects(of_effects.a_key_is_used_for_a_later_order, "evict"),
-    _of_effects(of_effects.a_pending_refund_is_taken_for_done),
+    _of_effects(of_effects.a_pending_refund_is_taken_for_done, effect="keyed, undeliverable"),
     _of_effects(of_effects.the_order_is_not_kept_while_a_provider_is_asked),
     _of_effects(of_effects.settings_say_who_has_the_effect),
     _of_effects(of_effects.a_pending_action_is_taken_for_refused),
@@ -163,6 +178,9 @@ CONTROLS: Final = (
     Control(of_rules.deposits_share_their_ids_with_orders),
     Control(of_rules.a_deposit_is_added_each_time),
     Control(of_rules.stock_may_be_sold_twice),
+    Control(of_rules.a_withdrawal_takes_more_than_there_is),
+    Control(of_rules.an_adjustment_is_made_in_part),
+    Control(of_rules.a_refused_withdrawal_is_forgotten, history=(0, 1), scope="withdrawals at payment"),
     Control(of_rules.an_early_cancellation_is_forgotten, {"cancel"}),
     Control(of_rules.an_early_cancellation_cancels_later_orders_too, {"cancel", "evict"}),
     Control(
@@ -172,6 +190,15 @@ CONTROLS: Final = (
     ),
     Control(of_rules.tries_are_not_raised),
     Control(of_rules.a_nudge_is_not_answered, {"lose"}),
+    Control(of_refunds.a_repeat_is_repaid, refund="in parts"),
+    Control(of_refunds.refunds_do_not_know_each_other, refund="too much"),
+    Control(of_refunds.goods_come_before_money, refund="in parts"),
+    Control(of_refunds.a_refund_ends_with_its_money, refund="in parts"),
+    Control(of_refunds.a_cancelled_order_is_refunded, {"refund", "cancel"}),
+    Control(of_refunds.an_order_with_an_open_refund_is_closed, {"refund", "evict"}),
+    Control(of_refunds.a_refund_is_not_asked_for_again, refund="in parts"),
+    Control(of_refunds.balances_of_refunds_do_not_come_back, history=(0, 1), scope="refunds at payment"),
+    Control(of_refunds.totals_leave_refunds_out, {"refund", "evict"}),
     Control(of_rules.the_policy_of_now_says_how_long_an_order_waits, {"policy", "lose"}),
     Control(of_restore.the_last_write_wins_at_a_restore, {"repeat row"}),
     Control(of_restore.stale_rows_are_not_repaired, {"repeat row"}),

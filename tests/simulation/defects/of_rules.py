@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from saga_app.core import checkout, inventory, patience, payment
+from saga_app.core import moves as core_moves
 from saga_app.core.decider import Decision, Position, Put, Rows, Verdict
-from saga_app.core.moves import Moves, Supply, inverse, moved
+from saga_app.core.moves import Moves, Supply, inverse, is_short, moved
 from saga_app.core.numbers import Version
 from saga_app.core.order import digest
 from saga_app.core.participant import Participant
@@ -140,7 +141,7 @@ def deposits_share_their_ids_with_orders(patch: pytest.MonkeyPatch) -> None:
             return supply(self, record, at, rows)
         account = f"{record.customer_id}:{record.currency}"
         moves: Moves = {account: record.amount}
-        return self._deposits.decide(record.deposit_id, digest(repr(moves).encode()), moves, at, rows)
+        return self._supplies.decide(record.deposit_id, digest(repr(moves).encode()), moves, at, rows)
 
     supply = payment.Payment.supply
     patch.setattr(payment.Payment, "supply", shared)
@@ -149,11 +150,41 @@ def deposits_share_their_ids_with_orders(patch: pytest.MonkeyPatch) -> None:
 def a_deposit_is_added_each_time(patch: pytest.MonkeyPatch) -> None:
     """Deposits and deliveries are journalled under their id, so that twice is once."""
 
-    def again(self: Supply, key: str, content: str, moves: Moves, at: Position, rows: Rows) -> Decision:
-        return supply(self, f"{key}-{at.offset}", content, moves, at, rows)
+    def again(self: Supply, key: str, content: str, moves: Moves, at: Position, *more: Any) -> Decision:
+        return supply(self, f"{key}-{at.offset}", content, moves, at, *more)
 
     supply = Supply.decide
     patch.setattr(Supply, "decide", again)
+
+
+def a_withdrawal_takes_more_than_there_is(patch: pytest.MonkeyPatch) -> None:
+    """A withdrawal or an adjustment that would take more than is there is refused."""
+    patch.setattr(core_moves, "is_short", lambda wanted: False)
+
+
+def an_adjustment_is_made_in_part(patch: pytest.MonkeyPatch) -> None:
+    """All lines of an adjustment are made, or none."""
+
+    def in_part(
+        self: Supply, key: str, content: str, wanted: Moves, at: Position, rows: Rows, *more: Any
+    ) -> Decision:
+        able = {name: each for name, each in wanted.items() if not is_short((name, each, rows.balance(name)))}
+        return first(self, key, content, able or wanted, at, rows, *more)
+
+    first = Supply._first
+    patch.setattr(Supply, "_first", in_part)
+
+
+def a_refused_withdrawal_is_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """A refusal has a row: a repeat does not decide again, when more may be there."""
+
+    def forgetful(self: Supply, *arguments: Any) -> Decision:
+        decision = first(self, *arguments)
+        refused = decision.journal is not None and getattr(decision.journal.row, "state", None)
+        return decision._replace(journal=None) if refused is State.REFUSED else decision
+
+    first = Supply._first
+    patch.setattr(Supply, "_first", forgetful)
 
 
 def stock_may_be_sold_twice(patch: pytest.MonkeyPatch) -> None:

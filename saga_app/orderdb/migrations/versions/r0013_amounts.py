@@ -5,8 +5,8 @@ from typing import Final
 import sqlalchemy as sa
 from alembic import op
 
-revision: Final = "0011"
-down_revision: Final = "0010"
+revision: Final = "0013"
+down_revision: Final = "0012"
 
 #: Exact: SQLite would keep a NUMERIC as a float.
 _MONEY: Final = sa.Numeric().with_variant(sa.Text(), "sqlite")
