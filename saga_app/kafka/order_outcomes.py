@@ -97,7 +97,8 @@ def outcome_value(order_id: str, row: OrderRow) -> bytes:
         given["reason"], given["step"] = row.reason.value, row.step.value
     for name in OF_ORDER:
         if name in order:
-            given[name] = order[name]
+            # Pairs in the bytes of an order, an object for everybody outside.
+            given[name] = dict(order[name]) if name == "metadata" else order[name]
     given["ended_at"] = _ended_at(row)
     return to_json(given)
 

@@ -14,6 +14,7 @@ from saga_app.core.order import Order, as_placed, routed
 from saga_app.core.records import OrderPlaced, PaymentRequested
 from saga_app.core.rows import JournalRow, OrderRow, OutsideEffect, State, Status
 from saga_app.core.step_names import StepName
+from saga_app.kafka.order_outcomes import heard, outcome_value
 
 HOSTILE = (
     '"',
@@ -69,6 +70,17 @@ def test_rows_with_free_text_are_read_as_they_were_written(text: str) -> None:
         version_at(3), State.DOING, "0" * 16, outside=OutsideEffect("stripe", 1, on_route.canonical)
     )
     assert JournalRow.decode(journal.encode()) == journal
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_the_outcome_of_an_order_repeats_its_free_text(text: str) -> None:
+    order = placed(reference=text, metadata={text[:40]: text}, shipping=2, tax=1, discount="0.50")
+    row = OrderRow(version_at(3), Status.COMPLETED, Offset(1), 0, 5, order.canonical, ended_at=9)
+    found = heard(b"o1", outcome_value("o1", row), ())
+    assert found is not None
+    outcome = found.outcome
+    assert (outcome.reference, outcome.metadata) == (text, {text[:40]: text})
+    assert (outcome.shipping, outcome.tax, outcome.discount) == ("2.00", "1.00", "0.50")
 
 
 def test_a_text_that_is_escaped_in_another_way_is_written_in_ours() -> None:
