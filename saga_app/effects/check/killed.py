@@ -18,7 +18,7 @@ from saga_app.effects.contract import HttpAnswer, HttpCall
 START: Final = 30.0
 #: Seconds from a call to the kill: before it is there, while it is decided, while it is answered, after it.
 DELAYS: Final = (0.0, 0.001, 0.002, 0.004, 0.008, 0.016, 0.05)
-#: What each verb says of an effect after a kill, however far it got before.
+#: What each verb that every service has says of an effect after a kill, however far it got before.
 TOLD: Final = {Action.DO: Outcome.DONE, Action.PREVENT: Outcome.REFUSED, Action.UNDO: Outcome.UNDONE}
 
 
@@ -75,7 +75,7 @@ class ServiceProcess:
 
 
 async def what_is_told_survives_a_kill(kit: Kit, service: ServiceProcess) -> None:
-    for action in Action:
+    for action in TOLD:
         for delay in DELAYS:
             call = (await kit.done())[0] if action is Action.UNDO else kit.call()
             calls = [asyncio.create_task(_last(kit, call, action)) for _ in range(3)]
