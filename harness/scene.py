@@ -3,19 +3,20 @@
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from confluent_kafka.admin import AdminClient
 
 import tables
 from harness.endings import Endings
 from harness.ledger import TopicLedger
-from harness.log import BrokerOffsets, until
+from harness.log import BrokerOffsets, everything, parsed, until
 from harness.orders import Sent, orders
 from harness.shop import Shop
 from harness.worker import WorkerProcess
 from saga_app import topics
 from saga_app.kafka import topic_admin
+from saga_app.kafka.headers import SENT_ON
 from saga_app.settings import Settings
 
 TABLES = tuple(table.name for table in tables.ALL)
@@ -59,6 +60,23 @@ class Scene:
         for worker in self.workers:
             worker.close()
         self.endings.close()
+
+    def policy(self, topic: str, policy_id: str, **fields: Any) -> None:
+        """Changes a policy, and waits until every partition has it: what is sent after it is decided by it."""
+        self.shop.policy(topic, policy_id=policy_id, **fields)
+
+        def missing() -> set[int]:
+            messages = everything(self.broker, topic, topics.DEFAULT_PARTITIONS)
+            in_force = {
+                each.partition()
+                for each in messages
+                if parsed(each.value()).get("policy_id") == policy_id
+                # Another partition only sends on what has not the mark.
+                and (each.partition() == topics.POLICY_PARTITION or SENT_ON in dict(each.headers() or ()))
+            }
+            return set(range(topics.DEFAULT_PARTITIONS)) - in_force
+
+        until(lambda: not missing(), 60, lambda: f"policy {policy_id} is not in partitions {missing()}")
 
     def feed(self, burst: Iterable[Sent], until_ended: int, seconds: float = 60) -> int:
         """Sends a burst of orders and returns as soon as so many more have ended, with the rest under way."""

@@ -105,8 +105,8 @@ def test_the_ledgers_of_the_providers_are_what_the_journals_say(scene: Scene, tm
         }
         worker = scene.worker("w1", **settings).start().ready()
         scene.shop.send(supplies())
-        scene.shop.policy(topics.SHIPPING, policy_id="countries", countries=["GB", "FR"])
-        scene.shop.policy(topics.SHIPPING, policy_id="carrier", carrier="carrier")
+        scene.policy(topics.SHIPPING, "countries", countries=["GB", "FR"])
+        scene.policy(topics.SHIPPING, "carrier", carrier="carrier")
         scene.feed(front_end.orders(50, "a"), until_ended=10)
         carrier.kill()
         worker.kill()
@@ -174,7 +174,7 @@ def test_what_is_authorised_is_captured_once_when_it_is_shipped(scene: Scene, tm
         }
         worker = scene.worker("w1", **settings).start().ready()
         scene.shop.send(supplies())
-        scene.shop.policy(topics.CHECKOUT, policy_id="later", route=list(CAPTURED_LATER))
+        scene.policy(topics.CHECKOUT, "later", route=list(CAPTURED_LATER))
         scene.feed(front_end.orders(50, "a"), until_ended=10)
         worker.kill()
         assert scene.under_way() > 5, "the kill did not bite"
