@@ -17,6 +17,9 @@ FAULTY: Final = 0.1
 #: A late request arrives behind so many others.
 LATE: Final = 4
 NAME: Final = "stripe"
+#: Calls of a worker at once. The local Stripe does one thing after the other: of 64 calls of each worker most would be
+#: given up before it comes to them, and made again.
+CALLS: Final = "8"
 
 
 def faulty(seed: str) -> Callable[[Request], StripeFault | None]:
@@ -43,6 +46,7 @@ class ChaosPayments:
             "SAGA_PROVIDER_STRIPE_KEY": "sk_test_local",
             "SAGA_PROVIDER_STRIPE_ADDRESS": self._stripe.proxy.address,
             "SAGA_PROVIDER_TIMEOUT": "4s",
+            "SAGA_PROVIDER_CALLS": CALLS,
         }
 
     def drawn(self, chance: random.Random) -> dict[str, Any]:
